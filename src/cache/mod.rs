@@ -1,0 +1,1 @@
+//! The cache: objects by digest, records by key, locks, garbage collection.

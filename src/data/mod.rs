@@ -1,0 +1,1 @@
+//! Datasets: readers, the hub, the built-in corpora.

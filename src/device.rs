@@ -1,0 +1,1 @@
+//! The tensor alias and the choice of backend.

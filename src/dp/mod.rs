@@ -1,0 +1,1 @@
+//! Differential privacy: clipping, noise, Poisson sampling, the private step, accountants, calibration.

@@ -1,0 +1,1 @@
+//! What each data set has spent.

@@ -1,0 +1,3 @@
+//! The `dpx` binary: starts the command line.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Figures about texts and predictions: utility, fidelity, diversity, leakage.

@@ -1,0 +1,1 @@
+//! Tables, charts, the HTML page, CSV and JSON of a study.

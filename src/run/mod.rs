@@ -1,0 +1,1 @@
+//! Running a plan: scheduler, executors, journal, progress, worker protocol.

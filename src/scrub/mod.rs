@@ -1,0 +1,1 @@
+//! Removing personal data from texts: rules and named entities.

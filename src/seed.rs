@@ -1,0 +1,1 @@
+//! Streams of seeded, reproducible random numbers by purpose (never for privacy noise).

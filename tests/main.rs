@@ -1,0 +1,1 @@
+//! What a user sees: the real binary on real files. One binary, one module per subject.
