@@ -1,1 +1,13 @@
 //! The kinds of stage, one file each.
+//!
+//! A stage instance reads artifacts of earlier stages and writes one artifact: a folder. It always runs in a worker
+//! process of its own and knows nothing of caches, plans or experiments: [`StageContext`] hands it folders.
+
+pub mod context;
+pub mod flow;
+pub mod kind;
+pub mod params;
+
+pub use context::{Input, Progress, StageContext, StageError};
+pub use flow::Flow;
+pub use kind::Kind;

@@ -1,0 +1,117 @@
+//! The kinds of stage and what each may read.
+
+use serde::{Deserialize, Serialize};
+
+/// What a stage does. The name in the experiment file is the lower-case name.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Reads a dataset, scrubs personal data, declares labels and prompt, writes the splits.
+    Preprocess,
+    /// Trains a tokenizer and a language model on public text, without privacy.
+    Pretrain,
+    /// Fine-tunes a language model on private texts with DP-SGD.
+    Train,
+    /// Releases noisy histograms over declared domains.
+    Counts,
+    /// Trains a differentially private classifier of the private texts.
+    Teacher,
+    /// Samples synthetic texts from a model.
+    Sample,
+    /// Trains a classifier on one artifact and tests it on the real test split.
+    Classify,
+    /// Compares synthetic with real texts.
+    Score,
+    /// Estimates a lower bound of epsilon from planted canaries.
+    Audit,
+}
+
+impl Kind {
+    /// All kinds, in the order in which a study uses them.
+    pub const ALL: [Self; 9] = [
+        Self::Preprocess,
+        Self::Pretrain,
+        Self::Train,
+        Self::Counts,
+        Self::Teacher,
+        Self::Sample,
+        Self::Classify,
+        Self::Score,
+        Self::Audit,
+    ];
+
+    /// The name used in experiment files, keys and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Preprocess => "preprocess",
+            Self::Pretrain => "pretrain",
+            Self::Train => "train",
+            Self::Counts => "counts",
+            Self::Teacher => "teacher",
+            Self::Sample => "sample",
+            Self::Classify => "classify",
+            Self::Score => "score",
+            Self::Audit => "audit",
+        }
+    }
+
+    /// Raised whenever the meaning of a kind changes, so that records made before no longer count.
+    pub const fn version(self) -> u32 {
+        1
+    }
+
+    /// Kinds whose artifacts a stage of this kind may read.
+    pub const fn reads(self) -> &'static [Self] {
+        match self {
+            Self::Preprocess | Self::Pretrain => &[],
+            Self::Train => &[Self::Preprocess, Self::Pretrain, Self::Counts],
+            Self::Counts | Self::Teacher => &[Self::Preprocess],
+            Self::Sample => &[Self::Train, Self::Pretrain, Self::Counts, Self::Teacher],
+            Self::Classify => &[Self::Preprocess, Self::Sample, Self::Teacher],
+            Self::Score => &[
+                Self::Preprocess,
+                Self::Sample,
+                Self::Classify,
+                Self::Train,
+                Self::Teacher,
+                Self::Counts,
+                Self::Audit,
+            ],
+            Self::Audit => &[Self::Train],
+        }
+    }
+
+    /// Kinds of which at least one must be among the needs.
+    pub const fn requires(self) -> &'static [Self] {
+        match self {
+            Self::Preprocess | Self::Pretrain => &[],
+            Self::Train | Self::Counts | Self::Teacher | Self::Classify => &[Self::Preprocess],
+            Self::Sample => &[Self::Train, Self::Pretrain],
+            Self::Score => &[Self::Preprocess, Self::Sample],
+            Self::Audit => &[Self::Train],
+        }
+    }
+
+    /// Whether the stage computes with tensors and therefore holds a device slot while it runs.
+    pub const fn uses_device(self) -> bool {
+        !matches!(self, Self::Preprocess | Self::Counts)
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.name())
+    }
+}

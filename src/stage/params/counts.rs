@@ -1,0 +1,54 @@
+//! Parameters of `counts`.
+
+use super::{BudgetParams, Delta, Epsilon, NoiseMode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Releases noisy histograms over declared domains: labels, lengths, label x keyword.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CountsParams {
+    /// The privacy budget of the released row.
+    pub epsilon: Epsilon,
+    /// The failure probability of the guarantee.
+    #[serde(default)]
+    pub delta: Delta,
+    /// Public vocabulary of keywords: `builtin:feelings`, or a file of words, one a line; empty: no keyword histogram.
+    #[serde(default = "keywords")]
+    pub keywords: String,
+    /// Most keywords of one text that are counted.
+    #[serde(default = "per_text")]
+    #[schemars(range(min = 1, max = 100))]
+    pub keywords_per_text: u64,
+    /// Upper edges of the length histogram, in words; empty: none.
+    #[serde(default)]
+    pub length_edges: Vec<u64>,
+    /// Cells below this many standard deviations of the noise become zero.
+    #[serde(default = "threshold")]
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub threshold: f64,
+    /// Share of the stage's 1/sigma^2 that goes to the label histogram; the rest is spread over the others.
+    #[serde(default = "label_share")]
+    #[schemars(range(min = 0.001, max = 1.0))]
+    pub label_share: f64,
+    /// Where noise comes from.
+    #[serde(default)]
+    pub noise: NoiseMode,
+    /// One budget shared with other mechanisms; filled in from `[privacy] split`, never written by hand.
+    #[serde(default)]
+    #[schemars(skip)]
+    pub budget: Option<BudgetParams>,
+}
+
+fn keywords() -> String {
+    "builtin:feelings".into()
+}
+const fn per_text() -> u64 {
+    2
+}
+const fn threshold() -> f64 {
+    2.5
+}
+const fn label_share() -> f64 {
+    0.1
+}

@@ -1,0 +1,202 @@
+//! Parameters of `sample`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Samples synthetic texts from a model. Sees the model alone, never a private text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SampleParams {
+    /// Texts in all, spread over the labels by `labels`.
+    #[serde(default = "count")]
+    #[schemars(range(min = 1))]
+    pub count: u64,
+    /// How many of each label: `uniform`, `private` (noisy counts of a `counts` stage among the needs), or a table of exact counts, which then replaces `count`.
+    #[serde(default)]
+    pub labels: LabelCounts,
+    /// Divides the logits; 0 takes the likeliest token.
+    #[serde(default = "temperature")]
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub temperature: f64,
+    /// Keep only so many likeliest tokens; 0 keeps all.
+    #[serde(default)]
+    pub top_k: u64,
+    /// Keep the likeliest tokens that together reach this probability.
+    #[serde(default = "top_p")]
+    #[schemars(range(min = 0.01, max = 1.0))]
+    pub top_p: f64,
+    /// Divides the logits of tokens already written (Keskar et al. 2019); 1 leaves them.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1.0, max = 10.0))]
+    pub repetition_penalty: f64,
+    /// Longest text in tokens.
+    #[serde(default = "max_new_tokens")]
+    #[schemars(range(min = 1, max = 4096))]
+    pub max_new_tokens: u64,
+    /// What happens to a text without a visible character.
+    #[serde(default)]
+    pub empty: EmptyPolicy,
+    /// What happens to a text written before, in this artifact.
+    #[serde(default)]
+    pub duplicates: DuplicatePolicy,
+    /// Condition each text on a keyword drawn from the noisy histogram of a `counts` stage among the needs.
+    #[serde(default)]
+    pub keywords: bool,
+    /// Write so many times more texts than asked for, for a teacher to choose from.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1.0, max = 100.0))]
+    pub oversample: f64,
+    /// What a `teacher` stage among the needs does with the texts.
+    #[serde(default)]
+    pub teacher: TeacherPolicy,
+}
+
+/// What only changes speed or memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SamplePerformance {
+    /// Texts written at once.
+    #[serde(default = "generation_batch")]
+    #[schemars(range(min = 1))]
+    pub generation_batch: u64,
+}
+
+impl Default for SamplePerformance {
+    fn default() -> Self {
+        Self {
+            generation_batch: generation_batch(),
+        }
+    }
+}
+
+const fn count() -> u64 {
+    6000
+}
+const fn temperature() -> f64 {
+    1.0
+}
+const fn top_p() -> f64 {
+    0.95
+}
+const fn one() -> f64 {
+    1.0
+}
+const fn max_new_tokens() -> u64 {
+    48
+}
+const fn generation_batch() -> u64 {
+    64
+}
+
+/// How many texts of each label.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum LabelCounts {
+    /// The same number of each.
+    #[default]
+    Uniform,
+    /// In proportion to noisy counts that were paid for.
+    Private,
+    /// Exact counts.
+    Table(BTreeMap<String, u64>),
+}
+
+impl Serialize for LabelCounts {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Uniform => serializer.serialize_str("uniform"),
+            Self::Private => serializer.serialize_str("private"),
+            Self::Table(table) => table.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LabelCounts {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = LabelCounts;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("\"uniform\", \"private\", or a table of counts by label")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Self::Value, E> {
+                match value {
+                    "uniform" => Ok(LabelCounts::Uniform),
+                    "private" => Ok(LabelCounts::Private),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(value), &self)),
+                }
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Self::Value, A::Error> {
+                let mut table = BTreeMap::new();
+                while let Some((label, count)) = map.next_entry::<String, u64>()? {
+                    table.insert(label, count);
+                }
+                Ok(LabelCounts::Table(table))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for LabelCounts {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "LabelCounts".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "\"uniform\", \"private\", or a table of counts by label",
+            "oneOf": [
+                { "enum": ["uniform", "private"] },
+                { "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } },
+            ],
+        })
+    }
+}
+
+/// What happens to an empty text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmptyPolicy {
+    /// It is written again, with the next random numbers, up to ten times; then dropped and counted.
+    #[default]
+    Retry,
+    /// It stays.
+    Keep,
+    /// It is dropped and counted.
+    Drop,
+}
+
+/// What happens to a repeated text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DuplicatePolicy {
+    /// It stays.
+    Keep,
+    /// It is written again, with the next random numbers, up to ten times; then kept and counted.
+    #[default]
+    Retry,
+    /// It is dropped and counted.
+    Drop,
+}
+
+/// What a teacher does with the generator's texts; all of it is post-processing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TeacherPolicy {
+    /// `relabel` up to epsilon 8, `agree` above; `none` without a teacher.
+    #[default]
+    Auto,
+    /// Nothing: the generator's labels stand.
+    None,
+    /// The teacher's label replaces the generator's.
+    Relabel,
+    /// Only texts for which both agree are kept.
+    Agree,
+}

@@ -1,0 +1,254 @@
+//! Parameters of `train`.
+
+use super::{BudgetParams, Delta, Epsilon};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Fine-tunes a language model on private texts with DP-SGD.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainParams {
+    /// The public model to start from: `builtin:base`, `hf:owner/name@revision`, a folder, or `stage:NAME` for a `pretrain` stage among the needs.
+    pub model: String,
+    /// The privacy budget of the released row: a number, `"inf"` for no privacy, 0 for the model untouched.
+    pub epsilon: Epsilon,
+    /// The failure probability of the guarantee.
+    #[serde(default)]
+    pub delta: Delta,
+    /// Passes over the data, in expectation.
+    #[serde(default = "epochs")]
+    #[schemars(range(min = 0.01, max = 10000.0))]
+    pub epochs: f64,
+    /// Expected number of examples in a step; the sampling rate is this over the number of examples.
+    #[serde(default = "batch_size")]
+    #[schemars(range(min = 1))]
+    pub batch_size: u64,
+    /// Peak learning rate of Adam.
+    #[serde(default = "learning_rate")]
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub learning_rate: f64,
+    /// How the learning rate goes after the warm-up.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Share of the steps in which the learning rate rises from zero.
+    #[serde(default = "warmup")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub warmup: f64,
+    /// Decoupled weight decay.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub weight_decay: f64,
+    /// Adam's decay of the first moment.
+    #[serde(default = "beta1")]
+    #[schemars(range(min = 0.0, max = 0.9999))]
+    pub beta1: f64,
+    /// Adam's decay of the second moment.
+    #[serde(default = "beta2")]
+    #[schemars(range(min = 0.0, max = 0.99999))]
+    pub beta2: f64,
+    /// Bound on the L2 norm of one example's gradient.
+    #[serde(default = "max_grad_norm")]
+    #[schemars(range(min = 1e-6, max = 1e6))]
+    pub max_grad_norm: f64,
+    /// How each example's gradient is bounded.
+    #[serde(default)]
+    pub clipping: Clipping,
+    /// Which parameters are trained.
+    #[serde(default)]
+    pub parameters: Trainable,
+    /// Rank of the LoRA adapters.
+    #[serde(default = "lora_rank")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub lora_rank: u64,
+    /// Scale of the LoRA adapters; the product is multiplied by this over the rank.
+    #[serde(default = "lora_alpha")]
+    #[schemars(range(min = 0.001, max = 10000.0))]
+    pub lora_alpha: f64,
+    /// Longest training sequence in tokens; longer texts are cut, never split.
+    #[serde(default = "max_length")]
+    #[schemars(range(min = 2, max = 8192))]
+    pub max_length: u64,
+    /// Which tokens the loss counts.
+    #[serde(default)]
+    pub loss_on: LossOn,
+    /// Average of the iterates that is kept as the model.
+    #[serde(default)]
+    pub averaging: Averaging,
+    /// Where noise and sampling coins come from.
+    #[serde(default)]
+    pub noise: NoiseMode,
+    /// Arithmetic of forward and backward; norms, clipping and master weights are always f32.
+    #[serde(default)]
+    pub precision: Precision,
+    /// A stated sampling rate, with `steps`, for true add/remove adjacency; replaces `batch_size` and `epochs`.
+    #[serde(default)]
+    #[schemars(range(min = 1e-9, max = 1.0))]
+    pub sampling_rate: Option<f64>,
+    /// A stated number of steps, with `sampling_rate`.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub steps: Option<u64>,
+    /// Number of canaries planted for an `audit` stage; each is included by a coin of its own.
+    #[serde(default)]
+    #[schemars(range(max = 100000))]
+    pub canaries: u64,
+    /// One budget shared with other mechanisms; filled in from `[privacy] split`, never written by hand.
+    #[serde(default)]
+    #[schemars(skip)]
+    pub budget: Option<BudgetParams>,
+}
+
+/// What only changes speed or memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainPerformance {
+    /// Most tokens (padding included) computed at once.
+    #[serde(default = "micro_batch_tokens")]
+    #[schemars(range(min = 1))]
+    pub micro_batch_tokens: u64,
+    /// Most examples computed at once.
+    #[serde(default = "micro_batch_size")]
+    #[schemars(range(min = 1))]
+    pub micro_batch_size: u64,
+    /// Steps between checkpoints.
+    #[serde(default = "checkpoint_every")]
+    #[schemars(range(min = 1))]
+    pub checkpoint_every: u64,
+}
+
+impl Default for TrainPerformance {
+    fn default() -> Self {
+        Self {
+            micro_batch_tokens: micro_batch_tokens(),
+            micro_batch_size: micro_batch_size(),
+            checkpoint_every: checkpoint_every(),
+        }
+    }
+}
+
+const fn epochs() -> f64 {
+    3.0
+}
+const fn batch_size() -> u64 {
+    256
+}
+const fn learning_rate() -> f64 {
+    1e-3
+}
+const fn warmup() -> f64 {
+    0.05
+}
+const fn beta1() -> f64 {
+    0.9
+}
+const fn beta2() -> f64 {
+    0.999
+}
+const fn max_grad_norm() -> f64 {
+    1.0
+}
+const fn lora_rank() -> u64 {
+    8
+}
+const fn lora_alpha() -> f64 {
+    16.0
+}
+const fn max_length() -> u64 {
+    64
+}
+const fn micro_batch_tokens() -> u64 {
+    4096
+}
+const fn micro_batch_size() -> u64 {
+    128
+}
+const fn checkpoint_every() -> u64 {
+    20
+}
+
+/// Learning rate after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Stays.
+    Constant,
+    /// Falls to zero in a straight line.
+    #[default]
+    Linear,
+    /// Falls to zero along half a cosine.
+    Cosine,
+}
+
+/// How each example's gradient is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clipping {
+    /// Scaled by min(1, C / norm) over all parameters together (Abadi et al. 2016).
+    #[default]
+    Flat,
+    /// Scaled by C / (norm + 0.01) (Bu et al. 2022, AUTO-S).
+    Automatic,
+    /// Each tensor has a bound of its own, C over the root of their number.
+    PerLayer,
+}
+
+/// Which parameters are trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trainable {
+    /// All.
+    #[default]
+    All,
+    /// Low-rank adapters beside the linear layers of attention and feed-forward.
+    Lora,
+    /// Biases and norms alone (Bu et al. 2022, DP-BiTFiT).
+    Bias,
+    /// The output layer alone.
+    Head,
+}
+
+/// Which tokens the loss counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossOn {
+    /// The text and the end token, not the prompt.
+    #[default]
+    Text,
+    /// Every token.
+    All,
+}
+
+/// Average of the iterates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Averaging {
+    /// The last iterate.
+    #[default]
+    None,
+    /// Exponential moving average over about a tenth of the steps.
+    Ema,
+    /// Mean over the last half of the steps.
+    Tail,
+}
+
+/// Where noise and coins come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoiseMode {
+    /// A secret key from the operating system: the guarantee holds.
+    #[default]
+    Secure,
+    /// Derived from the seed: reproducible, and never to be released.
+    Seeded,
+}
+
+/// Arithmetic of forward and backward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// bfloat16 products with f32 sums, where the device has them.
+    Bf16,
+}
