@@ -1,1 +1,3 @@
 //! What a user sees: the real binary on real files. One binary, one module per subject.
+
+mod tidy;
