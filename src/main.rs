@@ -1,3 +1,5 @@
 //! The `dpx` binary: starts the command line.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    dpx::cli::main().into()
+}

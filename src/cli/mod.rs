@@ -1,1 +1,75 @@
 //! The command line: one file per verb: arguments, one call, printing.
+//!
+//! A verb is a module with `Args` and `run(args)`. The library below knows nothing of exit codes or colours:
+//! [`Error`] decides the first, [`output`] the second.
+
+mod completions;
+mod error;
+mod exit;
+mod experiment;
+mod output;
+
+pub use error::Error;
+pub use exit::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// Differentially private synthetic-text studies from one TOML file.
+///
+/// Exit codes: 0 done, 1 a stage failed, 2 the file or the arguments are wrong, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "dpx", version, max_term_width = 100, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Completions(completions::Args),
+}
+
+impl Verb {
+    fn run(self) -> Result<ExitCode, Error> {
+        match self {
+            Self::Completions(args) => completions::run(&args),
+        }
+    }
+}
+
+/// Reads the arguments, runs the verb and prints its error, if any.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap prints help and version through the same type; only real mistakes are a usage error.
+            let code = if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Done
+            };
+            drop(error.print());
+            return code;
+        }
+    };
+    match cli.verb.run() {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error);
+            error.exit_code()
+        }
+    }
+}
+
+/// The whole command line, for completions and generated documentation.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

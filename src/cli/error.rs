@@ -1,0 +1,75 @@
+//! What a verb fails with: the kind decides the exit code, hints say what to do.
+
+use super::ExitCode;
+
+/// An error on its way to the user.
+#[derive(Debug)]
+pub struct Error {
+    code: ExitCode,
+    message: String,
+    hints: Vec<String>,
+    /// Printed already, in a form of its own: only the exit code is left.
+    silent: bool,
+}
+
+impl Error {
+    /// The file or the arguments are wrong.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self {
+            code: ExitCode::Usage,
+            message: message.into(),
+            hints: Vec::new(),
+            silent: false,
+        }
+    }
+
+    /// A stage failed, or the machine did.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self {
+            code: ExitCode::Failed,
+            ..Self::usage(message)
+        }
+    }
+
+    /// Everything is said already; only the exit code is left.
+    pub fn silent(code: ExitCode) -> Self {
+        Self {
+            code,
+            silent: true,
+            ..Self::usage("")
+        }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// How the process ends.
+    pub const fn exit_code(&self) -> ExitCode {
+        self.code
+    }
+
+    /// What was found, expected, and where.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// Whether nothing is left to print.
+    pub const fn is_silent(&self) -> bool {
+        self.silent
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(error.to_string())
+    }
+}
