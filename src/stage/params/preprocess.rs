@@ -1,5 +1,6 @@
 //! Parameters of `preprocess`.
 
+pub use crate::text::LabelIntegration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -119,15 +120,4 @@ impl JsonSchema for Scrub {
             "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
         })
     }
-}
-
-/// How the model learns of labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum LabelIntegration {
-    /// The label's word stands in the prompt.
-    #[default]
-    Prefix,
-    /// Each label becomes one new token of the vocabulary.
-    SpecialToken,
 }

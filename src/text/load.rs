@@ -1,0 +1,141 @@
+//! Reads tokenizers from model folders: the one-file format and the two older ones.
+
+use super::TextError;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use tokenizers::models::bpe::BPE;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::processors::bert::BertProcessing;
+use tokenizers::{AddedToken, Tokenizer};
+
+/// The tokenizer in a folder with the content of its `tokenizer_config.json`.
+pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value>), TextError> {
+    let mut config = Map::new();
+    for name in ["special_tokens_map.json", "tokenizer_config.json"] {
+        let path = folder.join(name);
+        if path.is_file() {
+            config.append(&mut parse_config(&read(&path)?, &path)?);
+        }
+    }
+    let one_file = folder.join("tokenizer.json");
+    let tokenizer = if one_file.is_file() {
+        parse(&read(&one_file)?, &one_file)?
+    } else if let Some((vocabulary, merges)) = gpt2_files(folder) {
+        gpt2(&vocabulary, &merges)?
+    } else {
+        let vocabulary = folder.join("vocab.txt");
+        if !vocabulary.is_file() {
+            return Err(TextError::NoTokenizer {
+                folder: folder.to_owned(),
+            });
+        }
+        bert(&vocabulary, &config)?
+    };
+    Ok((tokenizer, config))
+}
+
+/// Parses the content of a `tokenizer.json`.
+pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Tokenizer, TextError> {
+    Tokenizer::from_bytes(bytes).map_err(|error| malformed(path, &error))
+}
+
+/// Parses the content of a `tokenizer_config.json`.
+pub(super) fn parse_config(bytes: &[u8], path: &Path) -> Result<Map<String, Value>, TextError> {
+    serde_json::from_slice(bytes).map_err(|error| malformed(path, &error))
+}
+
+fn gpt2_files(folder: &Path) -> Option<(PathBuf, PathBuf)> {
+    [("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe")]
+        .map(|(vocabulary, merges)| (folder.join(vocabulary), folder.join(merges)))
+        .into_iter()
+        .find(|(vocabulary, merges)| vocabulary.is_file() && merges.is_file())
+}
+
+fn gpt2(vocabulary: &Path, merges: &Path) -> Result<Tokenizer, TextError> {
+    let model = BPE::from_file(&vocabulary.to_string_lossy(), &merges.to_string_lossy())
+        .build()
+        .map_err(|error| malformed(vocabulary, &error))?;
+    let mut tokenizer = Tokenizer::new(model);
+    byte_level(&mut tokenizer);
+    tokenizer
+        .add_special_tokens([AddedToken::from("<|endoftext|>", true)])
+        .map_err(|error| malformed(vocabulary, &error))?;
+    Ok(tokenizer)
+}
+
+/// Gives a byte-level BPE model its pre-tokenizer, decoder and post-processor, as GPT-2 has them.
+pub(super) fn byte_level(tokenizer: &mut Tokenizer) {
+    tokenizer
+        .with_pre_tokenizer(Some(ByteLevel::new(false, true, true)))
+        .with_decoder(Some(ByteLevel::default()))
+        .with_post_processor(Some(ByteLevel::new(false, false, true)));
+}
+
+fn bert(vocabulary: &Path, config: &Map<String, Value>) -> Result<Tokenizer, TextError> {
+    let model = WordPiece::from_file(&vocabulary.to_string_lossy())
+        .unk_token("[UNK]".into())
+        .build()
+        .map_err(|error| malformed(vocabulary, &error))?;
+    let mut tokenizer = Tokenizer::new(model);
+    let id = |token: &str| {
+        tokenizer.token_to_id(token).ok_or_else(|| {
+            malformed(
+                vocabulary,
+                &format!("the token `{token}` of a BERT vocabulary is missing"),
+            )
+        })
+    };
+    let (separator, class) = (id("[SEP]")?, id("[CLS]")?);
+    let cased = tokenizer.token_to_id("The").is_some();
+    let lowercase = config
+        .get("do_lower_case")
+        .and_then(Value::as_bool)
+        .unwrap_or(!cased);
+    tokenizer
+        .with_normalizer(Some(BertNormalizer::new(true, true, None, lowercase)))
+        .map_err(|error| malformed(vocabulary, &error))?
+        .with_pre_tokenizer(Some(BertPreTokenizer))
+        .with_decoder(Some(tokenizers::decoders::wordpiece::WordPiece::default()))
+        .with_post_processor(Some(BertProcessing::new(
+            ("[SEP]".into(), separator),
+            ("[CLS]".into(), class),
+        )));
+    let present: Vec<AddedToken> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        .into_iter()
+        .filter(|token| tokenizer.token_to_id(token).is_some())
+        .map(|token| AddedToken::from(token, true))
+        .collect();
+    tokenizer
+        .add_special_tokens(present)
+        .map_err(|error| malformed(vocabulary, &error))?;
+    Ok(tokenizer)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TextError> {
+    std::fs::read(path).map_err(|source| TextError::File {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn malformed(path: &Path, error: &dyn std::fmt::Display) -> TextError {
+    TextError::Malformed {
+        path: path.to_owned(),
+        message: error.to_string(),
+    }
+}
+
+/// The configuration of a tokenizer trained here: one token begins, ends, pads and stands for the unknown, as in GPT-2.
+pub(super) fn gpt2_config(end: &str) -> Map<String, Value> {
+    let mut config = Map::new();
+    for role in ["bos_token", "eos_token", "pad_token", "unk_token"] {
+        config.insert(role.into(), json!(end));
+    }
+    config.insert("tokenizer_class".into(), json!("PreTrainedTokenizerFast"));
+    config.insert("add_prefix_space".into(), json!(false));
+    config
+}
