@@ -1,1 +1,9 @@
-//! Language models and encoders in the Hugging Face layout.
+//! Language models and encoders in the Hugging Face layout: what `transformers` saves is read, what is written it loads.
+
+pub mod config;
+mod error;
+pub mod weights;
+
+pub use config::{Architecture, Head, ModelConfig};
+pub use error::ModelError;
+pub use weights::Weights;

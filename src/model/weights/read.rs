@@ -1,0 +1,242 @@
+//! Reading the tensors of a model folder one by one, by name and shape.
+
+use super::header::{self, Entry, Number};
+use crate::model::ModelError;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// The tensors of a model folder. Each is taken once, by name and shape; what is left at the end is an error.
+#[derive(Debug)]
+pub struct Weights {
+    folder: PathBuf,
+    files: Vec<PathBuf>,
+    tensors: BTreeMap<String, (usize, Entry)>,
+    prefix: &'static str,
+    taken: BTreeSet<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Weights {
+    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
+    ///
+    /// `prefix`, such as `transformer.`, may stand before every name or be left out, in the files as in what is asked for.
+    ///
+    /// # Errors
+    /// When there is no such file, a shard is missing, or a header does not fit its file.
+    pub fn open(folder: &Path, prefix: &'static str) -> Result<Self, ModelError> {
+        let single = folder.join("model.safetensors");
+        let index = folder.join("model.safetensors.index.json");
+        let mut tensors = BTreeMap::new();
+        let mut files = Vec::new();
+        if single.exists() {
+            for (name, entry) in header::read(&single)? {
+                tensors.insert(name, (0, entry));
+            }
+            files.push(single);
+        } else if index.exists() {
+            let text = std::fs::read(&index).map_err(|error| ModelError::read(&index, error))?;
+            let parsed: Index = serde_json::from_slice(&text).map_err(|error| {
+                ModelError::malformed(&index, format!("no index of shards: {error}"))
+            })?;
+            let shards: BTreeSet<&String> = parsed.weight_map.values().collect();
+            for (number, shard) in shards.into_iter().enumerate() {
+                // A name with a folder in it could lead out of the model.
+                if Path::new(shard).file_name().and_then(|name| name.to_str()) != Some(shard) {
+                    return Err(ModelError::malformed(
+                        &index,
+                        format!("shard `{shard}` must be a plain file name"),
+                    ));
+                }
+                let path = folder.join(shard);
+                let mut entries = header::read(&path)?;
+                for (name, _) in parsed.weight_map.iter().filter(|(_, file)| *file == shard) {
+                    let entry = entries.remove(name).ok_or_else(|| {
+                        ModelError::malformed(
+                            &path,
+                            format!("tensor `{name}`, listed in the index, is not there"),
+                        )
+                    })?;
+                    tensors.insert(name.clone(), (number, entry));
+                }
+                files.push(path);
+            }
+        } else {
+            return Err(ModelError::malformed(
+                folder,
+                "no `model.safetensors` and no `model.safetensors.index.json` in it; convert other formats with `transformers` (save_pretrained)",
+            ));
+        }
+        Ok(Self {
+            folder: folder.into(),
+            files,
+            tensors,
+            prefix,
+            taken: BTreeSet::new(),
+        })
+    }
+
+    /// The name under which a tensor stands in the files, where it does.
+    fn find(&self, name: &str) -> Option<&str> {
+        let bare = name.strip_prefix(self.prefix).unwrap_or(name);
+        // Checkpoints that came from TensorFlow call a norm's weight gamma and its bias beta.
+        let legacy = bare.contains("LayerNorm").then(|| {
+            bare.replace("LayerNorm.weight", "LayerNorm.gamma")
+                .replace("LayerNorm.bias", "LayerNorm.beta")
+        });
+        std::iter::once(bare.to_owned())
+            .chain(legacy)
+            .flat_map(|bare| [format!("{}{bare}", self.prefix), bare])
+            .find_map(|candidate| self.tensors.get_key_value(&candidate))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// Whether a tensor is there.
+    pub fn contains(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// The shape of a tensor, where it is there.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.find(name)
+            .map(|name| self.tensors[name].1.shape.as_slice())
+    }
+
+    /// Reads a tensor, row-major, as f32.
+    ///
+    /// # Errors
+    /// When it is missing (naming the nearest candidate), has another shape, or is stored in another number format.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+        let problem = |problem: String| ModelError::Tensor {
+            path: self.folder.clone(),
+            problem,
+        };
+        let Some(found) = self.find(name).map(str::to_owned) else {
+            return Err(problem(format!(
+                "tensor `{name}` of shape {shape:?} is missing{}",
+                self.nearest(name)
+            )));
+        };
+        let (file, entry) = &self.tensors[&found];
+        if entry.shape != shape {
+            return Err(problem(format!(
+                "tensor `{found}` has shape {:?}, but config.json asks for {shape:?}",
+                entry.shape
+            )));
+        }
+        if entry.number == Number::Other {
+            return Err(problem(format!(
+                "tensor `{found}` is stored as {}; F32, F16 and BF16 are read",
+                entry.number_name
+            )));
+        }
+        let path = &self.files[*file];
+        let mut bytes = vec![0; entry.length as usize];
+        std::fs::File::open(path)
+            .and_then(|mut file| {
+                file.seek(SeekFrom::Start(entry.start))?;
+                file.read_exact(&mut bytes)
+            })
+            .map_err(|error| ModelError::read(path, error))?;
+        let values = decode(&bytes, entry.number);
+        if let Some(position) = values.iter().position(|value| !value.is_finite()) {
+            return Err(problem(format!(
+                "tensor `{found}` holds {} at position {position}",
+                values[position]
+            )));
+        }
+        self.taken.insert(found);
+        Ok(values)
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// When a tensor was not taken and `ignorable` does not name it: the architecture has no place for it. `ignorable`
+    /// is asked with the prefix taken off.
+    pub fn finish(self, ignorable: impl Fn(&str) -> bool) -> Result<(), ModelError> {
+        let extra: Vec<&String> = self
+            .tensors
+            .keys()
+            .filter(|name| !self.taken.contains(*name))
+            .filter(|name| !ignorable(name.strip_prefix(self.prefix).unwrap_or(name)))
+            .collect();
+        let Some(first) = extra.first() else {
+            return Ok(());
+        };
+        let more = match extra.len() {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        let near = nearest(first, self.taken.iter().map(String::as_str))
+            .map(|near| format!("; the nearest one that has is `{near}`"))
+            .unwrap_or_default();
+        Err(ModelError::Tensor {
+            path: self.folder,
+            problem: format!(
+                "tensor `{first}`{more} has no place in the architecture that config.json names{near}"
+            ),
+        })
+    }
+
+    fn nearest(&self, name: &str) -> String {
+        let free = self
+            .tensors
+            .keys()
+            .filter(|name| !self.taken.contains(*name))
+            .map(String::as_str);
+        nearest(name, free)
+            .map(|near| {
+                let shape = &self.tensors[near].1.shape;
+                format!("; the nearest one in the files is `{near}` of shape {shape:?}")
+            })
+            .unwrap_or_default()
+    }
+}
+
+/// The most similar name, where one is similar at all.
+fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .map(|candidate| {
+            (
+                strsim::normalized_damerau_levenshtein(name, candidate),
+                candidate,
+            )
+        })
+        .filter(|(similarity, _)| *similarity > 0.6)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// Numbers from bytes that need not be aligned.
+fn decode(bytes: &[u8], number: Number) -> Vec<f32> {
+    match number {
+        Number::F32 => bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|chunk| f32::from_le_bytes(*chunk))
+            .collect(),
+        Number::F16 => bytes
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|chunk| half::f16::from_le_bytes(*chunk).to_f32())
+            .collect(),
+        Number::Bf16 => bytes
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|chunk| half::bf16::from_le_bytes(*chunk).to_f32())
+            .collect(),
+        Number::Other => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
