@@ -1,1 +1,3 @@
 //! Differential privacy: clipping, noise, Poisson sampling, the private step, accountants, calibration.
+
+pub mod softmax;

@@ -11,6 +11,7 @@ mod prompt;
 mod schema;
 mod special;
 mod tokenizer;
+mod words;
 
 pub use bpe::{BpeOptions, train_bpe};
 pub use error::TextError;
@@ -18,3 +19,4 @@ pub use prompt::{EncodedExample, LabelIntegration, Prompt, PromptParts};
 pub use schema::{MODEL_SCHEMA_FILE, PublicSchema, SCHEMA_FILE};
 pub use special::SpecialTokens;
 pub use tokenizer::{AlignedEncoding, Tokenizer};
+pub use words::words;

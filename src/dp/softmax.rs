@@ -1,0 +1,275 @@
+//! Softmax regression by noisy full-batch gradient descent: every step is one Gaussian mechanism.
+//!
+//! Each example's gradient is the outer product of its features `x` and `p - y`, so that its norm is `|x| |p - y|` exactly
+//! and clipping scales `p - y` alone. All sums are f64. `T` steps of noise multiplier `sigma sqrt(T)` cost what one Gaussian
+//! mechanism of noise multiplier `sigma` costs.
+
+/// Sparse feature rows in compressed form.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SparseRows {
+    offsets: Vec<usize>,
+    columns: Vec<u32>,
+    values: Vec<f32>,
+    width: usize,
+}
+
+impl SparseRows {
+    /// No rows yet, of `width` columns.
+    pub fn new(width: usize) -> Self {
+        Self { offsets: vec![0], columns: Vec::new(), values: Vec::new(), width }
+    }
+
+    /// Appends a row, scaled to Euclidean norm 1 (a row of zeros stays one).
+    ///
+    /// # Panics
+    /// When a column is not below the width: the caller's features are wrong.
+    pub fn push_normalised(&mut self, entries: impl IntoIterator<Item = (u32, f64)>) {
+        let start = self.columns.len();
+        let mut squares = 0.0;
+        let mut raw = Vec::new();
+        for (column, value) in entries {
+            assert!((column as usize) < self.width, "column {column} of {}", self.width);
+            self.columns.push(column);
+            raw.push(value);
+            squares += value * value;
+        }
+        let scale = if squares > 0.0 { 1.0 / squares.sqrt() } else { 0.0 };
+        self.values.extend(raw.iter().map(|value| (value * scale) as f32));
+        debug_assert_eq!(self.columns.len() - start, raw.len());
+        self.offsets.push(self.columns.len());
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of columns.
+    pub const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The entries of a row.
+    pub fn row(&self, index: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let range = self.offsets[index]..self.offsets[index + 1];
+        self.columns[range.clone()]
+            .iter()
+            .zip(&self.values[range])
+            .map(|(&column, &value)| (column as usize, f64::from(value)))
+    }
+}
+
+/// What the descent does; nothing here depends on private data.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Descent {
+    /// Steps.
+    pub steps: u64,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Momentum.
+    pub momentum: f64,
+    /// Bound on the norm of one example's gradient; infinity: none.
+    pub max_grad_norm: f64,
+    /// The declared number of examples: the divisor of every sum.
+    pub examples: u64,
+}
+
+/// A linear classifier.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SoftmaxRegression {
+    /// Weights `[width, classes]`, row-major.
+    pub weights: Vec<f64>,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// Probabilities from logits, in place.
+pub fn softmax(logits: &mut [f64]) {
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut sum = 0.0;
+    for value in &mut *logits {
+        *value = (*value - largest).exp();
+        sum += *value;
+    }
+    for value in logits {
+        *value /= sum;
+    }
+}
+
+impl SoftmaxRegression {
+    /// Probabilities of the classes, `[classes]`.
+    pub fn probabilities(&self, row: impl Iterator<Item = (usize, f64)>) -> Vec<f64> {
+        let mut logits = vec![0.0; self.classes];
+        for (column, value) in row {
+            let weights = &self.weights[column * self.classes..][..self.classes];
+            for (logit, weight) in logits.iter_mut().zip(weights) {
+                *logit += value * weight;
+            }
+        }
+        softmax(&mut logits);
+        logits
+    }
+
+    /// Descends on the rows. `release` receives the step's number and the sum of clipped gradients `[width * classes]` and
+    /// returns it with noise; it is the only way from the rows to the weights.
+    pub fn descend(
+        rows: &SparseRows,
+        labels: &[usize],
+        classes: usize,
+        descent: &Descent,
+        mut release: impl FnMut(u64, Vec<f64>) -> Vec<f64>,
+    ) -> Self {
+        let size = rows.width() * classes;
+        let mut model = Self { weights: vec![0.0; size], classes };
+        let mut momentum = vec![0.0; size];
+        for step in 0..descent.steps {
+            let sum = model.clipped_sum(rows, labels, descent.max_grad_norm);
+            let released = release(step, sum);
+            for ((weight, momentum), gradient) in model.weights.iter_mut().zip(&mut momentum).zip(&released) {
+                *momentum = descent.momentum * *momentum + gradient / descent.examples as f64;
+                *weight -= descent.learning_rate * *momentum;
+            }
+        }
+        model
+    }
+
+    /// The sum of clipped gradients, `[width * classes]`: removing one row moves it by at most `max_grad_norm`.
+    pub fn clipped_sum(&self, rows: &SparseRows, labels: &[usize], max_grad_norm: f64) -> Vec<f64> {
+        let classes = self.classes;
+        let mut sum = vec![0.0; rows.width() * classes];
+        for (index, &label) in labels.iter().enumerate() {
+            let mut residual = self.probabilities(rows.row(index));
+            if residual.iter().any(|value| !value.is_finite()) {
+                // A row that cannot be bounded counts as present and contributes nothing.
+                continue;
+            }
+            residual[label] -= 1.0;
+            let norm_of_row = rows.row(index).map(|(_, value)| value * value).sum::<f64>().sqrt();
+            let norm = norm_of_row * residual.iter().map(|value| value * value).sum::<f64>().sqrt();
+            if norm > max_grad_norm {
+                for value in &mut residual {
+                    *value *= max_grad_norm / norm;
+                }
+            }
+            for (column, value) in rows.row(index) {
+                let cells = &mut sum[column * classes..][..classes];
+                for (cell, residual) in cells.iter_mut().zip(&residual) {
+                    *cell += value * residual;
+                }
+            }
+        }
+        sum
+    }
+
+    /// Shrinks each feature's weights towards zero by the positive-part James-Stein factor `1 - strength * base / |w|^2`, where
+    /// `base` is the median of `|w|^2` over the features: with most features noise alone, that is the noise. Reads the released
+    /// weights only, so it is post-processing. The last feature (the intercept) is left alone.
+    pub fn shrink(&mut self, strength: f64) {
+        let classes = self.classes;
+        for row in self.weights.chunks_mut(classes) {
+            let mean = row.iter().sum::<f64>() / classes as f64;
+            row.iter_mut().for_each(|value| *value -= mean);
+        }
+        let square = |row: &[f64]| row.iter().map(|value| value * value).sum::<f64>();
+        let features = self.weights.len() / classes;
+        if features < 2 {
+            return;
+        }
+        let mut squares: Vec<f64> = self.weights.chunks(classes).take(features - 1).map(square).collect();
+        squares.sort_by(f64::total_cmp);
+        let base = squares[squares.len() / 2];
+        for row in self.weights.chunks_mut(classes).take(features - 1) {
+            let own = square(row);
+            let factor = if own > 0.0 { (1.0 - strength * base / own).max(0.0) } else { 0.0 };
+            row.iter_mut().for_each(|value| *value *= factor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn toy() -> (SparseRows, Vec<usize>) {
+        let mut rows = SparseRows::new(5);
+        let mut labels = Vec::new();
+        for index in 0..60_u32 {
+            let class = index % 3;
+            rows.push_normalised([(class, 2.0), (3, 1.0), (4, f64::from(index % 7))]);
+            labels.push(class as usize);
+        }
+        (rows, labels)
+    }
+
+    const DESCENT: Descent =
+        Descent { steps: 200, learning_rate: 5.0, momentum: 0.9, max_grad_norm: 0.4, examples: 60 };
+
+    #[test]
+    fn separable_classes_are_learnt() {
+        let (rows, labels) = toy();
+        let model = SoftmaxRegression::descend(&rows, &labels, 3, &DESCENT, |_, sum| sum);
+        for (index, &label) in labels.iter().enumerate() {
+            let probabilities = model.probabilities(rows.row(index));
+            assert!(probabilities[label] > 0.9, "row {index}: {probabilities:?}");
+        }
+    }
+
+    #[test]
+    fn removing_any_row_moves_the_sum_by_at_most_the_bound_and_some_row_by_all_of_it() {
+        let (rows, labels) = toy();
+        let model = SoftmaxRegression { weights: (0..15).map(|i| f64::from(i * 7 % 11) - 5.0).collect(), classes: 3 };
+        let all = model.clipped_sum(&rows, &labels, 0.25);
+        let mut largest: f64 = 0.0;
+        for left_out in 0..rows.len() {
+            let mut fewer = SparseRows::new(5);
+            let mut fewer_labels = Vec::new();
+            for index in (0..rows.len()).filter(|&index| index != left_out) {
+                fewer.push_normalised(rows.row(index).map(|(column, value)| (column as u32, value)));
+                fewer_labels.push(labels[index]);
+            }
+            let rest = model.clipped_sum(&fewer, &fewer_labels, 0.25);
+            let distance = all.iter().zip(&rest).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt();
+            largest = largest.max(distance);
+        }
+        assert!(largest <= 0.25 * (1.0 + 1e-6), "{largest}");
+        assert!(largest > 0.2475, "{largest}");
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_the_mean_log_loss() {
+        let (rows, labels) = toy();
+        let loss = |model: &SoftmaxRegression| {
+            labels.iter().enumerate().map(|(i, &y)| -model.probabilities(rows.row(i))[y].ln()).sum::<f64>()
+        };
+        let mut model = SoftmaxRegression { weights: vec![0.1; 15], classes: 3 };
+        let sum = model.clipped_sum(&rows, &labels, f64::INFINITY);
+        for cell in 0..15 {
+            let before = model.weights[cell];
+            model.weights[cell] = before + 1e-5;
+            let up = loss(&model);
+            model.weights[cell] = before - 1e-5;
+            let down = loss(&model);
+            model.weights[cell] = before;
+            assert!((sum[cell] - (up - down) / 2e-5).abs() < 1e-5, "cell {cell}");
+        }
+    }
+
+    #[test]
+    fn shrinking_removes_noise_and_keeps_signal() {
+        let mut model = SoftmaxRegression { weights: vec![0.0; 101 * 2], classes: 2 };
+        for feature in 0..101 {
+            let size = if feature == 7 { 5.0 } else { 0.1 };
+            model.weights[feature * 2] = size;
+            model.weights[feature * 2 + 1] = -size;
+        }
+        model.shrink(1.0);
+        assert!(model.weights[14] > 4.9);
+        assert_eq!(model.weights[0], 0.0);
+        assert_eq!(model.weights[200], 0.1);
+    }
+}
