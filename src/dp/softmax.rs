@@ -16,7 +16,12 @@ pub struct SparseRows {
 impl SparseRows {
     /// No rows yet, of `width` columns.
     pub fn new(width: usize) -> Self {
-        Self { offsets: vec![0], columns: Vec::new(), values: Vec::new(), width }
+        Self {
+            offsets: vec![0],
+            columns: Vec::new(),
+            values: Vec::new(),
+            width,
+        }
     }
 
     /// Appends a row, scaled to Euclidean norm 1 (a row of zeros stays one).
@@ -28,13 +33,22 @@ impl SparseRows {
         let mut squares = 0.0;
         let mut raw = Vec::new();
         for (column, value) in entries {
-            assert!((column as usize) < self.width, "column {column} of {}", self.width);
+            assert!(
+                (column as usize) < self.width,
+                "column {column} of {}",
+                self.width
+            );
             self.columns.push(column);
             raw.push(value);
             squares += value * value;
         }
-        let scale = if squares > 0.0 { 1.0 / squares.sqrt() } else { 0.0 };
-        self.values.extend(raw.iter().map(|value| (value * scale) as f32));
+        let scale = if squares > 0.0 {
+            1.0 / squares.sqrt()
+        } else {
+            0.0
+        };
+        self.values
+            .extend(raw.iter().map(|value| (value * scale) as f32));
         debug_assert_eq!(self.columns.len() - start, raw.len());
         self.offsets.push(self.columns.len());
     }
@@ -125,12 +139,17 @@ impl SoftmaxRegression {
         mut release: impl FnMut(u64, Vec<f64>) -> Vec<f64>,
     ) -> Self {
         let size = rows.width() * classes;
-        let mut model = Self { weights: vec![0.0; size], classes };
+        let mut model = Self {
+            weights: vec![0.0; size],
+            classes,
+        };
         let mut momentum = vec![0.0; size];
         for step in 0..descent.steps {
             let sum = model.clipped_sum(rows, labels, descent.max_grad_norm);
             let released = release(step, sum);
-            for ((weight, momentum), gradient) in model.weights.iter_mut().zip(&mut momentum).zip(&released) {
+            for ((weight, momentum), gradient) in
+                model.weights.iter_mut().zip(&mut momentum).zip(&released)
+            {
                 *momentum = descent.momentum * *momentum + gradient / descent.examples as f64;
                 *weight -= descent.learning_rate * *momentum;
             }
@@ -149,8 +168,17 @@ impl SoftmaxRegression {
                 continue;
             }
             residual[label] -= 1.0;
-            let norm_of_row = rows.row(index).map(|(_, value)| value * value).sum::<f64>().sqrt();
-            let norm = norm_of_row * residual.iter().map(|value| value * value).sum::<f64>().sqrt();
+            let norm_of_row = rows
+                .row(index)
+                .map(|(_, value)| value * value)
+                .sum::<f64>()
+                .sqrt();
+            let norm = norm_of_row
+                * residual
+                    .iter()
+                    .map(|value| value * value)
+                    .sum::<f64>()
+                    .sqrt();
             if norm > max_grad_norm {
                 for value in &mut residual {
                     *value *= max_grad_norm / norm;
@@ -180,12 +208,21 @@ impl SoftmaxRegression {
         if features < 2 {
             return;
         }
-        let mut squares: Vec<f64> = self.weights.chunks(classes).take(features - 1).map(square).collect();
+        let mut squares: Vec<f64> = self
+            .weights
+            .chunks(classes)
+            .take(features - 1)
+            .map(square)
+            .collect();
         squares.sort_by(f64::total_cmp);
         let base = squares[squares.len() / 2];
         for row in self.weights.chunks_mut(classes).take(features - 1) {
             let own = square(row);
-            let factor = if own > 0.0 { (1.0 - strength * base / own).max(0.0) } else { 0.0 };
+            let factor = if own > 0.0 {
+                (1.0 - strength * base / own).max(0.0)
+            } else {
+                0.0
+            };
             row.iter_mut().for_each(|value| *value *= factor);
         }
     }
@@ -206,8 +243,13 @@ mod tests {
         (rows, labels)
     }
 
-    const DESCENT: Descent =
-        Descent { steps: 200, learning_rate: 5.0, momentum: 0.9, max_grad_norm: 0.4, examples: 60 };
+    const DESCENT: Descent = Descent {
+        steps: 200,
+        learning_rate: 5.0,
+        momentum: 0.9,
+        max_grad_norm: 0.4,
+        examples: 60,
+    };
 
     #[test]
     fn separable_classes_are_learnt() {
@@ -222,18 +264,29 @@ mod tests {
     #[test]
     fn removing_any_row_moves_the_sum_by_at_most_the_bound_and_some_row_by_all_of_it() {
         let (rows, labels) = toy();
-        let model = SoftmaxRegression { weights: (0..15).map(|i| f64::from(i * 7 % 11) - 5.0).collect(), classes: 3 };
+        let model = SoftmaxRegression {
+            weights: (0..15).map(|i| f64::from(i * 7 % 11) - 5.0).collect(),
+            classes: 3,
+        };
         let all = model.clipped_sum(&rows, &labels, 0.25);
         let mut largest: f64 = 0.0;
         for left_out in 0..rows.len() {
             let mut fewer = SparseRows::new(5);
             let mut fewer_labels = Vec::new();
             for index in (0..rows.len()).filter(|&index| index != left_out) {
-                fewer.push_normalised(rows.row(index).map(|(column, value)| (column as u32, value)));
+                fewer.push_normalised(
+                    rows.row(index)
+                        .map(|(column, value)| (column as u32, value)),
+                );
                 fewer_labels.push(labels[index]);
             }
             let rest = model.clipped_sum(&fewer, &fewer_labels, 0.25);
-            let distance = all.iter().zip(&rest).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt();
+            let distance = all
+                .iter()
+                .zip(&rest)
+                .map(|(a, b)| (a - b) * (a - b))
+                .sum::<f64>()
+                .sqrt();
             largest = largest.max(distance);
         }
         assert!(largest <= 0.25 * (1.0 + 1e-6), "{largest}");
@@ -244,9 +297,16 @@ mod tests {
     fn the_gradient_is_that_of_the_mean_log_loss() {
         let (rows, labels) = toy();
         let loss = |model: &SoftmaxRegression| {
-            labels.iter().enumerate().map(|(i, &y)| -model.probabilities(rows.row(i))[y].ln()).sum::<f64>()
+            labels
+                .iter()
+                .enumerate()
+                .map(|(i, &y)| -model.probabilities(rows.row(i))[y].ln())
+                .sum::<f64>()
         };
-        let mut model = SoftmaxRegression { weights: vec![0.1; 15], classes: 3 };
+        let mut model = SoftmaxRegression {
+            weights: vec![0.1; 15],
+            classes: 3,
+        };
         let sum = model.clipped_sum(&rows, &labels, f64::INFINITY);
         for cell in 0..15 {
             let before = model.weights[cell];
@@ -261,7 +321,10 @@ mod tests {
 
     #[test]
     fn shrinking_removes_noise_and_keeps_signal() {
-        let mut model = SoftmaxRegression { weights: vec![0.0; 101 * 2], classes: 2 };
+        let mut model = SoftmaxRegression {
+            weights: vec![0.0; 101 * 2],
+            classes: 2,
+        };
         for feature in 0..101 {
             let size = if feature == 7 { 5.0 } else { 0.1 };
             model.weights[feature * 2] = size;

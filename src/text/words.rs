@@ -23,7 +23,10 @@ mod tests {
 
     #[test]
     fn apostrophes_join_and_everything_else_parts() {
-        assert_eq!(words("I'm SO happy, it’s 2nd-hand!"), ["im", "so", "happy", "its", "2nd", "hand"]);
+        assert_eq!(
+            words("I'm SO happy, it’s 2nd-hand!"),
+            ["im", "so", "happy", "its", "2nd", "hand"]
+        );
         assert_eq!(words("  "), Vec::<String>::new());
         assert_eq!(words("Ärger ÜBER"), ["ärger", "über"]);
     }
