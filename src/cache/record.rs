@@ -57,6 +57,8 @@ pub struct Record {
     pub kind_version: u32,
     /// Values of the sweep's axes that reach the instance.
     pub axes: BTreeMap<String, serde_json::Value>,
+    /// The instance's seed, which the key covers.
+    pub seed: u64,
     /// Resolved parameters that the key covers.
     pub params: serde_json::Value,
     /// Digests of the artifacts it read, by stage name.

@@ -1,1 +1,18 @@
 //! From an experiment file to instances, keys and the reason for every re-run.
+//!
+//! - [`Plan`] holds the [`Instance`]s: stages times the axes that reach them, needs before their users.
+//! - [`Recipe`] is everything that a key covers but the inputs; [`Recipe::key`] adds them.
+//! - [`decide`] says of each instance whether it is cached, will run and why, or runs only if an input comes out
+//!   different. `dpx plan` and `dpx run` both ask it, so they cannot disagree.
+
+mod decide;
+mod decision;
+mod instance;
+mod key;
+mod view;
+
+pub use decide::decide;
+pub use decision::{Decision, Reason, State};
+pub use instance::{Axis, Instance, InstanceId, Need, Plan, RunSettings};
+pub use key::Recipe;
+pub use view::{CacheView, Found, NoCache};
