@@ -38,6 +38,11 @@ impl Manifest {
     }
 }
 
+impl Record {
+    /// The version that this program writes; records of other versions are misses.
+    pub const VERSION: u32 = 1;
+}
+
 /// The record of a finished instance, one JSON file per key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
