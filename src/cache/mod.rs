@@ -40,7 +40,7 @@ pub use gc::{Collection, Doomed, Roots, Waste};
 pub use journal::{Journal, RunFile};
 pub use lock::{KeyLock, Owner, TryLock, WorkerLock};
 pub use record::{FileEntry, Manifest, Record};
-pub use store::Cache;
+pub use store::{Cache, Lookup};
 pub use verify::Verification;
 
 #[cfg(test)]

@@ -15,6 +15,17 @@ pub struct Cache {
     pub(super) disk: Disk,
 }
 
+/// What stands under a key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lookup {
+    /// No record.
+    Nothing,
+    /// A sound record all of whose objects are there with the right size.
+    Whole(Record),
+    /// A record that cannot be used, the record itself if it could be read, and what is wrong.
+    Broken(Option<Record>, String),
+}
+
 /// A record as it stands in its file: the digest tells a flipped byte from a true record.
 #[derive(Serialize, Deserialize)]
 struct Envelope<R> {
@@ -78,12 +89,31 @@ impl Cache {
         Ok(())
     }
 
+    /// What stands under a key. Reads the record and the sizes of its objects only.
+    pub fn look(&self, key: &Key) -> Lookup {
+        let Some(record) = self.read_record(key) else {
+            return match fs::symlink_metadata(self.layout.record(key)) {
+                Ok(_) => Lookup::Broken(None, "its record cannot be read".to_owned()),
+                Err(_) => Lookup::Nothing,
+            };
+        };
+        match record.output.files.iter().find(|file| !self.has(file)) {
+            None => Lookup::Whole(record),
+            Some(file) => {
+                let what = format!("`{}` is missing or has another size", file.path);
+                Lookup::Broken(Some(record), what)
+            }
+        }
+    }
+
     /// The record of a key, if its file is sound and every object it names is there with the right size.
     ///
     /// Reads the record and the sizes only. A missing, torn or altered record is a miss.
     pub fn record(&self, key: &Key) -> Option<Record> {
-        let record = self.read_record(key)?;
-        self.is_whole(&record).then_some(record)
+        match self.look(key) {
+            Lookup::Whole(record) => Some(record),
+            Lookup::Broken(..) | Lookup::Nothing => None,
+        }
     }
 
     /// All sound records, whether or not their objects are still there, in the order of their keys.
@@ -100,10 +130,12 @@ impl Cache {
 
     /// Whether every object that a record names is there with the right size.
     pub fn is_whole(&self, record: &Record) -> bool {
-        record.output.files.iter().all(|file| {
-            fs::symlink_metadata(self.layout.object(&file.digest))
-                .is_ok_and(|found| found.is_file() && found.len() == file.size)
-        })
+        record.output.files.iter().all(|file| self.has(file))
+    }
+
+    fn has(&self, file: &FileEntry) -> bool {
+        fs::symlink_metadata(self.layout.object(&file.digest))
+            .is_ok_and(|found| found.is_file() && found.len() == file.size)
     }
 
     /// Keys of all record files.

@@ -37,6 +37,7 @@ fn record(key: Key, output: Manifest) -> Record {
         kind: Kind::Train,
         kind_version: 1,
         axes: BTreeMap::from([("epsilon".into(), serde_json::json!(8))]),
+        seed: 42,
         params: serde_json::json!({"epochs": 3.0, "model": "builtin:base"}),
         inputs: BTreeMap::from([("preprocess".into(), Digest::of(b"input"))]),
         sources: BTreeMap::new(),
@@ -161,7 +162,7 @@ fn the_record_format_is_pinned() {
     let key = Digest::of(b"key");
     commit(&cache, key, &artifact(&[("a", b"x")])).unwrap();
     let text = fs::read_to_string(folder.path().join(format!("records/{key}.json"))).unwrap();
-    insta::assert_snapshot!(text, @r#"{"record":{"version":1,"key":"ff8e2bab3b26e0c127002127905539b47eb421de85d554e15f55a446459b52b4","experiment":"emotion","stage":"train","instance":"train@epsilon=8","kind":"train","kind_version":1,"axes":{"epsilon":8},"params":{"epochs":3.0,"model":"builtin:base"},"inputs":{"preprocess":"e33fb19325cbc72b5905e783e0c47290468c610090e376de9215e8b5f8ba83d3"},"sources":{},"output":{"files":[{"path":"a","digest":"3ae7d805f6789a6402acb70ad4096a85a56bf6804eaf25c0493ac697548d30b5","size":1}]},"flow":"dp","wall_seconds":1.25,"device":"cpu","dpx_version":"0.1.0","finished_at":"2026-11-24T07:00:00Z"},"blake3":"8e941f39f60ac41413aa10adcdd95520626b274cf3fbd68507833d977e03c372"}"#);
+    insta::assert_snapshot!(text, @r#"{"record":{"version":1,"key":"ff8e2bab3b26e0c127002127905539b47eb421de85d554e15f55a446459b52b4","experiment":"emotion","stage":"train","instance":"train@epsilon=8","kind":"train","kind_version":1,"axes":{"epsilon":8},"seed":42,"params":{"epochs":3.0,"model":"builtin:base"},"inputs":{"preprocess":"e33fb19325cbc72b5905e783e0c47290468c610090e376de9215e8b5f8ba83d3"},"sources":{},"output":{"files":[{"path":"a","digest":"3ae7d805f6789a6402acb70ad4096a85a56bf6804eaf25c0493ac697548d30b5","size":1}]},"flow":"dp","wall_seconds":1.25,"device":"cpu","dpx_version":"0.1.0","finished_at":"2026-11-24T07:00:00Z"},"blake3":"d3b27b92a7165ab95c8525be14a68834c95d4a4363728d0bb8ee4c56c94e8282"}"#);
 }
 
 #[test]
