@@ -1,0 +1,18 @@
+//! Runs a loop with the widest vector instructions that the processor has.
+
+/// Runs `operation` compiled for AVX-512, for AVX2 with FMA, or for the baseline. Its body must be inlined (`#[inline(always)]`
+/// functions on slices); arithmetic written with `mul_add` gives the same bits on every path.
+#[inline]
+pub(super) fn vectorised<F: pulp::NullaryFnOnce>(operation: F) -> F::Output {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use pulp::Simd;
+        if let Some(simd) = pulp::x86::V4::try_new() {
+            return Simd::vectorize(simd, operation);
+        }
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            return Simd::vectorize(simd, operation);
+        }
+    }
+    operation.call()
+}
