@@ -2,9 +2,43 @@
 //!
 //! Everything here works on plain slices: labels as indices, texts as strings, embeddings as `[n, d]` in row-major order.
 //! Nothing here is covered by a privacy guarantee where real texts go in: such figures are internal.
+//!
+//! | file | figures | source |
+//! |---|---|---|
+//! | [`confusion`] | accuracy, macro-F1, confusion, per label | scikit-learn's definitions |
+//! | [`interval`] | Wilson intervals, mean and standard deviation | Wilson 1927 |
+//! | [`similarity`] | mean cosine between sets, both ways, with its ceiling | DESIGN: sets, never pairs |
+//! | [`mauve`] ([`pca`], [`kmeans`]) | MAUVE and MAUVE* | Pillutla et al. 2021, 2023 |
+//! | [`discriminator`] | how well a linear classifier tells real from synthetic | Lopez-Paz and Oquab 2017 |
+//! | [`support`] | k-nearest-neighbour precision and recall | Kynkäänniemi et al. 2019 |
+//! | [`diversity`] | distinct-n, self-BLEU | Li et al. 2016, Zhu et al. 2018 |
+//! | [`distribution`] | distances between lengths and between labels | Wasserstein-1, total variation, Jensen-Shannon |
+//! | [`perplexity`] | perplexity, bits per byte | |
+//! | [`copies`] | texts copied word for word, or in eight words | Carlini et al. 2023 |
+//! | [`neighbours`] | distance to the nearest training and held-out text | diagnostics, no guarantee |
+//! | [`planted`] | planted personal data that reappears | Carlini et al. 2019 |
 
+pub mod choose;
 pub mod confusion;
+pub mod copies;
+pub mod discriminator;
+pub mod distribution;
+pub mod diversity;
+pub mod embeddings;
 pub mod interval;
+pub mod kmeans;
+pub mod mauve;
+pub mod neighbours;
+pub mod pca;
+pub mod perplexity;
+pub mod planted;
+pub mod similarity;
+pub mod support;
+pub mod words;
 
 pub use confusion::{Classification, LabelFigures};
+pub use embeddings::Embeddings;
 pub use interval::{Share, Spread};
+
+#[cfg(test)]
+mod tests;
