@@ -2,6 +2,7 @@
 
 pub mod config;
 mod error;
+pub mod generate;
 pub mod weights;
 
 pub use config::{Architecture, Head, ModelConfig};

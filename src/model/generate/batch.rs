@@ -1,0 +1,156 @@
+//! Running many prompts through a model in batches.
+
+use super::Sampling;
+use crate::model::ModelError;
+use crate::seed::Stream;
+use rayon::prelude::*;
+
+/// A model that continues token sequences, with a cache of keys and values.
+///
+/// Row `i` of what it returns must depend on row `i` of what it is given alone, and not on the number of rows.
+pub trait Decoder {
+    /// Keys and values of the tokens seen so far, for some rows.
+    type Cache;
+
+    /// Number of tokens.
+    fn vocabulary(&self) -> usize;
+
+    /// Most tokens of prompt and text together.
+    fn max_positions(&self) -> usize;
+
+    /// Reads prompts of any, also unequal, lengths. Gives the cache and the logits after each prompt's last token,
+    /// `[rows, vocabulary]`, row-major.
+    ///
+    /// # Errors
+    /// When a prompt is empty or too long, or a token has no embedding.
+    fn prefill(&self, prompts: &[&[u32]]) -> Result<(Self::Cache, Vec<f32>), ModelError>;
+
+    /// Reads one more token for each row of the cache. Gives the logits after it, `[rows, vocabulary]`.
+    ///
+    /// # Errors
+    /// When a row is full.
+    fn step(&self, cache: &mut Self::Cache, tokens: &[u32]) -> Result<Vec<f32>, ModelError>;
+
+    /// Keeps the given rows of the cache, in this order (ascending), and forgets the others.
+    fn keep_rows(&self, cache: &mut Self::Cache, rows: &[usize]);
+}
+
+/// One text to write.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Tokens that the text continues; at least one.
+    pub prompt: Vec<u32>,
+    /// The text's own random numbers.
+    pub stream: Stream,
+}
+
+/// One text as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generated {
+    /// Tokens after the prompt, without the end token.
+    pub tokens: Vec<u32>,
+    /// Whether an end token was drawn; otherwise the text was cut at its longest.
+    pub ended: bool,
+}
+
+/// A text that is being written.
+struct Row {
+    request: usize,
+    /// Prompt and text.
+    tokens: Vec<u32>,
+    prompt: usize,
+    stream: Stream,
+}
+
+/// Writes a text for each request, `batch` at a time, in order. `on_done` hears how many more are finished.
+///
+/// # Errors
+/// When a prompt is empty or longer than the model reads.
+pub fn generate<D: Decoder>(
+    decoder: &D,
+    requests: Vec<Request>,
+    sampling: &Sampling,
+    batch: usize,
+    mut on_done: impl FnMut(usize),
+) -> Result<Vec<Generated>, ModelError> {
+    let mut results: Vec<Option<Generated>> = (0..requests.len()).map(|_| None).collect();
+    let mut waiting = requests.into_iter().enumerate();
+    loop {
+        let mut rows: Vec<Row> = waiting
+            .by_ref()
+            .take(batch.max(1))
+            .map(|(request, Request { prompt, stream })| Row {
+                request,
+                prompt: prompt.len(),
+                tokens: prompt,
+                stream,
+            })
+            .collect();
+        if rows.is_empty() {
+            break;
+        }
+        write_batch(decoder, &mut rows, sampling, |row, ended| {
+            results[row.request] = Some(Generated {
+                tokens: row.tokens[row.prompt..].to_vec(),
+                ended,
+            });
+            on_done(1);
+        })?;
+    }
+    Ok(results
+        .into_iter()
+        .map(|result| result.expect("every request was put into a batch and left it finished"))
+        .collect())
+}
+
+fn write_batch<D: Decoder>(
+    decoder: &D,
+    rows: &mut Vec<Row>,
+    sampling: &Sampling,
+    mut finished: impl FnMut(&Row, bool),
+) -> Result<(), ModelError> {
+    if sampling.max_new_tokens == 0 {
+        rows.drain(..).for_each(|row| finished(&row, false));
+        return Ok(());
+    }
+    let vocabulary = decoder.vocabulary();
+    let prompts: Vec<&[u32]> = rows.iter().map(|row| row.tokens.as_slice()).collect();
+    let (mut cache, mut logits) = decoder.prefill(&prompts)?;
+    loop {
+        let chosen: Vec<u32> = rows
+            .par_iter_mut()
+            .zip(logits.par_chunks_mut(vocabulary))
+            .map(|(row, logits)| sampling.choose(logits, &row.tokens, &mut row.stream))
+            .collect();
+        let mut stay = Vec::with_capacity(rows.len());
+        for (index, (row, token)) in rows.iter_mut().zip(chosen).enumerate() {
+            let ended = sampling.end_tokens.contains(&token);
+            if !ended {
+                row.tokens.push(token);
+            }
+            let full = row.tokens.len() - row.prompt >= sampling.max_new_tokens
+                || row.tokens.len() >= decoder.max_positions();
+            if ended || full {
+                finished(row, ended);
+            } else {
+                stay.push(index);
+            }
+        }
+        if stay.is_empty() {
+            return Ok(());
+        }
+        if stay.len() < rows.len() {
+            decoder.keep_rows(&mut cache, &stay);
+            let mut index = 0;
+            rows.retain(|_| {
+                index += 1;
+                stay.binary_search(&(index - 1)).is_ok()
+            });
+        }
+        let last: Vec<u32> = rows
+            .iter()
+            .map(|row| row.tokens[row.tokens.len() - 1])
+            .collect();
+        logits = decoder.step(&mut cache, &last)?;
+    }
+}
