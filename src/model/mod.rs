@@ -1,5 +1,6 @@
 //! Language models and encoders in the Hugging Face layout: what `transformers` saves is read, what is written it loads.
 
+pub mod bag_of_words;
 pub mod config;
 mod error;
 pub mod generate;

@@ -1,0 +1,220 @@
+//! Multinomial logistic regression on sparse rows, fitted by L-BFGS (Liu and Nocedal 1989).
+
+use super::BagOfWordsOptions;
+use super::features::Row;
+use rayon::prelude::*;
+use std::collections::VecDeque;
+
+/// Rows summed by one task: fixed, so that sums do not depend on the number of threads.
+const CHUNK: usize = 1024;
+/// Steps that the optimiser remembers.
+const MEMORY: usize = 10;
+
+/// Adds the scores of a row to `scores`; the bias weights stand last.
+pub(super) fn scores(row: &Row, weights: &[f64], scores: &mut [f64]) {
+    let classes = scores.len();
+    scores.copy_from_slice(&weights[weights.len() - classes..]);
+    for (word, value) in row {
+        let start = *word as usize * classes;
+        for (score, weight) in scores.iter_mut().zip(&weights[start..start + classes]) {
+            *score += value * weight;
+        }
+    }
+}
+
+/// Scores to probabilities, in place; gives the logarithm of the normaliser.
+pub(super) fn softmax(scores: &mut [f64]) -> f64 {
+    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut total = 0.0;
+    for score in scores.iter_mut() {
+        *score = (*score - highest).exp();
+        total += *score;
+    }
+    for score in scores.iter_mut() {
+        *score /= total;
+    }
+    highest + total.ln()
+}
+
+/// Weights `[words + 1, classes]` that minimise `|w|^2 / 2 + C * sum of weighted losses`; biases are not penalised.
+pub(super) fn fit(
+    rows: &[Row],
+    labels: &[usize],
+    classes: usize,
+    words: usize,
+    options: &BagOfWordsOptions,
+) -> Vec<f64> {
+    let mut counts = vec![0.0; classes];
+    for label in labels {
+        counts[*label] += 1.0;
+    }
+    let present = counts.iter().filter(|count| **count > 0.0).count() as f64;
+    let row_weights: Vec<f64> = labels
+        .iter()
+        .map(|label| {
+            let balance = rows.len() as f64 / (present * counts[*label]);
+            options.inverse_penalty * if options.balanced { balance } else { 1.0 }
+        })
+        .collect();
+    let problem = Problem {
+        rows,
+        labels,
+        row_weights: &row_weights,
+        classes,
+    };
+    minimise(&problem, vec![0.0; (words + 1) * classes], options.rounds)
+}
+
+struct Problem<'a> {
+    rows: &'a [Row],
+    labels: &'a [usize],
+    row_weights: &'a [f64],
+    classes: usize,
+}
+
+impl Problem<'_> {
+    /// The objective; its gradient is written to `gradient`.
+    fn evaluate(&self, weights: &[f64], gradient: &mut [f64]) -> f64 {
+        let classes = self.classes;
+        let biases = weights.len() - classes;
+        gradient[..biases].copy_from_slice(&weights[..biases]);
+        gradient[biases..].fill(0.0);
+        let mut value = 0.5 * dot(&weights[..biases], &weights[..biases]);
+        // Per row: the weighted loss and the weighted score gradient.
+        let factors: Vec<(f64, Vec<f64>)> = (0..self.rows.len().div_ceil(CHUNK))
+            .into_par_iter()
+            .map(|chunk| {
+                let range = chunk * CHUNK..((chunk + 1) * CHUNK).min(self.rows.len());
+                let mut factors = Vec::with_capacity(range.len() * classes);
+                let mut loss = 0.0;
+                let mut row_scores = vec![0.0; classes];
+                for index in range {
+                    let label = self.labels[index];
+                    scores(&self.rows[index], weights, &mut row_scores);
+                    let own = row_scores[label];
+                    let normaliser = softmax(&mut row_scores);
+                    let weight = self.row_weights[index];
+                    loss += weight * (normaliser - own);
+                    row_scores[label] -= 1.0;
+                    factors.extend(row_scores.iter().map(|factor| factor * weight));
+                }
+                (loss, factors)
+            })
+            .collect();
+        for (chunk, (loss, factors)) in factors.iter().enumerate() {
+            value += loss;
+            let rows = &self.rows[chunk * CHUNK..];
+            for (row, factor) in rows.iter().zip(factors.chunks_exact(classes)) {
+                for (word, entry) in row {
+                    let start = *word as usize * classes;
+                    for (sum, factor) in gradient[start..start + classes].iter_mut().zip(factor) {
+                        *sum += entry * factor;
+                    }
+                }
+                for (sum, factor) in gradient[biases..].iter_mut().zip(factor) {
+                    *sum += factor;
+                }
+            }
+        }
+        value
+    }
+}
+
+fn dot(left: &[f64], right: &[f64]) -> f64 {
+    left.iter()
+        .zip(right)
+        .map(|(left, right)| left * right)
+        .sum()
+}
+
+/// One remembered step.
+struct Step {
+    moved: Vec<f64>,
+    turned: Vec<f64>,
+    /// `1 / (moved . turned)`.
+    scale: f64,
+}
+
+fn minimise(problem: &Problem<'_>, mut point: Vec<f64>, rounds: usize) -> Vec<f64> {
+    let mut gradient = vec![0.0; point.len()];
+    let mut value = problem.evaluate(&point, &mut gradient);
+    let first = dot(&gradient, &gradient).sqrt();
+    let mut steps: VecDeque<Step> = VecDeque::new();
+    let mut trial_gradient = vec![0.0; point.len()];
+    for _ in 0..rounds {
+        if dot(&gradient, &gradient).sqrt() <= 1e-4 * first {
+            break;
+        }
+        let direction = direction(&gradient, &steps);
+        let slope = dot(&direction, &gradient);
+        // Halving until the value falls enough (Armijo); the first step ever is as long as 1.
+        let mut length = if steps.is_empty() { 1.0 / first } else { 1.0 };
+        let mut accepted = None;
+        for _ in 0..40 {
+            let trial: Vec<f64> = point
+                .iter()
+                .zip(&direction)
+                .map(|(at, step)| at + length * step)
+                .collect();
+            let trial_value = problem.evaluate(&trial, &mut trial_gradient);
+            if trial_value <= value + 1e-4 * length * slope {
+                accepted = Some((trial, trial_value));
+                break;
+            }
+            length *= 0.5;
+        }
+        let Some((trial, trial_value)) = accepted else {
+            break;
+        };
+        let difference = |left: &[f64], right: &[f64]| -> Vec<f64> {
+            left.iter()
+                .zip(right)
+                .map(|(left, right)| left - right)
+                .collect()
+        };
+        let moved = difference(&trial, &point);
+        let turned = difference(&trial_gradient, &gradient);
+        let curvature = dot(&moved, &turned);
+        if curvature > 0.0 {
+            if steps.len() == MEMORY {
+                steps.pop_front();
+            }
+            steps.push_back(Step {
+                moved,
+                turned,
+                scale: 1.0 / curvature,
+            });
+        }
+        point = trial;
+        value = trial_value;
+        std::mem::swap(&mut gradient, &mut trial_gradient);
+    }
+    point
+}
+
+/// The two-loop recursion: minus the approximate inverse Hessian times the gradient.
+fn direction(gradient: &[f64], steps: &VecDeque<Step>) -> Vec<f64> {
+    let mut direction: Vec<f64> = gradient.iter().map(|entry| -entry).collect();
+    let add = |direction: &mut [f64], factor: f64, other: &[f64]| {
+        for (entry, other) in direction.iter_mut().zip(other) {
+            *entry += factor * other;
+        }
+    };
+    let mut factors = Vec::with_capacity(steps.len());
+    for step in steps.iter().rev() {
+        let factor = step.scale * dot(&step.moved, &direction);
+        add(&mut direction, -factor, &step.turned);
+        factors.push(factor);
+    }
+    if let Some(last) = steps.back() {
+        let scale = 1.0 / (last.scale * dot(&last.turned, &last.turned));
+        for entry in &mut direction {
+            *entry *= scale;
+        }
+    }
+    for (step, factor) in steps.iter().zip(factors.iter().rev()) {
+        let correction = factor - step.scale * dot(&step.turned, &direction);
+        add(&mut direction, correction, &step.moved);
+    }
+    direction
+}
