@@ -4,10 +4,12 @@
 //! process of its own and knows nothing of caches, plans or experiments: [`StageContext`] hands it folders.
 
 pub mod context;
+mod dispatch;
 pub mod flow;
 pub mod kind;
 pub mod params;
 
 pub use context::{Input, Progress, StageContext, StageError};
+pub use dispatch::run;
 pub use flow::Flow;
 pub use kind::Kind;

@@ -1,0 +1,24 @@
+//! From a kind to the function that does it.
+
+use super::{Kind, StageContext, StageError};
+
+/// Runs a stage: reads the inputs, writes the artifact to the output folder.
+///
+/// # Errors
+/// Whatever the stage fails with; [`StageError::interrupted`] is set where it stopped at a checkpoint, as asked.
+pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
+    match context.kind {
+        Kind::Preprocess
+        | Kind::Pretrain
+        | Kind::Train
+        | Kind::Counts
+        | Kind::Teacher
+        | Kind::Sample
+        | Kind::Classify
+        | Kind::Score
+        | Kind::Audit => Err(StageError::new(format!(
+            "stages of kind `{}` cannot be run by this version of dpx",
+            context.kind
+        ))),
+    }
+}
