@@ -1,0 +1,151 @@
+use super::*;
+use crate::model::{Architecture, ModelConfig, Weights};
+use crate::nn::Sequence;
+use serde_json::Value;
+use std::path::PathBuf;
+
+fn fixture() -> (Gpt2, Value) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gpt2-tiny");
+    let config = ModelConfig::read(&folder).unwrap();
+    let Architecture::Gpt2(config) = config.architecture else {
+        panic!("a GPT-2 fixture")
+    };
+    let mut weights = Weights::open(&folder, "").unwrap();
+    let model = Gpt2::build(config, |name, _, shape| {
+        Array::from_vec(weights.take(name, shape).unwrap(), shape)
+    });
+    let expected = std::fs::read_to_string(folder.join("expected.json")).unwrap();
+    (model, serde_json::from_str(&expected).unwrap())
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|x| x.as_f64().unwrap())
+        .collect()
+}
+
+fn rows(value: &Value) -> Vec<Vec<f64>> {
+    value.as_array().unwrap().iter().map(numbers).collect()
+}
+
+/// Token ids of the fixture without padding.
+fn sequences(expected: &Value) -> Vec<Vec<u32>> {
+    rows(&expected["input_ids"])
+        .into_iter()
+        .zip(rows(&expected["attention_mask"]))
+        .map(|(ids, mask)| {
+            let length = mask.iter().sum::<f64>() as usize;
+            ids[..length].iter().map(|&id| id as u32).collect()
+        })
+        .collect()
+}
+
+fn close(got: f64, want: f64, tolerance: f64) {
+    assert!(
+        (got - want).abs() <= tolerance * want.abs().max(1.0),
+        "{got} where PyTorch has {want}"
+    );
+}
+
+#[test]
+fn losses_and_logits_are_pytorchs() {
+    let (model, expected) = fixture();
+    let sequences = sequences(&expected);
+    let whole: Vec<_> = sequences.iter().map(|ids| Sequence::whole(ids)).collect();
+    let batch = Batch::causal(&whole);
+    let tape = model.forward_backward(&batch).unwrap();
+    let losses = model.forward_loss(&batch).unwrap();
+    let wanted = numbers(&expected["loss_mean_per_token"]);
+    for ((taped, forward), want) in tape.losses.iter().zip(&losses).zip(&wanted) {
+        close(*taped, *want, 1e-5);
+        close(*forward, *want, 1e-5);
+    }
+    let slices: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
+    let logits = model.logits(&slices).unwrap();
+    let mut start = 0;
+    let (first, last) = (
+        rows(&expected["logits_first"]),
+        rows(&expected["logits_last"]),
+    );
+    for (example, ids) in sequences.iter().enumerate() {
+        let width = logits.width();
+        let row = |r: usize| &logits.host()[r * width..(r + 1) * width];
+        for (got, want) in row(start).iter().zip(&first[example]) {
+            close(f64::from(*got), *want, 1e-4);
+        }
+        start += ids.len();
+        for (got, want) in row(start - 1).iter().zip(&last[example]) {
+            close(f64::from(*got), *want, 1e-4);
+        }
+    }
+}
+
+#[test]
+fn greedy_continuations_are_pytorchs() {
+    let (model, expected) = fixture();
+    let sequences = sequences(&expected);
+    let slices: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
+    let (mut cache, mut logits) = model.prefill(&slices, 32).unwrap();
+    let mut texts = vec![Vec::new(); slices.len()];
+    for step in 0..12 {
+        let next: Vec<u32> = logits
+            .host()
+            .chunks(logits.width())
+            .map(|row| {
+                (0..row.len())
+                    .max_by(|&a, &b| row[a].total_cmp(&row[b]))
+                    .unwrap() as u32
+            })
+            .collect();
+        for (text, &token) in texts.iter_mut().zip(&next) {
+            text.push(f64::from(token));
+        }
+        if step < 11 {
+            logits = model.decode(&mut cache, &next).unwrap();
+        }
+    }
+    assert_eq!(texts, rows(&expected["greedy_12"]));
+}
+
+#[test]
+fn rows_of_a_cache_can_be_dropped() {
+    let (model, expected) = fixture();
+    let sequences = sequences(&expected);
+    let slices: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
+    let (mut cache, _) = model.prefill(&slices, 20).unwrap();
+    let all = model.decode(&mut cache.clone(), &[3, 4, 5, 6]).unwrap();
+    cache.keep(&[2, 0]);
+    let some = model.decode(&mut cache, &[5, 3]).unwrap();
+    let width = all.width();
+    for (got, want) in some.host()[..width].iter().zip(&all.host()[2 * width..]) {
+        close(f64::from(*got), f64::from(*want), 1e-6);
+    }
+    for (got, want) in some.host()[width..].iter().zip(all.host()) {
+        close(f64::from(*got), f64::from(*want), 1e-6);
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let (model, _) = fixture();
+    let long = vec![1; 33];
+    assert!(matches!(model.logits(&[&long]), Err(Error::TooLong { .. })));
+    assert!(matches!(
+        model.logits(&[&[97]]),
+        Err(Error::TokenOutOfRange { .. })
+    ));
+    let (mut cache, _) = model.prefill(&[&[1, 2]], 3).unwrap();
+    model.decode(&mut cache, &[3]).unwrap();
+    assert!(matches!(
+        model.decode(&mut cache, &[3]),
+        Err(Error::TooLong { .. })
+    ));
+    let batch = Batch::inference(&[&[1, 2]]);
+    assert!(matches!(
+        model.forward_backward(&batch),
+        Err(Error::WrongTargets { .. })
+    ));
+}

@@ -1,0 +1,98 @@
+//! Keys and values of tokens that were read already.
+
+use super::kernel::{self, Heads};
+use super::{Array, Rows};
+
+/// Keys and values of every layer for a batch of sequences of unequal lengths.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    heads: Heads,
+    capacity: usize,
+    lengths: Vec<usize>,
+    /// `[batch, capacity, kv_heads * head_dim]` for each layer.
+    layers: Vec<[Array; 2]>,
+}
+
+impl Cache {
+    /// Room for `capacity` tokens in each of `batch` rows.
+    pub fn new(heads: Heads, layers: usize, batch: usize, capacity: usize) -> Self {
+        let shape = [batch, capacity, heads.kv_heads * heads.head_dim];
+        Self {
+            heads,
+            capacity,
+            lengths: vec![0; batch],
+            layers: (0..layers)
+                .map(|_| [Array::zeros(&shape), Array::zeros(&shape)])
+                .collect(),
+        }
+    }
+
+    /// Tokens read in each row.
+    pub fn lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+
+    /// Most tokens that a row can hold.
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Number of rows.
+    pub fn batch(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Positions of the tokens that come next.
+    pub fn positions(&self) -> Vec<u32> {
+        self.lengths.iter().map(|&length| length as u32).collect()
+    }
+
+    /// Stores the keys and values of whole prompts of a layer, from `qkv` of a packed forward pass.
+    pub fn fill(&mut self, layer: usize, rows: &Rows, qkv: &Array) {
+        let width = self.heads.kv_heads * self.heads.head_dim;
+        let start = self.heads.out_width();
+        let per_row = self.capacity * width;
+        let source = qkv.host();
+        for (part, array) in self.layers[layer].iter_mut().enumerate() {
+            let values = array.host_mut();
+            for example in 0..rows.batch() {
+                for (position, row) in rows.range(example).enumerate() {
+                    let from = row * qkv.width() + start + part * width;
+                    let to = example * per_row + position * width;
+                    values[to..to + width].copy_from_slice(&source[from..from + width]);
+                }
+            }
+        }
+    }
+
+    /// Says that whole prompts of these lengths have been stored in all layers.
+    pub fn set_lengths(&mut self, rows: &Rows) {
+        self.lengths = rows.lengths().collect();
+    }
+
+    /// Appends one token per row to a layer and attends over all of them.
+    pub fn attend(&mut self, layer: usize, qkv: &Array) -> Array {
+        let [keys, values] = &mut self.layers[layer];
+        kernel::attention_step(&self.heads, &self.lengths, qkv, keys, values)
+    }
+
+    /// Says that one token per row has been appended in all layers.
+    pub fn advance(&mut self) {
+        for length in &mut self.lengths {
+            *length += 1;
+        }
+    }
+
+    /// Keeps the named rows, in order, and drops all others.
+    pub fn keep(&mut self, rows: &[usize]) {
+        self.lengths = rows.iter().map(|&row| self.lengths[row]).collect();
+        for layer in &mut self.layers {
+            for array in layer {
+                let [_, capacity, width] = [array.shape()[0], array.shape()[1], array.shape()[2]];
+                let batch = array.shape()[0];
+                let flat = array.clone().reshape(&[batch, capacity * width]);
+                *array = kernel::gather_rows(&flat, rows).reshape(&[rows.len(), capacity, width]);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! GELU (tanh and erf forms), SwiGLU, tanh.
+
+use super::level::multiversion;
+use super::math::{erf, exp, sigmoid};
+use super::rows_per_task;
+use rayon::prelude::*;
+
+/// 2 sqrt(2 / pi).
+const TWO_ROOT: f32 = 1.595_769;
+/// 1 / sqrt(2 pi).
+const NORMAL: f32 = 0.398_942_3;
+
+multiversion! {
+    fn gelu_tanh_slice(x: &[f32], y: &mut [f32]) {
+        for (x, y) in x.iter().zip(y) {
+            // tanh(u) = 2 sigmoid(2u) - 1, so x (1 + tanh(u)) / 2 = x sigmoid(2u)
+            *y = x * sigmoid(TWO_ROOT * (x + 0.044_715 * x * x * x));
+        }
+    }
+}
+
+multiversion! {
+    fn gelu_tanh_backward_slice(x: &[f32], gradient: &mut [f32]) {
+        for (x, g) in x.iter().zip(gradient) {
+            let square = x * x;
+            let s = sigmoid(TWO_ROOT * (x + 0.044_715 * square * x));
+            *g *= s + x * s * (1.0 - s) * TWO_ROOT * (1.0 + 0.134_145 * square);
+        }
+    }
+}
+
+multiversion! {
+    fn gelu_erf_slice(x: &[f32], y: &mut [f32]) {
+        for (x, y) in x.iter().zip(y) {
+            *y = 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
+        }
+    }
+}
+
+multiversion! {
+    fn gelu_erf_backward_slice(x: &[f32], gradient: &mut [f32]) {
+        for (x, g) in x.iter().zip(gradient) {
+            let cumulative = 0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
+            *g *= cumulative + x * NORMAL * exp(-0.5 * x * x);
+        }
+    }
+}
+
+multiversion! {
+    fn swiglu_slice(gate: &[f32], up: &[f32], y: &mut [f32]) {
+        for ((gate, up), y) in gate.iter().zip(up).zip(y) {
+            *y = gate * sigmoid(*gate) * up;
+        }
+    }
+}
+
+multiversion! {
+    fn swiglu_backward_slice(gate: &[f32], up: &[f32], gradient: &[f32], gate_gradient: &mut [f32], up_gradient: &mut [f32]) {
+        let outputs = gate_gradient.iter_mut().zip(up_gradient);
+        for (((gate, up), g), (dgate, dup)) in gate.iter().zip(up).zip(gradient).zip(outputs) {
+            let s = sigmoid(*gate);
+            *dgate = g * up * s * (1.0 + gate * (1.0 - s));
+            *dup = g * gate * s;
+        }
+    }
+}
+
+multiversion! {
+    fn tanh_slice(x: &mut [f32]) {
+        for x in x {
+            *x = 2.0 * sigmoid(2.0 * *x) - 1.0;
+        }
+    }
+}
+
+multiversion! {
+    fn tanh_backward_slice(y: &[f32], gradient: &mut [f32]) {
+        for (y, g) in y.iter().zip(gradient) {
+            *g *= 1.0 - y * y;
+        }
+    }
+}
+
+fn chunk(length: usize) -> usize {
+    rows_per_task(length).max(1024)
+}
+
+/// `y = gelu(x)`.
+pub(crate) fn gelu(x: &[f32], y: &mut [f32], tanh_form: bool) {
+    let f = if tanh_form {
+        gelu_tanh_slice
+    } else {
+        gelu_erf_slice
+    };
+    let chunk = chunk(x.len());
+    x.par_chunks(chunk)
+        .zip(y.par_chunks_mut(chunk))
+        .for_each(|(x, y)| f(x, y));
+}
+
+/// `x += bias` on every row, then `y = gelu(x)`.
+pub(crate) fn bias_gelu(x: &mut [f32], bias: &[f32], y: &mut [f32], tanh_form: bool) {
+    let f = if tanh_form {
+        gelu_tanh_slice
+    } else {
+        gelu_erf_slice
+    };
+    let width = bias.len();
+    let chunk = rows_per_task(x.len() / width) * width;
+    x.par_chunks_mut(chunk)
+        .zip(y.par_chunks_mut(chunk))
+        .for_each(|(x, y)| {
+            for (x, y) in x.chunks_exact_mut(width).zip(y.chunks_exact_mut(width)) {
+                for (x, b) in x.iter_mut().zip(bias) {
+                    *x += b;
+                }
+                f(x, y);
+            }
+        });
+}
+
+/// `gradient *= gelu'(x)`.
+pub(crate) fn gelu_backward(x: &[f32], gradient: &mut [f32], tanh_form: bool) {
+    let f = if tanh_form {
+        gelu_tanh_backward_slice
+    } else {
+        gelu_erf_backward_slice
+    };
+    let chunk = chunk(x.len());
+    x.par_chunks(chunk)
+        .zip(gradient.par_chunks_mut(chunk))
+        .for_each(|(x, g)| f(x, g));
+}
+
+/// `y = silu(gate) * up`.
+pub(crate) fn swiglu(gate: &[f32], up: &[f32], y: &mut [f32]) {
+    let chunk = chunk(y.len());
+    y.par_chunks_mut(chunk)
+        .zip(gate.par_chunks(chunk))
+        .zip(up.par_chunks(chunk))
+        .for_each(|((y, gate), up)| swiglu_slice(gate, up, y));
+}
+
+/// Gradients of `silu(gate) * up`.
+pub(crate) fn swiglu_backward(
+    [gate, up, gradient]: [&[f32]; 3],
+    gate_gradient: &mut [f32],
+    up_gradient: &mut [f32],
+) {
+    let chunk = chunk(gradient.len());
+    gate_gradient
+        .par_chunks_mut(chunk)
+        .zip(up_gradient.par_chunks_mut(chunk))
+        .zip(gate.par_chunks(chunk))
+        .zip(up.par_chunks(chunk))
+        .zip(gradient.par_chunks(chunk))
+        .for_each(|((((dgate, dup), gate), up), g)| swiglu_backward_slice(gate, up, g, dgate, dup));
+}
+
+/// `x = tanh(x)`.
+pub(crate) fn tanh(x: &mut [f32]) {
+    tanh_slice(x);
+}
+
+/// `gradient *= 1 - y^2` for `y = tanh(x)`.
+pub(crate) fn tanh_backward(y: &[f32], gradient: &mut [f32]) {
+    tanh_backward_slice(y, gradient);
+}

@@ -1,0 +1,17 @@
+//! Kernels on slices of f32: rayon over rows or examples, loops that the compiler vectorises for the instruction set found at run time.
+
+pub(crate) mod activation;
+pub(crate) mod attention;
+pub(crate) mod decode;
+pub(crate) mod elementwise;
+pub(crate) mod embedding;
+pub(crate) mod example;
+pub(crate) mod level;
+pub(crate) mod loss;
+pub(crate) mod math;
+pub(crate) mod matmul;
+pub(crate) mod norm;
+pub(crate) mod rotary;
+mod split;
+
+pub(crate) use split::{rows_per_task, split_by, split_by_mut};

@@ -1,0 +1,54 @@
+//! Matrix products.
+
+use super::host::matmul::{Matrix, Threads, matmul as host_matmul};
+use crate::nn::Array;
+use crate::nn::pool::Buffer;
+
+/// Whether a factor is taken as it is or transposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// As it is.
+    Plain,
+    /// Transposed.
+    Transposed,
+}
+
+impl Side {
+    /// Rows and columns of the factor as it enters the product.
+    fn shape(self, array: &Array) -> [usize; 2] {
+        match self {
+            Self::Plain => [array.rows(), array.width()],
+            Self::Transposed => [array.width(), array.rows()],
+        }
+    }
+
+    fn view(self, array: &Array) -> Matrix<'_> {
+        match self {
+            Self::Plain => Matrix::new(array.host(), array.width()),
+            Self::Transposed => Matrix::transposed(array.host(), array.width()),
+        }
+    }
+}
+
+fn dimensions(a: &Array, a_side: Side, b: &Array, b_side: Side) -> [usize; 3] {
+    let ([m, k], [inner, n]) = (a_side.shape(a), b_side.shape(b));
+    assert_eq!(k, inner, "inner dimensions of {a:?} and {b:?}");
+    [m, k, n]
+}
+
+/// The product `[m, n]` of two factors; leading dimensions count as rows.
+pub fn matmul(a: &Array, a_side: Side, b: &Array, b_side: Side) -> Array {
+    let [m, k, n] = dimensions(a, a_side, b, b_side);
+    let mut c = Buffer::stale(m * n);
+    let (x, y) = (a_side.view(a), b_side.view(b));
+    host_matmul([m, k, n], x, y, &mut c, n, false, Threads::All);
+    Array::from_buffer(c, &[m, n])
+}
+
+/// Adds the product of two factors to `c`.
+pub fn matmul_add(c: &mut Array, a: &Array, a_side: Side, b: &Array, b_side: Side) {
+    let [m, k, n] = dimensions(a, a_side, b, b_side);
+    assert_eq!([m, n], [c.rows(), c.width()], "shape of the sum");
+    let (x, y) = (a_side.view(a), b_side.view(b));
+    host_matmul([m, k, n], x, y, c.host_mut(), n, true, Threads::All);
+}

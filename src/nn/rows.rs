@@ -1,0 +1,82 @@
+//! How the rows of activations belong to the examples of a batch.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Rows of a packed batch: the tokens of example i are rows `offsets[i]..offsets[i + 1]`, one example after the other,
+/// without padding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    offsets: Arc<[usize]>,
+}
+
+impl Rows {
+    /// Examples of these lengths; a length may be 0.
+    pub fn from_lengths(lengths: impl IntoIterator<Item = usize>) -> Self {
+        let mut offsets = vec![0];
+        let mut end = 0;
+        for length in lengths {
+            end += length;
+            offsets.push(end);
+        }
+        Self {
+            offsets: offsets.into(),
+        }
+    }
+
+    /// One row for each of `batch` examples.
+    pub fn single(batch: usize) -> Self {
+        Self::from_lengths(std::iter::repeat_n(1, batch))
+    }
+
+    /// Number of examples.
+    pub fn batch(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Number of rows.
+    pub fn count(&self) -> usize {
+        self.offsets[self.batch()]
+    }
+
+    /// First row of each example, and the number of rows at the end.
+    pub fn offsets(&self) -> &[usize] {
+        &self.offsets
+    }
+
+    /// Rows of an example.
+    pub fn range(&self, example: usize) -> Range<usize> {
+        self.offsets[example]..self.offsets[example + 1]
+    }
+
+    /// Number of rows of each example.
+    pub fn lengths(&self) -> impl Iterator<Item = usize> {
+        self.offsets.windows(2).map(|pair| pair[1] - pair[0])
+    }
+
+    /// Position of each row within its example.
+    pub fn positions(&self) -> Vec<u32> {
+        self.lengths().flat_map(|length| 0..length as u32).collect()
+    }
+
+    /// One value per example, repeated for each of its rows.
+    pub fn spread<T: Copy>(&self, per_example: &[T]) -> Vec<T> {
+        self.lengths()
+            .zip(per_example)
+            .flat_map(|(length, &value)| std::iter::repeat_n(value, length))
+            .collect()
+    }
+
+    /// Sum of a value per row over each example, in f64.
+    pub fn sums(&self, per_row: &[f32]) -> Vec<f64> {
+        (0..self.batch())
+            .map(|example| {
+                per_row[self.range(example)]
+                    .iter()
+                    .copied()
+                    .map(f64::from)
+                    .sum()
+            })
+            .collect()
+    }
+}
