@@ -3,11 +3,15 @@
 //! A verb is a module with `Args` and `run(args)`. The library below knows nothing of exit codes or colours:
 //! [`Error`] decides the first, [`output`] the second.
 
+mod check;
 mod completions;
 mod error;
 mod exit;
 mod experiment;
+mod graph;
+mod init;
 mod output;
+mod schema;
 
 pub use error::Error;
 pub use exit::ExitCode;
@@ -26,12 +30,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Check(check::Args),
+    Graph(graph::Args),
+    Init(init::Args),
+    Schema(schema::Args),
     Completions(completions::Args),
 }
 
 impl Verb {
     fn run(self) -> Result<ExitCode, Error> {
         match self {
+            Self::Check(args) => check::run(&args),
+            Self::Graph(args) => graph::run(&args),
+            Self::Init(args) => init::run(&args),
+            Self::Schema(args) => schema::run(&args),
             Self::Completions(args) => completions::run(&args),
         }
     }

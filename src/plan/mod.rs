@@ -5,14 +5,26 @@
 //! - [`decide`] says of each instance whether it is cached, will run and why, or runs only if an input comes out
 //!   different. `dpx plan` and `dpx run` both ask it, so they cannot disagree.
 
+mod budget;
+mod build;
 mod decide;
 mod decision;
+mod flow;
+mod group;
 mod instance;
 mod key;
+mod local;
+mod memo;
+mod seed;
+mod sources;
 mod view;
 
+pub use build::build;
 pub use decide::decide;
 pub use decision::{Decision, Reason, State};
+pub use group::{Cause, Summary, by_stage, causes, summary};
 pub use instance::{Axis, Instance, InstanceId, Need, Plan, RunSettings};
 pub use key::Recipe;
+pub use local::LocalSources;
+pub use sources::{Seen, SourceError, Sources, content_identity};
 pub use view::{CacheView, Found, NoCache};

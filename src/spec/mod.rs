@@ -1,1 +1,35 @@
 //! The experiment file: types, parsing, diagnostics.
+//!
+//! [`load`] reads a file, what it extends and the `--set`s into one tree in which every value remembers where it was
+//! written (`parse`, `node`, `load`), compares the tree with the JSON Schemas of the parameter types (`walk`), checks what
+//! no schema can say (`check`), and gives back an [`Experiment`] or every mistake at once as [`Diagnostic`]s.
+
+mod check;
+mod diagnostic;
+mod experiment;
+mod files;
+mod kinds;
+mod load;
+mod node;
+mod parse;
+mod read;
+mod reference;
+mod render;
+mod schema;
+mod suggest;
+mod tables;
+mod walk;
+
+pub use diagnostic::{Code, Diagnostic, Fix, Label, Severity};
+pub use experiment::{Combination, Experiment, REPLICATE, Stage, SweepAxis, combinations};
+pub use files::{File, Files, Origin, Position};
+pub use node::{Entry, Node, Table, Value};
+pub use read::{Loaded, load};
+pub use reference::{Role, Source, SourceField, source_fields};
+pub use render::{render, summary};
+pub use schema::document as document_schema;
+pub use suggest::did_you_mean;
+pub use tables::{Devices, ExperimentTable, PrivacyTable, Reference, ReportTable, RunTable};
+
+pub(crate) use experiment::followed;
+pub(crate) use kinds::KindTable;

@@ -1,0 +1,14 @@
+//! What no schema can say: needs and cycles, the budget, values that exclude each other, names that lead nowhere.
+
+mod devices;
+mod graph;
+mod limits;
+mod links;
+mod privacy;
+mod sources;
+mod values;
+
+pub(super) use devices::devices;
+pub(super) use graph::graph;
+pub(super) use privacy::privacy;
+pub(super) use values::values;

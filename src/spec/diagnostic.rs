@@ -1,0 +1,242 @@
+//! Mistakes in experiment files: what is wrong, where, and what to do.
+
+use super::files::{Files, Origin};
+use serde_json::json;
+
+/// Whether a mistake stops everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Nothing runs.
+    Error,
+    /// Likely not what was meant.
+    Warning,
+}
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// What kind of mistake; the name is stable and stands in the message and in `--json`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable name.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A file that cannot be read, or is not UTF-8.
+    Unreadable = "unreadable",
+    /// Not TOML.
+    Syntax = "syntax",
+    /// `extends` names a file that is missing, or leads in a circle.
+    Extends = "extends",
+    /// A `--set` that is no `KEY=VALUE`, or whose key leads nowhere.
+    BadOverride = "bad-override",
+    /// A table that does not exist.
+    UnknownTable = "unknown-table",
+    /// A key that does not exist.
+    UnknownKey = "unknown-key",
+    /// A key that must be there is not.
+    MissingKey = "missing-key",
+    /// A value of the wrong type.
+    WrongType = "wrong-type",
+    /// A number outside its range.
+    OutOfRange = "out-of-range",
+    /// A word that is none of the allowed ones.
+    UnknownWord = "unknown-word",
+    /// A whole number above 2^53, which JSON and keys could not tell from its neighbours.
+    IntegerTooLarge = "integer-too-large",
+    /// A name of an experiment, stage or axis with characters that names cannot have.
+    BadName = "bad-name",
+    /// A kind that does not exist.
+    UnknownKind = "unknown-kind",
+    /// A need that is no stage.
+    UnknownNeed = "unknown-need",
+    /// A need listed twice.
+    DuplicateNeed = "duplicate-need",
+    /// Stages that need each other.
+    Cycle = "cycle",
+    /// A need of a kind that the stage cannot read.
+    UnreadableNeed = "unreadable-need",
+    /// A kind of need that the stage cannot do without.
+    MissingNeed = "missing-need",
+    /// Two needs of which the stage could only use one.
+    AmbiguousNeed = "ambiguous-need",
+    /// `$name` where the sweep has no such axis.
+    UnknownAxis = "unknown-axis",
+    /// An axis that nothing refers to.
+    UnusedAxis = "unused-axis",
+    /// An axis without values.
+    EmptyAxis = "empty-axis",
+    /// A value that an axis has twice.
+    DuplicateValue = "duplicate-value",
+    /// More combinations than anybody means.
+    TooManyInstances = "too-many-instances",
+    /// A prompt template that does not hold what it must.
+    BadPrompt = "bad-prompt",
+    /// Labels that are empty, repeated or not declared.
+    BadLabel = "bad-label",
+    /// A model, dataset or file that does not exist, or is written in a form that nothing reads.
+    BadSource = "bad-source",
+    /// Values that exclude each other.
+    Conflict = "conflict",
+    /// A value that has no effect.
+    NoEffect = "no-effect",
+    /// A split of the budget that names no private stage, or shares that are not positive.
+    BadSplit = "bad-split",
+    /// Stages of one split with different budgets.
+    MixedBudget = "mixed-budget",
+    /// A device that does not exist.
+    BadDevice = "bad-device",
+}
+
+/// A place with a remark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Where.
+    pub origin: Origin,
+    /// The remark; may be empty.
+    pub text: String,
+}
+
+/// A replacement that would mend the mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fix {
+    /// What to replace.
+    pub origin: Origin,
+    /// By what.
+    pub replacement: String,
+}
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Its kind.
+    pub code: Code,
+    /// Whether it stops everything.
+    pub severity: Severity,
+    /// What was found and what was expected.
+    pub message: String,
+    /// Where.
+    pub primary: Option<Label>,
+    /// Other places that matter.
+    pub context: Vec<Label>,
+    /// What to do, in words.
+    pub help: Vec<String>,
+    /// What to do, as an edit.
+    pub fix: Option<Fix>,
+}
+
+impl Diagnostic {
+    /// An error without a place.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            primary: None,
+            context: Vec::new(),
+            help: Vec::new(),
+            fix: None,
+        }
+    }
+
+    /// An error at a place.
+    pub fn at(code: Code, origin: Origin, message: impl Into<String>) -> Self {
+        let mut diagnostic = Self::new(code, message);
+        diagnostic.primary = Some(Label {
+            origin,
+            text: String::new(),
+        });
+        diagnostic
+    }
+
+    /// Lowers it to a warning.
+    #[must_use]
+    pub fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// The remark at its place.
+    #[must_use]
+    pub fn label(mut self, text: impl Into<String>) -> Self {
+        if let Some(primary) = &mut self.primary {
+            primary.text = text.into();
+        }
+        self
+    }
+
+    /// Another place that matters.
+    #[must_use]
+    pub fn context(mut self, origin: Origin, text: impl Into<String>) -> Self {
+        self.context.push(Label {
+            origin,
+            text: text.into(),
+        });
+        self
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    /// What to do, as an edit.
+    #[must_use]
+    pub fn fix(mut self, origin: Origin, replacement: impl Into<String>) -> Self {
+        self.fix = Some(Fix {
+            origin,
+            replacement: replacement.into(),
+        });
+        self
+    }
+
+    /// As JSON, with positions that count lines and columns from 1.
+    pub fn to_json(&self, files: &Files) -> serde_json::Value {
+        let place = |origin: Origin, text: &str| {
+            let (start, end) = files.positions(origin);
+            json!({
+                "file": files.file(origin).name,
+                "line": start.line,
+                "column": start.column,
+                "end_line": end.line,
+                "end_column": end.column,
+                "label": text,
+            })
+        };
+        json!({
+            "code": self.code.name(),
+            "severity": match self.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            "message": self.message,
+            "at": self.primary.as_ref().map(|label| place(label.origin, &label.text)),
+            "context": self
+                .context
+                .iter()
+                .map(|label| place(label.origin, &label.text))
+                .collect::<Vec<_>>(),
+            "help": self.help,
+            "fix": self.fix.as_ref().map(|fix| {
+                let mut fix_place = place(fix.origin, "");
+                fix_place["replacement"] = fix.replacement.as_str().into();
+                fix_place
+            }),
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! Did you mean: the nearest of the words that would have been right.
+
+/// Names that other tools and papers use for what dpx calls otherwise.
+const ALIASES: &[(&str, &str)] = &[
+    ("lr", "learning_rate"),
+    ("batch", "batch_size"),
+    ("bs", "batch_size"),
+    ("clip", "max_grad_norm"),
+    ("clipping_threshold", "max_grad_norm"),
+    ("l2_norm_clip", "max_grad_norm"),
+    ("max_norm", "max_grad_norm"),
+    ("eps", "epsilon"),
+    ("target_epsilon", "epsilon"),
+    ("target_delta", "delta"),
+    ("num_epochs", "epochs"),
+    ("num_train_epochs", "epochs"),
+    ("max_steps", "steps"),
+    ("max_seq_len", "max_length"),
+    ("max_seq_length", "max_length"),
+    ("sequence_length", "max_length"),
+    ("warmup_ratio", "warmup"),
+    ("lr_scheduler", "schedule"),
+    ("dtype", "precision"),
+    ("lora_r", "lora_rank"),
+    ("num_samples", "count"),
+    ("samples", "count"),
+    ("data", "dataset"),
+    ("input", "dataset"),
+    ("template", "prompt"),
+    ("depends", "needs"),
+    ("depends_on", "needs"),
+    ("inputs", "needs"),
+    ("type", "kind"),
+    ("n_layer", "layers"),
+    ("n_head", "heads"),
+    ("n_embd", "width"),
+];
+
+/// The candidate nearest to a word, if any is near enough: one edit for words up to three letters, a third of the letters
+/// for longer ones; spelling of `-`, `_` and case does not count.
+pub fn did_you_mean<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
+    let wanted = plain(word);
+    let alias = ALIASES
+        .iter()
+        .find(|(other, _)| *other == wanted)
+        .map(|(_, ours)| *ours);
+    let length = wanted.chars().count();
+    let allowed = if length <= 3 { 1 } else { length.div_ceil(3) };
+    candidates
+        .into_iter()
+        .filter_map(|candidate| {
+            let distance = if alias == Some(candidate) {
+                0
+            } else {
+                strsim::damerau_levenshtein(&wanted, &plain(candidate))
+            };
+            (distance <= allowed && distance < length.max(1)).then_some((distance, candidate))
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `` `a`, `b` or `c` ``.
+pub(super) fn alternatives<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    match words.split_last() {
+        None => "nothing".to_owned(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_found_and_far_ones_are_not() {
+        let keys = [
+            "epsilon",
+            "epochs",
+            "learning_rate",
+            "max_grad_norm",
+            "top_k",
+        ];
+        assert_eq!(did_you_mean("epslion", keys), Some("epsilon"));
+        assert_eq!(did_you_mean("lr", keys), Some("learning_rate"));
+        assert_eq!(did_you_mean("top-k", keys), Some("top_k"));
+        assert_eq!(did_you_mean("Learning_Rate", keys), Some("learning_rate"));
+        assert_eq!(did_you_mean("zzz", keys), None);
+        assert_eq!(did_you_mean("", keys), None);
+        assert_eq!(did_you_mean("a", ["b"]), None);
+    }
+
+    #[test]
+    fn alternatives_read_as_a_sentence() {
+        assert_eq!(alternatives([]), "nothing");
+        assert_eq!(alternatives(["a"]), "`a`");
+        assert_eq!(alternatives(["a", "b", "c"]), "`a`, `b` or `c`");
+    }
+}
