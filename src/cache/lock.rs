@@ -53,6 +53,13 @@ pub struct KeyLock {
     _file: File,
 }
 
+impl KeyLock {
+    /// The key that is locked.
+    pub const fn key(&self) -> Key {
+        self.key
+    }
+}
+
 /// Held by a worker for as long as it lives.
 #[derive(Debug)]
 pub struct WorkerLock {

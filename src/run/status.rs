@@ -1,0 +1,121 @@
+//! What a run is at, from its journal and its live figures: for `dpx status` in another terminal.
+
+use super::live::{Live, LiveFigures};
+use crate::cache::RunFile;
+use serde::Serialize;
+use serde_json::Value;
+
+/// What a run is at.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunStatus {
+    /// Name of the run.
+    pub run: String,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// `running`, `done`, `failed`, `interrupted`, or `died` where the runner ended without a word.
+    pub state: String,
+    /// Process of the runner.
+    pub pid: Option<u64>,
+    /// When it began, RFC 3339.
+    pub started: Option<String>,
+    /// Its instances in the plan's order.
+    pub instances: Vec<InstanceStatus>,
+}
+
+/// What an instance is at.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InstanceStatus {
+    /// Its name.
+    pub instance: String,
+    /// `cached`, `run` (not begun), `only-if`, `not-asked`, `waiting`, `running`, `done`, `failed` or `stopped`.
+    pub state: String,
+    /// Since when it is in this state, RFC 3339.
+    pub since: Option<String>,
+    /// Seconds that its worker took, once it is done; before, what it took the last time.
+    pub seconds: Option<f64>,
+    /// How far it is, while it runs.
+    pub live: Option<LiveFigures>,
+    /// Why it failed, or for whom it waits.
+    pub note: Option<String>,
+}
+
+impl RunStatus {
+    /// Reads what a run is at; `None` where its journal does not even tell its start.
+    pub fn read(file: &RunFile) -> Option<Self> {
+        let lines = file.lines();
+        let start = lines
+            .iter()
+            .find(|line| text(line, "event") == Some("run-started"))?;
+        let planned = start.get("instances")?.as_array()?;
+        let mut status = Self {
+            run: file.id.clone(),
+            experiment: text(start, "experiment").unwrap_or_default().to_owned(),
+            state: if file.live { "running" } else { "died" }.to_owned(),
+            pid: start.get("pid").and_then(Value::as_u64),
+            started: text(start, "time").map(str::to_owned),
+            instances: planned.iter().filter_map(InstanceStatus::planned).collect(),
+        };
+        for line in &lines {
+            status.follow(line);
+        }
+        if file.live {
+            let mut live = Live::read(&file.folder);
+            for instance in &mut status.instances {
+                if instance.state == "running" {
+                    instance.live = live.remove(&instance.instance);
+                }
+            }
+        }
+        Some(status)
+    }
+
+    fn follow(&mut self, line: &Value) {
+        let event = text(line, "event").unwrap_or_default();
+        if event == "run-finished" {
+            text(line, "outcome")
+                .unwrap_or("done")
+                .clone_into(&mut self.state);
+        }
+        let name = text(line, "instance").unwrap_or_default();
+        let Some(instance) = self.instances.iter_mut().find(|one| one.instance == name) else {
+            return;
+        };
+        let state = match event {
+            "started" => "running",
+            "waiting" => "waiting",
+            "unchanged" => "cached",
+            "finished" => "done",
+            "failed" => "failed",
+            "stopped" => "stopped",
+            "damaged" => "run",
+            _ => return,
+        };
+        state.clone_into(&mut instance.state);
+        instance.since = text(line, "time").map(str::to_owned);
+        if let Some(seconds) = line.get("seconds").and_then(Value::as_f64) {
+            instance.seconds = Some(seconds);
+        }
+        instance.note = text(line, "reason").map(str::to_owned).or_else(|| {
+            let owner = line.get("owner")?;
+            let (pid, host) = (owner.get("pid")?.as_u64()?, text(owner, "host")?);
+            Some(format!("for process {pid} on {host}"))
+        });
+    }
+}
+
+impl InstanceStatus {
+    fn planned(value: &Value) -> Option<Self> {
+        Some(Self {
+            instance: text(value, "instance")?.to_owned(),
+            state: text(value, "state")?.to_owned(),
+            since: None,
+            seconds: value.get("estimate").and_then(Value::as_f64),
+            live: None,
+            note: None,
+        })
+    }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name)?.as_str()
+}

@@ -1,0 +1,200 @@
+//! The worker process: serves one request.
+
+use super::protocol::{Closing, FAILED, INTERRUPTED, Message, PROTOCOL, Request, STOP};
+use crate::cache::{CacheError, Manifest, WorkerLock};
+use crate::device::Device;
+use crate::stage::{Input, Progress, StageContext, StageError};
+use std::fs::{self, File};
+use std::io::{self, BufRead, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Messages about progress are at least this far apart.
+const BETWEEN_REPORTS: Duration = Duration::from_millis(100);
+
+/// Serves a request with the stages of this program; returns the exit code.
+pub fn main(request: &Path) -> i32 {
+    serve(request, &crate::stage::run)
+}
+
+/// Serves a request with the given stages; returns the exit code.
+pub fn serve(request: &Path, stage: &dyn Fn(&StageContext<'_>) -> Result<(), StageError>) -> i32 {
+    match attempt(request, stage) {
+        Ok(()) => 0,
+        Err(error) if error.interrupted => INTERRUPTED,
+        Err(error) => {
+            let reason = error.to_string();
+            drop(writeln!(io::stderr(), "error: {reason}"));
+            say(&Message::Failed { reason });
+            FAILED
+        }
+    }
+}
+
+fn attempt(
+    path: &Path,
+    stage: &dyn Fn(&StageContext<'_>) -> Result<(), StageError>,
+) -> Result<(), StageError> {
+    let request = read(path)?;
+    die_with(request.runner);
+    let stop = Arc::new(AtomicBool::new(false));
+    listen(Arc::clone(&stop));
+    // An orphan of an earlier run may still be about to die; it must not meet this worker in the state folder.
+    let _lock = WorkerLock::wait(&request.lock).map_err(|error| cannot(&error))?;
+    for folder in [&request.output, &request.state] {
+        fs::create_dir_all(folder).map_err(|error| {
+            StageError::new(format!("cannot make `{}`: {error}", folder.display()))
+        })?;
+    }
+    let device: Device = request.device.parse().map_err(StageError::new)?;
+    let reporter = Reporter {
+        stop,
+        last: Mutex::new(None),
+    };
+    let context = StageContext {
+        instance: request.instance.clone(),
+        kind: request.kind,
+        params: request.params.clone(),
+        performance: request.performance.clone(),
+        inputs: request
+            .inputs
+            .iter()
+            .map(|(name, input)| {
+                let input = Input {
+                    kind: input.kind,
+                    path: input.path.clone(),
+                    digest: input.digest.clone(),
+                    flow: input.flow,
+                };
+                (name.clone(), input)
+            })
+            .collect(),
+        output: request.output.clone(),
+        state: request.state.clone(),
+        secrets: request.secrets.clone(),
+        ledger: request.ledger.clone(),
+        key: request.key.to_string(),
+        seed: request.seed,
+        device,
+        progress: &reporter,
+    };
+    let start = Instant::now();
+    stage(&context)?;
+    let closing = Closing {
+        protocol: PROTOCOL,
+        key: request.key,
+        output: Manifest::of_folder(&request.output).map_err(|error| cannot(&error))?,
+        wall_seconds: start.elapsed().as_secs_f64(),
+        device: device.to_string(),
+        dpx_version: env!("CARGO_PKG_VERSION").to_owned(),
+        finished_at: super::event::now(),
+    };
+    close(&closing, &request.closing)
+        .map_err(|error| StageError::new(format!("cannot write the closing manifest: {error}")))
+}
+
+fn cannot(error: &CacheError) -> StageError {
+    StageError::new(error.to_string())
+}
+
+fn read(path: &Path) -> Result<Request, StageError> {
+    let wrong = |what: String| StageError::new(format!("the request `{}` {what}", path.display()));
+    let bytes = fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| wrong(format!("is no JSON: {error}")))?;
+    let protocol = value.get("protocol").and_then(serde_json::Value::as_u64);
+    if protocol != Some(u64::from(PROTOCOL)) {
+        return Err(wrong(format!(
+            "does not speak protocol {PROTOCOL}: start workers with the dpx that runs the experiment"
+        )));
+    }
+    serde_json::from_value(value).map_err(|error| wrong(format!("does not fit: {error}")))
+}
+
+/// Leaves the closing manifest. Its content is checked against the files before anybody believes it, so it need not wait
+/// for the disk: after a power cut the worst case is a manifest whose files are torn, and the instance runs again.
+fn close(closing: &Closing, path: &Path) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut file = File::create(&temporary)?;
+    file.write_all(&serde_json::to_vec(closing)?)?;
+    fs::rename(&temporary, path)
+}
+
+/// Reads commands on a thread; the end of the input is the end of the runner, and of this process.
+fn listen(stop: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            match line {
+                Ok(line) if line == STOP => stop.store(true, Ordering::SeqCst),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        end_now();
+    });
+}
+
+/// Asks the kernel to kill this process when its runner dies, and checks that the runner did not die before.
+#[cfg(target_os = "linux")]
+fn die_with(runner: Option<u32>) {
+    use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+    let Some(runner) = runner.and_then(|pid| i32::try_from(pid).ok()) else {
+        return;
+    };
+    set_parent_process_death_signal(Some(Signal::KILL)).ok();
+    if getppid() != Pid::from_raw(runner) {
+        end_now();
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn die_with(_runner: Option<u32>) {}
+
+/// Ends this process without a word: nobody is left to hear it, and nothing may be committed any more.
+fn end_now() -> ! {
+    #[cfg(unix)]
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
+    std::process::abort()
+}
+
+/// Prints a message. A runner that does not listen any more has closed the input too, which ends this process.
+fn say(message: &Message) {
+    if let Ok(mut line) = serde_json::to_vec(message) {
+        line.push(b'\n');
+        let mut stdout = io::stdout().lock();
+        drop(stdout.write_all(&line).and_then(|()| stdout.flush()));
+    }
+}
+
+struct Reporter {
+    stop: Arc<AtomicBool>,
+    last: Mutex<Option<Instant>>,
+}
+
+impl Progress for Reporter {
+    fn update(&self, done: u64, total: u64, note: &str) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| last.elapsed() >= BETWEEN_REPORTS);
+        if due || done == total {
+            *last = Some(Instant::now());
+            say(&Message::Progress {
+                done,
+                total,
+                note: note.to_owned(),
+            });
+        }
+    }
+
+    fn log(&self, line: &str) {
+        drop(writeln!(io::stderr(), "{line}"));
+        say(&Message::Log {
+            line: line.to_owned(),
+        });
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}
