@@ -1,0 +1,41 @@
+//! Accountants for compositions of (subsampled) Gaussian mechanisms: what a run costs.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `phase` | what was done: noise multiplier, sampling rate, steps; checks and merging |
+//! | `rdp` | Rényi accountant: integer and fractional orders, conversion to (epsilon, delta) |
+//! | `pair` | the pair of distributions one step is about, its privacy loss and the inverse |
+//! | `cells` | that pair cut along a lattice of privacy losses, with masses of full relative accuracy |
+//! | `lattice` | distributions on the lattice: PRV's rounding, the pessimistic connect-the-dots |
+//! | `saddle` | where the tail that decides epsilon lies: exponential tilt and window of the transform |
+//! | `compose` | tilted FFT composition with a bound on its own rounding error |
+//! | `prv` | the PRV accountant: certified lower bound, estimate, certified upper bound |
+//! | `dots` | the connect-the-dots upper bound |
+//! | `certified` | the least of the upper bounds, and which accountant it came from |
+//! | `gaussian` | the plain Gaussian mechanism in closed form |
+//!
+//! Adding and removing a record are composed separately over all phases; the maximum is taken after.
+
+mod cells;
+mod certified;
+mod compose;
+mod dots;
+mod error;
+mod gaussian;
+mod lattice;
+mod normal;
+mod pair;
+mod phase;
+mod prv;
+mod rdp;
+mod saddle;
+#[cfg(test)]
+mod tests;
+
+pub use certified::{Accountant, Certified, certified_delta, certified_upper};
+pub(crate) use certified::certified_group;
+pub use error::AccountantError;
+pub use gaussian::{gaussian_delta, gaussian_epsilon, gaussian_noise_multiplier};
+pub use phase::Phase;
+pub use prv::{PRV_ERROR, Prv, prv};
+pub use rdp::{delta_rdp, epsilon_rdp};
