@@ -1,12 +1,19 @@
 //! Differential privacy: clipping, noise, Poisson sampling, the private step, accountants, calibration.
 
+pub mod accountant;
+pub mod budget;
+pub mod calibration;
 pub mod grid;
+pub mod group;
 pub mod key;
+pub mod mechanism;
 pub mod noise;
 pub mod optimizer;
 pub mod privatise;
 pub mod sampling;
 pub mod softmax;
 pub mod sum;
-pub(crate) mod twin;
 mod vector;
+
+pub(crate) mod twin;
+pub use mechanism::{Adjacency, Mechanism};

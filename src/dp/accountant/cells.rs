@@ -5,8 +5,8 @@
 //! ln(P(cell)/Q(cell)), which connect-the-dots and the mean of PRV need, from the series directly, so that no digits
 //! cancel however small the losses are.
 
-use super::normal::{correction, density, interval, is_narrow, upper_quantile};
 use super::normal::{UNIT, cumulative};
+use super::normal::{correction, density, interval, is_narrow, upper_quantile};
 use super::pair::Pair;
 
 /// Bound on the relative error of every cell's masses, given its edges.

@@ -32,8 +32,8 @@ mod saddle;
 #[cfg(test)]
 mod tests;
 
-pub use certified::{Accountant, Certified, certified_delta, certified_upper};
 pub(crate) use certified::certified_group;
+pub use certified::{Accountant, Certified, certified_delta, certified_upper};
 pub use error::AccountantError;
 pub use gaussian::{gaussian_delta, gaussian_epsilon, gaussian_noise_multiplier};
 pub use phase::Phase;

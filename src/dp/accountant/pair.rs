@@ -61,7 +61,11 @@ impl Pair {
             })
             .collect();
         Self {
-            rest: if group == 1 { 1.0 - sampling_rate } else { rest },
+            rest: if group == 1 {
+                1.0 - sampling_rate
+            } else {
+                rest
+            },
             components,
         }
     }

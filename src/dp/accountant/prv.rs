@@ -56,9 +56,7 @@ pub fn prv(phases: &[Phase], delta: f64, error: f64) -> Result<Prv, AccountantEr
         _ if delta == 1.0 => all(0.0),
         Composition::Unbounded => all(f64::INFINITY),
         _ if delta == 0.0 => all(f64::INFINITY),
-        Composition::Pairs { repeated, .. } => {
-            Ok(Plan::for_delta(&repeated, delta, error).prv())
-        }
+        Composition::Pairs { repeated, .. } => Ok(Plan::for_delta(&repeated, delta, error).prv()),
     }
 }
 
@@ -155,8 +153,7 @@ impl<'a> Plan<'a> {
             .map(|(cells, part)| (discretise(cells, *direction), part.steps))
             .collect();
         let low = start(tilt, attempt).max(-3.0 * self.spacing);
-        let mut window: Window =
-            cumulant.window(tilt, low, tilt.ln_delta.min(self.delta.ln()));
+        let mut window: Window = cumulant.window(tilt, low, tilt.ln_delta.min(self.delta.ln()));
         window.width = window
             .width
             .max(1024.0 * self.spacing)

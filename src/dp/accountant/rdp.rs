@@ -60,12 +60,7 @@ pub fn epsilon_rdp(phases: &[Phase], delta: f64) -> Result<f64, AccountantError>
 /// # Errors
 /// A parameter is out of range.
 pub fn delta_rdp(phases: &[Phase], epsilon: f64) -> Result<f64, AccountantError> {
-    AccountantError::check(
-        "epsilon",
-        epsilon,
-        epsilon >= 0.0,
-        "a number of at least 0",
-    )?;
+    AccountantError::check("epsilon", epsilon, epsilon >= 0.0, "a number of at least 0")?;
     match Composition::new(phases, 1)? {
         Composition::Free => Ok(0.0),
         Composition::Unbounded => Ok(1.0),
