@@ -1,0 +1,15 @@
+//! `score`: compares synthetic with real texts. Everything it writes is internal.
+
+mod compute;
+pub mod read;
+mod run;
+mod scores;
+
+pub use compute::{Embedder, Models, Surprise, Texts, compute};
+pub use run::run;
+pub use scores::{
+    Compared, CopyFigures, Counts, Examples, Perplexities, SCORES_FILE, Scores,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! `scores.json`: every figure that compares synthetic with real texts. All of it is internal.
+
+use crate::metric::copies::Copies;
+use crate::metric::distribution::{LabelShares, Lengths};
+use crate::metric::diversity::Diversity;
+use crate::metric::mauve::Mauve;
+use crate::metric::neighbours::Neighbours;
+use crate::metric::perplexity::Perplexity;
+use crate::metric::planted::Replay;
+use crate::metric::similarity::SetSimilarity;
+use crate::metric::support::Support;
+use serde::{Deserialize, Serialize};
+
+/// Name of the file in a `score` artifact.
+pub const SCORES_FILE: &str = "scores.json";
+
+/// The content of `scores.json`.
+///
+/// "Real" are texts of the test split unless it says training. A ceiling is the same figure with training texts in the
+/// place of the synthetic ones: real against other real texts, with equal numbers on either side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Version of this format.
+    pub version: u32,
+    /// The encoder whose mean-pooled, centred embeddings were compared.
+    pub encoder: String,
+    /// The declared labels, in order.
+    pub labels: Vec<String>,
+    /// Numbers of texts.
+    pub n: Counts,
+    /// Mean cosine between the sets; nothing without an encoder.
+    pub similarity: Option<Compared<SetSimilarity>>,
+    /// MAUVE.
+    pub mauve: Option<Compared<Mauve>>,
+    /// Area under the ROC curve of a linear classifier that tells synthetic from real.
+    pub discriminator_auc: Option<Compared<f64>>,
+    /// k-nearest-neighbour precision and recall.
+    pub support: Option<Compared<Support>>,
+    /// Diversity of the synthetic texts, and of as many real training texts.
+    pub diversity: Compared<Diversity>,
+    /// Lengths in words.
+    pub lengths: Lengths,
+    /// Labels, against the training texts.
+    pub label_shares: LabelShares,
+    /// Perplexities; nothing where they were not asked for.
+    pub perplexity: Option<Perplexities>,
+    /// Copies; nothing where they were not asked for.
+    pub copies: Option<CopyFigures>,
+    /// Nearest training against nearest held-out text.
+    pub neighbours: Option<Neighbours>,
+    /// Known personal data that reappears, by kind; empty where none is known.
+    pub replay: Vec<Replay>,
+    /// Synthetic texts for the report: per label, those with the smallest keyed hash, not chosen by hand.
+    pub examples: Vec<Examples>,
+}
+
+impl Scores {
+    /// The version that is written.
+    pub const VERSION: u32 = 1;
+}
+
+/// Numbers of texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Synthetic texts.
+    pub synthetic: u64,
+    /// Real training texts.
+    pub training: u64,
+    /// Real held-out texts (the test split).
+    pub held_out: u64,
+    /// Texts of each side that were embedded.
+    pub embedded: u64,
+}
+
+/// A figure and its ceiling.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Compared<T> {
+    /// Of the synthetic texts.
+    pub synthetic: T,
+    /// Of as many real texts in their place.
+    pub ceiling: Option<T>,
+}
+
+/// Perplexities of texts under models.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Perplexities {
+    /// Held-out texts with their prompts under the trained model: how much of the domain it learnt.
+    pub held_out_under_model: Option<Perplexity>,
+    /// Training texts under the trained model: far below the held-out figure means it remembers.
+    pub training_under_model: Option<Perplexity>,
+    /// Synthetic texts under the base model: are they fluent?
+    pub synthetic_under_base: Option<Perplexity>,
+    /// Held-out texts under the base model, to compare both others with.
+    pub held_out_under_base: Option<Perplexity>,
+}
+
+/// Copies of training texts, and of held-out texts, of which nothing can have been copied.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CopyFigures {
+    /// Matches with any training text.
+    pub training: Copies,
+    /// Matches with as many training texts as there are held-out texts.
+    pub training_equal: Copies,
+    /// Matches with held-out texts.
+    pub held_out: Copies,
+    /// How often held-out texts match training texts: what is natural in such texts.
+    pub natural: Copies,
+}
+
+/// Some texts of one label.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Examples {
+    /// The label.
+    pub label: String,
+    /// The texts.
+    pub texts: Vec<String>,
+}
