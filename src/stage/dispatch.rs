@@ -8,6 +8,7 @@ use super::{Kind, StageContext, StageError};
 /// Whatever the stage fails with; [`StageError::interrupted`] is set where it stopped at a checkpoint, as asked.
 pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     match context.kind {
+        Kind::Score => super::score::run(context),
         Kind::Preprocess
         | Kind::Pretrain
         | Kind::Train
@@ -15,7 +16,6 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         | Kind::Teacher
         | Kind::Sample
         | Kind::Classify
-        | Kind::Score
         | Kind::Audit => Err(StageError::new(format!(
             "stages of kind `{}` cannot be run by this version of dpx",
             context.kind

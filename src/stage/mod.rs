@@ -8,6 +8,7 @@ mod dispatch;
 pub mod flow;
 pub mod kind;
 pub mod params;
+pub mod score;
 
 pub use context::{Input, Progress, StageContext, StageError};
 pub use dispatch::run;

@@ -79,7 +79,10 @@ pub fn compute(
     let training = pick(&texts.training, held_out.len(), seed, "training");
     progress.update(0, STEPS, "lengths, words and copies");
     let word_counts = |set: &LabelledTexts| -> Vec<u64> {
-        set.texts.iter().map(|text| words(text).len() as u64).collect()
+        set.texts
+            .iter()
+            .map(|text| words(text).len() as u64)
+            .collect()
     };
     let equal = pick(&texts.training, synthetic.len(), seed, "diversity");
     let mut scores = Scores {
@@ -100,7 +103,10 @@ pub fn compute(
             synthetic: diversity(&synthetic.texts),
             ceiling: Some(diversity(&equal.texts)),
         },
-        lengths: lengths(&word_counts(&texts.synthetic), &word_counts(&texts.held_out)),
+        lengths: lengths(
+            &word_counts(&texts.synthetic),
+            &word_counts(&texts.held_out),
+        ),
         label_shares: label_shares(
             &texts.labels,
             texts.synthetic.label_counts(texts.labels.len()),
@@ -121,14 +127,22 @@ pub fn compute(
             embedded.push(embedder.embed(&side.texts)?);
             stop_if_asked(progress)?;
         }
-        let sides = [synthetic.labels.as_slice(), &held_out.labels, &training.labels];
+        let sides = [
+            synthetic.labels.as_slice(),
+            &held_out.labels,
+            &training.labels,
+        ];
         progress.update(2, STEPS, "similarity");
-        compare_embeddings(&mut scores, centred(embedded), sides, params, seed);
+        compare_embeddings(&mut scores, centred(&embedded), sides, params, seed);
     }
     stop_if_asked(progress)?;
     if params.perplexity {
         progress.update(3, STEPS, "perplexity");
-        scores.perplexity = Some(perplexities(texts, [&synthetic, &held_out, &training], models)?);
+        scores.perplexity = Some(perplexities(
+            texts,
+            [&synthetic, &held_out, &training],
+            models,
+        )?);
     }
     progress.update(STEPS, STEPS, "done");
     Ok(scores)
@@ -147,7 +161,7 @@ fn pick(set: &LabelledTexts, most: usize, seed: u64, purpose: &str) -> LabelledT
 
 /// Subtracts the mean of the held-out embeddings (the second set) from all: without it every cosine is near 1, since the
 /// embeddings of one model share a direction (Mu and Viswanath 2018).
-fn centred(sets: Vec<Embeddings>) -> Vec<Embeddings> {
+fn centred(sets: &[Embeddings]) -> Vec<Embeddings> {
     let reference = &sets[1];
     let width = reference.width();
     let mut mean = vec![0.0_f64; width];
@@ -163,7 +177,11 @@ fn centred(sets: Vec<Embeddings>) -> Vec<Embeddings> {
             }
             let values = set
                 .rows()
-                .flat_map(|row| row.iter().zip(&mean).map(|(&v, m)| (f64::from(v) - m) as f32))
+                .flat_map(|row| {
+                    row.iter()
+                        .zip(&mean)
+                        .map(|(&v, m)| (f64::from(v) - m) as f32)
+                })
                 .collect();
             Embeddings::new(values, width).expect("as many values as before")
         })

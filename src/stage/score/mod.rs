@@ -7,9 +7,7 @@ mod scores;
 
 pub use compute::{Embedder, Models, Surprise, Texts, compute};
 pub use run::run;
-pub use scores::{
-    Compared, CopyFigures, Counts, Examples, Perplexities, SCORES_FILE, Scores,
-};
+pub use scores::{Compared, CopyFigures, Counts, Examples, Perplexities, SCORES_FILE, Scores};
 
 #[cfg(test)]
 mod tests;

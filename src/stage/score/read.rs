@@ -66,7 +66,10 @@ impl LabelledTexts {
 }
 
 fn name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn read(path: &Path) -> Result<String, StageError> {
@@ -113,14 +116,25 @@ pub fn synthetic(path: &Path, labels: &[String]) -> Result<LabelledTexts, StageE
     };
     let header = reader.headers().map_err(|_| malformed(1))?;
     let column = |wanted: &str| header.iter().position(|column| column == wanted);
-    let (text_at, label_at) = column("text").zip(column("label")).ok_or_else(|| malformed(1))?;
+    let (text_at, label_at) = column("text")
+        .zip(column("label"))
+        .ok_or_else(|| malformed(1))?;
     let mut found = LabelledTexts::default();
     for row in reader.records() {
         let row = row.map_err(|error| {
-            malformed(error.position().map_or(0, |position| position.line() as usize))
+            malformed(
+                error
+                    .position()
+                    .map_or(0, |position| position.line() as usize),
+            )
         })?;
-        let line = row.position().map_or(0, |position| position.line() as usize);
-        let (text, label) = row.get(text_at).zip(row.get(label_at)).ok_or_else(|| malformed(line))?;
+        let line = row
+            .position()
+            .map_or(0, |position| position.line() as usize);
+        let (text, label) = row
+            .get(text_at)
+            .zip(row.get(label_at))
+            .ok_or_else(|| malformed(line))?;
         found.push(text.to_owned(), label, labels, path, line)?;
     }
     Ok(found)

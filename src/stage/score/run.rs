@@ -24,7 +24,13 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         planted: Vec::new(),
         labels,
     };
-    let scores = compute(&texts, &params, context.seed, &Models::default(), context.progress)?;
+    let scores = compute(
+        &texts,
+        &params,
+        context.seed,
+        &Models::default(),
+        context.progress,
+    )?;
     let mut json = serde_json::to_vec_pretty(&scores)
         .map_err(|error| StageError::new(format!("could not write `{SCORES_FILE}`: {error}")))?;
     json.push(b'\n');

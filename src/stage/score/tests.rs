@@ -4,8 +4,9 @@ use super::read::LabelledTexts;
 use super::{Embedder, Models, SCORES_FILE, Scores, Surprise, Texts, compute, read};
 use crate::metric::Embeddings;
 use crate::metric::perplexity::TextLoss;
+use crate::stage::context::NoProgress;
 use crate::stage::params::ScoreParams;
-use crate::stage::{Flow, Input, Kind, NoProgress, StageContext, StageError};
+use crate::stage::{Flow, Input, Kind, StageContext, StageError};
 use std::path::Path;
 
 /// Counts letters: enough to tell words apart.
@@ -42,7 +43,10 @@ fn texts() -> Texts {
         for row in 0..n {
             let label = row % 2;
             let mood = ["happy", "sad"][label];
-            set.texts.push(format!("i am {mood} about number {} today and that is all", row + offset));
+            set.texts.push(format!(
+                "i am {mood} about number {} today and that is all",
+                row + offset
+            ));
             set.labels.push(label);
         }
         set
@@ -75,11 +79,19 @@ fn copied_texts_show_in_every_leakage_figure_and_the_ceiling_is_high() {
     assert!(similarity.synthetic.forward > 0.5);
     assert!((similarity.synthetic.forward - similarity.ceiling.unwrap().forward).abs() < 0.1);
     let mauve = scores.mauve.as_ref().unwrap();
-    assert_eq!((mauve.synthetic.n_first, mauve.synthetic.n_second), (30, 30));
+    assert_eq!(
+        (mauve.synthetic.n_first, mauve.synthetic.n_second),
+        (30, 30)
+    );
     let perplexity = scores.perplexity.unwrap().held_out_under_model.unwrap();
     assert!((perplexity.perplexity - std::f64::consts::E).abs() < 1e-9);
     assert_eq!(scores.examples[1].texts.len(), 3);
-    assert!(scores.examples[1].texts.iter().all(|text| text.contains("sad")));
+    assert!(
+        scores.examples[1]
+            .texts
+            .iter()
+            .all(|text| text.contains("sad"))
+    );
     let again: Scores = serde_json::from_str(&serde_json::to_string(&scores).unwrap()).unwrap();
     assert_eq!(again, scores);
 }
@@ -101,9 +113,15 @@ fn reads_what_the_other_stages_write_and_names_the_line_of_a_bad_row() {
     let error = read::synthetic(&bad, &labels).unwrap_err().to_string();
     assert!(error.starts_with("b.csv:3: a label"), "{error}");
     assert!(!error.contains("secret"), "{error}");
-    let bad = write("c.jsonl", "{\"id\":1,\"text\":\"a\",\"label\":\"joy\"}\n{\"secret\":1}\n");
+    let bad = write(
+        "c.jsonl",
+        "{\"id\":1,\"text\":\"a\",\"label\":\"joy\"}\n{\"secret\":1}\n",
+    );
     let error = read::split(&bad, &labels).unwrap_err().to_string();
-    assert!(error.starts_with("c.jsonl:2:") && !error.contains("secret"), "{error}");
+    assert!(
+        error.starts_with("c.jsonl:2:") && !error.contains("secret"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -126,7 +144,11 @@ fn the_stage_without_any_model_still_writes_its_words() {
     for split in ["train.jsonl", "test.jsonl"] {
         std::fs::write(data.join(split), row).unwrap();
     }
-    std::fs::write(sample.join("synthetic.csv"), "text,label\nso happy,joy\nfine,joy\n").unwrap();
+    std::fs::write(
+        sample.join("synthetic.csv"),
+        "text,label\nso happy,joy\nfine,joy\n",
+    )
+    .unwrap();
     let input = |kind, path: &Path| Input {
         kind,
         path: path.to_owned(),
