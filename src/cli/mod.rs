@@ -3,15 +3,21 @@
 //! A verb is a module with `Args` and `run(args)`. The library below knows nothing of exit codes or colours:
 //! [`Error`] decides the first, [`output`] the second.
 
+mod cache;
 mod check;
 mod completions;
+mod devices;
 mod error;
 mod exit;
 mod experiment;
 mod graph;
 mod init;
 mod output;
+mod run;
 mod schema;
+mod state;
+mod status;
+mod worker;
 
 pub use error::Error;
 pub use exit::ExitCode;
@@ -30,6 +36,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Run(run::Args),
+    Status(status::Args),
+    Cache(cache::Args),
+    Devices(devices::Args),
+    #[command(hide = true)]
+    Worker(worker::Args),
     Check(check::Args),
     Graph(graph::Args),
     Init(init::Args),
@@ -40,6 +52,11 @@ enum Verb {
 impl Verb {
     fn run(self) -> Result<ExitCode, Error> {
         match self {
+            Self::Run(args) => run::run(&args),
+            Self::Status(args) => status::run(&args),
+            Self::Cache(args) => cache::run(&args),
+            Self::Devices(args) => devices::run(&args),
+            Self::Worker(args) => worker::run(&args),
             Self::Check(args) => check::run(&args),
             Self::Graph(args) => graph::run(&args),
             Self::Init(args) => init::run(&args),

@@ -1,5 +1,6 @@
 //! The worker process: serves one request.
 
+use super::freeze::check_sources;
 use super::protocol::{Closing, FAILED, INTERRUPTED, Message, PROTOCOL, Request, STOP};
 use crate::cache::{CacheError, Manifest, WorkerLock};
 use crate::device::Device;
@@ -81,7 +82,11 @@ fn attempt(
         progress: &reporter,
     };
     let start = Instant::now();
+    let frozen = || check_sources(request.kind, &request.params, &request.sources);
+    frozen()?;
     stage(&context)?;
+    // Again, since it may have changed while the stage read it.
+    frozen()?;
     let closing = Closing {
         protocol: PROTOCOL,
         key: request.key,

@@ -1,6 +1,6 @@
 //! What follows when a worker says something, ends, or the whole run does.
 
-use super::select::quoted;
+use super::select::shell_word;
 use super::{InstanceResult, RunReport, Runner};
 use crate::cache::{Key, Record};
 use crate::plan::{InstanceId, State};
@@ -65,7 +65,7 @@ impl Runner<'_> {
     fn fail(&mut self, id: InstanceId, key: Key, reason: String, last_lines: Vec<String>) {
         let instance = self.name(id);
         let event = Event::Failed {
-            command: format!("{} --only {}", self.options.command, quoted(&instance)),
+            command: format!("{} --only {}", self.options.command, shell_word(&instance)),
             instance,
             key,
             reason,

@@ -4,6 +4,7 @@ mod end;
 mod select;
 mod start;
 
+pub use self::select::shell_word;
 use self::select::{add_with_needs, cores, matching, private_folder};
 use super::control::Control;
 use super::event::{Event, Finish, Outcome, Planned};
