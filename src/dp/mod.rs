@@ -3,12 +3,15 @@
 pub mod accountant;
 pub mod budget;
 pub mod calibration;
+pub mod checkpoint;
 pub mod grid;
 pub mod group;
 pub mod key;
 pub mod mechanism;
+pub mod learner;
 pub mod noise;
 pub mod optimizer;
+pub mod plain;
 pub mod privatise;
 pub mod sampling;
 pub mod softmax;

@@ -9,8 +9,8 @@ use super::{Kind, StageContext, StageError};
 pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     match context.kind {
         Kind::Score => super::score::run(context),
+        Kind::Pretrain => super::pretrain::run(context),
         Kind::Preprocess
-        | Kind::Pretrain
         | Kind::Train
         | Kind::Counts
         | Kind::Teacher

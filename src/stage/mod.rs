@@ -9,6 +9,7 @@ pub mod flow;
 pub mod kind;
 pub mod params;
 pub mod score;
+mod pretrain;
 
 pub use context::{Input, Progress, StageContext, StageError};
 pub use dispatch::run;

@@ -1,0 +1,147 @@
+//! What a run of training carries from step to step: the sum, Adam's state, the average, the step number; and its
+//! checkpoints, from which a run goes on bit for bit.
+
+use super::checkpoint::{self, CheckpointError};
+use super::key::Key;
+use super::optimizer::{Adam, AdamSettings, Averager, Averaging, LearningRate};
+use super::privatise::{Protection, privatise};
+use super::sum::GradientSum;
+use crate::nn::{Array, ParameterId, Parameters, Role};
+use std::path::Path;
+
+/// Settings of a [`Learner`], all public.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LearnerSettings {
+    /// Adam.
+    pub adam: AdamSettings,
+    /// Learning rate by step.
+    pub learning_rate: LearningRate,
+    /// Average of the iterates.
+    pub averaging: Averaging,
+}
+
+/// Updates the trainable parameters of a registry from sums of gradients.
+#[derive(Debug)]
+pub struct Learner {
+    settings: LearnerSettings,
+    trainable: Vec<ParameterId>,
+    decays: Vec<bool>,
+    adam: Adam,
+    averager: Averager,
+    sum: GradientSum,
+    step: u64,
+}
+
+impl Learner {
+    /// Before the first step.
+    pub fn new(parameters: &Parameters, settings: LearnerSettings) -> Self {
+        let trainable = parameters.trainable_ids();
+        let lengths: Vec<usize> = trainable
+            .iter()
+            .map(|&id| parameters.value(id).len())
+            .collect();
+        let decays = trainable
+            .iter()
+            .map(|&id| !matches!(parameters.get(id).role, Role::Bias | Role::Norm))
+            .collect();
+        Self {
+            settings,
+            decays,
+            adam: Adam::new(settings.adam, &lengths),
+            averager: Averager::new(settings.averaging, settings.learning_rate.steps, &lengths),
+            sum: GradientSum::new(&lengths),
+            trainable,
+            step: 0,
+        }
+    }
+
+    /// Steps done.
+    pub const fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Number of trained values.
+    pub fn values(&self) -> usize {
+        self.sum.lengths().sum()
+    }
+
+    /// Adds the sum of a micro-batch, one array per trainable parameter in order.
+    pub fn accumulate(&mut self, sums: &[Array]) {
+        self.sum.add(sums.iter().map(Array::host));
+    }
+
+    /// Ends a step: protects the sum, updates the parameters, begins the next sum.
+    pub fn apply(
+        &mut self,
+        parameters: &mut Parameters,
+        protection: &Protection,
+        key: &Key,
+        divisor: f64,
+    ) {
+        let rate = self.settings.learning_rate.at(self.step);
+        let privatised = privatise(&self.sum, protection, key, divisor);
+        let trainable = parameters
+            .iter_mut()
+            .filter(|(_, parameter)| parameter.trainable)
+            .map(|(_, parameter)| parameter.value.host_mut());
+        let weights = trainable.zip(self.decays.iter().copied());
+        self.adam.update(weights, &privatised, rate);
+        let parameters = &*parameters;
+        let weights = self.trainable.iter().map(|&id| parameters.value(id).host());
+        self.averager.observe(self.step, weights);
+        self.sum.clear();
+        self.step += 1;
+    }
+
+    /// Puts the average of the iterates, where there is one, in place of the last iterate.
+    pub fn finish(&self, parameters: &mut Parameters) {
+        if let Some(average) = self.averager.result() {
+            for (&id, average) in self.trainable.iter().zip(average) {
+                parameters.value_mut(id).host_mut().copy_from_slice(average);
+            }
+        }
+    }
+
+    /// Writes all that the rest of the run depends on. `binding` is a digest of the run's inputs.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(
+        &self,
+        parameters: &Parameters,
+        path: &Path,
+        binding: &[u8; 32],
+    ) -> Result<(), CheckpointError> {
+        let weights = self.trainable.iter().map(|&id| parameters.value(id).host());
+        let state = [&self.adam.first, &self.adam.second, &self.averager.average];
+        let vectors = weights.chain(state.into_iter().flatten().map(Vec::as_slice));
+        checkpoint::write(path, binding, self.step, &vectors.collect::<Vec<_>>())
+    }
+
+    /// Reads a checkpoint back; `false` when there is none that is whole and bound to these inputs, and nothing changed.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn restore(
+        &mut self,
+        parameters: &mut Parameters,
+        path: &Path,
+        binding: &[u8; 32],
+    ) -> Result<bool, CheckpointError> {
+        let trainable = parameters
+            .iter_mut()
+            .filter(|(_, parameter)| parameter.trainable)
+            .map(|(_, parameter)| parameter.value.host_mut());
+        let (adam, averager) = (&mut self.adam, &mut self.averager);
+        let state = [&mut adam.first, &mut adam.second, &mut averager.average];
+        let mut vectors: Vec<&mut [f32]> = trainable
+            .chain(state.into_iter().flatten().map(Vec::as_mut_slice))
+            .collect();
+        let Some(step) = checkpoint::read(path, binding, &mut vectors)? else {
+            return Ok(false);
+        };
+        self.step = step;
+        self.adam.steps = step;
+        Ok(true)
+    }
+}

@@ -1,0 +1,172 @@
+//! What pretraining starts from and what it leaves behind.
+
+use crate::model::config::Gpt2Config;
+use crate::model::gpt2::Gpt2;
+use crate::model::weights::{self, StoredAs};
+use crate::model::{Architecture, CausalModel, ModelConfig};
+use crate::stage::params::PretrainParams;
+use crate::stage::{StageContext, StageError};
+use crate::text::{
+    BpeOptions, LabelIntegration, MODEL_SCHEMA_FILE, PublicSchema, Tokenizer, train_bpe,
+};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A tokenizer and a network to train.
+pub(super) struct Start {
+    pub(super) tokenizer: Tokenizer,
+    pub(super) network: Box<dyn CausalModel>,
+    config: ModelConfig,
+}
+
+/// Refuses sizes that do not fit together before anything is computed.
+pub(super) fn check(params: &PretrainParams) -> Result<(), StageError> {
+    if !params.width.is_multiple_of(params.heads) {
+        return Err(StageError::new(format!(
+            "`width` ({}) is no multiple of `heads` ({})",
+            params.width, params.heads
+        )));
+    }
+    if !["f32", "f16"].contains(&params.weights.as_str()) {
+        return Err(StageError::new(format!(
+            "`weights` is `{}`, expected `f32` or `f16`",
+            params.weights
+        )));
+    }
+    Ok(())
+}
+
+/// The tokenizer and the network before the first step.
+pub(super) fn start(
+    context: &StageContext<'_>,
+    params: &PretrainParams,
+    lines: &[String],
+) -> Result<Start, StageError> {
+    if let Some(model) = &params.model {
+        return Err(StageError::new(format!(
+            "`model` is `{model}`: continuing from a model is not possible yet; leave it out"
+        )));
+    }
+    let tokenizer = tokenizer(context, params, lines)?;
+    let config = gpt2_config(params, &tokenizer);
+    let config = ModelConfig::parse(config, Path::new("config.json"))
+        .map_err(|error| StageError::new(error.to_string()))?;
+    let Architecture::Gpt2(sizes) = &config.architecture else {
+        return Err(StageError::new("a new model is a GPT-2"));
+    };
+    let sizes: Gpt2Config = sizes.clone();
+    Ok(Start {
+        tokenizer,
+        network: Box::new(Gpt2::new(sizes, context.seed)),
+        config,
+    })
+}
+
+/// Trains the tokenizer, or takes the one that an earlier attempt left in the state folder.
+fn tokenizer(
+    context: &StageContext<'_>,
+    params: &PretrainParams,
+    lines: &[String],
+) -> Result<Tokenizer, StageError> {
+    let words = match &params.vocabulary_words {
+        None => Vec::new(),
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|error| StageError::new(format!("cannot read `{path}`: {error}")))?
+            .lines()
+            .map(|line| line.trim().to_owned())
+            .filter(|word| !word.is_empty() && !word.starts_with('#'))
+            .collect(),
+    };
+    context.progress.log("trains the tokenizer");
+    let options = BpeOptions {
+        vocabulary_size: params.vocabulary_size as usize,
+        words: &words,
+        ..BpeOptions::default()
+    };
+    train_bpe(lines.iter(), &options).map_err(|error| StageError::new(error.to_string()))
+}
+
+fn gpt2_config(params: &PretrainParams, tokenizer: &Tokenizer) -> serde_json::Map<String, Value> {
+    let end = tokenizer.end();
+    let config = json!({
+        "model_type": "gpt2",
+        "architectures": ["GPT2LMHeadModel"],
+        "vocab_size": tokenizer.vocabulary_size(),
+        "n_positions": params.context,
+        "n_embd": params.width,
+        "n_layer": params.layers,
+        "n_head": params.heads,
+        "n_inner": null,
+        "activation_function": "gelu_new",
+        "layer_norm_epsilon": 1e-5,
+        "attn_pdrop": 0.0,
+        "embd_pdrop": 0.0,
+        "resid_pdrop": 0.0,
+        "initializer_range": 0.02,
+        "tie_word_embeddings": true,
+        "bos_token_id": end,
+        "eos_token_id": end,
+        "use_cache": true,
+    });
+    match config {
+        Value::Object(config) => config,
+        _ => serde_json::Map::new(),
+    }
+}
+
+impl Start {
+    /// Writes the artifact.
+    pub(super) fn write(
+        &self,
+        context: &StageContext<'_>,
+        params: &PretrainParams,
+        perplexity: f64,
+    ) -> Result<(), StageError> {
+        let folder = context.output_path("model");
+        std::fs::create_dir_all(&folder)?;
+        let stored_as = if params.weights == "f16" {
+            StoredAs::F16
+        } else {
+            StoredAs::F32
+        };
+        let tensors = self.network.parameters().iter().map(|(_, parameter)| {
+            let value = &parameter.value;
+            (
+                parameter.name.clone(),
+                value.shape().to_vec(),
+                value.to_vec(),
+            )
+        });
+        let message = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
+        weights::write(&folder, tensors, stored_as).map_err(|error| message(&error))?;
+        self.config
+            .write(&folder)
+            .map_err(|error| message(&error))?;
+        self.tokenizer
+            .save(&folder, Some(params.context as usize))
+            .map_err(|error| message(&error))?;
+        let schema = PublicSchema::new(
+            params.labels.clone(),
+            params.prompt.clone(),
+            LabelIntegration::Prefix,
+            0,
+        );
+        schema
+            .save(folder.join(MODEL_SCHEMA_FILE))
+            .map_err(|error| message(&error))?;
+        let privacy = json!({
+            "version": 1,
+            "flow": "public",
+            "corpus": params.corpus,
+            "validation_perplexity": perplexity,
+        });
+        std::fs::write(
+            context.output_path("privacy.json"),
+            format!("{privacy:#}\n"),
+        )?;
+        let statement = "This model was trained on public text alone, without any privacy mechanism: no private data was \
+            read.\n";
+        std::fs::write(context.output_path("statement.txt"), statement)?;
+        Ok(())
+    }
+}
