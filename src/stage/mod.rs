@@ -8,8 +8,8 @@ mod dispatch;
 pub mod flow;
 pub mod kind;
 pub mod params;
-pub mod score;
 mod pretrain;
+pub mod score;
 
 pub use context::{Input, Progress, StageContext, StageError};
 pub use dispatch::run;
