@@ -1,6 +1,6 @@
 //! What generation needs of a causal language model.
 
-use crate::nn::{Array, Cache, Error, Network};
+use crate::nn::{Array, Batch, Cache, Error, Network, Rows, Targets};
 
 /// A causal language model that can be read forwards, token by token, over a cache of keys and values.
 pub trait CausalModel: Network {
@@ -45,9 +45,44 @@ pub(crate) fn check_step(
 }
 
 /// Row of the last token of each prompt.
-pub(crate) fn last_rows(rows: &crate::nn::Rows) -> Vec<usize> {
+pub(crate) fn last_rows(rows: &Rows) -> Vec<usize> {
     (0..rows.batch())
         .filter(|&example| !rows.range(example).is_empty())
         .map(|example| rows.range(example).end - 1)
         .collect()
+}
+
+/// The targets of a batch of a causal language model.
+pub(crate) struct NextTokens<'a> {
+    pub(crate) rows: &'a [usize],
+    pub(crate) grouping: &'a Rows,
+    pub(crate) ids: &'a [u32],
+    pub(crate) weights: &'a [f32],
+}
+
+impl<'a> NextTokens<'a> {
+    /// The targets, where the batch has any of this kind.
+    pub(crate) fn of(batch: &'a Batch) -> Result<Self, Error> {
+        let found = match &batch.targets {
+            Targets::NextToken {
+                rows,
+                grouping,
+                ids,
+                weights,
+            } => {
+                return Ok(Self {
+                    rows,
+                    grouping,
+                    ids,
+                    weights,
+                });
+            }
+            Targets::Class(_) => "classes",
+            Targets::Nothing => "nothing",
+        };
+        Err(Error::WrongTargets {
+            found,
+            expected: "next tokens",
+        })
+    }
 }

@@ -14,22 +14,34 @@ impl Gpt2 {
     pub fn new(config: Gpt2Config, seed: u64) -> Self {
         let mut random = Initialiser::new(seed);
         let residual = DEVIATION / (2.0 * config.n_layer as f64).sqrt();
-        Self::build(config, |name, role, shape| match role {
-            Role::Norm if name.ends_with("weight") => Array::full(shape, 1.0),
-            Role::Bias | Role::Norm => Array::zeros(shape),
-            _ if name.ends_with("c_proj.weight") => random.normal(shape, residual),
-            _ => random.normal(shape, DEVIATION),
-        })
+        let built = Self::build(config, |name, role, shape| {
+            Ok::<_, std::convert::Infallible>(match role {
+                Role::Norm if name.ends_with("weight") => Array::full(shape, 1.0),
+                Role::Bias | Role::Norm => Array::zeros(shape),
+                _ if name.ends_with("c_proj.weight") => random.normal(shape, residual),
+                _ => random.normal(shape, DEVIATION),
+            })
+        });
+        match built {
+            Ok(model) => model,
+            Err(never) => match never {},
+        }
     }
 
     /// A model whose every value comes from `value(name, role, shape)`, called in the order of the registry.
-    pub fn build(config: Gpt2Config, mut value: impl FnMut(&str, Role, &[usize]) -> Array) -> Self {
+    ///
+    /// # Errors
+    /// The first error of `value`, before anything more is made.
+    pub fn build<E>(
+        config: Gpt2Config,
+        mut value: impl FnMut(&str, Role, &[usize]) -> Result<Array, E>,
+    ) -> Result<Self, E> {
         let mut parameters = Parameters::new();
         let mut add = |name: &str, role: Role, shape: &[usize]| {
             let name = format!("transformer.{name}");
-            let array = value(&name, role, shape);
+            let array = value(&name, role, shape)?;
             assert_eq!(array.shape(), shape, "shape of `{name}`");
-            parameters.add(name, role, array)
+            Ok(parameters.add(name, role, array))
         };
         let (width, inner) = (config.n_embd, config.n_inner);
         let epsilon = config.layer_norm_epsilon as f32;
@@ -37,37 +49,37 @@ impl Gpt2 {
             "wte.weight",
             Role::TiedEmbedding,
             &[config.vocab_size, width],
-        );
-        let positions = add("wpe.weight", Role::Embedding, &[config.n_positions, width]);
+        )?;
+        let positions = add("wpe.weight", Role::Embedding, &[config.n_positions, width])?;
         let mut blocks = Vec::with_capacity(config.n_layer);
         for layer in 0..config.n_layer {
             let mut norm = |name: &str| {
-                let weight = add(&format!("h.{layer}.{name}.weight"), Role::Norm, &[width]);
-                let bias = add(&format!("h.{layer}.{name}.bias"), Role::Norm, &[width]);
-                Norm::layer(weight, bias, epsilon)
+                let weight = add(&format!("h.{layer}.{name}.weight"), Role::Norm, &[width])?;
+                let bias = add(&format!("h.{layer}.{name}.bias"), Role::Norm, &[width])?;
+                Ok(Norm::layer(weight, bias, epsilon))
             };
-            let (first_norm, second_norm) = (norm("ln_1"), norm("ln_2"));
+            let (first_norm, second_norm) = (norm("ln_1")?, norm("ln_2")?);
             let mut linear = |name: &str, inputs: usize, outputs: usize| {
                 let shape = [inputs, outputs];
-                let weight = add(&format!("h.{layer}.{name}.weight"), Role::Weight, &shape);
-                let bias = add(&format!("h.{layer}.{name}.bias"), Role::Bias, &[outputs]);
-                Linear::new(weight, Some(bias), Layout::InOut)
+                let weight = add(&format!("h.{layer}.{name}.weight"), Role::Weight, &shape)?;
+                let bias = add(&format!("h.{layer}.{name}.bias"), Role::Bias, &[outputs])?;
+                Ok(Linear::new(weight, Some(bias), Layout::InOut))
             };
             blocks.push(Block {
                 first_norm,
-                attention_in: linear("attn.c_attn", width, 3 * width),
-                attention_out: linear("attn.c_proj", width, width),
+                attention_in: linear("attn.c_attn", width, 3 * width)?,
+                attention_out: linear("attn.c_proj", width, width)?,
                 second_norm,
-                up: linear("mlp.c_fc", width, inner),
-                down: linear("mlp.c_proj", inner, width),
+                up: linear("mlp.c_fc", width, inner)?,
+                down: linear("mlp.c_proj", inner, width)?,
             });
         }
         let last_norm = Norm::layer(
-            add("ln_f.weight", Role::Norm, &[width]),
-            add("ln_f.bias", Role::Norm, &[width]),
+            add("ln_f.weight", Role::Norm, &[width])?,
+            add("ln_f.bias", Role::Norm, &[width])?,
             epsilon,
         );
-        Self {
+        Ok(Self {
             heads: Heads::new(config.n_head, width / config.n_head, true),
             parameters,
             tokens: Embedding::new(tokens),
@@ -75,7 +87,7 @@ impl Gpt2 {
             blocks,
             last_norm,
             config,
-        }
+        })
     }
 
     /// Puts a low-rank adapter beside every linear layer of attention and feed-forward, without effect at first.

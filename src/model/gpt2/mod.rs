@@ -6,12 +6,11 @@ mod build;
 mod tests;
 
 use super::CausalModel;
-use super::causal::{check_step, last_rows};
+use super::causal::{NextTokens, check_step, last_rows};
 use super::config::Gpt2Config;
 use crate::nn::kernel::{self, Heads, Normalised, Side};
 use crate::nn::{
     Array, Batch, Cache, Embedding, Error, Layout, Network, Norm, Parameters, Record, Rows, Tape,
-    Targets,
 };
 use block::{Block, Saved};
 
@@ -28,7 +27,7 @@ pub struct Gpt2 {
 }
 
 /// What the backward pass of the body needs.
-struct BodySaved {
+pub(super) struct BodySaved {
     blocks: Vec<Saved>,
     last_norm: Normalised,
     positions: Vec<u32>,
@@ -48,7 +47,7 @@ impl Gpt2 {
     }
 
     /// Hidden states after the last norm `[rows, width]`, with what the backward pass needs.
-    fn body(&self, ids: &[u32], rows: &Rows) -> (Array, BodySaved) {
+    pub(super) fn body(&self, ids: &[u32], rows: &Rows) -> (Array, BodySaved) {
         let positions = rows.positions();
         let mut hidden = self.embed(ids, &positions);
         let mut blocks = Vec::with_capacity(self.blocks.len());
@@ -67,7 +66,12 @@ impl Gpt2 {
     }
 
     /// The same hidden states, keeping nothing but, where there is a cache, keys and values.
-    fn body_for_inference(&self, ids: &[u32], rows: &Rows, mut cache: Option<&mut Cache>) -> Array {
+    pub(super) fn body_for_inference(
+        &self,
+        ids: &[u32],
+        rows: &Rows,
+        mut cache: Option<&mut Cache>,
+    ) -> Array {
         let mut hidden = self.embed(ids, &rows.positions());
         for (layer, block) in self.blocks.iter().enumerate() {
             let (output, saved) = block.forward(&self.parameters, &self.heads, rows, &hidden);
@@ -85,7 +89,13 @@ impl Gpt2 {
     }
 
     /// Backward pass of the body from the gradient of its output.
-    fn body_backward(&self, batch: &Batch, saved: BodySaved, gradient: &Array, tape: &mut Tape) {
+    pub(super) fn body_backward(
+        &self,
+        batch: &Batch,
+        saved: BodySaved,
+        gradient: &Array,
+        tape: &mut Tape,
+    ) {
         let (parameters, rows) = (&self.parameters, &batch.rows);
         let BodySaved {
             blocks,
@@ -116,7 +126,7 @@ impl Network for Gpt2 {
 
     fn forward_backward(&self, batch: &Batch) -> Result<Tape, Error> {
         batch.check(self.config.vocab_size, self.config.n_positions)?;
-        let next = next_tokens(batch)?;
+        let next = NextTokens::of(batch)?;
         let (hidden, saved) = self.body(&batch.ids, &batch.rows);
         let hidden = kernel::gather_rows(&hidden, next.rows);
         let mut logits = self.output_logits(&hidden);
@@ -143,7 +153,7 @@ impl Network for Gpt2 {
 
     fn forward_loss(&self, batch: &Batch) -> Result<Vec<f64>, Error> {
         batch.check(self.config.vocab_size, self.config.n_positions)?;
-        let next = next_tokens(batch)?;
+        let next = NextTokens::of(batch)?;
         let hidden = self.body_for_inference(&batch.ids, &batch.rows, None);
         let logits = self.output_logits(&kernel::gather_rows(&hidden, next.rows));
         let mut losses = kernel::cross_entropy(&logits, next.ids);
@@ -197,36 +207,4 @@ impl CausalModel for Gpt2 {
         let (output, _) = self.last_norm.forward(&self.parameters, &hidden);
         Ok(self.output_logits(&output))
     }
-}
-
-/// The targets of a batch of a causal language model.
-struct NextTokens<'a> {
-    rows: &'a [usize],
-    grouping: &'a Rows,
-    ids: &'a [u32],
-    weights: &'a [f32],
-}
-
-fn next_tokens(batch: &Batch) -> Result<NextTokens<'_>, Error> {
-    let found = match &batch.targets {
-        Targets::NextToken {
-            rows,
-            grouping,
-            ids,
-            weights,
-        } => {
-            return Ok(NextTokens {
-                rows,
-                grouping,
-                ids,
-                weights,
-            });
-        }
-        Targets::Class(_) => "classes",
-        Targets::Nothing => "nothing",
-    };
-    Err(Error::WrongTargets {
-        found,
-        expected: "next tokens",
-    })
 }

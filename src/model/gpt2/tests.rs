@@ -12,8 +12,9 @@ fn fixture() -> (Gpt2, Value) {
     };
     let mut weights = Weights::open(&folder, "").unwrap();
     let model = Gpt2::build(config, |name, _, shape| {
-        Array::from_vec(weights.take(name, shape).unwrap(), shape)
-    });
+        Ok::<_, crate::model::ModelError>(Array::from_vec(weights.take(name, shape)?, shape))
+    })
+    .unwrap();
     let expected = std::fs::read_to_string(folder.join("expected.json")).unwrap();
     (model, serde_json::from_str(&expected).unwrap())
 }
