@@ -44,6 +44,18 @@ impl Body {
         }
     }
 
+    /// Tensors that belong to the model but are never trained, by name.
+    pub(super) fn kept(&self) -> Vec<(&'static str, &Array)> {
+        match self {
+            Self::Bert(model) => model
+                .position_bias()
+                .map(|bias| (bert::POSITION_BIAS, bias.table()))
+                .into_iter()
+                .collect(),
+            Self::Gpt2(_) | Self::Llama(_) => Vec::new(),
+        }
+    }
+
     /// Hidden states `[rows, hidden]`, with what the backward pass needs.
     pub(super) fn forward(&self, batch: &Batch) -> (Array, Saved) {
         match self {

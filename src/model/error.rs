@@ -39,6 +39,9 @@ pub enum ModelError {
         /// What was found and what is supported.
         problem: String,
     },
+    /// The network refused its input.
+    #[error(transparent)]
+    Network(#[from] crate::nn::Error),
     /// What was asked of the model does not fit it: a token out of range, a text too long.
     #[error("{0}")]
     Input(String),

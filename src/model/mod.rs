@@ -4,15 +4,28 @@ pub mod bag_of_words;
 pub mod bert;
 mod body;
 mod causal;
+mod causal_lm;
+mod classifier;
 pub mod config;
+mod encoder;
 mod error;
 pub mod generate;
 pub mod gpt2;
 pub mod llama;
+mod load;
 pub mod weights;
 
+pub use bert::Bert;
 pub use body::Body;
 pub use causal::CausalModel;
+pub use causal_lm::{CausalLm, load_causal};
+pub use classifier::{Classifier, classifier_from, load_classifier};
 pub use config::{Architecture, Head, ModelConfig};
+pub use encoder::{Encoder, centre, groups, load_encoder};
 pub use error::ModelError;
+pub use gpt2::Gpt2;
+pub use llama::Llama;
 pub use weights::Weights;
+
+#[cfg(test)]
+mod parity_tests;

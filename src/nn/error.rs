@@ -23,6 +23,12 @@ pub enum Error {
         /// Longest sequence that the model takes.
         context: usize,
     },
+    /// A sequence without a token where the network needs one.
+    #[error("sequence {example} of the batch has no token: give at least one")]
+    EmptySequence {
+        /// Place of the sequence in the batch.
+        example: usize,
+    },
     /// A class that the classifier lacks.
     #[error("class {class} is outside the classifier's {classes} classes")]
     ClassOutOfRange {

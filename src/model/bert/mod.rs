@@ -8,6 +8,7 @@ use super::config::BertConfig;
 use crate::nn::kernel::{Heads, Normalised};
 use crate::nn::{Array, Batch, Embedding, Norm, Parameters, Rows, Tape};
 use block::{Block, Saved};
+pub(super) use build::POSITION_BIAS;
 pub use position_bias::PositionBias;
 
 /// The body of a BERT or MPNet model, without a head.

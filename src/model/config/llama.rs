@@ -4,6 +4,9 @@ use super::Fields;
 use crate::model::ModelError;
 use serde_json::Value;
 
+/// Longest text that is read whatever the model was trained for: bounds the table of rotary angles.
+const LONGEST: usize = 16_384;
+
 /// `config.json` of `model_type` `llama`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LlamaConfig {
@@ -52,7 +55,9 @@ impl LlamaConfig {
         fields.divides(("head_dim", head_dim), ("2", 2))?;
         Ok(Self {
             vocab_size: fields.size("vocab_size")?,
-            max_position_embeddings: fields.size_or("max_position_embeddings", 2048)?,
+            max_position_embeddings: fields
+                .size_or("max_position_embeddings", 2048)?
+                .min(LONGEST),
             hidden_size,
             intermediate_size: fields.size("intermediate_size")?,
             num_hidden_layers: fields.size("num_hidden_layers")?,

@@ -178,7 +178,12 @@ impl ModelConfig {
         let numbered = || labels.iter().enumerate();
         let id2label = numbered().map(|(id, label)| (id.to_string(), label.as_str().into()));
         let label2id = numbered().map(|(id, label)| (label.clone(), id.into()));
+        // Without a padding token `transformers` cannot find the last token of a padded row.
+        if config.pad_token.is_none() {
+            config.pad_token = config.end_tokens.first().copied();
+        }
         let raw = &mut config.raw;
+        raw.insert("pad_token_id".into(), config.pad_token.into());
         raw.insert("id2label".into(), Value::Object(id2label.collect()));
         raw.insert("label2id".into(), Value::Object(label2id.collect()));
         raw.insert("architectures".into(), vec![class_name(self, head)].into());

@@ -1,7 +1,8 @@
 //! Running many prompts through a model in batches.
 
 use super::Sampling;
-use crate::model::ModelError;
+use crate::model::{CausalModel, ModelError};
+use crate::nn::Cache;
 use crate::seed::Stream;
 use rayon::prelude::*;
 
@@ -18,12 +19,16 @@ pub trait Decoder {
     /// Most tokens of prompt and text together.
     fn max_positions(&self) -> usize;
 
-    /// Reads prompts of any, also unequal, lengths. Gives the cache and the logits after each prompt's last token,
-    /// `[rows, vocabulary]`, row-major.
+    /// Reads prompts of any, also unequal, lengths and makes room for `capacity` tokens a row, the prompt included. Gives
+    /// the cache and the logits after each prompt's last token, `[rows, vocabulary]`, row-major.
     ///
     /// # Errors
     /// When a prompt is empty or too long, or a token has no embedding.
-    fn prefill(&self, prompts: &[&[u32]]) -> Result<(Self::Cache, Vec<f32>), ModelError>;
+    fn prefill(
+        &self,
+        prompts: &[&[u32]],
+        capacity: usize,
+    ) -> Result<(Self::Cache, Vec<f32>), ModelError>;
 
     /// Reads one more token for each row of the cache. Gives the logits after it, `[rows, vocabulary]`.
     ///
@@ -33,6 +38,40 @@ pub trait Decoder {
 
     /// Keeps the given rows of the cache, in this order (ascending), and forgets the others.
     fn keep_rows(&self, cache: &mut Self::Cache, rows: &[usize]);
+}
+
+impl<M: CausalModel> Decoder for M {
+    type Cache = Cache;
+
+    fn vocabulary(&self) -> usize {
+        CausalModel::vocabulary(self)
+    }
+
+    fn max_positions(&self) -> usize {
+        self.context()
+    }
+
+    fn prefill(
+        &self,
+        prompts: &[&[u32]],
+        capacity: usize,
+    ) -> Result<(Cache, Vec<f32>), ModelError> {
+        if prompts.iter().any(|prompt| prompt.is_empty()) {
+            return Err(ModelError::Input(
+                "a prompt has no token: a text must continue at least one".into(),
+            ));
+        }
+        let (cache, logits) = CausalModel::prefill(self, prompts, capacity)?;
+        Ok((cache, logits.to_vec()))
+    }
+
+    fn step(&self, cache: &mut Cache, tokens: &[u32]) -> Result<Vec<f32>, ModelError> {
+        Ok(self.decode(cache, tokens)?.to_vec())
+    }
+
+    fn keep_rows(&self, cache: &mut Cache, rows: &[usize]) {
+        cache.keep(rows);
+    }
 }
 
 /// One text to write.
@@ -115,7 +154,9 @@ fn write_batch<D: Decoder>(
     }
     let vocabulary = decoder.vocabulary();
     let prompts: Vec<&[u32]> = rows.iter().map(|row| row.tokens.as_slice()).collect();
-    let (mut cache, mut logits) = decoder.prefill(&prompts)?;
+    let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
+    let capacity = (longest + sampling.max_new_tokens).min(decoder.max_positions());
+    let (mut cache, mut logits) = decoder.prefill(&prompts, capacity)?;
     loop {
         let chosen: Vec<u32> = rows
             .par_iter_mut()

@@ -35,7 +35,7 @@ impl Decoder for Toy {
         self.longest
     }
 
-    fn prefill(&self, prompts: &[&[u32]]) -> Result<(Self::Cache, Vec<f32>), ModelError> {
+    fn prefill(&self, prompts: &[&[u32]], _: usize) -> Result<(Self::Cache, Vec<f32>), ModelError> {
         let cache: Vec<Vec<u32>> = prompts.iter().map(|prompt| prompt.to_vec()).collect();
         let logits = cache.iter().flat_map(|row| self.logits(row)).collect();
         Ok((cache, logits))
