@@ -4,6 +4,7 @@ pub mod accountant;
 pub mod budget;
 pub mod calibration;
 pub mod checkpoint;
+pub mod clip;
 pub mod grid;
 pub mod group;
 pub mod key;

@@ -19,6 +19,20 @@ pub(crate) use twin;
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Twin {
+    /// Gradients are summed as they are.
+    NoClip,
+    /// Norms are bounded by twice the bound.
+    ClipAtTwice,
+    /// The norm of a tied embedding without its cross term.
+    TiedCrossDropped,
+    /// One tensor does not count in the norm.
+    TensorOutOfNorm,
+    /// Vectors count twice in the squared norm.
+    BiasSquaredTwice,
+    /// A gradient that is not finite is multiplied by zero.
+    NanByMultiplication,
+    /// Padding tokens count in the loss.
+    PaddingInLoss,
     /// Noise of 0.95 times its standard deviation.
     NoiseTooSmall,
     /// Noise added to the sum in f32, off the grid.

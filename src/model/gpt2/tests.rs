@@ -85,6 +85,72 @@ fn losses_and_logits_are_pytorchs() {
 }
 
 #[test]
+fn gradient_norms_are_pytorchs() {
+    let (model, expected) = fixture();
+    let sequences = sequences(&expected);
+    let whole: Vec<_> = sequences.iter().map(|ids| Sequence::whole(ids)).collect();
+    let wanted = numbers(&expected["grad_norm_of_mean_loss"]);
+    // Alone and in a batch; the norm that PyTorch has is of each example's own mean loss.
+    let tape = model.forward_backward(&Batch::causal(&whole)).unwrap();
+    assert_eq!(tape.batch(), wanted.len());
+    for (sequence, want) in whole.iter().zip(&wanted) {
+        let tape = model
+            .forward_backward(&Batch::causal(&[*sequence]))
+            .unwrap();
+        let mut total = 0.0;
+        for record in &tape.records {
+            total += match record {
+                Record::PerExample { gradient, .. } => kernel::row_squares(gradient)[0],
+                Record::Linear {
+                    rows,
+                    input,
+                    gradient,
+                    ..
+                } => kernel::linear_squares(rows, input, gradient)[0].value,
+                Record::Embedding {
+                    rows,
+                    ids,
+                    gradient,
+                    ..
+                } => kernel::embedding_squares(rows, ids, gradient)[0].value,
+            };
+        }
+        // All but the cross term of the tied embedding.
+        total += 2.0 * tied_cross_term(&tape);
+        close(total.sqrt(), *want, 1e-4);
+    }
+}
+
+fn tied_cross_term(tape: &Tape) -> f64 {
+    let tied = tape.records.first().zip(tape.records.last());
+    let Some((
+        Record::Linear {
+            rows: linear_rows,
+            input,
+            gradient: logits_gradient,
+            ..
+        },
+        Record::Embedding {
+            rows: embedding_rows,
+            ids,
+            gradient: embedding_gradient,
+            ..
+        },
+    )) = tied
+    else {
+        panic!("the head comes first, the token embedding last")
+    };
+    kernel::tied_products(kernel::Tied {
+        linear_rows,
+        input,
+        logits_gradient,
+        embedding_rows,
+        ids,
+        embedding_gradient,
+    })[0]
+}
+
+#[test]
 fn greedy_continuations_are_pytorchs() {
     let (model, expected) = fixture();
     let sequences = sequences(&expected);
