@@ -8,10 +8,10 @@ use super::{Kind, StageContext, StageError};
 /// Whatever the stage fails with; [`StageError::interrupted`] is set where it stopped at a checkpoint, as asked.
 pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     match context.kind {
-        Kind::Score => super::score::run(context),
+        Kind::Preprocess => super::preprocess::run(context),
         Kind::Pretrain => super::pretrain::run(context),
-        Kind::Preprocess
-        | Kind::Train
+        Kind::Score => super::score::run(context),
+        Kind::Train
         | Kind::Counts
         | Kind::Teacher
         | Kind::Sample

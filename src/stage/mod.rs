@@ -8,6 +8,7 @@ mod dispatch;
 pub mod flow;
 pub mod kind;
 pub mod params;
+pub mod preprocess;
 mod pretrain;
 pub mod score;
 

@@ -1,0 +1,109 @@
+//! Labelled texts in their splits.
+
+use super::DataError;
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+
+/// One labelled text: one line of `train.jsonl`, `validation.jsonl` or `test.jsonl`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Number of the row in its dataset; the same in every run.
+    pub id: u64,
+    /// The text.
+    pub text: String,
+    /// One of the declared labels.
+    pub label: String,
+    /// Personal data known to stand in the text, where that is known (`builtin:emotions`). Never written.
+    #[serde(skip)]
+    pub planted: Vec<Planted>,
+}
+
+/// A piece of personal data whose place is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planted {
+    /// `person`, `email`, `phone` or `handle`.
+    pub kind: &'static str,
+    /// First byte in the text.
+    pub start: usize,
+    /// The byte after its last.
+    pub end: usize,
+}
+
+/// A dataset in its three splits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dataset {
+    /// The declared labels, in order.
+    pub labels: Vec<String>,
+    /// The private rows that models are trained on.
+    pub train: Vec<Row>,
+    /// Rows for choosing settings.
+    pub validation: Vec<Row>,
+    /// Rows for the final figure.
+    pub test: Vec<Row>,
+}
+
+impl Dataset {
+    /// The splits with their names.
+    pub fn splits(&self) -> [(&'static str, &[Row]); 3] {
+        [
+            ("train", self.train.as_slice()),
+            ("validation", self.validation.as_slice()),
+            ("test", self.test.as_slice()),
+        ]
+    }
+
+    /// The splits with their names, to be changed.
+    pub fn splits_mut(&mut self) -> [(&'static str, &mut Vec<Row>); 3] {
+        [
+            ("train", &mut self.train),
+            ("validation", &mut self.validation),
+            ("test", &mut self.test),
+        ]
+    }
+}
+
+/// Reading and writing of a split in an artifact: JSON lines.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows;
+
+impl Rows {
+    /// Reads the rows of a `.jsonl` file of a `preprocess` artifact.
+    ///
+    /// # Errors
+    /// When the file is missing or a line is no row.
+    pub fn read(path: impl AsRef<Path>) -> Result<Vec<Row>, DataError> {
+        let path = path.as_ref();
+        let file = std::fs::File::open(path).map_err(|error| DataError::file(path, error))?;
+        let mut rows = Vec::new();
+        for (number, line) in BufReader::new(file).lines().enumerate() {
+            let fail = |_| {
+                DataError::line(
+                    path,
+                    number as u64 + 1,
+                    "expected an object with `id`, `text` and `label`",
+                )
+            };
+            let line = line.map_err(|error| DataError::file(path, error))?;
+            rows.push(serde_json::from_str(&line).map_err(fail)?);
+        }
+        Ok(rows)
+    }
+
+    /// Writes rows as JSON lines.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(path: impl AsRef<Path>, rows: &[Row]) -> Result<(), DataError> {
+        let path = path.as_ref();
+        let write = || -> std::io::Result<()> {
+            let mut file = BufWriter::new(std::fs::File::create(path)?);
+            for row in rows {
+                serde_json::to_writer(&mut file, row)?;
+                file.write_all(b"\n")?;
+            }
+            file.flush()
+        };
+        write().map_err(|error| DataError::file(path, error))
+    }
+}
