@@ -3,6 +3,7 @@
 use super::*;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -246,7 +247,7 @@ fn numbered(folder: &Path, count: usize, changed: Option<usize>) -> Dataset {
         if Some(row) == changed {
             content.push_str("something else altogether,fear\n");
         } else {
-            content.push_str(&format!("text {row},joy\n"));
+            writeln!(content, "text {row},joy").unwrap();
         }
     }
     let path = folder.join("data.csv");

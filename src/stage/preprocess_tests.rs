@@ -6,6 +6,7 @@ use crate::stage::{Kind, StageContext, StageError, context::NoProgress};
 use crate::text::PublicSchema;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 
 fn run(params: Value, output: &Path) -> Result<(), StageError> {
@@ -77,7 +78,7 @@ fn the_bytes_depend_on_what_was_found_alone() {
     let path = folder.path().join("data.csv");
     let mut content = "text,label\n".to_owned();
     for row in 0..60 {
-        content.push_str(&format!("text number {row},{}\n", row % 2));
+        writeln!(content, "text number {row},{}", row % 2).unwrap();
     }
     std::fs::write(&path, &content).unwrap();
     let params = |scrub: Value| json!({"dataset": path, "labels": ["joy", "fear"], "scrub": scrub});

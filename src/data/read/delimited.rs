@@ -87,14 +87,14 @@ pub(super) fn missing<'a>(
     columns: impl Iterator<Item = &'a str>,
 ) -> DataError {
     let columns: Vec<&str> = columns.map(str::trim).collect();
-    let is_name = |column: &&str| {
+    let is_name = |column: &&str| -> bool {
         !column.is_empty()
             && column.len() <= 32
             && column
                 .chars()
                 .all(|letter| letter.is_alphanumeric() || "_-.".contains(letter))
     };
-    let found = if columns.iter().all(|column| is_name(column)) {
+    let found = if columns.iter().all(is_name) {
         format!(
             "the file has {}",
             columns

@@ -38,9 +38,12 @@ pub(super) fn read(sources: &[String]) -> Result<Vec<String>, StageError> {
 }
 
 fn read_source(source: &str) -> Result<String, StageError> {
+    if source == "builtin:dialogue" {
+        return Ok(crate::data::builtin::dialogue().join("\n"));
+    }
     if source.starts_with("builtin:") {
         return Err(StageError::new(format!(
-            "`corpus`: there is no `{source}`; give paths of text files"
+            "`corpus`: there is no `{source}`; give `builtin:dialogue` or paths of text files"
         )));
     }
     let failed =

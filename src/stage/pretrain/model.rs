@@ -70,6 +70,13 @@ fn tokenizer(
 ) -> Result<Tokenizer, StageError> {
     let words = match &params.vocabulary_words {
         None => Vec::new(),
+        Some(name) if name == "builtin:feelings" => {
+            let feelings = crate::data::builtin::feelings();
+            feelings
+                .iter()
+                .map(|feeling| feeling.word.to_owned())
+                .collect()
+        }
         Some(path) => std::fs::read_to_string(path)
             .map_err(|error| StageError::new(format!("cannot read `{path}`: {error}")))?
             .lines()
