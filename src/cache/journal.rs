@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -104,14 +104,17 @@ impl Cache {
     /// When it cannot be made.
     pub fn start_journal(&self) -> Result<Journal, CacheError> {
         let runs = self.layout.folder("runs");
-        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ");
-        let id = format!("{now}-{}", std::process::id());
-        let path = runs.join(format!("{id}.jsonl"));
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(CacheError::io("make the journal", &path))?;
+        let (id, path, file) = loop {
+            let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%6fZ");
+            let id = format!("{now}-{}", std::process::id());
+            let path = runs.join(format!("{id}.jsonl"));
+            match OpenOptions::new().append(true).create_new(true).open(&path) {
+                Ok(file) => break (id, path, file),
+                // Begun in the same microsecond: time passes.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(CacheError::io("make the journal", &path)(error)),
+            }
+        };
         file.lock().map_err(CacheError::io("lock", &path))?;
         let folder = runs.join(&id);
         self.disk.create_folder(&folder)?;
