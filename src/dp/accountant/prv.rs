@@ -21,6 +21,8 @@ const ROUNDING_SHARE: f64 = 1e-3;
 /// Longest and shortest transform.
 const LONGEST: f64 = 2_097_152.0;
 const SHORTEST: f64 = 32_768.0;
+/// Largest tilt between neighbouring lattice points.
+const STEEPEST: f64 = 0.25;
 /// Most cells of one step.
 const MOST_CELLS: f64 = 4_194_304.0;
 
@@ -96,7 +98,7 @@ impl<'a> Plan<'a> {
     ) -> Self {
         let steps: f64 = repeated.iter().map(|part| part.steps).sum();
         let tail = TAIL_SHARE * delta / steps;
-        let sides: Vec<(Direction, Cumulant, Tilt)> = Direction::BOTH
+        let mut sides: Vec<(Direction, Cumulant, Tilt)> = Direction::BOTH
             .into_iter()
             .map(|direction| {
                 let cumulant = Cumulant::new(repeated, direction, tail);
@@ -121,6 +123,12 @@ impl<'a> Plan<'a> {
             .min(width / SHORTEST)
             .max(width / LONGEST)
             .max(range / MOST_CELLS);
+        for (_, cumulant, tilt) in &mut sides {
+            // A loss that hardly varies would be tilted so steeply that neighbouring lattice points differ too much.
+            if tilt.theta * spacing > STEEPEST {
+                *tilt = cumulant.tilt(STEEPEST / spacing);
+            }
+        }
         let cells = repeated
             .iter()
             .map(|part| Cells::new(&part.pair, spacing, tail))
@@ -154,8 +162,7 @@ impl<'a> Plan<'a> {
             .collect();
         let low = start(tilt, attempt).max(-3.0 * self.spacing);
         let mut window: Window = cumulant.window(tilt, low, tilt.ln_delta.min(self.delta.ln()));
-        window.width = window
-            .width
+        window.width = (window.width * f64::from(1 << attempt))
             .max(1024.0 * self.spacing)
             .min(transform_length(4.0 * LONGEST) as f64 * self.spacing);
         Composed::new(&parts, self.spacing, tilt.theta, &window)
@@ -198,11 +205,10 @@ impl<'a> Plan<'a> {
 
     /// None if the window begins above the answer.
     fn bounds(&self, composed: &Composed, delta: f64) -> Option<Prv> {
-        let at = |crossing: Crossing, shift: f64, otherwise: f64| match crossing {
+        let at = |crossing: Crossing, shift: f64| match crossing {
             Crossing::At(epsilon) => Some((epsilon + shift).max(0.0)),
             Crossing::Below if composed.reaches_zero() => Some(shift.max(0.0)),
-            Crossing::Below => None,
-            Crossing::Uncertain => Some(otherwise),
+            Crossing::Below | Crossing::Uncertain => None,
         };
         let rounding = ROUNDING_SHARE * delta;
         let error = self.spacing * (self.steps() * (2.0 / rounding).ln() / 2.0).sqrt()
@@ -214,9 +220,9 @@ impl<'a> Plan<'a> {
         let lower = composed.crossing(more, Rounding::Down);
         let estimate = composed.crossing(delta, Rounding::Ignore);
         Some(Prv {
-            upper: at(upper, error, f64::INFINITY)?,
-            estimate: at(estimate, 0.0, f64::INFINITY)?,
-            lower: at(lower, -error, 0.0)?,
+            upper: at(upper, error)?,
+            estimate: at(estimate, 0.0)?,
+            lower: at(lower, -error)?,
         })
     }
 
@@ -230,8 +236,7 @@ impl<'a> Plan<'a> {
                     match composed.crossing(target, Rounding::Up) {
                         Crossing::At(epsilon) => Some((epsilon + composed.loss_error).max(0.0)),
                         Crossing::Below if composed.reaches_zero() => Some(composed.loss_error),
-                        Crossing::Below => None,
-                        Crossing::Uncertain => Some(f64::INFINITY),
+                        Crossing::Below | Crossing::Uncertain => None,
                     }
                 })
                 .unwrap_or(f64::INFINITY)

@@ -112,7 +112,8 @@ impl Cumulant {
         (jet.value - t * jet.mean - scale.max(0.0), jet)
     }
 
-    fn tilt(&self, theta: f64) -> Tilt {
+    /// The tilt by a given theta.
+    pub(super) fn tilt(&self, theta: f64) -> Tilt {
         let (ln_delta, jet) = self.ln_delta(theta);
         Tilt {
             theta,
