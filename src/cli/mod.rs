@@ -12,7 +12,9 @@ mod exit;
 mod experiment;
 mod graph;
 mod init;
+mod ledger;
 mod output;
+mod privacy;
 mod run;
 mod schema;
 mod state;
@@ -46,6 +48,8 @@ enum Verb {
     Graph(graph::Args),
     Init(init::Args),
     Schema(schema::Args),
+    Privacy(privacy::Args),
+    Ledger(ledger::Args),
     Completions(completions::Args),
 }
 
@@ -61,6 +65,8 @@ impl Verb {
             Self::Graph(args) => graph::run(&args),
             Self::Init(args) => init::run(&args),
             Self::Schema(args) => schema::run(&args),
+            Self::Privacy(args) => privacy::run(&args),
+            Self::Ledger(args) => ledger::run(&args),
             Self::Completions(args) => completions::run(&args),
         }
     }

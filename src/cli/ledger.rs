@@ -1,0 +1,40 @@
+//! `dpx ledger`: what each data set has spent.
+
+use super::{Error, ExitCode, output};
+use crate::ledger;
+use std::path::PathBuf;
+
+/// Show every private run that was started, per data set, and what they cost together.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Folder of the ledgers.
+    #[arg(long, value_name = "DIR")]
+    folder: PathBuf,
+    /// The failure probability at which the joint epsilon is stated.
+    #[arg(long, default_value_t = 1e-5)]
+    delta: f64,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
+    let books = ledger::books(&args.folder).map_err(|error| Error::failed(error.to_string()))?;
+    let mut lines = Vec::new();
+    for book in books {
+        lines.push(format!("data set {}", book.id));
+        for entry in &book.entries {
+            lines.push(format!("  {}  {}", entry.run, entry.instance));
+        }
+        let joint = ledger::joint_epsilon(&book.entries, args.delta)
+            .map_err(|error| Error::usage(error.to_string()))?;
+        lines.push(format!(
+            "  together: epsilon {:.4} at delta {:e} over {} runs",
+            joint.epsilon,
+            args.delta,
+            book.entries.len()
+        ));
+    }
+    if lines.is_empty() {
+        lines.push("no private run was started".to_owned());
+    }
+    output::print(&lines.join("\n"))?;
+    Ok(ExitCode::Done)
+}
