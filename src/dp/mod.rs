@@ -1,6 +1,7 @@
 //! Differential privacy: clipping, noise, Poisson sampling, the private step, accountants, calibration.
 
 pub mod accountant;
+pub mod audit;
 pub mod budget;
 pub mod calibration;
 pub mod checkpoint;
@@ -16,6 +17,7 @@ pub mod plain;
 pub mod privatise;
 pub mod sampling;
 pub mod softmax;
+pub mod statement;
 pub mod sum;
 mod vector;
 

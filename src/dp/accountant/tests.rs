@@ -66,7 +66,13 @@ fn divergence_by_quadrature(sigma: f64, rate: f64, order: f64) -> f64 {
     if anchor == 0.0 {
         let excess: f64 = exponents
             .iter()
-            .map(|(base, loss)| base.exp() * ((order * loss).exp_m1() - order * loss.exp_m1()))
+            .map(|(base, loss)| {
+                if order * loss > 500.0 {
+                    (base + order * loss).exp()
+                } else {
+                    base.exp() * ((order * loss).exp_m1() - order * loss.exp_m1())
+                }
+            })
             .sum();
         return excess.ln_1p() / (order - 1.0);
     }
