@@ -1,6 +1,8 @@
 //! What a user sees: the real binary on real files. One binary, one module per subject.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod bad_experiments;
+mod experiments;
 mod privacy;
 mod run_crash;
 mod run_plan;

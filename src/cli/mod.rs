@@ -14,6 +14,7 @@ mod graph;
 mod init;
 mod ledger;
 mod output;
+mod plan;
 mod privacy;
 mod run;
 mod schema;
@@ -47,6 +48,7 @@ enum Verb {
     Check(check::Args),
     Graph(graph::Args),
     Init(init::Args),
+    Plan(plan::Args),
     Schema(schema::Args),
     Privacy(privacy::Args),
     Ledger(ledger::Args),
@@ -64,6 +66,7 @@ impl Verb {
             Self::Check(args) => check::run(&args),
             Self::Graph(args) => graph::run(&args),
             Self::Init(args) => init::run(&args),
+            Self::Plan(args) => plan::run(&args),
             Self::Schema(args) => schema::run(&args),
             Self::Privacy(args) => privacy::run(&args),
             Self::Ledger(args) => ledger::run(&args),

@@ -183,7 +183,11 @@ struct Shown<'a>(&'a Value);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.to_string();
+        let text = match self.0.as_f64() {
+            // Whole floats without their point, as people write them.
+            Some(number) if number.fract() == 0.0 && number.abs() < 1e15 => number.to_string(),
+            _ => self.0.to_string(),
+        };
         if text.chars().count() <= 60 {
             return formatter.write_str(&text);
         }

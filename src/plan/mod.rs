@@ -19,6 +19,13 @@ mod seed;
 mod sources;
 mod view;
 
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
 pub use build::build;
 pub use decide::decide;
 pub use decision::{Decision, Reason, State};

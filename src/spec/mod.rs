@@ -16,6 +16,7 @@ mod read;
 mod reference;
 mod render;
 mod schema;
+mod stages;
 mod suggest;
 mod tables;
 mod walk;

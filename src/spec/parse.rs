@@ -48,7 +48,7 @@ impl Reader {
         Origin::new(self.file, range)
     }
 
-    /// One diagnostic per line; once a list is broken, what follows in it is noise.
+    /// One diagnostic per line; once a list is broken, all that follows is noise.
     fn syntax(&mut self, text: &str, errors: &[toml::de::Error]) {
         let mut lines = Vec::new();
         let mut list_broken = false;
@@ -56,18 +56,25 @@ impl Reader {
             let range = error.span().unwrap_or(0..0);
             let line = text[..range.start.min(text.len())].matches('\n').count();
             let in_list = error.message().contains("array");
-            if lines.contains(&line) || (list_broken && in_list) {
+            if list_broken {
+                break;
+            }
+            if lines.contains(&line) {
                 continue;
             }
             lines.push(line);
-            list_broken |= in_list;
+            list_broken = in_list;
             let origin = self.origin(visible(text, range));
             let mut diagnostic = Diagnostic::at(
                 Code::Syntax,
                 origin,
                 format!("not TOML: {}", error.message()),
             );
-            if error.message().starts_with("duplicate key") {
+            if in_list {
+                diagnostic = diagnostic.help(
+                    "is the list before this closed with `]`, with commas between its items?",
+                );
+            } else if error.message().starts_with("duplicate key") {
                 diagnostic = diagnostic.help("keep one of the two");
             } else if error.message().starts_with("string values must be quoted") {
                 let word = &text[origin.range()];

@@ -176,10 +176,10 @@ impl Walker<'_> {
                         site,
                     );
                 } else {
-                    self.range(node, *number as f64, schema, site);
+                    self.range(node, *number as f64, schema, schema, site);
                 }
             }
-            Value::Float(number) => self.range(node, *number, schema, site),
+            Value::Float(number) => self.range(node, *number, schema, schema, site),
             Value::String(text) => self.word(node, text, schema, site),
             Value::Array(items) => {
                 for item in items {
@@ -218,6 +218,10 @@ impl Walker<'_> {
             (Value::Float(f64::INFINITY), _) if words(schema).contains(&"inf") => {}
             (_, []) => self.wrong_type(node, schema, site),
             (Value::String(text), _) if only_words => self.word(node, text, schema, site),
+            (Value::Integer(number), [branch, ..]) if number.abs() <= LARGEST_INTEGER => {
+                self.range(node, *number as f64, branch, schema, site);
+            }
+            (Value::Float(number), [branch, ..]) => self.range(node, *number, branch, schema, site),
             (_, [branch, ..]) => self.plain(node, branch, site),
         }
     }
@@ -244,7 +248,8 @@ impl Walker<'_> {
         self.push(diagnostic, site);
     }
 
-    fn range(&mut self, node: &Node, number: f64, schema: &Json, site: Site<'_>) {
+    /// A number against its bounds; `whole` is what the message says was expected.
+    fn range(&mut self, node: &Node, number: f64, schema: &Json, whole: &Json, site: Site<'_>) {
         let bound = |name: &str| schema[name].as_f64();
         let low = bound("minimum").is_some_and(|minimum| number < minimum)
             || bound("exclusiveMinimum").is_some_and(|minimum| number <= minimum);
@@ -255,7 +260,7 @@ impl Walker<'_> {
                 Diagnostic::at(
                     Code::OutOfRange,
                     node.origin,
-                    format!("`{}` is {number}: expected {}", site.key, describe(schema)),
+                    format!("`{}` is {number}: expected {}", site.key, describe(whole)),
                 ),
                 site,
             );

@@ -71,13 +71,13 @@ fn needs(stage: &Stage, experiment: &Experiment, diagnostics: &mut Vec<Diagnosti
                 Code::UnreadableNeed,
                 *origin,
                 format!(
-                    "`{}` cannot read `{name}`: a `{}` stage does not read the artifact of a `{}` stage",
+                    "`{}` cannot read `{name}`: kind `{}` does not read what kind `{}` makes",
                     stage.name, stage.kind, need.kind
                 ),
             )
-            .context(need.origin, format!("a `{}` stage", need.kind));
+            .context(need.origin, format!("kind `{}`", need.kind));
             diagnostic = if reads.is_empty() {
-                diagnostic.help(format!("a `{}` stage needs nothing", stage.kind))
+                diagnostic.help(format!("kind `{}` needs nothing", stage.kind))
             } else {
                 let names = reads.iter().map(|kind| kind.name());
                 diagnostic.help(format!("it reads {}", alternatives(names)))
@@ -107,7 +107,7 @@ fn missing(stage: &Stage, found: &[&Stage], diagnostics: &mut Vec<Diagnostic>) {
                 Code::MissingNeed,
                 stage.origin,
                 format!(
-                    "`{}`, a `{}` stage, needs a stage of kind {}",
+                    "`{}`, of kind `{}`, needs a stage of kind {}",
                     stage.name,
                     stage.kind,
                     alternatives(kinds.iter().map(|kind| kind.name()))

@@ -75,6 +75,7 @@ fn labels(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
                     item.origin,
                     format!("the label \"{label}\" has space at its ends"),
                 )
+                .help("without it")
                 .fix(item.origin, format!("\"{}\"", label.trim())),
             );
         }

@@ -175,7 +175,8 @@ fn context(stage: &Resolved<'_>, need: &Resolved<'_>, diagnostics: &mut Vec<Diag
                     need.stage.name
                 ),
             )
-            .context(need.origin("context"), "its context"),
+            .context(need.origin("context"), "its context")
+            .help("set `max_length` to its context or below; longer texts are cut"),
         );
     }
 }
