@@ -10,11 +10,11 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     match context.kind {
         Kind::Preprocess => super::preprocess::run(context),
         Kind::Pretrain => super::pretrain::run(context),
+        Kind::Sample => super::sample::run(context),
         Kind::Score => super::score::run(context),
         Kind::Train
         | Kind::Counts
         | Kind::Teacher
-        | Kind::Sample
         | Kind::Classify
         | Kind::Audit => Err(StageError::new(format!(
             "stages of kind `{}` cannot be run by this version of dpx",

@@ -10,6 +10,7 @@ pub mod kind;
 pub mod params;
 pub mod preprocess;
 mod pretrain;
+mod sample;
 pub mod score;
 
 pub use context::{Input, Progress, StageContext, StageError};
