@@ -146,6 +146,76 @@ impl Classifier {
         Ok(self.head_forward(&hidden, &batch.rows).0)
     }
 
+    /// [`Network::forward_backward`] with each example's loss and gradient times a weight.
+    ///
+    /// # Errors
+    /// When a sequence is empty or too long, or a token or class is out of range.
+    pub fn weighted_forward_backward(
+        &self,
+        sequences: &[&[u32]],
+        classes: &[u32],
+        weights: &[f32],
+    ) -> Result<Tape, Error> {
+        self.weighted(&Batch::classification(sequences, classes), weights)
+    }
+
+    fn weighted(&self, batch: &Batch, weights: &[f32]) -> Result<Tape, Error> {
+        let classes = self.classes(batch)?;
+        let parameters = self.body.parameters();
+        let (hidden, saved) = self.body.forward(batch);
+        let (mut logits, pooled, first) = self.head_forward(&hidden, &batch.rows);
+        let losses = kernel::cross_entropy_with_gradient(&mut logits, classes, weights);
+        let mut tape = Tape::new(losses.iter().copied().map(f64::from).collect());
+        let single = Rows::single(batch.len());
+        let count = batch.rows.count();
+        let gradient = match (&self.head, first) {
+            (HeadLayers::First { dense, out }, Some(first)) => {
+                let mut pooled_gradient =
+                    out.backward(parameters, &single, &pooled, &logits, &mut tape);
+                kernel::tanh_backward(&pooled, &mut pooled_gradient);
+                let first_gradient =
+                    dense.backward(parameters, &single, &first, &pooled_gradient, &mut tape);
+                kernel::spread_rows(&first_gradient, &pooled_rows(&batch.rows, false), count)
+            }
+            (
+                HeadLayers::Last { out }
+                | HeadLayers::Token { out }
+                | HeadLayers::First { out, .. },
+                _,
+            ) => {
+                let last = out.backward(parameters, &single, &pooled, &logits, &mut tape);
+                kernel::spread_rows(&last, &pooled_rows(&batch.rows, true), count)
+            }
+        };
+        self.body.backward(batch, saved, &gradient, &mut tape);
+        Ok(tape)
+    }
+
+    /// Probabilities of the classes for any number of sequences, computed in groups of like length of at most
+    /// `micro_batch_tokens` tokens. The groups change speed alone.
+    ///
+    /// # Errors
+    /// When a sequence is empty or too long, or a token has no embedding.
+    pub fn probabilities(
+        &self,
+        sequences: &[Vec<u32>],
+        micro_batch_tokens: usize,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
+        let mut probabilities = vec![Vec::new(); sequences.len()];
+        for group in super::groups(&lengths, micro_batch_tokens) {
+            let slices: Vec<&[u32]> = group.iter().map(|&i| sequences[i].as_slice()).collect();
+            let logits = self.logits(&slices)?;
+            for (index, row) in group.iter().zip(logits.host().chunks_exact(logits.width())) {
+                let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let weights: Vec<f32> = row.iter().map(|logit| (logit - highest).exp()).collect();
+                let total: f32 = weights.iter().sum();
+                probabilities[*index] = weights.iter().map(|weight| weight / total).collect();
+            }
+        }
+        Ok(probabilities)
+    }
+
     /// Writes `config.json` and `model.safetensors` so that `transformers` loads them. The tokenizer is written by its owner.
     ///
     /// # Errors
@@ -235,36 +305,7 @@ impl Network for Classifier {
     }
 
     fn forward_backward(&self, batch: &Batch) -> Result<Tape, Error> {
-        let classes = self.classes(batch)?;
-        let parameters = self.body.parameters();
-        let (hidden, saved) = self.body.forward(batch);
-        let (mut logits, pooled, first) = self.head_forward(&hidden, &batch.rows);
-        let weights = vec![1.0; classes.len()];
-        let losses = kernel::cross_entropy_with_gradient(&mut logits, classes, &weights);
-        let mut tape = Tape::new(losses.iter().copied().map(f64::from).collect());
-        let single = Rows::single(batch.len());
-        let count = batch.rows.count();
-        let gradient = match (&self.head, first) {
-            (HeadLayers::First { dense, out }, Some(first)) => {
-                let mut pooled_gradient =
-                    out.backward(parameters, &single, &pooled, &logits, &mut tape);
-                kernel::tanh_backward(&pooled, &mut pooled_gradient);
-                let first_gradient =
-                    dense.backward(parameters, &single, &first, &pooled_gradient, &mut tape);
-                kernel::spread_rows(&first_gradient, &pooled_rows(&batch.rows, false), count)
-            }
-            (
-                HeadLayers::Last { out }
-                | HeadLayers::Token { out }
-                | HeadLayers::First { out, .. },
-                _,
-            ) => {
-                let last = out.backward(parameters, &single, &pooled, &logits, &mut tape);
-                kernel::spread_rows(&last, &pooled_rows(&batch.rows, true), count)
-            }
-        };
-        self.body.backward(batch, saved, &gradient, &mut tape);
-        Ok(tape)
+        self.weighted(batch, &vec![1.0; batch.len()])
     }
 
     fn forward_loss(&self, batch: &Batch) -> Result<Vec<f64>, Error> {

@@ -11,11 +11,11 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         Kind::Preprocess => super::preprocess::run(context),
         Kind::Pretrain => super::pretrain::run(context),
         Kind::Sample => super::sample::run(context),
+        Kind::Classify => super::classify::run(context),
         Kind::Score => super::score::run(context),
         Kind::Train
         | Kind::Counts
         | Kind::Teacher
-        | Kind::Classify
         | Kind::Audit => Err(StageError::new(format!(
             "stages of kind `{}` cannot be run by this version of dpx",
             context.kind

@@ -3,10 +3,12 @@
 //! A stage instance reads artifacts of earlier stages and writes one artifact: a folder. It always runs in a worker
 //! process of its own and knows nothing of caches, plans or experiments: [`StageContext`] hands it folders.
 
+mod classify;
 pub mod context;
 mod dispatch;
 pub mod flow;
 pub mod kind;
+mod model_source;
 pub mod params;
 pub mod preprocess;
 mod pretrain;
@@ -17,3 +19,4 @@ pub use context::{Input, Progress, StageContext, StageError};
 pub use dispatch::run;
 pub use flow::Flow;
 pub use kind::Kind;
+use pretrain::schedule;

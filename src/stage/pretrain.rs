@@ -227,7 +227,7 @@ impl Run<'_> {
     }
 }
 
-const fn schedule(schedule: Schedule) -> optimizer::Schedule {
+pub(super) const fn schedule(schedule: Schedule) -> optimizer::Schedule {
     match schedule {
         Schedule::Constant => optimizer::Schedule::Constant,
         Schedule::Linear => optimizer::Schedule::Linear,
