@@ -1,26 +1,24 @@
 //! The models that stages read beside their inputs: where they are and how texts are given to them.
 
 use super::StageError;
+use crate::data::{Resolved, Role, Source};
 use crate::text::Tokenizer;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// A model folder.
-pub(super) struct ModelSource(PathBuf);
+/// A model folder, unpacked or downloaded where need be; temporary files live as long as this.
+pub(super) struct ModelSource(Resolved);
 
 impl ModelSource {
-    /// Finds a folder.
+    /// Finds `builtin:base`, `hf:owner/name@revision` or a folder.
     pub(super) fn find(name: &str) -> Result<Self, StageError> {
-        let path = PathBuf::from(name);
-        if path.join("config.json").is_file() {
-            return Ok(Self(path));
-        }
-        Err(StageError::new(format!(
-            "there is no model `{name}`: expected a folder with `config.json`"
-        )))
+        Source::parse(name)
+            .resolve(Role::Model)
+            .map(Self)
+            .map_err(|error| StageError::new(error.to_string()))
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.0.path
     }
 }
 
