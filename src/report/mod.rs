@@ -1,1 +1,27 @@
 //! Tables, charts, the HTML page, CSV and JSON of a study.
+//!
+//! [`assemble`](assemble::assemble) turns a plan, its records and their artifacts into a [`Study`]; everything else only
+//! shows it: [`terminal`], [`html`], [`export`] (JSON, CSV, Markdown), [`texts`] (synthetic texts with their card),
+//! [`compare`]. [`figure`] is the one list of what the figures are called and mean.
+
+pub mod assemble;
+mod chart;
+pub mod claim;
+pub mod compare;
+pub mod export;
+pub mod figure;
+pub mod html;
+mod joint;
+mod page;
+mod privacy;
+mod rows;
+pub mod study;
+pub mod table;
+pub mod terminal;
+pub mod texts;
+mod values;
+mod write;
+
+pub use assemble::{Artifacts, Known, Sources, assemble};
+pub use study::{InstanceState, Reference, Study};
+pub use write::write_results;

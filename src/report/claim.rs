@@ -1,0 +1,155 @@
+//! The sentences: what came out, what is promised, what to beware of.
+
+use super::study::{GuaranteeKind, Row, Study};
+use super::table::{number, spread};
+
+/// The row that the claim speaks of: the smallest epsilon with a guarantee and a figure.
+fn strongest(study: &Study) -> Option<&Row> {
+    study
+        .rows
+        .iter()
+        .filter(|row| row.guarantee.kind == GuaranteeKind::Holds && row.main_accuracy().is_some())
+        .min_by(|a, b| {
+            let epsilon = |row: &Row| row.guarantee.epsilon.unwrap_or(f64::INFINITY);
+            epsilon(a).total_cmp(&epsilon(b))
+        })
+}
+
+/// The study in one sentence or two.
+pub fn claim(study: &Study) -> String {
+    let floor = study.majority.as_ref().map(|majority| majority.accuracy);
+    let benchmark = study.benchmark.as_ref().and_then(Row::main_accuracy);
+    let compared = match (benchmark, floor) {
+        (Some((_, benchmark)), Some(floor)) => format!(
+            ", where training on the real texts gives {} and guessing the majority label {}",
+            spread(benchmark, 3),
+            number(floor, 3)
+        ),
+        (Some((_, benchmark)), None) => {
+            format!(
+                ", where training on the real texts gives {}",
+                spread(benchmark, 3)
+            )
+        }
+        (None, Some(floor)) => {
+            format!(
+                ", where guessing the majority label gives {}",
+                number(floor, 3)
+            )
+        }
+        (None, None) => String::new(),
+    };
+    if let Some(row) = strongest(study) {
+        let (id, accuracy) = row
+            .main_accuracy()
+            .expect("the row was chosen for having one");
+        let guarantee = &row.guarantee;
+        let mechanism = guarantee.mechanisms.first();
+        let unit = mechanism
+            .and_then(|mechanism| mechanism.unit.clone())
+            .unwrap_or_else(|| "one example (one training sequence)".into());
+        let adjacency = mechanism
+            .and_then(|mechanism| mechanism.adjacency.clone())
+            .map(|adjacency| format!(", adjacency: {adjacency}"))
+            .unwrap_or_default();
+        let delta = guarantee
+            .delta
+            .map(|delta| format!(", delta {delta:.1e}"))
+            .unwrap_or_default();
+        let teacher = match id {
+            "accuracy_with_teacher" => " (labels by a private teacher)",
+            "accuracy_teacher_alone" => " (the private teacher alone)",
+            _ => "",
+        };
+        let audit = row.audit.as_ref().map(|audit| {
+            format!(
+                " An audit of that row found epsilon to be at least {}.",
+                number(audit.lower, 2)
+            )
+        });
+        return format!(
+            "At epsilon {}{delta} (unit of privacy: {unit}{adjacency}), a classifier trained on the synthetic texts of `{}` reaches accuracy {}{teacher} on real test texts{compared}.{}",
+            guarantee
+                .epsilon
+                .map_or_else(|| "unknown".into(), |epsilon| number(epsilon, 3)),
+            row.name,
+            spread(accuracy, 3),
+            audit.unwrap_or_default()
+        );
+    }
+    match study
+        .rows
+        .iter()
+        .find_map(|row| Some((row, row.main_accuracy()?)))
+    {
+        Some((row, (_, accuracy))) => format!(
+            "No finished row has a privacy guarantee. A classifier trained on the synthetic texts of `{}` reaches accuracy {} on real test texts{compared}.",
+            row.name,
+            spread(accuracy, 3)
+        ),
+        None => format!(
+            "Nothing can be said yet: {} of {} stage instances are finished and none of them measured a synthetic text.",
+            study.finished, study.planned
+        ),
+    }
+}
+
+/// What to beware of, most serious first; only what is true.
+pub fn warnings(study: &Study) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for row in &study.rows {
+        if let (Some(audit), Some(epsilon)) = (&row.audit, row.guarantee.epsilon)
+            && row.guarantee.kind == GuaranteeKind::Holds
+            && audit.lower > epsilon
+        {
+            warnings.push(format!(
+                "Stop: the audit of `{}` found epsilon to be at least {}, above the certified {}. One of the two is wrong; release nothing and report it.",
+                row.name,
+                number(audit.lower, 3),
+                number(epsilon, 3)
+            ));
+        }
+    }
+    if !study.is_finished() {
+        warnings.push(format!(
+            "Unfinished: {} of {} stage instances are done. Rows without figures are still to run.",
+            study.finished, study.planned
+        ));
+    }
+    let seeded: Vec<&str> = study
+        .rows
+        .iter()
+        .filter(|row| row.guarantee.kind == GuaranteeKind::Seeded)
+        .map(|row| row.name.as_str())
+        .collect();
+    if !seeded.is_empty() {
+        warnings.push(format!(
+            "Seeded noise in {}: anybody can subtract it, so there is no guarantee and these texts can never be released.",
+            seeded.join(", ")
+        ));
+    }
+    for row in study.all_rows() {
+        if row.replicates > 1
+            && row.replicates_finished > 0
+            && row.replicates_finished < row.replicates
+        {
+            warnings.push(format!(
+                "`{}` has {} of {} replicates: its spread is less sure than that of the others.",
+                row.name, row.replicates_finished, row.replicates
+            ));
+        }
+    }
+    warnings
+}
+
+/// What rows together spend, in a sentence.
+pub fn joint(study: &Study) -> Option<String> {
+    let joint = study.joint.as_ref()?;
+    Some(format!(
+        "Releasing the texts of every row with a guarantee ({}), replicates included, spends epsilon {} and delta {:.1e} together ({}). Rows without a guarantee can never be released.",
+        joint.rows.join("; "),
+        number(joint.epsilon, 3),
+        joint.delta,
+        joint.method
+    ))
+}

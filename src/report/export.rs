@@ -1,0 +1,136 @@
+//! `results.json`, `results.csv` and Markdown.
+
+#![expect(
+    clippy::format_push_string,
+    reason = "a page is written once, and reads better this way"
+)]
+
+use super::claim;
+use super::figure::{Group, METRICS};
+use super::study::Study;
+use super::table::{Table, group, summary};
+
+/// `results.json`.
+///
+/// # Errors
+/// When a figure cannot be written as JSON.
+pub fn json(study: &Study) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(study)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// `results.csv`: one line per row of the study; per figure its mean, standard deviation, number and ceiling.
+///
+/// # Errors
+/// When it cannot be written to memory, which does not happen.
+pub fn csv(study: &Study) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut header: Vec<String> = vec!["row".into()];
+    header.extend(
+        study
+            .axes
+            .iter()
+            .filter(|axis| axis.name != "replicate")
+            .map(|axis| axis.name.clone()),
+    );
+    for name in [
+        "guarantee",
+        "epsilon_certified",
+        "epsilon_rdp",
+        "epsilon_prv",
+        "delta",
+        "noise_multiplier",
+        "seconds",
+    ] {
+        header.push(name.into());
+    }
+    for metric in METRICS {
+        for part in ["", "_sd", "_n", "_ceiling"] {
+            header.push(format!("{}{part}", metric.id));
+        }
+    }
+    writer.write_record(&header)?;
+    let shown = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    for row in study.all_rows() {
+        let mut record = vec![row.name.clone()];
+        for axis in study.axes.iter().filter(|axis| axis.name != "replicate") {
+            record.push(
+                row.axes
+                    .get(&axis.name)
+                    .map(super::rows::word)
+                    .unwrap_or_default(),
+            );
+        }
+        let mechanism = row.guarantee.mechanisms.first();
+        record.push(row.guarantee.kind.words().into());
+        record.push(shown(row.guarantee.epsilon));
+        record.push(shown(mechanism.and_then(|mechanism| mechanism.epsilon_rdp)));
+        record.push(shown(
+            mechanism.and_then(|mechanism| mechanism.epsilon_prv_upper),
+        ));
+        record.push(shown(row.guarantee.delta));
+        record.push(shown(
+            mechanism.and_then(|mechanism| mechanism.noise_multiplier),
+        ));
+        record.push(row.seconds.to_string());
+        for metric in METRICS {
+            let figure = row.figures.get(metric.id);
+            record.push(shown(figure.map(|figure| figure.mean)));
+            record.push(shown(figure.and_then(|figure| figure.sd)));
+            record.push(
+                figure
+                    .map(|figure| figure.n.to_string())
+                    .unwrap_or_default(),
+            );
+            record.push(shown(row.ceilings.get(metric.id).copied()));
+        }
+        writer.write_record(&record)?;
+    }
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| csv::Error::from(error.into_error()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The study as Markdown.
+pub fn markdown(study: &Study) -> String {
+    let mut text = format!("# {}\n\n{}\n\n", study.title, claim::claim(study));
+    for warning in claim::warnings(study) {
+        text.push_str(&format!("> {warning}\n\n"));
+    }
+    text.push_str(&markdown_table(&summary(study)));
+    text.push_str("\nColumns marked with * are outside the guarantee: measured on private data, for internal use only.\n");
+    for (kind, title) in [
+        (Group::Fidelity, "Fidelity"),
+        (Group::Leakage, "Leakage (diagnostics, not a guarantee)"),
+    ] {
+        let table = group(study, kind, title);
+        if !table.rows.is_empty() {
+            text.push_str(&format!("\n## {title}\n\n{}", markdown_table(&table)));
+        }
+    }
+    if let Some(joint) = claim::joint(study) {
+        text.push_str(&format!("\n{joint}\n"));
+    }
+    text
+}
+
+fn markdown_table(table: &Table) -> String {
+    let line = |cells: Vec<String>| {
+        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let mut text = line(
+        table
+            .columns
+            .iter()
+            .map(|column| format!("{}{}", column.name, if column.internal { " *" } else { "" }))
+            .collect(),
+    );
+    text.push_str(&line(table.columns.iter().map(|_| "---".into()).collect()));
+    for row in &table.rows {
+        text.push_str(&line(row.clone()));
+    }
+    text
+}

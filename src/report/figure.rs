@@ -1,0 +1,305 @@
+//! Every figure that a row may have: its name, direction, range, meaning and traps. Tables, pages, files and comparisons all
+//! read this one list.
+
+/// Which way is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// More is better.
+    Higher,
+    /// Less is better.
+    Lower,
+    /// Nearer to the ceiling is better, from either side.
+    Ceiling,
+}
+
+impl Direction {
+    /// An arrow, with a letter where arrows cannot be shown.
+    pub const fn arrow(self) -> &'static str {
+        match self {
+            Self::Higher => "↑",
+            Self::Lower => "↓",
+            Self::Ceiling => "→",
+        }
+    }
+
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Higher => "higher is better",
+            Self::Lower => "lower is better",
+            Self::Ceiling => "closer to the ceiling is better",
+        }
+    }
+}
+
+/// The part of a study that a figure belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// How useful the texts are.
+    Utility,
+    /// How like the real texts they are.
+    Fidelity,
+    /// What reappears of the training texts.
+    Leakage,
+    /// What is promised or measured of privacy.
+    Privacy,
+}
+
+/// One kind of figure.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name in `results.json`, `results.csv` and `dpx compare`.
+    pub id: &'static str,
+    /// Its name for people.
+    pub name: &'static str,
+    /// The part of the study.
+    pub group: Group,
+    /// Which way is better.
+    pub direction: Direction,
+    /// Decimals that are shown.
+    pub decimals: usize,
+    /// What it is, its range, its source, its traps.
+    pub meaning: &'static str,
+}
+
+const fn metric(
+    id: &'static str,
+    name: &'static str,
+    group: Group,
+    direction: Direction,
+    meaning: &'static str,
+) -> Metric {
+    Metric {
+        id,
+        name,
+        group,
+        direction,
+        decimals: 3,
+        meaning,
+    }
+}
+
+use Direction::{Ceiling, Higher, Lower};
+use Group::{Fidelity, Leakage, Privacy, Utility};
+
+/// All figures, in the order in which they are shown.
+pub const METRICS: &[Metric] = &[
+    metric(
+        "accuracy",
+        "accuracy",
+        Utility,
+        Higher,
+        "Share of the real test texts that a classifier trained on the synthetic texts labels correctly, with the labels that the generator itself was asked for. 0 to 1; the floor is the majority label's share.",
+    ),
+    metric(
+        "macro_f1",
+        "macro-F1",
+        Utility,
+        Higher,
+        "Mean over the labels of F1, the harmonic mean of precision and recall, for the same classifier. 0 to 1. Every label counts the same, however rare.",
+    ),
+    metric(
+        "accuracy_with_teacher",
+        "accuracy with teacher",
+        Utility,
+        Higher,
+        "The same accuracy where a differentially private teacher relabelled or filtered the synthetic texts before the classifier learnt from them.",
+    ),
+    metric(
+        "macro_f1_with_teacher",
+        "macro-F1 with teacher",
+        Utility,
+        Higher,
+        "Macro-F1 of the classifier that learnt from the texts the teacher relabelled or filtered.",
+    ),
+    metric(
+        "accuracy_teacher_alone",
+        "accuracy of the teacher alone",
+        Utility,
+        Higher,
+        "Accuracy of the differentially private teacher itself, without any synthetic text: the most that its labels can give. It says nothing of the texts.",
+    ),
+    metric(
+        "macro_f1_teacher_alone",
+        "macro-F1 of the teacher alone",
+        Utility,
+        Higher,
+        "Macro-F1 of the differentially private teacher itself.",
+    ),
+    metric(
+        "similarity",
+        "similarity",
+        Fidelity,
+        Ceiling,
+        "Mean over the synthetic texts of their mean cosine to the real held-out texts of the same label, on centred embeddings. -1 to 1. It is defined on sets, never on pairs, and means something only beside its ceiling and for one encoder; a generator that writes one typical sentence over and over exceeds the ceiling.",
+    ),
+    metric(
+        "similarity_backward",
+        "similarity, real to synthetic",
+        Fidelity,
+        Ceiling,
+        "The symmetric twin: mean over the real texts of their mean cosine to the synthetic texts of the same label.",
+    ),
+    metric(
+        "mauve",
+        "MAUVE",
+        Fidelity,
+        Higher,
+        "Area under the divergence frontier of the two sets of embeddings after quantisation (Pillutla et al. 2021). 0 to 1. Compares only between equal encoder, number of texts and number of clusters.",
+    ),
+    metric(
+        "mauve_star",
+        "MAUVE*",
+        Fidelity,
+        Higher,
+        "MAUVE with half a count added to every cluster (Pillutla et al. 2023), which lowers the bias of small samples. 0 to 1; the same conditions.",
+    ),
+    metric(
+        "discriminator_auc",
+        "discriminator AUC",
+        Fidelity,
+        Lower,
+        "How well a linear classifier on embeddings tells synthetic from real texts (Lopez-Paz and Oquab 2017): area under the ROC curve. 0.5 it cannot, 1 it always can.",
+    ),
+    metric(
+        "knn_precision",
+        "kNN precision",
+        Fidelity,
+        Higher,
+        "Share of the synthetic texts within reach of the real ones: each real text reaches to its third nearest real text (Kynkäänniemi et al. 2019). 0 to 1: are the texts plausible?",
+    ),
+    metric(
+        "knn_recall",
+        "kNN recall",
+        Fidelity,
+        Higher,
+        "Share of the real texts within reach of the synthetic ones, the same way round. 0 to 1: is everything covered?",
+    ),
+    metric(
+        "distinct_1",
+        "distinct-1",
+        Fidelity,
+        Ceiling,
+        "Different words over all words (Li et al. 2016). 0 to 1; falls as texts are added, so both sides have the same number.",
+    ),
+    metric(
+        "distinct_2",
+        "distinct-2",
+        Fidelity,
+        Ceiling,
+        "Different word pairs over all word pairs (Li et al. 2016).",
+    ),
+    metric(
+        "distinct_3",
+        "distinct-3",
+        Fidelity,
+        Ceiling,
+        "Different word triples over all word triples (Li et al. 2016).",
+    ),
+    metric(
+        "self_bleu",
+        "self-BLEU",
+        Fidelity,
+        Ceiling,
+        "Mean BLEU-4 of each text with all others as references (Zhu et al. 2018). 0 to 1; high means that texts repeat each other.",
+    ),
+    metric(
+        "length_distance",
+        "length distance",
+        Fidelity,
+        Lower,
+        "Wasserstein-1 distance between the lengths of synthetic and real texts, in words.",
+    ),
+    metric(
+        "label_distance",
+        "label distance",
+        Fidelity,
+        Lower,
+        "Total variation distance between the labels of the synthetic and the training texts. 0 to 1. Not a fault where a uniform mix was asked for.",
+    ),
+    metric(
+        "perplexity_held_out",
+        "perplexity of real texts",
+        Fidelity,
+        Lower,
+        "Perplexity per token of the real held-out texts under the trained generator. Compares only between models of one tokenizer.",
+    ),
+    metric(
+        "perplexity_synthetic",
+        "perplexity of synthetic texts",
+        Fidelity,
+        Ceiling,
+        "Perplexity per token of the synthetic texts under the public base model; the ceiling is that of the real held-out texts. Far above: not fluent; far below: dull.",
+    ),
+    metric(
+        "copies_exact",
+        "exact copies",
+        Leakage,
+        Lower,
+        "Share of the synthetic texts whose words are those of a training text. A diagnostic, not a guarantee.",
+    ),
+    metric(
+        "copies_exact_held_out",
+        "exact matches with held-out texts",
+        Leakage,
+        Lower,
+        "The same against held-out texts, which cannot have been copied: what short common phrases give by chance.",
+    ),
+    metric(
+        "copies_near",
+        "8-word copies",
+        Leakage,
+        Lower,
+        "Share of the synthetic texts of at least eight words that share eight words in a row with one of as many training texts as there are held-out texts. A diagnostic, not a guarantee.",
+    ),
+    metric(
+        "copies_near_held_out",
+        "8-word matches with held-out texts",
+        Leakage,
+        Lower,
+        "The same against the held-out texts.",
+    ),
+    metric(
+        "nearer_to_training",
+        "nearer to training",
+        Leakage,
+        Ceiling,
+        "Share of the synthetic texts whose nearest training text is nearer than their nearest held-out text, with equal numbers of both. About 0.5 where nothing is remembered. A diagnostic, not a guarantee.",
+    ),
+    metric(
+        "replayed",
+        "planted data replayed",
+        Leakage,
+        Lower,
+        "Share of the known pieces of personal data in the training texts that reappear anywhere in the synthetic texts.",
+    ),
+    metric(
+        "audit_lower",
+        "audited epsilon",
+        Privacy,
+        Lower,
+        "Empirical lower bound of epsilon from planted canaries (Steinke, Nasr, Jagielski 2023). Supplements the certified bound, never replaces it.",
+    ),
+];
+
+/// The figure of a name.
+pub fn metric_of(id: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| metric.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_leakage_figure_is_called_what_it_is() {
+        for (index, metric) in METRICS.iter().enumerate() {
+            assert!(METRICS[..index].iter().all(|other| other.id != metric.id));
+            assert!(metric.meaning.ends_with('.'));
+        }
+        for id in ["copies_exact", "copies_near", "nearer_to_training"] {
+            let meaning = metric_of(id).unwrap().meaning;
+            assert!(meaning.contains("A diagnostic, not a guarantee."), "{id}");
+        }
+    }
+}

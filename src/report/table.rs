@@ -1,0 +1,253 @@
+//! Tables as data, and the tables of a study; terminal, Markdown and page show the same cells.
+
+use super::figure::{METRICS, Metric, metric_of};
+use super::study::{GuaranteeKind, Row, Study};
+use crate::metric::Spread;
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Table {
+    /// What it shows.
+    pub caption: String,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// Its rows; the first cell names the row.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Heading.
+    pub name: String,
+    /// Whether the figures are outside the guarantee.
+    pub internal: bool,
+    /// Anchor of the glossary's entry, where there is one.
+    pub metric: Option<&'static str>,
+}
+
+impl Column {
+    fn new(name: &str, internal: bool) -> Self {
+        Self {
+            name: name.into(),
+            internal,
+            metric: None,
+        }
+    }
+
+    fn of(metric: &Metric) -> Self {
+        Self {
+            name: format!("{} {}", metric.name, metric.direction.arrow()),
+            internal: true,
+            metric: Some(metric.id),
+        }
+    }
+}
+
+/// What stands where nothing is known.
+pub const NOTHING: &str = "–";
+
+/// A number with as many decimals; large ones with fewer.
+pub fn number(value: f64, decimals: usize) -> String {
+    if !value.is_finite() {
+        return if value > 0.0 {
+            "inf".into()
+        } else {
+            NOTHING.into()
+        };
+    }
+    let decimals = if value.abs() >= 1000.0 {
+        0
+    } else if value.abs() >= 100.0 {
+        decimals.min(1)
+    } else if value.abs() >= 10.0 {
+        decimals.min(2)
+    } else {
+        decimals
+    };
+    format!("{value:.decimals$}")
+}
+
+/// Mean, standard deviation and number: `0.592 ± 0.012 (3)`; the mean alone where there is one value.
+pub fn spread(spread: Spread, decimals: usize) -> String {
+    match spread.sd {
+        Some(sd) => format!(
+            "{} ± {} ({})",
+            number(spread.mean, decimals),
+            number(sd, decimals),
+            spread.n
+        ),
+        None => number(spread.mean, decimals),
+    }
+}
+
+/// Seconds for people: `41 s`, `3 min 20 s`, `1 h 05 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round().max(0.0) as u64;
+    match whole {
+        0 if seconds > 0.0 => format!("{seconds:.1} s"),
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// The cell of a figure of a row.
+pub(crate) fn cell(row: &Row, id: &str) -> String {
+    let decimals = metric_of(id).map_or(3, |metric| metric.decimals);
+    row.figures
+        .get(id)
+        .map_or_else(|| NOTHING.into(), |found| spread(*found, decimals))
+}
+
+fn guarantee_cell(row: &Row) -> String {
+    if row.name == "benchmark" {
+        return "none (real texts)".into();
+    }
+    row.guarantee.kind.words().into()
+}
+
+fn epsilon_cell(row: &Row) -> String {
+    match (row.guarantee.kind, row.guarantee.epsilon) {
+        (GuaranteeKind::None, _) => "inf".into(),
+        (_, Some(epsilon)) => number(epsilon, 3),
+        (_, None) => NOTHING.into(),
+    }
+}
+
+fn audit_cell(row: &Row) -> String {
+    row.audit.as_ref().map_or_else(
+        || NOTHING.into(),
+        |audit| match audit.ceiling {
+            Some(ceiling) => format!(
+                "≥ {} (at most {})",
+                number(audit.lower, 2),
+                number(ceiling, 2)
+            ),
+            None => format!("≥ {}", number(audit.lower, 2)),
+        },
+    )
+}
+
+/// Whether any row has the figure.
+pub(crate) fn has(study: &Study, id: &str) -> bool {
+    study.all_rows().any(|row| row.figures.contains_key(id))
+}
+
+/// One row per row of the study: guarantee, epsilon, utility, similarity, time; then the floor.
+pub fn summary(study: &Study) -> Table {
+    let audited = study.rows.iter().any(|row| row.audit.is_some());
+    let figures: Vec<&Metric> = [
+        "accuracy",
+        "macro_f1",
+        "accuracy_with_teacher",
+        "macro_f1_with_teacher",
+        "accuracy_teacher_alone",
+        "similarity",
+        "mauve",
+    ]
+    .into_iter()
+    .filter(|id| has(study, id))
+    .filter_map(metric_of)
+    .collect();
+    let mut columns = vec![
+        Column::new("row", false),
+        Column::new("guarantee", false),
+        Column::new("epsilon", false),
+    ];
+    if audited {
+        columns.push(Column::new("audited", true));
+    }
+    columns.extend(figures.iter().map(|metric| Column::of(metric)));
+    columns.push(Column::new("noise", false));
+    columns.push(Column::new("time", true));
+    let mut rows: Vec<Vec<String>> = study
+        .all_rows()
+        .map(|row| {
+            let mut cells = vec![
+                if row.complete {
+                    row.name.clone()
+                } else {
+                    format!("{} (unfinished)", row.name)
+                },
+                guarantee_cell(row),
+                if row.name == "benchmark" {
+                    NOTHING.into()
+                } else {
+                    epsilon_cell(row)
+                },
+            ];
+            if audited {
+                cells.push(audit_cell(row));
+            }
+            cells.extend(figures.iter().map(|metric| cell(row, metric.id)));
+            let noise = row
+                .guarantee
+                .mechanisms
+                .iter()
+                .find(|mechanism| mechanism.kind == "train")
+                .and_then(|mechanism| mechanism.noise_multiplier);
+            cells.push(noise.map_or_else(|| NOTHING.into(), |noise| number(noise, 3)));
+            cells.push(if row.seconds > 0.0 {
+                duration(row.seconds)
+            } else {
+                NOTHING.into()
+            });
+            cells
+        })
+        .collect();
+    if let Some(majority) = &study.majority {
+        let mut cells = vec![
+            "majority label".into(),
+            "holds (no training)".into(),
+            NOTHING.into(),
+        ];
+        if audited {
+            cells.push(NOTHING.into());
+        }
+        cells.extend(figures.iter().map(|metric| match metric.id {
+            "accuracy" => number(majority.accuracy, 3),
+            "macro_f1" => number(majority.macro_f1, 3),
+            _ => NOTHING.into(),
+        }));
+        cells.extend([NOTHING.into(), NOTHING.into()]);
+        rows.push(cells);
+    }
+    Table {
+        caption: "One row per combination of the sweep; figures are means over replicates, ± standard deviation (number of replicates)".into(),
+        columns,
+        rows,
+    }
+}
+
+/// All figures of a group, one line each, a column per row of the study, and the ceiling.
+pub(crate) fn group(study: &Study, group: super::figure::Group, caption: &str) -> Table {
+    let rows: Vec<&Row> = study
+        .rows
+        .iter()
+        .filter(|row| !row.figures.is_empty())
+        .collect();
+    let mut columns = vec![Column::new("figure", false)];
+    columns.extend(rows.iter().map(|row| Column::new(&row.name, true)));
+    columns.push(Column::new("ceiling (real texts)", true));
+    let lines = METRICS
+        .iter()
+        .filter(|metric| {
+            metric.group == group && rows.iter().any(|row| row.figures.contains_key(metric.id))
+        })
+        .map(|metric| {
+            let mut cells = vec![format!("{} {}", metric.name, metric.direction.arrow())];
+            cells.extend(rows.iter().map(|row| cell(row, metric.id)));
+            let ceiling = rows.iter().find_map(|row| row.ceilings.get(metric.id));
+            cells.push(
+                ceiling.map_or_else(|| NOTHING.into(), |value| number(*value, metric.decimals)),
+            );
+            cells
+        })
+        .collect();
+    Table {
+        caption: caption.into(),
+        columns,
+        rows: lines,
+    }
+}

@@ -1,0 +1,84 @@
+//! A study on a terminal: the summary table, the claim, and where the rest is.
+
+use super::claim;
+use super::study::Study;
+use super::table::{Table, summary};
+use comfy_table::{CellAlignment, ContentArrangement, Table as Grid};
+
+/// What follows the marked columns.
+const FOOTNOTE: &str = "* outside the guarantee: measured on private data, for internal use only";
+
+/// The summary and the claim, at most `width` columns wide. Columns that do not fit are dropped from the right, and said.
+pub fn render(study: &Study, width: usize) -> String {
+    let table = summary(study);
+    let (text, dropped) = fit(&table, width);
+    let mut lines = vec![text, FOOTNOTE.to_owned()];
+    if !dropped.is_empty() {
+        lines.push(format!(
+            "not shown at {width} columns: {}",
+            dropped.join(", ")
+        ));
+    }
+    lines.push(String::new());
+    lines.extend(wrap(&claim::claim(study), width));
+    for warning in claim::warnings(study) {
+        lines.extend(wrap(&format!("! {warning}"), width));
+    }
+    lines.join("\n")
+}
+
+fn fit(table: &Table, width: usize) -> (String, Vec<String>) {
+    let mut kept = table.columns.len();
+    loop {
+        let text = draw(table, kept);
+        let widest = text
+            .lines()
+            .map(|line| line.chars().count())
+            .max()
+            .unwrap_or(0);
+        if widest <= width || kept <= 2 {
+            let dropped = table.columns[kept..]
+                .iter()
+                .map(|column| column.name.clone())
+                .collect();
+            return (text, dropped);
+        }
+        kept -= 1;
+    }
+}
+
+fn draw(table: &Table, kept: usize) -> String {
+    let mut grid = Grid::new();
+    grid.set_content_arrangement(ContentArrangement::Disabled);
+    grid.set_header(
+        table.columns[..kept]
+            .iter()
+            .map(|column| format!("{}{}", column.name, if column.internal { " *" } else { "" })),
+    );
+    for row in &table.rows {
+        grid.add_row(row[..kept].to_vec());
+    }
+    for index in 2..kept {
+        if let Some(column) = grid.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    grid.to_string()
+}
+
+/// Breaks a sentence into lines of at most `width` characters.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is always a line");
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}

@@ -1,0 +1,58 @@
+//! Filling `results/NAME/`.
+
+use super::assemble::{Sources, assemble};
+use super::study::{Row, SampleRef, Study};
+use super::{export, html, texts};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Writes a study into an empty folder: `results.json`, `results.csv`, `summary.md`, `report.html`, the experiment file, and
+/// `synthetic/` with the texts of every finished row and their dataset card. Returns the study.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_results(
+    sources: &Sources<'_>,
+    experiment_file: &str,
+    folder: &Path,
+) -> io::Result<Study> {
+    let study = assemble(sources);
+    fs::write(folder.join("results.json"), export::json(&study)?)?;
+    fs::write(
+        folder.join("results.csv"),
+        export::csv(&study).map_err(io::Error::other)?,
+    )?;
+    fs::write(folder.join("summary.md"), export::markdown(&study))?;
+    fs::write(folder.join("experiment.toml"), experiment_file)?;
+    let page = html::render(
+        &study,
+        &html::Extras {
+            experiment_file,
+            real_texts: &[],
+        },
+    )
+    .map_err(io::Error::other)?;
+    fs::write(folder.join("report.html"), page)?;
+    write_texts(sources, &study, folder)?;
+    Ok(study)
+}
+
+fn write_texts(sources: &Sources<'_>, study: &Study, folder: &Path) -> io::Result<()> {
+    let folder = folder.join("synthetic");
+    fs::create_dir_all(&folder)?;
+    let mut written: Vec<(&Row, &SampleRef)> = Vec::new();
+    for row in &study.rows {
+        for sample in &row.samples {
+            let content = sources
+                .plan
+                .find(&sample.instance)
+                .and_then(|id| sources.file(id, "synthetic.csv"));
+            if let Some(content) = content {
+                texts::write(&folder, &sample.file, &content)?;
+                written.push((row, sample));
+            }
+        }
+    }
+    fs::write(folder.join("README.md"), texts::card(study, &written))
+}
