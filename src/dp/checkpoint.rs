@@ -56,6 +56,23 @@ pub(super) fn write(
     written.map_err(|source| error(path, source))
 }
 
+/// The step of a checkpoint by its first bytes; nothing where there is none bound to these inputs.
+pub(super) fn step(path: &Path, binding: &[u8; 32]) -> Result<Option<u64>, CheckpointError> {
+    let mut head = [0; 48];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut head)) {
+        Ok(()) if head[..8] == MAGIC && head[8..40] == *binding => {
+            let mut number = [0; 8];
+            number.copy_from_slice(&head[40..]);
+            Ok(Some(u64::from_le_bytes(number)))
+        }
+        Ok(()) => Ok(None),
+        Err(source) if [ErrorKind::NotFound, ErrorKind::UnexpectedEof].contains(&source.kind()) => {
+            Ok(None)
+        }
+        Err(source) => Err(error(path, source)),
+    }
+}
+
 /// Reads a checkpoint into vectors of the same lengths; nothing when there is none that is whole and fits. The vectors
 /// change only when it is.
 pub(super) fn read(

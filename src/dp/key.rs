@@ -6,10 +6,11 @@
 
 mod file;
 #[cfg(test)]
-mod tests;
+pub(in crate::dp) mod tests;
 
 pub use file::{KeyFile, KeyFileError, Opened, RunId, sweep_orphans};
 
+use super::twin::twin;
 use chacha20::ChaCha20;
 use chacha20::cipher::KeyIvInit;
 use std::fmt;
@@ -65,7 +66,9 @@ impl Key {
     /// is made with it has no guarantee.
     pub fn seeded(seed: u64, instance: &str) -> Self {
         let mut material = seed.to_le_bytes().to_vec();
-        material.extend_from_slice(instance.as_bytes());
+        if !twin!(OneKeyForAll) {
+            material.extend_from_slice(instance.as_bytes());
+        }
         Self {
             bytes: Zeroizing::new(blake3::derive_key("dpx 2026 seeded noise v1", &material)),
             step: 0,

@@ -30,6 +30,18 @@ pub struct Learner {
     averager: Averager,
     sum: GradientSum,
     step: u64,
+    #[cfg(test)]
+    pub(in crate::dp) recorded: Recorded,
+}
+
+/// What the last step did, for tests.
+#[cfg(test)]
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(in crate::dp) struct Recorded {
+    pub(in crate::dp) sum: Vec<Vec<f64>>,
+    pub(in crate::dp) noised: Vec<Vec<f32>>,
+    pub(in crate::dp) divisor: f64,
+    pub(in crate::dp) rate: f64,
 }
 
 impl Learner {
@@ -52,6 +64,8 @@ impl Learner {
             sum: GradientSum::new(&lengths),
             trainable,
             step: 0,
+            #[cfg(test)]
+            recorded: Recorded::default(),
         }
     }
 
@@ -80,6 +94,19 @@ impl Learner {
     ) {
         let rate = self.settings.learning_rate.at(self.step);
         let privatised = privatise(&self.sum, protection, key, divisor);
+        #[cfg(test)]
+        {
+            let tensors = 0..self.trainable.len();
+            self.recorded = Recorded {
+                sum: tensors
+                    .clone()
+                    .map(|tensor| self.sum.tensor(tensor).to_vec())
+                    .collect(),
+                noised: tensors.map(|tensor| privatised.to_vec(tensor)).collect(),
+                divisor,
+                rate,
+            };
+        }
         let trainable = parameters
             .iter_mut()
             .filter(|(_, parameter)| parameter.trainable)

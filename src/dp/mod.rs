@@ -13,13 +13,16 @@ pub mod learner;
 pub mod mechanism;
 pub mod noise;
 pub mod optimizer;
-pub mod plain;
 pub mod privatise;
 pub mod sampling;
 pub mod softmax;
 pub mod statement;
 pub mod sum;
+pub mod trainer;
 mod vector;
 
 pub(crate) mod twin;
 pub use mechanism::{Adjacency, Mechanism};
+
+#[cfg(test)]
+mod twin_table;

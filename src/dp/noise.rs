@@ -15,9 +15,10 @@
 
 mod function;
 #[cfg(test)]
-mod tests;
+pub(in crate::dp) mod tests;
 
 use super::key::{Key, Purpose};
+use super::twin::twin;
 use super::vector::vectorised;
 use chacha20::ChaCha20;
 use chacha20::cipher::{StreamCipher, StreamCipherSeek};
@@ -34,6 +35,8 @@ const HALF: usize = BLOCK / 2;
 pub struct NoiseStream {
     cipher: ChaCha20,
     words: Box<Words>,
+    /// Broken on purpose in tests: 24 bits of each uniform count.
+    coarse: bool,
 }
 
 struct Words {
@@ -56,6 +59,7 @@ impl NoiseStream {
                 bytes: [0; 8 * BLOCK],
                 integers: [0; BLOCK],
             }),
+            coarse: twin!(CoarseUniforms),
         }
     }
 
@@ -68,7 +72,21 @@ impl NoiseStream {
         self.words.bytes.fill(0);
         self.cipher.apply_keystream(&mut self.words.bytes);
         let words = &mut *self.words;
-        vectorised(Transform { words, draws });
+        vectorised(Unpack(words));
+        self.transform(draws);
+    }
+
+    /// The draws that follow from the words.
+    fn transform(&mut self, draws: &mut [f64; BLOCK]) {
+        if self.coarse {
+            for word in &mut self.words.integers {
+                *word = *word >> 40 << 40 | 1 << 39;
+            }
+        }
+        vectorised(Transform {
+            words: &self.words.integers,
+            draws,
+        });
     }
 }
 
@@ -92,8 +110,21 @@ pub fn standard_normal(key: &Key, tensor: u64, first: usize, draws: &mut [f64]) 
     }
 }
 
+struct Unpack<'a>(&'a mut Words);
+
+impl pulp::NullaryFnOnce for Unpack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (integer, bytes) in self.0.integers.iter_mut().zip(self.0.bytes.as_chunks().0) {
+            *integer = u64::from_le_bytes(*bytes);
+        }
+    }
+}
+
 struct Transform<'a> {
-    words: &'a mut Words,
+    words: &'a [u64; BLOCK],
     draws: &'a mut [f64; BLOCK],
 }
 
@@ -102,15 +133,7 @@ impl pulp::NullaryFnOnce for Transform<'_> {
 
     #[inline(always)]
     fn call(self) {
-        for (integer, bytes) in self
-            .words
-            .integers
-            .iter_mut()
-            .zip(self.words.bytes.as_chunks().0)
-        {
-            *integer = u64::from_le_bytes(*bytes);
-        }
-        box_muller(&self.words.integers, self.draws);
+        box_muller(self.words, self.draws);
     }
 }
 

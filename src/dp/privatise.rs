@@ -223,4 +223,4 @@ impl pulp::NullaryFnOnce for OnGrid<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::dp) mod tests;

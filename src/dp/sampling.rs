@@ -1,6 +1,7 @@
 //! Poisson sampling: an independent secret coin for every row and step. Nothing here shuffles, caps, or draws again.
 
 use super::key::{Key, Purpose};
+use super::twin::twin;
 use chacha20::cipher::StreamCipher;
 
 /// The number below which a row's 64-bit coin must lie for the row to take part: floor(q 2^64).
@@ -17,7 +18,22 @@ pub fn coin_threshold(sampling_rate: f64) -> u128 {
 /// content, so equal rows have coins of their own.
 pub fn poisson_batch(key: &Key, rows: usize, sampling_rate: f64) -> Vec<usize> {
     let threshold = coin_threshold(sampling_rate);
-    let mut stream = key.stream(Purpose::Coin, 0, 0);
+    let expected = (rows as f64 * sampling_rate).round() as usize;
+    if twin!(Shuffle) {
+        let first = key.step() as usize * expected;
+        return (first..first + expected)
+            .map(|place| place % rows)
+            .collect();
+    }
+    if twin!(FixedSize) {
+        let first = blake3::hash(&key.step().to_le_bytes()).as_bytes()[0] as usize * 7919;
+        return (first..first + expected)
+            .map(|place| place % rows)
+            .collect();
+    }
+    let seeded = Key::seeded(0, "public coins");
+    let coins = if twin!(SeededCoins) { &seeded } else { key };
+    let mut stream = coins.stream(Purpose::Coin, 0, 0);
     let mut words = [0; 8 * 512];
     let mut taken = Vec::new();
     for first in (0..rows).step_by(512) {
@@ -29,6 +45,9 @@ pub fn poisson_batch(key: &Key, rows: usize, sampling_rate: f64) -> Vec<usize> {
                 taken.push(row);
             }
         }
+    }
+    if twin!(CappedBatch) {
+        taken.truncate(expected);
     }
     taken
 }
@@ -59,8 +78,9 @@ pub fn micro_batches(
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::dp) mod tests {
     use super::*;
+    use crate::dp::twin::{self, Twin};
 
     fn key() -> Key {
         Key::seeded(11, "sampling")
@@ -87,12 +107,10 @@ mod tests {
 
     /// Over 2,000 steps the batch size is Binomial(N, q). With alpha = 1e-6 (4.9 standard errors) this detects a mean off
     /// by 1.1 % and a variance off by 16 %; a fixed size has no variance and a shuffled epoch a negative covariance.
-    #[test]
-    fn batch_sizes_are_binomial_and_steps_are_independent() {
+    pub(in crate::dp) fn coins_are_independent() -> bool {
         let (rows, rate, steps) = (1000, 0.05, 2000);
         let mut key = key();
         let mut sizes = Vec::new();
-        let mut inclusion = vec![Vec::new(); 8];
         let mut together = 0u64;
         let mut previous = vec![false; rows];
         for _ in 0..steps {
@@ -106,9 +124,6 @@ mod tests {
                 .zip(&previous)
                 .filter(|(a, b)| **a && **b)
                 .count() as u64;
-            for (row, seen) in inclusion.iter_mut().enumerate() {
-                seen.push(now[row]);
-            }
             sizes.push(batch.len() as f64);
             previous = now;
             key = key.ratchet();
@@ -117,21 +132,20 @@ mod tests {
         let variance =
             sizes.iter().map(|size| (size - mean).powi(2)).sum::<f64>() / f64::from(steps - 1);
         let (expected, spread) = (rows as f64 * rate, rows as f64 * rate * (1.0 - rate));
-        assert!(
-            (mean - expected).abs() < 4.9 * (spread / f64::from(steps)).sqrt(),
-            "mean {mean}"
-        );
-        assert!(
-            (variance / spread - 1.0).abs() < 4.9 * (2.0 / f64::from(steps)).sqrt(),
-            "variance {variance}, expected {spread}"
-        );
         // A row is in two steps running with probability q^2: never under a shuffle of one epoch.
         let pairs = f64::from(steps - 1) * rows as f64;
         let twice = pairs * rate * rate;
-        assert!(
-            (together as f64 - twice).abs() < 4.9 * twice.sqrt() * 1.2,
-            "rows in two steps running: {together}, expected {twice}"
-        );
+        (mean - expected).abs() < 4.9 * (spread / f64::from(steps)).sqrt()
+            && (variance / spread - 1.0).abs() < 4.9 * (2.0 / f64::from(steps)).sqrt()
+            && (together as f64 - twice).abs() < 4.9 * twice.sqrt() * 1.2
+    }
+
+    #[test]
+    fn batch_sizes_are_binomial_and_steps_are_independent() {
+        assert!(coins_are_independent());
+        for broken in [Twin::Shuffle, Twin::FixedSize, Twin::CappedBatch] {
+            assert!(!twin::with(broken, coins_are_independent), "{broken:?}");
+        }
     }
 
     /// 1e7 coins at q = 0.016 detect a rate off by 1.2 % at alpha = 1e-6.
@@ -151,10 +165,32 @@ mod tests {
         );
     }
 
+    /// Two keys from the operating system draw different batches.
+    pub(in crate::dp) fn secure_batches_differ() -> bool {
+        let draw = || poisson_batch(&Key::from_operating_system().unwrap(), 500, 0.5);
+        draw() != draw()
+    }
+
     #[test]
     fn two_secure_keys_draw_different_batches() {
-        let draw = || poisson_batch(&Key::from_operating_system().unwrap(), 500, 0.5);
-        assert_ne!(draw(), draw());
+        assert!(secure_batches_differ());
+        assert!(!twin::with(Twin::SeededCoins, secure_batches_differ));
+    }
+
+    /// The coins of a duplicated row agree as often as those of any two rows: in q^2 + (1 - q)^2 of the steps.
+    #[test]
+    fn equal_rows_have_coins_of_their_own() {
+        let mut key = key();
+        let mut agree = 0;
+        for _ in 0..4000 {
+            let batch = poisson_batch(&key, 2, 0.5);
+            agree += u32::from(batch.len() != 1);
+            key = key.ratchet();
+        }
+        assert!(
+            (f64::from(agree) - 2000.0).abs() < 4.9 * 1000f64.sqrt(),
+            "{agree}"
+        );
     }
 
     #[test]

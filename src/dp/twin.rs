@@ -41,6 +41,28 @@ pub(crate) enum Twin {
     TouchedOnly,
     /// One noise stream for all tensors.
     OneStream,
+    /// Noise from uniforms of 24 bits.
+    CoarseUniforms,
+    /// Noise with every micro-batch instead of once per step.
+    NoisePerMicroBatch,
+    /// Division by the size of the batch that was drawn.
+    RealisedDivisor,
+    /// Division by floor(q N) instead of the configured batch size.
+    FloorDivisor,
+    /// A pass in order instead of coins.
+    Shuffle,
+    /// A batch of fixed size instead of coins.
+    FixedSize,
+    /// Batches cut at their expected size.
+    CappedBatch,
+    /// An empty batch is no step.
+    SkippedEmpty,
+    /// The key of a seeded run does not depend on its instance.
+    OneKeyForAll,
+    /// Coins from a seed although the noise is secret.
+    SeededCoins,
+    /// A key is kept although the inputs changed.
+    UnboundKey,
 }
 
 #[cfg(test)]

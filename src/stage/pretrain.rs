@@ -10,10 +10,10 @@ mod tests;
 
 use super::params::{PretrainParams, PretrainPerformance, Schedule};
 use super::{StageContext, StageError};
+use crate::dp::clip::{Clipping, clipped_sum};
 use crate::dp::key::Key;
 use crate::dp::learner::{Learner, LearnerSettings};
 use crate::dp::optimizer::{self, AdamSettings, Averaging, LearningRate};
-use crate::dp::plain::plain_sum;
 use crate::dp::privatise::Protection;
 use crate::dp::sampling::micro_batches;
 use crate::model::CausalModel;
@@ -185,8 +185,10 @@ impl Run<'_> {
                 weights.fill(1.0 / counted as f32);
             }
             let tape = network.forward_backward(&batch).map_err(wrong)?;
-            loss += tape.losses.iter().sum::<f64>();
-            learner.accumulate(&plain_sum(network.parameters(), tape));
+            let sum = clipped_sum(network.parameters(), tape, Clipping::None, 1.0)
+                .map_err(|error| StageError::new(error.to_string()))?;
+            loss += sum.losses.iter().sum::<f64>();
+            learner.accumulate(&sum.gradients);
         }
         Ok(loss)
     }

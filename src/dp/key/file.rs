@@ -5,6 +5,7 @@
 //! old key does not stay behind in a renamed file. File systems that copy on write may keep old blocks all the same.
 
 use super::{Key, KeyIsGone, NoEntropy};
+use crate::dp::twin::twin;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -101,7 +102,7 @@ impl KeyFile {
             Ok(mut file) => {
                 lock(&file, &path)?;
                 match read(&mut file).map_err(|source| io(&path, source))? {
-                    Some(found) if found.binding == binding => {
+                    Some(found) if found.binding == binding || twin!(UnboundKey) => {
                         let step = found.key.step();
                         let opened = Self {
                             path,

@@ -1,6 +1,7 @@
 //! Keys: known streams, no stream twice, and a file that forgets.
 
 use super::*;
+use crate::dp::twin::{self, Twin};
 use chacha20::cipher::StreamCipher;
 use std::collections::HashSet;
 use std::path::Path;
@@ -52,8 +53,8 @@ fn hex(bytes: &[u8]) -> String {
         .to_owned()
 }
 
-#[test]
-fn no_two_streams_share_a_block() {
+/// All first blocks differ.
+pub(in crate::dp) fn streams_are_distinct() -> bool {
     let mut seen = HashSet::new();
     let mut count = 0;
     for instance in [
@@ -79,7 +80,13 @@ fn no_two_streams_share_a_block() {
             key = key.ratchet();
         }
     }
-    assert_eq!(seen.len(), count);
+    seen.len() == count
+}
+
+#[test]
+fn no_two_streams_share_a_block() {
+    assert!(streams_are_distinct());
+    assert!(!twin::with(Twin::OneKeyForAll, streams_are_distinct));
 }
 
 #[test]
@@ -151,21 +158,23 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
         .any(|window| window == needle)
 }
 
-#[test]
-fn a_key_bound_to_other_inputs_is_destroyed() {
+/// A key file whose binding differs gives a new key and a new run, and says which one was abandoned.
+pub(in crate::dp) fn foreign_keys_are_destroyed() -> bool {
     let folder = tempfile::tempdir().unwrap();
     let (file, _) = open(folder.path(), BINDING);
     let (run, key) = (file.run(), file.key().clone());
     drop(file);
     let (file, opened) = open(folder.path(), [6; 32]);
-    assert_eq!(
-        opened,
-        Opened::Replaced {
-            abandoned: Some(run)
-        }
-    );
-    assert_ne!(file.key().bytes(), key.bytes());
-    assert_ne!(file.run(), run);
+    let replaced = Opened::Replaced {
+        abandoned: Some(run),
+    };
+    opened == replaced && file.key().bytes() != key.bytes() && file.run() != run
+}
+
+#[test]
+fn a_key_bound_to_other_inputs_is_destroyed() {
+    assert!(foreign_keys_are_destroyed());
+    assert!(!twin::with(Twin::UnboundKey, foreign_keys_are_destroyed));
 }
 
 #[test]

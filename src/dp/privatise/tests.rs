@@ -39,7 +39,7 @@ fn measured_sigma() -> f64 {
     deviation(&privatise(&sum, &gaussian(SIGMA, 2.0), &key(), 1.0).to_vec(0)) / 2.0
 }
 
-fn sigma_is_right() -> bool {
+pub(in crate::dp) fn sigma_is_right() -> bool {
     (measured_sigma() / SIGMA - 1.0).abs() < 4.9 / (2.0f64 * 400_000.0).sqrt()
 }
 
@@ -63,7 +63,7 @@ fn the_rounding_allowance_widens_the_noise() {
 }
 
 /// Every value is a multiple of the grid's step for contributions 0, C, C / sqrt(d) and just around 0.
-fn all_on_the_grid() -> bool {
+pub(in crate::dp) fn all_on_the_grid() -> bool {
     let bound = 0.7;
     let step = Grid::for_bound(bound).step();
     [0.0, bound as f32, (bound / 1000.0) as f32, 1e-12, -1e-12]
@@ -83,7 +83,7 @@ fn every_coordinate_lies_on_the_grid() {
     assert!(!twin::with(Twin::SingleAddition, all_on_the_grid));
 }
 
-fn every_coordinate_moves() -> bool {
+pub(in crate::dp) fn every_coordinate_moves() -> bool {
     let mut values = vec![0.0; 50_000];
     values[77] = 1.0;
     let sum = sum_of(&[values]);
@@ -97,7 +97,7 @@ fn untouched_coordinates_get_noise() {
     assert!(!twin::with(Twin::TouchedOnly, every_coordinate_moves));
 }
 
-fn tensors_have_streams_of_their_own() -> bool {
+pub(in crate::dp) fn tensors_have_streams_of_their_own() -> bool {
     let sum = sum_of(&[vec![0.0; 5000], vec![0.0; 5000]]);
     let key = key();
     let privatised = privatise(&sum, &gaussian(1.0, 1.0), &key, 1.0);
