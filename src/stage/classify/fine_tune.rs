@@ -2,10 +2,10 @@
 
 use super::Probabilities;
 use super::report::likeliest;
+use crate::dp::clip::{Clipping, clipped_sum};
 use crate::dp::key::Key;
 use crate::dp::learner::{Learner, LearnerSettings};
 use crate::dp::optimizer::{AdamSettings, Averaging, LearningRate};
-use crate::dp::plain::plain_sum;
 use crate::dp::privatise::Protection;
 use crate::dp::sampling::micro_batches;
 use crate::model::weights::StoredAs;
@@ -224,8 +224,10 @@ impl Trainer<'_> {
             let tape = classifier
                 .weighted_forward_backward(&sequences, &classes, &weights)
                 .map_err(|error| StageError::new(error.to_string()))?;
-            loss += tape.losses.iter().sum::<f64>();
-            learner.accumulate(&plain_sum(classifier.parameters(), tape));
+            let sum = clipped_sum(classifier.parameters(), tape, Clipping::None, 1.0)
+                .map_err(|error| StageError::new(error.to_string()))?;
+            loss += sum.losses.iter().sum::<f64>();
+            learner.accumulate(&sum.gradients);
         }
         let divisor = rows.len() as f64;
         learner.apply(classifier.parameters_mut(), &Protection::None, key, divisor);
