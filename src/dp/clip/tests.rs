@@ -1,3 +1,5 @@
+//! Clipping against each example computed alone, and the broken twins that these tests catch.
+
 use super::*;
 use crate::dp::twin::{Twin, twin, with};
 use crate::model::config::Gpt2Config;

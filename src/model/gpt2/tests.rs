@@ -1,3 +1,5 @@
+//! GPT-2 against figures that PyTorch computed for a tiny model.
+
 use super::*;
 use crate::model::{Architecture, ModelConfig, Weights};
 use crate::nn::Sequence;

@@ -1,0 +1,262 @@
+//! One private step beside one of no privacy, in one run: wall and processor time, ratio, tokens per second, memory.
+//!
+//! `cargo bench --bench dp_step -- [--shape NAME] [--reps N] [--update] [--peer]`. `RAYON_NUM_THREADS=1` makes the processor times
+//! nearly free of what else the machine does. `--peer` times PyTorch beside it (benches/dp_step_peer.py; `PYTHON` names the
+//! interpreter).
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use dpx::dp::clip::{Clipping, clipped_sum};
+use dpx::dp::key::Key;
+use dpx::dp::learner::{Learner, LearnerSettings};
+use dpx::dp::optimizer::{AdamSettings, Averaging, LearningRate, Schedule};
+use dpx::dp::privatise::Protection;
+use dpx::model::config::Gpt2Config;
+use dpx::model::gpt2::Gpt2;
+use dpx::nn::{Batch, Network, Sequence};
+use std::time::Instant;
+
+#[derive(Clone, Copy)]
+struct Shape {
+    name: &'static str,
+    batch: usize,
+    tokens: usize,
+    vocabulary: usize,
+    width: usize,
+    layers: usize,
+    heads: usize,
+}
+
+const SHAPES: [Shape; 3] = [
+    Shape {
+        name: "gpt2-16x32",
+        batch: 16,
+        tokens: 32,
+        vocabulary: 50_257,
+        width: 768,
+        layers: 12,
+        heads: 12,
+    },
+    Shape {
+        name: "gpt2-8x128",
+        batch: 8,
+        tokens: 128,
+        vocabulary: 50_257,
+        width: 768,
+        layers: 12,
+        heads: 12,
+    },
+    Shape {
+        name: "small-64x32",
+        batch: 64,
+        tokens: 32,
+        vocabulary: 4096,
+        width: 256,
+        layers: 4,
+        heads: 4,
+    },
+];
+
+/// Seconds: wall, processor.
+#[derive(Clone, Copy)]
+struct Time([f64; 2]);
+
+/// Processor seconds of this process, to a hundredth.
+fn processor() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or("")
+        .split_whitespace()
+        .collect();
+    let ticks = |i: usize| {
+        fields
+            .get(i)
+            .and_then(|x| x.parse::<f64>().ok())
+            .unwrap_or(f64::NAN)
+    };
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// Peak resident memory in MB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
+        .map_or(0, |kb| kb / 1024)
+}
+
+fn timed(work: impl FnOnce()) -> Time {
+    let (wall, cpu) = (Instant::now(), processor());
+    work();
+    Time([wall.elapsed().as_secs_f64(), processor() - cpu])
+}
+
+fn median(times: &[Time], which: usize) -> f64 {
+    let mut values: Vec<f64> = times.iter().map(|time| time.0[which]).collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn gradient(model: &Gpt2, batch: &Batch, clipping: Clipping) {
+    let tape = model.forward_backward(batch).expect("ids in range");
+    let sum = clipped_sum(model.parameters(), tape, clipping, 1.0).expect("all recorded");
+    std::hint::black_box(sum);
+}
+
+fn run(shape: Shape, repetitions: usize, update: bool, peer: bool) {
+    let config = Gpt2Config {
+        vocab_size: shape.vocabulary,
+        n_positions: shape.tokens.max(64),
+        n_embd: shape.width,
+        n_layer: shape.layers,
+        n_head: shape.heads,
+        n_inner: 4 * shape.width,
+        layer_norm_epsilon: 1e-5,
+    };
+    let mut model = Gpt2::new(config, 7);
+    let mut state = 3_u64;
+    let examples: Vec<Vec<u32>> = (0..shape.batch)
+        .map(|_| {
+            (0..shape.tokens)
+                .map(|_| {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
+                    ((state >> 33) % shape.vocabulary as u64) as u32
+                })
+                .collect()
+        })
+        .collect();
+    let sequences: Vec<_> = examples.iter().map(|ids| Sequence::whole(ids)).collect();
+    let batch = Batch::causal(&sequences);
+    let (mut plain, mut private) = (Vec::new(), Vec::new());
+    gradient(&model, &batch, Clipping::Flat);
+    for _ in 0..repetitions {
+        plain.push(timed(|| gradient(&model, &batch, Clipping::None)));
+        private.push(timed(|| gradient(&model, &batch, Clipping::Flat)));
+    }
+    let memory = peak();
+    let tokens = (shape.batch * shape.tokens) as f64;
+    let both = |times: &[Time]| (median(times, 0), median(times, 1));
+    let ((plain_wall, plain_cpu), (private_wall, private_cpu)) = (both(&plain), both(&private));
+    println!(
+        "{}: {} threads, median of {repetitions}, gradient",
+        shape.name,
+        rayon_threads()
+    );
+    println!(
+        "  not private  wall {plain_wall:.3} s  cpu {plain_cpu:.2} s  {:.0} tokens/s",
+        tokens / plain_wall
+    );
+    println!(
+        "  private      wall {private_wall:.3} s  cpu {private_cpu:.2} s  {:.0} tokens/s",
+        tokens / private_wall
+    );
+    println!(
+        "  private / not private  wall {:.3}  cpu {:.3}; peak memory {memory} MB",
+        private_wall / plain_wall,
+        private_cpu / plain_cpu
+    );
+    if update {
+        let (plain_update, private_update) = updates(&mut model, &batch, repetitions);
+        println!(
+            "  sum, noise, Adam  not private cpu {plain_update:.2} s  private cpu {private_update:.2} s"
+        );
+        let micro_batches = 1024.0 / shape.batch as f64;
+        let whole = |gradient: f64, update: f64| micro_batches * gradient + update;
+        let ratio = whole(private_cpu, private_update) / whole(plain_cpu, plain_update);
+        println!(
+            "  at batch 1024: private / not private  cpu {ratio:.3}; peak memory {} MB",
+            peak()
+        );
+    }
+    if peer {
+        time_peer(shape, repetitions);
+    }
+}
+
+/// Median processor seconds of the end of a step without and with noise.
+fn updates(model: &mut Gpt2, batch: &Batch, repetitions: usize) -> (f64, f64) {
+    let settings = LearnerSettings {
+        adam: AdamSettings::default(),
+        learning_rate: LearningRate {
+            peak: 1e-5,
+            schedule: Schedule::Constant,
+            warmup_steps: 0,
+            steps: 100,
+        },
+        averaging: Averaging::None,
+    };
+    let noisy = Protection::Gaussian {
+        noise_multiplier: 1.0,
+        sensitivity: 1.0,
+        rounding_allowance: 0.0,
+    };
+    let key = Key::seeded(1, "bench");
+    let mut learner = Learner::new(model.parameters(), settings);
+    let mut medians = [0.0; 2];
+    for (slot, protection) in [Protection::None, noisy].iter().enumerate() {
+        let times: Vec<Time> = (0..repetitions)
+            .map(|_| {
+                let tape = model.forward_backward(batch).expect("ids in range");
+                let sum = clipped_sum(model.parameters(), tape, Clipping::Flat, 1.0)
+                    .expect("all recorded");
+                timed(|| {
+                    learner.accumulate(&sum.gradients);
+                    learner.apply(model.parameters_mut(), protection, &key, 1024.0);
+                })
+            })
+            .collect();
+        medians[slot] = median(&times, 1);
+    }
+    (medians[0], medians[1])
+}
+
+fn rayon_threads() -> usize {
+    std::env::var("RAYON_NUM_THREADS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+fn time_peer(shape: Shape, repetitions: usize) {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let sizes = [
+        shape.batch,
+        shape.tokens,
+        shape.vocabulary,
+        shape.width,
+        shape.layers,
+        shape.heads,
+        repetitions,
+        rayon_threads(),
+    ];
+    let status = std::process::Command::new(python)
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/benches/dp_step_peer.py"
+        ))
+        .args(sizes.map(|size| size.to_string()))
+        .status();
+    if !status.is_ok_and(|status| status.success()) {
+        println!("  PyTorch: not measured, as python has no torch and transformers");
+    }
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let after = |flag: &str| {
+        args.iter()
+            .position(|arg| arg == flag)
+            .and_then(|at| args.get(at + 1))
+    };
+    let has = |flag: &str| args.iter().any(|arg| arg == flag);
+    let repetitions = after("--reps").and_then(|n| n.parse().ok()).unwrap_or(3);
+    for shape in SHAPES {
+        if after("--shape").is_none_or(|name| name == shape.name) {
+            run(shape, repetitions, has("--update"), has("--peer"));
+            dpx::nn::release_memory();
+        }
+    }
+}
