@@ -31,6 +31,14 @@ impl GradientSum {
         }
     }
 
+    /// Sums that were made in f64 elsewhere.
+    pub const fn of(tensors: Vec<Vec<f64>>) -> Self {
+        Self {
+            tensors,
+            micro_batches: 1,
+        }
+    }
+
     /// Back to zero.
     pub fn clear(&mut self) {
         if self.micro_batches > 0 {

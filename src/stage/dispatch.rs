@@ -10,10 +10,12 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     match context.kind {
         Kind::Preprocess => super::preprocess::run(context),
         Kind::Pretrain => super::pretrain::run(context),
+        Kind::Counts => super::counts::run(context),
+        Kind::Teacher => super::teacher::run(context),
         Kind::Sample => super::sample::run(context),
         Kind::Classify => super::classify::run(context),
         Kind::Score => super::score::run(context),
-        Kind::Train | Kind::Counts | Kind::Teacher | Kind::Audit => Err(StageError::new(format!(
+        Kind::Train | Kind::Audit => Err(StageError::new(format!(
             "stages of kind `{}` cannot be run by this version of dpx",
             context.kind
         ))),

@@ -3,8 +3,10 @@
 //! A stage instance reads artifacts of earlier stages and writes one artifact: a folder. It always runs in a worker
 //! process of its own and knows nothing of caches, plans or experiments: [`StageContext`] hands it folders.
 
+mod allot;
 mod classify;
 pub mod context;
+pub mod counts;
 mod dispatch;
 pub mod flow;
 pub mod kind;
@@ -14,6 +16,7 @@ pub mod preprocess;
 mod pretrain;
 mod sample;
 pub mod score;
+pub mod teacher;
 
 pub use context::{Input, Progress, StageContext, StageError};
 pub use dispatch::run;

@@ -42,6 +42,10 @@ pub struct TeacherParams {
     #[serde(default = "frequency_exponent")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub frequency_exponent: f64,
+    /// Strength with which the released weights of each word are shrunk towards zero (James-Stein); 0 leaves them.
+    #[serde(default = "shrinkage")]
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub shrinkage: f64,
     /// Where noise comes from.
     #[serde(default)]
     pub noise: NoiseMode,
@@ -87,19 +91,22 @@ fn encoder() -> String {
     "builtin:base".into()
 }
 const fn steps() -> u64 {
-    80
+    60
 }
 const fn learning_rate() -> f64 {
-    30.0
+    80.0
 }
 const fn momentum() -> f64 {
     0.9
 }
 const fn max_grad_norm() -> f64 {
-    0.4
+    0.25
 }
 const fn frequency_exponent() -> f64 {
     0.2
+}
+const fn shrinkage() -> f64 {
+    1.0
 }
 const fn micro_batch_tokens() -> u64 {
     8192

@@ -1,0 +1,270 @@
+//! What one private stage may spend: calibrated alone, or together with the other mechanisms of a divided budget.
+//!
+//! Every stage of a split computes the same division from the same resolved parameters, so that no stage has to wait for
+//! another to know its noise.
+
+use super::params::{BudgetParams, Delta, Epsilon, TeacherParams, TrainParams};
+use super::{Kind, StageContext, StageError};
+use crate::dp::Adjacency;
+use crate::dp::accountant::{AccountantError, Phase};
+use crate::dp::budget::{self, Component};
+use crate::dp::statement::PrivacyStatement;
+use crate::ledger::{self, Entry};
+
+/// The noise of one stage, and everything that shares its budget.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Allotment {
+    /// What this stage does.
+    pub(super) own: Phase,
+    /// All mechanisms of the budget by stage name, this one among them.
+    pub(super) all: Vec<(String, Phase)>,
+    /// The failure probability of the whole.
+    pub(super) delta: f64,
+}
+
+/// What a stage asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request<'a> {
+    /// Name of the stage.
+    pub(super) stage: &'a str,
+    /// What it does.
+    pub(super) kind: budget::Kind,
+    /// Its own epsilon and delta, which are those of the whole where there is a split.
+    pub(super) epsilon: Epsilon,
+    pub(super) delta: Delta,
+    /// The division, if there is one.
+    pub(super) budget: Option<&'a BudgetParams>,
+}
+
+/// Sampling rate and number of steps of DP-SGD, both fixed before calibration.
+pub(super) fn sampling(params: &TrainParams, examples: u64) -> (f64, u64) {
+    if let (Some(rate), Some(steps)) = (params.sampling_rate, params.steps) {
+        return (rate, steps);
+    }
+    let rate = (params.batch_size as f64 / examples.max(1) as f64).min(1.0);
+    (rate, (params.epochs / rate).round().max(1.0) as u64)
+}
+
+/// Calibrates; nothing where the budget is infinite or zero and so no noise is drawn.
+pub(super) fn allot(request: &Request<'_>, examples: u64) -> Result<Option<Allotment>, StageError> {
+    let delta = request.delta.resolve(examples);
+    let Epsilon::Finite(epsilon) = request.epsilon else {
+        return Ok(None);
+    };
+    if epsilon == 0.0 {
+        return Ok(None);
+    }
+    let (names, components): (Vec<String>, Vec<Component>) = match request.budget {
+        None => (
+            vec![request.stage.to_owned()],
+            vec![Component {
+                share: 1.0,
+                kind: request.kind,
+            }],
+        ),
+        Some(budget) => {
+            let mut names = Vec::new();
+            let mut components = Vec::new();
+            for (name, component) in &budget.components {
+                names.push(name.clone());
+                components.push(Component {
+                    share: component.share,
+                    kind: kind_of(component.kind, &component.params, examples)?,
+                });
+            }
+            (names, components)
+        }
+    };
+    let own = names
+        .iter()
+        .position(|name| name == request.stage)
+        .ok_or_else(|| {
+            StageError::new(format!("`{}` is no part of its own budget", request.stage))
+        })?;
+    let split = budget::split(epsilon, delta, &components).map_err(|error| {
+        StageError::new(format!(
+            "epsilon {epsilon} at delta {delta:e} cannot be met: {error}; raise `epsilon`, or take fewer steps"
+        ))
+    })?;
+    let all: Vec<(String, Phase)> = names.into_iter().zip(split.phases).collect();
+    Ok(Some(Allotment {
+        own: all[own].1,
+        all,
+        delta,
+    }))
+}
+
+fn kind_of(
+    kind: Kind,
+    params: &serde_json::Value,
+    examples: u64,
+) -> Result<budget::Kind, StageError> {
+    let unfit = |error: serde_json::Error| {
+        StageError::new(format!(
+            "the parameters of a divided budget do not fit: {error}"
+        ))
+    };
+    Ok(match kind {
+        Kind::Train => {
+            let params: TrainParams = serde_json::from_value(params.clone()).map_err(unfit)?;
+            let (sampling_rate, steps) = sampling(&params, examples);
+            budget::Kind::Subsampled {
+                sampling_rate,
+                steps,
+            }
+        }
+        Kind::Teacher => {
+            let params: TeacherParams = serde_json::from_value(params.clone()).map_err(unfit)?;
+            budget::Kind::Gaussian {
+                steps: params.steps,
+            }
+        }
+        Kind::Counts => budget::Kind::Gaussian { steps: 1 },
+        _ => {
+            return Err(StageError::new(format!(
+                "a stage of kind `{kind}` spends no budget"
+            )));
+        }
+    })
+}
+
+impl Allotment {
+    /// The statement of the whole budget.
+    pub(super) fn statement(
+        &self,
+        adjacency: Adjacency,
+        secure: bool,
+    ) -> Result<PrivacyStatement, AccountantError> {
+        let named: Vec<(&str, Phase)> = self
+            .all
+            .iter()
+            .map(|(name, phase)| (name.as_str(), *phase))
+            .collect();
+        PrivacyStatement::new(&named, self.delta, adjacency, secure)
+    }
+}
+
+/// Enters a run of one sitting in the ledger of its data set, before its first look at the data. Without an allotment the
+/// run has no guarantee, and its entry says so.
+pub(super) fn enter(
+    context: &StageContext<'_>,
+    data_digest: &str,
+    allotment: Option<&Allotment>,
+    delta: f64,
+) -> Result<(), StageError> {
+    let mut random = [0_u8; 16];
+    getrandom::fill(&mut random).map_err(|error| {
+        StageError::new(format!(
+            "the operating system gave no random numbers: {error}"
+        ))
+    })?;
+    let run = format!("{:032x}", u128::from_le_bytes(random));
+    let entry = Entry {
+        run,
+        key: context.key.clone(),
+        instance: context.instance.clone(),
+        phases: allotment
+            .map(|allotment| vec![allotment.own])
+            .unwrap_or_default(),
+        delta,
+    };
+    ledger::enter(&context.ledger, data_digest, &entry)
+        .map(|_| ())
+        .map_err(|error| StageError::new(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::params::BudgetComponent;
+    use serde_json::json;
+    use std::collections::BTreeMap;
+
+    fn train(value: serde_json::Value) -> TrainParams {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn no_step_is_lost_to_rounding() {
+        for (examples, batch, epochs, steps) in [
+            (16000, 256, 3.0, 188),
+            (4800, 64, 3.0, 225),
+            (100, 1000, 2.0, 2),
+        ] {
+            let params =
+                train(json!({"model": "m", "epsilon": 3, "batch_size": batch, "epochs": epochs}));
+            assert_eq!(sampling(&params, examples).1, steps);
+        }
+        let stated = train(json!({"model": "m", "epsilon": 3, "sampling_rate": 0.01, "steps": 7}));
+        assert_eq!(sampling(&stated, 5), (0.01, 7));
+    }
+
+    #[test]
+    fn all_stages_of_a_split_compute_one_division_that_meets_the_target() {
+        let component = |share, kind, params| BudgetComponent {
+            share,
+            kind,
+            params,
+        };
+        let budget = BudgetParams {
+            epsilon: Epsilon::Finite(3.0),
+            delta: Delta::Auto,
+            components: BTreeMap::from([
+                (
+                    "train".to_owned(),
+                    component(
+                        0.5,
+                        Kind::Train,
+                        json!({"model": "m", "epsilon": 3, "batch_size": 1000, "epochs": 10}),
+                    ),
+                ),
+                (
+                    "teacher".to_owned(),
+                    component(0.45, Kind::Teacher, json!({"epsilon": 3, "steps": 60})),
+                ),
+                (
+                    "counts".to_owned(),
+                    component(0.05, Kind::Counts, json!({"epsilon": 3})),
+                ),
+            ]),
+        };
+        let allotted = |stage, kind| {
+            let request = Request {
+                stage,
+                kind,
+                epsilon: budget.epsilon,
+                delta: budget.delta,
+                budget: Some(&budget),
+            };
+            allot(&request, 16000).unwrap().unwrap()
+        };
+        let teacher = allotted("teacher", budget::Kind::Gaussian { steps: 60 });
+        let counts = allotted("counts", budget::Kind::Gaussian { steps: 1 });
+        assert_eq!(teacher.all, counts.all);
+        assert_eq!(teacher.own.steps, 60);
+        let whole = teacher
+            .statement(Adjacency::ZeroOut, true)
+            .unwrap()
+            .epsilon
+            .epsilon;
+        assert!(whole <= 3.0 && whole > 2.99, "{whole}");
+        // Shares are of 1/sigma^2: nine times the share is a third of the noise.
+        let per_run = |phase: Phase| phase.noise_multiplier / (phase.steps as f64).sqrt();
+        assert!((per_run(counts.own) / per_run(teacher.own) - 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn without_a_finite_budget_nothing_is_allotted() {
+        for epsilon in [Epsilon::Infinite, Epsilon::Finite(0.0)] {
+            let kind = budget::Kind::Gaussian { steps: 1 };
+            let request = Request {
+                stage: "counts",
+                kind,
+                epsilon,
+                delta: Delta::Auto,
+                budget: None,
+            };
+            assert_eq!(allot(&request, 100).unwrap(), None);
+        }
+    }
+}

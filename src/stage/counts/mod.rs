@@ -1,0 +1,207 @@
+//! `counts`: noisy histograms over declared domains: labels, lengths, label x keyword.
+//!
+//! All histograms together are one Gaussian mechanism of the stage's noise multiplier: a histogram with share `a` of the
+//! stage's 1/sigma^2 gets noise of standard deviation `sigma / sqrt(a)` times its sensitivity. Cells are declared, never
+//! found: a label that is absent from the data has a noisy count like any other.
+
+mod histogram;
+#[cfg(test)]
+mod tests;
+
+pub use histogram::{Exact, Noisy, NoisyCounts, keywords_of};
+
+use super::allot::{self, Request};
+use super::params::{CountsParams, Epsilon, NoiseMode};
+use super::{Kind, StageContext, StageError};
+use crate::data::{Rows, builtin};
+use crate::dp::Adjacency;
+use crate::dp::budget;
+use crate::dp::key::{Key, forbid_core_dumps};
+use crate::dp::privatise::{Protection, privatise};
+use crate::dp::sum::GradientSum;
+use crate::text::{PublicSchema, SCHEMA_FILE};
+use serde_json::json;
+use std::collections::HashMap;
+
+/// File with the released counts.
+pub const COUNTS_FILE: &str = "counts.json";
+
+/// Counts, adds noise, writes `counts.json`, `privacy.json` and `statement.txt`.
+///
+/// # Errors
+/// When an input does not fit, or the budget cannot be met.
+pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
+    let params: CountsParams = context.params()?;
+    let failed = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
+    forbid_core_dumps();
+    let input = context.require(Kind::Preprocess)?;
+    let schema =
+        PublicSchema::load(input.path.join(SCHEMA_FILE)).map_err(|error| failed(&error))?;
+    let keywords = keywords(&params.keywords)?;
+    let stage = context
+        .instance
+        .split('@')
+        .next()
+        .unwrap_or(&context.instance);
+    let request = Request {
+        stage,
+        kind: budget::Kind::Gaussian { steps: 1 },
+        epsilon: params.epsilon,
+        delta: params.delta,
+        budget: params.budget.as_ref(),
+    };
+    let allotment = allot::allot(&request, schema.examples)?;
+    let exact = if params.epsilon == Epsilon::Finite(0.0) {
+        histograms(&[], &[], &schema, &params, &keywords)
+    } else {
+        allot::enter(
+            context,
+            &input.digest,
+            allotment.as_ref(),
+            params.delta.resolve(schema.examples),
+        )?;
+        let rows = Rows::read(input.path.join("train.jsonl"))?;
+        let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+        let labels = rows
+            .iter()
+            .map(|row| {
+                schema
+                    .label_index(&row.label)
+                    .map_err(|error| failed(&error))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        histograms(&texts, &labels, &schema, &params, &keywords)
+    };
+    let mut key = match params.noise {
+        NoiseMode::Secure => Key::from_operating_system().map_err(|error| failed(&error))?,
+        NoiseMode::Seeded => Key::seeded(context.seed, &context.instance),
+    };
+    let mut noisy = Vec::new();
+    for (histogram, share) in exact {
+        let noise = allotment
+            .as_ref()
+            .map(|allotment| allotment.own.noise_multiplier / share.sqrt());
+        noisy.push(release(histogram, noise, &key)?);
+        // Each histogram has streams of its own.
+        key = key.ratchet();
+    }
+    let mut noisy = noisy.into_iter();
+    let released = NoisyCounts {
+        labels: schema.labels,
+        label_counts: noisy.next().unwrap_or_default(),
+        keyword_counts: noisy.next().unwrap_or_default(),
+        keywords,
+        length_counts: noisy.next().unwrap_or_default(),
+        length_edges: params.length_edges.clone(),
+        threshold: params.threshold,
+    };
+    let json = serde_json::to_string_pretty(&released).map_err(|error| failed(&error))?;
+    std::fs::write(context.output_path(COUNTS_FILE), json + "\n")?;
+    let (statement, text) = match allotment {
+        Some(allotment) => {
+            let statement = allotment
+                .statement(Adjacency::ZeroOut, params.noise == NoiseMode::Secure)
+                .map_err(|error| failed(&error))?;
+            (
+                serde_json::to_value(&statement).map_err(|error| failed(&error))?,
+                statement.to_text(),
+            )
+        }
+        None => (
+            json!({"guarantee": if params.epsilon == Epsilon::Infinite { "none" } else { "nothing was counted" }}),
+            format!("Epsilon {}: no noise was drawn.\n", params.epsilon),
+        ),
+    };
+    std::fs::write(
+        context.output_path("privacy.json"),
+        format!("{statement:#}\n"),
+    )?;
+    Ok(std::fs::write(context.output_path("statement.txt"), text)?)
+}
+
+fn keywords(name: &str) -> Result<Vec<String>, StageError> {
+    match name {
+        "" => Ok(Vec::new()),
+        "builtin:feelings" => Ok(builtin::feelings()
+            .iter()
+            .map(|feeling| feeling.word.to_owned())
+            .collect()),
+        path => Ok(std::fs::read_to_string(path)
+            .map_err(|error| StageError::new(format!("`keywords`: cannot read `{path}`: {error}")))?
+            .lines()
+            .map(|line| line.trim().to_lowercase())
+            .filter(|line| !line.is_empty())
+            .collect()),
+    }
+}
+
+/// The histograms of labels, keywords and lengths, each with its share of the stage's 1/sigma^2. Domains that are not
+/// declared have no cells and take no share.
+fn histograms(
+    texts: &[&str],
+    labels: &[usize],
+    schema: &PublicSchema,
+    params: &CountsParams,
+    keywords: &[String],
+) -> [(Exact, f64); 3] {
+    let index: HashMap<String, usize> = keywords
+        .iter()
+        .enumerate()
+        .map(|(at, word)| (word.clone(), at))
+        .collect();
+    let classes = schema.labels.len();
+    let others = usize::from(!keywords.is_empty()) + usize::from(!params.length_edges.is_empty());
+    let label_share = if others == 0 { 1.0 } else { params.label_share };
+    let other_share = (1.0 - label_share) / others.max(1) as f64;
+    let none = Exact {
+        cells: Vec::new(),
+        sensitivity: 1.0,
+    };
+    let by_keyword = if keywords.is_empty() {
+        none.clone()
+    } else {
+        histogram::keyword_histogram(
+            texts,
+            labels,
+            classes,
+            &index,
+            params.keywords_per_text as usize,
+        )
+    };
+    let by_length = if params.length_edges.is_empty() {
+        none
+    } else {
+        histogram::length_histogram(texts, &params.length_edges)
+    };
+    [
+        (histogram::label_histogram(labels, classes), label_share),
+        (by_keyword, other_share),
+        (by_length, other_share),
+    ]
+}
+
+fn release(exact: Exact, noise_multiplier: Option<f64>, key: &Key) -> Result<Noisy, StageError> {
+    if exact.cells.is_empty() {
+        return Ok(Noisy::default());
+    }
+    let protection =
+        noise_multiplier.map_or(Protection::None, |noise_multiplier| Protection::Gaussian {
+            noise_multiplier,
+            sensitivity: exact.sensitivity,
+            // Counts are integers and lie on the grid.
+            rounding_allowance: 0.0,
+        });
+    protection
+        .check()
+        .map_err(|error| StageError::new(error.to_string()))?;
+    let sum = GradientSum::of(vec![exact.cells]);
+    let cells = privatise(&sum, &protection, key, 1.0)
+        .to_vec(0)
+        .into_iter()
+        .map(f64::from)
+        .collect();
+    Ok(Noisy {
+        cells,
+        noise_std: noise_multiplier.unwrap_or(0.0) * exact.sensitivity,
+    })
+}
