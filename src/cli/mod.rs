@@ -10,6 +10,7 @@ mod devices;
 mod error;
 mod exit;
 mod experiment;
+mod fetch;
 mod graph;
 mod init;
 mod ledger;
@@ -47,6 +48,7 @@ enum Verb {
     Worker(worker::Args),
     Check(check::Args),
     Graph(graph::Args),
+    Fetch(fetch::Args),
     Init(init::Args),
     Plan(plan::Args),
     Schema(schema::Args),
@@ -65,6 +67,7 @@ impl Verb {
             Self::Worker(args) => worker::run(&args),
             Self::Check(args) => check::run(&args),
             Self::Graph(args) => graph::run(&args),
+            Self::Fetch(args) => fetch::run(&args),
             Self::Init(args) => init::run(&args),
             Self::Plan(args) => plan::run(&args),
             Self::Schema(args) => schema::run(&args),

@@ -434,3 +434,7 @@ fn is_complete(role: Role, folder: &Path) -> bool {
         Role::Dataset => super::read::split_files(folder).is_ok(),
     }
 }
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

@@ -1,7 +1,8 @@
-//! Sources on this machine: files and folders by content, built-ins by the version of dpx.
+//! Sources on this machine: files and folders by content, built-ins too, the Hub's by commit.
 
 use super::memo::Memo;
 use super::sources::{SourceError, Sources, content_identity};
+use crate::data;
 use crate::spec::{Role, Source};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -29,19 +30,39 @@ impl Drop for LocalSources {
 }
 
 impl Sources for LocalSources {
-    fn identity(&self, _role: Role, source: &Source) -> Result<String, SourceError> {
+    fn identity(&self, role: Role, source: &Source) -> Result<String, SourceError> {
         match source {
             Source::Path(path) => {
                 let mut memo = self.memo.borrow_mut();
                 content_identity(path, &mut |file| memo.digest(file))
             }
-            Source::Builtin(name) => Ok(format!("builtin:{name}@{}", env!("CARGO_PKG_VERSION"))),
-            Source::Hub { repository, .. } => {
-                Err(SourceError::new(format!("cannot reach `hf:{repository}`")))
-            }
+            Source::Builtin(name) => Ok(find(role, &data::Source::Builtin(name.clone()))
+                // What this build does not carry is told by the stage that wants it.
+                .unwrap_or_else(|_| format!("builtin:{name}@{}", env!("CARGO_PKG_VERSION")))),
+            Source::Hub {
+                repository,
+                revision,
+            } => find(
+                role,
+                &data::Source::Hub {
+                    repository: repository.clone(),
+                    revision: revision.clone().unwrap_or_else(|| "main".to_owned()),
+                },
+            ),
             Source::Word(word) | Source::Stage(word) => {
                 Err(SourceError::new(format!("`{word}` names nothing to read")))
             }
         }
     }
+}
+
+fn find(role: Role, source: &data::Source) -> Result<String, SourceError> {
+    let role = if role == Role::Dataset {
+        data::Role::Dataset
+    } else {
+        data::Role::Model
+    };
+    source
+        .identity(role)
+        .map_err(|error| SourceError::new(error.to_string()))
 }

@@ -5,9 +5,12 @@
 //! study rests on its training, never on scrubbing.
 
 mod apply;
+mod entities;
+mod ner;
 mod rules;
 mod tally;
 
 pub use apply::{Scrubbed, Scrubber, Span, apply};
+pub use ner::Ner;
 pub use rules::Rules;
 pub use tally::{KindScore, Tally};

@@ -5,8 +5,8 @@
 
 use super::params::PreprocessParams;
 use super::{StageContext, StageError};
-use crate::data::{self, DataError, Dataset, Row, Rows};
-use crate::scrub::{Rules, Scrubber, Tally, apply};
+use crate::data::{self, DataError, Dataset, Role, Row, Rows, Source};
+use crate::scrub::{Ner, Rules, Scrubber, Span, Tally, apply};
 use crate::text::{Prompt, PublicSchema, SCHEMA_FILE};
 
 /// Texts scrubbed between two reports of progress.
@@ -62,11 +62,15 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     Ok(())
 }
 
-fn scrubber(name: &str, _context: &StageContext<'_>) -> Result<Box<dyn Scrubber>, StageError> {
+fn scrubber(name: &str, context: &StageContext<'_>) -> Result<Box<dyn Scrubber>, StageError> {
     if name == "rules" {
         return Ok(Box::new(Rules::new()));
     }
-    Err(StageError::new(format!("`scrub`: `{name}` is not known")))
+    context.progress.log(&format!("reads the model `{name}`"));
+    let model = Source::parse(name).resolve(Role::Model)?;
+    let ner =
+        Ner::load(&model.path).map_err(|error| StageError::new(format!("`scrub`: {error}")))?;
+    Ok(Box::new(ner))
 }
 
 /// Scrubs every split in place and counts.
@@ -98,7 +102,7 @@ fn scrub(
     Ok(tally)
 }
 
-fn scrub_row(row: &mut Row, found: &[Vec<crate::scrub::Span>], tally: &mut Tally) {
+fn scrub_row(row: &mut Row, found: &[Vec<Span>], tally: &mut Tally) {
     let scrubbed = apply(&row.text, found);
     let planted: Vec<_> = row
         .planted
