@@ -17,6 +17,7 @@ mod ledger;
 mod output;
 mod plan;
 mod privacy;
+mod results;
 mod run;
 mod schema;
 mod state;

@@ -1,13 +1,14 @@
 //! `dpx run`: bring about everything that an experiment file asks for.
 
-use super::experiment::{CacheArgs, ExperimentArgs};
+use super::experiment::{CacheArgs, ExperimentArgs, build};
+use super::results::{self, ResultsArgs};
 use super::state::StateArgs;
 use super::{Error, ExitCode, devices, output};
 use crate::cache::Cache;
 use crate::plan::{LocalSources, Plan};
 use crate::run::{
-    Bars, Finish, InstanceResult, JsonLines, Options, Outcome, PlainLines, RunError, RunReport,
-    Runner, Signal, WorkerCommand, failures_again, seconds,
+    Bars, JsonLines, Options, Outcome, PlainLines, RunError, Runner, Signal, WorkerCommand,
+    failures_again,
 };
 use std::io::IsTerminal;
 use std::path::Path;
@@ -24,6 +25,8 @@ pub(crate) struct Args {
     cache: CacheArgs,
     #[command(flatten)]
     state: StateArgs,
+    #[command(flatten)]
+    results: ResultsArgs,
     /// Workers at once [default: one for each device slot, and a few beside them]
     #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
@@ -51,7 +54,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let root = &args.cache.cache;
     let cache = Cache::at(root).map_err(failed)?;
     cache.prepare().map_err(failed)?;
-    let plan = args.experiment.plan(&LocalSources::new(root))?;
+    let experiment = args.experiment.load()?;
+    let plan = build(&experiment, &LocalSources::new(root))?;
     let runner =
         Runner::new(&plan, &cache, options(args, &plan)?).map_err(|error| not_run(&error))?;
     let signal = runner.signals();
@@ -65,8 +69,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         runner.observer(PlainLines)
     };
     let report = runner.run().map_err(|error| not_run(&error))?;
+    let (study, folder) =
+        results::write(&experiment, &plan, &cache, &report, &args.results.results)?;
     if !args.json {
-        output::print(table(&plan, &report).trim_end())?;
+        results::print(&study, folder.as_deref())?;
     }
     if !report.failures.is_empty() {
         output::note(&failures_again(&report.failures));
@@ -120,35 +126,6 @@ fn command(args: &Args) -> String {
 
 fn word(path: &Path) -> String {
     crate::run::shell_word(&path.to_string_lossy())
-}
-
-/// One line per instance: what became of it.
-fn table(plan: &Plan, report: &RunReport) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["instance", "state", "worker time", "artifact"]);
-    for (instance, result) in plan.instances.iter().zip(&report.instances) {
-        let (state, record) = match result {
-            InstanceResult::Cached(record) => ("cached", Some(record)),
-            InstanceResult::Finished(record, Finish::Ran) => ("run", Some(record)),
-            InstanceResult::Finished(record, Finish::Adopted) => ("adopted", Some(record)),
-            InstanceResult::Finished(record, Finish::Reused) => {
-                ("made by another run", Some(record))
-            }
-            InstanceResult::Failed(_) => ("failed", None),
-            InstanceResult::NotRun => ("not run", None),
-            InstanceResult::NotAsked => ("not asked for", None),
-        };
-        let time = record.map(|record| seconds(record.wall_seconds));
-        let digest = record.map(|record| record.output.digest().short());
-        table.add_row([
-            instance.name.clone(),
-            state.to_owned(),
-            time.unwrap_or_default(),
-            digest.unwrap_or_default(),
-        ]);
-    }
-    table.to_string()
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
