@@ -3,6 +3,7 @@
 
 mod bad_experiments;
 mod experiments;
+mod inspect;
 mod privacy;
 mod run_crash;
 mod run_plan;

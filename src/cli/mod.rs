@@ -13,6 +13,7 @@ mod experiment;
 mod fetch;
 mod graph;
 mod init;
+mod inspect;
 mod ledger;
 mod output;
 mod plan;
@@ -51,6 +52,7 @@ enum Verb {
     Graph(graph::Args),
     Fetch(fetch::Args),
     Init(init::Args),
+    Inspect(inspect::Args),
     Plan(plan::Args),
     Schema(schema::Args),
     Privacy(privacy::Args),
@@ -70,6 +72,7 @@ impl Verb {
             Self::Graph(args) => graph::run(&args),
             Self::Fetch(args) => fetch::run(&args),
             Self::Init(args) => init::run(&args),
+            Self::Inspect(args) => inspect::run(&args),
             Self::Plan(args) => plan::run(&args),
             Self::Schema(args) => schema::run(&args),
             Self::Privacy(args) => privacy::run(&args),

@@ -29,7 +29,7 @@ pub(super) fn array(
 }
 
 /// Buffers and tied copies that files carry beside the parameters: known by name and without effect.
-pub(super) fn is_buffer(config: &ModelConfig, name: &str) -> bool {
+pub fn is_buffer(config: &ModelConfig, name: &str) -> bool {
     match &config.architecture {
         Architecture::Gpt2(_) => {
             name.ends_with(".attn.bias")

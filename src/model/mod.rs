@@ -25,6 +25,7 @@ pub use encoder::{Encoder, centre, groups, load_encoder};
 pub use error::ModelError;
 pub use gpt2::Gpt2;
 pub use llama::Llama;
+pub use load::is_buffer;
 pub use weights::Weights;
 
 #[cfg(test)]

@@ -106,6 +106,15 @@ impl Weights {
             .map(|name| self.tensors[name].1.shape.as_slice())
     }
 
+    /// Number of values in all tensors but those that `ignorable` names, the prefix taken off.
+    pub fn value_count(&self, ignorable: impl Fn(&str) -> bool) -> usize {
+        self.tensors
+            .iter()
+            .filter(|(name, _)| !ignorable(name.strip_prefix(self.prefix).unwrap_or(name)))
+            .map(|(_, (_, entry))| entry.shape.iter().product::<usize>())
+            .sum()
+    }
+
     /// Reads a tensor, row-major, as f32.
     ///
     /// # Errors
