@@ -57,7 +57,7 @@ pub(super) fn write(
 }
 
 /// The step of a checkpoint by its first bytes; nothing where there is none bound to these inputs.
-pub(super) fn step(path: &Path, binding: &[u8; 32]) -> Result<Option<u64>, CheckpointError> {
+pub(crate) fn step(path: &Path, binding: &[u8; 32]) -> Result<Option<u64>, CheckpointError> {
     let mut head = [0; 48];
     match File::open(path).and_then(|mut file| file.read_exact(&mut head)) {
         Ok(()) if head[..8] == MAGIC && head[8..40] == *binding => {

@@ -64,7 +64,8 @@ pub enum KeySource {
 }
 
 impl KeySource {
-    fn oldest(&self) -> &Key {
+    /// The oldest key that still exists.
+    pub const fn oldest(&self) -> &Key {
         match self {
             Self::Secure(file) => file.key(),
             Self::Seeded(key) => key,

@@ -15,7 +15,8 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         Kind::Sample => super::sample::run(context),
         Kind::Classify => super::classify::run(context),
         Kind::Score => super::score::run(context),
-        Kind::Train | Kind::Audit => Err(StageError::new(format!(
+        Kind::Train => super::train::run(context),
+        Kind::Audit => Err(StageError::new(format!(
             "stages of kind `{}` cannot be run by this version of dpx",
             context.kind
         ))),

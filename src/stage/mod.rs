@@ -17,6 +17,7 @@ mod pretrain;
 mod sample;
 pub mod score;
 pub mod teacher;
+mod train;
 
 pub use context::{Input, Progress, StageContext, StageError};
 pub use dispatch::run;

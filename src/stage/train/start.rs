@@ -1,0 +1,74 @@
+//! The public model that training starts from.
+
+use super::{selection, told};
+use crate::model::{CausalLm, CausalModel, load_causal};
+use crate::nn::Network;
+use crate::stage::model_source::ModelSource;
+use crate::stage::params::{TrainParams, Trainable};
+use crate::stage::{StageContext, StageError};
+use crate::text::{PublicSchema, Tokenizer};
+use std::path::Path;
+
+/// A tokenizer and a network, with the parameters to train selected.
+pub(super) struct Start {
+    pub(super) tokenizer: Tokenizer,
+    pub(super) network: CausalLm,
+}
+
+impl Start {
+    /// Reads the model, gives it the labels' special tokens and its adapters.
+    pub(super) fn load(
+        context: &StageContext<'_>,
+        params: &TrainParams,
+        schema: &PublicSchema,
+    ) -> Result<Self, StageError> {
+        if let Some(name) = params.model.strip_prefix("stage:") {
+            let input = context.inputs.get(name).ok_or_else(|| {
+                StageError::new(format!(
+                    "`model` is `{}`, but `{name}` is none of the needs of `{}`",
+                    params.model, context.instance
+                ))
+            })?;
+            return Self::read(context, params, schema, &input.path.join("model"));
+        }
+        let source = ModelSource::find(&params.model)?;
+        Self::read(context, params, schema, source.path())
+    }
+
+    fn read(
+        context: &StageContext<'_>,
+        params: &TrainParams,
+        schema: &PublicSchema,
+        folder: &Path,
+    ) -> Result<Self, StageError> {
+        let mut tokenizer = Tokenizer::load(folder).map_err(told)?;
+        let mut network = load_causal(folder).map_err(told)?;
+        let prompt = schema.parsed_prompt().map_err(told)?;
+        let special = prompt.special_tokens(&schema.labels);
+        if !special.is_empty() {
+            tokenizer.add_special_tokens(&special).map_err(told)?;
+        }
+        network
+            .resize_vocabulary(tokenizer.vocabulary_size())
+            .map_err(told)?;
+        let trains = params.epsilon.value() != 0.0;
+        if trains && params.parameters == Trainable::Lora {
+            network.add_lora(params.lora_rank as usize, params.lora_alpha, context.seed);
+        }
+        network
+            .parameters_mut()
+            .select(selection(params.parameters));
+        if trains && network.parameters().trainable_ids().is_empty() {
+            return Err(StageError::new(format!(
+                "`parameters` selects nothing of `{}`: it has no such parameters; take `all` or `lora`",
+                params.model
+            )));
+        }
+        Ok(Self { tokenizer, network })
+    }
+
+    /// Longest sequence that the model takes.
+    pub(super) fn longest(&self) -> usize {
+        self.network.context()
+    }
+}
