@@ -35,7 +35,7 @@ pub(crate) fn mechanism(
             Value::Array(items) => items
                 .iter()
                 .filter_map(|item| {
-                    let size = number(item, &["/size", "/group", "/k", "/0"])?;
+                    let size = number(item, &["/records", "/size", "/group", "/k", "/0"])?;
                     Some((size as u64, number(item, &["/epsilon", "/1"])?))
                 })
                 .collect(),

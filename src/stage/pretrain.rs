@@ -17,7 +17,7 @@ use crate::dp::optimizer::{self, AdamSettings, Averaging, LearningRate};
 use crate::dp::privatise::Protection;
 use crate::dp::sampling::micro_batches;
 use crate::model::CausalModel;
-use crate::nn::{Batch, Sequence, Targets};
+use crate::nn::{Batch, Network, Sequence, Targets};
 use crate::seed::Stream;
 use corpus::Corpus;
 use serde_json::json;
@@ -59,7 +59,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         corpus: &corpus,
         binding: binding(context, &params, &lines),
     };
-    let perplexity = run.train(start.network.as_mut())?;
+    let perplexity = run.train(&mut start.network)?;
     start.write(context, &params, perplexity)?;
     Ok(())
 }

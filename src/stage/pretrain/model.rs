@@ -1,9 +1,8 @@
 //! What pretraining starts from and what it leaves behind.
 
-use crate::model::config::Gpt2Config;
-use crate::model::gpt2::Gpt2;
-use crate::model::weights::{self, StoredAs};
-use crate::model::{Architecture, CausalModel, ModelConfig};
+use crate::model::weights::StoredAs;
+use crate::model::{CausalLm, CausalModel, ModelConfig, load_causal};
+use crate::stage::model_source::ModelSource;
 use crate::stage::params::PretrainParams;
 use crate::stage::{StageContext, StageError};
 use crate::text::{
@@ -15,8 +14,7 @@ use std::path::Path;
 /// A tokenizer and a network to train.
 pub(super) struct Start {
     pub(super) tokenizer: Tokenizer,
-    pub(super) network: Box<dyn CausalModel>,
-    config: ModelConfig,
+    pub(super) network: CausalLm,
 }
 
 /// Refuses sizes that do not fit together before anything is computed.
@@ -42,27 +40,25 @@ pub(super) fn start(
     params: &PretrainParams,
     lines: &[String],
 ) -> Result<Start, StageError> {
-    if let Some(model) = &params.model {
-        return Err(StageError::new(format!(
-            "`model` is `{model}`: continuing from a model is not possible yet; leave it out"
-        )));
+    let message = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
+    if let Some(name) = &params.model {
+        let source = ModelSource::find(name)?;
+        return Ok(Start {
+            tokenizer: Tokenizer::load(source.path()).map_err(|error| message(&error))?,
+            network: load_causal(source.path()).map_err(|error| message(&error))?,
+        });
     }
     let tokenizer = tokenizer(context, params, lines)?;
     let config = gpt2_config(params, &tokenizer);
-    let config = ModelConfig::parse(config, Path::new("config.json"))
-        .map_err(|error| StageError::new(error.to_string()))?;
-    let Architecture::Gpt2(sizes) = &config.architecture else {
-        return Err(StageError::new("a new model is a GPT-2"));
-    };
-    let sizes: Gpt2Config = sizes.clone();
+    let config =
+        ModelConfig::parse(config, Path::new("config.json")).map_err(|error| message(&error))?;
     Ok(Start {
         tokenizer,
-        network: Box::new(Gpt2::new(sizes, context.seed)),
-        config,
+        network: CausalLm::new_gpt2(config, context.seed).map_err(|error| message(&error))?,
     })
 }
 
-/// Trains the tokenizer, or takes the one that an earlier attempt left in the state folder.
+/// Trains the tokenizer; the same lines give the same one in every attempt.
 fn tokenizer(
     context: &StageContext<'_>,
     params: &PretrainParams,
@@ -136,21 +132,12 @@ impl Start {
         } else {
             StoredAs::F32
         };
-        let tensors = self.network.parameters().iter().map(|(_, parameter)| {
-            let value = &parameter.value;
-            (
-                parameter.name.clone(),
-                value.shape().to_vec(),
-                value.to_vec(),
-            )
-        });
         let message = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
-        weights::write(&folder, tensors, stored_as).map_err(|error| message(&error))?;
-        self.config
-            .write(&folder)
+        self.network
+            .save(&folder, stored_as)
             .map_err(|error| message(&error))?;
         self.tokenizer
-            .save(&folder, Some(params.context as usize))
+            .save(&folder, Some(self.network.context()))
             .map_err(|error| message(&error))?;
         let schema = PublicSchema::new(
             params.labels.clone(),

@@ -32,13 +32,22 @@ fn corpus(folder: &Path) -> String {
 }
 
 fn run_once(folder: &Path, output: &str, progress: &dyn Progress) -> Result<(), StageError> {
+    run_from(folder, output, progress, None)
+}
+
+fn run_from(
+    folder: &Path,
+    output: &str,
+    progress: &dyn Progress,
+    model: Option<&Path>,
+) -> Result<(), StageError> {
     let output = folder.join(output);
     std::fs::create_dir_all(&output).unwrap();
     let context = StageContext {
         instance: "pretrain".into(),
         kind: Kind::Pretrain,
         params: json!({
-            "corpus": [corpus(folder)], "vocabulary_size": 300, "layers": 1, "width": 16, "heads": 2, "context": 32,
+            "corpus": [corpus(folder)], "model": model, "vocabulary_size": 300, "layers": 1, "width": 16, "heads": 2, "context": 32,
             "batch_size": 16, "steps": 12, "learning_rate": 0.02, "validation_share": 0.2,
         }),
         performance: json!({"micro_batch_tokens": 128, "checkpoint_every": 5}),
@@ -71,15 +80,33 @@ fn learns_and_leaves_a_whole_artifact() {
     ] {
         assert!(output.join(file).is_file(), "{file}");
     }
+    let losses = losses(&output);
+    assert_eq!(losses.len(), 12);
+    assert!(losses[11] < losses[0] - 1.0, "{losses:?}");
+}
+
+fn losses(output: &Path) -> Vec<f64> {
     let log = std::fs::read_to_string(output.join("steps.jsonl")).unwrap();
-    let losses: Vec<f64> = log
-        .lines()
+    log.lines()
         .filter_map(|line| {
             serde_json::from_str::<serde_json::Value>(line).unwrap()["loss"].as_f64()
         })
-        .collect();
-    assert_eq!(losses.len(), 12);
-    assert!(losses[11] < losses[0] - 1.0, "{losses:?}");
+        .collect()
+}
+
+#[test]
+fn a_model_can_be_continued() {
+    let folder = tempfile::tempdir().unwrap();
+    let quiet = &crate::stage::context::NoProgress;
+    run_once(folder.path(), "first", quiet).unwrap();
+    let model = folder.path().join("first/model");
+    run_from(folder.path(), "second", quiet, Some(&model)).unwrap();
+    let first = losses(&folder.path().join("first"));
+    let second = losses(&folder.path().join("second"));
+    assert!(second[0] < first[0] - 1.0, "{} {}", first[0], second[0]);
+    let tokenizer =
+        |name: &str| std::fs::read(folder.path().join(name).join("model/tokenizer.json")).unwrap();
+    assert_eq!(tokenizer("first"), tokenizer("second"));
 }
 
 #[test]
