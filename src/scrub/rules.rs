@@ -81,7 +81,10 @@ impl Rules {
         match kind {
             "PHONE" => {
                 let digits = found.bytes().filter(u8::is_ascii_digit).count();
-                (7..=15).contains(&digits)
+                // Columns of scores and ages are short numbers in a row.
+                let mut groups = found.split(|letter: char| !letter.is_ascii_digit());
+                let long = found.starts_with(['0', '+']) || groups.any(|group| group.len() >= 3);
+                long && (7..=15).contains(&digits)
                     && !joined
                     && !goes_on
                     && !self.date.is_match(found.trim())
@@ -129,6 +132,7 @@ mod tests {
             ("1-212-555-0147", "[PHONE]"),
             ("2125550147", "[PHONE]"),
             ("+44 20 7946 0123", "[PHONE]"),
+            ("call 06 12 34 56 78 now", "call [PHONE] now"),
             ("text 555-0131!", "text [PHONE]!"),
             ("card 4111111111111111 ok", "card [NUMBER] ok"),
             ("card 4111 1111 1111 1111 ok", "card [NUMBER] ok"),
@@ -147,6 +151,7 @@ mod tests {
             "version 1.2.3 at 10 am",
             "we met at noon",
             "3.14159265 is pi",
+            "won lost 10 11 12 13 and 24 36 48 60",
             "no@handle here",
             "a 5-0 win, 21 - 19, 6-4 6-3 7-5",
         ] {
