@@ -5,6 +5,7 @@ mod bad_experiments;
 mod experiments;
 mod inspect;
 mod privacy;
+mod run_binary;
 mod run_crash;
 mod run_plan;
 mod run_support;

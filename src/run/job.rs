@@ -103,9 +103,23 @@ fn attempt(cache: &Cache, job: &Job, each: impl FnMut(Message)) -> Result<JobRes
     if job.control.is_stopping() {
         return Ok(JobResult::Stopped);
     }
+    let result = work(cache, job, &attempt, each)?;
+    if !matches!(result, JobResult::Done(..)) {
+        // What was staged is worth nothing; checkpoints and the log stay.
+        drop(cache.sweep(&job.lock, false));
+    }
+    Ok(result)
+}
+
+/// Has a worker do the work, and commits what it closed.
+fn work(
+    cache: &Cache,
+    job: &Job,
+    attempt: &Path,
+    mut each: impl FnMut(Message),
+) -> Result<JobResult, CacheError> {
     let mut said = None;
-    let mut each = each;
-    let status = run_worker(cache, job, &attempt, |message| {
+    let status = run_worker(cache, job, attempt, |message| {
         if let Message::Failed { reason } = &message {
             said = Some(reason.clone());
         }
@@ -114,7 +128,7 @@ fn attempt(cache: &Cache, job: &Job, each: impl FnMut(Message)) -> Result<JobRes
     if status.success() {
         let closing = read_closing(&attempt.join("closing.json"), job);
         if let Some(closing) = closing {
-            let record = commit(cache, job, closing, &attempt)?;
+            let record = commit(cache, job, closing, attempt)?;
             return Ok(JobResult::Done(Box::new(record), Finish::Ran));
         }
     } else if job.control.is_stopping() && said.is_none() || status.code() == Some(INTERRUPTED) {
