@@ -5,6 +5,7 @@
 
 mod cache;
 mod check;
+mod compare;
 mod completions;
 mod devices;
 mod error;
@@ -18,11 +19,13 @@ mod ledger;
 mod output;
 mod plan;
 mod privacy;
+mod report;
 mod results;
 mod run;
 mod schema;
 mod state;
 mod status;
+mod studies;
 mod worker;
 
 pub use error::Error;
@@ -55,6 +58,8 @@ enum Verb {
     Inspect(inspect::Args),
     Plan(plan::Args),
     Schema(schema::Args),
+    Report(report::Args),
+    Compare(compare::Args),
     Privacy(privacy::Args),
     Ledger(ledger::Args),
     Completions(completions::Args),
@@ -75,6 +80,8 @@ impl Verb {
             Self::Inspect(args) => inspect::run(&args),
             Self::Plan(args) => plan::run(&args),
             Self::Schema(args) => schema::run(&args),
+            Self::Report(args) => report::run(&args),
+            Self::Compare(args) => compare::run(&args),
             Self::Privacy(args) => privacy::run(&args),
             Self::Ledger(args) => ledger::run(&args),
             Self::Completions(args) => completions::run(&args),

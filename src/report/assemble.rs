@@ -1,5 +1,6 @@
 //! From a plan, its records and its artifacts to the study.
 
+use super::compare::flatten;
 use super::privacy;
 use super::rows::{self, RowPlan, ancestors, has_teacher, replicate, role};
 use super::study::{
@@ -10,7 +11,7 @@ use super::values::score_figures;
 use crate::cache::{Cache, Record};
 use crate::metric::{Classification, Spread};
 use crate::plan::{InstanceId, Plan};
-use crate::stage::score::{SCORES_FILE, Scores};
+use crate::stage::score::{Examples, SCORES_FILE, Scores};
 use crate::stage::{Flow, Kind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -112,6 +113,7 @@ pub fn assemble(sources: &Sources<'_>) -> Study {
             })
             .collect(),
         labels,
+        settings: settings(plan),
         finished: sources
             .known
             .iter()
@@ -127,6 +129,74 @@ pub fn assemble(sources: &Sources<'_>) -> Study {
             .map(|id| instance_view(sources, id))
             .collect(),
     }
+}
+
+/// Real training texts of each label, for a page as private as they are; as many as a score stage keeps of synthetic ones.
+pub fn real_texts(sources: &Sources<'_>) -> Vec<Examples> {
+    const MOST: usize = 20;
+    let plan = sources.plan;
+    let data = (0..plan.instances.len()).find(|&id| plan.instances[id].kind == Kind::Preprocess);
+    let lines = data
+        .and_then(|id| sources.file(id, "train.jsonl"))
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_default();
+    let mut found: Vec<Examples> = Vec::new();
+    for line in lines.lines() {
+        let Ok(row) = serde_json::from_str::<Value>(line) else {
+            continue;
+        };
+        let (Some(text), Some(label)) = (row["text"].as_str(), row["label"].as_str()) else {
+            continue;
+        };
+        match found.iter_mut().find(|own| own.label == label) {
+            Some(own) if own.texts.len() < MOST => own.texts.push(text.to_owned()),
+            Some(_) => {}
+            None => found.push(Examples {
+                label: label.to_owned(),
+                texts: vec![text.to_owned()],
+            }),
+        }
+    }
+    found
+}
+
+/// Every parameter that the keys cover, by dotted name.
+fn settings(plan: &Plan) -> BTreeMap<String, Value> {
+    let mut all: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for instance in &plan.instances {
+        let mut own = BTreeMap::new();
+        flatten(
+            &format!("stage.{}", instance.stage),
+            &instance.key_params,
+            &mut own,
+        );
+        for (name, value) in own {
+            let values = all.entry(name).or_default();
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        for (name, identity) in &instance.sources {
+            let values = all
+                .entry(format!("stage.{}.{name} (content)", instance.stage))
+                .or_default();
+            let identity = Value::from(identity.as_str());
+            if !values.contains(&identity) {
+                values.push(identity);
+            }
+        }
+    }
+    all.insert("experiment.seed".into(), vec![Value::from(plan.seed)]);
+    all.into_iter()
+        .map(|(name, mut values)| {
+            let value = if values.len() == 1 {
+                values.remove(0)
+            } else {
+                Value::from(values)
+            };
+            (name, value)
+        })
+        .collect()
 }
 
 fn instance_view(sources: &Sources<'_>, id: InstanceId) -> InstanceView {

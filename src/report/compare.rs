@@ -64,17 +64,9 @@ pub struct Comparison {
     pub changes: Vec<Change>,
 }
 
-/// Settings of a study by dotted name, such as `stage.train.epochs`; a parameter that differs between rows is listed per
-/// instance.
-pub type Settings = BTreeMap<String, Value>;
-
-/// Compares two studies; settings come from wherever the studies came from.
-pub fn compare(
-    old: &Study,
-    new: &Study,
-    old_settings: &Settings,
-    new_settings: &Settings,
-) -> Comparison {
+/// Compares two studies.
+pub fn compare(old: &Study, new: &Study) -> Comparison {
+    let (old_settings, new_settings) = (&old.settings, &new.settings);
     let names: BTreeSet<&String> = old_settings.keys().chain(new_settings.keys()).collect();
     let settings = names
         .into_iter()
@@ -291,7 +283,7 @@ impl Comparison {
 }
 
 /// Flattens a JSON object to dotted names.
-pub fn flatten(prefix: &str, value: &Value, into: &mut Settings) {
+pub(crate) fn flatten(prefix: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
     match value {
         Value::Object(map) => {
             for (name, value) in map {

@@ -2,26 +2,52 @@
 
 use super::study::{GuaranteeKind, Joint, MechanismView, Row};
 use crate::dp::accountant::{Phase, certified_upper};
+use crate::dp::statement::NamedPhase;
+use std::collections::BTreeMap;
 
-/// The phases of mechanisms; nothing where one of them does not say what it did.
+/// The phases of all mechanisms behind a row, each stage once: a statement lists every mechanism of its budget. Nothing
+/// where one does not say what it did.
 fn phases(mechanisms: &[MechanismView]) -> Option<Vec<Phase>> {
-    mechanisms
-        .iter()
-        .map(|mechanism| {
-            Some(Phase {
+    let mut found: BTreeMap<String, Phase> = BTreeMap::new();
+    for mechanism in mechanisms {
+        let listed: Vec<NamedPhase> =
+            serde_json::from_value(mechanism.raw["mechanisms"].clone()).unwrap_or_default();
+        if listed.is_empty() {
+            let phase = Phase {
                 noise_multiplier: mechanism.noise_multiplier?,
                 sampling_rate: mechanism.sampling_rate.unwrap_or(1.0),
                 steps: mechanism.steps.unwrap_or(1),
-            })
-        })
-        .collect()
+            };
+            found.insert(mechanism.instance.clone(), phase);
+        }
+        for (at, one) in listed.into_iter().enumerate() {
+            // A stage may have several phases under one name.
+            found.insert(format!("{}#{at}", one.name), one.phase);
+        }
+    }
+    Some(found.into_values().collect())
 }
 
-/// The certified epsilon of one row: its only mechanism's; else the composition of all of them at the largest delta; else,
-/// where one does not say what it did, the sum, which always holds.
+/// The certified epsilon of one row: its only mechanism's; the whole budget's, where every statement is of the same one;
+/// else the composition of all of them at the largest delta; else, where one does not say what it did, the sum, which
+/// always holds.
 pub(crate) fn of_row(mechanisms: &[MechanismView]) -> Option<f64> {
     if let [one] = mechanisms {
         return one.epsilon;
+    }
+    let first = mechanisms.first()?;
+    let listed = &first.raw["mechanisms"];
+    if listed
+        .as_array()
+        .is_some_and(|all| all.len() >= mechanisms.len())
+        && mechanisms
+            .iter()
+            .all(|other| other.raw["mechanisms"] == *listed)
+    {
+        return mechanisms
+            .iter()
+            .filter_map(|one| one.epsilon)
+            .reduce(f64::max);
     }
     let delta = mechanisms
         .iter()

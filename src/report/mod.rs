@@ -12,6 +12,7 @@ pub mod export;
 pub mod figure;
 pub mod html;
 mod joint;
+pub mod journal;
 mod page;
 mod privacy;
 mod rows;
@@ -22,6 +23,6 @@ pub mod texts;
 mod values;
 mod write;
 
-pub use assemble::{Artifacts, Known, Sources, assemble};
+pub use assemble::{Artifacts, Known, Sources, assemble, real_texts};
 pub use study::{InstanceState, Reference, Study};
 pub use write::write_results;

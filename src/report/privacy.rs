@@ -42,12 +42,24 @@ pub(crate) fn mechanism(
             _ => Vec::new(),
         })
         .unwrap_or_default();
+    // A statement lists every mechanism of its budget by stage; this one's own comes first.
+    let stage = instance.split('@').next().unwrap_or(instance);
+    let own = privacy
+        .pointer("/mechanisms")
+        .and_then(Value::as_array)
+        .and_then(|all| {
+            all.iter()
+                .find(|one| one["name"].as_str() == Some(stage))
+                .or_else(|| all.first())
+        })
+        .map_or_else(|| privacy.clone(), |one| one["phase"].clone());
     MechanismView {
         instance: instance.to_owned(),
         kind: kind.to_owned(),
         epsilon: number(
             privacy,
             &[
+                "/epsilon/epsilon",
                 "/epsilon/certified",
                 "/epsilon/upper",
                 "/epsilon_certified",
@@ -72,12 +84,9 @@ pub(crate) fn mechanism(
             ],
         ),
         delta: number(privacy, &["/delta", "/mechanism/delta"]),
-        noise_multiplier: number(
-            privacy,
-            &["/noise_multiplier", "/mechanism/noise_multiplier"],
-        ),
-        sampling_rate: number(privacy, &["/sampling_rate", "/mechanism/sampling_rate"]),
-        steps: number(privacy, &["/steps", "/mechanism/steps"]).map(|steps| steps as u64),
+        noise_multiplier: number(&own, &["/noise_multiplier"]),
+        sampling_rate: number(&own, &["/sampling_rate"]),
+        steps: number(&own, &["/steps"]).map(|steps| steps as u64),
         max_grad_norm: number(privacy, &["/max_grad_norm", "/mechanism/max_grad_norm"]),
         adjacency: text(privacy, &["/adjacency", "/mechanism/adjacency"]),
         unit: text(privacy, &["/unit"]),

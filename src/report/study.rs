@@ -26,6 +26,9 @@ pub struct Study {
     pub axes: Vec<Axis>,
     /// The declared labels.
     pub labels: Vec<String>,
+    /// Parameters by dotted name, such as `stage.train.epochs`; a list where they differ between instances.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Value>,
     /// Finished instances.
     pub finished: u64,
     /// All instances.

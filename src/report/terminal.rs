@@ -1,6 +1,7 @@
 //! A study on a terminal: the summary table, the claim, and where the rest is.
 
 use super::claim;
+use super::compare::Comparison;
 use super::study::Study;
 use super::table::{Table, summary};
 use comfy_table::{CellAlignment, ContentArrangement, Table as Grid};
@@ -25,6 +26,45 @@ pub fn render(study: &Study, width: usize) -> String {
         lines.extend(wrap(&format!("! {warning}"), width));
     }
     lines.join("\n")
+}
+
+/// A comparison, at most about `width` columns wide.
+pub fn comparison(found: &Comparison, width: usize) -> String {
+    let (settings, changes) = found.tables();
+    let mut parts = Vec::new();
+    for (table, empty) in [
+        (settings, "No setting differs."),
+        (changes, "No figure differs."),
+    ] {
+        if table.rows.is_empty() {
+            parts.push(empty.to_owned());
+        } else {
+            let mut table = table;
+            for cell in table.rows.iter_mut().flatten() {
+                *cell = shorten(cell, width / 3);
+            }
+            parts.push(format!(
+                "{}:\n{}",
+                table.caption,
+                draw(&table, table.columns.len())
+            ));
+        }
+    }
+    for (rows, which) in [(&found.only_old, "first"), (&found.only_new, "second")] {
+        if !rows.is_empty() {
+            parts.push(format!("only in the {which}: {}", rows.join(", ")));
+        }
+    }
+    parts.join("\n\n")
+}
+
+fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(most - 1).collect();
+    short.push('…');
+    short
 }
 
 fn fit(table: &Table, width: usize) -> (String, Vec<String>) {

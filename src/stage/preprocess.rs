@@ -44,7 +44,12 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         .iter()
         .map(|name| scrubber(name, context))
         .collect::<Result<Vec<_>, _>>()?;
+    let planted: Vec<(&str, String)> = planted(&dataset.train);
     let tally = scrub(&mut dataset, &scrubbers, context)?;
+    if !planted.is_empty() {
+        let text = serde_json::to_string(&planted).map_err(|error| failed(&error))?;
+        std::fs::write(context.output_path("planted.json"), text + "\n")?;
+    }
     for (name, rows) in dataset.splits() {
         Rows::write(context.output_path(format!("{name}.jsonl")), rows)?;
     }
@@ -60,6 +65,18 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     text.push('\n');
     std::fs::write(context.output_path("scrub.json"), text)?;
     Ok(())
+}
+
+/// Kind and text of every piece of personal data that is known to stand in rows, before scrubbing; private, like the rows.
+fn planted(rows: &[Row]) -> Vec<(&'static str, String)> {
+    rows.iter()
+        .flat_map(|row| {
+            let pieces = row.planted.iter();
+            pieces.filter_map(|piece| {
+                Some((piece.kind, row.text.get(piece.start..piece.end)?.to_owned()))
+            })
+        })
+        .collect()
 }
 
 fn scrubber(name: &str, context: &StageContext<'_>) -> Result<Box<dyn Scrubber>, StageError> {

@@ -24,6 +24,10 @@ pub trait Embedder {
     /// # Errors
     /// When a text cannot be encoded or the model fails.
     fn embed(&self, texts: &[String]) -> Result<Embeddings, StageError>;
+
+    /// Whether the embeddings share a large common part, as those of causal language models do, so that the mean of the
+    /// held-out texts is to be taken away from all.
+    fn needs_centring(&self) -> bool;
 }
 
 /// Says how surprising texts are.
@@ -88,6 +92,7 @@ pub fn compute(
     let mut scores = Scores {
         version: Scores::VERSION,
         encoder: params.encoder.clone(),
+        centred: false,
         labels: texts.labels.clone(),
         n: Counts {
             synthetic: texts.synthetic.len() as u64,
@@ -133,7 +138,11 @@ pub fn compute(
             &training.labels,
         ];
         progress.update(2, STEPS, "similarity");
-        compare_embeddings(&mut scores, centred(&embedded), sides, params, seed);
+        scores.centred = embedder.needs_centring();
+        if scores.centred {
+            embedded = centred(&embedded);
+        }
+        compare_embeddings(&mut scores, embedded, sides, params, seed);
     }
     stop_if_asked(progress)?;
     if params.perplexity {

@@ -1,6 +1,7 @@
 //! `score`: compares synthetic with real texts. Everything it writes is internal.
 
 mod compute;
+mod models;
 pub mod read;
 mod run;
 mod scores;

@@ -1,10 +1,14 @@
 //! The stage: reads the artifacts, computes, writes `scores.json`.
 
-use super::compute::{Models, Texts, compute};
+use super::compute::{Models, Surprise, Texts, compute};
+use super::models::{LanguageModel, TextEncoder};
 use super::{SCORES_FILE, read};
-use crate::stage::params::ScoreParams;
+use crate::metric::planted::Planted;
+use crate::stage::model_source::ModelSource;
+use crate::stage::params::{ScoreParams, ScorePerformance};
 use crate::stage::{Kind, StageContext, StageError};
 use crate::text::PublicSchema;
+use std::path::Path;
 
 /// Runs the stage.
 ///
@@ -12,28 +16,67 @@ use crate::text::PublicSchema;
 /// When an artifact cannot be read or a model fails.
 pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: ScoreParams = context.params()?;
+    let performance: ScorePerformance = context.performance()?;
+    let most = performance.micro_batch_tokens as usize;
+    let source = ModelSource::find(&params.encoder)?;
+    let encoder = TextEncoder::load(source.path(), most)?;
+    let (mut trained, mut base) = (None, None);
+    if params.perplexity {
+        if let Some((_, input)) = context.input_of(Kind::Train) {
+            let schema = schema(&context.require(Kind::Preprocess)?.path)?;
+            trained = Some(LanguageModel::load(
+                &input.path.join("model"),
+                Some(&schema),
+                most,
+            )?);
+        }
+        base = LanguageModel::base(source.path(), most)?;
+    }
+    let models = Models {
+        embedder: Some(&encoder),
+        trained: trained.as_ref().map(|model| model as &dyn Surprise),
+        base: base.as_ref().map(|model| model as &dyn Surprise),
+    };
+    with_models(context, &params, &models)
+}
+
+fn schema(data: &Path) -> Result<PublicSchema, StageError> {
+    PublicSchema::load(data.join("schema.json")).map_err(|error| StageError::new(error.to_string()))
+}
+
+/// The stage with models at hand.
+pub(super) fn with_models(
+    context: &StageContext<'_>,
+    params: &ScoreParams,
+    models: &Models<'_>,
+) -> Result<(), StageError> {
     let data = &context.require(Kind::Preprocess)?.path;
     let sample = &context.require(Kind::Sample)?.path;
-    let labels = PublicSchema::load(data.join("schema.json"))
-        .map_err(|error| StageError::new(error.to_string()))?
-        .labels;
+    let labels = schema(data)?.labels;
     let texts = Texts {
         synthetic: read::synthetic(&sample.join("synthetic.csv"), &labels)?,
         training: read::split(&data.join("train.jsonl"), &labels)?,
         held_out: read::split(&data.join("test.jsonl"), &labels)?,
-        planted: Vec::new(),
+        planted: planted(&data.join("planted.json"))?,
         labels,
     };
-    let scores = compute(
-        &texts,
-        &params,
-        context.seed,
-        &Models::default(),
-        context.progress,
-    )?;
+    let scores = compute(&texts, params, context.seed, models, context.progress)?;
     let mut json = serde_json::to_vec_pretty(&scores)
         .map_err(|error| StageError::new(format!("could not write `{SCORES_FILE}`: {error}")))?;
     json.push(b'\n');
     std::fs::write(context.output_path(SCORES_FILE), json)?;
     Ok(())
+}
+
+/// The pieces of personal data known to have stood in the training texts: pairs of kind and piece.
+fn planted(path: &Path) -> Result<Vec<Planted>, StageError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let pairs: Vec<(String, String)> = serde_json::from_slice(&std::fs::read(path)?)
+        .map_err(|_| StageError::new("planted.json: expected a list of pairs of kind and piece"))?;
+    Ok(pairs
+        .into_iter()
+        .map(|(kind, value)| Planted { kind, value })
+        .collect())
 }

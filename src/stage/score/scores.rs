@@ -22,8 +22,10 @@ pub const SCORES_FILE: &str = "scores.json";
 pub struct Scores {
     /// Version of this format.
     pub version: u32,
-    /// The encoder whose mean-pooled, centred embeddings were compared.
+    /// The encoder whose mean-pooled embeddings were compared.
     pub encoder: String,
+    /// Whether the mean of the held-out embeddings was taken away from all, as for causal language models.
+    pub centred: bool,
     /// The declared labels, in order.
     pub labels: Vec<String>,
     /// Numbers of texts.

@@ -24,6 +24,10 @@ impl Embedder for Letters {
         }
         Embeddings::new(values, 26).ok_or_else(|| StageError::new("no embedding"))
     }
+
+    fn needs_centring(&self) -> bool {
+        true
+    }
 }
 
 impl Surprise for Letters {
@@ -174,9 +178,12 @@ fn the_stage_without_any_model_still_writes_its_words() {
         device: crate::device::Device::Cpu,
         progress: &NoProgress,
     };
-    super::run(&context).unwrap();
+    std::fs::write(data.join("planted.json"), "[[\"name\", \"Happy\"]]").unwrap();
+    let params = context.params().unwrap();
+    super::run::with_models(&context, &params, &Models::default()).unwrap();
     let bytes = std::fs::read(output.join(SCORES_FILE)).unwrap();
     let scores: Scores = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(scores.copies.unwrap().training.exact.count, 1);
     assert_eq!(scores.similarity, None);
+    assert_eq!(scores.replay[0].occurrences, 1);
 }
