@@ -26,3 +26,6 @@ mod write;
 pub use assemble::{Artifacts, Known, Sources, assemble, real_texts};
 pub use study::{InstanceState, Reference, Study};
 pub use write::write_results;
+
+#[cfg(test)]
+mod tests;
