@@ -234,6 +234,7 @@ impl Comparison {
         let column = |name: &str| Column {
             name: name.into(),
             internal: false,
+            numeric: false,
             metric: None,
         };
         let shown = |value: &Option<Value>| {

@@ -166,14 +166,14 @@ pub const METRICS: &[Metric] = &[
         "kNN precision",
         Fidelity,
         Higher,
-        "Share of the synthetic texts within reach of the real ones: each real text reaches to its third nearest real text (Kynkäänniemi et al. 2019). 0 to 1: are the texts plausible?",
+        "Share of the synthetic texts within reach of the real ones: each real text reaches to its third nearest real text (Kynkäänniemi et al. 2019). 0 to 1: are the texts plausible.",
     ),
     metric(
         "knn_recall",
         "kNN recall",
         Fidelity,
         Higher,
-        "Share of the real texts within reach of the synthetic ones, the same way round. 0 to 1: is everything covered?",
+        "Share of the real texts within reach of the synthetic ones, the same way round. 0 to 1: is everything covered.",
     ),
     metric(
         "distinct_1",

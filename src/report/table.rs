@@ -22,6 +22,8 @@ pub struct Column {
     pub name: String,
     /// Whether the figures are outside the guarantee.
     pub internal: bool,
+    /// Whether it holds numbers, to be aligned at the right.
+    pub numeric: bool,
     /// Anchor of the glossary's entry, where there is one.
     pub metric: Option<&'static str>,
 }
@@ -31,6 +33,7 @@ impl Column {
         Self {
             name: name.into(),
             internal,
+            numeric: !matches!(name, "row" | "guarantee" | "figure"),
             metric: None,
         }
     }
@@ -39,6 +42,7 @@ impl Column {
         Self {
             name: format!("{} {}", metric.name, metric.direction.arrow()),
             internal: true,
+            numeric: true,
             metric: Some(metric.id),
         }
     }
@@ -76,6 +80,18 @@ pub fn spread(spread: Spread, decimals: usize) -> String {
             number(spread.mean, decimals),
             number(sd, decimals),
             spread.n
+        ),
+        None => number(spread.mean, decimals),
+    }
+}
+
+/// Mean and standard deviation alone: `0.592 ±0.012`; for tables that give the number in a column of its own.
+pub fn brief(spread: Spread, decimals: usize) -> String {
+    match spread.sd {
+        Some(sd) => format!(
+            "{} ±{}",
+            number(spread.mean, decimals),
+            number(sd, decimals)
         ),
         None => number(spread.mean, decimals),
     }
@@ -134,16 +150,17 @@ pub(crate) fn has(study: &Study, id: &str) -> bool {
     study.all_rows().any(|row| row.figures.contains_key(id))
 }
 
-/// One row per row of the study: guarantee, epsilon, utility, similarity, time; then the floor.
+/// One row per row of the study: guarantee, epsilon, utility, similarity, audit, time; then the floor.
 pub fn summary(study: &Study) -> Table {
     let audited = study.rows.iter().any(|row| row.audit.is_some());
+    let repeated = study.all_rows().any(|row| row.replicates > 1);
     let figures: Vec<&Metric> = [
         "accuracy",
-        "macro_f1",
         "accuracy_with_teacher",
-        "macro_f1_with_teacher",
         "accuracy_teacher_alone",
         "similarity",
+        "macro_f1",
+        "macro_f1_with_teacher",
         "mauve",
     ]
     .into_iter()
@@ -155,10 +172,13 @@ pub fn summary(study: &Study) -> Table {
         Column::new("guarantee", false),
         Column::new("epsilon", false),
     ];
+    if repeated {
+        columns.push(Column::new("n", false));
+    }
+    columns.extend(figures.iter().map(|metric| Column::of(metric)));
     if audited {
         columns.push(Column::new("audited", true));
     }
-    columns.extend(figures.iter().map(|metric| Column::of(metric)));
     columns.push(Column::new("noise", false));
     columns.push(Column::new("time", true));
     let mut rows: Vec<Vec<String>> = study
@@ -177,10 +197,16 @@ pub fn summary(study: &Study) -> Table {
                     epsilon_cell(row)
                 },
             ];
+            if repeated {
+                cells.push(row.replicates_finished.to_string());
+            }
+            cells.extend(figures.iter().map(|metric| {
+                let found = row.figures.get(metric.id);
+                found.map_or_else(|| NOTHING.into(), |found| brief(*found, metric.decimals))
+            }));
             if audited {
                 cells.push(audit_cell(row));
             }
-            cells.extend(figures.iter().map(|metric| cell(row, metric.id)));
             let noise = row
                 .guarantee
                 .mechanisms
@@ -202,7 +228,7 @@ pub fn summary(study: &Study) -> Table {
             "holds (no training)".into(),
             NOTHING.into(),
         ];
-        if audited {
+        if repeated {
             cells.push(NOTHING.into());
         }
         cells.extend(figures.iter().map(|metric| match metric.id {
@@ -210,11 +236,11 @@ pub fn summary(study: &Study) -> Table {
             "macro_f1" => number(majority.macro_f1, 3),
             _ => NOTHING.into(),
         }));
-        cells.extend([NOTHING.into(), NOTHING.into()]);
+        cells.resize(columns.len(), NOTHING.into());
         rows.push(cells);
     }
     Table {
-        caption: "One row per combination of the sweep; figures are means over replicates, ± standard deviation (number of replicates)".into(),
+        caption: "One row per combination of the sweep; with replicates, means ± standard deviation over n of them".into(),
         columns,
         rows,
     }

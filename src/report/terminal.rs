@@ -3,7 +3,7 @@
 use super::claim;
 use super::compare::Comparison;
 use super::study::Study;
-use super::table::{Table, summary};
+use super::table::{Column, Table, summary};
 use comfy_table::{CellAlignment, ContentArrangement, Table as Grid};
 
 /// What follows the marked columns.
@@ -15,9 +15,9 @@ pub fn render(study: &Study, width: usize) -> String {
     let (text, dropped) = fit(&table, width);
     let mut lines = vec![text, FOOTNOTE.to_owned()];
     if !dropped.is_empty() {
-        lines.push(format!(
-            "not shown at {width} columns: {}",
-            dropped.join(", ")
+        lines.extend(wrap(
+            &format!("not shown at {width} columns: {}", dropped.join(", ")),
+            width,
         ));
     }
     lines.push(String::new());
@@ -87,23 +87,39 @@ fn fit(table: &Table, width: usize) -> (String, Vec<String>) {
     }
 }
 
+/// A grid with one rule under its heading. Characters that a terminal may lack are only in the cells.
 fn draw(table: &Table, kept: usize) -> String {
     let mut grid = Grid::new();
+    grid.load_style(comfy_table::presets::NOTHING);
     grid.set_content_arrangement(ContentArrangement::Disabled);
-    grid.set_header(
-        table.columns[..kept]
-            .iter()
-            .map(|column| format!("{}{}", column.name, if column.internal { " *" } else { "" })),
-    );
+    let heading = |column: &Column| {
+        let mark = if column.internal { " *" } else { "" };
+        format!("{}{mark}", column.name)
+    };
+    let headings: Vec<String> = table.columns[..kept].iter().map(heading).collect();
+    grid.set_header(headings);
     for row in &table.rows {
         grid.add_row(row[..kept].to_vec());
     }
-    for index in 2..kept {
-        if let Some(column) = grid.column_mut(index) {
+    for (index, column) in table.columns[..kept].iter().enumerate() {
+        if column.numeric
+            && let Some(column) = grid.column_mut(index)
+        {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    grid.to_string()
+    let text = grid.to_string();
+    let widest = text
+        .lines()
+        .map(|line| line.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut lines: Vec<String> = text
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.insert(1.min(lines.len()), "-".repeat(widest));
+    lines.join("\n")
 }
 
 /// Breaks a sentence into lines of at most `width` characters.

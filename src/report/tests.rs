@@ -471,7 +471,7 @@ fn page_results_and_terminal_hold_the_same_figures() {
     let again: Study = serde_json::from_str(&json).unwrap();
     assert_eq!(again, study);
     for row in study.all_rows() {
-        let shown = super::table::spread(row.figures["accuracy"], 3);
+        let shown = super::table::brief(row.figures["accuracy"], 3);
         assert!(
             page.contains(&shown) && terminal.contains(&shown),
             "{shown}"

@@ -8,6 +8,7 @@ fn column(name: &str, internal: bool) -> Column {
     Column {
         name: name.into(),
         internal,
+        numeric: false,
         metric: None,
     }
 }
