@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod bad_experiments;
+mod browser;
 mod experiments;
 mod inspect;
 mod privacy;

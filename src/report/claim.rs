@@ -68,7 +68,7 @@ pub fn claim(study: &Study) -> String {
             )
         });
         return format!(
-            "At epsilon {}{delta} (unit of privacy: {unit}{adjacency}), a classifier trained on the synthetic texts of `{}` reaches accuracy {}{teacher} on real test texts{compared}.{}",
+            "At epsilon {}{delta} (unit of privacy: {unit}{adjacency}), a classifier trained on the synthetic texts of row {} reaches accuracy {}{teacher} on real test texts{compared}.{}",
             guarantee
                 .epsilon
                 .map_or_else(|| "unknown".into(), |epsilon| number(epsilon, 3)),
@@ -83,7 +83,7 @@ pub fn claim(study: &Study) -> String {
         .find_map(|row| Some((row, row.main_accuracy()?)))
     {
         Some((row, (_, accuracy))) => format!(
-            "No finished row has a privacy guarantee. A classifier trained on the synthetic texts of `{}` reaches accuracy {} on real test texts{compared}.",
+            "No finished row has a privacy guarantee. A classifier trained on the synthetic texts of row {} reaches accuracy {} on real test texts{compared}.",
             row.name,
             spread(accuracy, 3)
         ),
@@ -103,7 +103,7 @@ pub fn warnings(study: &Study) -> Vec<String> {
             && audit.lower > epsilon
         {
             warnings.push(format!(
-                "Stop: the audit of `{}` found epsilon to be at least {}, above the certified {}. One of the two is wrong; release nothing and report it.",
+                "Stop: the audit of {} found epsilon to be at least {}, above the certified {}. One of the two is wrong; release nothing and report it.",
                 row.name,
                 number(audit.lower, 3),
                 number(epsilon, 3)
@@ -134,7 +134,7 @@ pub fn warnings(study: &Study) -> Vec<String> {
             && row.replicates_finished < row.replicates
         {
             warnings.push(format!(
-                "`{}` has {} of {} replicates: its spread is less sure than that of the others.",
+                "{} has {} of {} replicates: its spread is less sure than that of the others.",
                 row.name, row.replicates_finished, row.replicates
             ));
         }

@@ -201,7 +201,7 @@ pub(super) fn tradeoff_sentence(study: &Study) -> String {
     match (figures.first(), figures.last()) {
         (Some((low, a)), Some((high, b))) if figures.len() > 1 => {
             format!(
-                "From `{}` to `{}` accuracy goes from {} to {}: {} is what the difference in privacy costs.",
+                "From {} to {} accuracy goes from {} to {}: {} is what the difference in privacy costs.",
                 high.name,
                 low.name,
                 number(*b, 3),
@@ -230,7 +230,7 @@ pub(super) fn privacy_sentence(study: &Study) -> String {
     let audited = if audited == 0 {
         "No row was audited.".into()
     } else {
-        format!("{audited} rows were audited.")
+        format!("Rows audited: {audited}.")
     };
     if certified.is_empty() {
         return format!("No finished row has a certified epsilon. {audited}");
@@ -332,7 +332,7 @@ pub(super) fn fidelity_sentence(study: &Study) -> String {
         .unwrap_or_default();
     let texts = row.scores.as_ref().map_or(0, |scores| scores.n.embedded);
     format!(
-        "The most similar row, `{}`, has a mean cosine of {} to real texts of the same label{ceiling} (encoder {}, up to {texts} texts a side).",
+        "The most similar row, {}, has a mean cosine of {} to real texts of the same label{ceiling} (encoder {}, up to {texts} texts a side).",
         row.name,
         spread(*figure, 3),
         study.encoder().unwrap_or(NOTHING)
@@ -428,7 +428,7 @@ pub(super) fn labels_sentence(study: &Study) -> String {
         .map(|before| format!(", where the benchmark has {}", number(before.f1, 3)))
         .unwrap_or_default();
     format!(
-        "The rarest label, {} ({} test texts), has F1 {} in row `{}`{before}.",
+        "The rarest label, {} ({} test texts), has F1 {} in row {}{before}.",
         rarest.label,
         rarest.support,
         number(rarest.f1, 3),

@@ -69,7 +69,12 @@ pub fn number(value: f64, decimals: usize) -> String {
     } else {
         decimals
     };
-    format!("{value:.decimals$}")
+    let text = format!("{value:.decimals$}");
+    // A rounded minus zero is a zero.
+    match text.strip_prefix('-') {
+        Some(rest) if rest.bytes().all(|byte| matches!(byte, b'0' | b'.')) => rest.to_owned(),
+        _ => text,
+    }
 }
 
 /// Mean, standard deviation and number: `0.592 ± 0.012 (3)`; the mean alone where there is one value.

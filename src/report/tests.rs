@@ -452,7 +452,7 @@ fn seeded_noise_and_a_wrong_bound_are_cried_out() {
             "{\"epsilon_lower\": 8.5}",
         );
     }
-    assert!(claim::warnings(&fake.study())[0].starts_with("Stop: the audit of `epsilon=8`"));
+    assert!(claim::warnings(&fake.study())[0].starts_with("Stop: the audit of epsilon=8"));
 }
 
 #[test]

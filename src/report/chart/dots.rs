@@ -15,12 +15,16 @@ pub(crate) fn draw(study: &Study, group: Group) -> Option<String> {
     let metrics: Vec<_> = METRICS
         .iter()
         .filter(|metric| metric.group == group)
+        .filter(|metric| metric.id != "length_distance")
         .filter(|metric| {
-            let mut values = rows
-                .iter()
-                .filter_map(|row| row.figures.get(metric.id))
-                .peekable();
-            values.peek().is_some() && values.all(|value| (0.0..=1.0).contains(&value.mean))
+            let values = rows.iter().filter_map(|row| row.figures.get(metric.id));
+            let values: Vec<f64> = values.map(|value| value.mean).collect();
+            let ceilings = rows.iter().filter_map(|row| row.ceilings.get(metric.id));
+            !values.is_empty()
+                && values
+                    .iter()
+                    .chain(ceilings)
+                    .all(|value| (0.0..=1.0).contains(value))
         })
         .collect();
     if metrics.is_empty() {

@@ -53,7 +53,7 @@ pub(crate) fn draw(study: &Study, panel: &Panel<'_>) -> Option<String> {
     if !any {
         return None;
     }
-    let (left, right, top, bottom) = (36.0, WIDTH - 96.0, 14.0, HEIGHT - 46.0);
+    let (left, right, top, bottom) = (36.0, WIDTH - 112.0, 14.0, HEIGHT - 46.0);
     let y = Scale::nice(values, bottom, top);
     let step = (right - left) / rows.len() as f64;
     let x = |index: usize| left + step * (index as f64 + 0.5);
@@ -174,7 +174,7 @@ pub(crate) fn draw(study: &Study, panel: &Panel<'_>) -> Option<String> {
     }
     let places: Vec<f64> = labels.iter().map(|(place, _, _)| *place).collect();
     for ((_, text, class), place) in labels.iter().zip(push_apart(&places, 13.0, top, bottom)) {
-        svg.text(right + 4.0, place + 4.0, "start", class, &cut(text, 16));
+        svg.text(right + 4.0, place + 4.0, "start", class, &cut(text, 18));
     }
     Some(svg.finish(panel.id))
 }
