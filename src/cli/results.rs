@@ -1,9 +1,9 @@
 //! The end of a run: the study on the terminal, and `results/NAME/` replaced as a whole.
 
-use super::{Error, output};
+use super::{Error, output, studies};
 use crate::cache::Cache;
 use crate::plan::Plan;
-use crate::report::{InstanceState, Known, Reference, Sources, Study, assemble, terminal};
+use crate::report::{InstanceState, Known, Sources, Study, assemble, terminal};
 use crate::run::{Finish, InstanceResult, RunReport, replace_folder};
 use crate::spec::Experiment;
 use std::path::{Path, PathBuf};
@@ -30,12 +30,7 @@ pub(crate) fn write(
     results: &Path,
 ) -> Result<(Study, Option<PathBuf>), Error> {
     let known: Vec<Known> = report.instances.iter().map(known).collect();
-    let reference = experiment.report.reference.as_ref().map(|given| Reference {
-        source: given.source.clone(),
-        benchmark: given.benchmark,
-        accuracy: given.accuracy.clone(),
-        similarity: given.similarity.clone(),
-    });
+    let reference = studies::reference(experiment);
     let sources = Sources {
         plan,
         known: &known,
@@ -51,7 +46,7 @@ pub(crate) fn write(
     replace_folder(&folder, |fresh| {
         study = Some(crate::report::write_results(
             &sources,
-            &text(experiment),
+            &studies::file(experiment),
             fresh,
         )?);
         Ok(())
@@ -94,17 +89,4 @@ fn known(result: &InstanceResult) -> Known {
         state,
         record: record.map(Arc::clone),
     }
-}
-
-/// The experiment as it was read: the file, what it extends, and what was set on the command line.
-fn text(experiment: &Experiment) -> String {
-    let mut files = experiment.files.iter();
-    let mut text = files
-        .next()
-        .map_or_else(String::new, |file| file.text.to_string());
-    for file in files {
-        let quoted: Vec<String> = file.text.lines().map(|line| format!("# {line}")).collect();
-        text.push_str(&format_args!("\n# {}\n{}\n", file.name, quoted.join("\n")).to_string());
-    }
-    text
 }
