@@ -131,7 +131,7 @@ fn the_page_works_in_chromium() {
         );
         assert_eq!(found["requests"], 0, "{found}");
         assert_eq!(found["outside"], 0, "no text leaves its picture: {found}");
-        assert!(found["smallest"].as_f64().unwrap() >= 10.0, "{found}");
+        assert!(found["smallest"].as_f64().unwrap() >= 11.0, "{found}");
         assert_eq!(found["ids"], true, "every id is there once");
         assert_eq!(found["dead"], 0, "every link has its target");
         assert!(

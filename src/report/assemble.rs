@@ -1,18 +1,19 @@
 //! From a plan, its records and its artifacts to the study.
 
-use super::compare::flatten;
+use super::guarantee::guarantee;
 use super::privacy;
-use super::rows::{self, RowPlan, ancestors, has_teacher, replicate, role};
+use super::rows::{self, RowPlan, has_teacher, replicate, role};
+use super::settings::settings;
 use super::study::{
-    Axis, Guarantee, GuaranteeKind, InstanceState, InstanceView, MechanismView, Reference, Role,
-    Row, RowClassification, SampleRef, Study,
+    Axis, Guarantee, GuaranteeKind, InstanceState, InstanceView, Reference, Role, Row,
+    RowClassification, SampleRef, Study,
 };
 use super::values::score_figures;
 use crate::cache::{Cache, Record};
 use crate::metric::{Classification, Spread};
 use crate::plan::{InstanceId, Plan};
-use crate::stage::score::{Examples, SCORES_FILE, Scores};
-use crate::stage::{Flow, Kind};
+use crate::stage::Kind;
+use crate::stage::score::{SCORES_FILE, Scores};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -56,7 +57,7 @@ pub struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    fn record(&self, id: InstanceId) -> Option<&Record> {
+    pub(crate) fn record(&self, id: InstanceId) -> Option<&Record> {
         self.known[id].record.as_deref()
     }
 
@@ -65,11 +66,11 @@ impl Sources<'_> {
         self.artifacts.read(self.record(id)?, path)
     }
 
-    fn json<T: DeserializeOwned>(&self, id: InstanceId, path: &str) -> Option<T> {
+    pub(crate) fn json<T: DeserializeOwned>(&self, id: InstanceId, path: &str) -> Option<T> {
         serde_json::from_slice(&self.file(id, path)?).ok()
     }
 
-    fn name(&self, id: InstanceId) -> &str {
+    pub(crate) fn name(&self, id: InstanceId) -> &str {
         &self.plan.instances[id].name
     }
 }
@@ -129,74 +130,6 @@ pub fn assemble(sources: &Sources<'_>) -> Study {
             .map(|id| instance_view(sources, id))
             .collect(),
     }
-}
-
-/// Real training texts of each label, for a page as private as they are; as many as a score stage keeps of synthetic ones.
-pub fn real_texts(sources: &Sources<'_>) -> Vec<Examples> {
-    const MOST: usize = 20;
-    let plan = sources.plan;
-    let data = (0..plan.instances.len()).find(|&id| plan.instances[id].kind == Kind::Preprocess);
-    let lines = data
-        .and_then(|id| sources.file(id, "train.jsonl"))
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .unwrap_or_default();
-    let mut found: Vec<Examples> = Vec::new();
-    for line in lines.lines() {
-        let Ok(row) = serde_json::from_str::<Value>(line) else {
-            continue;
-        };
-        let (Some(text), Some(label)) = (row["text"].as_str(), row["label"].as_str()) else {
-            continue;
-        };
-        match found.iter_mut().find(|own| own.label == label) {
-            Some(own) if own.texts.len() < MOST => own.texts.push(text.to_owned()),
-            Some(_) => {}
-            None => found.push(Examples {
-                label: label.to_owned(),
-                texts: vec![text.to_owned()],
-            }),
-        }
-    }
-    found
-}
-
-/// Every parameter that the keys cover, by dotted name.
-fn settings(plan: &Plan) -> BTreeMap<String, Value> {
-    let mut all: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for instance in &plan.instances {
-        let mut own = BTreeMap::new();
-        flatten(
-            &format!("stage.{}", instance.stage),
-            &instance.key_params,
-            &mut own,
-        );
-        for (name, value) in own {
-            let values = all.entry(name).or_default();
-            if !values.contains(&value) {
-                values.push(value);
-            }
-        }
-        for (name, identity) in &instance.sources {
-            let values = all
-                .entry(format!("stage.{}.{name} (content)", instance.stage))
-                .or_default();
-            let identity = Value::from(identity.as_str());
-            if !values.contains(&identity) {
-                values.push(identity);
-            }
-        }
-    }
-    all.insert("experiment.seed".into(), vec![Value::from(plan.seed)]);
-    all.into_iter()
-        .map(|(name, mut values)| {
-            let value = if values.len() == 1 {
-                values.remove(0)
-            } else {
-                Value::from(values)
-            };
-            (name, value)
-        })
-        .collect()
 }
 
 fn instance_view(sources: &Sources<'_>, id: InstanceId) -> InstanceView {
@@ -428,102 +361,6 @@ pub(crate) fn file_name(name: &str) -> String {
             }
         })
         .collect()
-}
-
-/// What the row promises: the mechanisms behind its samples, or behind its own private stages where it has no sample.
-fn guarantee(sources: &Sources<'_>, row: &RowPlan) -> Guarantee {
-    let plan = sources.plan;
-    let mut behind = std::collections::BTreeSet::new();
-    let first = row
-        .own
-        .iter()
-        .filter_map(|&id| replicate(&plan.instances[id]))
-        .min();
-    for &id in &row.own {
-        let instance = &plan.instances[id];
-        // One replicate: a second one is released only at a further cost, which the joint epsilon tells.
-        if replicate(instance).is_some() && replicate(instance) != first {
-            continue;
-        }
-        if instance.kind == Kind::Sample
-            || matches!(instance.kind, Kind::Train | Kind::Teacher | Kind::Counts)
-        {
-            behind.insert(id);
-            behind.extend(ancestors(plan, id));
-        }
-    }
-    let private: Vec<InstanceId> = behind
-        .into_iter()
-        .filter(|&id| {
-            matches!(
-                plan.instances[id].kind,
-                Kind::Train | Kind::Teacher | Kind::Counts
-            )
-        })
-        .collect();
-    let target = row.axes.get("epsilon").map(rows::word).or_else(|| {
-        private
-            .iter()
-            .find_map(|&id| target(&plan.instances[id].params))
-    });
-    let mechanisms: Vec<MechanismView> = private
-        .iter()
-        .filter_map(|&id| {
-            let privacy: Value = sources.json(id, "privacy.json")?;
-            let statement = sources
-                .file(id, "statement.txt")
-                .and_then(|bytes| String::from_utf8(bytes).ok());
-            Some(privacy::mechanism(
-                sources.name(id),
-                plan.instances[id].kind.name(),
-                &privacy,
-                statement,
-            ))
-        })
-        .collect();
-    let flow = private
-        .iter()
-        .filter_map(|&id| sources.record(id))
-        .map(|record| record.flow)
-        .fold(Flow::Public, Flow::join);
-    let kind = if target.as_deref() == Some("inf") {
-        GuaranteeKind::None
-    } else if target.as_deref() == Some("0") || private.is_empty() {
-        GuaranteeKind::Untouched
-    } else if mechanisms.len() < private.len() {
-        GuaranteeKind::Unknown
-    } else {
-        match flow {
-            Flow::Dp | Flow::Public => GuaranteeKind::Holds,
-            Flow::Seeded => GuaranteeKind::Seeded,
-            Flow::Private => GuaranteeKind::None,
-        }
-    };
-    let epsilon = match (kind, mechanisms.as_slice()) {
-        (GuaranteeKind::Untouched, _) => Some(0.0),
-        (GuaranteeKind::Holds | GuaranteeKind::Seeded, []) => None,
-        (GuaranteeKind::Holds | GuaranteeKind::Seeded, mechanisms) => {
-            super::joint::of_row(mechanisms)
-        }
-        _ => None,
-    };
-    Guarantee {
-        kind,
-        target,
-        epsilon,
-        delta: mechanisms
-            .iter()
-            .filter_map(|mechanism| mechanism.delta)
-            .reduce(f64::max),
-        mechanisms,
-    }
-}
-
-fn target(params: &Value) -> Option<String> {
-    ["/budget/epsilon", "/epsilon"]
-        .iter()
-        .find_map(|path| params.pointer(path).filter(|value| !value.is_null()))
-        .map(rows::word)
 }
 
 fn assemble_benchmark(sources: &Sources<'_>) -> Option<Row> {

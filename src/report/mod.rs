@@ -10,12 +10,15 @@ pub mod claim;
 pub mod compare;
 pub mod export;
 pub mod figure;
+mod guarantee;
 pub mod html;
 mod joint;
 pub mod journal;
 mod page;
 mod privacy;
+mod real_texts;
 mod rows;
+mod settings;
 pub mod study;
 pub mod table;
 pub mod terminal;
@@ -23,7 +26,8 @@ pub mod texts;
 mod values;
 mod write;
 
-pub use assemble::{Artifacts, Known, Sources, assemble, real_texts};
+pub use assemble::{Artifacts, Known, Sources, assemble};
+pub use real_texts::real_texts;
 pub use study::{InstanceState, Reference, Study};
 pub use write::write_results;
 

@@ -6,26 +6,22 @@
     reason = "a page is written once, and reads better this way"
 )]
 
-use super::chart::curves::{Curve, draw as curves, steps};
-use super::chart::tradeoff::{Panel, draw as panel};
-use super::chart::{bars, dag, dots, heat};
-use super::figure::Group;
 use super::joint::{of_rows, releasable};
-use super::study::{GuaranteeKind, Reference, Row, Study};
+use super::study::{GuaranteeKind, Row, Study};
 use super::table::{NOTHING, duration, number, spread};
 use crate::stage::score::Examples;
 
+mod charts;
 mod tables;
+pub(super) use charts::{
+    epsilon_charts, fidelity_charts, leakage_charts, matrices, run_charts, tradeoff,
+};
 pub(super) use tables::{
     copies, groups, instances, keys, label_changes, mechanisms, replay, statements,
 };
 
 /// Most texts per label and row on the page; the rest are files.
 pub(super) const MOST_TEXTS: usize = 50;
-
-const CLASSES: [&str; 4] = ["s1", "s2", "s3", "s4"];
-
-type Pictures = Vec<(String, String)>;
 
 /// Texts of one label: its name, and per row of the study its texts.
 pub(super) struct TextsOfLabel<'a> {
@@ -134,64 +130,6 @@ pub(super) fn summary_sentence(study: &Study) -> String {
     )
 }
 
-/// The two panels over epsilon.
-pub(super) fn tradeoff(study: &Study) -> Pictures {
-    let reference = study.reference.as_ref();
-    let published = |of: fn(&Reference) -> &std::collections::BTreeMap<String, f64>| {
-        reference
-            .map(|reference| {
-                of(reference)
-                    .iter()
-                    .map(|(name, value)| (name.clone(), *value))
-                    .collect()
-            })
-            .unwrap_or_default()
-    };
-    let mut lines = Vec::new();
-    if let Some((_, benchmark)) = study.benchmark.as_ref().and_then(Row::main_accuracy) {
-        lines.push(("benchmark".to_owned(), benchmark.mean));
-    }
-    if let Some(majority) = &study.majority {
-        lines.push(("majority".to_owned(), majority.accuracy));
-    }
-    let series: Vec<_> = [
-        ("accuracy", "own labels", "s1"),
-        ("accuracy_with_teacher", "with teacher", "s2"),
-        ("accuracy_teacher_alone", "teacher alone", "s3"),
-    ]
-    .into_iter()
-    .filter(|(id, _, _)| study.rows.iter().any(|row| row.figures.contains_key(*id)))
-    .collect();
-    let mut pictures = Vec::new();
-    if !series.is_empty() {
-        let utility = Panel {
-            id: "utility-chart",
-            series,
-            lines,
-            published: published(|reference| &reference.accuracy),
-            title: "Accuracy on real test texts over epsilon",
-        };
-        pictures.extend(panel(study, &utility).map(|svg| (svg, "Utility: accuracy on the real test texts of a classifier trained on synthetic texts.".into())));
-    }
-    let ceiling = study
-        .rows
-        .iter()
-        .find_map(|row| row.ceilings.get("similarity"));
-    let similarity = Panel {
-        id: "similarity-chart",
-        series: vec![("similarity", "similarity", "s1")],
-        lines: ceiling
-            .map(|ceiling| ("ceiling".to_owned(), *ceiling))
-            .into_iter()
-            .collect(),
-        published: published(|reference| &reference.similarity),
-        title: "Similarity to real texts over epsilon",
-    };
-    let encoder = study.encoder().unwrap_or("an encoder");
-    pictures.extend(panel(study, &similarity).map(|svg| (svg, format!("Fidelity: mean cosine to real texts of the same label, embedded by {encoder}; published figures used another encoder."))));
-    pictures
-}
-
 pub(super) fn tradeoff_sentence(study: &Study) -> String {
     let rows = super::chart::tradeoff::ordered(study);
     let figures: Vec<(&Row, f64)> = rows
@@ -254,68 +192,6 @@ pub(super) fn epsilon_sentence(study: &Study) -> String {
     )
 }
 
-/// Epsilon over steps, as the Renyi accountant of the step logs or the accountants' end points tell it.
-pub(super) fn epsilon_charts(study: &Study) -> Pictures {
-    use crate::dp::accountant::{Phase, epsilon_rdp};
-    let mut lines = Vec::new();
-    for (at, row) in study
-        .rows
-        .iter()
-        .filter(|row| {
-            matches!(
-                row.guarantee.kind,
-                GuaranteeKind::Holds | GuaranteeKind::Seeded
-            )
-        })
-        .enumerate()
-    {
-        let Some(train) = row
-            .guarantee
-            .mechanisms
-            .iter()
-            .find(|mechanism| mechanism.kind == "train")
-        else {
-            continue;
-        };
-        let (Some(noise_multiplier), Some(sampling_rate), Some(steps), Some(delta)) = (
-            train.noise_multiplier,
-            train.sampling_rate,
-            train.steps,
-            train.delta,
-        ) else {
-            continue;
-        };
-        let points = (0..=24)
-            .map(|part| (steps * part).div_ceil(24))
-            .filter_map(|steps| {
-                let spent = if steps == 0 {
-                    0.0
-                } else {
-                    epsilon_rdp(
-                        &[Phase {
-                            noise_multiplier,
-                            sampling_rate,
-                            steps,
-                        }],
-                        delta,
-                    )
-                    .ok()?
-                };
-                spent.is_finite().then_some((steps as f64, spent))
-            })
-            .collect();
-        lines.push(Curve {
-            name: row.label.clone(),
-            class: CLASSES[at % 4],
-            points,
-        });
-    }
-    let finding = "Epsilon of each row by the Renyi accountant over the steps of training; it rises fast at first and then ever more slowly.";
-    curves("epsilon-chart", "Epsilon over steps", finding, "steps", "epsilon (RDP)", &lines)
-        .map(|svg| vec![(svg, "Epsilon of training over steps by the RDP accountant, an upper bound; the certified end points stand in the table above.".into())])
-        .unwrap_or_default()
-}
-
 pub(super) fn fidelity_sentence(study: &Study) -> String {
     let Some((row, figure)) = study
         .rows
@@ -337,68 +213,6 @@ pub(super) fn fidelity_sentence(study: &Study) -> String {
         spread(*figure, 3),
         study.encoder().unwrap_or(NOTHING)
     )
-}
-
-pub(super) fn fidelity_charts(study: &Study) -> Pictures {
-    let mut pictures = Vec::new();
-    pictures.extend(dots::draw(study, Group::Fidelity).map(|svg| {
-        (
-            svg,
-            "Figures between 0 and 1; the upright tick is the ceiling.".to_owned(),
-        )
-    }));
-    let scored: Vec<&Row> = study
-        .rows
-        .iter()
-        .filter(|row| row.scores.is_some())
-        .collect();
-    let mut lines = Vec::new();
-    for (at, row) in scored.iter().take(3).enumerate() {
-        let Some(scores) = &row.scores else { continue };
-        if at == 0 {
-            lines.push(Curve {
-                name: "real".into(),
-                class: "s4",
-                points: steps(&scores.lengths.edges, &scores.lengths.real),
-            });
-        }
-        lines.push(Curve {
-            name: row.label.clone(),
-            class: CLASSES[at],
-            points: steps(&scores.lengths.edges, &scores.lengths.synthetic),
-        });
-    }
-    let finding =
-        "Shares of texts by their number of words, synthetic against real held-out texts.";
-    pictures.extend(
-        curves(
-            "length-chart",
-            "Lengths of texts",
-            finding,
-            "words",
-            "share",
-            &lines,
-        )
-        .map(|svg| {
-            (
-                svg,
-                "Lengths in words; the table gives their distance for every row.".to_owned(),
-            )
-        }),
-    );
-    if let Some((row, scores)) = scored
-        .last()
-        .and_then(|row| Some((row, row.scores.as_ref()?)))
-    {
-        pictures.push((
-            bars::labels("label-chart", &row.name, &scores.label_shares),
-            format!(
-                "Shares of labels, {} against the real training texts.",
-                row.name
-            ),
-        ));
-    }
-    pictures
 }
 
 pub(super) fn labels_sentence(study: &Study) -> String {
@@ -436,21 +250,6 @@ pub(super) fn labels_sentence(study: &Study) -> String {
     )
 }
 
-pub(super) fn matrices(study: &Study) -> Pictures {
-    let mut pictures = Vec::new();
-    for row in study.all_rows() {
-        for found in &row.classifications {
-            let id = format!("matrix-{}", pictures.len());
-            let accuracy = number(found.figures.accuracy, 3);
-            pictures.push((
-                heat::draw(&id, &row.name, &found.figures),
-                format!("{}, {}: accuracy {accuracy}.", row.name, found.role.words()),
-            ));
-        }
-    }
-    pictures
-}
-
 pub(super) fn leakage_sentence(study: &Study) -> String {
     let found: Vec<String> = study
         .rows
@@ -473,54 +272,6 @@ pub(super) fn leakage_sentence(study: &Study) -> String {
     }
 }
 
-pub(super) fn leakage_charts(study: &Study) -> Pictures {
-    let mut pictures = Vec::new();
-    for row in &study.rows {
-        let Some(near) = row
-            .scores
-            .as_ref()
-            .and_then(|scores| scores.neighbours.as_ref())
-        else {
-            continue;
-        };
-        let line = |name: &str, class, shares: &[f64]| Curve {
-            name: name.into(),
-            class,
-            points: near
-                .grid
-                .iter()
-                .copied()
-                .zip(shares.iter().copied())
-                .collect(),
-        };
-        let share = near.nearer_to_training;
-        let finding = format!(
-            "{:.1}% of the texts of {} are nearer to a training than to a held-out text (95% interval {:.1}% to {:.1}%); 50% where nothing is remembered.",
-            share.value * 100.0,
-            row.name,
-            share.low * 100.0,
-            share.high * 100.0
-        );
-        let lines = [
-            line("training", "s1", &near.training),
-            line("held out", "s2", &near.held_out),
-        ];
-        let id = format!("near-{}", pictures.len());
-        pictures.extend(
-            curves(
-                &id,
-                &format!("Distance to the nearest real text, {}", row.name),
-                &finding,
-                "distance (1 - cosine)",
-                "share of texts",
-                &lines,
-            )
-            .map(|svg| (svg, format!("{}: {finding}", row.name))),
-        );
-    }
-    pictures
-}
-
 pub(super) fn run_sentence(study: &Study) -> String {
     let seconds: f64 = study
         .instances
@@ -533,16 +284,6 @@ pub(super) fn run_sentence(study: &Study) -> String {
         study.planned,
         duration(seconds)
     )
-}
-
-pub(super) fn run_charts(study: &Study) -> Pictures {
-    let mut pictures = Vec::new();
-    pictures.extend(dag::draw(study).map(|svg| (svg, "Stages from top to bottom; solid outline: all instances finished, dashed: some are missing, thick: some failed.".into())));
-    pictures.extend(
-        bars::times(&study.instances)
-            .map(|svg| (svg, "Time of each worker; hollow bars were cached.".into())),
-    );
-    pictures
 }
 
 pub(super) fn devices(study: &Study) -> String {

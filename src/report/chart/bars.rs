@@ -64,7 +64,7 @@ pub(crate) fn times(instances: &[InstanceView]) -> Option<String> {
     }
     let line = 20.0;
     let height = 16.0 + line * timed.len() as f64;
-    let (left, right) = (150.0, WIDTH - 74.0);
+    let (left, right) = (158.0, WIDTH - 76.0);
     let most = timed
         .iter()
         .map(|(_, seconds)| *seconds)
@@ -82,7 +82,7 @@ pub(crate) fn times(instances: &[InstanceView]) -> Option<String> {
             y + 11.0,
             "end",
             "tick",
-            &cut(&instance.name, 23),
+            &cut(&short(&instance.name), 21),
         );
         let class = if instance.state == InstanceState::Cached {
             "fill-open"
@@ -112,4 +112,16 @@ pub(crate) fn times(instances: &[InstanceView]) -> Option<String> {
         );
     }
     Some(svg.finish("time-chart"))
+}
+
+/// `train@epsilon=8,replicate=1` as `train 8, 1`: the values alone, since the axes are the same for all.
+fn short(name: &str) -> String {
+    let Some((stage, axes)) = name.split_once('@') else {
+        return name.to_owned();
+    };
+    let values: Vec<&str> = axes
+        .split(',')
+        .map(|axis| axis.split_once('=').map_or(axis, |(_, value)| value))
+        .collect();
+    format!("{stage} {}", values.join(", "))
 }
