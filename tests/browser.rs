@@ -62,6 +62,7 @@ fn browse(chromium: &str, file: &Path, profile: &Path) -> (String, String) {
             "--headless=new",
             "--no-sandbox",
             "--disable-gpu",
+            "--hide-scrollbars",
             "--disable-dev-shm-usage",
             "--enable-logging=stderr",
             "--virtual-time-budget=3000",

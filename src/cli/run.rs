@@ -7,8 +7,8 @@ use super::{Error, ExitCode, devices, output};
 use crate::cache::Cache;
 use crate::plan::{LocalSources, Plan};
 use crate::run::{
-    Bars, JsonLines, Options, Outcome, PlainLines, RunError, Runner, Signal, WorkerCommand,
-    failures_again,
+    Bars, JsonLines, MetricsObserver, Options, Outcome, PlainLines, RunError, Runner, Signal,
+    WorkerCommand, failures_again,
 };
 use std::io::IsTerminal;
 use std::path::Path;
@@ -61,6 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let signal = runner.signals();
     ctrlc::set_handler(move || signal(Signal::Interrupt))
         .map_err(|error| Error::failed(format!("cannot listen for Ctrl-C: {error}")))?;
+    let runner = runner.observer(MetricsObserver::new(&root.join("metrics")));
     let runner = if args.json {
         runner.observer(JsonLines)
     } else if std::io::stderr().is_terminal() {

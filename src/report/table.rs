@@ -123,7 +123,7 @@ pub(crate) fn cell(row: &Row, id: &str) -> String {
 
 fn guarantee_cell(row: &Row) -> String {
     if row.name == "benchmark" {
-        return "none (real texts)".into();
+        return "none".into();
     }
     row.guarantee.kind.words().into()
 }
@@ -166,12 +166,12 @@ pub fn summary(study: &Study) -> Table {
         "similarity",
         "macro_f1",
         "macro_f1_with_teacher",
-        "mauve",
     ]
     .into_iter()
     .filter(|id| has(study, id))
     .filter_map(metric_of)
     .collect();
+    let mauve = metric_of("mauve").filter(|metric| has(study, metric.id));
     let mut columns = vec![
         Column::new("row", false),
         Column::new("guarantee", false),
@@ -181,11 +181,18 @@ pub fn summary(study: &Study) -> Table {
         columns.push(Column::new("n", false));
     }
     columns.extend(figures.iter().map(|metric| Column::of(metric)));
+    let accountants = study
+        .rows
+        .iter()
+        .any(|row| !row.guarantee.mechanisms.is_empty());
+    if accountants {
+        columns.extend(["PRV", "RDP", "noise"].map(|name| Column::new(name, false)));
+    }
+    columns.push(Column::new("time", true));
+    columns.extend(mauve.map(Column::of));
     if audited {
         columns.push(Column::new("audited", true));
     }
-    columns.push(Column::new("noise", false));
-    columns.push(Column::new("time", true));
     let mut rows: Vec<Vec<String>> = study
         .all_rows()
         .map(|row| {
@@ -205,34 +212,41 @@ pub fn summary(study: &Study) -> Table {
             if repeated {
                 cells.push(row.replicates_finished.to_string());
             }
-            cells.extend(figures.iter().map(|metric| {
+            let figure = |metric: &Metric| {
                 let found = row.figures.get(metric.id);
                 found.map_or_else(|| NOTHING.into(), |found| brief(*found, metric.decimals))
-            }));
-            if audited {
-                cells.push(audit_cell(row));
+            };
+            cells.extend(figures.iter().copied().map(figure));
+            if accountants {
+                let train = row
+                    .guarantee
+                    .mechanisms
+                    .iter()
+                    .find(|one| one.kind == "train");
+                let train = train.or_else(|| row.guarantee.mechanisms.first());
+                cells.extend(
+                    [
+                        train.and_then(|one| one.epsilon_prv_upper),
+                        train.and_then(|one| one.epsilon_rdp),
+                        train.and_then(|one| one.noise_multiplier),
+                    ]
+                    .map(|value| value.map_or_else(|| NOTHING.into(), |value| number(value, 3))),
+                );
             }
-            let noise = row
-                .guarantee
-                .mechanisms
-                .iter()
-                .find(|mechanism| mechanism.kind == "train")
-                .and_then(|mechanism| mechanism.noise_multiplier);
-            cells.push(noise.map_or_else(|| NOTHING.into(), |noise| number(noise, 3)));
             cells.push(if row.seconds > 0.0 {
                 duration(row.seconds)
             } else {
                 NOTHING.into()
             });
+            cells.extend(mauve.map(figure));
+            if audited {
+                cells.push(audit_cell(row));
+            }
             cells
         })
         .collect();
     if let Some(majority) = &study.majority {
-        let mut cells = vec![
-            "majority label".into(),
-            "holds (no training)".into(),
-            NOTHING.into(),
-        ];
+        let mut cells = vec!["majority".into(), "holds".into(), NOTHING.into()];
         if repeated {
             cells.push(NOTHING.into());
         }

@@ -93,7 +93,7 @@ fn draw(table: &Table, kept: usize) -> String {
     grid.load_style(comfy_table::presets::NOTHING);
     grid.set_content_arrangement(ContentArrangement::Disabled);
     let heading = |column: &Column| {
-        let mark = if column.internal { " *" } else { "" };
+        let mark = if column.internal { "*" } else { "" };
         format!("{}{mark}", column.name)
     };
     let headings: Vec<String> = table.columns[..kept].iter().map(heading).collect();

@@ -15,6 +15,7 @@ mod executor;
 mod freeze;
 mod job;
 mod live;
+mod metrics;
 mod observer;
 mod options;
 mod protocol;
@@ -29,6 +30,7 @@ pub use display::{Bars, JsonLines, PlainLines, failures_again, seconds, summary_
 pub use event::{Event, Finish, Outcome, Planned, Stamped};
 pub use executor::WorkerCommand;
 pub use live::{Live, LiveFigures};
+pub use metrics::MetricsObserver;
 pub use observer::{JournalObserver, Observer};
 pub use options::{Options, RunError};
 pub use protocol::{Closing, Message, PROTOCOL, Request, RequestInput};
