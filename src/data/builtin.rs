@@ -16,8 +16,33 @@ const FEELINGS: &str = include_str!("../../assets/feelings/feelings.tsv");
 /// The labels of `builtin:emotions`, in order.
 pub const EMOTION_LABELS: [&str; 6] = ["anger", "fear", "joy", "love", "sadness", "surprise"];
 
-/// Files of the embedded model `builtin:base`: name and content. Empty in a build without it.
-pub const BASE_FILES: &[(&str, &[u8])] = &[];
+/// Files of the embedded model `builtin:base`: name and content.
+pub const BASE_FILES: &[(&str, &[u8])] = &[
+    (
+        "config.json",
+        include_bytes!("../../assets/base/config.json"),
+    ),
+    (
+        "dpx_schema.json",
+        include_bytes!("../../assets/base/dpx_schema.json"),
+    ),
+    (
+        "model.safetensors",
+        include_bytes!("../../assets/base/model.safetensors"),
+    ),
+    (
+        "special_tokens_map.json",
+        include_bytes!("../../assets/base/special_tokens_map.json"),
+    ),
+    (
+        "tokenizer.json",
+        include_bytes!("../../assets/base/tokenizer.json"),
+    ),
+    (
+        "tokenizer_config.json",
+        include_bytes!("../../assets/base/tokenizer_config.json"),
+    ),
+];
 
 /// A word of the public vocabulary of feelings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
