@@ -21,6 +21,7 @@ pub struct Vocabulary {
     words: Vec<String>,
     index: HashMap<String, u32>,
     weights: Vec<f64>,
+    counts: Vec<u64>,
 }
 
 impl Vocabulary {
@@ -46,10 +47,12 @@ impl Vocabulary {
             .iter()
             .map(|(_, count)| (*count.max(&1) as f64 / total.max(1) as f64).powf(-exponent))
             .collect();
+        let (words, counts) = merged.into_iter().unzip();
         Self {
-            words: merged.into_iter().map(|(word, _)| word).collect(),
+            words,
             index,
             weights,
+            counts,
         }
     }
 
@@ -103,7 +106,6 @@ pub struct Teacher {
     pub vocabulary: Vocabulary,
     /// The weights.
     pub model: SoftmaxRegression,
-    counts: Vec<u64>,
     exponent: f64,
 }
 
@@ -116,20 +118,10 @@ impl Teacher {
         model: SoftmaxRegression,
     ) -> Self {
         let vocabulary = Vocabulary::new(counts, exponent);
-        let by_word: HashMap<&str, u64> = counts
-            .iter()
-            .map(|(word, count)| (word.as_str(), *count))
-            .collect();
-        let counts = vocabulary
-            .words
-            .iter()
-            .map(|word| by_word.get(word.as_str()).copied().unwrap_or(1))
-            .collect();
         Self {
             labels,
             vocabulary,
             model,
-            counts,
             exponent,
         }
     }
@@ -169,7 +161,7 @@ impl Teacher {
         let settings = Settings {
             form: "linear".into(),
             labels: self.labels.clone(),
-            counts: self.counts.clone(),
+            counts: self.vocabulary.counts.clone(),
             frequency_exponent: self.exponent,
         };
         let json =
