@@ -20,7 +20,8 @@ pub(crate) struct Args {
     #[arg(
         long,
         conflicts_with = "noise_multiplier",
-        required_unless_present = "noise_multiplier"
+        required_unless_present = "noise_multiplier",
+        allow_negative_numbers = true
     )]
     epsilon: Option<f64>,
     /// Standard deviation of the noise over the clipping bound: prints epsilon.
@@ -166,6 +167,14 @@ fn question(args: &Args) -> Result<Question, Error> {
             ));
         }
     };
+    if let Some(epsilon) = args.epsilon {
+        range(
+            "epsilon",
+            epsilon,
+            epsilon > 0.0 && epsilon.is_finite(),
+            "a finite number above 0",
+        )?;
+    }
     let delta = match (args.delta, args.examples) {
         (Some(delta), _) => delta,
         (None, Some(examples)) => (examples as f64).powf(-1.1),
