@@ -1,5 +1,6 @@
 //! What a stage is given: parameters, input folders, an output folder, a device and somewhere to report progress.
 
+use super::params::Precision;
 use super::{Flow, Kind};
 use crate::device::Device;
 use std::collections::BTreeMap;
@@ -156,6 +157,16 @@ impl StageError {
             message: "stopped at a checkpoint, as asked".into(),
             interrupted: true,
         }
+    }
+}
+
+/// Refuses arithmetic that no device of this version has.
+pub(super) fn single_precision(precision: Precision) -> Result<(), StageError> {
+    match precision {
+        Precision::F32 => Ok(()),
+        Precision::Bf16 => Err(StageError::new(
+            "`precision` is `bf16`, which no device of this version computes: use `f32`",
+        )),
     }
 }
 

@@ -19,6 +19,7 @@ pub mod score;
 pub mod teacher;
 mod train;
 
+use context::single_precision;
 pub use context::{Input, Progress, StageContext, StageError};
 pub use dispatch::run;
 pub use flow::Flow;

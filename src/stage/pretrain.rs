@@ -33,6 +33,7 @@ const VALIDATION_LINES: usize = 512;
 /// When the corpus cannot be read, the sizes do not fit, or the stage is asked to stop.
 pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: PretrainParams = context.params()?;
+    super::single_precision(params.precision)?;
     let performance: PretrainPerformance = context.performance()?;
     model::check(&params)?;
     std::fs::create_dir_all(&context.state)?;
