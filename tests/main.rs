@@ -6,6 +6,7 @@ mod browser;
 mod experiments;
 mod inspect;
 mod privacy;
+mod release;
 mod run_binary;
 mod run_crash;
 mod run_plan;

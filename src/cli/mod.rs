@@ -19,6 +19,7 @@ mod ledger;
 mod output;
 mod plan;
 mod privacy;
+mod release;
 mod report;
 mod results;
 mod run;
@@ -58,6 +59,7 @@ enum Verb {
     Inspect(inspect::Args),
     Plan(plan::Args),
     Schema(schema::Args),
+    Release(release::Args),
     Report(report::Args),
     Compare(compare::Args),
     Privacy(privacy::Args),
@@ -80,6 +82,7 @@ impl Verb {
             Self::Inspect(args) => inspect::run(&args),
             Self::Plan(args) => plan::run(&args),
             Self::Schema(args) => schema::run(&args),
+            Self::Release(args) => release::run(&args),
             Self::Report(args) => report::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Privacy(args) => privacy::run(&args),

@@ -17,6 +17,7 @@ pub mod journal;
 mod page;
 mod privacy;
 mod real_texts;
+mod release;
 mod rows;
 mod settings;
 pub mod study;
@@ -28,6 +29,7 @@ mod write;
 
 pub use assemble::{Artifacts, Known, Sources, assemble};
 pub use real_texts::real_texts;
+pub use release::{Release, ReleaseError};
 pub use study::{InstanceState, Reference, Study};
 pub use write::write_results;
 
