@@ -11,4 +11,5 @@ mod run_binary;
 mod run_crash;
 mod run_plan;
 mod run_support;
+mod run_teacher;
 mod tidy;

@@ -104,14 +104,18 @@ pub const fn source_fields(kind: Kind) -> &'static [SourceField] {
         field("model", Role::Model),
         field("vocabulary_words", Role::Keywords),
     ];
-    const TRAIN: &[SourceField] = &[SourceField {
-        stage: true,
-        ..field("model", Role::Model)
-    }];
-    const COUNTS: &[SourceField] = &[SourceField {
+    const KEYWORDS: SourceField = SourceField {
         words: &[""],
         ..field("keywords", Role::Keywords)
-    }];
+    };
+    const TRAIN: &[SourceField] = &[
+        SourceField {
+            stage: true,
+            ..field("model", Role::Model)
+        },
+        KEYWORDS,
+    ];
+    const COUNTS: &[SourceField] = &[KEYWORDS];
     const TEACHER: &[SourceField] = &[
         field("vocabulary", Role::Vocabulary),
         field("encoder", Role::Model),

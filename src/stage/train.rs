@@ -5,6 +5,7 @@
 
 mod artifact;
 mod examples;
+mod keywords;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::model::CausalLm;
 use crate::nn::{Network, Selection};
 use crate::text::{PublicSchema, SCHEMA_FILE};
 use examples::{Canary, Encoded};
+use keywords::Keywords;
 use serde_json::json;
 use start::Start;
 use std::path::{Path, PathBuf};
@@ -74,7 +76,15 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
     let rows = Rows::read(input.path.join("train.jsonl")).map_err(told)?;
     let prompt = schema.parsed_prompt().map_err(told)?;
     let longest = (params.max_length as usize).min(start.longest());
-    let encoded = Encoded::new(&rows, &prompt, &start.tokenizer, longest, params.loss_on)?;
+    let keywords = Keywords::new(&params.keywords, context.seed)?;
+    let encoded = Encoded::new(
+        &rows,
+        &prompt,
+        &start.tokenizer,
+        keywords.as_ref(),
+        longest,
+        params.loss_on,
+    )?;
     let run = Run {
         context,
         params: &params,

@@ -175,7 +175,21 @@ impl Prompt {
         text: &str,
         longest: usize,
     ) -> Result<EncodedExample, TextError> {
-        let mut ids = self.encode_prefix(tokenizer, &self.prefix(label))?;
+        self.encode_after(tokenizer, &self.prefix(label), text, longest)
+    }
+
+    /// The training sequence of a text after any prompt, such as one with a keyword; as [`Self::encode`].
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub fn encode_after(
+        &self,
+        tokenizer: &Tokenizer,
+        prefix: &str,
+        text: &str,
+        longest: usize,
+    ) -> Result<EncodedExample, TextError> {
+        let mut ids = self.encode_prefix(tokenizer, prefix)?;
         let prompt_length = ids.len().min(longest);
         ids.extend(tokenizer.encode(&self.body(text))?);
         ids.extend(tokenizer.end());

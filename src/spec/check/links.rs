@@ -87,6 +87,17 @@ fn classify(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     if stage.text("model") == "teacher" && !has(stage, Kind::Teacher) {
         diagnostics.push(without(stage, "model", "\"teacher\"", Kind::Teacher));
     }
+    if stage.text("model") == "teacher" && stage.params["ensemble"] == true {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::Conflict,
+                stage.origin("ensemble"),
+                "`ensemble` averages with a classifier trained on texts, but `model = \"teacher\"` tests the teacher as it is",
+            )
+            .context(stage.origin("model"), "the teacher")
+            .help("remove one of the two"),
+        );
+    }
     let Some(name) = stage.params["train_on"].as_str() else {
         let samples = stage.needs().filter(|need| need.kind == Kind::Sample);
         if samples.count() > 1 {
@@ -145,6 +156,25 @@ pub(super) fn pair(stage: &Resolved<'_>, need: &Resolved<'_>, diagnostics: &mut 
                 need.stage.name
             )),
         ),
+        (Kind::Sample, Kind::Counts)
+            if stage.params["keywords"] == true && need.text("keywords").is_empty() =>
+        {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::Conflict,
+                    stage.origin("keywords"),
+                    format!(
+                        "`keywords = true`, but `{}` counts no keywords",
+                        need.stage.name
+                    ),
+                )
+                .context(need.origin("keywords"), "empty here")
+                .help(format!(
+                    "set `keywords = \"builtin:feelings\"` in `[stage.{}]`",
+                    need.stage.name
+                )),
+            );
+        }
         (Kind::Sample, Kind::Train) => {
             for (name, _) in &need.stage.needs {
                 let stages = &stage.experiment.stages;

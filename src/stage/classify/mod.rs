@@ -8,6 +8,7 @@ use super::params::{ClassifyParams, ClassifyPerformance};
 use super::{Kind, StageContext, StageError};
 use crate::model::bag_of_words::{BagOfWords, BagOfWordsOptions};
 use crate::stage::score::read::{self, LabelledTexts};
+use crate::stage::teacher::Teacher;
 use crate::text::{PublicSchema, SCHEMA_FILE};
 use rayon::prelude::*;
 
@@ -36,41 +37,68 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
             "the test split is empty: there is nothing to test on",
         ));
     }
-    let training = input::training_texts(context, &params, &labels)?;
     std::fs::create_dir_all(context.output_path("model"))?;
+    let (probabilities, log) = if params.model == "teacher" {
+        teacher_alone(context, &params, &labels, &test)?
+    } else {
+        trained(context, &params, &performance, &labels, &test)?
+    };
+    report::save(context, &labels, &test, &probabilities, &log)
+}
+
+/// The probabilities of the DP teacher as it is: nothing is trained.
+fn teacher_alone(
+    context: &StageContext<'_>,
+    params: &ClassifyParams,
+    labels: &[String],
+    test: &LabelledTexts,
+) -> Result<(Probabilities, serde_json::Value), StageError> {
+    if params.ensemble {
+        return Err(StageError::new(
+            "`ensemble` averages with a classifier trained on texts, but `model = \"teacher\"` tests the teacher as it is: take one of the two out",
+        ));
+    }
+    let teacher = Teacher::load(&context.require(Kind::Teacher)?.path)?;
+    let classes = teacher.classes_of(labels)?;
+    teacher.save(&context.output_path("model"))?;
+    let probabilities = teacher
+        .probabilities(&test.texts)
+        .iter()
+        .map(|row| classes.iter().map(|&class| row[class] as f32).collect())
+        .collect();
+    let log = serde_json::json!({"texts": 0, "teacher": true, "words": teacher.vocabulary.len()});
+    Ok((probabilities, log))
+}
+
+/// The probabilities of a classifier trained on one artifact.
+fn trained(
+    context: &StageContext<'_>,
+    params: &ClassifyParams,
+    performance: &ClassifyPerformance,
+    labels: &[String],
+    test: &LabelledTexts,
+) -> Result<(Probabilities, serde_json::Value), StageError> {
+    let training = input::training_texts(context, params, labels)?;
     let (mut probabilities, log) = match params.model.as_str() {
-        "teacher" => {
-            return Err(StageError::new(
-                "`model = \"teacher\"` cannot be tested yet: choose another classifier",
-            ));
-        }
         "bag-of-words" => {
             let model = bag_of_words(&training, labels.len(), params.balanced);
             model
-                .save(&context.output_path("model"), &labels)
+                .save(&context.output_path("model"), labels)
                 .map_err(|error| StageError::new(error.to_string()))?;
             let log = serde_json::json!({"texts": training.len(), "words": model.vocabulary()});
-            (by_words(&model, &test), log)
+            (by_words(&model, test), log)
         }
-        name => fine_tune::run(
-            context,
-            &params,
-            &performance,
-            name,
-            &labels,
-            &training,
-            &test,
-        )?,
+        name => fine_tune::run(context, params, performance, name, labels, &training, test)?,
     };
     if params.ensemble && params.model != "bag-of-words" {
         let model = bag_of_words(&training, labels.len(), params.balanced);
-        for (row, words) in probabilities.iter_mut().zip(by_words(&model, &test)) {
+        for (row, words) in probabilities.iter_mut().zip(by_words(&model, test)) {
             for (probability, other) in row.iter_mut().zip(words) {
                 *probability = 0.5 * (*probability + other);
             }
         }
     }
-    report::save(context, &labels, &test, &probabilities, &log)
+    Ok((probabilities, log))
 }
 
 fn bag_of_words(training: &LabelledTexts, labels: usize, balanced: bool) -> BagOfWords {

@@ -176,6 +176,33 @@ fn a_language_model_becomes_a_classifier() {
 }
 
 #[test]
+fn the_teacher_is_tested_as_it_is() {
+    let bench = Bench::new();
+    let folder = bench.folder.path().join("teacher");
+    std::fs::create_dir_all(&folder).unwrap();
+    let counts: Vec<(String, u64)> = WORDS[0].iter().map(|word| ((*word).into(), 1)).collect();
+    // Rows: three words of joy, the intercept; columns in the teacher's own order, fear and joy.
+    let weights = vec![0.0, 9.0, 0.0, 9.0, 0.0, 9.0, 1.0, 0.0];
+    let model = crate::dp::softmax::SoftmaxRegression {
+        weights,
+        classes: 2,
+    };
+    let names = vec!["fear".into(), "joy".into()];
+    Teacher::new(names, &counts, 0.0, model)
+        .save(&folder)
+        .unwrap();
+    let needs = [REAL[0], ("teacher", Kind::Teacher)];
+    let alone = bench.run(&json!({"model": "teacher"}), &needs).unwrap();
+    assert_eq!(metrics(&alone).accuracy, 1.0);
+    assert!(Teacher::load(&alone.join("model")).is_ok());
+    let both = json!({"model": "teacher", "ensemble": true});
+    let error = bench.run(&both, &needs).unwrap_err();
+    assert!(error.contains("`ensemble`"), "{error}");
+    let error = bench.run(&json!({"model": "teacher"}), &REAL).unwrap_err();
+    assert!(error.contains("`teacher`"), "{error}");
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let bench = Bench::new();
     let error = bench.run(&json!({"train_on": "pre"}), &REAL).unwrap_err();

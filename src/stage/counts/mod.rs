@@ -22,6 +22,7 @@ use crate::dp::sum::GradientSum;
 use crate::text::{PublicSchema, SCHEMA_FILE};
 use serde_json::json;
 use std::collections::HashMap;
+use std::path::Path;
 
 /// File with the released counts.
 pub const COUNTS_FILE: &str = "counts.json";
@@ -37,7 +38,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let input = context.require(Kind::Preprocess)?;
     let schema =
         PublicSchema::load(input.path.join(SCHEMA_FILE)).map_err(|error| failed(&error))?;
-    let keywords = keywords(&params.keywords)?;
+    let keywords = keyword_list(&params.keywords)?;
     let stage = context
         .instance
         .split('@')
@@ -119,7 +120,17 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     Ok(std::fs::write(context.output_path("statement.txt"), text)?)
 }
 
-fn keywords(name: &str) -> Result<Vec<String>, StageError> {
+/// The counts that a `counts` stage released into a folder.
+pub(super) fn load(folder: &Path) -> Result<NoisyCounts, StageError> {
+    let path = folder.join(COUNTS_FILE);
+    let bytes = std::fs::read(&path)
+        .map_err(|error| StageError::new(format!("{}: {error}", path.display())))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| StageError::new(format!("{}: {error}", path.display())))
+}
+
+/// A public list of keywords: none, `builtin:feelings`, or the lines of a file.
+pub(super) fn keyword_list(name: &str) -> Result<Vec<String>, StageError> {
     match name {
         "" => Ok(Vec::new()),
         "builtin:feelings" => Ok(builtin::feelings()

@@ -40,7 +40,7 @@ pub struct SampleParams {
     /// What happens to a text written before, in this artifact.
     #[serde(default)]
     pub duplicates: DuplicatePolicy,
-    /// Condition each text on a keyword drawn from the noisy histogram of a `counts` stage among the needs.
+    /// Condition each text on a keyword drawn from the noisy histogram of a `counts` stage among the needs; a label without a keyword that stands out goes without.
     #[serde(default)]
     pub keywords: bool,
     /// Write so many times more texts than asked for, for a teacher to choose from.
@@ -50,6 +50,9 @@ pub struct SampleParams {
     /// What a `teacher` stage among the needs does with the texts.
     #[serde(default)]
     pub teacher: TeacherPolicy,
+    /// Which of a label's texts are kept where a teacher leaves more than were asked for.
+    #[serde(default)]
+    pub order: ChoiceOrder,
 }
 
 /// What only changes speed or memory.
@@ -190,7 +193,7 @@ pub enum DuplicatePolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TeacherPolicy {
-    /// `relabel` up to epsilon 8, `agree` above; `none` without a teacher.
+    /// `relabel` up to epsilon 8, `agree` above; `none` without a teacher, or with one that learnt nothing (epsilon 0).
     #[default]
     Auto,
     /// Nothing: the generator's labels stand.
@@ -199,4 +202,15 @@ pub enum TeacherPolicy {
     Relabel,
     /// Only texts for which both agree are kept.
     Agree,
+}
+
+/// Which texts of a label are kept when there are more than were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChoiceOrder {
+    /// In the order in which they were written: the mix within a label stays as the generator made it.
+    #[default]
+    FirstCome,
+    /// Those of whose label the teacher is surest: fewer wrong labels, less variety.
+    Likeliest,
 }

@@ -2,16 +2,22 @@
 //!
 //! The stage sees the model's folder alone: the public schema in it says which labels there are and how a prompt looks. A
 //! text depends on the seed, its label, its number among the texts of the label and its attempt, never on the batch in
-//! which it was written.
+//! which it was written. Noisy counts and a private teacher among the needs have been paid for: what is drawn from the one
+//! and chosen by the other is post-processing.
 
 mod counts;
+mod keywords;
 mod report;
+mod teacher;
 mod write;
 
-use super::params::{LabelCounts, SampleParams, SamplePerformance, TeacherPolicy};
+use super::params::{SampleParams, SamplePerformance, TeacherPolicy};
 use super::{Kind, StageContext, StageError};
 use crate::model::{CausalLm, CausalModel, load_causal};
 use crate::text::{MODEL_SCHEMA_FILE, Prompt, PublicSchema, Tokenizer};
+use keywords::Keywords;
+use report::Asked;
+use teacher::Chooser;
 use write::Writer;
 
 /// A generator with all that it may know.
@@ -29,50 +35,69 @@ struct Generator {
 pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: SampleParams = context.params()?;
     let performance: SamplePerformance = context.performance()?;
-    check(context, &params)?;
     let generator = Generator::load(context)?;
-    let counts = counts::by_label(&params.labels, params.count, &generator.schema.labels)?;
-    let mut writer = Writer::new(&generator, &params, context, performance.generation_batch);
-    let written = writer.write(&counts)?;
-    report::save(
-        context,
-        &params,
-        &generator.schema.labels,
-        &counts,
-        &written,
-    )
-}
-
-/// Refuses what this stage cannot do with what it is given.
-fn check(context: &StageContext<'_>, params: &SampleParams) -> Result<(), StageError> {
-    let lacks = |kind: Kind| context.input_of(kind).is_none();
-    let refuse = |message: &str| Err(StageError::new(message));
-    if params.keywords {
-        return refuse(
-            "`keywords = true` needs the noisy keywords of a `counts` stage, which `sample` cannot read yet: leave it out",
-        );
-    }
-    if params.labels == LabelCounts::Private {
-        return refuse(
-            "`labels = \"private\"` needs the noisy counts of a `counts` stage, which `sample` cannot read yet: use `uniform` or a table",
-        );
-    }
-    let teacher = match params.teacher {
-        TeacherPolicy::None => false,
-        TeacherPolicy::Auto => !lacks(Kind::Teacher),
-        TeacherPolicy::Relabel | TeacherPolicy::Agree => true,
+    let labels = &generator.schema.labels;
+    let private = match context.input_of(Kind::Counts) {
+        Some((_, input)) => Some(super::counts::load(&input.path)?),
+        None => None,
     };
-    if teacher {
-        return refuse(
-            "a teacher cannot choose among the texts yet: set `teacher = \"none\"` or take the `teacher` stage out of `needs`",
-        );
+    let keywords = match (&private, params.keywords) {
+        (_, false) => Keywords::none(),
+        (Some(private), true) => Keywords::of(private, labels)?,
+        (None, true) => {
+            return Err(StageError::new(
+                "`keywords = true` needs the noisy keywords of a `counts` stage: add one to `needs`",
+            ));
+        }
+    };
+    let counts = counts::by_label(&params.labels, params.count, labels, private.as_ref())?;
+    let chooser = Chooser::load(context, &params, labels)?;
+    let asked = Asked {
+        params: &params,
+        labels,
+        counts: &counts,
+        keywords: &keywords,
+    };
+    let choosing = chooser
+        .as_ref()
+        .filter(|chooser| chooser.policy != TeacherPolicy::None);
+    // Without anybody to choose among them, more texts would be thrown away unseen.
+    let oversample = choosing.map_or(1.0, |_| params.oversample);
+    let more: Vec<u64> = counts
+        .iter()
+        .map(|count| (*count as f64 * oversample).ceil() as u64)
+        .collect();
+    let mut writer = Writer::new(
+        &generator,
+        &keywords,
+        &params,
+        context,
+        performance.generation_batch,
+    );
+    let mut written = writer.write(&more)?;
+    let choice = choosing.map(|chooser| {
+        let texts = std::mem::take(&mut written.texts);
+        chooser.choose(texts, &counts)
+    });
+    let told = chooser
+        .as_ref()
+        .map(|chooser| report::of_teacher(&asked, chooser, choice.as_ref()));
+    if let Some(choice) = choice {
+        written.texts = choice.texts;
     }
-    if params.oversample > 1.0 {
-        return refuse(
-            "`oversample` writes more texts for a teacher to choose from, but there is none: leave it at 1",
-        );
+    if written.texts.is_empty() {
+        return Err(StageError::new(
+            "the teacher agrees with the generator on no text: raise `oversample`, or set `teacher = \"relabel\"`",
+        ));
     }
-    Ok(())
+    let asked_for: u64 = counts.iter().sum();
+    if (written.texts.len() as u64) < asked_for {
+        context.progress.log(&format!(
+            "{} of the {asked_for} texts asked for are left: `sample.json` says where the others went",
+            written.texts.len()
+        ));
+    }
+    report::save(context, &asked, &written, told.as_ref())
 }
 
 impl Generator {

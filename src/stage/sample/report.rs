@@ -1,54 +1,120 @@
 //! What the stage leaves: the texts and what happened on the way to them.
 
-use super::write::Written;
+use super::keywords::Keywords;
+use super::teacher::{Choice, Chooser};
+use super::write::{Text, Written};
 use crate::stage::params::SampleParams;
 use crate::stage::{StageContext, StageError};
 use serde_json::{Map, Value, json};
 
-/// Writes `synthetic.csv` and `sample.json`.
+/// What the stage was asked for, by label, and with which keywords.
+pub(super) struct Asked<'a> {
+    pub(super) params: &'a SampleParams,
+    pub(super) labels: &'a [String],
+    pub(super) counts: &'a [u64],
+    pub(super) keywords: &'a Keywords,
+}
+
+/// Writes `synthetic.csv` and `sample.json`. The texts of `written` are those that are left.
 pub(super) fn save(
     context: &StageContext<'_>,
-    params: &SampleParams,
-    labels: &[String],
-    asked: &[u64],
+    asked: &Asked<'_>,
     written: &Written,
+    teacher: Option<&Value>,
 ) -> Result<(), StageError> {
     let path = context.output_path("synthetic.csv");
     let failed =
         |error: csv::Error| StageError::new(format!("cannot write `{}`: {error}", path.display()));
     let mut file = csv::Writer::from_path(&path).map_err(failed)?;
     file.write_record(["text", "label"]).map_err(failed)?;
-    let mut counts = vec![0u64; labels.len()];
-    for (label, text) in &written.texts {
-        counts[*label] += 1;
-        file.write_record([text, &labels[*label]]).map_err(failed)?;
+    for text in &written.texts {
+        file.write_record([&text.content, &asked.labels[text.label]])
+            .map_err(failed)?;
     }
     file.flush()?;
-    let by_label: Map<String, Value> = labels
+    let kept = by_label(&written.texts, asked.labels.len());
+    let counts: Map<String, Value> = asked
+        .labels
         .iter()
-        .zip(asked.iter().zip(&counts))
+        .zip(asked.counts.iter().zip(&kept))
         .map(|(label, (asked, written))| {
             (label.clone(), json!({"asked": asked, "written": written}))
         })
         .collect();
     let texts = written.texts.len() as u64;
-    let report = json!({
+    let ended = written.texts.iter().filter(|text| text.ended).count();
+    let tokens: u64 = written.texts.iter().map(|text| text.tokens).sum();
+    let mut report = json!({
         "texts": texts,
-        "by_label": by_label,
+        "by_label": counts,
         "empty": {
-            "policy": params.empty,
+            "policy": asked.params.empty,
             "retried": written.empty_retried,
             "dropped": written.empty_dropped,
         },
         "duplicates": {
-            "policy": params.duplicates,
+            "policy": asked.params.duplicates,
             "retried": written.duplicates_retried,
             "kept": written.duplicates_kept,
             "dropped": written.duplicates_dropped,
         },
-        "ended_share": written.ended as f64 / texts as f64,
-        "mean_tokens": written.tokens as f64 / texts as f64,
+        "ended_share": ended as f64 / texts as f64,
+        "mean_tokens": tokens as f64 / texts as f64,
     });
+    if let Some(keywords) = asked.keywords.report(asked.labels) {
+        report["keywords"] = keywords;
+    }
+    if let Some(teacher) = teacher {
+        report["teacher"] = teacher.clone();
+    }
     std::fs::write(context.output_path("sample.json"), format!("{report:#}\n"))?;
     Ok(())
+}
+
+/// What the teacher did; `choice` is missing where it had no say.
+pub(super) fn of_teacher(asked: &Asked<'_>, chooser: &Chooser, choice: Option<&Choice>) -> Value {
+    let mut report = json!({
+        "asked": asked.params.teacher,
+        "applied": chooser.policy,
+        // Infinity has no number in JSON.
+        "epsilon": chooser.epsilon,
+        "oversample": asked.params.oversample,
+    });
+    let Some(choice) = choice else {
+        report["reason"] = json!("the teacher learnt nothing (epsilon 0)");
+        return report;
+    };
+    let all: u64 = choice.confusion.iter().flatten().sum();
+    let agreed: u64 = (0..asked.labels.len())
+        .map(|label| choice.confusion[label][label])
+        .sum();
+    let kept = by_label(&choice.texts, asked.labels.len());
+    let missing: u64 = asked
+        .counts
+        .iter()
+        .zip(&kept)
+        .map(|(asked, kept)| asked.saturating_sub(*kept))
+        .sum();
+    let more = [
+        ("order", json!(asked.params.order)),
+        ("generated", json!(all)),
+        ("agreement", json!(agreed as f64 / all.max(1) as f64)),
+        ("labels", json!(asked.labels)),
+        ("generator_by_teacher", json!(choice.confusion)),
+        ("dropped_disagreeing", json!(choice.disagreed)),
+        ("dropped_surplus", json!(choice.surplus)),
+        ("missing", json!(missing)),
+    ];
+    for (name, value) in more {
+        report[name] = value;
+    }
+    report
+}
+
+fn by_label(texts: &[Text], labels: usize) -> Vec<u64> {
+    let mut counts = vec![0; labels];
+    for text in texts {
+        counts[text.label] += 1;
+    }
+    counts
 }

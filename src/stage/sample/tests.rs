@@ -43,19 +43,29 @@ impl Bench {
     }
 
     fn run(&self, params: &Value, batch: u64) -> Result<PathBuf, String> {
+        self.run_with(params, batch, &[])
+    }
+
+    fn run_with(&self, params: &Value, batch: u64, more: &[Kind]) -> Result<PathBuf, String> {
         let output = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
-        let input = Input {
-            kind: Kind::Train,
-            path: self.folder.path().join("train"),
-            digest: String::new(),
-            flow: Flow::Dp,
+        let input = |kind: Kind| {
+            let input = Input {
+                kind,
+                path: self.folder.path().join(kind.name()),
+                digest: String::new(),
+                flow: Flow::Dp,
+            };
+            (kind.name().to_owned(), input)
         };
         let context = StageContext {
             instance: "sample".into(),
             kind: Kind::Sample,
             params: params.clone(),
             performance: json!({"generation_batch": batch}),
-            inputs: BTreeMap::from([("train".to_owned(), input)]),
+            inputs: std::iter::once(Kind::Train)
+                .chain(more.iter().copied())
+                .map(input)
+                .collect::<BTreeMap<_, _>>(),
             output: output.clone(),
             state: output.clone(),
             secrets: output.clone(),
@@ -67,6 +77,41 @@ impl Bench {
         };
         run(&context).map_err(|error| error.to_string())?;
         Ok(output)
+    }
+}
+
+impl Bench {
+    /// Counts in which joy is three times as frequent as fear and has one keyword.
+    fn counts(&self) {
+        let folder = self.folder.path().join("counts");
+        std::fs::create_dir_all(&folder).unwrap();
+        let counts = json!({
+            "labels": ["fear", "joy"],
+            "label_counts": {"cells": [10.0, 30.0], "noise_std": 0.1},
+            "keywords": ["glad"],
+            "keyword_counts": {"cells": [0.0, 20.0], "noise_std": 0.1},
+            "length_edges": [],
+            "length_counts": {"cells": [], "noise_std": 0.0},
+            "threshold": 2.5,
+        });
+        std::fs::write(folder.join("counts.json"), counts.to_string()).unwrap();
+    }
+
+    /// A teacher to whom texts with the word `a` are joy and all others fear.
+    fn teacher(&self, privacy: &Value) {
+        let folder = self.folder.path().join("teacher");
+        std::fs::create_dir_all(&folder).unwrap();
+        let counts = [("a".to_owned(), 1)];
+        let model = crate::dp::softmax::SoftmaxRegression {
+            // Row of the word, row of the intercept; columns fear and joy.
+            weights: vec![0.0, 9.0, 1.0, 0.0],
+            classes: 2,
+        };
+        let labels = vec!["fear".to_owned(), "joy".to_owned()];
+        crate::stage::teacher::Teacher::new(labels, &counts, 0.0, model)
+            .save(&folder)
+            .unwrap();
+        std::fs::write(folder.join("privacy.json"), privacy.to_string()).unwrap();
     }
 }
 
@@ -144,7 +189,6 @@ fn what_cannot_be_done_is_said() {
         (json!({"keywords": true}), "`keywords"),
         (json!({"labels": "private"}), "`counts`"),
         (json!({"teacher": "agree"}), "teacher"),
-        (json!({"oversample": 2.0}), "`oversample`"),
     ];
     for (params, needle) in cases {
         let error = bench.run(&params, 4).unwrap_err();
@@ -160,4 +204,76 @@ fn what_cannot_be_done_is_said() {
     .unwrap();
     let error = bench.run(&json!({}), 4).unwrap_err();
     assert!(error.contains("dpx_schema.json"), "{error}");
+}
+
+#[test]
+fn private_counts_give_the_mix_and_the_keywords() {
+    let bench = Bench::new();
+    bench.counts();
+    let params = json!({"labels": "private", "keywords": true, "count": 8, "max_new_tokens": 6});
+    let one = bench.run_with(&params, 1, &[Kind::Counts]).unwrap();
+    let told = report(&one);
+    assert_eq!(told["by_label"]["joy"], json!({"asked": 6, "written": 6}));
+    assert_eq!(told["by_label"]["fear"], json!({"asked": 2, "written": 2}));
+    assert_eq!(told["keywords"]["drawn_from"], json!({"joy": 1, "fear": 0}));
+    let many = bench.run_with(&params, 8, &[Kind::Counts]).unwrap();
+    assert_eq!(rows(&many), rows(&one), "batches do not matter");
+    // The keyword stands in the prompt: joyful texts are others than without, fearful ones, without a keyword, the same.
+    let plain = json!({"labels": "private", "count": 8, "max_new_tokens": 6});
+    let plain = rows(&bench.run_with(&plain, 8, &[Kind::Counts]).unwrap());
+    let of = |rows: &[(String, String)], label: &str| -> Vec<String> {
+        let rows = rows.iter().filter(|(_, found)| found == label);
+        rows.map(|(text, _)| text.clone()).collect()
+    };
+    assert_eq!(of(&plain, "fear"), of(&rows(&one), "fear"));
+    assert_ne!(of(&plain, "joy"), of(&rows(&one), "joy"));
+}
+
+#[test]
+fn a_teacher_relabels_and_the_counts_still_hold() {
+    let bench = Bench::new();
+    bench.teacher(&json!({"epsilon": {"epsilon": 2.9}}));
+    let params = json!({"count": 6, "oversample": 2.0, "max_new_tokens": 6});
+    let folder = bench.run_with(&params, 4, &[Kind::Teacher]).unwrap();
+    let told = &report(&folder)["teacher"];
+    assert_eq!(
+        (&told["asked"], &told["applied"]),
+        (&json!("auto"), &json!("relabel"))
+    );
+    assert_eq!(
+        (&told["generated"], &told["order"]),
+        (&json!(12), &json!("first-come"))
+    );
+    let texts = rows(&folder);
+    assert!(texts.iter().filter(|(_, label)| label == "fear").count() <= 3);
+    for (text, label) in &texts {
+        let joyful = crate::text::words(text).contains(&"a".to_owned());
+        assert_eq!(label == "joy", joyful, "{text}");
+    }
+    let sum = |name: &str| told[name].as_u64().unwrap();
+    assert_eq!(texts.len() as u64 + sum("missing"), 6);
+    assert_eq!(texts.len() as u64 + sum("dropped_surplus"), 12);
+}
+
+#[test]
+fn above_epsilon_eight_agreement_decides_and_at_zero_the_teacher_has_no_say() {
+    let bench = Bench::new();
+    let params = json!({"count": 6, "oversample": 2.0, "max_new_tokens": 6});
+    bench.teacher(&json!({"epsilon": null, "guarantee": "none"}));
+    let folder = bench.run_with(&params, 4, &[Kind::Teacher]).unwrap();
+    let told = &report(&folder)["teacher"];
+    assert_eq!(told["applied"], "agree");
+    let confusion: Vec<Vec<u64>> =
+        serde_json::from_value(told["generator_by_teacher"].clone()).unwrap();
+    assert_eq!(
+        told["dropped_disagreeing"],
+        confusion[0][1] + confusion[1][0]
+    );
+    bench.teacher(&json!({"epsilon": 0.0}));
+    let folder = bench.run_with(&params, 4, &[Kind::Teacher]).unwrap();
+    assert_eq!(report(&folder)["teacher"]["applied"], "none");
+    let own = bench
+        .run(&json!({"count": 6, "max_new_tokens": 6}), 4)
+        .unwrap();
+    assert_eq!(rows(&folder), rows(&own), "nothing is written in vain");
 }

@@ -1,6 +1,7 @@
 //! Writing the texts: attempts, empty texts, duplicates.
 
 use super::Generator;
+use super::keywords::Keywords;
 use crate::model::CausalModel;
 use crate::model::generate::{Request, Sampling, generate};
 use crate::seed::Stream;
@@ -13,20 +14,29 @@ const RETRIES: u64 = 10;
 /// Batches after which the stage asks whether it should stop.
 const BATCHES_AT_ONCE: usize = 8;
 
+/// A finished text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Text {
+    /// Place of its label.
+    pub(super) label: usize,
+    /// Its number among the texts that were written for a label.
+    pub(super) number: u64,
+    pub(super) content: String,
+    /// Whether an end token closed it.
+    pub(super) ended: bool,
+    pub(super) tokens: u64,
+}
+
 /// The texts with what happened on the way.
 #[derive(Debug, Default)]
 pub(super) struct Written {
-    /// Label (its place) and text, by label and number.
-    pub(super) texts: Vec<(usize, String)>,
+    /// The texts, by label and number.
+    pub(super) texts: Vec<Text>,
     pub(super) empty_retried: u64,
     pub(super) empty_dropped: u64,
     pub(super) duplicates_retried: u64,
     pub(super) duplicates_kept: u64,
     pub(super) duplicates_dropped: u64,
-    /// Texts of the result that an end token closed.
-    pub(super) ended: u64,
-    /// Tokens of the texts of the result.
-    pub(super) tokens: u64,
 }
 
 /// One text to be written.
@@ -45,6 +55,7 @@ struct Attempt {
 
 pub(super) struct Writer<'a> {
     generator: &'a Generator,
+    keywords: &'a Keywords,
     params: &'a SampleParams,
     context: &'a StageContext<'a>,
     sampling: Sampling,
@@ -56,6 +67,7 @@ pub(super) struct Writer<'a> {
 impl<'a> Writer<'a> {
     pub(super) fn new(
         generator: &'a Generator,
+        keywords: &'a Keywords,
         params: &'a SampleParams,
         context: &'a StageContext<'a>,
         batch: u64,
@@ -71,6 +83,7 @@ impl<'a> Writer<'a> {
         };
         Self {
             generator,
+            keywords,
             params,
             context,
             sampling,
@@ -113,9 +126,13 @@ impl<'a> Writer<'a> {
         }
         for (slot, made) in slots.iter().zip(accepted) {
             if let Some(made) = made {
-                written.ended += u64::from(made.ended);
-                written.tokens += made.tokens as u64;
-                written.texts.push((slot.label, made.text));
+                written.texts.push(Text {
+                    label: slot.label,
+                    number: slot.number,
+                    content: made.text,
+                    ended: made.ended,
+                    tokens: made.tokens as u64,
+                });
             }
         }
         if written.texts.is_empty() {
@@ -209,12 +226,20 @@ impl<'a> Writer<'a> {
             model,
         } = self.generator;
         let label = &schema.labels[slot.label];
+        // A text keeps its keyword over all attempts: else keywords that often repeat a text would become rarer.
+        let prefix = match self
+            .keywords
+            .draw(self.context.seed, slot.label, slot.number)
+        {
+            Some(keyword) => prompt.prefix_with_keyword(label, keyword),
+            None => prompt.prefix(label),
+        };
         let ids = prompt
-            .encode_prefix(tokenizer, &prompt.prefix(label))
+            .encode_prefix(tokenizer, &prefix)
             .map_err(|error| StageError::new(error.to_string()))?;
         if ids.len() >= model.context() {
             return Err(StageError::new(format!(
-                "the prompt of label `{label}` has {} tokens, the model reads {}: shorten `prompt`",
+                "the prompt `{prefix}` has {} tokens, the model reads {}: shorten `prompt`",
                 ids.len(),
                 model.context()
             )));

@@ -137,6 +137,26 @@ impl Teacher {
             .collect()
     }
 
+    /// The teacher's class of each of `labels`.
+    ///
+    /// # Errors
+    /// When the teacher does not know exactly these labels.
+    pub fn classes_of(&self, labels: &[String]) -> Result<Vec<usize>, StageError> {
+        let classes: Option<Vec<usize>> = labels
+            .iter()
+            .map(|label| self.labels.iter().position(|known| known == label))
+            .collect();
+        classes
+            .filter(|classes| classes.len() == self.labels.len())
+            .ok_or_else(|| {
+                StageError::new(format!(
+                    "the teacher tells `{}` apart, but the labels here are `{}`: both must come from one `preprocess` stage",
+                    self.labels.join("`, `"),
+                    labels.join("`, `")
+                ))
+            })
+    }
+
     /// Writes the teacher into a folder.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The training sequences: one per row, prompt, text and end token, cut, never split; and the canaries of an audit.
 
+use super::keywords::Keywords;
 use super::told;
 use crate::data::Row;
 use crate::dp::key::{Key, Purpose};
@@ -64,11 +65,12 @@ struct Encoding {
 }
 
 impl Encoded {
-    /// Encodes every row on its own.
+    /// Encodes every row on its own, with a keyword in its prompt where `keywords` gives it one.
     pub(super) fn new(
         rows: &[Row],
         prompt: &Prompt,
         tokenizer: &Tokenizer,
+        keywords: Option<&Keywords>,
         longest: usize,
         loss_on: LossOn,
     ) -> Result<Self, StageError> {
@@ -78,7 +80,11 @@ impl Encoded {
             loss_on,
         };
         for row in rows {
-            encoded.push(prompt, tokenizer, &row.label, &row.text)?;
+            let prefix = match keywords.and_then(|keywords| keywords.of(row)) {
+                Some(keyword) => prompt.prefix_with_keyword(&row.label, keyword),
+                None => prompt.prefix(&row.label),
+            };
+            encoded.push(prompt, tokenizer, &prefix, &row.text)?;
         }
         Ok(encoded)
     }
@@ -87,11 +93,11 @@ impl Encoded {
         &mut self,
         prompt: &Prompt,
         tokenizer: &Tokenizer,
-        label: &str,
+        prefix: &str,
         text: &str,
     ) -> Result<(), StageError> {
         let example = prompt
-            .encode(tokenizer, label, text, self.longest)
+            .encode_after(tokenizer, prefix, text, self.longest)
             .map_err(told)?;
         self.rows.push(Encoding {
             counted_from: match self.loss_on {
@@ -112,7 +118,12 @@ impl Encoded {
     ) -> Result<Self, StageError> {
         for canary in canaries {
             if canary.included {
-                self.push(prompt, tokenizer, &canary.label, &canary.text)?;
+                self.push(
+                    prompt,
+                    tokenizer,
+                    &prompt.prefix(&canary.label),
+                    &canary.text,
+                )?;
             } else {
                 self.rows.push(Encoding {
                     ids: Vec::new(),

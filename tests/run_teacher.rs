@@ -1,0 +1,113 @@
+//! `experiments/emotion-teacher.toml`, made tiny, through the real binary: one budget, three mechanisms, three figures a row.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Lays small sizes over the study. Its figures mean nothing.
+const TINY: &str = r#"
+[experiment]
+name = "tiny"
+extends = "EXPERIMENTS/emotion-teacher.toml"
+
+[sweep]
+epsilon = [8, 0]
+
+[stage.base]
+kind = "pretrain"
+corpus = ["builtin:dialogue"]
+vocabulary_size = 400
+layers = 1
+width = 16
+heads = 2
+context = 32
+batch_size = 8
+steps = 10
+
+[stage]
+preprocess.limit = 300
+train = { needs = ["preprocess", "base"], model = "stage:base", batch_size = 100, epochs = 1, max_length = 24 }
+teacher.steps = 5
+sample = { count = 24, max_new_tokens = 6 }
+taught = { count = 24, max_new_tokens = 6 }
+score = { encoder = "builtin:base", max_texts = 24, examples = 1 }
+"#;
+
+fn dpx(folder: &Path, arguments: &[&str]) -> Output {
+    let output = Command::new(assert_cmd::cargo::cargo_bin!("dpx"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("DPX_STATE_DIR", folder.join("state"))
+        .env_remove("DPX_CACHE")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {told}");
+    output
+}
+
+/// Every `sample.json` in the cache that tells of a teacher.
+fn taught(folder: &Path) -> Vec<Value> {
+    std::fs::read_dir(folder.join("cache/objects"))
+        .unwrap()
+        .filter_map(|entry| {
+            let bytes = std::fs::read(entry.unwrap().path()).ok()?;
+            let value: Value = serde_json::from_slice(&bytes).ok()?;
+            value.get("teacher")?.is_object().then_some(value)
+        })
+        .collect()
+}
+
+#[test]
+fn a_row_shows_own_labels_with_teacher_and_teacher_alone_within_one_budget() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let study = TINY.replace("EXPERIMENTS", &experiments.display().to_string());
+    std::fs::write(folder.join("tiny.toml"), study).unwrap();
+    dpx(folder, &["run", "tiny.toml"]);
+
+    let results = std::fs::read(folder.join("results/tiny/results.json")).unwrap();
+    let results: Value = serde_json::from_slice(&results).unwrap();
+    let rows = results["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        for figure in [
+            "accuracy",
+            "accuracy_with_teacher",
+            "accuracy_teacher_alone",
+        ] {
+            assert_eq!(
+                row["figures"][figure]["n"], 1,
+                "{figure} of {}",
+                row["name"]
+            );
+        }
+        assert_eq!(row["samples"].as_array().unwrap().len(), 2);
+    }
+    let guarantee = &rows[0]["guarantee"];
+    assert_eq!(guarantee["kind"], "holds");
+    let epsilon = guarantee["epsilon"].as_f64().unwrap();
+    assert!(epsilon <= 8.0 && epsilon > 7.9, "{epsilon}");
+    let mechanisms = guarantee["mechanisms"].as_array().unwrap();
+    let mut kinds: Vec<&str> = mechanisms
+        .iter()
+        .map(|mechanism| mechanism["kind"].as_str().unwrap())
+        .collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["counts", "teacher", "train"]);
+    assert_eq!(rows[1]["guarantee"]["kind"], "untouched");
+
+    let taught = taught(folder);
+    let of = |policy: &str| {
+        let found = taught
+            .iter()
+            .find(|sample| sample["teacher"]["applied"] == policy);
+        found.unwrap_or_else(|| panic!("no sample with the policy {policy}: {taught:?}"))
+    };
+    assert_eq!(of("relabel")["teacher"]["generated"], 72);
+    assert_eq!(of("none")["texts"], 24);
+    let again = dpx(folder, &["run", "tiny.toml"]);
+    let told = String::from_utf8_lossy(&again.stderr);
+    assert!(told.contains("0 ran"), "{told}");
+}
