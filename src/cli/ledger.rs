@@ -1,5 +1,6 @@
 //! `dpx ledger`: what each data set has spent.
 
+use super::state::StateArgs;
 use super::{Error, ExitCode, output};
 use crate::ledger;
 use std::path::PathBuf;
@@ -7,16 +8,22 @@ use std::path::PathBuf;
 /// Show every private run that was started, per data set, and what they cost together.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder of the ledgers.
+    #[command(flatten)]
+    state: StateArgs,
+    /// Folder of the ledgers [default: `ledger` in the state folder]
     #[arg(long, value_name = "DIR")]
-    folder: PathBuf,
+    folder: Option<PathBuf>,
     /// The failure probability at which the joint epsilon is stated.
     #[arg(long, default_value_t = 1e-5)]
     delta: f64,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let books = ledger::books(&args.folder).map_err(|error| Error::failed(error.to_string()))?;
+    let folder = match &args.folder {
+        Some(folder) => folder.clone(),
+        None => args.state.ledger()?,
+    };
+    let books = ledger::books(&folder).map_err(|error| Error::failed(error.to_string()))?;
     let mut lines = Vec::new();
     for book in books {
         lines.push(format!("data set {}", book.id));

@@ -14,6 +14,23 @@ pub struct Audit {
     pub largest_possible: f64,
 }
 
+/// Guesses for the surest canaries: `included` for those with the highest scores, `excluded` for as many with the lowest
+/// (one fewer where `guesses` is odd). The number made, and how many are right.
+///
+/// The guesses depend on the scores alone; `included` only marks them.
+pub fn guess(scores: &[f64], included: &[bool], guesses: u64) -> (u64, u64) {
+    let made = (guesses as usize).min(scores.len()).min(included.len());
+    let mut order: Vec<usize> = (0..scores.len().min(included.len())).collect();
+    order.sort_by(|&one, &other| scores[other].total_cmp(&scores[one]));
+    let (high, low) = (made.div_ceil(2), made / 2);
+    let right = order[..high].iter().filter(|&&at| included[at]).count()
+        + order[order.len() - low..]
+            .iter()
+            .filter(|&&at| !included[at])
+            .count();
+    (made as u64, right as u64)
+}
+
 /// Lower bound of epsilon from `right` of `guesses` guesses about `canaries` canaries.
 ///
 /// More guesses than canaries, or more right ones than guesses, count as the most that is possible.
@@ -74,6 +91,10 @@ pub fn p_value(canaries: u64, guesses: u64, right: u64, epsilon: f64, delta: f64
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dp::accountant::gaussian_noise_multiplier;
+
+    /// Twice the canaries times delta has to be small beside the chance of being wrong.
+    const DELTA: f64 = 1e-9;
 
     #[test]
     fn all_right_gives_the_closed_form() {
@@ -103,5 +124,74 @@ mod tests {
                 "{found} {epsilon}"
             );
         }
+    }
+
+    /// The example in appendix D of the paper: at least 0.673 from 75 right ones of 100 guesses about 1,000 canaries.
+    #[test]
+    fn the_published_example_comes_out() {
+        let found = one_run(1000, 100, 75, 1e-4, 0.95).epsilon_lower;
+        assert!((found - 0.672_984_66).abs() < 1e-6, "{found}");
+        assert!((p_value(1000, 100, 75, 0.5, 1e-4) - 0.014_587_207_65).abs() < 1e-10);
+    }
+
+    #[test]
+    fn the_surest_are_guessed_from_both_ends() {
+        let scores = [3.0, -1.0, 0.1, 9.0, -4.0];
+        let included = [true, false, true, true, true];
+        assert_eq!(guess(&scores, &included, 3), (3, 2));
+        assert_eq!(guess(&scores, &included, 99), (5, 4));
+        assert_eq!(guess(&scores, &included, 0), (0, 0));
+    }
+
+    /// What an auditor finds who sees coordinate i as `gain` times the coin of canary i plus noise: at gain 1 the exact
+    /// Gaussian mechanism of sensitivity 1.
+    fn audited(noise_multiplier: f64, gain: f64, confidence: f64, seed: u64) -> f64 {
+        const CANARIES: usize = 20_000;
+        // SplitMix64 (Steele, Lea, Flood 2014).
+        let mut state = seed;
+        let mut uniform = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (((z ^ (z >> 31)) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+        };
+        let included: Vec<bool> = (0..CANARIES).map(|_| uniform() < 0.5).collect();
+        let scores: Vec<f64> = included
+            .iter()
+            .map(|&planted| {
+                let normal =
+                    (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
+                gain * f64::from(u8::from(planted)) + noise_multiplier * normal
+            })
+            .collect();
+        let (guesses, right) = guess(&scores, &included, CANARIES as u64 / 20);
+        one_run(CANARIES as u64, guesses, right, DELTA, confidence).epsilon_lower
+    }
+
+    /// Never above the truth at a confidence of one in a million, and there at least 0.05 of it; 0.25 of it at 95 percent.
+    #[test]
+    fn exact_gaussian_mechanisms_are_bounded_from_below() {
+        for epsilon in [1.0, 2.0, 4.0, 8.0] {
+            let noise_multiplier = gaussian_noise_multiplier(epsilon, DELTA);
+            for seed in 0..3 {
+                let found = audited(noise_multiplier, 1.0, 1.0 - 1e-6, seed);
+                assert!(
+                    found <= epsilon && found >= 0.05 * epsilon,
+                    "{found} {epsilon}"
+                );
+                let usual = audited(noise_multiplier, 1.0, 0.95, seed);
+                assert!(usual >= 0.25 * epsilon, "{usual} {epsilon}");
+            }
+        }
+    }
+
+    #[test]
+    fn mechanisms_without_clip_or_noise_are_caught_at_epsilon_one() {
+        let noise_multiplier = gaussian_noise_multiplier(1.0, DELTA);
+        let unclipped = audited(noise_multiplier, 10.0, 1.0 - 1e-6, 1);
+        assert!(unclipped > 1.0, "{unclipped}");
+        let silent = audited(0.0, 1.0, 1.0 - 1e-6, 1);
+        assert!(silent > 1.0, "{silent}");
     }
 }

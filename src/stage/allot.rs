@@ -32,8 +32,49 @@ pub(super) struct Request<'a> {
     /// Its own epsilon and delta, which are those of the whole where there is a split.
     pub(super) epsilon: Epsilon,
     pub(super) delta: Delta,
+    /// Canaries that it adds to the examples.
+    pub(super) canaries: u64,
     /// The division, if there is one.
     pub(super) budget: Option<&'a BudgetParams>,
+}
+
+/// The canaries of all mechanisms of a budget.
+fn planted(budget: &BudgetParams) -> u64 {
+    let components = budget.components.values();
+    components
+        .filter_map(|component| component.params["canaries"].as_u64())
+        .sum()
+}
+
+/// What a private stage of these resolved parameters may spend.
+pub(super) fn of_stage(
+    kind: Kind,
+    stage: &str,
+    params: &serde_json::Value,
+    examples: u64,
+) -> Result<Option<Allotment>, StageError> {
+    #[derive(serde::Deserialize)]
+    struct Common {
+        epsilon: Epsilon,
+        #[serde(default)]
+        delta: Delta,
+        #[serde(default)]
+        canaries: u64,
+        #[serde(default)]
+        budget: Option<BudgetParams>,
+    }
+    let common: Common = serde_json::from_value(params.clone()).map_err(|error| {
+        StageError::new(format!("the parameters of `{stage}` do not fit: {error}"))
+    })?;
+    let request = Request {
+        stage,
+        kind: kind_of(kind, params, examples + common.canaries)?,
+        epsilon: common.epsilon,
+        delta: common.delta,
+        canaries: common.canaries,
+        budget: common.budget.as_ref(),
+    };
+    allot(&request, examples)
 }
 
 /// Sampling rate and number of steps of DP-SGD, both fixed before calibration.
@@ -45,8 +86,11 @@ pub(super) fn sampling(params: &TrainParams, examples: u64) -> (f64, u64) {
     (rate, (params.epochs / rate).round().max(1.0) as u64)
 }
 
-/// Calibrates; nothing where the budget is infinite or zero and so no noise is drawn.
+/// Calibrates for `examples` real examples; nothing where the budget is infinite or zero and so no noise is drawn.
+///
+/// The canaries of any mechanism of the budget belong to the declared data of all, so that all compute one division.
 pub(super) fn allot(request: &Request<'_>, examples: u64) -> Result<Option<Allotment>, StageError> {
+    let examples = examples + request.budget.map_or(request.canaries, planted);
     let delta = request.delta.resolve(examples);
     let Epsilon::Finite(epsilon) = request.epsilon else {
         return Ok(None);
@@ -215,7 +259,7 @@ mod tests {
                     component(
                         0.5,
                         Kind::Train,
-                        json!({"model": "m", "epsilon": 3, "batch_size": 1000, "epochs": 10}),
+                        json!({"model": "m", "epsilon": 3, "batch_size": 1000, "epochs": 10, "canaries": 2000}),
                     ),
                 ),
                 (
@@ -234,6 +278,7 @@ mod tests {
                 kind,
                 epsilon: budget.epsilon,
                 delta: budget.delta,
+                canaries: 0,
                 budget: Some(&budget),
             };
             allot(&request, 16000).unwrap().unwrap()
@@ -242,6 +287,14 @@ mod tests {
         let counts = allotted("counts", budget::Kind::Gaussian { steps: 1 });
         assert_eq!(teacher.all, counts.all);
         assert_eq!(teacher.own.steps, 60);
+        // Canaries of one mechanism count for all: 18,000 examples.
+        let train = teacher
+            .all
+            .iter()
+            .find(|(name, _)| name == "train")
+            .unwrap();
+        assert_eq!(train.1.steps, 180);
+        assert_eq!(teacher.delta, Delta::Auto.resolve(18_000));
         let whole = teacher
             .statement(Adjacency::ZeroOut, true)
             .unwrap()
@@ -262,6 +315,7 @@ mod tests {
                 kind,
                 epsilon,
                 delta: Delta::Auto,
+                canaries: 0,
                 budget: None,
             };
             assert_eq!(allot(&request, 100).unwrap(), None);

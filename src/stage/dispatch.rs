@@ -16,9 +16,6 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         Kind::Classify => super::classify::run(context),
         Kind::Score => super::score::run(context),
         Kind::Train => super::train::run(context),
-        Kind::Audit => Err(StageError::new(format!(
-            "stages of kind `{}` cannot be run by this version of dpx",
-            context.kind
-        ))),
+        Kind::Audit => super::audit::run(context),
     }
 }

@@ -4,12 +4,14 @@
 //! process of its own and knows nothing of caches, plans or experiments: [`StageContext`] hands it folders.
 
 mod allot;
+mod audit;
 mod classify;
 pub mod context;
 pub mod counts;
 mod dispatch;
 pub mod flow;
 pub mod kind;
+mod losses;
 mod model_source;
 pub mod params;
 pub mod preprocess;

@@ -11,6 +11,7 @@ mod start;
 mod tests;
 
 use super::allot::{self, Allotment, Request};
+use super::losses::{LONGEST, text_losses};
 use super::params::{
     Averaging, Clipping, Epsilon, NoiseMode, TrainParams, TrainPerformance, Trainable,
 };
@@ -28,7 +29,8 @@ use crate::ledger::{self, Entry};
 use crate::model::CausalLm;
 use crate::nn::{Network, Selection};
 use crate::text::{PublicSchema, SCHEMA_FILE};
-use examples::{Canary, Encoded};
+pub(super) use examples::Canary;
+use examples::Encoded;
 use keywords::Keywords;
 use serde_json::json;
 use start::Start;
@@ -106,7 +108,7 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
         },
     )
     .map_err(told)?;
-    let canaries = run.canaries(&session, &schema)?;
+    let canaries = run.canaries(&session, &schema, &start)?;
     let encoded = encoded.with_canaries(&canaries, &prompt, &start.tokenizer)?;
     if !run.restore(&mut session, &mut start.network)? {
         return Ok(false);
@@ -160,9 +162,10 @@ fn allotment(
         },
         epsilon: params.epsilon,
         delta: params.delta,
+        canaries: params.canaries,
         budget: params.budget.as_ref(),
     };
-    allot::allot(&request, examples)
+    allot::allot(&request, examples - params.canaries)
 }
 
 /// The one description of what the run does; a noise multiplier of 0 stands for no protection.
@@ -383,6 +386,7 @@ impl Run<'_> {
         &self,
         session: &Session,
         schema: &PublicSchema,
+        start: &Start,
     ) -> Result<Vec<Canary>, StageError> {
         if self.params.canaries == 0 {
             return Ok(Vec::new());
@@ -394,7 +398,23 @@ impl Run<'_> {
         {
             return Ok(canaries);
         }
-        let canaries = examples::draw(&session.first_key, self.params.canaries, &schema.labels);
+        let mut canaries = examples::draw(&session.first_key, self.params.canaries, &schema.labels);
+        let texts: Vec<(&str, &str)> = canaries
+            .iter()
+            .map(|canary| (canary.label.as_str(), canary.text.as_str()))
+            .collect();
+        let prompt = schema.parsed_prompt().map_err(told)?;
+        let losses = text_losses(
+            &start.network,
+            &start.tokenizer,
+            Some(&prompt),
+            start.longest().min(LONGEST),
+            self.performance.micro_batch_tokens as usize,
+            &texts,
+        )?;
+        for (canary, loss) in canaries.iter_mut().zip(losses) {
+            canary.base_loss = Some(loss.nats).filter(|nats| nats.is_finite());
+        }
         write_whole(&path, json!(canaries).to_string().as_bytes())?;
         Ok(canaries)
     }

@@ -49,6 +49,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         kind: budget::Kind::Gaussian { steps: 1 },
         epsilon: params.epsilon,
         delta: params.delta,
+        canaries: 0,
         budget: params.budget.as_ref(),
     };
     let allotment = allot::allot(&request, schema.examples)?;

@@ -3,9 +3,9 @@
 use super::compute::{Embedder, Surprise};
 use crate::metric::Embeddings;
 use crate::metric::perplexity::TextLoss;
-use crate::model::{CausalLm, Encoder, groups, load_causal, load_encoder};
-use crate::nn::{Batch, Network, Sequence};
+use crate::model::{CausalLm, Encoder, load_causal, load_encoder};
 use crate::stage::StageError;
+use crate::stage::losses::{LONGEST, text_losses};
 use crate::stage::model_source::{ModelSource, encode_all};
 use crate::text::{Prompt, PublicSchema, Tokenizer};
 use std::fmt::Display;
@@ -59,9 +59,6 @@ pub(super) struct LanguageModel {
     micro_batch_tokens: usize,
 }
 
-/// Longest text whose loss is measured, in tokens.
-const LONGEST: usize = 128;
-
 impl LanguageModel {
     /// A model folder; with a schema, texts are given after their prompt and only the text counts.
     pub(super) fn load(
@@ -94,59 +91,17 @@ impl LanguageModel {
         };
         Self::load(base.path(), None, micro_batch_tokens).map(Some)
     }
-
-    fn encode(&self, label: &str, text: &str) -> Result<(Vec<u32>, usize), StageError> {
-        if let Some(prompt) = &self.prompt {
-            let found = prompt
-                .encode(&self.tokenizer, label, text, self.longest)
-                .map_err(failed)?;
-            return Ok((found.ids, found.prompt_length));
-        }
-        let mut ids: Vec<u32> = self.tokenizer.special().bos.into_iter().collect();
-        ids.extend(self.tokenizer.encode(text).map_err(failed)?);
-        ids.extend(self.tokenizer.end());
-        ids.truncate(self.longest);
-        Ok((ids, 1))
-    }
 }
 
 impl Surprise for LanguageModel {
     fn losses(&self, texts: &[(&str, &str)]) -> Result<Vec<TextLoss>, StageError> {
-        let encoded = texts
-            .iter()
-            .map(|(label, text)| self.encode(label, text))
-            .collect::<Result<Vec<_>, _>>()?;
-        let lengths: Vec<usize> = encoded.iter().map(|(ids, _)| ids.len()).collect();
-        let mut losses = vec![
-            TextLoss {
-                nats: 0.0,
-                tokens: 0,
-                bytes: 0
-            };
-            texts.len()
-        ];
-        for group in groups(&lengths, self.micro_batch_tokens) {
-            let sequences: Vec<Sequence<'_>> = group
-                .iter()
-                .map(|&index| Sequence {
-                    ids: &encoded[index].0,
-                    counted_from: encoded[index].1,
-                })
-                .collect();
-            let found = self
-                .model
-                .forward_loss(&Batch::causal(&sequences))
-                .map_err(failed)?;
-            for (&index, mean) in group.iter().zip(found) {
-                let (ids, from) = &encoded[index];
-                let tokens = ids.len().saturating_sub((*from).max(1)) as u64;
-                losses[index] = TextLoss {
-                    nats: mean * tokens as f64,
-                    tokens,
-                    bytes: texts[index].1.len() as u64,
-                };
-            }
-        }
-        Ok(losses)
+        text_losses(
+            &self.model,
+            &self.tokenizer,
+            self.prompt.as_ref(),
+            self.longest,
+            self.micro_batch_tokens,
+            texts,
+        )
     }
 }

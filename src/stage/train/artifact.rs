@@ -29,7 +29,13 @@ pub(super) fn write(
         .save(&folder, Some(start.network.context()))
         .map_err(told)?;
     schema.save(folder.join(MODEL_SCHEMA_FILE)).map_err(told)?;
-    let (json, text) = guarantee(params, private, protection)?;
+    let (mut json, text) = guarantee(params, private, protection)?;
+    if params.canaries > 0
+        && let Value::Object(fields) = &mut json
+    {
+        let delta = params.delta.resolve(schema.examples + params.canaries);
+        fields.insert("audit_delta".to_owned(), json!(delta));
+    }
     std::fs::write(context.output_path("privacy.json"), format!("{json:#}\n"))?;
     Ok(std::fs::write(context.output_path("statement.txt"), text)?)
 }

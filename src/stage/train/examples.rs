@@ -13,11 +13,14 @@ use chacha20::cipher::StreamCipher;
 use serde::{Deserialize, Serialize};
 
 /// A text that nobody wrote, in the data with probability one half.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Canary {
-    pub(super) label: String,
-    pub(super) text: String,
-    pub(super) included: bool,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(in crate::stage) struct Canary {
+    pub(in crate::stage) label: String,
+    pub(in crate::stage) text: String,
+    pub(in crate::stage) included: bool,
+    /// Its loss in nats under the public model, before training; none where that is not finite.
+    #[serde(default)]
+    pub(in crate::stage) base_loss: Option<f64>,
 }
 
 /// Words of a canary, letters of a word.
@@ -47,6 +50,7 @@ pub(super) fn draw(key: &Key, count: u64, labels: &[String]) -> Vec<Canary> {
                 label,
                 text: words.join(" "),
                 included: bytes[0] & 1 == 1,
+                base_loss: None,
             }
         })
         .collect()
