@@ -80,3 +80,50 @@ fn wrong_arguments_end_with_code_2() {
         assert!(text.contains(part), "{arguments}: {text}");
     }
 }
+
+#[test]
+fn a_plan_shows_what_each_row_would_spend() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("study.toml");
+    std::fs::write(
+        &file,
+        r#"
+[experiment]
+name = "study"
+[privacy]
+split = { train = 0.5, counts = 0.5 }
+[sweep]
+epsilon = ["inf", 3]
+[stage.preprocess]
+kind = "preprocess"
+dataset = "builtin:emotions"
+[stage.counts]
+kind = "counts"
+needs = ["preprocess"]
+epsilon = "$epsilon"
+[stage.train]
+kind = "train"
+needs = ["preprocess"]
+model = "builtin:base"
+epsilon = "$epsilon"
+epochs = 1
+"#,
+    )
+    .unwrap();
+    let file = file.display().to_string();
+    let text = stdout(&format!("--plan {file}"));
+    for part in [
+        "epsilon=inf: no guarantee (counts, train)",
+        "epsilon=3: epsilon 2.99",
+        "9663 examples",
+        "counts  share 0.5000  noise multiplier",
+        "steps 1\n",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&stdout(&format!("--plan {file} --json"))).unwrap();
+    let row = &json["rows"][1];
+    assert_eq!(row["mechanisms"].as_array().unwrap().len(), 2);
+    assert!(row["epsilon_certified"].as_f64().unwrap() <= 3.0);
+}

@@ -19,6 +19,7 @@ mod ledger;
 mod output;
 mod plan;
 mod privacy;
+mod privacy_plan;
 mod release;
 mod report;
 mod results;

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         conflicts_with = "noise_multiplier",
-        required_unless_present = "noise_multiplier",
+        required_unless_present_any = ["noise_multiplier", "plan"],
         allow_negative_numbers = true
     )]
     epsilon: Option<f64>,
@@ -54,6 +54,14 @@ pub(crate) struct Args {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    /// Print what each row of an experiment file would spend: mechanisms, shares, noise multipliers, certified epsilon.
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "epsilon", "noise_multiplier", "delta", "examples", "sampling_rate", "steps", "group", "curve",
+    ])]
+    plan: Option<std::path::PathBuf>,
+    /// Override a key of the experiment file.
+    #[arg(long, value_name = "KEY=VALUE", requires = "plan")]
+    set: Vec<String>,
 }
 
 /// Everything that was asked for, in one place.
@@ -71,6 +79,9 @@ impl From<AccountantError> for Error {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
+    if let Some(file) = &args.plan {
+        return super::privacy_plan::run(file, &args.set, args.json);
+    }
     let question = question(args)?;
     let noise_multiplier = match (args.noise_multiplier, args.epsilon) {
         (Some(noise_multiplier), _) => {
@@ -252,7 +263,7 @@ fn as_text(
 }
 
 /// Six digits, rounded up.
-fn up(value: f64) -> String {
+pub(super) fn up(value: f64) -> String {
     let rounded = (value * 1e6).ceil() / 1e6;
     format!("{:.6}", if rounded.is_finite() { rounded } else { value })
 }

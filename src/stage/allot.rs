@@ -13,13 +13,13 @@ use crate::ledger::{self, Entry};
 
 /// The noise of one stage, and everything that shares its budget.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Allotment {
+pub(crate) struct Allotment {
     /// What this stage does.
-    pub(super) own: Phase,
+    pub(crate) own: Phase,
     /// All mechanisms of the budget by stage name, this one among them.
-    pub(super) all: Vec<(String, Phase)>,
+    pub(crate) all: Vec<(String, Phase)>,
     /// The failure probability of the whole.
-    pub(super) delta: f64,
+    pub(crate) delta: f64,
 }
 
 /// What a stage asks for.
@@ -46,8 +46,11 @@ fn planted(budget: &BudgetParams) -> u64 {
         .sum()
 }
 
-/// What a private stage of these resolved parameters may spend.
-pub(super) fn of_stage(
+/// What a private stage with these resolved parameters may spend; nothing where no noise is drawn. `examples` are those of the data set, without canaries.
+///
+/// # Errors
+/// When the parameters do not fit, or the budget cannot be met.
+pub(crate) fn mechanisms(
     kind: Kind,
     stage: &str,
     params: &serde_json::Value,

@@ -21,6 +21,7 @@ pub mod score;
 pub mod teacher;
 mod train;
 
+pub(crate) use allot::mechanisms;
 use context::single_precision;
 pub use context::{Input, Progress, StageContext, StageError};
 pub use dispatch::run;

@@ -153,7 +153,8 @@ impl Composed {
             *value *= scale;
         }
 
-        // Chernoff's bound holds for every t above theta; the coarse cumulants that chose it may have missed the best.
+        // Chernoff's bound holds for every t above theta. The coarse cumulants that chose one may have missed the best: then,
+        // and only then, others are tried, since each costs a pass over the lattice.
         let (mut above, mut wrapped) = (f64::INFINITY, f64::INFINITY);
         for share in [1.0, 0.6, 0.3, 0.1] {
             let t = theta + share * (window.chernoff - theta);
@@ -165,6 +166,9 @@ impl Composed {
             let drop = (t - theta) * width;
             above = above.min((chernoff - t * width).exp());
             wrapped = wrapped.min((chernoff - drop).exp() / -(-drop).exp_m1());
+            if above.max(wrapped) <= window.negligible {
+                break;
+            }
         }
         wrapped += geometric(-theta * width);
         Self {

@@ -55,6 +55,8 @@ pub(super) struct Window {
     pub(super) low: f64,
     pub(super) width: f64,
     pub(super) chernoff: f64,
+    /// Mass outside the window that need not be bounded any closer.
+    pub(super) negligible: f64,
 }
 
 impl Cumulant {
@@ -165,6 +167,7 @@ impl Cumulant {
             low,
             width: best_width.max(spill / tilt.theta),
             chernoff: tilt.theta + best,
+            negligible: 100.0 * SPILL * ln_delta.exp(),
         }
     }
 }
