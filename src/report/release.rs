@@ -44,6 +44,14 @@ impl Release {
         let plan = sources.plan;
         let samples =
             (0..plan.instances.len()).filter(|&id| plan.instances[id].kind == Kind::Sample);
+        // Where a row has several sets of texts, the stage tells them apart.
+        let stages: BTreeSet<&str> = plan
+            .instances
+            .iter()
+            .filter(|instance| instance.kind == Kind::Sample)
+            .map(|instance| instance.stage.as_str())
+            .collect();
+        let several = stages.len() > 1;
         let mut rows = Vec::new();
         let mut phases: BTreeMap<String, Phase> = BTreeMap::new();
         let mut first: Option<PrivacyStatement> = None;
@@ -89,7 +97,7 @@ impl Release {
                 .artifacts
                 .read(record, "synthetic.csv")
                 .ok_or_else(unfinished)?;
-            rows.push((file_name(&instance.name), csv));
+            rows.push((file_name(&instance.name, several), csv));
             for source in ancestors(sources, id) {
                 if !matches!(
                     plan.instances[source].kind,
@@ -185,9 +193,14 @@ impl Release {
     }
 }
 
-fn file_name(instance: &str) -> String {
-    let axes = instance.split_once('@').map_or(instance, |(_, axes)| axes);
-    axes.chars()
+fn file_name(instance: &str, with_stage: bool) -> String {
+    let (stage, axes) = instance.split_once('@').unwrap_or((instance, ""));
+    let name = match (with_stage, axes) {
+        (_, "") => stage.to_owned(),
+        (true, _) => format!("{stage}-{axes}"),
+        (false, _) => axes.to_owned(),
+    };
+    name.chars()
         .map(|character| {
             if character.is_alphanumeric() || "=.,-_".contains(character) {
                 character
@@ -210,4 +223,17 @@ fn ancestors(sources: &Sources<'_>, id: InstanceId) -> BTreeSet<InstanceId> {
         }
     }
     seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn files_are_named_after_their_row_and_their_stage_where_a_row_has_several() {
+        assert_eq!(file_name("sample@epsilon=3", false), "epsilon=3");
+        assert_eq!(file_name("taught@epsilon=3", true), "taught-epsilon=3");
+        assert_eq!(file_name("sample", true), "sample");
+        assert_eq!(file_name("sample@model=a/b", false), "model=a_b");
+    }
 }
