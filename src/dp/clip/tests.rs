@@ -1,5 +1,10 @@
 //! Clipping against each example computed alone, and the broken twins that these tests catch.
 
+mod agreement;
+mod autodiff;
+mod layers;
+mod models;
+
 use super::*;
 use crate::dp::twin::{Twin, twin, with};
 use crate::model::config::Gpt2Config;
