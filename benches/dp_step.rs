@@ -5,6 +5,7 @@
 //! interpreter).
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+use dpx::device::Device;
 use dpx::dp::clip::{Clipping, clipped_sum};
 use dpx::dp::key::Key;
 use dpx::dp::learner::{Learner, LearnerSettings};
@@ -114,7 +115,7 @@ fn run(shape: Shape, repetitions: usize, update: bool, peer: bool) {
         n_inner: 4 * shape.width,
         layer_norm_epsilon: 1e-5,
     };
-    let mut model = Gpt2::new(config, 7);
+    let mut model = Gpt2::new(config, 7, Device::Cpu);
     let mut state = 3_u64;
     let examples: Vec<Vec<u32>> = (0..shape.batch)
         .map(|_| {

@@ -4,6 +4,7 @@
 //! real model.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+use dpx::device::Device;
 use dpx::model::config::Gpt2Config;
 use dpx::model::generate::{Request, Sampling, generate};
 use dpx::model::gpt2::Gpt2;
@@ -47,6 +48,7 @@ fn main() {
             layer_norm_epsilon: 1e-5,
         },
         1,
+        Device::Cpu,
     );
     let sampling = Sampling {
         top_p: 0.95,

@@ -1,5 +1,12 @@
-//! The tensor alias and the choice of backend.
+//! Where tensors live: the processor, or a GPU through burn's Dispatch backend; and which devices there are.
 
+mod cuda;
+mod found;
+mod wgpu;
+
+pub use found::{Devices, Found, Missing, devices};
+
+use burn_dispatch::DispatchDevice;
 use std::fmt;
 use std::str::FromStr;
 
@@ -17,6 +24,34 @@ pub enum Device {
     Wgpu(usize),
     /// An NVIDIA GPU through CUDA, by index.
     Cuda(usize),
+    /// burn's backend on the processor, on which the kernels for devices are compared with those for the host.
+    #[cfg(test)]
+    Flex,
+}
+
+/// Why tensors cannot live on a device.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    /// This program was built without it.
+    #[error("`{device}` cannot be used: {}", not_compiled(.device.class()))]
+    NotCompiled {
+        /// The device.
+        device: Device,
+    },
+    /// There is no such device.
+    #[error("`{device}` cannot be used: {reason}")]
+    Absent {
+        /// The device.
+        device: Device,
+        /// What is missing.
+        reason: String,
+    },
+}
+
+fn not_compiled(class: &str) -> String {
+    format!(
+        "this dpx was built without it; build one with `cargo build --release --features {class}`"
+    )
 }
 
 impl Device {
@@ -26,6 +61,32 @@ impl Device {
             Self::Cpu => "cpu",
             Self::Wgpu(_) => "wgpu",
             Self::Cuda(_) => "cuda",
+            #[cfg(test)]
+            Self::Flex => "flex",
+        }
+    }
+
+    /// The same device for burn. The processor is burn's own backend there, which serves tests alone: the kernels for
+    /// [`Device::Cpu`] work on slices.
+    ///
+    /// # Errors
+    /// When this program was built without the device, or there is none of that number.
+    pub fn to_dispatch(self) -> Result<DispatchDevice, DeviceError> {
+        match self {
+            Self::Cpu => Ok(DispatchDevice::Flex(burn_flex::FlexDevice)),
+            Self::Wgpu(index) => wgpu::dispatch(index),
+            Self::Cuda(index) => cuda::dispatch(index),
+            #[cfg(test)]
+            Self::Flex => Ok(DispatchDevice::Flex(burn_flex::FlexDevice)),
+        }
+    }
+
+    /// The device that tests of kernels run on: what `DPX_TEST_DEVICE` names, or burn's backend on the processor.
+    #[cfg(test)]
+    pub(crate) fn under_test() -> Self {
+        match std::env::var("DPX_TEST_DEVICE") {
+            Ok(name) => name.parse().expect("`DPX_TEST_DEVICE` names a device"),
+            Err(_) => Self::Flex,
         }
     }
 }
@@ -36,6 +97,8 @@ impl fmt::Display for Device {
             Self::Cpu => formatter.write_str("cpu"),
             Self::Wgpu(index) => write!(formatter, "wgpu:{index}"),
             Self::Cuda(index) => write!(formatter, "cuda:{index}"),
+            #[cfg(test)]
+            Self::Flex => formatter.write_str("flex"),
         }
     }
 }
@@ -52,6 +115,8 @@ impl FromStr for Device {
             "cpu" => Ok(Self::Cpu),
             "wgpu" => Ok(Self::Wgpu(index)),
             "cuda" => Ok(Self::Cuda(index)),
+            #[cfg(test)]
+            "flex" => Ok(Self::Flex),
             _ => Err(format!(
                 "`{text}` is no device: expected `cpu`, `wgpu`, `wgpu:N`, `cuda` or `cuda:N`"
             )),

@@ -6,6 +6,7 @@ use super::key::Key;
 use super::optimizer::{Adam, AdamSettings, Averager, Averaging, LearningRate};
 use super::privatise::{Protection, privatise};
 use super::sum::GradientSum;
+use crate::device::Device;
 use crate::nn::{Array, ParameterId, Parameters, Role};
 use std::path::Path;
 
@@ -81,7 +82,8 @@ impl Learner {
 
     /// Adds the sum of a micro-batch, one array per trainable parameter in order.
     pub fn accumulate(&mut self, sums: &[Array]) {
-        self.sum.add(sums.iter().map(Array::host));
+        self.sum
+            .add(Array::all_on_host(sums).iter().map(Array::host));
     }
 
     /// Ends a step: protects the sum, updates the parameters, begins the next sum.
@@ -107,15 +109,18 @@ impl Learner {
                 rate,
             };
         }
+        // Noise and Adam are computed on the host: the same bits whatever device the gradients come from.
+        let device = parameters.device();
+        parameters.move_trainable(Device::Cpu);
         let trainable = parameters
             .iter_mut()
             .filter(|(_, parameter)| parameter.trainable)
             .map(|(_, parameter)| parameter.value.host_mut());
         let weights = trainable.zip(self.decays.iter().copied());
         self.adam.update(weights, &privatised, rate);
-        let parameters = &*parameters;
         let weights = self.trainable.iter().map(|&id| parameters.value(id).host());
         self.averager.observe(self.step, weights);
+        parameters.move_trainable(device);
         self.sum.clear();
         self.step += 1;
     }
@@ -124,7 +129,8 @@ impl Learner {
     pub fn finish(&self, parameters: &mut Parameters) {
         if let Some(average) = self.averager.result() {
             for (&id, average) in self.trainable.iter().zip(average) {
-                parameters.value_mut(id).host_mut().copy_from_slice(average);
+                let value = parameters.value_mut(id);
+                *value = Array::from_vec(average.clone(), value.shape()).on(value.device());
             }
         }
     }
@@ -139,7 +145,8 @@ impl Learner {
         path: &Path,
         binding: &[u8; 32],
     ) -> Result<(), CheckpointError> {
-        let weights = self.trainable.iter().map(|&id| parameters.value(id).host());
+        let weights = parameters.trainable_on_host();
+        let weights = weights.iter().map(Array::host);
         let state = [&self.adam.first, &self.adam.second, &self.averager.average];
         let vectors = weights.chain(state.into_iter().flatten().map(Vec::as_slice));
         checkpoint::write(path, binding, self.step, &vectors.collect::<Vec<_>>())
@@ -155,6 +162,8 @@ impl Learner {
         path: &Path,
         binding: &[u8; 32],
     ) -> Result<bool, CheckpointError> {
+        let device = parameters.device();
+        parameters.move_trainable(Device::Cpu);
         let trainable = parameters
             .iter_mut()
             .filter(|(_, parameter)| parameter.trainable)
@@ -164,7 +173,9 @@ impl Learner {
         let mut vectors: Vec<&mut [f32]> = trainable
             .chain(state.into_iter().flatten().map(Vec::as_mut_slice))
             .collect();
-        let Some(step) = checkpoint::read(path, binding, &mut vectors)? else {
+        let read = checkpoint::read(path, binding, &mut vectors);
+        parameters.move_trainable(device);
+        let Some(step) = read? else {
             return Ok(false);
         };
         self.step = step;

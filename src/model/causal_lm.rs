@@ -2,6 +2,7 @@
 
 use super::weights::{StoredAs, write};
 use super::{Architecture, CausalModel, Gpt2, Llama, ModelConfig, ModelError, Weights, load};
+use crate::device::Device;
 use crate::nn::{Array, Batch, Cache, Error, Network, Parameters, Role, Tape};
 use std::path::Path;
 
@@ -18,18 +19,20 @@ enum Causal {
     Llama(Llama),
 }
 
-/// Reads the causal language model of a folder.
+/// Reads the causal language model of a folder onto a device.
 ///
 /// # Errors
-/// When the folder holds another kind of model, or a tensor is missing, misshapen or without a place.
-pub fn load_causal(folder: impl AsRef<Path>) -> Result<CausalLm, ModelError> {
+/// When the folder holds another kind of model, a tensor is missing, misshapen or without a place, or the device
+/// cannot be used.
+pub fn load_causal(folder: impl AsRef<Path>, device: Device) -> Result<CausalLm, ModelError> {
+    device.to_dispatch()?;
     let folder = folder.as_ref();
     let config = ModelConfig::read(folder)?;
     let mut weights = Weights::open(folder, config.prefix())?;
     let value = |name: &str, _: Role, shape: &[usize]| load::array(&mut weights, name, shape);
     let network = match &config.architecture {
-        Architecture::Gpt2(sizes) => Causal::Gpt2(Gpt2::build(sizes.clone(), value)?),
-        Architecture::Llama(sizes) => Causal::Llama(Llama::build(sizes.clone(), value)?),
+        Architecture::Gpt2(sizes) => Causal::Gpt2(Gpt2::build(sizes.clone(), device, value)?),
+        Architecture::Llama(sizes) => Causal::Llama(Llama::build(sizes.clone(), device, value)?),
         Architecture::Bert(_) | Architecture::Mpnet(_) => {
             return Err(ModelError::unsupported(
                 folder.join("config.json"),
@@ -48,11 +51,12 @@ impl CausalLm {
     /// A GPT-2 with random weights; `config` must describe one.
     ///
     /// # Errors
-    /// When it describes another architecture.
-    pub fn new_gpt2(config: ModelConfig, seed: u64) -> Result<Self, ModelError> {
+    /// When it describes another architecture, or the device cannot be used.
+    pub fn new_gpt2(config: ModelConfig, seed: u64, device: Device) -> Result<Self, ModelError> {
+        device.to_dispatch()?;
         match &config.architecture {
             Architecture::Gpt2(sizes) => Ok(Self {
-                network: Causal::Gpt2(Gpt2::new(sizes.clone(), seed)),
+                network: Causal::Gpt2(Gpt2::new(sizes.clone(), seed, device)),
                 config,
             }),
             _ => Err(ModelError::Input(format!(
@@ -96,6 +100,7 @@ impl CausalLm {
             return Ok(());
         }
         let parameters = self.parameters().clone();
+        let device = parameters.device();
         let value = |name: &str, _: Role, shape: &[usize]| {
             let id = parameters.find(name).ok_or_else(|| {
                 ModelError::Input(format!(
@@ -112,11 +117,13 @@ impl CausalLm {
         match &mut self.config.architecture {
             Architecture::Gpt2(sizes) => {
                 sizes.vocab_size = vocabulary;
-                self.network = Causal::Gpt2(Gpt2::build::<ModelError>(sizes.clone(), value)?);
+                self.network =
+                    Causal::Gpt2(Gpt2::build::<ModelError>(sizes.clone(), device, value)?);
             }
             Architecture::Llama(sizes) => {
                 sizes.vocab_size = vocabulary;
-                self.network = Causal::Llama(Llama::build::<ModelError>(sizes.clone(), value)?);
+                self.network =
+                    Causal::Llama(Llama::build::<ModelError>(sizes.clone(), device, value)?);
             }
             Architecture::Bert(_) | Architecture::Mpnet(_) => {}
         }
@@ -163,14 +170,14 @@ pub(super) fn stored(
 /// A table with rows added up to `rows`, each the mean of those that were there.
 fn with_mean_rows(table: &Array, rows: usize) -> Array {
     let (old, width) = (table.rows(), table.width());
+    let mut values = table.to_vec();
     let mut mean = vec![0.0f64; width];
-    for row in table.host().chunks_exact(width) {
+    for row in values.chunks_exact(width) {
         for (sum, value) in mean.iter_mut().zip(row) {
             *sum += f64::from(*value);
         }
     }
     let mean: Vec<f32> = mean.iter().map(|sum| (sum / old as f64) as f32).collect();
-    let mut values = table.to_vec();
     for _ in old..rows {
         values.extend(&mean);
     }

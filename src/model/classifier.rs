@@ -3,6 +3,7 @@
 use super::causal_lm::stored;
 use super::weights::{StoredAs, write};
 use super::{Architecture, Body, Head, ModelConfig, ModelError, Weights, load};
+use crate::device::Device;
 use crate::nn::kernel;
 use crate::nn::{
     Array, Batch, Error, Initialiser, Layout, Linear, Network, Parameters, Role, Rows, Tape,
@@ -29,11 +30,12 @@ enum HeadLayers {
     Token { out: Linear },
 }
 
-/// Reads a folder as a classifier with its own head.
+/// Reads a folder as a classifier with its own head onto a device.
 ///
 /// # Errors
-/// When the folder's model has no classification head, or a tensor is missing, misshapen or without a place.
-pub fn load_classifier(folder: impl AsRef<Path>) -> Result<Classifier, ModelError> {
+/// When the folder's model has no classification head, or a tensor is missing, misshapen or without a place, or the
+/// device cannot be used.
+pub fn load_classifier(folder: impl AsRef<Path>, device: Device) -> Result<Classifier, ModelError> {
     let folder = folder.as_ref();
     let config = ModelConfig::read(folder)?;
     if config.labels.is_empty() {
@@ -43,7 +45,7 @@ pub fn load_classifier(folder: impl AsRef<Path>) -> Result<Classifier, ModelErro
         ));
     }
     let mut weights = Weights::open(folder, config.prefix())?;
-    let body = load::body(&config, &mut weights)?;
+    let body = load::body(&config, &mut weights, device)?;
     let classifier = Classifier::with_head(config, body, |name, _, shape| {
         load::array(&mut weights, name, shape)
     })?;
@@ -56,7 +58,7 @@ pub fn load_classifier(folder: impl AsRef<Path>) -> Result<Classifier, ModelErro
     Ok(classifier)
 }
 
-/// Reads the body of a folder and puts a new head for `labels` on it. BERT's pooler is read where it is there.
+/// Reads the body of a folder onto a device and puts a new head for `labels` on it. BERT's pooler is read where it is there.
 ///
 /// # Errors
 /// As [`super::load_encoder`].
@@ -64,11 +66,12 @@ pub fn classifier_from(
     folder: impl AsRef<Path>,
     labels: &[String],
     seed: u64,
+    device: Device,
 ) -> Result<Classifier, ModelError> {
     let folder = folder.as_ref();
     let config = ModelConfig::read(folder)?.with_classes(Head::SequenceClassification, labels);
     let mut weights = Weights::open(folder, config.prefix())?;
-    let body = load::body(&config, &mut weights)?;
+    let body = load::body(&config, &mut weights, device)?;
     let mut random = Initialiser::new(seed);
     let classifier = Classifier::with_head(config, body, |name, role, shape| {
         if name.contains("pooler.") && weights.shape(name) == Some(shape) {
@@ -93,11 +96,12 @@ impl Classifier {
     ) -> Result<Self, ModelError> {
         let (width, classes) = (config.hidden(), config.labels.len());
         let parameters = body.parameters_mut();
+        let device = parameters.device();
         let mut linear = |name: &str, outputs: usize, biased: bool| -> Result<_, ModelError> {
             // The head is a classifier's own: BERT's pooler counts as part of it.
             let mut add = |name: String, shape: &[usize]| {
                 let array = value(&name, Role::Head, shape)?;
-                Ok::<_, ModelError>(parameters.add(name, Role::Head, array))
+                Ok::<_, ModelError>(parameters.add(name, Role::Head, array.on(device)))
             };
             let weight = add(format!("{name}.weight"), &[outputs, width])?;
             let bias = if biased {
@@ -205,7 +209,7 @@ impl Classifier {
         let mut probabilities = vec![Vec::new(); sequences.len()];
         for group in super::groups(&lengths, micro_batch_tokens) {
             let slices: Vec<&[u32]> = group.iter().map(|&i| sequences[i].as_slice()).collect();
-            let logits = self.logits(&slices)?;
+            let logits = self.logits(&slices)?.on(Device::Cpu);
             for (index, row) in group.iter().zip(logits.host().chunks_exact(logits.width())) {
                 let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 let weights: Vec<f32> = row.iter().map(|logit| (logit - highest).exp()).collect();

@@ -1,6 +1,7 @@
 //! Texts as vectors: mean-pooled hidden states of any body.
 
 use super::{Body, ModelConfig, ModelError, Weights, load};
+use crate::device::Device;
 use crate::nn::{Array, Batch, Rows};
 use std::path::Path;
 
@@ -11,15 +12,15 @@ pub struct Encoder {
     body: Body,
 }
 
-/// Reads the body of a folder's model; a head, where there is one, is left out.
+/// Reads the body of a folder's model onto a device; a head, where there is one, is left out.
 ///
 /// # Errors
-/// When a tensor of the body is missing or misshapen, or one has no place.
-pub fn load_encoder(folder: impl AsRef<Path>) -> Result<Encoder, ModelError> {
+/// When a tensor of the body is missing or misshapen, one has no place, or the device cannot be used.
+pub fn load_encoder(folder: impl AsRef<Path>, device: Device) -> Result<Encoder, ModelError> {
     let folder = folder.as_ref();
     let config = ModelConfig::read(folder)?;
     let mut weights = Weights::open(folder, config.prefix())?;
-    let body = load::body(&config, &mut weights)?;
+    let body = load::body(&config, &mut weights, device)?;
     weights.finish(|name| load::is_buffer(&config, name) || load::is_head(&config, name))?;
     Ok(Encoder { config, body })
 }
@@ -41,12 +42,13 @@ impl Encoder {
         matches!(self.body, Body::Gpt2(_) | Body::Llama(_))
     }
 
-    /// Mean of the hidden states over each sequence's tokens, `[sequences, hidden]`. No sequence may be empty.
+    /// Mean of the hidden states over each sequence's tokens, `[sequences, hidden]`, on the host. No sequence may be empty.
     ///
     /// # Errors
     /// When a sequence is empty or too long, or a token has no embedding.
     pub fn mean_pooled(&self, sequences: &[&[u32]]) -> Result<Array, ModelError> {
         let (hidden, rows) = self.hidden(sequences)?;
+        let hidden = hidden.on(Device::Cpu);
         let width = hidden.width();
         let mut pooled = Vec::with_capacity(rows.batch() * width);
         for example in 0..rows.batch() {

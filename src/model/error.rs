@@ -42,6 +42,9 @@ pub enum ModelError {
     /// The network refused its input.
     #[error(transparent)]
     Network(#[from] crate::nn::Error),
+    /// The device to run on cannot be used.
+    #[error(transparent)]
+    Device(#[from] crate::device::DeviceError),
     /// What was asked of the model does not fit it: a token out of range, a text too long.
     #[error("{0}")]
     Input(String),

@@ -1,21 +1,27 @@
 //! Bodies from folders, and which tensors of a folder a body has no use for.
 
 use super::{Architecture, Bert, Body, Gpt2, Llama, ModelConfig, ModelError, Weights};
+use crate::device::Device;
 use crate::nn::{Array, Role};
 
-/// Reads a body.
-pub(super) fn body(config: &ModelConfig, weights: &mut Weights) -> Result<Body, ModelError> {
+/// Reads a body onto a device.
+pub(super) fn body(
+    config: &ModelConfig,
+    weights: &mut Weights,
+    device: Device,
+) -> Result<Body, ModelError> {
+    device.to_dispatch()?;
     let value = |name: &str, _: Role, shape: &[usize]| array(weights, name, shape);
     Ok(match &config.architecture {
-        Architecture::Gpt2(sizes) => Body::Gpt2(Gpt2::build(sizes.clone(), value)?),
+        Architecture::Gpt2(sizes) => Body::Gpt2(Gpt2::build(sizes.clone(), device, value)?),
         Architecture::Llama(sizes) => {
             // Without its output layer: whoever needs it reads a language model.
             let mut sizes = sizes.clone();
             sizes.tie_word_embeddings = true;
-            Body::Llama(Llama::build(sizes, value)?)
+            Body::Llama(Llama::build(sizes, device, value)?)
         }
-        Architecture::Bert(sizes) => Body::Bert(Bert::build(sizes.clone(), value)?),
-        Architecture::Mpnet(sizes) => Body::Bert(Bert::build_mpnet(sizes.clone(), value)?),
+        Architecture::Bert(sizes) => Body::Bert(Bert::build(sizes.clone(), device, value)?),
+        Architecture::Mpnet(sizes) => Body::Bert(Bert::build_mpnet(sizes.clone(), device, value)?),
     })
 }
 

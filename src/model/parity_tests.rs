@@ -2,6 +2,7 @@
 
 use super::generate::{Request, Sampling, generate};
 use super::*;
+use crate::device::Device;
 use crate::nn::{Batch, Network, Parameters, Record, Sequence, Tape};
 use crate::seed::Stream;
 use serde_json::Value;
@@ -127,7 +128,10 @@ fn gradient_norms(parameters: &Parameters, tape: &Tape) -> Vec<f64> {
 }
 
 fn check_causal(name: &str) {
-    let (model, expected) = (load_causal(folder(name)).unwrap(), Expected::of(name));
+    let (model, expected) = (
+        load_causal(folder(name), Device::Cpu).unwrap(),
+        Expected::of(name),
+    );
     let sequences = expected.sequences();
     let logits = model.logits(&slices(&sequences)).unwrap();
     let (first, last) = (expected.rows("logits_first"), expected.rows("logits_last"));
@@ -185,7 +189,10 @@ fn llama_with_an_output_layer_of_its_own_is_that_of_transformers() {
 #[test]
 fn bert_classifier_is_that_of_transformers() {
     let name = "bert-tiny-classifier";
-    let (model, expected) = (load_classifier(folder(name)).unwrap(), Expected::of(name));
+    let (model, expected) = (
+        load_classifier(folder(name), Device::Cpu).unwrap(),
+        Expected::of(name),
+    );
     let sequences = expected.sequences();
     let logits = model.logits(&slices(&sequences)).unwrap();
     close(logits.host(), &expected.rows("logits").concat(), 1e-4);
@@ -206,7 +213,10 @@ fn bert_classifier_is_that_of_transformers() {
 #[test]
 fn bert_token_classifier_is_that_of_transformers() {
     let name = "bert-tiny-ner";
-    let (model, expected) = (load_classifier(folder(name)).unwrap(), Expected::of(name));
+    let (model, expected) = (
+        load_classifier(folder(name), Device::Cpu).unwrap(),
+        Expected::of(name),
+    );
     let sequences = expected.sequences();
     let logits = model.logits(&slices(&sequences)).unwrap();
     let rows: Vec<&[f32]> = logits.host().chunks_exact(logits.width()).collect();
@@ -230,7 +240,10 @@ fn bert_token_classifier_is_that_of_transformers() {
 #[test]
 fn bert_encoder_is_that_of_transformers() {
     let name = "bert-tiny-encoder";
-    let (model, expected) = (load_encoder(folder(name)).unwrap(), Expected::of(name));
+    let (model, expected) = (
+        load_encoder(folder(name), Device::Cpu).unwrap(),
+        Expected::of(name),
+    );
     let sequences = expected.sequences();
     let pooled = model.mean_pooled(&slices(&sequences)).unwrap();
     close(pooled.host(), &expected.rows("mean_pooled").concat(), 1e-4);
@@ -365,10 +378,10 @@ fn classifiers_on_every_body_have_the_right_gradient_and_survive_saving() {
     ];
     let sequences = Expected::of("gpt2-tiny").sequences();
     for folder in folders {
-        let model = classifier_from(&folder, &labels(), 7).unwrap();
+        let model = classifier_from(&folder, &labels(), 7, Device::Cpu).unwrap();
         let saved = tempfile::tempdir().unwrap();
         model.save(saved.path(), weights::StoredAs::F32).unwrap();
-        let loaded = load_classifier(saved.path()).unwrap();
+        let loaded = load_classifier(saved.path(), Device::Cpu).unwrap();
         assert_eq!(loaded.labels(), labels());
         let logits = model.logits(&slices(&sequences)).unwrap();
         assert_eq!(
@@ -393,7 +406,7 @@ fn write_mpnet(folder: &std::path::Path) {
     };
     let mut random = crate::nn::Initialiser::new(5);
     let mut tensors = Vec::new();
-    Bert::build_mpnet(sizes, |name, _, shape| {
+    Bert::build_mpnet(sizes, Device::Cpu, |name, _, shape| {
         let mean = if name.ends_with("LayerNorm.weight") {
             1.0
         } else {
@@ -412,13 +425,13 @@ fn write_mpnet(folder: &std::path::Path) {
 #[test]
 fn a_language_model_survives_saving_and_growing() {
     for name in ["gpt2-tiny", "llama-tiny", "llama-tiny-untied"] {
-        let mut model = load_causal(folder(name)).unwrap();
+        let mut model = load_causal(folder(name), Device::Cpu).unwrap();
         let sequences = Expected::of(name).sequences();
         let before = model.logits(&slices(&sequences)).unwrap();
         model.resize_vocabulary(99).unwrap();
         let saved = tempfile::tempdir().unwrap();
         model.save(saved.path(), weights::StoredAs::F32).unwrap();
-        let loaded = load_causal(saved.path()).unwrap();
+        let loaded = load_causal(saved.path(), Device::Cpu).unwrap();
         assert_eq!(loaded.config().vocabulary(), 99);
         let after = loaded.logits(&slices(&sequences)).unwrap();
         for (before, after) in before.host().chunks(97).zip(after.host().chunks(99)) {
@@ -436,18 +449,18 @@ fn a_language_model_survives_saving_and_growing() {
 
 #[test]
 fn the_wrong_kind_of_model_is_refused() {
-    let error = load_causal(folder("bert-tiny-encoder"))
+    let error = load_causal(folder("bert-tiny-encoder"), Device::Cpu)
         .unwrap_err()
         .to_string();
     assert!(
         error.contains("`bert`") && error.contains("`gpt2`"),
         "{error}"
     );
-    let error = load_classifier(folder("bert-tiny-encoder"))
+    let error = load_classifier(folder("bert-tiny-encoder"), Device::Cpu)
         .unwrap_err()
         .to_string();
     assert!(error.contains("ForSequenceClassification"), "{error}");
-    let model = load_encoder(folder("bert-tiny-encoder")).unwrap();
+    let model = load_encoder(folder("bert-tiny-encoder"), Device::Cpu).unwrap();
     assert!(model.mean_pooled(&[&[]]).is_err());
     assert!(model.mean_pooled(&[&[97]]).is_err());
 }

@@ -2,6 +2,7 @@
 
 use super::kernel::{self, Heads};
 use super::{Array, Rows};
+use crate::device::Device;
 
 /// Keys and values of every layer for a batch of sequences of unequal lengths.
 #[derive(Debug, Clone)]
@@ -15,14 +16,14 @@ pub struct Cache {
 
 impl Cache {
     /// Room for `capacity` tokens in each of `batch` rows.
-    pub fn new(heads: Heads, layers: usize, batch: usize, capacity: usize) -> Self {
+    pub fn new(heads: Heads, layers: usize, batch: usize, capacity: usize, device: Device) -> Self {
         let shape = [batch, capacity, heads.kv_heads * heads.head_dim];
         Self {
             heads,
             capacity,
             lengths: vec![0; batch],
             layers: (0..layers)
-                .map(|_| [Array::zeros(&shape), Array::zeros(&shape)])
+                .map(|_| [(); 2].map(|()| Array::zeros_on(&shape, device)))
                 .collect(),
         }
     }
@@ -49,20 +50,8 @@ impl Cache {
 
     /// Stores the keys and values of whole prompts of a layer, from `qkv` of a packed forward pass.
     pub fn fill(&mut self, layer: usize, rows: &Rows, qkv: &Array) {
-        let width = self.heads.kv_heads * self.heads.head_dim;
-        let start = self.heads.out_width();
-        let per_row = self.capacity * width;
-        let source = qkv.host();
-        for (part, array) in self.layers[layer].iter_mut().enumerate() {
-            let values = array.host_mut();
-            for example in 0..rows.batch() {
-                for (position, row) in rows.range(example).enumerate() {
-                    let from = row * qkv.width() + start + part * width;
-                    let to = example * per_row + position * width;
-                    values[to..to + width].copy_from_slice(&source[from..from + width]);
-                }
-            }
-        }
+        let [keys, values] = &mut self.layers[layer];
+        kernel::store_prompts(&self.heads, rows, qkv, keys, values);
     }
 
     /// Says that whole prompts of these lengths have been stored in all layers.

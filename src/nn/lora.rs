@@ -28,8 +28,9 @@ impl Lora {
         let [inputs, outputs] = linear.shape(parameters);
         let weight = &parameters.get(linear.weight).name;
         let layer = weight.strip_suffix(".weight").unwrap_or(weight).to_owned();
-        let down = random.normal(&[rank, inputs], 1.0 / rank as f64);
-        let up = Array::zeros(&[outputs, rank]);
+        let device = parameters.value(linear.weight).device();
+        let down = random.normal(&[rank, inputs], 1.0 / rank as f64).on(device);
+        let up = Array::zeros_on(&[outputs, rank], device);
         Self {
             a: parameters.add(format!("{layer}.lora_A.weight"), Role::Lora, down),
             b: parameters.add(format!("{layer}.lora_B.weight"), Role::Lora, up),

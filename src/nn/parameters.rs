@@ -1,6 +1,7 @@
 //! The one registry of a model's parameters.
 
 use super::Array;
+use crate::device::Device;
 use std::collections::HashMap;
 
 /// Place of a parameter in the registry.
@@ -174,6 +175,30 @@ impl Parameters {
         }
         let left = self.list.iter().find(|parameter| parameter.role == role);
         assert!(left.is_none(), "parameters of {role:?} are not the last");
+    }
+
+    /// Where the values are; the host when there are none.
+    pub fn device(&self) -> Device {
+        self.list
+            .first()
+            .map_or(Device::Cpu, |parameter| parameter.value.device())
+    }
+
+    /// Moves the values of the trained parameters to a device, unless they are there already.
+    ///
+    /// # Panics
+    /// When the device cannot be used: [`Device::to_dispatch`] says so before.
+    pub fn move_trainable(&mut self, device: Device) {
+        for (_, parameter) in self.iter_mut().filter(|(_, one)| one.trainable) {
+            parameter.value.move_to(device);
+        }
+    }
+
+    /// The values of the trained parameters in order, on the host.
+    pub fn trainable_on_host(&self) -> Vec<Array> {
+        let trained = self.iter().filter(|(_, parameter)| parameter.trainable);
+        let values: Vec<Array> = trained.map(|(_, one)| one.value.clone()).collect();
+        Array::all_on_host(&values)
     }
 
     /// Number of parameters.

@@ -2,6 +2,7 @@
 
 use super::entities::{Tag, spans};
 use super::{Scrubber, Span};
+use crate::device::Device;
 use crate::model::{Classifier, Head, groups, load_classifier};
 use crate::text::{AlignedEncoding, Tokenizer};
 use std::path::Path;
@@ -33,7 +34,7 @@ impl Ner {
     /// When it holds no token classifier with a tokenizer; in words.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self, String> {
         let folder = folder.as_ref();
-        let model = load_classifier(folder).map_err(|error| error.to_string())?;
+        let model = load_classifier(folder, Device::Cpu).map_err(|error| error.to_string())?;
         if model.config().head != Head::TokenClassification {
             return Err(format!(
                 "`{}` classifies texts, not tokens: scrubbing needs a `...ForTokenClassification`",

@@ -19,6 +19,7 @@ use super::pretrain::StepLog;
 use super::single_precision;
 use super::{Kind, StageContext, StageError, schedule};
 use crate::data::Rows;
+use crate::device::Device;
 use crate::dp::budget;
 use crate::dp::key::{Key, KeyFile, Opened, forbid_core_dumps, sweep_orphans};
 use crate::dp::learner::LearnerSettings;
@@ -214,7 +215,7 @@ fn binding(
     for (_, parameter) in network.parameters().iter() {
         hasher.update(parameter.name.as_bytes());
         hasher.update(&[u8::from(parameter.trainable)]);
-        for part in parameter.value.host().chunks(4096) {
+        for part in parameter.value.on(Device::Cpu).host().chunks(4096) {
             let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
             hasher.update(&bytes);
         }

@@ -1,6 +1,7 @@
 //! What a model computes, named and shaped as other implementations' figures are kept in tests/fixtures.
 
 use super::Inputs;
+use crate::device::Device;
 use crate::dp::clip::{Clipping, clipped_sum};
 use crate::model::generate::{Request, Sampling, generate};
 use crate::model::{
@@ -67,7 +68,7 @@ fn gradient_norms(network: &dyn Network, tape: Tape) -> Result<Vec<f64>, ModelEr
 }
 
 fn causal(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
-    let model = load_causal(folder)?;
+    let model = load_causal(folder, Device::Cpu)?;
     let logits = model.logits(&slices(inputs))?;
     let (mut first, mut last) = (Vec::new(), Vec::new());
     let mut start = 0;
@@ -106,7 +107,7 @@ fn causal(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
 }
 
 fn classifier(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
-    let model = load_classifier(folder)?;
+    let model = load_classifier(folder, Device::Cpu)?;
     let logits = model.logits(&slices(inputs))?;
     let mut results = json!({
         "logits": rows(&logits),
@@ -122,7 +123,7 @@ fn classifier(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
 }
 
 fn token_classifier(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
-    let logits = load_classifier(folder)?.logits(&slices(inputs))?;
+    let logits = load_classifier(folder, Device::Cpu)?.logits(&slices(inputs))?;
     let (mut first, mut classes) = (Vec::new(), Vec::new());
     let mut start = 0;
     for ids in &inputs.sequences {
@@ -151,7 +152,7 @@ fn likeliest(logits: &Array, row: usize) -> usize {
 }
 
 fn encoder(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
-    let model = load_encoder(folder)?;
+    let model = load_encoder(folder, Device::Cpu)?;
     let pooled = rows(&model.mean_pooled(&slices(inputs))?);
     let normalised: Vec<Vec<f64>> = pooled
         .iter()

@@ -37,7 +37,7 @@ pub fn clipped_sum(
     let gradients = uses
         .into_iter()
         .enumerate()
-        .map(|(tensor, (id, uses))| sum_of(uses, parameters.value(id).shape(), factors.of(tensor)))
+        .map(|(tensor, (id, uses))| sum_of(uses, parameters.value(id), factors.of(tensor)))
         .collect();
     Ok(ClippedSum {
         gradients,
@@ -46,11 +46,11 @@ pub fn clipped_sum(
     })
 }
 
-fn sum_of(uses: Uses, shape: &[usize], factors: &[Option<f32>]) -> Array {
+fn sum_of(uses: Uses, like: &Array, factors: &[Option<f32>]) -> Array {
     match uses {
         Uses::Linear(record) => linear_sum(record, factors),
         Uses::Embedding(record) | Uses::PerExample(record) => {
-            let mut sum = Array::zeros(shape);
+            let mut sum = Array::zeros_on(like.shape(), like.device());
             add_to(&mut sum, record, factors);
             sum
         }

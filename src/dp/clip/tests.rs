@@ -6,6 +6,7 @@ mod layers;
 mod models;
 
 use super::*;
+use crate::device::Device;
 use crate::dp::twin::{Twin, twin, with};
 use crate::model::config::Gpt2Config;
 use crate::model::gpt2::Gpt2;
@@ -23,7 +24,7 @@ fn model() -> Gpt2 {
         n_inner: 40,
         layer_norm_epsilon: 1e-5,
     };
-    let mut model = Gpt2::new(config, 11);
+    let mut model = Gpt2::new(config, 11, Device::Cpu);
     // Weights large enough that every path of the gradient matters, norms and biases away from one and zero.
     let mut random = crate::nn::Initialiser::new(5);
     for (_, parameter) in model.parameters_mut().iter_mut() {

@@ -60,7 +60,7 @@ pub(super) fn network() -> Gpt2 {
         n_inner: 16,
         layer_norm_epsilon: 1e-5,
     };
-    Gpt2::new(config, 3)
+    Gpt2::new(config, 3, crate::device::Device::Cpu)
 }
 
 pub(super) fn settings(expected_batch_size: f64, averaging: Averaging) -> TrainerSettings {

@@ -1,6 +1,7 @@
 //! Parameters of BERT and MPNet under their Hugging Face names.
 
 use super::{Bert, Block, PositionBias};
+use crate::device::Device;
 use crate::model::config::{BertConfig, MpnetConfig};
 use crate::nn::kernel::Heads;
 use crate::nn::{Array, Embedding, Layout, Linear, Norm, Parameters, Role};
@@ -34,15 +35,17 @@ const MPNET: Names = Names {
 pub(in crate::model) const POSITION_BIAS: &str = "mpnet.encoder.relative_attention_bias.weight";
 
 impl Bert {
-    /// A BERT whose every value comes from `value(name, role, shape)`, called in the order of the registry.
+    /// A BERT whose every value comes from `value(name, role, shape)`, called in the order of the registry, and lives on a
+    /// device that can be used.
     ///
     /// # Errors
     /// The first error of `value`, before anything more is made.
     pub fn build<E>(
         config: BertConfig,
+        device: Device,
         mut value: impl FnMut(&str, Role, &[usize]) -> Result<Array, E>,
     ) -> Result<Self, E> {
-        Self::with_names(config, "bert", &BERT, &mut value)
+        Self::with_names(config, device, "bert", &BERT, &mut value)
     }
 
     /// An MPNet, likewise.
@@ -51,6 +54,7 @@ impl Bert {
     /// The first error of `value`, before anything more is made.
     pub fn build_mpnet<E>(
         config: MpnetConfig,
+        device: Device,
         mut value: impl FnMut(&str, Role, &[usize]) -> Result<Array, E>,
     ) -> Result<Self, E> {
         let shape = [
@@ -58,7 +62,7 @@ impl Bert {
             config.bert.num_attention_heads,
         ];
         let table = value(POSITION_BIAS, Role::Weight, &shape)?;
-        let mut model = Self::with_names(config.bert, "mpnet", &MPNET, &mut value)?;
+        let mut model = Self::with_names(config.bert, device, "mpnet", &MPNET, &mut value)?;
         model.first_position = config.padding as u32 + 1;
         model.position_bias = Some(PositionBias::new(table));
         Ok(model)
@@ -66,6 +70,7 @@ impl Bert {
 
     fn with_names<E>(
         config: BertConfig,
+        device: Device,
         prefix: &str,
         names: &Names,
         value: &mut impl FnMut(&str, Role, &[usize]) -> Result<Array, E>,
@@ -75,7 +80,7 @@ impl Bert {
             let name = format!("{prefix}.{name}");
             let array = value(&name, role, shape)?;
             assert_eq!(array.shape(), shape, "shape of `{name}`");
-            Ok(parameters.add(name, role, array))
+            Ok(parameters.add(name, role, array.on(device)))
         };
         let width = config.hidden_size;
         let mut table = |name: &str, entries: usize| {

@@ -77,7 +77,10 @@ impl Bert {
     /// The bias of attention scores for the longest text of a batch, `[heads, longest, longest]`.
     fn score_bias(&self, rows: &Rows) -> Option<Array> {
         let longest = rows.lengths().max().unwrap_or(0);
-        self.position_bias.as_ref().map(|bias| bias.scores(longest))
+        let device = self.parameters.device();
+        self.position_bias
+            .as_ref()
+            .map(|bias| bias.scores(longest).on(device))
     }
 
     /// Hidden states `[rows, width]`, with what the backward pass needs.

@@ -1,6 +1,7 @@
 //! Parameters of GPT-2 under their Hugging Face names.
 
 use super::{Block, Gpt2};
+use crate::device::Device;
 use crate::model::config::Gpt2Config;
 use crate::nn::kernel::Heads;
 use crate::nn::{Array, Embedding, Initialiser, Layout, Linear, Lora, Norm, Parameters, Role};
@@ -11,10 +12,10 @@ const DEVIATION: f64 = 0.02;
 impl Gpt2 {
     /// A model with the initial weights of a seed: normal of deviation 0.02, divided by sqrt(2 x layers) for the layers
     /// that write to the residual stream; biases zero, scales one.
-    pub fn new(config: Gpt2Config, seed: u64) -> Self {
+    pub fn new(config: Gpt2Config, seed: u64, device: Device) -> Self {
         let mut random = Initialiser::new(seed);
         let residual = DEVIATION / (2.0 * config.n_layer as f64).sqrt();
-        let built = Self::build(config, |name, role, shape| {
+        let built = Self::build(config, device, |name, role, shape| {
             Ok::<_, std::convert::Infallible>(match role {
                 Role::Norm if name.ends_with("weight") => Array::full(shape, 1.0),
                 Role::Bias | Role::Norm => Array::zeros(shape),
@@ -28,12 +29,14 @@ impl Gpt2 {
         }
     }
 
-    /// A model whose every value comes from `value(name, role, shape)`, called in the order of the registry.
+    /// A model whose every value comes from `value(name, role, shape)`, called in the order of the registry, and lives on a
+    /// device that can be used.
     ///
     /// # Errors
     /// The first error of `value`, before anything more is made.
     pub fn build<E>(
         config: Gpt2Config,
+        device: Device,
         mut value: impl FnMut(&str, Role, &[usize]) -> Result<Array, E>,
     ) -> Result<Self, E> {
         let mut parameters = Parameters::new();
@@ -41,7 +44,7 @@ impl Gpt2 {
             let name = format!("transformer.{name}");
             let array = value(&name, role, shape)?;
             assert_eq!(array.shape(), shape, "shape of `{name}`");
-            Ok(parameters.add(name, role, array))
+            Ok(parameters.add(name, role, array.on(device)))
         };
         let (width, inner) = (config.n_embd, config.n_inner);
         let epsilon = config.layer_norm_epsilon as f32;

@@ -1,6 +1,7 @@
 //! GPT-2 against figures that PyTorch computed for a tiny model.
 
 use super::*;
+use crate::device::Device;
 use crate::model::{Architecture, ModelConfig, Weights};
 use crate::nn::Sequence;
 use serde_json::Value;
@@ -13,7 +14,7 @@ fn fixture() -> (Gpt2, Value) {
         panic!("a GPT-2 fixture")
     };
     let mut weights = Weights::open(&folder, "").unwrap();
-    let model = Gpt2::build(config, |name, _, shape| {
+    let model = Gpt2::build(config, Device::Cpu, |name, _, shape| {
         Ok::<_, crate::model::ModelError>(Array::from_vec(weights.take(name, shape)?, shape))
     })
     .unwrap();

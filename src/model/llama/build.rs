@@ -2,24 +2,27 @@
 
 use super::Llama;
 use super::block::{Angles, Block};
+use crate::device::Device;
 use crate::model::config::LlamaConfig;
 use crate::nn::kernel::Heads;
 use crate::nn::{Array, Embedding, Initialiser, Layout, Linear, Lora, Norm, Parameters, Role};
 
 impl Llama {
-    /// A model whose every value comes from `value(name, role, shape)`, called in the order of the registry.
+    /// A model whose every value comes from `value(name, role, shape)`, called in the order of the registry, and lives on a
+    /// device that can be used.
     ///
     /// # Errors
     /// The first error of `value`, before anything more is made.
     pub fn build<E>(
         config: LlamaConfig,
+        device: Device,
         mut value: impl FnMut(&str, Role, &[usize]) -> Result<Array, E>,
     ) -> Result<Self, E> {
         let mut parameters = Parameters::new();
         let mut add = |name: &str, role: Role, shape: &[usize]| {
             let array = value(name, role, shape)?;
             assert_eq!(array.shape(), shape, "shape of `{name}`");
-            Ok(parameters.add(name, role, array))
+            Ok(parameters.add(name, role, array.on(device)))
         };
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let queries = config.num_attention_heads * config.head_dim;
@@ -69,7 +72,7 @@ impl Llama {
                 config.head_dim,
                 true,
             ),
-            angles: angles(&config),
+            angles: angles(&config, device),
             parameters,
             tokens: Embedding::new(tokens),
             blocks,
@@ -106,7 +109,7 @@ impl Llama {
 }
 
 /// Angle `position * theta^(-2 i / head_dim)` of pair i (Su et al. 2021), cosine and sine in f64.
-fn angles(config: &LlamaConfig) -> Angles {
+fn angles(config: &LlamaConfig, device: Device) -> Angles {
     let half = config.head_dim / 2;
     let frequencies: Vec<f64> = (0..half)
         .map(|pair| {
@@ -123,7 +126,7 @@ fn angles(config: &LlamaConfig) -> Angles {
                     .map(move |frequency| function(position as f64 * frequency) as f32)
             })
             .collect();
-        Array::from_vec(values, &[config.max_position_embeddings, half])
+        Array::from_vec(values, &[config.max_position_embeddings, half]).on(device)
     };
     Angles {
         cosines: table(f64::cos),

@@ -180,7 +180,9 @@ impl CausalModel for Llama {
             self.config.vocab_size,
             self.config.max_position_embeddings.min(capacity),
         )?;
-        let mut cache = Cache::new(self.heads, self.blocks.len(), prompts.len(), capacity);
+        let device = self.parameters.device();
+        let (layers, batch_size) = (self.blocks.len(), prompts.len());
+        let mut cache = Cache::new(self.heads, layers, batch_size, capacity, device);
         let hidden = self.body_for_inference(&batch.ids, &batch.rows, Some(&mut cache));
         cache.set_lengths(&batch.rows);
         let last = kernel::gather_rows(&hidden, &last_rows(&batch.rows));

@@ -59,6 +59,25 @@ pub fn attention_backward(
     Array::from_buffer(dqkv, qkv.shape())
 }
 
+/// Stores the keys and values of whole prompts at the start of each row of a cache. `qkv` is `[rows, heads.qkv_width()]`,
+/// `keys` and `values` are `[batch, capacity, kv_heads * head_dim]`.
+pub fn store_prompts(
+    heads: &Heads,
+    rows: &Rows,
+    qkv: &Array,
+    keys: &mut Array,
+    values: &mut Array,
+) {
+    let capacity = keys.shape()[1];
+    assert!(
+        rows.lengths().all(|length| length <= capacity),
+        "a prompt is longer than the cache"
+    );
+    for (part, cached) in [keys, values].into_iter().enumerate() {
+        decode::store(heads, rows.offsets(), qkv.host(), part, cached.host_mut());
+    }
+}
+
 /// Attention of one new token in each row over the row's cached keys and values, to which it is appended.
 ///
 /// `qkv` is `[batch, heads.qkv_width()]`, `keys` and `values` are `[batch, capacity, kv_heads * head_dim]`, and `lengths`

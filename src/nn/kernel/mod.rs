@@ -15,7 +15,7 @@ mod norm;
 pub use activation::{
     Gelu, bias_gelu, gelu, gelu_backward, swiglu, swiglu_backward, tanh, tanh_backward,
 };
-pub use attention::{attention, attention_backward, attention_step, rotate};
+pub use attention::{attention, attention_backward, attention_step, rotate, store_prompts};
 pub use elementwise::{
     add, add_bias, add_bias_residual, gather_rows, join_columns, scale, scaled_rows, split_columns,
     spread_rows,

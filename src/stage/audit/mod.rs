@@ -11,6 +11,7 @@ use super::losses::{LONGEST, text_losses};
 use super::params::{AuditParams, Delta};
 use super::train::Canary;
 use super::{Kind, StageContext, StageError};
+use crate::device::Device;
 use crate::dp::audit::{guess, one_run};
 use crate::model::{CausalModel, load_causal};
 use crate::text::{MODEL_SCHEMA_FILE, PublicSchema, Tokenizer};
@@ -74,7 +75,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let model = folder.join("model");
     let schema = PublicSchema::load(model.join(MODEL_SCHEMA_FILE)).map_err(told)?;
     let canaries = canaries(&folder.join("canaries.json"), &guarantee)?;
-    let (scores, score) = scores(&model, &schema, &canaries)?;
+    let (scores, score) = scores(&model, context.device, &schema, &canaries)?;
     let included: Vec<bool> = canaries.iter().map(|canary| canary.included).collect();
     let count = canaries.len() as u64;
     let wanted = (params.guesses * count as f64).round() as u64;
@@ -145,10 +146,11 @@ fn canaries(path: &Path, guarantee: &Guarantee) -> Result<Vec<Canary>, StageErro
 /// How much likelier than chance each canary is to have been planted: the higher, the likelier.
 fn scores(
     model: &Path,
+    device: Device,
     schema: &PublicSchema,
     canaries: &[Canary],
 ) -> Result<(Vec<f64>, Score), StageError> {
-    let network = load_causal(model).map_err(told)?;
+    let network = load_causal(model, device).map_err(told)?;
     let tokenizer = Tokenizer::load(model).map_err(told)?;
     let texts: Vec<(&str, &str)> = canaries
         .iter()

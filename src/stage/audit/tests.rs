@@ -36,7 +36,7 @@ impl Place {
             panic!("an object")
         };
         let config = ModelConfig::parse(config, Path::new("config.json")).unwrap();
-        let network = CausalLm::new_gpt2(config, 1).unwrap();
+        let network = CausalLm::new_gpt2(config, 1, crate::device::Device::Cpu).unwrap();
         network.save(&model, StoredAs::F32).unwrap();
         tokenizer.save(&model, Some(16)).unwrap();
         let labels = vec!["joy".to_owned(), "fear".to_owned()];

@@ -41,8 +41,8 @@ pub(super) fn run(
     let source = ModelSource::find(name)?;
     let failed = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
     let tokenizer = Tokenizer::load(source.path()).map_err(|error| failed(&error))?;
-    let mut classifier =
-        classifier_from(source.path(), labels, context.seed).map_err(|error| failed(&error))?;
+    let mut classifier = classifier_from(source.path(), labels, context.seed, context.device)
+        .map_err(|error| failed(&error))?;
     let longest = (params.max_length as usize).min(classifier.config().max_positions());
     let encode = |texts: &LabelledTexts| -> Result<Examples, StageError> {
         Ok(Examples {

@@ -78,7 +78,7 @@ impl Bench {
             panic!("an object")
         };
         let config = ModelConfig::parse(raw, &model).unwrap();
-        let network = CausalLm::new_gpt2(config, 1).unwrap();
+        let network = CausalLm::new_gpt2(config, 1, crate::device::Device::Cpu).unwrap();
         network.save(&model, StoredAs::F32).unwrap();
         model
     }
@@ -158,7 +158,7 @@ fn a_language_model_becomes_a_classifier() {
             std::fs::read(again.join(file)).unwrap()
         );
     }
-    let model = load_classifier(folder.join("model")).unwrap();
+    let model = load_classifier(folder.join("model"), crate::device::Device::Cpu).unwrap();
     let tokenizer = Tokenizer::load(folder.join("model")).unwrap();
     let ids = tokenizer.encode_with_special(&texts(1)[0].0).unwrap();
     let probabilities = model.probabilities(&[ids], 64).unwrap();

@@ -45,7 +45,7 @@ pub(super) fn start(
         let source = ModelSource::find(name)?;
         return Ok(Start {
             tokenizer: Tokenizer::load(source.path()).map_err(|error| message(&error))?,
-            network: load_causal(source.path()).map_err(|error| message(&error))?,
+            network: load_causal(source.path(), context.device).map_err(|error| message(&error))?,
         });
     }
     let tokenizer = tokenizer(context, params, lines)?;
@@ -54,7 +54,8 @@ pub(super) fn start(
         ModelConfig::parse(config, Path::new("config.json")).map_err(|error| message(&error))?;
     Ok(Start {
         tokenizer,
-        network: CausalLm::new_gpt2(config, context.seed).map_err(|error| message(&error))?,
+        network: CausalLm::new_gpt2(config, context.seed, context.device)
+            .map_err(|error| message(&error))?,
     })
 }
 

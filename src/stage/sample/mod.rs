@@ -117,7 +117,7 @@ impl Generator {
         }
         let prompt = schema.parsed_prompt().map_err(|error| failed(&error))?;
         let tokenizer = Tokenizer::load(&folder).map_err(|error| failed(&error))?;
-        let model = load_causal(&folder).map_err(|error| failed(&error))?;
+        let model = load_causal(&folder, context.device).map_err(|error| failed(&error))?;
         if tokenizer.vocabulary_size() > model.vocabulary() {
             return Err(StageError::new(format!(
                 "the tokenizer has {} tokens, the model embeds {}: they do not belong together",

@@ -33,7 +33,7 @@ impl Bench {
             panic!("an object")
         };
         let config = ModelConfig::parse(raw, &model).unwrap();
-        let network = CausalLm::new_gpt2(config, 1).unwrap();
+        let network = CausalLm::new_gpt2(config, 1, crate::device::Device::Cpu).unwrap();
         network.save(&model, StoredAs::F32).unwrap();
         let labels = vec!["joy".to_owned(), "fear".to_owned()];
         PublicSchema::new(labels, "{label}: {text}", LabelIntegration::Prefix, 10)

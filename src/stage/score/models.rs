@@ -1,6 +1,7 @@
 //! The models of a score: an encoder, the trained generator, and the public model that fluency is measured with.
 
 use super::compute::{Embedder, Surprise};
+use crate::device::Device;
 use crate::metric::Embeddings;
 use crate::metric::perplexity::TextLoss;
 use crate::model::{CausalLm, Encoder, load_causal, load_encoder};
@@ -23,9 +24,13 @@ pub(super) struct TextEncoder {
 }
 
 impl TextEncoder {
-    pub(super) fn load(folder: &Path, micro_batch_tokens: usize) -> Result<Self, StageError> {
+    pub(super) fn load(
+        folder: &Path,
+        device: Device,
+        micro_batch_tokens: usize,
+    ) -> Result<Self, StageError> {
         Ok(Self {
-            encoder: load_encoder(folder).map_err(failed)?,
+            encoder: load_encoder(folder, device).map_err(failed)?,
             tokenizer: Tokenizer::load(folder).map_err(failed)?,
             micro_batch_tokens,
         })
@@ -64,9 +69,10 @@ impl LanguageModel {
     pub(super) fn load(
         folder: &Path,
         schema: Option<&PublicSchema>,
+        device: Device,
         micro_batch_tokens: usize,
     ) -> Result<Self, StageError> {
-        let model = load_causal(folder).map_err(failed)?;
+        let model = load_causal(folder, device).map_err(failed)?;
         Ok(Self {
             longest: model.config().max_positions().min(LONGEST),
             model,
@@ -81,15 +87,16 @@ impl LanguageModel {
     /// The public model that fluency is measured with: the encoder, where it is a language model, else `builtin:base`.
     pub(super) fn base(
         encoder: &Path,
+        device: Device,
         micro_batch_tokens: usize,
     ) -> Result<Option<Self>, StageError> {
-        if let Ok(model) = Self::load(encoder, None, micro_batch_tokens) {
+        if let Ok(model) = Self::load(encoder, None, device, micro_batch_tokens) {
             return Ok(Some(model));
         }
         let Ok(base) = ModelSource::find("builtin:base") else {
             return Ok(None);
         };
-        Self::load(base.path(), None, micro_batch_tokens).map(Some)
+        Self::load(base.path(), None, device, micro_batch_tokens).map(Some)
     }
 }
 

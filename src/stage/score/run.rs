@@ -19,7 +19,7 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let performance: ScorePerformance = context.performance()?;
     let most = performance.micro_batch_tokens as usize;
     let source = ModelSource::find(&params.encoder)?;
-    let encoder = TextEncoder::load(source.path(), most)?;
+    let encoder = TextEncoder::load(source.path(), context.device, most)?;
     let (mut trained, mut base) = (None, None);
     if params.perplexity {
         if let Some((_, input)) = context.input_of(Kind::Train) {
@@ -27,10 +27,11 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
             trained = Some(LanguageModel::load(
                 &input.path.join("model"),
                 Some(&schema),
+                context.device,
                 most,
             )?);
         }
-        base = LanguageModel::base(source.path(), most)?;
+        base = LanguageModel::base(source.path(), context.device, most)?;
     }
     let models = Models {
         embedder: Some(&encoder),

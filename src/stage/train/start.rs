@@ -42,7 +42,7 @@ impl Start {
         folder: &Path,
     ) -> Result<Self, StageError> {
         let mut tokenizer = Tokenizer::load(folder).map_err(told)?;
-        let mut network = load_causal(folder).map_err(told)?;
+        let mut network = load_causal(folder, context.device).map_err(told)?;
         let prompt = schema.parsed_prompt().map_err(told)?;
         let special = prompt.special_tokens(&schema.labels);
         if !special.is_empty() {

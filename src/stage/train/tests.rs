@@ -49,7 +49,7 @@ impl Place {
             panic!("an object")
         };
         let config = ModelConfig::parse(config, Path::new("config.json")).unwrap();
-        let network = CausalLm::new_gpt2(config, 1).unwrap();
+        let network = CausalLm::new_gpt2(config, 1, Device::Cpu).unwrap();
         network.save(&model, StoredAs::F32).unwrap();
         tokenizer.save(&model, Some(32)).unwrap();
         let labels = vec!["joy".to_owned(), "fear".to_owned()];
@@ -328,7 +328,7 @@ fn adapters_biases_and_heads_can_be_trained_alone() {
         place.run("out", &NoProgress).unwrap();
         std::fs::remove_dir_all(place.path("state")).unwrap();
         seen.push(place.weights("out"));
-        let reread = crate::model::load_causal(place.path("out/model")).unwrap();
+        let reread = crate::model::load_causal(place.path("out/model"), Device::Cpu).unwrap();
         assert!(reread.parameters().find("transformer.wte.weight").is_some());
     }
     assert!(seen[0] != seen[1] && seen[1] != seen[2]);

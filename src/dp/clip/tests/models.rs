@@ -5,7 +5,7 @@ use super::autodiff::{
     Leaves, attention, columns, cross_entropy, gelu_tanh, layer_norm, rms_norm, rotary, swiglu,
 };
 use super::{batch, examples};
-use crate::device::Tensor;
+use crate::device::{Device, Tensor};
 use crate::model::config::{Gpt2Config, LlamaConfig};
 use crate::model::gpt2::Gpt2;
 use crate::model::llama::Llama;
@@ -169,7 +169,7 @@ fn llama_model(tied: bool) -> Llama {
         tie_word_embeddings: tied,
     };
     let mut random = Initialiser::new(21);
-    Llama::build(config, |_, role, shape| {
+    Llama::build(config, Device::Cpu, |_, role, shape| {
         let mut value = random.normal(shape, 0.2);
         if role == Role::Norm {
             crate::nn::kernel::add(&mut value, &Array::full(shape, 1.0));

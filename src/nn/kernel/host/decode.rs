@@ -25,6 +25,29 @@ multiversion! {
     }
 }
 
+/// Copies the keys (part 0) or values (part 1) of packed prompts to the start of each row of `cached`.
+pub(crate) fn store(
+    heads: &Heads,
+    offsets: &[usize],
+    qkv: &[f32],
+    part: usize,
+    cached: &mut [f32],
+) {
+    let batch = offsets.len() - 1;
+    if batch == 0 {
+        return;
+    }
+    let (width, start) = (heads.kv_heads * heads.head_dim, heads.out_width());
+    let per_row = cached.len() / batch;
+    for (example, range) in offsets.windows(2).enumerate() {
+        for (position, row) in (range[0]..range[1]).enumerate() {
+            let from = row * heads.qkv_width() + start + part * width;
+            let to = example * per_row + position * width;
+            cached[to..to + width].copy_from_slice(&qkv[from..from + width]);
+        }
+    }
+}
+
 /// Appends each row's key and value at `lengths[row]` of its cache and attends over all of them.
 ///
 /// `qkv` is `[batch, qkv width]`; `keys` and `values` are `[batch, capacity, kv_heads * head_dim]`; `lengths` counts the

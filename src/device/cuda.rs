@@ -1,0 +1,91 @@
+//! NVIDIA GPUs through CUDA.
+
+use super::{Device, DeviceError};
+use burn_dispatch::DispatchDevice;
+
+#[cfg(feature = "cuda")]
+pub(super) use with::{dispatch, found};
+#[cfg(not(feature = "cuda"))]
+pub(super) use without::{dispatch, found};
+
+#[cfg(feature = "cuda")]
+mod with {
+    use super::{Device, DeviceError, DispatchDevice};
+    use crate::device::Found;
+    use cudarc::driver::{CudaContext, result, sys};
+    use std::sync::LazyLock;
+
+    /// Name and memory of each GPU, or why there is none. Asked for once.
+    static LISTED: LazyLock<Result<Vec<String>, String>> = LazyLock::new(list);
+
+    #[expect(
+        unsafe_code,
+        reason = "the driver's library is looked for by loading it, and asked through its C interface"
+    )]
+    fn list() -> Result<Vec<String>, String> {
+        // SAFETY: loading the driver's library runs its initialisers, as every program that uses CUDA does.
+        if !unsafe { sys::is_culib_present() } {
+            return Err("the NVIDIA driver is not installed (no library `cuda`)".to_owned());
+        }
+        let told = |error: result::DriverError| format!("the NVIDIA driver says: {error}");
+        let count = CudaContext::device_count().map_err(told)?;
+        (0..count)
+            .map(|index| {
+                let device = result::device::get(index).map_err(told)?;
+                let name = result::device::get_name(device).map_err(told)?;
+                // SAFETY: the device is one that the driver has just returned.
+                let bytes = unsafe { result::device::total_mem(device) }.map_err(told)?;
+                Ok(format!(
+                    "{name}, {:.1} GiB",
+                    bytes as f64 / f64::from(1 << 30)
+                ))
+            })
+            .collect()
+    }
+
+    pub(in crate::device) fn dispatch(index: usize) -> Result<DispatchDevice, DeviceError> {
+        let reason = match LISTED.as_ref() {
+            Ok(listed) if index < listed.len() => {
+                return Ok(DispatchDevice::Cuda(burn_cuda::CudaDevice::new(index)));
+            }
+            Ok(listed) => format!("the NVIDIA driver counts {} GPUs", listed.len()),
+            Err(reason) => reason.clone(),
+        };
+        Err(DeviceError::Absent {
+            device: Device::Cuda(index),
+            reason,
+        })
+    }
+
+    pub(in crate::device) fn found() -> Result<Vec<Found>, String> {
+        let listed = LISTED.clone()?;
+        if listed.is_empty() {
+            return Err("the NVIDIA driver counts no GPU".to_owned());
+        }
+        let found = listed
+            .into_iter()
+            .enumerate()
+            .map(|(index, description)| Found {
+                device: Device::Cuda(index),
+                description,
+                software: false,
+            });
+        Ok(found.collect())
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+mod without {
+    use super::{Device, DeviceError, DispatchDevice};
+    use crate::device::{Found, not_compiled};
+
+    pub(in crate::device) const fn dispatch(index: usize) -> Result<DispatchDevice, DeviceError> {
+        Err(DeviceError::NotCompiled {
+            device: Device::Cuda(index),
+        })
+    }
+
+    pub(in crate::device) fn found() -> Result<Vec<Found>, String> {
+        Err(not_compiled("cuda"))
+    }
+}
