@@ -15,10 +15,24 @@ macro_rules! twin {
 }
 pub(crate) use twin;
 
-/// A way to break the engine.
+/// Declares the twins, and a list of all of them.
 #[cfg(test)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Twin {
+macro_rules! twins {
+    ($($(#[$meta:meta])* $name:ident,)*) => {
+        /// A way to break the engine.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Twin {
+            $($(#[$meta])* $name,)*
+        }
+
+        impl Twin {
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+#[cfg(test)]
+twins! {
     /// Gradients are summed as they are.
     NoClip,
     /// Norms are bounded by twice the bound.
@@ -63,11 +77,23 @@ pub(crate) enum Twin {
     SeededCoins,
     /// A key is kept although the inputs changed.
     UnboundKey,
+    /// The transform's rounding is left out of the upper bound.
+    FftErrorOmitted,
+    /// The worse direction is taken for every step instead of after composing.
+    DirectionsMaxed,
+    /// A series ends at a term that is small in itself, not next to the sum.
+    EarlyStoppedRdp,
+    /// Noise is calibrated to the lower bound of epsilon.
+    CalibratedToLower,
 }
+
+#[cfg(test)]
+const SECOND: usize = 1;
 
 #[cfg(test)]
 thread_local! {
     static ACTIVE: std::cell::Cell<Option<Twin>> = const { std::cell::Cell::new(None) };
+    static LEFT_OUT: std::cell::Cell<usize> = const { std::cell::Cell::new(SECOND) };
 }
 
 /// Whether this twin is chosen on the current thread.
@@ -83,9 +109,23 @@ pub(crate) fn with<R>(twin: Twin, test: impl FnOnce() -> R) -> R {
     impl Drop for Reset {
         fn drop(&mut self) {
             ACTIVE.set(None);
+            LEFT_OUT.set(SECOND);
         }
     }
     ACTIVE.set(Some(twin));
     let _reset = Reset;
     test()
+}
+
+/// The parameter, by its place in the registry, that `TensorOutOfNorm` forgets; the second one unless chosen otherwise.
+#[cfg(test)]
+pub(crate) fn left_out() -> usize {
+    LEFT_OUT.get()
+}
+
+/// Runs `test` with one parameter left out of the norm.
+#[cfg(test)]
+pub(crate) fn leaving_out<R>(place: usize, test: impl FnOnce() -> R) -> R {
+    LEFT_OUT.set(place);
+    with(Twin::TensorOutOfNorm, test)
 }

@@ -11,6 +11,7 @@
 //! | `compose` | tilted FFT composition with a bound on its own rounding error |
 //! | `prv` | the PRV accountant: certified lower bound, estimate, certified upper bound |
 //! | `dots` | the connect-the-dots upper bound |
+//! | `directions` | epsilon of adding and of removing a record, each composed on its own |
 //! | `certified` | the least of the upper bounds, and which accountant it came from |
 //! | `gaussian` | the plain Gaussian mechanism in closed form |
 //!
@@ -19,6 +20,7 @@
 mod cells;
 mod certified;
 mod compose;
+mod directions;
 mod dots;
 mod error;
 mod gaussian;
@@ -30,10 +32,13 @@ mod prv;
 mod rdp;
 mod saddle;
 #[cfg(test)]
-mod tests;
+pub(in crate::dp) mod tests;
 
 pub(crate) use certified::certified_group;
 pub use certified::{Accountant, Certified, certified_delta, certified_upper};
+#[cfg(test)]
+pub(in crate::dp) use compose::tests::rounding_is_bounded;
+pub use directions::{Directions, epsilon_by_direction};
 pub use error::AccountantError;
 pub use gaussian::{gaussian_delta, gaussian_epsilon, gaussian_noise_multiplier};
 pub use phase::Phase;

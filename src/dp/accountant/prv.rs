@@ -11,6 +11,7 @@ use super::lattice::{Direction, Distribution, round_to_middle};
 use super::phase::{Composition, Repeated, check_delta};
 use super::saddle::{Cumulant, Tilt, Window};
 use super::{AccountantError, Phase};
+use crate::dp::twin::twin;
 use serde::{Deserialize, Serialize};
 
 /// The error of epsilon that the PRV accountant is asked for where nothing else is said.
@@ -154,11 +155,17 @@ impl<'a> Plan<'a> {
         discretise: fn(&Cells, Direction) -> Distribution,
     ) -> Composed {
         let (direction, cumulant, tilt) = &self.sides[side];
+        // Of a single step of these pairs, remove is the worse direction at every epsilon of at least 0.
+        let direction = if twin!(DirectionsMaxed) {
+            Direction::Remove
+        } else {
+            *direction
+        };
         let parts: Vec<(Distribution, f64)> = self
             .cells
             .iter()
             .zip(self.repeated)
-            .map(|(cells, part)| (discretise(cells, *direction), part.steps))
+            .map(|(cells, part)| (discretise(cells, direction), part.steps))
             .collect();
         let low = start(tilt, attempt).max(-3.0 * self.spacing);
         let mut window: Window = cumulant.window(tilt, low, tilt.ln_delta.min(self.delta.ln()));
@@ -226,11 +233,20 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// The connect-the-dots upper bound of epsilon; infinite if none could be certified.
+    /// The connect-the-dots upper bound of epsilon, the worse of both directions; infinite if none could be certified.
     pub(super) fn dots_epsilon(&self) -> f64 {
-        (0..self.sides.len())
-            .map(|side| {
-                self.ask(side, super::lattice::connect_the_dots, |composed| {
+        self.dots_directions()
+            .map(|(_, epsilon)| epsilon)
+            .fold(0.0, f64::max)
+    }
+
+    /// The connect-the-dots upper bound of epsilon in each direction.
+    pub(super) fn dots_directions(&self) -> impl Iterator<Item = (Direction, f64)> {
+        self.sides
+            .iter()
+            .enumerate()
+            .map(|(side, (direction, ..))| {
+                let found = self.ask(side, super::lattice::connect_the_dots, |composed| {
                     let target = (self.delta - composed.outside - composed.above)
                         * (1.0 - 2.0 * composed.relative_error);
                     match composed.crossing(target, Rounding::Up) {
@@ -238,10 +254,9 @@ impl<'a> Plan<'a> {
                         Crossing::Below if composed.reaches_zero() => Some(composed.loss_error),
                         Crossing::Below | Crossing::Uncertain => None,
                     }
-                })
-                .unwrap_or(f64::INFINITY)
+                });
+                (*direction, found.unwrap_or(f64::INFINITY))
             })
-            .fold(0.0, f64::max)
     }
 
     /// The connect-the-dots upper bound of delta at one epsilon; 1 if none could be certified.

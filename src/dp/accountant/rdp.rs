@@ -8,6 +8,7 @@
 use super::normal::{UNIT, ln_survival};
 use super::phase::{Composition, check_delta};
 use super::{AccountantError, Phase};
+use crate::dp::twin::twin;
 
 /// Most terms of a series.
 const MOST_TERMS: u32 = 3_000;
@@ -173,6 +174,9 @@ fn ln_moment_fractional(noise_multiplier: f64, sampling_rate: f64, order: f64) -
             ln_survival((split - rest) / noise_multiplier),
         ];
         let largest = sum.add(&low, sign).max(sum.add(&high, sign));
+        if twin!(EarlyStoppedRdp) && largest < -30.0 {
+            return Some(sum.ln_value());
+        }
         // Terms alternate in sign beyond the order; the rest is then below the last term, which is added.
         let falls = largest < before;
         let share = if i + 1 == MOST_TERMS {

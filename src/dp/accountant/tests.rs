@@ -2,6 +2,7 @@
 
 use super::rdp::divergence;
 use super::*;
+use crate::dp::twin::{self, Twin};
 
 const REFERENCE: &str = include_str!("../../../tests/fixtures/accounting.csv");
 
@@ -109,10 +110,73 @@ fn no_order_is_below_quadrature() {
 }
 
 /// The order at which a series that stops at an absolute term of exp(-30) is lost: ln A = -30 for 2.09.
+pub(in crate::dp) fn a_small_first_term_is_no_end() -> bool {
+    let moment = divergence(12.0, 0.4, 58.75) * 57.75;
+    moment > 2.0 && moment < 2.2
+}
+
 #[test]
 fn a_series_does_not_stop_early() {
-    let moment = divergence(12.0, 0.4, 58.75) * 57.75;
-    assert!(moment > 2.0 && moment < 2.2, "{moment}");
+    assert!(a_small_first_term_is_no_end());
+    assert!(!twin::with(
+        Twin::EarlyStoppedRdp,
+        a_small_first_term_is_no_end
+    ));
+}
+
+/// dp-accounting 0.6.0, connect-the-dots, discretisation 1e-4: remove and add, each composed on its own.
+pub(in crate::dp) fn each_direction_is_its_own() -> bool {
+    let first = phase(0.8, 0.016, 500);
+    let second = phase(2.0, 0.1, 100);
+    [
+        (vec![phase(0.8, 0.016, 4000)], 10.359_023, 8.029_675),
+        (vec![phase(1.0, 0.016, 4000)], 6.368_836, 5.503_083),
+        (vec![first, second], 4.396_754, 3.079_382),
+        (vec![second, first], 4.396_754, 3.079_382),
+    ]
+    .into_iter()
+    .all(|(phases, remove, add)| {
+        let found = epsilon_by_direction(&phases, 1e-5).unwrap();
+        let near = |found: f64, figure: f64| (found - figure).abs() < 2e-3;
+        near(found.remove, remove) && near(found.add, add)
+    })
+}
+
+#[test]
+fn add_and_remove_are_those_of_dp_accounting() {
+    assert!(each_direction_is_its_own());
+    assert!(!twin::with(
+        Twin::DirectionsMaxed,
+        each_direction_is_its_own
+    ));
+    let phases = [phase(0.8, 0.016, 500), phase(2.0, 0.1, 100)];
+    let found = epsilon_by_direction(&phases, 1e-5).unwrap();
+    let claimed = certified_upper(&phases, 1e-5).unwrap().connect_the_dots;
+    assert_eq!(found.remove.max(found.add), claimed);
+}
+
+#[test]
+fn the_edges_of_both_directions() {
+    let epsilon = |phases: &[Phase], delta| epsilon_by_direction(phases, delta).unwrap().add;
+    assert_eq!(epsilon(&[], 1e-5), 0.0);
+    assert_eq!(epsilon(&[phase(1.0, 0.5, 1)], 1.0), 0.0);
+    assert_eq!(epsilon(&[phase(1.0, 0.5, 1)], 0.0), f64::INFINITY);
+    assert_eq!(epsilon(&[phase(0.0, 0.5, 1)], 1e-5), f64::INFINITY);
+    assert!(epsilon_by_direction(&[phase(1.0, 0.5, 1)], f64::NAN).is_err());
+}
+
+/// Rows of a sweep, replicates, and noisy counts beside a run: what they cost together, by dp-accounting 0.6.0.
+#[test]
+fn what_is_released_together_costs_what_dp_accounting_says() {
+    let run = |sigma| phase(sigma, 0.016, 188);
+    for (phases, figure) in [
+        (vec![run(0.5), run(0.6), run(0.8)], 11.281_605),
+        (vec![run(0.8); 5], 4.933_861),
+        (vec![run(0.8), Phase::gaussian(12.0)], 2.648_237),
+    ] {
+        let found = certified_upper(&phases, 1e-5).unwrap().epsilon;
+        assert!((found - figure).abs() < 2e-3, "{found}, not {figure}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod factors;
 mod norm;
 mod sum;
 #[cfg(test)]
-mod tests;
+pub(in crate::dp) mod tests;
 
 pub use factors::Clipping;
 pub use sum::{ClippedSum, clipped_sum};

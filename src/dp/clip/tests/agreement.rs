@@ -18,7 +18,7 @@ pub(super) trait Subject {
 }
 
 /// The gradient of an example, one vector for each trainable parameter.
-type Gradient = Vec<Vec<f64>>;
+pub(super) type Gradient = Vec<Vec<f64>>;
 
 fn whole(gradient: &Gradient) -> f64 {
     norm(&gradient.concat())
@@ -125,6 +125,16 @@ pub(super) fn check(name: &str, subject: &dyn Subject, examples: &[Vec<u32>]) {
         let alone = run(&[example], Clipping::Flat);
         let name = format!("{name}, example {example} alone");
         same_norm(&name, alone.norms[0], norms[example]);
+        let added: Vec<f64> = alone
+            .gradients
+            .iter()
+            .flat_map(|array| array.host().iter().copied().map(f64::from))
+            .collect();
+        assert!(
+            norm(&added) <= bound * (1.0 + 1e-5),
+            "{name}: adds {}",
+            norm(&added)
+        );
         same_sum(
             &name,
             &alone,

@@ -14,8 +14,8 @@ use crate::nn::{
     Array, Batch, Initialiser, Layout, Network, Parameters, Role, Selection, Sequence, Tape,
 };
 
-const LORA_RANK: usize = 3;
-const LORA_ALPHA: f64 = 6.0;
+pub(super) const LORA_RANK: usize = 3;
+pub(super) const LORA_ALPHA: f64 = 6.0;
 
 /// The part of a sequence that is read, and the targets from `counted_from` on; nothing where there are none.
 fn split(ids: &[u32], counted_from: usize) -> Option<(&[u32], usize, &[u32])> {
@@ -121,8 +121,8 @@ fn llama(
 }
 
 /// A model of `nn` beside its oracle.
-struct Model<N> {
-    network: N,
+pub(super) struct Model<N> {
+    pub(super) network: N,
     oracle: fn(&N, &Leaves, &[u32], usize) -> Option<Tensor<1>>,
     counted_from: usize,
 }
@@ -154,7 +154,7 @@ fn gpt2_model() -> Gpt2 {
     super::model()
 }
 
-fn llama_model(tied: bool) -> Llama {
+pub(super) fn llama_model(tied: bool) -> Llama {
     let config = LlamaConfig {
         vocab_size: super::VOCABULARY as usize,
         max_position_embeddings: 48,
@@ -180,7 +180,7 @@ fn llama_model(tied: bool) -> Llama {
 }
 
 /// Adapters whose upper matrices are not zero, so that both of their gradients are felt.
-fn fill_adapters(parameters: &mut Parameters) {
+pub(super) fn fill_adapters(parameters: &mut Parameters) {
     let mut random = Initialiser::new(4);
     for (_, parameter) in parameters.iter_mut() {
         if parameter.name.ends_with("lora_B.weight") {
@@ -189,7 +189,7 @@ fn fill_adapters(parameters: &mut Parameters) {
     }
 }
 
-fn gpt2_subject(network: Gpt2, counted_from: usize) -> Model<Gpt2> {
+pub(super) fn gpt2_subject(network: Gpt2, counted_from: usize) -> Model<Gpt2> {
     Model {
         network,
         oracle: |network, leaves, ids, from| gpt2(leaves, network.config(), ids, from),
@@ -197,7 +197,7 @@ fn gpt2_subject(network: Gpt2, counted_from: usize) -> Model<Gpt2> {
     }
 }
 
-fn llama_subject(network: Llama, counted_from: usize) -> Model<Llama> {
+pub(super) fn llama_subject(network: Llama, counted_from: usize) -> Model<Llama> {
     Model {
         network,
         oracle: |network, leaves, ids, from| llama(leaves, network.config(), ids, from),
