@@ -91,6 +91,11 @@ impl Key {
         self.step
     }
 
+    /// Whether this is the same key, of the same step.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.step == other.step && self.bytes == other.bytes
+    }
+
     /// The key of the next step. The way back would need an inversion of BLAKE3.
     #[must_use]
     pub fn ratchet(&self) -> Self {

@@ -13,9 +13,12 @@
     reason = "the vector instructions of `vectorised` reach only what is inlined"
 )]
 
+mod ahead;
 mod function;
 #[cfg(test)]
 pub(in crate::dp) mod tests;
+
+pub(in crate::dp) use ahead::{Ahead, Drawn};
 
 use super::key::{Key, Purpose};
 use super::twin::twin;

@@ -3,10 +3,46 @@
 //! [`privatise`] is the only maker of a [`Privatised`], and a [`Privatised`] is all that the optimizer takes. It is lazy: a
 //! block of values is made when the optimizer asks for it, so that the noised gradient never stands in memory as a whole.
 //! Nothing here knows the size of the batch.
+//!
+//! A sum that has not come through here cannot reach the optimizer:
+//!
+//! ```
+//! # use dpx::dp::{key::Key, optimizer::{Adam, AdamSettings}, privatise::{Protection, privatise}, sum::GradientSum};
+//! let (key, sum) = (Key::seeded(1, "example"), GradientSum::new(&[3]));
+//! let gradient = privatise(&sum, &Protection::None, &key, 8.0);
+//! let (mut adam, mut weights) = (Adam::new(AdamSettings::default(), &[3]), [0.0_f32; 3]);
+//! adam.update([(&mut weights[..], true)].into_iter(), &gradient, 0.1);
+//! ```
+//!
+//! compiles, and the sum in its place does not:
+//!
+//! ```compile_fail,E0308
+//! # use dpx::dp::{key::Key, optimizer::{Adam, AdamSettings}, privatise::{Protection, privatise}, sum::GradientSum};
+//! let (key, sum) = (Key::seeded(1, "example"), GradientSum::new(&[3]));
+//! let gradient = privatise(&sum, &Protection::None, &key, 8.0);
+//! let (mut adam, mut weights) = (Adam::new(AdamSettings::default(), &[3]), [0.0_f32; 3]);
+//! adam.update([(&mut weights[..], true)].into_iter(), &sum, 0.1);
+//! ```
+//!
+//! nor does one that is called private by hand, since a [`Privatised`] has no other maker:
+//!
+//! ```compile_fail,E0451
+//! # use dpx::dp::{privatise::Privatised, sum::GradientSum};
+//! let sum = GradientSum::new(&[3]);
+//! let gradient = Privatised { sum: &sum, noise: None, divisor: 8.0 };
+//! ```
+//!
+//! and the values of a sum cannot be read:
+//!
+//! ```compile_fail,E0624
+//! # use dpx::dp::sum::GradientSum;
+//! let sum = GradientSum::new(&[3]);
+//! let values = sum.tensor(0);
+//! ```
 
 use super::grid::{Grid, round, to_float};
 use super::key::Key;
-use super::noise::{BLOCK, CHUNK, NoiseStream};
+use super::noise::{BLOCK, CHUNK, Drawn, NoiseStream};
 use super::sum::GradientSum;
 use super::twin::twin;
 use super::vector::vectorised;
@@ -47,6 +83,22 @@ impl Protection {
             Self::Gaussian { .. } | Self::None => Ok(()),
         }
     }
+
+    /// The grid, and the noise's standard deviation in steps of it.
+    pub(super) fn on_grid(&self) -> Option<(Grid, f64)> {
+        let Self::Gaussian {
+            noise_multiplier,
+            sensitivity,
+            rounding_allowance,
+        } = *self
+        else {
+            return None;
+        };
+        let grid = Grid::for_bound(sensitivity);
+        let slack = if twin!(NoiseTooSmall) { 0.95 } else { 1.0 };
+        let deviation = slack * noise_multiplier * sensitivity * (1.0 + rounding_allowance);
+        Some((grid, deviation * grid.inverse()))
+    }
 }
 
 /// A gradient that the optimizer may see: noised sum over expected batch size.
@@ -65,6 +117,8 @@ impl std::fmt::Debug for Privatised<'_> {
 #[derive(Clone, Copy)]
 struct Noise<'a> {
     key: &'a Key,
+    /// All of it, where it was drawn ahead.
+    drawn: Option<&'a [Vec<i32>]>,
     grid: Grid,
     /// Standard deviation in steps of the grid.
     deviation: f64,
@@ -84,29 +138,26 @@ pub fn privatise<'a>(
     key: &'a Key,
     expected_batch_size: f64,
 ) -> Privatised<'a> {
-    let noise = match *protection {
-        Protection::None => None,
-        Protection::Gaussian {
-            noise_multiplier,
-            sensitivity,
-            rounding_allowance,
-        } => {
-            let grid = Grid::for_bound(sensitivity);
-            let slack = if twin!(NoiseTooSmall) { 0.95 } else { 1.0 };
-            Some(Noise {
-                key,
-                grid,
-                deviation: slack
-                    * noise_multiplier
-                    * sensitivity
-                    * (1.0 + rounding_allowance)
-                    * grid.inverse(),
-                single: twin!(SingleAddition),
-                touched_only: twin!(TouchedOnly),
-                one_stream: twin!(OneStream),
-            })
-        }
-    };
+    privatise_with(sum, protection, key, None, expected_batch_size)
+}
+
+/// Likewise, with noise that was drawn ahead, where it was drawn from the same key for the same protection.
+pub(super) fn privatise_with<'a>(
+    sum: &'a GradientSum,
+    protection: &Protection,
+    key: &'a Key,
+    ahead: Option<&'a Drawn>,
+    expected_batch_size: f64,
+) -> Privatised<'a> {
+    let noise = protection.on_grid().map(|(grid, deviation)| Noise {
+        key,
+        drawn: ahead.and_then(|drawn| drawn.of(key, deviation)),
+        grid,
+        deviation,
+        single: twin!(SingleAddition),
+        touched_only: twin!(TouchedOnly),
+        one_stream: twin!(OneStream),
+    });
     Privatised {
         sum,
         noise,
@@ -124,14 +175,21 @@ impl<'a> Privatised<'a> {
     pub(super) fn chunk(&self, tensor: usize, chunk: usize) -> Chunk<'a> {
         let values = self.sum.tensor(tensor);
         let first = chunk * CHUNK;
-        let stream = self.noise.map(|noise| {
-            let place = if noise.one_stream { 0 } else { tensor as u64 };
-            NoiseStream::new(noise.key, place, chunk as u64)
-        });
+        let range = first..(first + CHUNK).min(values.len());
+        let source = match self.noise {
+            None => Source::None,
+            Some(Noise {
+                drawn: Some(drawn), ..
+            }) => Source::Ahead(&drawn[tensor][range.clone()]),
+            Some(noise) => {
+                let place = if noise.one_stream { 0 } else { tensor as u64 };
+                Source::Stream(NoiseStream::new(noise.key, place, chunk as u64))
+            }
+        };
         Chunk {
-            sum: &values[first..(first + CHUNK).min(values.len())],
+            sum: &values[range],
             noise: self.noise,
-            stream,
+            source,
             divisor: self.divisor,
         }
     }
@@ -155,21 +213,42 @@ impl<'a> Privatised<'a> {
 pub(super) struct Chunk<'a> {
     sum: &'a [f64],
     noise: Option<Noise<'a>>,
-    stream: Option<NoiseStream>,
+    source: Source<'a>,
     divisor: f64,
+}
+
+/// Where a chunk's noise comes from.
+enum Source<'a> {
+    None,
+    Ahead(&'a [i32]),
+    Stream(NoiseStream),
 }
 
 impl Chunk<'_> {
     /// The values of block `block` of the chunk; fewer than [`BLOCK`] at a tensor's end.
     pub(super) fn block<'b>(&mut self, block: usize, values: &'b mut [f32; BLOCK]) -> &'b [f32] {
         let first = block * BLOCK;
-        let sum = &self.sum[first..(first + BLOCK).min(self.sum.len())];
+        let range = first..(first + BLOCK).min(self.sum.len());
+        let sum = &self.sum[range.clone()];
         let values = &mut values[..sum.len()];
-        let Some((noise, stream)) = self.noise.zip(self.stream.as_mut()) else {
-            for (value, sum) in values.iter_mut().zip(sum) {
-                *value = (sum / self.divisor) as f32;
+        let (noise, stream) = match (self.noise, &mut self.source) {
+            (Some(noise), Source::Ahead(noises)) => {
+                vectorised(DrawnOnGrid {
+                    values,
+                    sum,
+                    noises: &noises[range],
+                    inverse: noise.grid.inverse(),
+                    scale: noise.grid.step() / self.divisor,
+                });
+                return values;
             }
-            return values;
+            (Some(noise), Source::Stream(stream)) => (noise, stream),
+            _ => {
+                for (value, sum) in values.iter_mut().zip(sum) {
+                    *value = (sum / self.divisor) as f32;
+                }
+                return values;
+            }
         };
         let mut draws = [0.0; BLOCK];
         stream.block(block, &mut draws);
@@ -217,6 +296,30 @@ impl pulp::NullaryFnOnce for OnGrid<'_> {
     fn call(self) {
         for ((value, sum), draw) in self.values.iter_mut().zip(self.sum).zip(self.draws) {
             let steps = round(sum * self.inverse) + round(draw * self.deviation);
+            *value = (to_float(steps) * self.scale) as f32;
+        }
+    }
+}
+
+struct DrawnOnGrid<'a> {
+    values: &'a mut [f32],
+    sum: &'a [f64],
+    noises: &'a [i32],
+    inverse: f64,
+    scale: f64,
+}
+
+impl pulp::NullaryFnOnce for DrawnOnGrid<'_> {
+    type Output = ();
+
+    #[expect(
+        clippy::inline_always,
+        reason = "vector instructions reach only what is inlined"
+    )]
+    #[inline(always)]
+    fn call(self) {
+        for ((value, sum), noise) in self.values.iter_mut().zip(self.sum).zip(self.noises) {
+            let steps = round(sum * self.inverse) + i64::from(*noise);
             *value = (to_float(steps) * self.scale) as f32;
         }
     }

@@ -16,6 +16,7 @@ use super::mechanism::Mechanism;
 use super::privatise::{NoiseOutOfRange, Protection};
 use super::sampling::{micro_batches, poisson_batch};
 use super::twin::twin;
+use crate::device::Device;
 use crate::nn::{Batch, Network, Parameters};
 use std::path::Path;
 
@@ -121,6 +122,7 @@ pub struct Trainer {
     learner: Learner,
     source: KeySource,
     key: Key,
+    noise_ahead: Option<bool>,
 }
 
 impl Trainer {
@@ -165,7 +167,14 @@ impl Trainer {
             learner,
             source,
             key,
+            noise_ahead: None,
         })
+    }
+
+    /// Whether the next step's noise is drawn on threads of its own while gradients are computed. Unless told otherwise it
+    /// is where another device than the processor computes them. No result depends on it.
+    pub const fn draw_noise_ahead(&mut self, ahead: bool) {
+        self.noise_ahead = Some(ahead);
     }
 
     /// Steps done.
@@ -187,6 +196,11 @@ impl Trainer {
         network: &mut dyn Network,
         examples: &dyn Examples,
     ) -> Result<Telemetry, TrainerError> {
+        let elsewhere = network.parameters().device() != Device::Cpu;
+        let noise_ahead = self.noise_ahead.unwrap_or(elsewhere);
+        if noise_ahead {
+            self.learner.draw_noise_ahead(&self.protection, &self.key);
+        }
         let rows = poisson_batch(&self.key, examples.rows(), self.mechanism.sampling_rate());
         let mut protection = self.protection;
         let mut divisor = self.settings.expected_batch_size;
@@ -228,6 +242,9 @@ impl Trainer {
         self.learner
             .apply(network.parameters_mut(), &protection, &self.key, divisor);
         self.key = self.key.ratchet();
+        if noise_ahead && self.learner.step() < self.mechanism.steps() {
+            self.learner.draw_noise_ahead(&self.protection, &self.key);
+        }
         Ok(tally.telemetry(rows.len()))
     }
 

@@ -60,7 +60,7 @@ pub(super) fn network() -> Gpt2 {
         n_inner: 16,
         layer_norm_epsilon: 1e-5,
     };
-    Gpt2::new(config, 3, crate::device::Device::Cpu)
+    Gpt2::new(config, 3, Device::Cpu)
 }
 
 pub(super) fn settings(expected_batch_size: f64, averaging: Averaging) -> TrainerSettings {
@@ -258,6 +258,50 @@ fn a_step_repeats_bit_for_bit() {
         recorded(mechanism(0.5, 1.0), 8.0, rows_at_once(3)),
     );
     assert!(one == other);
+}
+
+/// Noise that is drawn a step ahead is the noise that would be drawn: the weights after eight steps have the same bits,
+/// also where it does not fit 32 bits and where a run goes on in the middle.
+#[test]
+fn noise_drawn_ahead_changes_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |noise_multiplier, ahead: bool, from: Option<&Path>| {
+        let mut network = network();
+        let mut trainer = trainer(&network, mechanism(0.5, noise_multiplier), 8.0, ALL);
+        trainer.draw_noise_ahead(ahead);
+        if let Some(path) = from {
+            assert!(
+                trainer
+                    .restore(network.parameters_mut(), path, &BINDING)
+                    .unwrap()
+            );
+        }
+        let mut noised = Vec::new();
+        while trainer.step_number() < 8 {
+            trainer.step(&mut network, &texts(16)).unwrap();
+            noised.push(trainer.learner.recorded.noised.clone());
+            if trainer.step_number() == 3 && from.is_none() {
+                let path = folder.path().join(format!("{noise_multiplier}-{ahead}"));
+                trainer
+                    .checkpoint(network.parameters(), &path, &BINDING)
+                    .unwrap();
+            }
+        }
+        (noised, weights(&network))
+    };
+    for noise_multiplier in [0.3, 1.0, 5.0, 40.0] {
+        let (plain, ahead) = (
+            run(noise_multiplier, false, None),
+            run(noise_multiplier, true, None),
+        );
+        assert!(plain == ahead, "noise multiplier {noise_multiplier}");
+        let path = folder.path().join(format!("{noise_multiplier}-false"));
+        let resumed = run(noise_multiplier, true, Some(&path));
+        assert!(resumed.1 == plain.1 && resumed.0 == plain.0[3..]);
+    }
+    // Steps have noise of their own.
+    let (noised, _) = run(1.0, true, None);
+    assert!(noised.windows(2).all(|pair| pair[0] != pair[1]));
 }
 
 #[test]
