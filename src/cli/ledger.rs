@@ -5,7 +5,7 @@ use super::{Error, ExitCode, output};
 use crate::ledger;
 use std::path::PathBuf;
 
-/// Show every private run that was started, per data set, and what they cost together.
+/// Show every private run that was started, per data set, and what those under a guarantee cost together.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -28,16 +28,25 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     for book in books {
         lines.push(format!("data set {}", book.id));
         for entry in &book.entries {
-            lines.push(format!("  {}  {}", entry.run, entry.instance));
+            let note = if entry.is_covered() {
+                ""
+            } else {
+                "  without a guarantee"
+            };
+            lines.push(format!("  {}  {}{note}", entry.run, entry.instance));
         }
-        let joint = ledger::joint_epsilon(&book.entries, args.delta)
+        let joint = ledger::joint(&book.entries, args.delta)
             .map_err(|error| Error::usage(error.to_string()))?;
         lines.push(format!(
             "  together: epsilon {:.4} at delta {:e} over {} runs",
-            joint.epsilon,
-            args.delta,
-            book.entries.len()
+            joint.certified.epsilon, args.delta, joint.covered
         ));
+        if joint.outside > 0 {
+            lines.push(format!(
+                "  outside: {} runs without a guarantee; whoever sees their results may see the data",
+                joint.outside
+            ));
+        }
     }
     if lines.is_empty() {
         lines.push("no private run was started".to_owned());

@@ -5,7 +5,7 @@ use super::mechanism::Adjacency;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
-/// What a privacy.json holds.
+/// What a privacy.json holds. An epsilon that no accountant could bound is the string `"inf"` there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PrivacyStatement {
     /// What one record is.
@@ -43,6 +43,7 @@ pub struct GroupEpsilon {
     /// How many records.
     pub records: u32,
     /// The certified upper bound.
+    #[serde(with = "super::accountant::written")]
     pub epsilon: f64,
 }
 
@@ -168,5 +169,25 @@ mod tests {
             serde_json::from_str::<PrivacyStatement>(&json).unwrap(),
             statement
         );
+    }
+
+    #[test]
+    fn what_no_accountant_bounds_is_written_as_a_word() {
+        let mut statement = PrivacyStatement::new(
+            &[("train", Phase::gaussian(1.0))],
+            1e-5,
+            Adjacency::ZeroOut,
+            true,
+        )
+        .unwrap();
+        statement.epsilon.prv.estimate = f64::INFINITY;
+        statement.groups[0].epsilon = f64::INFINITY;
+        let json = serde_json::to_string(&statement).unwrap();
+        assert!(json.contains(r#""estimate":"inf""#) && !json.contains("null"));
+        let read: PrivacyStatement = serde_json::from_str(&json).unwrap();
+        assert_eq!(read, statement);
+        let foreign = json.replace(r#""inf""#, r#""much""#);
+        let error = serde_json::from_str::<PrivacyStatement>(&foreign).unwrap_err();
+        assert!(error.to_string().contains("\"much\""), "{error}");
     }
 }

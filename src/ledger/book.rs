@@ -181,7 +181,7 @@ fn secret(folder: &Path) -> Result<[u8; 32], LedgerError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::joint_epsilon;
+    use super::super::joint;
     use super::*;
     use crate::dp::accountant::{Phase, gaussian_epsilon};
 
@@ -211,7 +211,7 @@ mod tests {
                 .iter()
                 .all(|book| book.id != blake3::hash(b"digest").to_hex()[..32])
         );
-        let joint = joint_epsilon(&known, 1e-5).unwrap().epsilon;
+        let joint = joint(&known, 1e-5).unwrap().certified.epsilon;
         let exact = gaussian_epsilon(2.0 / 2f64.sqrt(), 1e-5);
         assert!(joint >= exact - 1e-9 && joint < exact + 1e-4);
     }
@@ -231,10 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_noise_voids_the_whole() {
+    fn a_run_without_noise_lies_outside_and_is_counted() {
         let mut bare = entry("inf");
         bare.phases.clear();
-        let joint = joint_epsilon(&[entry("a"), bare], 1e-5).unwrap();
-        assert_eq!(joint.epsilon, f64::INFINITY);
+        let alone = joint(&[entry("a")], 1e-5).unwrap();
+        let beside = joint(&[entry("a"), bare.clone()], 1e-5).unwrap();
+        assert_eq!(beside.certified, alone.certified);
+        assert_eq!((beside.covered, beside.outside), (1, 1));
+        let nothing = joint(&[bare], 1e-5).unwrap();
+        assert_eq!((nothing.certified.epsilon, nothing.outside), (0.0, 1));
     }
 }

@@ -18,19 +18,37 @@ pub struct Entry {
     pub delta: f64,
 }
 
-/// The certified upper bound of epsilon at `delta` when everything in `entries` is known together.
-///
-/// An entry without phases has no guarantee, and neither has the whole.
+impl Entry {
+    /// Whether the run has a guarantee of its own.
+    pub const fn is_covered(&self) -> bool {
+        !self.phases.is_empty()
+    }
+}
+
+/// What a set of entries costs when all that has a guarantee is known together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Joint {
+    /// The certified upper bound over the covered entries.
+    pub certified: Certified,
+    /// Entries with a guarantee.
+    pub covered: usize,
+    /// Entries without: epsilon is infinite for whoever sees their results, so they lie outside the joint guarantee.
+    pub outside: usize,
+}
+
+/// The joint guarantee at `delta` of everything in `entries` that has one.
 ///
 /// # Errors
 /// A parameter in an entry is out of range.
-pub fn joint_epsilon(entries: &[Entry], delta: f64) -> Result<Certified, AccountantError> {
-    let mut phases: Vec<Phase> = entries
+pub fn joint(entries: &[Entry], delta: f64) -> Result<Joint, AccountantError> {
+    let phases: Vec<Phase> = entries
         .iter()
         .flat_map(|entry| entry.phases.iter().copied())
         .collect();
-    if entries.iter().any(|entry| entry.phases.is_empty()) {
-        phases.push(Phase::gaussian(0.0));
-    }
-    certified_upper(&phases, delta)
+    let covered = entries.iter().filter(|entry| entry.is_covered()).count();
+    Ok(Joint {
+        certified: certified_upper(&phases, delta)?,
+        covered,
+        outside: entries.len() - covered,
+    })
 }

@@ -6,4 +6,4 @@ mod book;
 mod entry;
 
 pub use book::{Book, LedgerError, books, enter, entries};
-pub use entry::{Entry, joint_epsilon};
+pub use entry::{Entry, Joint, joint};

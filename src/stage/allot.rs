@@ -223,6 +223,7 @@ pub(super) fn enter(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dp::Mechanism;
     use crate::stage::params::BudgetComponent;
     use serde_json::json;
     use std::collections::BTreeMap;
@@ -244,6 +245,38 @@ mod tests {
         }
         let stated = train(json!({"model": "m", "epsilon": 3, "sampling_rate": 0.01, "steps": 7}));
         assert_eq!(sampling(&stated, 5), (0.01, 7));
+    }
+
+    /// For any data set, batch and number of passes: the steps are the nearest whole number, and those that are accounted
+    /// for are those that the mechanism runs, at the rate that its coins meet.
+    #[test]
+    fn the_steps_that_run_are_the_steps_that_are_accounted_for() {
+        for examples in [1_u64, 7, 75, 1000, 4800, 9663, 16_000, 123_457] {
+            for batch in [1_u64, 3, 64, 75, 256, 1000] {
+                for epochs in [1_u64, 2, 3, 10] {
+                    let params = train(
+                        json!({"model": "m", "epsilon": 3, "batch_size": batch, "epochs": epochs}),
+                    );
+                    let (rate, steps) = sampling(&params, examples);
+                    let batch = batch.min(examples);
+                    let nearest = (2 * epochs * examples + batch) / (2 * batch);
+                    let half = (2 * epochs * examples).is_multiple_of(batch);
+                    assert!(
+                        steps == nearest.max(1) || half && steps + 1 == nearest,
+                        "{examples} examples, {batch} a batch, {epochs} epochs: {steps}"
+                    );
+                    let mechanism =
+                        Mechanism::new(rate, 1.0, 1.0, steps, 1e-6, Adjacency::ZeroOut).unwrap();
+                    let phase = mechanism.phase();
+                    assert_eq!(phase.steps, mechanism.steps());
+                    assert_eq!(phase.sampling_rate, mechanism.sampling_rate());
+                    assert!(
+                        mechanism.sampling_rate() <= rate
+                            && rate - mechanism.sampling_rate() < 1e-15
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -33,14 +33,17 @@ impl fmt::Display for Accountant {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Certified {
     /// The least of the upper bounds.
+    #[serde(with = "super::written")]
     pub epsilon: f64,
     /// The accountant that it came from.
     pub accountant: Accountant,
     /// By the Rényi accountant.
+    #[serde(with = "super::written")]
     pub rdp: f64,
     /// By the PRV accountant.
     pub prv: Prv,
     /// By pessimistic connect-the-dots.
+    #[serde(with = "super::written")]
     pub connect_the_dots: f64,
 }
 

@@ -14,6 +14,7 @@
 //! | `directions` | epsilon of adding and of removing a record, each composed on its own |
 //! | `certified` | the least of the upper bounds, and which accountant it came from |
 //! | `gaussian` | the plain Gaussian mechanism in closed form |
+//! | `written` | epsilon in files, where it may be infinite |
 //!
 //! Adding and removing a record are composed separately over all phases; the maximum is taken after.
 
@@ -33,6 +34,7 @@ mod rdp;
 mod saddle;
 #[cfg(test)]
 pub(in crate::dp) mod tests;
+pub(in crate::dp) mod written;
 
 pub(crate) use certified::certified_group;
 pub use certified::{Accountant, Certified, certified_delta, certified_upper};

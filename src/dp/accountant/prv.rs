@@ -31,10 +31,13 @@ const MOST_CELLS: f64 = 4_194_304.0;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Prv {
     /// Certified: the true epsilon is not below.
+    #[serde(with = "super::written")]
     pub lower: f64,
     /// Without the error terms.
+    #[serde(with = "super::written")]
     pub estimate: f64,
     /// Certified: the true epsilon is not above.
+    #[serde(with = "super::written")]
     pub upper: f64,
 }
 

@@ -183,6 +183,13 @@ fn pretrain(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Whether a finite budget above 0 is spent.
+fn is_private(stage: &Resolved<'_>) -> bool {
+    stage.params["epsilon"]
+        .as_f64()
+        .is_some_and(|epsilon| epsilon > 0.0)
+}
+
 fn train(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let stated = ["sampling_rate", "steps"];
     let missing: Vec<&str> = stated
@@ -203,6 +210,18 @@ fn train(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
                         .help("remove one or the other"),
                     );
                 }
+            }
+            if stage.params["delta"].is_string() && is_private(stage) {
+                diagnostics.push(
+                    Diagnostic::at(
+                        Code::Conflict,
+                        stage.origin("delta"),
+                        "`delta` is \"auto\", which follows from the number of examples; beside a stated `sampling_rate` that \
+                         number is not public",
+                    )
+                    .context(stage.origin("sampling_rate"), "stated here")
+                    .help("give `delta` as a number, below one over the number of examples"),
+                );
             }
         }
         [lacking] => {
