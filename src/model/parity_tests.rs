@@ -158,6 +158,7 @@ fn check_causal(name: &str) {
     for batch in [1, 3, 4] {
         let requests = sequences.iter().map(|prompt| Request {
             prompt: prompt.clone(),
+            negative: None,
             stream: Stream::new(0, "greedy", &[]),
         });
         let greedy = Sampling {

@@ -88,6 +88,7 @@ fn causal(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
     let norms = gradient_norms(&model, tape)?;
     let requests = inputs.sequences.iter().map(|prompt| Request {
         prompt: prompt.clone(),
+        negative: None,
         stream: Stream::new(0, "greedy", &[]),
     });
     let greedy = Sampling {

@@ -79,6 +79,8 @@ impl<M: CausalModel> Decoder for M {
 pub struct Request {
     /// Tokens that the text continues; at least one.
     pub prompt: Vec<u32>,
+    /// A prompt that the text is steered away from by [`Sampling::guidance`]; given to all requests of a call or to none.
+    pub negative: Option<Vec<u32>>,
     /// The text's own random numbers.
     pub stream: Stream,
 }
@@ -98,7 +100,48 @@ struct Row {
     /// Prompt and text.
     tokens: Vec<u32>,
     prompt: usize,
+    negative: Option<Vec<u32>>,
     stream: Stream,
+}
+
+impl Row {
+    /// Tokens that the model has read when it reads the longer of the two prompts.
+    fn read(&self) -> usize {
+        let negative = self.negative.as_ref().map_or(0, Vec::len);
+        self.tokens.len() + negative.saturating_sub(self.prompt)
+    }
+}
+
+/// What a model has read after one prompt of each row, and what it says comes next.
+struct Reading<C> {
+    cache: C,
+    logits: Vec<f32>,
+}
+
+impl<C> Reading<C> {
+    fn start<D: Decoder<Cache = C>>(
+        decoder: &D,
+        prompts: &[&[u32]],
+        sampling: &Sampling,
+    ) -> Result<Self, ModelError> {
+        let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
+        let capacity = (longest + sampling.max_new_tokens).min(decoder.max_positions());
+        let (cache, logits) = decoder.prefill(prompts, capacity)?;
+        Ok(Self { cache, logits })
+    }
+
+    fn step<D: Decoder<Cache = C>>(
+        &mut self,
+        decoder: &D,
+        stay: Option<&[usize]>,
+        tokens: &[u32],
+    ) -> Result<(), ModelError> {
+        if let Some(rows) = stay {
+            decoder.keep_rows(&mut self.cache, rows);
+        }
+        self.logits = decoder.step(&mut self.cache, tokens)?;
+        Ok(())
+    }
 }
 
 /// Writes a text for each request, `batch` at a time, in order. `on_done` hears how many more are finished.
@@ -118,11 +161,12 @@ pub fn generate<D: Decoder>(
         let mut rows: Vec<Row> = waiting
             .by_ref()
             .take(batch.max(1))
-            .map(|(request, Request { prompt, stream })| Row {
+            .map(|(request, asked)| Row {
                 request,
-                prompt: prompt.len(),
-                tokens: prompt,
-                stream,
+                prompt: asked.prompt.len(),
+                tokens: asked.prompt,
+                negative: asked.negative,
+                stream: asked.stream,
             })
             .collect();
         if rows.is_empty() {
@@ -154,15 +198,28 @@ fn write_batch<D: Decoder>(
     }
     let vocabulary = decoder.vocabulary();
     let prompts: Vec<&[u32]> = rows.iter().map(|row| row.tokens.as_slice()).collect();
-    let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
-    let capacity = (longest + sampling.max_new_tokens).min(decoder.max_positions());
-    let (mut cache, mut logits) = decoder.prefill(&prompts, capacity)?;
+    let mut reading = Reading::start(decoder, &prompts, sampling)?;
+    let negatives: Option<Vec<&[u32]>> = rows.iter().map(|row| row.negative.as_deref()).collect();
+    let mut against = negatives
+        .filter(|_| sampling.guidance != 0.0)
+        .map(|prompts| Reading::start(decoder, &prompts, sampling))
+        .transpose()?;
     loop {
-        let chosen: Vec<u32> = rows
-            .par_iter_mut()
-            .zip(logits.par_chunks_mut(vocabulary))
-            .map(|(row, logits)| sampling.choose(logits, &row.tokens, &mut row.stream))
-            .collect();
+        let chosen: Vec<u32> = match &mut against {
+            None => rows
+                .par_iter_mut()
+                .zip(reading.logits.par_chunks_mut(vocabulary))
+                .map(|(row, logits)| sampling.choose(logits, None, &row.tokens, &mut row.stream))
+                .collect(),
+            Some(against) => rows
+                .par_iter_mut()
+                .zip(reading.logits.par_chunks_mut(vocabulary))
+                .zip(against.logits.par_chunks_mut(vocabulary))
+                .map(|((row, logits), other)| {
+                    sampling.choose(logits, Some(other), &row.tokens, &mut row.stream)
+                })
+                .collect(),
+        };
         let mut stay = Vec::with_capacity(rows.len());
         for (index, (row, token)) in rows.iter_mut().zip(chosen).enumerate() {
             let ended = sampling.end_tokens.contains(&token);
@@ -170,7 +227,7 @@ fn write_batch<D: Decoder>(
                 row.tokens.push(token);
             }
             let full = row.tokens.len() - row.prompt >= sampling.max_new_tokens
-                || row.tokens.len() >= decoder.max_positions();
+                || row.read() >= decoder.max_positions();
             if ended || full {
                 finished(row, ended);
             } else {
@@ -180,8 +237,8 @@ fn write_batch<D: Decoder>(
         if stay.is_empty() {
             return Ok(());
         }
-        if stay.len() < rows.len() {
-            decoder.keep_rows(&mut cache, &stay);
+        let fewer = stay.len() < rows.len();
+        if fewer {
             let mut index = 0;
             rows.retain(|_| {
                 index += 1;
@@ -192,6 +249,10 @@ fn write_batch<D: Decoder>(
             .iter()
             .map(|row| row.tokens[row.tokens.len() - 1])
             .collect();
-        logits = decoder.step(&mut cache, &last)?;
+        let stay = fewer.then_some(stay.as_slice());
+        reading.step(decoder, stay, &last)?;
+        if let Some(against) = &mut against {
+            against.step(decoder, stay, &last)?;
+        }
     }
 }

@@ -14,6 +14,10 @@ pub struct Sampling {
     pub top_p: f64,
     /// Divides the positive and multiplies the negative logits of tokens in prompt and text (Keskar et al. 2019).
     pub repetition_penalty: f64,
+    /// Adds so many times the difference between the logits after the prompt and those after a request's negative prompt:
+    /// classifier-free guidance with a negative prompt (Sanchez et al. 2023, arXiv:2306.17806, eq. 7), among the tokens that
+    /// top-k and top-p keep. 0 reads no negative prompt.
+    pub guidance: f64,
     /// Most tokens written after the prompt.
     pub max_new_tokens: usize,
     /// Tokens that end a text; they are not part of it.
@@ -30,6 +34,7 @@ impl Default for Sampling {
             top_k: 0,
             top_p: 1.0,
             repetition_penalty: 1.0,
+            guidance: 0.0,
             max_new_tokens: 48,
             end_tokens: Vec::new(),
             suppressed: Vec::new(),
@@ -46,11 +51,29 @@ fn likelier(left: &Weighed, right: &Weighed) -> Ordering {
 }
 
 impl Sampling {
-    /// Draws the next token. `logits` holds one number per token of the vocabulary and is used up; `written` are the
-    /// tokens of prompt and text so far. Takes exactly one number of the stream unless the temperature is 0.
-    pub fn choose(&self, logits: &mut [f32], written: &[u32], stream: &mut Stream) -> u32 {
+    /// Draws the next token. `logits` holds one number per token of the vocabulary and is used up, as is `against`, the
+    /// logits after a negative prompt; `written` are the tokens of prompt and text so far. Takes exactly one number of the
+    /// stream unless the temperature is 0.
+    pub fn choose(
+        &self,
+        logits: &mut [f32],
+        against: Option<&mut [f32]>,
+        written: &[u32],
+        stream: &mut Stream,
+    ) -> u32 {
         self.penalise(logits, written);
+        let against = against.map(|against| {
+            self.penalise(against, written);
+            &*against
+        });
         if self.temperature == 0.0 {
+            if let Some(against) = against {
+                for (logit, other) in logits.iter_mut().zip(against) {
+                    if logit.is_finite() {
+                        *logit += self.guidance as f32 * (*logit - other);
+                    }
+                }
+            }
             return greedy(logits);
         }
         let draw = stream.uniform();
@@ -76,7 +99,30 @@ impl Sampling {
         if self.top_p < 1.0 {
             keep_mass(&mut weights, self.top_p);
         }
+        if let Some(against) = against {
+            self.guide(&mut weights, logits, against);
+        }
         pick(&weights, draw)
+    }
+
+    /// Weighs the tokens that are left by how much the prompt speaks for them beside the negative prompt.
+    fn guide(&self, weights: &mut [Weighed], logits: &[f32], against: &[f32]) {
+        let lead = |token: u32| {
+            let (logit, other) = (logits[token as usize], against[token as usize]);
+            f64::from(logit) - f64::from(other)
+        };
+        let scale = self.guidance / self.temperature;
+        let most = weights
+            .iter()
+            .map(|(token, _)| lead(*token))
+            .filter(|lead| lead.is_finite())
+            .fold(f64::NEG_INFINITY, f64::max);
+        for (token, weight) in weights {
+            let lead = lead(*token);
+            if lead.is_finite() {
+                *weight *= (scale * (lead - most)).exp();
+            }
+        }
     }
 
     fn penalise(&self, logits: &mut [f32], written: &[u32]) {

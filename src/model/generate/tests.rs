@@ -58,6 +58,7 @@ fn requests(count: u64) -> Vec<Request> {
     (0..count)
         .map(|index| Request {
             prompt: (0..=index % 4).map(|token| token as u32 + 3).collect(),
+            negative: None,
             stream: Stream::new(5, "test", &[index]),
         })
         .collect()
@@ -128,7 +129,7 @@ fn frequencies(sampling: &Sampling, logits: &[f32], draws: u64) -> Vec<f64> {
     let mut counts = vec![0.0; logits.len()];
     for draw in 0..draws {
         let mut stream = Stream::new(11, "frequencies", &[draw]);
-        let token = sampling.choose(&mut logits.to_vec(), &[], &mut stream);
+        let token = sampling.choose(&mut logits.to_vec(), None, &[], &mut stream);
         counts[token as usize] += 1.0;
     }
     counts
@@ -237,7 +238,7 @@ fn temperature_zero_takes_the_first_of_the_likeliest() {
     };
     let mut stream = Stream::new(1, "unused", &[]);
     assert_eq!(
-        greedy.choose(&mut [0.0, 2.0, f32::NAN, 2.0], &[], &mut stream),
+        greedy.choose(&mut [0.0, 2.0, f32::NAN, 2.0], None, &[], &mut stream),
         1
     );
     let penalised = Sampling {
@@ -245,14 +246,98 @@ fn temperature_zero_takes_the_first_of_the_likeliest() {
         ..greedy
     };
     assert_eq!(
-        penalised.choose(&mut [0.0, 2.0, 1.0, 1.9], &[1, 1], &mut stream),
+        penalised.choose(&mut [0.0, 2.0, 1.0, 1.9], None, &[1, 1], &mut stream),
         3
     );
     // Negative logits are multiplied, so that they fall too.
-    assert_eq!(penalised.choose(&mut [-1.0, -1.2], &[0], &mut stream), 1);
+    assert_eq!(
+        penalised.choose(&mut [-1.0, -1.2], None, &[0], &mut stream),
+        1
+    );
     assert_eq!(
         stream.next_u64(),
         Stream::new(1, "unused", &[]).next_u64(),
         "greedy choices take no random numbers"
     );
+}
+
+#[test]
+fn guidance_moves_the_draws_by_the_difference_of_two_prompts() {
+    let toy = Toy {
+        vocabulary: 6,
+        longest: 8,
+    };
+    let (prompt, negative) = (vec![1, 2], vec![3]);
+    let sampling = |guidance| Sampling {
+        guidance,
+        max_new_tokens: 1,
+        ..Sampling::default()
+    };
+    let drawn = |guidance, draws: u64| {
+        let requests = (0..draws)
+            .map(|index| Request {
+                prompt: prompt.clone(),
+                negative: Some(negative.clone()),
+                stream: Stream::new(5, "guided", &[index]),
+            })
+            .collect();
+        let texts = generate(&toy, requests, &sampling(guidance), 16, |_| {}).unwrap();
+        let mut counts = [0.0; 6];
+        for text in texts {
+            counts[text.tokens[0] as usize] += 1.0 / draws as f64;
+        }
+        counts
+    };
+    for guidance in [0.0, 0.7] {
+        let raw: Vec<f64> = toy
+            .logits(&prompt)
+            .iter()
+            .zip(toy.logits(&negative))
+            .map(|(logit, other)| {
+                let (logit, other) = (f64::from(*logit), f64::from(other));
+                (logit + guidance * (logit - other)).exp()
+            })
+            .collect();
+        let total: f64 = raw.iter().sum();
+        for (share, weight) in drawn(guidance, 20_000).iter().zip(raw) {
+            assert!(
+                (share - weight / total).abs() < 0.015,
+                "{share} {}",
+                weight / total
+            );
+        }
+    }
+}
+
+#[test]
+fn a_guided_text_does_not_depend_on_its_batch_and_stays_within_what_the_model_reads() {
+    let toy = Toy {
+        vocabulary: 11,
+        longest: 12,
+    };
+    let sampling = Sampling {
+        guidance: 1.5,
+        top_p: 0.9,
+        max_new_tokens: 20,
+        end_tokens: vec![0],
+        ..Sampling::default()
+    };
+    let guided = || {
+        let asked = requests(9).into_iter().zip(0u32..);
+        asked
+            .map(|(request, index)| Request {
+                negative: Some((0..=index % 5).map(|token| token + 2).collect()),
+                ..request
+            })
+            .collect()
+    };
+    let whole = generate(&toy, guided(), &sampling, 9, |_| {}).unwrap();
+    assert_eq!(
+        whole,
+        generate(&toy, guided(), &sampling, 2, |_| {}).unwrap()
+    );
+    let longest = |index: usize| 12 - (1 + index % 4).max(1 + index % 5);
+    for (index, text) in whole.iter().enumerate() {
+        assert!(text.tokens.len() <= longest(index), "{index}: {text:?}");
+    }
 }

@@ -21,7 +21,8 @@ pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         }
         Kind::Train => train(stage, diagnostics),
         Kind::Counts => edges(stage, diagnostics),
-        Kind::Teacher | Kind::Sample | Kind::Classify | Kind::Score | Kind::Audit => {}
+        Kind::Teacher => form(stage, diagnostics),
+        Kind::Sample | Kind::Classify | Kind::Score | Kind::Audit => {}
     }
 }
 
@@ -253,6 +254,26 @@ fn train(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
                     .warning(),
                 );
             }
+        }
+    }
+}
+
+/// Keys of a teacher's other form.
+fn form(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    let (without, form): (&[&str], _) = match stage.text("form") {
+        "head" => (&["vocabulary", "frequency_exponent"], "linear"),
+        _ => (&["encoder"], "head"),
+    };
+    for key in without {
+        if stage.is_written(key) {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::NoEffect,
+                    stage.origin(key),
+                    format!("`{key}` has no effect without `form = \"{form}\"`"),
+                )
+                .warning(),
+            );
         }
     }
 }

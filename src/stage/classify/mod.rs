@@ -58,15 +58,16 @@ fn teacher_alone(
             "`ensemble` averages with a classifier trained on texts, but `model = \"teacher\"` tests the teacher as it is: take one of the two out",
         ));
     }
-    let teacher = Teacher::load(&context.require(Kind::Teacher)?.path)?;
+    let teacher = Teacher::load(&context.require(Kind::Teacher)?.path, context.device)?;
     let classes = teacher.classes_of(labels)?;
     teacher.save(&context.output_path("model"))?;
     let probabilities = teacher
-        .probabilities(&test.texts)
+        .probabilities(&test.texts)?
         .iter()
         .map(|row| classes.iter().map(|&class| row[class] as f32).collect())
         .collect();
-    let log = serde_json::json!({"texts": 0, "teacher": true, "words": teacher.vocabulary.len()});
+    let log =
+        serde_json::json!({"texts": 0, "teacher": true, "features": teacher.features.width()});
     Ok((probabilities, log))
 }
 

@@ -188,13 +188,13 @@ fn the_teacher_is_tested_as_it_is() {
         classes: 2,
     };
     let names = vec!["fear".into(), "joy".into()];
-    Teacher::new(names, &counts, 0.0, model)
+    Teacher::linear(names, &counts, 0.0, model)
         .save(&folder)
         .unwrap();
     let needs = [REAL[0], ("teacher", Kind::Teacher)];
     let alone = bench.run(&json!({"model": "teacher"}), &needs).unwrap();
     assert_eq!(metrics(&alone).accuracy, 1.0);
-    assert!(Teacher::load(&alone.join("model")).is_ok());
+    assert!(Teacher::load(&alone.join("model"), crate::device::Device::Cpu).is_ok());
     let both = json!({"model": "teacher", "ensemble": true});
     let error = bench.run(&both, &needs).unwrap_err();
     assert!(error.contains("`ensemble`"), "{error}");

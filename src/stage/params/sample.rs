@@ -30,6 +30,10 @@ pub struct SampleParams {
     #[serde(default = "one")]
     #[schemars(range(min = 1.0, max = 10.0))]
     pub repetition_penalty: f64,
+    /// Steers each text away from another label (one of the others in turn) by so many times the difference of the logits: classifier-free guidance with a negative prompt (Sanchez et al. 2023). Post-processing; doubles the time. 0 leaves it out.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 20.0))]
+    pub guidance: f64,
     /// Longest text in tokens.
     #[serde(default = "max_new_tokens")]
     #[schemars(range(min = 1, max = 4096))]

@@ -75,10 +75,12 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         performance.generation_batch,
     );
     let mut written = writer.write(&more)?;
-    let choice = choosing.map(|chooser| {
-        let texts = std::mem::take(&mut written.texts);
-        chooser.choose(texts, &counts)
-    });
+    let choice = choosing
+        .map(|chooser| {
+            let texts = std::mem::take(&mut written.texts);
+            chooser.choose(texts, &counts)
+        })
+        .transpose()?;
     let told = chooser
         .as_ref()
         .map(|chooser| report::of_teacher(&asked, chooser, choice.as_ref()));

@@ -52,7 +52,7 @@ impl Chooser {
             TeacherPolicy::Relabel | TeacherPolicy::Agree => context.require(Kind::Teacher)?,
         };
         let epsilon = stated_epsilon(&input.path.join("privacy.json"))?;
-        let teacher = Teacher::load(&input.path)?;
+        let teacher = Teacher::load(&input.path, context.device)?;
         let classes = teacher.classes_of(labels)?;
         Ok(Some(Self {
             teacher,
@@ -64,10 +64,13 @@ impl Chooser {
     }
 
     /// Relabels or filters, then keeps at most as many of each label as were asked for.
-    pub(super) fn choose(&self, written: Vec<Text>, asked: &[u64]) -> Choice {
+    ///
+    /// # Errors
+    /// When the teacher cannot read a text.
+    pub(super) fn choose(&self, written: Vec<Text>, asked: &[u64]) -> Result<Choice, StageError> {
         let labels = asked.len();
-        let contents: Vec<&str> = written.iter().map(|text| text.content.as_str()).collect();
-        let probabilities = self.teacher.probabilities(&contents);
+        let contents: Vec<String> = written.iter().map(|text| text.content.clone()).collect();
+        let probabilities = self.teacher.probabilities(&contents)?;
         let mut choice = Choice {
             texts: Vec::new(),
             confusion: vec![vec![0; labels]; labels],
@@ -96,7 +99,7 @@ impl Chooser {
             let kept = texts.into_iter().take(*asked as usize);
             choice.texts.extend(kept.map(|(_, _, text)| text));
         }
-        choice
+        Ok(choice)
     }
 }
 
@@ -139,7 +142,7 @@ mod tests {
             classes: 2,
         };
         let labels = vec!["fear".to_owned(), "joy".to_owned()];
-        let teacher = Teacher::new(labels, &counts, 0.0, model);
+        let teacher = Teacher::linear(labels, &counts, 0.0, model);
         let classes = teacher
             .classes_of(&["joy".to_owned(), "fear".to_owned()])
             .unwrap();
@@ -184,7 +187,7 @@ mod tests {
     #[test]
     fn relabelling_keeps_every_text_up_to_the_count_in_the_order_of_writing() {
         let chooser = chooser(TeacherPolicy::Relabel, ChoiceOrder::FirstCome);
-        let choice = chooser.choose(written(), &[2, 5]);
+        let choice = chooser.choose(written(), &[2, 5]).unwrap();
         let expected = [
             (0, "very glad"),
             (0, "so glad"),
@@ -199,7 +202,7 @@ mod tests {
     #[test]
     fn agreement_drops_the_others_and_the_likeliest_come_first() {
         let chooser = chooser(TeacherPolicy::Agree, ChoiceOrder::Likeliest);
-        let choice = chooser.choose(written(), &[1, 1]);
+        let choice = chooser.choose(written(), &[1, 1]).unwrap();
         assert_eq!(kept(&choice), [(0, "glad"), (1, "very afraid")]);
         assert_eq!((choice.disagreed, choice.surplus), (2, 1));
     }

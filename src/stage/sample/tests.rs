@@ -108,7 +108,7 @@ impl Bench {
             classes: 2,
         };
         let labels = vec!["fear".to_owned(), "joy".to_owned()];
-        crate::stage::teacher::Teacher::new(labels, &counts, 0.0, model)
+        crate::stage::teacher::Teacher::linear(labels, &counts, 0.0, model)
             .save(&folder)
             .unwrap();
         std::fs::write(folder.join("privacy.json"), privacy.to_string()).unwrap();

@@ -77,6 +77,7 @@ impl<'a> Writer<'a> {
             top_k: params.top_k as usize,
             top_p: params.top_p,
             repetition_penalty: params.repetition_penalty,
+            guidance: params.guidance,
             max_new_tokens: params.max_new_tokens as usize,
             end_tokens: generator.end_tokens(),
             suppressed: generator.suppressed_tokens(),
@@ -234,24 +235,42 @@ impl<'a> Writer<'a> {
             Some(keyword) => prompt.prefix_with_keyword(label, keyword),
             None => prompt.prefix(label),
         };
-        let ids = prompt
-            .encode_prefix(tokenizer, &prefix)
-            .map_err(|error| StageError::new(error.to_string()))?;
-        if ids.len() >= model.context() {
-            return Err(StageError::new(format!(
-                "the prompt `{prefix}` has {} tokens, the model reads {}: shorten `prompt`",
-                ids.len(),
-                model.context()
-            )));
-        }
+        let encode = |prefix: &str| {
+            let ids = prompt
+                .encode_prefix(tokenizer, prefix)
+                .map_err(|error| StageError::new(error.to_string()))?;
+            if ids.len() >= model.context() {
+                return Err(StageError::new(format!(
+                    "the prompt `{prefix}` has {} tokens, the model reads {}: shorten `prompt`",
+                    ids.len(),
+                    model.context()
+                )));
+            }
+            Ok(ids)
+        };
+        let negative = self
+            .other_label(slot)
+            .map(|label| encode(&prompt.prefix(label)))
+            .transpose()?;
         Ok(Request {
-            prompt: ids,
+            prompt: encode(&prefix)?,
+            negative,
             stream: Stream::new(
                 self.context.seed,
                 &format!("sample {label}"),
                 &[slot.number, attempt],
             ),
         })
+    }
+
+    /// The label that guidance steers a text away from: the others in turn.
+    fn other_label(&self, slot: Slot) -> Option<&str> {
+        let labels = &self.generator.schema.labels;
+        if self.params.guidance == 0.0 || labels.len() < 2 {
+            return None;
+        }
+        let further = 1 + slot.number as usize % (labels.len() - 1);
+        Some(&labels[(slot.label + further) % labels.len()])
     }
 }
 

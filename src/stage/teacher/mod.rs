@@ -1,17 +1,22 @@
 //! `teacher`: a differentially private classifier of the private texts.
 //!
-//! The linear form is softmax regression on the presence of words of a public vocabulary, trained by noisy full-batch
-//! gradient descent: every step is one Gaussian mechanism over the whole data set. What it writes is covered by the guarantee
+//! Softmax regression on public features (the presence of words of a public vocabulary, or the embeddings of a public
+//! encoder), trained by noisy full-batch gradient descent: every step is one Gaussian mechanism over the whole data set. What it writes is covered by the guarantee
 //! except `internal.json`, which holds its accuracy on real texts.
 
+mod embedding;
 mod predictor;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 
-pub use predictor::{Teacher, Vocabulary};
+pub use embedding::EmbeddingFeatures;
+pub use predictor::{Features, Teacher};
+pub use vocabulary::Vocabulary;
 
 use super::allot::{self, Allotment, Request};
-use super::params::{Epsilon, NoiseMode, TeacherKind, TeacherParams};
+use super::model_source::ModelSource;
+use super::params::{Epsilon, NoiseMode, TeacherKind, TeacherParams, TeacherPerformance};
 use super::{Kind, StageContext, StageError};
 use crate::data::{Row, Rows, builtin};
 use crate::dp::Adjacency;
@@ -19,7 +24,7 @@ use crate::dp::budget;
 use crate::dp::grid::rounding_allowance;
 use crate::dp::key::{Key, forbid_core_dumps};
 use crate::dp::privatise::{Protection, privatise};
-use crate::dp::softmax::{Descent, SoftmaxRegression, SparseRows};
+use crate::dp::softmax::{Descent, SoftmaxRegression};
 use crate::dp::sum::GradientSum;
 use crate::text::{PublicSchema, SCHEMA_FILE};
 use serde_json::json;
@@ -30,18 +35,28 @@ use serde_json::json;
 /// When an input does not fit, or the budget cannot be met.
 pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: TeacherParams = context.params()?;
-    if params.form == TeacherKind::Head {
-        return Err(StageError::new(
-            "`form = \"head\"` is not built yet: use `form = \"linear\"`",
-        ));
-    }
+    let performance: TeacherPerformance = context.performance()?;
     forbid_core_dumps();
     let input = context.require(Kind::Preprocess)?;
     let failed = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
     let schema =
         PublicSchema::load(input.path.join(SCHEMA_FILE)).map_err(|error| failed(&error))?;
-    let counts = vocabulary(&params.vocabulary)?;
-    let vocabulary = Vocabulary::new(&counts, params.frequency_exponent);
+    // An unpacked built-in model lives as long as its source does.
+    let source = match params.form {
+        TeacherKind::Linear => None,
+        TeacherKind::Head => Some(ModelSource::find(&params.encoder)?),
+    };
+    let features = match &source {
+        None => {
+            let counts = vocabulary(&params.vocabulary)?;
+            Features::Words(Vocabulary::new(&counts, params.frequency_exponent))
+        }
+        Some(source) => Features::Embeddings(Box::new(EmbeddingFeatures::new(
+            source.path(),
+            context.device,
+            performance.micro_batch_tokens as usize,
+        )?)),
+    };
     let stage = context
         .instance
         .split('@')
@@ -61,7 +76,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let allotment = allot::allot(&request, schema.examples)?;
     let untouched = params.epsilon == Epsilon::Finite(0.0);
     let model = if untouched {
-        let weights = vec![0.0; vocabulary.width() * schema.labels.len()];
+        let weights = vec![0.0; features.width() * schema.labels.len()];
         SoftmaxRegression {
             weights,
             classes: schema.labels.len(),
@@ -78,23 +93,22 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
             context,
             &params,
             &schema,
-            &vocabulary,
+            &features,
             &rows,
             allotment.as_ref(),
         )?
     };
-    let teacher = Teacher::new(
-        schema.labels.clone(),
-        &counts,
-        params.frequency_exponent,
+    let teacher = Teacher {
+        labels: schema.labels.clone(),
+        features,
         model,
-    );
+    };
     teacher.save(&context.output)?;
     write_statements(context, &params, allotment.as_ref())?;
     let validation = Rows::read(input.path.join("validation.jsonl"))?;
     let internal = json!({
         "covered_by_the_guarantee": false,
-        "validation_accuracy": accuracy(&teacher, &validation),
+        "validation_accuracy": accuracy(&teacher, &validation)?,
         "validation_texts": validation.len(),
     });
     Ok(std::fs::write(
@@ -130,20 +144,16 @@ fn descend(
     context: &StageContext<'_>,
     params: &TeacherParams,
     schema: &PublicSchema,
-    vocabulary: &Vocabulary,
+    features: &Features,
     rows: &[Row],
     allotment: Option<&Allotment>,
 ) -> Result<SoftmaxRegression, StageError> {
-    let mut features = SparseRows::new(vocabulary.width());
-    let mut labels = Vec::with_capacity(rows.len());
-    for row in rows {
-        vocabulary.push(&mut features, &row.text);
-        labels.push(
-            schema
-                .label_index(&row.label)
-                .map_err(|error| StageError::new(error.to_string()))?,
-        );
-    }
+    let labels: Vec<usize> = rows
+        .iter()
+        .map(|row| schema.label_index(&row.label))
+        .collect::<Result<_, _>>()
+        .map_err(|error| StageError::new(error.to_string()))?;
+    let examples = features.rows(&texts(rows))?;
     let mut key = match params.noise {
         NoiseMode::Secure => {
             Key::from_operating_system().map_err(|error| StageError::new(error.to_string()))?
@@ -151,7 +161,7 @@ fn descend(
         NoiseMode::Seeded => Key::seeded(context.seed, &context.instance),
     };
     let classes = schema.labels.len();
-    let values = vocabulary.width() * classes;
+    let values = features.width() * classes;
     let protection = allotment.map_or(Protection::None, |allotment| Protection::Gaussian {
         noise_multiplier: allotment.own.noise_multiplier,
         sensitivity: params.max_grad_norm,
@@ -172,7 +182,7 @@ fn descend(
         examples: schema.examples,
     };
     let mut model =
-        SoftmaxRegression::descend(&features, &labels, classes, &descent, |step, sum| {
+        SoftmaxRegression::descend(&examples, &labels, classes, &descent, |step, sum| {
             context
                 .progress
                 .update(step + 1, params.steps, "noisy gradient descent");
@@ -216,15 +226,18 @@ fn write_statements(
 }
 
 /// Share of rows whose label is the likeliest one.
-pub(super) fn accuracy(teacher: &Teacher, rows: &[Row]) -> f64 {
-    let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+fn accuracy(teacher: &Teacher, rows: &[Row]) -> Result<f64, StageError> {
     let right = teacher
-        .probabilities(&texts)
+        .probabilities(&texts(rows))?
         .iter()
         .zip(rows)
         .filter(|(probabilities, row)| teacher.labels[likeliest(probabilities)] == row.label)
         .count();
-    right as f64 / rows.len().max(1) as f64
+    Ok(right as f64 / rows.len().max(1) as f64)
+}
+
+fn texts(rows: &[Row]) -> Vec<String> {
+    rows.iter().map(|row| row.text.clone()).collect()
 }
 
 /// Index of the largest value; the first of equals.

@@ -90,3 +90,25 @@ fn every_private_run_is_entered_in_the_ledger_and_epsilon_zero_is_none() {
     assert_eq!(entries.len(), 2, "a second run spends again");
     assert_eq!(entries[0].phases[0].steps, 2);
 }
+
+#[test]
+fn a_head_on_a_public_encoder_learns_and_stands_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let infinite = teach(
+        root.path(),
+        json!({"epsilon": "inf", "noise": "seeded", "form": "head", "steps": 60}),
+    )
+    .unwrap();
+    let nothing = teach(root.path(), json!({"epsilon": 0, "form": "head"})).unwrap();
+    assert!(infinite > nothing + 0.05, "{infinite} {nothing}");
+    teach(
+        root.path(),
+        json!({"epsilon": 8, "noise": "seeded", "form": "head", "steps": 5}),
+    )
+    .unwrap();
+    let teacher = Teacher::load(&root.path().join("output"), crate::device::Device::Cpu).unwrap();
+    let texts = ["so glad to see you".to_owned(), String::new()];
+    for row in teacher.probabilities(&texts).unwrap() {
+        assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{row:?}");
+    }
+}

@@ -1,0 +1,127 @@
+//! Features of the head form: embeddings of a public encoder.
+
+use crate::data::builtin;
+use crate::device::Device;
+use crate::dp::softmax::SparseRows;
+use crate::model::{Encoder, load_encoder};
+use crate::stage::StageError;
+use crate::stage::model_source::encode_all;
+use crate::text::Tokenizer;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+/// Public texts whose mean embedding is taken away where embeddings share a large common part.
+const CENTRING_TEXTS: usize = 2_000;
+/// Feature of the intercept, beside an embedding of norm 1.
+const INTERCEPT: f64 = 0.2;
+
+/// A public encoder with the public mean of its embeddings.
+#[derive(Debug)]
+pub struct EmbeddingFeatures {
+    encoder: Encoder,
+    tokenizer: Tokenizer,
+    folder: PathBuf,
+    /// What is taken away from every embedding, `[hidden]`; zeros for encoders that need no centring.
+    pub(super) centre: Vec<f32>,
+    micro_batch_tokens: usize,
+}
+
+fn failed(error: impl Display) -> StageError {
+    StageError::new(error.to_string())
+}
+
+impl EmbeddingFeatures {
+    /// Reads an encoder and, where it needs centring, measures the mean of its embeddings on `builtin:dialogue`.
+    ///
+    /// # Errors
+    /// When the folder holds no model that dpx knows.
+    pub(super) fn new(
+        folder: &Path,
+        device: Device,
+        micro_batch_tokens: usize,
+    ) -> Result<Self, StageError> {
+        let mut features = Self::with_centre(folder, Vec::new(), device, micro_batch_tokens)?;
+        let mut centre = vec![0.0f32; features.encoder.config().hidden()];
+        if features.encoder.needs_centring() {
+            let mut texts = builtin::dialogue();
+            texts.truncate(CENTRING_TEXTS);
+            let rows = features.embed(&texts)?;
+            for row in &rows {
+                for (sum, value) in centre.iter_mut().zip(row) {
+                    *sum += value / rows.len() as f32;
+                }
+            }
+        }
+        features.centre = centre;
+        Ok(features)
+    }
+
+    /// With the centre that an earlier run measured.
+    pub(super) fn with_centre(
+        folder: &Path,
+        centre: Vec<f32>,
+        device: Device,
+        micro_batch_tokens: usize,
+    ) -> Result<Self, StageError> {
+        Ok(Self {
+            encoder: load_encoder(folder, device).map_err(failed)?,
+            tokenizer: Tokenizer::load(folder).map_err(failed)?,
+            folder: folder.to_owned(),
+            centre,
+            micro_batch_tokens,
+        })
+    }
+
+    /// Number of features: those of an embedding, and an intercept.
+    pub fn width(&self) -> usize {
+        self.centre.len() + 1
+    }
+
+    fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, StageError> {
+        let longest = self.encoder.config().max_positions();
+        let ids = encode_all(&self.tokenizer, texts, longest)?;
+        self.encoder
+            .embed(&ids, self.micro_batch_tokens)
+            .map_err(failed)
+    }
+
+    /// Features of texts: the centred embedding scaled to norm 1, and the intercept; the whole scaled to norm 1.
+    pub(super) fn rows(&self, texts: &[String]) -> Result<SparseRows, StageError> {
+        let mut rows = SparseRows::new(self.width());
+        for embedding in self.embed(texts)? {
+            let centred: Vec<f64> = embedding
+                .iter()
+                .zip(&self.centre)
+                .map(|(value, centre)| f64::from(value - centre))
+                .collect();
+            let norm = centred
+                .iter()
+                .map(|value| value * value)
+                .sum::<f64>()
+                .sqrt();
+            let scale = if norm > 0.0 { 1.0 / norm } else { 0.0 };
+            let intercept = (centred.len() as u32, INTERCEPT);
+            let values = centred
+                .iter()
+                .zip(0u32..)
+                .map(|(value, at)| (at, value * scale));
+            rows.push_normalised(values.chain([intercept]));
+        }
+        Ok(rows)
+    }
+
+    /// Copies the encoder's files, so that the teacher can be read without the place they came from.
+    pub(super) fn save(&self, folder: &Path) -> Result<(), StageError> {
+        std::fs::create_dir_all(folder)?;
+        for entry in std::fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let kind = path.extension().and_then(|extension| extension.to_str());
+            if let (true, Some("json" | "safetensors" | "txt"), Some(name)) =
+                (path.is_file(), kind, path.file_name())
+            {
+                std::fs::write(folder.join(name), std::fs::read(&path)?)?;
+            }
+        }
+        Ok(())
+    }
+}
