@@ -4,7 +4,8 @@
 usage: make-corpus.py CORPORA OUTPUT [--exclude FILE]...
 
 CORPORA holds self_dialogue/self_dialogue.txt (BSD-3-Clause), sgd/{train,dev,test}.txt (CC BY-SA 4.0) and
-classic_books/books.txt (public domain). OUTPUT becomes a folder with train.txt and report.json. A line that equals a
+classic_books/books.txt (public domain). OUTPUT becomes a folder with train.txt, second.txt (for the second part of
+training: all lines of train.txt with a condition and every other one without) and report.json. A line that equals a
 text of an --exclude file (case, punctuation and space aside) is left out: these are the benchmarks on which models made
 from the corpus are judged. Nothing else of them is used.
 
@@ -54,6 +55,7 @@ TO_FEEL = [
     (re.compile(r"\bi was(?= (?:so|very|really|quite|rather|[a-z]+(?:ed|ful|less|y|ous)\b))", re.IGNORECASE), "I felt"),
     (re.compile(r"\b(?:i am|i'm)(?= (?:so|very|really|quite|rather|[a-z]+(?:ed|ful|less|y|ous)\b))", re.IGNORECASE), "I feel"),
 ]
+CONDITION = re.compile(r"(?:anger|fear|joy|love|sadness|surprise)(?:, [^ :]+)?: ")
 ARCHAIC = re.compile(
     r"\b(?:thee|thou|thy|thine|hath|doth|hast|dost|art|wilt|shalt|ye|unto|'tis|'twas|whilst|whence|hither|thither|wherefore|"
     r"methinks|forthwith|verily|sire|monsieur|madame|madam|mademoiselle|lord|lordship|count|countess|duke|majesty|upon|ere|nay|yea)\b",
@@ -329,6 +331,17 @@ def main():
     arguments.output.mkdir(parents=True, exist_ok=True)
     with (arguments.output / "train.txt").open("w", encoding="utf-8") as file:
         file.writelines(line + "\n" for line in out)
+    second, plain = [], 0
+    for line in out:
+        if CONDITION.match(line):
+            second.append(line)
+        else:
+            plain += 1
+            if plain % 2 == 0:
+                second.append(line)
+    with (arguments.output / "second.txt").open("w", encoding="utf-8") as file:
+        file.writelines(line + "\n" for line in second)
+    counts["lines of second.txt"] = len(second)
     counts["lines"] = len(out)
     counts["words"] = sum(len(line.split()) for line in out)
     counts["bytes"] = sum(len(line) + 1 for line in out)
