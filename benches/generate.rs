@@ -63,6 +63,7 @@ fn main() {
                     prompt: (0..16)
                         .map(|_| stream.below(vocab_size as u64) as u32)
                         .collect(),
+                    negative: None,
                     stream,
                 }
             })
