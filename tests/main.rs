@@ -3,9 +3,13 @@
 
 mod bad_experiments;
 mod browser;
+mod chromium;
 mod experiments;
 mod inspect;
 mod privacy;
+mod readers;
+mod real_results;
+mod real_study;
 mod release;
 mod run_binary;
 mod run_crash;

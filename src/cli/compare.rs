@@ -8,7 +8,8 @@ use crate::report::terminal;
 /// Compare two studies: what differs, and what it did to each figure.
 ///
 /// Each is an experiment file (its figures come from the cache), a results folder, or the name of a run. Verdicts:
-/// improved, worsened, within noise (two standard errors), not comparable (with the reason).
+/// improved, worsened, within noise (two standard errors), not comparable (with the reason). Other data or another version
+/// of dpx on the two sides is warned of first.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The first study
@@ -39,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             .map_err(|error| Error::failed(error.to_string()))?;
         output::print(&text)?;
     } else {
-        output::print(&terminal::comparison(&found, 100))?;
+        output::print(&terminal::comparison(&found, super::results::width()))?;
     }
     Ok(ExitCode::Done)
 }

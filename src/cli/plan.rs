@@ -5,7 +5,7 @@ use super::{Error, ExitCode, output};
 use crate::cache::Cache;
 use crate::plan::{
     Cause, Decision, InstanceId, LocalSources, Plan, Reason, State, Summary, causes, decide,
-    summary,
+    summary, times,
 };
 use crate::run::View;
 use serde_json::json;
@@ -127,6 +127,7 @@ fn to_text(plan: &Plan, decisions: &[Decision], causes: &[Cause], summary: &Summ
             count => writeln!(text, " and {count} instances that depend on it"),
         };
     }
+    text.push_str(&stage_times(plan, decisions));
     let _ = writeln!(
         text,
         "\n{}: {} cached, {} to run, {} only if an input changes{}",
@@ -136,6 +137,34 @@ fn to_text(plan: &Plan, decisions: &[Decision], causes: &[Cause], summary: &Summ
         summary.only_if,
         estimate(summary)
     );
+    text
+}
+
+/// What each stage is going to take, where earlier records of this cache tell of one.
+fn stage_times(plan: &Plan, decisions: &[Decision]) -> String {
+    let times = times(plan, decisions);
+    if times.iter().all(|time| time.known == 0) {
+        return String::new();
+    }
+    let width = times.iter().map(|time| time.stage.chars().count()).max();
+    let width = width.unwrap_or(0);
+    let mut text = "\nTime by stage, as the nearest earlier records took:\n".to_owned();
+    for time in times {
+        let mut told = if time.known == 0 {
+            "never ran before".to_owned()
+        } else {
+            let each = time.seconds / time.known as f64;
+            let total = duration(time.seconds);
+            match time.known {
+                1 => total,
+                known => format!("{total}  ({known} of {} each)", duration(each)),
+            }
+        };
+        if time.known > 0 && time.known < time.waiting {
+            let _ = write!(told, ", and {} that never ran", time.waiting - time.known);
+        }
+        let _ = writeln!(text, "  {:width$}  {told}", time.stage);
+    }
     text
 }
 
@@ -225,11 +254,23 @@ fn to_json(plan: &Plan, decisions: &[Decision], causes: &[Cause], summary: &Summ
             })
         })
         .collect();
+    let stages: Vec<_> = times(plan, decisions)
+        .iter()
+        .map(|time| {
+            json!({
+                "stage": time.stage,
+                "waiting": time.waiting,
+                "known": time.known,
+                "seconds": time.seconds,
+            })
+        })
+        .collect();
     json!({
         "version": 1,
         "experiment": plan.experiment,
         "instances": instances,
         "causes": causes,
+        "times": stages,
         "summary": {
             "cached": summary.cached,
             "run": summary.run,

@@ -3,6 +3,7 @@
 use super::{Error, output, studies};
 use crate::cache::Cache;
 use crate::plan::Plan;
+use crate::report::study::{GuaranteeKind, Row};
 use crate::report::{InstanceState, Known, Sources, Study, assemble, terminal};
 use crate::run::{Finish, InstanceResult, RunReport, replace_folder};
 use crate::spec::Experiment;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 
 /// Widest output.
 const WIDTH: u16 = 100;
+/// A table is not made narrower than this.
+const NARROWEST: u16 = 60;
 
 /// Where results go.
 #[derive(Debug, Clone, clap::Args)]
@@ -62,14 +65,37 @@ pub(crate) fn write(
     Ok((study, Some(folder)))
 }
 
-/// Prints the study and where its files are.
-pub(crate) fn print(study: &Study, folder: Option<&Path>) -> Result<(), Error> {
+/// Width of tables: that of the terminal, 100 columns at most and where there is none.
+pub(crate) fn width() -> usize {
     let width = comfy_table::Table::new().width().unwrap_or(WIDTH);
-    output::print(&terminal::render(study, usize::from(width.min(WIDTH))))?;
-    if let Some(folder) = folder {
+    usize::from(width.clamp(NARROWEST, WIDTH))
+}
+
+/// Prints the study, where its files are, and how to share its texts.
+///
+/// `release` is the command that releases texts of this experiment, but for its row and folder.
+pub(crate) fn print(study: &Study, folder: Option<&Path>, release: &str) -> Result<(), Error> {
+    output::print(&terminal::render(study, width()))?;
+    let Some(folder) = folder else {
+        return Ok(());
+    };
+    let report = folder.join("report.html");
+    output::print(&format!(
+        "\nfidelity, copies, texts and statements: {}",
+        report.display()
+    ))?;
+    let first = study
+        .rows
+        .iter()
+        .filter(|row| row.guarantee.kind == GuaranteeKind::Holds)
+        .min_by(|a, b| {
+            let epsilon = |row: &Row| row.guarantee.epsilon.unwrap_or(f64::INFINITY);
+            epsilon(a).total_cmp(&epsilon(b))
+        });
+    if let Some(row) = first {
         output::print(&format!(
-            "\nresults: {}",
-            folder.join("report.html").display()
+            "to share texts: {release} --row {} --out FOLDER",
+            crate::run::shell_word(&row.name)
         ))?;
     }
     Ok(())

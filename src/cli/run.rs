@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let (study, folder) =
         results::write(&experiment, &plan, &cache, &report, &args.results.results)?;
     if !args.json {
-        results::print(&study, folder.as_deref())?;
+        results::print(&study, folder.as_deref(), &words("dpx release", args))?;
     }
     if !report.failures.is_empty() {
         output::note(&failures_again(&report.failures));
@@ -112,15 +112,21 @@ fn options(args: &Args, plan: &Plan) -> Result<Options, Error> {
 
 /// The command line that runs the same experiment again.
 fn command(args: &Args) -> String {
-    let mut words = vec!["dpx run".to_owned(), word(&args.experiment.file)];
+    let devices = args.device.iter();
+    let devices: String = devices
+        .flat_map(|device| [" --device ".to_owned(), word(Path::new(device))])
+        .collect();
+    words("dpx run", args) + &devices
+}
+
+/// A command about the same experiment and cache.
+fn words(verb: &str, args: &Args) -> String {
+    let mut words = vec![verb.to_owned(), word(&args.experiment.file)];
     for set in &args.experiment.set {
         words.push(format!("--set {}", word(Path::new(set))));
     }
     if args.cache.cache != Path::new("cache") {
         words.push(format!("--cache {}", word(&args.cache.cache)));
-    }
-    for device in &args.device {
-        words.push(format!("--device {}", word(Path::new(device))));
     }
     words.join(" ")
 }

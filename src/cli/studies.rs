@@ -4,6 +4,7 @@ use super::experiment::ExperimentArgs;
 use super::{Error, experiment};
 use crate::cache::Cache;
 use crate::plan::{LocalSources, Plan, State, decide};
+use crate::report::compare::SEED;
 use crate::report::{InstanceState, Known, Reference, Sources, Study, assemble, journal};
 use crate::run::View;
 use crate::spec::Experiment;
@@ -137,11 +138,13 @@ pub(crate) fn find(name: &str, set: &[String], cache: &Path) -> Result<Study, Er
     })?;
     let (plan, known) = journal::past_run(&cache, &run.lines())
         .ok_or_else(|| Error::usage(format!("nothing is left in the cache of run `{name}`")))?;
-    Ok(assemble(&Sources {
+    let mut study = assemble(&Sources {
         plan: &plan,
         known: &known,
         artifacts: &cache,
         title: None,
         reference: None,
-    }))
+    });
+    study.settings.remove(SEED);
+    Ok(study)
 }

@@ -9,6 +9,7 @@ use crate::spec::{
     Code, Combination, Diagnostic, Experiment, KindTable, Source, Stage, combinations, followed,
     source_fields,
 };
+use crate::stage::Kind;
 use petgraph::algo::toposort;
 use petgraph::graph::DiGraph;
 use serde_json::Value;
@@ -203,7 +204,7 @@ impl Builder<'_> {
         let Some((params, performance)) = self.resolve(stage, &at) else {
             return;
         };
-        let (mut params, mut key_params, sources) = self.with_sources(stage, &at, params);
+        let (mut params, mut key_params, mut sources) = self.with_sources(stage, &at, params);
         if let Some(budget) = budget::of(self.experiment, stage, &mut |other| {
             let (params, _) = self.resolve(other, &at)?;
             // A budget names its mechanisms' parameters, not where files lie.
@@ -212,11 +213,15 @@ impl Builder<'_> {
             params["budget"] = budget.clone();
             key_params["budget"] = budget;
         }
-        let needs: Vec<Need> = stage
+        let mut needs: Vec<Need> = stage
             .needs
             .iter()
             .filter_map(|(name, _)| self.need(name, &at))
             .collect();
+        if stage.kind == Kind::Score && params["perplexity"] == true {
+            let identity = self.base(&at, &mut needs, &mut params, &mut key_params);
+            sources.extend(identity);
+        }
         let inputs: Vec<_> = needs
             .iter()
             .map(|need| {
@@ -245,6 +250,34 @@ impl Builder<'_> {
             needs,
             sources,
         });
+    }
+
+    /// Fills in the public model that the `train` among the needs of a `score` started from; a model made by a stage becomes a
+    /// need. Returns its identity.
+    fn base(
+        &self,
+        at: &Combination,
+        needs: &mut Vec<Need>,
+        params: &mut Value,
+        key_params: &mut Value,
+    ) -> Option<(String, String)> {
+        let train = needs
+            .iter()
+            .map(|need| &self.instances[need.instance])
+            .find(|instance| instance.kind == Kind::Train)?;
+        let (model, key_model) = (&train.params["model"], &train.key_params["model"]);
+        params["base"] = model.clone();
+        key_params["base"] = key_model.clone();
+        let identity = train.sources.get("model").cloned();
+        let made_by = model
+            .as_str()
+            .and_then(|model| model.strip_prefix("stage:"));
+        if let Some(need) = made_by.and_then(|stage| self.need(stage, at))
+            && needs.iter().all(|other| other.instance != need.instance)
+        {
+            needs.push(need);
+        }
+        identity.map(|identity| ("base".to_owned(), identity))
     }
 
     /// `train@epsilon=8,replicate=2`, axes in the file's order.

@@ -95,6 +95,46 @@ pub fn summary(decisions: &[Decision]) -> Summary {
     summary
 }
 
+/// What the instances of one stage that run, or may, are going to take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageTime {
+    /// Name of the stage.
+    pub stage: String,
+    /// Instances that run or may.
+    pub waiting: usize,
+    /// Those of them that an earlier record tells of.
+    pub known: usize,
+    /// Seconds of the known ones together, as those records took.
+    pub seconds: f64,
+}
+
+/// The time of each stage that has something to run, in the plan's order.
+pub fn times(plan: &Plan, decisions: &[Decision]) -> Vec<StageTime> {
+    let mut times: Vec<StageTime> = Vec::new();
+    for decision in decisions {
+        if matches!(decision.state, State::Cached { .. }) {
+            continue;
+        }
+        let stage = &plan.instances[decision.instance].stage;
+        let at = times.iter().position(|time| time.stage == *stage);
+        let at = at.unwrap_or_else(|| {
+            times.push(StageTime {
+                stage: stage.clone(),
+                waiting: 0,
+                known: 0,
+                seconds: 0.0,
+            });
+            times.len() - 1
+        });
+        times[at].waiting += 1;
+        if let Some(record) = &decision.nearest {
+            times[at].known += 1;
+            times[at].seconds += record.wall_seconds;
+        }
+    }
+    times
+}
+
 /// Stages in the plan's order with the positions of their instances.
 pub fn by_stage(plan: &Plan) -> Vec<(String, Vec<InstanceId>)> {
     let mut order: Vec<String> = Vec::new();

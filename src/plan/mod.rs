@@ -29,7 +29,7 @@ mod tests;
 pub use build::build;
 pub use decide::decide;
 pub use decision::{Decision, Reason, State};
-pub use group::{Cause, Summary, by_stage, causes, summary};
+pub use group::{Cause, StageTime, Summary, by_stage, causes, summary, times};
 pub use instance::{Axis, Instance, InstanceId, Need, Plan, RunSettings};
 pub use key::Recipe;
 pub use local::LocalSources;

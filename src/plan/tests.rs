@@ -1,7 +1,7 @@
 //! Plans of whole files: names, order, seeds, budgets, and what an edit re-runs.
 
 use super::fake::{FakeCache, faithful, in_state, names};
-use super::{Plan, Reason, Seen, State, build, causes, decide, summary};
+use super::{Plan, Reason, Seen, State, build, causes, decide, summary, times};
 use crate::spec;
 use crate::stage::{Flow, Kind};
 use std::collections::BTreeSet;
@@ -152,6 +152,31 @@ fn edits_rerun_what_they_change_and_nothing_else() {
 }
 
 #[test]
+fn a_score_takes_the_model_that_its_train_started_from() {
+    let from_binary = plan(STUDY, &[]);
+    let score = &from_binary.instances[from_binary.find("score@epsilon=8").unwrap()];
+    assert_eq!(score.params["base"], "builtin:base");
+    assert_eq!(score.sources["base"], "seen");
+    let made =
+        format!("{STUDY}\n[stage.base]\nkind = \"pretrain\"\ncorpus = [\"builtin:dialogue\"]\n")
+            .replace(
+                "needs = [\"preprocess\"]\nmodel = \"builtin:base\"",
+                "needs = [\"preprocess\", \"base\"]\nmodel = \"stage:base\"",
+            );
+    let made = plan(&made, &[]);
+    let score = &made.instances[made.find("score@epsilon=8").unwrap()];
+    assert_eq!(score.params["base"], "stage:base");
+    assert!(
+        score.needs.iter().any(|need| need.stage == "base"),
+        "{:?}",
+        score.needs
+    );
+    let without = plan(STUDY, &["stage.score.perplexity=false"]);
+    let score = &without.instances[without.find("score@epsilon=8").unwrap()];
+    assert_eq!(score.params["base"], "");
+}
+
+#[test]
 fn reasons_name_old_and_new_and_are_grouped_by_cause() {
     let cache = ran(&plan(STUDY, &[]));
     let plan = plan(STUDY, &["stage.train.epochs=4"]);
@@ -175,6 +200,20 @@ fn reasons_name_old_and_new_and_are_grouped_by_cause() {
     let summary = summary(&decisions);
     assert_eq!((summary.cached, summary.run, summary.only_if), (2, 2, 6));
     assert_eq!(summary.seconds, 16.0);
+    let times = times(&plan, &decisions);
+    let told: Vec<(&str, usize, usize, f64)> = times
+        .iter()
+        .map(|time| (time.stage.as_str(), time.waiting, time.known, time.seconds))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("train", 2, 2, 4.0),
+            ("sample", 2, 2, 4.0),
+            ("classify", 2, 2, 4.0),
+            ("score", 2, 2, 4.0)
+        ]
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::guarantee::guarantee;
 use super::privacy;
-use super::rows::{self, RowPlan, has_teacher, replicate, role};
+use super::rows::{self, RowPlan, ancestors, has_teacher, replicate, role};
 use super::settings::settings;
 use super::study::{
     Axis, Guarantee, GuaranteeKind, InstanceState, InstanceView, Reference, Role, Row,
@@ -150,6 +150,7 @@ fn instance_view(sources: &Sources<'_>, id: InstanceId) -> InstanceView {
         finished_at: record.map(|record| record.finished_at.clone()),
         flow: record.map_or(instance.flow, |record| record.flow),
         dpx_version: record.map(|record| record.dpx_version.clone()),
+        kind_version: record.map(|record| record.kind_version),
         key: record.map(|record| record.key.to_string()),
     }
 }
@@ -166,6 +167,13 @@ impl Figures {
     fn add(&mut self, id: &str, value: f64) {
         if value.is_finite() {
             self.values.entry(id.to_owned()).or_default().push(value);
+        }
+    }
+
+    /// The F1 of each label as `f1.LABEL`, so that it has a spread like any other figure.
+    fn labels(&mut self, role: Role, found: &Classification) {
+        for label in &found.per_label {
+            self.add(&format!("f1{}.{}", role.suffix(), label.label), label.f1);
         }
     }
 
@@ -207,6 +215,7 @@ impl Figures {
         if first {
             self.add(&format!("accuracy{}", role.suffix()), found.accuracy);
             self.add(&format!("macro_f1{}", role.suffix()), found.macro_f1);
+            self.labels(role, &found);
         }
         self.classification(&stage, role, &found);
     }
@@ -221,21 +230,20 @@ fn assemble_row(sources: &Sources<'_>, row: &RowPlan) -> Row {
     for &id in &row.own {
         let instance = &plan.instances[id];
         match instance.kind {
-            Kind::Classify => {
-                if let Some(role) = role(plan, id) {
-                    figures.classify(sources, id, role);
+            Kind::Classify => match (role(plan, id), taught_nothing(sources, id)) {
+                (Some(role), false) => figures.classify(sources, id, role),
+                // Such texts carry the generator's own labels, as those of the row's other samples do.
+                (Some(Role::WithTeacher), true) if !has_own_labels(plan, &row.own) => {
+                    figures.classify(sources, id, Role::OwnLabels);
                 }
-            }
+                _ => {}
+            },
             Kind::Score if Some(instance.stage.as_str()) == scored_stage => {
                 if let Some(found) = sources.json::<Scores>(id, SCORES_FILE) {
                     for (name, value, ceiling) in score_figures(&found) {
-                        figures.add(name, value);
+                        figures.add(&name, value);
                         if let Some(ceiling) = ceiling {
-                            figures
-                                .ceilings
-                                .entry(name.into())
-                                .or_default()
-                                .push(ceiling);
+                            figures.ceilings.entry(name).or_default().push(ceiling);
                         }
                     }
                     scores.get_or_insert(found);
@@ -292,6 +300,24 @@ fn assemble_row(sources: &Sources<'_>, row: &RowPlan) -> Row {
         seconds: seconds(sources, &row.own),
         samples,
     }
+}
+
+/// Whether a classifier has a teacher behind it that learnt nothing, as at epsilon 0: nothing is to be said of it then.
+fn taught_nothing(sources: &Sources<'_>, id: InstanceId) -> bool {
+    let plan = sources.plan;
+    let teachers = ancestors(plan, id).into_iter();
+    teachers
+        .filter(|&other| plan.instances[other].kind == Kind::Teacher)
+        .any(|teacher| {
+            sources
+                .json::<Value>(teacher, "privacy.json")
+                .is_some_and(|privacy| privacy["epsilon"].as_f64() == Some(0.0))
+        })
+}
+
+fn has_own_labels(plan: &Plan, own: &[InstanceId]) -> bool {
+    own.iter()
+        .any(|&id| role(plan, id) == Some(Role::OwnLabels))
 }
 
 fn spreads(values: &BTreeMap<String, Vec<f64>>) -> BTreeMap<String, Spread> {

@@ -1,10 +1,10 @@
 //! The sentences: what came out, what is promised, what to beware of.
 
 use super::study::{GuaranteeKind, Row, Study};
-use super::table::{number, spread};
+use super::table::{bound, number, spread};
 
 /// The row that the claim speaks of: the smallest epsilon with a guarantee and a figure.
-fn strongest(study: &Study) -> Option<&Row> {
+pub(super) fn strongest(study: &Study) -> Option<&Row> {
     study
         .rows
         .iter()
@@ -68,12 +68,11 @@ pub fn claim(study: &Study) -> String {
             )
         });
         return format!(
-            "At epsilon {}{delta} (unit of privacy: {unit}{adjacency}), a classifier trained on the synthetic texts of row {} reaches accuracy {}{teacher} on real test texts{compared}.{}",
-            guarantee
-                .epsilon
-                .map_or_else(|| "unknown".into(), |epsilon| number(epsilon, 3)),
+            "At epsilon {}{delta} (unit of privacy: {unit}{adjacency}), a classifier trained on the synthetic texts of row {} reaches accuracy {}{teacher} on real test texts{}{compared}.{}",
+            guarantee.epsilon.map_or_else(|| "unknown".into(), bound),
             row.name,
             spread(accuracy, 3),
+            also(row, id),
             audit.unwrap_or_default()
         );
     }
@@ -91,6 +90,20 @@ pub fn claim(study: &Study) -> String {
             "Nothing can be said yet: {} of {} stage instances are finished and none of them measured a synthetic text.",
             study.finished, study.planned
         ),
+    }
+}
+
+/// What the private teacher adds to the generator's own labels, where the row has both.
+fn also(row: &Row, shown: &str) -> String {
+    let id = "accuracy_with_teacher";
+    match row.figures.get(id) {
+        Some(taught) if shown != id => {
+            format!(
+                " ({} with labels by the private teacher)",
+                spread(*taught, 3)
+            )
+        }
+        _ => String::new(),
     }
 }
 
@@ -142,13 +155,36 @@ pub fn warnings(study: &Study) -> Vec<String> {
     warnings
 }
 
+/// Which models the figures of fidelity belong to, so that nobody sets them beside another encoder's.
+pub fn measured_with(study: &Study) -> Option<String> {
+    let scores = study.rows.iter().find_map(|row| row.scores.as_ref())?;
+    let mut sentences = Vec::new();
+    if scores.similarity.is_some() {
+        let kind = if scores.encoder == "builtin:base" {
+            ", a small causal language model"
+        } else {
+            ""
+        };
+        sentences.push(format!(
+            "Similarity, MAUVE and neighbours are measured with the encoder {}{kind}: they compare with no figure of another encoder, such as BERT.",
+            scores.encoder
+        ));
+    }
+    if let Some(base) = &scores.base {
+        sentences.push(format!(
+            "The perplexity of synthetic texts is taken under {base}, the model that training started from."
+        ));
+    }
+    (!sentences.is_empty()).then(|| sentences.join(" "))
+}
+
 /// What rows together spend, in a sentence.
 pub fn joint(study: &Study) -> Option<String> {
     let joint = study.joint.as_ref()?;
     Some(format!(
         "Releasing the texts of every row with a guarantee ({}), replicates included, spends epsilon {} and delta {:.1e} together ({}). Rows without a guarantee can never be released.",
         joint.rows.join("; "),
-        number(joint.epsilon, 3),
+        bound(joint.epsilon),
         joint.delta,
         joint.method
     ))

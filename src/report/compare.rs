@@ -54,6 +54,8 @@ pub struct Change {
 /// Two studies side by side.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
+    /// What makes the figures hard to compare: other data, another program.
+    pub warnings: Vec<String>,
     /// Settings that differ: name, old, new.
     pub settings: Vec<(String, Option<Value>, Option<Value>)>,
     /// Rows that one side lacks.
@@ -71,6 +73,11 @@ pub fn compare(old: &Study, new: &Study) -> Comparison {
     let settings = names
         .into_iter()
         .filter(|name| old_settings.get(*name) != new_settings.get(*name))
+        // The journal of a run does not tell its seed.
+        .filter(|name| {
+            name.as_str() != SEED
+                || (old_settings.contains_key(SEED) && new_settings.contains_key(SEED))
+        })
         .map(|name| {
             (
                 name.clone(),
@@ -121,11 +128,70 @@ pub fn compare(old: &Study, new: &Study) -> Comparison {
         }
     }
     Comparison {
+        warnings: warnings(old, new),
         settings,
         only_old: lacking(old, new),
         only_new: lacking(new, old),
         changes,
     }
+}
+
+/// Name of the setting that the journal of a run lacks.
+pub(crate) const SEED: &str = "experiment.seed";
+
+/// What makes the figures hard to compare, whatever the settings say.
+fn warnings(old: &Study, new: &Study) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (name, before) in &old.settings {
+        let stage = name
+            .strip_suffix(".dataset (content)")
+            .and_then(|name| name.strip_prefix("stage."));
+        if let (Some(stage), Some(after)) = (stage, new.settings.get(name))
+            && before != after
+        {
+            warnings.push(format!(
+                "The data differ: stage `{stage}` read other content. A difference in a figure may come from the texts alone."
+            ));
+        }
+    }
+    let (before, after) = (versions(old), versions(new));
+    if before != after && !before.is_empty() && !after.is_empty() {
+        warnings.push(format!(
+            "The versions of dpx differ: {} and {}. A difference in a figure may come from the program alone.",
+            before.join(", "),
+            after.join(", ")
+        ));
+    }
+    for (kind, version) in meanings(old) {
+        match meanings(new).get(&kind) {
+            Some(other) if *other != version => warnings.push(format!(
+                "Stages of kind `{kind}` changed their meaning between the two (version {version} and {other}): their figures are not of one sort."
+            )),
+            _ => {}
+        }
+    }
+    warnings
+}
+
+/// The versions of dpx that made the artifacts of a study.
+fn versions(study: &Study) -> Vec<&str> {
+    let instances = study.instances.iter();
+    let found: BTreeSet<&str> = instances
+        .filter_map(|instance| instance.dpx_version.as_deref())
+        .collect();
+    found.into_iter().collect()
+}
+
+/// The newest version of each kind's meaning among the finished instances.
+fn meanings(study: &Study) -> BTreeMap<String, u32> {
+    let mut found = BTreeMap::new();
+    for instance in &study.instances {
+        if let Some(version) = instance.kind_version {
+            let newest = found.entry(instance.kind.to_string()).or_insert(version);
+            *newest = version.max(*newest);
+        }
+    }
+    found
 }
 
 /// Number of test texts behind a share, where the figure is one.

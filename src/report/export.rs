@@ -101,13 +101,20 @@ pub fn markdown(study: &Study) -> String {
     }
     text.push_str(&markdown_table(&summary(study)));
     text.push_str("\nColumns marked with * are outside the guarantee: measured on private data, for internal use only.\n");
+    if let Some(sentence) = claim::measured_with(study) {
+        text.push_str(&format!("\n{sentence}\n"));
+    }
     for (kind, title) in [
         (Group::Fidelity, "Fidelity"),
         (Group::Leakage, "Leakage (diagnostics, not a guarantee)"),
     ] {
         let table = group(study, kind, title);
         if !table.rows.is_empty() {
-            text.push_str(&format!("\n## {title}\n\n{}", markdown_table(&table)));
+            text.push_str(&format!(
+                "\n## {title}\n\n{}.\n\n{}",
+                table.caption,
+                markdown_table(&table)
+            ));
         }
     }
     if let Some(joint) = claim::joint(study) {

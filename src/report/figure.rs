@@ -229,7 +229,7 @@ pub const METRICS: &[Metric] = &[
         "perplexity of synthetic texts",
         Fidelity,
         Ceiling,
-        "Perplexity per token of the synthetic texts under the public base model; the ceiling is that of the real held-out texts. Far above: not fluent; far below: dull.",
+        "Perplexity per token of the synthetic texts under the public model that training started from; the ceiling is that of the real held-out texts. Far above: not fluent; far below: dull.",
     ),
     metric(
         "copies_exact",

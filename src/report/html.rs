@@ -2,7 +2,7 @@
 
 use super::chart::svg::visible;
 use super::figure::{METRICS, Metric};
-use super::page::{self, TextsOfLabel};
+use super::page::{self, TextsOfLabel, Tile};
 use super::study::Study;
 use super::table::Table;
 use super::{claim, table};
@@ -31,6 +31,7 @@ struct Page<'a> {
     sections: Vec<(&'static str, &'static str)>,
     warnings: Vec<String>,
     claim: String,
+    tiles: Vec<Tile>,
     summary_sentence: String,
     summary: Table,
     joint: Option<String>,
@@ -46,10 +47,12 @@ struct Page<'a> {
     epsilon_charts: Pictures,
     groups: Table,
     fidelity_sentence: String,
+    measured_with: Option<String>,
     fidelity_charts: Pictures,
     fidelity: Table,
     labels_sentence: String,
     matrices: Pictures,
+    other_matrices: Pictures,
     label_changes: Table,
     texts: Vec<TextsOfLabel<'a>>,
     texts_shown: usize,
@@ -75,6 +78,7 @@ struct Page<'a> {
 pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Error> {
     let texts = page::texts(study, extras.real_texts);
     let (joint_rows, joint_subsets) = page::joint_subsets(study);
+    let (matrices, other_matrices) = page::matrices(study);
     let mut picker_css = page::picker_css(texts.len());
     picker_css.push_str(&page::joint_css(joint_rows.len()));
     let mut view = Page {
@@ -84,8 +88,9 @@ pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Erro
         sections: Vec::new(),
         warnings: claim::warnings(study),
         claim: claim::claim(study),
+        tiles: page::tiles(study),
         summary_sentence: page::summary_sentence(study),
-        summary: table::summary(study),
+        summary: table::summary(study).without(&table::IN_OTHER_SECTIONS),
         joint: claim::joint(study),
         joint_rows,
         joint_subsets,
@@ -102,6 +107,7 @@ pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Erro
         epsilon_charts: page::epsilon_charts(study),
         groups: page::groups(study),
         fidelity_sentence: page::fidelity_sentence(study),
+        measured_with: claim::measured_with(study),
         fidelity_charts: page::fidelity_charts(study),
         fidelity: table::group(
             study,
@@ -109,7 +115,8 @@ pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Erro
             "Fidelity of every row; internal",
         ),
         labels_sentence: page::labels_sentence(study),
-        matrices: page::matrices(study),
+        matrices,
+        other_matrices,
         label_changes: page::label_changes(study),
         texts_shown: page::MOST_TEXTS,
         texts,

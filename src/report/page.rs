@@ -8,7 +8,7 @@
 
 use super::joint::{of_rows, releasable};
 use super::study::{GuaranteeKind, Row, Study};
-use super::table::{NOTHING, duration, number, spread};
+use super::table::{NOTHING, bound, brief, duration, number, spread};
 use crate::stage::score::Examples;
 
 mod charts;
@@ -79,7 +79,7 @@ pub(super) fn joint_subsets(study: &Study) -> (Vec<String>, Vec<(usize, String)>
             mask,
             format!(
                 "together: epsilon {}, delta {:.1e}",
-                number(joint.epsilon, 3),
+                bound(joint.epsilon),
                 joint.delta
             ),
         ))
@@ -120,35 +120,125 @@ pub(super) fn summary_sentence(study: &Study) -> String {
         .max()
         .unwrap_or(1);
     let repeated = if replicates > 1 {
-        format!(" Every figure is the mean of up to {replicates} replicates.")
+        format!(" Every figure is mean ± standard deviation of up to {replicates} replicates.")
     } else {
         " One run of each: no error bars; differences of a few hundredths may be chance.".into()
     };
-    format!(
-        "{} rows, {with} of them with a privacy guarantee.{repeated}",
-        study.rows.len()
-    )
+    let rows = match study.rows.len() {
+        1 => "One row".to_owned(),
+        rows => format!("{rows} rows"),
+    };
+    format!("{rows}, {with} of them with a privacy guarantee.{repeated}")
 }
 
+/// A figure of the study at a glance.
+pub(super) struct Tile {
+    pub(super) name: String,
+    pub(super) value: String,
+    pub(super) note: String,
+    pub(super) internal: bool,
+}
+
+/// The figures that a reader looks for first, of the row that the claim speaks of.
+pub(super) fn tiles(study: &Study) -> Vec<Tile> {
+    let Some(row) = super::claim::strongest(study) else {
+        return Vec::new();
+    };
+    let mut tiles = Vec::new();
+    if let Some(epsilon) = row.guarantee.epsilon {
+        tiles.push(Tile {
+            name: "certified epsilon".into(),
+            value: format!("≤ {}", bound(epsilon)),
+            note: row
+                .guarantee
+                .delta
+                .map_or_else(String::new, |delta| format!("at delta {delta:.1e}")),
+            internal: false,
+        });
+    }
+    let beside =
+        |parts: Vec<Option<String>>| parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    for (id, name) in [
+        ("accuracy", "accuracy, own labels"),
+        ("accuracy_with_teacher", "accuracy with teacher"),
+    ] {
+        if let Some(found) = row.figures.get(id) {
+            let benchmark = study.benchmark.as_ref().and_then(Row::main_accuracy);
+            tiles.push(Tile {
+                name: name.into(),
+                value: brief(*found, 3),
+                note: beside(vec![
+                    benchmark.map(|(_, found)| format!("benchmark {}", number(found.mean, 3))),
+                    study
+                        .majority
+                        .as_ref()
+                        .map(|floor| format!("majority {}", number(floor.accuracy, 3))),
+                ]),
+                internal: true,
+            });
+        }
+    }
+    if let Some(found) = row.figures.get("similarity") {
+        tiles.push(Tile {
+            name: "similarity".into(),
+            value: brief(*found, 3),
+            note: beside(vec![
+                row.ceilings
+                    .get("similarity")
+                    .map(|ceiling| format!("real texts {}", number(*ceiling, 3))),
+                study.encoder().map(|encoder| format!("encoder {encoder}")),
+            ]),
+            internal: true,
+        });
+    }
+    if let (Some(audit), Some(found)) = (&row.audit, row.figures.get("audit_lower")) {
+        tiles.push(Tile {
+            name: "audited epsilon".into(),
+            value: format!("≥ {}", brief(*found, 2)),
+            note: audit.ceiling.map_or_else(String::new, |ceiling| {
+                format!("could have shown {}", number(ceiling, 2))
+            }),
+            internal: true,
+        });
+    }
+    tiles
+}
+
+/// What stronger privacy costs: the strongest row with a guarantee against the weakest row, beside the untouched model.
 pub(super) fn tradeoff_sentence(study: &Study) -> String {
     let rows = super::chart::tradeoff::ordered(study);
-    let figures: Vec<(&Row, f64)> = rows
+    let figures: Vec<(&Row, &'static str, crate::metric::Spread)> = rows
         .iter()
-        .filter_map(|row| Some((*row, row.main_accuracy()?.1.mean)))
+        .filter_map(|row| {
+            let (id, found) = row.main_accuracy()?;
+            Some((*row, id, found))
+        })
         .collect();
-    match (figures.first(), figures.last()) {
-        (Some((low, a)), Some((high, b))) if figures.len() > 1 => {
-            format!(
-                "From {} to {} accuracy goes from {} to {}: {} is what the difference in privacy costs.",
-                high.name,
-                low.name,
-                number(*b, 3),
-                number(*a, 3),
-                number(b - a, 3)
-            )
-        }
-        _ => "There are too few finished rows to say.".into(),
+    let learnt = |row: &Row| row.guarantee.kind != GuaranteeKind::Untouched;
+    let taught: Vec<_> = figures.iter().filter(|(row, _, _)| learnt(row)).collect();
+    let (Some((low, id, a)), Some((high, other, b))) = (taught.first(), taught.last()) else {
+        return "There are too few finished rows to say.".into();
+    };
+    if low.name == high.name || id != other {
+        return "There are too few finished rows to say.".into();
     }
+    let untouched = figures.iter().find(|(row, _, _)| !learnt(row));
+    let untouched = untouched.map_or_else(String::new, |(_, _, found)| {
+        format!(" The public model, untouched, gives {}.", spread(*found, 3))
+    });
+    let change = b.mean - a.mean;
+    let cost = if change > 0.0 {
+        format!("stronger privacy costs {} here", number(change, 3))
+    } else {
+        "stronger privacy costs nothing that shows here".to_owned()
+    };
+    format!(
+        "From {} to {} accuracy goes from {} to {}: {cost}.{untouched}",
+        high.name,
+        low.name,
+        spread(*b, 3),
+        spread(*a, 3),
+    )
 }
 
 pub(super) fn privacy_sentence(study: &Study) -> String {
@@ -158,17 +248,24 @@ pub(super) fn privacy_sentence(study: &Study) -> String {
         .filter(|row| row.guarantee.kind == GuaranteeKind::Holds)
         .filter_map(|row| {
             Some(format!(
-                "{} at {}",
-                row.name,
-                number(row.guarantee.epsilon?, 3)
+                "{} for {}",
+                bound(row.guarantee.epsilon?),
+                row.name
             ))
         })
         .collect();
-    let audited = study.rows.iter().filter(|row| row.audit.is_some()).count();
-    let audited = if audited == 0 {
+    let audited: Vec<String> = study
+        .rows
+        .iter()
+        .filter_map(|row| {
+            let lower = row.figures.get("audit_lower")?;
+            Some(format!("{} for {}", spread(*lower, 2), row.name))
+        })
+        .collect();
+    let audited = if audited.is_empty() {
         "No row was audited.".into()
     } else {
-        format!("Rows audited: {audited}.")
+        format!("Audited lower bounds: {}.", audited.join(", "))
     };
     if certified.is_empty() {
         return format!("No finished row has a certified epsilon. {audited}");
@@ -182,8 +279,8 @@ pub(super) fn privacy_sentence(study: &Study) -> String {
 pub(super) fn epsilon_sentence(study: &Study) -> String {
     let joint = study.joint.as_ref().map(|joint| {
         format!(
-            "All rows with a guarantee together spend {}; ",
-            number(joint.epsilon, 3)
+            "All rows with a guarantee together spend epsilon {}; ",
+            bound(joint.epsilon)
         )
     });
     format!(
@@ -216,60 +313,70 @@ pub(super) fn fidelity_sentence(study: &Study) -> String {
 }
 
 pub(super) fn labels_sentence(study: &Study) -> String {
-    let Some((row, found)) = study
-        .rows
-        .iter()
-        .filter_map(|row| Some((row, row.main_classification()?)))
-        .next_back()
+    let strongest = super::claim::strongest(study);
+    let Some((row, found)) = strongest
+        .into_iter()
+        .chain(&study.rows)
+        .find_map(|row| Some((row, row.main_classification()?)))
     else {
         return "Only the benchmark is finished.".into();
     };
     let Some(rarest) = found.figures.rarest() else {
         return String::new();
     };
-    let before = study
-        .benchmark
-        .as_ref()
-        .and_then(Row::main_classification)
-        .and_then(|benchmark| {
-            benchmark
-                .figures
-                .per_label
-                .iter()
-                .find(|label| label.label == rarest.label)
-        });
+    let f1 = |row: &Row, suffix: &str| {
+        let name = format!("f1{suffix}.{}", rarest.label);
+        row.figures.get(&name).map(|found| spread(*found, 3))
+    };
+    let before = study.benchmark.as_ref().and_then(|row| f1(row, ""));
     let before = before
-        .map(|before| format!(", where the benchmark has {}", number(before.f1, 3)))
+        .map(|before| format!(", where the benchmark has {before}"))
         .unwrap_or_default();
     format!(
         "The rarest label, {} ({} test texts), has F1 {} in row {}{before}.",
         rarest.label,
-        rarest.support,
-        number(rarest.f1, 3),
+        rarest.support / row.replicates_finished.max(1),
+        f1(row, found.role.suffix()).unwrap_or_else(|| number(rarest.f1, 3)),
         row.name
     )
 }
 
 pub(super) fn leakage_sentence(study: &Study) -> String {
-    let found: Vec<String> = study
+    let scored: Vec<&Row> = study
         .rows
         .iter()
-        .filter_map(|row| {
-            let copies = row.scores.as_ref()?.copies?;
-            Some(format!(
-                "{}: {} of {} texts are exact training texts ({} held-out)",
-                row.name,
-                copies.training.exact.count,
-                copies.training.exact.total,
-                copies.held_out.exact.count
-            ))
-        })
+        .filter(|row| row.figures.contains_key("copies_exact"))
         .collect();
-    if found.is_empty() {
-        "Copies were not counted.".into()
-    } else {
-        format!("{}.", found.join("; "))
+    if scored.is_empty() {
+        return "Copies were not counted.".into();
     }
+    let percent = |row: &Row, id: &str| {
+        row.figures.get(id).map_or_else(
+            || NOTHING.into(),
+            |found| format!("{}%", number(found.mean * 100.0, 1)),
+        )
+    };
+    let worst = scored
+        .iter()
+        .max_by(|a, b| {
+            let copies = |row: &Row| row.figures["copies_exact"].mean;
+            copies(a).total_cmp(&copies(b))
+        })
+        .expect("a row was scored");
+    if worst.figures["copies_exact"].mean == 0.0 {
+        let near = scored.iter().map(|row| row.figures.get("copies_near"));
+        let near = near.flatten().map(|found| found.mean).fold(0.0, f64::max);
+        return format!(
+            "No row holds a text that is a training text word for word; at most {}% of a row's texts share eight words in a row with one.",
+            number(near * 100.0, 1)
+        );
+    }
+    format!(
+        "The row with the most copies, {}, has {} exact training texts among its own; {} are held-out texts, which it cannot have copied.",
+        worst.name,
+        percent(worst, "copies_exact"),
+        percent(worst, "copies_exact_held_out"),
+    )
 }
 
 pub(super) fn run_sentence(study: &Study) -> String {

@@ -31,7 +31,7 @@ pub(super) fn settings(plan: &Plan) -> BTreeMap<String, Value> {
             }
         }
     }
-    all.insert("experiment.seed".into(), vec![Value::from(plan.seed)]);
+    all.insert(super::compare::SEED.into(), vec![Value::from(plan.seed)]);
     all.into_iter()
         .map(|(name, mut values)| {
             let value = if values.len() == 1 {

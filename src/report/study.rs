@@ -96,7 +96,8 @@ pub struct Row {
     pub replicates_finished: u64,
     /// Whether every instance of the row is finished.
     pub complete: bool,
-    /// Figures by name: mean, standard deviation and number over the replicates.
+    /// Figures by name: mean, standard deviation and number over the replicates. Beside the names of
+    /// [`METRICS`](super::figure::METRICS) there are `f1.LABEL`, `share.LABEL` and `replayed.KIND`.
     pub figures: BTreeMap<String, Spread>,
     /// Ceilings by the figure's name: the same figure of as many real texts.
     pub ceilings: BTreeMap<String, f64>,
@@ -334,6 +335,9 @@ pub struct InstanceView {
     pub flow: Flow,
     /// Version of dpx that ran it.
     pub dpx_version: Option<String>,
+    /// Version of its kind's meaning: raised where the same parameters would give something else.
+    #[serde(default)]
+    pub kind_version: Option<u32>,
     /// Its key. Internal: derived from private content.
     pub key: Option<String>,
 }

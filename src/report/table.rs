@@ -77,6 +77,21 @@ pub fn number(value: f64, decimals: usize) -> String {
     }
 }
 
+/// An upper bound of epsilon: rounded up to two decimals, without closing zeros (`3`, `7.99`), so that it is never below
+/// what was certified.
+pub fn bound(epsilon: f64) -> String {
+    if !epsilon.is_finite() {
+        return number(epsilon, 2);
+    }
+    // Less than a rounding error of the multiplication is no reason to go up.
+    let up = (epsilon * 100.0 - 1e-7).ceil() / 100.0;
+    let text = number(up, 2);
+    match text.split_once('.') {
+        Some(_) => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        None => text,
+    }
+}
+
 /// Mean, standard deviation and number: `0.592 ± 0.012 (3)`; the mean alone where there is one value.
 pub fn spread(spread: Spread, decimals: usize) -> String {
     match spread.sd {
@@ -131,23 +146,25 @@ fn guarantee_cell(row: &Row) -> String {
 fn epsilon_cell(row: &Row) -> String {
     match (row.guarantee.kind, row.guarantee.epsilon) {
         (GuaranteeKind::None, _) => "inf".into(),
-        (_, Some(epsilon)) => number(epsilon, 3),
+        (_, Some(epsilon)) => bound(epsilon),
         (_, None) => NOTHING.into(),
     }
 }
 
 fn audit_cell(row: &Row) -> String {
-    row.audit.as_ref().map_or_else(
-        || NOTHING.into(),
-        |audit| match audit.ceiling {
-            Some(ceiling) => format!(
-                "≥ {} (at most {})",
-                number(audit.lower, 2),
-                number(ceiling, 2)
-            ),
-            None => format!("≥ {}", number(audit.lower, 2)),
-        },
-    )
+    let Some(audit) = &row.audit else {
+        return NOTHING.into();
+    };
+    // Rounded down: a lower bound must not grow.
+    let down = |value: f64| number((value * 100.0).floor() / 100.0, 2);
+    let lower = match row.figures.get("audit_lower") {
+        Some(found) if found.sd.is_some() => brief(*found, 2),
+        _ => down(audit.lower),
+    };
+    match audit.ceiling {
+        Some(ceiling) => format!("≥ {lower} of {}", down(ceiling)),
+        None => format!("≥ {lower}"),
+    }
 }
 
 /// Whether any row has the figure.
@@ -155,7 +172,23 @@ pub(crate) fn has(study: &Study, id: &str) -> bool {
     study.all_rows().any(|row| row.figures.contains_key(id))
 }
 
-/// One row per row of the study: guarantee, epsilon, utility, similarity, audit, time; then the floor.
+/// What stands in the column of a teacher where it learnt nothing: no figure, so that none is taken for its own.
+const NO_TEACHER: &str = "no teacher";
+
+fn figure_cell(row: &Row, metric: &Metric) -> String {
+    match row.figures.get(metric.id) {
+        Some(found) => brief(*found, metric.decimals),
+        None if metric.id.contains("teacher")
+            && row.guarantee.kind == GuaranteeKind::Untouched
+            && row.complete =>
+        {
+            NO_TEACHER.into()
+        }
+        None => NOTHING.into(),
+    }
+}
+
+/// One row per row of the study: guarantee, epsilon, utility, similarity, audit, time, accountants; then the floor.
 pub fn summary(study: &Study) -> Table {
     let audited = study.rows.iter().any(|row| row.audit.is_some());
     let repeated = study.all_rows().any(|row| row.replicates > 1);
@@ -163,15 +196,15 @@ pub fn summary(study: &Study) -> Table {
         "accuracy",
         "accuracy_with_teacher",
         "accuracy_teacher_alone",
-        "similarity",
         "macro_f1",
         "macro_f1_with_teacher",
+        "similarity",
+        "mauve",
     ]
     .into_iter()
     .filter(|id| has(study, id))
     .filter_map(metric_of)
     .collect();
-    let mauve = metric_of("mauve").filter(|metric| has(study, metric.id));
     let mut columns = vec![
         Column::new("row", false),
         Column::new("guarantee", false),
@@ -181,17 +214,22 @@ pub fn summary(study: &Study) -> Table {
         columns.push(Column::new("n", false));
     }
     columns.extend(figures.iter().map(|metric| Column::of(metric)));
+    if audited {
+        columns.push(Column {
+            metric: Some("audit_lower"),
+            ..Column::new("audited of at most", true)
+        });
+    }
+    columns.push(Column::new(
+        if repeated { "time of all n" } else { "time" },
+        true,
+    ));
     let accountants = study
         .rows
         .iter()
         .any(|row| !row.guarantee.mechanisms.is_empty());
     if accountants {
-        columns.extend(["PRV", "RDP", "noise"].map(|name| Column::new(name, false)));
-    }
-    columns.push(Column::new("time", true));
-    columns.extend(mauve.map(Column::of));
-    if audited {
-        columns.push(Column::new("audited", true));
+        columns.extend(ACCOUNTANTS.map(|name| Column::new(name, false)));
     }
     let mut rows: Vec<Vec<String>> = study
         .all_rows()
@@ -212,41 +250,23 @@ pub fn summary(study: &Study) -> Table {
             if repeated {
                 cells.push(row.replicates_finished.to_string());
             }
-            let figure = |metric: &Metric| {
-                let found = row.figures.get(metric.id);
-                found.map_or_else(|| NOTHING.into(), |found| brief(*found, metric.decimals))
-            };
-            cells.extend(figures.iter().copied().map(figure));
-            if accountants {
-                let train = row
-                    .guarantee
-                    .mechanisms
-                    .iter()
-                    .find(|one| one.kind == "train");
-                let train = train.or_else(|| row.guarantee.mechanisms.first());
-                cells.extend(
-                    [
-                        train.and_then(|one| one.epsilon_prv_upper),
-                        train.and_then(|one| one.epsilon_rdp),
-                        train.and_then(|one| one.noise_multiplier),
-                    ]
-                    .map(|value| value.map_or_else(|| NOTHING.into(), |value| number(value, 3))),
-                );
+            cells.extend(figures.iter().map(|metric| figure_cell(row, metric)));
+            if audited {
+                cells.push(audit_cell(row));
             }
             cells.push(if row.seconds > 0.0 {
                 duration(row.seconds)
             } else {
                 NOTHING.into()
             });
-            cells.extend(mauve.map(figure));
-            if audited {
-                cells.push(audit_cell(row));
+            if accountants {
+                cells.extend(accountant_cells(row));
             }
             cells
         })
         .collect();
     if let Some(majority) = &study.majority {
-        let mut cells = vec!["majority".into(), "holds".into(), NOTHING.into()];
+        let mut cells = vec!["majority".into(), NOTHING.into(), NOTHING.into()];
         if repeated {
             cells.push(NOTHING.into());
         }
@@ -258,10 +278,57 @@ pub fn summary(study: &Study) -> Table {
         cells.resize(columns.len(), NOTHING.into());
         rows.push(cells);
     }
+    let caption = if repeated {
+        "One row per combination of the sweep: mean ± standard deviation over its n finished replicates"
+    } else {
+        "One row per combination of the sweep"
+    };
     Table {
-        caption: "One row per combination of the sweep; with replicates, means ± standard deviation over n of them".into(),
+        caption: caption.into(),
         columns,
         rows,
+    }
+}
+
+/// The columns of [`summary`] that tell of the mechanism.
+const ACCOUNTANTS: [&str; 3] = ["PRV", "RDP", "noise"];
+/// The columns of [`summary`] that the page shows in the sections on privacy and on labels, where there is more room.
+pub(crate) const IN_OTHER_SECTIONS: [&str; 4] = ["PRV", "RDP", "noise", "macro-F1 with teacher ↑"];
+
+fn accountant_cells(row: &Row) -> [String; 3] {
+    let mechanisms = &row.guarantee.mechanisms;
+    let train = mechanisms.iter().find(|one| one.kind == "train");
+    let train = train.or_else(|| mechanisms.first());
+    [
+        train.and_then(|one| one.epsilon_prv_upper),
+        train.and_then(|one| one.epsilon_rdp),
+        train.and_then(|one| one.noise_multiplier),
+    ]
+    .map(|value| value.map_or_else(|| NOTHING.into(), |value| number(value, 3)))
+}
+
+impl Table {
+    /// The table without the columns of these names.
+    pub(crate) fn without(mut self, names: &[&str]) -> Self {
+        let kept: Vec<bool> = self
+            .columns
+            .iter()
+            .map(|column| !names.contains(&column.name.as_str()))
+            .collect();
+        let keep = |cells: &mut Vec<String>| {
+            let mut at = 0;
+            cells.retain(|_| {
+                at += 1;
+                kept[at - 1]
+            });
+        };
+        self.rows.iter_mut().for_each(keep);
+        let mut at = 0;
+        self.columns.retain(|_| {
+            at += 1;
+            kept[at - 1]
+        });
+        self
     }
 }
 
@@ -272,9 +339,25 @@ pub(crate) fn group(study: &Study, group: super::figure::Group, caption: &str) -
         .iter()
         .filter(|row| !row.figures.is_empty())
         .collect();
+    // The number is in the caption where it is the same for all, else in each cell.
+    let own = METRICS.iter().filter(|metric| metric.group == group);
+    let mut numbers: Vec<u64> = own
+        .flat_map(|metric| rows.iter().filter_map(|row| row.figures.get(metric.id)))
+        .map(|figure| figure.n)
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let common = (numbers.len() == 1).then(|| numbers[0]);
+    let caption = match common {
+        Some(n) if n > 1 => {
+            format!("{caption}; mean ± standard deviation over n = {n} replicates")
+        }
+        Some(_) => caption.to_owned(),
+        None => format!("{caption}; mean ± standard deviation (number of replicates)"),
+    };
     let mut columns = vec![Column::new("figure", false)];
     columns.extend(rows.iter().map(|row| Column::new(&row.name, true)));
-    columns.push(Column::new("ceiling (real texts)", true));
+    columns.push(Column::new("ceiling: real texts", true));
     let lines = METRICS
         .iter()
         .filter(|metric| {
@@ -282,7 +365,10 @@ pub(crate) fn group(study: &Study, group: super::figure::Group, caption: &str) -
         })
         .map(|metric| {
             let mut cells = vec![format!("{} {}", metric.name, metric.direction.arrow())];
-            cells.extend(rows.iter().map(|row| cell(row, metric.id)));
+            cells.extend(rows.iter().map(|row| match row.figures.get(metric.id) {
+                Some(found) if common.is_some() => brief(*found, metric.decimals),
+                _ => cell(row, metric.id),
+            }));
             let ceiling = rows.iter().find_map(|row| row.ceilings.get(metric.id));
             cells.push(
                 ceiling.map_or_else(|| NOTHING.into(), |value| number(*value, metric.decimals)),
@@ -291,7 +377,7 @@ pub(crate) fn group(study: &Study, group: super::figure::Group, caption: &str) -
         })
         .collect();
     Table {
-        caption: caption.into(),
+        caption,
         columns,
         rows: lines,
     }

@@ -3,22 +3,23 @@
 use super::claim;
 use super::compare::Comparison;
 use super::study::Study;
-use super::table::{Column, Table, summary};
-use comfy_table::{CellAlignment, ContentArrangement, Table as Grid};
+use super::table::{Table, summary};
 
 /// What follows the marked columns.
 const FOOTNOTE: &str = "* outside the guarantee: measured on private data, for internal use only";
 
-/// The summary and the claim, at most `width` columns wide. Columns that do not fit are dropped from the right, and said.
+/// The summary and the claim, at most `width` columns wide. What does not fit beside goes below, in a second block with the
+/// rows' names again; nothing is left out.
 pub fn render(study: &Study, width: usize) -> String {
     let table = summary(study);
-    let (text, dropped) = fit(&table, width);
-    let mut lines = vec![text, FOOTNOTE.to_owned()];
-    if !dropped.is_empty() {
-        lines.extend(wrap(
-            &format!("not shown at {width} columns: {}", dropped.join(", ")),
-            width,
+    let mut lines = vec![stacked(&table, width), FOOTNOTE.to_owned()];
+    if let Some(replicates) = repeated(study) {
+        lines.push(format!(
+            "± standard deviation over the n finished replicates of {replicates}"
         ));
+    }
+    if let Some(sentence) = claim::measured_with(study) {
+        lines.extend(wrap(&sentence, width));
     }
     lines.push(String::new());
     lines.extend(wrap(&claim::claim(study), width));
@@ -28,10 +29,21 @@ pub fn render(study: &Study, width: usize) -> String {
     lines.join("\n")
 }
 
+/// The most replicates that a row has, where there are several.
+fn repeated(study: &Study) -> Option<u64> {
+    let most = study.all_rows().map(|row| row.replicates).max()?;
+    (most > 1).then_some(most)
+}
+
 /// A comparison, at most about `width` columns wide.
 pub fn comparison(found: &Comparison, width: usize) -> String {
     let (settings, changes) = found.tables();
     let mut parts = Vec::new();
+    if !found.warnings.is_empty() {
+        let warnings = found.warnings.iter();
+        let lines = warnings.flat_map(|warning| wrap(&format!("! {warning}"), width));
+        parts.push(lines.collect::<Vec<_>>().join("\n"));
+    }
     for (table, empty) in [
         (settings, "No setting differs."),
         (changes, "No figure differs."),
@@ -40,13 +52,20 @@ pub fn comparison(found: &Comparison, width: usize) -> String {
             parts.push(empty.to_owned());
         } else {
             let mut table = table;
-            for cell in table.rows.iter_mut().flatten() {
-                *cell = shorten(cell, width / 3);
+            let last = table.columns.len() - 1;
+            for cells in &mut table.rows {
+                for cell in &mut cells[..last] {
+                    *cell = shorten(cell, width / 3);
+                }
             }
+            let rest: usize = (0..last)
+                .map(|column| column_width(&table, column) + 2)
+                .sum();
+            let all: Vec<usize> = (0..=last).collect();
             parts.push(format!(
                 "{}:\n{}",
                 table.caption,
-                draw(&table, table.columns.len())
+                draw(&table, &all, width.saturating_sub(rest + 1).max(20))
             ));
         }
     }
@@ -67,58 +86,121 @@ fn shorten(text: &str, most: usize) -> String {
     short
 }
 
-fn fit(table: &Table, width: usize) -> (String, Vec<String>) {
-    let mut kept = table.columns.len();
-    loop {
-        let text = draw(table, kept);
-        let widest = text
-            .lines()
-            .map(|line| line.chars().count())
-            .max()
-            .unwrap_or(0);
-        if widest <= width || kept <= 2 {
-            let dropped = table.columns[kept..]
-                .iter()
-                .map(|column| column.name.clone())
-                .collect();
-            return (text, dropped);
+/// The table in as many blocks as its columns need, each with the first column again.
+fn stacked(table: &Table, width: usize) -> String {
+    let mut blocks: Vec<Vec<usize>> = Vec::new();
+    let mut used = usize::MAX;
+    for column in 1..table.columns.len() {
+        let own = column_width(table, column) + 2;
+        match blocks.last_mut() {
+            Some(block) if used + own <= width => block.push(column),
+            _ => {
+                blocks.push(vec![0, column]);
+                used = 1 + column_width(table, 0);
+            }
         }
-        kept -= 1;
+        used += own;
     }
+    let drawn: Vec<String> = blocks
+        .iter()
+        .map(|block| draw(table, block, usize::MAX))
+        .collect();
+    drawn.join("\n\n")
 }
 
-/// A grid with one rule under its heading. Characters that a terminal may lack are only in the cells.
-fn draw(table: &Table, kept: usize) -> String {
-    let mut grid = Grid::new();
-    grid.load_style(comfy_table::presets::NOTHING);
-    grid.set_content_arrangement(ContentArrangement::Disabled);
-    let heading = |column: &Column| {
-        let mark = if column.internal { "*" } else { "" };
-        format!("{}{mark}", column.name)
+/// The heading of a column in lines as narrow as its longest word and its cells allow.
+fn heading(table: &Table, column: usize) -> Vec<String> {
+    let mark = if table.columns[column].internal {
+        "*"
+    } else {
+        ""
     };
-    let headings: Vec<String> = table.columns[..kept].iter().map(heading).collect();
-    grid.set_header(headings);
-    for row in &table.rows {
-        grid.add_row(row[..kept].to_vec());
+    let name = format!("{}{mark}", table.columns[column].name);
+    // An arrow never stands alone on a line.
+    let name = ["↑", "↓", "→"].iter().fold(name, |name, arrow| {
+        name.replace(&format!(" {arrow}"), &format!("\u{a0}{arrow}"))
+    });
+    let cells = table.rows.iter().map(|row| row[column].chars().count());
+    let words = name.split(' ').map(|word| word.chars().count());
+    let width = cells.chain(words).max().unwrap_or(0);
+    wrap(&name, width)
+        .into_iter()
+        .map(|line| line.replace('\u{a0}', " "))
+        .collect()
+}
+
+fn column_width(table: &Table, column: usize) -> usize {
+    let heading = heading(table, column);
+    let cells = table.rows.iter().map(|row| row[column].chars().count());
+    let heading = heading.iter().map(|line| line.chars().count());
+    cells.chain(heading).max().unwrap_or(0)
+}
+
+/// The columns of a table with one rule under their headings. The last one is broken into lines of at most `last`.
+fn draw(table: &Table, columns: &[usize], last: usize) -> String {
+    let widths: Vec<usize> = columns
+        .iter()
+        .map(|&column| column_width(table, column))
+        .collect();
+    let headings: Vec<Vec<String>> = columns
+        .iter()
+        .map(|&column| heading(table, column))
+        .collect();
+    let tall = headings.iter().map(Vec::len).max().unwrap_or(1);
+    let line = |cells: &[&str]| {
+        let mut text = String::new();
+        for ((cell, &column), &width) in cells.iter().zip(columns).zip(&widths) {
+            text.push_str(if text.is_empty() { " " } else { "  " });
+            let space = " ".repeat(width.saturating_sub(cell.chars().count()));
+            if table.columns[column].numeric {
+                text.push_str(&space);
+                text.push_str(cell);
+            } else {
+                text.push_str(cell);
+                text.push_str(&space);
+            }
+        }
+        text.trim_end().to_owned()
+    };
+    let mut lines = Vec::new();
+    for at in 0..tall {
+        // Headings stand on the rule.
+        let cells: Vec<&str> = headings
+            .iter()
+            .map(|heading| {
+                let skip = tall - heading.len();
+                if at < skip {
+                    ""
+                } else {
+                    heading[at - skip].as_str()
+                }
+            })
+            .collect();
+        lines.push(line(&cells));
     }
-    for (index, column) in table.columns[..kept].iter().enumerate() {
-        if column.numeric
-            && let Some(column) = grid.column_mut(index)
-        {
-            column.set_cell_alignment(CellAlignment::Right);
+    let rule = lines.len();
+    let (&end, front) = columns.split_last().expect("a table has a column");
+    for row in &table.rows {
+        let parts = if row[end].chars().count() > last {
+            wrap(&row[end], last)
+        } else {
+            vec![row[end].clone()]
+        };
+        for (at, part) in parts.iter().enumerate() {
+            let mut cells: Vec<&str> = front
+                .iter()
+                .map(|&column| if at == 0 { row[column].as_str() } else { "" })
+                .collect();
+            cells.push(part);
+            lines.push(line(&cells));
         }
     }
-    let text = grid.to_string();
-    let widest = text
-        .lines()
+    let widest = lines
+        .iter()
         .map(|line| line.chars().count())
         .max()
         .unwrap_or(0);
-    let mut lines: Vec<String> = text
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
-    lines.insert(1.min(lines.len()), "-".repeat(widest));
+    lines.insert(rule, "-".repeat(widest));
     lines.join("\n")
 }
 

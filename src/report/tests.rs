@@ -426,8 +426,14 @@ fn the_sentences_and_the_terminal_say_what_came_out() {
         narrow.lines().all(|line| line.chars().count() <= 80),
         "{narrow}"
     );
-    assert!(narrow.contains("not shown at 80 columns"), "{narrow}");
-    insta::assert_snapshot!(text);
+    for heading in ["macro-F1 ↑*", "similarity →*", "at most*", "noise"] {
+        assert!(narrow.contains(heading), "nothing is left out: {narrow}");
+    }
+    assert_eq!(
+        narrow.matches("epsilon=3  ").count(),
+        2,
+        "two blocks: {narrow}"
+    );
     let mut partial = fake;
     partial.known[5].record = None;
     partial.known[5].state = InstanceState::Missing;
@@ -436,6 +442,167 @@ fn the_sentences_and_the_terminal_say_what_came_out() {
         warnings[0].starts_with("Unfinished: 27 of 28"),
         "{warnings:?}"
     );
+}
+
+#[test]
+fn every_figure_of_a_row_is_over_its_replicates() {
+    let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let eight = &study.rows[1];
+    for name in ["f1.joy", "share.love", "replayed.email", "audit_lower"] {
+        assert_eq!(
+            eight.figures[name].n,
+            2,
+            "{name}: {:?}",
+            eight.figures.keys()
+        );
+    }
+    assert!(eight.figures["f1.joy"].sd.unwrap() > 0.0);
+    let page = html::render(&study, &Extras::default()).unwrap();
+    let shown = super::table::brief(eight.figures["f1.joy"], 3);
+    assert!(page.contains(&shown), "F1 per label: {shown}");
+    let accuracy = super::table::spread(eight.figures["accuracy"], 3);
+    assert!(
+        page.contains(&format!("own labels: accuracy {accuracy}")),
+        "the matrix: {accuracy}"
+    );
+    assert!(page.contains("mean ± standard deviation over n = 2 replicates"));
+    assert!(
+        page.contains("of the first of 2 replicates"),
+        "curves say so"
+    );
+    let csv = export::csv(&study).unwrap();
+    let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    let cells: Vec<&str> = csv.lines().nth(3).unwrap().split(',').collect();
+    let of = |name: &str| cells[header.iter().position(|own| *own == name).unwrap()];
+    assert_eq!(
+        (of("row"), of("accuracy_n"), of("audit_lower_n")),
+        ("epsilon=8", "2", "2")
+    );
+    assert!(of("similarity_sd").parse::<f64>().unwrap() > 0.0);
+}
+
+/// A row with a teacher: what it learnt its labels from, and what it spent.
+fn taught(epsilon: f64) -> Study {
+    let labels: Vec<String> = LABELS.map(str::to_owned).to_vec();
+    let axes = vec![Axis {
+        name: "epsilon".into(),
+        values: vec![json!(epsilon)],
+    }];
+    let mut fake = Fake::new(axes);
+    let at = [("epsilon", json!(epsilon))];
+    let mut add = |stage: &str, kind, params: Value, needs: &[&str]| {
+        let needs: Vec<String> = needs
+            .iter()
+            .map(|need| format!("{need}@epsilon={}", super::rows::word(&json!(epsilon))))
+            .collect();
+        fake.add(stage, kind, &at, params, Flow::Dp, &needs)
+    };
+    let train = add("train", Kind::Train, json!({ "epsilon": epsilon }), &[]);
+    let teacher = add("teacher", Kind::Teacher, json!({ "epsilon": epsilon }), &[]);
+    add(
+        "sample",
+        Kind::Sample,
+        json!({ "teacher": "none" }),
+        &["train"],
+    );
+    add(
+        "taught",
+        Kind::Sample,
+        json!({ "teacher": "auto" }),
+        &["train", "teacher"],
+    );
+    let classify = add("classify", Kind::Classify, json!({}), &["sample"]);
+    let chosen = add("classify-taught", Kind::Classify, json!({}), &["taught"]);
+    let alone = add(
+        "alone",
+        Kind::Classify,
+        json!({ "model": "teacher" }),
+        &["teacher"],
+    );
+    for (instance, right) in [(classify, 90), (chosen, 120), (alone, 100)] {
+        fake.file(&instance, "metrics.json", metrics(right, &labels));
+    }
+    for instance in [train, teacher] {
+        fake.file(
+            &instance,
+            "privacy.json",
+            json!({ "epsilon": epsilon, "delta": 1e-5 }).to_string(),
+        );
+    }
+    fake.study()
+}
+
+#[test]
+fn a_teacher_that_learnt_nothing_has_no_figure() {
+    let study = taught(8.0);
+    let figures = &study.rows[0].figures;
+    let [own, with, alone] = [
+        "accuracy",
+        "accuracy_with_teacher",
+        "accuracy_teacher_alone",
+    ]
+    .map(|name| figures[name].mean);
+    assert!(own < alone && alone < with, "{figures:?}");
+    assert!(claim::claim(&study).contains("with labels by the private teacher"));
+    let study = taught(0.0);
+    let row = &study.rows[0];
+    assert_eq!(row.guarantee.kind, GuaranteeKind::Untouched);
+    let named: Vec<&str> = row.figures.keys().map(String::as_str).collect();
+    assert!(named.contains(&"accuracy"));
+    assert!(
+        named.iter().all(|name| !name.contains("teacher")),
+        "{named:?}"
+    );
+    assert_eq!(row.classifications.len(), 1);
+    // Beside a row that has one, the column says why it is empty.
+    let mut both = taught(8.0);
+    both.rows.extend(study.rows);
+    let shown = terminal::render(&both, 100);
+    let line = shown
+        .lines()
+        .find(|line| line.contains("nothing learnt"))
+        .unwrap();
+    assert_eq!(line.matches("no teacher").count(), 2, "{shown}");
+}
+
+#[test]
+fn a_comparison_warns_of_other_data_and_another_program() {
+    let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let same = super::compare::compare(&study, &study);
+    assert_eq!(same.warnings, Vec::<String>::new());
+    let mut other = study.clone();
+    for instance in &mut other.instances {
+        instance.dpx_version = Some("0.2.0".into());
+        instance.kind_version = Some(7);
+    }
+    let data = "stage.preprocess.dataset (content)".to_owned();
+    let mut study = study;
+    study.settings.insert(data.clone(), json!("one"));
+    other.settings.insert(data, json!("two"));
+    other.settings.remove(super::compare::SEED);
+    let found = super::compare::compare(&study, &other);
+    assert!(
+        found.warnings[0].starts_with("The data differ: stage `preprocess`"),
+        "{found:?}"
+    );
+    assert!(found.warnings[1].contains("0.1.0 and 0.2.0"), "{found:?}");
+    assert!(
+        found.warnings[2].contains("changed their meaning"),
+        "{found:?}"
+    );
+    assert_eq!(found.settings.len(), 1, "a run does not know its seed");
+    let text = terminal::comparison(&found, 80);
+    assert!(text.starts_with("! The data differ"), "{text}");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+}
+
+#[test]
+fn bounds_are_never_rounded_below_themselves() {
+    let shown = [2.9999, 8.0, 7.99, 8.0004, 0.0, 13.861, f64::INFINITY].map(super::table::bound);
+    assert_eq!(shown, ["3", "8", "7.99", "8.01", "0", "13.87", "inf"]);
 }
 
 #[test]

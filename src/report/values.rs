@@ -2,8 +2,26 @@
 
 use crate::stage::score::Scores;
 
-/// Every figure that the scores hold: name, value, ceiling.
-pub(crate) fn score_figures(scores: &Scores) -> Vec<(&'static str, f64, Option<f64>)> {
+/// Every figure that the scores hold: name, value, ceiling. Beside the names of [`METRICS`](super::figure::METRICS) there
+/// are `share.LABEL`, the share of a label among the synthetic texts, and `replayed.KIND`.
+pub(crate) fn score_figures(scores: &Scores) -> Vec<(String, f64, Option<f64>)> {
+    let mut found: Vec<_> = named_figures(scores)
+        .into_iter()
+        .map(|(name, value, ceiling)| (name.to_owned(), value, ceiling))
+        .collect();
+    let shares = &scores.label_shares;
+    let texts = shares.synthetic.iter().sum::<u64>().max(1) as f64;
+    for (label, count) in shares.labels.iter().zip(&shares.synthetic) {
+        found.push((format!("share.{label}"), *count as f64 / texts, None));
+    }
+    for kind in &scores.replay {
+        let name = format!("replayed.{}", kind.kind);
+        found.push((name, kind.reappeared.value, None));
+    }
+    found
+}
+
+fn named_figures(scores: &Scores) -> Vec<(&'static str, f64, Option<f64>)> {
     let mut found = Vec::new();
     if let Some(both) = &scores.similarity {
         let ceiling = both.ceiling.as_ref();

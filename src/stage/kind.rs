@@ -69,7 +69,11 @@ impl Kind {
 
     /// Raised whenever the meaning of a kind changes, so that records made before no longer count.
     pub const fn version(self) -> u32 {
-        1
+        match self {
+            // 2: the perplexity of synthetic texts is taken under the model that `train` started from.
+            Self::Score => 2,
+            _ => 1,
+        }
     }
 
     /// Kinds whose artifacts a stage of this kind may read.
@@ -82,6 +86,7 @@ impl Kind {
             Self::Classify => &[Self::Preprocess, Self::Sample, Self::Teacher],
             Self::Score => &[
                 Self::Preprocess,
+                Self::Pretrain,
                 Self::Sample,
                 Self::Classify,
                 Self::Train,

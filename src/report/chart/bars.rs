@@ -1,37 +1,57 @@
-//! Bars: paired shares of labels, and instances over time.
+//! Bars: paired shares of labels, and the time of each stage.
 
 use super::svg::{Svg, WIDTH, cut};
+use crate::metric::Spread;
 use crate::metric::distribution::LabelShares;
-use crate::report::study::{InstanceState, InstanceView};
+use crate::report::study::{InstanceState, InstanceView, Row};
 use crate::report::table::duration;
 
 /// Shares of labels, synthetic beside real.
-pub(crate) fn labels(id: &str, row: &str, shares: &LabelShares) -> String {
+pub(crate) fn labels(id: &str, row: &Row, shares: &LabelShares) -> String {
     let line = 32.0;
     let height = 24.0 + line * shares.labels.len() as f64;
     let (left, right) = (90.0, WIDTH - 90.0);
     let share = |counts: &[u64], index: usize| {
         counts[index] as f64 / counts.iter().sum::<u64>().max(1) as f64
     };
+    let synthetic: Vec<Spread> = shares
+        .labels
+        .iter()
+        .enumerate()
+        .map(|(index, label)| {
+            let own = row.figures.get(&format!("share.{label}")).copied();
+            own.unwrap_or_else(|| Spread {
+                mean: share(&shares.synthetic, index),
+                sd: None,
+                n: 1,
+            })
+        })
+        .collect();
     let most = (0..shares.labels.len())
-        .map(|index| share(&shares.synthetic, index).max(share(&shares.real, index)))
+        .map(|index| synthetic[index].mean.max(share(&shares.real, index)))
         .fold(0.01, f64::max);
     let mut svg = Svg::new(
         height,
-        &format!("Labels of {row}"),
-        &format!(
-            "Shares of labels among synthetic and real training texts; total variation distance {:.3}.",
-            shares.total_variation
-        ),
+        &format!("Labels of {}", row.name),
+        "Shares of labels among synthetic and real training texts.",
     );
     for (index, label) in shares.labels.iter().enumerate() {
         let y = 10.0 + line * index as f64;
         svg.text(left - 6.0, y + 14.0, "end", "tick", &cut(label, 12));
-        for (offset, counts, class, name) in [
-            (0.0, &shares.synthetic, "fill1", "synthetic"),
-            (13.0, &shares.real, "fill2", "real"),
+        let real = Spread {
+            mean: share(&shares.real, index),
+            sd: None,
+            n: 1,
+        };
+        for (offset, found, class, name) in [
+            (0.0, synthetic[index], "fill1", "synthetic"),
+            (13.0, real, "fill2", "real"),
         ] {
-            let value = share(counts, index);
+            let value = found.mean;
+            let spread = match found.sd {
+                Some(sd) if sd > 0.0 => format!(" ±{:.0}", sd * 100.0),
+                _ => String::new(),
+            };
             let width = value / most * (right - left);
             svg.bar(
                 left,
@@ -39,89 +59,77 @@ pub(crate) fn labels(id: &str, row: &str, shares: &LabelShares) -> String {
                 width,
                 11.0,
                 class,
-                &format!("{label}, {name}: {:.1}%", value * 100.0),
+                &format!("{label}, {name}: {:.1}%{spread}", value * 100.0),
             );
             svg.text(
                 left + width + 4.0,
                 y + offset + 10.0,
                 "start",
                 "tick",
-                &format!("{name} {:.0}%", value * 100.0),
+                &format!("{name} {:.0}{spread}%", value * 100.0),
             );
         }
     }
     svg.finish(id)
 }
 
-/// Seconds of every finished instance, as bars in the order of the plan.
+/// Seconds of each stage: bars for all of its finished instances together, with the mean and spread of one.
 pub(crate) fn times(instances: &[InstanceView]) -> Option<String> {
-    let timed: Vec<(&InstanceView, f64)> = instances
-        .iter()
-        .filter_map(|instance| Some((instance, instance.seconds?)))
-        .collect();
-    if timed.is_empty() {
+    let mut stages: Vec<(&str, Vec<f64>, bool)> = Vec::new();
+    for instance in instances {
+        let Some(seconds) = instance.seconds else {
+            continue;
+        };
+        let ran = instance.state != InstanceState::Cached;
+        match stages.iter_mut().find(|stage| stage.0 == instance.stage) {
+            Some(stage) => {
+                stage.1.push(seconds);
+                stage.2 |= ran;
+            }
+            None => stages.push((&instance.stage, vec![seconds], ran)),
+        }
+    }
+    if stages.is_empty() {
         return None;
     }
-    let line = 20.0;
-    let height = 16.0 + line * timed.len() as f64;
-    let (left, right) = (158.0, WIDTH - 76.0);
-    let most = timed
+    let line = 34.0;
+    let height = 10.0 + line * stages.len() as f64;
+    let (left, right) = (104.0, WIDTH - 72.0);
+    let total = |seconds: &[f64]| seconds.iter().sum::<f64>();
+    let most = stages
         .iter()
-        .map(|(_, seconds)| *seconds)
+        .map(|stage| total(&stage.1))
         .fold(0.001, f64::max);
-    let total: f64 = timed.iter().map(|(_, seconds)| *seconds).sum();
+    let all: f64 = stages.iter().map(|stage| total(&stage.1)).sum();
     let mut svg = Svg::new(
         height,
-        "Time of every stage instance",
-        &format!("{} instances took {} in all.", timed.len(), duration(total)),
+        "Time of every stage",
+        &format!("{} stages took {} in all.", stages.len(), duration(all)),
     );
-    for (index, (instance, seconds)) in timed.iter().enumerate() {
+    for (index, (stage, seconds, ran)) in stages.iter().enumerate() {
         let y = 6.0 + line * index as f64;
-        svg.text(
-            left - 6.0,
-            y + 11.0,
-            "end",
-            "tick",
-            &cut(&short(&instance.name), 21),
-        );
-        let class = if instance.state == InstanceState::Cached {
-            "fill-open"
-        } else {
-            "fill1"
-        };
-        let width = seconds / most * (right - left);
-        svg.bar(
-            left,
-            y,
-            width,
-            13.0,
-            class,
-            &format!(
-                "{}: {} ({})",
-                instance.name,
-                duration(*seconds),
-                instance.state.words()
-            ),
-        );
+        let class = if *ran { "fill1" } else { "fill-open" };
+        let state = if *ran { "ran" } else { "cached" };
+        let sum = total(seconds);
+        let each = Spread::of(seconds.iter().copied()).and_then(|one| {
+            let sd = one.sd?;
+            let (mean, sd) = (duration(one.mean), duration(sd));
+            Some(format!("{} × {mean} ± {sd}", one.n))
+        });
+        let width = sum / most * (right - left);
+        svg.text(left - 6.0, y + 11.0, "end", "tick", &cut(stage, 16));
+        let says = format!("{stage}: {} ({state})", duration(sum));
+        svg.bar(left, y, width, 13.0, class, &says);
         svg.text(
             left + width + 5.0,
             y + 11.0,
             "start",
             "tick",
-            &duration(*seconds),
+            &duration(sum),
         );
+        if let Some(each) = each {
+            svg.text(left, y + 25.0, "start", "tick", &each);
+        }
     }
     Some(svg.finish("time-chart"))
-}
-
-/// `train@epsilon=8,replicate=1` as `train 8, 1`: the values alone, since the axes are the same for all.
-fn short(name: &str) -> String {
-    let Some((stage, axes)) = name.split_once('@') else {
-        return name.to_owned();
-    };
-    let values: Vec<&str> = axes
-        .split(',')
-        .map(|axis| axis.split_once('=').map_or(axis, |(_, value)| value))
-        .collect();
-    format!("{stage} {}", values.join(", "))
 }

@@ -3,7 +3,7 @@
 use super::scale::{Scale, Spacing};
 use super::svg::{Svg, WIDTH, cut};
 use crate::report::study::{GuaranteeKind, Study};
-use crate::report::table::number;
+use crate::report::table::{bound, number, spread};
 
 /// One line per row: bar from the PRV lower to its upper bound, tick for RDP, triangles for the audit.
 pub(crate) fn draw(study: &Study) -> Option<String> {
@@ -36,19 +36,16 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
         })
         .flatten()
         .fold(1.0, f64::max);
-    let (left, right) = (96.0, WIDTH - 54.0);
+    let (left, right) = (104.0, WIDTH - 50.0);
     let x = Scale::new(0.0, most, left, right, Spacing::Root);
     let found: Vec<String> = rows
         .iter()
         .map(|row| {
-            let certified = row
-                .guarantee
-                .epsilon
-                .map_or_else(|| "none".into(), |epsilon| number(epsilon, 3));
+            let certified = row.guarantee.epsilon.map_or_else(|| "none".into(), bound);
             let audited = row
-                .audit
-                .as_ref()
-                .map(|audit| format!(", audited at least {}", number(audit.lower, 2)));
+                .figures
+                .get("audit_lower")
+                .map(|lower| format!(", audited at least {}", spread(*lower, 2)));
             format!(
                 "{}: certified {certified}{}",
                 row.name,
@@ -71,7 +68,7 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
     );
     for (index, row) in rows.iter().enumerate() {
         let y = 22.0 + line * index as f64;
-        svg.text(left - 6.0, y + 4.0, "end", "tick", &cut(&row.name, 15));
+        svg.text(left - 12.0, y + 4.0, "end", "tick", &cut(&row.name, 14));
         if let Some(epsilon) = row.guarantee.epsilon {
             let mechanism = row.guarantee.mechanisms.first();
             let lower = mechanism.and_then(|mechanism| mechanism.epsilon_prv_lower);
@@ -103,22 +100,28 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
                 "s1",
                 &format!("{}: certified {}", row.name, number(epsilon, 4)),
             );
+            // Beside whatever stands furthest right.
+            let furthest = mechanism
+                .and_then(|mechanism| mechanism.epsilon_rdp)
+                .map_or(epsilon, |rdp| rdp.max(epsilon));
             svg.text(
-                x.at(epsilon).min(right) + 9.0,
+                x.at(furthest) + 9.0,
                 y + 4.0,
                 "start",
                 "note",
-                &number(epsilon, 2),
+                &format!("≤ {}", bound(epsilon)),
             );
         }
         if let Some(audit) = &row.audit {
-            svg.mark(
-                x.at(audit.lower),
-                y,
-                "triangle",
-                "s2",
-                &format!("{}: audited at least {}", row.name, number(audit.lower, 3)),
-            );
+            for lower in row.values.get("audit_lower").into_iter().flatten() {
+                svg.mark(
+                    x.at(*lower),
+                    y,
+                    "triangle",
+                    "s2",
+                    &format!("{}: audited at least {}", row.name, number(*lower, 3)),
+                );
+            }
             if let Some(ceiling) = audit.ceiling {
                 svg.mark(
                     x.at(ceiling),

@@ -13,6 +13,16 @@ pub(crate) struct Curve {
     pub points: Vec<(f64, f64)>,
 }
 
+/// Where the names of curves stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// At the end of each line.
+    AtLine,
+    /// In a list beside the picture, each with a piece of its line: for curves that all end at zero. The first is drawn as
+    /// an area.
+    List,
+}
+
 /// Draws curves over a common pair of linear axes from zero; nothing without a point.
 pub(crate) fn draw(
     id: &str,
@@ -20,6 +30,7 @@ pub(crate) fn draw(
     finding: &str,
     x_name: &str,
     y_name: &str,
+    names: Names,
     curves: &[Curve],
 ) -> Option<String> {
     const HEIGHT: f64 = 220.0;
@@ -32,7 +43,7 @@ pub(crate) fn draw(
     }
     let (left, right, top, bottom) = (40.0, WIDTH - 84.0, 22.0, HEIGHT - 44.0);
     let x = Scale::new(0.0, most_x, left, right, Spacing::Linear);
-    let y = Scale::new(0.0, most_y, bottom, top, Spacing::Linear);
+    let y = Scale::nice([0.0, most_y], bottom, top);
     let mut svg = Svg::new(HEIGHT, title, finding);
     for (value, label) in y.ticks() {
         svg.line(left, y.at(value), right, y.at(value), "grid");
@@ -50,14 +61,33 @@ pub(crate) fn draw(
     );
     svg.text(4.0, 12.0, "start", "axis", y_name);
     let mut ends = Vec::new();
-    for curve in curves {
+    for (at, curve) in curves.iter().enumerate() {
         let points: Vec<(f64, f64)> = curve
             .points
             .iter()
             .map(|&(a, b)| (x.at(a), y.at(b)))
             .collect();
-        svg.path(&points, curve.class);
+        if names == Names::List && at == 0 {
+            svg.area(&points, bottom, curve.class);
+        } else {
+            svg.path(&points, curve.class);
+        }
         ends.push(points.last().map_or(bottom, |point| point.1));
+    }
+    if names == Names::List {
+        for (at, curve) in curves.iter().enumerate() {
+            let place = top + 4.0 + 16.0 * at as f64;
+            let sample = [(right + 6.0, place), (right + 24.0, place)];
+            if at == 0 {
+                let high = sample.map(|(x, y)| (x, y - 5.0));
+                svg.area(&high, place + 5.0, curve.class);
+            } else {
+                svg.path(&sample, curve.class);
+            }
+            let name = cut(&curve.name, 10);
+            svg.text(right + 28.0, place + 4.0, "start", "tick", &name);
+        }
+        return Some(svg.finish(id));
     }
     for (curve, place) in curves.iter().zip(push_apart(&ends, 13.0, top, bottom)) {
         svg.text(

@@ -50,6 +50,7 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
             nodes[to].depth = nodes[to].depth.max(nodes[from].depth + 1).min(edges.len());
         }
     }
+    let edges = needed(&edges);
     let depths = nodes.iter().map(|node| node.depth).max().unwrap_or(0) + 1;
     let (line, box_height) = (66.0, 38.0);
     let mut places = vec![(0.0, 0.0, 0.0); nodes.len()];
@@ -59,7 +60,7 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
             .collect();
         let step = WIDTH / here.len().max(1) as f64;
         for (at, &node) in here.iter().enumerate() {
-            let width = (step - 8.0).min(112.0);
+            let width = (step - 6.0).min(116.0);
             places[node] = (step * (at as f64 + 0.5), 8.0 + line * depth as f64, width);
         }
     }
@@ -130,9 +131,47 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
                 duration(seconds)
             ),
         );
-        let most = (width / 6.2) as usize;
-        svg.text(x, y + 16.0, "middle", "name", &cut(node.stage, most));
-        svg.text(x, y + 30.0, "middle", "tick", &cut(&words.join(", "), most));
+        let inside = width - 8.0;
+        svg.fitted(x, y + 16.0, inside, "name", &cut(node.stage, 20));
+        svg.fitted(x, y + 30.0, inside, "tick", &cut(&words.join(", "), 24));
     }
     Some(svg.finish("dag-chart"))
+}
+
+/// The edges without those that longer ways imply: `preprocess` to `score` where it goes through `train` as well.
+fn needed(edges: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    let reaches = |from: usize, to: usize, without: (usize, usize)| {
+        let mut open = vec![from];
+        let mut seen = Vec::new();
+        while let Some(node) = open.pop() {
+            for &edge in edges
+                .iter()
+                .filter(|edge| edge.0 == node && **edge != without)
+            {
+                if edge.1 == to {
+                    return true;
+                }
+                if !seen.contains(&edge.1) {
+                    seen.push(edge.1);
+                    open.push(edge.1);
+                }
+            }
+        }
+        false
+    };
+    let kept = edges.iter().filter(|edge| !reaches(edge.0, edge.1, **edge));
+    kept.copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::needed;
+
+    #[test]
+    fn an_edge_that_a_longer_way_implies_is_not_drawn() {
+        assert_eq!(
+            needed(&[(0, 1), (1, 2), (0, 2), (0, 3)]),
+            [(0, 1), (1, 2), (0, 3)]
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use super::svg::{Svg, WIDTH, cut};
 use crate::report::figure::{Group, METRICS};
 use crate::report::study::{Row, Study};
-use crate::report::table::number;
+use crate::report::table::spread;
 
 /// All figures of a group whose range is 0 to 1.
 pub(crate) fn draw(study: &Study, group: Group) -> Option<String> {
@@ -71,12 +71,16 @@ pub(crate) fn draw(study: &Study, group: Group) -> Option<String> {
         for (at, row) in rows.iter().enumerate() {
             if let Some(value) = row.figures.get(metric.id) {
                 let (kind, class) = marker(at);
+                if let Some(sd) = value.sd {
+                    let ends = [value.mean - sd, value.mean + sd].map(|end| x(end.clamp(0.0, 1.0)));
+                    svg.line(ends[0], y, ends[1], y, class);
+                }
                 svg.mark(
                     x(value.mean),
                     y,
                     kind,
                     class,
-                    &format!("{}, {}: {}", metric.name, row.name, number(value.mean, 3)),
+                    &format!("{}, {}: {}", metric.name, row.name, spread(*value, 3)),
                 );
             }
         }

@@ -1,15 +1,18 @@
 //! A confusion matrix, rows normalised.
 
-use super::svg::{Svg, WIDTH, cut};
+use super::svg::{Svg, cut};
 use crate::metric::Classification;
+
+/// Width of the canvas: three matrices stand side by side.
+const WIDTH: f64 = 300.0;
 
 /// Draws the matrix: each row is a true label, each cell the share of its texts given the column's label.
 pub(crate) fn draw(id: &str, name: &str, figures: &Classification) -> String {
     let count = figures.labels.len().max(1);
-    let left = 78.0;
-    let size = ((WIDTH - left - 6.0) / count as f64).min(50.0);
-    let top = 34.0;
-    let height = top + size * count as f64 + 30.0;
+    let left = 72.0;
+    let size = ((WIDTH - left - 34.0) / count as f64).min(44.0);
+    let top = 58.0;
+    let height = top + size * count as f64 + 6.0;
     let worst = figures
         .per_label
         .iter()
@@ -22,33 +25,17 @@ pub(crate) fn draw(id: &str, name: &str, figures: &Classification) -> String {
             label.recall * 100.0
         )
     });
-    let mut svg = Svg::new(height, &format!("Confusion matrix of {name}"), &finding);
-    svg.text(
-        left,
-        12.0,
-        "start",
-        "axis",
-        &format!("{}: given label →", cut(name, 30)),
-    );
+    let title = format!("Confusion matrix of {name}");
+    let mut svg = Svg::sized(WIDTH, height, &title, &finding);
+    svg.text(left - 5.0, top - 8.0, "end", "axis", "true ↓ given →");
     for (column, label) in figures.labels.iter().enumerate() {
         let place = left + size * (column as f64 + 0.5);
-        svg.text(
-            place,
-            28.0,
-            "middle",
-            "tick",
-            &cut(label, (size / 6.5) as usize),
-        );
+        svg.rising(place, top - 6.0, "tick", &cut(label, 9));
     }
     for (row, label) in figures.labels.iter().enumerate() {
         let y = top + size * row as f64;
-        svg.text(
-            left - 5.0,
-            y + size / 2.0 + 4.0,
-            "end",
-            "tick",
-            &cut(label, 11),
-        );
+        let middle = y + size / 2.0 + 4.0;
+        svg.text(left - 5.0, middle, "end", "tick", &cut(label, 10));
         let total: u64 = figures.confusion[row].iter().sum();
         for (column, &hits) in figures.confusion[row].iter().enumerate() {
             let share = hits as f64 / total.max(1) as f64;
@@ -64,24 +51,16 @@ pub(crate) fn draw(id: &str, name: &str, figures: &Classification) -> String {
                     figures.labels[column]
                 ),
             );
-            if size >= 26.0 {
-                let class = if share > 0.5 { "on-dark" } else { "tick" };
-                svg.text(
-                    x + size / 2.0,
-                    y + size / 2.0 + 4.0,
-                    "middle",
-                    class,
-                    &format!("{:.0}", share * 100.0),
-                );
+            if size >= 24.0 {
+                let class = match share {
+                    share if share <= 0.5 => "cell-low",
+                    share if share <= 0.72 => "cell-middle",
+                    _ => "cell-high",
+                };
+                let percent = format!("{:.0}", share * 100.0);
+                svg.text(x + size / 2.0, middle, "middle", class, &percent);
             }
         }
     }
-    svg.text(
-        left,
-        height - 8.0,
-        "start",
-        "axis",
-        "percent of each true label",
-    );
     svg.finish(id)
 }

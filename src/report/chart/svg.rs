@@ -1,4 +1,6 @@
-//! An SVG builder: numbers are rounded, text is escaped, points can be focused and say their value.
+//! An SVG builder: numbers are rounded, text is escaped, points say their value under the pointer.
+//!
+//! Marks are no stops of the keyboard: a matrix alone would be thirty-six of them. Each picture's values stand in a table.
 
 use std::fmt::Write;
 
@@ -73,6 +75,14 @@ impl Svg {
         }
     }
 
+    /// A canvas of another width.
+    pub(crate) fn sized(width: f64, height: f64, title: &str, description: &str) -> Self {
+        Self {
+            width,
+            ..Self::new(height, title, description)
+        }
+    }
+
     /// Raw elements; the caller has escaped them.
     fn push(&mut self, element: std::fmt::Arguments<'_>) {
         self.body
@@ -86,6 +96,42 @@ impl Svg {
         self.push(format_args!(
             "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" class=\"{class}\">{}</text>",
             escape(text)
+        ));
+    }
+
+    /// Text that rises to the right from its start.
+    pub(crate) fn rising(&mut self, x: f64, y: f64, class: &str, text: &str) {
+        self.push(format_args!(
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" transform=\"rotate(-40 {x:.1} {y:.1})\" class=\"{class}\">{}</text>",
+            escape(text)
+        ));
+    }
+
+    /// Text in the middle of a width, drawn together where it would be wider.
+    pub(crate) fn fitted(&mut self, x: f64, y: f64, width: f64, class: &str, text: &str) {
+        let squeeze = if text.chars().count() as f64 * 7.4 > width {
+            format!(" textLength=\"{width:.1}\" lengthAdjust=\"spacingAndGlyphs\"")
+        } else {
+            String::new()
+        };
+        self.push(format_args!(
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\" class=\"{class}\"{squeeze}>{}</text>",
+            escape(text)
+        ));
+    }
+
+    /// An area below a line through points.
+    pub(crate) fn area(&mut self, points: &[(f64, f64)], floor: f64, class: &str) {
+        let (Some(first), Some(last)) = (points.first(), points.last()) else {
+            return;
+        };
+        let mut d = format!("M{:.1} {floor:.1}", first.0);
+        for (x, y) in points {
+            write!(d, "L{x:.1} {y:.1}").expect("writing to a string cannot fail");
+        }
+        self.push(format_args!(
+            "<path d=\"{d}L{:.1} {floor:.1}Z\" class=\"area {class}\"/>",
+            last.0
         ));
     }
 
@@ -106,10 +152,10 @@ impl Svg {
         self.push(format_args!("<path d=\"{d}\" class=\"line {class}\"/>"));
     }
 
-    /// A rectangle that can be focused and says what it is.
+    /// A rectangle that says what it is.
     pub(crate) fn bar(&mut self, x: f64, y: f64, width: f64, height: f64, class: &str, says: &str) {
         self.push(format_args!(
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\" class=\"{class}\" tabindex=\"0\"><title>{}</title></rect>",
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\" class=\"{class}\"><title>{}</title></rect>",
             width.max(0.5),
             height.max(0.5),
             escape(says)
@@ -127,12 +173,12 @@ impl Svg {
         says: &str,
     ) {
         self.push(format_args!(
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" class=\"cell\" fill-opacity=\"{share:.2}\" tabindex=\"0\"><title>{}</title></rect>",
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" class=\"cell\" fill-opacity=\"{share:.2}\"><title>{}</title></rect>",
             escape(says)
         ));
     }
 
-    /// A mark: `disc`, `ring`, `diamond`, `triangle`, `triangle-open`, `square`; it can be focused and says its value.
+    /// A mark: `disc`, `ring`, `diamond`, `triangle`, `triangle-open`, `square`; it says its value.
     pub(crate) fn mark(&mut self, x: f64, y: f64, kind: &str, class: &str, says: &str) {
         let shape = match kind {
             "diamond" => format!("<path d=\"M{x:.1} {:.1}l5 5l-5 5l-5 -5z\"", y - 5.0),
@@ -148,7 +194,7 @@ impl Svg {
             _ => format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\""),
         };
         self.push(format_args!(
-            "{shape} class=\"mark {kind} {class}\" tabindex=\"0\"><title>{}</title></{}>",
+            "{shape} class=\"mark {kind} {class}\"><title>{}</title></{}>",
             escape(says),
             match kind {
                 "diamond" | "triangle" | "triangle-open" => "path",

@@ -1,11 +1,11 @@
 //! The pictures of the page, each with its caption.
 
-use crate::report::chart::curves::{Curve, draw as curves, steps};
+use crate::report::chart::curves::{Curve, Names, draw as curves, steps};
 use crate::report::chart::tradeoff::{Panel, draw as panel};
 use crate::report::chart::{bars, dag, dots, heat};
 use crate::report::figure::Group;
 use crate::report::study::{GuaranteeKind, Reference, Row, Study};
-use crate::report::table::number;
+use crate::report::table::spread;
 
 const CLASSES: [&str; 4] = ["s1", "s2", "s3", "s4"];
 
@@ -126,8 +126,8 @@ pub(crate) fn epsilon_charts(study: &Study) -> Pictures {
         });
     }
     let finding = "Epsilon of each row by the Renyi accountant over the steps of training; it rises fast at first and then ever more slowly.";
-    curves("epsilon-chart", "Epsilon over steps", finding, "steps", "epsilon (RDP)", &lines)
-        .map(|svg| vec![(svg, "Epsilon of training over steps by the RDP accountant, an upper bound; the certified end points stand in the table above.".into())])
+    curves("epsilon-chart", "Epsilon over steps", finding, "steps", "epsilon (RDP)", Names::AtLine, &lines)
+        .map(|svg| vec![(svg, "Epsilon of the generator's training alone, by the RDP accountant: an upper bound that grows with every step. The certified end points, other mechanisms of a row included, stand in the table above.".into())])
         .unwrap_or_default()
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn fidelity_charts(study: &Study) -> Pictures {
     pictures.extend(dots::draw(study, Group::Fidelity).map(|svg| {
         (
             svg,
-            "Figures between 0 and 1; the upright tick is the ceiling.".to_owned(),
+            "Figures between 0 and 1, means with one standard deviation where there are replicates. The upright tick is the ceiling: the same figure of as many other real texts.".to_owned(),
         )
     }));
     let scored: Vec<&Row> = study
@@ -150,7 +150,7 @@ pub(crate) fn fidelity_charts(study: &Study) -> Pictures {
         if at == 0 {
             lines.push(Curve {
                 name: "real".into(),
-                class: "s4",
+                class: "real",
                 points: steps(&scores.lengths.edges, &scores.lengths.real),
             });
         }
@@ -168,13 +168,15 @@ pub(crate) fn fidelity_charts(study: &Study) -> Pictures {
             "Lengths of texts",
             finding,
             "words",
-            "share",
+            "share of texts",
+            Names::List,
             &lines,
         )
         .map(|svg| {
+            let which = first_of(&scored);
             (
                 svg,
-                "Lengths in words; the table gives their distance for every row.".to_owned(),
+                format!("Lengths in words{which}; the table gives their distance for every row."),
             )
         }),
     );
@@ -183,7 +185,7 @@ pub(crate) fn fidelity_charts(study: &Study) -> Pictures {
         .and_then(|row| Some((row, row.scores.as_ref()?)))
     {
         pictures.push((
-            bars::labels("label-chart", &row.name, &scores.label_shares),
+            bars::labels("label-chart", row, &scores.label_shares),
             format!(
                 "Shares of labels, {} against the real training texts.",
                 row.name
@@ -193,19 +195,46 @@ pub(crate) fn fidelity_charts(study: &Study) -> Pictures {
     pictures
 }
 
-pub(crate) fn matrices(study: &Study) -> Pictures {
-    let mut pictures = Vec::new();
+/// Which replicate a curve is of, where there are several.
+fn first_of(rows: &[&Row]) -> String {
+    let most = rows.iter().map(|row| row.replicates_finished).max();
+    match most {
+        Some(most) if most > 1 => format!(" of the first of {most} replicates"),
+        _ => String::new(),
+    }
+}
+
+/// The confusion matrices: those of the benchmark and of each row's classification shown first, then all others.
+pub(crate) fn matrices(study: &Study) -> (Pictures, Pictures) {
+    let (mut shown, mut others) = (Pictures::new(), Pictures::new());
     for row in study.all_rows() {
+        let main = row.main_classification();
         for found in &row.classifications {
-            let id = format!("matrix-{}", pictures.len());
-            let accuracy = number(found.figures.accuracy, 3);
-            pictures.push((
+            let id = format!("matrix-{}", shown.len() + others.len());
+            let name = format!("accuracy{}", found.role.suffix());
+            let accuracy = row.figures.get(&name).map_or_else(String::new, |accuracy| {
+                format!(": accuracy {}", spread(*accuracy, 3))
+            });
+            let added = if row.replicates_finished > 1 {
+                format!(
+                    "; the predictions of {} replicates together",
+                    row.replicates_finished
+                )
+            } else {
+                String::new()
+            };
+            let picture = (
                 heat::draw(&id, &row.name, &found.figures),
-                format!("{}, {}: accuracy {accuracy}.", row.name, found.role.words()),
-            ));
+                format!("{}, {}{accuracy}{added}.", row.name, found.role.words()),
+            );
+            if main.is_some_and(|main| std::ptr::eq(main, found)) {
+                shown.push(picture);
+            } else {
+                others.push(picture);
+            }
         }
     }
-    pictures
+    (shown, others)
 }
 
 pub(crate) fn leakage_charts(study: &Study) -> Pictures {
@@ -229,12 +258,19 @@ pub(crate) fn leakage_charts(study: &Study) -> Pictures {
                 .collect(),
         };
         let share = near.nearer_to_training;
+        let found = match row.figures.get("nearer_to_training") {
+            Some(found) if found.sd.is_some() => {
+                format!("{} (share, mean ± standard deviation)", spread(*found, 3))
+            }
+            _ => format!(
+                "{:.1}% (95% interval {:.1}% to {:.1}%)",
+                share.value * 100.0,
+                share.low * 100.0,
+                share.high * 100.0
+            ),
+        };
         let finding = format!(
-            "{:.1}% of the texts of {} are nearer to a training than to a held-out text (95% interval {:.1}% to {:.1}%); 50% where nothing is remembered.",
-            share.value * 100.0,
-            row.name,
-            share.low * 100.0,
-            share.high * 100.0
+            "{found} of its texts are nearer to a training than to a held-out text; one half where nothing is remembered."
         );
         let lines = [
             line("training", "s1", &near.training),
@@ -248,9 +284,18 @@ pub(crate) fn leakage_charts(study: &Study) -> Pictures {
                 &finding,
                 "distance (1 - cosine)",
                 "share of texts",
+                Names::AtLine,
                 &lines,
             )
-            .map(|svg| (svg, format!("{}: {finding}", row.name))),
+            .map(|svg| {
+                let which = first_of(&[row]);
+                let curves = if which.is_empty() {
+                    String::new()
+                } else {
+                    format!(" Curves{which}.")
+                };
+                (svg, format!("{}: {finding}{curves}", row.name))
+            }),
         );
     }
     pictures
@@ -258,10 +303,10 @@ pub(crate) fn leakage_charts(study: &Study) -> Pictures {
 
 pub(crate) fn run_charts(study: &Study) -> Pictures {
     let mut pictures = Vec::new();
-    pictures.extend(dag::draw(study).map(|svg| (svg, "Stages from top to bottom; solid outline: all instances finished, dashed: some are missing, thick: some failed.".into())));
+    pictures.extend(dag::draw(study).map(|svg| (svg, "Stages from top to bottom; a need that a longer way implies is not drawn. Solid outline: all instances finished, dashed: some are missing, thick: some failed.".into())));
     pictures.extend(
         bars::times(&study.instances)
-            .map(|svg| (svg, "Time of each worker; hollow bars were cached.".into())),
+            .map(|svg| (svg, "Time of each stage's workers together, and of one of them as mean ± standard deviation; hollow bars were cached.".into())),
     );
     pictures
 }

@@ -1,8 +1,8 @@
 //! The tables of the page that are not shown elsewhere.
 
 use crate::metric::Share;
-use crate::report::study::{Row, Study};
-use crate::report::table::{Column, NOTHING, Table, duration, number};
+use crate::report::study::{GuaranteeKind, Row, Study};
+use crate::report::table::{Column, NOTHING, Table, brief, duration, number};
 
 fn column(name: &str, internal: bool) -> Column {
     Column {
@@ -17,12 +17,17 @@ fn known(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| NOTHING.into(), |value| number(value, decimals))
 }
 
-/// Every mechanism of every row.
+/// The stage of an instance's name.
+fn stage(instance: &str) -> &str {
+    instance.split('@').next().unwrap_or(instance)
+}
+
+/// Every mechanism of every row that has a guarantee, or noise without one.
 pub(crate) fn mechanisms(study: &Study) -> Table {
     let names = [
         "row",
         "mechanism",
-        "certified",
+        "certified epsilon",
         "PRV lower",
         "PRV upper",
         "RDP",
@@ -33,10 +38,16 @@ pub(crate) fn mechanisms(study: &Study) -> Table {
         "max grad norm",
     ];
     let rows = study.rows.iter().flat_map(|row| {
-        row.guarantee.mechanisms.iter().map(move |mechanism| {
+        let noisy = row.guarantee.mechanisms.iter();
+        let noisy = noisy.filter(|mechanism| mechanism.noise_multiplier.is_some());
+        noisy.enumerate().map(move |(at, mechanism)| {
             vec![
-                row.name.clone(),
-                mechanism.instance.clone(),
+                if at == 0 {
+                    row.name.clone()
+                } else {
+                    String::new()
+                },
+                stage(&mechanism.instance).to_owned(),
                 known(mechanism.epsilon, 4),
                 known(mechanism.epsilon_prv_lower, 4),
                 known(mechanism.epsilon_prv_upper, 4),
@@ -56,13 +67,13 @@ pub(crate) fn mechanisms(study: &Study) -> Table {
         })
     });
     Table {
-        caption: "Epsilon by accountant, and what it was computed from".into(),
+        caption: "Epsilon by accountant, and what it was computed from. Mechanisms of one budget state the epsilon of all of them together".into(),
         columns: names.map(|name| column(name, false)).to_vec(),
         rows: rows.collect(),
     }
 }
 
-/// Epsilon for groups.
+/// Epsilon for groups: one line per row where its mechanisms share a budget, else one per mechanism.
 pub(crate) fn groups(study: &Study) -> Table {
     let mut sizes: Vec<u64> = study
         .rows
@@ -73,26 +84,33 @@ pub(crate) fn groups(study: &Study) -> Table {
         .collect();
     sizes.sort_unstable();
     sizes.dedup();
-    let mut columns = vec![column("mechanism", false)];
+    let mut columns = vec![column("row", false)];
     columns.extend(
         sizes
             .iter()
             .map(|size| column(&format!("group of {size}"), false)),
     );
-    let mechanisms = study
-        .rows
-        .iter()
-        .flat_map(|row| &row.guarantee.mechanisms)
-        .filter(|mechanism| !mechanism.groups.is_empty());
-    let rows = mechanisms.map(|mechanism| {
-        let mut cells = vec![mechanism.instance.clone()];
-        cells.extend(sizes.iter().map(|size| {
-            let epsilon = mechanism.groups.iter().find(|(own, _)| own == size);
-            known(epsilon.map(|(_, epsilon)| *epsilon), 3)
-        }));
-        cells
-    });
-    let rows: Vec<_> = rows.collect();
+    let mut rows = Vec::new();
+    for row in &study.rows {
+        let stated = row.guarantee.mechanisms.iter();
+        let stated: Vec<_> = stated.filter(|one| !one.groups.is_empty()).collect();
+        let one = stated
+            .windows(2)
+            .all(|pair| pair[0].groups == pair[1].groups);
+        for mechanism in stated.iter().take(if one { 1 } else { stated.len() }) {
+            let name = if one {
+                row.name.clone()
+            } else {
+                format!("{}, {}", row.name, stage(&mechanism.instance))
+            };
+            let mut cells = vec![name];
+            cells.extend(sizes.iter().map(|size| {
+                let epsilon = mechanism.groups.iter().find(|(own, _)| own == size);
+                known(epsilon.map(|(_, epsilon)| *epsilon), 3)
+            }));
+            rows.push(cells);
+        }
+    }
     Table {
         caption: "Epsilon for groups of examples of one person, at the same delta".into(),
         columns,
@@ -102,11 +120,16 @@ pub(crate) fn groups(study: &Study) -> Table {
 
 /// F1 per label of every row and its change against the benchmark, the greatest loss first.
 pub(crate) fn label_changes(study: &Study) -> Table {
-    let benchmark = study.benchmark.as_ref().and_then(Row::main_classification);
-    let rows: Vec<(&Row, _)> = study
+    let f1 = |row: &Row, label: &str| {
+        let role = row.main_classification()?.role;
+        let name = format!("f1{}.{label}", role.suffix());
+        row.figures.get(&name).copied()
+    };
+    let benchmark = study.benchmark.as_ref();
+    let rows: Vec<&Row> = study
         .rows
         .iter()
-        .filter_map(|row| Some((row, row.main_classification()?)))
+        .filter(|row| row.main_classification().is_some())
         .collect();
     let mut columns = vec![
         column("label", false),
@@ -115,32 +138,39 @@ pub(crate) fn label_changes(study: &Study) -> Table {
     ];
     columns.extend(
         rows.iter()
-            .map(|(row, _)| column(&format!("{} F1 (change)", row.name), true)),
+            .map(|row| column(&format!("{} F1 (change)", row.name), true)),
     );
+    let support = |label: &str| {
+        let (row, found) = benchmark
+            .into_iter()
+            .chain(rows.iter().copied())
+            .find_map(|row| Some((row, row.main_classification()?)))?;
+        let own = found
+            .figures
+            .per_label
+            .iter()
+            .find(|own| own.label == *label)?;
+        Some(own.support / row.replicates_finished.max(1))
+    };
     let mut lines: Vec<(f64, Vec<String>)> = study
         .labels
         .iter()
         .map(|label| {
-            let f1 = |found: &crate::metric::Classification| {
-                found
-                    .per_label
-                    .iter()
-                    .find(|own| own.label == *label)
-                    .map(|own| (own.f1, own.support))
-            };
-            let before = benchmark.and_then(|found| f1(&found.figures));
-            let support = before
-                .or_else(|| f1(&rows.first()?.1.figures))
-                .map_or_else(|| NOTHING.into(), |(_, support)| support.to_string());
+            let before = benchmark.and_then(|row| f1(row, label));
             let mut worst = 0.0_f64;
-            let mut cells = vec![label.clone(), support, known(before.map(|(f1, _)| f1), 3)];
-            for (_, found) in &rows {
-                cells.push(match (f1(&found.figures), before) {
-                    (Some((after, _)), Some((before, _))) => {
-                        worst = worst.min(after - before);
-                        format!("{} ({:+.3})", number(after, 3), after - before)
+            let mut cells = vec![
+                label.clone(),
+                support(label).map_or_else(|| NOTHING.into(), |count| count.to_string()),
+                before.map_or_else(|| NOTHING.into(), |found| brief(found, 3)),
+            ];
+            for row in &rows {
+                cells.push(match (f1(row, label), before) {
+                    (Some(after), Some(before)) => {
+                        let change = after.mean - before.mean;
+                        worst = worst.min(change);
+                        format!("{} ({change:+.3})", brief(after, 3))
                     }
-                    (Some((after, _)), None) => number(after, 3),
+                    (Some(after), None) => brief(after, 3),
                     (None, _) => NOTHING.into(),
                 });
             }
@@ -149,9 +179,21 @@ pub(crate) fn label_changes(study: &Study) -> Table {
         .collect();
     lines.sort_by(|a, b| a.0.total_cmp(&b.0));
     Table {
-        caption: "F1 per label, the greatest loss against the benchmark first; internal".into(),
+        caption: format!(
+            "F1 per label, the greatest loss against the benchmark first; internal{}",
+            over_replicates(study)
+        ),
         columns,
         rows: lines.into_iter().map(|(_, cells)| cells).collect(),
+    }
+}
+
+/// For captions: what stands in a cell where there are replicates.
+fn over_replicates(study: &Study) -> String {
+    let finished = study.all_rows().map(|row| row.replicates_finished);
+    match finished.max() {
+        Some(most) if most > 1 => format!("; mean ± standard deviation over n = {most} replicates"),
+        _ => String::new(),
     }
 }
 
@@ -163,6 +205,22 @@ fn share(share: Share) -> String {
         share.low * 100.0,
         share.high * 100.0
     )
+}
+
+/// A share with its interval, or in percent over the replicates where there are several.
+fn repeated_share(row: &Row, id: &str, first: Share) -> String {
+    match row.figures.get(id) {
+        Some(found) if found.n > 1 => {
+            let sd = found.sd.unwrap_or(0.0);
+            format!(
+                "{}% ±{} ({})",
+                number(found.mean * 100.0, 1),
+                number(sd * 100.0, 1),
+                found.n
+            )
+        }
+        _ => share(first),
+    }
 }
 
 /// Copies with their intervals.
@@ -177,52 +235,58 @@ pub(crate) fn copies(study: &Study) -> Table {
     ];
     let rows = study.rows.iter().filter_map(|row| {
         let copies = row.scores.as_ref()?.copies?;
+        let cell = |id, first| repeated_share(row, id, first);
         Some(vec![
             row.name.clone(),
-            share(copies.training.exact),
-            share(copies.held_out.exact),
-            share(copies.training_equal.eight_words),
-            share(copies.held_out.eight_words),
+            cell("copies_exact", copies.training.exact),
+            cell("copies_exact_held_out", copies.held_out.exact),
+            cell("copies_near", copies.training_equal.eight_words),
+            cell("copies_near_held_out", copies.held_out.eight_words),
             share(copies.natural.eight_words),
         ])
     });
     Table {
-        caption: "Copies with 95% Wilson intervals; internal diagnostics, not a guarantee".into(),
+        caption: "Copies: number, and 95% Wilson interval of the share; with replicates the share's mean ± standard deviation (n); internal diagnostics, not a guarantee".into(),
         columns: names.map(|name| column(name, true)).to_vec(),
         rows: rows.collect(),
     }
 }
 
-/// Known personal data that reappears.
+/// Known personal data that reappears: a line per kind, a column per row of the study.
 pub(crate) fn replay(study: &Study) -> Table {
-    let names = [
-        "row",
-        "kind",
-        "known pieces",
-        "reappear",
-        "occurrences",
-        "texts with one",
-    ];
-    let rows = study
+    let rows: Vec<(&Row, &[crate::metric::planted::Replay])> = study
         .rows
         .iter()
-        .filter_map(|row| Some((row, row.scores.as_ref()?)))
-        .flat_map(|(row, scores)| {
-            scores.replay.iter().map(move |kind| {
-                vec![
-                    row.name.clone(),
-                    kind.kind.clone(),
-                    kind.known.to_string(),
-                    share(kind.reappeared),
-                    kind.occurrences.to_string(),
-                    share(kind.texts),
-                ]
-            })
-        });
+        .filter_map(|row| Some((row, row.scores.as_ref()?.replay.as_slice())))
+        .filter(|(_, replay)| !replay.is_empty())
+        .collect();
+    let mut kinds: Vec<&str> = rows
+        .iter()
+        .flat_map(|(_, replay)| replay.iter().map(|kind| kind.kind.as_str()))
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let mut columns = vec![column("kind", true), column("known pieces", true)];
+    columns.extend(rows.iter().map(|(row, _)| column(&row.name, true)));
+    let lines = kinds.iter().map(|kind| {
+        let own = |replay: &[crate::metric::planted::Replay]| {
+            replay.iter().find(|own| own.kind == *kind).cloned()
+        };
+        let known = rows.iter().find_map(|(_, replay)| own(replay));
+        let known = known.map_or_else(|| NOTHING.into(), |kind| kind.known.to_string());
+        let mut cells = vec![(*kind).to_owned(), known];
+        cells.extend(rows.iter().map(|(row, replay)| {
+            own(replay).map_or_else(
+                || NOTHING.into(),
+                |found| repeated_share(row, &format!("replayed.{kind}"), found.reappeared),
+            )
+        }));
+        cells
+    });
     Table {
-        caption: "Planted personal data of the training texts found anywhere inside synthetic texts; internal".into(),
-        columns: names.map(|name| column(name, true)).to_vec(),
-        rows: rows.collect(),
+        caption: "Planted personal data of the training texts that reappears anywhere inside synthetic texts: different pieces of those known, with 95% Wilson interval or, with replicates, mean ± standard deviation (n); internal".into(),
+        columns,
+        rows: lines.collect(),
     }
 }
 
@@ -276,20 +340,41 @@ pub(crate) fn keys(study: &Study) -> Table {
     }
 }
 
-/// The statements of all mechanisms, each once.
+/// The statements of every row: one where its mechanisms share a budget, the longest, else one of each mechanism. The
+/// strongest promise comes first.
 pub(crate) fn statements(study: &Study) -> Vec<(String, String)> {
+    let mut rows: Vec<&Row> = study.rows.iter().collect();
+    let epsilon = |row: &Row| {
+        let holds = row.guarantee.kind == GuaranteeKind::Holds;
+        (!holds, row.guarantee.epsilon.unwrap_or(f64::INFINITY))
+    };
+    rows.sort_by(|a, b| {
+        let (a, b) = (epsilon(a), epsilon(b));
+        a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+    });
     let mut statements: Vec<(String, String)> = Vec::new();
-    for mechanism in study.rows.iter().flat_map(|row| &row.guarantee.mechanisms) {
-        let text = mechanism
-            .statement
-            .clone()
-            .or_else(|| serde_json::to_string_pretty(&mechanism.raw).ok());
-        if let Some(text) = text
-            && statements
-                .iter()
-                .all(|(name, _)| *name != mechanism.instance)
-        {
-            statements.push((mechanism.instance.clone(), text));
+    for row in rows {
+        let mechanisms = &row.guarantee.mechanisms;
+        let texts: Vec<(&str, String)> = mechanisms
+            .iter()
+            .filter_map(|mechanism| {
+                let text = mechanism
+                    .statement
+                    .clone()
+                    .or_else(|| serde_json::to_string_pretty(&mechanism.raw).ok())?;
+                Some((stage(&mechanism.instance), text))
+            })
+            .collect();
+        let budget = mechanisms.windows(2).all(|pair| {
+            let list = &pair[0].raw["mechanisms"];
+            !list.is_null() && *list == pair[1].raw["mechanisms"]
+        });
+        if budget {
+            let longest = texts.into_iter().max_by_key(|(_, text)| text.len());
+            statements.extend(longest.map(|(_, text)| (row.name.clone(), text)));
+        } else {
+            let named = texts.into_iter();
+            statements.extend(named.map(|(stage, text)| (format!("{}, {stage}", row.name), text)));
         }
     }
     statements

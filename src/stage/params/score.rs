@@ -20,9 +20,14 @@ pub struct ScoreParams {
     /// Clusters of MAUVE's quantisation; 0 means a tenth of the number of texts.
     #[serde(default)]
     pub mauve_clusters: u64,
-    /// Compute perplexities of real texts under the trained model and of synthetic texts under the base model.
+    /// Compute perplexities of real texts under the trained model and of synthetic texts under the model that `train` started from.
     #[serde(default = "yes")]
     pub perplexity: bool,
+    /// The public model under which the perplexity of the synthetic texts is taken: the one that `train` started from, filled
+    /// in by the plan and never written by hand. Empty: no `train` among the needs.
+    #[serde(default)]
+    #[schemars(skip)]
+    pub base: String,
     /// Compare exact and near copies of training texts with those of held-out texts.
     #[serde(default = "yes")]
     pub copies: bool,

@@ -91,7 +91,11 @@ pub fn compute(
     let equal = pick(&texts.training, synthetic.len(), seed, "diversity");
     let mut scores = Scores {
         version: Scores::VERSION,
-        encoder: params.encoder.clone(),
+        encoder: model_name(&params.encoder),
+        base: params
+            .perplexity
+            .then(|| model_name(&params.base))
+            .filter(|name| !name.is_empty()),
         centred: false,
         labels: texts.labels.clone(),
         n: Counts {
@@ -155,6 +159,19 @@ pub fn compute(
     }
     progress.update(STEPS, STEPS, "done");
     Ok(scores)
+}
+
+/// The name of a model; of a folder its last part, since where it lies says nothing of the figures.
+fn model_name(source: &str) -> String {
+    let named = ["builtin:", "hf:", "stage:"];
+    if named.iter().any(|prefix| source.starts_with(prefix)) {
+        return source.to_owned();
+    }
+    let path = std::path::Path::new(source);
+    path.file_name().map_or_else(
+        || source.to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 fn stop_if_asked(progress: &dyn Progress) -> Result<(), StageError> {

@@ -31,7 +31,7 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
                 most,
             )?);
         }
-        base = LanguageModel::base(source.path(), context.device, most)?;
+        base = base_model(context, &params.base, source.path(), most)?;
     }
     let models = Models {
         embedder: Some(&encoder),
@@ -39,6 +39,32 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         base: base.as_ref().map(|model| model as &dyn Surprise),
     };
     with_models(context, &params, &models)
+}
+
+/// The public model that fluency is measured with: the one that `train` started from; where no `train` is known, the encoder
+/// if it is a language model, else `builtin:base`.
+fn base_model(
+    context: &StageContext<'_>,
+    name: &str,
+    encoder: &Path,
+    most: usize,
+) -> Result<Option<LanguageModel>, StageError> {
+    if name.is_empty() {
+        return LanguageModel::base(encoder, context.device, most);
+    }
+    let made;
+    let found;
+    let folder = if let Some(stage) = name.strip_prefix("stage:") {
+        let input = context.inputs.get(stage).ok_or_else(|| {
+            StageError::new(format!("`{}` has no input `{stage}`", context.instance))
+        })?;
+        made = input.path.join("model");
+        &made
+    } else {
+        found = ModelSource::find(name)?;
+        found.path()
+    };
+    LanguageModel::load(folder, None, context.device, most).map(Some)
 }
 
 fn schema(data: &Path) -> Result<PublicSchema, StageError> {

@@ -24,6 +24,9 @@ pub struct Scores {
     pub version: u32,
     /// The encoder whose mean-pooled embeddings were compared.
     pub encoder: String,
+    /// The public model of the perplexities under a base model: `builtin:`, `hf:` or `stage:` and its name, or a folder's name.
+    #[serde(default)]
+    pub base: Option<String>,
     /// Whether the mean of the held-out embeddings was taken away from all, as for causal language models.
     pub centred: bool,
     /// The declared labels, in order.
