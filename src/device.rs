@@ -84,10 +84,19 @@ impl Device {
     /// The device that tests of kernels run on: what `DPX_TEST_DEVICE` names, or burn's backend on the processor.
     #[cfg(test)]
     pub(crate) fn under_test() -> Self {
-        match std::env::var("DPX_TEST_DEVICE") {
-            Ok(name) => name.parse().expect("`DPX_TEST_DEVICE` names a device"),
-            Err(_) => Self::Flex,
-        }
+        Self::named_for_tests().unwrap_or(Self::Flex)
+    }
+
+    /// The devices that models are tested on: the one that `DPX_TEST_DEVICE` names, or the host and burn's backend there.
+    #[cfg(test)]
+    pub(crate) fn all_under_test() -> Vec<Self> {
+        Self::named_for_tests().map_or_else(|| vec![Self::Cpu, Self::Flex], |named| vec![named])
+    }
+
+    #[cfg(test)]
+    fn named_for_tests() -> Option<Self> {
+        let name = std::env::var("DPX_TEST_DEVICE").ok()?;
+        Some(name.parse().expect("`DPX_TEST_DEVICE` names a device"))
     }
 }
 

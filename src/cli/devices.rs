@@ -1,10 +1,10 @@
 //! `dpx devices`: what tensors can live on here.
 
 use super::{Error, ExitCode, output};
-use crate::device::Device;
+use crate::device::{Device, Devices, devices};
 use serde_json::json;
 
-/// List the devices that `--device` can name.
+/// List the devices that `--device` can name, the best first, and why others cannot be used.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Print one JSON object
@@ -12,59 +12,112 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// A device that can be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Available {
-    /// The device.
-    pub(crate) device: Device,
-    /// What it is, for people.
-    pub(crate) description: String,
-}
-
-/// The devices of this machine that this program can use, the best first.
-pub(crate) fn available() -> Vec<Available> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    vec![Available {
-        device: Device::Cpu,
-        description: format!("processor, {threads} threads"),
-    }]
-}
-
 /// What names such as `auto`, `cpu` or `cuda:1` mean here.
 pub(crate) fn resolve(names: &[String]) -> Result<Vec<Device>, Error> {
-    let available = available();
-    let mut devices = Vec::new();
+    let here = devices();
+    let mut chosen = Vec::new();
     for name in names {
         let device = if name == "auto" {
-            available.first().map_or(Device::Cpu, |best| best.device)
+            here.best()
         } else {
             name.parse().map_err(Error::usage)?
         };
-        if !available.iter().any(|one| one.device == device) {
-            return Err(Error::usage(format!("there is no device `{device}` here"))
-                .hint("see `dpx devices`"));
+        if let Err(reason) = here.check(device) {
+            let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+            let message = format!("there is no device `{device}` here{reason}");
+            return Err(Error::usage(message).hint("see `dpx devices`"));
         }
-        if !devices.contains(&device) {
-            devices.push(device);
+        if !chosen.contains(&device) {
+            chosen.push(device);
         }
     }
-    Ok(devices)
+    Ok(chosen)
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let available = available();
-    if args.json {
-        let list: Vec<_> = available
-            .iter()
-            .map(|one| json!({ "device": one.device.to_string(), "description": one.description }))
-            .collect();
-        output::print(&json!({ "version": 1, "devices": list }).to_string())?;
-    } else {
-        let lines: Vec<String> = available
-            .iter()
-            .map(|one| format!("{:8} {}", one.device.to_string(), one.description))
-            .collect();
-        output::print(&lines.join("\n"))?;
-    }
+    let here = devices();
+    let text = if args.json { as_json(&here) } else { as_text(&here) };
+    output::print(&text)?;
     Ok(ExitCode::Done)
+}
+
+fn as_json(here: &Devices) -> String {
+    let found = here.found.iter().map(|one| {
+        json!({
+            "device": one.device.to_string(),
+            "description": one.description,
+            "software": one.software,
+        })
+    });
+    let missing = here
+        .missing
+        .iter()
+        .map(|one| json!({ "class": one.class, "reason": one.reason }));
+    json!({
+        "version": 1,
+        "auto": here.best().to_string(),
+        "devices": found.collect::<Vec<_>>(),
+        "missing": missing.collect::<Vec<_>>(),
+    })
+    .to_string()
+}
+
+fn as_text(here: &Devices) -> String {
+    let best = here.best();
+    let found = here.found.iter().map(|one| {
+        let note = if one.device == best {
+            " (`auto`)"
+        } else if one.software {
+            " (never `auto`)"
+        } else {
+            ""
+        };
+        format!("{:8} {}{note}", one.device.to_string(), one.description)
+    });
+    let missing = here
+        .missing
+        .iter()
+        .map(|one| format!("{:8} not here: {}", one.class, one.reason));
+    found.chain(missing).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{Found, Missing};
+
+    fn here() -> Devices {
+        Devices {
+            found: vec![
+                Found {
+                    device: Device::Cpu,
+                    description: "processor, 2 threads".into(),
+                    software: false,
+                },
+                Found {
+                    device: Device::Wgpu(0),
+                    description: "llvmpipe, software rasteriser, vulkan".into(),
+                    software: true,
+                },
+            ],
+            missing: vec![Missing {
+                class: "cuda",
+                reason: "the NVIDIA driver is not installed".into(),
+            }],
+        }
+    }
+
+    #[test]
+    fn the_list_says_what_auto_takes_and_why_the_rest_is_not_there() {
+        assert_eq!(
+            as_text(&here()),
+            "cpu      processor, 2 threads (`auto`)\n\
+             wgpu:0   llvmpipe, software rasteriser, vulkan (never `auto`)\n\
+             cuda     not here: the NVIDIA driver is not installed"
+        );
+        let value: serde_json::Value = serde_json::from_str(&as_json(&here())).unwrap();
+        assert_eq!(value["auto"], "cpu");
+        assert_eq!(value["devices"][1]["software"], true);
+        assert_eq!(value["missing"][0]["class"], "cuda");
+    }
 }

@@ -128,12 +128,18 @@ fn gradient_norms(parameters: &Parameters, tape: &Tape) -> Vec<f64> {
 }
 
 fn check_causal(name: &str) {
+    for device in Device::all_under_test() {
+        check_causal_on(name, device);
+    }
+}
+
+fn check_causal_on(name: &str, device: Device) {
     let (model, expected) = (
-        load_causal(folder(name), Device::Cpu).unwrap(),
+        load_causal(folder(name), device).unwrap(),
         Expected::of(name),
     );
     let sequences = expected.sequences();
-    let logits = model.logits(&slices(&sequences)).unwrap();
+    let logits = model.logits(&slices(&sequences)).unwrap().on(Device::Cpu);
     let (first, last) = (expected.rows("logits_first"), expected.rows("logits_last"));
     let row = |index: usize| &logits.host()[index * logits.width()..(index + 1) * logits.width()];
     let mut start = 0;
@@ -144,7 +150,7 @@ fn check_causal(name: &str) {
     }
     let whole: Vec<Sequence<'_>> = sequences.iter().map(|ids| Sequence::whole(ids)).collect();
     let batch = Batch::causal(&whole);
-    let tape = model.forward_backward(&batch).unwrap();
+    let tape = model.forward_backward(&batch).unwrap().on_host();
     let losses = expected.numbers("loss_mean_per_token");
     let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<_>>();
     close(&single(&tape.losses), &losses, 1e-5);
@@ -189,17 +195,18 @@ fn llama_with_an_output_layer_of_its_own_is_that_of_transformers() {
 
 #[test]
 fn bert_classifier_is_that_of_transformers() {
+    for device in Device::all_under_test() {
     let name = "bert-tiny-classifier";
     let (model, expected) = (
-        load_classifier(folder(name), Device::Cpu).unwrap(),
+        load_classifier(folder(name), device).unwrap(),
         Expected::of(name),
     );
     let sequences = expected.sequences();
-    let logits = model.logits(&slices(&sequences)).unwrap();
+    let logits = model.logits(&slices(&sequences)).unwrap().on(Device::Cpu);
     close(logits.host(), &expected.rows("logits").concat(), 1e-4);
     let labels: Vec<u32> = serde_json::from_value(expected.0["labels"].clone()).unwrap();
     let batch = Batch::classification(&slices(&sequences), &labels);
-    let tape = model.forward_backward(&batch).unwrap();
+    let tape = model.forward_backward(&batch).unwrap().on_host();
     let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<_>>();
     close(&single(&tape.losses), &expected.numbers("loss"), 1e-5);
     close(
@@ -209,17 +216,19 @@ fn bert_classifier_is_that_of_transformers() {
     );
     let norms = gradient_norms(model.parameters(), &tape);
     close(&single(&norms), &expected.numbers("grad_norm"), 1e-4);
+    }
 }
 
 #[test]
 fn bert_token_classifier_is_that_of_transformers() {
+    for device in Device::all_under_test() {
     let name = "bert-tiny-ner";
     let (model, expected) = (
-        load_classifier(folder(name), Device::Cpu).unwrap(),
+        load_classifier(folder(name), device).unwrap(),
         Expected::of(name),
     );
     let sequences = expected.sequences();
-    let logits = model.logits(&slices(&sequences)).unwrap();
+    let logits = model.logits(&slices(&sequences)).unwrap().on(Device::Cpu);
     let rows: Vec<&[f32]> = logits.host().chunks_exact(logits.width()).collect();
     let best = |row: &[f32]| {
         (0..row.len() as u32)
@@ -236,13 +245,15 @@ fn bert_token_classifier_is_that_of_transformers() {
         assert_eq!(found, expected.tokens("argmax")[example]);
         start += ids.len();
     }
+    }
 }
 
 #[test]
 fn bert_encoder_is_that_of_transformers() {
+    for device in Device::all_under_test() {
     let name = "bert-tiny-encoder";
     let (model, expected) = (
-        load_encoder(folder(name), Device::Cpu).unwrap(),
+        load_encoder(folder(name), device).unwrap(),
         Expected::of(name),
     );
     let sequences = expected.sequences();
@@ -257,16 +268,18 @@ fn bert_encoder_is_that_of_transformers() {
         );
     }
     let (hidden, rows) = model.hidden(&slices(&sequences)).unwrap();
+    let hidden = hidden.on(Device::Cpu);
     for (example, wanted) in expected.rows("cls").iter().enumerate() {
         let start = rows.range(example).start * hidden.width();
         close(&hidden.host()[start..start + hidden.width()], wanted, 1e-4);
+    }
     }
 }
 
 /// Directional derivative of the summed loss along the recorded gradient against a central difference.
 fn check_gradient(mut model: Classifier, sequences: &[Vec<u32>], classes: &[u32]) {
     let batch = Batch::classification(&slices(sequences), classes);
-    let tape = model.forward_backward(&batch).unwrap();
+    let tape = model.forward_backward(&batch).unwrap().on_host();
     let ids: Vec<_> = model.parameters().trainable_ids();
     let touched: std::collections::BTreeSet<_> = tape
         .records
@@ -277,7 +290,7 @@ fn check_gradient(mut model: Classifier, sequences: &[Vec<u32>], classes: &[u32]
     // One example: its gradient is the sum, and its norm the derivative along the normalised gradient.
     let norms = gradient_norms(model.parameters(), &tape);
     let one = Batch::classification(&slices(&sequences[..1]), &classes[..1]);
-    let alone = model.forward_backward(&one).unwrap();
+    let alone = model.forward_backward(&one).unwrap().on_host();
     let norm = gradient_norms(model.parameters(), &alone)[0];
     assert!(
         (norm - norms[0]).abs() < 1e-5 * norm,
@@ -303,10 +316,13 @@ fn check_gradient(mut model: Classifier, sequences: &[Vec<u32>], classes: &[u32]
     };
     let mut loss_at = |step: f32| {
         for (id, direction) in ids.iter().zip(&directions) {
-            let values = model.parameters_mut().value_mut(*id).host_mut();
-            for (value, direction) in values.iter_mut().zip(direction) {
+            let value = model.parameters_mut().value_mut(*id);
+            let device = value.device();
+            value.move_to(Device::Cpu);
+            for (value, direction) in value.host_mut().iter_mut().zip(direction) {
                 *value += step * direction;
             }
+            value.move_to(device);
         }
         model.forward_loss(&one).unwrap()[0]
     };
@@ -378,13 +394,17 @@ fn classifiers_on_every_body_have_the_right_gradient_and_survive_saving() {
         mpnet.path().to_owned(),
     ];
     let sequences = Expected::of("gpt2-tiny").sequences();
-    for folder in folders {
-        let model = classifier_from(&folder, &labels(), 7, Device::Cpu).unwrap();
+    let devices = Device::all_under_test();
+    for (folder, device) in folders.iter().flat_map(|folder| {
+        let devices = devices.iter();
+        devices.map(move |device| (folder, *device))
+    }) {
+        let model = classifier_from(folder, &labels(), 7, device).unwrap();
         let saved = tempfile::tempdir().unwrap();
         model.save(saved.path(), weights::StoredAs::F32).unwrap();
-        let loaded = load_classifier(saved.path(), Device::Cpu).unwrap();
+        let loaded = load_classifier(saved.path(), device).unwrap();
         assert_eq!(loaded.labels(), labels());
-        let logits = model.logits(&slices(&sequences)).unwrap();
+        let logits = model.logits(&slices(&sequences)).unwrap().on(Device::Cpu);
         assert_eq!(
             logits.to_vec(),
             loaded.logits(&slices(&sequences)).unwrap().to_vec()

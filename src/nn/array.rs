@@ -70,6 +70,16 @@ impl Array {
         }
     }
 
+    /// Takes a tensor `[rows, width]` that a kernel has made on a device.
+    pub(crate) fn from_tensor(tensor: Tensor<2>, shape: &[usize], device: Device) -> Self {
+        let array = Self {
+            shape: shape.to_vec(),
+            values: Values::Device(device, Some(Box::new(tensor))),
+        };
+        debug_assert_eq!(array.dims(), array.tensor().dims(), "tensor of {array:?}");
+        array
+    }
+
     /// An array of zero values on a device, or one whose tensor is still to be made.
     fn without_values(shape: &[usize], device: Device) -> Self {
         Self {
@@ -192,16 +202,15 @@ impl Array {
             Values::Device(_, Some(tensor)) => Some(tensor.as_ref().clone()),
             Values::Device(_, None) | Values::Host(_) => None,
         });
-        let transaction = waiting.fold(Transaction::<Dispatch>::default(), Transaction::register);
-        let mut fetched = transaction.execute().into_iter();
+        let mut fetched = fetch(waiting.collect()).into_iter();
         arrays
             .iter()
             .map(|array| match &array.values {
                 Values::Host(_) => array.clone(),
                 Values::Device(_, None) => Self::zeros(&array.shape),
                 Values::Device(_, Some(_)) => {
-                    let data = fetched.next().expect("one for each that was registered");
-                    Self::from_buffer(read(data).into(), &array.shape)
+                    let values = fetched.next().expect("one for each that was registered");
+                    Self::from_buffer(values.into(), &array.shape)
                 }
             })
             .collect()
@@ -236,6 +245,40 @@ impl Array {
     pub(crate) const fn is_remote(&self) -> bool {
         matches!(self.values, Values::Device(..))
     }
+
+    /// Takes a tensor that a kernel has made where this array is.
+    pub(crate) fn beside(&self, tensor: Tensor<2>, shape: &[usize]) -> Self {
+        Self::from_tensor(tensor, shape, self.device())
+    }
+
+    /// The tensor `[rows, width]`.
+    ///
+    /// # Panics
+    /// When the array is empty, or on the host: all arrays that a kernel gets are in one place.
+    pub(crate) fn tensor(&self) -> Tensor<2> {
+        match &self.values {
+            Values::Device(_, Some(tensor)) => tensor.as_ref().clone(),
+            Values::Device(_, None) => panic!("{self:?} has no values"),
+            Values::Host(_) => panic!("{self:?} is on the host, another operand on a device"),
+        }
+    }
+
+    /// What a kernel makes of the tensor, of the same shape; an empty array of an empty one.
+    pub(crate) fn map(&self, make: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Self {
+        let mut made = self.clone();
+        made.change(make);
+        made
+    }
+
+    /// Puts another tensor in the place of this one, which is lent to `change`. An empty array stays as it is.
+    pub(crate) fn change(&mut self, change: impl FnOnce(Tensor<2>) -> Tensor<2>) {
+        match &mut self.values {
+            Values::Device(_, tensor) => {
+                *tensor = tensor.take().map(|tensor| Box::new(change(*tensor)));
+            }
+            Values::Host(_) => panic!("{self:?} is on the host, another operand on a device"),
+        }
+    }
 }
 
 fn found(device: Device) -> DispatchDevice {
@@ -245,7 +288,19 @@ fn found(device: Device) -> DispatchDevice {
     }
 }
 
-fn read(data: TensorData) -> Vec<f32> {
+/// The values of several tensors, fetched together.
+pub(super) fn fetch(tensors: Vec<Tensor<2>>) -> Vec<Vec<f32>> {
+    if tensors.is_empty() {
+        return Vec::new();
+    }
+    let transaction = tensors
+        .into_iter()
+        .fold(Transaction::<Dispatch>::default(), Transaction::register);
+    transaction.execute().into_iter().map(read).collect()
+}
+
+/// The values of a tensor that was fetched.
+pub(super) fn read(data: TensorData) -> Vec<f32> {
     data.into_vec().expect("an array's tensor holds f32 values")
 }
 

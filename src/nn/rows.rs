@@ -1,13 +1,17 @@
 //! How the rows of activations belong to the examples of a batch.
 
+use super::kernel::Padding;
+use burn_dispatch::DispatchDevice;
+use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Rows of a packed batch: the tokens of example i are rows `offsets[i]..offsets[i + 1]`, one example after the other,
 /// without padding.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Rows {
     offsets: Arc<[usize]>,
+    padding: Arc<OnceLock<Arc<Padding>>>,
 }
 
 impl Rows {
@@ -21,6 +25,7 @@ impl Rows {
         }
         Self {
             offsets: offsets.into(),
+            padding: Arc::default(),
         }
     }
 
@@ -42,6 +47,18 @@ impl Rows {
     /// First row of each example, and the number of rows at the end.
     pub fn offsets(&self) -> &[usize] {
         &self.offsets
+    }
+
+    /// How a device lays the examples out side by side; made once. There must be at least one row.
+    pub(crate) fn padding(&self, device: &DispatchDevice) -> Arc<Padding> {
+        let made = self
+            .padding
+            .get_or_init(|| Arc::new(Padding::new(self, device)));
+        if made.is_for(device) {
+            Arc::clone(made)
+        } else {
+            Arc::new(Padding::new(self, device))
+        }
     }
 
     /// Rows of an example.
@@ -78,5 +95,19 @@ impl Rows {
                     .sum()
             })
             .collect()
+    }
+}
+
+impl PartialEq for Rows {
+    fn eq(&self, other: &Self) -> bool {
+        self.offsets == other.offsets
+    }
+}
+
+impl Eq for Rows {}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Rows").field(&self.offsets).finish()
     }
 }

@@ -1,5 +1,7 @@
 //! What a backward pass leaves behind: for every use of a trainable parameter the factors of its per-example gradients.
 
+#[cfg(test)]
+use crate::device::Device;
 use super::{Array, ParameterId, Parameters, Rows};
 use std::sync::Arc;
 
@@ -80,6 +82,25 @@ impl Tape {
     /// Number of examples.
     pub fn batch(&self) -> usize {
         self.losses.len()
+    }
+
+    /// The same records, their arrays on the host.
+    #[cfg(test)]
+    pub(crate) fn on_host(mut self) -> Self {
+        for record in &mut self.records {
+            match record {
+                Record::Linear {
+                    input, gradient, ..
+                } => {
+                    input.move_to(Device::Cpu);
+                    gradient.move_to(Device::Cpu);
+                }
+                Record::Embedding { gradient, .. } | Record::PerExample { gradient, .. } => {
+                    gradient.move_to(Device::Cpu);
+                }
+            }
+        }
+        self
     }
 
     /// Enters a use when its parameter is trained; `record` is called only then.

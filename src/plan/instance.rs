@@ -67,6 +67,18 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// Whether it computes with tensors and therefore holds a device slot while it runs. Preprocessing does where a model
+    /// scrubs.
+    pub fn uses_device(&self) -> bool {
+        let by_model = |scrubber: &Value| {
+            let name = scrubber.as_str();
+            name.is_some_and(|name| !matches!(name, "none" | "rules"))
+        };
+        let scrubbers = self.params.get("scrub").and_then(Value::as_array);
+        let scrubs = scrubbers.is_some_and(|list| list.iter().any(by_model));
+        self.kind.uses_device() || (self.kind == Kind::Preprocess && scrubs)
+    }
+
     /// Everything that the key covers but the inputs.
     pub fn recipe(&self) -> Recipe<'_> {
         Recipe {

@@ -84,7 +84,7 @@ fn attempt(
     let start = Instant::now();
     let frozen = || check_sources(request.kind, &request.params, &request.sources);
     frozen()?;
-    stage(&context)?;
+    on_device(device, || stage(&context))?;
     // Again, since it may have changed while the stage read it.
     frozen()?;
     let closing = Closing {
@@ -98,6 +98,30 @@ fn attempt(
     };
     close(&closing, &request.closing)
         .map_err(|error| StageError::new(format!("cannot write the closing manifest: {error}")))
+}
+
+/// Runs a stage. A device that runs out of memory or vanishes ends in a panic somewhere below: it becomes an error that says
+/// what to do.
+fn on_device(
+    device: Device,
+    stage: impl FnOnce() -> Result<(), StageError>,
+) -> Result<(), StageError> {
+    if device == Device::Cpu {
+        return stage();
+    }
+    // Nothing that a stage leaves half done is looked at again: its artifact is thrown away.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(stage)).unwrap_or_else(|panic| {
+        let words = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("it does not say why");
+        Err(StageError::new(format!(
+            "the device `{device}` failed: {words}\n\
+             if its memory ran out, lower `micro_batch_tokens`, `micro_batch_size` or `generation_batch` of the stage, or \
+             `--device-slots`; if it is gone, see `dpx devices`, or go on with `--device cpu`"
+        )))
+    })
 }
 
 fn cannot(error: &CacheError) -> StageError {

@@ -28,13 +28,13 @@ struct Window {
 }
 
 impl Ner {
-    /// Reads a model folder.
+    /// Reads a model folder onto a device.
     ///
     /// # Errors
     /// When it holds no token classifier with a tokenizer; in words.
-    pub fn load(folder: impl AsRef<Path>) -> Result<Self, String> {
+    pub fn load(folder: impl AsRef<Path>, device: Device) -> Result<Self, String> {
         let folder = folder.as_ref();
-        let model = load_classifier(folder, Device::Cpu).map_err(|error| error.to_string())?;
+        let model = load_classifier(folder, device).map_err(|error| error.to_string())?;
         if model.config().head != Head::TokenClassification {
             return Err(format!(
                 "`{}` classifies texts, not tokens: scrubbing needs a `...ForTokenClassification`",

@@ -1,6 +1,7 @@
 //! Tests of scrubbing by a model: a tiny token classifier of random weights, given a word-piece vocabulary.
 
 use super::*;
+use crate::device::Device;
 use crate::scrub::apply;
 use std::fmt::Write;
 
@@ -37,7 +38,7 @@ const LABELS: [&str; 9] = [
 #[test]
 fn texts_do_not_depend_on_their_company() {
     let folder = tiny(&LABELS);
-    let ner = Ner::load(folder.path()).unwrap();
+    let ner = Ner::load(folder.path(), Device::Cpu).unwrap();
     let texts = [
         "Anna met Zoë in Paris.",
         "",
@@ -65,7 +66,7 @@ fn texts_do_not_depend_on_their_company() {
 fn long_texts_are_read_in_windows() {
     // Without `O` every word is part of an entity: nothing may be left over, wherever the windows are cut.
     let folder = tiny(&["X"; 9]);
-    let ner = Ner::load(folder.path()).unwrap();
+    let ner = Ner::load(folder.path(), Device::Cpu).unwrap();
     let text = "anna met zoes in parisx ".repeat(ner.model.config().max_positions());
     let text = text.trim();
     let spans = ner.find(&[text]).unwrap();
@@ -76,8 +77,8 @@ fn long_texts_are_read_in_windows() {
 #[test]
 fn folders_without_a_token_classifier_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(Ner::load(folder.path()).is_err());
+    assert!(Ner::load(folder.path(), Device::Cpu).is_err());
     let texts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert-tiny-classifier");
-    let error = Ner::load(texts).unwrap_err();
+    let error = Ner::load(texts, Device::Cpu).unwrap_err();
     assert!(error.contains("classifies texts, not tokens"), "{error}");
 }

@@ -109,7 +109,7 @@ impl Kind {
         }
     }
 
-    /// Whether the stage computes with tensors and therefore holds a device slot while it runs.
+    /// Whether every stage of this kind computes with tensors and therefore holds a device slot while it runs.
     pub const fn uses_device(self) -> bool {
         !matches!(self, Self::Preprocess | Self::Counts)
     }

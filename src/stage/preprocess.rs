@@ -85,8 +85,8 @@ fn scrubber(name: &str, context: &StageContext<'_>) -> Result<Box<dyn Scrubber>,
     }
     context.progress.log(&format!("reads the model `{name}`"));
     let model = Source::parse(name).resolve(Role::Model)?;
-    let ner =
-        Ner::load(&model.path).map_err(|error| StageError::new(format!("`scrub`: {error}")))?;
+    let ner = Ner::load(&model.path, context.device)
+        .map_err(|error| StageError::new(format!("`scrub`: {error}")))?;
     Ok(Box::new(ner))
 }
 

@@ -3,7 +3,7 @@
 use super::super::twin::twin;
 use super::{ParameterId, Uses};
 use crate::nn::Record;
-use crate::nn::kernel::{self, Squared, Tied};
+use crate::nn::kernel::{self, Squared, Squares, Tied};
 
 /// Multiple of f32's unit roundoff, times the magnitude of the terms, by which a squared norm is raised: where terms cancel,
 /// the computed norm can only be too large.
@@ -11,7 +11,7 @@ const SLACK: f64 = 8.0 * (f32::EPSILON as f64 / 2.0);
 
 /// An upper bound of the squared norm. Infinite or NaN where the gradient, or its f32 products, are not finite.
 fn raised(squared: Squared) -> f64 {
-    let bound = SLACK * squared.magnitude;
+    let bound = (SLACK + squared.error) * squared.magnitude;
     if squared.value < 0.0 {
         bound
     } else {
@@ -21,9 +21,21 @@ fn raised(squared: Squared) -> f64 {
 
 /// For every tensor the squared norm of each example's gradient.
 pub(super) fn squares(uses: &[(ParameterId, Uses)]) -> Vec<Vec<f64>> {
+    // Asked for all together, as a device is waited for each time.
+    let pending = uses.iter().flat_map(|(_, uses)| parts_of(uses)).collect();
+    let mut fetched = Squares::fetch(pending).into_iter();
+    let mut next = || fetched.next().expect("as many as were asked for");
     uses.iter()
         .map(|(id, uses)| {
-            let squares = of_tensor(uses);
+            let squares: Vec<f64> = match uses {
+                Uses::Linear(_) | Uses::Embedding(_) => next().into_iter().map(raised).collect(),
+                Uses::PerExample(_) => {
+                    let twice = if twin!(BiasSquaredTwice) { 2.0 } else { 1.0 };
+                    let of = |squared: Squared| twice * squared.value * (1.0 + squared.error);
+                    next().into_iter().map(of).collect()
+                }
+                Uses::Tied { .. } => tied([next(), next(), next()]),
+            };
             #[cfg(test)]
             if twin!(TensorOutOfNorm) && id.index() == crate::dp::twin::left_out() {
                 return vec![0.0; squares.len()];
@@ -34,23 +46,20 @@ pub(super) fn squares(uses: &[(ParameterId, Uses)]) -> Vec<Vec<f64>> {
         .collect()
 }
 
-fn of_tensor(uses: &Uses) -> Vec<f64> {
+fn parts_of(uses: &Uses) -> Vec<Squares> {
     match uses {
-        Uses::Linear(record) | Uses::Embedding(record) => {
-            of_record(record).into_iter().map(raised).collect()
+        Uses::Linear(record) | Uses::Embedding(record) | Uses::PerExample(record) => {
+            vec![of_record(record)]
         }
-        Uses::PerExample(record) => {
-            let twice = if twin!(BiasSquaredTwice) { 2.0 } else { 1.0 };
-            of_record(record)
-                .into_iter()
-                .map(|squared| twice * squared.value)
-                .collect()
-        }
-        Uses::Tied { linear, embedding } => tied(linear, embedding),
+        Uses::Tied { linear, embedding } => vec![
+            of_record(linear),
+            of_record(embedding),
+            product_of(linear, embedding),
+        ],
     }
 }
 
-fn of_record(record: &Record) -> Vec<Squared> {
+fn of_record(record: &Record) -> Squares {
     match record {
         Record::Linear {
             rows,
@@ -64,19 +73,12 @@ fn of_record(record: &Record) -> Vec<Squared> {
             gradient,
             ..
         } => kernel::embedding_squares(rows, ids, gradient),
-        Record::PerExample { gradient, .. } => kernel::row_squares(gradient)
-            .into_iter()
-            .map(|value| Squared {
-                value,
-                magnitude: value,
-            })
-            .collect(),
+        Record::PerExample { gradient, .. } => kernel::row_squares(gradient),
     }
 }
 
-/// |out + in|^2 = |out|^2 + |in|^2 + 2 <out, in>.
-fn tied(linear: &Record, embedding: &Record) -> Vec<f64> {
-    let mut products = vec![0.0; of_batch(linear)];
+/// <out, in>.
+fn product_of(linear: &Record, embedding: &Record) -> Squares {
     if let (
         Record::Linear {
             rows: linear_rows,
@@ -93,7 +95,7 @@ fn tied(linear: &Record, embedding: &Record) -> Vec<f64> {
         false,
     ) = (linear, embedding, twin!(TiedCrossDropped))
     {
-        products = kernel::tied_products(Tied {
+        return kernel::tied_products(Tied {
             linear_rows,
             input,
             logits_gradient,
@@ -102,14 +104,19 @@ fn tied(linear: &Record, embedding: &Record) -> Vec<f64> {
             embedding_gradient,
         });
     }
-    of_record(linear)
-        .into_iter()
-        .zip(of_record(embedding))
+    Squares::known(vec![Squared::default(); of_batch(linear)])
+}
+
+/// |out + in|^2 = |out|^2 + |in|^2 + 2 <out, in>.
+fn tied([out, into, products]: [Vec<Squared>; 3]) -> Vec<f64> {
+    out.into_iter()
+        .zip(into)
         .zip(products)
         .map(|((out, into), product)| {
             raised(Squared {
-                value: out.value + into.value + 2.0 * product,
+                value: out.value + into.value + 2.0 * product.value,
                 magnitude: (out.magnitude.sqrt() + into.magnitude.sqrt()).powi(2),
+                error: out.error.max(into.error).max(product.error),
             })
         })
         .collect()

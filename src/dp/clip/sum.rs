@@ -81,8 +81,8 @@ fn linear_sum(record: Record, factors: &[Option<f32>]) -> Array {
         (input, gradient)
     };
     match layout {
-        Layout::InOut => kernel::matmul(&input, Side::Transposed, &gradient, Side::Plain),
-        Layout::OutIn => kernel::matmul(&gradient, Side::Transposed, &input, Side::Plain),
+        Layout::InOut => kernel::precise_matmul(&input, Side::Transposed, &gradient, Side::Plain),
+        Layout::OutIn => kernel::precise_matmul(&gradient, Side::Transposed, &input, Side::Plain),
     }
 }
 

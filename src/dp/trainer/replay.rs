@@ -1,7 +1,8 @@
 //! Neighbour replay (after arXiv 2602.17454): a step on D and on D without one record, with the same coins and noise. The sums may differ by C (1 + tau), nothing else may differ at all.
 
-use super::tests::{LONGEST, Texts, distance, mechanism, network, settings, texts};
+use super::tests::{LONGEST, Texts, distance, mechanism, network, network_on, settings, texts};
 use super::*;
+use crate::device::Device;
 use crate::dp::learner::Recorded;
 use crate::dp::optimizer::Averaging;
 use crate::dp::twin::{self, Twin};
@@ -35,13 +36,16 @@ fn replay(
 }
 
 /// Position 14 multiplies what it touches beyond f32, position 15 makes it not a number: records that long are extreme.
-fn treacherous() -> Gpt2 {
-    let mut network = network();
+fn treacherous(device: Device) -> Gpt2 {
+    let mut network = network_on(device);
     let id = network.parameters().find("transformer.wpe.weight").unwrap();
-    let table = network.parameters_mut().value_mut(id).host_mut();
+    let value = network.parameters_mut().value_mut(id);
+    value.move_to(Device::Cpu);
+    let table = value.host_mut();
     let width = table.len() / LONGEST;
     table[13 * width] = 1e30;
     table[14 * width] = f32::NAN;
+    value.move_to(device);
     network
 }
 
@@ -60,7 +64,11 @@ fn records() -> Vec<(&'static str, Vec<u32>)> {
 
 /// Whether every record moves the sum by at most C (1 + tau), and nothing else.
 pub(in crate::dp) fn neighbours_are_close() -> bool {
-    let network = treacherous();
+    neighbours_are_close_on(Device::Cpu)
+}
+
+fn neighbours_are_close_on(device: Device) -> bool {
+    let network = treacherous(device);
     records().into_iter().all(|(name, record)| {
         let mut with = texts(10);
         with.0.push(record);
@@ -92,6 +100,11 @@ pub(in crate::dp) fn neighbours_are_close() -> bool {
             close && rest
         })
     })
+}
+
+#[test]
+fn no_record_moves_more_than_the_bound_on_a_device() {
+    assert!(neighbours_are_close_on(Device::under_test()));
 }
 
 #[test]

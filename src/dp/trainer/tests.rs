@@ -51,6 +51,10 @@ pub(super) fn texts(count: usize) -> Texts {
 }
 
 pub(super) fn network() -> Gpt2 {
+    network_on(crate::device::Device::Cpu)
+}
+
+pub(super) fn network_on(device: crate::device::Device) -> Gpt2 {
     let config = Gpt2Config {
         vocab_size: VOCABULARY,
         n_positions: LONGEST,

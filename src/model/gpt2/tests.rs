@@ -103,19 +103,19 @@ fn gradient_norms_are_pytorchs() {
         let mut total = 0.0;
         for record in &tape.records {
             total += match record {
-                Record::PerExample { gradient, .. } => kernel::row_squares(gradient)[0],
+                Record::PerExample { gradient, .. } => kernel::row_squares(gradient).now()[0].value,
                 Record::Linear {
                     rows,
                     input,
                     gradient,
                     ..
-                } => kernel::linear_squares(rows, input, gradient)[0].value,
+                } => kernel::linear_squares(rows, input, gradient).now()[0].value,
                 Record::Embedding {
                     rows,
                     ids,
                     gradient,
                     ..
-                } => kernel::embedding_squares(rows, ids, gradient)[0].value,
+                } => kernel::embedding_squares(rows, ids, gradient).now()[0].value,
             };
         }
         // All but the cross term of the tied embedding.
@@ -150,7 +150,9 @@ fn tied_cross_term(tape: &Tape) -> f64 {
         embedding_rows,
         ids,
         embedding_gradient,
-    })[0]
+    })
+    .now()[0]
+        .value
 }
 
 #[test]

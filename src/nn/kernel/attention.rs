@@ -1,9 +1,11 @@
 //! Attention, rotary positions, attention over a cache.
 
-use super::Heads;
+use super::burn::{attention as remote, decode as remote_decode, rotary as remote_rotary};
 use super::host::{attention as host, decode, rotary};
+use super::{Heads, Padding};
 use crate::nn::pool::Buffer;
 use crate::nn::{Array, Rows};
+use std::sync::Arc;
 
 /// Attention inside each example. `qkv` is `[rows, heads.qkv_width()]`; `bias`, of `[heads, size, size]`, is added to the
 /// scaled scores of sequences up to `size` long.
@@ -15,6 +17,20 @@ pub fn attention(heads: &Heads, rows: &Rows, qkv: &Array, bias: Option<&Array>) 
         [rows.count(), heads.qkv_width()],
         "queries, keys and values"
     );
+    if qkv.is_remote() {
+        let shape = [rows.count(), heads.out_width()];
+        if qkv.is_empty() {
+            return (Array::zeros_on(&shape, qkv.device()), qkv.clone());
+        }
+        let padding = padding(rows, qkv);
+        let bias = bias.map(|bias| remote::ScoreBias {
+            values: bias.tensor(),
+            size: bias.width(),
+        });
+        let (out, probabilities) = remote::forward(heads, &padding, qkv.tensor(), bias);
+        let dims = probabilities.dims();
+        return (qkv.beside(out, &shape), qkv.beside(probabilities, &dims));
+    }
     let offsets = rows.offsets();
     let count = host::probability_offsets(heads, offsets)
         .last()
@@ -53,6 +69,12 @@ pub fn attention_backward(
         rows.count() * heads.out_width(),
         "gradient of attention"
     );
+    if qkv.is_remote() {
+        return qkv.map(|values| {
+            let (probabilities, gradient) = (probabilities.tensor(), gradient.tensor());
+            remote::backward(heads, &padding(rows, qkv), values, probabilities, gradient)
+        });
+    }
     let mut dqkv = Buffer::stale(qkv.len());
     let inputs = [qkv.host(), probabilities.host(), gradient.host()];
     host::backward(heads, rows.offsets(), inputs, &mut dqkv);
@@ -74,6 +96,15 @@ pub fn store_prompts(
         "a prompt is longer than the cache"
     );
     for (part, cached) in [keys, values].into_iter().enumerate() {
+        if qkv.is_remote() {
+            if !qkv.is_empty() {
+                let padding = padding(rows, qkv);
+                cached.change(|cached| {
+                    remote_decode::store(heads, &padding, qkv.tensor(), part, cached)
+                });
+            }
+            continue;
+        }
         decode::store(heads, rows.offsets(), qkv.host(), part, cached.host_mut());
     }
 }
@@ -96,6 +127,9 @@ pub fn attention_step(
         lengths.iter().all(|&length| length < capacity),
         "a row of the cache is full"
     );
+    if qkv.is_remote() {
+        return qkv_step(heads, lengths, qkv, keys, values);
+    }
     let mut out = Buffer::stale(batch * heads.out_width());
     decode::step(
         heads,
@@ -106,6 +140,28 @@ pub fn attention_step(
         &mut out,
     );
     Array::from_buffer(out, &[batch, heads.out_width()])
+}
+
+fn qkv_step(
+    heads: &Heads,
+    lengths: &[usize],
+    qkv: &Array,
+    keys: &mut Array,
+    values: &mut Array,
+) -> Array {
+    let shape = [lengths.len(), heads.out_width()];
+    if qkv.is_empty() {
+        return Array::zeros_on(&shape, qkv.device());
+    }
+    let made = remote_decode::step(heads, lengths, qkv.tensor(), keys.tensor(), values.tensor());
+    let [out, new_keys, new_values] = made;
+    keys.change(|_| new_keys);
+    values.change(|_| new_values);
+    qkv.beside(out, &shape)
+}
+
+fn padding(rows: &Rows, array: &Array) -> Arc<Padding> {
+    rows.padding(&array.tensor().device())
 }
 
 /// Rotates queries and keys by their positions, or back when `inverse`: the transpose, so also the backward pass.
@@ -121,6 +177,10 @@ pub fn rotate(
 ) {
     assert_eq!(qkv.rows(), positions.len(), "a position for each row");
     let sign = if inverse { -1.0 } else { 1.0 };
+    if qkv.is_remote() {
+        let angles = [cosines.tensor(), sines.tensor()];
+        return qkv.change(|qkv| remote_rotary::rotate(heads, qkv, positions, angles, sign));
+    }
     let angles = [cosines.host(), sines.host()];
     rotary::rotate(heads, qkv.host_mut(), positions, angles, sign);
 }

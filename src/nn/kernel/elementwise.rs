@@ -1,5 +1,6 @@
 //! Biases, residuals, sums, columns and rows.
 
+use super::burn::elementwise as remote;
 use super::host::elementwise as host;
 use crate::nn::Array;
 use crate::nn::pool::Buffer;
@@ -7,6 +8,9 @@ use crate::nn::pool::Buffer;
 /// `y += bias` on every row.
 pub fn add_bias(y: &mut Array, bias: &Array) {
     assert_eq!(y.width(), bias.len(), "bias of {y:?}");
+    if y.is_remote() {
+        return y.change(|y| y + bias.tensor());
+    }
     host::add_bias(y.host_mut(), bias.host());
 }
 
@@ -14,17 +18,26 @@ pub fn add_bias(y: &mut Array, bias: &Array) {
 pub fn add_bias_residual(y: &mut Array, bias: &Array, x: &Array) {
     assert_eq!(y.width(), bias.len(), "bias of {y:?}");
     assert_eq!(y.len(), x.len(), "residual of {y:?}");
+    if y.is_remote() {
+        return y.change(|y| y + bias.tensor() + x.tensor());
+    }
     host::add_bias_residual(y.host_mut(), bias.host(), x.host());
 }
 
 /// `y += x`.
 pub fn add(y: &mut Array, x: &Array) {
     assert_eq!(y.len(), x.len(), "sum of {y:?} and {x:?}");
+    if y.is_remote() {
+        return y.change(|y| y + x.tensor());
+    }
     host::add(y.host_mut(), x.host());
 }
 
 /// `y *= factor`.
 pub fn scale(y: &mut Array, factor: f32) {
+    if y.is_remote() {
+        return y.change(|y| y * factor);
+    }
     host::scale(y.host_mut(), factor);
 }
 
@@ -32,6 +45,9 @@ pub fn scale(y: &mut Array, factor: f32) {
 #[must_use]
 pub fn scaled_rows(x: &Array, factors: &[Option<f32>]) -> Array {
     assert_eq!(x.rows(), factors.len(), "factors for the rows of {x:?}");
+    if x.is_remote() {
+        return x.map(|x| remote::scaled_rows(x, factors));
+    }
     let mut y = Buffer::stale(x.len());
     host::scaled_rows(&mut y, x.host(), x.width(), factors);
     Array::from_buffer(y, x.shape())
@@ -41,6 +57,13 @@ pub fn scaled_rows(x: &Array, factors: &[Option<f32>]) -> Array {
 pub fn join_columns(parts: &[&Array]) -> Array {
     let rows = parts.first().map_or(0, |part| part.rows());
     let width: usize = parts.iter().map(|part| part.width()).sum();
+    if let Some(first) = parts.first().filter(|part| part.is_remote()) {
+        if rows == 0 {
+            return Array::zeros_on(&[rows, width], first.device());
+        }
+        let tensors = parts.iter().map(|part| part.tensor()).collect();
+        return first.beside(remote::join_columns(tensors), &[rows, width]);
+    }
     let mut y = Buffer::stale(rows * width);
     let mut to = 0;
     for part in parts {
@@ -58,6 +81,16 @@ pub fn split_columns(x: &Array, widths: &[usize]) -> Vec<Array> {
     let mut from = 0;
     let mut parts = Vec::with_capacity(widths.len());
     for &columns in widths {
+        if x.is_remote() {
+            let shape = [x.rows(), columns];
+            parts.push(if x.is_empty() {
+                Array::zeros_on(&shape, x.device())
+            } else {
+                x.beside(remote::columns(x.tensor(), from, columns), &shape)
+            });
+            from += columns;
+            continue;
+        }
         let mut y = Buffer::stale(x.rows() * columns);
         host::copy_columns(&mut y, [columns, 0], x.host(), [x.width(), from], columns);
         from += columns;
@@ -69,6 +102,13 @@ pub fn split_columns(x: &Array, widths: &[usize]) -> Vec<Array> {
 /// The named rows, in order.
 pub fn gather_rows(x: &Array, rows: &[usize]) -> Array {
     let width = x.width();
+    if x.is_remote() {
+        let shape = [rows.len(), width];
+        if rows.is_empty() {
+            return Array::zeros_on(&shape, x.device());
+        }
+        return x.beside(remote::gather_rows(x.tensor(), rows), &shape);
+    }
     let mut y = Buffer::stale(rows.len() * width);
     host::gather_rows(&mut y, x.host(), width, rows);
     Array::from_buffer(y, &[rows.len(), width])
@@ -78,6 +118,13 @@ pub fn gather_rows(x: &Array, rows: &[usize]) -> Array {
 pub fn spread_rows(x: &Array, rows: &[usize], total: usize) -> Array {
     assert_eq!(x.rows(), rows.len(), "rows of {x:?}");
     let width = x.width();
+    if x.is_remote() {
+        let shape = [total, width];
+        if x.is_empty() {
+            return Array::zeros_on(&shape, x.device());
+        }
+        return x.beside(remote::spread_rows(x.tensor(), rows, total), &shape);
+    }
     let mut y = Buffer::stale(total * width);
     host::spread_rows(&mut y, x.host(), width, rows);
     Array::from_buffer(y, &[total, width])

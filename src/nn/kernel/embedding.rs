@@ -1,5 +1,6 @@
 //! Embedding lookup and its transpose.
 
+use super::burn::elementwise as remote;
 use super::host::embedding as host;
 use crate::nn::Array;
 use crate::nn::pool::Buffer;
@@ -7,6 +8,13 @@ use crate::nn::pool::Buffer;
 /// Rows `table[ids[r]]`: `[ids, width]`.
 pub fn embedding(table: &Array, ids: &[u32]) -> Array {
     let width = table.width();
+    if table.is_remote() {
+        let shape = [ids.len(), width];
+        if ids.is_empty() {
+            return Array::zeros_on(&shape, table.device());
+        }
+        return table.beside(remote::embedding(table.tensor(), ids), &shape);
+    }
     let mut y = Buffer::stale(ids.len() * width);
     host::gather(table.host(), width, ids, &mut y, false);
     Array::from_buffer(y, &[ids.len(), width])
@@ -19,6 +27,9 @@ pub fn embedding_add(y: &mut Array, table: &Array, ids: &[u32]) {
         [ids.len(), table.width()],
         "rows to add to"
     );
+    if y.is_remote() {
+        return y.change(|y| y + remote::embedding(table.tensor(), ids));
+    }
     host::gather(table.host(), table.width(), ids, y.host_mut(), true);
 }
 
@@ -26,5 +37,11 @@ pub fn embedding_add(y: &mut Array, table: &Array, ids: &[u32]) {
 pub fn scatter_add(table: &mut Array, ids: &[u32], x: &Array, factors: &[Option<f32>]) {
     let width = table.width();
     assert_eq!([x.rows(), x.width()], [ids.len(), width], "rows to scatter");
+    if table.is_remote() {
+        if !ids.is_empty() {
+            table.change(|table| remote::scatter_add(table, ids, x.tensor(), factors));
+        }
+        return;
+    }
     host::scatter_add(table.host_mut(), width, ids, x.host(), factors);
 }

@@ -1,6 +1,8 @@
 //! Matrix products.
 
+use super::burn::precise;
 use super::host::matmul::{Matrix, Threads, matmul as host_matmul};
+use crate::device::Tensor;
 use crate::nn::Array;
 use crate::nn::pool::Buffer;
 
@@ -22,6 +24,13 @@ impl Side {
         }
     }
 
+    fn tensor(self, array: &Array) -> Tensor<2> {
+        match self {
+            Self::Plain => array.tensor(),
+            Self::Transposed => array.tensor().transpose(),
+        }
+    }
+
     fn view(self, array: &Array) -> Matrix<'_> {
         match self {
             Self::Plain => Matrix::new(array.host(), array.width()),
@@ -39,16 +48,39 @@ fn dimensions(a: &Array, a_side: Side, b: &Array, b_side: Side) -> [usize; 3] {
 /// The product `[m, n]` of two factors; leading dimensions count as rows.
 pub fn matmul(a: &Array, a_side: Side, b: &Array, b_side: Side) -> Array {
     let [m, k, n] = dimensions(a, a_side, b, b_side);
+    if a.is_remote() {
+        if m * k * n == 0 {
+            return Array::zeros_on(&[m, n], a.device());
+        }
+        let product = a_side.tensor(a).matmul(b_side.tensor(b));
+        return a.beside(product, &[m, n]);
+    }
     let mut c = Buffer::stale(m * n);
     let (x, y) = (a_side.view(a), b_side.view(b));
     host_matmul([m, k, n], x, y, &mut c, n, false, Threads::All);
     Array::from_buffer(c, &[m, n])
 }
 
+/// [`matmul`] in true f32 on every device, for sums that a clipping bound is claimed of. On the host it is the same.
+pub fn precise_matmul(a: &Array, a_side: Side, b: &Array, b_side: Side) -> Array {
+    let [m, k, n] = dimensions(a, a_side, b, b_side);
+    if a.is_remote() && m * k * n > 0 {
+        let product = precise::matmul(a_side.tensor(a), b_side.tensor(b));
+        return a.beside(product, &[m, n]);
+    }
+    matmul(a, a_side, b, b_side)
+}
+
 /// Adds the product of two factors to `c`.
 pub fn matmul_add(c: &mut Array, a: &Array, a_side: Side, b: &Array, b_side: Side) {
     let [m, k, n] = dimensions(a, a_side, b, b_side);
     assert_eq!([m, n], [c.rows(), c.width()], "shape of the sum");
+    if c.is_remote() {
+        if k > 0 {
+            c.change(|c| c + a_side.tensor(a).matmul(b_side.tensor(b)));
+        }
+        return;
+    }
     let (x, y) = (a_side.view(a), b_side.view(b));
     host_matmul([m, k, n], x, y, c.host_mut(), n, true, Threads::All);
 }

@@ -1,5 +1,6 @@
 //! Kernels: operations on [`Array`](super::Array) that layers are made of.
 
+mod burn;
 pub(crate) mod host;
 
 mod activation;
@@ -12,6 +13,8 @@ mod loss;
 mod matmul;
 mod norm;
 
+pub(super) use burn::Padding;
+
 pub use activation::{
     Gelu, bias_gelu, gelu, gelu_backward, swiglu, swiglu_backward, tanh, tanh_backward,
 };
@@ -22,10 +25,10 @@ pub use elementwise::{
 };
 pub use embedding::{embedding, embedding_add, scatter_add};
 pub use example::{
-    Squared, Tied, column_sums, embedding_squares, linear_squares, product_sums, row_squares,
-    tied_products, weighted_sum,
+    Squared, Squares, Tied, column_sums, embedding_squares, linear_squares, product_sums,
+    row_squares, tied_products, weighted_sum,
 };
 pub use heads::Heads;
 pub use loss::{cross_entropy, cross_entropy_with_gradient};
-pub use matmul::{Side, matmul, matmul_add};
+pub use matmul::{Side, matmul, matmul_add, precise_matmul};
 pub use norm::{Normalised, layer_norm, norm_backward, rms_norm};

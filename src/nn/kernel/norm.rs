@@ -1,5 +1,6 @@
 //! Layer norm and RMS norm.
 
+use super::burn::norm as remote;
 use super::host::norm as host;
 use crate::nn::Array;
 use crate::nn::pool::Buffer;
@@ -9,7 +10,7 @@ use crate::nn::pool::Buffer;
 pub struct Normalised {
     /// Normalised input `[rows, width]`, before scale and shift.
     pub values: Array,
-    /// Inverse deviation of each row `[rows]`.
+    /// Inverse deviation of each row.
     pub inverse: Array,
     /// Whether the mean was taken away.
     pub centred: bool,
@@ -19,6 +20,9 @@ pub struct Normalised {
 pub fn layer_norm(x: &Array, weight: &Array, bias: &Array, epsilon: f32) -> (Array, Normalised) {
     assert_eq!(x.width(), weight.len(), "scale of {x:?}");
     assert_eq!(x.width(), bias.len(), "shift of {x:?}");
+    if x.is_remote() {
+        return on_device(x, weight, Some(bias), epsilon);
+    }
     let (mut values, mut y) = (Buffer::stale(x.len()), Buffer::stale(x.len()));
     let mut inverse = Buffer::stale(x.rows());
     let parameters = [weight.host(), bias.host()];
@@ -39,6 +43,9 @@ pub fn layer_norm(x: &Array, weight: &Array, bias: &Array, epsilon: f32) -> (Arr
 /// `weight * x / sqrt(mean square + epsilon)` per row.
 pub fn rms_norm(x: &Array, weight: &Array, epsilon: f32) -> (Array, Normalised) {
     assert_eq!(x.width(), weight.len(), "scale of {x:?}");
+    if x.is_remote() {
+        return on_device(x, weight, None, epsilon);
+    }
     let (mut values, mut y) = (Buffer::stale(x.len()), Buffer::stale(x.len()));
     let mut inverse = Buffer::stale(x.rows());
     host::rms_norm(
@@ -53,6 +60,30 @@ pub fn rms_norm(x: &Array, weight: &Array, epsilon: f32) -> (Array, Normalised) 
         Array::from_buffer(y, x.shape()),
         normalised(x, values, inverse, false),
     )
+}
+
+fn on_device(x: &Array, weight: &Array, bias: Option<&Array>, epsilon: f32) -> (Array, Normalised) {
+    let centred = bias.is_some();
+    if x.is_empty() {
+        let saved = Normalised {
+            values: x.clone(),
+            inverse: Array::zeros_on(&[x.rows(), 1], x.device()),
+            centred,
+        };
+        return (x.clone(), saved);
+    }
+    let made = remote::forward(
+        x.tensor(),
+        weight.tensor(),
+        bias.map(Array::tensor),
+        epsilon,
+    );
+    let saved = Normalised {
+        values: x.beside(made.normalised, x.shape()),
+        inverse: x.beside(made.inverse, &[x.rows(), 1]),
+        centred,
+    };
+    (x.beside(made.output, x.shape()), saved)
 }
 
 fn normalised(x: &Array, values: Buffer, inverse: Buffer, centred: bool) -> Normalised {
@@ -71,6 +102,18 @@ pub fn norm_backward(
     residual: Option<&Array>,
 ) -> Array {
     assert_eq!(saved.values.len(), gradient.len(), "gradient of a norm");
+    if gradient.is_remote() {
+        return gradient.map(|gradient| {
+            let saved = remote::Backward {
+                gradient,
+                normalised: saved.values.tensor(),
+                inverse: saved.inverse.tensor(),
+                weight: weight.tensor(),
+                centred: saved.centred,
+            };
+            remote::backward(saved, residual.map(Array::tensor))
+        });
+    }
     let mut dx = Buffer::stale(gradient.len());
     let saved_slices = host::Backward {
         gradient: gradient.host(),

@@ -29,7 +29,7 @@ impl Runner<'_> {
                 self.waiting.remove(&id);
                 continue;
             };
-            let uses_device = self.plan.instances[id].kind.uses_device();
+            let uses_device = self.plan.instances[id].uses_device();
             if !self.slots.fits(uses_device) {
                 continue;
             }

@@ -118,6 +118,7 @@ fn gram_square(length: usize, [a, g]: [&[f32]; 2], [inputs, outputs]: [usize; 2]
     Squared {
         value: product_f64(&input_gram, &output_gram),
         magnitude: lengths * lengths,
+        error: 0.0,
     }
 }
 
@@ -141,6 +142,7 @@ fn product_square(length: usize, [a, g]: [&[f32]; 2], [inputs, outputs]: [usize;
     Squared {
         value: square_f64(&product),
         magnitude: lengths * lengths,
+        error: 0.0,
     }
 }
 
@@ -183,6 +185,7 @@ pub(crate) fn embedding_squares(
             Squared {
                 value: square_f64(&merged),
                 magnitude: lengths * lengths,
+                error: 0.0,
             }
         })
         .collect()
