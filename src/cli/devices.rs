@@ -36,7 +36,11 @@ pub(crate) fn resolve(names: &[String]) -> Result<Vec<Device>, Error> {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let here = devices();
-    let text = if args.json { as_json(&here) } else { as_text(&here) };
+    let text = if args.json {
+        as_json(&here)
+    } else {
+        as_text(&here)
+    };
     output::print(&text)?;
     Ok(ExitCode::Done)
 }

@@ -3,6 +3,8 @@
 //! With a noise multiplier of zero (epsilon = infinity) the very same loop runs without clipping and noise.
 
 #[cfg(test)]
+mod device_tests;
+#[cfg(test)]
 pub(in crate::dp) mod replay;
 #[cfg(test)]
 pub(in crate::dp) mod tests;

@@ -196,83 +196,83 @@ fn llama_with_an_output_layer_of_its_own_is_that_of_transformers() {
 #[test]
 fn bert_classifier_is_that_of_transformers() {
     for device in Device::all_under_test() {
-    let name = "bert-tiny-classifier";
-    let (model, expected) = (
-        load_classifier(folder(name), device).unwrap(),
-        Expected::of(name),
-    );
-    let sequences = expected.sequences();
-    let logits = model.logits(&slices(&sequences)).unwrap().on(Device::Cpu);
-    close(logits.host(), &expected.rows("logits").concat(), 1e-4);
-    let labels: Vec<u32> = serde_json::from_value(expected.0["labels"].clone()).unwrap();
-    let batch = Batch::classification(&slices(&sequences), &labels);
-    let tape = model.forward_backward(&batch).unwrap().on_host();
-    let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<_>>();
-    close(&single(&tape.losses), &expected.numbers("loss"), 1e-5);
-    close(
-        &single(&model.forward_loss(&batch).unwrap()),
-        &expected.numbers("loss"),
-        1e-5,
-    );
-    let norms = gradient_norms(model.parameters(), &tape);
-    close(&single(&norms), &expected.numbers("grad_norm"), 1e-4);
+        let name = "bert-tiny-classifier";
+        let (model, expected) = (
+            load_classifier(folder(name), device).unwrap(),
+            Expected::of(name),
+        );
+        let sequences = expected.sequences();
+        let logits = model.logits(&slices(&sequences)).unwrap().on(Device::Cpu);
+        close(logits.host(), &expected.rows("logits").concat(), 1e-4);
+        let labels: Vec<u32> = serde_json::from_value(expected.0["labels"].clone()).unwrap();
+        let batch = Batch::classification(&slices(&sequences), &labels);
+        let tape = model.forward_backward(&batch).unwrap().on_host();
+        let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect::<Vec<_>>();
+        close(&single(&tape.losses), &expected.numbers("loss"), 1e-5);
+        close(
+            &single(&model.forward_loss(&batch).unwrap()),
+            &expected.numbers("loss"),
+            1e-5,
+        );
+        let norms = gradient_norms(model.parameters(), &tape);
+        close(&single(&norms), &expected.numbers("grad_norm"), 1e-4);
     }
 }
 
 #[test]
 fn bert_token_classifier_is_that_of_transformers() {
     for device in Device::all_under_test() {
-    let name = "bert-tiny-ner";
-    let (model, expected) = (
-        load_classifier(folder(name), device).unwrap(),
-        Expected::of(name),
-    );
-    let sequences = expected.sequences();
-    let logits = model.logits(&slices(&sequences)).unwrap().on(Device::Cpu);
-    let rows: Vec<&[f32]> = logits.host().chunks_exact(logits.width()).collect();
-    let best = |row: &[f32]| {
-        (0..row.len() as u32)
-            .max_by(|a, b| row[*a as usize].total_cmp(&row[*b as usize]))
-            .unwrap()
-    };
-    let mut start = 0;
-    for (example, ids) in sequences.iter().enumerate() {
-        close(rows[start], &expected.rows("logits_first")[example], 1e-4);
-        let found: Vec<u32> = rows[start..start + ids.len()]
-            .iter()
-            .map(|row| best(row))
-            .collect();
-        assert_eq!(found, expected.tokens("argmax")[example]);
-        start += ids.len();
-    }
+        let name = "bert-tiny-ner";
+        let (model, expected) = (
+            load_classifier(folder(name), device).unwrap(),
+            Expected::of(name),
+        );
+        let sequences = expected.sequences();
+        let logits = model.logits(&slices(&sequences)).unwrap().on(Device::Cpu);
+        let rows: Vec<&[f32]> = logits.host().chunks_exact(logits.width()).collect();
+        let best = |row: &[f32]| {
+            (0..row.len() as u32)
+                .max_by(|a, b| row[*a as usize].total_cmp(&row[*b as usize]))
+                .unwrap()
+        };
+        let mut start = 0;
+        for (example, ids) in sequences.iter().enumerate() {
+            close(rows[start], &expected.rows("logits_first")[example], 1e-4);
+            let found: Vec<u32> = rows[start..start + ids.len()]
+                .iter()
+                .map(|row| best(row))
+                .collect();
+            assert_eq!(found, expected.tokens("argmax")[example]);
+            start += ids.len();
+        }
     }
 }
 
 #[test]
 fn bert_encoder_is_that_of_transformers() {
     for device in Device::all_under_test() {
-    let name = "bert-tiny-encoder";
-    let (model, expected) = (
-        load_encoder(folder(name), device).unwrap(),
-        Expected::of(name),
-    );
-    let sequences = expected.sequences();
-    let pooled = model.mean_pooled(&slices(&sequences)).unwrap();
-    close(pooled.host(), &expected.rows("mean_pooled").concat(), 1e-4);
-    for most in [1, 12, 100] {
-        let embedded = model.embed(&sequences, most).unwrap();
-        close(
-            &embedded.concat(),
-            &expected.rows("mean_pooled").concat(),
-            1e-4,
+        let name = "bert-tiny-encoder";
+        let (model, expected) = (
+            load_encoder(folder(name), device).unwrap(),
+            Expected::of(name),
         );
-    }
-    let (hidden, rows) = model.hidden(&slices(&sequences)).unwrap();
-    let hidden = hidden.on(Device::Cpu);
-    for (example, wanted) in expected.rows("cls").iter().enumerate() {
-        let start = rows.range(example).start * hidden.width();
-        close(&hidden.host()[start..start + hidden.width()], wanted, 1e-4);
-    }
+        let sequences = expected.sequences();
+        let pooled = model.mean_pooled(&slices(&sequences)).unwrap();
+        close(pooled.host(), &expected.rows("mean_pooled").concat(), 1e-4);
+        for most in [1, 12, 100] {
+            let embedded = model.embed(&sequences, most).unwrap();
+            close(
+                &embedded.concat(),
+                &expected.rows("mean_pooled").concat(),
+                1e-4,
+            );
+        }
+        let (hidden, rows) = model.hidden(&slices(&sequences)).unwrap();
+        let hidden = hidden.on(Device::Cpu);
+        for (example, wanted) in expected.rows("cls").iter().enumerate() {
+            let start = rows.range(example).start * hidden.width();
+            close(&hidden.host()[start..start + hidden.width()], wanted, 1e-4);
+        }
     }
 }
 

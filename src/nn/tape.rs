@@ -1,8 +1,8 @@
 //! What a backward pass leaves behind: for every use of a trainable parameter the factors of its per-example gradients.
 
+use super::{Array, ParameterId, Parameters, Rows};
 #[cfg(test)]
 use crate::device::Device;
-use super::{Array, ParameterId, Parameters, Rows};
 use std::sync::Arc;
 
 /// How the weight of a linear layer is stored.
