@@ -51,10 +51,10 @@ pub(super) fn texts(count: usize) -> Texts {
 }
 
 pub(super) fn network() -> Gpt2 {
-    network_on(crate::device::Device::Cpu)
+    network_on(Device::Cpu)
 }
 
-pub(super) fn network_on(device: crate::device::Device) -> Gpt2 {
+pub(super) fn network_on(device: Device) -> Gpt2 {
     let config = Gpt2Config {
         vocab_size: VOCABULARY,
         n_positions: LONGEST,
@@ -64,7 +64,7 @@ pub(super) fn network_on(device: crate::device::Device) -> Gpt2 {
         n_inner: 16,
         layer_norm_epsilon: 1e-5,
     };
-    Gpt2::new(config, 3, Device::Cpu)
+    Gpt2::new(config, 3, device)
 }
 
 pub(super) fn settings(expected_batch_size: f64, averaging: Averaging) -> TrainerSettings {
