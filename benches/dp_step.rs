@@ -1,6 +1,7 @@
 //! One private step beside one of no privacy, in one run: wall and processor time, ratio, tokens per second, memory.
 //!
-//! `cargo bench --bench dp_step -- [--shape NAME] [--reps N] [--update] [--peer]`. `RAYON_NUM_THREADS=1` makes the processor times
+//! `cargo bench --bench dp_step -- [--shape NAME] [--reps N] [--device NAME] [--bf16] [--update] [--peer]`. Without a shape
+//! those for the processor are run, or on another device those for a GPU. `RAYON_NUM_THREADS=1` makes the processor times
 //! nearly free of what else the machine does. `--peer` times PyTorch beside it (benches/dp_step_peer.py; `PYTHON` names the
 //! interpreter).
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -13,7 +14,7 @@ use dpx::dp::optimizer::{AdamSettings, Averaging, LearningRate, Schedule};
 use dpx::dp::privatise::Protection;
 use dpx::model::config::Gpt2Config;
 use dpx::model::gpt2::Gpt2;
-use dpx::nn::{Batch, Network, Sequence};
+use dpx::nn::{Arithmetic, Batch, Network, Sequence};
 use std::time::Instant;
 
 #[derive(Clone, Copy)]
@@ -27,7 +28,7 @@ struct Shape {
     heads: usize,
 }
 
-const SHAPES: [Shape; 3] = [
+const SHAPES: [Shape; 5] = [
     Shape {
         name: "gpt2-16x32",
         batch: 16,
@@ -55,7 +56,38 @@ const SHAPES: [Shape; 3] = [
         layers: 4,
         heads: 4,
     },
+    Shape {
+        name: "gpt2-64x64",
+        batch: 64,
+        tokens: 64,
+        vocabulary: 50_257,
+        width: 768,
+        layers: 12,
+        heads: 12,
+    },
+    Shape {
+        name: "gpt2-256x32",
+        batch: 256,
+        tokens: 32,
+        vocabulary: 50_257,
+        width: 768,
+        layers: 12,
+        heads: 12,
+    },
 ];
+
+/// How many of the shapes are for the processor; the rest are for GPUs.
+const FOR_PROCESSOR: usize = 3;
+
+/// What is the same for all shapes.
+#[derive(Clone, Copy)]
+struct Options {
+    repetitions: usize,
+    device: Device,
+    arithmetic: Arithmetic,
+    update: bool,
+    peer: bool,
+}
 
 /// Seconds: wall, processor.
 #[derive(Clone, Copy)]
@@ -87,9 +119,10 @@ fn peak() -> u64 {
         .map_or(0, |kb| kb / 1024)
 }
 
-fn timed(work: impl FnOnce()) -> Time {
+fn timed(device: Device, work: impl FnOnce()) -> Time {
     let (wall, cpu) = (Instant::now(), processor());
     work();
+    device.synchronise().expect("the device is there");
     Time([wall.elapsed().as_secs_f64(), processor() - cpu])
 }
 
@@ -105,7 +138,12 @@ fn gradient(model: &Gpt2, batch: &Batch, clipping: Clipping) {
     std::hint::black_box(sum);
 }
 
-fn run(shape: Shape, repetitions: usize, update: bool, peer: bool) {
+fn run(shape: Shape, options: Options) {
+    let Options {
+        repetitions,
+        device,
+        ..
+    } = options;
     let config = Gpt2Config {
         vocab_size: shape.vocabulary,
         n_positions: shape.tokens.max(64),
@@ -115,7 +153,8 @@ fn run(shape: Shape, repetitions: usize, update: bool, peer: bool) {
         n_inner: 4 * shape.width,
         layer_norm_epsilon: 1e-5,
     };
-    let mut model = Gpt2::new(config, 7, Device::Cpu);
+    let mut model = Gpt2::new(config, 7, device);
+    model.parameters_mut().compute_in(options.arithmetic);
     let mut state = 3_u64;
     let examples: Vec<Vec<u32>> = (0..shape.batch)
         .map(|_| {
@@ -132,18 +171,25 @@ fn run(shape: Shape, repetitions: usize, update: bool, peer: bool) {
     let sequences: Vec<_> = examples.iter().map(|ids| Sequence::whole(ids)).collect();
     let batch = Batch::causal(&sequences);
     let (mut plain, mut private) = (Vec::new(), Vec::new());
-    gradient(&model, &batch, Clipping::Flat);
+    // The first pass of each finds kernels and compiles them.
+    timed(device, || gradient(&model, &batch, Clipping::None));
+    timed(device, || gradient(&model, &batch, Clipping::Flat));
     for _ in 0..repetitions {
-        plain.push(timed(|| gradient(&model, &batch, Clipping::None)));
-        private.push(timed(|| gradient(&model, &batch, Clipping::Flat)));
+        plain.push(timed(device, || {
+            gradient(&model, &batch, Clipping::None);
+        }));
+        private.push(timed(device, || {
+            gradient(&model, &batch, Clipping::Flat);
+        }));
     }
     let memory = peak();
     let tokens = (shape.batch * shape.tokens) as f64;
     let both = |times: &[Time]| (median(times, 0), median(times, 1));
     let ((plain_wall, plain_cpu), (private_wall, private_cpu)) = (both(&plain), both(&private));
     println!(
-        "{}: {} threads, median of {repetitions}, gradient",
+        "{} on {device}, {:?}: {} threads, median of {repetitions}, gradient",
         shape.name,
+        options.arithmetic,
         rayon_threads()
     );
     println!(
@@ -159,25 +205,29 @@ fn run(shape: Shape, repetitions: usize, update: bool, peer: bool) {
         private_wall / plain_wall,
         private_cpu / plain_cpu
     );
-    if update {
+    if options.update {
         let (plain_update, private_update) = updates(&mut model, &batch, repetitions);
         println!(
-            "  sum, noise, Adam  not private cpu {plain_update:.2} s  private cpu {private_update:.2} s"
+            "  sum, noise, Adam  not private {plain_update:.2} s  private {private_update:.2} s"
         );
         let micro_batches = 1024.0 / shape.batch as f64;
         let whole = |gradient: f64, update: f64| micro_batches * gradient + update;
-        let ratio = whole(private_cpu, private_update) / whole(plain_cpu, plain_update);
+        let ratio = if device == Device::Cpu {
+            whole(private_cpu, private_update) / whole(plain_cpu, plain_update)
+        } else {
+            whole(private_wall, private_update) / whole(plain_wall, plain_update)
+        };
         println!(
-            "  at batch 1024: private / not private  cpu {ratio:.3}; peak memory {} MB",
+            "  at batch 1024: private / not private {ratio:.3}; peak memory {} MB",
             peak()
         );
     }
-    if peer {
-        time_peer(shape, repetitions);
+    if options.peer {
+        time_peer(shape, options);
     }
 }
 
-/// Median processor seconds of the end of a step without and with noise.
+/// Median seconds of the end of a step without and with noise: of the processor, or on another device of the wall clock.
 fn updates(model: &mut Gpt2, batch: &Batch, repetitions: usize) -> (f64, f64) {
     let settings = LearnerSettings {
         adam: AdamSettings::default(),
@@ -203,13 +253,14 @@ fn updates(model: &mut Gpt2, batch: &Batch, repetitions: usize) -> (f64, f64) {
                 let tape = model.forward_backward(batch).expect("ids in range");
                 let sum = clipped_sum(model.parameters(), tape, Clipping::Flat, 1.0)
                     .expect("all recorded");
-                timed(|| {
+                timed(model.parameters().device(), || {
                     learner.accumulate(&sum.gradients);
                     learner.apply(model.parameters_mut(), protection, &key, 1024.0);
                 })
             })
             .collect();
-        medians[slot] = median(&times, 1);
+        let on_device = model.parameters().device() != Device::Cpu;
+        medians[slot] = median(&times, usize::from(!on_device));
     }
     (medians[0], medians[1])
 }
@@ -221,7 +272,7 @@ fn rayon_threads() -> usize {
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-fn time_peer(shape: Shape, repetitions: usize) {
+fn time_peer(shape: Shape, options: Options) {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
     let sizes = [
         shape.batch,
@@ -230,7 +281,7 @@ fn time_peer(shape: Shape, repetitions: usize) {
         shape.width,
         shape.layers,
         shape.heads,
-        repetitions,
+        options.repetitions,
         rayon_threads(),
     ];
     let status = std::process::Command::new(python)
@@ -239,6 +290,7 @@ fn time_peer(shape: Shape, repetitions: usize) {
             "/benches/dp_step_peer.py"
         ))
         .args(sizes.map(|size| size.to_string()))
+        .arg(options.device.class())
         .status();
     if !status.is_ok_and(|status| status.success()) {
         println!("  PyTorch: not measured, as python has no torch and transformers");
@@ -254,9 +306,28 @@ fn main() {
     };
     let has = |flag: &str| args.iter().any(|arg| arg == flag);
     let repetitions = after("--reps").and_then(|n| n.parse().ok()).unwrap_or(3);
-    for shape in SHAPES {
-        if after("--shape").is_none_or(|name| name == shape.name) {
-            run(shape, repetitions, has("--update"), has("--peer"));
+    let device: Device = match after("--device").map_or(Ok(Device::Cpu), |name| name.parse()) {
+        Ok(device) => device,
+        Err(message) => {
+            println!("{message}");
+            return;
+        }
+    };
+    let options = Options {
+        repetitions,
+        device,
+        arithmetic: if has("--bf16") {
+            Arithmetic::Bf16
+        } else {
+            Arithmetic::F32
+        },
+        update: has("--update"),
+        peer: has("--peer"),
+    };
+    for (index, shape) in SHAPES.into_iter().enumerate() {
+        let usual = (index < FOR_PROCESSOR) == (device == Device::Cpu);
+        if after("--shape").map_or(usual, |name| name == shape.name) {
+            run(shape, options);
             dpx::nn::release_memory();
         }
     }

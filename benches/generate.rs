@@ -1,6 +1,6 @@
 //! Tokens per second of generation: GPT-2 124M shape, batch 32, prompts of 16 tokens, 48 new tokens, top-p 0.95.
 //!
-//! `cargo bench --bench generate -- [--small] [--batch N]`. The texts are noise (random weights); the work is that of a
+//! `cargo bench --bench generate -- [--small] [--batch N] [--device NAME]`. The texts are noise (random weights); the work is that of a
 //! real model.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -27,11 +27,20 @@ fn processor() -> f64 {
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let small = arguments.iter().any(|argument| argument == "--small");
-    let batch = arguments
-        .iter()
-        .position(|argument| argument == "--batch")
-        .and_then(|place| arguments.get(place + 1)?.parse().ok())
+    let after = |flag: &str| {
+        let place = arguments.iter().position(|argument| argument == flag)?;
+        arguments.get(place + 1)
+    };
+    let batch = after("--batch")
+        .and_then(|number| number.parse().ok())
         .unwrap_or(32);
+    let device: Device = match after("--device").map_or(Ok(Device::Cpu), |name| name.parse()) {
+        Ok(device) => device,
+        Err(message) => {
+            println!("{message}");
+            return;
+        }
+    };
     let (name, width, layers, vocab_size) = if small {
         ("4 x 256, vocabulary 4,096", 256, 4, 4096)
     } else {
@@ -48,7 +57,7 @@ fn main() {
             layer_norm_epsilon: 1e-5,
         },
         1,
-        Device::Cpu,
+        device,
     );
     let sampling = Sampling {
         top_p: 0.95,
@@ -69,7 +78,7 @@ fn main() {
             })
             .collect()
     };
-    println!("{name}, batch {batch}, 16 + 48 tokens, top-p 0.95");
+    println!("{name} on {device}, batch {batch}, 16 + 48 tokens, top-p 0.95");
     for round in 0..3 {
         let (start, before) = (Instant::now(), processor());
         let texts = match generate(&model, requests(), &sampling, batch, |_| {}) {

@@ -6,7 +6,9 @@ mod wgpu;
 
 pub use found::{Devices, Found, Missing, devices};
 
-use burn_dispatch::DispatchDevice;
+use burn::tensor::DType;
+use burn::tensor::backend::Backend;
+use burn_dispatch::{Dispatch, DispatchDevice};
 use std::fmt;
 use std::str::FromStr;
 
@@ -79,6 +81,29 @@ impl Device {
             #[cfg(test)]
             Self::Flex => Ok(DispatchDevice::Flex(burn_flex::FlexDevice)),
         }
+    }
+
+    /// Whether it multiplies bfloat16. The processor is not asked to: without instructions of its own it is far slower so.
+    ///
+    /// # Errors
+    /// When the device cannot be used.
+    pub fn multiplies_bf16(self) -> Result<bool, DeviceError> {
+        if self == Self::Cpu {
+            return Ok(false);
+        }
+        Ok(Dispatch::supports_dtype(&self.to_dispatch()?, DType::BF16))
+    }
+
+    /// Waits until the device has done all that it was given; for measurements.
+    ///
+    /// # Errors
+    /// When the device cannot be used, or something that it was given failed.
+    pub fn synchronise(self) -> Result<(), String> {
+        if self == Self::Cpu {
+            return Ok(());
+        }
+        let dispatch = self.to_dispatch().map_err(|error| error.to_string())?;
+        Dispatch::sync(&dispatch).map_err(|error| format!("{error:?}"))
     }
 
     /// The device that tests of kernels run on: what `DPX_TEST_DEVICE` names, or burn's backend on the processor.

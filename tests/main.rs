@@ -4,6 +4,7 @@
 mod bad_experiments;
 mod browser;
 mod chromium;
+mod device;
 mod experiments;
 mod inspect;
 mod privacy;

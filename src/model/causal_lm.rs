@@ -3,7 +3,7 @@
 use super::weights::{StoredAs, write};
 use super::{Architecture, CausalModel, Gpt2, Llama, ModelConfig, ModelError, Weights, load};
 use crate::device::Device;
-use crate::nn::{Array, Batch, Cache, Error, Network, Parameters, Role, Tape};
+use crate::nn::{Arithmetic, Array, Batch, Cache, Error, Network, Parameters, Role, Tape};
 use std::path::Path;
 
 /// A causal language model with its `config.json`.
@@ -82,6 +82,7 @@ impl CausalLm {
     /// Adds the adapters to the weights and takes them out of the model.
     #[must_use]
     pub fn merge_lora(mut self) -> Self {
+        self.parameters_mut().compute_in(Arithmetic::F32);
         self.network = match self.network {
             Causal::Gpt2(model) => Causal::Gpt2(model.merge_lora()),
             Causal::Llama(model) => Causal::Llama(model.merge_lora()),

@@ -1,5 +1,6 @@
 //! `Array`: f32 values in row-major order with their shape, on the host or on a device.
 
+use super::Arithmetic;
 use super::pool::Buffer;
 use crate::device::{Device, Tensor};
 use burn::tensor::{TensorData, Transaction};
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub struct Array {
     shape: Vec<usize>,
     values: Values,
+    /// How a device multiplies by it.
+    arithmetic: Arithmetic,
 }
 
 #[derive(Clone)]
@@ -67,6 +70,7 @@ impl Array {
         Self {
             shape: shape.to_vec(),
             values: Values::Host(Arc::new(buffer)),
+            arithmetic: Arithmetic::F32,
         }
     }
 
@@ -75,6 +79,7 @@ impl Array {
         let array = Self {
             shape: shape.to_vec(),
             values: Values::Device(device, Some(Box::new(tensor))),
+            arithmetic: Arithmetic::F32,
         };
         debug_assert_eq!(array.dims(), array.tensor().dims(), "tensor of {array:?}");
         array
@@ -85,6 +90,7 @@ impl Array {
         Self {
             shape: shape.to_vec(),
             values: Values::Device(device, None),
+            arithmetic: Arithmetic::F32,
         }
     }
 
@@ -180,8 +186,20 @@ impl Array {
     /// When the device cannot be used: [`Device::to_dispatch`] says so before.
     pub fn move_to(&mut self, device: Device) {
         if self.device() != device {
+            let arithmetic = self.arithmetic;
             *self = self.on(device);
+            self.arithmetic = arithmetic;
         }
+    }
+
+    /// How a device multiplies by this array. What is computed from it is f32 again.
+    pub(crate) const fn arithmetic(&self) -> Arithmetic {
+        self.arithmetic
+    }
+
+    /// Says how a device multiplies by this array from now on.
+    pub(crate) const fn set_arithmetic(&mut self, arithmetic: Arithmetic) {
+        self.arithmetic = arithmetic;
     }
 
     /// A copy of the values on the host.

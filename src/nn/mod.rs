@@ -4,6 +4,7 @@
 //! returns the gradient of the input and enters in a [`Tape`] the factors from which the gradient of each example is made.
 //! Batches are packed: rows of activations are the tokens of one example after the other, without padding ([`Rows`]).
 
+mod arithmetic;
 mod array;
 mod batch;
 mod cache;
@@ -20,6 +21,7 @@ pub(crate) mod pool;
 mod rows;
 mod tape;
 
+pub use arithmetic::Arithmetic;
 pub use array::Array;
 pub use batch::{Batch, Sequence, Targets};
 pub use cache::Cache;

@@ -1,6 +1,6 @@
 //! The one registry of a model's parameters.
 
-use super::Array;
+use super::{Arithmetic, Array};
 use crate::device::Device;
 use std::collections::HashMap;
 
@@ -182,6 +182,13 @@ impl Parameters {
         self.list
             .first()
             .map_or(Device::Cpu, |parameter| parameter.value.device())
+    }
+
+    /// Says how a device multiplies by the parameters from now on. The host computes in f32 whatever is said.
+    pub fn compute_in(&mut self, arithmetic: Arithmetic) {
+        for (_, parameter) in self.iter_mut() {
+            parameter.value.set_arithmetic(arithmetic);
+        }
     }
 
     /// Moves the values of the trained parameters to a device, unless they are there already.

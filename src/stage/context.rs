@@ -3,6 +3,7 @@
 use super::params::Precision;
 use super::{Flow, Kind};
 use crate::device::Device;
+use crate::nn::Arithmetic;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -160,13 +161,17 @@ impl StageError {
     }
 }
 
-/// Refuses arithmetic that no device of this version has.
-pub(super) fn single_precision(precision: Precision) -> Result<(), StageError> {
+/// The arithmetic that a precision stands for, where the device has it.
+pub(super) fn arithmetic(precision: Precision, device: Device) -> Result<Arithmetic, StageError> {
     match precision {
-        Precision::F32 => Ok(()),
-        Precision::Bf16 => Err(StageError::new(
-            "`precision` is `bf16`, which no device of this version computes: use `f32`",
-        )),
+        Precision::F32 => Ok(Arithmetic::F32),
+        Precision::Bf16 => match device.multiplies_bf16() {
+            Ok(true) => Ok(Arithmetic::Bf16),
+            Ok(false) => Err(StageError::new(format!(
+                "`precision` is `bf16`, which the device `{device}` does not compute: use `f32`, or a GPU that does"
+            ))),
+            Err(error) => Err(StageError::new(error.to_string())),
+        },
     }
 }
 

@@ -22,7 +22,7 @@ pub mod teacher;
 mod train;
 
 pub(crate) use allot::mechanisms;
-use context::single_precision;
+use context::arithmetic;
 pub use context::{Input, Progress, StageContext, StageError};
 pub use dispatch::run;
 pub use flow::Flow;

@@ -33,12 +33,13 @@ const VALIDATION_LINES: usize = 512;
 /// When the corpus cannot be read, the sizes do not fit, or the stage is asked to stop.
 pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: PretrainParams = context.params()?;
-    super::single_precision(params.precision)?;
     let performance: PretrainPerformance = context.performance()?;
     model::check(&params)?;
     std::fs::create_dir_all(&context.state)?;
     let lines = corpus::read(&params.corpus)?;
     let mut start = model::start(context, &params, &lines)?;
+    let arithmetic = super::arithmetic(params.precision, context.device)?;
+    start.network.parameters_mut().compute_in(arithmetic);
     let corpus = Corpus::encode(
         &lines,
         &start.tokenizer,

@@ -16,7 +16,6 @@ use super::params::{
     Averaging, Clipping, Epsilon, NoiseMode, TrainParams, TrainPerformance, Trainable,
 };
 use super::pretrain::StepLog;
-use super::single_precision;
 use super::{Kind, StageContext, StageError, schedule};
 use crate::data::Rows;
 use crate::device::Device;
@@ -55,7 +54,6 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
 /// Whether it could go on from what it found; if not, nothing was computed and the checkpoint is of no use.
 fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
     let params: TrainParams = context.params()?;
-    single_precision(params.precision)?;
     let performance: TrainPerformance = context.performance()?;
     forbid_core_dumps();
     std::fs::create_dir_all(&context.state)?;

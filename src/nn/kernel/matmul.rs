@@ -3,8 +3,9 @@
 use super::burn::precise;
 use super::host::matmul::{Matrix, Threads, matmul as host_matmul};
 use crate::device::Tensor;
-use crate::nn::Array;
 use crate::nn::pool::Buffer;
+use crate::nn::{Arithmetic, Array};
+use burn::tensor::DType;
 
 /// Whether a factor is taken as it is or transposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,16 @@ fn dimensions(a: &Array, a_side: Side, b: &Array, b_side: Side) -> [usize; 3] {
     [m, k, n]
 }
 
+/// The product on a device, in bfloat16 where a factor asks for it.
+fn product(a: &Array, a_side: Side, b: &Array, b_side: Side) -> Tensor<2> {
+    let (x, y) = (a_side.tensor(a), b_side.tensor(b));
+    if [a.arithmetic(), b.arithmetic()].contains(&Arithmetic::Bf16) {
+        let product = x.cast(DType::BF16).matmul(y.cast(DType::BF16));
+        return product.cast(DType::F32);
+    }
+    x.matmul(y)
+}
+
 /// The product `[m, n]` of two factors; leading dimensions count as rows.
 pub fn matmul(a: &Array, a_side: Side, b: &Array, b_side: Side) -> Array {
     let [m, k, n] = dimensions(a, a_side, b, b_side);
@@ -52,8 +63,7 @@ pub fn matmul(a: &Array, a_side: Side, b: &Array, b_side: Side) -> Array {
         if m * k * n == 0 {
             return Array::zeros_on(&[m, n], a.device());
         }
-        let product = a_side.tensor(a).matmul(b_side.tensor(b));
-        return a.beside(product, &[m, n]);
+        return a.beside(product(a, a_side, b, b_side), &[m, n]);
     }
     let mut c = Buffer::stale(m * n);
     let (x, y) = (a_side.view(a), b_side.view(b));
@@ -77,7 +87,7 @@ pub fn matmul_add(c: &mut Array, a: &Array, a_side: Side, b: &Array, b_side: Sid
     assert_eq!([m, n], [c.rows(), c.width()], "shape of the sum");
     if c.is_remote() {
         if k > 0 {
-            c.change(|c| c + a_side.tensor(a).matmul(b_side.tensor(b)));
+            c.change(|c| c + product(a, a_side, b, b_side));
         }
         return;
     }

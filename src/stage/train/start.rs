@@ -5,7 +5,7 @@ use crate::model::{CausalLm, CausalModel, load_causal};
 use crate::nn::Network;
 use crate::stage::model_source::ModelSource;
 use crate::stage::params::{TrainParams, Trainable};
-use crate::stage::{StageContext, StageError};
+use crate::stage::{StageContext, StageError, arithmetic};
 use crate::text::{PublicSchema, Tokenizer};
 use std::path::Path;
 
@@ -41,6 +41,7 @@ impl Start {
         schema: &PublicSchema,
         folder: &Path,
     ) -> Result<Self, StageError> {
+        let arithmetic = arithmetic(params.precision, context.device)?;
         let mut tokenizer = Tokenizer::load(folder).map_err(told)?;
         let mut network = load_causal(folder, context.device).map_err(told)?;
         let prompt = schema.parsed_prompt().map_err(told)?;
@@ -58,6 +59,7 @@ impl Start {
         network
             .parameters_mut()
             .select(selection(params.parameters));
+        network.parameters_mut().compute_in(arithmetic);
         if trains && network.parameters().trainable_ids().is_empty() {
             return Err(StageError::new(format!(
                 "`parameters` selects nothing of `{}`: it has no such parameters; take `all` or `lora`",

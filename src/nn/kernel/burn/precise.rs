@@ -31,7 +31,7 @@ pub(crate) fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
 }
 
 /// Three parts of eight bits each that add up to the values: exact but for the last bits of values near zero.
-fn split<const D: usize>(x: Tensor<D>) -> [Tensor<D>; 3] {
+pub(super) fn split<const D: usize>(x: Tensor<D>) -> [Tensor<D>; 3] {
     let leading = |x: Tensor<D>| x.cast(DType::BF16).cast(DType::F32);
     let high = leading(x.clone());
     let rest = x - high.clone();
@@ -41,7 +41,7 @@ fn split<const D: usize>(x: Tensor<D>) -> [Tensor<D>; 3] {
 }
 
 /// A product whose factors survive rounding to eleven bits; what it leaves out is below 2^-23 of each term.
-fn split_matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+pub(super) fn split_matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     let ([a0, a1, a2], [b0, b1, b2]) = (split(a), split(b));
     let smallest = a0.clone().matmul(b2) + a2.matmul(b0.clone()) + a1.clone().matmul(b1.clone());
     let small = a0.clone().matmul(b1) + a1.matmul(b0.clone());

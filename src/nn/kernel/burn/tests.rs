@@ -2,7 +2,7 @@
 
 use crate::device::Device;
 use crate::nn::kernel::{self, Gelu, Heads, Side, Squared, Squares, Tied};
-use crate::nn::{Array, Initialiser, Rows};
+use crate::nn::{Arithmetic, Array, Initialiser, Rows};
 
 /// Examples of several lengths, one of them empty.
 fn rows() -> Rows {
@@ -88,6 +88,59 @@ fn products() {
     same("sums of nothing", &nothing_between, |x| {
         vec![kernel::matmul(&x[0], Side::Transposed, &x[1], Side::Plain)]
     });
+}
+
+/// In bfloat16 a product is near; the sums that a clipping bound is claimed of stay as exact as they are.
+#[test]
+fn products_in_bf16() {
+    let device = Device::under_test();
+    if !device.multiplies_bf16().unwrap() {
+        return;
+    }
+    let (x, gradient) = (
+        random(40, &[20, 30]).on(device),
+        random(41, &[20, 8]).on(device),
+    );
+    let exact = kernel::matmul(&x, Side::Transposed, &gradient, Side::Plain).to_vec();
+    let mut weight = gradient.on(Device::Cpu);
+    weight.set_arithmetic(Arithmetic::Bf16);
+    weight.move_to(device);
+    let rounded = kernel::matmul(&x, Side::Transposed, &weight, Side::Plain);
+    assert_eq!(rounded.arithmetic(), Arithmetic::F32);
+    let error = |found: &Array| {
+        let pairs = found.to_vec().into_iter().zip(&exact);
+        pairs.fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs()))
+    };
+    let size = exact.iter().fold(0.0f32, |size, x| size.max(x.abs()));
+    let share = error(&rounded) / size;
+    assert!(share > 1e-4 && share < 2e-2, "{share}");
+    let precise = kernel::precise_matmul(&x, Side::Transposed, &weight, Side::Plain);
+    assert!(error(&precise) < 1e-5 * size);
+}
+
+/// Factors split into three survive tensor cores that round to eleven bits: here every part is rounded to eight.
+#[test]
+fn split_products_are_exact_to_f32() {
+    let device = Device::under_test();
+    if !device.multiplies_bf16().unwrap() {
+        return;
+    }
+    let (a, b) = (random(42, &[9, 40]), random(43, &[40, 7]));
+    let product = super::precise::split_matmul(a.on(device).tensor(), b.on(device).tensor());
+    let found = Array::from_tensor(product, &[9, 7], device);
+    close(
+        "split product",
+        &found,
+        &kernel::matmul(&a, Side::Plain, &b, Side::Plain),
+    );
+    for part in super::precise::split(a.on(device).tensor()) {
+        let again = part
+            .clone()
+            .cast(burn::tensor::DType::BF16)
+            .cast(burn::tensor::DType::F32);
+        let difference = Array::from_tensor(part - again, &[9, 40], device).to_vec();
+        assert!(difference.iter().all(|x| x.abs() < 1e-30));
+    }
 }
 
 #[test]

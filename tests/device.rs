@@ -1,0 +1,139 @@
+//! Devices as a user meets them: the list, the refusal, and a whole study on the device that `DPX_TEST_DEVICE` names (the
+//! processor, when it names none).
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn dpx(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(assert_cmd::cargo::cargo_bin!("dpx"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("DPX_STATE_DIR", folder.join("state"))
+        .env_remove("DPX_CACHE")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+const EXPERIMENT: &str = r#"
+[experiment]
+name = "tiny"
+
+[stage.base]
+kind = "pretrain"
+corpus = ["builtin:dialogue"]
+vocabulary_size = 300
+layers = 1
+width = 16
+heads = 2
+context = 16
+batch_size = 4
+steps = 2
+PRECISION
+
+[stage.preprocess]
+kind = "preprocess"
+dataset = "builtin:emotions"
+limit = 40
+
+[stage.train]
+kind = "train"
+needs = ["preprocess", "base"]
+model = "stage:base"
+epsilon = 8
+epochs = 1
+batch_size = 16
+max_length = 12
+
+[stage.sample]
+kind = "sample"
+needs = ["train"]
+count = 6
+max_new_tokens = 4
+
+[stage.classify]
+kind = "classify"
+needs = ["sample", "preprocess"]
+model = "bag-of-words"
+"#;
+
+#[test]
+fn the_list_names_the_processor_and_says_why_others_are_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let listed = dpx(folder.path(), &["devices", "--json"]);
+    assert!(listed.status.success());
+    let value: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let devices = value["devices"].as_array().unwrap();
+    assert!(devices.iter().any(|one| one["device"] == "cpu"));
+    // Each class is there or has a reason.
+    for class in ["cuda", "wgpu"] {
+        let there = devices.iter().any(|one| {
+            let name = one["device"].as_str().unwrap();
+            name.starts_with(class)
+        });
+        let missing = value["missing"].as_array().unwrap();
+        assert!(
+            there != missing.iter().any(|one| one["class"] == class),
+            "{class}"
+        );
+    }
+    // A software rasteriser is never the first choice.
+    let auto = devices.iter().find(|one| one["device"] == value["auto"]);
+    assert_eq!(auto.unwrap()["software"], false);
+}
+
+#[test]
+fn a_device_that_is_not_there_is_refused_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = EXPERIMENT.replace("PRECISION", "");
+    std::fs::write(folder.path().join("tiny.toml"), experiment).unwrap();
+    let refused = dpx(folder.path(), &["run", "tiny.toml", "--device", "cuda:77"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = text(&refused.stderr);
+    assert!(
+        said.contains("`cuda:77`") && said.contains("dpx devices"),
+        "{said}"
+    );
+    assert!(!folder.path().join("cache/records").exists());
+}
+
+#[test]
+fn a_whole_study_runs_on_the_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = std::env::var("DPX_TEST_DEVICE").unwrap_or_else(|_| "cpu".into());
+    // `flex` is a device of unit tests alone.
+    let device = if device == "flex" {
+        "cpu".into()
+    } else {
+        device
+    };
+    let experiment = EXPERIMENT.replace("PRECISION", "");
+    std::fs::write(folder.path().join("tiny.toml"), experiment).unwrap();
+    let done = dpx(
+        folder.path(),
+        &["run", "tiny.toml", "--device", &device, "--json"],
+    );
+    let said = text(&done.stderr) + &text(&done.stdout);
+    assert!(done.status.success(), "{said}");
+    let synthetic = folder.path().join("results/tiny/sample/synthetic.csv");
+    let lines =
+        std::fs::read_to_string(&synthetic).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert!(lines.lines().count() > 6, "{lines}");
+}
+
+#[test]
+fn the_processor_refuses_bfloat16() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = EXPERIMENT.replace("PRECISION", "precision = \"bf16\"");
+    std::fs::write(folder.path().join("tiny.toml"), experiment).unwrap();
+    let refused = dpx(folder.path(), &["run", "tiny.toml", "--device", "cpu"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr) + &text(&refused.stdout);
+    assert!(
+        said.contains("`bf16`, which the device `cpu` does not compute"),
+        "{said}"
+    );
+}
