@@ -13,8 +13,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A tensor of any backend; the device it was made on decides.
-pub type Tensor<const D: usize, K = burn::tensor::Float> =
-    burn::tensor::Tensor<burn_dispatch::Dispatch, D, K>;
+pub type Tensor<const D: usize, K = burn::tensor::Float> = burn::tensor::Tensor<Dispatch, D, K>;
 
 /// Where tensors live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
