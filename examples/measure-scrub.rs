@@ -111,7 +111,10 @@ fn measure(name: &str, scrubbers: &[&dyn Scrubber], sentences: &[Sentence]) {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (rules, ner) = (Rules::new(), Ner::load(&arguments[0]).unwrap());
+    let (rules, ner) = (
+        Rules::new(),
+        Ner::load(&arguments[0], dpx::device::Device::Cpu).unwrap(),
+    );
     for file in &arguments[1..] {
         let sentences = read(file);
         println!("{file}: {} sentences", sentences.len());
