@@ -17,4 +17,5 @@ mod run_crash;
 mod run_plan;
 mod run_support;
 mod run_teacher;
+mod secure_run;
 mod tidy;

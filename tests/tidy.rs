@@ -164,3 +164,42 @@ fn every_test_file_is_part_of_a_binary() {
         }
     }
 }
+
+/// What stands in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_privacy_rule_names_files_and_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rules = std::fs::read_to_string(root.join("docs/privacy-rules.md")).unwrap();
+    let mut rows = 0;
+    for line in rules.lines() {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").collect();
+        let number = cells[0].trim().split('.').next().unwrap_or_default();
+        let (Ok(number), [_, kept, tests]) = (number.parse::<usize>(), cells.as_slice()) else {
+            continue;
+        };
+        rows += 1;
+        assert_eq!(number, rows, "rules come in order, each in a row");
+        for path in quoted(kept) {
+            assert!(root.join(path).exists(), "rule {number}: no `{path}`");
+        }
+        let mut named = 0;
+        for (path, test) in quoted(tests).filter_map(|test| test.split_once("::")) {
+            let text = std::fs::read_to_string(root.join(path)).unwrap_or_default();
+            let mut before = "";
+            let mut found = false;
+            for line in text.lines() {
+                let tested = before.trim().starts_with("#[");
+                found |= tested && line.trim().starts_with(&format!("fn {test}("));
+                before = line;
+            }
+            assert!(found, "rule {number}: `{test}` is no test of `{path}`");
+            named += 1;
+        }
+        assert!(named > 0, "rule {number} has no test");
+    }
+    assert_eq!(rows, 45);
+}

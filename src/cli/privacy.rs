@@ -249,6 +249,9 @@ fn as_text(
     );
     line("  connect-the-dots", up(certified.connect_the_dots));
     line("  RDP", up(certified.rdp));
+    if let Some(note) = certified.note() {
+        line("", note);
+    }
     if let Some((size, group)) = group {
         line(
             "group epsilon",

@@ -123,6 +123,9 @@ impl PrivacyStatement {
             "By accountant: PRV {:.4} (certified {:.4} to {:.4}), connect-the-dots {:.4}, RDP {:.4}.",
             found.prv.estimate, found.prv.lower, found.prv.upper, found.connect_the_dots, found.rdp
         );
+        if let Some(note) = found.note() {
+            let _ = writeln!(text, "{note}");
+        }
         for group in &self.groups {
             let _ = writeln!(
                 text,
@@ -180,7 +183,10 @@ mod tests {
             true,
         )
         .unwrap();
+        assert!(!statement.to_text().contains("certifies no bound"));
         statement.epsilon.prv.estimate = f64::INFINITY;
+        statement.epsilon.prv.upper = f64::INFINITY;
+        assert!(statement.to_text().contains("certifies no bound"));
         statement.groups[0].epsilon = f64::INFINITY;
         let json = serde_json::to_string(&statement).unwrap();
         assert!(json.contains(r#""estimate":"inf""#) && !json.contains("null"));

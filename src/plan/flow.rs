@@ -80,4 +80,59 @@ mod tests {
             Flow::Private
         );
     }
+
+    /// Random graphs of what each kind may read: what may leave has no path from private texts but through a mechanism
+    /// with secret noise and a finite budget.
+    #[test]
+    fn nothing_private_leaves_but_through_a_mechanism() {
+        let mut state = 42_u64;
+        let mut next = |below: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        let mechanisms = [Kind::Train, Kind::Teacher, Kind::Counts];
+        let (mut leave, mut stay) = (0, 0);
+        for _ in 0..500 {
+            let mut nodes: Vec<(Kind, Flow, bool)> = Vec::new();
+            for _ in 0..12 {
+                let kind = Kind::ALL[next(Kind::ALL.len())];
+                let epsilon = [json!("inf"), json!(8.0), json!(0.0)][next(3)].clone();
+                let noise = ["secure", "seeded"][next(2)];
+                let inputs: Vec<(Kind, Flow, bool)> = nodes
+                    .iter()
+                    .filter(|(other, ..)| kind.reads().contains(other))
+                    .copied()
+                    .collect();
+                let inputs: Vec<_> = inputs.into_iter().filter(|_| next(2) == 0).collect();
+                let through = mechanisms.contains(&kind);
+                let covered = epsilon == json!(0.0) || epsilon == json!(8.0) && noise == "secure";
+                let exposed = match kind {
+                    Kind::Pretrain => false,
+                    Kind::Preprocess | Kind::Classify | Kind::Score | Kind::Audit => true,
+                    Kind::Train | Kind::Teacher | Kind::Counts | Kind::Sample => {
+                        through && !covered
+                            || inputs.iter().any(|(other, _, exposed)| {
+                                *exposed && !(through && *other == Kind::Preprocess)
+                            })
+                    }
+                };
+                let labels: Vec<_> = inputs
+                    .iter()
+                    .map(|(kind, flow, _)| (*kind, *flow))
+                    .collect();
+                let params = json!({ "epsilon": epsilon, "noise": noise });
+                let label = flow(kind, &params, &labels);
+                assert_eq!(label.releasable(), !exposed, "{kind} {params} {inputs:?}");
+                if exposed {
+                    stay += 1;
+                } else {
+                    leave += 1;
+                }
+                nodes.push((kind, label, exposed));
+            }
+        }
+        assert!(leave > 500 && stay > 500, "{leave} {stay}");
+    }
 }

@@ -4,6 +4,7 @@
 //! `model/`, `privacy.json` and `statement.txt` are covered by the guarantee; `steps.jsonl` and `canaries.json` are internal.
 
 mod artifact;
+mod binding;
 mod examples;
 mod keywords;
 mod start;
@@ -18,7 +19,6 @@ use super::params::{
 use super::pretrain::StepLog;
 use super::{Kind, StageContext, StageError, schedule};
 use crate::data::Rows;
-use crate::device::Device;
 use crate::dp::budget;
 use crate::dp::key::{Key, KeyFile, Opened, forbid_core_dumps, sweep_orphans};
 use crate::dp::learner::LearnerSettings;
@@ -29,6 +29,7 @@ use crate::ledger::{self, Entry};
 use crate::model::CausalLm;
 use crate::nn::{Network, Selection};
 use crate::text::{PublicSchema, SCHEMA_FILE};
+use binding::{Code, binding};
 pub(super) use examples::Canary;
 use examples::Encoded;
 use keywords::Keywords;
@@ -92,7 +93,14 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
         performance: &performance,
         mechanism,
         longest,
-        binding: binding(context, &params, &mechanism, &start.network, &encoded),
+        binding: binding(
+            context,
+            &params,
+            &mechanism,
+            &start.network,
+            &encoded,
+            Code::CURRENT,
+        ),
     };
     let mut session = run.open(&start.network)?;
     ledger::enter(
@@ -188,38 +196,6 @@ fn mechanism(
         },
     )
     .map_err(told)
-}
-
-/// Digest of everything that the updates depend on.
-fn binding(
-    context: &StageContext<'_>,
-    params: &TrainParams,
-    mechanism: &Mechanism,
-    network: &CausalLm,
-    encoded: &Encoded,
-) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("dpx 2026 train binding v1");
-    let text = json!({
-        "key": context.key,
-        "instance": context.instance,
-        "seed": context.seed,
-        "params": params,
-        "mechanism": mechanism,
-        "version": env!("CARGO_PKG_VERSION"),
-        "kind_version": Kind::Train.version(),
-        "device": context.device.class(),
-    });
-    hasher.update(text.to_string().as_bytes());
-    for (_, parameter) in network.parameters().iter() {
-        hasher.update(parameter.name.as_bytes());
-        hasher.update(&[u8::from(parameter.trainable)]);
-        for part in parameter.value.on(Device::Cpu).host().chunks(4096) {
-            let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
-            hasher.update(&bytes);
-        }
-    }
-    encoded.hash(&mut hasher);
-    hasher.finalize().into()
 }
 
 struct Run<'a> {

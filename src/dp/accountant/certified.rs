@@ -47,6 +47,19 @@ pub struct Certified {
     pub connect_the_dots: f64,
 }
 
+impl Certified {
+    /// What to say where the PRV accountant certifies no bound and another one's is stated.
+    pub fn note(&self) -> Option<String> {
+        (self.epsilon.is_finite() && !self.prv.upper.is_finite()).then(|| {
+            format!(
+                "The PRV accountant certifies no bound here, as its rounding is too large a share of delta: the one stated is \
+                 by {}.",
+                self.accountant
+            )
+        })
+    }
+}
+
 /// The certified upper bound of epsilon at `delta` for add or remove of one record, whichever is worse.
 ///
 /// # Errors

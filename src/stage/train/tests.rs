@@ -87,9 +87,13 @@ impl Place {
     }
 
     fn run(&self, output: &str, progress: &dyn Progress) -> Result<(), StageError> {
-        let output = self.path(output);
-        let _ = std::fs::remove_dir_all(&output);
-        std::fs::create_dir_all(&output).unwrap();
+        let folder = self.path(output);
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        run(&self.context(output, progress))
+    }
+
+    fn context<'a>(&self, output: &str, progress: &'a dyn Progress) -> StageContext<'a> {
         let mut params = json!({
             "model": self.path("base"), "epsilon": 3.0, "batch_size": 15, "epochs": 2.0, "max_length": 20, "noise": "secure",
         });
@@ -102,13 +106,13 @@ impl Place {
             digest: self.digest.clone(),
             flow: Flow::Private,
         };
-        run(&StageContext {
+        StageContext {
             instance: "train@epsilon=3".into(),
             kind: Kind::Train,
             params,
             performance: json!({"checkpoint_every": 3, "micro_batch_size": 7}),
             inputs: BTreeMap::from([("preprocess".to_owned(), input)]),
-            output,
+            output: self.path(output),
             state: self.path("state"),
             secrets: self.path("secrets"),
             ledger: self.path("ledger"),
@@ -116,7 +120,7 @@ impl Place {
             seed: 11,
             device: Device::Cpu,
             progress,
-        })
+        }
     }
 
     fn privacy(&self, output: &str) -> Value {
@@ -229,7 +233,14 @@ fn a_seeded_run_is_the_same_however_often_it_is_stopped() {
 /// Each input of the update changed between two attempts: the old key dies, the run starts anew, and both are counted.
 #[test]
 fn changed_inputs_never_meet_the_old_noise() {
-    for change in ["row", "learning rate", "clip", "model"] {
+    for change in [
+        "row",
+        "order",
+        "learning rate",
+        "clip",
+        "tokenizer",
+        "model",
+    ] {
         let mut place = Place::new(json!({}));
         assert!(
             place
@@ -243,6 +254,19 @@ fn changed_inputs_never_meet_the_old_noise() {
                 let mut rows = lines();
                 rows[3] = "something else entirely".into();
                 place.write_rows(&rows);
+            }
+            "order" => {
+                let mut rows = lines();
+                rows.swap(3, 5);
+                place.write_rows(&rows);
+            }
+            "tokenizer" => {
+                let path = place.path("base/tokenizer.json");
+                let mut tokenizer: Value =
+                    serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+                let merges = tokenizer["model"]["merges"].as_array_mut().unwrap();
+                merges.pop();
+                std::fs::write(&path, tokenizer.to_string()).unwrap();
             }
             "learning rate" => place.params["learning_rate"] = json!(0.5),
             "clip" => place.params["max_grad_norm"] = json!(0.1),
@@ -270,6 +294,56 @@ fn changed_inputs_never_meet_the_old_noise() {
         assert_eq!(place.spent(), 2, "{change}");
         let steps = std::fs::read_to_string(place.path("out/steps.jsonl")).unwrap();
         assert_eq!(steps.lines().count(), 8, "{change}");
+    }
+}
+
+/// A key is bound to the class of the device and to the program as well: kernels of others round otherwise.
+#[test]
+fn the_key_is_bound_to_the_device_and_the_program() {
+    let place = Place::new(json!({}));
+    let context = place.context("out", &NoProgress);
+    let params: TrainParams = context.params().unwrap();
+    let schema = PublicSchema::load(place.path("preprocess").join(SCHEMA_FILE)).unwrap();
+    let start = Start::load(&context, &params, &schema).unwrap();
+    let rows = Rows::read(place.path("preprocess/train.jsonl")).unwrap();
+    let prompt = schema.parsed_prompt().unwrap();
+    let encoded = Encoded::new(&rows, &prompt, &start.tokenizer, None, 20, params.loss_on).unwrap();
+    let mechanism = Mechanism::new(0.25, 1.0, 1.0, 8, 1e-5, Adjacency::ZeroOut).unwrap();
+    let digest = |device: Device, code: Code| {
+        let context = StageContext {
+            device,
+            ..place.context("out", &NoProgress)
+        };
+        binding(
+            &context,
+            &params,
+            &mechanism,
+            &start.network,
+            &encoded,
+            code,
+        )
+    };
+    let bound = digest(Device::Cpu, Code::CURRENT);
+    assert_eq!(bound, digest(Device::Cpu, Code::CURRENT));
+    assert_eq!(
+        digest(Device::Cuda(0), Code::CURRENT),
+        digest(Device::Cuda(1), Code::CURRENT)
+    );
+    let next = Code {
+        version: "next",
+        ..Code::CURRENT
+    };
+    let next_kind = Code {
+        kind_version: Code::CURRENT.kind_version + 1,
+        ..Code::CURRENT
+    };
+    for other in [
+        digest(Device::Cuda(0), Code::CURRENT),
+        digest(Device::Wgpu(0), Code::CURRENT),
+        digest(Device::Cpu, next),
+        digest(Device::Cpu, next_kind),
+    ] {
+        assert_ne!(bound, other);
     }
 }
 
