@@ -95,6 +95,49 @@ fn a_model_and_a_dataset_are_described() {
         "{text}"
     );
     assert!(text.contains("test "), "{text}");
+    assert!(text.contains("The rows below are public."), "{text}");
+}
+
+#[test]
+fn a_dataset_is_shown_without_its_texts_unless_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("texts.csv");
+    std::fs::write(
+        &path,
+        "text,label\nso glad today,joy\nso glad today,joy\nthe rain never ends,sadness\n",
+    )
+    .unwrap();
+    let path = path.to_str().unwrap();
+    let said = |arguments: &[&str]| {
+        let output = inspect(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = said(&[path]);
+    for part in [
+        "3 texts in ",
+        "columns    text, label",
+        "labels     joy 2, sadness 1",
+        "words      3 to 4; half of the texts at most 3",
+        "repeated   1 of them repeat an earlier row",
+        "no guarantee of privacy covers them",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("glad") && !text.contains("rain"), "{text}");
+    let text = said(&[path, "--examples", "1"]);
+    assert!(text.contains("The rows below are PRIVATE"), "{text}");
+    assert_eq!(text.matches("so glad today").count(), 1);
+    let json: Value = serde_json::from_str(&said(&[path, "--json"])).unwrap();
+    assert_eq!(json["splits"][0]["figures"]["labels"]["joy"], 2);
+    assert_eq!(json["public"], false);
+    assert!(json["examples"].is_null());
+    // Another column: its values are counted, and not shown where they are no labels.
+    let text = said(&[path, "--label-column", "emotion"]);
+    assert!(text.contains("no column `emotion`"), "{text}");
+    let output = inspect(&[path, "--text", "hello"]);
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod browser;
 mod chromium;
 mod device;
 mod experiments;
+mod hub;
 mod inspect;
 mod privacy;
 mod readers;

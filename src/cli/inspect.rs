@@ -1,20 +1,24 @@
-//! `dpx inspect`: what a model or a built-in asset is, and what a model computes.
+//! `dpx inspect`: what a model, a dataset or a built-in asset is, and what a model computes.
 
 mod builtin;
 mod compute;
+mod dataset;
 mod describe;
 
-use super::{Error, ExitCode, output};
-use crate::data::{Role, Source};
+use super::{Error, ExitCode, download, output};
+use crate::data::{self, Resolved, Role, Source, hub};
 use crate::model::ModelConfig;
 use crate::text::Tokenizer;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
-/// Show what a model or a built-in asset is, and what a model computes
+/// Show what a model, a dataset or a built-in asset is, and what a model computes
 ///
-/// MODEL is a folder, `hf:OWNER/NAME[@REVISION]`, `builtin:base`, or a built-in asset: `builtin:emotions`,
+/// NAME is a model (a folder, `hf:OWNER/NAME[@REVISION]`, `builtin:base`), a dataset (a csv, tsv, jsonl or parquet file, a
+/// folder of splits, with `--dataset` also `hf:OWNER/NAME[@REVISION]`), or a built-in asset: `builtin:emotions`,
 /// `builtin:dialogue`, `builtin:words`, `builtin:feelings`.
+///
+/// Of a dataset it shows columns, splits, labels and lengths; texts only with `--examples`, since they may be private.
 ///
 /// With `--ids` or `--text` the model is run: a language model gives the losses, logits, gradient norms and greedy
 /// continuations of each row, a classifier logits (with labels also loss and gradient norm), a token classifier the
@@ -22,33 +26,89 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// A folder, `hf:OWNER/NAME[@REVISION]`, or `builtin:NAME`
-    model: String,
+    /// A file, a folder, `hf:OWNER/NAME[@REVISION]`, or `builtin:NAME`
+    name: String,
     /// Run the model on a JSON object with `input_ids`, `attention_mask` and perhaps `labels`
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     ids: Option<PathBuf>,
     /// Run the model on a text
     #[arg(long)]
     text: Option<String>,
+    /// The name is a dataset's: where the Hub may have a model of that name
+    #[arg(long, conflicts_with_all = ["ids", "text"])]
+    dataset: bool,
+    /// Show so many texts of each label, private as they may be [default: 0; 1 of `builtin:emotions`, which is public]
+    #[arg(long, value_name = "N", conflicts_with_all = ["ids", "text"])]
+    examples: Option<usize>,
+    /// Column that holds the text
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_column: String,
+    /// Column that holds the label
+    #[arg(long, value_name = "NAME", default_value = "label")]
+    label_column: String,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
-    if let Some(description) = builtin::describe(&args.model, args.json) {
+    let no_model = || {
         if args.ids.is_some() || args.text.is_some() {
             return Err(Error::usage(format!(
                 "`{}` is no model: `--ids` and `--text` run models",
-                args.model
+                args.name
             )));
         }
+        Ok(())
+    };
+    if let Some(description) = builtin::describe(&args.name, args.examples.unwrap_or(1), args.json)
+    {
+        no_model()?;
         output::print(&description)?;
         return Ok(ExitCode::Done);
     }
-    let source = Source::parse(&args.model)
-        .resolve(Role::Model)
+    if args.dataset || data::looks_like_dataset(Path::new(&args.name)) {
+        no_model()?;
+        return describe_dataset(args);
+    }
+    describe_model(args)
+}
+
+fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
+    let source = find(&args.name, Role::Dataset)?;
+    let description = data::describe(&source.path, &args.text_column, &args.label_column)
         .map_err(|error| Error::usage(error.to_string()))?;
+    let view = dataset::View {
+        name: &args.name,
+        description: &description,
+        examples: args.examples.unwrap_or(0),
+        public: false,
+    };
+    if args.json {
+        output::print(&format!("{:#}", view.json()))?;
+    } else {
+        output::print(&view.text())?;
+    }
+    Ok(ExitCode::Done)
+}
+
+/// The files of a model or dataset; what the Hub has is downloaded with a bar.
+fn find(name: &str, role: Role) -> Result<Resolved, Error> {
+    let source = Source::parse(name);
+    if let Source::Hub {
+        repository,
+        revision,
+    } = &source
+    {
+        download::one(&hub::Hub::from_env(), role, repository, revision)?;
+    }
+    source
+        .resolve(role)
+        .map_err(|error| Error::usage(error.to_string()))
+}
+
+fn describe_model(args: &Args) -> Result<ExitCode, Error> {
+    let source = find(&args.name, Role::Model)?;
     let folder = &source.path;
     let config = ModelConfig::read(folder).map_err(usage)?;
     // A model may come without a tokenizer; then it is run on ids alone.
@@ -61,7 +121,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     if args.json {
         let mut object = match results {
             Some(results) => results,
-            None => describe::json(&args.model, folder, &config, tokenizer.as_ref().ok())
+            None => describe::json(&args.name, folder, &config, tokenizer.as_ref().ok())
                 .map_err(usage)?,
         };
         if let (Some(text), Some(inputs)) = (&args.text, &inputs) {
@@ -72,7 +132,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         return Ok(ExitCode::Done);
     }
     output::print(
-        &describe::text(&args.model, folder, &config, tokenizer.as_ref().ok()).map_err(usage)?,
+        &describe::text(&args.name, folder, &config, tokenizer.as_ref().ok()).map_err(usage)?,
     )?;
     if let Some(results) = results {
         output::print(&figures(&results))?;

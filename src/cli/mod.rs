@@ -8,6 +8,7 @@ mod check;
 mod compare;
 mod completions;
 mod devices;
+mod download;
 mod error;
 mod exit;
 mod experiment;

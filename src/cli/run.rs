@@ -3,12 +3,12 @@
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::results::{self, ResultsArgs};
 use super::state::StateArgs;
-use super::{Error, ExitCode, devices, output};
+use super::{Error, ExitCode, devices, download, output};
 use crate::cache::Cache;
 use crate::plan::{LocalSources, Plan};
 use crate::run::{
     Bars, JsonLines, MetricsObserver, Options, Outcome, PlainLines, RunError, Runner, Signal,
-    WorkerCommand, failures_again,
+    WorkerCommand, failures_again, hub_assets,
 };
 use std::io::IsTerminal;
 use std::path::Path;
@@ -56,8 +56,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     cache.prepare().map_err(failed)?;
     let experiment = args.experiment.load()?;
     let plan = build(&experiment, &LocalSources::new(root))?;
-    let runner =
-        Runner::new(&plan, &cache, options(args, &plan)?).map_err(|error| not_run(&error))?;
+    let options = options(args, &plan)?;
+    let assets = hub_assets(&plan, &cache, &options).map_err(|error| not_run(&error))?;
+    download::assets(&assets)?;
+    let runner = Runner::new(&plan, &cache, options).map_err(|error| not_run(&error))?;
     let signal = runner.signals();
     ctrlc::set_handler(move || signal(Signal::Interrupt))
         .map_err(|error| Error::failed(format!("cannot listen for Ctrl-C: {error}")))?;

@@ -3,10 +3,17 @@
 //! Honours `HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN` and `HF_HUB_OFFLINE`. Files lie where `huggingface_hub` for Python keeps
 //! them, so that nothing is downloaded twice.
 
+mod download;
+mod files;
+mod info;
+
 use super::{DataError, Role};
+use download::Download;
+use files::{expected, is_complete, wanted};
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
-use std::path::{Path, PathBuf};
+use info::{Info, InfoError};
+use std::path::PathBuf;
 
 /// Told how a download goes.
 pub trait Progress {
@@ -86,14 +93,8 @@ impl Hub {
         if is_commit(revision) {
             return Ok(revision.to_owned());
         }
-        if !self.offline {
-            match self.repo(role, repository, revision)?.info() {
-                Ok(info) => return Ok(info.sha),
-                Err(error) if !unreachable(&error) => {
-                    return Err(self.refused(&error, role, repository, revision, None));
-                }
-                Err(_) => {}
-            }
+        if let Some(info) = self.ask(role, repository, revision, false)? {
+            return Ok(info.sha);
         }
         self.cached_commit(role, repository, revision)
             .ok_or_else(|| self.absent(role, repository, revision))
@@ -110,29 +111,18 @@ impl Hub {
         revision: &str,
         progress: &mut dyn Progress,
     ) -> Result<Snapshot, DataError> {
-        let local = self
-            .cached_commit(role, repository, revision)
-            .map(|commit| (self.folder(role, repository, &commit), commit));
-        if self.offline {
-            return local
+        let Some(info) = self.ask(role, repository, revision, true)? else {
+            return self
+                .cached_commit(role, repository, revision)
+                .map(|commit| (self.folder(role, repository, &commit), commit))
                 .filter(|(folder, _)| is_complete(role, folder))
                 .map(|(folder, commit)| Snapshot { folder, commit })
                 .ok_or_else(|| self.absent(role, repository, revision));
-        }
-        let info = match self.repo(role, repository, revision)?.info() {
-            Ok(info) => info,
-            Err(error) if unreachable(&error) => {
-                return local
-                    .filter(|(folder, _)| is_complete(role, folder))
-                    .map(|(folder, commit)| Snapshot { folder, commit })
-                    .ok_or_else(|| self.absent(role, repository, revision));
-            }
-            Err(error) => return Err(self.refused(&error, role, repository, revision, None)),
         };
         let names: Vec<&str> = info
             .siblings
             .iter()
-            .map(|file| file.rfilename.as_str())
+            .map(|file| file.name.as_str())
             .collect();
         let wanted = wanted(role, &names);
         if wanted.is_empty() {
@@ -143,70 +133,89 @@ impl Hub {
             )));
         }
         let folder = self.folder(role, repository, &info.sha);
-        let at_commit = self.repo(role, repository, &info.sha)?;
-        for name in wanted {
-            if !folder.join(name).exists() {
-                self.download(&at_commit, role, repository, revision, name, progress)?;
+        let download = Download {
+            hub: self,
+            repo: self.repo(role, repository, &info.sha)?,
+            role,
+            repository,
+            revision,
+            folder: &folder,
+        };
+        for file in &info.siblings {
+            if wanted.contains(&file.name.as_str()) {
+                download.file(file, progress)?;
             }
         }
-        // The branch's name leads to the commit, as `huggingface_hub` writes it.
-        let reference = Repo::with_revision(repository.to_owned(), kind(role), revision.to_owned());
-        Cache::new(self.cache.clone())
-            .repo(reference)
-            .create_ref(&info.sha)
-            .map_err(|error| DataError::file(&self.cache, error))?;
+        self.remember(role, repository, revision, &info.sha)?;
         Ok(Snapshot {
             folder,
             commit: info.sha,
         })
     }
 
-    fn download(
+    /// Writes down which commit a branch or tag stands for, as `huggingface_hub` does: what is asked where there is no
+    /// network.
+    ///
+    /// # Errors
+    /// When the cache folder cannot be written.
+    pub fn remember(
         &self,
-        repo: &ApiRepo,
         role: Role,
         repository: &str,
         revision: &str,
-        name: &str,
-        progress: &mut dyn Progress,
+        commit: &str,
     ) -> Result<(), DataError> {
-        let mut announced = 0;
-        let bridge = Bridge {
-            progress,
-            name,
-            done: 0,
-            total: &mut announced,
-        };
-        let path = match repo.download_with_progress(name, bridge) {
-            Ok(path) => path,
-            Err(error) => return Err(self.refused(&error, role, repository, revision, Some(name))),
-        };
-        let found = std::fs::metadata(&path)
-            .map_err(|error| DataError::file(&path, error))?
-            .len();
-        if found != announced {
-            // A file of the wrong size must not be taken for whole the next time.
-            if let Ok(blob) = path.canonicalize() {
-                drop(std::fs::remove_file(blob));
-            }
-            drop(std::fs::remove_file(&path));
-            return Err(DataError::other(format!(
-                "`{name}` of `hf:{repository}@{revision}` arrived with {found} bytes, the Hub announced {announced}: it was removed; try again"
-            )));
+        if is_commit(revision) {
+            return Ok(());
         }
-        Ok(())
+        Cache::new(self.cache.clone())
+            .repo(Repo::with_revision(
+                repository.to_owned(),
+                kind(role),
+                revision.to_owned(),
+            ))
+            .create_ref(commit)
+            .map_err(|error| DataError::file(&self.cache, error))
     }
 
-    fn repo(&self, role: Role, repository: &str, revision: &str) -> Result<ApiRepo, DataError> {
-        let api: Api = ApiBuilder::from_cache(Cache::new(self.cache.clone()))
+    /// What the Hub says; nothing where it cannot be asked.
+    fn ask(
+        &self,
+        role: Role,
+        repository: &str,
+        revision: &str,
+        files: bool,
+    ) -> Result<Option<Info>, DataError> {
+        if self.offline {
+            return Ok(None);
+        }
+        match info::ask(&self.repo(role, repository, revision)?, files) {
+            Ok(info) => Ok(Some(info)),
+            Err(InfoError::Api(error)) if unreachable(&error) => Ok(None),
+            Err(InfoError::Api(error)) => {
+                Err(self.refused(&error, role, repository, revision, None))
+            }
+            Err(InfoError::Answer(problem)) => Err(DataError::other(format!(
+                "the {} `hf:{repository}@{revision}`: {} gave an answer that is not the Hub's ({problem}): check HF_ENDPOINT",
+                role.what(),
+                self.endpoint
+            ))),
+        }
+    }
+
+    fn api(&self) -> Result<Api, DataError> {
+        ApiBuilder::from_cache(Cache::new(self.cache.clone()))
             .with_endpoint(self.endpoint.clone())
             .with_token(self.token.clone())
             .with_progress(false)
             .with_retries(2)
             .with_user_agent("dpx", env!("CARGO_PKG_VERSION"))
             .build()
-            .map_err(|error| DataError::other(format!("the Hub cannot be asked: {error}")))?;
-        Ok(api.repo(Repo::with_revision(
+            .map_err(|error| DataError::other(format!("the Hub cannot be asked: {error}")))
+    }
+
+    fn repo(&self, role: Role, repository: &str, revision: &str) -> Result<ApiRepo, DataError> {
+        Ok(self.api()?.repo(Repo::with_revision(
             repository.to_owned(),
             kind(role),
             revision.to_owned(),
@@ -289,6 +298,17 @@ struct Bridge<'a> {
     total: &'a mut u64,
 }
 
+impl<'a> Bridge<'a> {
+    fn new(progress: &'a mut dyn Progress, name: &'a str, total: &'a mut u64) -> Self {
+        Self {
+            progress,
+            name,
+            done: 0,
+            total,
+        }
+    }
+}
+
 impl hf_hub::api::Progress for Bridge<'_> {
     fn init(&mut self, size: usize, _filename: &str) {
         *self.total = size as u64;
@@ -340,101 +360,7 @@ fn unreachable(error: &ApiError) -> bool {
     }
 }
 
-/// The files of a repository that dpx reads.
-fn wanted<'a>(role: Role, names: &[&'a str]) -> Vec<&'a str> {
-    let safe = names.iter().copied().filter(|name| {
-        Path::new(name)
-            .components()
-            .all(|part| matches!(part, std::path::Component::Normal(_)))
-    });
-    match role {
-        Role::Model => {
-            let kept = [
-                "config.json",
-                "tokenizer.json",
-                "tokenizer_config.json",
-                "special_tokens_map.json",
-                "vocab.json",
-                "merges.txt",
-                "vocab.txt",
-                "model.safetensors.index.json",
-                "generation_config.json",
-                "dpx_schema.json",
-            ];
-            safe.filter(|name| {
-                kept.contains(name)
-                    || (!name.contains('/')
-                        && Path::new(name)
-                            .extension()
-                            .is_some_and(|extension| extension == "safetensors"))
-            })
-            .collect()
-        }
-        Role::Dataset => {
-            let known: Vec<&str> = safe
-                .filter(|name| {
-                    let path = Path::new(name);
-                    let extension = path
-                        .extension()
-                        .and_then(|extension| extension.to_str())
-                        .unwrap_or("");
-                    let stem = path
-                        .file_stem()
-                        .and_then(|stem| stem.to_str())
-                        .unwrap_or("");
-                    let split = stem.split(['-', '_', '.']).next().unwrap_or("");
-                    ["csv", "tsv", "txt", "jsonl", "ndjson", "json", "parquet"].contains(&extension)
-                        && [
-                            "train",
-                            "training",
-                            "validation",
-                            "valid",
-                            "val",
-                            "dev",
-                            "test",
-                        ]
-                        .contains(&split)
-                })
-                .collect();
-            // As the reader does: the first folder with a train split.
-            for folder in ["", "split/", "data/", "default/"] {
-                let here: Vec<&str> = known
-                    .iter()
-                    .copied()
-                    .filter(|name| {
-                        name.strip_prefix(folder)
-                            .is_some_and(|rest| !rest.contains('/'))
-                    })
-                    .collect();
-                if here
-                    .iter()
-                    .any(|name| name[folder.len()..].starts_with("train"))
-                {
-                    return here;
-                }
-            }
-            Vec::new()
-        }
-    }
-}
-
-const fn expected(role: Role) -> &'static str {
-    match role {
-        Role::Model => "config.json, model.safetensors and tokenizer.json",
-        Role::Dataset => {
-            "train as csv, tsv, jsonl or parquet, in the top folder, split/, data/ or default/"
-        }
-    }
-}
-
-/// Whether a snapshot folder of the cache looks usable without asking the Hub.
-fn is_complete(role: Role, folder: &Path) -> bool {
-    match role {
-        Role::Model => folder.join("config.json").exists(),
-        Role::Dataset => super::read::split_files(folder).is_ok(),
-    }
-}
-
 #[cfg(test)]
-#[path = "hub_tests.rs"]
+mod server;
+#[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! datasets by name: `builtin:NAME`, `hf:OWNER/NAME@REVISION` or a path; [`builtin`] is what the binary carries.
 
 pub mod builtin;
+mod describe;
 mod error;
 pub mod hub;
 mod load;
@@ -12,6 +13,9 @@ mod row;
 mod source;
 mod split;
 
+pub use describe::{
+    Description, Figures, Lengths, SplitDescription, describe, describe_rows, looks_like_dataset,
+};
 pub use error::DataError;
 pub use load::{Request, load};
 pub use row::{Dataset, Planted, Row, Rows};

@@ -4,7 +4,7 @@ use super::{DataError, builtin, hub};
 use std::path::{Path, PathBuf};
 
 /// What a name is for; decides where the Hub is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Labelled texts.
     Dataset,

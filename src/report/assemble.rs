@@ -126,10 +126,19 @@ pub fn assemble(sources: &Sources<'_>) -> Study {
         rows,
         majority,
         reference: sources.reference.cloned(),
+        scrubbing: scrubbing(sources),
         instances: (0..plan.instances.len())
             .map(|id| instance_view(sources, id))
             .collect(),
     }
+}
+
+fn scrubbing(sources: &Sources<'_>) -> BTreeMap<String, Tally> {
+    let instances = sources.plan.instances.iter().enumerate();
+    instances
+        .filter(|(_, instance)| instance.kind == Kind::Preprocess)
+        .filter_map(|(id, instance)| Some((instance.name.clone(), sources.json(id, "scrub.json")?)))
+        .collect()
 }
 
 fn instance_view(sources: &Sources<'_>, id: InstanceId) -> InstanceView {

@@ -12,10 +12,12 @@ use super::table::{NOTHING, bound, brief, duration, number, spread};
 use crate::stage::score::Examples;
 
 mod charts;
+mod scrubbing;
 mod tables;
 pub(super) use charts::{
     epsilon_charts, fidelity_charts, leakage_charts, matrices, run_charts, tradeoff,
 };
+pub(super) use scrubbing::{scrubbing, scrubbing_sentence};
 pub(super) use tables::{
     copies, groups, instances, keys, label_changes, mechanisms, replay, statements,
 };

@@ -1,6 +1,7 @@
 //! The study: everything that tables, charts, files and comparisons are made from. Its JSON is `results.json`.
 
 use crate::metric::{Classification, Spread};
+use crate::scrub::Tally;
 use crate::stage::score::Scores;
 use crate::stage::{Flow, Kind};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,9 @@ pub struct Study {
     pub joint: Option<Joint>,
     /// Published figures.
     pub reference: Option<Reference>,
+    /// Personal data that scrubbing replaced, by `preprocess` instance; internal.
+    #[serde(default)]
+    pub scrubbing: BTreeMap<String, Tally>,
     /// Every stage instance.
     pub instances: Vec<InstanceView>,
 }

@@ -1,6 +1,6 @@
 //! The worker process: serves one request.
 
-use super::freeze::check_sources;
+use super::freeze::{check_sources, pinned};
 use super::protocol::{Closing, FAILED, INTERRUPTED, Message, PROTOCOL, Request, STOP};
 use crate::cache::{CacheError, Manifest, WorkerLock};
 use crate::device::Device;
@@ -57,7 +57,7 @@ fn attempt(
     let context = StageContext {
         instance: request.instance.clone(),
         kind: request.kind,
-        params: request.params.clone(),
+        params: pinned(request.kind, &request.params, &request.sources),
         performance: request.performance.clone(),
         inputs: request
             .inputs

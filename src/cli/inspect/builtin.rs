@@ -1,15 +1,15 @@
 //! What the binary carries beside models, with source and licence.
 
-use crate::data::builtin;
-use serde_json::{Map, Value, json};
+use super::dataset::View;
+use crate::data::{builtin, describe_rows};
+use serde_json::{Value, json};
 
 /// The description of a built-in asset that is no model; none for any other name.
-pub(super) fn describe(name: &str, as_json: bool) -> Option<String> {
+///
+/// Of the dataset `examples` texts of each label are shown: they are public.
+pub(super) fn describe(name: &str, examples: usize, as_json: bool) -> Option<String> {
     let (figures, card) = match name.strip_prefix("builtin:")? {
-        "emotions" => (
-            emotions(),
-            include_str!("../../../assets/emotions/README.md"),
-        ),
+        "emotions" => return Some(emotions(name, examples, as_json)),
         "dialogue" => (
             json!({"lines": builtin::dialogue().len()}),
             include_str!("../../../assets/dialogue/README.md"),
@@ -50,18 +50,19 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Texts by split and label.
-fn emotions() -> Value {
-    let dataset = builtin::emotions();
-    let mut splits = Map::new();
-    for (split, rows) in dataset.splits() {
-        let mut counts = Map::new();
-        counts.insert("texts".into(), rows.len().into());
-        for label in &dataset.labels {
-            let count = rows.iter().filter(|row| row.label == *label).count();
-            counts.insert(label.clone(), count.into());
-        }
-        splits.insert(split.to_owned(), counts.into());
+fn emotions(name: &str, examples: usize, as_json: bool) -> String {
+    let card = include_str!("../../../assets/emotions/README.md");
+    let description = describe_rows(&builtin::emotions());
+    let view = View {
+        name,
+        description: &description,
+        examples,
+        public: true,
+    };
+    if as_json {
+        let mut object = view.json();
+        object["card"] = card.into();
+        return format!("{object:#}");
     }
-    Value::Object(splits)
+    format!("{}\n\n{}", view.text(), card.trim_end())
 }

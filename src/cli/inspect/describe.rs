@@ -146,7 +146,7 @@ fn licence(folder: &Path) -> Option<String> {
 }
 
 /// `124439808` as `124,439,808`.
-fn grouped(number: usize) -> String {
+pub(super) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -51,6 +51,24 @@ pub(super) fn read(
     Ok(rows)
 }
 
+/// The fields of the first line.
+pub(super) fn columns(content: &str, path: &Path, delimiter: u8) -> Result<Vec<String>, DataError> {
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .from_reader(content.as_bytes());
+    let header = reader.headers().map_err(|error| failed(&error, path))?;
+    Ok(header.iter().map(|name| name.trim().to_owned()).collect())
+}
+
+/// Whether a field of the first line looks like the name of a column.
+pub(super) fn is_name(column: &str) -> bool {
+    !column.is_empty()
+        && column.len() <= 32
+        && column
+            .chars()
+            .all(|letter| letter.is_alphanumeric() || "_-.".contains(letter))
+}
+
 /// Reads lines of `text;label` without a header.
 pub(super) fn read_pairs(content: &str, path: &Path) -> Result<Vec<RawRow>, DataError> {
     let mut rows = Vec::new();
@@ -87,14 +105,7 @@ pub(super) fn missing<'a>(
     columns: impl Iterator<Item = &'a str>,
 ) -> DataError {
     let columns: Vec<&str> = columns.map(str::trim).collect();
-    let is_name = |column: &&str| -> bool {
-        !column.is_empty()
-            && column.len() <= 32
-            && column
-                .chars()
-                .all(|letter| letter.is_alphanumeric() || "_-.".contains(letter))
-    };
-    let found = if columns.iter().all(is_name) {
+    let found = if columns.iter().all(|column| is_name(column)) {
         format!(
             "the file has {}",
             columns

@@ -55,3 +55,12 @@ pub(super) fn read(
     }
     Ok(rows)
 }
+
+/// The keys of the first object.
+pub(super) fn columns(content: &str) -> Vec<String> {
+    let first = content.lines().find(|line| !line.trim().is_empty());
+    first
+        .and_then(|line| serde_json::from_str::<Map<String, Value>>(line).ok())
+        .map(|object| object.keys().cloned().collect())
+        .unwrap_or_default()
+}

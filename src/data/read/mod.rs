@@ -40,18 +40,40 @@ pub(super) fn read_file(path: &Path, text: &str, label: &str) -> Result<Vec<RawR
         "tsv" => delimited::read(&content(path)?, path, b'\t', text, label)?,
         _ => {
             let content = content(path)?;
-            let header = content.lines().next().unwrap_or("");
-            let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|delimiter| {
-                let count = header.bytes().filter(|byte| byte == delimiter).count();
-                (count, u8::from(*delimiter == b','))
-            });
-            delimited::read(&content, path, delimiter.unwrap_or(b','), text, label)?
+            delimited::read(&content, path, delimiter(&content), text, label)?
         }
     };
     if rows.is_empty() {
         return Err(DataError::line(path, 1, "the file holds no row"));
     }
     Ok(rows)
+}
+
+/// The names of a file's columns; none where what stands in their place does not look like names, since a file without a
+/// header has a private row there.
+pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
+    let names = match extension(path).as_str() {
+        "jsonl" | "ndjson" | "json" => json::columns(&content(path)?),
+        "parquet" => parquet::columns(path)?,
+        "txt" => ["text", "label"].map(str::to_owned).to_vec(),
+        "tsv" => delimited::columns(&content(path)?, path, b'\t')?,
+        _ => {
+            let content = content(path)?;
+            delimited::columns(&content, path, delimiter(&content))?
+        }
+    };
+    let all = names.iter().all(|name| delimited::is_name(name));
+    Ok(if all { names } else { Vec::new() })
+}
+
+/// The delimiter that a header has most of; of equals the comma.
+fn delimiter(content: &str) -> u8 {
+    let header = content.lines().next().unwrap_or("");
+    let most = [b',', b';', b'\t'].into_iter().max_by_key(|delimiter| {
+        let count = header.bytes().filter(|byte| byte == delimiter).count();
+        (count, u8::from(*delimiter == b','))
+    });
+    most.unwrap_or(b',')
 }
 
 /// The lower-case extension of a path.

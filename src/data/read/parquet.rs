@@ -62,6 +62,16 @@ pub(super) fn read(
     Ok(rows)
 }
 
+/// The names in the schema.
+pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
+    let file = std::fs::File::open(path).map_err(|error| DataError::file(path, error))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| {
+        DataError::file(path, format!("no parquet file that can be read: {error}"))
+    })?;
+    let fields = builder.schema().fields();
+    Ok(fields.iter().map(|field| field.name().clone()).collect())
+}
+
 fn string(batch: &RecordBatch, column: usize, row: usize) -> Option<String> {
     let array = batch.column(column);
     if array.is_null(row) {

@@ -4,8 +4,9 @@ mod end;
 mod select;
 mod start;
 
+pub(super) use self::select::selection;
 pub use self::select::shell_word;
-use self::select::{add_with_needs, cores, matching, private_folder};
+use self::select::{cores, private_folder};
 use super::control::Control;
 use super::event::{Event, Finish, Outcome, Planned};
 use super::job::JobResult;
@@ -112,20 +113,7 @@ impl<'a> Runner<'a> {
     /// # Errors
     /// When an option names nothing in the plan, or the cache cannot be written.
     pub fn new(plan: &'a Plan, cache: &'a Cache, mut options: Options) -> Result<Self, RunError> {
-        let mut forced = BTreeSet::new();
-        for name in &options.force {
-            forced.extend(matching(plan, "--force", name)?);
-        }
-        let mut selected = BTreeSet::new();
-        for name in &options.only {
-            for id in matching(plan, "--only", name)? {
-                add_with_needs(plan, id, &mut selected);
-            }
-        }
-        if options.only.is_empty() {
-            selected.extend(0..plan.instances.len());
-        }
-        forced.retain(|id| selected.contains(id));
+        let (forced, selected) = selection(plan, &options)?;
         if options.device_slots == 0 {
             return Err(RunError::Zero {
                 option: "--device-slots",

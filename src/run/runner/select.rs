@@ -1,14 +1,32 @@
 //! What a run is asked for: names to instances, and small questions to the machine.
 
 use crate::plan::{InstanceId, Plan};
-use crate::run::RunError;
+use crate::run::{Options, RunError};
 use std::collections::BTreeSet;
 
-pub(super) fn matching(
+/// The instances that are forced to run, and those that may run at all.
+pub(in crate::run) fn selection(
     plan: &Plan,
-    option: &'static str,
-    name: &str,
-) -> Result<Vec<InstanceId>, RunError> {
+    options: &Options,
+) -> Result<(BTreeSet<InstanceId>, BTreeSet<InstanceId>), RunError> {
+    let mut forced = BTreeSet::new();
+    for name in &options.force {
+        forced.extend(matching(plan, "--force", name)?);
+    }
+    let mut selected = BTreeSet::new();
+    for name in &options.only {
+        for id in matching(plan, "--only", name)? {
+            add_with_needs(plan, id, &mut selected);
+        }
+    }
+    if options.only.is_empty() {
+        selected.extend(0..plan.instances.len());
+    }
+    forced.retain(|id| selected.contains(id));
+    Ok((forced, selected))
+}
+
+fn matching(plan: &Plan, option: &'static str, name: &str) -> Result<Vec<InstanceId>, RunError> {
     let found = plan.matching(name);
     if found.is_empty() {
         let stages: BTreeSet<_> = plan.instances.iter().map(|one| one.stage.clone()).collect();
@@ -21,7 +39,7 @@ pub(super) fn matching(
     Ok(found)
 }
 
-pub(super) fn add_with_needs(plan: &Plan, id: InstanceId, selected: &mut BTreeSet<InstanceId>) {
+fn add_with_needs(plan: &Plan, id: InstanceId, selected: &mut BTreeSet<InstanceId>) {
     if selected.insert(id) {
         for need in &plan.instances[id].needs {
             add_with_needs(plan, need.instance, selected);

@@ -1,0 +1,263 @@
+//! What a dataset holds, in figures: files, columns, labels and lengths of each split.
+
+use super::read::{Label, columns, read_file, split_files};
+use super::{DataError, Dataset};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A dataset in figures. They are counted from the rows themselves: no guarantee covers them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Description {
+    /// The splits that there are, in the order train, validation, test.
+    pub splits: Vec<SplitDescription>,
+    /// Texts of the train split that stand in the test split too.
+    pub train_texts_in_test: usize,
+}
+
+/// One split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SplitDescription {
+    /// `train`, `validation` or `test`.
+    pub split: &'static str,
+    /// Its files, as places in the dataset; none for a built-in one.
+    pub files: Vec<String>,
+    /// Columns of the first file; none where its first line does not look like a header.
+    pub columns: Vec<String>,
+    /// Its figures; none where the rows cannot be read.
+    pub figures: Option<Figures>,
+    /// Why the rows cannot be read.
+    pub problem: Option<String>,
+    /// Labels as the files have them, and texts.
+    #[serde(skip)]
+    pub rows: Vec<(String, String)>,
+}
+
+/// Figures of the rows of a split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Figures {
+    /// Rows.
+    pub texts: usize,
+    /// Rows whose text stands in an earlier row.
+    pub repeated: usize,
+    /// Rows by label, as the files have them.
+    pub labels: BTreeMap<String, usize>,
+    /// Words of a text, parted by white space.
+    pub words: Lengths,
+    /// Characters of a text.
+    pub characters: Lengths,
+}
+
+/// A distribution of lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Lengths {
+    /// The shortest.
+    pub least: usize,
+    /// Half of the texts are at most so long.
+    pub median: usize,
+    /// 95 of 100 texts are at most so long.
+    pub most_95: usize,
+    /// The longest.
+    pub longest: usize,
+}
+
+impl Lengths {
+    fn of(mut lengths: Vec<usize>) -> Self {
+        lengths.sort_unstable();
+        let at = |share: f64| {
+            let rank = (share * lengths.len() as f64).ceil() as usize;
+            lengths.get(rank.max(1) - 1).copied().unwrap_or(0)
+        };
+        Self {
+            least: at(0.0),
+            median: at(0.5),
+            most_95: at(0.95),
+            longest: at(1.0),
+        }
+    }
+}
+
+impl Figures {
+    fn of(rows: &[(String, String)]) -> Self {
+        let mut labels = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut repeated = 0;
+        for (label, text) in rows {
+            *labels.entry(label.clone()).or_default() += 1;
+            repeated += usize::from(!seen.insert(text.as_str()));
+        }
+        let lengths = |length: fn(&str) -> usize| {
+            Lengths::of(rows.iter().map(|(_, text)| length(text)).collect())
+        };
+        Self {
+            texts: rows.len(),
+            repeated,
+            labels,
+            words: lengths(|text| text.split_whitespace().count()),
+            characters: lengths(|text| text.chars().count()),
+        }
+    }
+}
+
+impl Description {
+    fn new(splits: Vec<SplitDescription>) -> Self {
+        let texts = |name: &str| -> BTreeSet<&str> {
+            splits
+                .iter()
+                .filter(|split| split.split == name)
+                .flat_map(|split| split.rows.iter().map(|(_, text)| text.as_str()))
+                .collect()
+        };
+        let train_texts_in_test = texts("train").intersection(&texts("test")).count();
+        Self {
+            splits,
+            train_texts_in_test,
+        }
+    }
+}
+
+/// Describes the files of a dataset: a file, or a folder with its splits. Columns are told even where the rows cannot be
+/// read for want of the right ones.
+///
+/// # Errors
+/// When there is no such file or folder, or it holds no train split.
+pub fn describe(
+    path: &Path,
+    text_column: &str,
+    label_column: &str,
+) -> Result<Description, DataError> {
+    let files = split_files(path)?;
+    let mut splits = Vec::new();
+    for (split, files) in [
+        ("train", files.train),
+        ("validation", files.validation),
+        ("test", files.test),
+    ] {
+        let Some(first) = files.first() else {
+            continue;
+        };
+        let columns = columns(first)?;
+        let (rows, problem) = match read(&files, text_column, label_column) {
+            Ok(rows) => (rows, None),
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        };
+        let place = |file: &PathBuf| {
+            let place = file.strip_prefix(path).ok().filter(|_| file != path);
+            place.unwrap_or(file).display().to_string()
+        };
+        splits.push(SplitDescription {
+            split,
+            files: files.iter().map(place).collect(),
+            columns,
+            figures: problem.is_none().then(|| Figures::of(&rows)),
+            problem,
+            rows,
+        });
+    }
+    Ok(Description::new(splits))
+}
+
+fn read(files: &[PathBuf], text: &str, label: &str) -> Result<Vec<(String, String)>, DataError> {
+    let mut rows = Vec::new();
+    for file in files {
+        for row in read_file(file, text, label)? {
+            let label = match row.label {
+                Label::Name(name) => name,
+                Label::Index(index) => index.to_string(),
+            };
+            rows.push((label, row.text));
+        }
+    }
+    Ok(rows)
+}
+
+/// Describes a dataset that was read.
+pub fn describe_rows(dataset: &Dataset) -> Description {
+    let splits = dataset.splits().into_iter().map(|(split, rows)| {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| (row.label.clone(), row.text.clone()))
+            .collect();
+        SplitDescription {
+            split,
+            files: Vec::new(),
+            columns: ["text", "label"].map(str::to_owned).to_vec(),
+            figures: Some(Figures::of(&rows)),
+            problem: None,
+            rows,
+        }
+    });
+    Description::new(splits.collect())
+}
+
+/// Whether a path is a dataset rather than a model: a file of rows, or a folder with a train split and no model in it.
+pub fn looks_like_dataset(path: &Path) -> bool {
+    !path.join("config.json").exists() && split_files(path).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_of_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        };
+        write("train.csv", "label,text\njoy,one\n1,one two\njoy,one\n");
+        write(
+            "test.jsonl",
+            "{\"text\": \"one two\", \"label\": 1, \"id\": 7}\n",
+        );
+        let found = describe(folder.path(), "text", "label").unwrap();
+        assert_eq!(found.splits.len(), 2);
+        let train = &found.splits[0];
+        assert_eq!(
+            (train.split, &train.files[..]),
+            ("train", &["train.csv".to_owned()][..])
+        );
+        assert_eq!(train.columns, ["label", "text"]);
+        let figures = train.figures.as_ref().unwrap();
+        assert_eq!((figures.texts, figures.repeated), (3, 1));
+        assert_eq!(
+            figures.labels,
+            BTreeMap::from([("1".to_owned(), 1), ("joy".to_owned(), 2)])
+        );
+        let lengths = |least, median, most_95, longest| Lengths {
+            least,
+            median,
+            most_95,
+            longest,
+        };
+        assert_eq!(figures.words, lengths(1, 1, 2, 2));
+        assert_eq!(figures.characters, lengths(3, 3, 7, 7));
+        assert_eq!(found.train_texts_in_test, 1);
+        assert!(looks_like_dataset(folder.path()));
+        write("config.json", "{}");
+        assert!(!looks_like_dataset(folder.path()));
+        assert!(looks_like_dataset(&folder.path().join("train.csv")));
+    }
+
+    #[test]
+    fn columns_are_told_where_the_rows_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("texts.csv");
+        std::fs::write(&path, "content,emotion\nhello,joy\n").unwrap();
+        let found = describe(&path, "text", "label").unwrap();
+        assert_eq!(found.splits[0].columns, ["content", "emotion"]);
+        assert!(found.splits[0].figures.is_none());
+        let problem = found.splits[0].problem.as_ref().unwrap();
+        assert!(problem.contains("no column `text`"), "{problem}");
+        assert!(
+            describe(&path, "content", "emotion").unwrap().splits[0]
+                .figures
+                .is_some()
+        );
+        // Without a header the first line is a private row.
+        std::fs::write(&path, "I am so happy today,joy\nhello,joy\n").unwrap();
+        let found = describe(&path, "text", "label").unwrap();
+        assert!(found.splits[0].columns.is_empty());
+        assert!(!found.splits[0].problem.as_ref().unwrap().contains("happy"));
+    }
+}

@@ -1,0 +1,253 @@
+//! Models and data from the Hub through the real binary, with a local server in the Hub's place.
+
+#[path = "../src/data/hub/server.rs"]
+mod server;
+
+use self::server::{Fault, Server};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+const EXPERIMENT: &str = r#"
+[experiment]
+name = "hub"
+
+[stage.preprocess]
+kind = "preprocess"
+dataset = "hf:who/texts"
+labels = ["joy", "sadness"]
+scrub = "none"
+
+[stage.classify]
+kind = "classify"
+needs = ["preprocess"]
+model = "hf:who/bert"
+epochs = 1
+batch_size = 8
+max_length = 16
+"#;
+
+/// A user's folder, and a Hub with a dataset and a small encoder.
+struct Place {
+    folder: tempfile::TempDir,
+    server: Server,
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/bert-tiny-encoder");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+fn texts(word: &str) -> String {
+    let mut texts = "text,label\n".to_owned();
+    for row in 0..20 {
+        writeln!(texts, "{word} {row},joy\nbad {row},sadness").unwrap();
+    }
+    texts
+}
+
+/// A vocabulary of single letters and digits.
+fn vocabulary() -> String {
+    let mut tokens: Vec<String> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        .map(str::to_owned)
+        .to_vec();
+    for letter in ('a'..='z').chain('0'..='9') {
+        tokens.push(letter.to_string());
+        tokens.push(format!("##{letter}"));
+    }
+    tokens.join("\n") + "\n"
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self {
+            folder: tempfile::tempdir().unwrap(),
+            server: Server::start(),
+        };
+        place.add('1', "good");
+        std::fs::write(place.path("hub.toml"), EXPERIMENT).unwrap();
+        place
+    }
+
+    /// Adds a commit to both repositories: texts with a word of their own, and a model of the same weights.
+    fn add(&self, commit: char, word: &str) {
+        let texts = texts(word);
+        let files: [(&str, &[u8]); 2] = [
+            ("data/train.csv", texts.as_bytes()),
+            ("README.md", b"a card"),
+        ];
+        self.server.add("datasets/who/texts", commit, &files);
+        let vocabulary = vocabulary();
+        let (config, weights) = (fixture("config.json"), fixture("model.safetensors"));
+        let files: [(&str, &[u8]); 3] = [
+            ("config.json", &config),
+            ("model.safetensors", &weights),
+            ("vocab.txt", vocabulary.as_bytes()),
+        ];
+        self.server.add("models/who/bert", commit, &files);
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn dpx(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        std::process::Command::new(assert_cmd::cargo::cargo_bin!("dpx"))
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("DPX_STATE_DIR", self.path("state"))
+            .env("HF_HOME", self.path("hf"))
+            .env("HF_ENDPOINT", &self.server.address)
+            .env_remove("HF_TOKEN")
+            .env_remove("HF_HUB_OFFLINE")
+            .env_remove("DPX_CACHE")
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap()
+    }
+
+    /// What `dpx fetch` says on standard error when it fails.
+    fn refusal(&self, variables: &[(&str, &str)]) -> String {
+        let output = self.dpx(&["fetch", "hub.toml"], variables);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+fn ok(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn fetch_downloads_and_then_everything_works_offline() {
+    let place = Place::new();
+    let said = ok(&place.dpx(&["fetch", "hub.toml"], &[]));
+    let commit = "1".repeat(40);
+    for name in ["who/texts", "who/bert"] {
+        assert!(said.contains(&format!("hf:{name}@{commit} in ")), "{said}");
+    }
+    assert_eq!(place.server.count("README.md"), 0);
+    // Nothing ran.
+    assert!(!place.path("cache").exists() && !place.path("results").exists());
+    let seen = ok(&place.dpx(&["inspect", "hf:who/texts", "--dataset"], &[]));
+    assert!(seen.contains("40 texts in data/train.csv"), "{seen}");
+    // A repository that was renamed is found under its old name.
+    place.server.content.lock().unwrap().renamed = Some(("/bert-tiny".into(), "/who/bert".into()));
+    let seen = ok(&place.dpx(&["inspect", "hf:bert-tiny"], &[]));
+    assert!(seen.contains("bert, encoder"), "{seen}");
+    let asked = place.server.count("");
+    let offline = [("HF_HUB_OFFLINE", "1")];
+    let plan = ok(&place.dpx(&["plan", "hub.toml"], &offline));
+    assert!(plan.contains("0 cached, 2 to run"), "{plan}");
+    ok(&place.dpx(&["run", "hub.toml"], &offline));
+    assert!(place.path("results/hub/report.html").is_file());
+    assert_eq!(place.server.count(""), asked);
+    // The branch means another commit later: that is an edit like any other.
+    place.add('2', "fine");
+    place
+        .server
+        .content
+        .lock()
+        .unwrap()
+        .repositories
+        .values_mut()
+        .for_each(|commits| commits.rotate_left(1));
+    let plan = ok(&place.dpx(&["plan", "hub.toml"], &[]));
+    assert!(plan.contains("0 cached, 1 to run, 1 only if"), "{plan}");
+    let plan = ok(&place.dpx(&["plan", "hub.toml"], &offline));
+    assert!(plan.contains("2 cached"), "{plan}");
+}
+
+#[test]
+fn a_branch_that_moves_during_a_run_changes_nothing() {
+    let place = Place::new();
+    place.add('2', "fine");
+    ok(&place.dpx(&["run", "hub.toml"], &[]));
+    // The server moved `main` after it was asked for it, once per repository.
+    assert_eq!(place.server.count("/revision/main"), 2);
+    let (first, second) = ("1".repeat(40), "2".repeat(40));
+    assert!(place.server.count(&format!("/resolve/{first}/")) > 0);
+    assert_eq!(place.server.count(&format!("/resolve/{second}/")), 0);
+    let stored = place.path("hf/hub/datasets--who--texts");
+    assert_eq!(
+        std::fs::read_to_string(stored.join("refs/main")).unwrap(),
+        first
+    );
+    let predictions = ok(&place.dpx(&["plan", "hub.toml"], &[("HF_HUB_OFFLINE", "1")]));
+    assert!(predictions.contains("2 cached"), "{predictions}");
+}
+
+#[test]
+fn refusals_of_fetch_say_what_to_do() {
+    let place = Place::new();
+    let name = "the dataset `hf:who/texts@main`";
+    let token = Some("sesame".to_owned());
+    place.server.content.lock().unwrap().token = token;
+    let error = place.refusal(&[]);
+    assert!(error.contains(&format!("{name}: access denied")), "{error}");
+    assert!(error.contains("set HF_TOKEN"), "{error}");
+    ok(&place.dpx(&["fetch", "hub.toml"], &[("HF_TOKEN", "sesame")]));
+
+    let place = Place::new();
+    place.server.fault(Fault::Status(404));
+    let error = place.refusal(&[]);
+    assert!(
+        error.contains(&format!("{name}: there is no such repository")),
+        "{error}"
+    );
+    place.server.fault(Fault::Page);
+    let error = place.refusal(&[]);
+    assert!(error.contains("an answer that is not the Hub's"), "{error}");
+    for (variable, why) in [
+        (("HF_HUB_OFFLINE", "1"), "HF_HUB_OFFLINE is set"),
+        (
+            ("HF_ENDPOINT", "http://127.0.0.1:9"),
+            "http://127.0.0.1:9 cannot be reached",
+        ),
+    ] {
+        let error = place.refusal(&[variable]);
+        assert!(
+            error.contains(&format!("{name} is not on this machine and {why}")),
+            "{error}"
+        );
+        let folder = place.path("hf/hub");
+        assert!(
+            error.contains(&format!("looked in `{}`", folder.display())),
+            "{error}"
+        );
+        assert!(error.contains("run `dpx fetch FILE`"), "{error}");
+    }
+    // The file may be checked all the same.
+    ok(&place.dpx(&["check", "hub.toml"], &[("HF_HUB_OFFLINE", "1")]));
+}
+
+#[test]
+fn broken_downloads_are_told_and_mended() {
+    let place = Place::new();
+    for (fault, words) in [
+        (
+            Fault::Short,
+            "bytes, the Hub announced 93560: it was removed",
+        ),
+        (Fault::Altered, "it was removed; try again"),
+        (Fault::Interrupted(3), "it goes on from where it stopped"),
+    ] {
+        place.server.fault(fault);
+        let error = place.refusal(&[]);
+        assert!(
+            error.contains("`model.safetensors` of `hf:who/bert@main`"),
+            "{error}"
+        );
+        assert!(error.contains(words), "{error}");
+    }
+    // A run downloads by itself, goes on where the download stopped, and uses what was fetched.
+    ok(&place.dpx(&["run", "hub.toml"], &[]));
+    let half = fixture("model.safetensors").len() / 2;
+    assert!(place.server.count(&format!("/model.safetensors {half}-")) > 0);
+    let asked = place.server.count("/resolve/");
+    ok(&place.dpx(&["fetch", "hub.toml"], &[]));
+    assert_eq!(place.server.count("/resolve/"), asked);
+}
