@@ -12,6 +12,7 @@ use super::values::score_figures;
 use crate::cache::{Cache, Record};
 use crate::metric::{Classification, Spread};
 use crate::plan::{InstanceId, Plan};
+use crate::scrub::Tally;
 use crate::stage::Kind;
 use crate::stage::score::{SCORES_FILE, Scores};
 use serde::de::DeserializeOwned;

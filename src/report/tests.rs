@@ -153,7 +153,7 @@ impl Fake {
         })
     }
 
-    fn study(&self) -> Study {
+    pub(super) fn study(&self) -> Study {
         self.with(assemble)
     }
 }

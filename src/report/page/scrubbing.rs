@@ -2,6 +2,7 @@
 
 use crate::report::study::Study;
 use crate::report::table::{Column, NOTHING, Table, number};
+use crate::scrub::KindScore;
 
 pub(crate) fn scrubbing_sentence(study: &Study) -> String {
     let texts: Vec<String> = study
@@ -38,8 +39,8 @@ pub(crate) fn scrubbing(study: &Study) -> Table {
                 kind.clone(),
                 tally.counts.get(kind).copied().unwrap_or(0).to_string(),
                 score.map_or_else(|| NOTHING.to_owned(), |score| score.planted.to_string()),
-                share(score.and_then(|score| score.recall())),
-                share(score.and_then(|score| score.precision())),
+                share(score.and_then(KindScore::recall)),
+                share(score.and_then(KindScore::precision)),
             ]);
         }
     }
