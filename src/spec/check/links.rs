@@ -52,8 +52,8 @@ fn sample(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     if stage.text("labels") == "private" && !counts {
         diagnostics.push(without(stage, "labels", "\"private\"", Kind::Counts));
     }
-    if stage.params["keywords"] == true && !counts {
-        diagnostics.push(without(stage, "keywords", "true", Kind::Counts));
+    if stage.text("keywords") == "private" && !counts {
+        diagnostics.push(without(stage, "keywords", "\"private\"", Kind::Counts));
     }
     let policy = stage.text("teacher");
     if matches!(policy, "relabel" | "agree") && !teacher {
@@ -157,14 +157,14 @@ pub(super) fn pair(stage: &Resolved<'_>, need: &Resolved<'_>, diagnostics: &mut 
             )),
         ),
         (Kind::Sample, Kind::Counts)
-            if stage.params["keywords"] == true && need.text("keywords").is_empty() =>
+            if stage.text("keywords") == "private" && need.text("keywords").is_empty() =>
         {
             diagnostics.push(
                 Diagnostic::at(
                     Code::Conflict,
                     stage.origin("keywords"),
                     format!(
-                        "`keywords = true`, but `{}` counts no keywords",
+                        "`keywords = \"private\"`, but `{}` counts no keywords",
                         need.stage.name
                     ),
                 )

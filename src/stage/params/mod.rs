@@ -22,8 +22,8 @@ pub use preprocess::{LabelIntegration, PreprocessParams, Scrub};
 pub use pretrain::{PretrainParams, PretrainPerformance};
 pub use privacy::{BudgetComponent, BudgetParams};
 pub use sample::{
-    ChoiceOrder, DuplicatePolicy, EmptyPolicy, LabelCounts, SampleParams, SamplePerformance,
-    TeacherPolicy,
+    ChoiceOrder, DuplicatePolicy, EmptyPolicy, KeywordSource, LabelCounts, SampleParams,
+    SamplePerformance, TeacherPolicy,
 };
 pub use score::{ScoreParams, ScorePerformance};
 pub use teacher::{TeacherKind, TeacherParams, TeacherPerformance};

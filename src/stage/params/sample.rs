@@ -44,9 +44,9 @@ pub struct SampleParams {
     /// What happens to a text written before, in this artifact.
     #[serde(default)]
     pub duplicates: DuplicatePolicy,
-    /// Condition each text on a keyword drawn from the noisy histogram of a `counts` stage among the needs; a label without a keyword that stands out goes without.
+    /// Condition each text on a keyword of its label: `private` draws from the noisy histogram of a `counts` stage among the needs (a label without a keyword that stands out goes without), `public` from the label's words in `builtin:feelings` by the root of their public frequency, which spends nothing.
     #[serde(default)]
-    pub keywords: bool,
+    pub keywords: KeywordSource,
     /// Write so many times more texts than asked for, for a teacher to choose from.
     #[serde(default = "one")]
     #[schemars(range(min = 1.0, max = 100.0))]
@@ -165,6 +165,19 @@ impl JsonSchema for LabelCounts {
             ],
         })
     }
+}
+
+/// Where the keywords of texts come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeywordSource {
+    /// No keywords.
+    #[default]
+    None,
+    /// The noisy histogram of a `counts` stage.
+    Private,
+    /// A public list.
+    Public,
 }
 
 /// What happens to an empty text.

@@ -1,9 +1,11 @@
-//! Keywords that texts are conditioned on: drawn from a private histogram that was paid for.
+//! Keywords that texts are conditioned on: drawn from a private histogram that was paid for, or from a public list.
 
+use crate::data::builtin;
 use crate::seed::Stream;
 use crate::stage::StageError;
 use crate::stage::counts::NoisyCounts;
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 
 /// For each label the keywords that stand out for it, with their probabilities.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +23,7 @@ impl Keywords {
     pub(super) fn of(counts: &NoisyCounts, labels: &[String]) -> Result<Self, StageError> {
         if counts.keywords.is_empty() {
             return Err(StageError::new(
-                "`keywords = true`, but the `counts` stage counted none: give it `keywords`",
+                "`keywords = \"private\"`, but the `counts` stage counted none: give it `keywords`",
             ));
         }
         let laws = places(counts, labels)?
@@ -35,6 +37,35 @@ impl Keywords {
             })
             .collect();
         Ok(Self { laws })
+    }
+
+    /// The label's own words in `builtin:feelings`, each in proportion to the root of its frequency in `builtin:words`.
+    pub(super) fn public(labels: &[String]) -> Result<Self, StageError> {
+        let counts: HashMap<String, u64> = builtin::words().into_iter().collect();
+        let feelings = builtin::feelings();
+        let law = |label: &String| {
+            let weighed: Vec<(String, f64)> = feelings
+                .iter()
+                .filter(|feeling| feeling.label == label)
+                .map(|feeling| {
+                    let count = counts.get(feeling.word).copied().unwrap_or(0);
+                    (feeling.word.to_owned(), (count as f64 + 1.0).sqrt())
+                })
+                .collect();
+            let total: f64 = weighed.iter().map(|(_, weight)| weight).sum();
+            if weighed.is_empty() {
+                return Err(StageError::new(format!(
+                    "`keywords = \"public\"`: `builtin:feelings` has no word for the label `{label}`: use `private` with a `counts` stage, or `none`"
+                )));
+            }
+            Ok(weighed
+                .into_iter()
+                .map(|(word, weight)| (word, weight / total))
+                .collect())
+        };
+        Ok(Self {
+            laws: labels.iter().map(law).collect::<Result<_, _>>()?,
+        })
     }
 
     /// The keyword of a text; nothing where none stands out for its label.
@@ -119,6 +150,24 @@ mod tests {
             json!({"fear": 1, "joy": 2, "love": 0})
         );
         assert_eq!(Keywords::none().draw(1, 0, 0), None);
+    }
+
+    #[test]
+    fn public_keywords_are_the_labels_own_words() {
+        let labels = ["joy".to_owned(), "fear".to_owned()];
+        let keywords = Keywords::public(&labels).unwrap();
+        for (label, name) in labels.iter().enumerate() {
+            let total: f64 = keywords.laws[label].iter().map(|(_, share)| share).sum();
+            assert!((total - 1.0).abs() < 1e-9, "{total}");
+            let drawn: Vec<&str> = (0..50)
+                .map(|number| keywords.draw(1, label, number).unwrap())
+                .collect();
+            for feeling in builtin::feelings() {
+                assert!(feeling.label == name || !drawn.contains(&feeling.word));
+            }
+        }
+        let error = Keywords::public(&["spam".to_owned()]).unwrap_err();
+        assert!(error.to_string().contains("`spam`"), "{error}");
     }
 
     #[test]

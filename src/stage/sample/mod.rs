@@ -11,7 +11,7 @@ mod report;
 mod teacher;
 mod write;
 
-use super::params::{SampleParams, SamplePerformance, TeacherPolicy};
+use super::params::{KeywordSource, SampleParams, SamplePerformance, TeacherPolicy};
 use super::{Kind, StageContext, StageError};
 use crate::model::{CausalLm, CausalModel, load_causal};
 use crate::text::{MODEL_SCHEMA_FILE, Prompt, PublicSchema, Tokenizer};
@@ -42,11 +42,12 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         None => None,
     };
     let keywords = match (&private, params.keywords) {
-        (_, false) => Keywords::none(),
-        (Some(private), true) => Keywords::of(private, labels)?,
-        (None, true) => {
+        (_, KeywordSource::None) => Keywords::none(),
+        (_, KeywordSource::Public) => Keywords::public(labels)?,
+        (Some(private), KeywordSource::Private) => Keywords::of(private, labels)?,
+        (None, KeywordSource::Private) => {
             return Err(StageError::new(
-                "`keywords = true` needs the noisy keywords of a `counts` stage: add one to `needs`",
+                "`keywords = \"private\"` needs the noisy keywords of a `counts` stage: add one to `needs`",
             ));
         }
     };

@@ -186,7 +186,7 @@ fn what_cannot_be_done_is_said() {
     let cases = [
         (json!({"labels": {"anger": 3}}), "`anger`"),
         (json!({"labels": {"joy": 0}}), "no text at all"),
-        (json!({"keywords": true}), "`keywords"),
+        (json!({"keywords": "private"}), "`keywords"),
         (json!({"labels": "private"}), "`counts`"),
         (json!({"teacher": "agree"}), "teacher"),
     ];
@@ -210,7 +210,8 @@ fn what_cannot_be_done_is_said() {
 fn private_counts_give_the_mix_and_the_keywords() {
     let bench = Bench::new();
     bench.counts();
-    let params = json!({"labels": "private", "keywords": true, "count": 8, "max_new_tokens": 6});
+    let params =
+        json!({"labels": "private", "keywords": "private", "count": 8, "max_new_tokens": 6});
     let one = bench.run_with(&params, 1, &[Kind::Counts]).unwrap();
     let told = report(&one);
     assert_eq!(told["by_label"]["joy"], json!({"asked": 6, "written": 6}));
