@@ -32,6 +32,8 @@ pub struct Learner {
     averager: Averager,
     sum: GradientSum,
     ahead: Option<Ahead>,
+    /// The trained weights of a network on a device, as the last step left them there: so they need not be fetched.
+    kept: Option<Vec<Array>>,
     step: u64,
     #[cfg(test)]
     pub(in crate::dp) recorded: Recorded,
@@ -67,6 +69,7 @@ impl Learner {
             sum: GradientSum::new(&lengths),
             trainable,
             ahead: None,
+            kept: None,
             step: 0,
             #[cfg(test)]
             recorded: Recorded::default(),
@@ -109,7 +112,8 @@ impl Learner {
         }
     }
 
-    /// Ends a step: protects the sum, updates the parameters, begins the next sum.
+    /// Ends a step: protects the sum, updates the parameters, begins the next sum. Between the steps of a learner nobody else
+    /// may change trained parameters that live on a device.
     pub fn apply(
         &mut self,
         parameters: &mut Parameters,
@@ -134,17 +138,28 @@ impl Learner {
             };
         }
         // Noise and Adam are computed on the host: the same bits whatever device the gradients come from.
-        let device = parameters.device();
-        parameters.move_trainable(Device::Cpu);
-        let trainable = parameters
-            .iter_mut()
-            .filter(|(_, parameter)| parameter.trainable)
-            .map(|(_, parameter)| parameter.value.host_mut());
-        let weights = trainable.zip(self.decays.iter().copied());
-        self.adam.update(weights, &privatised, rate);
-        let weights = self.trainable.iter().map(|&id| parameters.value(id).host());
-        self.averager.observe(self.step, weights);
-        parameters.move_trainable(device);
+        if parameters.device() == Device::Cpu {
+            let trainable = parameters
+                .iter_mut()
+                .filter(|(_, parameter)| parameter.trainable)
+                .map(|(_, parameter)| parameter.value.host_mut());
+            let weights = trainable.zip(self.decays.iter().copied());
+            self.adam.update(weights, &privatised, rate);
+            let weights = self.trainable.iter().map(|&id| parameters.value(id).host());
+            self.averager.observe(self.step, weights);
+        } else {
+            let kept = self.kept.take();
+            let mut kept = kept.unwrap_or_else(|| parameters.trainable_on_host());
+            let weights = kept.iter_mut().map(Array::host_mut);
+            let weights = weights.zip(self.decays.iter().copied());
+            self.adam.update(weights, &privatised, rate);
+            self.averager
+                .observe(self.step, kept.iter().map(Array::host));
+            for (&id, weights) in self.trainable.iter().zip(&kept) {
+                parameters.value_mut(id).copy_from(weights);
+            }
+            self.kept = Some(kept);
+        }
         if let Some((ahead, drawn)) = self.ahead.as_mut().zip(drawn) {
             ahead.give_back(drawn);
         }
@@ -189,6 +204,7 @@ impl Learner {
         path: &Path,
         binding: &[u8; 32],
     ) -> Result<bool, CheckpointError> {
+        self.kept = None;
         let device = parameters.device();
         parameters.move_trainable(Device::Cpu);
         let trainable = parameters

@@ -192,6 +192,15 @@ impl Array {
         }
     }
 
+    /// Takes the values of another array of the same shape to where this one is.
+    ///
+    /// # Panics
+    /// When the shapes differ.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        assert_eq!(self.shape, other.shape, "shape of the values");
+        self.values = other.on(self.device()).values;
+    }
+
     /// How a device multiplies by this array. What is computed from it is f32 again.
     pub(crate) const fn arithmetic(&self) -> Arithmetic {
         self.arithmetic
