@@ -227,3 +227,23 @@ impl Progress for Reporter {
         self.stop.load(Ordering::SeqCst)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_fails_says_what_to_lower() {
+        let full = || panic!("can't allocate buffer of size {}", 1u64 << 40);
+        let told = on_device(Device::Wgpu(1), full).unwrap_err().to_string();
+        for part in [
+            "the device `wgpu:1` failed: can't allocate buffer of size 1099511627776",
+            "lower `micro_batch_tokens`",
+            "`--device-slots`",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+        let own = on_device(Device::Wgpu(1), || Err(StageError::new("no texts")));
+        assert_eq!(own.unwrap_err().to_string(), "no texts");
+    }
+}

@@ -6,6 +6,7 @@ use crate::device::Device;
 use crate::dp::learner::Recorded;
 use crate::dp::optimizer::Averaging;
 use crate::model::gpt2::Gpt2;
+use crate::nn::{Arithmetic, Array};
 
 const EVERYTHING: MicroBatches = MicroBatches {
     most_rows: 5,
@@ -130,4 +131,33 @@ fn a_killed_run_goes_on_bit_for_bit_on_a_device() {
     }
     let bits = |weights: &[f32]| weights.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     assert!(bits(&finished[0]) == bits(&finished[1]));
+}
+
+/// What an example adds is made of f32 records whatever arithmetic made them, so its norm stays within the bound.
+#[test]
+fn the_bound_holds_in_bfloat16() {
+    let device = Device::under_test();
+    if !device.multiplies_bf16().unwrap() {
+        return;
+    }
+    let mut network = network_on(device);
+    network.parameters_mut().compute_in(Arithmetic::Bf16);
+    let examples = texts(6);
+    for row in 0..6 {
+        let tape = network.forward_backward(&examples.batch(&[row])).unwrap();
+        let bound = 1e-3;
+        let clipped = clipped_sum(network.parameters(), tape, Clipping::Flat, bound).unwrap();
+        assert!(clipped.norms[0] > bound, "the example is clipped");
+        let values = clipped.gradients.iter().flat_map(Array::to_vec);
+        let norm = values.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        assert!(norm <= bound * (1.0 + 1e-5) && norm > 0.9 * bound, "{norm}");
+    }
+    // The weights themselves stay f32 through an update.
+    let mut trainer = trainer(&network, Clipping::Flat, 1.0);
+    trainer.step(&mut network, &examples).unwrap();
+    let id = network.parameters().trainable_ids()[0];
+    let value = network.parameters().value(id);
+    assert_eq!(value.arithmetic(), Arithmetic::Bf16);
+    let coarse = |x: &f32| x.to_bits().trailing_zeros() >= 16;
+    assert!(!value.to_vec().iter().all(coarse));
 }
