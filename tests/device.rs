@@ -90,14 +90,17 @@ fn a_device_that_is_not_there_is_refused_before_anything_runs() {
     let folder = tempfile::tempdir().unwrap();
     let experiment = EXPERIMENT.replace("PRECISION", "");
     std::fs::write(folder.path().join("tiny.toml"), experiment).unwrap();
-    let refused = dpx(folder.path(), &["run", "tiny.toml", "--device", "cuda:77"]);
+    let refused = dpx(
+        folder.path(),
+        &["run", "tiny.toml", "--device", "cuda:77", "--json"],
+    );
     assert_eq!(refused.status.code(), Some(2));
     let said = text(&refused.stderr);
     assert!(
         said.contains("`cuda:77`") && said.contains("dpx devices"),
         "{said}"
     );
-    assert!(!folder.path().join("cache/records").exists());
+    assert!(!text(&refused.stdout).contains("started"));
 }
 
 #[test]
@@ -118,10 +121,23 @@ fn a_whole_study_runs_on_the_device() {
     );
     let said = text(&done.stderr) + &text(&done.stdout);
     assert!(done.status.success(), "{said}");
-    let synthetic = folder.path().join("results/tiny/sample/synthetic.csv");
-    let lines =
-        std::fs::read_to_string(&synthetic).unwrap_or_else(|error| panic!("{error}: {said}"));
-    assert!(lines.lines().count() > 6, "{lines}");
+    let events: Vec<serde_json::Value> = text(&done.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let class = device.split(':').next().unwrap();
+    for instance in ["base", "train", "sample"] {
+        let of = |kind: &str| {
+            let mut own = events.iter().filter(|event| event["instance"] == instance);
+            own.find(|event| event["event"] == kind).cloned()
+        };
+        let started = of("started").unwrap();
+        assert!(
+            started["device"].as_str().unwrap().starts_with(class),
+            "{started}"
+        );
+        assert!(of("finished").is_some(), "{instance}");
+    }
 }
 
 #[test]
