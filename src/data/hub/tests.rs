@@ -1,3 +1,5 @@
+//! The Hub as a local server plays it: pinned downloads, their checks, what is broken or refused, and no network at all.
+
 use super::server::{Fault, Server};
 use super::*;
 use std::path::Path;
