@@ -54,9 +54,13 @@ impl Chromium {
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let attached = browser.call("Target.attachToTarget", &attach);
         browser.session = attached["sessionId"].as_str().map(str::to_owned);
+        let focus = json!({ "enabled": true });
+        browser.call("Emulation.setFocusEmulationEnabled", &focus);
         for domain in ["Page", "Runtime", "Log", "Network", "Accessibility"] {
             browser.call(&format!("{domain}.enable"), &json!({}));
         }
+        let events = json!({ "enabled": true });
+        browser.call("Page.setLifecycleEventsEnabled", &events);
         Some(browser)
     }
 
@@ -95,8 +99,12 @@ impl Chromium {
         );
         self.media("", scheme);
         let url = format!("file://{}", page.display());
-        self.call("Page.navigate", &json!({ "url": url }));
-        let loaded = |event: &Value| event["method"] == "Page.loadEventFired";
+        let opened = self.call("Page.navigate", &json!({ "url": url }));
+        let loaded = |event: &Value| {
+            event["method"] == "Page.lifecycleEvent"
+                && event["params"]["name"] == "load"
+                && event["params"]["loaderId"] == opened["loaderId"]
+        };
         while !self.events.iter().any(loaded) {
             let event = self.read();
             self.events.push(event);

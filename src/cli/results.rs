@@ -73,11 +73,19 @@ pub(crate) fn width() -> usize {
 
 /// Prints the study, where its files are, and how to share its texts.
 ///
-/// `release` is the command that releases texts of this experiment, but for its row and folder.
-pub(crate) fn print(study: &Study, folder: Option<&Path>, release: &str) -> Result<(), Error> {
+/// `command` puts the arguments that name this experiment after a verb.
+pub(crate) fn print(
+    study: &Study,
+    folder: Option<&Path>,
+    command: impl Fn(&str) -> String,
+) -> Result<(), Error> {
     output::print(&terminal::render(study, width()))?;
     let Some(folder) = folder else {
-        return Ok(());
+        // Results are replaced only by whole ones.
+        return output::print(&format!(
+            "\nnot all is finished: results of an earlier run, if any, stay as they are; what there is now: {}",
+            command("dpx report")
+        ));
     };
     let report = folder.join("report.html");
     output::print(&format!(
@@ -94,7 +102,8 @@ pub(crate) fn print(study: &Study, folder: Option<&Path>, release: &str) -> Resu
         });
     if let Some(row) = first {
         output::print(&format!(
-            "to share texts: {release} --row {} --out FOLDER",
+            "to share texts: {} --row {} --out FOLDER",
+            command("dpx release"),
             crate::run::shell_word(&row.name)
         ))?;
     }

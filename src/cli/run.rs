@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let (study, folder) =
         results::write(&experiment, &plan, &cache, &report, &args.results.results)?;
     if !args.json {
-        results::print(&study, folder.as_deref(), &words("dpx release", args))?;
+        results::print(&study, folder.as_deref(), |verb| words(verb, args))?;
     }
     if !report.failures.is_empty() {
         output::note(&failures_again(&report.failures));

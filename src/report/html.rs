@@ -41,6 +41,7 @@ struct Page<'a> {
     tradeoff_sentence: String,
     reference_source: Option<&'a str>,
     privacy_sentence: String,
+    audit_sentence: Option<String>,
     privacy_chart: Option<String>,
     mechanisms: Table,
     epsilon_sentence: String,
@@ -103,6 +104,7 @@ pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Erro
             .as_ref()
             .and_then(|reference| reference.source.as_deref()),
         privacy_sentence: page::privacy_sentence(study),
+        audit_sentence: page::audit_sentence(study),
         privacy_chart: super::chart::budget::draw(study),
         mechanisms: page::mechanisms(study),
         epsilon_sentence: page::epsilon_sentence(study),

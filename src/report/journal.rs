@@ -60,6 +60,24 @@ pub fn past_run(cache: &Cache, lines: &[Value]) -> Option<(Plan, Vec<Known>)> {
             }
         }
     }
+    // Names tell the file's order of the axes, which the names of rows follow: those with most axes first.
+    let mut names: Vec<&str> = records
+        .iter()
+        .filter_map(|record| Some(record.instance.split_once('@')?.1))
+        .collect();
+    names.sort_by_key(|name| std::cmp::Reverse(name.matches('=').count()));
+    let mut order: Vec<&str> = Vec::new();
+    for axis in names.iter().flat_map(|name| name.split(',')) {
+        let axis = axis.split('=').next().unwrap_or(axis);
+        if !order.contains(&axis) {
+            order.push(axis);
+        }
+    }
+    let mut axes: Vec<Axis> = axes
+        .into_iter()
+        .map(|(name, values)| Axis { name, values })
+        .collect();
+    axes.sort_by_key(|axis| order.iter().position(|name| *name == axis.name));
     let plan = Plan {
         experiment: start["experiment"]
             .as_str()
@@ -67,10 +85,7 @@ pub fn past_run(cache: &Cache, lines: &[Value]) -> Option<(Plan, Vec<Known>)> {
             .to_owned(),
         description: None,
         seed: 0,
-        axes: axes
-            .into_iter()
-            .map(|(name, values)| Axis { name, values })
-            .collect(),
+        axes,
         run: RunSettings::default(),
         instances,
     };

@@ -229,10 +229,18 @@ pub(super) fn tradeoff_sentence(study: &Study) -> String {
         format!(" The public model, untouched, gives {}.", spread(*found, 3))
     });
     let change = b.mean - a.mean;
-    let cost = if change > 0.0 {
-        format!("stronger privacy costs {} here", number(change, 3))
-    } else {
-        "stronger privacy costs nothing that shows here".to_owned()
+    // Two standard errors of the difference, where there are replicates.
+    let error = |found: &crate::metric::Spread| found.sd.map(|sd| sd * sd / found.n as f64);
+    let noise = error(a)
+        .zip(error(b))
+        .map(|(one, other)| 2.0 * (one + other).sqrt());
+    let cost = match noise {
+        _ if change < 0.0005 => "stronger privacy costs nothing that shows here".to_owned(),
+        Some(noise) if change <= noise => format!(
+            "the difference of {} is within the spread of the replicates",
+            number(change, 3)
+        ),
+        _ => format!("stronger privacy costs {} here", number(change, 3)),
     };
     format!(
         "From {} to {} accuracy goes from {} to {}: {cost}.{untouched}",
@@ -250,32 +258,37 @@ pub(super) fn privacy_sentence(study: &Study) -> String {
         .filter(|row| row.guarantee.kind == GuaranteeKind::Holds)
         .filter_map(|row| {
             Some(format!(
-                "{} for {}",
+                "{} in row {}",
                 bound(row.guarantee.epsilon?),
                 row.name
             ))
         })
         .collect();
+    if certified.is_empty() {
+        return "No finished row has a certified epsilon.".into();
+    }
+    format!(
+        "Certified upper bounds of epsilon: {}.",
+        certified.join(", ")
+    )
+}
+
+/// What the audits found: internal, unlike the bounds that they are set against.
+pub(super) fn audit_sentence(study: &Study) -> Option<String> {
     let audited: Vec<String> = study
         .rows
         .iter()
         .filter_map(|row| {
             let lower = row.figures.get("audit_lower")?;
-            Some(format!("{} for {}", spread(*lower, 2), row.name))
+            Some(format!("{} in row {}", spread(*lower, 2), row.name))
         })
         .collect();
-    let audited = if audited.is_empty() {
-        "No row was audited.".into()
-    } else {
-        format!("Audited lower bounds: {}.", audited.join(", "))
-    };
-    if certified.is_empty() {
-        return format!("No finished row has a certified epsilon. {audited}");
-    }
-    format!(
-        "Certified upper bounds of epsilon: {}. {audited}",
-        certified.join(", ")
-    )
+    (!audited.is_empty()).then(|| {
+        format!(
+            "Audits found epsilon to be at least {}.",
+            audited.join(", ")
+        )
+    })
 }
 
 pub(super) fn epsilon_sentence(study: &Study) -> String {

@@ -167,6 +167,12 @@ fn audit_cell(row: &Row) -> String {
     }
 }
 
+/// The mean over the rows of a figure's ceiling: each row has one of its own, of other real texts.
+pub(crate) fn ceiling(study: &Study, id: &str) -> Option<f64> {
+    let all = study.rows.iter().filter_map(|row| row.ceilings.get(id));
+    Spread::of(all.copied()).map(|ceiling| ceiling.mean)
+}
+
 /// Whether any row has the figure.
 pub(crate) fn has(study: &Study, id: &str) -> bool {
     study.all_rows().any(|row| row.figures.contains_key(id))
@@ -221,7 +227,7 @@ pub fn summary(study: &Study) -> Table {
         });
     }
     columns.push(Column::new(
-        if repeated { "time of all n" } else { "time" },
+        if repeated { "total time" } else { "time" },
         true,
     ));
     let accountants = study
@@ -292,8 +298,16 @@ pub fn summary(study: &Study) -> Table {
 
 /// The columns of [`summary`] that tell of the mechanism.
 const ACCOUNTANTS: [&str; 3] = ["PRV", "RDP", "noise"];
-/// The columns of [`summary`] that the page shows in the sections on privacy and on labels, where there is more room.
-pub(crate) const IN_OTHER_SECTIONS: [&str; 4] = ["PRV", "RDP", "noise", "macro-F1 with teacher ↑"];
+/// The columns of [`summary`] that the page shows in the sections on privacy, on labels and on the run, where there is room.
+pub(crate) const IN_OTHER_SECTIONS: [&str; 7] = [
+    "PRV",
+    "RDP",
+    "noise",
+    "macro-F1 ↑",
+    "macro-F1 with teacher ↑",
+    "time",
+    "total time",
+];
 
 fn accountant_cells(row: &Row) -> [String; 3] {
     let mechanisms = &row.guarantee.mechanisms;
@@ -369,9 +383,9 @@ pub(crate) fn group(study: &Study, group: super::figure::Group, caption: &str) -
                 Some(found) if common.is_some() => brief(*found, metric.decimals),
                 _ => cell(row, metric.id),
             }));
-            let ceiling = rows.iter().find_map(|row| row.ceilings.get(metric.id));
+            let ceiling = ceiling(study, metric.id);
             cells.push(
-                ceiling.map_or_else(|| NOTHING.into(), |value| number(*value, metric.decimals)),
+                ceiling.map_or_else(|| NOTHING.into(), |value| number(value, metric.decimals)),
             );
             cells
         })

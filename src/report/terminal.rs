@@ -3,7 +3,7 @@
 use super::claim;
 use super::compare::Comparison;
 use super::study::Study;
-use super::table::{Table, summary};
+use super::table::{NOTHING, Table, summary};
 
 /// What follows the marked columns.
 const FOOTNOTE: &str = "* outside the guarantee: measured on private data, for internal use only";
@@ -101,11 +101,16 @@ fn stacked(table: &Table, width: usize) -> String {
         }
         used += own;
     }
-    let drawn: Vec<String> = blocks
-        .iter()
-        .map(|block| draw(table, block, usize::MAX))
-        .collect();
-    drawn.join("\n\n")
+    let drawn = blocks.iter().enumerate().map(|(at, block)| {
+        let mut part = table.clone();
+        if at > 0 {
+            // A row that says nothing here has been named above.
+            let says = |row: &Vec<String>| block[1..].iter().any(|&column| row[column] != NOTHING);
+            part.rows.retain(says);
+        }
+        draw(&part, block, usize::MAX)
+    });
+    drawn.collect::<Vec<_>>().join("\n\n")
 }
 
 /// The heading of a column in lines as narrow as its longest word and its cells allow.
@@ -118,14 +123,14 @@ fn heading(table: &Table, column: usize) -> Vec<String> {
     let name = format!("{}{mark}", table.columns[column].name);
     // An arrow never stands alone on a line.
     let name = ["↑", "↓", "→"].iter().fold(name, |name, arrow| {
-        name.replace(&format!(" {arrow}"), &format!("\u{a0}{arrow}"))
+        name.replace(&format!(" {arrow}"), &format!("\u{1}{arrow}"))
     });
     let cells = table.rows.iter().map(|row| row[column].chars().count());
     let words = name.split(' ').map(|word| word.chars().count());
     let width = cells.chain(words).max().unwrap_or(0);
     wrap(&name, width)
         .into_iter()
-        .map(|line| line.replace('\u{a0}', " "))
+        .map(|line| line.replace('\u{1}', " "))
         .collect()
 }
 

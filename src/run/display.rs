@@ -238,7 +238,7 @@ impl Bars {
                     if *total > 0 && bar.length() != Some(*total) {
                         bar.set_length(*total);
                         bar.set_style(style(
-                            "  {spinner} {prefix} {bar:20.cyan} {pos}/{len} {wide_msg} {elapsed}, {eta} left",
+                            "  {spinner} {prefix} {bar:12.cyan} {pos}/{len} {wide_msg} {elapsed}, {eta} left",
                         ));
                     }
                     bar.set_position(*done);

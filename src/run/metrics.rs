@@ -6,6 +6,7 @@
 //! ```text
 //! metrics/tensorboard/RUN/INSTANCE/events.out.tfevents.*   tensorboard --logdir cache/metrics/tensorboard
 //! metrics/mlruns/EXPERIMENT/RUN_OF_INSTANCE/               mlflow ui --backend-store-uri cache/metrics/mlruns
+//!                                                          (MLflow 3: with MLFLOW_ALLOW_FILE_STORE=true)
 //! ```
 
 use super::event::Event;

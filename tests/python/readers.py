@@ -11,7 +11,12 @@ import os
 import sys
 
 folder, what = sys.argv[1], sys.argv[2]
-os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_CACHE=os.path.join(folder, "hf-cache"), MLFLOW_ENABLE_ASYNC_LOGGING="false")
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    HF_DATASETS_CACHE=os.path.join(folder, "hf-cache"),
+    # MLflow 3 reads folders of runs only where it is asked to.
+    MLFLOW_ALLOW_FILE_STORE="true",
+)
 if importlib.util.find_spec(what) is None:
     sys.exit(77)
 

@@ -3,7 +3,7 @@
 use super::svg::{Svg, WIDTH, cut};
 use crate::report::figure::{Group, METRICS};
 use crate::report::study::{Row, Study};
-use crate::report::table::spread;
+use crate::report::table::{ceiling, spread};
 
 /// All figures of a group whose range is 0 to 1.
 pub(crate) fn draw(study: &Study, group: Group) -> Option<String> {
@@ -65,8 +65,8 @@ pub(crate) fn draw(study: &Study, group: Group) -> Option<String> {
             &format!("{} {}", cut(metric.name, 20), metric.direction.arrow()),
         );
         svg.line(left, y, right, y, "grid");
-        if let Some(ceiling) = rows.iter().find_map(|row| row.ceilings.get(metric.id)) {
-            svg.line(x(*ceiling), y - 8.0, x(*ceiling), y + 8.0, "ceiling");
+        if let Some(ceiling) = ceiling(study, metric.id) {
+            svg.line(x(ceiling), y - 8.0, x(ceiling), y + 8.0, "ceiling");
         }
         for (at, row) in rows.iter().enumerate() {
             if let Some(value) = row.figures.get(metric.id) {

@@ -5,7 +5,7 @@ use crate::report::chart::tradeoff::{Panel, draw as panel};
 use crate::report::chart::{bars, dag, dots, heat};
 use crate::report::figure::Group;
 use crate::report::study::{GuaranteeKind, Reference, Row, Study};
-use crate::report::table::spread;
+use crate::report::table::{ceiling, spread};
 
 const CLASSES: [&str; 4] = ["s1", "s2", "s3", "s4"];
 
@@ -50,15 +50,12 @@ pub(crate) fn tradeoff(study: &Study) -> Pictures {
         };
         pictures.extend(panel(study, &utility).map(|svg| (svg, "Utility: accuracy on the real test texts of a classifier trained on synthetic texts.".into())));
     }
-    let ceiling = study
-        .rows
-        .iter()
-        .find_map(|row| row.ceilings.get("similarity"));
+    let ceiling = ceiling(study, "similarity");
     let similarity = Panel {
         id: "similarity-chart",
         series: vec![("similarity", "similarity", "s1")],
         lines: ceiling
-            .map(|ceiling| ("ceiling".to_owned(), *ceiling))
+            .map(|ceiling| ("ceiling".to_owned(), ceiling))
             .into_iter()
             .collect(),
         published: published(|reference| &reference.similarity),

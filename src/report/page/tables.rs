@@ -40,13 +40,9 @@ pub(crate) fn mechanisms(study: &Study) -> Table {
     let rows = study.rows.iter().flat_map(|row| {
         let noisy = row.guarantee.mechanisms.iter();
         let noisy = noisy.filter(|mechanism| mechanism.noise_multiplier.is_some());
-        noisy.enumerate().map(move |(at, mechanism)| {
+        noisy.map(move |mechanism| {
             vec![
-                if at == 0 {
-                    row.name.clone()
-                } else {
-                    String::new()
-                },
+                row.name.clone(),
                 stage(&mechanism.instance).to_owned(),
                 known(mechanism.epsilon, 4),
                 known(mechanism.epsilon_prv_lower, 4),
@@ -178,6 +174,21 @@ pub(crate) fn label_changes(study: &Study) -> Table {
         })
         .collect();
     lines.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mean = |row: &Row| {
+        let role = row.main_classification()?.role;
+        let found = row.figures.get(&format!("macro_f1{}", role.suffix()));
+        found.map(|found| brief(*found, 3))
+    };
+    let mut last = vec![
+        "macro-F1: mean of all".to_owned(),
+        NOTHING.into(),
+        benchmark.and_then(mean).unwrap_or_else(|| NOTHING.into()),
+    ];
+    last.extend(
+        rows.iter()
+            .map(|row| mean(row).unwrap_or_else(|| NOTHING.into())),
+    );
+    lines.push((0.0, last));
     Table {
         caption: format!(
             "F1 per label, the greatest loss against the benchmark first; internal{}",
@@ -365,11 +376,13 @@ pub(crate) fn statements(study: &Study) -> Vec<(String, String)> {
                 Some((stage(&mechanism.instance), text))
             })
             .collect();
+        // A model that learnt nothing says so once.
+        let untouched = row.guarantee.kind == GuaranteeKind::Untouched;
         let budget = mechanisms.windows(2).all(|pair| {
             let list = &pair[0].raw["mechanisms"];
             !list.is_null() && *list == pair[1].raw["mechanisms"]
         });
-        if budget {
+        if budget || untouched {
             let longest = texts.into_iter().max_by_key(|(_, text)| text.len());
             statements.extend(longest.map(|(_, text)| (row.name.clone(), text)));
         } else {
