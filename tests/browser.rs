@@ -231,6 +231,13 @@ fn the_printed_page_shows_everything_and_no_controls() {
         browser.evaluate("getComputedStyle(document.body).backgroundColor"),
         "rgb(255, 255, 255)"
     );
+    // Paper does not scroll: at the width of a sheet every table is whole.
+    browser.open(&page, 700, "light");
+    browser.media("print", "light");
+    let cut = browser.evaluate(
+        "[...document.querySelectorAll('.scroll, pre')].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.ariaLabel)",
+    );
+    assert_eq!(cut, json!([]), "no table is cut on paper");
     let printed = browser.call("Page.printToPDF", &json!({ "printBackground": false }));
     assert!(printed["data"].as_str().unwrap().len() > 10_000);
 }

@@ -195,7 +195,7 @@ fn files_folders_and_runs_are_compared() {
         .replace("name = \"real\"", "name = \"other\"")
         .replace(
             "preprocess.limit = 300",
-            "preprocess = { dataset = \"texts.csv\", limit = 0 }",
+            "preprocess = { dataset = \"texts.csv\", limit = 1000 }",
         )
         .replace("[\"inf\", 8, 3, 0]", "[0]")
         .replace("replicate = [1, 2]", "");

@@ -54,9 +54,11 @@ pub fn comparison(found: &Comparison, width: usize) -> String {
             let mut table = table;
             let last = table.columns.len() - 1;
             for cells in &mut table.rows {
-                for cell in &mut cells[..last] {
-                    *cell = shorten(cell, width / 3);
+                for cell in &mut cells[1..last] {
+                    *cell = shorten(cell, width / 4);
                 }
+                // Names differ at their ends.
+                cells[0] = shorten_front(&cells[0], width * 2 / 5);
             }
             let rest: usize = (0..last)
                 .map(|column| column_width(&table, column) + 2)
@@ -84,6 +86,15 @@ fn shorten(text: &str, most: usize) -> String {
     let mut short: String = text.chars().take(most - 1).collect();
     short.push('…');
     short
+}
+
+fn shorten_front(text: &str, most: usize) -> String {
+    let length = text.chars().count();
+    if length <= most {
+        return text.to_owned();
+    }
+    let end = text.chars().skip(length + 1 - most);
+    std::iter::once('…').chain(end).collect()
 }
 
 /// The table in as many blocks as its columns need, each with the first column again.
