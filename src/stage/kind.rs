@@ -72,6 +72,8 @@ impl Kind {
         match self {
             // 2: the perplexity of synthetic texts is taken under the model that `train` started from.
             Self::Score => 2,
+            // 2: the penalty of the bag-of-words classifier was chosen anew.
+            Self::Classify => 2,
             _ => 1,
         }
     }
