@@ -110,7 +110,6 @@ impl Place {
     fn refusal(&self, variables: &[(&str, &str)]) -> String {
         let output = self.dpx(&["fetch", "hub.toml"], variables);
         assert_eq!(output.status.code(), Some(1));
-        assert!(output.stdout.is_empty());
         String::from_utf8(output.stderr).unwrap()
     }
 }
@@ -156,7 +155,7 @@ fn fetch_downloads_and_then_everything_works_offline() {
         .values_mut()
         .for_each(|commits| commits.rotate_left(1));
     let plan = ok(&place.dpx(&["plan", "hub.toml"], &[]));
-    assert!(plan.contains("0 cached, 1 to run, 1 only if"), "{plan}");
+    assert!(plan.contains("0 cached, 2 to run"), "{plan}");
     let plan = ok(&place.dpx(&["plan", "hub.toml"], &offline));
     assert!(plan.contains("2 cached"), "{plan}");
 }

@@ -61,12 +61,13 @@ pub(crate) fn scrubbing(study: &Study) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::Flow;
 
     #[test]
     fn recall_and_precision_stand_by_kind() {
-        let mut study =
-            crate::report::tests::fake(&["joy"], &["a text".to_owned()], crate::stage::Flow::Dp)
-                .study();
+        let texts: Vec<String> = (0..9).map(|row| format!("text number {row}")).collect();
+        let labels = ["anger", "joy", "love"];
+        let mut study = crate::report::tests::fake(&labels, &texts, Flow::Dp).study();
         assert!(scrubbing(&study).rows.is_empty());
         let tally = serde_json::json!({
             "counts": {"EMAIL": 4, "URL": 1},
