@@ -70,10 +70,9 @@ impl Kind {
     /// Raised whenever the meaning of a kind changes, so that records made before no longer count.
     pub const fn version(self) -> u32 {
         match self {
-            // 2: the perplexity of synthetic texts is taken under the model that `train` started from.
-            Self::Score => 2,
-            // 2: the penalty of the bag-of-words classifier was chosen anew.
-            Self::Classify => 2,
+            // `score` 2: the perplexity of synthetic texts is taken under the model that `train` started from.
+            // `classify` 2: the penalty of the bag-of-words classifier was chosen anew.
+            Self::Score | Self::Classify => 2,
             _ => 1,
         }
     }
