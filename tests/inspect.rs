@@ -125,7 +125,10 @@ fn a_dataset_is_shown_without_its_texts_unless_asked() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(!text.contains("glad") && !text.contains("never ends"), "{text}");
+    assert!(
+        !text.contains("glad") && !text.contains("never ends"),
+        "{text}"
+    );
     let text = said(&[path, "--examples", "1"]);
     assert!(text.contains("The rows below are PRIVATE"), "{text}");
     assert_eq!(text.matches("so glad today").count(), 1);
