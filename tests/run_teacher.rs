@@ -104,7 +104,7 @@ fn a_row_shows_own_labels_with_teacher_and_teacher_alone_within_one_budget() {
             .find(|sample| sample["teacher"]["applied"] == policy);
         found.unwrap_or_else(|| panic!("no sample with the policy {policy}: {taught:?}"))
     };
-    assert_eq!(of("relabel")["teacher"]["generated"], 72);
+    assert_eq!(of("relabel")["teacher"]["generated"], 48);
     assert_eq!(of("none")["texts"], 24);
     let again = dpx(folder, &["run", "tiny.toml"]);
     let told = String::from_utf8_lossy(&again.stderr);
