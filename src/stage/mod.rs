@@ -19,6 +19,7 @@ mod pretrain;
 mod sample;
 pub mod score;
 pub mod teacher;
+mod text_encoder;
 mod train;
 
 pub(crate) use allot::mechanisms;

@@ -4,10 +4,11 @@ use super::compute::{Embedder, Surprise};
 use crate::device::Device;
 use crate::metric::Embeddings;
 use crate::metric::perplexity::TextLoss;
-use crate::model::{CausalLm, Encoder, load_causal, load_encoder};
+use crate::model::{CausalLm, load_causal};
 use crate::stage::StageError;
 use crate::stage::losses::{LONGEST, text_losses};
-use crate::stage::model_source::{ModelSource, encode_all};
+use crate::stage::model_source::ModelSource;
+use crate::stage::text_encoder::TextEncoder;
 use crate::text::{Prompt, PublicSchema, Tokenizer};
 use std::fmt::Display;
 use std::path::Path;
@@ -16,42 +17,16 @@ fn failed(error: impl Display) -> StageError {
     StageError::new(error.to_string())
 }
 
-/// An encoder with its tokenizer.
-pub(super) struct TextEncoder {
-    encoder: Encoder,
-    tokenizer: Tokenizer,
-    micro_batch_tokens: usize,
-}
-
-impl TextEncoder {
-    pub(super) fn load(
-        folder: &Path,
-        device: Device,
-        micro_batch_tokens: usize,
-    ) -> Result<Self, StageError> {
-        Ok(Self {
-            encoder: load_encoder(folder, device).map_err(failed)?,
-            tokenizer: Tokenizer::load(folder).map_err(failed)?,
-            micro_batch_tokens,
-        })
-    }
-}
-
 impl Embedder for TextEncoder {
     fn embed(&self, texts: &[String]) -> Result<Embeddings, StageError> {
-        let longest = self.encoder.config().max_positions();
-        let ids = encode_all(&self.tokenizer, texts, longest)?;
-        let rows = self
-            .encoder
-            .embed(&ids, self.micro_batch_tokens)
-            .map_err(failed)?;
+        let rows = self.embeddings(texts)?;
         let width = rows.first().map_or(1, Vec::len);
         Embeddings::new(rows.concat(), width)
             .ok_or_else(|| StageError::new("the encoder gave embeddings of unequal width"))
     }
 
     fn needs_centring(&self) -> bool {
-        self.encoder.needs_centring()
+        TextEncoder::needs_centring(self)
     }
 }
 

@@ -1,11 +1,12 @@
 //! The stage: reads the artifacts, computes, writes `scores.json`.
 
 use super::compute::{Models, Surprise, Texts, compute};
-use super::models::{LanguageModel, TextEncoder};
+use super::models::LanguageModel;
 use super::{SCORES_FILE, read};
 use crate::metric::planted::Planted;
 use crate::stage::model_source::ModelSource;
 use crate::stage::params::{ScoreParams, ScorePerformance};
+use crate::stage::text_encoder::TextEncoder;
 use crate::stage::{Kind, StageContext, StageError};
 use crate::text::PublicSchema;
 use std::path::Path;

@@ -3,11 +3,8 @@
 use crate::data::builtin;
 use crate::device::Device;
 use crate::dp::softmax::SparseRows;
-use crate::model::{Encoder, load_encoder};
 use crate::stage::StageError;
-use crate::stage::model_source::encode_all;
-use crate::text::Tokenizer;
-use std::fmt::Display;
+use crate::stage::text_encoder::TextEncoder;
 use std::path::{Path, PathBuf};
 
 /// Public texts whose mean embedding is taken away where embeddings share a large common part.
@@ -18,16 +15,10 @@ const INTERCEPT: f64 = 0.2;
 /// A public encoder with the public mean of its embeddings.
 #[derive(Debug)]
 pub struct EmbeddingFeatures {
-    encoder: Encoder,
-    tokenizer: Tokenizer,
+    encoder: TextEncoder,
     folder: PathBuf,
     /// What is taken away from every embedding, `[hidden]`; zeros for encoders that need no centring.
     pub(super) centre: Vec<f32>,
-    micro_batch_tokens: usize,
-}
-
-fn failed(error: impl Display) -> StageError {
-    StageError::new(error.to_string())
 }
 
 impl EmbeddingFeatures {
@@ -41,11 +32,11 @@ impl EmbeddingFeatures {
         micro_batch_tokens: usize,
     ) -> Result<Self, StageError> {
         let mut features = Self::with_centre(folder, Vec::new(), device, micro_batch_tokens)?;
-        let mut centre = vec![0.0f32; features.encoder.config().hidden()];
+        let mut centre = vec![0.0f32; features.encoder.width()];
         if features.encoder.needs_centring() {
             let mut texts = builtin::dialogue();
             texts.truncate(CENTRING_TEXTS);
-            let rows = features.embed(&texts)?;
+            let rows = features.encoder.embeddings(&texts)?;
             for row in &rows {
                 for (sum, value) in centre.iter_mut().zip(row) {
                     *sum += value / rows.len() as f32;
@@ -64,11 +55,9 @@ impl EmbeddingFeatures {
         micro_batch_tokens: usize,
     ) -> Result<Self, StageError> {
         Ok(Self {
-            encoder: load_encoder(folder, device).map_err(failed)?,
-            tokenizer: Tokenizer::load(folder).map_err(failed)?,
+            encoder: TextEncoder::load(folder, device, micro_batch_tokens)?,
             folder: folder.to_owned(),
             centre,
-            micro_batch_tokens,
         })
     }
 
@@ -77,18 +66,10 @@ impl EmbeddingFeatures {
         self.centre.len() + 1
     }
 
-    fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, StageError> {
-        let longest = self.encoder.config().max_positions();
-        let ids = encode_all(&self.tokenizer, texts, longest)?;
-        self.encoder
-            .embed(&ids, self.micro_batch_tokens)
-            .map_err(failed)
-    }
-
     /// Features of texts: the centred embedding scaled to norm 1, and the intercept; the whole scaled to norm 1.
     pub(super) fn rows(&self, texts: &[String]) -> Result<SparseRows, StageError> {
         let mut rows = SparseRows::new(self.width());
-        for embedding in self.embed(texts)? {
+        for embedding in self.encoder.embeddings(texts)? {
             let centred: Vec<f64> = embedding
                 .iter()
                 .zip(&self.centre)
