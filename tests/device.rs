@@ -1,22 +1,7 @@
 //! Devices as a user meets them: the list, the refusal, and a whole study on the device that `DPX_TEST_DEVICE` names (the
 //! processor, when it names none).
 
-use std::path::Path;
-use std::process::{Command, Output};
-
-fn dpx(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(assert_cmd::cargo::cargo_bin!("dpx"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("DPX_STATE_DIR", folder.join("state"))
-        .env_remove("DPX_CACHE")
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
+use crate::binary::{dpx, text};
 
 const EXPERIMENT: &str = r#"
 [experiment]

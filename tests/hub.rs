@@ -4,6 +4,7 @@
 mod server;
 
 use self::server::{Fault, Server};
+use crate::binary;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -92,15 +93,11 @@ impl Place {
     }
 
     fn dpx(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-        std::process::Command::new(assert_cmd::cargo::cargo_bin!("dpx"))
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env("DPX_STATE_DIR", self.path("state"))
+        binary::command(self.folder.path(), arguments)
             .env("HF_HOME", self.path("hf"))
             .env("HF_ENDPOINT", &self.server.address)
             .env_remove("HF_TOKEN")
             .env_remove("HF_HUB_OFFLINE")
-            .env_remove("DPX_CACHE")
             .envs(variables.iter().copied())
             .output()
             .unwrap()

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod bad_experiments;
+mod binary;
 mod browser;
 mod chromium;
 mod device;

@@ -1,5 +1,6 @@
 //! One small study, really run by the real binary, for the tests that look at what a run leaves: made once, when first asked.
 
+use crate::binary;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -75,20 +76,11 @@ impl RealStudy {
 
     /// Calls dpx there; panics where it fails.
     pub(crate) fn dpx(&self, arguments: &[&str]) -> Output {
-        let output = self.command(arguments).output().unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {told}");
-        output
+        binary::succeeds(self.folder(), arguments)
     }
 
     /// A call of dpx there.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("dpx"));
-        command
-            .args(arguments)
-            .current_dir(self.folder())
-            .env("DPX_STATE_DIR", self.folder().join("state"))
-            .env_remove("DPX_CACHE");
-        command
+        binary::command(self.folder(), arguments)
     }
 }

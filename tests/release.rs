@@ -1,7 +1,6 @@
 //! `dpx release`: what may leave, and what is refused.
 
-use std::path::Path;
-use std::process::{Command, Output};
+use crate::binary::{dpx, text};
 
 const EXPERIMENT: &str = r#"
 [experiment]
@@ -41,19 +40,6 @@ needs = ["train"]
 count = 12
 max_new_tokens = 6
 "#;
-
-fn dpx(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(assert_cmd::cargo::cargo_bin!("dpx"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("DPX_STATE_DIR", folder.join("state"))
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 #[test]
 fn covered_rows_leave_with_their_joint_guarantee_and_others_are_refused() {

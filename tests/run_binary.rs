@@ -1,5 +1,6 @@
 //! `dpx run` and its companions through the real binary: exit codes, repetition, repair, and edits during a run.
 
+use crate::binary;
 use crate::run_support::until;
 use std::fmt::Write;
 use std::io::{BufRead, BufReader};
@@ -64,13 +65,7 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("dpx"));
-        command
-            .args(arguments)
-            .current_dir(self.0.path())
-            .env("DPX_STATE_DIR", self.path("state"))
-            .env_remove("DPX_CACHE");
-        command
+        binary::command(self.0.path(), arguments)
     }
 
     fn dpx(&self, arguments: &[&str]) -> Output {

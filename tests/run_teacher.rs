@@ -1,8 +1,8 @@
 //! `experiments/emotion-teacher.toml`, made tiny, through the real binary: one budget, three mechanisms, three figures a row.
 
+use crate::binary::succeeds;
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Command, Output};
 
 /// Lays small sizes over the study. Its figures mean nothing.
 const TINY: &str = r#"
@@ -33,19 +33,6 @@ taught = { count = 24, max_new_tokens = 6 }
 score = { encoder = "builtin:base", max_texts = 24, examples = 1 }
 "#;
 
-fn dpx(folder: &Path, arguments: &[&str]) -> Output {
-    let output = Command::new(assert_cmd::cargo::cargo_bin!("dpx"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("DPX_STATE_DIR", folder.join("state"))
-        .env_remove("DPX_CACHE")
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {told}");
-    output
-}
-
 /// Every `sample.json` in the cache that tells of a teacher.
 fn taught(folder: &Path) -> Vec<Value> {
     std::fs::read_dir(folder.join("cache/objects"))
@@ -65,7 +52,7 @@ fn a_row_shows_own_labels_with_teacher_and_teacher_alone_within_one_budget() {
     let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
     let study = TINY.replace("EXPERIMENTS", &experiments.display().to_string());
     std::fs::write(folder.join("tiny.toml"), study).unwrap();
-    dpx(folder, &["run", "tiny.toml"]);
+    succeeds(folder, &["run", "tiny.toml"]);
 
     let results = std::fs::read(folder.join("results/tiny/results.json")).unwrap();
     let results: Value = serde_json::from_slice(&results).unwrap();
@@ -106,7 +93,7 @@ fn a_row_shows_own_labels_with_teacher_and_teacher_alone_within_one_budget() {
     };
     assert_eq!(of("relabel")["teacher"]["generated"], 48);
     assert_eq!(of("none")["texts"], 24);
-    let again = dpx(folder, &["run", "tiny.toml"]);
+    let again = succeeds(folder, &["run", "tiny.toml"]);
     let told = String::from_utf8_lossy(&again.stderr);
     assert!(told.contains("0 ran"), "{told}");
 }

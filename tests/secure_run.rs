@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+use crate::binary;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
@@ -74,13 +75,7 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("dpx"));
-        command
-            .args(arguments)
-            .current_dir(self.0.path())
-            .env("DPX_STATE_DIR", self.path("state"))
-            .env_remove("DPX_CACHE");
-        command
+        binary::command(self.0.path(), arguments)
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
