@@ -161,17 +161,20 @@ pub fn compute(
     Ok(scores)
 }
 
-/// The name of a model; of a folder its last part, since where it lies says nothing of the figures.
+/// The name of a model; of a folder its last part, since where it lies says nothing of the figures, and a path is nobody's
+/// business who reads them.
 fn model_name(source: &str) -> String {
     let named = ["builtin:", "hf:", "stage:"];
     if named.iter().any(|prefix| source.starts_with(prefix)) {
         return source.to_owned();
     }
     let path = std::path::Path::new(source);
-    path.file_name().map_or_else(
-        || source.to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    match path.file_name() {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None if source.is_empty() => String::new(),
+        // `models/..` and `/` have no last part.
+        None => "folder".to_owned(),
+    }
 }
 
 fn stop_if_asked(progress: &dyn Progress) -> Result<(), StageError> {

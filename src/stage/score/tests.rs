@@ -101,6 +101,32 @@ fn copied_texts_show_in_every_leakage_figure_and_the_ceiling_is_high() {
 }
 
 #[test]
+fn models_in_folders_are_named_without_the_way_to_them() {
+    let models = Models {
+        embedder: Some(&Letters),
+        trained: Some(&Letters),
+        base: Some(&Letters),
+    };
+    for (source, name) in [
+        ("/home/anna/models/MiniLM", "MiniLM"),
+        ("/home/anna/models/MiniLM/", "MiniLM"),
+        ("/home/anna/models/..", "folder"),
+        ("hf:who/bert@main", "hf:who/bert@main"),
+    ] {
+        let params = ScoreParams {
+            encoder: source.to_owned(),
+            base: source.to_owned(),
+            ..params()
+        };
+        let scores = compute(&texts(), &params, 1, &models, &NoProgress).unwrap();
+        assert_eq!(scores.encoder, name);
+        assert_eq!(scores.base.as_deref(), Some(name));
+        let json = serde_json::to_string(&scores).unwrap();
+        assert!(!json.contains("anna"), "{json}");
+    }
+}
+
+#[test]
 fn reads_what_the_other_stages_write_and_names_the_line_of_a_bad_row() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
