@@ -163,3 +163,39 @@ fn covered_rows_leave_with_their_joint_guarantee_and_others_are_refused() {
         text(&refused.stderr)
     );
 }
+
+#[test]
+fn texts_of_a_model_with_canaries_leave_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    std::fs::write(root.join("small.toml"), EXPERIMENT).unwrap();
+    let release = |canaries: &str, out: &str| {
+        let set = format!("stage.train.canaries={canaries}");
+        let only = ["--only", "sample@epsilon=8"];
+        let run = dpx(
+            root,
+            &["run", "small.toml", "--set", &set, only[0], only[1]],
+        );
+        assert!(run.status.success(), "{}", text(&run.stderr));
+        let arguments = [
+            "release",
+            "small.toml",
+            "--set",
+            &set,
+            "--row",
+            "epsilon=8",
+            "--out",
+            out,
+        ];
+        let released = dpx(root, &arguments);
+        assert!(released.status.success(), "{}", text(&released.stderr));
+        text(&released.stderr)
+    };
+    let warned = release("20", "with");
+    assert!(
+        warned.contains("warning: `train@epsilon=8` was trained with 20 canaries"),
+        "{warned}"
+    );
+    let plain = release("0", "without");
+    assert!(!plain.contains("warning"), "{plain}");
+}

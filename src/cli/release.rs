@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 /// Write a folder that may be shared: synthetic texts under a guarantee, and the guarantee of all of them together.
 ///
-/// Rows without a guarantee, or with seeded noise, are refused. Scores, digests and real texts never go in.
+/// Rows without a guarantee, or with seeded noise, are refused; a model that was trained with canaries is warned of. Scores,
+/// digests and real texts never go in.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -40,6 +41,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     release
         .write(&args.out)
         .map_err(|error| Error::failed(error.to_string()))?;
+    for (instance, planted) in release.canaries() {
+        output::note(&format!(
+            "warning: `{instance}` was trained with {planted} canaries for an audit: texts of random letters may stand among those released"
+        ));
+    }
     let guarantee = release.epsilon().map_or_else(
         || "they depend on no private data".to_owned(),
         |(epsilon, delta)| format!("together epsilon {epsilon:.4} at delta {delta:.1e}"),

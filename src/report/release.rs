@@ -32,6 +32,7 @@ pub enum ReleaseError {
 pub struct Release {
     rows: Vec<(String, Vec<u8>)>,
     statement: Option<PrivacyStatement>,
+    canaries: BTreeMap<String, u64>,
 }
 
 impl Release {
@@ -56,6 +57,7 @@ impl Release {
         let mut phases: BTreeMap<String, Phase> = BTreeMap::new();
         let mut first: Option<PrivacyStatement> = None;
         let mut found = BTreeSet::new();
+        let mut canaries = BTreeMap::new();
         for id in samples {
             let instance = &plan.instances[id];
             let fits = |name: &&String| {
@@ -107,6 +109,10 @@ impl Release {
                     continue;
                 }
                 let name = &plan.instances[source].name;
+                let planted = plan.instances[source].params["canaries"].as_u64();
+                if let Some(planted) = planted.filter(|&planted| planted > 0) {
+                    canaries.insert(name.clone(), planted);
+                }
                 let statement = sources
                     .record(source)
                     .and_then(|record| sources.artifacts.read(record, "privacy.json"))
@@ -147,7 +153,17 @@ impl Release {
             .map_err(|error| {
                 ReleaseError::Missing(format!("the joint epsilon cannot be computed: {error}"))
             })?;
-        Ok(Self { rows, statement })
+        Ok(Self {
+            rows,
+            statement,
+            canaries,
+        })
+    }
+
+    /// The `train` instances behind the texts that planted canaries, with how many: the guarantee holds, but texts of random
+    /// letters were learnt beside the real ones.
+    pub fn canaries(&self) -> &BTreeMap<String, u64> {
+        &self.canaries
     }
 
     /// The joint epsilon and its delta; nothing where no row touched private data.
