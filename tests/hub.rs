@@ -120,7 +120,15 @@ fn ok(output: &Output) -> String {
 #[test]
 fn fetch_downloads_and_then_everything_works_offline() {
     let place = Place::new();
-    let said = ok(&place.dpx(&["fetch", "hub.toml"], &[]));
+    let output = place.dpx(&["fetch", "hub.toml"], &[]);
+    let said = ok(&output);
+    // No terminal, no bar: a line for each file that arrived.
+    let arrived = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(arrived.lines().count(), 4, "{arrived}");
+    assert!(
+        arrived.contains("hf:who/bert: model.safetensors, 91.37 KiB\n"),
+        "{arrived}"
+    );
     let commit = "1".repeat(40);
     for name in ["who/texts", "who/bert"] {
         assert!(said.contains(&format!("hf:{name}@{commit} in ")), "{said}");
@@ -238,6 +246,8 @@ fn broken_downloads_are_told_and_mended() {
             "{error}"
         );
         assert!(error.contains(words), "{error}");
+        let arrived = "hf:who/bert: model.safetensors";
+        assert!(!error.contains(arrived), "{error}");
     }
     // A run downloads by itself, goes on where the download stopped, and uses what was fetched.
     ok(&place.dpx(&["run", "hub.toml"], &[]));

@@ -1,11 +1,15 @@
 //! Downloads from the Hub with a bar per file, before anything is run.
 
-use super::Error;
+use super::{Error, output};
 use crate::data::{self, hub};
 use crate::run::HubAsset;
 use crate::spec::Role;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How often the bar is drawn anew where nothing arrives.
+const TICK: Duration = Duration::from_millis(500);
 
 /// Downloads what is not there yet, so that workers find everything on this machine, and offline too.
 pub(super) fn assets(assets: &BTreeSet<HubAsset>) -> Result<(), Error> {
@@ -26,9 +30,12 @@ pub(super) fn one(
     repository: &str,
     revision: &str,
 ) -> Result<hub::Snapshot, Error> {
-    let mut bar = Bar::default();
+    let mut bar = Bar {
+        repository,
+        file: None,
+    };
     let snapshot = hub.fetch(role, repository, revision, &mut bar);
-    bar.finish();
+    bar.end(snapshot.is_ok());
     snapshot.map_err(|error| Error::failed(error.to_string()))
 }
 
@@ -40,32 +47,45 @@ pub(super) fn role(role: Role) -> data::Role {
     }
 }
 
-/// A bar per file; hidden where standard error is no terminal.
-#[derive(Default)]
-struct Bar(Option<(String, ProgressBar)>);
+/// A bar while a file arrives, hidden where standard error is no terminal; then a line that says so.
+struct Bar<'a> {
+    repository: &'a str,
+    file: Option<(String, ProgressBar)>,
+}
 
-impl Bar {
-    fn finish(&self) {
-        if let Some((_, bar)) = &self.0 {
-            bar.finish();
+impl Bar<'_> {
+    /// Ends the bar of a file; nothing is said of one that did not arrive, since an error follows.
+    fn end(&mut self, arrived: bool) {
+        let Some((file, bar)) = self.file.take() else {
+            return;
+        };
+        let size = HumanBytes(bar.position());
+        bar.finish_and_clear();
+        if arrived {
+            output::note(&format!("hf:{}: {file}, {size}", self.repository));
         }
+    }
+
+    fn begin(&mut self, file: &str, done: u64, total: u64) {
+        let bar = ProgressBar::new(total).with_position(done);
+        let template = "{msg} [{wide_bar}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+        bar.set_style(ProgressStyle::with_template(template).expect("the template is well formed"));
+        bar.set_message(file.to_owned());
+        // What an earlier attempt left counts for nothing in the speed.
+        bar.reset_eta();
+        bar.enable_steady_tick(TICK);
+        self.file = Some((file.to_owned(), bar));
     }
 }
 
-impl hub::Progress for Bar {
+impl hub::Progress for Bar<'_> {
     fn update(&mut self, file: &str, done: u64, total: u64) {
-        if self.0.as_ref().is_none_or(|(name, _)| name != file) {
-            self.finish();
-            let bar = ProgressBar::new(total);
-            let template = "{msg} [{wide_bar}] {bytes}/{total_bytes} ({eta})";
-            bar.set_style(
-                ProgressStyle::with_template(template).expect("the template is well formed"),
-            );
-            bar.set_message(file.to_owned());
-            self.0 = Some((file.to_owned(), bar));
-        }
-        if let Some((_, bar)) = &self.0 {
-            bar.set_position(done);
+        match &self.file {
+            Some((name, bar)) if name == file => bar.set_position(done),
+            _ => {
+                self.end(true);
+                self.begin(file, done, total);
+            }
         }
     }
 }
