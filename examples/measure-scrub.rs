@@ -10,7 +10,7 @@
     reason = "a small program for developers"
 )]
 
-use dpx::scrub::{Ner, Rules, Scrubber, apply};
+use dpx::scrub::{Ner, Rules, Scrubber, Span, apply};
 use std::collections::BTreeMap;
 
 struct Sentence {
@@ -54,43 +54,47 @@ fn read(path: &str) -> Vec<Sentence> {
         .collect()
 }
 
-fn measure(name: &str, scrubbers: &[&dyn Scrubber], sentences: &[Sentence]) {
+/// What one scrubber finds in each sentence.
+fn find(scrubber: &dyn Scrubber, sentences: &[Sentence]) -> Vec<Vec<Span>> {
+    sentences
+        .chunks(256)
+        .flat_map(|chunk| {
+            let texts: Vec<&str> = chunk
+                .iter()
+                .map(|sentence| sentence.text.as_str())
+                .collect();
+            scrubber.find(&texts).unwrap()
+        })
+        .collect()
+}
+
+fn measure(name: &str, found: &[&[Vec<Span>]], sentences: &[Sentence]) {
     let mut kinds: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
     let (mut replaced, mut correct) = (0_u32, 0_u32);
-    for chunk in sentences.chunks(256) {
-        let texts: Vec<&str> = chunk
-            .iter()
-            .map(|sentence| sentence.text.as_str())
-            .collect();
-        let found: Vec<_> = scrubbers
-            .iter()
-            .map(|scrubber| scrubber.find(&texts).unwrap())
-            .collect();
-        for (index, sentence) in chunk.iter().enumerate() {
-            let lists: Vec<_> = found.iter().map(|lists| lists[index].clone()).collect();
-            let spans = apply(&sentence.text, &lists).spans;
-            for (kind, start, end) in &sentence.entities {
-                let left = sentence.text[*start..*end]
-                    .char_indices()
-                    .filter(|(_, letter)| letter.is_alphanumeric())
-                    .any(|(at, _)| {
-                        !spans
-                            .iter()
-                            .any(|span| span.start <= start + at && start + at < span.end)
-                    });
-                let entry = kinds.entry(kind).or_default();
-                entry.0 += 1;
-                entry.1 += u32::from(!left);
-            }
-            for span in &spans {
-                replaced += 1;
-                correct += u32::from(
-                    sentence
-                        .entities
+    for (index, sentence) in sentences.iter().enumerate() {
+        let lists: Vec<_> = found.iter().map(|lists| lists[index].clone()).collect();
+        let spans = apply(&sentence.text, &lists).spans;
+        for (kind, start, end) in &sentence.entities {
+            let left = sentence.text[*start..*end]
+                .char_indices()
+                .filter(|(_, letter)| letter.is_alphanumeric())
+                .any(|(at, _)| {
+                    !spans
                         .iter()
-                        .any(|(_, start, end)| *start < span.end && span.start < *end),
-                );
-            }
+                        .any(|span| span.start <= start + at && start + at < span.end)
+                });
+            let entry = kinds.entry(kind).or_default();
+            entry.0 += 1;
+            entry.1 += u32::from(!left);
+        }
+        for span in &spans {
+            replaced += 1;
+            correct += u32::from(
+                sentence
+                    .entities
+                    .iter()
+                    .any(|(_, start, end)| *start < span.end && span.start < *end),
+            );
         }
     }
     let (all, removed) = kinds
@@ -118,8 +122,9 @@ fn main() {
     for file in &arguments[1..] {
         let sentences = read(file);
         println!("{file}: {} sentences", sentences.len());
-        measure("rules", &[&rules], &sentences);
-        measure("model", &[&ner], &sentences);
-        measure("rules, model", &[&rules, &ner], &sentences);
+        let (by_rules, by_model) = (find(&rules, &sentences), find(&ner, &sentences));
+        measure("rules", &[&by_rules], &sentences);
+        measure("model", &[&by_model], &sentences);
+        measure("rules, model", &[&by_rules, &by_model], &sentences);
     }
 }
