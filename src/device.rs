@@ -51,7 +51,7 @@ pub enum DeviceError {
 
 fn not_compiled(class: &str) -> String {
     format!(
-        "this dpx was built without it; build one with `cargo build --release --features {class}`"
+        "this dpx was built without {class}; build one with `cargo build --release --features {class}`"
     )
 }
 
@@ -141,18 +141,40 @@ impl FromStr for Device {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (class, index) = text.split_once(':').unwrap_or((text, "0"));
-        let index = index.parse().map_err(|_| {
-            format!("`{text}` is no device: expected `cpu`, `wgpu`, `wgpu:N`, `cuda` or `cuda:N`")
-        })?;
-        match class {
-            "cpu" => Ok(Self::Cpu),
-            "wgpu" => Ok(Self::Wgpu(index)),
-            "cuda" => Ok(Self::Cuda(index)),
+        match (class, index.parse()) {
+            _ if text == "cpu" => Ok(Self::Cpu),
+            ("wgpu", Ok(index)) => Ok(Self::Wgpu(index)),
+            ("cuda", Ok(index)) => Ok(Self::Cuda(index)),
             #[cfg(test)]
-            "flex" => Ok(Self::Flex),
+            _ if text == "flex" => Ok(Self::Flex),
             _ => Err(format!(
-                "`{text}` is no device: expected `cpu`, `wgpu`, `wgpu:N`, `cuda` or `cuda:N`"
+                "`{text}` is no device: expected `auto`, `cpu`, `wgpu`, `wgpu:N`, `cuda` or `cuda:N`"
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_printed() {
+        for (text, device) in [
+            ("cpu", Device::Cpu),
+            ("wgpu", Device::Wgpu(0)),
+            ("wgpu:1", Device::Wgpu(1)),
+            ("cuda:12", Device::Cuda(12)),
+        ] {
+            assert_eq!(text.parse(), Ok(device));
+            assert_eq!(device.to_string().parse(), Ok(device));
+        }
+        for text in ["", "gpu", "CUDA", "cpu:0", "wgpu:", "cuda:x", "cuda:-1"] {
+            let refused = text.parse::<Device>().unwrap_err();
+            assert!(
+                refused.starts_with(&format!("`{text}` is no device")),
+                "{refused}"
+            );
         }
     }
 }

@@ -23,9 +23,12 @@ pub(crate) fn resolve(names: &[String]) -> Result<Vec<Device>, Error> {
             name.parse().map_err(Error::usage)?
         };
         if let Err(reason) = here.check(device) {
-            let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-            let message = format!("there is no device `{device}` here{reason}");
-            return Err(Error::usage(message).hint("see `dpx devices`"));
+            let message = format!("there is no device `{device}` here: {reason}");
+            let best = here.best();
+            let hint = format!(
+                "`dpx devices` lists what is here; `--device auto` takes `{best}`, whatever the file says"
+            );
+            return Err(Error::usage(message).hint(hint));
         }
         if !chosen.contains(&device) {
             chosen.push(device);
@@ -50,6 +53,7 @@ fn as_json(here: &Devices) -> String {
         json!({
             "device": one.device.to_string(),
             "description": one.description,
+            "memory_bytes": one.memory,
             "software": one.software,
         })
     });
@@ -76,7 +80,11 @@ fn as_text(here: &Devices) -> String {
         } else {
             ""
         };
-        format!("{:8} {}{note}", one.device.to_string(), one.description)
+        let memory = one.memory.map_or_else(String::new, |bytes| {
+            format!(", {:.1} GiB", bytes as f64 / f64::from(1 << 30))
+        });
+        let (device, description) = (one.device.to_string(), &one.description);
+        format!("{device:8} {description}{memory}{note}")
     });
     let missing = here
         .missing
@@ -96,11 +104,13 @@ mod tests {
                 Found {
                     device: Device::Cpu,
                     description: "processor, 2 threads".into(),
+                    memory: Some(3 << 29),
                     software: false,
                 },
                 Found {
                     device: Device::Wgpu(0),
                     description: "llvmpipe, software rasteriser, vulkan".into(),
+                    memory: None,
                     software: true,
                 },
             ],
@@ -115,12 +125,13 @@ mod tests {
     fn the_list_says_what_auto_takes_and_why_the_rest_is_not_there() {
         assert_eq!(
             as_text(&here()),
-            "cpu      processor, 2 threads (`auto`)\n\
+            "cpu      processor, 2 threads, 1.5 GiB (`auto`)\n\
              wgpu:0   llvmpipe, software rasteriser, vulkan (never `auto`)\n\
              cuda     not here: the NVIDIA driver is not installed"
         );
         let value: serde_json::Value = serde_json::from_str(&as_json(&here())).unwrap();
         assert_eq!(value["auto"], "cpu");
+        assert_eq!(value["devices"][0]["memory_bytes"], 3_u64 << 29);
         assert_eq!(value["devices"][1]["software"], true);
         assert_eq!(value["missing"][0]["class"], "cuda");
     }

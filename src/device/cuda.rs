@@ -16,13 +16,13 @@ mod with {
     use std::sync::LazyLock;
 
     /// Name and memory of each GPU, or why there is none. Asked for once.
-    static LISTED: LazyLock<Result<Vec<String>, String>> = LazyLock::new(list);
+    static LISTED: LazyLock<Result<Vec<(String, u64)>, String>> = LazyLock::new(list);
 
     #[expect(
         unsafe_code,
         reason = "the driver's library is looked for by loading it, and asked through its C interface"
     )]
-    fn list() -> Result<Vec<String>, String> {
+    fn list() -> Result<Vec<(String, u64)>, String> {
         // SAFETY: loading the driver's library runs its initialisers, as every program that uses CUDA does.
         if !unsafe { sys::is_culib_present() } {
             return Err("the NVIDIA driver is not installed (no library `cuda`)".to_owned());
@@ -35,10 +35,7 @@ mod with {
                 let name = result::device::get_name(device).map_err(told)?;
                 // SAFETY: the device is one that the driver has just returned.
                 let bytes = unsafe { result::device::total_mem(device) }.map_err(told)?;
-                Ok(format!(
-                    "{name}, {:.1} GiB",
-                    bytes as f64 / f64::from(1 << 30)
-                ))
+                Ok((name, bytes as u64))
             })
             .collect()
     }
@@ -65,9 +62,10 @@ mod with {
         let found = listed
             .into_iter()
             .enumerate()
-            .map(|(index, description)| Found {
+            .map(|(index, (description, bytes))| Found {
                 device: Device::Cuda(index),
                 description,
+                memory: Some(bytes),
                 software: false,
             });
         Ok(found.collect())

@@ -9,6 +9,8 @@ pub struct Found {
     pub device: Device,
     /// Its name, kind and interface, for people.
     pub description: String,
+    /// All of its memory in bytes, where that can be found out.
+    pub memory: Option<u64>,
     /// Whether it is no GPU but a program that stands in for one: correct, slow, and never chosen by itself.
     pub software: bool,
 }
@@ -37,16 +39,22 @@ impl Devices {
         self.found.first().map_or(Device::Cpu, |best| best.device)
     }
 
-    /// Whether a device can be used; why not, where its class cannot be used at all.
-    pub fn check(&self, device: Device) -> Result<(), Option<&str>> {
+    /// Whether a device can be used.
+    ///
+    /// # Errors
+    /// Why not: its class cannot be used at all, or has no device of that number.
+    pub fn check(&self, device: Device) -> Result<(), String> {
         if self.found.iter().any(|found| found.device == device) {
             return Ok(());
         }
-        let missing = self
-            .missing
-            .iter()
-            .find(|missing| missing.class == device.class());
-        Err(missing.map(|missing| missing.reason.as_str()))
+        let mut missing = self.missing.iter();
+        if let Some(missing) = missing.find(|missing| missing.class == device.class()) {
+            return Err(missing.reason.clone());
+        }
+        let own = self.found.iter().map(|found| found.device);
+        let own = own.filter(|found| found.class() == device.class());
+        let own: Vec<String> = own.map(|found| format!("`{found}`")).collect();
+        Err(format!("of its class there is {}", own.join(", ")))
     }
 
     fn sorted(processor: Found, classes: [(&'static str, Result<Vec<Found>, String>); 2]) -> Self {
@@ -75,12 +83,23 @@ pub fn devices() -> Devices {
     let processor = Found {
         device: Device::Cpu,
         description: format!("processor, {threads} threads"),
+        memory: system_memory(),
         software: false,
     };
     Devices::sorted(
         processor,
         [("cuda", cuda::found()), ("wgpu", wgpu::found())],
     )
+}
+
+/// The machine's memory in bytes, as Linux tells it.
+fn system_memory() -> Option<u64> {
+    let lines = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let total = lines
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = total.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 #[cfg(test)]
@@ -91,6 +110,7 @@ mod tests {
         Found {
             device,
             description: "a device".into(),
+            memory: None,
             software,
         }
     }
@@ -131,7 +151,10 @@ mod tests {
             ],
         );
         assert_eq!(devices.check(Device::Wgpu(0)), Ok(()));
-        assert_eq!(devices.check(Device::Wgpu(1)), Err(None));
-        assert_eq!(devices.check(Device::Cuda(0)), Err(Some("no driver")));
+        assert_eq!(
+            devices.check(Device::Wgpu(1)),
+            Err("of its class there is `wgpu:0`".into())
+        );
+        assert_eq!(devices.check(Device::Cuda(0)), Err("no driver".into()));
     }
 }

@@ -22,6 +22,7 @@ mod with {
     struct Listed {
         device: WgpuDevice,
         name: String,
+        memory: Option<u64>,
         software: bool,
     }
 
@@ -40,8 +41,8 @@ mod with {
         let of = |wanted: DeviceType| {
             adapters
                 .iter()
-                .map(Adapter::get_info)
-                .filter(move |info| info.device_type == wanted)
+                .map(|adapter| (adapter.get_info(), memory(adapter)))
+                .filter(move |(info, _)| info.device_type == wanted)
                 .enumerate()
         };
         let kinds: [(DeviceType, &str, fn(usize) -> WgpuDevice); 3] = [
@@ -64,19 +65,48 @@ mod with {
         let mut listed: Vec<Listed> = kinds
             .into_iter()
             .flat_map(|(wanted, kind, device)| {
-                of(wanted).map(move |(index, info)| Listed {
+                of(wanted).map(move |(index, (info, memory))| Listed {
                     device: device(index),
                     name: format!("{}, {kind}, {backend}", info.name),
+                    memory,
                     software: false,
                 })
             })
             .collect();
-        listed.extend(of(DeviceType::Cpu).take(1).map(|(_, info)| Listed {
+        let software = of(DeviceType::Cpu).take(1);
+        listed.extend(software.map(|(_, (info, memory))| Listed {
             device: WgpuDevice::Cpu,
             name: format!("{}, software rasteriser, {backend}", info.name),
+            memory,
             software: true,
         }));
         listed
+    }
+
+    /// The largest of the heaps that are the adapter's own. wgpu does not tell; Vulkan does.
+    #[cfg(not(target_vendor = "apple"))]
+    #[expect(
+        unsafe_code,
+        reason = "Vulkan is asked through its own interface, which wgpu lends"
+    )]
+    fn memory(adapter: &Adapter) -> Option<u64> {
+        /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`.
+        const DEVICE_LOCAL: u32 = 1;
+        // SAFETY: the adapter is only looked at, and outlives what is borrowed of it.
+        let adapter = unsafe { adapter.as_hal::<::wgpu::hal::api::Vulkan>() }?;
+        let instance = adapter.shared_instance().raw_instance();
+        // SAFETY: the physical device is one of this instance's.
+        let properties = unsafe {
+            instance.get_physical_device_memory_properties(adapter.raw_physical_device())
+        };
+        let heaps = properties.memory_heaps_as_slice().iter();
+        let own = heaps.filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0);
+        own.map(|heap| heap.size).max()
+    }
+
+    #[cfg(target_vendor = "apple")]
+    const fn memory(_: &Adapter) -> Option<u64> {
+        None
     }
 
     /// The result of a future that is never long in coming: outside browsers wgpu's are ready at once.
@@ -117,6 +147,7 @@ mod with {
         let found = LISTED.iter().enumerate().map(|(index, listed)| Found {
             device: Device::Wgpu(index),
             description: listed.name.clone(),
+            memory: listed.memory,
             software: listed.software,
         });
         Ok(found.collect())
