@@ -1,5 +1,6 @@
 //! What generation needs of a causal language model.
 
+use crate::nn::kernel;
 use crate::nn::{Array, Batch, Cache, Error, Network, Rows, Targets};
 
 /// A causal language model that can be read forwards, token by token, over a cache of keys and values.
@@ -52,12 +53,19 @@ pub(crate) fn last_rows(rows: &Rows) -> Vec<usize> {
         .collect()
 }
 
+/// The prompt-mismatch loss of a pair, and its slope in the summed token losses of either sequence.
+struct Pair {
+    loss: f64,
+    factors: [f64; 2],
+}
+
 /// The targets of a batch of a causal language model.
 pub(crate) struct NextTokens<'a> {
     pub(crate) rows: &'a [usize],
     pub(crate) grouping: &'a Rows,
     pub(crate) ids: &'a [u32],
     pub(crate) weights: &'a [f32],
+    mismatch: Option<f32>,
 }
 
 impl<'a> NextTokens<'a> {
@@ -75,6 +83,7 @@ impl<'a> NextTokens<'a> {
                     grouping,
                     ids,
                     weights,
+                    mismatch: batch.mismatch,
                 });
             }
             Targets::Class(_) => "classes",
@@ -84,5 +93,56 @@ impl<'a> NextTokens<'a> {
             found,
             expected: "next tokens",
         })
+    }
+
+    /// Turns logits `[targets, vocabulary]` into the gradient of the sum of the examples' losses; returns these.
+    pub(crate) fn losses_with_gradient(&self, logits: &mut Array) -> Vec<f64> {
+        let Some(weight) = self.mismatch else {
+            let losses = kernel::cross_entropy_with_gradient(logits, self.ids, self.weights);
+            return self.grouping.sums(&losses);
+        };
+        let ones = vec![1.0; self.ids.len()];
+        let losses = kernel::cross_entropy_with_gradient(logits, self.ids, &ones);
+        let pairs = self.pairs(&losses, f64::from(weight));
+        let factors: Vec<_> = pairs
+            .iter()
+            .flat_map(|pair| pair.factors.map(|factor| Some(factor as f32)))
+            .collect();
+        *logits = kernel::scaled_rows(logits, &self.grouping.spread(&factors));
+        pairs.into_iter().map(|pair| pair.loss).collect()
+    }
+
+    /// The examples' losses.
+    pub(crate) fn losses(&self, logits: &Array) -> Vec<f64> {
+        let mut losses = kernel::cross_entropy(logits, self.ids);
+        if let Some(weight) = self.mismatch {
+            let pairs = self.pairs(&losses, f64::from(weight));
+            return pairs.into_iter().map(|pair| pair.loss).collect();
+        }
+        for (loss, weight) in losses.iter_mut().zip(self.weights) {
+            *loss *= weight;
+        }
+        self.grouping.sums(&losses)
+    }
+
+    /// The prompt-mismatch loss of each pair of sequences, from the losses of all tokens (see [`Batch::causal_pairs`]).
+    fn pairs(&self, of_tokens: &[f32], weight: f64) -> Vec<Pair> {
+        let lengths: Vec<usize> = self.grouping.lengths().collect();
+        let sums = self.grouping.sums(of_tokens);
+        sums.chunks_exact(2)
+            .zip(lengths.chunks_exact(2))
+            .map(|(sums, lengths)| {
+                let share = 1.0 / lengths[0].max(1) as f64;
+                // Without a second sequence there is nothing to be told apart.
+                let weight = if lengths[1] == 0 { 0.0 } else { weight };
+                let lost = sums[1] - sums[0];
+                let pull = weight / (1.0 + lost.exp());
+                let told_apart = (-lost).max(0.0) + (-lost.abs()).exp().ln_1p();
+                Pair {
+                    loss: share * sums[0] + weight * told_apart,
+                    factors: [share + pull, -pull],
+                }
+            })
+            .collect()
     }
 }

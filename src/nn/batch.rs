@@ -51,6 +51,9 @@ pub struct Batch {
     pub rows: Rows,
     /// Targets of the loss.
     pub targets: Targets,
+    /// Where sequences come in pairs, one example each: the second of a pair is the text of the first under a wrong prompt.
+    /// This is the weight of the prompt-mismatch loss between them.
+    pub mismatch: Option<f32>,
 }
 
 impl Batch {
@@ -87,6 +90,21 @@ impl Batch {
                 ids: targets,
                 weights,
             },
+            mismatch: None,
+        }
+    }
+
+    /// For a causal language model with the prompt-mismatch loss: each example is a text under its own prompt and the same
+    /// text under another one, with as many counted tokens.
+    ///
+    /// With `d` the log-probability in nats that the text loses under the other prompt, the loss of an example is the mean
+    /// over its own counted tokens, plus `weight` times `ln(1 + exp(-d))`: the cross-entropy of telling the prompt from the
+    /// text by Bayes' rule. (Mattern et al. 2022, arXiv 2210.13918, subtract the loss of the mismatch itself, which has no
+    /// lower bound.)
+    pub fn causal_pairs(pairs: &[[Sequence<'_>; 2]], weight: f32) -> Self {
+        Self {
+            mismatch: Some(weight),
+            ..Self::causal(pairs.as_flattened())
         }
     }
 
@@ -104,15 +122,16 @@ impl Batch {
             ids: sequences.concat(),
             rows: Rows::from_lengths(sequences.iter().map(|ids| ids.len())),
             targets: Targets::Nothing,
+            mismatch: None,
         }
     }
 
-    /// Number of examples.
+    /// Number of sequences.
     pub fn len(&self) -> usize {
         self.rows.batch()
     }
 
-    /// Whether there are no examples.
+    /// Whether there are no sequences.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

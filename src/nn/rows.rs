@@ -34,6 +34,16 @@ impl Rows {
         Self::from_lengths(std::iter::repeat_n(1, batch))
     }
 
+    /// Two examples each taken for one.
+    #[must_use]
+    pub fn in_pairs(&self) -> Self {
+        assert!(self.batch().is_multiple_of(2), "examples in pairs");
+        Self {
+            offsets: self.offsets.iter().copied().step_by(2).collect(),
+            padding: Arc::default(),
+        }
+    }
+
     /// Number of examples.
     pub fn batch(&self) -> usize {
         self.offsets.len() - 1

@@ -1,6 +1,6 @@
 //! What a backward pass leaves behind: for every use of a trainable parameter the factors of its per-example gradients.
 
-use super::{Array, ParameterId, Parameters, Rows};
+use super::{Array, Batch, ParameterId, Parameters, Rows, kernel};
 #[cfg(test)]
 use crate::device::Device;
 use std::sync::Arc;
@@ -76,6 +76,53 @@ impl Tape {
         Self {
             losses,
             records: Vec::new(),
+        }
+    }
+
+    /// Where a batch's sequences come in pairs: the records with rows by example, what belongs to either sequence of an
+    /// example belonging to it alone. Any other tape stays as it is.
+    #[must_use]
+    pub fn of_examples(self, batch: &Batch) -> Self {
+        if batch.mismatch.is_none() {
+            return self;
+        }
+        let pairs = Rows::from_lengths(std::iter::repeat_n(2, self.losses.len()));
+        let records = self.records.into_iter().map(|record| match record {
+            Record::Linear {
+                parameter,
+                layout,
+                rows,
+                input,
+                gradient,
+            } => Record::Linear {
+                parameter,
+                layout,
+                rows: rows.in_pairs(),
+                input,
+                gradient,
+            },
+            Record::Embedding {
+                parameter,
+                rows,
+                ids,
+                gradient,
+            } => Record::Embedding {
+                parameter,
+                rows: rows.in_pairs(),
+                ids,
+                gradient,
+            },
+            Record::PerExample {
+                parameter,
+                gradient,
+            } => Record::PerExample {
+                parameter,
+                gradient: kernel::column_sums(&pairs, &gradient),
+            },
+        });
+        Self {
+            records: records.collect(),
+            losses: self.losses,
         }
     }
 

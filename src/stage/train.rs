@@ -31,7 +31,7 @@ use crate::nn::{Network, Selection};
 use crate::text::{PublicSchema, SCHEMA_FILE};
 use binding::{Code, binding};
 pub(super) use examples::Canary;
-use examples::Encoded;
+use examples::{Encoded, Encoder, Mismatch};
 use keywords::Keywords;
 use serde_json::json;
 use start::Start;
@@ -79,14 +79,20 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
     let prompt = schema.parsed_prompt().map_err(told)?;
     let longest = (params.max_length as usize).min(start.longest());
     let keywords = Keywords::new(&params.keywords, context.seed)?;
-    let encoded = Encoded::new(
-        &rows,
-        &prompt,
-        &start.tokenizer,
-        keywords.as_ref(),
+    let tokenizer = start.tokenizer.clone();
+    let encoder = Encoder {
+        prompt: &prompt,
+        tokenizer: &tokenizer,
+        keywords: keywords.as_ref(),
         longest,
-        params.loss_on,
-    )?;
+        loss_on: params.loss_on,
+        mismatch: (params.prompt_mismatch > 0.0).then_some(Mismatch {
+            weight: params.prompt_mismatch as f32,
+            labels: &schema.labels,
+            seed: context.seed,
+        }),
+    };
+    let encoded = encoder.encode(&rows)?;
     let run = Run {
         context,
         params: &params,
@@ -116,7 +122,7 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
     )
     .map_err(told)?;
     let canaries = run.canaries(&session, &schema, &start)?;
-    let encoded = encoded.with_canaries(&canaries, &prompt, &start.tokenizer)?;
+    let encoded = encoder.plant(&canaries, encoded)?;
     if !run.restore(&mut session, &mut start.network)? {
         return Ok(false);
     }

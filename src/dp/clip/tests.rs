@@ -4,6 +4,7 @@ mod agreement;
 mod autodiff;
 mod layers;
 mod models;
+mod pairs;
 mod rules;
 
 use super::*;

@@ -130,8 +130,7 @@ impl Network for Gpt2 {
         let (hidden, saved) = self.body(&batch.ids, &batch.rows);
         let hidden = kernel::gather_rows(&hidden, next.rows);
         let mut logits = self.output_logits(&hidden);
-        let losses = kernel::cross_entropy_with_gradient(&mut logits, next.ids, next.weights);
-        let mut tape = Tape::new(next.grouping.sums(&losses));
+        let mut tape = Tape::new(next.losses_with_gradient(&mut logits));
         let weight = self.tokens.weight;
         let hidden_gradient = kernel::matmul(
             &logits,
@@ -148,7 +147,7 @@ impl Network for Gpt2 {
         });
         let gradient = kernel::spread_rows(&hidden_gradient, next.rows, batch.rows.count());
         self.body_backward(batch, saved, &gradient, &mut tape);
-        Ok(tape)
+        Ok(tape.of_examples(batch))
     }
 
     fn forward_loss(&self, batch: &Batch) -> Result<Vec<f64>, Error> {
@@ -156,11 +155,7 @@ impl Network for Gpt2 {
         let next = NextTokens::of(batch)?;
         let hidden = self.body_for_inference(&batch.ids, &batch.rows, None);
         let logits = self.output_logits(&kernel::gather_rows(&hidden, next.rows));
-        let mut losses = kernel::cross_entropy(&logits, next.ids);
-        for (loss, weight) in losses.iter_mut().zip(next.weights) {
-            *loss *= weight;
-        }
-        Ok(next.grouping.sums(&losses))
+        Ok(next.losses(&logits))
     }
 }
 

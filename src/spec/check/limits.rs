@@ -242,6 +242,17 @@ fn train(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         }
         _ => {}
     }
+    if stage.number("prompt_mismatch") > 0.0 && stage.text("loss_on") == "all" {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::Conflict,
+                stage.origin("prompt_mismatch"),
+                "`prompt_mismatch` compares one text under two prompts, so that the loss must not count the prompt",
+            )
+            .context(stage.origin("loss_on"), "counts it")
+            .help("set `loss_on = \"text\"`"),
+        );
+    }
     if stage.text("parameters") != "lora" {
         for key in ["lora_rank", "lora_alpha"] {
             if stage.is_written(key) {

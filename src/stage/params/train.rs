@@ -74,6 +74,10 @@ pub struct TrainParams {
     /// Which tokens the loss counts.
     #[serde(default)]
     pub loss_on: LossOn,
+    /// Weight of the prompt-mismatch loss, 0 for none: teaches the model to tell a text's label from a wrong one (Bayes' rule over the two prompts), with `loss_on = "text"`. Twice the work of a step, nothing of the budget.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub prompt_mismatch: f64,
     /// Average of the iterates that is kept as the model.
     #[serde(default)]
     pub averaging: Averaging,

@@ -6,6 +6,7 @@ use crate::data::Row;
 use crate::dp::key::{Key, Purpose};
 use crate::dp::trainer::Examples;
 use crate::nn::{Batch, Sequence};
+use crate::seed::Stream;
 use crate::stage::StageError;
 use crate::stage::params::LossOn;
 use crate::text::{Prompt, Tokenizer};
@@ -56,96 +57,154 @@ pub(super) fn draw(key: &Key, count: u64, labels: &[String]) -> Vec<Canary> {
         .collect()
 }
 
+/// How rows become sequences. All of it is public.
+pub(super) struct Encoder<'a> {
+    pub(super) prompt: &'a Prompt,
+    pub(super) tokenizer: &'a Tokenizer,
+    pub(super) keywords: Option<&'a Keywords>,
+    /// Most tokens of a sequence.
+    pub(super) longest: usize,
+    pub(super) loss_on: LossOn,
+    pub(super) mismatch: Option<Mismatch<'a>>,
+}
+
+/// The prompt-mismatch loss.
+#[derive(Clone, Copy)]
+pub(super) struct Mismatch<'a> {
+    pub(super) weight: f32,
+    /// The labels, of which a row is given a wrong one by a public coin.
+    pub(super) labels: &'a [String],
+    pub(super) seed: u64,
+}
+
+impl<'a> Mismatch<'a> {
+    /// A label that is not the row's, which depends on its number and label alone; none where there is only one.
+    fn label(self, number: u64, label: &str) -> Option<&'a str> {
+        let others: Vec<&'a String> = self.labels.iter().filter(|other| *other != label).collect();
+        let coin = Stream::new(self.seed, "train mismatch", &[number]).next_u64();
+        let at = coin.checked_rem(others.len() as u64)?;
+        others.get(at as usize).map(|other| other.as_str())
+    }
+}
+
 /// Encoded rows.
 pub(super) struct Encoded {
     rows: Vec<Encoding>,
-    longest: usize,
-    loss_on: LossOn,
+    mismatch: Option<f32>,
 }
 
 struct Encoding {
+    own: Tokens,
+    /// The same text under a wrong label.
+    wrong: Option<Tokens>,
+}
+
+#[derive(Default)]
+struct Tokens {
     ids: Vec<u32>,
     counted_from: usize,
 }
 
-impl Encoded {
-    /// Encodes every row on its own, with a keyword in its prompt where `keywords` gives it one.
-    pub(super) fn new(
-        rows: &[Row],
-        prompt: &Prompt,
-        tokenizer: &Tokenizer,
-        keywords: Option<&Keywords>,
-        longest: usize,
-        loss_on: LossOn,
-    ) -> Result<Self, StageError> {
-        let mut encoded = Self {
-            rows: Vec::with_capacity(rows.len()),
-            longest,
-            loss_on,
-        };
-        for row in rows {
-            let prefix = match keywords.and_then(|keywords| keywords.of(row)) {
-                Some(keyword) => prompt.prefix_with_keyword(&row.label, keyword),
-                None => prompt.prefix(&row.label),
-            };
-            encoded.push(prompt, tokenizer, &prefix, &row.text)?;
+impl Tokens {
+    fn sequence(&self) -> Sequence<'_> {
+        Sequence {
+            ids: &self.ids,
+            counted_from: self.counted_from,
+        }
+    }
+
+    fn hash(&self, hasher: &mut blake3::Hasher) {
+        hasher.update(&(self.ids.len() as u64).to_le_bytes());
+        hasher.update(&(self.counted_from as u64).to_le_bytes());
+        for id in &self.ids {
+            hasher.update(&id.to_le_bytes());
+        }
+    }
+}
+
+impl Encoder<'_> {
+    /// Encodes every row on its own.
+    pub(super) fn encode(&self, rows: &[Row]) -> Result<Encoded, StageError> {
+        let encoded = rows.iter().map(|row| {
+            let keyword = self.keywords.and_then(|keywords| keywords.of(row));
+            self.encoding(row.id, &row.label, keyword, &row.text)
+        });
+        Ok(Encoded {
+            rows: encoded.collect::<Result<_, _>>()?,
+            mismatch: self.mismatch.map(|mismatch| mismatch.weight),
+        })
+    }
+
+    /// One row more for each canary; a canary that is not planted leaves its row empty, so that their number stays public.
+    pub(super) fn plant(
+        &self,
+        canaries: &[Canary],
+        mut encoded: Encoded,
+    ) -> Result<Encoded, StageError> {
+        for canary in canaries {
+            let number = encoded.rows.len() as u64;
+            encoded.rows.push(if canary.included {
+                self.encoding(number, &canary.label, None, &canary.text)?
+            } else {
+                Encoding {
+                    own: Tokens::default(),
+                    wrong: None,
+                }
+            });
         }
         Ok(encoded)
     }
 
-    fn push(
-        &mut self,
-        prompt: &Prompt,
-        tokenizer: &Tokenizer,
-        prefix: &str,
+    fn encoding(
+        &self,
+        number: u64,
+        label: &str,
+        keyword: Option<&str>,
         text: &str,
-    ) -> Result<(), StageError> {
-        let example = prompt
-            .encode_after(tokenizer, prefix, text, self.longest)
+    ) -> Result<Encoding, StageError> {
+        let mut own = self.tokens(label, keyword, text)?;
+        let wrong = self
+            .mismatch
+            .and_then(|mismatch| mismatch.label(number, label))
+            .map(|label| self.tokens(label, keyword, text))
+            .transpose()?
+            .map(|mut wrong| {
+                let counted = |tokens: &Tokens| tokens.ids.len() - tokens.counted_from;
+                let count = counted(&own).min(counted(&wrong));
+                own.ids.truncate(own.counted_from + count);
+                wrong.ids.truncate(wrong.counted_from + count);
+                wrong
+            });
+        Ok(Encoding { own, wrong })
+    }
+
+    fn tokens(&self, label: &str, keyword: Option<&str>, text: &str) -> Result<Tokens, StageError> {
+        let prefix = match keyword {
+            Some(keyword) => self.prompt.prefix_with_keyword(label, keyword),
+            None => self.prompt.prefix(label),
+        };
+        let example = self
+            .prompt
+            .encode_after(self.tokenizer, &prefix, text, self.longest)
             .map_err(told)?;
-        self.rows.push(Encoding {
+        Ok(Tokens {
             counted_from: match self.loss_on {
                 LossOn::Text => example.prompt_length,
                 LossOn::All => 1,
             },
             ids: example.ids,
-        });
-        Ok(())
+        })
     }
+}
 
-    /// One row more for each canary; a canary that is not planted leaves its row empty, so that their number stays public.
-    pub(super) fn with_canaries(
-        mut self,
-        canaries: &[Canary],
-        prompt: &Prompt,
-        tokenizer: &Tokenizer,
-    ) -> Result<Self, StageError> {
-        for canary in canaries {
-            if canary.included {
-                self.push(
-                    prompt,
-                    tokenizer,
-                    &prompt.prefix(&canary.label),
-                    &canary.text,
-                )?;
-            } else {
-                self.rows.push(Encoding {
-                    ids: Vec::new(),
-                    counted_from: 0,
-                });
-            }
-        }
-        Ok(self)
-    }
-
+impl Encoded {
     /// Enters all rows in a digest.
     pub(super) fn hash(&self, hasher: &mut blake3::Hasher) {
         hasher.update(&(self.rows.len() as u64).to_le_bytes());
         for row in &self.rows {
-            hasher.update(&(row.ids.len() as u64).to_le_bytes());
-            hasher.update(&(row.counted_from as u64).to_le_bytes());
-            for id in &row.ids {
-                hasher.update(&id.to_le_bytes());
+            row.own.hash(hasher);
+            if let Some(wrong) = &row.wrong {
+                wrong.hash(hasher);
             }
         }
     }
@@ -157,17 +216,22 @@ impl Examples for Encoded {
     }
 
     fn length(&self, row: usize) -> usize {
-        self.rows[row].ids.len()
+        let Encoding { own, wrong } = &self.rows[row];
+        own.ids.len() + wrong.as_ref().map_or(0, |wrong| wrong.ids.len())
     }
 
     fn batch(&self, rows: &[usize]) -> Batch {
-        let sequences: Vec<Sequence<'_>> = rows
-            .iter()
-            .map(|&row| Sequence {
-                ids: &self.rows[row].ids,
-                counted_from: self.rows[row].counted_from,
+        let rows = rows.iter().map(|&row| &self.rows[row]);
+        let Some(weight) = self.mismatch else {
+            return Batch::causal(&rows.map(|row| row.own.sequence()).collect::<Vec<_>>());
+        };
+        let nothing = Tokens::default();
+        let pairs: Vec<[Sequence<'_>; 2]> = rows
+            .map(|row| {
+                let wrong = row.wrong.as_ref().unwrap_or(&nothing);
+                [row.own.sequence(), wrong.sequence()]
             })
             .collect();
-        Batch::causal(&sequences)
+        Batch::causal_pairs(&pairs, weight)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::device::Device;
+use crate::dp::trainer::Examples;
 use crate::ledger::entries;
 use crate::model::ModelConfig;
 use crate::model::weights::StoredAs;
@@ -307,7 +308,15 @@ fn the_key_is_bound_to_the_device_and_the_program() {
     let start = Start::load(&context, &params, &schema).unwrap();
     let rows = Rows::read(place.path("preprocess/train.jsonl")).unwrap();
     let prompt = schema.parsed_prompt().unwrap();
-    let encoded = Encoded::new(&rows, &prompt, &start.tokenizer, None, 20, params.loss_on).unwrap();
+    let encoder = Encoder {
+        prompt: &prompt,
+        tokenizer: &start.tokenizer,
+        keywords: None,
+        longest: 20,
+        loss_on: params.loss_on,
+        mismatch: None,
+    };
+    let encoded = encoder.encode(&rows).unwrap();
     let mechanism = Mechanism::new(0.25, 1.0, 1.0, 8, 1e-5, Adjacency::ZeroOut).unwrap();
     let digest = |device: Device, code: Code| {
         let context = StageContext {
@@ -494,4 +503,80 @@ fn a_delta_that_protects_nobody_is_refused() {
         "{message}"
     );
     assert_eq!(place.spent(), 0);
+}
+
+/// Every row has a second sequence: its own text under another label, both counted alike.
+#[test]
+fn a_mismatch_is_the_same_text_under_another_label() {
+    let place = Place::new(json!({}));
+    let context = place.context("out", &NoProgress);
+    let params: TrainParams = context.params().unwrap();
+    let schema = PublicSchema::load(place.path("preprocess").join(SCHEMA_FILE)).unwrap();
+    let start = Start::load(&context, &params, &schema).unwrap();
+    let rows = Rows::read(place.path("preprocess/train.jsonl")).unwrap();
+    let prompt = schema.parsed_prompt().unwrap();
+    let labels = ["joy", "fear", "love"].map(str::to_owned);
+    let encoder = |labels, longest| Encoder {
+        prompt: &prompt,
+        tokenizer: &start.tokenizer,
+        keywords: None,
+        longest,
+        loss_on: params.loss_on,
+        mismatch: Some(Mismatch {
+            weight: 1.0,
+            labels,
+            seed: 3,
+        }),
+    };
+    let counted = |batch: &crate::nn::Batch| {
+        let crate::nn::Targets::NextToken { grouping, ids, .. } = &batch.targets else {
+            panic!("next tokens")
+        };
+        assert_eq!(grouping.batch(), 2);
+        (
+            ids[grouping.range(0)].to_vec(),
+            ids[grouping.range(1)].to_vec(),
+        )
+    };
+    // At eight tokens the longer prompt leaves less room for the text: then both are cut alike.
+    for longest in [30, 8] {
+        let encoded = encoder(&labels, longest).encode(&rows).unwrap();
+        let mut prompts = std::collections::BTreeSet::new();
+        for row in 0..ROWS {
+            let batch = encoded.batch(&[row]);
+            let (own, wrong) = counted(&batch);
+            assert!(!own.is_empty());
+            assert_eq!(own, wrong);
+            let prompts_of: Vec<&[u32]> = (0..2)
+                .map(|of| {
+                    &batch.ids[batch.rows.range(of)][..=batch.rows.range(of).len() - own.len()]
+                })
+                .collect();
+            assert_ne!(prompts_of[0], prompts_of[1]);
+            prompts.insert(prompts_of[1].to_vec());
+        }
+        assert_eq!(prompts.len(), 3, "each label is a wrong one for some row");
+    }
+    let alone = encoder(&labels[..1], 30).encode(&rows[..2]).unwrap();
+    assert!(
+        counted(&alone.batch(&[0])).1.is_empty(),
+        "there is no other label"
+    );
+}
+
+/// The guarantee is the same with twice the sequences.
+#[test]
+fn training_with_the_mismatch_loss_states_the_same_guarantee() {
+    let statement = |params: Value| {
+        let place = Place::new(params);
+        place.run("out", &NoProgress).unwrap();
+        let steps = std::fs::read_to_string(place.path("out/steps.jsonl")).unwrap();
+        let step: Value = serde_json::from_str(steps.lines().next().unwrap()).unwrap();
+        assert!(step["loss"].as_f64().unwrap() > 0.0);
+        std::fs::read_to_string(place.path("out/statement.txt")).unwrap()
+    };
+    assert_eq!(
+        statement(json!({})),
+        statement(json!({"prompt_mismatch": 1.0}))
+    );
 }
