@@ -73,6 +73,7 @@ fn main() {
                         .map(|_| stream.below(vocab_size as u64) as u32)
                         .collect(),
                     negative: None,
+                    steering: None,
                     stream,
                 }
             })

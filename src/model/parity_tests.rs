@@ -165,6 +165,7 @@ fn check_causal_on(name: &str, device: Device) {
         let requests = sequences.iter().map(|prompt| Request {
             prompt: prompt.clone(),
             negative: None,
+            steering: None,
             stream: Stream::new(0, "greedy", &[]),
         });
         let greedy = Sampling {

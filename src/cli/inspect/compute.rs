@@ -89,6 +89,7 @@ fn causal(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
     let requests = inputs.sequences.iter().map(|prompt| Request {
         prompt: prompt.clone(),
         negative: None,
+        steering: None,
         stream: Stream::new(0, "greedy", &[]),
     });
     let greedy = Sampling {

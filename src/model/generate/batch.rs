@@ -1,10 +1,11 @@
 //! Running many prompts through a model in batches.
 
-use super::Sampling;
+use super::{Sampling, Steering};
 use crate::model::{CausalModel, ModelError};
 use crate::nn::Cache;
 use crate::seed::Stream;
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// A model that continues token sequences, with a cache of keys and values.
 ///
@@ -81,6 +82,8 @@ pub struct Request {
     pub prompt: Vec<u32>,
     /// A prompt that the text is steered away from by [`Sampling::guidance`]; given to all requests of a call or to none.
     pub negative: Option<Vec<u32>>,
+    /// Words that are made likelier or rarer in it.
+    pub steering: Option<Arc<Steering>>,
     /// The text's own random numbers.
     pub stream: Stream,
 }
@@ -101,10 +104,32 @@ struct Row {
     tokens: Vec<u32>,
     prompt: usize,
     negative: Option<Vec<u32>>,
+    steering: Option<Arc<Steering>>,
+    /// Where the text stands among the steered words.
+    steered: Option<usize>,
     stream: Stream,
 }
 
 impl Row {
+    fn choose(
+        &mut self,
+        logits: &mut [f32],
+        mut against: Option<&mut [f32]>,
+        sampling: &Sampling,
+    ) -> u32 {
+        if let Some(steering) = &self.steering {
+            steering.apply(self.steered, logits);
+            if let Some(against) = against.as_deref_mut() {
+                steering.apply(self.steered, against);
+            }
+        }
+        let token = sampling.choose(logits, against, &self.tokens, &mut self.stream);
+        if let Some(steering) = &self.steering {
+            self.steered = steering.after(self.steered, token);
+        }
+        token
+    }
+
     /// Tokens that the model has read when it reads the longer of the two prompts.
     fn read(&self) -> usize {
         let negative = self.negative.as_ref().map_or(0, Vec::len);
@@ -166,6 +191,8 @@ pub fn generate<D: Decoder>(
                 prompt: asked.prompt.len(),
                 tokens: asked.prompt,
                 negative: asked.negative,
+                steering: asked.steering,
+                steered: None,
                 stream: asked.stream,
             })
             .collect();
@@ -209,15 +236,13 @@ fn write_batch<D: Decoder>(
             None => rows
                 .par_iter_mut()
                 .zip(reading.logits.par_chunks_mut(vocabulary))
-                .map(|(row, logits)| sampling.choose(logits, None, &row.tokens, &mut row.stream))
+                .map(|(row, logits)| row.choose(logits, None, sampling))
                 .collect(),
             Some(against) => rows
                 .par_iter_mut()
                 .zip(reading.logits.par_chunks_mut(vocabulary))
                 .zip(against.logits.par_chunks_mut(vocabulary))
-                .map(|((row, logits), other)| {
-                    sampling.choose(logits, Some(other), &row.tokens, &mut row.stream)
-                })
+                .map(|((row, logits), other)| row.choose(logits, Some(other), sampling))
                 .collect(),
         };
         let mut stay = Vec::with_capacity(rows.len());

@@ -5,9 +5,11 @@
 
 mod batch;
 mod choose;
+mod steer;
 
 pub use batch::{Decoder, Generated, Request, generate};
 pub use choose::Sampling;
+pub use steer::{SteeredWord, Steering};
 
 #[cfg(test)]
 mod tests;

@@ -59,6 +59,7 @@ fn requests(count: u64) -> Vec<Request> {
         .map(|index| Request {
             prompt: (0..=index % 4).map(|token| token as u32 + 3).collect(),
             negative: None,
+            steering: None,
             stream: Stream::new(5, "test", &[index]),
         })
         .collect()
@@ -278,6 +279,7 @@ fn guidance_moves_the_draws_by_the_difference_of_two_prompts() {
             .map(|index| Request {
                 prompt: prompt.clone(),
                 negative: Some(negative.clone()),
+                steering: None,
                 stream: Stream::new(5, "guided", &[index]),
             })
             .collect();
@@ -327,6 +329,7 @@ fn a_guided_text_does_not_depend_on_its_batch_and_stays_within_what_the_model_re
         asked
             .map(|(request, index)| Request {
                 negative: Some((0..=index % 5).map(|token| token + 2).collect()),
+                steering: None,
                 ..request
             })
             .collect()

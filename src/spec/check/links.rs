@@ -55,6 +55,28 @@ fn sample(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     if stage.text("keywords") == "private" && !counts {
         diagnostics.push(without(stage, "keywords", "\"private\"", Kind::Counts));
     }
+    let matched = stage.text("match_words");
+    let counted = || {
+        let counts = stage.needs().filter(|need| need.kind == Kind::Counts);
+        counts.map(|need| need.name.as_str())
+    };
+    if !matched.is_empty() && !counted().any(|name| name == matched) {
+        let origin = stage.origin("match_words");
+        let diagnostic = Diagnostic::at(
+            Code::UnknownNeed,
+            origin,
+            format!("`match_words` is \"{matched}\", which is no `counts` stage among the needs"),
+        );
+        diagnostics.push(match did_you_mean(matched, counted()) {
+            Some(near) => diagnostic
+                .help(format!("did you mean \"{near}\"?"))
+                .fix(origin, format!("\"{near}\"")),
+            None => diagnostic.help(format!(
+                "add `{matched} = {{ kind = \"counts\", ... }}` under `[stage]`, and to the needs of `{}`",
+                stage.stage.name
+            )),
+        });
+    }
     let policy = stage.text("teacher");
     if matches!(policy, "relabel" | "agree") && !teacher {
         let value = format!("\"{policy}\"");
@@ -157,14 +179,22 @@ pub(super) fn pair(stage: &Resolved<'_>, need: &Resolved<'_>, diagnostics: &mut 
             )),
         ),
         (Kind::Sample, Kind::Counts)
-            if stage.text("keywords") == "private" && need.text("keywords").is_empty() =>
+            if need.text("keywords").is_empty()
+                && (stage.text("keywords") == "private"
+                    || stage.text("match_words") == need.stage.name) =>
         {
+            let asked = if stage.text("keywords") == "private" {
+                "keywords"
+            } else {
+                "match_words"
+            };
             diagnostics.push(
                 Diagnostic::at(
                     Code::Conflict,
-                    stage.origin("keywords"),
+                    stage.origin(asked),
                     format!(
-                        "`keywords = \"private\"`, but `{}` counts no keywords",
+                        "`{asked} = \"{}\"`, but `{}` counts no keywords",
+                        stage.text(asked),
                         need.stage.name
                     ),
                 )

@@ -101,6 +101,9 @@ pub struct NoisyCounts {
     pub label_counts: Noisy,
     /// The public keywords; empty: no keyword histogram.
     pub keywords: Vec<String>,
+    /// Most keywords of a text that were counted.
+    #[serde(default = "two")]
+    pub keywords_per_text: u64,
     /// Noisy label x keyword counts, `[keywords, labels]` row-major.
     pub keyword_counts: Noisy,
     /// Upper edges of the length histogram in words; empty: none.
@@ -109,6 +112,11 @@ pub struct NoisyCounts {
     pub length_counts: Noisy,
     /// Cells below so many standard deviations of the noise are taken for zero when keywords are drawn.
     pub threshold: f64,
+}
+
+/// What artifacts that do not say it were counted with.
+const fn two() -> u64 {
+    2
 }
 
 impl NoisyCounts {
@@ -237,6 +245,7 @@ mod tests {
                 noise_std: 1.0,
             },
             keywords: vec!["happy".into(), "sad".into(), "day".into(), "odd".into()],
+            keywords_per_text: 2,
             keyword_counts: Noisy {
                 cells: vec![5.0, 90.0, 80.0, 4.0, 50.0, 50.0, 9.0, -9.0],
                 noise_std: 10.0,

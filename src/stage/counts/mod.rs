@@ -93,6 +93,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         label_counts: noisy.next().unwrap_or_default(),
         keyword_counts: noisy.next().unwrap_or_default(),
         keywords,
+        keywords_per_text: params.keywords_per_text,
         length_counts: noisy.next().unwrap_or_default(),
         length_edges: params.length_edges.clone(),
         threshold: params.threshold,
@@ -138,6 +139,7 @@ pub(super) fn keyword_list(name: &str) -> Result<Vec<String>, StageError> {
             .iter()
             .map(|feeling| feeling.word.to_owned())
             .collect()),
+        "builtin:words" => Ok(builtin::words().into_iter().map(|(word, _)| word).collect()),
         path => Ok(std::fs::read_to_string(path)
             .map_err(|error| StageError::new(format!("`keywords`: cannot read `{path}`: {error}")))?
             .lines()

@@ -47,6 +47,9 @@ pub struct SampleParams {
     /// Condition each text on a keyword of its label: `private` draws from the noisy histogram of a `counts` stage among the needs (a label without a keyword that stands out goes without), `public` from the label's words in `builtin:feelings` by the root of their public frequency, which spends nothing.
     #[serde(default)]
     pub keywords: KeywordSource,
+    /// The `counts` stage among the needs whose noisy words the texts shall match: each word is made likelier or rarer until it stands in as many texts of a label as the histogram says. Post-processing; takes 1,500 texts of each label that are not kept.
+    #[serde(default)]
+    pub match_words: String,
     /// Write so many times more texts than asked for, for a teacher to choose from.
     #[serde(default = "one")]
     #[schemars(range(min = 1.0, max = 100.0))]

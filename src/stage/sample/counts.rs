@@ -85,6 +85,7 @@ mod tests {
                 noise_std: 1.0,
             },
             keywords: Vec::new(),
+            keywords_per_text: 2,
             keyword_counts: Noisy::default(),
             length_edges: Vec::new(),
             length_counts: Noisy::default(),

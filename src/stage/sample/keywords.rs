@@ -124,6 +124,7 @@ mod tests {
                 noise_std: 1.0,
             },
             keywords: vec!["glad".into(), "merry".into(), "afraid".into()],
+            keywords_per_text: 2,
             keyword_counts: Noisy {
                 cells: vec![300.0, 0.0, 0.0, 100.0, 0.0, 0.0, 0.0, 50.0, 0.0],
                 noise_std: 1.0,

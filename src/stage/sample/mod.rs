@@ -7,15 +7,18 @@
 
 mod counts;
 mod keywords;
+mod match_words;
 mod report;
 mod teacher;
 mod write;
 
+use super::counts::NoisyCounts;
 use super::params::{KeywordSource, SampleParams, SamplePerformance, TeacherPolicy};
 use super::{Kind, StageContext, StageError};
 use crate::model::{CausalLm, CausalModel, load_causal};
 use crate::text::{MODEL_SCHEMA_FILE, Prompt, PublicSchema, Tokenizer};
 use keywords::Keywords;
+use match_words::Matching;
 use report::Asked;
 use teacher::Chooser;
 use write::Writer;
@@ -37,10 +40,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let performance: SamplePerformance = context.performance()?;
     let generator = Generator::load(context)?;
     let labels = &generator.schema.labels;
-    let private = match context.input_of(Kind::Counts) {
-        Some((_, input)) => Some(super::counts::load(&input.path)?),
-        None => None,
-    };
+    let (private, words) = released_counts(context, &params)?;
     let keywords = match (&private, params.keywords) {
         (_, KeywordSource::None) => Keywords::none(),
         (_, KeywordSource::Public) => Keywords::public(labels)?,
@@ -75,6 +75,9 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         context,
         performance.generation_batch,
     );
+    if let Some(words) = &words {
+        Matching::new(words, &generator)?.run(&mut writer)?;
+    }
     let mut written = writer.write(&more)?;
     let choice = choosing
         .map(|chooser| {
@@ -101,6 +104,32 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         ));
     }
     report::save(context, &asked, &written, told.as_ref())
+}
+
+/// The noisy counts that labels and keywords are drawn from, and those whose words are matched: where there are no others,
+/// the same.
+fn released_counts(
+    context: &StageContext<'_>,
+    params: &SampleParams,
+) -> Result<(Option<NoisyCounts>, Option<NoisyCounts>), StageError> {
+    let (mut drawn, mut matched) = (None, None);
+    for (stage, input) in &context.inputs {
+        if input.kind == Kind::Counts {
+            let counts = super::counts::load(&input.path)?;
+            if *stage == params.match_words {
+                matched = Some(counts);
+            } else {
+                drawn = drawn.or(Some(counts));
+            }
+        }
+    }
+    if matched.is_none() && !params.match_words.is_empty() {
+        return Err(StageError::new(format!(
+            "`match_words = \"{}\"` names no `counts` stage among the needs: add it",
+            params.match_words
+        )));
+    }
+    Ok((drawn.or_else(|| matched.clone()), matched))
 }
 
 impl Generator {

@@ -3,11 +3,12 @@
 use super::Generator;
 use super::keywords::Keywords;
 use crate::model::CausalModel;
-use crate::model::generate::{Request, Sampling, generate};
+use crate::model::generate::{Request, Sampling, Steering, generate};
 use crate::seed::Stream;
 use crate::stage::params::{DuplicatePolicy, EmptyPolicy, SampleParams};
 use crate::stage::{StageContext, StageError};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Attempts after the first.
 const RETRIES: u64 = 10;
@@ -46,6 +47,15 @@ struct Slot {
     number: u64,
 }
 
+/// What it is written for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    /// To be kept: this attempt.
+    Attempt(u64),
+    /// To be counted in this round.
+    Rehearsal(u64),
+}
+
 /// One attempt at it.
 struct Attempt {
     text: String,
@@ -60,6 +70,8 @@ pub(super) struct Writer<'a> {
     context: &'a StageContext<'a>,
     sampling: Sampling,
     batch: usize,
+    /// For each label the words that are made likelier or rarer; empty: none.
+    pub(super) steering: Vec<Arc<Steering>>,
     /// Texts finished and texts begun, retries included.
     progress: (u64, u64),
 }
@@ -89,8 +101,27 @@ impl<'a> Writer<'a> {
             context,
             sampling,
             batch: batch.max(1) as usize,
+            steering: Vec::new(),
             progress: (0, 0),
         }
+    }
+
+    /// Writes so many texts of each label that nobody will see: by label, with streams of their own for each round.
+    pub(super) fn rehearse(
+        &mut self,
+        round: u64,
+        texts: u64,
+    ) -> Result<Vec<Vec<String>>, StageError> {
+        let labels = self.generator.schema.labels.len();
+        let slots: Vec<Slot> = (0..labels)
+            .flat_map(|label| (0..texts).map(move |number| Slot { label, number }))
+            .collect();
+        let mut written = vec![Vec::new(); labels];
+        let attempts = self.attempt(&slots, Purpose::Rehearsal(round))?;
+        for (slot, made) in slots.iter().zip(attempts) {
+            written[slot.label].push(made.text);
+        }
+        Ok(written)
     }
 
     /// Writes so many texts of each label.
@@ -106,7 +137,7 @@ impl<'a> Writer<'a> {
         let mut open: Vec<usize> = (0..slots.len()).collect();
         for attempt in 0..=RETRIES {
             let wanted: Vec<Slot> = open.iter().map(|index| slots[*index]).collect();
-            let attempts = self.attempt(&wanted, attempt)?;
+            let attempts = self.attempt(&wanted, Purpose::Attempt(attempt))?;
             let last = attempt == RETRIES;
             let mut again = Vec::new();
             // In the order of the slots, so that which of two equal texts is the duplicate does not depend on batches.
@@ -179,7 +210,7 @@ impl<'a> Writer<'a> {
     }
 
     /// One attempt at each of the slots, in order.
-    fn attempt(&mut self, slots: &[Slot], attempt: u64) -> Result<Vec<Attempt>, StageError> {
+    fn attempt(&mut self, slots: &[Slot], purpose: Purpose) -> Result<Vec<Attempt>, StageError> {
         let mut attempts = Vec::with_capacity(slots.len());
         self.progress.1 += slots.len() as u64;
         for part in slots.chunks(self.batch * BATCHES_AT_ONCE) {
@@ -188,7 +219,7 @@ impl<'a> Writer<'a> {
             }
             let requests = part
                 .iter()
-                .map(|slot| self.request(*slot, attempt))
+                .map(|slot| self.request(*slot, purpose))
                 .collect::<Result<Vec<Request>, StageError>>()?;
             let progress = &mut self.progress;
             let context = self.context;
@@ -219,7 +250,7 @@ impl<'a> Writer<'a> {
         Ok(attempts)
     }
 
-    fn request(&self, slot: Slot, attempt: u64) -> Result<Request, StageError> {
+    fn request(&self, slot: Slot, purpose: Purpose) -> Result<Request, StageError> {
         let Generator {
             tokenizer,
             schema,
@@ -255,11 +286,19 @@ impl<'a> Writer<'a> {
         Ok(Request {
             prompt: encode(&prefix)?,
             negative,
-            stream: Stream::new(
-                self.context.seed,
-                &format!("sample {label}"),
-                &[slot.number, attempt],
-            ),
+            steering: self.steering.get(slot.label).map(Arc::clone),
+            stream: match purpose {
+                Purpose::Attempt(attempt) => Stream::new(
+                    self.context.seed,
+                    &format!("sample {label}"),
+                    &[slot.number, attempt],
+                ),
+                Purpose::Rehearsal(round) => Stream::new(
+                    self.context.seed,
+                    &format!("rehearse {label}"),
+                    &[slot.number, round],
+                ),
+            },
         })
     }
 
