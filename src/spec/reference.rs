@@ -48,7 +48,7 @@ impl Role {
             Self::Model => &["base"],
             Self::Corpus => &["dialogue"],
             Self::Vocabulary => &["words"],
-            Self::Keywords => &["feelings"],
+            Self::Keywords => &["feelings", "words"],
         }
     }
 

@@ -138,11 +138,8 @@ fn ambiguous(stage: &Stage, found: &[&Stage], diagnostics: &mut Vec<Diagnostic>)
             (&[Kind::Pretrain], "a base model"),
             (&[Kind::Counts], "a source of noisy counts"),
         ],
-        Kind::Sample => &[
-            (MODELS, "a model"),
-            (&[Kind::Counts], "a source of noisy counts"),
-            (&[Kind::Teacher], "a teacher"),
-        ],
+        // Of its noisy counts one more may be there whose words are matched: see `links`.
+        Kind::Sample => &[(MODELS, "a model"), (&[Kind::Teacher], "a teacher")],
         Kind::Classify => &[
             (&[Kind::Preprocess], "a source of real texts"),
             (&[Kind::Teacher], "a teacher"),

@@ -77,6 +77,22 @@ fn sample(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
             )),
         });
     }
+    let mut drawn = counted().filter(|name| *name != matched);
+    if let (Some(first), Some(second)) = (drawn.next(), drawn.next()) {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::AmbiguousNeed,
+                stage.stage.origin,
+                format!(
+                    "`{}` has both `{first}` and `{second}` as a source of noisy counts",
+                    stage.stage.name
+                ),
+            )
+            .help(format!(
+                "keep one of the two, or match the words of one: `match_words = \"{second}\"`"
+            )),
+        );
+    }
     let policy = stage.text("teacher");
     if matches!(policy, "relabel" | "agree") && !teacher {
         let value = format!("\"{policy}\"");

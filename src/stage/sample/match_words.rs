@@ -49,12 +49,18 @@ pub(super) struct Matching {
 }
 
 impl Matching {
-    /// Before the first round.
-    pub(super) fn new(counts: &NoisyCounts, generator: &Generator) -> Result<Self, StageError> {
+    /// Before the first round; nothing where nothing was counted (epsilon 0).
+    pub(super) fn new(
+        counts: &NoisyCounts,
+        generator: &Generator,
+    ) -> Result<Option<Self>, StageError> {
         if counts.keywords.is_empty() {
             return Err(StageError::new(
                 "`match_words` names a `counts` stage that counted no words: give it `keywords`",
             ));
+        }
+        if counts.label_counts.cells.iter().all(|cell| *cell == 0.0) {
+            return Ok(None);
         }
         let labels = &generator.schema.labels;
         let classes = counts.labels.len();
@@ -90,7 +96,7 @@ impl Matching {
                 }
             }
         }
-        Ok(Self {
+        Ok(Some(Self {
             index: counts
                 .keywords
                 .iter()
@@ -101,7 +107,7 @@ impl Matching {
             aims,
             forms,
             words_per_text: counts.keywords_per_text as usize,
-        })
+        }))
     }
 
     /// Runs all rounds with a writer and leaves it steered.

@@ -75,8 +75,10 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         context,
         performance.generation_batch,
     );
-    if let Some(words) = &words {
-        Matching::new(words, &generator)?.run(&mut writer)?;
+    if let Some(words) = &words
+        && let Some(mut matching) = Matching::new(words, &generator)?
+    {
+        matching.run(&mut writer)?;
     }
     let mut written = writer.write(&more)?;
     let choice = choosing
