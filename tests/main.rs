@@ -16,6 +16,7 @@ mod real_study;
 mod release;
 mod run_binary;
 mod run_crash;
+mod run_floor;
 mod run_plan;
 mod run_support;
 mod run_teacher;

@@ -28,7 +28,7 @@ pub enum Kind {
     Counts,
     /// Trains a differentially private classifier of the private texts.
     Teacher,
-    /// Samples synthetic texts from a model.
+    /// Samples synthetic texts from a model, or bags of words from noisy counts.
     Sample,
     /// Trains a classifier on one artifact and tests it on the real test split.
     Classify,
@@ -104,7 +104,8 @@ impl Kind {
         match self {
             Self::Preprocess | Self::Pretrain => &[],
             Self::Train | Self::Counts | Self::Teacher | Self::Classify => &[Self::Preprocess],
-            Self::Sample => &[Self::Train, Self::Pretrain],
+            // Without a model, texts are drawn from the counts as bags of words.
+            Self::Sample => &[Self::Train, Self::Pretrain, Self::Counts],
             Self::Score => &[Self::Preprocess, Self::Sample],
             Self::Audit => &[Self::Train],
         }

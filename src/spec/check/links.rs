@@ -1,5 +1,6 @@
 //! Values that only make sense with certain needs, or with certain values of a need.
 
+use super::bags;
 use super::values::Resolved;
 use crate::spec::diagnostic::{Code, Diagnostic};
 use crate::spec::suggest::{alternatives, did_you_mean};
@@ -30,7 +31,7 @@ pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn has(stage: &Resolved<'_>, kind: Kind) -> bool {
+pub(super) fn has(stage: &Resolved<'_>, kind: Kind) -> bool {
     stage.needs().any(|need| need.kind == kind)
 }
 
@@ -49,6 +50,7 @@ fn without(stage: &Resolved<'_>, key: &str, value: &str, kind: Kind) -> Diagnost
 fn sample(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let counts = has(stage, Kind::Counts);
     let teacher = has(stage, Kind::Teacher);
+    bags::no_effect(stage, diagnostics);
     if stage.text("labels") == "private" && !counts {
         diagnostics.push(without(stage, "labels", "\"private\"", Kind::Counts));
     }
@@ -194,6 +196,10 @@ pub(super) fn pair(stage: &Resolved<'_>, need: &Resolved<'_>, diagnostics: &mut 
                 need.stage.name
             )),
         ),
+        (Kind::Sample, Kind::Counts) if bags::are_drawn(stage) => {
+            bags::words(stage, need, diagnostics);
+            labels_of_data(stage, need, diagnostics);
+        }
         (Kind::Sample, Kind::Counts)
             if need.text("keywords").is_empty()
                 && (stage.text("keywords") == "private"
@@ -221,18 +227,21 @@ pub(super) fn pair(stage: &Resolved<'_>, need: &Resolved<'_>, diagnostics: &mut 
                 )),
             );
         }
-        (Kind::Sample, Kind::Train) => {
-            for (name, _) in &need.stage.needs {
-                let stages = &stage.experiment.stages;
-                if let Some(data) = stages
-                    .iter()
-                    .find(|other| other.name == *name && other.kind == Kind::Preprocess)
-                {
-                    counts_by_label(stage, data, diagnostics);
-                }
-            }
-        }
+        (Kind::Sample, Kind::Train) => labels_of_data(stage, need, diagnostics),
         _ => {}
+    }
+}
+
+/// A table of counts against the labels of the data that a need read.
+fn labels_of_data(stage: &Resolved<'_>, need: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    for (name, _) in &need.stage.needs {
+        let stages = &stage.experiment.stages;
+        if let Some(data) = stages
+            .iter()
+            .find(|other| other.name == *name && other.kind == Kind::Preprocess)
+        {
+            counts_by_label(stage, data, diagnostics);
+        }
     }
 }
 

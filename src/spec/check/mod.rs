@@ -1,5 +1,6 @@
 //! What no schema can say: needs and cycles, the budget, values that exclude each other, names that lead nowhere.
 
+mod bags;
 mod devices;
 mod graph;
 mod limits;

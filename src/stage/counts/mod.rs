@@ -5,6 +5,7 @@
 //! found: a label that is absent from the data has a noisy count like any other.
 
 mod histogram;
+mod laws;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,7 @@ use crate::dp::privatise::{Protection, privatise};
 use crate::dp::sum::GradientSum;
 use crate::text::{PublicSchema, SCHEMA_FILE};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// File with the released counts.
@@ -98,7 +99,8 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         length_edges: params.length_edges.clone(),
         threshold: params.threshold,
     };
-    let json = serde_json::to_string_pretty(&released).map_err(|error| failed(&error))?;
+    // On one line: a histogram over all common words has more than 100,000 cells.
+    let json = serde_json::to_string(&released).map_err(|error| failed(&error))?;
     std::fs::write(context.output_path(COUNTS_FILE), json + "\n")?;
     let (statement, text) = match allotment {
         Some(allotment) => {
@@ -131,22 +133,26 @@ pub(super) fn load(folder: &Path) -> Result<NoisyCounts, StageError> {
         .map_err(|error| StageError::new(format!("{}: {error}", path.display())))
 }
 
-/// A public list of keywords: none, `builtin:feelings`, or the lines of a file.
+/// A public list of keywords: none, `builtin:feelings`, `builtin:words`, or the lines of a file; each word once.
 pub(super) fn keyword_list(name: &str) -> Result<Vec<String>, StageError> {
-    match name {
-        "" => Ok(Vec::new()),
-        "builtin:feelings" => Ok(builtin::feelings()
+    let mut list: Vec<String> = match name {
+        "" => Vec::new(),
+        "builtin:feelings" => builtin::feelings()
             .iter()
             .map(|feeling| feeling.word.to_owned())
-            .collect()),
-        "builtin:words" => Ok(builtin::words().into_iter().map(|(word, _)| word).collect()),
-        path => Ok(std::fs::read_to_string(path)
+            .collect(),
+        "builtin:words" => builtin::words().into_iter().map(|(word, _)| word).collect(),
+        path => std::fs::read_to_string(path)
             .map_err(|error| StageError::new(format!("`keywords`: cannot read `{path}`: {error}")))?
             .lines()
             .map(|line| line.trim().to_lowercase())
             .filter(|line| !line.is_empty())
-            .collect()),
-    }
+            .collect(),
+    };
+    // A word that stood twice would have a cell that no text can reach.
+    let mut seen = HashSet::new();
+    list.retain(|word| seen.insert(word.clone()));
+    Ok(list)
 }
 
 /// The histograms of labels, keywords and lengths, each with its share of the stage's 1/sigma^2. Domains that are not
@@ -166,7 +172,16 @@ fn histograms(
     let classes = schema.labels.len();
     let others = usize::from(!keywords.is_empty()) + usize::from(!params.length_edges.is_empty());
     let label_share = if others == 0 { 1.0 } else { params.label_share };
-    let other_share = (1.0 - label_share) / others.max(1) as f64;
+    let rest = 1.0 - label_share;
+    let length_share = match params.length_share {
+        Some(share) if others == 2 => share,
+        _ => rest / others.max(1) as f64,
+    };
+    let keyword_share = if others == 2 {
+        rest - length_share
+    } else {
+        rest
+    };
     let none = Exact {
         cells: Vec::new(),
         sensitivity: 1.0,
@@ -189,8 +204,8 @@ fn histograms(
     };
     [
         (histogram::label_histogram(labels, classes), label_share),
-        (by_keyword, other_share),
-        (by_length, other_share),
+        (by_keyword, keyword_share),
+        (by_length, length_share),
     ]
 }
 

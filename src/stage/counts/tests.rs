@@ -43,6 +43,14 @@ fn shares_of_the_stage_add_up_to_its_mechanism() {
             json!({"epsilon": 1, "label_share": 0.25, "length_edges": [3]}),
             vec!["x".to_owned()],
         ),
+        (
+            json!({"epsilon": 1, "label_share": 0.25, "length_edges": [3], "length_share": 0.05}),
+            vec!["x".to_owned()],
+        ),
+        (
+            json!({"epsilon": 1, "label_share": 0.25, "length_edges": [3], "length_share": 0.05}),
+            vec![],
+        ),
     ] {
         let params: CountsParams = serde_json::from_value(params).unwrap();
         let made = histograms(&["x y", "z"], &[0, 1], &schema, &params, &keywords);
@@ -54,4 +62,43 @@ fn shares_of_the_stage_add_up_to_its_mechanism() {
         assert!((used - 1.0).abs() < 1e-12);
         assert_eq!(made[0].0.cells, [1.0, 1.0, 0.0]);
     }
+}
+
+#[test]
+fn keyword_lists_name_each_word_once() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "glad\n Sad\n\nsad\nglad\n").unwrap();
+    let listed = keyword_list(&file.path().display().to_string()).unwrap();
+    assert_eq!(listed, ["glad", "sad"]);
+    let words = keyword_list("builtin:words").unwrap();
+    assert!(words.len() > 20_000 && words[0] == "the");
+    assert!(keyword_list("").unwrap().is_empty());
+}
+
+#[test]
+fn a_text_moves_a_histogram_of_all_words_by_the_root_of_the_words_counted() {
+    let schema = PublicSchema::new(
+        vec!["a".into(), "b".into()],
+        "{label}: {text}",
+        crate::text::LabelIntegration::Prefix,
+        2,
+    );
+    let params: CountsParams = serde_json::from_value(
+        json!({"epsilon": 1, "keywords": "builtin:words", "keywords_per_text": 3}),
+    )
+    .unwrap();
+    let keywords = keyword_list(&params.keywords).unwrap();
+    let made = histograms(
+        &["the dog and the cat and a horse"],
+        &[1],
+        &schema,
+        &params,
+        &keywords,
+    );
+    let by_keyword = &made[1].0;
+    assert_eq!(by_keyword.cells.len(), 2 * keywords.len());
+    assert_eq!(by_keyword.cells.iter().sum::<f64>(), 3.0);
+    assert_eq!(by_keyword.sensitivity, 3.0_f64.sqrt());
+    // Label b's cell of the most frequent word.
+    assert_eq!(by_keyword.cells[1], 1.0);
 }

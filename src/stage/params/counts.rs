@@ -13,7 +13,7 @@ pub struct CountsParams {
     /// The failure probability of the guarantee.
     #[serde(default)]
     pub delta: Delta,
-    /// Public vocabulary of keywords: `builtin:feelings`, or a file of words, one a line; empty: no keyword histogram.
+    /// Public vocabulary of keywords: `builtin:feelings`, `builtin:words` (all common words), or a file of words, one a line; empty: no keyword histogram.
     #[serde(default = "keywords")]
     pub keywords: String,
     /// Most keywords of one text that are counted.
@@ -31,6 +31,10 @@ pub struct CountsParams {
     #[serde(default = "label_share")]
     #[schemars(range(min = 0.001, max = 1.0))]
     pub label_share: f64,
+    /// Share that goes to the length histogram where there is one beside keywords; left out: half of what the label histogram leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.001, max = 0.998))]
+    pub length_share: Option<f64>,
     /// Where noise comes from.
     #[serde(default)]
     pub noise: NoiseMode,

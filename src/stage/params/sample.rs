@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Samples synthetic texts from a model. Sees the model alone, never a private text.
+/// Samples synthetic texts from a model; without one, bags of words from the noisy keywords of a `counts` stage. Sees these alone, never a private text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SampleParams {
@@ -34,7 +34,7 @@ pub struct SampleParams {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 20.0))]
     pub guidance: f64,
-    /// Longest text in tokens.
+    /// Longest text in tokens; of a bag of words, in words.
     #[serde(default = "max_new_tokens")]
     #[schemars(range(min = 1, max = 4096))]
     pub max_new_tokens: u64,

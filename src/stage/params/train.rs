@@ -68,7 +68,7 @@ pub struct TrainParams {
     #[serde(default = "max_length")]
     #[schemars(range(min = 2, max = 8192))]
     pub max_length: u64,
-    /// Public vocabulary of keywords: `builtin:feelings`, or a file of words, one a line. Of the rows whose text holds one, half are trained with the first after their label in the prompt (`joy, hopeful: ...`), so that `sample` can ask for keywords; empty: none.
+    /// Public vocabulary of keywords: `builtin:feelings`, `builtin:words`, or a file of words, one a line. Of the rows whose text holds one, half are trained with the first after their label in the prompt (`joy, hopeful: ...`), so that `sample` can ask for keywords; empty: none.
     #[serde(default)]
     pub keywords: String,
     /// Which tokens the loss counts.

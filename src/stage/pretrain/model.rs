@@ -2,6 +2,7 @@
 
 use crate::model::weights::StoredAs;
 use crate::model::{CausalLm, CausalModel, ModelConfig, load_causal};
+use crate::stage::counts::keyword_list;
 use crate::stage::model_source::ModelSource;
 use crate::stage::params::PretrainParams;
 use crate::stage::{StageContext, StageError};
@@ -67,13 +68,7 @@ fn tokenizer(
 ) -> Result<Tokenizer, StageError> {
     let words = match &params.vocabulary_words {
         None => Vec::new(),
-        Some(name) if name == "builtin:feelings" => {
-            let feelings = crate::data::builtin::feelings();
-            feelings
-                .iter()
-                .map(|feeling| feeling.word.to_owned())
-                .collect()
-        }
+        Some(name) if name.starts_with("builtin:") => keyword_list(name)?,
         Some(path) => std::fs::read_to_string(path)
             .map_err(|error| StageError::new(format!("cannot read `{path}`: {error}")))?
             .lines()

@@ -3,9 +3,9 @@
 //! The generator writes texts that nobody will see; where a word stands in fewer or more of them than in the private texts,
 //! its odds are raised or lowered. All of it is post-processing of the model and the histogram.
 
-use super::Generator;
+use super::generator::Generator;
 use super::keywords::places;
-use super::write::Writer;
+use super::prompted::Prompted;
 use crate::model::generate::{SteeredWord, Steering};
 use crate::stage::StageError;
 use crate::stage::counts::{NoisyCounts, keywords_of};
@@ -111,7 +111,7 @@ impl Matching {
     }
 
     /// Runs all rounds with a writer and leaves it steered.
-    pub(super) fn run(&mut self, writer: &mut Writer<'_>) -> Result<(), StageError> {
+    pub(super) fn run(&mut self, writer: &mut Prompted<'_>) -> Result<(), StageError> {
         for round in 0..ROUNDS {
             let written = writer.rehearse(round, TEXTS)?;
             writer.steering = written

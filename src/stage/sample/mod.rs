@@ -1,13 +1,16 @@
-//! `sample`: synthetic texts from a model.
+//! `sample`: synthetic texts from a model, or from released counts alone.
 //!
 //! The stage sees the model's folder alone: the public schema in it says which labels there are and how a prompt looks. A
 //! text depends on the seed, its label, its number among the texts of the label and its attempt, never on the batch in
 //! which it was written. Noisy counts and a private teacher among the needs have been paid for: what is drawn from the one
-//! and chosen by the other is post-processing.
+//! and chosen by the other is post-processing. Where there are counts and no model, the texts are bags of words.
 
+mod bags;
 mod counts;
+mod generator;
 mod keywords;
 mod match_words;
+mod prompted;
 mod report;
 mod teacher;
 mod write;
@@ -15,20 +18,21 @@ mod write;
 use super::counts::NoisyCounts;
 use super::params::{KeywordSource, SampleParams, SamplePerformance, TeacherPolicy};
 use super::{Kind, StageContext, StageError};
-use crate::model::{CausalLm, CausalModel, load_causal};
-use crate::text::{MODEL_SCHEMA_FILE, Prompt, PublicSchema, Tokenizer};
+use bags::Bags;
+use generator::Generator;
 use keywords::Keywords;
 use match_words::Matching;
+use prompted::Prompted;
 use report::Asked;
 use teacher::Chooser;
-use write::Writer;
+use write::{Source, write};
 
-/// A generator with all that it may know.
-struct Generator {
-    model: CausalLm,
-    tokenizer: Tokenizer,
-    schema: PublicSchema,
-    prompt: Prompt,
+/// Where the texts come from.
+#[derive(Clone, Copy)]
+enum Author<'a> {
+    Model(&'a Generator),
+    /// No model: bags of words.
+    Counts(&'a NoisyCounts),
 }
 
 /// Writes `synthetic.csv` (text, label) and `sample.json` (what was asked, written, retried, dropped).
@@ -39,26 +43,35 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: SampleParams = context.params()?;
     let performance: SamplePerformance = context.performance()?;
     let generator = Generator::load(context)?;
-    let labels = &generator.schema.labels;
-    let (private, words) = released_counts(context, &params)?;
-    let keywords = match (&private, params.keywords) {
-        (_, KeywordSource::None) => Keywords::none(),
+    let (private, matched) = released_counts(context, &params)?;
+    let author = match (&generator, &private) {
+        (Some(generator), _) => Author::Model(generator),
+        (None, Some(private)) => Author::Counts(private),
+        (None, None) => {
+            return Err(StageError::new(format!(
+                "`{}` has nothing to draw from: add a stage of kind `train` or `pretrain`, or one of kind `counts`, to its `needs`",
+                context.instance
+            )));
+        }
+    };
+    let labels = match author {
+        Author::Model(generator) => &generator.schema.labels,
+        Author::Counts(private) => &private.labels,
+    };
+    let keywords = match (author, params.keywords) {
+        (Author::Counts(_), _) | (_, KeywordSource::None) => Keywords::none(),
         (_, KeywordSource::Public) => Keywords::public(labels)?,
-        (Some(private), KeywordSource::Private) => Keywords::of(private, labels)?,
-        (None, KeywordSource::Private) => {
-            return Err(StageError::new(
-                "`keywords = \"private\"` needs the noisy keywords of a `counts` stage: add one to `needs`",
-            ));
+        (_, KeywordSource::Private) => {
+            let private = private.as_ref().ok_or_else(|| {
+                StageError::new(
+                    "`keywords = \"private\"` needs the noisy keywords of a `counts` stage: add one to `needs`",
+                )
+            })?;
+            Keywords::of(private, labels)?
         }
     };
     let counts = counts::by_label(&params.labels, params.count, labels, private.as_ref())?;
     let chooser = Chooser::load(context, &params, labels)?;
-    let asked = Asked {
-        params: &params,
-        labels,
-        counts: &counts,
-        keywords: &keywords,
-    };
     let choosing = chooser
         .as_ref()
         .filter(|chooser| chooser.policy != TeacherPolicy::None);
@@ -68,19 +81,31 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         .iter()
         .map(|count| (*count as f64 * oversample).ceil() as u64)
         .collect();
-    let mut writer = Writer::new(
-        &generator,
-        &keywords,
-        &params,
-        context,
-        performance.generation_batch,
-    );
-    if let Some(words) = &words
-        && let Some(mut matching) = Matching::new(words, &generator)?
-    {
-        matching.run(&mut writer)?;
-    }
-    let mut written = writer.write(&more)?;
+    let (mut source, words): (Box<dyn Source + '_>, _) = match author {
+        Author::Counts(private) => {
+            let bags = Bags::new(private, labels, params.max_new_tokens, context)?;
+            let words = bags.report();
+            (Box::new(bags), Some(words))
+        }
+        Author::Model(generator) => {
+            let batch = performance.generation_batch;
+            let mut prompted = Prompted::new(generator, &keywords, &params, context, batch);
+            if let Some(matched) = &matched
+                && let Some(mut matching) = Matching::new(matched, generator)?
+            {
+                matching.run(&mut prompted)?;
+            }
+            (Box::new(prompted), None)
+        }
+    };
+    let asked = Asked {
+        params: &params,
+        labels,
+        counts: &counts,
+        keywords: &keywords,
+        words,
+    };
+    let mut written = write(&mut *source, &params, &more)?;
     let choice = choosing
         .map(|chooser| {
             let texts = std::mem::take(&mut written.texts);
@@ -132,76 +157,6 @@ fn released_counts(
         )));
     }
     Ok((drawn.or_else(|| matched.clone()), matched))
-}
-
-impl Generator {
-    fn load(context: &StageContext<'_>) -> Result<Self, StageError> {
-        let input = match context.input_of(Kind::Train) {
-            Some((_, input)) => input,
-            None => context.require(Kind::Pretrain)?,
-        };
-        let folder = input.path.join("model");
-        let failed = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
-        let schema =
-            PublicSchema::load(folder.join(MODEL_SCHEMA_FILE)).map_err(|error| failed(&error))?;
-        if schema.labels.is_empty() {
-            return Err(StageError::new(
-                "the model's `dpx_schema.json` declares no labels, so that there is nothing to ask it for: train it on labelled texts",
-            ));
-        }
-        let prompt = schema.parsed_prompt().map_err(|error| failed(&error))?;
-        let tokenizer = Tokenizer::load(&folder).map_err(|error| failed(&error))?;
-        let model = load_causal(&folder, context.device).map_err(|error| failed(&error))?;
-        if tokenizer.vocabulary_size() > model.vocabulary() {
-            return Err(StageError::new(format!(
-                "the tokenizer has {} tokens, the model embeds {}: they do not belong together",
-                tokenizer.vocabulary_size(),
-                model.vocabulary()
-            )));
-        }
-        Ok(Self {
-            model,
-            tokenizer,
-            schema,
-            prompt,
-        })
-    }
-
-    /// Tokens that end a text.
-    fn end_tokens(&self) -> Vec<u32> {
-        let mut tokens = self.model.config().end_tokens.clone();
-        tokens.extend(self.tokenizer.end());
-        tokens.sort_unstable();
-        tokens.dedup();
-        tokens
-    }
-
-    /// Tokens that no text holds: roles other than the end, labels' own tokens, and rows of the embedding without a token.
-    fn suppressed_tokens(&self) -> Vec<u32> {
-        let ends = self.end_tokens();
-        let special = self.tokenizer.special();
-        let roles = [
-            special.bos,
-            special.pad,
-            special.unk,
-            special.cls,
-            special.sep,
-            special.mask,
-        ];
-        let labels = self.prompt.special_tokens(&self.schema.labels);
-        let labels = labels.iter().filter_map(|label| self.tokenizer.id(label));
-        let nameless = self.tokenizer.vocabulary_size() as u32..self.model.vocabulary() as u32;
-        let mut tokens: Vec<u32> = roles
-            .into_iter()
-            .flatten()
-            .chain(labels)
-            .chain(nameless)
-            .filter(|token| !ends.contains(token))
-            .collect();
-        tokens.sort_unstable();
-        tokens.dedup();
-        tokens
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub(super) struct Asked<'a> {
     pub(super) labels: &'a [String],
     pub(super) counts: &'a [u64],
     pub(super) keywords: &'a Keywords,
+    /// What bags of words are drawn from; nothing where a model writes.
+    pub(super) words: Option<Value>,
 }
 
 /// Writes `synthetic.csv` and `sample.json`. The texts of `written` are those that are left.
@@ -63,6 +65,9 @@ pub(super) fn save(
     });
     if let Some(keywords) = asked.keywords.report(asked.labels) {
         report["keywords"] = keywords;
+    }
+    if let Some(words) = &asked.words {
+        report["bags_of_words"] = words.clone();
     }
     if let Some(teacher) = teacher {
         report["teacher"] = teacher.clone();

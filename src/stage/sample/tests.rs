@@ -5,7 +5,7 @@ use crate::model::weights::StoredAs;
 use crate::model::{CausalLm, ModelConfig};
 use crate::stage::context::NoProgress;
 use crate::stage::{Flow, Input};
-use crate::text::{BpeOptions, LabelIntegration, train_bpe};
+use crate::text::{BpeOptions, LabelIntegration, MODEL_SCHEMA_FILE, PublicSchema, train_bpe};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,13 @@ impl Bench {
     }
 
     fn run_with(&self, params: &Value, batch: u64, more: &[Kind]) -> Result<PathBuf, String> {
+        let kinds: Vec<Kind> = std::iter::once(Kind::Train)
+            .chain(more.iter().copied())
+            .collect();
+        self.run_on(params, batch, &kinds)
+    }
+
+    fn run_on(&self, params: &Value, batch: u64, kinds: &[Kind]) -> Result<PathBuf, String> {
         let output = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
         let input = |kind: Kind| {
             let input = Input {
@@ -62,10 +69,7 @@ impl Bench {
             kind: Kind::Sample,
             params: params.clone(),
             performance: json!({"generation_batch": batch}),
-            inputs: std::iter::once(Kind::Train)
-                .chain(more.iter().copied())
-                .map(input)
-                .collect::<BTreeMap<_, _>>(),
+            inputs: kinds.iter().copied().map(input).collect::<BTreeMap<_, _>>(),
             output: output.clone(),
             state: output.clone(),
             secrets: output.clone(),
@@ -277,4 +281,39 @@ fn above_epsilon_eight_agreement_decides_and_at_zero_the_teacher_has_no_say() {
         .run(&json!({"count": 6, "max_new_tokens": 6}), 4)
         .unwrap();
     assert_eq!(rows(&folder), rows(&own), "nothing is written in vain");
+}
+
+#[test]
+fn without_a_model_texts_are_bags_of_the_counted_words() {
+    let bench = Bench::new();
+    bench.counts();
+    let params =
+        json!({"labels": {"joy": 4, "fear": 3}, "max_new_tokens": 5, "duplicates": "keep"});
+    let folder = bench.run_on(&params, 1, &[Kind::Counts]).unwrap();
+    let texts = rows(&folder);
+    assert_eq!(texts.len(), 7);
+    assert!(
+        texts
+            .iter()
+            .all(|(text, _)| text == "glad glad glad glad glad")
+    );
+    let told = report(&folder);
+    assert_eq!(told["by_label"]["joy"]["written"], 4);
+    assert_eq!(
+        told["bags_of_words"]["drawn_from"],
+        json!({"fear": {"words": 1, "frequencies": "public"}, "joy": {"words": 1, "frequencies": "private"}})
+    );
+    // Texts that repeat are drawn again, then kept: one word leaves no choice.
+    let params = json!({"count": 4, "max_new_tokens": 5});
+    let folder = bench.run_on(&params, 1, &[Kind::Counts]).unwrap();
+    assert_eq!(report(&folder)["duplicates"]["kept"], 3);
+    // A teacher chooses among them as among any other texts.
+    bench.teacher(&json!({"epsilon": {"epsilon": 2.9}}));
+    let folder = bench
+        .run_on(&params, 1, &[Kind::Counts, Kind::Teacher])
+        .unwrap();
+    assert_eq!(report(&folder)["teacher"]["applied"], "relabel");
+    assert!(rows(&folder).iter().all(|(_, label)| label == "fear"));
+    let error = bench.run_on(&params, 1, &[]).unwrap_err();
+    assert!(error.contains("nothing to draw from"), "{error}");
 }
