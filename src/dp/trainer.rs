@@ -85,7 +85,7 @@ pub struct TrainerSettings {
     pub clipping: Clipping,
     /// What sums are divided by: a constant, whatever the size of the batch that is drawn.
     pub expected_batch_size: f64,
-    /// Longest sequence in tokens.
+    /// Most tokens of one example.
     pub longest: usize,
 }
 

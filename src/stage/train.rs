@@ -270,6 +270,16 @@ impl Run<'_> {
         self.session(network, KeySource::Secure(file), run, fresh)
     }
 
+    /// Most tokens that the gradient of one example sums over: with the prompt-mismatch loss those of two sequences.
+    fn tokens_per_example(&self) -> usize {
+        let sequences = if self.params.prompt_mismatch > 0.0 {
+            2
+        } else {
+            1
+        };
+        sequences * self.longest
+    }
+
     /// Whether the checkpoint in the state folder is of step `step` or later.
     fn checkpoint_reaches(&self, step: u64) -> Result<bool, StageError> {
         crate::dp::checkpoint::step(&self.checkpoint(), &self.binding)
@@ -311,7 +321,7 @@ impl Run<'_> {
                 Clipping::PerLayer => clip::Clipping::PerLayer,
             },
             expected_batch_size: params.batch_size as f64,
-            longest: self.longest,
+            longest: self.tokens_per_example(),
         };
         let micro_batches = MicroBatches {
             most_rows: self.performance.micro_batch_size as usize,

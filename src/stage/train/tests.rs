@@ -580,3 +580,20 @@ fn training_with_the_mismatch_loss_states_the_same_guarantee() {
         statement(json!({"prompt_mismatch": 1.0}))
     );
 }
+
+/// The noise is raised for the rounding of as many tokens as one example sums over.
+#[test]
+fn the_allowance_for_rounding_covers_both_sequences() {
+    let allowance = |params: Value| {
+        let place = Place::new(params);
+        place.run("out", &NoProgress).unwrap();
+        let privacy = std::fs::read(place.path("out/privacy.json")).unwrap();
+        let privacy: Value = serde_json::from_slice(&privacy).unwrap();
+        privacy["rounding_allowance"].as_f64().unwrap()
+    };
+    let (one, two) = (
+        allowance(json!({})),
+        allowance(json!({"prompt_mismatch": 1.0})),
+    );
+    assert!(two > one, "{two}, {one}");
+}
