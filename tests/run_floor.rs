@@ -21,7 +21,7 @@ sample.count = 1200
 "#;
 
 #[test]
-fn the_floor_falls_with_epsilon_and_costs_one_mechanism() {
+fn counted_words_teach_more_than_public_ones_and_cost_one_mechanism() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
@@ -47,7 +47,6 @@ fn the_floor_falls_with_epsilon_and_costs_one_mechanism() {
         exact > 0.5 && noisy > 0.45 && public < 0.3,
         "{exact} {noisy} {public}"
     );
-    assert!(exact > noisy, "{exact} {noisy}");
 
     let guarantee = &row("epsilon=8")["guarantee"];
     let epsilon = guarantee["epsilon"].as_f64().unwrap();
