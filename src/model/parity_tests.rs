@@ -3,7 +3,7 @@
 use super::generate::{Request, Sampling, generate};
 use super::*;
 use crate::device::Device;
-use crate::nn::{Batch, Network, Parameters, Record, Sequence, Tape};
+use crate::nn::{Arithmetic, Batch, Network, Parameters, Record, Sequence, Tape};
 use crate::seed::Stream;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -192,6 +192,55 @@ fn llama_with_grouped_queries_is_that_of_transformers() {
 #[test]
 fn llama_with_an_output_layer_of_its_own_is_that_of_transformers() {
     check_causal("llama-tiny-untied");
+}
+
+/// In bfloat16 logits are near those of f32, and what is written is, to f32, as good as the likeliest.
+#[test]
+fn texts_in_bfloat16_are_near_those_in_f32() {
+    let device = Device::under_test();
+    if !device.multiplies_bf16().unwrap() {
+        return;
+    }
+    for name in ["gpt2-tiny", "llama-tiny", "llama-tiny-untied"] {
+        let exact = load_causal(folder(name), device).unwrap();
+        let mut rounded = exact.clone();
+        rounded.parameters_mut().compute_in(Arithmetic::Bf16);
+        let sequences = Expected::of(name).sequences();
+        let logits = |model: &CausalLm, sequences: &[Vec<u32>]| {
+            model.logits(&slices(sequences)).unwrap().on(Device::Cpu)
+        };
+        let (wanted, found) = (logits(&exact, &sequences), logits(&rounded, &sequences));
+        let size = wanted
+            .host()
+            .iter()
+            .fold(0.0f32, |size, x| size.max(x.abs()));
+        let pairs = wanted.host().iter().zip(found.host());
+        let worst = pairs.fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs())) / size;
+        assert!(worst > 1e-4 && worst < 5e-2, "{name}: {worst}");
+
+        let requests = sequences.iter().map(|prompt| Request {
+            prompt: prompt.clone(),
+            negative: None,
+            steering: None,
+            stream: Stream::new(0, "greedy", &[]),
+        });
+        let greedy = Sampling {
+            temperature: 0.0,
+            max_new_tokens: 12,
+            ..Sampling::default()
+        };
+        let texts = generate(&rounded, requests.collect(), &greedy, 3, |_| {}).unwrap();
+        for (prompt, text) in sequences.iter().zip(texts) {
+            let whole = [prompt.clone(), text.tokens.clone()].concat();
+            let logits = logits(&exact, &[whole]);
+            let rows = logits.host().chunks_exact(logits.width());
+            for (row, token) in rows.skip(prompt.len() - 1).zip(&text.tokens) {
+                let best = row.iter().fold(f32::MIN, |best, x| best.max(*x));
+                let behind = (best - row[*token as usize]) / size;
+                assert!(behind < 5e-2, "{name}: {behind}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Parameters of `sample`.
 
+use super::Precision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,6 +61,9 @@ pub struct SampleParams {
     /// Which of a label's texts are kept where a teacher leaves more than were asked for.
     #[serde(default)]
     pub order: ChoiceOrder,
+    /// Arithmetic of the model's products; attention and the choice of tokens are always f32.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// What only changes speed or memory.

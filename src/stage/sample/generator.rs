@@ -1,6 +1,9 @@
 //! The model that writes, with its tokenizer and its public schema.
 
 use crate::model::{CausalLm, CausalModel, load_causal};
+use crate::nn::Network;
+use crate::stage::context::arithmetic;
+use crate::stage::params::Precision;
 use crate::stage::{Kind, StageContext, StageError};
 use crate::text::{MODEL_SCHEMA_FILE, Prompt, PublicSchema, Tokenizer};
 
@@ -14,13 +17,17 @@ pub(super) struct Generator {
 
 impl Generator {
     /// The model among the needs, if there is one.
-    pub(super) fn load(context: &StageContext<'_>) -> Result<Option<Self>, StageError> {
+    pub(super) fn load(
+        context: &StageContext<'_>,
+        precision: Precision,
+    ) -> Result<Option<Self>, StageError> {
         let model = context
             .input_of(Kind::Train)
             .or_else(|| context.input_of(Kind::Pretrain));
         let Some((_, input)) = model else {
             return Ok(None);
         };
+        let arithmetic = arithmetic(precision, context.device)?;
         let folder = input.path.join("model");
         let failed = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
         let schema =
@@ -32,7 +39,8 @@ impl Generator {
         }
         let prompt = schema.parsed_prompt().map_err(|error| failed(&error))?;
         let tokenizer = Tokenizer::load(&folder).map_err(|error| failed(&error))?;
-        let model = load_causal(&folder, context.device).map_err(|error| failed(&error))?;
+        let mut model = load_causal(&folder, context.device).map_err(|error| failed(&error))?;
+        model.parameters_mut().compute_in(arithmetic);
         if tokenizer.vocabulary_size() > model.vocabulary() {
             return Err(StageError::new(format!(
                 "the tokenizer has {} tokens, the model embeds {}: they do not belong together",

@@ -42,7 +42,7 @@ enum Author<'a> {
 pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: SampleParams = context.params()?;
     let performance: SamplePerformance = context.performance()?;
-    let generator = Generator::load(context)?;
+    let generator = Generator::load(context, params.precision)?;
     let (private, matched) = released_counts(context, &params)?;
     let author = match (&generator, &private) {
         (Some(generator), _) => Author::Model(generator),

@@ -317,3 +317,13 @@ fn without_a_model_texts_are_bags_of_the_counted_words() {
     let error = bench.run_on(&params, 1, &[]).unwrap_err();
     assert!(error.contains("nothing to draw from"), "{error}");
 }
+
+#[test]
+fn the_processor_writes_in_f32_alone() {
+    let refused = Bench::new().run(&json!({"count": 2, "precision": "bf16"}), 2);
+    let message = refused.unwrap_err();
+    assert!(
+        message.contains("`precision` is `bf16`, which the device `cpu` does not compute"),
+        "{message}"
+    );
+}
