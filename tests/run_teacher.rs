@@ -1,4 +1,4 @@
-//! `experiments/emotion-teacher.toml`, made tiny, through the real binary: one budget, three mechanisms, three figures a row.
+//! `experiments/emotion-teacher.toml`, made tiny, through the real binary: one budget, four mechanisms, three figures a row.
 
 use crate::binary::succeeds;
 use serde_json::Value;
@@ -81,7 +81,7 @@ fn a_row_shows_own_labels_with_teacher_and_teacher_alone_within_one_budget() {
         .map(|mechanism| mechanism["kind"].as_str().unwrap())
         .collect();
     kinds.sort_unstable();
-    assert_eq!(kinds, ["counts", "teacher", "train"]);
+    assert_eq!(kinds, ["counts", "counts", "teacher", "train"]);
     assert_eq!(rows[1]["guarantee"]["kind"], "untouched");
 
     let taught = taught(folder);
@@ -91,7 +91,7 @@ fn a_row_shows_own_labels_with_teacher_and_teacher_alone_within_one_budget() {
             .find(|sample| sample["teacher"]["applied"] == policy);
         found.unwrap_or_else(|| panic!("no sample with the policy {policy}: {taught:?}"))
     };
-    assert_eq!(of("relabel")["teacher"]["generated"], 48);
+    assert_eq!(of("relabel")["teacher"]["generated"], 30);
     assert_eq!(of("none")["texts"], 24);
     let again = succeeds(folder, &["run", "tiny.toml"]);
     let told = String::from_utf8_lossy(&again.stderr);
