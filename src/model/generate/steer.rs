@@ -1,5 +1,7 @@
 //! Making words likelier or rarer while a text is written, whatever their number of tokens.
 
+use std::collections::HashMap;
+
 /// Changes to the logits that multiply the odds of whole words.
 ///
 /// Words are the paths of a tree of tokens. The change of a token that begins words is the logarithm of the mean factor of
@@ -51,19 +53,18 @@ impl Steering {
     /// From words; equal ones are taken together.
     pub fn new<'a>(words: impl IntoIterator<Item = SteeredWord<'a>>) -> Self {
         let mut tree = vec![Growing::default()];
+        // Thousands of tokens begin words: they are not searched one by one.
+        let mut places: HashMap<(usize, u32), usize> = HashMap::new();
         for word in words {
             let (weight, weighted) = (word.weight, word.weight * word.change.exp());
             let mut at = 0;
             for &token in word.tokens {
-                let known = tree[at].children.iter().find(|(known, _)| *known == token);
-                at = if let Some(&(_, child)) = known {
-                    child
-                } else {
+                at = *places.entry((at, token)).or_insert_with(|| {
                     let child = tree.len();
                     tree[at].children.push((token, child));
                     tree.push(Growing::default());
                     child
-                };
+                });
                 tree[at].weight += weight;
                 tree[at].weighted += weighted;
             }
