@@ -1,6 +1,6 @@
 //! Every architecture against what PyTorch and `transformers` computed from the same weights (tests/fixtures).
 
-use super::generate::{Request, Sampling, generate};
+use super::generate::greedy;
 use super::*;
 use crate::device::Device;
 use crate::nn::{Arithmetic, Batch, Network, Parameters, Record, Sequence, Tape};
@@ -162,19 +162,7 @@ fn check_causal_on(name: &str, device: Device) {
         1e-4,
     );
     for batch in [1, 3, 4] {
-        let requests = sequences.iter().map(|prompt| Request {
-            prompt: prompt.clone(),
-            negative: None,
-            steering: None,
-            stream: Stream::new(0, "greedy", &[]),
-        });
-        let greedy = Sampling {
-            temperature: 0.0,
-            max_new_tokens: 12,
-            ..Sampling::default()
-        };
-        let texts = generate(&model, requests.collect(), &greedy, batch, |_| {}).unwrap();
-        let tokens: Vec<Vec<u32>> = texts.into_iter().map(|text| text.tokens).collect();
+        let tokens = greedy(&model, &sequences, 12, batch).unwrap();
         assert_eq!(tokens, expected.tokens("greedy_12"));
     }
 }
@@ -218,23 +206,12 @@ fn texts_in_bfloat16_are_near_those_in_f32() {
         let worst = pairs.fold(0.0f32, |worst, (a, b)| worst.max((a - b).abs())) / size;
         assert!(worst > 1e-4 && worst < 5e-2, "{name}: {worst}");
 
-        let requests = sequences.iter().map(|prompt| Request {
-            prompt: prompt.clone(),
-            negative: None,
-            steering: None,
-            stream: Stream::new(0, "greedy", &[]),
-        });
-        let greedy = Sampling {
-            temperature: 0.0,
-            max_new_tokens: 12,
-            ..Sampling::default()
-        };
-        let texts = generate(&rounded, requests.collect(), &greedy, 3, |_| {}).unwrap();
+        let texts = greedy(&rounded, &sequences, 12, 3).unwrap();
         for (prompt, text) in sequences.iter().zip(texts) {
-            let whole = [prompt.clone(), text.tokens.clone()].concat();
+            let whole = [prompt.clone(), text.clone()].concat();
             let logits = logits(&exact, &[whole]);
             let rows = logits.host().chunks_exact(logits.width());
-            for (row, token) in rows.skip(prompt.len() - 1).zip(&text.tokens) {
+            for (row, token) in rows.skip(prompt.len() - 1).zip(&text) {
                 let best = row.iter().fold(f32::MIN, |best, x| best.max(*x));
                 let behind = (best - row[*token as usize]) / size;
                 assert!(behind < 5e-2, "{name}: {behind}");

@@ -3,12 +3,11 @@
 use super::Inputs;
 use crate::device::Device;
 use crate::dp::clip::{Clipping, clipped_sum};
-use crate::model::generate::{Request, Sampling, generate};
+use crate::model::generate::greedy;
 use crate::model::{
     CausalModel, Head, ModelConfig, ModelError, load_causal, load_classifier, load_encoder,
 };
 use crate::nn::{Array, Batch, Network, Sequence, Tape};
-use crate::seed::Stream;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -86,19 +85,7 @@ fn causal(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
     let tape = model.forward_backward(&Batch::causal(&sequences))?;
     let losses = rounded(tape.losses.iter().copied());
     let norms = gradient_norms(&model, tape)?;
-    let requests = inputs.sequences.iter().map(|prompt| Request {
-        prompt: prompt.clone(),
-        negative: None,
-        steering: None,
-        stream: Stream::new(0, "greedy", &[]),
-    });
-    let greedy = Sampling {
-        temperature: 0.0,
-        max_new_tokens: 12,
-        ..Sampling::default()
-    };
-    let texts = generate(&model, requests.collect(), &greedy, 16, |_| {})?;
-    let greedy: Vec<Vec<u32>> = texts.into_iter().map(|text| text.tokens).collect();
+    let greedy = greedy(&model, &inputs.sequences, 12, 16)?;
     Ok(json!({
         "logits_last": last,
         "logits_first": first,

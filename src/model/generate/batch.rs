@@ -169,6 +169,31 @@ impl<C> Reading<C> {
     }
 }
 
+/// The likeliest `most` tokens after each prompt, `batch` at a time; no end token ends a text.
+///
+/// # Errors
+/// When a prompt is empty or longer than the model reads.
+pub fn greedy<D: Decoder>(
+    decoder: &D,
+    prompts: &[Vec<u32>],
+    most: usize,
+    batch: usize,
+) -> Result<Vec<Vec<u32>>, ModelError> {
+    let requests = prompts.iter().map(|prompt| Request {
+        prompt: prompt.clone(),
+        negative: None,
+        steering: None,
+        stream: Stream::new(0, "greedy", &[]),
+    });
+    let sampling = Sampling {
+        temperature: 0.0,
+        max_new_tokens: most,
+        ..Sampling::default()
+    };
+    let texts = generate(decoder, requests.collect(), &sampling, batch, |_| {})?;
+    Ok(texts.into_iter().map(|text| text.tokens).collect())
+}
+
 /// Writes a text for each request, `batch` at a time, in order. `on_done` hears how many more are finished.
 ///
 /// # Errors
