@@ -30,15 +30,16 @@ pub(super) fn no_effect(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>)
     for key in OF_MODELS {
         if stage.is_written(key) {
             diagnostics.push(
-                Diagnostic::at(
-                    Code::NoEffect,
-                    stage.origin(key),
-                    format!(
-                        "`{key}` has no effect without a model: words are drawn from the counts"
+                stage
+                    .no_effect(
+                        key,
+                        format!(
+                            "`{key}` has no effect without a model: words are drawn from the counts"
+                        ),
+                    )
+                    .help(
+                        "add a stage of kind `train` or `pretrain` to the needs, or remove the key",
                     ),
-                )
-                .help("add a stage of kind `train` or `pretrain` to the needs, or remove the key")
-                .warning(),
             );
         }
     }

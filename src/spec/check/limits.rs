@@ -171,14 +171,10 @@ fn pretrain(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     if !stage.params["model"].is_null() {
         for key in ["layers", "width", "heads", "context", "vocabulary_size"] {
             if stage.is_written(key) {
-                diagnostics.push(
-                    Diagnostic::at(
-                        Code::NoEffect,
-                        stage.origin(key),
-                        format!("`{key}` has no effect: the shape comes from `model`"),
-                    )
-                    .warning(),
-                );
+                diagnostics.push(stage.no_effect(
+                    key,
+                    format!("`{key}` has no effect: the shape comes from `model`"),
+                ));
             }
         }
     }
@@ -256,14 +252,10 @@ fn train(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     if stage.text("parameters") != "lora" {
         for key in ["lora_rank", "lora_alpha"] {
             if stage.is_written(key) {
-                diagnostics.push(
-                    Diagnostic::at(
-                        Code::NoEffect,
-                        stage.origin(key),
-                        format!("`{key}` has no effect without `parameters = \"lora\"`"),
-                    )
-                    .warning(),
-                );
+                diagnostics.push(stage.no_effect(
+                    key,
+                    format!("`{key}` has no effect without `parameters = \"lora\"`"),
+                ));
             }
         }
     }
@@ -277,14 +269,10 @@ fn form(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     };
     for key in without {
         if stage.is_written(key) {
-            diagnostics.push(
-                Diagnostic::at(
-                    Code::NoEffect,
-                    stage.origin(key),
-                    format!("`{key}` has no effect without `form = \"{form}\"`"),
-                )
-                .warning(),
-            );
+            diagnostics.push(stage.no_effect(
+                key,
+                format!("`{key}` has no effect without `form = \"{form}\"`"),
+            ));
         }
     }
 }

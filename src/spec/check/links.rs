@@ -101,24 +101,16 @@ fn sample(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         diagnostics.push(without(stage, "teacher", &value, Kind::Teacher));
     }
     if stage.number("oversample") > 1.0 && !teacher {
-        diagnostics.push(
-            Diagnostic::at(
-                Code::NoEffect,
-                stage.origin("oversample"),
-                "`oversample` has no effect without a `teacher` stage among the needs",
-            )
-            .warning(),
-        );
+        diagnostics.push(stage.no_effect(
+            "oversample",
+            "`oversample` has no effect without a `teacher` stage among the needs",
+        ));
     }
     if stage.params["labels"].is_object() && stage.is_written("count") {
         diagnostics.push(
-            Diagnostic::at(
-                Code::NoEffect,
-                stage.origin("count"),
-                "`count` has no effect beside a table of `labels`",
-            )
-            .context(stage.origin("labels"), "these counts stand")
-            .warning(),
+            stage
+                .no_effect("count", "`count` has no effect beside a table of `labels`")
+                .context(stage.origin("labels"), "these counts stand"),
         );
     }
 }

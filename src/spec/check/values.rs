@@ -40,6 +40,11 @@ impl Resolved<'_> {
         self.params[key].as_str().unwrap_or("")
     }
 
+    /// A warning that a key which is written changes nothing.
+    pub(super) fn no_effect(&self, key: &str, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::at(Code::NoEffect, self.origin(key), message).warning()
+    }
+
     /// The stages among the needs, as far as they exist.
     pub(super) fn needs(&self) -> impl Iterator<Item = &Stage> {
         self.stage.needs.iter().filter_map(|(name, _)| {
