@@ -1,5 +1,6 @@
 //! Histograms over declared domains: exact counts, their sensitivities, and what is drawn from the noisy ones.
 
+use super::laws::normalised;
 use crate::text::words;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -158,19 +159,12 @@ impl NoisyCounts {
                 0.0
             }
         };
-        let mut law: Vec<(usize, f64)> = (0..self.keywords.len())
-            .filter_map(|keyword| {
-                let mean =
-                    (0..classes).map(|class| share(keyword, class)).sum::<f64>() / classes as f64;
-                let weight = share(keyword, label) - 1.5 * mean;
-                (weight > 0.0).then_some((keyword, weight))
-            })
-            .collect();
-        let sum: f64 = law.iter().map(|(_, weight)| weight).sum();
-        for (_, weight) in &mut law {
-            *weight /= sum;
-        }
-        law
+        normalised((0..self.keywords.len()).filter_map(|keyword| {
+            let mean =
+                (0..classes).map(|class| share(keyword, class)).sum::<f64>() / classes as f64;
+            let weight = share(keyword, label) - 1.5 * mean;
+            (weight > 0.0).then_some((keyword, weight))
+        }))
     }
 }
 

@@ -46,7 +46,8 @@ fn standing_out(
         .filter(move |(_, cell)| *cell > 0.0 && *cell >= least)
 }
 
-fn normalised(cells: impl Iterator<Item = (usize, f64)>) -> Vec<(usize, f64)> {
+/// In proportion, adding up to 1.
+pub(super) fn normalised(cells: impl Iterator<Item = (usize, f64)>) -> Vec<(usize, f64)> {
     let mut law: Vec<(usize, f64)> = cells.collect();
     let sum: f64 = law.iter().map(|(_, weight)| weight).sum();
     for (_, weight) in &mut law {

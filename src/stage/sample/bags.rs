@@ -10,6 +10,7 @@ use crate::seed::Stream;
 use crate::stage::counts::NoisyCounts;
 use crate::stage::{StageContext, StageError};
 use serde_json::{Map, Value, json};
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
@@ -80,16 +81,13 @@ impl<'a> Bags<'a> {
                 "without a model, texts are drawn from the words of the `counts` stage, which counted none: give it `keywords = \"builtin:words\"`",
             ));
         }
+        let public_law = LazyCell::new(|| public_law(&counts.keywords));
         let words = places(counts, labels)?
             .into_iter()
             .map(|place| {
                 let law = counts.word_law(place);
                 let public = law.is_empty();
-                let law = if public {
-                    public_law(&counts.keywords)
-                } else {
-                    law
-                };
+                let law = if public { public_law.clone() } else { law };
                 Words {
                     law: Law::of(law),
                     public,
