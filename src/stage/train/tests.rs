@@ -1,6 +1,7 @@
 //! Private training end to end on a tiny model: artifact, guarantee, ledger, keys, resume, canaries.
 
 use super::*;
+use crate::data::Row;
 use crate::device::Device;
 use crate::dp::trainer::Examples;
 use crate::ledger::entries;
@@ -8,7 +9,7 @@ use crate::model::ModelConfig;
 use crate::model::weights::StoredAs;
 use crate::stage::context::NoProgress;
 use crate::stage::{Flow, Input, Progress};
-use crate::text::{BpeOptions, LabelIntegration, train_bpe};
+use crate::text::{BpeOptions, LabelIntegration, Prompt, train_bpe};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -69,6 +70,17 @@ impl Place {
         };
         place.write_rows(&lines());
         place
+    }
+
+    /// What a run begins with.
+    fn read(&self) -> (TrainParams, Start, Vec<Row>, Prompt) {
+        let context = self.context("out", &NoProgress);
+        let params: TrainParams = context.params().unwrap();
+        let schema = PublicSchema::load(self.path("preprocess").join(SCHEMA_FILE)).unwrap();
+        let start = Start::load(&context, &params, &schema).unwrap();
+        let rows = Rows::read(self.path("preprocess/train.jsonl")).unwrap();
+        let prompt = schema.parsed_prompt().unwrap();
+        (params, start, rows, prompt)
     }
 
     fn write_rows(&self, texts: &[String]) {
@@ -302,12 +314,7 @@ fn changed_inputs_never_meet_the_old_noise() {
 #[test]
 fn the_key_is_bound_to_the_device_and_the_program() {
     let place = Place::new(json!({}));
-    let context = place.context("out", &NoProgress);
-    let params: TrainParams = context.params().unwrap();
-    let schema = PublicSchema::load(place.path("preprocess").join(SCHEMA_FILE)).unwrap();
-    let start = Start::load(&context, &params, &schema).unwrap();
-    let rows = Rows::read(place.path("preprocess/train.jsonl")).unwrap();
-    let prompt = schema.parsed_prompt().unwrap();
+    let (params, start, rows, prompt) = place.read();
     let encoder = Encoder {
         prompt: &prompt,
         tokenizer: &start.tokenizer,
@@ -509,12 +516,7 @@ fn a_delta_that_protects_nobody_is_refused() {
 #[test]
 fn a_mismatch_is_the_same_text_under_another_label() {
     let place = Place::new(json!({}));
-    let context = place.context("out", &NoProgress);
-    let params: TrainParams = context.params().unwrap();
-    let schema = PublicSchema::load(place.path("preprocess").join(SCHEMA_FILE)).unwrap();
-    let start = Start::load(&context, &params, &schema).unwrap();
-    let rows = Rows::read(place.path("preprocess/train.jsonl")).unwrap();
-    let prompt = schema.parsed_prompt().unwrap();
+    let (params, start, rows, prompt) = place.read();
     let labels = ["joy", "fear", "love"].map(str::to_owned);
     let encoder = |labels, longest| Encoder {
         prompt: &prompt,
