@@ -29,7 +29,7 @@ preprocess.limit = 300
 train = { needs = ["preprocess", "base"], model = "stage:base", batch_size = 100, epochs = 1, max_length = 24 }
 teacher.steps = 5
 sample = { count = 24, max_new_tokens = 6 }
-taught = { count = 24, max_new_tokens = 6 }
+taught = { count = 18 }
 score = { encoder = "builtin:base", max_texts = 24, examples = 1 }
 "#;
 
@@ -91,7 +91,7 @@ fn a_row_shows_own_labels_with_teacher_and_teacher_alone_within_one_budget() {
             .find(|sample| sample["teacher"]["applied"] == policy);
         found.unwrap_or_else(|| panic!("no sample with the policy {policy}: {taught:?}"))
     };
-    assert_eq!(of("relabel")["teacher"]["generated"], 30);
+    assert_eq!(of("relabel")["teacher"]["generated"], 24);
     assert_eq!(of("none")["texts"], 24);
     let again = succeeds(folder, &["run", "tiny.toml"]);
     let told = String::from_utf8_lossy(&again.stderr);

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How often the bar is drawn anew where nothing arrives.
 const TICK: Duration = Duration::from_millis(500);
 
+/// Below this many columns there is no room for a bar beside a file's name.
+const NARROW: usize = 80;
+
 /// Downloads what is not there yet, so that workers find everything on this machine, and offline too.
 pub(super) fn assets(assets: &BTreeSet<HubAsset>) -> Result<(), Error> {
     let hub = hub::Hub::from_env();
@@ -68,7 +71,11 @@ impl Bar<'_> {
 
     fn begin(&mut self, file: &str, done: u64, total: u64) {
         let bar = ProgressBar::new(total).with_position(done);
-        let template = "{msg} [{wide_bar}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+        let template = if super::results::width() < NARROW {
+            "{wide_msg} {bytes}/{total_bytes}"
+        } else {
+            "{msg} [{wide_bar}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left"
+        };
         bar.set_style(ProgressStyle::with_template(template).expect("the template is well formed"));
         bar.set_message(file.to_owned());
         // What an earlier attempt left counts for nothing in the speed.

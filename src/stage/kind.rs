@@ -83,7 +83,13 @@ impl Kind {
             Self::Preprocess | Self::Pretrain => &[],
             Self::Train => &[Self::Preprocess, Self::Pretrain, Self::Counts],
             Self::Counts | Self::Teacher => &[Self::Preprocess],
-            Self::Sample => &[Self::Train, Self::Pretrain, Self::Counts, Self::Teacher],
+            Self::Sample => &[
+                Self::Train,
+                Self::Pretrain,
+                Self::Counts,
+                Self::Teacher,
+                Self::Sample,
+            ],
             Self::Classify => &[Self::Preprocess, Self::Sample, Self::Teacher],
             Self::Score => &[
                 Self::Preprocess,
@@ -104,8 +110,8 @@ impl Kind {
         match self {
             Self::Preprocess | Self::Pretrain => &[],
             Self::Train | Self::Counts | Self::Teacher | Self::Classify => &[Self::Preprocess],
-            // Without a model, texts are drawn from the counts as bags of words.
-            Self::Sample => &[Self::Train, Self::Pretrain, Self::Counts],
+            // Without a model, texts are drawn from the counts as bags of words, or are those of another stage.
+            Self::Sample => &[Self::Train, Self::Pretrain, Self::Counts, Self::Sample],
             Self::Score => &[Self::Preprocess, Self::Sample],
             Self::Audit => &[Self::Train],
         }

@@ -22,11 +22,15 @@ pub struct BagOfWordsOptions {
     pub rounds: usize,
 }
 
+impl BagOfWordsOptions {
+    /// The best on the validation split of `builtin:emotions` (tests/python/bag_of_words_strength.py).
+    pub const DEFAULT_INVERSE_PENALTY: f64 = 2.0;
+}
+
 impl Default for BagOfWordsOptions {
-    /// The penalty is the best on the validation split of `builtin:emotions` (tests/python/bag_of_words_strength.py).
     fn default() -> Self {
         Self {
-            inverse_penalty: 2.0,
+            inverse_penalty: Self::DEFAULT_INVERSE_PENALTY,
             balanced: true,
             least_texts: 1,
             rounds: 200,

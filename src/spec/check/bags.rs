@@ -6,7 +6,7 @@ use crate::spec::diagnostic::{Code, Diagnostic};
 use crate::stage::Kind;
 
 /// Parameters that only a model heeds.
-const OF_MODELS: [&str; 8] = [
+pub(super) const OF_MODELS: [&str; 8] = [
     "temperature",
     "top_k",
     "top_p",
@@ -19,7 +19,10 @@ const OF_MODELS: [&str; 8] = [
 
 /// Whether a `sample` stage draws bags of words.
 pub(super) fn are_drawn(stage: &Resolved<'_>) -> bool {
-    has(stage, Kind::Counts) && !has(stage, Kind::Train) && !has(stage, Kind::Pretrain)
+    has(stage, Kind::Counts)
+        && ![Kind::Train, Kind::Pretrain, Kind::Sample]
+            .iter()
+            .any(|kind| has(stage, *kind))
 }
 
 /// Warns of parameters that only a model heeds.

@@ -131,7 +131,7 @@ fn missing(stage: &Stage, found: &[&Stage], diagnostics: &mut Vec<Diagnostic>) {
 
 /// Two needs of which the stage could only use one.
 fn ambiguous(stage: &Stage, found: &[&Stage], diagnostics: &mut Vec<Diagnostic>) {
-    const MODELS: &[Kind] = &[Kind::Train, Kind::Pretrain];
+    const WRITERS: &[Kind] = &[Kind::Train, Kind::Pretrain, Kind::Sample];
     let groups: &[(&[Kind], &str)] = match stage.kind {
         Kind::Train | Kind::Counts | Kind::Teacher => &[
             (&[Kind::Preprocess], "a source of private texts"),
@@ -139,7 +139,10 @@ fn ambiguous(stage: &Stage, found: &[&Stage], diagnostics: &mut Vec<Diagnostic>)
             (&[Kind::Counts], "a source of noisy counts"),
         ],
         // Of its noisy counts one more may be there whose words are matched: see `links`.
-        Kind::Sample => &[(MODELS, "a model"), (&[Kind::Teacher], "a teacher")],
+        Kind::Sample => &[
+            (WRITERS, "a source of texts"),
+            (&[Kind::Teacher], "a teacher"),
+        ],
         Kind::Classify => &[
             (&[Kind::Preprocess], "a source of real texts"),
             (&[Kind::Teacher], "a teacher"),

@@ -2,6 +2,7 @@
 
 use super::bags;
 use super::values::Resolved;
+use super::written_before;
 use crate::spec::diagnostic::{Code, Diagnostic};
 use crate::spec::suggest::{alternatives, did_you_mean};
 use crate::stage::Kind;
@@ -51,6 +52,7 @@ fn sample(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let counts = has(stage, Kind::Counts);
     let teacher = has(stage, Kind::Teacher);
     bags::no_effect(stage, diagnostics);
+    written_before::check(stage, diagnostics);
     if stage.text("labels") == "private" && !counts {
         diagnostics.push(without(stage, "labels", "\"private\"", Kind::Counts));
     }
@@ -116,6 +118,13 @@ fn sample(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
 }
 
 fn classify(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    let words = stage.text("model") == "bag-of-words" || stage.params["ensemble"] == true;
+    if stage.is_written("inverse_penalty") && !words {
+        diagnostics.push(stage.no_effect(
+            "inverse_penalty",
+            "`inverse_penalty` has no effect without `model = \"bag-of-words\"` or `ensemble = true`",
+        ));
+    }
     if stage.text("model") == "teacher" && !has(stage, Kind::Teacher) {
         diagnostics.push(without(stage, "model", "\"teacher\"", Kind::Teacher));
     }

@@ -8,6 +8,7 @@ mod links;
 mod privacy;
 mod sources;
 mod values;
+mod written_before;
 
 pub(super) use devices::devices;
 pub(super) use graph::graph;

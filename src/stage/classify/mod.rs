@@ -82,7 +82,7 @@ fn trained(
     let training = input::training_texts(context, params, labels)?;
     let (mut probabilities, log) = match params.model.as_str() {
         "bag-of-words" => {
-            let model = bag_of_words(&training, labels.len(), params.balanced);
+            let model = bag_of_words(&training, labels.len(), params);
             model
                 .save(&context.output_path("model"), labels)
                 .map_err(|error| StageError::new(error.to_string()))?;
@@ -92,7 +92,7 @@ fn trained(
         name => fine_tune::run(context, params, performance, name, labels, &training, test)?,
     };
     if params.ensemble && params.model != "bag-of-words" {
-        let model = bag_of_words(&training, labels.len(), params.balanced);
+        let model = bag_of_words(&training, labels.len(), params);
         for (row, words) in probabilities.iter_mut().zip(by_words(&model, test)) {
             for (probability, other) in row.iter_mut().zip(words) {
                 *probability = 0.5 * (*probability + other);
@@ -102,10 +102,11 @@ fn trained(
     Ok((probabilities, log))
 }
 
-fn bag_of_words(training: &LabelledTexts, labels: usize, balanced: bool) -> BagOfWords {
+fn bag_of_words(training: &LabelledTexts, labels: usize, params: &ClassifyParams) -> BagOfWords {
     let texts: Vec<&str> = training.texts.iter().map(String::as_str).collect();
     let options = BagOfWordsOptions {
-        balanced,
+        balanced: params.balanced,
+        inverse_penalty: params.inverse_penalty,
         ..BagOfWordsOptions::default()
     };
     BagOfWords::train(&texts, &training.labels, labels, &options)

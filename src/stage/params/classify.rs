@@ -1,6 +1,7 @@
 //! Parameters of `classify`.
 
 use super::Schedule;
+use crate::model::bag_of_words::BagOfWordsOptions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,10 @@ pub struct ClassifyParams {
     #[serde(default = "held_out")]
     #[schemars(range(min = 0.0, max = 0.5))]
     pub held_out: f64,
+    /// Inverse strength of the penalty on the bag of words' weights, `C` of scikit-learn; 2 is best for real texts and for a generator's own labels, 32 for labels by a linear teacher, which are a function of the words.
+    #[serde(default = "inverse_penalty")]
+    #[schemars(range(min = 1e-6, max = 1e6))]
+    pub inverse_penalty: f64,
     /// Average the probabilities with those of a bag-of-words classifier trained on the same texts.
     #[serde(default)]
     pub ensemble: bool,
@@ -97,6 +102,9 @@ const fn max_length() -> u64 {
 }
 const fn held_out() -> f64 {
     0.1
+}
+const fn inverse_penalty() -> f64 {
+    BagOfWordsOptions::DEFAULT_INVERSE_PENALTY
 }
 const fn micro_batch_tokens() -> u64 {
     4096

@@ -158,6 +158,10 @@ impl Source for Bags<'_> {
         self.context.progress.update(done, all, "texts");
         Ok(texts)
     }
+
+    fn wrote_nothing(&self) -> &'static str {
+        "nothing but empty texts was drawn: no count stands out from its noise; raise epsilon, or count fewer `keywords`"
+    }
 }
 
 /// Words in proportion to their frequency in `builtin:words`; one that is not there counts as if it were there once.

@@ -14,6 +14,7 @@ mod prompted;
 mod report;
 mod teacher;
 mod write;
+mod written_before;
 
 use super::counts::NoisyCounts;
 use super::params::{KeywordSource, SampleParams, SamplePerformance, TeacherPolicy};
@@ -25,7 +26,7 @@ use match_words::Matching;
 use prompted::Prompted;
 use report::Asked;
 use teacher::Chooser;
-use write::{Source, write};
+use write::{Source, Written, write};
 
 /// Where the texts come from.
 #[derive(Clone, Copy)]
@@ -41,6 +42,9 @@ enum Author<'a> {
 /// When the model cannot be read, declares no labels, or a parameter asks for what is not there.
 pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: SampleParams = context.params()?;
+    if let Some((_, texts)) = context.input_of(Kind::Sample) {
+        return written_before::run(context, &params, &texts.path);
+    }
     let performance: SamplePerformance = context.performance()?;
     let generator = Generator::load(context, params.precision)?;
     let (private, matched) = released_counts(context, &params)?;
@@ -105,16 +109,25 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         keywords: &keywords,
         words,
     };
-    let mut written = write(&mut *source, &params, &more)?;
-    let choice = choosing
+    let written = write(&mut *source, &params, &more)?;
+    finish(context, &asked, chooser.as_ref(), written)
+}
+
+/// Lets the teacher choose, if there is one with a say, and saves what is left.
+fn finish(
+    context: &StageContext<'_>,
+    asked: &Asked<'_>,
+    chooser: Option<&Chooser>,
+    mut written: Written,
+) -> Result<(), StageError> {
+    let choice = chooser
+        .filter(|chooser| chooser.policy != TeacherPolicy::None)
         .map(|chooser| {
             let texts = std::mem::take(&mut written.texts);
-            chooser.choose(texts, &counts)
+            chooser.choose(texts, asked.counts)
         })
         .transpose()?;
-    let told = chooser
-        .as_ref()
-        .map(|chooser| report::of_teacher(&asked, chooser, choice.as_ref()));
+    let told = chooser.map(|chooser| report::of_teacher(asked, chooser, choice.as_ref()));
     if let Some(choice) = choice {
         written.texts = choice.texts;
     }
@@ -123,14 +136,14 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
             "the teacher agrees with the generator on no text: raise `oversample`, or set `teacher = \"relabel\"`",
         ));
     }
-    let asked_for: u64 = counts.iter().sum();
+    let asked_for: u64 = asked.counts.iter().sum();
     if (written.texts.len() as u64) < asked_for {
         context.progress.log(&format!(
             "{} of the {asked_for} texts asked for are left: `sample.json` says where the others went",
             written.texts.len()
         ));
     }
-    report::save(context, &asked, &written, told.as_ref())
+    report::save(context, asked, &written, told.as_ref())
 }
 
 /// The noisy counts that labels and keywords are drawn from, and those whose words are matched: where there are no others,

@@ -192,4 +192,8 @@ impl Source for Prompted<'_> {
     fn attempt(&mut self, slots: &[Slot], attempt: u64) -> Result<Vec<Attempt>, StageError> {
         self.ask(slots, Purpose::Attempt(attempt))
     }
+
+    fn wrote_nothing(&self) -> &'static str {
+        "the model wrote nothing but empty texts: it has not learnt to write; train it longer"
+    }
 }

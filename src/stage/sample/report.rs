@@ -2,7 +2,7 @@
 
 use super::keywords::Keywords;
 use super::teacher::{Choice, Chooser};
-use super::write::{Text, Written};
+use super::write::{Length, Text, Written};
 use crate::stage::params::SampleParams;
 use crate::stage::{StageContext, StageError};
 use serde_json::{Map, Value, json};
@@ -44,8 +44,7 @@ pub(super) fn save(
         })
         .collect();
     let texts = written.texts.len() as u64;
-    let ended = written.texts.iter().filter(|text| text.ended).count();
-    let tokens: u64 = written.texts.iter().map(|text| text.tokens).sum();
+    let lengths: Option<Vec<Length>> = written.texts.iter().map(|text| text.length).collect();
     let mut report = json!({
         "texts": texts,
         "by_label": counts,
@@ -60,9 +59,13 @@ pub(super) fn save(
             "kept": written.duplicates_kept,
             "dropped": written.duplicates_dropped,
         },
-        "ended_share": ended as f64 / texts as f64,
-        "mean_tokens": tokens as f64 / texts as f64,
     });
+    if let Some(lengths) = lengths {
+        let ended = lengths.iter().filter(|length| length.ended).count();
+        let tokens: u64 = lengths.iter().map(|length| length.tokens).sum();
+        report["ended_share"] = json!(ended as f64 / texts as f64);
+        report["mean_tokens"] = json!(tokens as f64 / texts as f64);
+    }
     if let Some(keywords) = asked.keywords.report(asked.labels) {
         report["keywords"] = keywords;
     }

@@ -160,8 +160,7 @@ mod tests {
             label,
             number,
             content: content.to_owned(),
-            ended: true,
-            tokens: 3,
+            length: None,
         }
     }
 

@@ -284,6 +284,34 @@ fn above_epsilon_eight_agreement_decides_and_at_zero_the_teacher_has_no_say() {
 }
 
 #[test]
+fn the_texts_of_another_sample_stage_are_chosen_from_as_if_they_were_written_here() {
+    let bench = Bench::new();
+    bench.teacher(&json!({"epsilon": {"epsilon": 2.9}}));
+    let asked = json!({"labels": {"joy": 6, "fear": 6}, "max_new_tokens": 6});
+    let written = bench.run(&asked, 4).unwrap();
+    std::fs::rename(&written, bench.folder.path().join("sample")).unwrap();
+    for policy in ["relabel", "agree"] {
+        // So many of each label that none is surplus.
+        let asked = json!({"labels": {"joy": 12, "fear": 12}, "oversample": 0.5, "max_new_tokens": 6, "teacher": policy});
+        let here = bench.run_with(&asked, 4, &[Kind::Teacher]).unwrap();
+        let asked = json!({"labels": {"joy": 12, "fear": 12}, "teacher": policy});
+        let kinds = [Kind::Sample, Kind::Teacher];
+        let chosen = bench.run_on(&asked, 1, &kinds).unwrap();
+        let sorted = |folder: &Path| {
+            let mut rows = rows(folder);
+            rows.sort();
+            rows
+        };
+        assert_eq!(sorted(&chosen), sorted(&here), "{policy}");
+        let told = report(&chosen);
+        assert_eq!(told["teacher"]["generated"], 12);
+        assert!(told.get("mean_tokens").is_none(), "not known here");
+    }
+    let error = bench.run_on(&json!({}), 1, &[Kind::Sample]).unwrap_err();
+    assert!(error.contains("`teacher`"), "{error}");
+}
+
+#[test]
 fn without_a_model_texts_are_bags_of_the_counted_words() {
     let bench = Bench::new();
     bench.counts();

@@ -15,9 +15,16 @@ pub(super) struct Text {
     /// Its number among the texts that were written for a label.
     pub(super) number: u64,
     pub(super) content: String,
+    /// Unknown of a text that another stage wrote.
+    pub(super) length: Option<Length>,
+}
+
+/// How long a text became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Length {
+    pub(super) tokens: u64,
     /// Whether an end token closed it.
     pub(super) ended: bool,
-    pub(super) tokens: u64,
 }
 
 /// The texts with what happened on the way.
@@ -50,6 +57,9 @@ pub(super) struct Attempt {
 pub(super) trait Source {
     /// One attempt at each of the slots, in order. A text depends on its slot and the number of the attempt alone.
     fn attempt(&mut self, slots: &[Slot], attempt: u64) -> Result<Vec<Attempt>, StageError>;
+
+    /// What an error says when not a word came of all attempts.
+    fn wrote_nothing(&self) -> &'static str;
 }
 
 /// Writes so many texts of each label.
@@ -94,15 +104,15 @@ pub(super) fn write(
                 label: slot.label,
                 number: slot.number,
                 content: made.text,
-                ended: made.ended,
-                tokens: made.tokens as u64,
+                length: Some(Length {
+                    tokens: made.tokens as u64,
+                    ended: made.ended,
+                }),
             });
         }
     }
     if written.texts.is_empty() {
-        return Err(StageError::new(
-            "the model wrote nothing but empty texts: it has not learnt to write; train it longer",
-        ));
+        return Err(StageError::new(source.wrote_nothing()));
     }
     Ok(written)
 }
