@@ -1,4 +1,4 @@
-//! The same kernels in burn's operations, for arrays on devices. GPUs fuse them; on the host they serve tests alone.
+//! The same kernels in burn's operations, for arrays on devices; on the host they serve tests alone.
 //!
 //! Tensors are `[rows, width]` and never empty: what has no values is settled before. Rows of one example never reach those of
 //! another by arithmetic, not even times zero: where rows are left out or padded, they are selected, as 0 x NaN is NaN.
