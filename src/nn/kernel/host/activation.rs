@@ -1,7 +1,7 @@
 //! GELU (tanh and erf forms), SwiGLU, tanh.
 
 use super::level::multiversion;
-use super::math::{erf, exp, sigmoid};
+use super::math::{erf, exp, flushed, sigmoid};
 use super::rows_per_task;
 use rayon::prelude::*;
 
@@ -14,7 +14,7 @@ multiversion! {
     fn gelu_tanh_slice(x: &[f32], y: &mut [f32]) {
         for (x, y) in x.iter().zip(y) {
             // tanh(u) = 2 sigmoid(2u) - 1, so x (1 + tanh(u)) / 2 = x sigmoid(2u)
-            *y = x * sigmoid(TWO_ROOT * (x + 0.044_715 * x * x * x));
+            *y = flushed(x * sigmoid(TWO_ROOT * (x + 0.044_715 * x * x * x)));
         }
     }
 }
@@ -24,7 +24,8 @@ multiversion! {
         for (x, g) in x.iter().zip(gradient) {
             let square = x * x;
             let s = sigmoid(TWO_ROOT * (x + 0.044_715 * square * x));
-            *g *= s + x * s * (1.0 - s) * TWO_ROOT * (1.0 + 0.134_145 * square);
+            let slope = s + x * s * (1.0 - s) * TWO_ROOT * (1.0 + 0.134_145 * square);
+            *g = flushed(*g * slope);
         }
     }
 }
@@ -32,7 +33,7 @@ multiversion! {
 multiversion! {
     fn gelu_erf_slice(x: &[f32], y: &mut [f32]) {
         for (x, y) in x.iter().zip(y) {
-            *y = 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
+            *y = flushed(0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)));
         }
     }
 }
@@ -41,7 +42,7 @@ multiversion! {
     fn gelu_erf_backward_slice(x: &[f32], gradient: &mut [f32]) {
         for (x, g) in x.iter().zip(gradient) {
             let cumulative = 0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
-            *g *= cumulative + x * NORMAL * exp(-0.5 * x * x);
+            *g = flushed(*g * (cumulative + x * NORMAL * exp(-0.5 * x * x)));
         }
     }
 }
@@ -49,7 +50,7 @@ multiversion! {
 multiversion! {
     fn swiglu_slice(gate: &[f32], up: &[f32], y: &mut [f32]) {
         for ((gate, up), y) in gate.iter().zip(up).zip(y) {
-            *y = gate * sigmoid(*gate) * up;
+            *y = flushed(gate * sigmoid(*gate) * up);
         }
     }
 }
@@ -59,8 +60,8 @@ multiversion! {
         let outputs = gate_gradient.iter_mut().zip(up_gradient);
         for (((gate, up), g), (dgate, dup)) in gate.iter().zip(up).zip(gradient).zip(outputs) {
             let s = sigmoid(*gate);
-            *dgate = g * up * s * (1.0 + gate * (1.0 - s));
-            *dup = g * gate * s;
+            *dgate = flushed(g * up * s * (1.0 + gate * (1.0 - s)));
+            *dup = flushed(g * gate * s);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Attention over packed examples, forward and backward.
 
 use super::level::multiversion;
-use super::math::{dot, exp, max};
+use super::math::{dot, exp, flushed, max};
 use super::matmul::{Matrix, Threads, matmul};
 use super::{split_by, split_by_mut};
 use crate::nn::kernel::Heads;
@@ -20,7 +20,7 @@ multiversion! {
         }
         let inverse = 1.0 / total;
         for x in row {
-            *x *= inverse;
+            *x = flushed(*x * inverse);
         }
     }
 }
@@ -36,7 +36,7 @@ multiversion! {
             }
             let inverse = 1.0 / super::math::sum(row);
             for x in row {
-                *x *= inverse;
+                *x = flushed(*x * inverse);
             }
             rest.fill(0.0);
         }
@@ -48,7 +48,7 @@ multiversion! {
         for (g, p) in gradient.chunks_exact_mut(length).zip(probabilities.chunks_exact(length)) {
             let mean = dot(g, p);
             for (g, p) in g.iter_mut().zip(p) {
-                *g = p * (*g - mean) * scale;
+                *g = flushed(p * (*g - mean) * scale);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Softmax cross-entropy, whose gradient takes the place of the logits.
 
 use super::level::multiversion;
-use super::math::{exp, max, sum};
+use super::math::{exp, flushed, max, sum};
 use rayon::prelude::*;
 
 multiversion! {
@@ -24,7 +24,7 @@ multiversion! {
         }
         let factor = weight / total;
         for x in logits.iter_mut() {
-            *x *= factor;
+            *x = flushed(*x * factor);
         }
         logits[target] -= weight;
         weight * (total.ln() - at_target)
@@ -89,4 +89,27 @@ pub(crate) fn without_gradient(logits: &[f32], targets: &[u32], losses: &mut [f3
         .for_each(|((logits, &target), loss)| {
             *loss = row_without_gradient(logits, target as usize);
         });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peaked_probabilities_leave_no_subnormal_numbers() {
+        let mut gradient: Vec<f32> = (0..40).map(|i| -4.0 * i as f32).collect();
+        let mut loss = [0.0];
+        with_gradient(&mut gradient, &[1], &[0.01], &mut loss);
+        assert!(gradient.iter().all(|x| *x == 0.0 || x.is_normal()));
+        assert!(gradient[10] > 0.0 && gradient[39] == 0.0);
+        assert!(gradient.iter().sum::<f32>().abs() < 1e-8);
+    }
+
+    #[test]
+    fn what_is_not_a_number_stays_so() {
+        let mut gradient = [0.5, f32::NAN, 0.25];
+        let mut loss = [0.0];
+        with_gradient(&mut gradient, &[0], &[1.0], &mut loss);
+        assert!(loss[0].is_nan() && gradient.iter().all(|x| x.is_nan()));
+    }
 }

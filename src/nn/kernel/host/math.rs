@@ -27,6 +27,13 @@ pub(crate) fn exp(x: f32) -> f32 {
     y * power
 }
 
+/// `x`, or zero where it is too small to matter beside values near one. Products with subnormal numbers (below 1.2e-38) take
+/// Intel processors some hundred cycles each: those that GELU and softmax leave made a training step five times as long.
+#[inline(always)]
+pub(crate) fn flushed(x: f32) -> f32 {
+    if x.abs() < 1e-25 { 0.0 } else { x }
+}
+
 /// 1 / (1 + e^-x).
 #[inline(always)]
 pub(crate) fn sigmoid(x: f32) -> f32 {
