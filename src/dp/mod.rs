@@ -6,6 +6,7 @@ pub mod budget;
 pub mod calibration;
 pub mod checkpoint;
 pub mod clip;
+pub mod device_check;
 pub mod grid;
 pub mod group;
 pub mod key;

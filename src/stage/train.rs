@@ -5,6 +5,7 @@
 
 mod artifact;
 mod binding;
+mod device_check;
 mod examples;
 mod keywords;
 mod start;
@@ -60,7 +61,7 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
     std::fs::create_dir_all(&context.state)?;
     let input = context.require(Kind::Preprocess)?;
     let schema = PublicSchema::load(input.path.join(SCHEMA_FILE)).map_err(told)?;
-    let mut start = Start::load(context, &params, &schema)?;
+    let mut start = Start::load(context, context.device, &params, &schema)?;
     if params.epsilon == Epsilon::Finite(0.0) {
         context.progress.log("epsilon 0: the model stays as it is");
         artifact::write(context, &params, &schema, &start, None, None)?;
@@ -92,6 +93,9 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
             seed: context.seed,
         }),
     };
+    if mechanism.noise_multiplier() > 0.0 {
+        device_check::run(context, &params, &schema, &start.network, &encoder)?;
+    }
     let encoded = encoder.encode(&rows)?;
     let run = Run {
         context,
@@ -315,11 +319,7 @@ impl Run<'_> {
                     Averaging::Tail => optimizer::Averaging::Tail,
                 },
             },
-            clipping: match params.clipping {
-                Clipping::Flat => clip::Clipping::Flat,
-                Clipping::Automatic => clip::Clipping::Automatic,
-                Clipping::PerLayer => clip::Clipping::PerLayer,
-            },
+            clipping: clipping(params.clipping),
             expected_batch_size: params.batch_size as f64,
             longest: self.tokens_per_example(),
         };
@@ -477,6 +477,14 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StageError> {
     std::fs::write(&fresh, bytes)?;
     std::fs::File::open(&fresh)?.sync_all()?;
     Ok(std::fs::rename(&fresh, path)?)
+}
+
+const fn clipping(clipping: Clipping) -> clip::Clipping {
+    match clipping {
+        Clipping::Flat => clip::Clipping::Flat,
+        Clipping::Automatic => clip::Clipping::Automatic,
+        Clipping::PerLayer => clip::Clipping::PerLayer,
+    }
 }
 
 const fn selection(trainable: Trainable) -> Selection {

@@ -11,7 +11,7 @@ use crate::nn::Sequence;
 pub(super) const LONGEST: usize = 16;
 const VOCABULARY: usize = 24;
 
-pub(super) struct Texts(pub(super) Vec<Vec<u32>>);
+pub(in crate::dp) struct Texts(pub(in crate::dp) Vec<Vec<u32>>);
 
 impl Examples for Texts {
     fn rows(&self) -> usize {
@@ -31,7 +31,7 @@ impl Examples for Texts {
     }
 }
 
-pub(super) fn texts(count: usize) -> Texts {
+pub(in crate::dp) fn texts(count: usize) -> Texts {
     let mut state = 12345u32;
     let mut next = |below: u32| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -54,7 +54,7 @@ pub(super) fn network() -> Gpt2 {
     network_on(Device::Cpu)
 }
 
-pub(super) fn network_on(device: Device) -> Gpt2 {
+pub(in crate::dp) fn network_on(device: Device) -> Gpt2 {
     let config = Gpt2Config {
         vocab_size: VOCABULARY,
         n_positions: LONGEST,

@@ -57,6 +57,17 @@ pub(super) fn draw(key: &Key, count: u64, labels: &[String]) -> Vec<Canary> {
         .collect()
 }
 
+/// Texts that nobody wrote, of several lengths: the same in every run, so that nothing depends on a record.
+fn made_up(labels: &[String]) -> Vec<Canary> {
+    let mut texts = draw(&Key::seeded(0, "made-up texts"), 3, labels);
+    for (number, text) in texts.iter_mut().enumerate() {
+        let words: Vec<&str> = text.text.split(' ').take(WORDS - 2 * number).collect();
+        text.text = words.join(" ");
+        text.included = true;
+    }
+    texts
+}
+
 /// How rows become sequences. All of it is public.
 pub(super) struct Encoder<'a> {
     pub(super) prompt: &'a Prompt,
@@ -133,6 +144,11 @@ impl Encoder<'_> {
             rows: encoded.collect::<Result<_, _>>()?,
             mismatch: self.mismatch.map(|mismatch| mismatch.weight),
         })
+    }
+
+    /// Rows of [`made_up`] texts alone.
+    pub(super) fn made_up(&self, labels: &[String]) -> Result<Encoded, StageError> {
+        self.plant(&made_up(labels), self.encode(&[])?)
     }
 
     /// One row more for each canary; a canary that is not planted leaves its row empty, so that their number stays public.

@@ -1,6 +1,7 @@
 //! The public model that training starts from.
 
 use super::{selection, told};
+use crate::device::Device;
 use crate::model::{CausalLm, CausalModel, load_causal};
 use crate::nn::Network;
 use crate::stage::model_source::ModelSource;
@@ -16,9 +17,10 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// Reads the model, gives it the labels' special tokens and its adapters.
+    /// Reads the model onto a device, gives it the labels' special tokens and its adapters.
     pub(super) fn load(
         context: &StageContext<'_>,
+        device: Device,
         params: &TrainParams,
         schema: &PublicSchema,
     ) -> Result<Self, StageError> {
@@ -29,21 +31,22 @@ impl Start {
                     params.model, context.instance
                 ))
             })?;
-            return Self::read(context, params, schema, &input.path.join("model"));
+            return Self::read(context, device, params, schema, &input.path.join("model"));
         }
         let source = ModelSource::find(&params.model)?;
-        Self::read(context, params, schema, source.path())
+        Self::read(context, device, params, schema, source.path())
     }
 
     fn read(
         context: &StageContext<'_>,
+        device: Device,
         params: &TrainParams,
         schema: &PublicSchema,
         folder: &Path,
     ) -> Result<Self, StageError> {
         let arithmetic = arithmetic(params.precision, context.device)?;
         let mut tokenizer = Tokenizer::load(folder).map_err(told)?;
-        let mut network = load_causal(folder, context.device).map_err(told)?;
+        let mut network = load_causal(folder, device).map_err(told)?;
         let prompt = schema.parsed_prompt().map_err(told)?;
         let special = prompt.special_tokens(&schema.labels);
         if !special.is_empty() {

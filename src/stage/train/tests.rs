@@ -4,6 +4,7 @@ use super::*;
 use crate::data::Row;
 use crate::device::Device;
 use crate::dp::trainer::Examples;
+use crate::dp::twin::{self, Twin};
 use crate::ledger::entries;
 use crate::model::ModelConfig;
 use crate::model::weights::StoredAs;
@@ -23,6 +24,7 @@ struct Place {
     folder: tempfile::TempDir,
     params: Value,
     digest: String,
+    device: Device,
 }
 
 fn lines() -> Vec<String> {
@@ -67,6 +69,7 @@ impl Place {
             folder,
             params,
             digest: "d1".into(),
+            device: Device::Cpu,
         };
         place.write_rows(&lines());
         place
@@ -77,7 +80,7 @@ impl Place {
         let context = self.context("out", &NoProgress);
         let params: TrainParams = context.params().unwrap();
         let schema = PublicSchema::load(self.path("preprocess").join(SCHEMA_FILE)).unwrap();
-        let start = Start::load(&context, &params, &schema).unwrap();
+        let start = Start::load(&context, context.device, &params, &schema).unwrap();
         let rows = Rows::read(self.path("preprocess/train.jsonl")).unwrap();
         let prompt = schema.parsed_prompt().unwrap();
         (params, start, rows, prompt)
@@ -131,7 +134,7 @@ impl Place {
             ledger: self.path("ledger"),
             key: "cd".repeat(32),
             seed: 11,
-            device: Device::Cpu,
+            device: self.device,
             progress,
         }
     }
@@ -241,6 +244,31 @@ fn a_seeded_run_is_the_same_however_often_it_is_stopped() {
         );
     }
     assert_eq!(place.privacy("whole")["noise"], "seeded");
+}
+
+/// Before it spends anything, a run on a device compares it with the processor.
+#[test]
+fn a_device_that_computes_wrongly_is_refused_before_a_run_spends_anything() {
+    for params in [
+        json!({}),
+        json!({"clipping": "automatic", "prompt_mismatch": 1.0, "parameters": "lora"}),
+    ] {
+        let mut place = Place::new(params);
+        place.device = Device::under_test();
+        let broken = || place.run("out", &NoProgress).unwrap_err().to_string();
+        let refused = twin::with(Twin::NoClip, broken);
+        assert!(
+            refused.contains("computes wrongly") && refused.contains("--device cpu"),
+            "{refused}"
+        );
+        assert_eq!(place.spent(), 0);
+        assert!(!place.key_file().exists());
+        let watch = Watch::stopping_after(100);
+        place.run("out", &watch).unwrap();
+        let said = watch.said.into_inner().unwrap();
+        assert!(said.contains("differ from the processor's by"), "{said}");
+        assert_eq!(place.spent(), 1);
+    }
 }
 
 /// Each input of the update changed between two attempts: the old key dies, the run starts anew, and both are counted.
