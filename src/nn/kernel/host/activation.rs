@@ -167,3 +167,43 @@ pub(crate) fn tanh(x: &mut [f32]) {
 pub(crate) fn tanh_backward(y: &[f32], gradient: &mut [f32]) {
     tanh_backward_slice(y, gradient);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// -24 to 24 in steps of 0.01: the tails of every form run out of the normal numbers.
+    fn inputs() -> Vec<f32> {
+        (-2400..=2400).map(|i| i as f32 * 0.01).collect()
+    }
+
+    fn assert_normal_or_zero(values: &[f32], what: &str) {
+        let subnormal = values.iter().find(|x| **x != 0.0 && !x.is_normal());
+        assert_eq!(subnormal, None, "{what}");
+        assert!(values.iter().any(|x| *x != 0.0), "{what}");
+    }
+
+    #[test]
+    fn gelu_leaves_no_subnormal_numbers() {
+        let x = inputs();
+        for tanh_form in [false, true] {
+            let (mut y, mut gradient) = (vec![0.0; x.len()], vec![1e-3; x.len()]);
+            gelu(&x, &mut y, tanh_form);
+            gelu_backward(&x, &mut gradient, tanh_form);
+            assert_normal_or_zero(&y, "gelu");
+            assert_normal_or_zero(&gradient, "its gradient");
+        }
+    }
+
+    #[test]
+    fn swiglu_leaves_no_subnormal_numbers() {
+        let gate: Vec<f32> = inputs().iter().map(|x| 5.0 * x).collect();
+        let up = vec![1e-3; gate.len()];
+        let [mut y, mut dgate, mut dup] = [0; 3].map(|_| vec![0.0; gate.len()]);
+        swiglu(&gate, &up, &mut y);
+        swiglu_backward([&gate, &up, &up], &mut dgate, &mut dup);
+        assert_normal_or_zero(&y, "swiglu");
+        assert_normal_or_zero(&dgate, "gradient of the gate");
+        assert_normal_or_zero(&dup, "gradient of the other factor");
+    }
+}

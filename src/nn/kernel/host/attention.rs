@@ -1,7 +1,7 @@
 //! Attention over packed examples, forward and backward.
 
 use super::level::multiversion;
-use super::math::{dot, exp, flushed, max};
+use super::math::{dot, flushed, softmax};
 use super::matmul::{Matrix, Threads, matmul};
 use super::{split_by, split_by_mut};
 use crate::nn::kernel::Heads;
@@ -10,18 +10,7 @@ use rayon::prelude::*;
 multiversion! {
     /// Softmax of `scale * row` in place.
     pub(crate) fn softmax_row(row: &mut [f32], scale: f32) {
-        let largest = max(row) * scale;
-        let mut total = 0.0_f32;
-        for x in row.iter_mut() {
-            *x = exp(*x * scale - largest);
-        }
-        for x in row.iter() {
-            total += x;
-        }
-        let inverse = 1.0 / total;
-        for x in row {
-            *x = flushed(*x * inverse);
-        }
+        softmax(row, scale);
     }
 }
 
@@ -30,14 +19,7 @@ multiversion! {
         for (i, row) in scores.chunks_exact_mut(length).enumerate() {
             let seen = if causal { i + 1 } else { length };
             let (row, rest) = row.split_at_mut(seen);
-            let largest = max(row) * scale;
-            for x in row.iter_mut() {
-                *x = exp(*x * scale - largest);
-            }
-            let inverse = 1.0 / super::math::sum(row);
-            for x in row {
-                *x = flushed(*x * inverse);
-            }
+            softmax(row, scale);
             rest.fill(0.0);
         }
     }
