@@ -1,18 +1,27 @@
 //! Running many prompts through a model in batches.
 
 use super::{Sampling, Steering};
+use crate::device::Device;
 use crate::model::{CausalModel, ModelError};
 use crate::nn::Cache;
 use crate::seed::Stream;
 use rayon::prelude::*;
 use std::sync::Arc;
 
+/// Most batches side by side: each has a cache of its own.
+const MOST_AT_ONCE: usize = 8;
+
 /// A model that continues token sequences, with a cache of keys and values.
 ///
 /// Row `i` of what it returns must depend on row `i` of what it is given alone, and not on the number of rows.
-pub trait Decoder {
+pub trait Decoder: Sync {
     /// Keys and values of the tokens seen so far, for some rows.
-    type Cache;
+    type Cache: Send;
+
+    /// Batches that are best written side by side.
+    fn batches_at_once(&self) -> usize {
+        1
+    }
 
     /// Number of tokens.
     fn vocabulary(&self) -> usize;
@@ -43,6 +52,15 @@ pub trait Decoder {
 
 impl<M: CausalModel> Decoder for M {
     type Cache = Cache;
+
+    /// On the processor a thread for each batch waits less than all threads at one; a device computes one after the other.
+    fn batches_at_once(&self) -> usize {
+        if self.parameters().device() == Device::Cpu {
+            rayon::current_num_threads().min(MOST_AT_ONCE)
+        } else {
+            1
+        }
+    }
 
     fn vocabulary(&self) -> usize {
         CausalModel::vocabulary(self)
@@ -111,6 +129,18 @@ struct Row {
 }
 
 impl Row {
+    fn new((request, asked): (usize, Request)) -> Self {
+        Self {
+            request,
+            prompt: asked.prompt.len(),
+            tokens: asked.prompt,
+            negative: asked.negative,
+            steering: asked.steering,
+            steered: None,
+            stream: asked.stream,
+        }
+    }
+
     fn choose(
         &mut self,
         logits: &mut [f32],
@@ -194,7 +224,8 @@ pub fn greedy<D: Decoder>(
     Ok(texts.into_iter().map(|text| text.tokens).collect())
 }
 
-/// Writes a text for each request, `batch` at a time, in order. `on_done` hears how many more are finished.
+/// Writes a text for each request, `batch` at a time, in order; a few batches at once where the decoder wants it. `on_done`
+/// hears how many more are finished, from any thread.
 ///
 /// # Errors
 /// When a prompt is empty or longer than the model reads.
@@ -203,34 +234,26 @@ pub fn generate<D: Decoder>(
     requests: Vec<Request>,
     sampling: &Sampling,
     batch: usize,
-    mut on_done: impl FnMut(usize),
+    on_done: impl Fn(usize) + Sync,
 ) -> Result<Vec<Generated>, ModelError> {
-    let mut results: Vec<Option<Generated>> = (0..requests.len()).map(|_| None).collect();
+    let mut results: Vec<Option<Generated>> = vec![None; requests.len()];
     let mut waiting = requests.into_iter().enumerate();
+    let at_once = decoder.batches_at_once().max(1);
     loop {
-        let mut rows: Vec<Row> = waiting
-            .by_ref()
-            .take(batch.max(1))
-            .map(|(request, asked)| Row {
-                request,
-                prompt: asked.prompt.len(),
-                tokens: asked.prompt,
-                negative: asked.negative,
-                steering: asked.steering,
-                steered: None,
-                stream: asked.stream,
-            })
+        let batches: Vec<Vec<Row>> = (0..at_once)
+            .map(|_| waiting.by_ref().take(batch.max(1)).map(Row::new).collect())
+            .take_while(|rows: &Vec<Row>| !rows.is_empty())
             .collect();
-        if rows.is_empty() {
+        if batches.is_empty() {
             break;
         }
-        write_batch(decoder, &mut rows, sampling, |row, ended| {
-            results[row.request] = Some(Generated {
-                tokens: row.tokens[row.prompt..].to_vec(),
-                ended,
-            });
-            on_done(1);
-        })?;
+        let written: Vec<Vec<(usize, Generated)>> = batches
+            .into_par_iter()
+            .map(|rows| write_batch(decoder, rows, sampling, &on_done))
+            .collect::<Result<_, _>>()?;
+        for (request, text) in written.into_iter().flatten() {
+            results[request] = Some(text);
+        }
     }
     Ok(results
         .into_iter()
@@ -238,15 +261,24 @@ pub fn generate<D: Decoder>(
         .collect())
 }
 
+/// Writes a batch: the numbers of its requests with their texts.
 fn write_batch<D: Decoder>(
     decoder: &D,
-    rows: &mut Vec<Row>,
+    mut rows: Vec<Row>,
     sampling: &Sampling,
-    mut finished: impl FnMut(&Row, bool),
-) -> Result<(), ModelError> {
+    on_done: &(impl Fn(usize) + Sync),
+) -> Result<Vec<(usize, Generated)>, ModelError> {
+    let mut written = Vec::with_capacity(rows.len());
+    let mut finished = |row: &Row, ended: bool| {
+        let tokens = row.tokens[row.prompt..].to_vec();
+        written.push((row.request, Generated { tokens, ended }));
+        on_done(1);
+    };
     if sampling.max_new_tokens == 0 {
-        rows.drain(..).for_each(|row| finished(&row, false));
-        return Ok(());
+        for row in &rows {
+            finished(row, false);
+        }
+        return Ok(written);
     }
     let vocabulary = decoder.vocabulary();
     let prompts: Vec<&[u32]> = rows.iter().map(|row| row.tokens.as_slice()).collect();
@@ -285,7 +317,7 @@ fn write_batch<D: Decoder>(
             }
         }
         if stay.is_empty() {
-            return Ok(());
+            return Ok(written);
         }
         let fewer = stay.len() < rows.len();
         if fewer {

@@ -1,7 +1,7 @@
 //! Choosing the next token from logits.
 
+use crate::nn::kernel::host::math;
 use crate::seed::Stream;
-use std::cmp::Ordering;
 
 /// How the next token is drawn. The order is that of `transformers`: repetition penalty, temperature, top-k, top-p.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,12 +43,7 @@ impl Default for Sampling {
 }
 
 /// A token with its unnormalised probability.
-type Weighed = (u32, f64);
-
-/// Likelier first; equals by number, so that the order is total and the same everywhere.
-fn likelier(left: &Weighed, right: &Weighed) -> Ordering {
-    right.1.total_cmp(&left.1).then(left.0.cmp(&right.0))
-}
+type Weighed = (u32, f32);
 
 impl Sampling {
     /// Draws the next token. `logits` holds one number per token of the vocabulary and is used up, as is `against`, the
@@ -82,22 +77,22 @@ impl Sampling {
             // Nothing is left to choose from, or a logit overflowed: the likeliest is all that can be said.
             return greedy(logits);
         }
-        let mut weights: Vec<Weighed> = logits
-            .iter()
-            .enumerate()
-            .map(|(token, logit)| {
-                let scaled = f64::from(*logit - highest) / self.temperature;
-                (
-                    token as u32,
-                    if scaled.is_nan() { 0.0 } else { scaled.exp() },
-                )
-            })
-            .collect();
+        let mut all = vec![0.0; logits.len()];
+        let temperature = (self.temperature as f32).max(f32::MIN_POSITIVE);
+        let total = math::weights(logits, highest, temperature, &mut all);
+        // Without the tokens below this share of what may go, the others still reach the mass.
+        let spared = if self.top_k == 0 && self.top_p < 1.0 {
+            ((1.0 - self.top_p) * total / all.len() as f64) as f32
+        } else {
+            0.0
+        };
+        let mut weights = at_least(&all, spared);
         if self.top_k > 0 {
             keep_likeliest(&mut weights, self.top_k);
         }
         if self.top_p < 1.0 {
-            keep_mass(&mut weights, self.top_p);
+            let total = if self.top_k > 0 { sum(&weights) } else { total };
+            keep_mass(&mut weights, self.top_p * total);
         }
         if let Some(against) = against {
             self.guide(&mut weights, logits, against);
@@ -120,7 +115,7 @@ impl Sampling {
         for (token, weight) in weights {
             let lead = lead(*token);
             if lead.is_finite() {
-                *weight *= (scale * (lead - most)).exp();
+                *weight *= (scale * (lead - most)).exp() as f32;
             }
         }
     }
@@ -163,52 +158,72 @@ fn greedy(logits: &[f32]) -> u32 {
 
 fn keep_likeliest(weights: &mut Vec<Weighed>, count: usize) {
     if count < weights.len() {
-        weights.select_nth_unstable_by(count - 1, likelier);
+        // Equals by number, so that the order is total and the same everywhere.
+        weights.select_nth_unstable_by(count - 1, |left, right| {
+            right.1.total_cmp(&left.1).then(left.0.cmp(&right.0))
+        });
         weights.truncate(count);
         // Back in the order of tokens, so that a draw does not depend on how the selection moved them.
         weights.sort_unstable_by_key(|(token, _)| *token);
     }
 }
 
-/// Keeps the fewest likeliest tokens whose probabilities reach `mass`.
-fn keep_mass(weights: &mut Vec<Weighed>, mass: f64) {
-    let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
-    let wanted = mass * total;
-    // Few tokens carry the mass as a rule: sorting the likeliest 256, then 1,024, ... spares sorting the vocabulary.
-    let mut head = 256;
-    loop {
-        let whole = head >= weights.len();
-        if !whole {
-            weights.select_nth_unstable_by(head - 1, likelier);
-        }
-        let end = head.min(weights.len());
-        weights[..end].sort_unstable_by(likelier);
-        let mut sum = 0.0;
-        for (position, (_, weight)) in weights[..end].iter().enumerate() {
-            sum += weight;
-            if sum >= wanted {
-                weights.truncate(position + 1);
-                return;
-            }
-        }
-        if whole {
-            return;
-        }
-        head *= 4;
+fn sum(weights: &[Weighed]) -> f64 {
+    weights.iter().map(|(_, weight)| f64::from(*weight)).sum()
+}
+
+/// The tokens of this weight and more, in order.
+fn at_least(all: &[f32], least: f32) -> Vec<Weighed> {
+    let mut weights: Vec<Weighed> = vec![(0, 0.0); all.len()];
+    let mut count = 0;
+    // Written in any case, so that there is no branch for the processor to guess.
+    for (token, &weight) in (0..).zip(all) {
+        weights[count] = (token, weight);
+        count += usize::from(weight >= least);
     }
+    weights.truncate(count);
+    weights
+}
+
+/// Keeps the fewest likeliest tokens whose weights reach `wanted`, in order; of equals those of smaller numbers.
+fn keep_mass(weights: &mut Vec<Weighed>, wanted: f64) {
+    let values: Vec<f32> = weights.iter().map(|(_, weight)| *weight).collect();
+    let reach = |threshold: u32| math::sum_from(&values, f32::from_bits(threshold));
+    let wanted = wanted.max(f64::MIN_POSITIVE);
+    // Weights are not negative, and so ordered as their bits: `low` reaches the mass, `high` does not.
+    let (mut low, mut high) = (0, f32::INFINITY.to_bits());
+    if reach(low) < wanted {
+        return;
+    }
+    while high - low > 1 {
+        let middle = low.midpoint(high);
+        if reach(middle) >= wanted {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    let threshold = f32::from_bits(low);
+    let mut missing = wanted - reach(high);
+    weights.retain(|(_, weight)| {
+        let kept = *weight > threshold || (*weight == threshold && missing > 0.0);
+        if kept && *weight == threshold {
+            missing -= f64::from(threshold);
+        }
+        kept
+    });
 }
 
 /// The token at a place between 0 and 1 of the weights laid end to end.
 fn pick(weights: &[Weighed], draw: f64) -> u32 {
-    let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
-    let place = draw * total;
-    let mut sum = 0.0;
+    let place = draw * sum(weights);
+    let mut reached = 0.0;
     let mut last = 0;
     for (token, weight) in weights {
         if *weight > 0.0 {
-            sum += weight;
+            reached += f64::from(*weight);
             last = *token;
-            if place < sum {
+            if place < reached {
                 return *token;
             }
         }

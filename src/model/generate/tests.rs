@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::ModelError;
 use crate::seed::Stream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Logits are a fixed function of the tokens read so far.
 struct Toy {
@@ -26,6 +27,10 @@ impl Toy {
 
 impl Decoder for Toy {
     type Cache = Vec<Vec<u32>>;
+
+    fn batches_at_once(&self) -> usize {
+        3
+    }
 
     fn vocabulary(&self) -> usize {
         self.vocabulary
@@ -107,16 +112,16 @@ fn no_text_grows_beyond_what_the_model_reads() {
         vocabulary: 9,
         longest: 6,
     };
-    let mut done = 0;
+    let done = AtomicUsize::new(0);
     let texts = generate(&toy, requests(8), &Sampling::default(), 3, |more| {
-        done += more;
+        done.fetch_add(more, Ordering::Relaxed);
     })
     .unwrap();
     for (request, text) in requests(8).iter().zip(&texts) {
         assert_eq!(request.prompt.len() + text.tokens.len(), 6);
         assert!(!text.ended);
     }
-    assert_eq!(done, 8);
+    assert_eq!(done.into_inner(), 8);
     let none = Sampling {
         max_new_tokens: 0,
         ..Sampling::default()

@@ -111,8 +111,8 @@ pub fn store_prompts(
 
 /// Attention of one new token in each row over the row's cached keys and values, to which it is appended.
 ///
-/// `qkv` is `[batch, heads.qkv_width()]`, `keys` and `values` are `[batch, capacity, kv_heads * head_dim]`, and `lengths`
-/// says how many tokens each row had before.
+/// `qkv` is `[batch, heads.qkv_width()]`, `keys` and `values` are `[batch, capacity, kv_heads * head_dim]` (on the host there may
+/// be more rows), and `lengths` says how many tokens each row had before.
 pub fn attention_step(
     heads: &Heads,
     lengths: &[usize],
@@ -135,8 +135,8 @@ pub fn attention_step(
         heads,
         lengths,
         qkv.host(),
-        keys.host_mut(),
-        values.host_mut(),
+        [keys.host_mut(), values.host_mut()],
+        capacity,
         &mut out,
     );
     Array::from_buffer(out, &[batch, heads.out_width()])

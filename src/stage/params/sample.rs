@@ -100,7 +100,7 @@ const fn max_new_tokens() -> u64 {
     48
 }
 const fn generation_batch() -> u64 {
-    64
+    128
 }
 
 /// How many texts of each label.

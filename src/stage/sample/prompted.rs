@@ -4,14 +4,15 @@ use super::generator::Generator;
 use super::keywords::Keywords;
 use super::write::{Attempt, Slot, Source};
 use crate::model::CausalModel;
-use crate::model::generate::{Request, Sampling, Steering, generate};
+use crate::model::generate::{Decoder, Request, Sampling, Steering, generate};
 use crate::seed::Stream;
 use crate::stage::params::SampleParams;
 use crate::stage::{StageContext, StageError};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Batches after which the stage asks whether it should stop.
-const BATCHES_AT_ONCE: usize = 8;
+/// Rounds of batches after which the stage asks whether it should stop.
+const ROUNDS: usize = 4;
 
 /// What a text is written for.
 #[derive(Clone, Copy)]
@@ -150,7 +151,8 @@ impl<'a> Prompted<'a> {
     fn ask(&mut self, slots: &[Slot], purpose: Purpose) -> Result<Vec<Attempt>, StageError> {
         let mut attempts = Vec::with_capacity(slots.len());
         self.progress.1 += slots.len() as u64;
-        for part in slots.chunks(self.batch * BATCHES_AT_ONCE) {
+        let round = self.batch * self.generator.model.batches_at_once();
+        for part in slots.chunks(round * ROUNDS) {
             if self.context.progress.stop_requested() {
                 return Err(StageError::interrupted());
             }
@@ -158,7 +160,8 @@ impl<'a> Prompted<'a> {
                 .iter()
                 .map(|slot| self.request(*slot, purpose))
                 .collect::<Result<Vec<Request>, StageError>>()?;
-            let progress = &mut self.progress;
+            let (before, begun) = self.progress;
+            let finished = AtomicU64::new(before);
             let context = self.context;
             let texts = generate(
                 &self.generator.model,
@@ -166,11 +169,12 @@ impl<'a> Prompted<'a> {
                 &self.sampling,
                 self.batch,
                 |more| {
-                    progress.0 += more as u64;
-                    context.progress.update(progress.0, progress.1, "texts");
+                    let done = finished.fetch_add(more as u64, Ordering::Relaxed) + more as u64;
+                    context.progress.update(done, begun, "texts");
                 },
             )
             .map_err(|error| StageError::new(error.to_string()))?;
+            self.progress.0 = finished.into_inner();
             for text in texts {
                 let decoded = self
                     .generator

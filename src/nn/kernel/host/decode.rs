@@ -50,22 +50,19 @@ pub(crate) fn store(
 
 /// Appends each row's key and value at `lengths[row]` of its cache and attends over all of them.
 ///
-/// `qkv` is `[batch, qkv width]`; `keys` and `values` are `[batch, capacity, kv_heads * head_dim]`; `lengths` counts the
-/// cached tokens before this one.
+/// `qkv` is `[batch, qkv width]`; `keys` and `values` are `[batch or more, capacity, kv_heads * head_dim]`; `lengths` counts
+/// the cached tokens before this one.
 pub(crate) fn step(
     heads: &Heads,
     lengths: &[usize],
     qkv: &[f32],
-    keys: &mut [f32],
-    values: &mut [f32],
+    [keys, values]: [&mut [f32]; 2],
+    capacity: usize,
     out: &mut [f32],
 ) {
-    let batch = lengths.len();
-    if batch == 0 {
-        return;
-    }
-    let (dim, per_row) = (heads.head_dim, keys.len() / batch);
+    let dim = heads.head_dim;
     let stride = heads.kv_heads * dim;
+    let per_row = capacity * stride;
     out.par_chunks_exact_mut(heads.out_width())
         .zip(qkv.par_chunks_exact(heads.qkv_width()))
         .zip(keys.par_chunks_exact_mut(per_row))
