@@ -111,6 +111,25 @@ fn one_row_is_finished_before_the_next_begins() {
     assert_eq!(study.begun(), expected);
 }
 
+/// Slots of a device divide the processor among rows that run side by side, not among the stages of one row.
+#[test]
+fn what_runs_alone_has_all_threads() {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    for (rows, first) in [(1, cores), (2, (cores / 2).max(1))] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut study = Study::in_folder(folder.path());
+        study.rows = rows;
+        study.run_with(folder.path(), |options| {
+            options.device_slots = 2;
+            options.jobs = Some(4);
+        });
+        let trace = study.trace();
+        let of_trains = trace.iter().filter(|line| line.starts_with("begin train"));
+        let threads = of_trains.map(|line| line.split(' ').nth(3).unwrap().parse().unwrap());
+        assert_eq!(threads.collect::<Vec<usize>>(), vec![first; rows as usize]);
+    }
+}
+
 #[test]
 fn a_failure_is_told_in_full_and_stops_what_depends_on_it() {
     let folder = tempfile::tempdir().unwrap();

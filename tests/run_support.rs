@@ -105,7 +105,7 @@ impl Study {
         }
     }
 
-    /// Lines of the trace: `begin INSTANCE PID`, `step INSTANCE N`, `end INSTANCE`.
+    /// Lines of the trace: `begin INSTANCE PID THREADS`, `step INSTANCE N`, `end INSTANCE`.
     pub(crate) fn trace(&self) -> Vec<String> {
         let text = std::fs::read_to_string(&self.trace).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -276,7 +276,12 @@ fn stage(context: &StageContext<'_>) -> Result<(), StageError> {
             .unwrap();
         file.write_all(format!("{line}\n").as_bytes()).unwrap();
     };
-    trace(format!("begin {} {}", context.instance, std::process::id()));
+    let threads = std::env::var("RAYON_NUM_THREADS").unwrap_or_default();
+    trace(format!(
+        "begin {} {} {threads}",
+        context.instance,
+        std::process::id()
+    ));
     let mut text = format!("{} {}\n", params["text"], params["row"]);
     for (name, input) in &context.inputs {
         text.push_str(name);

@@ -94,7 +94,7 @@ impl Runner<'_> {
             digests: decision.inputs.clone(),
             inputs: inputs.collect(),
             device: device.unwrap_or_default().to_string(),
-            threads: self.threads(device.is_some()),
+            threads: self.threads(id, device.is_some()),
             forced: self.forced.contains(&id),
             log: self.log(id),
             secrets: self.options.secrets.clone(),
@@ -137,15 +137,36 @@ impl Runner<'_> {
         });
     }
 
-    /// Threads for a worker: those on a device share the processor among all slots, others take their part of the jobs.
-    fn threads(&self, on_device: bool) -> usize {
+    /// Threads for a worker: those on a device share the processor among all slots that can be taken meanwhile, others take
+    /// their part of the jobs.
+    fn threads(&self, id: InstanceId, on_device: bool) -> usize {
         let slots = self.options.devices.len() * self.options.device_slots;
         let sharers = if on_device {
-            slots.min(self.jobs)
+            slots.min(self.jobs).min(1 + self.beside(id))
         } else {
             self.jobs
         };
         (cores() / sharers.max(1)).max(1)
+    }
+
+    /// Instances that need a device, are not finished, and do not wait for this one.
+    fn beside(&self, id: InstanceId) -> usize {
+        let mut waits = vec![false; self.plan.instances.len()];
+        waits[id] = true;
+        let mut beside = 0;
+        // In the order of the plan, where what is needed comes first.
+        for (other, instance) in self.plan.instances.iter().enumerate() {
+            if instance.needs.iter().any(|need| waits[need.instance]) {
+                waits[other] = true;
+            }
+            let over = self.decisions[other].state.is_cached()
+                || self.finished.contains_key(&other)
+                || self.failures.contains_key(&other);
+            if instance.uses_device() && self.selected.contains(&other) && !waits[other] && !over {
+                beside += 1;
+            }
+        }
+        beside
     }
 
     pub(super) fn log(&self, id: InstanceId) -> PathBuf {
