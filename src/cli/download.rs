@@ -4,8 +4,9 @@ use super::{Error, output};
 use crate::data::{self, hub};
 use crate::run::HubAsset;
 use crate::spec::Role;
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::time::Duration;
 
 /// How often the bar is drawn anew where nothing arrives.
@@ -56,6 +57,16 @@ struct Bar<'a> {
     file: Option<(String, ProgressBar)>,
 }
 
+/// Speed and time left, once enough has arrived to tell them.
+fn speed(state: &ProgressState, out: &mut dyn Write) {
+    let per_second = state.per_sec();
+    if state.elapsed() > TICK * 2 && per_second >= 1.0 {
+        let speed = HumanBytes(per_second as u64);
+        // A terminal that cannot be written to is not what a download fails of.
+        let _ = write!(out, ", {speed}/s, {} left", HumanDuration(state.eta()));
+    }
+}
+
 impl Bar<'_> {
     /// Ends the bar of a file; nothing is said of one that did not arrive, since an error follows.
     fn end(&mut self, arrived: bool) {
@@ -74,9 +85,10 @@ impl Bar<'_> {
         let template = if super::results::width() < NARROW {
             "{wide_msg} {bytes}/{total_bytes}"
         } else {
-            "{msg} [{wide_bar}] {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left"
+            "{msg} [{wide_bar}] {bytes}/{total_bytes}{speed}"
         };
-        bar.set_style(ProgressStyle::with_template(template).expect("the template is well formed"));
+        let style = ProgressStyle::with_template(template).expect("the template is well formed");
+        bar.set_style(style.with_key("speed", speed));
         bar.set_message(file.to_owned());
         // What an earlier attempt left counts for nothing in the speed.
         bar.reset_eta();
