@@ -103,14 +103,14 @@ pub const METRICS: &[Metric] = &[
         "accuracy with teacher",
         Utility,
         Higher,
-        "The same accuracy where a differentially private teacher relabelled or filtered the synthetic texts before the classifier learnt from them.",
+        "The same accuracy where a differentially private teacher labelled the synthetic texts anew (by a label, or by the probability of each) or filtered them before the classifier learnt from them. It says how much of the teacher comes across, more than how good the texts are.",
     ),
     metric(
         "macro_f1_with_teacher",
         "macro-F1 with teacher",
         Utility,
         Higher,
-        "Macro-F1 of the classifier that learnt from the texts the teacher relabelled or filtered.",
+        "Macro-F1 of the classifier that learnt from the texts the teacher labelled anew or filtered.",
     ),
     metric(
         "accuracy_teacher_alone",

@@ -192,7 +192,7 @@ impl Release {
                 "- config_name: \"{name}\"\n  data_files:\n  - split: train\n    path: \"{name}.parquet\"\n"
             );
         }
-        card.push_str("---\n\n# Synthetic texts\n\nNo text in these files was written by a person. The columns are `text` and `label`.\n\n");
+        card.push_str("---\n\n# Synthetic texts\n\nNo text in these files was written by a person. The columns are `text` and `label`, and where a private teacher left soft labels its probability of each label, `p_LABEL`.\n\n");
         match &self.statement {
             Some(statement) => {
                 card.push_str("The guarantee below is that of **all files of this release together**.\n\n```text\n");

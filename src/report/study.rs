@@ -263,7 +263,7 @@ pub enum Role {
     Benchmark,
     /// Synthetic texts with the labels that the generator was asked for.
     OwnLabels,
-    /// Synthetic texts that a private teacher relabelled or filtered.
+    /// Synthetic texts that a private teacher labelled anew or filtered.
     WithTeacher,
     /// The teacher itself, no synthetic text.
     TeacherAlone,

@@ -7,45 +7,60 @@
 
 use super::study::{Row, SampleRef, Study};
 use super::table::number;
-use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
+use serde_json::{Map, Value};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Columns of words, `text` and `label`; those after them are numbers.
+const NAMES: usize = 2;
+
 /// Writes one synthetic artifact, given as the content of its `synthetic.csv`, as `NAME.csv`, `NAME.jsonl` and
-/// `NAME.parquet`.
+/// `NAME.parquet`. A teacher's probabilities (`p_LABEL`) are numbers there.
 ///
 /// # Errors
-/// When the content is no CSV with the columns `text` and `label`, or a file cannot be written.
+/// When the content is no CSV with texts and then numbers, or a file cannot be written.
 pub fn write(folder: &Path, name: &str, synthetic: &[u8]) -> io::Result<u64> {
     let mut reader = csv::Reader::from_reader(synthetic);
-    let mut texts = Vec::new();
-    let mut labels = Vec::new();
-    for row in reader.deserialize::<(String, String)>() {
-        let (text, label) = row.map_err(io::Error::other)?;
-        texts.push(text);
-        labels.push(label);
+    let header = reader.headers().map_err(io::Error::other)?.clone();
+    let mut words: Vec<Vec<String>> = vec![Vec::new(); header.len().min(NAMES)];
+    let mut numbers: Vec<Vec<f64>> = vec![Vec::new(); header.len().saturating_sub(NAMES)];
+    for row in reader.records() {
+        let row = row.map_err(io::Error::other)?;
+        for (column, field) in words.iter_mut().zip(&row) {
+            column.push(field.to_owned());
+        }
+        for (column, field) in numbers.iter_mut().zip(row.iter().skip(NAMES)) {
+            column.push(field.parse().map_err(io::Error::other)?);
+        }
     }
     fs::write(folder.join(format!("{name}.csv")), synthetic)?;
+    let count = words.first().map_or(0, Vec::len);
     let mut lines = io::BufWriter::new(File::create(folder.join(format!("{name}.jsonl")))?);
-    for (text, label) in texts.iter().zip(&labels) {
-        let line = serde_json::json!({ "text": text, "label": label });
-        writeln!(lines, "{line}")?;
+    for row in 0..count {
+        let words = words.iter().map(|column| Value::from(column[row].as_str()));
+        let numbers = numbers.iter().map(|column| Value::from(column[row]));
+        let names = header.iter().map(str::to_owned);
+        let line: Map<String, Value> = names.zip(words.chain(numbers)).collect();
+        writeln!(lines, "{}", Value::from(line))?;
     }
     lines.flush()?;
-    let count = texts.len() as u64;
-    let columns: [(&str, ArrayRef); 2] = [
-        ("text", Arc::new(StringArray::from(texts))),
-        ("label", Arc::new(StringArray::from(labels))),
-    ];
-    let batch = RecordBatch::try_from_iter(columns).map_err(io::Error::other)?;
+    let words = words
+        .into_iter()
+        .map(|column| Arc::new(StringArray::from(column)) as ArrayRef);
+    let numbers = numbers
+        .into_iter()
+        .map(|column| Arc::new(Float64Array::from(column)) as ArrayRef);
+    let batch = RecordBatch::try_from_iter(header.iter().zip(words.chain(numbers)))
+        .map_err(io::Error::other)?;
     let file = File::create(folder.join(format!("{name}.parquet")))?;
     let mut writer = ArrowWriter::try_new(file, batch.schema(), None).map_err(io::Error::other)?;
     writer.write(&batch).map_err(io::Error::other)?;
     writer.close().map_err(io::Error::other)?;
-    Ok(count)
+    Ok(count as u64)
 }
 
 /// The dataset card: one configuration per synthetic artifact, over its parquet file.
@@ -57,14 +72,14 @@ pub fn card(study: &Study, written: &[(&Row, &SampleRef)]) -> String {
         text.push_str(
             &format!(
                 "- config_name: {0}\n  data_files:\n  - split: train\n    path: {0}.parquet\n",
-                serde_json::Value::from(sample.file.as_str())
+                Value::from(sample.file.as_str())
             )
             .replace("path: \"", "path: ")
             .replace("\".parquet", ".parquet"),
         );
     }
     text.push_str(&format!(
-        "---\n\n# Synthetic texts of the study `{}`\n\nWritten by dpx {}. No text in these files was written by a person. Each configuration is one row of the study; the columns are `text` and `label`.\n\n```python\nfrom datasets import load_dataset\ntexts = load_dataset(\"PATH/TO/THIS/FOLDER\", \"{}\", split=\"train\")\n```\n\n| configuration | guarantee | epsilon | delta |\n| --- | --- | --- | --- |\n",
+        "---\n\n# Synthetic texts of the study `{}`\n\nWritten by dpx {}. No text in these files was written by a person. Each configuration is one row of the study; the columns are `text` and `label`, and where a teacher left soft labels its probability of each label, `p_LABEL`.\n\n```python\nfrom datasets import load_dataset\ntexts = load_dataset(\"PATH/TO/THIS/FOLDER\", \"{}\", split=\"train\")\n```\n\n| configuration | guarantee | epsilon | delta |\n| --- | --- | --- | --- |\n",
         study.experiment,
         study.dpx_version,
         written.first().map_or("CONFIGURATION", |(_, sample)| &sample.file)
@@ -85,4 +100,38 @@ pub fn card(study: &Study, written: &[(&Row, &SampleRef)]) -> String {
     }
     text.push_str("\nThis folder holds every row of the study, those without a guarantee included: it is internal. To share texts, make a release with `dpx release`, which holds only what the guarantee covers.\n");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Float64Type;
+
+    #[test]
+    fn soft_labels_are_numbers_in_every_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let csv =
+            b"text,label,p_joy,p_fear\n\"one, two\",joy,0.750000,0.250000\n\"007\",fear,0.1,0.9\n";
+        assert_eq!(write(folder.path(), "soft", csv).unwrap(), 2);
+        assert_eq!(fs::read(folder.path().join("soft.csv")).unwrap(), csv);
+        let lines = fs::read_to_string(folder.path().join("soft.jsonl")).unwrap();
+        let rows: Vec<Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let expected =
+            serde_json::json!({"text": "007", "label": "fear", "p_joy": 0.1, "p_fear": 0.9});
+        assert_eq!(rows[1], expected);
+        let file = File::open(folder.path().join("soft.parquet")).unwrap();
+        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file)
+            .unwrap()
+            .build()
+            .unwrap();
+        let batch = reader.map(Result::unwrap).next().unwrap();
+        let joy = batch.column_by_name("p_joy").unwrap();
+        assert_eq!(joy.as_primitive::<Float64Type>().values(), &[0.75, 0.1]);
+        let none = b"text,label,p_joy\none,joy,many\n";
+        assert!(write(folder.path(), "none", none).is_err());
+    }
 }

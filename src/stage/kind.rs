@@ -71,8 +71,9 @@ impl Kind {
     pub const fn version(self) -> u32 {
         match self {
             // `score` 2: the perplexity of synthetic texts is taken under the model that `train` started from.
-            // `classify` 2: the penalty of the bag-of-words classifier was chosen anew.
-            Self::Score | Self::Classify => 2,
+            Self::Score => 2,
+            // `classify` 2: the penalty of the bag-of-words classifier was chosen anew; 3: probabilities of labels.
+            Self::Classify => 3,
             _ => 1,
         }
     }

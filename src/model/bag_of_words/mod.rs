@@ -55,9 +55,24 @@ impl BagOfWords {
         classes: usize,
         options: &BagOfWordsOptions,
     ) -> Self {
+        let mut certain = vec![0.0; labels.len() * classes];
+        for (row, label) in labels.iter().enumerate() {
+            certain[row * classes + label] = 1.0;
+        }
+        Self::train_soft(texts, &certain, classes, options)
+    }
+
+    /// Trains on texts and the probabilities of their classes, `[texts, classes]`: the loss of a text is the cross-entropy
+    /// with them, as if it stood there once for each class, with that weight.
+    pub fn train_soft(
+        texts: &[&str],
+        probabilities: &[f64],
+        classes: usize,
+        options: &BagOfWordsOptions,
+    ) -> Self {
         let features = Features::fit(texts, options.least_texts);
         let rows: Vec<_> = texts.iter().map(|text| features.row(text)).collect();
-        let weights = regression::fit(&rows, labels, classes, features.len(), options);
+        let weights = regression::fit(&rows, probabilities, classes, features.len(), options);
         Self {
             features,
             weights,

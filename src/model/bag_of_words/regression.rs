@@ -36,30 +36,42 @@ pub(super) fn softmax(scores: &mut [f64]) -> f64 {
     highest + total.ln()
 }
 
-/// Weights `[words + 1, classes]` that minimise `|w|^2 / 2 + C * sum of weighted losses`; biases are not penalised.
+/// Weights `[words + 1, classes]` that minimise `|w|^2 / 2 + C * sum of weighted losses`; biases are not penalised. The
+/// probabilities `[rows, classes]` are the targets; balancing weighs each class by the inverse of their mean.
 pub(super) fn fit(
     rows: &[Row],
-    labels: &[usize],
+    probabilities: &[f64],
     classes: usize,
     words: usize,
     options: &BagOfWordsOptions,
 ) -> Vec<f64> {
     let mut counts = vec![0.0; classes];
-    for label in labels {
-        counts[*label] += 1.0;
+    for row in probabilities.chunks_exact(classes) {
+        for (count, probability) in counts.iter_mut().zip(row) {
+            *count += probability;
+        }
     }
     let present = counts.iter().filter(|count| **count > 0.0).count() as f64;
-    let row_weights: Vec<f64> = labels
+    let class_weights: Vec<f64> = counts
         .iter()
-        .map(|label| {
-            let balance = rows.len() as f64 / (present * counts[*label]);
-            options.inverse_penalty * if options.balanced { balance } else { 1.0 }
+        .map(|count| {
+            // A class without texts has nothing to weigh.
+            let balance = if options.balanced && *count > 0.0 {
+                rows.len() as f64 / (present * count)
+            } else {
+                1.0
+            };
+            options.inverse_penalty * balance
         })
+        .collect();
+    let targets: Vec<f64> = probabilities
+        .iter()
+        .zip(class_weights.iter().cycle())
+        .map(|(probability, weight)| probability * weight)
         .collect();
     let problem = Problem {
         rows,
-        labels,
-        row_weights: &row_weights,
+        targets: &targets,
         classes,
     };
     minimise(&problem, vec![0.0; (words + 1) * classes], options.rounds)
@@ -67,8 +79,8 @@ pub(super) fn fit(
 
 struct Problem<'a> {
     rows: &'a [Row],
-    labels: &'a [usize],
-    row_weights: &'a [f64],
+    /// Weights of a row's classes, `[rows, classes]`.
+    targets: &'a [f64],
     classes: usize,
 }
 
@@ -89,14 +101,14 @@ impl Problem<'_> {
                 let mut loss = 0.0;
                 let mut row_scores = vec![0.0; classes];
                 for index in range {
-                    let label = self.labels[index];
+                    let targets = &self.targets[index * classes..][..classes];
+                    let weight: f64 = targets.iter().sum();
                     scores(&self.rows[index], weights, &mut row_scores);
-                    let own = row_scores[label];
+                    let own = dot(targets, &row_scores);
                     let normaliser = softmax(&mut row_scores);
-                    let weight = self.row_weights[index];
-                    loss += weight * (normaliser - own);
-                    row_scores[label] -= 1.0;
-                    factors.extend(row_scores.iter().map(|factor| factor * weight));
+                    loss += weight * normaliser - own;
+                    let pairs = row_scores.iter().zip(targets);
+                    factors.extend(pairs.map(|(score, target)| weight * score - target));
                 }
                 (loss, factors)
             })

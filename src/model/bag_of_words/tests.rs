@@ -63,6 +63,44 @@ fn the_fit_is_a_minimum() {
 }
 
 #[test]
+fn soft_labels_count_as_texts_of_each_class_with_that_weight() {
+    let texts = ["glad and calm", "sad and calm", "glad"];
+    let soft = [0.75, 0.25, 0.25, 0.75, 1.0, 0.0];
+    let options = BagOfWordsOptions {
+        balanced: false,
+        inverse_penalty: 4.0,
+        ..BagOfWordsOptions::default()
+    };
+    let model = BagOfWords::train_soft(&texts, &soft, 2, &options);
+    // Each text four times, a quarter of the weight each.
+    let (repeated, labels): (Vec<&str>, Vec<usize>) = texts
+        .iter()
+        .zip(soft.chunks_exact(2))
+        .flat_map(|(text, row)| {
+            (0..4).map(|part| (*text, usize::from(f64::from(part) >= row[0] * 4.0)))
+        })
+        .unzip();
+    let quarter = BagOfWordsOptions {
+        inverse_penalty: 1.0,
+        ..options
+    };
+    let same = BagOfWords::train(&repeated, &labels, 2, &quarter);
+    // Inverse document frequencies differ a little: (1 + 3) / (1 + 2) is not (1 + 12) / (1 + 8).
+    for text in ["glad", "sad", "calm", "glad calm sad"] {
+        let (one, other) = (model.probabilities(text), same.probabilities(text));
+        assert!(
+            (one[0] - other[0]).abs() < 0.02,
+            "{text}: {one:?} {other:?}"
+        );
+    }
+    let hard = BagOfWords::train(&texts, &[0, 1, 0], 2, &options);
+    assert!(
+        model.probabilities("sad")[1] < hard.probabilities("sad")[1] - 0.05,
+        "doubt is learnt"
+    );
+}
+
+#[test]
 fn saving_and_loading_changes_nothing() {
     let model = trained();
     let dir = tempfile::tempdir().unwrap();

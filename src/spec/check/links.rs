@@ -98,7 +98,7 @@ fn sample(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         );
     }
     let policy = stage.text("teacher");
-    if matches!(policy, "relabel" | "agree") && !teacher {
+    if matches!(policy, "relabel" | "soft" | "agree") && !teacher {
         let value = format!("\"{policy}\"");
         diagnostics.push(without(stage, "teacher", &value, Kind::Teacher));
     }

@@ -43,7 +43,7 @@ pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
                     texts.name
                 ),
             )
-            .help("set `teacher = \"auto\"`, `\"relabel\"` or `\"agree\"`, or remove the stage"),
+            .help("set `teacher = \"auto\"`, `\"relabel\"`, `\"soft\"` or `\"agree\"`, or remove the stage"),
         );
     }
     for key in OF_MODELS.iter().chain(&OF_WRITING) {

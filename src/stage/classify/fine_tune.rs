@@ -26,6 +26,37 @@ const PATIENCE: usize = 3;
 struct Examples {
     ids: Vec<Vec<u32>>,
     labels: Vec<usize>,
+    /// Soft labels, `[texts][labels]`.
+    probabilities: Option<Vec<Vec<f64>>>,
+}
+
+impl Examples {
+    fn select(&self, rows: &[usize]) -> Self {
+        Self {
+            ids: rows.iter().map(|&row| self.ids[row].clone()).collect(),
+            labels: rows.iter().map(|&row| self.labels[row]).collect(),
+            probabilities: self
+                .probabilities
+                .as_ref()
+                .map(|all| rows.iter().map(|&row| all[row].clone()).collect()),
+        }
+    }
+
+    /// The class that an example is learnt as in an epoch: its label, or one drawn from its probabilities, so that over the
+    /// epochs the expected gradient is that of the soft labels.
+    fn class(&self, row: usize, epoch: u64, seed: u64) -> usize {
+        let Some(probabilities) = &self.probabilities else {
+            return self.labels[row];
+        };
+        let mut left = Stream::new(seed, "classify soft label", &[epoch, row as u64]).uniform();
+        for (class, probability) in probabilities[row].iter().enumerate() {
+            left -= probability;
+            if left < 0.0 {
+                return class;
+            }
+        }
+        self.labels[row]
+    }
 }
 
 /// Trains on `training`, gives the probabilities of the `test` texts and a log of the epochs; writes `model/`.
@@ -48,6 +79,7 @@ pub(super) fn run(
         Ok(Examples {
             ids: model_source::encode_all(&tokenizer, &texts.texts, longest)?,
             labels: texts.labels.clone(),
+            probabilities: texts.probabilities.clone(),
         })
     };
     let (train, held_out) = split(&encode(training)?, params.held_out, context.seed);
@@ -55,7 +87,7 @@ pub(super) fn run(
         context,
         params,
         tokens: performance.micro_batch_tokens as usize,
-        label_weights: label_weights(&train.labels, labels.len(), params.balanced),
+        label_weights: label_weights(&train, labels.len(), params.balanced),
     };
     let log = trainer.train(&mut classifier, &train, &held_out)?;
     let folder = context.output_path("model");
@@ -76,29 +108,35 @@ fn split(examples: &Examples, share: f64, seed: u64) -> (Examples, Examples) {
     Stream::new(seed, "classify held out", &[]).shuffle(&mut order);
     // At least one example stays to be trained on.
     let held_out = ((count as f64 * share) as usize).min(count - 1);
-    let take = |rows: &[usize]| Examples {
-        ids: rows.iter().map(|row| examples.ids[*row].clone()).collect(),
-        labels: rows.iter().map(|row| examples.labels[*row]).collect(),
-    };
     let (out, rest) = order.split_at(held_out);
     let mut rest = rest.to_vec();
     rest.sort_unstable();
-    (take(&rest), take(out))
+    (examples.select(&rest), examples.select(out))
 }
 
-/// The inverse frequency of each label's examples, with a mean of 1 over the examples.
-fn label_weights(labels: &[usize], classes: usize, balanced: bool) -> Vec<f32> {
-    let mut counts = vec![0usize; classes];
-    for label in labels {
-        counts[*label] += 1;
+/// The inverse frequency of each label's examples, with a mean of 1 over the examples; a soft label counts by its parts.
+fn label_weights(examples: &Examples, classes: usize, balanced: bool) -> Vec<f32> {
+    let mut counts = vec![0.0; classes];
+    match &examples.probabilities {
+        None => examples
+            .labels
+            .iter()
+            .for_each(|label| counts[*label] += 1.0),
+        Some(soft) => {
+            for (class, probability) in soft.iter().flat_map(|row| row.iter().enumerate()) {
+                counts[class] += probability;
+            }
+        }
     }
-    let present = counts.iter().filter(|count| **count > 0).count();
+    let present = counts.iter().filter(|count| **count > 0.0).count() as f64;
     counts
         .iter()
-        .map(|count| match count {
-            0 => 1.0,
-            _ if !balanced => 1.0,
-            count => labels.len() as f32 / (present * count) as f32,
+        .map(|count| {
+            if balanced && *count > 0.0 {
+                (examples.ids.len() as f64 / (present * count)) as f32
+            } else {
+                1.0
+            }
         })
         .collect()
 }
@@ -152,7 +190,7 @@ impl Trainer<'_> {
                 if self.context.progress.stop_requested() {
                     return Err(StageError::interrupted());
                 }
-                loss += self.step(classifier, &mut learner, &key, train, rows)?;
+                loss += self.step(classifier, &mut learner, &key, train, rows, epoch as u64)?;
                 seen += rows.len();
                 done += 1;
                 let note = format!("epoch {}, loss {:.3}", epoch + 1, loss / seen as f64);
@@ -203,7 +241,7 @@ impl Trainer<'_> {
         }))
     }
 
-    /// One update; gives the sum of the weighted losses.
+    /// One update in an epoch; gives the sum of the weighted losses.
     fn step(
         &self,
         classifier: &mut Classifier,
@@ -211,16 +249,19 @@ impl Trainer<'_> {
         key: &Key,
         train: &Examples,
         rows: &[usize],
+        epoch: u64,
     ) -> Result<f64, StageError> {
         let lengths: Vec<usize> = rows.iter().map(|row| train.ids[*row].len()).collect();
         let mut loss = 0.0;
         for part in micro_batches(rows, &lengths, usize::MAX, self.tokens) {
             let sequences: Vec<&[u32]> = part.iter().map(|r| train.ids[*r].as_slice()).collect();
-            let classes: Vec<u32> = part.iter().map(|r| train.labels[*r] as u32).collect();
-            let weights: Vec<f32> = part
+            let (classes, weights): (Vec<u32>, Vec<f32>) = part
                 .iter()
-                .map(|row| self.label_weights[train.labels[*row]])
-                .collect();
+                .map(|row| {
+                    let class = train.class(*row, epoch, self.context.seed);
+                    (class as u32, self.label_weights[class])
+                })
+                .unzip();
             let tape = classifier
                 .weighted_forward_backward(&sequences, &classes, &weights)
                 .map_err(|error| StageError::new(error.to_string()))?;

@@ -23,7 +23,7 @@ pub(super) fn training_texts(
             None => context.require(Kind::Preprocess)?,
         },
     };
-    let texts = match input.kind {
+    let mut texts = match input.kind {
         Kind::Sample => read::synthetic(&input.path.join("synthetic.csv"), labels)?,
         Kind::Preprocess => read::split(&input.path.join("train.jsonl"), labels)?,
         other => {
@@ -32,6 +32,9 @@ pub(super) fn training_texts(
             )));
         }
     };
+    if !params.soft_labels {
+        texts.probabilities = None;
+    }
     if texts.is_empty() {
         return Err(StageError::new("there is no text to train on"));
     }

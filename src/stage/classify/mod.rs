@@ -80,7 +80,7 @@ fn trained(
     test: &LabelledTexts,
 ) -> Result<(Probabilities, serde_json::Value), StageError> {
     let training = input::training_texts(context, params, labels)?;
-    let (mut probabilities, log) = match params.model.as_str() {
+    let (mut probabilities, mut log) = match params.model.as_str() {
         "bag-of-words" => {
             let model = bag_of_words(&training, labels.len(), params);
             model
@@ -91,6 +91,7 @@ fn trained(
         }
         name => fine_tune::run(context, params, performance, name, labels, &training, test)?,
     };
+    log["soft_labels"] = training.probabilities.is_some().into();
     if params.ensemble && params.model != "bag-of-words" {
         let model = bag_of_words(&training, labels.len(), params);
         for (row, words) in probabilities.iter_mut().zip(by_words(&model, test)) {
@@ -109,7 +110,10 @@ fn bag_of_words(training: &LabelledTexts, labels: usize, params: &ClassifyParams
         inverse_penalty: params.inverse_penalty,
         ..BagOfWordsOptions::default()
     };
-    BagOfWords::train(&texts, &training.labels, labels, &options)
+    match &training.probabilities {
+        Some(soft) => BagOfWords::train_soft(&texts, &soft.concat(), labels, &options),
+        None => BagOfWords::train(&texts, &training.labels, labels, &options),
+    }
 }
 
 fn by_words(model: &BagOfWords, texts: &LabelledTexts) -> Probabilities {

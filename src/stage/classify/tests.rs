@@ -175,6 +175,45 @@ fn a_language_model_becomes_a_classifier() {
     assert!((probabilities[0][0] - first).abs() < 1e-4);
 }
 
+/// Texts all of one label, whose probabilities alone tell joy from fear: 0.55 of it is left to the wrong label.
+fn soften(bench: &Bench) {
+    let rows: Vec<String> = texts(60)
+        .iter()
+        .map(|(text, label)| {
+            let joy = if *label == 0 { 0.95 } else { 0.55 };
+            format!("{text},joy,{joy},{}", 1.0 - joy)
+        })
+        .collect();
+    let csv = format!("text,label,p_joy,p_fear\n{}\n", rows.join("\n"));
+    std::fs::write(bench.folder.path().join("sample/synthetic.csv"), csv).unwrap();
+}
+
+#[test]
+fn soft_labels_are_learnt_unless_they_are_declined() {
+    let bench = Bench::new();
+    soften(&bench);
+    let log = |folder: &Path| -> Value {
+        serde_json::from_slice(&std::fs::read(folder.join("training.json")).unwrap()).unwrap()
+    };
+    // Balancing lets the rarer label of a doubtful text win.
+    let words = json!({"model": "bag-of-words", "inverse_penalty": 100.0});
+    let soft = bench.run(&words, &BOTH).unwrap();
+    assert_eq!(
+        (metrics(&soft).accuracy, &log(&soft)["soft_labels"]),
+        (1.0, &json!(true))
+    );
+    let hard = json!({"model": "bag-of-words", "inverse_penalty": 100.0, "soft_labels": false});
+    let hard = bench.run(&hard, &BOTH).unwrap();
+    assert_eq!(
+        (metrics(&hard).accuracy, &log(&hard)["soft_labels"]),
+        (0.5, &json!(false))
+    );
+    let encoder = json!({"model": bench.model(), "epochs": 30.0, "batch_size": 6, "learning_rate": 0.01,
+        "held_out": 0.0, "max_length": 16});
+    let encoder = bench.run(&encoder, &BOTH).unwrap();
+    assert!(metrics(&encoder).accuracy > 0.9, "{:?}", metrics(&encoder));
+}
+
 #[test]
 fn the_teacher_is_tested_as_it_is() {
     let bench = Bench::new();

@@ -53,6 +53,9 @@ pub struct ClassifyParams {
     #[serde(default = "inverse_penalty")]
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub inverse_penalty: f64,
+    /// Learn from the label probabilities that a teacher left beside the texts (`teacher = "soft"` of `sample`), where there are any; the bag of words fits them, an encoder draws a text's label from them anew in each epoch.
+    #[serde(default = "yes")]
+    pub soft_labels: bool,
     /// Average the probabilities with those of a bag-of-words classifier trained on the same texts.
     #[serde(default)]
     pub ensemble: bool,

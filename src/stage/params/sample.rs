@@ -224,6 +224,8 @@ pub enum TeacherPolicy {
     None,
     /// The teacher's label replaces the generator's.
     Relabel,
+    /// As `relabel`, with the probability of each label beside it (columns `p_LABEL`) for a classifier to learn from: soft labels, knowledge distillation (Hinton et al. 2015). Keeps `count` texts whatever their labels: no mix has to be held.
+    Soft,
     /// Only texts for which both agree are kept.
     Agree,
 }

@@ -36,7 +36,7 @@ enum Author<'a> {
     Counts(&'a NoisyCounts),
 }
 
-/// Writes `synthetic.csv` (text, label) and `sample.json` (what was asked, written, retried, dropped).
+/// Writes `synthetic.csv` (text, label; with soft labels a teacher's probability of each as `p_LABEL`) and `sample.json` (what was asked, written, retried, dropped).
 ///
 /// # Errors
 /// When the model cannot be read, declares no labels, or a parameter asks for what is not there.
@@ -133,7 +133,7 @@ fn finish(
     }
     if written.texts.is_empty() {
         return Err(StageError::new(
-            "the teacher agrees with the generator on no text: raise `oversample`, or set `teacher = \"relabel\"`",
+            "the teacher agrees with the generator on no text: raise `oversample`, or set `teacher = \"relabel\"` or `\"soft\"`",
         ));
     }
     let asked_for: u64 = asked.counts.iter().sum();

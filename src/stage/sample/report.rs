@@ -3,7 +3,8 @@
 use super::keywords::Keywords;
 use super::teacher::{Choice, Chooser};
 use super::write::{Length, Text, Written};
-use crate::stage::params::SampleParams;
+use crate::stage::params::{SampleParams, TeacherPolicy};
+use crate::stage::score::read::probability_column;
 use crate::stage::{StageContext, StageError};
 use serde_json::{Map, Value, json};
 
@@ -28,10 +29,21 @@ pub(super) fn save(
     let failed =
         |error: csv::Error| StageError::new(format!("cannot write `{}`: {error}", path.display()));
     let mut file = csv::Writer::from_path(&path).map_err(failed)?;
-    file.write_record(["text", "label"]).map_err(failed)?;
+    let soft = written
+        .texts
+        .iter()
+        .any(|text| text.probabilities.is_some());
+    let columns = asked.labels.iter().filter(|_| soft);
+    let header = ["text", "label"].map(str::to_owned).into_iter();
+    file.write_record(header.chain(columns.map(|label| probability_column(label))))
+        .map_err(failed)?;
     for text in &written.texts {
-        file.write_record([&text.content, &asked.labels[text.label]])
-            .map_err(failed)?;
+        let names = [text.content.clone(), asked.labels[text.label].clone()];
+        let probabilities = text.probabilities.iter().flatten();
+        let record = names
+            .into_iter()
+            .chain(probabilities.map(|probability| format!("{probability:.6}")));
+        file.write_record(record).map_err(failed)?;
     }
     file.flush()?;
     let kept = by_label(&written.texts, asked.labels.len());
@@ -97,12 +109,17 @@ pub(super) fn of_teacher(asked: &Asked<'_>, chooser: &Chooser, choice: Option<&C
         .map(|label| choice.confusion[label][label])
         .sum();
     let kept = by_label(&choice.texts, asked.labels.len());
-    let missing: u64 = asked
-        .counts
-        .iter()
-        .zip(&kept)
-        .map(|(asked, kept)| asked.saturating_sub(*kept))
-        .sum();
+    let missing: u64 = if chooser.policy == TeacherPolicy::Soft {
+        let asked: u64 = asked.counts.iter().sum();
+        asked.saturating_sub(choice.texts.len() as u64)
+    } else {
+        asked
+            .counts
+            .iter()
+            .zip(&kept)
+            .map(|(asked, kept)| asked.saturating_sub(*kept))
+            .sum()
+    };
     let more = [
         ("order", json!(asked.params.order)),
         ("generated", json!(all)),

@@ -16,7 +16,7 @@ pub(super) struct Chooser {
     teacher: Teacher,
     /// The teacher's class of each label.
     classes: Vec<usize>,
-    /// What is done: `relabel` or `agree`, or `none` for a teacher that learnt nothing.
+    /// What is done: `relabel`, `soft` or `agree`, or `none` for a teacher that learnt nothing.
     pub(super) policy: TeacherPolicy,
     /// The certified epsilon that the teacher states: that of the whole row where its budget is divided.
     pub(super) epsilon: f64,
@@ -24,15 +24,15 @@ pub(super) struct Chooser {
 }
 
 /// What a choice came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Choice {
-    /// What is kept, by label.
+    /// What is kept, by label; with soft labels in the order of writing.
     pub(super) texts: Vec<Text>,
     /// Texts of each label asked of the generator by the label that the teacher gives them.
     pub(super) confusion: Vec<Vec<u64>>,
     /// Texts dropped because the two disagreed.
     pub(super) disagreed: u64,
-    /// Texts dropped because their label had enough.
+    /// Texts dropped because their label, or with soft labels the whole, had enough.
     pub(super) surplus: u64,
 }
 
@@ -49,7 +49,9 @@ impl Chooser {
                 Some((_, input)) => input,
                 None => return Ok(None),
             },
-            TeacherPolicy::Relabel | TeacherPolicy::Agree => context.require(Kind::Teacher)?,
+            TeacherPolicy::Relabel | TeacherPolicy::Soft | TeacherPolicy::Agree => {
+                context.require(Kind::Teacher)?
+            }
         };
         let epsilon = stated_epsilon(&input.path.join("privacy.json"))?;
         let teacher = Teacher::load(&input.path, context.device)?;
@@ -63,7 +65,8 @@ impl Chooser {
         }))
     }
 
-    /// Relabels or filters, then keeps at most as many of each label as were asked for.
+    /// Relabels or filters, then keeps at most as many of each label as were asked for; with soft labels as many in all,
+    /// for a text then belongs to no label alone.
     ///
     /// # Errors
     /// When the teacher cannot read a text.
@@ -77,7 +80,13 @@ impl Chooser {
             disagreed: 0,
             surplus: 0,
         };
-        let mut candidates: Vec<Vec<(f64, usize, Text)>> = vec![Vec::new(); labels];
+        let soft = self.policy == TeacherPolicy::Soft;
+        let limits = if soft {
+            vec![asked.iter().sum()]
+        } else {
+            asked.to_vec()
+        };
+        let mut candidates: Vec<Vec<(f64, usize, Text)>> = vec![Vec::new(); limits.len()];
         for (mut text, row) in written.into_iter().zip(probabilities) {
             let row: Vec<f64> = self.classes.iter().map(|&class| row[class]).collect();
             let (given, taught) = (text.label, likeliest(&row));
@@ -87,16 +96,23 @@ impl Chooser {
                 continue;
             }
             text.label = taught;
-            candidates[taught].push((row[taught], given, text));
+            let sureness = row[taught];
+            let group = if soft {
+                text.probabilities = Some(row);
+                0
+            } else {
+                taught
+            };
+            candidates[group].push((sureness, given, text));
         }
-        for (mut texts, asked) in candidates.into_iter().zip(asked) {
+        for (mut texts, limit) in candidates.into_iter().zip(limits) {
             // By number first: else a label's texts would come from the generator's first labels alone.
             texts.sort_by_key(|(_, given, text)| (text.number, *given));
             if self.order == ChoiceOrder::Likeliest {
                 texts.sort_by(|(one, ..), (other, ..)| other.total_cmp(one));
             }
-            choice.surplus += (texts.len() as u64).saturating_sub(*asked);
-            let kept = texts.into_iter().take(*asked as usize);
+            choice.surplus += (texts.len() as u64).saturating_sub(limit);
+            let kept = texts.into_iter().take(limit as usize);
             choice.texts.extend(kept.map(|(_, _, text)| text));
         }
         Ok(choice)
@@ -161,6 +177,7 @@ mod tests {
             number,
             content: content.to_owned(),
             length: None,
+            probabilities: None,
         }
     }
 
@@ -204,6 +221,28 @@ mod tests {
         let choice = chooser.choose(written(), &[1, 1]).unwrap();
         assert_eq!(kept(&choice), [(0, "glad"), (1, "very afraid")]);
         assert_eq!((choice.disagreed, choice.surplus), (2, 1));
+    }
+
+    #[test]
+    fn soft_labels_keep_as_many_as_asked_in_all_with_the_probabilities() {
+        let chooser = chooser(TeacherPolicy::Soft, ChoiceOrder::FirstCome);
+        let choice = chooser.choose(written(), &[2, 2]).unwrap();
+        let expected = [
+            (0, "very glad"),
+            (0, "so glad"),
+            (1, "afraid"),
+            (1, "very afraid"),
+        ];
+        assert_eq!(kept(&choice), expected);
+        assert_eq!((choice.disagreed, choice.surplus), (0, 1));
+        for text in &choice.texts {
+            let row = text.probabilities.as_ref().unwrap();
+            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            assert!(row[text.label] > row[1 - text.label], "{text:?}");
+        }
+        // Two of the three known words stand in it, so that the teacher is less sure.
+        let sureness = |at: usize| choice.texts[at].probabilities.as_ref().unwrap()[1];
+        assert!(sureness(2) > sureness(3));
     }
 
     #[test]

@@ -261,6 +261,33 @@ fn a_teacher_relabels_and_the_counts_still_hold() {
 }
 
 #[test]
+fn soft_labels_stand_beside_the_texts_and_are_read_again() {
+    let bench = Bench::new();
+    bench.teacher(&json!({"epsilon": {"epsilon": 2.9}}));
+    let params = json!({"count": 6, "oversample": 2.0, "max_new_tokens": 6, "teacher": "soft"});
+    let folder = bench.run_with(&params, 4, &[Kind::Teacher]).unwrap();
+    let told = &report(&folder)["teacher"];
+    assert_eq!(
+        (&told["applied"], &told["missing"]),
+        (&json!("soft"), &json!(0))
+    );
+    assert_eq!(told["dropped_surplus"], 6);
+    let header = std::fs::read_to_string(folder.join("synthetic.csv")).unwrap();
+    assert!(header.starts_with("text,label,p_joy,p_fear\n"), "{header}");
+    let labels = ["joy", "fear"].map(str::to_owned);
+    let read =
+        crate::stage::score::read::synthetic(&folder.join("synthetic.csv"), &labels).unwrap();
+    assert_eq!(read.len(), 6);
+    let soft = read.probabilities.unwrap();
+    for (row, label) in soft.iter().zip(&read.labels) {
+        assert!(
+            (row[0] + row[1] - 1.0).abs() < 1e-12 && row[*label] >= 0.5,
+            "{row:?}"
+        );
+    }
+}
+
+#[test]
 fn above_epsilon_eight_agreement_decides_and_at_zero_the_teacher_has_no_say() {
     let bench = Bench::new();
     let params = json!({"count": 6, "oversample": 2.0, "max_new_tokens": 6});

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 const RETRIES: u64 = 10;
 
 /// A finished text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Text {
     /// Place of its label.
     pub(super) label: usize,
@@ -17,6 +17,8 @@ pub(super) struct Text {
     pub(super) content: String,
     /// Unknown of a text that another stage wrote.
     pub(super) length: Option<Length>,
+    /// A teacher's probability of each label, where it left them.
+    pub(super) probabilities: Option<Vec<f64>>,
 }
 
 /// How long a text became.
@@ -108,6 +110,7 @@ pub(super) fn write(
                     tokens: made.tokens as u64,
                     ended: made.ended,
                 }),
+                probabilities: None,
             });
         }
     }

@@ -55,6 +55,7 @@ fn texts(path: &Path, labels: &[String]) -> Result<Vec<Text>, StageError> {
             number,
             content,
             length: None,
+            probabilities: None,
         }
     };
     Ok(found

@@ -5,12 +5,14 @@ use serde::Deserialize;
 use std::path::Path;
 
 /// Texts with their labels as indices into the declared labels.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct LabelledTexts {
     /// The texts.
     pub texts: Vec<String>,
     /// Index of each text's label.
     pub labels: Vec<usize>,
+    /// Soft labels, `[texts][labels]`: a teacher's probabilities, where the file bears them.
+    pub probabilities: Option<Vec<Vec<f64>>>,
 }
 
 impl LabelledTexts {
@@ -30,6 +32,10 @@ impl LabelledTexts {
         Self {
             texts: rows.iter().map(|&row| self.texts[row].clone()).collect(),
             labels: rows.iter().map(|&row| self.labels[row]).collect(),
+            probabilities: self
+                .probabilities
+                .as_ref()
+                .map(|all| rows.iter().map(|&row| all[row].clone()).collect()),
         }
     }
 
@@ -101,10 +107,15 @@ pub fn split(path: &Path, labels: &[String]) -> Result<LabelledTexts, StageError
     Ok(found)
 }
 
-/// Reads `synthetic.csv` of a `sample` artifact.
+/// Name of the column with a teacher's probability of a label.
+pub fn probability_column(label: &str) -> String {
+    format!("p_{label}")
+}
+
+/// Reads `synthetic.csv` of a `sample` artifact, with a teacher's probabilities where there is a column for each label.
 ///
 /// # Errors
-/// As [`split`].
+/// As [`split`]; and when the probabilities of a line are none.
 pub fn synthetic(path: &Path, labels: &[String]) -> Result<LabelledTexts, StageError> {
     let text = read(path)?;
     let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -119,7 +130,13 @@ pub fn synthetic(path: &Path, labels: &[String]) -> Result<LabelledTexts, StageE
     let (text_at, label_at) = column("text")
         .zip(column("label"))
         .ok_or_else(|| malformed(1))?;
+    let soft_at: Option<Vec<usize>> = labels
+        .iter()
+        .map(|label| column(&probability_column(label)))
+        .collect();
+    let soft_at = soft_at.filter(|columns| !columns.is_empty());
     let mut found = LabelledTexts::default();
+    let mut soft = Vec::new();
     for row in reader.records() {
         let row = row.map_err(|error| {
             malformed(
@@ -136,6 +153,28 @@ pub fn synthetic(path: &Path, labels: &[String]) -> Result<LabelledTexts, StageE
             .zip(row.get(label_at))
             .ok_or_else(|| malformed(line))?;
         found.push(text.to_owned(), label, labels, path, line)?;
+        if let Some(columns) = &soft_at {
+            let probabilities = distribution(&row, columns).ok_or_else(|| {
+                StageError::new(format!(
+                    "{}:{line}: the columns `p_LABEL` are no probabilities: expected numbers from 0 to 1 with the sum 1",
+                    name(path)
+                ))
+            })?;
+            soft.push(probabilities);
+        }
     }
+    found.probabilities = soft_at.map(|_| soft);
     Ok(found)
+}
+
+/// The numbers in some columns, if they are a distribution; rounding on the way to the file is allowed for, and undone.
+fn distribution(row: &csv::StringRecord, columns: &[usize]) -> Option<Vec<f64>> {
+    let numbers: Option<Vec<f64>> = columns
+        .iter()
+        .map(|&column| row.get(column)?.parse().ok())
+        .collect();
+    let numbers = numbers?;
+    let sum: f64 = numbers.iter().sum();
+    let fits = numbers.iter().all(|number| (0.0..=1.0).contains(number));
+    (fits && (sum - 1.0).abs() < 1e-3).then(|| numbers.iter().map(|number| number / sum).collect())
 }

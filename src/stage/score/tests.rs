@@ -139,6 +139,26 @@ fn reads_what_the_other_stages_write_and_names_the_line_of_a_bad_row() {
     let found = read::synthetic(&good, &labels).unwrap();
     assert_eq!(found.texts, ["one, two", "a\nb"]);
     assert_eq!(found.labels, [0, 1]);
+    assert_eq!(found.probabilities, None);
+    let soft = write(
+        "s.csv",
+        "text,label,p_fear,p_joy\nx,joy,0.25,0.75\ny,fear,1.000000,0.0\n",
+    );
+    let soft = read::synthetic(&soft, &labels).unwrap();
+    assert_eq!(
+        soft.probabilities,
+        Some(vec![vec![0.75, 0.25], vec![0.0, 1.0]])
+    );
+    assert_eq!(soft.select(&[1]).probabilities, Some(vec![vec![0.0, 1.0]]));
+    for row in ["x,joy,0.5,0.6", "x,joy,-0.5,1.5", "x,joy,secret,1"] {
+        let bad = write("p.csv", &format!("text,label,p_fear,p_joy\n{row}\n"));
+        let error = read::synthetic(&bad, &labels).unwrap_err().to_string();
+        assert!(
+            error.starts_with("p.csv:2: the columns `p_LABEL`"),
+            "{error}"
+        );
+        assert!(!error.contains("secret"), "{error}");
+    }
     let bad = write("b.csv", "text,label\nx,joy\nsecret,secret\n");
     let error = read::synthetic(&bad, &labels).unwrap_err().to_string();
     assert!(error.starts_with("b.csv:3: a label"), "{error}");
