@@ -192,19 +192,21 @@ fn keep_mass(weights: &mut Vec<Weighed>, wanted: f64) {
     let wanted = wanted.max(f64::MIN_POSITIVE);
     // Weights are not negative, and so ordered as their bits: `low` reaches the mass, `high` does not.
     let (mut low, mut high) = (0, f32::INFINITY.to_bits());
+    let mut above = 0.0;
     if reach(low) < wanted {
         return;
     }
     while high - low > 1 {
         let middle = low.midpoint(high);
-        if reach(middle) >= wanted {
+        let mass = reach(middle);
+        if mass >= wanted {
             low = middle;
         } else {
-            high = middle;
+            (high, above) = (middle, mass);
         }
     }
     let threshold = f32::from_bits(low);
-    let mut missing = wanted - reach(high);
+    let mut missing = wanted - above;
     weights.retain(|(_, weight)| {
         let kept = *weight > threshold || (*weight == threshold && missing > 0.0);
         if kept && *weight == threshold {
