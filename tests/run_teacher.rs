@@ -45,6 +45,20 @@ fn taught(folder: &Path) -> Vec<Value> {
         .collect()
 }
 
+/// The first lines of a folder's csv files.
+fn headers(folder: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "csv"))
+        .map(|path| {
+            let text = std::fs::read_to_string(path).unwrap();
+            text.lines().next().unwrap_or_default().to_owned()
+        })
+        .collect()
+}
+
 #[test]
 fn a_row_shows_own_labels_with_teacher_and_teacher_alone_within_one_budget() {
     let place = tempfile::tempdir().unwrap();
@@ -91,8 +105,26 @@ fn a_row_shows_own_labels_with_teacher_and_teacher_alone_within_one_budget() {
             .find(|sample| sample["teacher"]["applied"] == policy);
         found.unwrap_or_else(|| panic!("no sample with the policy {policy}: {taught:?}"))
     };
-    assert_eq!(of("relabel")["teacher"]["generated"], 24);
+    assert_eq!(of("soft")["teacher"]["generated"], 24);
+    assert_eq!(of("soft")["texts"], 18);
     assert_eq!(of("none")["texts"], 24);
+    succeeds(
+        folder,
+        &[
+            "release",
+            "tiny.toml",
+            "--row",
+            "epsilon=8",
+            "--out",
+            "shared",
+        ],
+    );
+    for place in ["results/tiny/synthetic", "shared"] {
+        let soft = headers(&folder.join(place))
+            .into_iter()
+            .filter(|header| header.contains(",p_joy,"));
+        assert_eq!(soft.count(), 1, "soft labels in {place}");
+    }
     let again = succeeds(folder, &["run", "tiny.toml"]);
     let told = String::from_utf8_lossy(&again.stderr);
     assert!(told.contains("0 ran"), "{told}");
