@@ -1,0 +1,70 @@
+//! The table of injected faults: every one with a test that fails on it.
+
+use super::fault::{self, Fault};
+use super::{calibration, compose, tests};
+
+type Row = (Fault, &'static str, fn() -> bool);
+
+const TABLE: [Row; 4] = [
+    (
+        Fault::FftErrorOmitted,
+        "the_transforms_rounding_is_inside_its_bound",
+        compose::tests::rounding_is_bounded,
+    ),
+    (
+        Fault::DirectionsMaxed,
+        "add_and_remove_are_those_of_dp_accounting",
+        tests::each_direction_is_its_own,
+    ),
+    (
+        Fault::EarlyStoppedRdp,
+        "a_series_does_not_stop_early",
+        tests::a_small_first_term_is_no_end,
+    ),
+    (
+        Fault::CalibratedToLower,
+        "the_answer_meets_the_target_and_a_little_less_does_not",
+        calibration::tests::answers_are_tight,
+    ),
+];
+
+#[test]
+fn every_fault_is_killed_by_its_test() {
+    for (broken, test, check) in TABLE {
+        assert!(check(), "`{test}` fails on the sound engine");
+        assert!(
+            !fault::with(broken, check),
+            "`{test}` does not notice {broken:?}"
+        );
+    }
+    for fault in Fault::ALL {
+        let found = TABLE.iter().any(|(broken, ..)| broken == fault);
+        assert!(found, "{fault:?} is in no row");
+    }
+}
+
+#[test]
+fn every_test_of_the_table_exists() {
+    fn sources(folder: &std::path::Path, text: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, text);
+            } else {
+                text.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut text = String::new();
+    sources(
+        &std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut text,
+    );
+    for (_, test, _) in TABLE {
+        assert!(
+            text.contains(&format!("#[test]\nfn {test}()"))
+                || text.contains(&format!("#[test]\n    fn {test}()")),
+            "`{test}` is no test"
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! What can go wrong in the cache.
+
+use dpx_schema::{Digest, Key};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why the cache could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// The operating system refused.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried, as in "cannot write".
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The cache was made by a newer dpx.
+    #[error("the cache `{}` has format {found}, and this dpx reads formats up to {known}: use a newer dpx, or give another folder with `--cache`", path.display())]
+    FutureFormat {
+        /// Folder of the cache.
+        path: PathBuf,
+        /// Format found.
+        found: u64,
+        /// Newest format that this program knows.
+        known: u64,
+    },
+    /// The format file says nothing that this program understands.
+    #[error("`{}` does not say which format the cache has: expected `{{\"dpx_cache\":1}}`; give another folder with `--cache`", path.display())]
+    UnknownFormat {
+        /// The format file.
+        path: PathBuf,
+    },
+    /// An object's content is not what its name says, or it is missing.
+    #[error("the cached file `{file}` (object {}) {problem}: it is set aside and must be rebuilt", digest.short())]
+    Damaged {
+        /// Object.
+        digest: Digest,
+        /// Path in the artifact.
+        file: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A stage's output folder holds something that cannot be cached.
+    #[error("the output holds `{}`, {problem}: only regular files with UTF-8 names can be cached", path.display())]
+    BadOutput {
+        /// Offending path.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A staged file differs from what the closing manifest says of it.
+    #[error("the staged file `{}` is not what its worker's closing manifest says", path.display())]
+    Torn {
+        /// Staged file.
+        path: PathBuf,
+    },
+    /// The lock given is not the key's.
+    #[error("the lock of another key was given for {}", key.short())]
+    WrongLock {
+        /// Key to be committed.
+        key: Key,
+    },
+    /// Garbage collection without anything to keep would delete everything.
+    #[error("nothing is named that must be kept: give experiment files, or `--keep-runs N`")]
+    NoRoots,
+    /// A record or manifest could not be written as JSON.
+    #[error("cannot write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl CacheError {
+    /// For `map_err`: what was tried, and where.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Garbage collection: first a plan that can be shown, then its execution.
+//!
+//! Nothing is collected without roots. What stays: the records and checkpoints of the roots and of live runs, everything
+//! newer than the oldest live run, whatever is locked, and every object that a staying record names.
+
+use super::layout::names;
+use super::{Cache, CacheError};
+use dpx_schema::{Digest, Key};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// Journals of this many last runs are kept, with their logs.
+const KEPT_RUNS: usize = 20;
+
+/// Files on their way to their final name are garbage after this long.
+const TEMPORARY_FOR: Duration = Duration::from_hours(24);
+
+/// What must stay.
+#[derive(Debug, Clone)]
+pub struct Roots(BTreeSet<Key>);
+
+impl Roots {
+    /// The keys that must stay.
+    ///
+    /// # Errors
+    /// [`CacheError::NoRoots`] when there is none: nothing is deleted without roots.
+    pub fn new(keys: impl IntoIterator<Item = Key>) -> Result<Self, CacheError> {
+        let keys: BTreeSet<_> = keys.into_iter().collect();
+        if keys.is_empty() {
+            Err(CacheError::NoRoots)
+        } else {
+            Ok(Self(keys))
+        }
+    }
+}
+
+/// Why something can go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Waste {
+    /// A record that no root needs.
+    Record,
+    /// An object that no staying record names.
+    Object,
+    /// Checkpoints of an instance that no root needs.
+    Checkpoints,
+    /// Staged files of a dead worker.
+    Staging,
+    /// The journal and logs of an old run.
+    Run,
+    /// Something that was set aside as damaged.
+    Damaged,
+    /// A file that never got its final name.
+    Temporary,
+}
+
+impl Waste {
+    /// A word for it, in the plural.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Record => "records",
+            Self::Object => "objects",
+            Self::Checkpoints => "checkpoints",
+            Self::Staging => "staged files",
+            Self::Run => "old runs",
+            Self::Damaged => "damaged files",
+            Self::Temporary => "temporary files",
+        }
+    }
+}
+
+/// One thing that can go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Doomed {
+    /// Why.
+    pub waste: Waste,
+    /// File or folder.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+    /// Instance, where it is known.
+    pub instance: Option<String>,
+}
+
+/// What a collection deletes, or would delete; records before the objects that they name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Collection {
+    /// What goes.
+    pub doomed: Vec<Doomed>,
+    /// Number of records that stay.
+    pub kept_records: usize,
+    /// Bytes of the objects that stay.
+    pub kept_bytes: u64,
+}
+
+impl Collection {
+    /// Bytes that are freed.
+    pub fn freed(&self) -> u64 {
+        self.doomed.iter().map(|doomed| doomed.size).sum()
+    }
+
+    /// Number and bytes by reason.
+    pub fn summary(&self) -> BTreeMap<Waste, (usize, u64)> {
+        let mut summary = BTreeMap::new();
+        for doomed in &self.doomed {
+            let entry: &mut (usize, u64) = summary.entry(doomed.waste).or_default();
+            entry.0 += 1;
+            entry.1 += doomed.size;
+        }
+        summary
+    }
+}
+
+impl Cache {
+    /// What a collection would delete now.
+    ///
+    /// # Errors
+    /// When the cache cannot be read.
+    pub fn plan_collection(&self, roots: &Roots) -> Result<Collection, CacheError> {
+        let runs = self.runs()?;
+        let mut keep = roots.0.clone();
+        let mut oldest_live = None;
+        for run in runs.iter().filter(|run| run.live) {
+            keep.extend(run.keys());
+            let start = created(&run.path).unwrap_or(SystemTime::UNIX_EPOCH);
+            oldest_live = Some(oldest_live.map_or(start, |oldest: SystemTime| oldest.min(start)));
+        }
+        let recent = |path: &Path| {
+            oldest_live.is_some_and(|start| modified(path).is_none_or(|changed| changed >= start))
+        };
+        let mut plan = Collection::default();
+        let mut named: BTreeSet<Digest> = BTreeSet::new();
+        for key in self.keys()? {
+            let path = self.layout.record(&key);
+            let record = self.read_record(&key);
+            if keep.contains(&key) || recent(&path) || self.is_locked(&key) {
+                plan.kept_records += 1;
+                for file in record.iter().flat_map(|record| &record.output.files) {
+                    named.insert(file.digest);
+                }
+            } else {
+                plan.doom(Waste::Record, path, record.map(|record| record.instance));
+            }
+        }
+        for name in names(&self.layout.folder("objects"))? {
+            let path = self.layout.folder("objects").join(&name);
+            let is_named = name.parse().is_ok_and(|digest| named.contains(&digest));
+            if is_named || recent(&path) {
+                plan.kept_bytes += size(&path);
+            } else {
+                plan.doom(Waste::Object, path, None);
+            }
+        }
+        for (waste, folder) in [(Waste::Checkpoints, "state"), (Waste::Staging, "staging")] {
+            for name in names(&self.layout.folder(folder))? {
+                let stays = name.parse().is_ok_and(|key| {
+                    self.is_locked(&key) || (waste == Waste::Checkpoints && keep.contains(&key))
+                });
+                if !stays {
+                    plan.doom(waste, self.layout.folder(folder).join(name), None);
+                }
+            }
+        }
+        for run in &runs[..runs.len().saturating_sub(KEPT_RUNS)] {
+            if !run.live {
+                plan.doom(Waste::Run, run.folder.clone(), None);
+                plan.doom(Waste::Run, run.path.clone(), None);
+            }
+        }
+        for name in names(&self.layout.folder("damaged"))? {
+            let path = self.layout.folder("damaged").join(name);
+            plan.doom(Waste::Damaged, path, None);
+        }
+        for name in names(&self.layout.folder("temporary"))? {
+            let path = self.layout.folder("temporary").join(name);
+            let old = modified(&path).and_then(|changed| changed.elapsed().ok());
+            if old.is_some_and(|age| age > TEMPORARY_FOR) {
+                plan.doom(Waste::Temporary, path, None);
+            }
+        }
+        plan.doomed.sort();
+        Ok(plan)
+    }
+
+    /// Deletes what [`Cache::plan_collection`] finds, while nobody commits or decides.
+    ///
+    /// # Errors
+    /// When something cannot be read or deleted.
+    pub fn collect(&self, roots: &Roots) -> Result<Collection, CacheError> {
+        let _exclusive = self.exclude()?;
+        let plan = self.plan_collection(roots)?;
+        for doomed in &plan.doomed {
+            if doomed.path.is_dir() {
+                self.disk.remove_folder(&doomed.path)?;
+            } else {
+                self.disk.remove_file(&doomed.path)?;
+            }
+        }
+        Ok(plan)
+    }
+}
+
+impl Collection {
+    fn doom(&mut self, waste: Waste, path: PathBuf, instance: Option<String>) {
+        let size = size(&path);
+        self.doomed.push(Doomed {
+            waste,
+            path,
+            size,
+            instance,
+        });
+    }
+}
+
+/// Bytes of a file, or of all files in a folder.
+fn size(path: &Path) -> u64 {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => names(path)
+            .unwrap_or_default()
+            .iter()
+            .map(|name| size(&path.join(name)))
+            .sum(),
+        Ok(found) => found.len(),
+        Err(_) => 0,
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::symlink_metadata(path).ok()?.modified().ok()
+}
+
+/// When a run began: its journal's name tells no machine clock, so the first of creation and last change counts.
+fn created(path: &Path) -> Option<SystemTime> {
+    let found = fs::symlink_metadata(path).ok()?;
+    match (found.created(), found.modified()) {
+        (Ok(created), Ok(modified)) => Some(created.min(modified)),
+        (Err(_), Ok(_)) => None,
+        (created, _) => created.ok(),
+    }
+}

@@ -1,0 +1,43 @@
+//! The cache: objects by digest, records by key, locks, garbage collection.
+//!
+//! ```text
+//! cache/
+//!   format.json           version of this layout; written first, read first
+//!   CACHEDIR.TAG          tells backup tools to pass by
+//!   objects/DIGEST        content of one file of an artifact, read-only, named by its BLAKE3 digest
+//!   records/KEY.json      what a finished instance produced; appears only when all of its objects are in place
+//!   locks/KEY.lock        kernel lock of the runner that works on KEY; its text says who that is; never deleted
+//!   locks/KEY.worker      kernel lock of the worker process itself, so that an orphan and its successor never overlap
+//!   locks/use.lock        shared by whoever commits or decides, exclusive for garbage collection
+//!   staging/KEY/ATTEMPT/  one worker's request, inputs, output and closing manifest, until it is committed
+//!   state/KEY/            checkpoints of an unfinished instance, found again by the next attempt
+//!   runs/RUN.jsonl        journal of one run, locked while the run lives
+//!   runs/RUN/             logs of that run's workers, and its live figures
+//!   damaged/              objects and records that were set aside
+//!   temporary/            files on their way to their final name
+//! ```
+//!
+//! What the next reader sees when power fails: every file that counts is written under a temporary name, synced, renamed,
+//! and its folder synced; objects before the record that names them. A worker never writes outside its staging folder and
+//! its state; only a runner that holds the key's lock commits. Readers take no lock.
+
+mod checkout;
+mod disk;
+mod error;
+mod gc;
+mod journal;
+mod layout;
+mod lock;
+mod store;
+mod verify;
+
+pub use disk::{Disk, Faults, Step};
+pub use error::CacheError;
+pub use gc::{Collection, Doomed, Roots, Waste};
+pub use journal::{Journal, RunFile};
+pub use lock::{KeyLock, Owner, TryLock, WorkerLock};
+pub use store::{Cache, Lookup, manifest_of_folder};
+pub use verify::Verification;
+
+#[cfg(test)]
+mod tests;

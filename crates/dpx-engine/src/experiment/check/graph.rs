@@ -1,0 +1,253 @@
+//! The needs: known, free of cycles, and of kinds that the stage can read.
+
+use crate::experiment::diagnostic::{Code, Diagnostic};
+use crate::experiment::experiment::{Experiment, Stage};
+use crate::experiment::suggest::{alternatives, did_you_mean};
+use dpx_schema::Kind;
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::DiGraph;
+
+/// Most instances that an experiment may have.
+const MOST_INSTANCES: usize = 20_000;
+
+/// Checks the graph of the stages.
+pub(crate) fn graph(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
+    for stage in &experiment.stages {
+        needs(stage, experiment, diagnostics);
+    }
+    cycles(experiment, diagnostics);
+    let rows: usize = experiment
+        .axes
+        .iter()
+        .map(|axis| axis.nodes.len().max(1))
+        .fold(1, usize::saturating_mul);
+    let most = rows.saturating_mul(experiment.stages.len());
+    if let Some(axis) = experiment.axes.first().filter(|_| most > MOST_INSTANCES) {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::TooManyInstances,
+                axis.origin,
+                format!(
+                    "the sweep has {rows} combinations of {} stages: more than {MOST_INSTANCES} instances",
+                    experiment.stages.len()
+                ),
+            )
+            .help("split the sweep over several files"),
+        );
+    }
+}
+
+fn find<'a>(experiment: &'a Experiment, name: &str) -> Option<&'a Stage> {
+    experiment.stages.iter().find(|stage| stage.name == name)
+}
+
+fn needs(stage: &Stage, experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
+    let mut found: Vec<&Stage> = Vec::new();
+    let mut all_known = true;
+    for (name, origin) in &stage.needs {
+        let Some(need) = find(experiment, name) else {
+            all_known = false;
+            let others = experiment
+                .stages
+                .iter()
+                .map(|other| other.name.as_str())
+                .filter(|other| *other != stage.name);
+            let diagnostic = Diagnostic::at(
+                Code::UnknownNeed,
+                *origin,
+                format!("`{}` needs `{name}`, which is no stage", stage.name),
+            );
+            diagnostics.push(match did_you_mean(name, others.clone()) {
+                Some(near) => diagnostic
+                    .help(format!("did you mean `{near}`?"))
+                    .fix(*origin, format!("\"{near}\"")),
+                None => diagnostic.help(format!("stages: {}", alternatives(others))),
+            });
+            continue;
+        };
+        let reads = stage.kind.reads();
+        if !reads.contains(&need.kind) {
+            let mut diagnostic = Diagnostic::at(
+                Code::UnreadableNeed,
+                *origin,
+                format!(
+                    "`{}` cannot read `{name}`: kind `{}` does not read what kind `{}` makes",
+                    stage.name, stage.kind, need.kind
+                ),
+            )
+            .context(need.origin, format!("kind `{}`", need.kind));
+            diagnostic = if reads.is_empty() {
+                diagnostic.help(format!("kind `{}` needs nothing", stage.kind))
+            } else {
+                let names = reads.iter().map(|kind| kind.name());
+                diagnostic.help(format!("it reads {}", alternatives(names)))
+            };
+            if stage.kind == Kind::Sample && need.kind == Kind::Preprocess {
+                diagnostic = diagnostic.help(
+                    "the model is all that sampling may see: it carries the declared labels and the prompt",
+                );
+            }
+            diagnostics.push(diagnostic);
+            continue;
+        }
+        found.push(need);
+    }
+    if all_known {
+        missing(stage, &found, diagnostics);
+    }
+    ambiguous(stage, &found, diagnostics);
+}
+
+/// Kinds without which a stage cannot work.
+fn missing(stage: &Stage, found: &[&Stage], diagnostics: &mut Vec<Diagnostic>) {
+    let lacks = |kinds: &[Kind]| !found.iter().any(|need| kinds.contains(&need.kind));
+    let mut report = |kinds: &[Kind]| {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::MissingNeed,
+                stage.origin,
+                format!(
+                    "`{}`, of kind `{}`, needs a stage of kind {}",
+                    stage.name,
+                    stage.kind,
+                    alternatives(kinds.iter().map(|kind| kind.name()))
+                ),
+            )
+            .help("name it in `needs = [...]`"),
+        );
+    };
+    let required = stage.kind.requires();
+    // A model may come from either; real and synthetic texts are both needed to compare them.
+    if stage.kind == Kind::Score {
+        for kind in required {
+            if lacks(&[*kind]) {
+                report(&[*kind]);
+            }
+        }
+    } else if !required.is_empty() && lacks(required) {
+        report(required);
+    }
+}
+
+/// Two needs of which the stage could only use one.
+fn ambiguous(stage: &Stage, found: &[&Stage], diagnostics: &mut Vec<Diagnostic>) {
+    const WRITERS: &[Kind] = &[Kind::Train, Kind::Pretrain, Kind::Sample];
+    let groups: &[(&[Kind], &str)] = match stage.kind {
+        Kind::Train | Kind::Counts | Kind::Teacher => &[
+            (&[Kind::Preprocess], "a source of private texts"),
+            (&[Kind::Pretrain], "a base model"),
+            (&[Kind::Counts], "a source of noisy counts"),
+        ],
+        // Of its noisy counts one more may be there whose words are matched: see `links`.
+        Kind::Sample => &[
+            (WRITERS, "a source of texts"),
+            (&[Kind::Teacher], "a teacher"),
+        ],
+        Kind::Classify => &[
+            (&[Kind::Preprocess], "a source of real texts"),
+            (&[Kind::Teacher], "a teacher"),
+        ],
+        Kind::Score => &[
+            (&[Kind::Preprocess], "a source of real texts"),
+            (&[Kind::Sample], "a source of synthetic texts"),
+        ],
+        Kind::Audit => &[(&[Kind::Train], "a trained model")],
+        Kind::Preprocess | Kind::Pretrain => &[],
+    };
+    for (kinds, what) in groups {
+        let mut of_kind = found.iter().filter(|need| kinds.contains(&need.kind));
+        if let (Some(first), Some(second)) = (of_kind.next(), of_kind.next()) {
+            let origin = |wanted: &Stage| {
+                stage
+                    .needs
+                    .iter()
+                    .find(|(name, _)| *name == wanted.name)
+                    .map_or(stage.origin, |(_, origin)| *origin)
+            };
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::AmbiguousNeed,
+                    origin(second),
+                    format!(
+                        "`{}` has both `{}` and `{}` as {what}",
+                        stage.name, first.name, second.name
+                    ),
+                )
+                .context(origin(first), "the first")
+                .help("keep one of the two; the other can feed a stage of its own"),
+            );
+        }
+    }
+}
+
+fn cycles(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
+    let mut graph = DiGraph::<usize, ()>::new();
+    let nodes: Vec<_> = (0..experiment.stages.len())
+        .map(|index| graph.add_node(index))
+        .collect();
+    let position = |name: &str| {
+        experiment
+            .stages
+            .iter()
+            .position(|stage| stage.name == name)
+    };
+    for (user, stage) in experiment.stages.iter().enumerate() {
+        for (name, _) in &stage.needs {
+            if let Some(need) = position(name) {
+                graph.add_edge(nodes[user], nodes[need], ());
+            }
+        }
+    }
+    for component in tarjan_scc(&graph) {
+        let mut members: Vec<usize> = component.iter().map(|node| graph[*node]).collect();
+        members.sort_unstable();
+        let first = &experiment.stages[members[0]];
+        let with_itself = members.len() == 1 && first.needs.iter().any(|(n, _)| *n == first.name);
+        if members.len() < 2 && !with_itself {
+            continue;
+        }
+        let path = walk_cycle(experiment, &members);
+        let mut diagnostic = Diagnostic::at(
+            Code::Cycle,
+            path[0].1,
+            format!(
+                "stages need each other in a circle: {}",
+                path.iter()
+                    .map(|(name, _)| format!("`{name}`"))
+                    .chain([format!("`{}`", path[0].0)])
+                    .collect::<Vec<_>>()
+                    .join(" -> ")
+            ),
+        );
+        for (_, origin) in &path[1..] {
+            diagnostic = diagnostic.context(*origin, "and here");
+        }
+        diagnostics.push(diagnostic.help("remove one of these needs"));
+    }
+}
+
+/// One circle through the first of some stages that all reach each other: each stage with the place of its need.
+fn walk_cycle(
+    experiment: &Experiment,
+    members: &[usize],
+) -> Vec<(String, crate::experiment::files::Origin)> {
+    let mut path: Vec<(String, crate::experiment::files::Origin)> = Vec::new();
+    let mut at = members[0];
+    loop {
+        let stage = &experiment.stages[at];
+        if let Some(start) = path.iter().position(|(name, _)| *name == stage.name) {
+            return path.split_off(start);
+        }
+        let next = stage.needs.iter().find_map(|(name, origin)| {
+            members
+                .iter()
+                .find(|&&member| experiment.stages[member].name == *name)
+                .map(|&member| (member, *origin))
+        });
+        let Some((member, origin)) = next else {
+            return vec![(stage.name.clone(), stage.origin)];
+        };
+        path.push((stage.name.clone(), origin));
+        at = member;
+    }
+}

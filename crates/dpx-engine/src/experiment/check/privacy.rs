@@ -1,0 +1,134 @@
+//! `[privacy] split`: stages that can share a budget, positive shares, one budget.
+
+use crate::experiment::diagnostic::{Code, Diagnostic};
+use crate::experiment::experiment::{Experiment, Stage};
+use crate::experiment::node::{Node, Table, Value};
+use crate::experiment::suggest::{alternatives, did_you_mean};
+use dpx_schema::Kind;
+
+/// Whether a kind spends budget.
+pub(super) const fn spends(kind: Kind) -> bool {
+    matches!(kind, Kind::Train | Kind::Teacher | Kind::Counts)
+}
+
+/// Checks `[privacy]` beyond its schema.
+pub(crate) fn privacy(experiment: &Experiment, root: &Table, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(table) = root.get("privacy").and_then(Node::as_table) else {
+        return;
+    };
+    if let Some(split) = table.get("split").and_then(Node::as_table) {
+        members(experiment, split, diagnostics);
+    }
+}
+
+fn members(experiment: &Experiment, split: &Table, diagnostics: &mut Vec<Diagnostic>) {
+    let spenders = || {
+        experiment
+            .stages
+            .iter()
+            .filter(|stage| spends(stage.kind))
+            .map(|stage| stage.name.as_str())
+    };
+    let mut stages: Vec<&Stage> = Vec::new();
+    for entry in &split.entries {
+        let stage = experiment
+            .stages
+            .iter()
+            .find(|stage| stage.name == entry.key);
+        match stage {
+            None => {
+                let diagnostic = Diagnostic::at(
+                    Code::BadSplit,
+                    entry.key_origin,
+                    format!(
+                        "the budget is split with `{}`, which is no stage",
+                        entry.key
+                    ),
+                );
+                diagnostics.push(match did_you_mean(&entry.key, spenders()) {
+                    Some(near) => diagnostic
+                        .help(format!("did you mean `{near}`?"))
+                        .fix(entry.key_origin, near),
+                    None => {
+                        diagnostic.help(format!("stages that spend: {}", alternatives(spenders())))
+                    }
+                });
+            }
+            Some(stage) if !spends(stage.kind) => diagnostics.push(
+                Diagnostic::at(
+                    Code::BadSplit,
+                    entry.key_origin,
+                    format!(
+                        "the budget is split with `{}`, but a `{}` stage spends none",
+                        entry.key, stage.kind
+                    ),
+                )
+                .help(format!("stages that spend: {}", alternatives(spenders()))),
+            ),
+            Some(stage) => stages.push(stage),
+        }
+        let share = match entry.node.value {
+            Value::Integer(number) => number as f64,
+            Value::Float(number) => number,
+            _ => continue,
+        };
+        if !(share.is_finite() && share > 0.0) {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::BadSplit,
+                    entry.node.origin,
+                    format!(
+                        "the share of `{}` is {share}: expected a number above 0",
+                        entry.key
+                    ),
+                )
+                .help("leave a stage out of `split` if it shall have a budget of its own"),
+            );
+        }
+    }
+    same_budget(&stages, diagnostics);
+}
+
+/// The stages of one split must name one budget: the split's whole.
+fn same_budget(stages: &[&Stage], diagnostics: &mut Vec<Diagnostic>) {
+    let Some((first, rest)) = stages.split_first() else {
+        return;
+    };
+    for key in ["epsilon", "delta", "noise"] {
+        let written = |stage: &Stage| {
+            stage
+                .fields
+                .entry(key)
+                .map(|entry| (entry.node.to_json(), entry.node.origin))
+        };
+        let one = written(first);
+        for stage in rest {
+            let other = written(stage);
+            if one.as_ref().map(|(value, _)| value) == other.as_ref().map(|(value, _)| value) {
+                continue;
+            }
+            let show = |value: &Option<(serde_json::Value, _)>| {
+                value
+                    .as_ref()
+                    .map_or_else(|| "nothing".to_owned(), |(value, _)| value.to_string())
+            };
+            let mut diagnostic = Diagnostic::at(
+                Code::MixedBudget,
+                other.as_ref().map_or(stage.origin, |(_, origin)| *origin),
+                format!(
+                    "`{}` and `{}` share one budget, but `{key}` is {} here and {} there",
+                    stage.name,
+                    first.name,
+                    show(&other),
+                    show(&one)
+                ),
+            );
+            if let Some((_, origin)) = one {
+                diagnostic = diagnostic.context(origin, "the other");
+            }
+            diagnostics.push(diagnostic.help(format!(
+                "`{key}` speaks of the whole: write the same for every stage of the split"
+            )));
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The tables of an experiment file other than `[stage.NAME]` and `[sweep]`. These types are their schema.
+
+use dpx_schema::params::{Delta, NoiseMode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// `[experiment]`: what the study is called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentTable {
+    /// Name of the experiment and of its folder in `results/`.
+    pub name: String,
+    /// The seed of everything that is reproducible; secret noise is not.
+    #[serde(default = "seed")]
+    #[schemars(range(min = 0))]
+    pub seed: u64,
+    /// A sentence for the report.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Another experiment file, merged under this one key by key; the path starts from this file's folder.
+    #[serde(default)]
+    pub extends: Option<String>,
+}
+
+const fn seed() -> u64 {
+    42
+}
+
+/// `[privacy]`: what holds for every private stage.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrivacyTable {
+    /// The failure probability of every private stage that does not state its own.
+    #[serde(default)]
+    pub delta: Option<Delta>,
+    /// Where the noise of every private stage comes from that does not state it itself.
+    #[serde(default)]
+    pub noise: Option<NoiseMode>,
+    /// One budget for several stages of a row: the share of each in the sum of 1/sigma^2.
+    #[serde(default)]
+    pub split: BTreeMap<String, f64>,
+}
+
+/// `[run]`: what only changes speed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunTable {
+    /// Workers at once; left out: as many as the machine bears.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1024))]
+    pub jobs: Option<u64>,
+    /// `auto`, `cpu`, `wgpu`, `cuda`, or one by number such as `cuda:1`; or a list of these, each a slot of its own.
+    #[serde(default)]
+    pub device: Option<Devices>,
+    /// Workers that may share one device.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 64))]
+    pub device_slots: Option<u64>,
+}
+
+/// One device or several.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Devices(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Devices {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The same forms as a scrubber: one word or a list.
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(device) => Ok(Self(vec![device])),
+            list => serde_json::from_value(list)
+                .map(Self)
+                .map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for Devices {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Devices".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+        })
+    }
+}
+
+/// `[report]`: what the report shows beside the figures.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReportTable {
+    /// Its title; left out: the name of the experiment.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Published figures to compare with.
+    #[serde(default)]
+    pub reference: Option<Reference>,
+}
+
+/// `[report.reference]`: published figures.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// Where they come from.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Accuracy of a classifier trained on the real texts.
+    #[serde(default)]
+    pub benchmark: Option<f64>,
+    /// Accuracy on the real test texts by epsilon, such as `{ inf = 0.861, 8 = 0.592 }`.
+    #[serde(default)]
+    pub accuracy: BTreeMap<String, f64>,
+    /// Semantic similarity by epsilon.
+    #[serde(default)]
+    pub similarity: BTreeMap<String, f64>,
+}

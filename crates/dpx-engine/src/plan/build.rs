@@ -1,0 +1,427 @@
+//! From an [`Experiment`] to a [`Plan`]: expands the sweep, resolves parameters, finds the identity of sources.
+
+use super::budget;
+use super::flow::flow;
+use super::instance::{Axis, Instance, InstanceId, Need, Plan, RunSettings};
+use super::seed::mix;
+use super::sources::Sources;
+use crate::experiment::{
+    Code, Combination, Diagnostic, Experiment, KindTable, Source, Stage, combinations, followed,
+    source_fields,
+};
+use dpx_schema::Kind;
+use petgraph::algo::toposort;
+use petgraph::graph::DiGraph;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Builds the plan of an experiment.
+///
+/// # Errors
+/// Sources that cannot be found, and parameters that do not fit their types, each with its place in the file.
+pub fn build(experiment: &Experiment, sources: &dyn Sources) -> Result<Plan, Vec<Diagnostic>> {
+    let order = topological(experiment)?;
+    let reach = reach(experiment, &order);
+    let all_axes: BTreeSet<String> = experiment
+        .axes
+        .iter()
+        .map(|axis| axis.name.clone())
+        .collect();
+    let rows = combinations(&experiment.axes, &all_axes);
+
+    // An instance stands in the first row of the sweep that it is part of; stages in their order within a row.
+    let mut slots: Vec<(usize, usize, &Stage, Combination)> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (row, combination) in rows.iter().enumerate() {
+        for (position, &stage) in order.iter().enumerate() {
+            let at: Combination = combination
+                .iter()
+                .filter(|(axis, _)| reach[stage].contains(*axis))
+                .map(|(axis, index)| (axis.clone(), *index))
+                .collect();
+            if seen.insert((stage, at.clone())) {
+                slots.push((row, position, &experiment.stages[stage], at));
+            }
+        }
+    }
+
+    let mut builder = Builder {
+        experiment,
+        sources,
+        identities: BTreeMap::new(),
+        ids: BTreeMap::new(),
+        diagnostics: Vec::new(),
+        instances: Vec::with_capacity(slots.len()),
+    };
+    for (_, _, stage, at) in slots {
+        builder.add(stage, at);
+    }
+    let Builder {
+        mut diagnostics,
+        instances,
+        ..
+    } = builder;
+    if !diagnostics.is_empty() {
+        let mut seen = Vec::new();
+        diagnostics.retain(|diagnostic| {
+            let new = !seen.contains(diagnostic);
+            seen.push(diagnostic.clone());
+            new
+        });
+        return Err(diagnostics);
+    }
+    Ok(Plan {
+        experiment: experiment.experiment.name.clone(),
+        description: experiment.experiment.description.clone(),
+        seed: experiment.experiment.seed,
+        axes: experiment
+            .axes
+            .iter()
+            .map(|axis| Axis {
+                name: axis.name.clone(),
+                values: axis.values(),
+            })
+            .collect(),
+        run: RunSettings {
+            jobs: experiment.run.jobs,
+            device: experiment
+                .run
+                .device
+                .as_ref()
+                .map(|devices| devices.0.clone())
+                .unwrap_or_default(),
+            device_slots: experiment.run.device_slots,
+        },
+        instances,
+    })
+}
+
+/// Positions of the stages, needs first; among stages that are free, the file's order.
+fn topological(experiment: &Experiment) -> Result<Vec<usize>, Vec<Diagnostic>> {
+    let mut graph = DiGraph::<usize, ()>::new();
+    let nodes: Vec<_> = (0..experiment.stages.len())
+        .map(|index| graph.add_node(index))
+        .collect();
+    let needs = |stage: &Stage| -> Vec<usize> {
+        stage
+            .needs
+            .iter()
+            .filter_map(|(name, _)| {
+                experiment
+                    .stages
+                    .iter()
+                    .position(|other| other.name == *name)
+            })
+            .collect()
+    };
+    for (user, stage) in experiment.stages.iter().enumerate() {
+        for need in needs(stage) {
+            graph.add_edge(nodes[need], nodes[user], ());
+        }
+    }
+    if let Err(cycle) = toposort(&graph, None) {
+        let stage = &experiment.stages[graph[cycle.node_id()]];
+        return Err(vec![Diagnostic::at(
+            Code::Cycle,
+            stage.origin,
+            format!("`{}` needs itself", stage.name),
+        )]);
+    }
+    // petgraph's order is any; this one is the file's as far as the needs allow.
+    let mut order: Vec<usize> = Vec::new();
+    while order.len() < experiment.stages.len() {
+        let next = (0..experiment.stages.len()).find(|index| {
+            !order.contains(index)
+                && needs(&experiment.stages[*index])
+                    .iter()
+                    .all(|need| order.contains(need))
+        });
+        let next = next.expect("a graph without cycles always has a stage whose needs are done");
+        order.push(next);
+    }
+    Ok(order)
+}
+
+/// The axes that reach each stage: those that it mentions, those that reach its needs, and for stages of one split of the
+/// budget those of all others in it, since they are calibrated together.
+fn reach(experiment: &Experiment, order: &[usize]) -> Vec<BTreeSet<String>> {
+    let mut reach: Vec<BTreeSet<String>> = experiment
+        .stages
+        .iter()
+        .map(|stage| stage.mentions(&experiment.axes))
+        .collect();
+    let split: Vec<usize> = (0..experiment.stages.len())
+        .filter(|&index| {
+            experiment
+                .privacy
+                .split
+                .contains_key(&experiment.stages[index].name)
+        })
+        .collect();
+    let shared: BTreeSet<String> = split
+        .iter()
+        .flat_map(|&index| reach[index].clone())
+        .collect();
+    for &index in &split {
+        reach[index].extend(shared.iter().cloned());
+    }
+    for &index in order {
+        for (name, _) in &experiment.stages[index].needs {
+            if let Some(need) = experiment
+                .stages
+                .iter()
+                .position(|other| other.name == *name)
+            {
+                let inherited = reach[need].clone();
+                reach[index].extend(inherited);
+            }
+        }
+    }
+    reach
+}
+
+struct Builder<'a> {
+    experiment: &'a Experiment,
+    sources: &'a dyn Sources,
+    /// Identities found so far, by what was asked for.
+    identities: BTreeMap<String, Result<String, String>>,
+    ids: BTreeMap<(String, Combination), InstanceId>,
+    diagnostics: Vec<Diagnostic>,
+    instances: Vec<Instance>,
+}
+
+impl Builder<'_> {
+    fn add(&mut self, stage: &Stage, at: Combination) {
+        let axes: BTreeMap<String, Value> = self
+            .experiment
+            .axes
+            .iter()
+            .filter_map(|axis| {
+                let node = axis.nodes.get(*at.get(&axis.name)?)?;
+                Some((axis.name.clone(), node.to_json()))
+            })
+            .collect();
+        let Some((params, performance)) = self.resolve(stage, &at) else {
+            return;
+        };
+        let (mut params, mut key_params, mut sources) = self.with_sources(stage, &at, params);
+        if let Some(budget) = budget::of(self.experiment, stage, &mut |other| {
+            let (params, _) = self.resolve(other, &at)?;
+            // A budget names its mechanisms' parameters, not where files lie.
+            Some(self.with_sources(other, &at, params).1)
+        }) {
+            params["budget"] = budget.clone();
+            key_params["budget"] = budget;
+        }
+        let mut needs: Vec<Need> = stage
+            .needs
+            .iter()
+            .filter_map(|(name, _)| self.need(name, &at))
+            .collect();
+        if stage.kind == Kind::Score && params["perplexity"] == true {
+            let identity = self.base(&at, &mut needs, &mut params, &mut key_params);
+            sources.extend(identity);
+        }
+        let inputs: Vec<_> = needs
+            .iter()
+            .map(|need| {
+                let instance = &self.instances[need.instance];
+                (instance.kind, instance.flow)
+            })
+            .collect();
+        let seed = stage
+            .seed
+            .as_ref()
+            .map(|node| followed(node, &self.experiment.axes, &at).to_json())
+            .and_then(|value| value.as_u64())
+            .unwrap_or(self.experiment.experiment.seed);
+        let id = self.instances.len();
+        self.ids.insert((stage.name.clone(), at), id);
+        self.instances.push(Instance {
+            name: self.name(stage, &axes),
+            stage: stage.name.clone(),
+            kind: stage.kind,
+            seed: mix(seed, &axes),
+            flow: flow(stage.kind, &params, &inputs),
+            axes,
+            params,
+            performance,
+            key_params,
+            needs,
+            sources,
+        });
+    }
+
+    /// Fills in the public model that the `train` among the needs of a `score` started from; a model made by a stage becomes a
+    /// need. Returns its identity.
+    fn base(
+        &self,
+        at: &Combination,
+        needs: &mut Vec<Need>,
+        params: &mut Value,
+        key_params: &mut Value,
+    ) -> Option<(String, String)> {
+        let train = needs
+            .iter()
+            .map(|need| &self.instances[need.instance])
+            .find(|instance| instance.kind == Kind::Train)?;
+        let (model, key_model) = (&train.params["model"], &train.key_params["model"]);
+        params["base"] = model.clone();
+        key_params["base"] = key_model.clone();
+        let identity = train.sources.get("model").cloned();
+        let made_by = model
+            .as_str()
+            .and_then(|model| model.strip_prefix("stage:"));
+        if let Some(need) = made_by.and_then(|stage| self.need(stage, at))
+            && needs.iter().all(|other| other.instance != need.instance)
+        {
+            needs.push(need);
+        }
+        identity.map(|identity| ("base".to_owned(), identity))
+    }
+
+    /// `train@epsilon=8,replicate=2`, axes in the file's order.
+    fn name(&self, stage: &Stage, axes: &BTreeMap<String, Value>) -> String {
+        let parts: Vec<String> = self
+            .experiment
+            .axes
+            .iter()
+            .filter_map(|axis| {
+                let value = axes.get(&axis.name)?;
+                let text = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                Some(format!("{}={text}", axis.name))
+            })
+            .collect();
+        if parts.is_empty() {
+            stage.name.clone()
+        } else {
+            format!("{}@{}", stage.name, parts.join(","))
+        }
+    }
+
+    /// The instance of a need that belongs to the same row.
+    fn need(&self, name: &str, at: &Combination) -> Option<Need> {
+        let (_, id) = self.ids.iter().find(|((stage, combination), _)| {
+            stage == name
+                && combination
+                    .iter()
+                    .all(|(axis, index)| at.get(axis) == Some(index))
+        })?;
+        Some(Need {
+            stage: name.to_owned(),
+            instance: *id,
+        })
+    }
+
+    /// Parameters with defaults, `[privacy]` filled in.
+    fn resolve(&mut self, stage: &Stage, at: &Combination) -> Option<(Value, Value)> {
+        let (mut params, performance) = stage.written(&self.experiment.axes, at);
+        let privacy = &self.experiment.privacy;
+        let table = KindTable::of(stage.kind);
+        for (key, value) in [
+            ("delta", privacy.delta.map(serde_json::to_value)),
+            ("noise", privacy.noise.map(serde_json::to_value)),
+        ] {
+            if let Some(Ok(value)) = value
+                && table.property(key).is_some()
+                && params.get(key).is_none()
+            {
+                params[key] = value;
+            }
+        }
+        match table.normalise(params, performance) {
+            Ok(pair) => Some(pair),
+            Err(error) => {
+                self.diagnostics.push(Diagnostic::at(
+                    Code::WrongType,
+                    stage.origin,
+                    format!("the parameters of `{}` do not fit: {error}", stage.name),
+                ));
+                None
+            }
+        }
+    }
+
+    /// Makes paths absolute for the worker, replaces them for the key, and finds the identities.
+    fn with_sources(
+        &mut self,
+        stage: &Stage,
+        at: &Combination,
+        params: Value,
+    ) -> (Value, Value, BTreeMap<String, String>) {
+        let mut key_params = params.clone();
+        let mut params = params;
+        let mut identities = BTreeMap::new();
+        for field in source_fields(stage.kind) {
+            if !field.counts(&params) {
+                continue;
+            }
+            let node = stage.node(field.key, &self.experiment.axes, at);
+            let written = node.map_or(&[][..], |node| {
+                node.as_array().unwrap_or(std::slice::from_ref(node))
+            });
+            let listed = params[field.key].is_array();
+            let texts: Vec<String> = match &params[field.key] {
+                Value::String(text) => vec![text.clone()],
+                Value::Array(items) => items
+                    .iter()
+                    .filter_map(|item| item.as_str().map(str::to_owned))
+                    .collect(),
+                _ => continue,
+            };
+            for (index, text) in texts.iter().enumerate() {
+                let Ok(source) = field.parse(text) else {
+                    continue;
+                };
+                let node = written.iter().find(|node| node.as_str() == Some(text));
+                let origin = node.map_or(stage.origin, |node| node.origin);
+                let place = if listed {
+                    format!("{}[{index}]", field.key)
+                } else {
+                    field.key.to_owned()
+                };
+                let source = match source {
+                    Source::Word(_) | Source::Stage(_) => continue,
+                    Source::Path(path) => {
+                        let folder = &self.experiment.files.file(origin).folder;
+                        let full = folder.join(path);
+                        let full = std::path::absolute(&full).unwrap_or(full);
+                        put(&mut params[field.key], index, &full.display().to_string());
+                        put(&mut key_params[field.key], index, "path");
+                        Source::Path(full)
+                    }
+                    source => source,
+                };
+                let found = self
+                    .identities
+                    .entry(format!("{:?} {source:?}", field.role))
+                    .or_insert_with(|| {
+                        self.sources
+                            .identity(field.role, &source)
+                            .map_err(|error| error.to_string())
+                    });
+                match found {
+                    Ok(identity) => {
+                        identities.insert(place, identity.clone());
+                    }
+                    Err(message) => self.diagnostics.push(Diagnostic::at(
+                        Code::BadSource,
+                        origin,
+                        message.clone(),
+                    )),
+                }
+            }
+        }
+        (params, key_params, identities)
+    }
+}
+
+/// Replaces a text, or one item of a list of texts.
+fn put(value: &mut Value, index: usize, text: &str) {
+    match value {
+        Value::Array(items) => items[index] = text.into(),
+        other => *other = text.into(),
+    }
+}

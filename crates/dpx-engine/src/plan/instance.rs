@@ -1,0 +1,134 @@
+//! The plan: every stage instance of an experiment.
+
+use super::Recipe;
+use dpx_schema::{Digest, Key};
+use dpx_schema::{Flow, Kind};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Position of an instance in [`Plan::instances`].
+pub type InstanceId = usize;
+
+/// One axis of the sweep.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Axis {
+    /// Its name, as in `$name`.
+    pub name: String,
+    /// Its values in the file's order: numbers, strings, booleans.
+    pub values: Vec<Value>,
+}
+
+/// Settings of `[run]`: they change speed alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct RunSettings {
+    /// Workers at once; left out: as many as the machine bears.
+    pub jobs: Option<u64>,
+    /// `auto`, or a device such as `cpu` or `cuda:0`; several make several slots.
+    pub device: Vec<String>,
+    /// Workers that may share one device.
+    pub device_slots: Option<u64>,
+}
+
+/// An input of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Need {
+    /// Name of the stage; the input's name in keys and in the worker.
+    pub stage: String,
+    /// The instance that makes it.
+    pub instance: InstanceId,
+}
+
+/// A stage at one combination of the axes that reach it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Instance {
+    /// Its name everywhere: `preprocess`, `train@epsilon=8`, `train@epsilon=8,replicate=2`.
+    pub name: String,
+    /// Name of the stage.
+    pub stage: String,
+    /// What it does.
+    pub kind: Kind,
+    /// Values of the axes that reach it, by name.
+    pub axes: BTreeMap<String, Value>,
+    /// Resolved parameters for the worker, defaults filled in, paths absolute.
+    pub params: Value,
+    /// Resolved parameters that only change speed.
+    pub performance: Value,
+    /// The parameters as the key covers them: paths replaced by `path`, since the content counts instead.
+    pub key_params: Value,
+    /// Seed of the experiment mixed with the axes that reach the instance.
+    pub seed: u64,
+    /// The instances it reads, in the order of `needs`.
+    pub needs: Vec<Need>,
+    /// Identity (digest, commit) of each model and dataset it reads, by parameter.
+    pub sources: BTreeMap<String, String>,
+    /// What its artifact may reveal.
+    pub flow: Flow,
+}
+
+impl Instance {
+    /// Whether it computes with tensors and therefore holds a device slot while it runs. Preprocessing does where a model
+    /// scrubs.
+    pub fn uses_device(&self) -> bool {
+        let by_model = |scrubber: &Value| {
+            let name = scrubber.as_str();
+            name.is_some_and(|name| !matches!(name, "none" | "rules"))
+        };
+        let scrubbers = self.params.get("scrub").and_then(Value::as_array);
+        let scrubs = scrubbers.is_some_and(|list| list.iter().any(by_model));
+        self.kind.uses_device() || (self.kind == Kind::Preprocess && scrubs)
+    }
+
+    /// Everything that the key covers but the inputs.
+    pub fn recipe(&self) -> Recipe<'_> {
+        Recipe {
+            kind: self.kind,
+            kind_version: self.kind.version(),
+            seed: self.seed,
+            params: &self.key_params,
+            sources: &self.sources,
+        }
+    }
+
+    /// The key, given the digest of each input's content by stage name.
+    pub fn key(&self, inputs: &BTreeMap<String, Digest>) -> Key {
+        self.recipe().key(inputs)
+    }
+}
+
+/// Every stage instance of an experiment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// Name of the experiment: `results/NAME/`.
+    pub experiment: String,
+    /// Its description.
+    pub description: Option<String>,
+    /// Its seed.
+    pub seed: u64,
+    /// The axes in the file's order; the first varies slowest.
+    pub axes: Vec<Axis>,
+    /// Settings of `[run]`.
+    pub run: RunSettings,
+    /// The instances. Needs stand before their users, and the instances of one row of the sweep stand together, so that
+    /// working from the front finishes one row early.
+    pub instances: Vec<Instance>,
+}
+
+impl Plan {
+    /// The instance of a name.
+    pub fn find(&self, name: &str) -> Option<InstanceId> {
+        self.instances
+            .iter()
+            .position(|instance| instance.name == name)
+    }
+
+    /// The instances that a name means: one instance (`train@epsilon=8`) or all of a stage (`train`).
+    pub fn matching(&self, name: &str) -> Vec<InstanceId> {
+        (0..self.instances.len())
+            .filter(|&id| {
+                let instance = &self.instances[id];
+                instance.name == name || instance.stage == name
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,337 @@
+//! What is printed while a run goes on: bars on a terminal, lines elsewhere, versioned JSON lines on request.
+
+use super::Observer;
+use super::event::{Event, Finish, Outcome, Planned, Stamped};
+use anstyle::{AnsiColor, Style};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const NOTE: Style = AnsiColor::Yellow.on_default();
+
+/// Seconds as people read them: `0.4 s`, `2 min 5 s`, `3 h 20 min`.
+pub fn seconds(value: f64) -> String {
+    let whole = value.round().max(0.0) as u64;
+    match whole {
+        _ if value < 9.95 => format!("{:.1} s", value.max(0.0)),
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// One line about what a run is going to do: how much is cached, how much runs, how long that took the last time.
+pub fn summary_line(experiment: &str, instances: &[Planned]) -> String {
+    let count = |state: &str| instances.iter().filter(|one| one.state == state).count();
+    let (cached, run, only_if) = (count("cached"), count("run"), count("only-if"));
+    let mut parts = vec![format!("{experiment}: {cached} cached, {run} to run")];
+    if only_if > 0 {
+        parts.push(format!("{only_if} only if an input comes out different"));
+    }
+    let to_run = || instances.iter().filter(|one| one.state == "run");
+    let known: Vec<f64> = to_run().filter_map(|one| one.estimate).collect();
+    if !known.is_empty() {
+        let rest = run - known.len();
+        let of = if rest == 0 {
+            String::new()
+        } else {
+            format!(" for {} of them", known.len())
+        };
+        let total = seconds(known.iter().sum());
+        parts.push(format!("about {total} of work{of} judging by earlier runs"));
+    }
+    parts.join(", ")
+}
+
+/// What people are told of an event, as lines; none where it only moves a bar.
+fn describe(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::RunStarted {
+            experiment,
+            instances,
+            ..
+        } => summary_line(experiment, instances),
+        Event::Unchanged { instance, .. } => {
+            format!("{instance}: {GOOD}cached{GOOD:#}, its inputs came out as before")
+        }
+        Event::Waiting {
+            instance, owner, ..
+        } => {
+            let owner = owner
+                .as_ref()
+                .map_or_else(|| "another process".to_owned(), ToString::to_string);
+            format!("{instance}: {NOTE}waiting{NOTE:#} for {owner}")
+        }
+        Event::Started {
+            instance, reasons, ..
+        } => {
+            let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+            format!("{instance}: started ({})", reasons.join("; "))
+        }
+        Event::Damaged { instance, what } => {
+            format!("{instance}: {NOTE}runs again{NOTE:#}: {what}")
+        }
+        Event::Finished {
+            instance,
+            how,
+            seconds: took,
+            ..
+        } => match how {
+            Finish::Ran => format!("{instance}: {GOOD}done{GOOD:#} in {}", seconds(*took)),
+            Finish::Adopted => {
+                format!("{instance}: {GOOD}done{GOOD:#}, finished by a worker of an earlier run")
+            }
+            Finish::Reused => format!("{instance}: {GOOD}done{GOOD:#} by another run"),
+        },
+        Event::Failed { .. } => failure(event)?,
+        Event::Stopped { instance } => format!("{instance}: {NOTE}stopped{NOTE:#}"),
+        Event::Interrupted { count: 1 } => {
+            "stopping at the next checkpoint; again to kill".to_owned()
+        }
+        Event::Interrupted { .. } => "killing the workers".to_owned(),
+        Event::RunFinished {
+            outcome,
+            ran,
+            cached,
+            failed,
+            not_run,
+            seconds: took,
+        } => {
+            let word = match outcome {
+                Outcome::Done => format!("{GOOD}done{GOOD:#}"),
+                Outcome::Failed => format!("{BAD}failed{BAD:#}"),
+                Outcome::Interrupted => format!("{NOTE}interrupted{NOTE:#}"),
+            };
+            let took = seconds(*took);
+            let mut parts = vec![format!("{word} in {took}: {ran} ran, {cached} cached")];
+            for (names, what) in [(failed, "failed"), (not_run, "not run")] {
+                if !names.is_empty() {
+                    parts.push(format!("{} {what} ({})", names.len(), names.join(", ")));
+                }
+            }
+            parts.join(", ")
+        }
+        Event::Progress { .. } | Event::Log { .. } => return None,
+    })
+}
+
+/// A failure in full: instance, cause, last lines, log, and the command that re-runs just it.
+pub(super) fn failure(event: &Event) -> Option<String> {
+    let Event::Failed {
+        instance,
+        reason,
+        log,
+        last_lines,
+        command,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    let mut lines = vec![format!("{instance}: {BAD}failed{BAD:#}: {reason}")];
+    let told = last_lines.iter().filter(|line| !line.ends_with(reason));
+    lines.extend(told.map(|line| format!("  | {line}")));
+    lines.push(format!("  log:   {}", log.display()));
+    lines.push(format!("  again: {command}"));
+    Some(lines.join("\n"))
+}
+
+/// The failures of a run once more, for its end.
+pub fn failures_again(failures: &[Event]) -> String {
+    let told: Vec<String> = failures.iter().filter_map(failure).collect();
+    told.join("\n")
+}
+
+/// Plain lines on standard error, for logs and pipes.
+#[derive(Debug, Default)]
+pub struct PlainLines;
+
+impl Observer for PlainLines {
+    fn observe(&mut self, event: &Event) {
+        if let Some(text) = describe(event) {
+            // Nobody may be left to read; the run goes on.
+            drop(writeln!(anstream::stderr().lock(), "{text}"));
+        }
+    }
+}
+
+/// Every event as one line of JSON on standard output.
+#[derive(Debug, Default)]
+pub struct JsonLines;
+
+impl Observer for JsonLines {
+    fn observe(&mut self, event: &Event) {
+        if let Ok(mut line) = serde_json::to_vec(&Stamped::now(event)) {
+            line.push(b'\n');
+            let mut stdout = std::io::stdout().lock();
+            drop(stdout.write_all(&line).and_then(|()| stdout.flush()));
+        }
+    }
+}
+
+/// Progress bars on standard error: one for the whole, one per running instance; finished ones scroll above.
+#[derive(Debug)]
+pub struct Bars {
+    screen: MultiProgress,
+    total: ProgressBar,
+    running: BTreeMap<String, ProgressBar>,
+}
+
+impl Default for Bars {
+    fn default() -> Self {
+        let screen = MultiProgress::new();
+        let total = screen.add(ProgressBar::new(0));
+        total.set_style(style("{msg} {wide_bar:.green} {pos}/{len}  {elapsed}"));
+        Self {
+            screen,
+            total,
+            running: BTreeMap::new(),
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}
+
+impl Bars {
+    fn remove(&mut self, instance: &str) {
+        if let Some(bar) = self.running.remove(instance) {
+            bar.finish_and_clear();
+            self.screen.remove(&bar);
+        }
+    }
+
+    fn move_bars(&mut self, event: &Event) {
+        match event {
+            Event::RunStarted {
+                experiment,
+                instances,
+                ..
+            } => {
+                let asked = instances.iter().filter(|one| one.state != "not-asked");
+                let cached = instances.iter().filter(|one| one.state == "cached");
+                self.total.set_message(experiment.clone());
+                self.total.set_length(asked.count() as u64);
+                self.total.set_position(cached.count() as u64);
+                self.total.enable_steady_tick(Duration::from_millis(500));
+            }
+            Event::Started { instance, .. } => {
+                let bar = self.screen.add(ProgressBar::new_spinner());
+                bar.set_style(style("  {spinner} {prefix} {wide_msg} {elapsed}"));
+                bar.set_prefix(instance.clone());
+                bar.enable_steady_tick(Duration::from_millis(500));
+                self.running.insert(instance.clone(), bar);
+            }
+            Event::Progress {
+                instance,
+                done,
+                total,
+                note,
+            } => {
+                if let Some(bar) = self.running.get(instance) {
+                    if *total > 0 && bar.length() != Some(*total) {
+                        bar.set_length(*total);
+                        bar.set_style(style(
+                            "  {spinner} {prefix} {bar:12.cyan} {pos}/{len} {wide_msg} {elapsed}, {eta} left",
+                        ));
+                    }
+                    bar.set_position(*done);
+                    bar.set_message(note.clone());
+                }
+            }
+            Event::Finished { instance, .. } | Event::Unchanged { instance, .. } => {
+                self.remove(instance);
+                self.total.inc(1);
+            }
+            Event::Failed { instance, .. } | Event::Stopped { instance } => self.remove(instance),
+            Event::Damaged { .. } => self
+                .total
+                .set_position(self.total.position().saturating_sub(1)),
+            Event::RunFinished { .. } => self.total.finish_and_clear(),
+            Event::Waiting { .. } | Event::Log { .. } | Event::Interrupted { .. } => {}
+        }
+    }
+}
+
+impl Observer for Bars {
+    fn observe(&mut self, event: &Event) {
+        self.move_bars(event);
+        // A bar says as much as the line about its start.
+        if matches!(event, Event::Started { .. }) {
+            return;
+        }
+        if let Some(text) = describe(event) {
+            self.screen
+                .suspend(|| drop(writeln!(anstream::stderr().lock(), "{text}")));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        let shown: Vec<String> = [0.0, 0.44, 9.94, 9.96, 59.4, 125.0, 12000.0]
+            .map(seconds)
+            .to_vec();
+        assert_eq!(
+            shown,
+            [
+                "0.0 s",
+                "0.4 s",
+                "9.9 s",
+                "10 s",
+                "59 s",
+                "2 min 5 s",
+                "3 h 20 min"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_summary_counts_states_and_estimates() {
+        let planned = |state, estimate| Planned {
+            instance: "x".into(),
+            state,
+            key: None,
+            estimate,
+        };
+        let line = summary_line(
+            "emotion",
+            &[
+                planned("cached", Some(9.0)),
+                planned("run", Some(100.0)),
+                planned("run", None),
+                planned("only-if", Some(5.0)),
+            ],
+        );
+        insta::assert_snapshot!(line, @"emotion: 1 cached, 2 to run, 1 only if an input comes out different, about 1 min 40 s of work for 1 of them judging by earlier runs");
+    }
+
+    #[test]
+    fn a_failure_names_everything() {
+        let event = Event::Failed {
+            instance: "train@epsilon=8".into(),
+            key: dpx_schema::Digest::of(b"k"),
+            reason: "out of memory".into(),
+            log: "cache/runs/1/000-train.log".into(),
+            last_lines: vec!["step 3".into(), "error: out of memory".into()],
+            command: "dpx run emotion.toml --only train@epsilon=8".into(),
+        };
+        let text = anstream::adapter::strip_str(&failure(&event).unwrap()).to_string();
+        insta::assert_snapshot!(text, @r"
+        train@epsilon=8: failed: out of memory
+          | step 3
+          log:   cache/runs/1/000-train.log
+          again: dpx run emotion.toml --only train@epsilon=8
+        ");
+    }
+}

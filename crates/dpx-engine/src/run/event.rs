@@ -1,0 +1,209 @@
+//! What happens in a run, as the journal, `--json` and the displays are told.
+
+use crate::cache::Owner;
+use crate::plan::Reason;
+use dpx_schema::{Digest, Key};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Everything asked for is there.
+    Done,
+    /// A stage failed.
+    Failed,
+    /// It was interrupted.
+    Interrupted,
+}
+
+/// Where a finished instance's artifact came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Finish {
+    /// A worker of this run made it.
+    Ran,
+    /// A worker of a run that died had finished it; this run committed it.
+    Adopted,
+    /// Another run made it while this one waited.
+    Reused,
+}
+
+/// The state of an instance when the run began.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Planned {
+    /// Instance name.
+    pub instance: String,
+    /// `cached`, `run`, `only-if`, or `not-asked`.
+    pub state: &'static str,
+    /// Its key, where every input is known.
+    pub key: Option<Key>,
+    /// Seconds it took the last time.
+    pub estimate: Option<f64>,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The run began; its decisions are taken.
+    RunStarted {
+        /// Name of the run.
+        run: String,
+        /// Name of the experiment.
+        experiment: String,
+        /// Version of dpx.
+        dpx_version: &'static str,
+        /// Process of the runner.
+        pid: u32,
+        /// Workers at most.
+        jobs: usize,
+        /// Device slots.
+        devices: Vec<String>,
+        /// Every instance.
+        instances: Vec<Planned>,
+    },
+    /// An input came out as before: an instance that might have run need not.
+    Unchanged {
+        /// Instance name.
+        instance: String,
+        /// Its key.
+        key: Key,
+    },
+    /// Another process works on the instance; this run waits for it.
+    Waiting {
+        /// Instance name.
+        instance: String,
+        /// Its key.
+        key: Key,
+        /// Who that is, where it could be read.
+        owner: Option<Owner>,
+    },
+    /// An instance begins.
+    Started {
+        /// Instance name.
+        instance: String,
+        /// Its key.
+        key: Key,
+        /// Why it runs.
+        reasons: Vec<Reason>,
+        /// Its device.
+        device: Option<String>,
+        /// Its log.
+        log: PathBuf,
+    },
+    /// An instance got somewhere.
+    Progress {
+        /// Instance name.
+        instance: String,
+        /// Units done.
+        done: u64,
+        /// Units in all; 0 when unknown.
+        total: u64,
+        /// A short note.
+        note: String,
+    },
+    /// A line of an instance's log.
+    Log {
+        /// Instance name.
+        instance: String,
+        /// The line.
+        line: String,
+    },
+    /// A cached file was damaged; it was set aside and is rebuilt.
+    Damaged {
+        /// The instance that made it and will run again.
+        instance: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// An instance is done.
+    Finished {
+        /// Instance name.
+        instance: String,
+        /// Its key.
+        key: Key,
+        /// Where the artifact came from.
+        how: Finish,
+        /// Digest of the artifact's content.
+        output: Digest,
+        /// Seconds that its worker took.
+        seconds: f64,
+    },
+    /// An instance failed.
+    Failed {
+        /// Instance name.
+        instance: String,
+        /// Its key.
+        key: Key,
+        /// Why.
+        reason: String,
+        /// Its log.
+        log: PathBuf,
+        /// The last lines of the log.
+        last_lines: Vec<String>,
+        /// The command that re-runs just it.
+        command: String,
+    },
+    /// An instance stopped at a checkpoint, or was killed, because the run was interrupted.
+    Stopped {
+        /// Instance name.
+        instance: String,
+    },
+    /// An interrupt arrived.
+    Interrupted {
+        /// 1: workers are asked to stop at a checkpoint; 2: they are killed.
+        count: u32,
+    },
+    /// The run ended.
+    RunFinished {
+        /// How.
+        outcome: Outcome,
+        /// Instances that a worker of this run made.
+        ran: usize,
+        /// Instances that were there already, were adopted or reused.
+        cached: usize,
+        /// Instances that failed.
+        failed: Vec<String>,
+        /// Instances that were not run because something they need failed or the run stopped.
+        not_run: Vec<String>,
+        /// Seconds from start to end.
+        seconds: f64,
+    },
+}
+
+impl Event {
+    /// Version of the lines of the journal and of `--json`.
+    pub const VERSION: u32 = 1;
+}
+
+/// An event with version and time, as the journal and `--json` write it.
+#[derive(Debug, Serialize)]
+pub struct Stamped<'a> {
+    /// [`Event::VERSION`].
+    pub v: u32,
+    /// When, RFC 3339.
+    pub time: String,
+    /// What.
+    #[serde(flatten)]
+    pub event: &'a Event,
+}
+
+impl<'a> Stamped<'a> {
+    /// The event, happening now.
+    pub fn now(event: &'a Event) -> Self {
+        Self {
+            v: Event::VERSION,
+            time: now(),
+            event,
+        }
+    }
+}
+
+/// The time, RFC 3339, to the millisecond.
+pub(super) fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+        .to_string()
+}

@@ -1,0 +1,213 @@
+//! Data and models are frozen when a run begins: a worker refuses a source that changed since.
+
+use super::runner::selection;
+use super::{Options, RunError, View};
+use crate::cache::Cache;
+use crate::experiment::{Role, Source, source_fields};
+use crate::plan::{Plan, content_identity, decide};
+use dpx_schema::Digest;
+use dpx_schema::{Kind, StageError};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Compares every file and folder that the parameters name with what it held when the run began.
+///
+/// Built-in sources cannot change, and a commit on the Hub does not: [`pinned`].
+pub(super) fn check_sources(
+    kind: Kind,
+    params: &Value,
+    sources: &BTreeMap<String, String>,
+) -> Result<(), StageError> {
+    for Name { place, source, .. } in names(kind, params) {
+        if let (Some(identity), Source::Path(path)) = (sources.get(&place), source) {
+            check(&place, &path, identity)?;
+        }
+    }
+    Ok(())
+}
+
+/// The parameters with every name on the Hub led to the commit that it stood for when the run began: a branch that moves
+/// meanwhile changes nothing.
+pub(super) fn pinned(kind: Kind, params: &Value, sources: &BTreeMap<String, String>) -> Value {
+    let mut pinned = params.clone();
+    for name in names(kind, params) {
+        let (Source::Hub { .. }, Some(identity)) = (name.source, sources.get(&name.place)) else {
+            continue;
+        };
+        let value = &mut pinned[name.key];
+        match name.index {
+            Some(index) => value[index] = identity.as_str().into(),
+            None => *value = identity.as_str().into(),
+        }
+    }
+    pinned
+}
+
+/// A model or dataset on the Hub, and the commit that its name stood for when the plan was made.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HubAsset {
+    /// What it is.
+    pub role: Role,
+    /// `OWNER/NAME`.
+    pub repository: String,
+    /// Branch, tag or commit, as the file has it; `main` where it has none.
+    pub revision: String,
+    /// The commit.
+    pub commit: String,
+}
+
+/// What a run would read from the Hub: the assets of every instance that is asked for and not cached.
+///
+/// # Errors
+/// When an option names nothing in the plan.
+pub fn hub_assets(
+    plan: &Plan,
+    cache: &Cache,
+    options: &Options,
+) -> Result<BTreeSet<HubAsset>, RunError> {
+    let (forced, selected) = selection(plan, options)?;
+    let _shared = cache.share()?;
+    let decisions = decide(plan, &View::new(cache.clone()), &forced);
+    let mut assets = BTreeSet::new();
+    for decision in decisions {
+        if !selected.contains(&decision.instance) || decision.state.is_cached() {
+            continue;
+        }
+        let instance = &plan.instances[decision.instance];
+        for name in names(instance.kind, &instance.params) {
+            let commit = instance.sources.get(&name.place);
+            if let (
+                Source::Hub {
+                    repository,
+                    revision,
+                },
+                Some((_, commit)),
+            ) = (name.source, commit.and_then(|text| text.rsplit_once('@')))
+            {
+                assets.insert(HubAsset {
+                    role: name.role,
+                    repository,
+                    revision: revision.unwrap_or_else(|| "main".to_owned()),
+                    commit: commit.to_owned(),
+                });
+            }
+        }
+    }
+    Ok(assets)
+}
+
+/// A parameter, or an item of one that is a list, that names something to read.
+struct Name {
+    role: Role,
+    key: &'static str,
+    index: Option<usize>,
+    /// As the plan calls it: `model`, `scrub[1]`.
+    place: String,
+    source: Source,
+}
+
+fn names(kind: Kind, params: &Value) -> Vec<Name> {
+    let mut names = Vec::new();
+    for field in source_fields(kind) {
+        let key = field.key;
+        let mut add = |index: Option<usize>, text: &str| {
+            if let Ok(source) = field.parse(text) {
+                let place = index.map_or_else(|| key.to_owned(), |index| format!("{key}[{index}]"));
+                names.push(Name {
+                    role: field.role,
+                    key,
+                    index,
+                    place,
+                    source,
+                });
+            }
+        };
+        match &params[key] {
+            Value::String(text) => add(None, text),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    if let Some(text) = item.as_str() {
+                        add(Some(index), text);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+fn check(place: &str, path: &Path, identity: &str) -> Result<(), StageError> {
+    let mut digest = |file: &Path| {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(std::fs::File::open(file)?)?;
+        Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+    };
+    let found =
+        content_identity(path, &mut digest).map_err(|error| StageError::new(error.to_string()))?;
+    if found == identity {
+        return Ok(());
+    }
+    Err(StageError::new(format!(
+        "`{}` (`{place}`) changed since the run began: expected content {}, found {}; start the run again to use what it holds now",
+        path.display(),
+        short(identity),
+        short(&found),
+    )))
+}
+
+fn short(identity: &str) -> String {
+    identity.chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_on_the_hub_are_led_to_their_commits() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let params = json!({
+            "dataset": "hf:who/texts@main",
+            "scrub": ["rules", "hf:who/names", "folder"],
+            "prompt": "hf:who/texts",
+        });
+        let sources = BTreeMap::from([
+            ("dataset".to_owned(), format!("hf:who/texts@{commit}")),
+            ("scrub[1]".to_owned(), format!("hf:who/names@{commit}")),
+            ("scrub[2]".to_owned(), "digest".to_owned()),
+        ]);
+        assert_eq!(
+            pinned(Kind::Preprocess, &params, &sources),
+            json!({
+                "dataset": format!("hf:who/texts@{commit}"),
+                "scrub": ["rules", format!("hf:who/names@{commit}"), "folder"],
+                "prompt": "hf:who/texts",
+            })
+        );
+    }
+
+    #[test]
+    fn a_changed_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("texts.csv");
+        std::fs::write(&path, "text,label\nhello,joy\n").unwrap();
+        let params = json!({ "dataset": path, "scrub": ["rules", path] });
+        let mut digest = |file: &Path| Ok(Digest::of(&std::fs::read(file)?));
+        let identity = content_identity(&path, &mut digest).unwrap();
+        let sources = BTreeMap::from([
+            ("dataset".to_owned(), identity.clone()),
+            ("scrub[1]".to_owned(), identity),
+        ]);
+        check_sources(Kind::Preprocess, &params, &sources).unwrap();
+        std::fs::write(&path, "text,label\nhello,fear\n").unwrap();
+        let error = check_sources(Kind::Preprocess, &params, &sources).unwrap_err();
+        assert!(
+            error.to_string().contains("changed since the run began"),
+            "{error}"
+        );
+        check_sources(Kind::Preprocess, &params, &BTreeMap::new()).unwrap();
+    }
+}

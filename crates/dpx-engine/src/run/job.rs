@@ -1,0 +1,318 @@
+//! One instance from a taken lock to a committed record: adopt, lay out the inputs, start the worker, commit.
+
+use super::control::Control;
+use super::event::Finish;
+use super::executor::{WorkerCommand, read_messages, write_request};
+use crate::cache::{Cache, CacheError, KeyLock, WorkerLock};
+use crate::plan::Instance;
+use dpx_schema::protocol::{Closing, INTERRUPTED, Message, PROTOCOL, Request, RequestInput};
+use dpx_schema::{Digest, Manifest, Record};
+use dpx_schema::{Flow, Kind};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::Arc;
+
+/// How many lines of a log are shown.
+const LAST_LINES: usize = 12;
+
+/// An input as the runner found it: who made it, and the record of that.
+#[derive(Debug, Clone)]
+pub(super) struct JobInput {
+    pub(super) kind: Kind,
+    pub(super) flow: Flow,
+    pub(super) record: Arc<Record>,
+}
+
+/// Everything that a thread needs to bring one instance about.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) experiment: String,
+    pub(super) instance: Instance,
+    pub(super) lock: KeyLock,
+    pub(super) digests: BTreeMap<String, Digest>,
+    pub(super) inputs: BTreeMap<String, JobInput>,
+    pub(super) device: String,
+    pub(super) threads: usize,
+    pub(super) forced: bool,
+    pub(super) log: PathBuf,
+    pub(super) secrets: PathBuf,
+    pub(super) ledger: PathBuf,
+    pub(super) worker: WorkerCommand,
+    pub(super) control: Arc<Control>,
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub(super) enum JobResult {
+    /// The record stands.
+    Done(Box<Record>, Finish),
+    /// An input turned out to be damaged and was set aside: the instance that makes it must run first.
+    InputDamaged {
+        /// Stage that made the input.
+        stage: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The stage failed.
+    Failed {
+        /// Why.
+        reason: String,
+        /// Last lines of the log.
+        last_lines: Vec<String>,
+    },
+    /// The worker stopped at a checkpoint or was killed, as asked.
+    Stopped,
+}
+
+/// Brings an instance about. `each` is told what the worker says.
+pub(super) fn perform(cache: &Cache, job: &Job, each: impl FnMut(Message)) -> JobResult {
+    match attempt(cache, job, each) {
+        Ok(result) => result,
+        Err(error) => JobResult::Failed {
+            reason: error.to_string(),
+            last_lines: last_lines(&job.log),
+        },
+    }
+}
+
+fn attempt(cache: &Cache, job: &Job, each: impl FnMut(Message)) -> Result<JobResult, CacheError> {
+    let key = job.lock_key();
+    if !job.forced {
+        if let Some(record) = cache.record(&key) {
+            return Ok(JobResult::Done(Box::new(record), Finish::Reused));
+        }
+        if let Some(record) = adopt(cache, job)? {
+            return Ok(JobResult::Done(Box::new(record), Finish::Adopted));
+        }
+    }
+    cache.sweep(&job.lock, false)?;
+    let attempt = cache.new_attempt(&key)?;
+    for (stage, input) in &job.inputs {
+        match cache.check_out(&input.record.output, &attempt.join("inputs").join(stage)) {
+            Ok(()) => {}
+            Err(error @ CacheError::Damaged { .. }) => {
+                return Ok(JobResult::InputDamaged {
+                    stage: stage.clone(),
+                    what: error.to_string(),
+                });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if job.control.is_stopping() {
+        return Ok(JobResult::Stopped);
+    }
+    let result = work(cache, job, &attempt, each)?;
+    if !matches!(result, JobResult::Done(..)) {
+        // What was staged is worth nothing; checkpoints and the log stay.
+        drop(cache.sweep(&job.lock, false));
+    }
+    Ok(result)
+}
+
+/// Has a worker do the work, and commits what it closed.
+fn work(
+    cache: &Cache,
+    job: &Job,
+    attempt: &Path,
+    mut each: impl FnMut(Message),
+) -> Result<JobResult, CacheError> {
+    let mut said = None;
+    let status = run_worker(cache, job, attempt, |message| {
+        if let Message::Failed { reason } = &message {
+            said = Some(reason.clone());
+        }
+        each(message);
+    })?;
+    if status.success() {
+        let closing = read_closing(&attempt.join("closing.json"), job);
+        if let Some(closing) = closing {
+            let record = commit(cache, job, closing, attempt)?;
+            return Ok(JobResult::Done(Box::new(record), Finish::Ran));
+        }
+    } else if job.control.is_stopping() && said.is_none() || status.code() == Some(INTERRUPTED) {
+        return Ok(JobResult::Stopped);
+    }
+    Ok(JobResult::Failed {
+        reason: said.unwrap_or_else(|| ending(status)),
+        last_lines: last_lines(&job.log),
+    })
+}
+
+fn run_worker(
+    cache: &Cache,
+    job: &Job,
+    attempt: &Path,
+    each: impl FnMut(Message),
+) -> Result<ExitStatus, CacheError> {
+    let path = attempt.join("request.json");
+    write_request(&request(cache, job, attempt), &path)
+        .map_err(CacheError::io("write the request", &path))?;
+    let started = job.worker.start(&path, &job.log, job.threads);
+    let mut child = started.map_err(CacheError::io("start the worker for", &path))?;
+    let stdout = child.stdout.take();
+    job.control.attach(child);
+    let read = stdout.map_or(Ok(()), |stdout| read_messages(stdout, &job.log, each));
+    if read.is_err() {
+        // Whoever cannot be heard cannot be looked after.
+        job.control.kill();
+    }
+    job.control
+        .wait()
+        .map_err(CacheError::io("wait for the worker of", &path))
+}
+
+fn request(cache: &Cache, job: &Job, attempt: &Path) -> Request {
+    let key = job.lock_key();
+    let instance = &job.instance;
+    let inputs = job.inputs.iter().map(|(stage, input)| {
+        let input = RequestInput {
+            kind: input.kind,
+            path: absolute(&attempt.join("inputs").join(stage)),
+            digest: input.record.output.digest().to_string(),
+            flow: input.flow,
+        };
+        (stage.clone(), input)
+    });
+    Request {
+        protocol: PROTOCOL,
+        dpx_version: env!("CARGO_PKG_VERSION").to_owned(),
+        runner: Some(std::process::id()),
+        instance: instance.name.clone(),
+        kind: instance.kind,
+        key,
+        params: instance.params.clone(),
+        performance: instance.performance.clone(),
+        inputs: inputs.collect(),
+        sources: instance.sources.clone(),
+        seed: instance.seed,
+        device: job.device.clone(),
+        output: absolute(&attempt.join("output")),
+        state: absolute(&cache.state(&key)),
+        secrets: absolute(&job.secrets),
+        ledger: absolute(&job.ledger),
+        lock: absolute(&cache.worker_lock_path(&key)),
+        closing: absolute(&attempt.join("closing.json")),
+    }
+}
+
+/// Commits what a worker finished whose runner died before it could.
+fn adopt(cache: &Cache, job: &Job) -> Result<Option<Record>, CacheError> {
+    let staging = cache.staging(&job.lock_key());
+    if !staging.is_dir() {
+        return Ok(None);
+    }
+    // The worker itself may be about to die; what it writes from here on must not count.
+    let _worker = WorkerLock::wait(&cache.worker_lock_path(&job.lock_key()))?;
+    let entries = fs::read_dir(&staging).map_err(CacheError::io("read the folder", &staging))?;
+    for entry in entries.flatten() {
+        let attempt = entry.path();
+        let Some(closing) = read_closing(&attempt.join("closing.json"), job) else {
+            continue;
+        };
+        match commit(cache, job, closing, &attempt) {
+            Ok(record) => return Ok(Some(record)),
+            // The power failed before the files were on the medium: this attempt is worth nothing.
+            Err(CacheError::Torn { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+fn read_closing(path: &Path, job: &Job) -> Option<Closing> {
+    let closing: Closing = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+    (closing.protocol == PROTOCOL && closing.key == job.lock_key()).then_some(closing)
+}
+
+fn commit(
+    cache: &Cache,
+    job: &Job,
+    closing: Closing,
+    attempt: &Path,
+) -> Result<Record, CacheError> {
+    let instance = &job.instance;
+    let record = Record {
+        version: Record::VERSION,
+        key: closing.key,
+        experiment: job.experiment.clone(),
+        stage: instance.stage.clone(),
+        instance: instance.name.clone(),
+        kind: instance.kind,
+        kind_version: instance.kind.version(),
+        axes: instance.axes.clone(),
+        seed: instance.seed,
+        params: instance.key_params.clone(),
+        inputs: job.digests.clone(),
+        sources: instance.sources.clone(),
+        output: Manifest {
+            files: closing.output.files,
+        },
+        flow: instance.flow,
+        wall_seconds: closing.wall_seconds,
+        device: closing.device,
+        dpx_version: closing.dpx_version,
+        finished_at: closing.finished_at,
+    };
+    cache.commit(&job.lock, &record, &attempt.join("output"))?;
+    // The record stands: what is left over does no harm and goes with the next attempt or collection.
+    drop(cache.sweep(&job.lock, true));
+    Ok(record)
+}
+
+impl Job {
+    fn lock_key(&self) -> dpx_schema::Key {
+        self.lock.key()
+    }
+}
+
+/// A worker keeps its own working directory, but its paths must not depend on that.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Why a worker that said nothing ended.
+fn ending(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        let guess = match signal {
+            9 => " (SIGKILL: by hand, or by the system because memory ran out)",
+            11 => " (SIGSEGV)",
+            6 => " (SIGABRT)",
+            _ => "",
+        };
+        return format!("the worker was killed by signal {signal}{guess}");
+    }
+    match status.code() {
+        Some(0) => "the worker ended without a closing manifest".to_owned(),
+        Some(101) => "the worker panicked: this is a bug in dpx".to_owned(),
+        Some(code) => format!("the worker ended with exit code {code}"),
+        None => "the worker ended".to_owned(),
+    }
+}
+
+/// The end of a log, control characters made visible.
+fn last_lines(log: &Path) -> Vec<String> {
+    let bytes = fs::read(log).unwrap_or_default();
+    let tail = &bytes[bytes.len().saturating_sub(16 * 1024)..];
+    let text = String::from_utf8_lossy(tail);
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..]
+        .iter()
+        .map(|line| {
+            let shown = |c: char| {
+                if c.is_control() && c != '\t' {
+                    '\u{fffd}'
+                } else {
+                    c
+                }
+            };
+            line.chars().take(300).map(shown).collect()
+        })
+        .collect()
+}

@@ -1,0 +1,39 @@
+//! Running a plan: scheduler, executors, journal, progress, worker protocol.
+//!
+//! One component talks to the world and one does the work. [`Runner`] owns every decision: it asks [`crate::plan::decide`]
+//! what is to be done, takes a key's lock, and hands the instance to a thread of its own, which lays out the inputs, starts
+//! the worker process, reads its messages, and commits what it closed. Whatever happens comes back to the runner as a
+//! message, in one order, and goes to the [`Observer`]s (journal, live figures, display) as an [`Event`].
+//!
+//! A stage always runs in a worker, `dpx worker REQUEST`, started from the running program's own image. It writes to its
+//! staging folder and its state alone, ends when its runner does, and never commits: a late orphan cannot replace anything.
+
+mod control;
+mod display;
+mod event;
+mod executor;
+mod freeze;
+mod job;
+mod live;
+mod metrics;
+mod observer;
+mod options;
+mod results;
+mod runner;
+mod slots;
+mod status;
+mod view;
+pub mod worker;
+
+pub use display::{Bars, JsonLines, PlainLines, failures_again, seconds, summary_line};
+pub use event::{Event, Finish, Outcome, Planned, Stamped};
+pub use executor::WorkerCommand;
+pub use freeze::{HubAsset, hub_assets};
+pub use live::{Live, LiveFigures};
+pub use metrics::MetricsObserver;
+pub use observer::{JournalObserver, Observer};
+pub use options::{Options, RunError};
+pub use results::replace_folder;
+pub use runner::{InstanceResult, RunReport, Runner, Signal, shell_word};
+pub use status::{InstanceStatus, RunStatus};
+pub use view::View;

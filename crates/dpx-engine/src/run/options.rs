@@ -1,0 +1,75 @@
+//! What a run is asked for, and what it can fail with before anything runs.
+
+use super::WorkerCommand;
+use crate::cache::CacheError;
+use dpx_schema::Device;
+use std::path::PathBuf;
+
+/// What a run is asked for; nothing here can change a result.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Workers at once; none: as many as there are device slots, and one or more beside them.
+    pub jobs: Option<usize>,
+    /// Devices; each gives slots.
+    pub devices: Vec<Device>,
+    /// Workers that may share one device.
+    pub device_slots: usize,
+    /// Go on with what does not depend on a failure.
+    pub keep_going: bool,
+    /// Stages or instances that run even where they are cached.
+    pub force: Vec<String>,
+    /// Stages or instances to run, with what they need; empty: all.
+    pub only: Vec<String>,
+    /// Folder for secret keys, outside the cache.
+    pub secrets: PathBuf,
+    /// Folder of the ledgers, outside the cache.
+    pub ledger: PathBuf,
+    /// How a worker is started.
+    pub worker: WorkerCommand,
+    /// The command line up to `--only`, for the command that re-runs one instance.
+    pub command: String,
+}
+
+/// Why a run could not be begun or had to be given up.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The cache refused.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// `--force` or `--only` names nothing in the plan.
+    #[error("`{option} {name}` names no stage and no instance: expected one of {}", list(.known))]
+    UnknownName {
+        /// The option.
+        option: &'static str,
+        /// What was given.
+        name: String,
+        /// The stages.
+        known: Vec<String>,
+    },
+    /// A number of workers or slots that lets nothing run.
+    #[error("`{option} 0` lets nothing run: expected at least 1")]
+    Zero {
+        /// The option.
+        option: &'static str,
+    },
+    /// A folder outside the cache cannot be made.
+    #[error("cannot make the folder `{}`: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+impl RunError {
+    /// Whether the arguments are at fault, not the machine.
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::UnknownName { .. } | Self::Zero { .. })
+    }
+}
+
+fn list(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}

@@ -1,0 +1,170 @@
+//! What follows when a worker says something, ends, or the whole run does.
+
+use super::select::shell_word;
+use super::{InstanceResult, RunReport, Runner};
+use crate::plan::{InstanceId, State};
+use crate::run::RunError;
+use crate::run::event::{Event, Finish, Outcome};
+use crate::run::job::JobResult;
+use dpx_schema::protocol::Message;
+use dpx_schema::{Key, Record};
+use std::sync::Arc;
+
+/// An input may turn out damaged this often for one instance before the run gives up on it.
+const REBUILDS: u32 = 3;
+
+impl Runner<'_> {
+    pub(super) fn said(&mut self, id: InstanceId, message: Message) {
+        let instance = self.name(id);
+        match message {
+            Message::Progress { done, total, note } => self.tell(&Event::Progress {
+                instance,
+                done,
+                total,
+                note,
+            }),
+            Message::Log { line } => self.tell(&Event::Log { instance, line }),
+            // The end of the job tells this again, with everything that belongs to it.
+            Message::Failed { .. } => {}
+        }
+    }
+
+    pub(super) fn ended(&mut self, id: InstanceId, result: JobResult) -> Result<(), RunError> {
+        let Some(running) = self.running.remove(&id) else {
+            return Ok(());
+        };
+        self.slots.give_back(running.held);
+        let instance = self.name(id);
+        match result {
+            JobResult::Done(record, how) => {
+                if running.forced {
+                    self.forced.remove(&id);
+                }
+                let record: Arc<Record> = Arc::from(record);
+                self.view.insert(&record);
+                let event = Event::Finished {
+                    instance,
+                    key: running.key,
+                    how,
+                    output: record.output.digest(),
+                    seconds: record.wall_seconds,
+                };
+                self.finished.insert(id, (record, how));
+                self.tell(&event);
+                self.decide_again()?;
+            }
+            JobResult::InputDamaged { stage, what } => self.rebuild(id, &stage, what)?,
+            JobResult::Failed { reason, last_lines } => {
+                self.fail(id, running.key, reason, last_lines);
+            }
+            JobResult::Stopped => self.tell(&Event::Stopped { instance }),
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, id: InstanceId, key: Key, reason: String, last_lines: Vec<String>) {
+        let instance = self.name(id);
+        let event = Event::Failed {
+            command: format!("{} --only {}", self.options.command, shell_word(&instance)),
+            instance,
+            key,
+            reason,
+            log: self.log(id),
+            last_lines,
+        };
+        self.tell(&event);
+        self.failures.insert(id, event);
+    }
+
+    /// An object was set aside: the instance that made it is no longer cached and runs again.
+    fn rebuild(&mut self, id: InstanceId, stage: &str, what: String) -> Result<(), RunError> {
+        let times = self.rebuilds.entry(id).or_default();
+        *times += 1;
+        let needs = &self.plan.instances[id].needs;
+        let Some(need) = needs.iter().find(|need| need.stage == stage) else {
+            return Ok(());
+        };
+        let maker = need.instance;
+        if *times > REBUILDS {
+            let reason = format!("its input `{stage}` is damaged again and again: {what}");
+            if let Some(key) = self.decisions[id].key {
+                self.fail(id, key, reason, Vec::new());
+            }
+            return Ok(());
+        }
+        if let Some(key) = self.decisions[maker].key {
+            self.view.forget(&key);
+        }
+        self.finished.remove(&maker);
+        let instance = self.name(maker);
+        self.tell(&Event::Damaged { instance, what });
+        self.decide_again()
+    }
+
+    pub(super) fn interrupt(&mut self) {
+        self.interrupts += 1;
+        let count = self.interrupts;
+        self.tell(&Event::Interrupted { count });
+        for running in self.running.values() {
+            if count == 1 {
+                running.control.stop();
+            } else {
+                running.control.kill();
+            }
+        }
+    }
+
+    pub(super) fn report(mut self, seconds: f64) -> RunReport {
+        let results: Vec<InstanceResult> = self
+            .decisions
+            .iter()
+            .map(|decision| {
+                let id = decision.instance;
+                if let Some(Event::Failed { reason, .. }) = self.failures.get(&id) {
+                    return InstanceResult::Failed(reason.clone());
+                }
+                match (self.finished.get(&id), &decision.state) {
+                    (Some((record, how)), _) => InstanceResult::Finished(Arc::clone(record), *how),
+                    (None, State::Cached { record, .. }) => {
+                        InstanceResult::Cached(Arc::clone(record))
+                    }
+                    _ if self.selected.contains(&id) => InstanceResult::NotRun,
+                    _ => InstanceResult::NotAsked,
+                }
+            })
+            .collect();
+        let named = |wanted: fn(&InstanceResult) -> bool| -> Vec<String> {
+            let ids = (0..results.len()).filter(|&id| wanted(&results[id]));
+            ids.map(|id| self.name(id)).collect()
+        };
+        let failed = named(|result| matches!(result, InstanceResult::Failed(_)));
+        let not_run = named(|result| matches!(result, InstanceResult::NotRun));
+        let ran = named(|result| matches!(result, InstanceResult::Finished(_, Finish::Ran))).len();
+        let asked = results
+            .iter()
+            .filter(|result| !matches!(result, InstanceResult::NotAsked));
+        let cached = asked.count() - ran - failed.len() - not_run.len();
+        let outcome = if self.interrupts > 0 && !not_run.is_empty() {
+            Outcome::Interrupted
+        } else if failed.is_empty() {
+            Outcome::Done
+        } else {
+            Outcome::Failed
+        };
+        self.tell(&Event::RunFinished {
+            outcome,
+            ran,
+            cached,
+            failed,
+            not_run,
+            seconds,
+        });
+        RunReport {
+            run: self.journal.id().to_owned(),
+            outcome,
+            instances: results,
+            failures: self.failures.into_values().collect(),
+            seconds,
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The runner: takes every decision, starts what is ready, and hears of everything in one order.
+
+mod end;
+mod select;
+mod start;
+
+pub(super) use self::select::selection;
+pub use self::select::shell_word;
+use self::select::{cores, private_folder};
+use super::control::Control;
+use super::event::{Event, Finish, Outcome, Planned};
+use super::job::JobResult;
+use super::slots::{Held, Slots};
+use super::{JournalObserver, Live, Observer, Options, RunError, View};
+use crate::cache::{Cache, Journal};
+use crate::plan::{Decision, InstanceId, Plan, State, decide};
+use dpx_schema::Device;
+use dpx_schema::protocol::Message;
+use dpx_schema::{Key, Record};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// How often locks of other processes are tried again, and displays are told that time passes.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A signal from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Ctrl-C, or a request to terminate: the first stops workers at a checkpoint, the second kills them.
+    Interrupt,
+}
+
+/// What became of an instance.
+#[derive(Debug, Clone, PartialEq)]
+pub enum InstanceResult {
+    /// Its record was there when the run began, or its inputs came out as before.
+    Cached(Arc<Record>),
+    /// Its record came to be during the run.
+    Finished(Arc<Record>, Finish),
+    /// It failed, for this reason.
+    Failed(String),
+    /// Something it needs failed, or the run stopped before it.
+    NotRun,
+    /// `--only` left it out, and it is not cached.
+    NotAsked,
+}
+
+/// What became of a run.
+#[derive(Debug)]
+pub struct RunReport {
+    /// Name of the run.
+    pub run: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What became of each instance, in the plan's order.
+    pub instances: Vec<InstanceResult>,
+    /// The failures, to be told again.
+    pub failures: Vec<Event>,
+    /// Seconds from start to end.
+    pub seconds: f64,
+}
+
+enum News {
+    Said(InstanceId, Message),
+    Ended(InstanceId, JobResult),
+    Signal(Signal),
+}
+
+struct Running {
+    control: Arc<Control>,
+    held: Held,
+    key: Key,
+    forced: bool,
+}
+
+/// One run of a plan.
+pub struct Runner<'a> {
+    plan: &'a Plan,
+    cache: &'a Cache,
+    options: Options,
+    observers: Vec<Box<dyn Observer + 'a>>,
+    view: View,
+    journal: Arc<Journal>,
+    selected: BTreeSet<InstanceId>,
+    forced: BTreeSet<InstanceId>,
+    decisions: Vec<Decision>,
+    slots: Slots,
+    jobs: usize,
+    running: BTreeMap<InstanceId, Running>,
+    waiting: BTreeSet<InstanceId>,
+    finished: BTreeMap<InstanceId, (Arc<Record>, Finish)>,
+    failures: BTreeMap<InstanceId, Event>,
+    rebuilds: BTreeMap<InstanceId, u32>,
+    interrupts: u32,
+    news: Receiver<News>,
+    sender: Sender<News>,
+}
+
+impl std::fmt::Debug for Runner<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Runner")
+            .field("experiment", &self.plan.experiment)
+            .field("run", &self.journal.id())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Runner<'a> {
+    /// Prepares a run: checks the names, opens the cache, begins the journal. Nothing runs yet.
+    ///
+    /// # Errors
+    /// When an option names nothing in the plan, or the cache cannot be written.
+    pub fn new(plan: &'a Plan, cache: &'a Cache, mut options: Options) -> Result<Self, RunError> {
+        let (forced, selected) = selection(plan, &options)?;
+        if options.device_slots == 0 {
+            return Err(RunError::Zero {
+                option: "--device-slots",
+            });
+        }
+        if options.devices.is_empty() {
+            options.devices.push(Device::Cpu);
+        }
+        let slots = options.devices.len() * options.device_slots;
+        let jobs = options.jobs.unwrap_or(slots + (cores() / 4).max(1));
+        if jobs == 0 {
+            return Err(RunError::Zero { option: "--jobs" });
+        }
+        cache.prepare()?;
+        for folder in [&options.secrets, &options.ledger] {
+            private_folder(folder).map_err(|source| RunError::Folder {
+                path: folder.clone(),
+                source,
+            })?;
+        }
+        let journal = Arc::new(cache.start_journal()?);
+        let (sender, news) = channel();
+        Ok(Self {
+            plan,
+            cache,
+            observers: vec![
+                Box::new(JournalObserver(Arc::clone(&journal))),
+                Box::new(Live::new(journal.folder())),
+            ],
+            view: View::new(cache.clone()),
+            journal,
+            selected,
+            forced,
+            decisions: Vec::new(),
+            slots: Slots::new(jobs, &options.devices, options.device_slots),
+            jobs,
+            options,
+            running: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            finished: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            rebuilds: BTreeMap::new(),
+            interrupts: 0,
+            news,
+            sender,
+        })
+    }
+
+    /// Adds somebody who is told what happens.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer + 'a) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// Where signals from outside go in, from any thread.
+    pub fn signals(&self) -> impl Fn(Signal) + Send + use<> {
+        let sender = self.sender.clone();
+        move |signal| drop(sender.send(News::Signal(signal)))
+    }
+
+    /// Runs the plan to its end, the first failure, or an interrupt.
+    ///
+    /// # Errors
+    /// When a lock of the cache cannot be taken at all. Failures of stages are part of the report.
+    pub fn run(mut self) -> Result<RunReport, RunError> {
+        let start = Instant::now();
+        self.begin()?;
+        loop {
+            self.start_ready()?;
+            if self.running.is_empty() && (self.waiting.is_empty() || self.is_ending()) {
+                break;
+            }
+            match self.news.recv_timeout(TICK) {
+                Ok(News::Said(id, message)) => self.said(id, message),
+                Ok(News::Ended(id, result)) => self.ended(id, result)?,
+                Ok(News::Signal(Signal::Interrupt)) => self.interrupt(),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    self.observers
+                        .iter_mut()
+                        .for_each(|observer| observer.tick());
+                }
+            }
+        }
+        Ok(self.report(start.elapsed().as_secs_f64()))
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.observers
+            .iter_mut()
+            .for_each(|observer| observer.observe(event));
+    }
+
+    fn name(&self, id: InstanceId) -> String {
+        self.plan.instances[id].name.clone()
+    }
+
+    /// The first decision. The keys it rests on are in the journal before garbage collection may look again.
+    fn begin(&mut self) -> Result<(), RunError> {
+        let _shared = self.cache.share()?;
+        self.decisions = decide(self.plan, &self.view, &self.forced);
+        let instances = self.decisions.iter().map(|decision| Planned {
+            instance: self.plan.instances[decision.instance].name.clone(),
+            state: match &decision.state {
+                State::Cached { .. } => "cached",
+                _ if !self.selected.contains(&decision.instance) => "not-asked",
+                State::Run { .. } => "run",
+                State::OnlyIf { .. } => "only-if",
+            },
+            key: decision.key,
+            estimate: decision.nearest.as_ref().map(|record| record.wall_seconds),
+        });
+        let event = Event::RunStarted {
+            run: self.journal.id().to_owned(),
+            experiment: self.plan.experiment.clone(),
+            dpx_version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            jobs: self.jobs,
+            devices: self
+                .options
+                .devices
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            instances: instances.collect(),
+        };
+        self.tell(&event);
+        Ok(())
+    }
+
+    /// Decides again after an artifact appeared or vanished, and tells which instances need not run after all.
+    fn decide_again(&mut self) -> Result<(), RunError> {
+        let _shared = self.cache.share()?;
+        let before = std::mem::take(&mut self.decisions);
+        self.decisions = decide(self.plan, &self.view, &self.forced);
+        let unchanged: Vec<Event> = before
+            .iter()
+            .zip(&self.decisions)
+            .filter(|(old, new)| {
+                !old.state.is_cached()
+                    && new.state.is_cached()
+                    && !self.finished.contains_key(&new.instance)
+            })
+            .filter_map(|(_, new)| {
+                Some(Event::Unchanged {
+                    instance: self.plan.instances[new.instance].name.clone(),
+                    key: new.key?,
+                })
+            })
+            .collect();
+        for event in &unchanged {
+            self.tell(event);
+        }
+        Ok(())
+    }
+}

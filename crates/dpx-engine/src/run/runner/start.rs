@@ -1,0 +1,183 @@
+//! Starting what is ready.
+
+use super::select::cores;
+use super::{News, Runner, Running};
+use crate::cache::{KeyLock, TryLock};
+use crate::plan::{InstanceId, State};
+use crate::run::RunError;
+use crate::run::control::Control;
+use crate::run::event::Event;
+use crate::run::job::{Job, JobInput, JobResult, perform};
+use crate::run::slots::Held;
+use dpx_schema::Key;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+impl Runner<'_> {
+    /// Whether nothing new may start.
+    pub(super) fn is_ending(&self) -> bool {
+        self.interrupts > 0 || (!self.options.keep_going && !self.failures.is_empty())
+    }
+
+    /// Starts what is ready, from the front of the plan, so that one row of the sweep is finished early.
+    pub(super) fn start_ready(&mut self) -> Result<(), RunError> {
+        if self.is_ending() {
+            return Ok(());
+        }
+        for id in 0..self.decisions.len() {
+            let Some(key) = self.is_ready(id) else {
+                self.waiting.remove(&id);
+                continue;
+            };
+            let uses_device = self.plan.instances[id].uses_device();
+            if !self.slots.fits(uses_device) {
+                continue;
+            }
+            match self.cache.try_lock(&key, &self.plan.instances[id].name)? {
+                TryLock::Taken(lock) => {
+                    self.waiting.remove(&id);
+                    if let Some(held) = self.slots.take(uses_device) {
+                        self.start(id, lock, held);
+                    }
+                }
+                TryLock::Held(owner) => {
+                    if self.waiting.insert(id) {
+                        let instance = self.name(id);
+                        self.tell(&Event::Waiting {
+                            instance,
+                            key,
+                            owner,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The key of an instance that could start now.
+    fn is_ready(&self, id: InstanceId) -> Option<Key> {
+        let decision = &self.decisions[id];
+        let key = decision.key?;
+        let wanted = matches!(decision.state, State::Run { .. })
+            && self.selected.contains(&id)
+            && !self.running.contains_key(&id)
+            && !self.failures.contains_key(&id);
+        // Two instances of one key are one piece of work: the second is cached when the first is done.
+        let twin = self.running.values().any(|running| running.key == key);
+        (wanted && !twin).then_some(key)
+    }
+
+    fn start(&mut self, id: InstanceId, lock: KeyLock, held: Held) {
+        let instance = self.plan.instances[id].clone();
+        let decision = &self.decisions[id];
+        let key = lock.key();
+        let device = self.slots.device(held);
+        let inputs = instance.needs.iter().filter_map(|need| {
+            let made = &self.plan.instances[need.instance];
+            match &self.decisions[need.instance].state {
+                State::Cached { record, .. } => Some((
+                    need.stage.clone(),
+                    JobInput {
+                        kind: made.kind,
+                        flow: made.flow,
+                        record: Arc::clone(record),
+                    },
+                )),
+                State::Run { .. } | State::OnlyIf { .. } => None,
+            }
+        });
+        let control = Arc::new(Control::default());
+        let job = Job {
+            experiment: self.plan.experiment.clone(),
+            lock,
+            digests: decision.inputs.clone(),
+            inputs: inputs.collect(),
+            device: device.unwrap_or_default().to_string(),
+            threads: self.threads(id, device.is_some()),
+            forced: self.forced.contains(&id),
+            log: self.log(id),
+            secrets: self.options.secrets.clone(),
+            ledger: self.options.ledger.clone(),
+            worker: self.options.worker.clone(),
+            control: Arc::clone(&control),
+            instance,
+        };
+        let reasons = match &decision.state {
+            State::Run { reasons } => reasons.clone(),
+            State::Cached { .. } | State::OnlyIf { .. } => Vec::new(),
+        };
+        let event = Event::Started {
+            instance: self.name(id),
+            key,
+            reasons,
+            device: device.map(|device| device.to_string()),
+            log: job.log.clone(),
+        };
+        let running = Running {
+            control,
+            held,
+            key,
+            forced: job.forced,
+        };
+        self.running.insert(id, running);
+        self.tell(&event);
+        let (sender, cache) = (self.sender.clone(), self.cache.clone());
+        std::thread::spawn(move || {
+            let said = sender.clone();
+            let each = move |message| drop(said.send(News::Said(id, message)));
+            let result = catch_unwind(AssertUnwindSafe(|| perform(&cache, &job, each)))
+                .unwrap_or_else(|_| JobResult::Failed {
+                    reason: "the runner's thread panicked: this is a bug in dpx".to_owned(),
+                    last_lines: Vec::new(),
+                });
+            // The lock goes before the news, so that whoever hears it can take the lock.
+            drop(job);
+            drop(sender.send(News::Ended(id, result)));
+        });
+    }
+
+    /// Threads for a worker: those on a device share the processor among all slots that can be taken meanwhile, others take
+    /// their part of the jobs.
+    fn threads(&self, id: InstanceId, on_device: bool) -> usize {
+        let slots = self.options.devices.len() * self.options.device_slots;
+        let sharers = if on_device {
+            slots.min(self.jobs).min(1 + self.beside(id))
+        } else {
+            self.jobs
+        };
+        (cores() / sharers.max(1)).max(1)
+    }
+
+    /// Instances that need a device, are not finished, and do not wait for this one.
+    fn beside(&self, id: InstanceId) -> usize {
+        let mut waits = vec![false; self.plan.instances.len()];
+        waits[id] = true;
+        let mut beside = 0;
+        // In the order of the plan, where what is needed comes first.
+        for (other, instance) in self.plan.instances.iter().enumerate() {
+            if instance.needs.iter().any(|need| waits[need.instance]) {
+                waits[other] = true;
+            }
+            let over = self.decisions[other].state.is_cached()
+                || self.finished.contains_key(&other)
+                || self.failures.contains_key(&other);
+            if instance.uses_device() && self.selected.contains(&other) && !waits[other] && !over {
+                beside += 1;
+            }
+        }
+        beside
+    }
+
+    pub(super) fn log(&self, id: InstanceId) -> PathBuf {
+        let name = &self.plan.instances[id].name;
+        let safe = |c: char| {
+            let fine = c.is_ascii_alphanumeric() || "-_.=@,".contains(c);
+            if fine { c } else { '_' }
+        };
+        let name: String = name.chars().map(safe).take(150).collect();
+        // Two names may look alike after this; the position in the plan tells them apart.
+        self.journal.folder().join(format!("{id:03}-{name}.log"))
+    }
+}

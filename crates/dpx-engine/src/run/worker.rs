@@ -1,0 +1,245 @@
+//! The worker process: serves one request.
+
+use super::freeze::{check_sources, pinned};
+use crate::cache::manifest_of_folder;
+use crate::cache::{CacheError, WorkerLock};
+use dpx_schema::Device;
+use dpx_schema::protocol::{Closing, FAILED, INTERRUPTED, Message, PROTOCOL, Request, STOP};
+use dpx_schema::{Input, Progress, StageContext, StageError};
+use std::fs::{self, File};
+use std::io::{self, BufRead, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Messages about progress are at least this far apart.
+const BETWEEN_REPORTS: Duration = Duration::from_millis(100);
+
+/// Serves a request with the given stages; returns the exit code.
+pub fn serve(request: &Path, stage: &dyn Fn(&StageContext<'_>) -> Result<(), StageError>) -> i32 {
+    match attempt(request, stage) {
+        Ok(()) => 0,
+        Err(error) if error.interrupted => INTERRUPTED,
+        Err(error) => {
+            let reason = error.to_string();
+            drop(writeln!(io::stderr(), "error: {reason}"));
+            say(&Message::Failed { reason });
+            FAILED
+        }
+    }
+}
+
+fn attempt(
+    path: &Path,
+    stage: &dyn Fn(&StageContext<'_>) -> Result<(), StageError>,
+) -> Result<(), StageError> {
+    let request = read(path)?;
+    die_with(request.runner);
+    let stop = Arc::new(AtomicBool::new(false));
+    listen(Arc::clone(&stop));
+    // An orphan of an earlier run may still be about to die; it must not meet this worker in the state folder.
+    let _lock = WorkerLock::wait(&request.lock).map_err(|error| cannot(&error))?;
+    for folder in [&request.output, &request.state] {
+        fs::create_dir_all(folder).map_err(|error| {
+            StageError::new(format!("cannot make `{}`: {error}", folder.display()))
+        })?;
+    }
+    let device: Device = request.device.parse().map_err(StageError::new)?;
+    let reporter = Reporter {
+        stop,
+        last: Mutex::new(None),
+    };
+    let context = StageContext {
+        instance: request.instance.clone(),
+        kind: request.kind,
+        params: pinned(request.kind, &request.params, &request.sources),
+        performance: request.performance.clone(),
+        inputs: request
+            .inputs
+            .iter()
+            .map(|(name, input)| {
+                let input = Input {
+                    kind: input.kind,
+                    path: input.path.clone(),
+                    digest: input.digest.clone(),
+                    flow: input.flow,
+                };
+                (name.clone(), input)
+            })
+            .collect(),
+        output: request.output.clone(),
+        state: request.state.clone(),
+        secrets: request.secrets.clone(),
+        ledger: request.ledger.clone(),
+        key: request.key.to_string(),
+        seed: request.seed,
+        device,
+        progress: &reporter,
+    };
+    let start = Instant::now();
+    let frozen = || check_sources(request.kind, &request.params, &request.sources);
+    frozen()?;
+    on_device(device, || stage(&context))?;
+    // Again, since it may have changed while the stage read it.
+    frozen()?;
+    let closing = Closing {
+        protocol: PROTOCOL,
+        key: request.key,
+        output: manifest_of_folder(&request.output).map_err(|error| cannot(&error))?,
+        wall_seconds: start.elapsed().as_secs_f64(),
+        device: device.to_string(),
+        dpx_version: env!("CARGO_PKG_VERSION").to_owned(),
+        finished_at: super::event::now(),
+    };
+    close(&closing, &request.closing)
+        .map_err(|error| StageError::new(format!("cannot write the closing manifest: {error}")))
+}
+
+/// Runs a stage. A device that runs out of memory or vanishes ends in a panic somewhere below: it becomes an error that says
+/// what to do.
+fn on_device(
+    device: Device,
+    stage: impl FnOnce() -> Result<(), StageError>,
+) -> Result<(), StageError> {
+    if device == Device::Cpu {
+        return stage();
+    }
+    // Nothing that a stage leaves half done is looked at again: its artifact is thrown away.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(stage)).unwrap_or_else(|panic| {
+        let words = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("it does not say why");
+        Err(StageError::new(format!(
+            "the device `{device}` failed: {words}\n\
+             if its memory ran out, lower `micro_batch_tokens`, `micro_batch_size` or `generation_batch` of the stage, or \
+             `--device-slots`; if it is gone, see `dpx devices`, or go on with `--device cpu`"
+        )))
+    })
+}
+
+fn cannot(error: &CacheError) -> StageError {
+    StageError::new(error.to_string())
+}
+
+fn read(path: &Path) -> Result<Request, StageError> {
+    let wrong = |what: String| StageError::new(format!("the request `{}` {what}", path.display()));
+    let bytes = fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| wrong(format!("is no JSON: {error}")))?;
+    let protocol = value.get("protocol").and_then(serde_json::Value::as_u64);
+    if protocol != Some(u64::from(PROTOCOL)) {
+        return Err(wrong(format!(
+            "does not speak protocol {PROTOCOL}: start workers with the dpx that runs the experiment"
+        )));
+    }
+    serde_json::from_value(value).map_err(|error| wrong(format!("does not fit: {error}")))
+}
+
+/// Leaves the closing manifest. Its content is checked against the files before anybody believes it, so it need not wait
+/// for the disk: after a power cut the worst case is a manifest whose files are torn, and the instance runs again.
+fn close(closing: &Closing, path: &Path) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut file = File::create(&temporary)?;
+    file.write_all(&serde_json::to_vec(closing)?)?;
+    fs::rename(&temporary, path)
+}
+
+/// Reads commands on a thread; the end of the input is the end of the runner, and of this process.
+fn listen(stop: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            match line {
+                Ok(line) if line == STOP => stop.store(true, Ordering::SeqCst),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        end_now();
+    });
+}
+
+/// Asks the kernel to kill this process when its runner dies, and checks that the runner did not die before.
+#[cfg(target_os = "linux")]
+fn die_with(runner: Option<u32>) {
+    use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+    let Some(runner) = runner.and_then(|pid| i32::try_from(pid).ok()) else {
+        return;
+    };
+    set_parent_process_death_signal(Some(Signal::KILL)).ok();
+    if getppid() != Pid::from_raw(runner) {
+        end_now();
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn die_with(_runner: Option<u32>) {}
+
+/// Ends this process without a word: nobody is left to hear it, and nothing may be committed any more.
+fn end_now() -> ! {
+    #[cfg(unix)]
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
+    std::process::abort()
+}
+
+/// Prints a message. A runner that does not listen any more has closed the input too, which ends this process.
+fn say(message: &Message) {
+    if let Ok(mut line) = serde_json::to_vec(message) {
+        line.push(b'\n');
+        let mut stdout = io::stdout().lock();
+        drop(stdout.write_all(&line).and_then(|()| stdout.flush()));
+    }
+}
+
+struct Reporter {
+    stop: Arc<AtomicBool>,
+    last: Mutex<Option<Instant>>,
+}
+
+impl Progress for Reporter {
+    fn update(&self, done: u64, total: u64, note: &str) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| last.elapsed() >= BETWEEN_REPORTS);
+        if due || done == total {
+            *last = Some(Instant::now());
+            say(&Message::Progress {
+                done,
+                total,
+                note: note.to_owned(),
+            });
+        }
+    }
+
+    fn log(&self, line: &str) {
+        drop(writeln!(io::stderr(), "{line}"));
+        say(&Message::Log {
+            line: line.to_owned(),
+        });
+    }
+
+    fn stop_requested(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_fails_says_what_to_lower() {
+        let full = || panic!("can't allocate buffer of size {}", 1u64 << 40);
+        let told = on_device(Device::Wgpu(1), full).unwrap_err().to_string();
+        for part in [
+            "the device `wgpu:1` failed: can't allocate buffer of size 1099511627776",
+            "lower `micro_batch_tokens`",
+            "`--device-slots`",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+        let own = on_device(Device::Wgpu(1), || Err(StageError::new("no texts")));
+        assert_eq!(own.unwrap_err().to_string(), "no texts");
+    }
+}

@@ -1,0 +1,103 @@
+//! Keys and values of tokens that were read already.
+
+use super::kernel::{self, Heads};
+use super::{Array, Rows};
+use dpx_schema::Device;
+
+/// Keys and values of every layer for a batch of sequences of unequal lengths.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    heads: Heads,
+    capacity: usize,
+    lengths: Vec<usize>,
+    /// `[batch, capacity, kv_heads * head_dim]` for each layer; on the host there may be more rows behind those in use.
+    layers: Vec<[Array; 2]>,
+}
+
+impl Cache {
+    /// Room for `capacity` tokens in each of `batch` rows.
+    pub fn new(heads: Heads, layers: usize, batch: usize, capacity: usize, device: Device) -> Self {
+        let shape = [batch, capacity, heads.kv_heads * heads.head_dim];
+        Self {
+            heads,
+            capacity,
+            lengths: vec![0; batch],
+            layers: (0..layers)
+                .map(|_| [(); 2].map(|()| Array::zeros_on(&shape, device)))
+                .collect(),
+        }
+    }
+
+    /// Tokens read in each row.
+    pub fn lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+
+    /// Most tokens that a row can hold.
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Number of rows.
+    pub fn batch(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Positions of the tokens that come next.
+    pub fn positions(&self) -> Vec<u32> {
+        self.lengths.iter().map(|&length| length as u32).collect()
+    }
+
+    /// Stores the keys and values of whole prompts of a layer, from `qkv` of a packed forward pass.
+    pub fn fill(&mut self, layer: usize, rows: &Rows, qkv: &Array) {
+        let [keys, values] = &mut self.layers[layer];
+        kernel::store_prompts(&self.heads, rows, qkv, keys, values);
+    }
+
+    /// Says that whole prompts of these lengths have been stored in all layers.
+    pub fn set_lengths(&mut self, rows: &Rows) {
+        self.lengths = rows.lengths().collect();
+    }
+
+    /// Appends one token per row to a layer and attends over all of them.
+    pub fn attend(&mut self, layer: usize, qkv: &Array) -> Array {
+        let [keys, values] = &mut self.layers[layer];
+        kernel::attention_step(&self.heads, &self.lengths, qkv, keys, values)
+    }
+
+    /// Says that one token per row has been appended in all layers.
+    pub fn advance(&mut self) {
+        for length in &mut self.lengths {
+            *length += 1;
+        }
+    }
+
+    /// Keeps the named rows, in order, and drops all others.
+    pub fn keep(&mut self, rows: &[usize]) {
+        let ascending = rows.is_sorted_by(|one, other| one < other);
+        for array in self.layers.iter_mut().flatten() {
+            if ascending && !array.is_remote() {
+                move_up(array, rows, &self.lengths);
+            } else {
+                let [batch, capacity, width] = dims(array);
+                let flat = array.clone().reshape(&[batch, capacity * width]);
+                *array = kernel::gather_rows(&flat, rows).reshape(&[rows.len(), capacity, width]);
+            }
+        }
+        self.lengths = rows.iter().map(|&row| self.lengths[row]).collect();
+    }
+}
+
+fn dims(array: &Array) -> [usize; 3] {
+    [array.shape()[0], array.shape()[1], array.shape()[2]]
+}
+
+/// Moves what is filled of the kept rows into the place of dropped ones; rows that nobody needs stay behind them.
+fn move_up(array: &mut Array, rows: &[usize], lengths: &[usize]) {
+    let [_, capacity, width] = dims(array);
+    let values = array.host_mut();
+    for (to, &from) in rows.iter().enumerate().filter(|(to, from)| to != *from) {
+        let start = from * capacity * width;
+        values.copy_within(start..start + lengths[from] * width, to * capacity * width);
+    }
+}

@@ -1,0 +1,145 @@
+//! Packed examples laid out side by side, each padded to the longest.
+
+use super::upload::{indices, mask};
+use crate::Rows;
+use crate::device::Tensor;
+use burn::tensor::{Bool, Int};
+use burn_dispatch::DispatchDevice;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+/// Where the rows of packed examples go when every example is padded to the longest. Made once for the rows of a batch.
+pub(crate) struct Padding {
+    pub(super) batch: usize,
+    /// Length of the longest example.
+    pub(super) longest: usize,
+    pub(super) device: DispatchDevice,
+    /// None where all examples are equally long: then padding is a reshape.
+    moves: Option<Moves>,
+    causal: OnceLock<(usize, Tensor<2, Bool>)>,
+}
+
+struct Moves {
+    /// The packed row for each place `[batch * longest]`; padding repeats a row of its own example, or row 0 where the example
+    /// has none.
+    row_of_place: Tensor<1, Int>,
+    /// The place of each packed row.
+    place_of_row: Tensor<1, Int>,
+    /// Where there is padding, `[batch, longest]`.
+    padding: Tensor<2, Bool>,
+}
+
+impl Padding {
+    /// For rows of which there is at least one.
+    pub(crate) fn new(rows: &Rows, device: &DispatchDevice) -> Self {
+        let (batch, longest) = (rows.batch(), rows.lengths().max().unwrap_or(0));
+        let moves = rows.lengths().any(|length| length != longest).then(|| {
+            let range = |example: usize| rows.range(example);
+            let places = (0..batch).flat_map(|example| {
+                let last = range(example).end.saturating_sub(1);
+                (0..longest).map(move |position| (example, position, last))
+            });
+            let row = |(example, position, last): (usize, usize, usize)| {
+                let range = range(example);
+                match range.len() {
+                    0 => 0,
+                    _ => (range.start + position).min(last),
+                }
+            };
+            let padded = (0..batch).flat_map(|example| {
+                let length = range(example).len();
+                (0..longest).map(move |position| position >= length)
+            });
+            let kept = (0..batch).flat_map(|example| {
+                (0..range(example).len()).map(move |position| example * longest + position)
+            });
+            Moves {
+                row_of_place: indices(places.map(row), device),
+                place_of_row: indices(kept, device),
+                padding: mask(padded.collect(), [batch, longest], device),
+            }
+        });
+        Self {
+            batch,
+            longest,
+            device: device.clone(),
+            moves,
+            causal: OnceLock::new(),
+        }
+    }
+
+    /// Whether it was made for a device.
+    pub(crate) fn is_for(&self, device: &DispatchDevice) -> bool {
+        self.device == *device
+    }
+
+    /// `[rows, width]` as `[batch, longest, width]`; padding repeats rows.
+    pub(super) fn pad(&self, x: Tensor<2>) -> Tensor<3> {
+        self.pad_part(x, 0..self.batch)
+    }
+
+    /// The same for some of the examples.
+    pub(super) fn pad_part(&self, x: Tensor<2>, examples: Range<usize>) -> Tensor<3> {
+        let width = x.dims()[1];
+        let places = examples.start * self.longest..examples.end * self.longest;
+        let whole = examples.len() == self.batch;
+        let part = match &self.moves {
+            None if whole => x,
+            None => x.narrow(0, places.start, places.len()),
+            Some(moves) if whole => x.select(0, moves.row_of_place.clone()),
+            Some(moves) => {
+                let rows = moves.row_of_place.clone();
+                x.select(0, rows.narrow(0, places.start, places.len()))
+            }
+        };
+        part.reshape([examples.len(), self.longest, width])
+    }
+
+    /// Puts zeros in the place of padding, `[batch, longest, width]`.
+    pub(super) fn zeroed(&self, padded: Tensor<3>, examples: Range<usize>) -> Tensor<3> {
+        let dims = padded.dims();
+        match self.padding(examples) {
+            None => padded,
+            Some(padding) => {
+                let column = padding.reshape([dims[0], dims[1], 1]);
+                padded.mask_fill(column.expand(dims), 0.0)
+            }
+        }
+    }
+
+    /// The inverse of [`Padding::pad`], from `[batch * longest, width]`.
+    pub(super) fn unpad(&self, padded: Tensor<2>) -> Tensor<2> {
+        match &self.moves {
+            None => padded,
+            Some(moves) => padded.select(0, moves.place_of_row.clone()),
+        }
+    }
+
+    /// Where some of the examples have padding, `[examples, longest]`; nothing where none has.
+    pub(super) fn padding(&self, examples: Range<usize>) -> Option<Tensor<2, Bool>> {
+        self.moves.as_ref().map(|moves| {
+            let padding = moves.padding.clone();
+            if examples.len() == self.batch {
+                padding
+            } else {
+                padding.narrow(0, examples.start, examples.len())
+            }
+        })
+    }
+
+    /// What a position may not see, `[group * longest, longest]`: `group` queries share each key.
+    pub(super) fn later(&self, group: usize) -> Tensor<2, Bool> {
+        let make = || {
+            let later = (0..group * self.longest)
+                .flat_map(|row| (0..self.longest).map(move |key| key > row % self.longest));
+            let dims = [group * self.longest, self.longest];
+            mask(later.collect(), dims, &self.device)
+        };
+        let (made_for, mask) = self.causal.get_or_init(|| (group, make()));
+        if *made_for == group {
+            mask.clone()
+        } else {
+            make()
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Parameters of BERT and MPNet under their Hugging Face names.
+
+use super::{Bert, Block, PositionBias};
+use crate::kernel::Heads;
+use crate::model::config::{BertConfig, MpnetConfig};
+use crate::{Array, Embedding, Layout, Linear, Norm, Parameters, Role};
+use dpx_schema::Device;
+
+/// The names of a block's layers behind `encoder.layer.N.`.
+struct Names {
+    query: &'static str,
+    key: &'static str,
+    value: &'static str,
+    attention_out: &'static str,
+    first_norm: &'static str,
+}
+
+const BERT: Names = Names {
+    query: "attention.self.query",
+    key: "attention.self.key",
+    value: "attention.self.value",
+    attention_out: "attention.output.dense",
+    first_norm: "attention.output.LayerNorm",
+};
+
+const MPNET: Names = Names {
+    query: "attention.attn.q",
+    key: "attention.attn.k",
+    value: "attention.attn.v",
+    attention_out: "attention.attn.o",
+    first_norm: "attention.LayerNorm",
+};
+
+/// Name of MPNet's table of position biases.
+pub(crate) const POSITION_BIAS: &str = "mpnet.encoder.relative_attention_bias.weight";
+
+impl Bert {
+    /// A BERT whose every value comes from `value(name, role, shape)`, called in the order of the registry, and lives on a
+    /// device that can be used.
+    ///
+    /// # Errors
+    /// The first error of `value`, before anything more is made.
+    pub fn build<E>(
+        config: BertConfig,
+        device: Device,
+        mut value: impl FnMut(&str, Role, &[usize]) -> Result<Array, E>,
+    ) -> Result<Self, E> {
+        Self::with_names(config, device, "bert", &BERT, &mut value)
+    }
+
+    /// An MPNet, likewise.
+    ///
+    /// # Errors
+    /// The first error of `value`, before anything more is made.
+    pub fn build_mpnet<E>(
+        config: MpnetConfig,
+        device: Device,
+        mut value: impl FnMut(&str, Role, &[usize]) -> Result<Array, E>,
+    ) -> Result<Self, E> {
+        let shape = [
+            config.relative_attention_num_buckets,
+            config.bert.num_attention_heads,
+        ];
+        let table = value(POSITION_BIAS, Role::Weight, &shape)?;
+        let mut model = Self::with_names(config.bert, device, "mpnet", &MPNET, &mut value)?;
+        model.first_position = config.padding as u32 + 1;
+        model.position_bias = Some(PositionBias::new(table));
+        Ok(model)
+    }
+
+    fn with_names<E>(
+        config: BertConfig,
+        device: Device,
+        prefix: &str,
+        names: &Names,
+        value: &mut impl FnMut(&str, Role, &[usize]) -> Result<Array, E>,
+    ) -> Result<Self, E> {
+        let mut parameters = Parameters::new();
+        let mut add = |name: &str, role: Role, shape: &[usize]| {
+            let name = format!("{prefix}.{name}");
+            let array = value(&name, role, shape)?;
+            assert_eq!(array.shape(), shape, "shape of `{name}`");
+            Ok(parameters.add(name, role, array.on(device)))
+        };
+        let width = config.hidden_size;
+        let mut table = |name: &str, entries: usize| {
+            let name = format!("embeddings.{name}_embeddings.weight");
+            add(&name, Role::Embedding, &[entries, width]).map(Embedding::new)
+        };
+        let tokens = table("word", config.vocab_size)?;
+        let positions = table("position", config.max_position_embeddings)?;
+        let segments = match prefix {
+            "bert" => Some(table("token_type", config.type_vocab_size)?),
+            _ => None,
+        };
+        let mut norm = |name: &str| {
+            let weight = add(&format!("{name}.weight"), Role::Norm, &[width])?;
+            let bias = add(&format!("{name}.bias"), Role::Norm, &[width])?;
+            Ok(Norm::layer(weight, bias, config.layer_norm_eps as f32))
+        };
+        let embedding_norm = norm("embeddings.LayerNorm")?;
+        let mut blocks = Vec::new();
+        for layer in 0..config.num_hidden_layers {
+            let name = |part: &str| format!("encoder.layer.{layer}.{part}");
+            let first_norm = norm(&name(names.first_norm))?;
+            let second_norm = norm(&name("output.LayerNorm"))?;
+            blocks.push((first_norm, second_norm));
+        }
+        let mut linear = |layer: usize, part: &str, inputs: usize, outputs: usize| {
+            let name = format!("encoder.layer.{layer}.{part}");
+            let weight = add(&format!("{name}.weight"), Role::Weight, &[outputs, inputs])?;
+            let bias = add(&format!("{name}.bias"), Role::Bias, &[outputs])?;
+            Ok(Linear::new(weight, Some(bias), Layout::OutIn))
+        };
+        let inner = config.intermediate_size;
+        let blocks = blocks
+            .into_iter()
+            .enumerate()
+            .map(|(layer, (first_norm, second_norm))| {
+                Ok(Block {
+                    query: linear(layer, names.query, width, width)?,
+                    key: linear(layer, names.key, width, width)?,
+                    value: linear(layer, names.value, width, width)?,
+                    attention_out: linear(layer, names.attention_out, width, width)?,
+                    first_norm,
+                    up: linear(layer, "intermediate.dense", width, inner)?,
+                    down: linear(layer, "output.dense", inner, width)?,
+                    second_norm,
+                })
+            })
+            .collect::<Result<Vec<Block>, E>>()?;
+        let heads = config.num_attention_heads;
+        Ok(Self {
+            heads: Heads::new(heads, width / heads, false),
+            parameters,
+            tokens,
+            positions,
+            segments,
+            embedding_norm,
+            blocks,
+            first_position: 0,
+            position_bias: None,
+            config,
+        })
+    }
+}

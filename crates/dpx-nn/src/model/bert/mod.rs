@@ -1,0 +1,143 @@
+//! BERT: post-norm blocks that see the whole text. MPNet is the same with other names and a relative position bias.
+
+mod block;
+mod build;
+mod position_bias;
+
+use super::config::BertConfig;
+use crate::kernel::{Heads, Normalised};
+use crate::{Array, Batch, Embedding, Norm, Parameters, Rows, Tape};
+use block::{Block, Saved};
+pub(super) use build::POSITION_BIAS;
+pub use position_bias::PositionBias;
+
+/// The body of a BERT or MPNet model, without a head.
+#[derive(Debug, Clone)]
+pub struct Bert {
+    config: BertConfig,
+    parameters: Parameters,
+    heads: Heads,
+    tokens: Embedding,
+    positions: Embedding,
+    /// Segments; MPNet has none.
+    segments: Option<Embedding>,
+    embedding_norm: Norm,
+    blocks: Vec<Block>,
+    /// Position of a text's first token.
+    first_position: u32,
+    position_bias: Option<PositionBias>,
+}
+
+/// What the backward pass of the body needs.
+pub(super) struct BodySaved {
+    embedding_norm: Normalised,
+    blocks: Vec<Saved>,
+    positions: Vec<u32>,
+}
+
+impl Bert {
+    /// Sizes of the model.
+    pub const fn config(&self) -> &BertConfig {
+        &self.config
+    }
+
+    /// The registry.
+    pub const fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The registry, to be written to.
+    pub const fn parameters_mut(&mut self) -> &mut Parameters {
+        &mut self.parameters
+    }
+
+    /// MPNet's relative position bias, which is not trained and hence stands in no registry.
+    pub const fn position_bias(&self) -> Option<&PositionBias> {
+        self.position_bias.as_ref()
+    }
+
+    fn embed(&self, ids: &[u32], positions: &[u32]) -> (Array, Normalised) {
+        let parameters = &self.parameters;
+        let mut sum = self.tokens.forward(parameters, ids);
+        self.positions.add_forward(parameters, positions, &mut sum);
+        if let Some(segments) = &self.segments {
+            segments.add_forward(parameters, &vec![0; ids.len()], &mut sum);
+        }
+        self.embedding_norm.forward(parameters, &sum)
+    }
+
+    fn positions(&self, rows: &Rows) -> Vec<u32> {
+        let mut positions = rows.positions();
+        for position in &mut positions {
+            *position += self.first_position;
+        }
+        positions
+    }
+
+    /// The bias of attention scores for the longest text of a batch, `[heads, longest, longest]`.
+    fn score_bias(&self, rows: &Rows) -> Option<Array> {
+        let longest = rows.lengths().max().unwrap_or(0);
+        let device = self.parameters.device();
+        self.position_bias
+            .as_ref()
+            .map(|bias| bias.scores(longest).on(device))
+    }
+
+    /// Hidden states `[rows, width]`, with what the backward pass needs.
+    pub(super) fn body(&self, ids: &[u32], rows: &Rows) -> (Array, BodySaved) {
+        let positions = self.positions(rows);
+        let (mut hidden, embedding_norm) = self.embed(ids, &positions);
+        let bias = self.score_bias(rows);
+        let mut blocks = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            let (output, saved) =
+                block.forward(&self.parameters, &self.heads, rows, bias.as_ref(), hidden);
+            hidden = output;
+            blocks.push(saved);
+        }
+        let saved = BodySaved {
+            embedding_norm,
+            blocks,
+            positions,
+        };
+        (hidden, saved)
+    }
+
+    /// The same hidden states alone.
+    pub(super) fn body_for_inference(&self, ids: &[u32], rows: &Rows) -> Array {
+        let (mut hidden, _) = self.embed(ids, &self.positions(rows));
+        let bias = self.score_bias(rows);
+        for block in &self.blocks {
+            hidden = block
+                .forward(&self.parameters, &self.heads, rows, bias.as_ref(), hidden)
+                .0;
+        }
+        hidden
+    }
+
+    /// Backward pass of the body from the gradient of its output.
+    pub(super) fn body_backward(
+        &self,
+        batch: &Batch,
+        saved: BodySaved,
+        gradient: &Array,
+        tape: &mut Tape,
+    ) {
+        let (parameters, rows) = (&self.parameters, &batch.rows);
+        let mut gradient = gradient.clone();
+        for (block, saved) in self.blocks.iter().zip(saved.blocks).rev() {
+            gradient = block.backward(parameters, &self.heads, rows, saved, &gradient, tape);
+        }
+        let norm = &saved.embedding_norm;
+        let sum = self
+            .embedding_norm
+            .backward(parameters, rows, norm, &gradient, None, tape);
+        if let Some(segments) = &self.segments {
+            segments.backward(parameters, rows, vec![0; batch.ids.len()], &sum, tape);
+        }
+        self.positions
+            .backward(parameters, rows, saved.positions, &sum, tape);
+        let ids = batch.ids.as_slice();
+        self.tokens.backward(parameters, rows, ids, &sum, tape);
+    }
+}

@@ -1,0 +1,148 @@
+//! What generation needs of a causal language model.
+
+use crate::kernel;
+use crate::{Array, Batch, Cache, Error, Network, Rows, Targets};
+
+/// A causal language model that can be read forwards, token by token, over a cache of keys and values.
+pub trait CausalModel: Network {
+    /// Number of tokens in the vocabulary.
+    fn vocabulary(&self) -> usize;
+
+    /// Longest sequence that the model takes.
+    fn context(&self) -> usize;
+
+    /// Logits of every position of every sequence: `[sum of the lengths, vocabulary]`, one sequence after the other.
+    fn logits(&self, sequences: &[&[u32]]) -> Result<Array, Error>;
+
+    /// Reads prompts of any lengths (none empty) and makes room for `capacity` tokens a row, the prompt included.
+    ///
+    /// Returns the cache and the logits after each prompt, `[batch, vocabulary]`.
+    fn prefill(&self, prompts: &[&[u32]], capacity: usize) -> Result<(Cache, Array), Error>;
+
+    /// Reads one more token in each row of the cache; returns the logits after it, `[batch, vocabulary]`.
+    ///
+    /// Rows that are finished are dropped from the cache with [`Cache::keep`].
+    fn decode(&self, cache: &mut Cache, tokens: &[u32]) -> Result<Array, Error>;
+}
+
+/// Checks what the tokens of a decoding step must satisfy.
+pub(crate) fn check_step(
+    cache: &Cache,
+    tokens: &[u32],
+    vocabulary: usize,
+    context: usize,
+) -> Result<(), Error> {
+    let limit = context.min(cache.capacity());
+    if let Some(&id) = tokens.iter().find(|&&id| id as usize >= vocabulary) {
+        return Err(Error::TokenOutOfRange { id, vocabulary });
+    }
+    match cache.lengths().iter().max() {
+        Some(&length) if length >= limit => Err(Error::TooLong {
+            length: length + 1,
+            context: limit,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Row of the last token of each prompt.
+pub(crate) fn last_rows(rows: &Rows) -> Vec<usize> {
+    (0..rows.batch())
+        .filter(|&example| !rows.range(example).is_empty())
+        .map(|example| rows.range(example).end - 1)
+        .collect()
+}
+
+/// The prompt-mismatch loss of a pair, and its slope in the summed token losses of either sequence.
+struct Pair {
+    loss: f64,
+    factors: [f64; 2],
+}
+
+/// The targets of a batch of a causal language model.
+pub(crate) struct NextTokens<'a> {
+    pub(crate) rows: &'a [usize],
+    pub(crate) grouping: &'a Rows,
+    pub(crate) ids: &'a [u32],
+    pub(crate) weights: &'a [f32],
+    mismatch: Option<f32>,
+}
+
+impl<'a> NextTokens<'a> {
+    /// The targets, where the batch has any of this kind.
+    pub(crate) fn of(batch: &'a Batch) -> Result<Self, Error> {
+        let found = match &batch.targets {
+            Targets::NextToken {
+                rows,
+                grouping,
+                ids,
+                weights,
+            } => {
+                return Ok(Self {
+                    rows,
+                    grouping,
+                    ids,
+                    weights,
+                    mismatch: batch.mismatch,
+                });
+            }
+            Targets::Class(_) => "classes",
+            Targets::Nothing => "nothing",
+        };
+        Err(Error::WrongTargets {
+            found,
+            expected: "next tokens",
+        })
+    }
+
+    /// Turns logits `[targets, vocabulary]` into the gradient of the sum of the examples' losses; returns these.
+    pub(crate) fn losses_with_gradient(&self, logits: &mut Array) -> Vec<f64> {
+        let Some(weight) = self.mismatch else {
+            let losses = kernel::cross_entropy_with_gradient(logits, self.ids, self.weights);
+            return self.grouping.sums(&losses);
+        };
+        let ones = vec![1.0; self.ids.len()];
+        let losses = kernel::cross_entropy_with_gradient(logits, self.ids, &ones);
+        let pairs = self.pairs(&losses, f64::from(weight));
+        let factors: Vec<_> = pairs
+            .iter()
+            .flat_map(|pair| pair.factors.map(|factor| Some(factor as f32)))
+            .collect();
+        *logits = kernel::scaled_rows(logits, &self.grouping.spread(&factors));
+        pairs.into_iter().map(|pair| pair.loss).collect()
+    }
+
+    /// The examples' losses.
+    pub(crate) fn losses(&self, logits: &Array) -> Vec<f64> {
+        let mut losses = kernel::cross_entropy(logits, self.ids);
+        if let Some(weight) = self.mismatch {
+            let pairs = self.pairs(&losses, f64::from(weight));
+            return pairs.into_iter().map(|pair| pair.loss).collect();
+        }
+        for (loss, weight) in losses.iter_mut().zip(self.weights) {
+            *loss *= weight;
+        }
+        self.grouping.sums(&losses)
+    }
+
+    /// The prompt-mismatch loss of each pair of sequences, from the losses of all tokens (see [`Batch::causal_pairs`]).
+    fn pairs(&self, of_tokens: &[f32], weight: f64) -> Vec<Pair> {
+        let lengths: Vec<usize> = self.grouping.lengths().collect();
+        let sums = self.grouping.sums(of_tokens);
+        sums.chunks_exact(2)
+            .zip(lengths.chunks_exact(2))
+            .map(|(sums, lengths)| {
+                let share = 1.0 / lengths[0].max(1) as f64;
+                // Without a second sequence there is nothing to be told apart.
+                let weight = if lengths[1] == 0 { 0.0 } else { weight };
+                let lost = sums[1] - sums[0];
+                let pull = weight / (1.0 + lost.exp());
+                let told_apart = (-lost).max(0.0) + (-lost.abs()).exp().ln_1p();
+                Pair {
+                    loss: share * sums[0] + weight * told_apart,
+                    factors: [share + pull, -pull],
+                }
+            })
+            .collect()
+    }
+}

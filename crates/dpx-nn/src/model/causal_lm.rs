@@ -1,0 +1,230 @@
+//! A causal language model of any supported architecture, from a folder and back.
+
+use super::weights::{StoredAs, write};
+use super::{Architecture, CausalModel, Gpt2, Llama, ModelConfig, ModelError, Weights, load};
+use crate::device::DeviceExt;
+use crate::{Arithmetic, Array, Batch, Cache, Error, Network, Parameters, Role, Tape};
+use dpx_schema::Device;
+use std::path::Path;
+
+/// A causal language model with its `config.json`.
+#[derive(Debug, Clone)]
+pub struct CausalLm {
+    config: ModelConfig,
+    network: Causal,
+}
+
+#[derive(Debug, Clone)]
+enum Causal {
+    Gpt2(Gpt2),
+    Llama(Llama),
+}
+
+/// Reads the causal language model of a folder onto a device.
+///
+/// # Errors
+/// When the folder holds another kind of model, a tensor is missing, misshapen or without a place, or the device
+/// cannot be used.
+pub fn load_causal(folder: impl AsRef<Path>, device: Device) -> Result<CausalLm, ModelError> {
+    device.usable()?;
+    let folder = folder.as_ref();
+    let config = ModelConfig::read(folder)?;
+    let mut weights = Weights::open(folder, config.prefix())?;
+    let value = |name: &str, _: Role, shape: &[usize]| load::array(&mut weights, name, shape);
+    let network = match &config.architecture {
+        Architecture::Gpt2(sizes) => Causal::Gpt2(Gpt2::build(sizes.clone(), device, value)?),
+        Architecture::Llama(sizes) => Causal::Llama(Llama::build(sizes.clone(), device, value)?),
+        Architecture::Bert(_) | Architecture::Mpnet(_) => {
+            return Err(ModelError::unsupported(
+                folder.join("config.json"),
+                format!(
+                    "`model_type` is `{}`, which writes no text; give a `gpt2` or `llama` model",
+                    config.model_type()
+                ),
+            ));
+        }
+    };
+    weights.finish(|name| load::is_buffer(&config, name))?;
+    Ok(CausalLm { config, network })
+}
+
+impl CausalLm {
+    /// A GPT-2 with random weights; `config` must describe one.
+    ///
+    /// # Errors
+    /// When it describes another architecture, or the device cannot be used.
+    pub fn new_gpt2(config: ModelConfig, seed: u64, device: Device) -> Result<Self, ModelError> {
+        device.usable()?;
+        match &config.architecture {
+            Architecture::Gpt2(sizes) => Ok(Self {
+                network: Causal::Gpt2(Gpt2::new(sizes.clone(), seed, device)),
+                config,
+            }),
+            _ => Err(ModelError::Input(format!(
+                "only `gpt2` models are made from scratch, not `{}`",
+                config.model_type()
+            ))),
+        }
+    }
+
+    /// The model's `config.json`.
+    pub const fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Puts a low-rank adapter beside every linear layer of the blocks, without effect at first.
+    pub fn add_lora(&mut self, rank: usize, alpha: f64, seed: u64) {
+        match &mut self.network {
+            Causal::Gpt2(model) => model.add_lora(rank, alpha, seed),
+            Causal::Llama(model) => model.add_lora(rank, alpha, seed),
+        }
+    }
+
+    /// Adds the adapters to the weights and takes them out of the model.
+    #[must_use]
+    pub fn merge_lora(mut self) -> Self {
+        self.parameters_mut().compute_in(Arithmetic::F32);
+        self.network = match self.network {
+            Causal::Gpt2(model) => Causal::Gpt2(model.merge_lora()),
+            Causal::Llama(model) => Causal::Llama(model.merge_lora()),
+        };
+        self
+    }
+
+    /// Makes room for `vocabulary` tokens. New rows of the embedding, and of the output layer where it is untied, are the
+    /// mean of the old ones, so that a new token is at first as likely as an average one. A smaller number changes nothing.
+    ///
+    /// # Errors
+    /// None in practice: the rebuilt model has the shapes of the old one.
+    pub fn resize_vocabulary(&mut self, vocabulary: usize) -> Result<(), ModelError> {
+        let old = self.config.vocabulary();
+        if vocabulary <= old {
+            return Ok(());
+        }
+        let parameters = self.parameters().clone();
+        let device = parameters.device();
+        let value = |name: &str, _: Role, shape: &[usize]| {
+            let id = parameters.find(name).ok_or_else(|| {
+                ModelError::Input(format!(
+                    "tensor `{name}` is missing while the vocabulary grows"
+                ))
+            })?;
+            let array = parameters.value(id);
+            Ok(if array.shape() == shape {
+                array.clone()
+            } else {
+                with_mean_rows(array, vocabulary)
+            })
+        };
+        match &mut self.config.architecture {
+            Architecture::Gpt2(sizes) => {
+                sizes.vocab_size = vocabulary;
+                self.network =
+                    Causal::Gpt2(Gpt2::build::<ModelError>(sizes.clone(), device, value)?);
+            }
+            Architecture::Llama(sizes) => {
+                sizes.vocab_size = vocabulary;
+                self.network =
+                    Causal::Llama(Llama::build::<ModelError>(sizes.clone(), device, value)?);
+            }
+            Architecture::Bert(_) | Architecture::Mpnet(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Writes `config.json` and `model.safetensors`. Adapters must be merged before. The tokenizer is written by its owner.
+    ///
+    /// # Errors
+    /// When a file cannot be written or adapters are left.
+    pub fn save(&self, folder: &Path, stored_as: StoredAs) -> Result<(), ModelError> {
+        if let Some((_, adapter)) = self.parameters().iter().find(|(_, p)| p.role == Role::Lora) {
+            return Err(ModelError::Input(format!(
+                "adapter `{}` is not merged: call `merge_lora` before `save`",
+                adapter.name
+            )));
+        }
+        self.config.write(folder)?;
+        write(folder, stored(self.parameters()), stored_as)
+    }
+
+    fn network(&self) -> &dyn CausalModel {
+        match &self.network {
+            Causal::Gpt2(model) => model,
+            Causal::Llama(model) => model,
+        }
+    }
+}
+
+/// Parameters as they are written.
+pub(super) fn stored(
+    parameters: &Parameters,
+) -> impl Iterator<Item = (String, Vec<usize>, Vec<f32>)> {
+    parameters.iter().map(|(_, parameter)| {
+        let value = &parameter.value;
+        (
+            parameter.name.clone(),
+            value.shape().to_vec(),
+            value.to_vec(),
+        )
+    })
+}
+
+/// A table with rows added up to `rows`, each the mean of those that were there.
+fn with_mean_rows(table: &Array, rows: usize) -> Array {
+    let (old, width) = (table.rows(), table.width());
+    let mut values = table.to_vec();
+    let mut mean = vec![0.0f64; width];
+    for row in values.chunks_exact(width) {
+        for (sum, value) in mean.iter_mut().zip(row) {
+            *sum += f64::from(*value);
+        }
+    }
+    let mean: Vec<f32> = mean.iter().map(|sum| (sum / old as f64) as f32).collect();
+    for _ in old..rows {
+        values.extend(&mean);
+    }
+    Array::from_vec(values, &[rows, width])
+}
+
+impl Network for CausalLm {
+    fn parameters(&self) -> &Parameters {
+        self.network().parameters()
+    }
+
+    fn parameters_mut(&mut self) -> &mut Parameters {
+        match &mut self.network {
+            Causal::Gpt2(model) => model.parameters_mut(),
+            Causal::Llama(model) => model.parameters_mut(),
+        }
+    }
+
+    fn forward_backward(&self, batch: &Batch) -> Result<Tape, Error> {
+        self.network().forward_backward(batch)
+    }
+
+    fn forward_loss(&self, batch: &Batch) -> Result<Vec<f64>, Error> {
+        self.network().forward_loss(batch)
+    }
+}
+
+impl CausalModel for CausalLm {
+    fn vocabulary(&self) -> usize {
+        self.network().vocabulary()
+    }
+
+    fn context(&self) -> usize {
+        self.network().context()
+    }
+
+    fn logits(&self, sequences: &[&[u32]]) -> Result<Array, Error> {
+        self.network().logits(sequences)
+    }
+
+    fn prefill(&self, prompts: &[&[u32]], capacity: usize) -> Result<(Cache, Array), Error> {
+        self.network().prefill(prompts, capacity)
+    }
+
+    fn decode(&self, cache: &mut Cache, tokens: &[u32]) -> Result<Array, Error> {
+        self.network().decode(cache, tokens)
+    }
+}

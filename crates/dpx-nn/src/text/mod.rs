@@ -1,0 +1,19 @@
+//! Tokenizers, prompts and the public schema of a dataset.
+//!
+//! [`Tokenizer`] reads and writes what `transformers` reads and writes; [`train_bpe`] makes a new one from public text.
+//! [`EncodePrompt`] turns a prompt and a text into one training sequence in the way in which it is later generated.
+
+mod bpe;
+mod encode;
+mod error;
+mod load;
+mod special;
+mod tokenizer;
+mod words;
+
+pub use bpe::{BpeOptions, train_bpe};
+pub use encode::{EncodePrompt, EncodedExample};
+pub use error::TextError;
+pub use special::SpecialTokens;
+pub use tokenizer::{AlignedEncoding, Tokenizer};
+pub use words::words;

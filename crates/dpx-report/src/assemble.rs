@@ -1,0 +1,475 @@
+//! From a plan, its records and its artifacts to the study.
+
+use super::guarantee::guarantee;
+use super::privacy;
+use super::rows::{self, RowPlan, ancestors, has_teacher, replicate, role};
+use super::settings::settings;
+use super::study::{
+    Axis, Guarantee, GuaranteeKind, InstanceState, InstanceView, Reference, Role, Row,
+    RowClassification, SampleRef, Study,
+};
+use super::values::score_figures;
+use dpx_engine::cache::Cache;
+use dpx_engine::plan::{InstanceId, Plan};
+use dpx_schema::Kind;
+use dpx_schema::Record;
+use dpx_stages::metric::{Classification, Spread};
+use dpx_stages::score::{SCORES_FILE, Scores};
+use dpx_stages::scrub::Tally;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where files of artifacts come from: the cache, or folders in tests.
+pub trait Artifacts {
+    /// The content of a file of an artifact; nothing where it is not there or damaged.
+    fn read(&self, record: &Record, path: &str) -> Option<Vec<u8>>;
+}
+
+impl Artifacts for Cache {
+    fn read(&self, record: &Record, path: &str) -> Option<Vec<u8>> {
+        let file = record.output.files.iter().find(|file| file.path == path)?;
+        Self::read(self, file).ok()
+    }
+}
+
+/// What is known of an instance.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Where it stands.
+    pub state: InstanceState,
+    /// Its record, where it is finished.
+    pub record: Option<Arc<Record>>,
+}
+
+/// What the study is made from.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What is known of each instance, in the plan's order.
+    pub known: &'a [Known],
+    /// Where files come from.
+    pub artifacts: &'a dyn Artifacts,
+    /// Title of the report, if it is not the experiment's name.
+    pub title: Option<&'a str>,
+    /// Published figures.
+    pub reference: Option<&'a Reference>,
+}
+
+impl Sources<'_> {
+    pub(crate) fn record(&self, id: InstanceId) -> Option<&Record> {
+        self.known[id].record.as_deref()
+    }
+
+    /// A file of an instance's artifact.
+    pub(crate) fn file(&self, id: InstanceId, path: &str) -> Option<Vec<u8>> {
+        self.artifacts.read(self.record(id)?, path)
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(&self, id: InstanceId, path: &str) -> Option<T> {
+        serde_json::from_slice(&self.file(id, path)?).ok()
+    }
+
+    pub(crate) fn name(&self, id: InstanceId) -> &str {
+        &self.plan.instances[id].name
+    }
+}
+
+/// Puts the study together from whatever is finished.
+pub fn assemble(sources: &Sources<'_>) -> Study {
+    let plan = sources.plan;
+    let rows: Vec<Row> = rows::rows(plan)
+        .iter()
+        .map(|row| assemble_row(sources, row))
+        .collect();
+    let benchmark = assemble_benchmark(sources);
+    let labels = benchmark
+        .iter()
+        .chain(&rows)
+        .find_map(|row| row.classifications.first())
+        .map(|found| found.figures.labels.clone())
+        .or_else(|| {
+            Some(
+                rows.iter()
+                    .find_map(|row| row.scores.as_ref())?
+                    .labels
+                    .clone(),
+            )
+        })
+        .unwrap_or_default();
+    let majority = majority(benchmark.as_ref(), &rows);
+    Study {
+        schema_version: Study::SCHEMA_VERSION,
+        dpx_version: env!("CARGO_PKG_VERSION").into(),
+        experiment: plan.experiment.clone(),
+        title: sources.title.unwrap_or(&plan.experiment).to_owned(),
+        description: plan.description.clone(),
+        seed: plan.seed,
+        axes: plan
+            .axes
+            .iter()
+            .map(|axis| Axis {
+                name: axis.name.clone(),
+                values: axis.values.clone(),
+            })
+            .collect(),
+        labels,
+        settings: settings(plan),
+        finished: sources
+            .known
+            .iter()
+            .filter(|known| known.record.is_some())
+            .count() as u64,
+        planned: plan.instances.len() as u64,
+        benchmark,
+        joint: super::joint::joint(&rows),
+        rows,
+        majority,
+        reference: sources.reference.cloned(),
+        scrubbing: scrubbing(sources),
+        instances: (0..plan.instances.len())
+            .map(|id| instance_view(sources, id))
+            .collect(),
+    }
+}
+
+fn scrubbing(sources: &Sources<'_>) -> BTreeMap<String, Tally> {
+    let instances = sources.plan.instances.iter().enumerate();
+    instances
+        .filter(|(_, instance)| instance.kind == Kind::Preprocess)
+        .filter_map(|(id, instance)| Some((instance.name.clone(), sources.json(id, "scrub.json")?)))
+        .collect()
+}
+
+fn instance_view(sources: &Sources<'_>, id: InstanceId) -> InstanceView {
+    let instance = &sources.plan.instances[id];
+    let record = sources.record(id);
+    InstanceView {
+        name: instance.name.clone(),
+        stage: instance.stage.clone(),
+        kind: instance.kind,
+        needs: instance
+            .needs
+            .iter()
+            .map(|need| sources.name(need.instance).to_owned())
+            .collect(),
+        state: sources.known[id].state,
+        seconds: record.map(|record| record.wall_seconds),
+        device: record.map(|record| record.device.clone()),
+        finished_at: record.map(|record| record.finished_at.clone()),
+        flow: record.map_or(instance.flow, |record| record.flow),
+        dpx_version: record.map(|record| record.dpx_version.clone()),
+        kind_version: record.map(|record| record.kind_version),
+        key: record.map(|record| record.key.to_string()),
+    }
+}
+
+/// Collects the figures of a row, replicate by replicate.
+#[derive(Default)]
+struct Figures {
+    values: BTreeMap<String, Vec<f64>>,
+    ceilings: BTreeMap<String, Vec<f64>>,
+    classifications: Vec<RowClassification>,
+}
+
+impl Figures {
+    fn add(&mut self, id: &str, value: f64) {
+        if value.is_finite() {
+            self.values.entry(id.to_owned()).or_default().push(value);
+        }
+    }
+
+    /// The F1 of each label as `f1.LABEL`, so that it has a spread like any other figure.
+    fn labels(&mut self, role: Role, found: &Classification) {
+        for label in &found.per_label {
+            self.add(&format!("f1{}.{}", role.suffix(), label.label), label.f1);
+        }
+    }
+
+    fn classification(&mut self, stage: &str, role: Role, found: &Classification) {
+        let existing = self
+            .classifications
+            .iter_mut()
+            .find(|other| other.stage == stage && other.figures.labels == found.labels);
+        if let Some(existing) = existing {
+            let mut matrix = existing.figures.confusion.clone();
+            for (sums, row) in matrix.iter_mut().zip(&found.confusion) {
+                for (sum, count) in sums.iter_mut().zip(row) {
+                    *sum += count;
+                }
+            }
+            if let Ok(summed) = Classification::from_matrix(&found.labels, matrix) {
+                existing.figures = summed;
+            }
+        } else {
+            self.classifications.push(RowClassification {
+                stage: stage.to_owned(),
+                role,
+                figures: found.clone(),
+            });
+        }
+    }
+
+    /// Only the first stage of a role gives the row's figures; others are shown in the section on labels.
+    fn classify(&mut self, sources: &Sources<'_>, id: InstanceId, role: Role) {
+        let Some(found) = sources.json::<Classification>(id, "metrics.json") else {
+            return;
+        };
+        let stage = sources.plan.instances[id].stage.clone();
+        let first = self
+            .classifications
+            .iter()
+            .find(|other| other.role == role)
+            .is_none_or(|other| other.stage == stage);
+        if first {
+            self.add(&format!("accuracy{}", role.suffix()), found.accuracy);
+            self.add(&format!("macro_f1{}", role.suffix()), found.macro_f1);
+            self.labels(role, &found);
+        }
+        self.classification(&stage, role, &found);
+    }
+}
+
+fn assemble_row(sources: &Sources<'_>, row: &RowPlan) -> Row {
+    let plan = sources.plan;
+    let mut figures = Figures::default();
+    let mut scores: Option<Scores> = None;
+    let mut audit = None;
+    let scored_stage = main_score_stage(plan, &row.own);
+    for &id in &row.own {
+        let instance = &plan.instances[id];
+        match instance.kind {
+            Kind::Classify => match (role(plan, id), taught_nothing(sources, id)) {
+                (Some(role), false) => figures.classify(sources, id, role),
+                // Such texts carry the generator's own labels, as those of the row's other samples do.
+                (Some(Role::WithTeacher), true) if !has_own_labels(plan, &row.own) => {
+                    figures.classify(sources, id, Role::OwnLabels);
+                }
+                _ => {}
+            },
+            Kind::Score if Some(instance.stage.as_str()) == scored_stage => {
+                if let Some(found) = sources.json::<Scores>(id, SCORES_FILE) {
+                    for (name, value, ceiling) in score_figures(&found) {
+                        figures.add(&name, value);
+                        if let Some(ceiling) = ceiling {
+                            figures.ceilings.entry(name).or_default().push(ceiling);
+                        }
+                    }
+                    scores.get_or_insert(found);
+                }
+            }
+            Kind::Audit => {
+                let found = sources.json::<Value>(id, "audit.json");
+                if let Some(found) = found.as_ref().and_then(privacy::audit) {
+                    figures.add("audit_lower", found.lower);
+                    audit.get_or_insert(found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let samples: Vec<SampleRef> = row
+        .own
+        .iter()
+        .filter(|&&id| plan.instances[id].kind == Kind::Sample)
+        .map(|&id| sample_ref(sources, row, id))
+        .collect();
+    let replicates: std::collections::BTreeSet<_> = row
+        .own
+        .iter()
+        .map(|&id| replicate(&plan.instances[id]))
+        .collect();
+    let replicates = replicates
+        .iter()
+        .filter(|value| value.is_some())
+        .count()
+        .max(1);
+    Row {
+        name: row.name.clone(),
+        label: row.label.clone(),
+        axes: row.axes.clone(),
+        guarantee: guarantee(sources, row),
+        replicates: replicates as u64,
+        replicates_finished: figures.values.values().map(Vec::len).max().unwrap_or(0) as u64,
+        complete: row.own.iter().all(|&id| sources.known[id].record.is_some()),
+        figures: spreads(&figures.values),
+        ceilings: spreads(&figures.ceilings)
+            .into_iter()
+            .map(|(name, spread)| (name, spread.mean))
+            .collect(),
+        values: figures.values,
+        classifications: figures.classifications,
+        scores,
+        audit,
+        instances: row
+            .own
+            .iter()
+            .map(|&id| sources.name(id).to_owned())
+            .collect(),
+        seconds: seconds(sources, &row.own),
+        samples,
+    }
+}
+
+/// Whether a classifier has a teacher behind it that learnt nothing, as at epsilon 0: nothing is to be said of it then.
+fn taught_nothing(sources: &Sources<'_>, id: InstanceId) -> bool {
+    let plan = sources.plan;
+    let teachers = ancestors(plan, id).into_iter();
+    teachers
+        .filter(|&other| plan.instances[other].kind == Kind::Teacher)
+        .any(|teacher| {
+            sources
+                .json::<Value>(teacher, "privacy.json")
+                .is_some_and(|privacy| privacy["epsilon"].as_f64() == Some(0.0))
+        })
+}
+
+fn has_own_labels(plan: &Plan, own: &[InstanceId]) -> bool {
+    own.iter()
+        .any(|&id| role(plan, id) == Some(Role::OwnLabels))
+}
+
+fn spreads(values: &BTreeMap<String, Vec<f64>>) -> BTreeMap<String, Spread> {
+    values
+        .iter()
+        .filter_map(|(name, values)| Some((name.clone(), Spread::of(values.iter().copied())?)))
+        .collect()
+}
+
+fn seconds(sources: &Sources<'_>, ids: &[InstanceId]) -> f64 {
+    ids.iter()
+        .filter_map(|&id| sources.record(id))
+        .map(|record| record.wall_seconds)
+        .sum()
+}
+
+/// The score stage whose figures are the row's: that of the generator's own texts before that of a teacher's choice.
+fn main_score_stage<'a>(plan: &'a Plan, own: &[InstanceId]) -> Option<&'a str> {
+    let scores = own
+        .iter()
+        .filter(|&&id| plan.instances[id].kind == Kind::Score);
+    scores
+        .min_by_key(|&&id| {
+            let samples = plan.instances[id].needs.iter().map(|need| need.instance);
+            let mut samples = samples.filter(|&need| plan.instances[need].kind == Kind::Sample);
+            samples.any(|sample| has_teacher(plan, sample))
+        })
+        .map(|&id| plan.instances[id].stage.as_str())
+}
+
+fn sample_ref(sources: &Sources<'_>, row: &RowPlan, id: InstanceId) -> SampleRef {
+    let instance = &sources.plan.instances[id];
+    let several = row.own.iter().any(|&other| {
+        sources.plan.instances[other].kind == Kind::Sample
+            && sources.plan.instances[other].stage != instance.stage
+    });
+    let mut file = row.name.clone();
+    if several && instance.stage != row.name {
+        file = format!("{}-{file}", instance.stage);
+    }
+    if let Some(replicate) = replicate(instance) {
+        file = format!("{file},replicate={replicate}");
+    }
+    SampleRef {
+        instance: instance.name.clone(),
+        replicate: replicate(instance),
+        texts: sources.json::<Value>(id, "sample.json").and_then(|sample| {
+            ["/texts", "/written", "/count", "/n"]
+                .iter()
+                .find_map(|path| sample.pointer(path)?.as_u64())
+        }),
+        file: file_name(&file),
+        flow: sources
+            .record(id)
+            .map_or(instance.flow, |record| record.flow),
+    }
+}
+
+/// A name that is safe as a file name everywhere.
+pub(crate) fn file_name(name: &str) -> String {
+    name.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "=,.-_".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect()
+}
+
+fn assemble_benchmark(sources: &Sources<'_>) -> Option<Row> {
+    let plan = sources.plan;
+    let own: Vec<InstanceId> = (0..plan.instances.len())
+        .filter(|&id| role(plan, id) == Some(Role::Benchmark))
+        .collect();
+    if own.is_empty() {
+        return None;
+    }
+    let mut figures = Figures::default();
+    for &id in &own {
+        figures.classify(sources, id, Role::Benchmark);
+    }
+    Some(Row {
+        name: "benchmark".into(),
+        label: "benchmark".into(),
+        axes: BTreeMap::new(),
+        guarantee: Guarantee {
+            kind: GuaranteeKind::None,
+            target: None,
+            epsilon: None,
+            delta: None,
+            mechanisms: Vec::new(),
+        },
+        replicates: own.len() as u64,
+        replicates_finished: figures.values.values().map(Vec::len).max().unwrap_or(0) as u64,
+        complete: own.iter().all(|&id| sources.known[id].record.is_some()),
+        figures: spreads(&figures.values),
+        ceilings: BTreeMap::new(),
+        values: figures.values,
+        classifications: figures.classifications,
+        scores: None,
+        audit: None,
+        instances: own.iter().map(|&id| sources.name(id).to_owned()).collect(),
+        seconds: seconds(sources, &own),
+        samples: Vec::new(),
+    })
+}
+
+/// The floor on the test texts that the classifications were made on.
+fn majority(benchmark: Option<&Row>, rows: &[Row]) -> Option<Classification> {
+    let figures = &benchmark
+        .into_iter()
+        .chain(rows)
+        .find_map(|row| row.classifications.first())?
+        .figures;
+    let support: Vec<u64> = figures
+        .per_label
+        .iter()
+        .map(|label| label.support)
+        .collect();
+    let training = rows
+        .iter()
+        .find_map(|row| row.scores.as_ref())
+        .map(|scores| &scores.label_shares.real);
+    let frequencies = training
+        .filter(|counts| counts.len() == support.len())
+        .unwrap_or(&support);
+    let mut winner = 0;
+    for (index, frequency) in frequencies.iter().enumerate() {
+        if *frequency > frequencies[winner] {
+            winner = index;
+        }
+    }
+    let matrix = support
+        .iter()
+        .map(|&count| {
+            (0..support.len())
+                .map(|label| if label == winner { count } else { 0 })
+                .collect()
+        })
+        .collect();
+    Classification::from_matrix(&figures.labels, matrix).ok()
+}

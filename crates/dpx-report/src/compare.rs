@@ -1,0 +1,435 @@
+//! Two studies side by side: what differs, and what it did to each figure.
+
+use super::figure::{Direction, METRICS};
+use super::study::{Row, Study};
+use super::table::{Column, NOTHING, Table, spread};
+use dpx_stages::metric::Spread;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What became of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Better by more than chance.
+    Improved,
+    /// Worse by more than chance.
+    Worsened,
+    /// No larger than what chance gives.
+    WithinNoise,
+    /// Measured differently, or on one side only.
+    NotComparable,
+}
+
+impl Verdict {
+    /// For people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Improved => "improved",
+            Self::Worsened => "worsened",
+            Self::WithinNoise => "within noise",
+            Self::NotComparable => "not comparable",
+        }
+    }
+}
+
+/// One figure of one row on both sides.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    /// Name of the row.
+    pub row: String,
+    /// Name of the figure.
+    pub figure: &'static str,
+    /// In the first study.
+    pub old: Option<Spread>,
+    /// In the second.
+    pub new: Option<Spread>,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Why, where it is not comparable.
+    pub why: Option<String>,
+}
+
+/// Two studies side by side.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// What makes the figures hard to compare: other data, another program.
+    pub warnings: Vec<String>,
+    /// Settings that differ: name, old, new.
+    pub settings: Vec<(String, Option<Value>, Option<Value>)>,
+    /// Rows that one side lacks.
+    pub only_old: Vec<String>,
+    /// Rows that the other side lacks.
+    pub only_new: Vec<String>,
+    /// Every figure of every common row.
+    pub changes: Vec<Change>,
+}
+
+/// Compares two studies.
+pub fn compare(old: &Study, new: &Study) -> Comparison {
+    let (old_settings, new_settings) = (&old.settings, &new.settings);
+    let names: BTreeSet<&String> = old_settings.keys().chain(new_settings.keys()).collect();
+    let settings = names
+        .into_iter()
+        .filter(|name| old_settings.get(*name) != new_settings.get(*name))
+        // The journal of a run does not tell its seed.
+        .filter(|name| {
+            name.as_str() != SEED
+                || (old_settings.contains_key(SEED) && new_settings.contains_key(SEED))
+        })
+        .map(|name| {
+            (
+                name.clone(),
+                old_settings.get(name).cloned(),
+                new_settings.get(name).cloned(),
+            )
+        })
+        .collect();
+    let lacking = |of: &Study, other: &Study| -> Vec<String> {
+        of.all_rows()
+            .filter(|row| other.all_rows().all(|twin| twin.name != row.name))
+            .map(|row| row.name.clone())
+            .collect()
+    };
+    let mut changes = Vec::new();
+    for row in old.all_rows() {
+        let Some(twin) = new.all_rows().find(|twin| twin.name == row.name) else {
+            continue;
+        };
+        for metric in METRICS {
+            let (before, after) = (row.figures.get(metric.id), twin.figures.get(metric.id));
+            if before.is_none() && after.is_none() {
+                continue;
+            }
+            let why = obstacle(row, twin, metric.id);
+            let verdict = match (before, after, &why) {
+                (Some(before), Some(after), None) => verdict(
+                    before,
+                    after,
+                    metric.direction,
+                    row.ceilings.get(metric.id).copied(),
+                    samples(row, metric.id).zip(samples(twin, metric.id)),
+                ),
+                _ => Verdict::NotComparable,
+            };
+            changes.push(Change {
+                row: row.name.clone(),
+                figure: metric.id,
+                old: before.copied(),
+                new: after.copied(),
+                verdict,
+                why: why.or_else(|| match (before, after) {
+                    (None, _) => Some("only in the second".into()),
+                    (_, None) => Some("only in the first".into()),
+                    _ => None,
+                }),
+            });
+        }
+    }
+    Comparison {
+        warnings: warnings(old, new),
+        settings,
+        only_old: lacking(old, new),
+        only_new: lacking(new, old),
+        changes,
+    }
+}
+
+/// Name of the setting that the journal of a run lacks.
+pub(crate) const SEED: &str = "experiment.seed";
+
+/// What makes the figures hard to compare, whatever the settings say.
+fn warnings(old: &Study, new: &Study) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (name, before) in &old.settings {
+        let stage = name
+            .strip_suffix(".dataset (content)")
+            .and_then(|name| name.strip_prefix("stage."));
+        if let (Some(stage), Some(after)) = (stage, new.settings.get(name))
+            && before != after
+        {
+            warnings.push(format!(
+                "The data differ: stage `{stage}` read other content. A difference in a figure may come from the texts alone."
+            ));
+        }
+    }
+    let (before, after) = (versions(old), versions(new));
+    if before != after && !before.is_empty() && !after.is_empty() {
+        warnings.push(format!(
+            "The versions of dpx differ: {} and {}. A difference in a figure may come from the program alone.",
+            before.join(", "),
+            after.join(", ")
+        ));
+    }
+    for (kind, version) in meanings(old) {
+        match meanings(new).get(&kind) {
+            Some(other) if *other != version => warnings.push(format!(
+                "Stages of kind `{kind}` changed their meaning between the two (version {version} and {other}): their figures are not of one sort."
+            )),
+            _ => {}
+        }
+    }
+    warnings
+}
+
+/// The versions of dpx that made the artifacts of a study.
+fn versions(study: &Study) -> Vec<&str> {
+    let instances = study.instances.iter();
+    let found: BTreeSet<&str> = instances
+        .filter_map(|instance| instance.dpx_version.as_deref())
+        .collect();
+    found.into_iter().collect()
+}
+
+/// The newest version of each kind's meaning among the finished instances.
+fn meanings(study: &Study) -> BTreeMap<String, u32> {
+    let mut found = BTreeMap::new();
+    for instance in &study.instances {
+        if let Some(version) = instance.kind_version {
+            let newest = found.entry(instance.kind.to_string()).or_insert(version);
+            *newest = version.max(*newest);
+        }
+    }
+    found
+}
+
+/// Number of test texts behind a share, where the figure is one.
+fn samples(row: &Row, id: &str) -> Option<u64> {
+    if id.starts_with("accuracy") || id.starts_with("macro_f1") {
+        return row
+            .classifications
+            .first()
+            .map(|found| found.figures.n / row.replicates_finished.max(1));
+    }
+    row.scores.as_ref().map(|scores| scores.n.embedded)
+}
+
+/// Why two figures of one name measure different things.
+fn obstacle(old: &Row, new: &Row, id: &str) -> Option<String> {
+    if id.starts_with("accuracy") || id.starts_with("macro_f1") {
+        let support = |row: &Row| {
+            row.main_classification().map(|found| {
+                let labels = found.figures.per_label.iter();
+                let times = row.replicates_finished.max(1);
+                labels
+                    .map(|label| (label.label.clone(), label.support / times))
+                    .collect::<Vec<_>>()
+            })
+        };
+        return match (support(old), support(new)) {
+            (Some(a), Some(b)) if a != b => Some("other test texts or labels".into()),
+            _ => None,
+        };
+    }
+    let (a, b) = (old.scores.as_ref()?, new.scores.as_ref()?);
+    if (a.n.training, a.n.held_out) != (b.n.training, b.n.held_out)
+        || a.label_shares.real != b.label_shares.real
+    {
+        return Some("other data".into());
+    }
+    let embedded = [
+        "similarity",
+        "similarity_backward",
+        "mauve",
+        "mauve_star",
+        "discriminator_auc",
+        "knn_precision",
+        "knn_recall",
+        "nearer_to_training",
+    ];
+    if embedded.contains(&id) && a.encoder != b.encoder {
+        return Some(format!("other encoder: {} and {}", a.encoder, b.encoder));
+    }
+    if (embedded.contains(&id) || id.starts_with("distinct") || id == "self_bleu")
+        && (a.n.synthetic, a.n.embedded) != (b.n.synthetic, b.n.embedded)
+    {
+        return Some(format!(
+            "other numbers of texts: {} and {}",
+            a.n.synthetic, b.n.synthetic
+        ));
+    }
+    if id.starts_with("mauve")
+        && let (Some(a), Some(b)) = (&a.mauve, &b.mauve)
+        && a.synthetic.clusters != b.synthetic.clusters
+    {
+        return Some(format!(
+            "other numbers of clusters: {} and {}",
+            a.synthetic.clusters, b.synthetic.clusters
+        ));
+    }
+    None
+}
+
+/// Two standard errors: from replicates where both sides have them, else from the binomial of the texts.
+fn verdict(
+    old: &Spread,
+    new: &Spread,
+    direction: Direction,
+    ceiling: Option<f64>,
+    samples: Option<(u64, u64)>,
+) -> Verdict {
+    let error = |spread: &Spread, samples: u64| match spread.sd {
+        Some(sd) => sd * sd / spread.n as f64,
+        None if (0.0..=1.0).contains(&spread.mean) => {
+            spread.mean * (1.0 - spread.mean) / samples.max(1) as f64
+        }
+        None => (0.05 * spread.mean).powi(2),
+    };
+    let (a, b) = samples.unwrap_or((100, 100));
+    let noise = 2.0 * (error(old, a) + error(new, b)).sqrt();
+    let gain = match (direction, ceiling) {
+        (Direction::Higher, _) | (Direction::Ceiling, None) => new.mean - old.mean,
+        (Direction::Lower, _) => old.mean - new.mean,
+        (Direction::Ceiling, Some(ceiling)) => {
+            (old.mean - ceiling).abs() - (new.mean - ceiling).abs()
+        }
+    };
+    if gain.abs() <= noise {
+        Verdict::WithinNoise
+    } else if gain > 0.0 {
+        Verdict::Improved
+    } else {
+        Verdict::Worsened
+    }
+}
+
+impl Comparison {
+    /// For people: what differs, then each figure with its verdict. Figures with the same value on both sides are left out.
+    pub fn tables(&self) -> (Table, Table) {
+        let column = |name: &str| Column {
+            name: name.into(),
+            internal: false,
+            numeric: false,
+            metric: None,
+        };
+        let shown = |value: &Option<Value>| {
+            value
+                .as_ref()
+                .map_or_else(|| NOTHING.to_owned(), super::rows::word)
+        };
+        let settings = Table {
+            caption: "What differs".into(),
+            columns: ["setting", "old", "new"].map(column).to_vec(),
+            rows: self
+                .settings
+                .iter()
+                .map(|(name, old, new)| vec![name.clone(), shown(old), shown(new)])
+                .collect(),
+        };
+        let figure = |value: &Option<Spread>| {
+            value.map_or_else(|| NOTHING.to_owned(), |value| spread(value, 3))
+        };
+        let changes = Table {
+            caption: "What it did to each figure".into(),
+            columns: ["row", "figure", "old", "new", "verdict"]
+                .map(column)
+                .to_vec(),
+            rows: self
+                .changes
+                .iter()
+                .filter(|change| change.old != change.new)
+                .map(|change| {
+                    let why = change
+                        .why
+                        .as_ref()
+                        .map(|why| format!(": {why}"))
+                        .unwrap_or_default();
+                    vec![
+                        change.row.clone(),
+                        change.figure.to_owned(),
+                        figure(&change.old),
+                        figure(&change.new),
+                        format!("{}{why}", change.verdict.words()),
+                    ]
+                })
+                .collect(),
+        };
+        (settings, changes)
+    }
+}
+
+/// Flattens a JSON object to dotted names.
+pub(crate) fn flatten(prefix: &str, value: &Value, into: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                let path = if prefix.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{prefix}.{name}")
+                };
+                flatten(&path, value, into);
+            }
+        }
+        other => {
+            into.insert(prefix.to_owned(), other.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(mean: f64) -> Spread {
+        Spread {
+            mean,
+            sd: None,
+            n: 1,
+        }
+    }
+
+    #[test]
+    fn verdicts_know_noise_and_direction() {
+        let texts = Some((1000, 1000));
+        assert_eq!(
+            verdict(&one(0.60), &one(0.61), Direction::Higher, None, texts),
+            Verdict::WithinNoise
+        );
+        assert_eq!(
+            verdict(&one(0.60), &one(0.70), Direction::Higher, None, texts),
+            Verdict::Improved
+        );
+        assert_eq!(
+            verdict(&one(0.60), &one(0.70), Direction::Lower, None, texts),
+            Verdict::Worsened
+        );
+        // Beyond the ceiling is no improvement.
+        assert_eq!(
+            verdict(
+                &one(0.50),
+                &one(0.80),
+                Direction::Ceiling,
+                Some(0.52),
+                texts
+            ),
+            Verdict::Worsened
+        );
+        let spread = |mean, sd| Spread {
+            mean,
+            sd: Some(sd),
+            n: 3,
+        };
+        assert_eq!(
+            verdict(
+                &spread(0.6, 0.1),
+                &spread(0.7, 0.1),
+                Direction::Higher,
+                None,
+                texts
+            ),
+            Verdict::WithinNoise
+        );
+        assert_eq!(
+            verdict(
+                &spread(0.6, 0.01),
+                &spread(0.7, 0.01),
+                Direction::Higher,
+                None,
+                texts
+            ),
+            Verdict::Improved
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! `report.html`: one self-contained file.
+
+use super::chart::svg::visible;
+use super::figure::{METRICS, Metric};
+use super::page::{self, TextsOfLabel, Tile};
+use super::study::Study;
+use super::table::Table;
+use super::{claim, table};
+use askama::Template;
+use dpx_stages::score::Examples;
+
+/// What the page shows beside the study.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extras<'a> {
+    /// The experiment file in full.
+    pub experiment_file: &'a str,
+    /// Real texts, shown only where they were asked for.
+    pub real_texts: &'a [Examples],
+}
+
+const CSS: &str = include_str!("../templates/report.css");
+
+type Pictures = Vec<(String, String)>;
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    study: &'a Study,
+    css: &'static str,
+    picker_css: String,
+    sections: Vec<(&'static str, &'static str)>,
+    warnings: Vec<String>,
+    claim: String,
+    tiles: Vec<Tile>,
+    summary_sentence: String,
+    summary: Table,
+    joint: Option<String>,
+    joint_rows: Vec<String>,
+    joint_subsets: Vec<(usize, String)>,
+    tradeoff: Pictures,
+    tradeoff_sentence: String,
+    reference_source: Option<&'a str>,
+    privacy_sentence: String,
+    audit_sentence: Option<String>,
+    privacy_chart: Option<String>,
+    mechanisms: Table,
+    epsilon_sentence: String,
+    epsilon_charts: Pictures,
+    groups: Table,
+    fidelity_sentence: String,
+    measured_with: Option<String>,
+    fidelity_charts: Pictures,
+    fidelity: Table,
+    labels_sentence: String,
+    matrices: Pictures,
+    other_matrices: Pictures,
+    label_changes: Table,
+    texts: Vec<TextsOfLabel<'a>>,
+    texts_shown: usize,
+    leakage_sentence: String,
+    leakage_charts: Pictures,
+    leakage: Table,
+    copies: Table,
+    replay: Table,
+    scrubbing_sentence: String,
+    scrubbing: Table,
+    run_sentence: String,
+    run_charts: Pictures,
+    instances: Table,
+    statements: Vec<(String, String)>,
+    devices: String,
+    experiment_file: &'a str,
+    keys: Table,
+    metrics: &'static [Metric],
+}
+
+/// The page of a study.
+///
+/// # Errors
+/// When the template cannot be filled, which does not happen.
+pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Error> {
+    let texts = page::texts(study, extras.real_texts);
+    let (joint_rows, joint_subsets) = page::joint_subsets(study);
+    let (matrices, other_matrices) = page::matrices(study);
+    let mut picker_css = page::picker_css(texts.len());
+    picker_css.push_str(&page::joint_css(joint_rows.len()));
+    let mut view = Page {
+        study,
+        css: CSS,
+        picker_css,
+        sections: Vec::new(),
+        warnings: claim::warnings(study),
+        claim: claim::claim(study),
+        tiles: page::tiles(study),
+        summary_sentence: page::summary_sentence(study),
+        summary: table::summary(study).without(&table::IN_OTHER_SECTIONS),
+        joint: claim::joint(study),
+        joint_rows,
+        joint_subsets,
+        tradeoff: page::tradeoff(study),
+        tradeoff_sentence: page::tradeoff_sentence(study),
+        reference_source: study
+            .reference
+            .as_ref()
+            .and_then(|reference| reference.source.as_deref()),
+        privacy_sentence: page::privacy_sentence(study),
+        audit_sentence: page::audit_sentence(study),
+        privacy_chart: super::chart::budget::draw(study),
+        mechanisms: page::mechanisms(study),
+        epsilon_sentence: page::epsilon_sentence(study),
+        epsilon_charts: page::epsilon_charts(study),
+        groups: page::groups(study),
+        fidelity_sentence: page::fidelity_sentence(study),
+        measured_with: claim::measured_with(study),
+        fidelity_charts: page::fidelity_charts(study),
+        fidelity: table::group(
+            study,
+            super::figure::Group::Fidelity,
+            "Fidelity of every row; internal",
+        ),
+        labels_sentence: page::labels_sentence(study),
+        matrices,
+        other_matrices,
+        label_changes: page::label_changes(study),
+        texts_shown: page::MOST_TEXTS,
+        texts,
+        leakage_sentence: page::leakage_sentence(study),
+        leakage_charts: page::leakage_charts(study),
+        leakage: table::group(
+            study,
+            super::figure::Group::Leakage,
+            "Copies and distances of every row; internal diagnostics",
+        ),
+        copies: page::copies(study),
+        replay: page::replay(study),
+        scrubbing_sentence: page::scrubbing_sentence(study),
+        scrubbing: page::scrubbing(study),
+        run_sentence: page::run_sentence(study),
+        run_charts: page::run_charts(study),
+        instances: page::instances(study),
+        statements: page::statements(study),
+        devices: page::devices(study),
+        experiment_file: extras.experiment_file,
+        keys: page::keys(study),
+        metrics: METRICS,
+    };
+    view.sections = sections(&view);
+    view.render()
+}
+
+/// The sections that the page has, for its navigation.
+fn sections(view: &Page<'_>) -> Vec<(&'static str, &'static str)> {
+    [
+        ("status", "Status", true),
+        ("claim", "Claim", true),
+        ("summary", "Summary", true),
+        ("tradeoff", "Trade-off", !view.tradeoff.is_empty()),
+        ("privacy", "Privacy", true),
+        ("epsilon", "Epsilon", true),
+        ("fidelity", "Fidelity", !view.fidelity.rows.is_empty()),
+        ("labels", "Labels", !view.matrices.is_empty()),
+        ("texts", "Texts", !view.texts.is_empty()),
+        ("leakage", "Leakage", !view.leakage.rows.is_empty()),
+        ("scrubbing", "Scrubbing", !view.scrubbing.rows.is_empty()),
+        ("run", "Run", true),
+        ("statement", "Statement", true),
+        ("reproduce", "Reproduce", true),
+        ("glossary", "Glossary", true),
+    ]
+    .into_iter()
+    .filter(|(_, _, shown)| *shown)
+    .map(|(anchor, name, _)| (anchor, name))
+    .collect()
+}
+
+#[expect(
+    clippy::inline_always,
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    unreachable_pub,
+    reason = "the macro writes the filter's type, and the signature is askama's"
+)]
+mod filters {
+    use std::fmt::Display;
+
+    /// Makes control and directional characters visible; escaping follows.
+    #[askama::filter_fn]
+    pub(super) fn shown(text: impl Display, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(text.to_string().chars().map(super::visible).collect())
+    }
+}

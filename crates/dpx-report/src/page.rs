@@ -1,0 +1,420 @@
+//! What the sections of the page say and show.
+
+#![expect(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "a page is written once, and reads better this way"
+)]
+
+use super::joint::{of_rows, releasable};
+use super::study::{GuaranteeKind, Row, Study};
+use super::table::{NOTHING, bound, brief, duration, number, spread};
+use dpx_stages::score::Examples;
+
+mod charts;
+mod scrubbing;
+mod tables;
+pub(super) use charts::{
+    epsilon_charts, fidelity_charts, leakage_charts, matrices, run_charts, tradeoff,
+};
+pub(super) use scrubbing::{scrubbing, scrubbing_sentence};
+pub(super) use tables::{
+    copies, groups, instances, keys, label_changes, mechanisms, replay, statements,
+};
+
+/// Most texts per label and row on the page; the rest are files.
+pub(super) const MOST_TEXTS: usize = 50;
+
+/// Texts of one label: its name, and per row of the study its texts.
+pub(super) struct TextsOfLabel<'a> {
+    pub(super) name: &'a str,
+    pub(super) columns: Vec<(String, Vec<&'a str>)>,
+}
+
+pub(super) fn texts<'a>(study: &'a Study, real: &'a [Examples]) -> Vec<TextsOfLabel<'a>> {
+    let of = |examples: &'a [Examples], label: &str| -> Vec<&'a str> {
+        let own = examples.iter().filter(|own| own.label == label);
+        own.flat_map(|own| own.texts.iter().take(MOST_TEXTS).map(String::as_str))
+            .collect()
+    };
+    let labels = study.labels.iter().map(|label| {
+        let mut columns: Vec<(String, Vec<&str>)> = study
+            .rows
+            .iter()
+            .filter_map(|row| Some((row.name.clone(), of(&row.scores.as_ref()?.examples, label))))
+            .collect();
+        if !real.is_empty() {
+            columns.push(("real texts (private!)".into(), of(real, label)));
+        }
+        TextsOfLabel {
+            name: label,
+            columns,
+        }
+    });
+    labels
+        .filter(|label| label.columns.iter().any(|(_, texts)| !texts.is_empty()))
+        .collect()
+}
+
+/// Shows the texts of the picked label.
+pub(super) fn picker_css(labels: usize) -> String {
+    (0..labels)
+        .map(|index| format!("#texts:has(#label-{index}:checked) .label-{index}{{display:block}}"))
+        .collect()
+}
+
+/// Names of the releasable rows, and what each set of them spends; only for few rows, since the sets double with each.
+pub(super) fn joint_subsets(study: &Study) -> (Vec<String>, Vec<(usize, String)>) {
+    let rows = releasable(&study.rows);
+    if rows.len() < 2 || rows.len() > 4 {
+        return (Vec::new(), Vec::new());
+    }
+    let subsets = (1..1_usize << rows.len()).filter_map(|mask| {
+        let chosen: Vec<&Row> = rows
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| mask >> at & 1 == 1)
+            .map(|(_, row)| *row)
+            .collect();
+        let joint = of_rows(&chosen)?;
+        Some((
+            mask,
+            format!(
+                "together: epsilon {}, delta {:.1e}",
+                bound(joint.epsilon),
+                joint.delta
+            ),
+        ))
+    });
+    (
+        rows.iter().map(|row| row.name.clone()).collect(),
+        subsets.collect(),
+    )
+}
+
+pub(super) fn joint_css(rows: usize) -> String {
+    let mut css = String::from(".joint{display:none}");
+    for mask in 1..1_usize << rows {
+        css.push_str("#joint");
+        for at in 0..rows {
+            let state = if mask >> at & 1 == 1 {
+                format!(":has(#joint-{at}:checked)")
+            } else {
+                format!(":not(:has(#joint-{at}:checked))")
+            };
+            css.push_str(&state);
+        }
+        css.push_str(&format!(" .joint-{mask}{{display:inline}}"));
+    }
+    css
+}
+
+pub(super) fn summary_sentence(study: &Study) -> String {
+    let with = study
+        .rows
+        .iter()
+        .filter(|row| row.guarantee.kind == GuaranteeKind::Holds)
+        .count();
+    let replicates = study
+        .rows
+        .iter()
+        .map(|row| row.replicates)
+        .max()
+        .unwrap_or(1);
+    let repeated = if replicates > 1 {
+        format!(" Every figure is mean ± standard deviation of up to {replicates} replicates.")
+    } else {
+        " One run of each: no error bars; differences of a few hundredths may be chance.".into()
+    };
+    let rows = match study.rows.len() {
+        1 => "One row".to_owned(),
+        rows => format!("{rows} rows"),
+    };
+    format!("{rows}, {with} of them with a privacy guarantee.{repeated}")
+}
+
+/// A figure of the study at a glance.
+pub(super) struct Tile {
+    pub(super) name: String,
+    pub(super) value: String,
+    pub(super) note: String,
+    pub(super) internal: bool,
+}
+
+/// The figures that a reader looks for first, of the row that the claim speaks of.
+pub(super) fn tiles(study: &Study) -> Vec<Tile> {
+    let Some(row) = super::claim::strongest(study) else {
+        return Vec::new();
+    };
+    let mut tiles = Vec::new();
+    if let Some(epsilon) = row.guarantee.epsilon {
+        tiles.push(Tile {
+            name: "certified epsilon".into(),
+            value: format!("≤ {}", bound(epsilon)),
+            note: row
+                .guarantee
+                .delta
+                .map_or_else(String::new, |delta| format!("at delta {delta:.1e}")),
+            internal: false,
+        });
+    }
+    let beside =
+        |parts: Vec<Option<String>>| parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    for (id, name) in [
+        ("accuracy", "accuracy, own labels"),
+        ("accuracy_with_teacher", "accuracy with teacher"),
+    ] {
+        if let Some(found) = row.figures.get(id) {
+            let benchmark = study.benchmark.as_ref().and_then(Row::main_accuracy);
+            tiles.push(Tile {
+                name: name.into(),
+                value: brief(*found, 3),
+                note: beside(vec![
+                    benchmark.map(|(_, found)| format!("benchmark {}", number(found.mean, 3))),
+                    study
+                        .majority
+                        .as_ref()
+                        .map(|floor| format!("majority {}", number(floor.accuracy, 3))),
+                ]),
+                internal: true,
+            });
+        }
+    }
+    if let Some(found) = row.figures.get("similarity") {
+        tiles.push(Tile {
+            name: "similarity".into(),
+            value: brief(*found, 3),
+            note: beside(vec![
+                row.ceilings
+                    .get("similarity")
+                    .map(|ceiling| format!("real texts {}", number(*ceiling, 3))),
+                study.encoder().map(|encoder| format!("encoder {encoder}")),
+            ]),
+            internal: true,
+        });
+    }
+    if let (Some(audit), Some(found)) = (&row.audit, row.figures.get("audit_lower")) {
+        tiles.push(Tile {
+            name: "audited epsilon".into(),
+            value: format!("≥ {}", brief(*found, 2)),
+            note: audit.ceiling.map_or_else(String::new, |ceiling| {
+                format!("could have shown {}", number(ceiling, 2))
+            }),
+            internal: true,
+        });
+    }
+    tiles
+}
+
+/// What stronger privacy costs: the strongest row with a guarantee against the weakest row, beside the untouched model.
+pub(super) fn tradeoff_sentence(study: &Study) -> String {
+    let rows = super::chart::tradeoff::ordered(study);
+    let figures: Vec<(&Row, &'static str, dpx_stages::metric::Spread)> = rows
+        .iter()
+        .filter_map(|row| {
+            let (id, found) = row.main_accuracy()?;
+            Some((*row, id, found))
+        })
+        .collect();
+    let learnt = |row: &Row| row.guarantee.kind != GuaranteeKind::Untouched;
+    let taught: Vec<_> = figures.iter().filter(|(row, _, _)| learnt(row)).collect();
+    let (Some((low, id, a)), Some((high, other, b))) = (taught.first(), taught.last()) else {
+        return "There are too few finished rows to say.".into();
+    };
+    if low.name == high.name || id != other {
+        return "There are too few finished rows to say.".into();
+    }
+    let untouched = figures.iter().find(|(row, _, _)| !learnt(row));
+    let untouched = untouched.map_or_else(String::new, |(_, _, found)| {
+        format!(" The public model, untouched, gives {}.", spread(*found, 3))
+    });
+    let change = b.mean - a.mean;
+    // Two standard errors of the difference, where there are replicates.
+    let error = |found: &dpx_stages::metric::Spread| found.sd.map(|sd| sd * sd / found.n as f64);
+    let noise = error(a)
+        .zip(error(b))
+        .map(|(one, other)| 2.0 * (one + other).sqrt());
+    let cost = match noise {
+        _ if change < 0.0005 => "stronger privacy costs nothing that shows here".to_owned(),
+        Some(noise) if change <= noise => format!(
+            "the difference of {} is within the spread of the replicates",
+            number(change, 3)
+        ),
+        _ => format!("stronger privacy costs {} here", number(change, 3)),
+    };
+    format!(
+        "From {} to {} accuracy goes from {} to {}: {cost}.{untouched}",
+        high.name,
+        low.name,
+        spread(*b, 3),
+        spread(*a, 3),
+    )
+}
+
+pub(super) fn privacy_sentence(study: &Study) -> String {
+    let certified: Vec<String> = study
+        .rows
+        .iter()
+        .filter(|row| row.guarantee.kind == GuaranteeKind::Holds)
+        .filter_map(|row| {
+            Some(format!(
+                "{} in row {}",
+                bound(row.guarantee.epsilon?),
+                row.name
+            ))
+        })
+        .collect();
+    if certified.is_empty() {
+        return "No finished row has a certified epsilon.".into();
+    }
+    format!(
+        "Certified upper bounds of epsilon: {}.",
+        certified.join(", ")
+    )
+}
+
+/// What the audits found: internal, unlike the bounds that they are set against.
+pub(super) fn audit_sentence(study: &Study) -> Option<String> {
+    let audited: Vec<String> = study
+        .rows
+        .iter()
+        .filter_map(|row| {
+            let lower = row.figures.get("audit_lower")?;
+            Some(format!("{} in row {}", spread(*lower, 2), row.name))
+        })
+        .collect();
+    (!audited.is_empty()).then(|| {
+        format!(
+            "Audits found epsilon to be at least {}.",
+            audited.join(", ")
+        )
+    })
+}
+
+pub(super) fn epsilon_sentence(study: &Study) -> String {
+    let joint = study.joint.as_ref().map(|joint| {
+        format!(
+            "All rows with a guarantee together spend epsilon {}; ",
+            bound(joint.epsilon)
+        )
+    });
+    format!(
+        "{}a row without noise has no epsilon.",
+        joint.unwrap_or_default()
+    )
+}
+
+pub(super) fn fidelity_sentence(study: &Study) -> String {
+    let Some((row, figure)) = study
+        .rows
+        .iter()
+        .filter_map(|row| Some((row, row.figures.get("similarity")?)))
+        .max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))
+    else {
+        return "No similarity was measured.".into();
+    };
+    let ceiling = row
+        .ceilings
+        .get("similarity")
+        .map(|ceiling| format!("; other real texts reach {}", number(*ceiling, 3)))
+        .unwrap_or_default();
+    let texts = row.scores.as_ref().map_or(0, |scores| scores.n.embedded);
+    format!(
+        "The most similar row, {}, has a mean cosine of {} to real texts of the same label{ceiling} (encoder {}, up to {texts} texts a side).",
+        row.name,
+        spread(*figure, 3),
+        study.encoder().unwrap_or(NOTHING)
+    )
+}
+
+pub(super) fn labels_sentence(study: &Study) -> String {
+    let strongest = super::claim::strongest(study);
+    let Some((row, found)) = strongest
+        .into_iter()
+        .chain(&study.rows)
+        .find_map(|row| Some((row, row.main_classification()?)))
+    else {
+        return "Only the benchmark is finished.".into();
+    };
+    let Some(rarest) = found.figures.rarest() else {
+        return String::new();
+    };
+    let f1 = |row: &Row, suffix: &str| {
+        let name = format!("f1{suffix}.{}", rarest.label);
+        row.figures.get(&name).map(|found| spread(*found, 3))
+    };
+    let before = study.benchmark.as_ref().and_then(|row| f1(row, ""));
+    let before = before
+        .map(|before| format!(", where the benchmark has {before}"))
+        .unwrap_or_default();
+    format!(
+        "The rarest label, {} ({} test texts), has F1 {} in row {}{before}.",
+        rarest.label,
+        rarest.support / row.replicates_finished.max(1),
+        f1(row, found.role.suffix()).unwrap_or_else(|| number(rarest.f1, 3)),
+        row.name
+    )
+}
+
+pub(super) fn leakage_sentence(study: &Study) -> String {
+    let scored: Vec<&Row> = study
+        .rows
+        .iter()
+        .filter(|row| row.figures.contains_key("copies_exact"))
+        .collect();
+    if scored.is_empty() {
+        return "Copies were not counted.".into();
+    }
+    let percent = |row: &Row, id: &str| {
+        row.figures.get(id).map_or_else(
+            || NOTHING.into(),
+            |found| format!("{}%", number(found.mean * 100.0, 1)),
+        )
+    };
+    let worst = scored
+        .iter()
+        .max_by(|a, b| {
+            let copies = |row: &Row| row.figures["copies_exact"].mean;
+            copies(a).total_cmp(&copies(b))
+        })
+        .expect("a row was scored");
+    if worst.figures["copies_exact"].mean == 0.0 {
+        let near = scored.iter().map(|row| row.figures.get("copies_near"));
+        let near = near.flatten().map(|found| found.mean).fold(0.0, f64::max);
+        return format!(
+            "No row holds a text that is a training text word for word; at most {}% of a row's texts share eight words in a row with one.",
+            number(near * 100.0, 1)
+        );
+    }
+    format!(
+        "The row with the most copies, {}, has {} exact training texts among its own; {} are held-out texts, which it cannot have copied.",
+        worst.name,
+        percent(worst, "copies_exact"),
+        percent(worst, "copies_exact_held_out"),
+    )
+}
+
+pub(super) fn run_sentence(study: &Study) -> String {
+    let seconds: f64 = study
+        .instances
+        .iter()
+        .filter_map(|instance| instance.seconds)
+        .sum();
+    format!(
+        "{} of {} stage instances are finished; their workers took {} in all.",
+        study.finished,
+        study.planned,
+        duration(seconds)
+    )
+}
+
+pub(super) fn devices(study: &Study) -> String {
+    let mut devices: Vec<&str> = study
+        .instances
+        .iter()
+        .filter_map(|instance| instance.device.as_deref())
+        .collect();
+    devices.sort_unstable();
+    devices.dedup();
+    devices.join(", ")
+}

@@ -1,0 +1,309 @@
+//! The pictures of the page, each with its caption.
+
+use crate::chart::curves::{Curve, Names, draw as curves, steps};
+use crate::chart::tradeoff::{Panel, draw as panel};
+use crate::chart::{bars, dag, dots, heat};
+use crate::figure::Group;
+use crate::study::{GuaranteeKind, Reference, Row, Study};
+use crate::table::{ceiling, spread};
+
+const CLASSES: [&str; 4] = ["s1", "s2", "s3", "s4"];
+
+type Pictures = Vec<(String, String)>;
+
+/// The two panels over epsilon.
+pub(crate) fn tradeoff(study: &Study) -> Pictures {
+    let reference = study.reference.as_ref();
+    let published = |of: fn(&Reference) -> &std::collections::BTreeMap<String, f64>| {
+        reference
+            .map(|reference| {
+                of(reference)
+                    .iter()
+                    .map(|(name, value)| (name.clone(), *value))
+                    .collect()
+            })
+            .unwrap_or_default()
+    };
+    let mut lines = Vec::new();
+    if let Some((_, benchmark)) = study.benchmark.as_ref().and_then(Row::main_accuracy) {
+        lines.push(("benchmark".to_owned(), benchmark.mean));
+    }
+    if let Some(majority) = &study.majority {
+        lines.push(("majority".to_owned(), majority.accuracy));
+    }
+    let series: Vec<_> = [
+        ("accuracy", "own labels", "s1"),
+        ("accuracy_with_teacher", "with teacher", "s2"),
+        ("accuracy_teacher_alone", "teacher alone", "s3"),
+    ]
+    .into_iter()
+    .filter(|(id, _, _)| study.rows.iter().any(|row| row.figures.contains_key(*id)))
+    .collect();
+    let mut pictures = Vec::new();
+    if !series.is_empty() {
+        let utility = Panel {
+            id: "utility-chart",
+            series,
+            lines,
+            published: published(|reference| &reference.accuracy),
+            title: "Accuracy on real test texts over epsilon",
+        };
+        pictures.extend(panel(study, &utility).map(|svg| (svg, "Utility: accuracy on the real test texts of a classifier trained on synthetic texts.".into())));
+    }
+    let ceiling = ceiling(study, "similarity");
+    let similarity = Panel {
+        id: "similarity-chart",
+        series: vec![("similarity", "similarity", "s1")],
+        lines: ceiling
+            .map(|ceiling| ("ceiling".to_owned(), ceiling))
+            .into_iter()
+            .collect(),
+        published: published(|reference| &reference.similarity),
+        title: "Similarity to real texts over epsilon",
+    };
+    let encoder = study.encoder().unwrap_or("an encoder");
+    pictures.extend(panel(study, &similarity).map(|svg| (svg, format!("Fidelity: mean cosine to real texts of the same label, embedded by {encoder}; published figures used another encoder."))));
+    pictures
+}
+
+/// Epsilon over steps, as the Renyi accountant of the step logs or the accountants' end points tell it.
+pub(crate) fn epsilon_charts(study: &Study) -> Pictures {
+    use dpx_accounting::{Phase, epsilon_rdp};
+    let mut lines = Vec::new();
+    for (at, row) in study
+        .rows
+        .iter()
+        .filter(|row| {
+            matches!(
+                row.guarantee.kind,
+                GuaranteeKind::Holds | GuaranteeKind::Seeded
+            )
+        })
+        .enumerate()
+    {
+        let Some(train) = row
+            .guarantee
+            .mechanisms
+            .iter()
+            .find(|mechanism| mechanism.kind == "train")
+        else {
+            continue;
+        };
+        let (Some(noise_multiplier), Some(sampling_rate), Some(steps), Some(delta)) = (
+            train.noise_multiplier,
+            train.sampling_rate,
+            train.steps,
+            train.delta,
+        ) else {
+            continue;
+        };
+        let points = (0..=24)
+            .map(|part| (steps * part).div_ceil(24))
+            .filter_map(|steps| {
+                let spent = if steps == 0 {
+                    0.0
+                } else {
+                    epsilon_rdp(
+                        &[Phase {
+                            noise_multiplier,
+                            sampling_rate,
+                            steps,
+                        }],
+                        delta,
+                    )
+                    .ok()?
+                };
+                spent.is_finite().then_some((steps as f64, spent))
+            })
+            .collect();
+        lines.push(Curve {
+            name: row.label.clone(),
+            class: CLASSES[at % 4],
+            points,
+        });
+    }
+    let finding = "Epsilon of each row by the Renyi accountant over the steps of training; it rises fast at first and then ever more slowly.";
+    curves("epsilon-chart", "Epsilon over steps", finding, "steps", "epsilon (RDP)", Names::AtLine, &lines)
+        .map(|svg| vec![(svg, "Epsilon of the generator's training alone, by the RDP accountant: an upper bound that grows with every step. The certified end points, other mechanisms of a row included, stand in the table above.".into())])
+        .unwrap_or_default()
+}
+
+pub(crate) fn fidelity_charts(study: &Study) -> Pictures {
+    let mut pictures = Vec::new();
+    pictures.extend(dots::draw(study, Group::Fidelity).map(|svg| {
+        (
+            svg,
+            "Figures between 0 and 1, means with one standard deviation where there are replicates. The upright tick is the ceiling: the same figure of as many other real texts.".to_owned(),
+        )
+    }));
+    let scored: Vec<&Row> = study
+        .rows
+        .iter()
+        .filter(|row| row.scores.is_some())
+        .collect();
+    let mut lines = Vec::new();
+    for (at, row) in scored.iter().take(3).enumerate() {
+        let Some(scores) = &row.scores else { continue };
+        if at == 0 {
+            lines.push(Curve {
+                name: "real".into(),
+                class: "real",
+                points: steps(&scores.lengths.edges, &scores.lengths.real),
+            });
+        }
+        lines.push(Curve {
+            name: row.label.clone(),
+            class: CLASSES[at],
+            points: steps(&scores.lengths.edges, &scores.lengths.synthetic),
+        });
+    }
+    let finding =
+        "Shares of texts by their number of words, synthetic against real held-out texts.";
+    pictures.extend(
+        curves(
+            "length-chart",
+            "Lengths of texts",
+            finding,
+            "words",
+            "share of texts",
+            Names::List,
+            &lines,
+        )
+        .map(|svg| {
+            let which = first_of(&scored);
+            (
+                svg,
+                format!("Lengths in words{which}; the table gives their distance for every row."),
+            )
+        }),
+    );
+    if let Some((row, scores)) = scored
+        .last()
+        .and_then(|row| Some((row, row.scores.as_ref()?)))
+    {
+        pictures.push((
+            bars::labels("label-chart", row, &scores.label_shares),
+            format!(
+                "Shares of labels, {} against the real training texts.",
+                row.name
+            ),
+        ));
+    }
+    pictures
+}
+
+/// Which replicate a curve is of, where there are several.
+fn first_of(rows: &[&Row]) -> String {
+    let most = rows.iter().map(|row| row.replicates_finished).max();
+    match most {
+        Some(most) if most > 1 => format!(" of the first of {most} replicates"),
+        _ => String::new(),
+    }
+}
+
+/// The confusion matrices: those of the benchmark and of each row's classification shown first, then all others.
+pub(crate) fn matrices(study: &Study) -> (Pictures, Pictures) {
+    let (mut shown, mut others) = (Pictures::new(), Pictures::new());
+    for row in study.all_rows() {
+        let main = row.main_classification();
+        for found in &row.classifications {
+            let id = format!("matrix-{}", shown.len() + others.len());
+            let name = format!("accuracy{}", found.role.suffix());
+            let accuracy = row.figures.get(&name).map_or_else(String::new, |accuracy| {
+                format!(": accuracy {}", spread(*accuracy, 3))
+            });
+            let added = if row.replicates_finished > 1 {
+                format!(
+                    "; the predictions of {} replicates together",
+                    row.replicates_finished
+                )
+            } else {
+                String::new()
+            };
+            let picture = (
+                heat::draw(&id, &row.name, &found.figures),
+                format!("{}, {}{accuracy}{added}.", row.name, found.role.words()),
+            );
+            if main.is_some_and(|main| std::ptr::eq(main, found)) {
+                shown.push(picture);
+            } else {
+                others.push(picture);
+            }
+        }
+    }
+    (shown, others)
+}
+
+pub(crate) fn leakage_charts(study: &Study) -> Pictures {
+    let mut pictures = Vec::new();
+    for row in &study.rows {
+        let Some(near) = row
+            .scores
+            .as_ref()
+            .and_then(|scores| scores.neighbours.as_ref())
+        else {
+            continue;
+        };
+        let line = |name: &str, class, shares: &[f64]| Curve {
+            name: name.into(),
+            class,
+            points: near
+                .grid
+                .iter()
+                .copied()
+                .zip(shares.iter().copied())
+                .collect(),
+        };
+        let share = near.nearer_to_training;
+        let found = match row.figures.get("nearer_to_training") {
+            Some(found) if found.sd.is_some() => {
+                format!("{} (share, mean ± standard deviation)", spread(*found, 3))
+            }
+            _ => format!(
+                "{:.1}% (95% interval {:.1}% to {:.1}%)",
+                share.value * 100.0,
+                share.low * 100.0,
+                share.high * 100.0
+            ),
+        };
+        let finding = format!(
+            "{found} of its texts are nearer to a training than to a held-out text; one half where nothing is remembered."
+        );
+        let lines = [
+            line("training", "s1", &near.training),
+            line("held out", "s2", &near.held_out),
+        ];
+        let id = format!("near-{}", pictures.len());
+        pictures.extend(
+            curves(
+                &id,
+                &format!("Distance to the nearest real text, {}", row.name),
+                &finding,
+                "distance (1 - cosine)",
+                "share of texts",
+                Names::AtLine,
+                &lines,
+            )
+            .map(|svg| {
+                let which = first_of(&[row]);
+                let curves = if which.is_empty() {
+                    String::new()
+                } else {
+                    format!(" Curves{which}.")
+                };
+                (svg, format!("{}: {finding}{curves}", row.name))
+            }),
+        );
+    }
+    pictures
+}
+
+pub(crate) fn run_charts(study: &Study) -> Pictures {
+    let mut pictures = Vec::new();
+    pictures.extend(dag::draw(study).map(|svg| (svg, "Stages from top to bottom; a need that a longer way implies is not drawn. Solid outline: all instances finished, dashed: some are missing, thick: some failed.".into())));
+    pictures.extend(
+        bars::times(&study.instances)
+            .map(|svg| (svg, "Time of each stage's workers together, and of one of them as mean ± standard deviation; hollow bars were cached.".into())),
+    );
+    pictures
+}

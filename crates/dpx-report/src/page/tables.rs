@@ -1,0 +1,394 @@
+//! The tables of the page that are not shown elsewhere.
+
+use crate::study::{GuaranteeKind, Row, Study};
+use crate::table::{Column, NOTHING, Table, brief, duration, number};
+use dpx_stages::metric::Share;
+
+fn column(name: &str, internal: bool) -> Column {
+    Column {
+        name: name.into(),
+        internal,
+        numeric: false,
+        metric: None,
+    }
+}
+
+fn known(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| NOTHING.into(), |value| number(value, decimals))
+}
+
+/// The stage of an instance's name.
+fn stage(instance: &str) -> &str {
+    instance.split('@').next().unwrap_or(instance)
+}
+
+/// Every mechanism of every row that has a guarantee, or noise without one.
+pub(crate) fn mechanisms(study: &Study) -> Table {
+    let names = [
+        "row",
+        "mechanism",
+        "certified epsilon",
+        "PRV lower",
+        "PRV upper",
+        "RDP",
+        "delta",
+        "noise multiplier",
+        "sampling rate",
+        "steps",
+        "max grad norm",
+    ];
+    let rows = study.rows.iter().flat_map(|row| {
+        let noisy = row.guarantee.mechanisms.iter();
+        let noisy = noisy.filter(|mechanism| mechanism.noise_multiplier.is_some());
+        noisy.map(move |mechanism| {
+            vec![
+                row.name.clone(),
+                stage(&mechanism.instance).to_owned(),
+                known(mechanism.epsilon, 4),
+                known(mechanism.epsilon_prv_lower, 4),
+                known(mechanism.epsilon_prv_upper, 4),
+                known(mechanism.epsilon_rdp, 4),
+                mechanism
+                    .delta
+                    .map_or_else(|| NOTHING.into(), |delta| format!("{delta:.2e}")),
+                known(mechanism.noise_multiplier, 4),
+                mechanism
+                    .sampling_rate
+                    .map_or_else(|| NOTHING.into(), |rate| format!("{rate:.5}")),
+                mechanism
+                    .steps
+                    .map_or_else(|| NOTHING.into(), |steps| steps.to_string()),
+                known(mechanism.max_grad_norm, 3),
+            ]
+        })
+    });
+    Table {
+        caption: "Epsilon by accountant, and what it was computed from. Mechanisms of one budget state the epsilon of all of them together".into(),
+        columns: names.map(|name| column(name, false)).to_vec(),
+        rows: rows.collect(),
+    }
+}
+
+/// Epsilon for groups: one line per row where its mechanisms share a budget, else one per mechanism.
+pub(crate) fn groups(study: &Study) -> Table {
+    let mut sizes: Vec<u64> = study
+        .rows
+        .iter()
+        .flat_map(|row| &row.guarantee.mechanisms)
+        .flat_map(|mechanism| &mechanism.groups)
+        .map(|(size, _)| *size)
+        .collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let mut columns = vec![column("row", false)];
+    columns.extend(
+        sizes
+            .iter()
+            .map(|size| column(&format!("group of {size}"), false)),
+    );
+    let mut rows = Vec::new();
+    for row in &study.rows {
+        let stated = row.guarantee.mechanisms.iter();
+        let stated: Vec<_> = stated.filter(|one| !one.groups.is_empty()).collect();
+        let one = stated
+            .windows(2)
+            .all(|pair| pair[0].groups == pair[1].groups);
+        for mechanism in stated.iter().take(if one { 1 } else { stated.len() }) {
+            let name = if one {
+                row.name.clone()
+            } else {
+                format!("{}, {}", row.name, stage(&mechanism.instance))
+            };
+            let mut cells = vec![name];
+            cells.extend(sizes.iter().map(|size| {
+                let epsilon = mechanism.groups.iter().find(|(own, _)| own == size);
+                known(epsilon.map(|(_, epsilon)| *epsilon), 3)
+            }));
+            rows.push(cells);
+        }
+    }
+    Table {
+        caption: "Epsilon for groups of examples of one person, at the same delta".into(),
+        columns,
+        rows,
+    }
+}
+
+/// F1 per label of every row and its change against the benchmark, the greatest loss first.
+pub(crate) fn label_changes(study: &Study) -> Table {
+    let f1 = |row: &Row, label: &str| {
+        let role = row.main_classification()?.role;
+        let name = format!("f1{}.{label}", role.suffix());
+        row.figures.get(&name).copied()
+    };
+    let benchmark = study.benchmark.as_ref();
+    let rows: Vec<&Row> = study
+        .rows
+        .iter()
+        .filter(|row| row.main_classification().is_some())
+        .collect();
+    let mut columns = vec![
+        column("label", false),
+        column("test texts", true),
+        column("benchmark F1", true),
+    ];
+    columns.extend(
+        rows.iter()
+            .map(|row| column(&format!("{} F1 (change)", row.name), true)),
+    );
+    let support = |label: &str| {
+        let (row, found) = benchmark
+            .into_iter()
+            .chain(rows.iter().copied())
+            .find_map(|row| Some((row, row.main_classification()?)))?;
+        let own = found
+            .figures
+            .per_label
+            .iter()
+            .find(|own| own.label == *label)?;
+        Some(own.support / row.replicates_finished.max(1))
+    };
+    let mut lines: Vec<(f64, Vec<String>)> = study
+        .labels
+        .iter()
+        .map(|label| {
+            let before = benchmark.and_then(|row| f1(row, label));
+            let mut worst = 0.0_f64;
+            let mut cells = vec![
+                label.clone(),
+                support(label).map_or_else(|| NOTHING.into(), |count| count.to_string()),
+                before.map_or_else(|| NOTHING.into(), |found| brief(found, 3)),
+            ];
+            for row in &rows {
+                cells.push(match (f1(row, label), before) {
+                    (Some(after), Some(before)) => {
+                        let change = after.mean - before.mean;
+                        worst = worst.min(change);
+                        format!("{} ({change:+.3})", brief(after, 3))
+                    }
+                    (Some(after), None) => brief(after, 3),
+                    (None, _) => NOTHING.into(),
+                });
+            }
+            (worst, cells)
+        })
+        .collect();
+    lines.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mean = |row: &Row| {
+        let role = row.main_classification()?.role;
+        let found = row.figures.get(&format!("macro_f1{}", role.suffix()));
+        found.map(|found| brief(*found, 3))
+    };
+    let mut last = vec![
+        "macro-F1: mean of all".to_owned(),
+        NOTHING.into(),
+        benchmark.and_then(mean).unwrap_or_else(|| NOTHING.into()),
+    ];
+    last.extend(
+        rows.iter()
+            .map(|row| mean(row).unwrap_or_else(|| NOTHING.into())),
+    );
+    lines.push((0.0, last));
+    Table {
+        caption: format!(
+            "F1 per label, the greatest loss against the benchmark first; internal{}",
+            over_replicates(study)
+        ),
+        columns,
+        rows: lines.into_iter().map(|(_, cells)| cells).collect(),
+    }
+}
+
+/// For captions: what stands in a cell where there are replicates.
+fn over_replicates(study: &Study) -> String {
+    let finished = study.all_rows().map(|row| row.replicates_finished);
+    match finished.max() {
+        Some(most) if most > 1 => format!("; mean ± standard deviation over n = {most} replicates"),
+        _ => String::new(),
+    }
+}
+
+fn share(share: Share) -> String {
+    format!(
+        "{} of {} ({:.1}–{:.1}%)",
+        share.count,
+        share.total,
+        share.low * 100.0,
+        share.high * 100.0
+    )
+}
+
+/// A share with its interval, or in percent over the replicates where there are several.
+fn repeated_share(row: &Row, id: &str, first: Share) -> String {
+    match row.figures.get(id) {
+        Some(found) if found.n > 1 => {
+            let sd = found.sd.unwrap_or(0.0);
+            format!(
+                "{}% ±{} ({})",
+                number(found.mean * 100.0, 1),
+                number(sd * 100.0, 1),
+                found.n
+            )
+        }
+        _ => share(first),
+    }
+}
+
+/// Copies with their intervals.
+pub(crate) fn copies(study: &Study) -> Table {
+    let names = [
+        "row",
+        "exact, training",
+        "exact, held out",
+        "8 words, training (equal size)",
+        "8 words, held out",
+        "held-out texts in training, 8 words",
+    ];
+    let rows = study.rows.iter().filter_map(|row| {
+        let copies = row.scores.as_ref()?.copies?;
+        let cell = |id, first| repeated_share(row, id, first);
+        Some(vec![
+            row.name.clone(),
+            cell("copies_exact", copies.training.exact),
+            cell("copies_exact_held_out", copies.held_out.exact),
+            cell("copies_near", copies.training_equal.eight_words),
+            cell("copies_near_held_out", copies.held_out.eight_words),
+            share(copies.natural.eight_words),
+        ])
+    });
+    Table {
+        caption: "Copies: number, and 95% Wilson interval of the share; with replicates the share's mean ± standard deviation (n); internal diagnostics, not a guarantee".into(),
+        columns: names.map(|name| column(name, true)).to_vec(),
+        rows: rows.collect(),
+    }
+}
+
+/// Known personal data that reappears: a line per kind, a column per row of the study.
+pub(crate) fn replay(study: &Study) -> Table {
+    let rows: Vec<(&Row, &[dpx_stages::metric::planted::Replay])> = study
+        .rows
+        .iter()
+        .filter_map(|row| Some((row, row.scores.as_ref()?.replay.as_slice())))
+        .filter(|(_, replay)| !replay.is_empty())
+        .collect();
+    let mut kinds: Vec<&str> = rows
+        .iter()
+        .flat_map(|(_, replay)| replay.iter().map(|kind| kind.kind.as_str()))
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let mut columns = vec![column("kind", true), column("known pieces", true)];
+    columns.extend(rows.iter().map(|(row, _)| column(&row.name, true)));
+    let lines = kinds.iter().map(|kind| {
+        let own = |replay: &[dpx_stages::metric::planted::Replay]| {
+            replay.iter().find(|own| own.kind == *kind).cloned()
+        };
+        let known = rows.iter().find_map(|(_, replay)| own(replay));
+        let known = known.map_or_else(|| NOTHING.into(), |kind| kind.known.to_string());
+        let mut cells = vec![(*kind).to_owned(), known];
+        cells.extend(rows.iter().map(|(row, replay)| {
+            own(replay).map_or_else(
+                || NOTHING.into(),
+                |found| repeated_share(row, &format!("replayed.{kind}"), found.reappeared),
+            )
+        }));
+        cells
+    });
+    Table {
+        caption: "Planted personal data of the training texts that reappears anywhere inside synthetic texts: different pieces of those known, with 95% Wilson interval or, with replicates, mean ± standard deviation (n); internal".into(),
+        columns,
+        rows: lines.collect(),
+    }
+}
+
+/// Every instance.
+pub(crate) fn instances(study: &Study) -> Table {
+    let names = [
+        "instance",
+        "kind",
+        "state",
+        "time",
+        "device",
+        "may reveal",
+        "finished",
+    ];
+    let rows = study.instances.iter().map(|instance| {
+        vec![
+            instance.name.clone(),
+            instance.kind.to_string(),
+            instance.state.words().into(),
+            instance.seconds.map_or_else(|| NOTHING.into(), duration),
+            instance.device.clone().unwrap_or_else(|| NOTHING.into()),
+            format!("{:?}", instance.flow).to_lowercase(),
+            instance
+                .finished_at
+                .clone()
+                .unwrap_or_else(|| NOTHING.into()),
+        ]
+    });
+    Table {
+        caption: "Every stage instance; internal".into(),
+        columns: names.map(|name| column(name, true)).to_vec(),
+        rows: rows.collect(),
+    }
+}
+
+/// Keys of the instances: internal, since they derive from private content.
+pub(crate) fn keys(study: &Study) -> Table {
+    let rows = study.instances.iter().filter_map(|instance| {
+        Some(vec![
+            instance.name.clone(),
+            instance.key.clone()?,
+            instance.dpx_version.clone().unwrap_or_default(),
+        ])
+    });
+    Table {
+        caption: "Keys of the instances; derived from private content, never to be released".into(),
+        columns: ["instance", "key", "dpx"]
+            .map(|name| column(name, true))
+            .to_vec(),
+        rows: rows.collect(),
+    }
+}
+
+/// The statements of every row: one where its mechanisms share a budget, the longest, else one of each mechanism. The
+/// strongest promise comes first.
+pub(crate) fn statements(study: &Study) -> Vec<(String, String)> {
+    let mut rows: Vec<&Row> = study.rows.iter().collect();
+    let epsilon = |row: &Row| {
+        let holds = row.guarantee.kind == GuaranteeKind::Holds;
+        (!holds, row.guarantee.epsilon.unwrap_or(f64::INFINITY))
+    };
+    rows.sort_by(|a, b| {
+        let (a, b) = (epsilon(a), epsilon(b));
+        a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+    });
+    let mut statements: Vec<(String, String)> = Vec::new();
+    for row in rows {
+        let mechanisms = &row.guarantee.mechanisms;
+        let texts: Vec<(&str, String)> = mechanisms
+            .iter()
+            .filter_map(|mechanism| {
+                let text = mechanism
+                    .statement
+                    .clone()
+                    .or_else(|| serde_json::to_string_pretty(&mechanism.raw).ok())?;
+                Some((stage(&mechanism.instance), text))
+            })
+            .collect();
+        // A model that learnt nothing says so once.
+        let untouched = row.guarantee.kind == GuaranteeKind::Untouched;
+        let budget = mechanisms.windows(2).all(|pair| {
+            let list = &pair[0].raw["mechanisms"];
+            !list.is_null() && *list == pair[1].raw["mechanisms"]
+        });
+        if budget || untouched {
+            let longest = texts.into_iter().max_by_key(|(_, text)| text.len());
+            statements.extend(longest.map(|(_, text)| (row.name.clone(), text)));
+        } else {
+            let named = texts.into_iter();
+            statements.extend(named.map(|(stage, text)| (format!("{}, {stage}", row.name), text)));
+        }
+    }
+    statements
+}

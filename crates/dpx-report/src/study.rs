@@ -1,0 +1,388 @@
+//! The study: everything that tables, charts, files and comparisons are made from. Its JSON is `results.json`.
+
+use dpx_schema::{Flow, Kind};
+use dpx_stages::metric::{Classification, Spread};
+use dpx_stages::score::Scores;
+use dpx_stages::scrub::Tally;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A study, finished or not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Study {
+    /// Version of this format: raised when a field is removed or changes its meaning, not when one is added.
+    pub schema_version: u32,
+    /// Version of dpx.
+    pub dpx_version: String,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// Title of the report.
+    pub title: String,
+    /// Description of the experiment.
+    pub description: Option<String>,
+    /// Seed of the experiment.
+    pub seed: u64,
+    /// Values of the sweep's axes.
+    pub axes: Vec<Axis>,
+    /// The declared labels.
+    pub labels: Vec<String>,
+    /// Parameters by dotted name, such as `stage.train.epochs`; a list where they differ between instances.
+    #[serde(default)]
+    pub settings: BTreeMap<String, Value>,
+    /// Finished instances.
+    pub finished: u64,
+    /// All instances.
+    pub planned: u64,
+    /// The classifier trained on the real texts.
+    pub benchmark: Option<Row>,
+    /// One row per combination of the sweep's axes but replicates, in the sweep's order.
+    pub rows: Vec<Row>,
+    /// The floor: every text gets the label most frequent in the training texts, or in the test texts where those are unknown.
+    pub majority: Option<Classification>,
+    /// What the releasable rows together spend.
+    pub joint: Option<Joint>,
+    /// Published figures.
+    pub reference: Option<Reference>,
+    /// Personal data that scrubbing replaced, by `preprocess` instance; internal.
+    #[serde(default)]
+    pub scrubbing: BTreeMap<String, Tally>,
+    /// Every stage instance.
+    pub instances: Vec<InstanceView>,
+}
+
+impl Study {
+    /// The version that is written.
+    pub const SCHEMA_VERSION: u32 = 1;
+
+    /// Whether every instance is finished.
+    pub const fn is_finished(&self) -> bool {
+        self.finished == self.planned
+    }
+
+    /// The rows, the benchmark first.
+    pub fn all_rows(&self) -> impl Iterator<Item = &Row> {
+        self.benchmark.iter().chain(&self.rows)
+    }
+
+    /// The encoder that similarity was measured with.
+    pub fn encoder(&self) -> Option<&str> {
+        self.rows
+            .iter()
+            .find_map(|row| row.scores.as_ref())
+            .map(|scores| scores.encoder.as_str())
+    }
+}
+
+/// One axis of the sweep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Axis {
+    /// Its name.
+    pub name: String,
+    /// Its values.
+    pub values: Vec<Value>,
+}
+
+/// One row of the study: a combination of the axes, its replicates taken together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its name: `epsilon=8`, or `benchmark`.
+    pub name: String,
+    /// Short name for charts: `8`, `inf`.
+    pub label: String,
+    /// Values of the axes.
+    pub axes: BTreeMap<String, Value>,
+    /// Whether and what the row promises.
+    pub guarantee: Guarantee,
+    /// Replicates that the plan has.
+    pub replicates: u64,
+    /// Replicates with at least one figure.
+    pub replicates_finished: u64,
+    /// Whether every instance of the row is finished.
+    pub complete: bool,
+    /// Figures by name: mean, standard deviation and number over the replicates. Beside the names of
+    /// [`METRICS`](super::figure::METRICS) there are `f1.LABEL`, `share.LABEL` and `replayed.KIND`.
+    pub figures: BTreeMap<String, Spread>,
+    /// Ceilings by the figure's name: the same figure of as many real texts.
+    pub ceilings: BTreeMap<String, f64>,
+    /// Values of each replicate by the figure's name, in the order of the replicates.
+    pub values: BTreeMap<String, Vec<f64>>,
+    /// Classifications, summed over the replicates.
+    pub classifications: Vec<RowClassification>,
+    /// Everything that `score` found in the first replicate.
+    pub scores: Option<Scores>,
+    /// What the audit found in the first replicate that has one.
+    pub audit: Option<Audit>,
+    /// Instances that belong to this row alone.
+    pub instances: Vec<String>,
+    /// Seconds of all of them, where known.
+    pub seconds: f64,
+    /// Synthetic artifacts, one per sample stage and replicate.
+    pub samples: Vec<SampleRef>,
+}
+
+impl Row {
+    /// The utility shown first: the generator's own labels, else those of the teacher, else the teacher alone.
+    pub fn main_accuracy(&self) -> Option<(&'static str, Spread)> {
+        [
+            "accuracy",
+            "accuracy_with_teacher",
+            "accuracy_teacher_alone",
+        ]
+        .into_iter()
+        .find_map(|id| self.figures.get(id).map(|spread| (id, *spread)))
+    }
+
+    /// The classification shown first.
+    pub fn main_classification(&self) -> Option<&RowClassification> {
+        [
+            Role::Benchmark,
+            Role::OwnLabels,
+            Role::WithTeacher,
+            Role::TeacherAlone,
+        ]
+        .into_iter()
+        .find_map(|role| self.classifications.iter().find(|found| found.role == role))
+    }
+}
+
+/// What a row promises.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Guarantee {
+    /// Whether there is one.
+    pub kind: GuaranteeKind,
+    /// The budget that was asked for: `"8"`, `"inf"`, `"0"`.
+    pub target: Option<String>,
+    /// The certified upper bound of epsilon.
+    pub epsilon: Option<f64>,
+    /// Delta.
+    pub delta: Option<f64>,
+    /// The mechanisms behind the row, one per private stage.
+    pub mechanisms: Vec<MechanismView>,
+}
+
+/// The kinds of promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GuaranteeKind {
+    /// Differential privacy with secret noise.
+    Holds,
+    /// Nothing private was read: the public model untouched.
+    Untouched,
+    /// Noise from the experiment's seed: anybody can subtract it.
+    Seeded,
+    /// None.
+    None,
+    /// Not known yet.
+    Unknown,
+}
+
+impl GuaranteeKind {
+    /// For people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Untouched => "holds (nothing learnt)",
+            Self::Seeded => "none (seeded noise)",
+            Self::None => "none",
+            Self::Unknown => "not run yet",
+        }
+    }
+}
+
+/// One mechanism, as `privacy.json` of its stage tells it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct MechanismView {
+    /// Name of the instance.
+    pub instance: String,
+    /// Kind of its stage, such as `train`.
+    pub kind: String,
+    /// Certified upper bound of epsilon.
+    pub epsilon: Option<f64>,
+    /// By Renyi differential privacy.
+    pub epsilon_rdp: Option<f64>,
+    /// PRV accountant: lower bound.
+    pub epsilon_prv_lower: Option<f64>,
+    /// PRV accountant: upper bound.
+    pub epsilon_prv_upper: Option<f64>,
+    /// Delta.
+    pub delta: Option<f64>,
+    /// Noise multiplier.
+    pub noise_multiplier: Option<f64>,
+    /// Sampling rate.
+    pub sampling_rate: Option<f64>,
+    /// Steps.
+    pub steps: Option<u64>,
+    /// Bound on the norm of one example's gradient.
+    pub max_grad_norm: Option<f64>,
+    /// Adjacency in words.
+    pub adjacency: Option<String>,
+    /// Unit of privacy in words.
+    pub unit: Option<String>,
+    /// Where noise came from.
+    pub noise: Option<String>,
+    /// The statement in full.
+    pub statement: Option<String>,
+    /// Epsilon for groups, as (size, epsilon).
+    pub groups: Vec<(u64, f64)>,
+    /// The part of `privacy.json` that is not named here.
+    pub raw: Value,
+}
+
+/// What rows spend together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Joint {
+    /// The certified upper bound of releasing all of them.
+    pub epsilon: f64,
+    /// Delta.
+    pub delta: f64,
+    /// The rows.
+    pub rows: Vec<String>,
+    /// How it was computed.
+    pub method: String,
+}
+
+/// Published figures to compare with.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Reference {
+    /// Where they come from.
+    pub source: Option<String>,
+    /// Accuracy of a classifier trained on the real texts.
+    pub benchmark: Option<f64>,
+    /// Accuracy by epsilon.
+    pub accuracy: BTreeMap<String, f64>,
+    /// Similarity by epsilon.
+    pub similarity: BTreeMap<String, f64>,
+}
+
+/// What a classifier learnt from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The real training texts.
+    Benchmark,
+    /// Synthetic texts with the labels that the generator was asked for.
+    OwnLabels,
+    /// Synthetic texts that a private teacher labelled anew or filtered.
+    WithTeacher,
+    /// The teacher itself, no synthetic text.
+    TeacherAlone,
+}
+
+impl Role {
+    /// What is added to `accuracy` and `macro_f1` for the figure's name.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Benchmark | Self::OwnLabels => "",
+            Self::WithTeacher => "_with_teacher",
+            Self::TeacherAlone => "_teacher_alone",
+        }
+    }
+
+    /// For people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Benchmark => "trained on the real texts",
+            Self::OwnLabels => "generator's own labels",
+            Self::WithTeacher => "with teacher",
+            Self::TeacherAlone => "teacher alone",
+        }
+    }
+}
+
+/// One classification of a row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RowClassification {
+    /// Name of the classify stage.
+    pub stage: String,
+    /// What it learnt from.
+    pub role: Role,
+    /// The figures of all replicates' predictions together.
+    pub figures: Classification,
+}
+
+/// What an audit found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Audit {
+    /// Lower bound of epsilon.
+    pub lower: f64,
+    /// The largest lower bound that it could have found.
+    pub ceiling: Option<f64>,
+    /// Confidence.
+    pub confidence: Option<f64>,
+    /// Canaries.
+    pub canaries: Option<u64>,
+    /// All that `audit.json` holds.
+    pub raw: Value,
+}
+
+/// A stage instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceView {
+    /// Its name.
+    pub name: String,
+    /// Its stage.
+    pub stage: String,
+    /// What it does.
+    pub kind: Kind,
+    /// Names of the instances that it reads.
+    pub needs: Vec<String>,
+    /// Where it stands.
+    pub state: InstanceState,
+    /// Seconds that its worker took.
+    pub seconds: Option<f64>,
+    /// The device that really ran.
+    pub device: Option<String>,
+    /// When it ended, RFC 3339.
+    pub finished_at: Option<String>,
+    /// What its artifact may reveal.
+    pub flow: Flow,
+    /// Version of dpx that ran it.
+    pub dpx_version: Option<String>,
+    /// Version of its kind's meaning: raised where the same parameters would give something else.
+    #[serde(default)]
+    pub kind_version: Option<u32>,
+    /// Its key. Internal: derived from private content.
+    pub key: Option<String>,
+}
+
+/// Where an instance stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    /// Its record was there before the run.
+    Cached,
+    /// It ran in this run.
+    Ran,
+    /// It failed in this run.
+    Failed,
+    /// It is still to run.
+    Missing,
+}
+
+impl InstanceState {
+    /// For people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Cached => "cached",
+            Self::Ran => "ran",
+            Self::Failed => "failed",
+            Self::Missing => "not run",
+        }
+    }
+}
+
+/// A synthetic artifact of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleRef {
+    /// Name of the instance.
+    pub instance: String,
+    /// Its replicate, where the sweep has the axis.
+    pub replicate: Option<String>,
+    /// Number of texts.
+    pub texts: Option<u64>,
+    /// Name of the file in the results folder, without ending.
+    pub file: String,
+    /// What it may reveal.
+    pub flow: Flow,
+}

@@ -1,0 +1,398 @@
+//! Tables as data, and the tables of a study; terminal, Markdown and page show the same cells.
+
+use super::figure::{METRICS, Metric, metric_of};
+use super::study::{GuaranteeKind, Row, Study};
+use dpx_stages::metric::Spread;
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Table {
+    /// What it shows.
+    pub caption: String,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// Its rows; the first cell names the row.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Heading.
+    pub name: String,
+    /// Whether the figures are outside the guarantee.
+    pub internal: bool,
+    /// Whether it holds numbers, to be aligned at the right.
+    pub numeric: bool,
+    /// Anchor of the glossary's entry, where there is one.
+    pub metric: Option<&'static str>,
+}
+
+impl Column {
+    fn new(name: &str, internal: bool) -> Self {
+        Self {
+            name: name.into(),
+            internal,
+            numeric: !matches!(name, "row" | "guarantee" | "figure"),
+            metric: None,
+        }
+    }
+
+    fn of(metric: &Metric) -> Self {
+        Self {
+            name: format!("{} {}", metric.name, metric.direction.arrow()),
+            internal: true,
+            numeric: true,
+            metric: Some(metric.id),
+        }
+    }
+}
+
+/// What stands where nothing is known.
+pub const NOTHING: &str = "–";
+
+/// A number with as many decimals; large ones with fewer.
+pub fn number(value: f64, decimals: usize) -> String {
+    if !value.is_finite() {
+        return if value > 0.0 {
+            "inf".into()
+        } else {
+            NOTHING.into()
+        };
+    }
+    let decimals = if value.abs() >= 1000.0 {
+        0
+    } else if value.abs() >= 100.0 {
+        decimals.min(1)
+    } else if value.abs() >= 10.0 {
+        decimals.min(2)
+    } else {
+        decimals
+    };
+    let text = format!("{value:.decimals$}");
+    // A rounded minus zero is a zero.
+    match text.strip_prefix('-') {
+        Some(rest) if rest.bytes().all(|byte| matches!(byte, b'0' | b'.')) => rest.to_owned(),
+        _ => text,
+    }
+}
+
+/// An upper bound of epsilon: rounded up to two decimals, without closing zeros (`3`, `7.99`), so that it is never below
+/// what was certified.
+pub fn bound(epsilon: f64) -> String {
+    if !epsilon.is_finite() {
+        return number(epsilon, 2);
+    }
+    // Less than a rounding error of the multiplication is no reason to go up.
+    let up = (epsilon * 100.0 - 1e-7).ceil() / 100.0;
+    let text = number(up, 2);
+    match text.split_once('.') {
+        Some(_) => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        None => text,
+    }
+}
+
+/// Mean, standard deviation and number: `0.592 ± 0.012 (3)`; the mean alone where there is one value.
+pub fn spread(spread: Spread, decimals: usize) -> String {
+    match spread.sd {
+        Some(sd) => format!(
+            "{} ± {} ({})",
+            number(spread.mean, decimals),
+            number(sd, decimals),
+            spread.n
+        ),
+        None => number(spread.mean, decimals),
+    }
+}
+
+/// Mean and standard deviation alone: `0.592 ±0.012`; for tables that give the number in a column of its own.
+pub fn brief(spread: Spread, decimals: usize) -> String {
+    match spread.sd {
+        Some(sd) => format!(
+            "{} ±{}",
+            number(spread.mean, decimals),
+            number(sd, decimals)
+        ),
+        None => number(spread.mean, decimals),
+    }
+}
+
+/// Seconds for people: `41 s`, `3 min 20 s`, `1 h 05 min`.
+pub fn duration(seconds: f64) -> String {
+    let whole = seconds.round().max(0.0) as u64;
+    match whole {
+        0 if seconds > 0.0 => format!("{seconds:.1} s"),
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// The cell of a figure of a row.
+pub(crate) fn cell(row: &Row, id: &str) -> String {
+    let decimals = metric_of(id).map_or(3, |metric| metric.decimals);
+    row.figures
+        .get(id)
+        .map_or_else(|| NOTHING.into(), |found| spread(*found, decimals))
+}
+
+fn guarantee_cell(row: &Row) -> String {
+    if row.name == "benchmark" {
+        return "none".into();
+    }
+    row.guarantee.kind.words().into()
+}
+
+fn epsilon_cell(row: &Row) -> String {
+    match (row.guarantee.kind, row.guarantee.epsilon) {
+        (GuaranteeKind::None, _) => "inf".into(),
+        (_, Some(epsilon)) => bound(epsilon),
+        (_, None) => NOTHING.into(),
+    }
+}
+
+fn audit_cell(row: &Row) -> String {
+    let Some(audit) = &row.audit else {
+        return NOTHING.into();
+    };
+    // Rounded down: a lower bound must not grow.
+    let down = |value: f64| number((value * 100.0).floor() / 100.0, 2);
+    let lower = match row.figures.get("audit_lower") {
+        Some(found) if found.sd.is_some() => brief(*found, 2),
+        _ => down(audit.lower),
+    };
+    match audit.ceiling {
+        Some(ceiling) => format!("≥ {lower} of {}", down(ceiling)),
+        None => format!("≥ {lower}"),
+    }
+}
+
+/// The mean over the rows of a figure's ceiling: each row has one of its own, of other real texts.
+pub(crate) fn ceiling(study: &Study, id: &str) -> Option<f64> {
+    let all = study.rows.iter().filter_map(|row| row.ceilings.get(id));
+    Spread::of(all.copied()).map(|ceiling| ceiling.mean)
+}
+
+/// Whether any row has the figure.
+pub(crate) fn has(study: &Study, id: &str) -> bool {
+    study.all_rows().any(|row| row.figures.contains_key(id))
+}
+
+/// What stands in the column of a teacher where it learnt nothing: no figure, so that none is taken for its own.
+const NO_TEACHER: &str = "no teacher";
+
+fn figure_cell(row: &Row, metric: &Metric) -> String {
+    match row.figures.get(metric.id) {
+        Some(found) => brief(*found, metric.decimals),
+        None if metric.id.contains("teacher")
+            && row.guarantee.kind == GuaranteeKind::Untouched
+            && row.complete =>
+        {
+            NO_TEACHER.into()
+        }
+        None => NOTHING.into(),
+    }
+}
+
+/// One row per row of the study: guarantee, epsilon, utility, similarity, audit, time, accountants; then the floor.
+pub fn summary(study: &Study) -> Table {
+    let audited = study.rows.iter().any(|row| row.audit.is_some());
+    let repeated = study.all_rows().any(|row| row.replicates > 1);
+    let figures: Vec<&Metric> = [
+        "accuracy",
+        "accuracy_with_teacher",
+        "accuracy_teacher_alone",
+        "macro_f1",
+        "macro_f1_with_teacher",
+        "similarity",
+        "mauve",
+    ]
+    .into_iter()
+    .filter(|id| has(study, id))
+    .filter_map(metric_of)
+    .collect();
+    let mut columns = vec![
+        Column::new("row", false),
+        Column::new("guarantee", false),
+        Column::new("epsilon", false),
+    ];
+    if repeated {
+        columns.push(Column::new("n", false));
+    }
+    columns.extend(figures.iter().map(|metric| Column::of(metric)));
+    if audited {
+        columns.push(Column {
+            metric: Some("audit_lower"),
+            ..Column::new("audited of at most", true)
+        });
+    }
+    columns.push(Column::new(
+        if repeated { "total time" } else { "time" },
+        true,
+    ));
+    let accountants = study
+        .rows
+        .iter()
+        .any(|row| !row.guarantee.mechanisms.is_empty());
+    if accountants {
+        columns.extend(ACCOUNTANTS.map(|name| Column::new(name, false)));
+    }
+    let mut rows: Vec<Vec<String>> = study
+        .all_rows()
+        .map(|row| {
+            let mut cells = vec![
+                if row.complete {
+                    row.name.clone()
+                } else {
+                    format!("{} (unfinished)", row.name)
+                },
+                guarantee_cell(row),
+                if row.name == "benchmark" {
+                    NOTHING.into()
+                } else {
+                    epsilon_cell(row)
+                },
+            ];
+            if repeated {
+                cells.push(row.replicates_finished.to_string());
+            }
+            cells.extend(figures.iter().map(|metric| figure_cell(row, metric)));
+            if audited {
+                cells.push(audit_cell(row));
+            }
+            cells.push(if row.seconds > 0.0 {
+                duration(row.seconds)
+            } else {
+                NOTHING.into()
+            });
+            if accountants {
+                cells.extend(accountant_cells(row));
+            }
+            cells
+        })
+        .collect();
+    if let Some(majority) = &study.majority {
+        let mut cells = vec!["majority".into(), NOTHING.into(), NOTHING.into()];
+        if repeated {
+            cells.push(NOTHING.into());
+        }
+        cells.extend(figures.iter().map(|metric| match metric.id {
+            "accuracy" => number(majority.accuracy, 3),
+            "macro_f1" => number(majority.macro_f1, 3),
+            _ => NOTHING.into(),
+        }));
+        cells.resize(columns.len(), NOTHING.into());
+        rows.push(cells);
+    }
+    let caption = if repeated {
+        "One row per combination of the sweep: mean ± standard deviation over its n finished replicates"
+    } else {
+        "One row per combination of the sweep"
+    };
+    Table {
+        caption: caption.into(),
+        columns,
+        rows,
+    }
+}
+
+/// The columns of [`summary`] that tell of the mechanism.
+const ACCOUNTANTS: [&str; 3] = ["PRV", "RDP", "noise"];
+/// The columns of [`summary`] that the page shows in the sections on privacy, on labels and on the run, where there is room.
+pub(crate) const IN_OTHER_SECTIONS: [&str; 7] = [
+    "PRV",
+    "RDP",
+    "noise",
+    "macro-F1 ↑",
+    "macro-F1 with teacher ↑",
+    "time",
+    "total time",
+];
+
+fn accountant_cells(row: &Row) -> [String; 3] {
+    let mechanisms = &row.guarantee.mechanisms;
+    let train = mechanisms.iter().find(|one| one.kind == "train");
+    let train = train.or_else(|| mechanisms.first());
+    [
+        train.and_then(|one| one.epsilon_prv_upper),
+        train.and_then(|one| one.epsilon_rdp),
+        train.and_then(|one| one.noise_multiplier),
+    ]
+    .map(|value| value.map_or_else(|| NOTHING.into(), |value| number(value, 3)))
+}
+
+impl Table {
+    /// The table without the columns of these names.
+    pub(crate) fn without(mut self, names: &[&str]) -> Self {
+        let kept: Vec<bool> = self
+            .columns
+            .iter()
+            .map(|column| !names.contains(&column.name.as_str()))
+            .collect();
+        let keep = |cells: &mut Vec<String>| {
+            let mut at = 0;
+            cells.retain(|_| {
+                at += 1;
+                kept[at - 1]
+            });
+        };
+        self.rows.iter_mut().for_each(keep);
+        let mut at = 0;
+        self.columns.retain(|_| {
+            at += 1;
+            kept[at - 1]
+        });
+        self
+    }
+}
+
+/// All figures of a group, one line each, a column per row of the study, and the ceiling.
+pub(crate) fn group(study: &Study, group: super::figure::Group, caption: &str) -> Table {
+    let rows: Vec<&Row> = study
+        .rows
+        .iter()
+        .filter(|row| !row.figures.is_empty())
+        .collect();
+    // The number is in the caption where it is the same for all, else in each cell.
+    let own = METRICS.iter().filter(|metric| metric.group == group);
+    let mut numbers: Vec<u64> = own
+        .flat_map(|metric| rows.iter().filter_map(|row| row.figures.get(metric.id)))
+        .map(|figure| figure.n)
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let common = (numbers.len() == 1).then(|| numbers[0]);
+    let caption = match common {
+        Some(n) if n > 1 => {
+            format!("{caption}; mean ± standard deviation over n = {n} replicates")
+        }
+        Some(_) => caption.to_owned(),
+        None => format!("{caption}; mean ± standard deviation (number of replicates)"),
+    };
+    let mut columns = vec![Column::new("figure", false)];
+    columns.extend(rows.iter().map(|row| Column::new(&row.name, true)));
+    columns.push(Column::new("ceiling: real texts", true));
+    let lines = METRICS
+        .iter()
+        .filter(|metric| {
+            metric.group == group && rows.iter().any(|row| row.figures.contains_key(metric.id))
+        })
+        .map(|metric| {
+            let mut cells = vec![format!("{} {}", metric.name, metric.direction.arrow())];
+            cells.extend(rows.iter().map(|row| match row.figures.get(metric.id) {
+                Some(found) if common.is_some() => brief(*found, metric.decimals),
+                _ => cell(row, metric.id),
+            }));
+            let ceiling = ceiling(study, metric.id);
+            cells.push(
+                ceiling.map_or_else(|| NOTHING.into(), |value| number(value, metric.decimals)),
+            );
+            cells
+        })
+        .collect();
+    Table {
+        caption,
+        columns,
+        rows: lines,
+    }
+}

@@ -1,0 +1,743 @@
+//! A whole study from a made-up plan and artifacts kept in memory: rows, figures, files, and a page that nothing breaks.
+
+use super::assemble::{Artifacts, Known, Sources, assemble};
+use super::html::{self, Extras};
+use super::study::{GuaranteeKind, InstanceState, Reference, Role, Study};
+use super::{claim, export, terminal};
+use dpx_engine::plan::{Axis, Instance, Need, Plan, RunSettings};
+use dpx_schema::{Digest, Manifest, Record};
+use dpx_schema::{Flow, Kind};
+use dpx_stages::metric::Classification;
+use dpx_stages::score::read::LabelledTexts;
+use dpx_stages::score::{Models, Scores, Texts, compute};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Files by instance name and path.
+#[derive(Default)]
+struct Folders(BTreeMap<(String, String), Vec<u8>>);
+
+impl Artifacts for Folders {
+    fn read(&self, record: &Record, path: &str) -> Option<Vec<u8>> {
+        self.0
+            .get(&(record.instance.clone(), path.to_owned()))
+            .cloned()
+    }
+}
+
+/// A study in the making.
+pub(super) struct Fake {
+    plan: Plan,
+    known: Vec<Known>,
+    folders: Folders,
+}
+
+fn record(instance: &Instance) -> Record {
+    Record {
+        version: Record::VERSION,
+        key: Digest::of(instance.name.as_bytes()),
+        experiment: "emotion".into(),
+        stage: instance.stage.clone(),
+        instance: instance.name.clone(),
+        kind: instance.kind,
+        kind_version: 1,
+        axes: instance.axes.clone(),
+        seed: 1,
+        params: instance.key_params.clone(),
+        inputs: BTreeMap::new(),
+        sources: BTreeMap::new(),
+        output: Manifest::default(),
+        flow: instance.flow,
+        wall_seconds: 12.5,
+        device: "cpu".into(),
+        dpx_version: "0.1.0".into(),
+        finished_at: "2026-11-24T08:00:00Z".into(),
+    }
+}
+
+impl Fake {
+    fn new(axes: Vec<Axis>) -> Self {
+        Self {
+            plan: Plan {
+                experiment: "emotion".into(),
+                description: Some("A study of feelings".into()),
+                seed: 42,
+                axes,
+                run: RunSettings::default(),
+                instances: Vec::new(),
+            },
+            known: Vec::new(),
+            folders: Folders::default(),
+        }
+    }
+
+    /// Adds a finished instance; needs are instance names.
+    fn add(
+        &mut self,
+        stage: &str,
+        kind: Kind,
+        axes: &[(&str, Value)],
+        params: Value,
+        flow: Flow,
+        needs: &[String],
+    ) -> String {
+        let at: Vec<String> = axes
+            .iter()
+            .map(|(name, value)| format!("{name}={}", super::rows::word(value)))
+            .collect();
+        let name = if at.is_empty() {
+            stage.to_owned()
+        } else {
+            format!("{stage}@{}", at.join(","))
+        };
+        let needs = needs
+            .iter()
+            .map(|need| {
+                let instance = self.plan.find(need).unwrap();
+                Need {
+                    stage: self.plan.instances[instance].stage.clone(),
+                    instance,
+                }
+            })
+            .collect();
+        let instance = Instance {
+            name: name.clone(),
+            stage: stage.into(),
+            kind,
+            axes: axes
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
+            params: params.clone(),
+            performance: Value::Null,
+            key_params: params,
+            seed: 1,
+            needs,
+            sources: BTreeMap::new(),
+            flow,
+        };
+        self.known.push(Known {
+            state: InstanceState::Cached,
+            record: Some(Arc::new(record(&instance))),
+        });
+        self.plan.instances.push(instance);
+        name
+    }
+
+    fn file(&mut self, instance: &str, path: &str, content: impl Into<Vec<u8>>) {
+        self.folders
+            .0
+            .insert((instance.into(), path.into()), content.into());
+    }
+
+    fn with<T>(&self, call: impl FnOnce(&Sources<'_>) -> T) -> T {
+        let reference = Reference {
+            source: Some("the published study".into()),
+            benchmark: Some(0.925),
+            accuracy: [
+                ("inf".into(), 0.861),
+                ("8".into(), 0.592),
+                ("3".into(), 0.569),
+            ]
+            .into(),
+            similarity: BTreeMap::new(),
+        };
+        call(&Sources {
+            plan: &self.plan,
+            known: &self.known,
+            artifacts: &self.folders,
+            title: None,
+            reference: Some(&reference),
+        })
+    }
+
+    pub(super) fn study(&self) -> Study {
+        self.with(assemble)
+    }
+}
+
+const LABELS: [&str; 3] = ["anger", "joy", "love"];
+
+fn metrics(right: u64, labels: &[String]) -> String {
+    let matrix = (0..labels.len())
+        .map(|row| {
+            (0..labels.len())
+                .map(|column| if row == column { right } else { 40 - right / 4 })
+                .collect()
+        })
+        .collect();
+    serde_json::to_string(&Classification::from_matrix(labels, matrix).unwrap()).unwrap()
+}
+
+fn scores(labels: &[String], texts: &[String], offset: usize) -> Scores {
+    let set = |from: usize, n: usize| LabelledTexts {
+        probabilities: None,
+        texts: (0..n)
+            .map(|row| {
+                format!(
+                    "{} number {}",
+                    texts[(row + from) % texts.len()],
+                    row * 7 + from
+                )
+            })
+            .collect(),
+        labels: (0..n).map(|row| row % labels.len()).collect(),
+    };
+    let all = Texts {
+        labels: labels.to_vec(),
+        synthetic: set(offset, 60),
+        training: set(0, 90),
+        held_out: set(500, 40),
+        planted: vec![dpx_stages::metric::planted::Planted {
+            kind: "email".into(),
+            value: "ann@example.org".into(),
+        }],
+    };
+    let params = serde_json::from_str("{\"perplexity\": false, \"examples\": 5}").unwrap();
+    let embedder = Lengths;
+    let models = Models {
+        embedder: Some(&embedder),
+        ..Models::default()
+    };
+    compute(&all, &params, 1, &models, &dpx_schema::context::NoProgress).unwrap()
+}
+
+/// A stand-in encoder: a few sums over the bytes.
+struct Lengths;
+
+impl dpx_stages::score::Embedder for Lengths {
+    fn embed(
+        &self,
+        texts: &[String],
+    ) -> Result<dpx_stages::metric::Embeddings, dpx_schema::StageError> {
+        let values = texts
+            .iter()
+            .flat_map(|text| {
+                let mut sums = [1.0_f32; 8];
+                for (at, byte) in text.bytes().enumerate() {
+                    sums[(usize::from(byte) + at) % 8] += 1.0;
+                }
+                sums
+            })
+            .collect();
+        Ok(dpx_stages::metric::Embeddings::new(values, 8).unwrap())
+    }
+
+    fn needs_centring(&self) -> bool {
+        true
+    }
+}
+
+fn privacy(epsilon: f64, noise: f64) -> String {
+    json!({
+        "unit": "one example, one training sequence",
+        "adjacency": "zero-out",
+        "mechanisms": [{ "name": "train", "phase": { "noise_multiplier": noise, "sampling_rate": 0.016, "steps": 188 } }],
+        "delta": 1e-5,
+        "epsilon": { "epsilon": epsilon, "rdp": epsilon * 1.06, "prv": { "lower": epsilon - 0.01, "estimate": epsilon - 0.005, "upper": epsilon } },
+        "groups": [{ "records": 2, "epsilon": epsilon * 2.4 }, { "records": 5, "epsilon": epsilon * 7.0 }],
+        "noise": "secure",
+    })
+    .to_string()
+}
+
+/// The main study: epsilon inf, 8, 3 with two replicates each, a benchmark, an audit at 8.
+pub(super) fn fake(labels: &[&str], texts: &[String], noise: Flow) -> Fake {
+    let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
+    let epsilons = [json!("inf"), json!(8), json!(3)];
+    let axes = vec![
+        Axis {
+            name: "epsilon".into(),
+            values: epsilons.to_vec(),
+        },
+        Axis {
+            name: "replicate".into(),
+            values: vec![json!(1), json!(2)],
+        },
+    ];
+    let mut fake = Fake::new(axes);
+    let data = fake.add(
+        "preprocess",
+        Kind::Preprocess,
+        &[],
+        json!({}),
+        Flow::Private,
+        &[],
+    );
+    let benchmark = fake.add(
+        "benchmark",
+        Kind::Classify,
+        &[],
+        json!({}),
+        Flow::Private,
+        std::slice::from_ref(&data),
+    );
+    fake.file(&benchmark, "metrics.json", metrics(150, &labels));
+    for (row, epsilon) in epsilons.iter().enumerate() {
+        for replicate in 1..=2_u64 {
+            let at = [
+                ("epsilon", epsilon.clone()),
+                ("replicate", json!(replicate)),
+            ];
+            let flow = if row == 0 { Flow::Private } else { noise };
+            let train = fake.add(
+                "train",
+                Kind::Train,
+                &at,
+                json!({ "epsilon": epsilon, "epochs": 3 }),
+                flow,
+                std::slice::from_ref(&data),
+            );
+            let statement = if row == 0 {
+                json!({ "epsilon": "inf" }).to_string()
+            } else {
+                privacy([0.0, 7.99, 2.99][row], [0.0, 0.75, 1.2][row])
+            };
+            fake.file(&train, "privacy.json", statement);
+            let sample = fake.add(
+                "sample",
+                Kind::Sample,
+                &at,
+                json!({ "teacher": "auto" }),
+                flow,
+                std::slice::from_ref(&train),
+            );
+            fake.file(
+                &sample,
+                "synthetic.csv",
+                "text,label\n\"one, \"\"two\"\"\",joy\nthree,love\n",
+            );
+            fake.file(&sample, "sample.json", json!({ "texts": 2 }).to_string());
+            let classify = fake.add(
+                "classify",
+                Kind::Classify,
+                &at,
+                json!({}),
+                Flow::Private,
+                &[sample.clone(), data.clone()],
+            );
+            fake.file(
+                &classify,
+                "metrics.json",
+                metrics([130, 110, 90][row] + replicate * 4, &labels),
+            );
+            let score = fake.add(
+                "score",
+                Kind::Score,
+                &at,
+                json!({ "encoder": "builtin:base" }),
+                Flow::Private,
+                &[sample, data.clone(), classify, train.clone()],
+            );
+            let found = scores(&labels, texts, row * 3 + replicate as usize);
+            fake.file(
+                &score,
+                "scores.json",
+                serde_json::to_string(&found).unwrap(),
+            );
+            if row == 1 {
+                let audit = fake.add(
+                    "audit",
+                    Kind::Audit,
+                    &at,
+                    json!({}),
+                    Flow::Private,
+                    &[train],
+                );
+                fake.file(
+                    &audit,
+                    "audit.json",
+                    json!({ "epsilon_lower": 0.8, "largest_possible": 5.1, "confidence": 0.95 })
+                        .to_string(),
+                );
+            }
+        }
+    }
+    fake
+}
+
+fn plain_texts() -> Vec<String> {
+    (0..30)
+        .map(|n| {
+            format!(
+                "i feel {} today because of the thing that happened {n}",
+                ["happy", "sad", "angry"][n % 3]
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn rows_gather_replicates_guarantees_and_figures() {
+    let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let names: Vec<&str> = study.rows.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(names, ["epsilon=inf", "epsilon=8", "epsilon=3"]);
+    assert!(study.is_finished());
+    let eight = &study.rows[1];
+    assert_eq!((eight.replicates, eight.replicates_finished), (2, 2));
+    let accuracy = eight.figures["accuracy"];
+    assert_eq!(accuracy.n, 2);
+    let values = &eight.values["accuracy"];
+    assert!((accuracy.mean - f64::midpoint(values[0], values[1])).abs() < 1e-12);
+    assert!(accuracy.sd.unwrap() > 0.0);
+    assert_eq!(eight.guarantee.kind, GuaranteeKind::Holds);
+    assert_eq!(eight.guarantee.epsilon, Some(7.99));
+    assert_eq!(eight.guarantee.mechanisms[0].noise_multiplier, Some(0.75));
+    assert_eq!(
+        eight.guarantee.mechanisms[0].groups,
+        [(2, 7.99 * 2.4), (5, 7.99 * 7.0)]
+    );
+    assert_eq!(study.rows[0].guarantee.kind, GuaranteeKind::None);
+    assert_eq!(eight.audit.as_ref().unwrap().ceiling, Some(5.1));
+    assert!(eight.ceilings.contains_key("similarity"));
+    let benchmark = study.benchmark.as_ref().unwrap();
+    assert_eq!(benchmark.classifications[0].role, Role::Benchmark);
+    assert!(benchmark.main_accuracy().unwrap().1.mean > accuracy.mean);
+    // Two rows with two replicates each: far more than any one of them, and less than their sum.
+    let joint = study.joint.as_ref().unwrap();
+    assert_eq!(joint.rows, ["epsilon=8", "epsilon=3"]);
+    assert!(
+        joint.epsilon > 0.0 && joint.epsilon < 2.0 * (7.99 + 2.99),
+        "{joint:?}"
+    );
+    let majority = study.majority.as_ref().unwrap();
+    assert!(majority.accuracy < accuracy.mean);
+}
+
+#[test]
+fn the_sentences_and_the_terminal_say_what_came_out() {
+    let fake = fake(&LABELS, &plain_texts(), Flow::Dp);
+    let study = fake.study();
+    let text = terminal::render(&study, 100);
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 100),
+        "{text}"
+    );
+    let narrow = terminal::render(&study, 80);
+    assert!(
+        narrow.lines().all(|line| line.chars().count() <= 80),
+        "{narrow}"
+    );
+    for heading in ["macro-F1 ↑*", "similarity →*", "at most*", "noise"] {
+        assert!(narrow.contains(heading), "nothing is left out: {narrow}");
+    }
+    let blocks = narrow.matches("\n epsilon=3 ").count();
+    assert!(blocks >= 2, "in blocks: {narrow}");
+    let mut partial = fake;
+    partial.known[5].record = None;
+    partial.known[5].state = InstanceState::Missing;
+    let warnings = claim::warnings(&partial.study());
+    assert!(
+        warnings[0].starts_with("Unfinished: 27 of 28"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn every_figure_of_a_row_is_over_its_replicates() {
+    let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let eight = &study.rows[1];
+    for name in ["f1.joy", "share.love", "replayed.email", "audit_lower"] {
+        assert_eq!(
+            eight.figures[name].n,
+            2,
+            "{name}: {:?}",
+            eight.figures.keys()
+        );
+    }
+    assert!(eight.figures["f1.joy"].sd.unwrap() > 0.0);
+    let page = html::render(&study, &Extras::default()).unwrap();
+    let shown = super::table::brief(eight.figures["f1.joy"], 3);
+    assert!(page.contains(&shown), "F1 per label: {shown}");
+    let accuracy = super::table::spread(eight.figures["accuracy"], 3);
+    assert!(
+        page.contains(&format!("own labels: accuracy {accuracy}")),
+        "the matrix: {accuracy}"
+    );
+    assert!(page.contains("mean ± standard deviation over n = 2 replicates"));
+    assert!(
+        page.contains("of the first of 2 replicates"),
+        "curves say so"
+    );
+    let csv = export::csv(&study).unwrap();
+    let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    let cells: Vec<&str> = csv.lines().nth(3).unwrap().split(',').collect();
+    let of = |name: &str| cells[header.iter().position(|own| *own == name).unwrap()];
+    assert_eq!(
+        (of("row"), of("accuracy_n"), of("audit_lower_n")),
+        ("epsilon=8", "2", "2")
+    );
+    assert!(of("similarity_sd").parse::<f64>().unwrap() > 0.0);
+}
+
+/// A row with a teacher: what it learnt its labels from, and what it spent.
+fn taught(epsilon: f64) -> Study {
+    let labels: Vec<String> = LABELS.map(str::to_owned).to_vec();
+    let axes = vec![Axis {
+        name: "epsilon".into(),
+        values: vec![json!(epsilon)],
+    }];
+    let mut fake = Fake::new(axes);
+    let at = [("epsilon", json!(epsilon))];
+    let mut add = |stage: &str, kind, params: Value, needs: &[&str]| {
+        let needs: Vec<String> = needs
+            .iter()
+            .map(|need| format!("{need}@epsilon={}", super::rows::word(&json!(epsilon))))
+            .collect();
+        fake.add(stage, kind, &at, params, Flow::Dp, &needs)
+    };
+    let train = add("train", Kind::Train, json!({ "epsilon": epsilon }), &[]);
+    let teacher = add("teacher", Kind::Teacher, json!({ "epsilon": epsilon }), &[]);
+    add(
+        "sample",
+        Kind::Sample,
+        json!({ "teacher": "none" }),
+        &["train"],
+    );
+    add(
+        "taught",
+        Kind::Sample,
+        json!({ "teacher": "auto" }),
+        &["train", "teacher"],
+    );
+    let classify = add("classify", Kind::Classify, json!({}), &["sample"]);
+    let chosen = add("classify-taught", Kind::Classify, json!({}), &["taught"]);
+    let alone = add(
+        "alone",
+        Kind::Classify,
+        json!({ "model": "teacher" }),
+        &["teacher"],
+    );
+    for (instance, right) in [(classify, 90), (chosen, 120), (alone, 100)] {
+        fake.file(&instance, "metrics.json", metrics(right, &labels));
+    }
+    for instance in [train, teacher] {
+        fake.file(
+            &instance,
+            "privacy.json",
+            json!({ "epsilon": epsilon, "delta": 1e-5 }).to_string(),
+        );
+    }
+    fake.study()
+}
+
+#[test]
+fn a_teacher_that_learnt_nothing_has_no_figure() {
+    let study = taught(8.0);
+    let figures = &study.rows[0].figures;
+    let [own, with, alone] = [
+        "accuracy",
+        "accuracy_with_teacher",
+        "accuracy_teacher_alone",
+    ]
+    .map(|name| figures[name].mean);
+    assert!(own < alone && alone < with, "{figures:?}");
+    assert!(claim::claim(&study).contains("with labels by the private teacher"));
+    let study = taught(0.0);
+    let row = &study.rows[0];
+    assert_eq!(row.guarantee.kind, GuaranteeKind::Untouched);
+    let named: Vec<&str> = row.figures.keys().map(String::as_str).collect();
+    assert!(named.contains(&"accuracy"));
+    assert!(
+        named.iter().all(|name| !name.contains("teacher")),
+        "{named:?}"
+    );
+    assert_eq!(row.classifications.len(), 1);
+    // Beside a row that has one, the column says why it is empty.
+    let mut both = taught(8.0);
+    both.rows.extend(study.rows);
+    let shown = terminal::render(&both, 100);
+    let line = shown
+        .lines()
+        .find(|line| line.contains("nothing learnt"))
+        .unwrap();
+    assert_eq!(line.matches("no teacher").count(), 2, "{shown}");
+}
+
+#[test]
+fn a_comparison_warns_of_other_data_and_another_program() {
+    let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let same = super::compare::compare(&study, &study);
+    assert_eq!(same.warnings, Vec::<String>::new());
+    let mut other = study.clone();
+    for instance in &mut other.instances {
+        instance.dpx_version = Some("0.2.0".into());
+        instance.kind_version = Some(7);
+    }
+    let data = "stage.preprocess.dataset (content)".to_owned();
+    let mut study = study;
+    study.settings.insert(data.clone(), json!("one"));
+    other.settings.insert(data, json!("two"));
+    other.settings.remove(super::compare::SEED);
+    let found = super::compare::compare(&study, &other);
+    assert!(
+        found.warnings[0].starts_with("The data differ: stage `preprocess`"),
+        "{found:?}"
+    );
+    assert!(found.warnings[1].contains("0.1.0 and 0.2.0"), "{found:?}");
+    assert!(
+        found.warnings[2].contains("changed their meaning"),
+        "{found:?}"
+    );
+    assert_eq!(found.settings.len(), 1, "a run does not know its seed");
+    let text = terminal::comparison(&found, 80);
+    assert!(text.starts_with("! The data differ"), "{text}");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+}
+
+#[test]
+fn bounds_are_never_rounded_below_themselves() {
+    let shown = [2.9999, 8.0, 7.99, 8.0004, 0.0, 13.861, f64::INFINITY].map(super::table::bound);
+    assert_eq!(shown, ["3", "8", "7.99", "8.01", "0", "13.87", "inf"]);
+}
+
+#[test]
+fn seeded_noise_and_a_wrong_bound_are_cried_out() {
+    let seeded = fake(&LABELS, &plain_texts(), Flow::Seeded).study();
+    assert_eq!(seeded.rows[1].guarantee.kind, GuaranteeKind::Seeded);
+    assert!(seeded.joint.is_none());
+    assert!(claim::warnings(&seeded)[0].starts_with("Seeded noise in epsilon=8, epsilon=3"));
+    let mut fake = fake(&LABELS, &plain_texts(), Flow::Dp);
+    for replicate in 1..=2 {
+        fake.file(
+            &format!("audit@epsilon=8,replicate={replicate}"),
+            "audit.json",
+            "{\"epsilon_lower\": 8.5}",
+        );
+    }
+    assert!(claim::warnings(&fake.study())[0].starts_with("Stop: the audit of epsilon=8"));
+}
+
+#[test]
+fn page_results_and_terminal_hold_the_same_figures() {
+    let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let page = html::render(
+        &study,
+        &Extras {
+            experiment_file: "[experiment]\nname = \"emotion\"",
+            real_texts: &[],
+        },
+    )
+    .unwrap();
+    let terminal = terminal::render(&study, 200);
+    let json = export::json(&study).unwrap();
+    let again: Study = serde_json::from_str(&json).unwrap();
+    assert_eq!(again, study);
+    for row in study.all_rows() {
+        let shown = super::table::brief(row.figures["accuracy"], 3);
+        assert!(
+            page.contains(&shown) && terminal.contains(&shown),
+            "{shown}"
+        );
+    }
+    let csv = export::csv(&study).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 4);
+    assert!(export::markdown(&study).contains("| epsilon=8 |"));
+    for anchor in [
+        "status",
+        "claim",
+        "summary",
+        "tradeoff",
+        "privacy",
+        "epsilon",
+        "fidelity",
+        "labels",
+        "texts",
+        "leakage",
+        "run",
+        "statement",
+        "reproduce",
+        "glossary",
+    ] {
+        assert!(
+            page.contains(&format!("<section id=\"{anchor}\">")),
+            "{anchor}"
+        );
+    }
+    assert!(page.contains("Diagnostics, not a guarantee."));
+    assert!(page.contains("Internal."));
+    assert!(page.len() < 300_000, "{}", page.len());
+    assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"));
+    if let Ok(path) = std::env::var("DPX_TEST_PAGE") {
+        std::fs::write(path, page).unwrap();
+    }
+}
+
+#[test]
+fn results_hold_texts_that_other_tools_read() {
+    let fake = fake(&LABELS, &plain_texts(), Flow::Dp);
+    let folder = tempfile::tempdir().unwrap();
+    fake.with(|sources| super::write_results(sources, "[experiment]", folder.path()))
+        .unwrap();
+    for name in [
+        "results.json",
+        "results.csv",
+        "summary.md",
+        "report.html",
+        "experiment.toml",
+        "synthetic/README.md",
+    ] {
+        assert!(folder.path().join(name).is_file(), "{name}");
+    }
+    let texts = folder.path().join("synthetic");
+    let line = std::fs::read_to_string(texts.join("epsilon=8,replicate=1.jsonl")).unwrap();
+    assert_eq!(
+        line.lines().next().unwrap(),
+        "{\"label\":\"joy\",\"text\":\"one, \\\"two\\\"\"}"
+    );
+    let file = std::fs::File::open(texts.join("epsilon=3,replicate=2.parquet")).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file)
+        .unwrap()
+        .build()
+        .unwrap();
+    let rows: usize = reader.map(|batch| batch.unwrap().num_rows()).sum();
+    assert_eq!(rows, 2);
+    let card = std::fs::read_to_string(texts.join("README.md")).unwrap();
+    assert!(
+        card.starts_with("---\n") && card.contains("config_name: \"epsilon=8,replicate=1\""),
+        "{card}"
+    );
+    if let Ok(path) = std::env::var("DPX_TEST_RESULTS") {
+        fake.with(|sources| {
+            super::write_results(sources, "[experiment]", std::path::Path::new(&path))
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn an_empty_study_is_no_trouble() {
+    let fake = Fake::new(Vec::new());
+    let study = fake.study();
+    assert!(claim::claim(&study).starts_with("Nothing can be said yet"));
+    html::render(&study, &Extras::default()).unwrap();
+    terminal::render(&study, 80);
+    export::csv(&study).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn odd_labels_and_texts_never_break_the_page(label in "[^\\r\\n]{1,30}", text in ".{0,200}") {
+        let nasty = ["</script><script>alert(1)</script>", "\u{202e}gnp.exe", "--><!--", "]]>", "\0\u{1}", "👩‍👩‍👧 🇩🇪", "{{ study }}"];
+        let mut texts: Vec<String> = nasty.iter().map(|&text| text.to_owned()).collect();
+        texts.push(text);
+        texts.push("x".repeat(10_000));
+        let study = fake(&[&label, "</title></svg>", "\"'<&>"], &texts, Flow::Dp).study();
+        let page = html::render(&study, &Extras { experiment_file: "</pre><script>", real_texts: &[] }).unwrap();
+        prop_assert!(!page.contains("<script"));
+        let hidden = page.contains('\u{202e}') || page.contains('\0');
+        prop_assert!(!hidden);
+        for element in ["svg", "section", "table", "figure", "style", "title", "pre", "bdi"] {
+            let opened = page.matches(&format!("<{element}>")).count() + page.matches(&format!("<{element} ")).count();
+            let closed = page.matches(&format!("</{element}>")).count();
+            prop_assert_eq!(opened, closed, "{}", element);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What a stage is given: parameters, input folders, an output folder, a device and somewhere to report progress.
+
+use super::{Flow, Kind};
+use crate::Device;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// An artifact that a stage reads.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Kind of the stage that made it.
+    pub kind: Kind,
+    /// Folder with its files, read-only.
+    pub path: PathBuf,
+    /// Digest of its content, hexadecimal.
+    pub digest: String,
+    /// What it may reveal.
+    pub flow: Flow,
+}
+
+/// Everything a stage may use while it runs.
+pub struct StageContext<'a> {
+    /// Instance name, such as `train@epsilon=8`.
+    pub instance: String,
+    /// Kind of the stage.
+    pub kind: Kind,
+    /// Resolved parameters that can change the result: the kind's `Params` as JSON.
+    pub params: serde_json::Value,
+    /// Parameters that only change speed: the kind's `Performance` as JSON.
+    pub performance: serde_json::Value,
+    /// Artifacts of the stages this one needs, by stage name.
+    pub inputs: BTreeMap<String, Input>,
+    /// Folder to write the artifact to; empty at the start.
+    pub output: PathBuf,
+    /// Folder for checkpoints, kept when the worker dies; the next attempt of the same key finds it again.
+    pub state: PathBuf,
+    /// Folder for secret keys, outside the cache.
+    pub secrets: PathBuf,
+    /// Folder of the ledgers, outside the cache.
+    pub ledger: PathBuf,
+    /// Key of this instance, hexadecimal: identifies the run in the ledger and binds checkpoints.
+    pub key: String,
+    /// Seed of the experiment, already mixed with the values of the sweep's axes that reach this instance.
+    pub seed: u64,
+    /// Where tensors live.
+    pub device: Device,
+    /// Told what happens while the stage runs.
+    pub progress: &'a dyn Progress,
+}
+
+impl std::fmt::Debug for StageContext<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("StageContext")
+            .field("instance", &self.instance)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StageContext<'_> {
+    /// The parameters as the kind's own type.
+    ///
+    /// # Errors
+    /// When they do not fit, naming the JSON path.
+    pub fn params<T: serde::de::DeserializeOwned>(&self) -> Result<T, StageError> {
+        serde_json::from_value(self.params.clone()).map_err(|error| {
+            StageError::new(format!(
+                "the parameters of `{}` do not fit: {error}",
+                self.instance
+            ))
+        })
+    }
+
+    /// The speed-only parameters as the kind's own type.
+    ///
+    /// # Errors
+    /// When they do not fit.
+    pub fn performance<T: serde::de::DeserializeOwned>(&self) -> Result<T, StageError> {
+        serde_json::from_value(self.performance.clone()).map_err(|error| {
+            StageError::new(format!(
+                "the performance parameters of `{}` do not fit: {error}",
+                self.instance
+            ))
+        })
+    }
+
+    /// The first input of a kind, with its stage name.
+    pub fn input_of(&self, kind: Kind) -> Option<(&str, &Input)> {
+        self.inputs
+            .iter()
+            .find(|(_, input)| input.kind == kind)
+            .map(|(name, input)| (name.as_str(), input))
+    }
+
+    /// The first input of a kind.
+    ///
+    /// # Errors
+    /// When the stage needs none of that kind.
+    pub fn require(&self, kind: Kind) -> Result<&Input, StageError> {
+        self.input_of(kind).map(|(_, input)| input).ok_or_else(|| {
+            StageError::new(format!(
+                "`{}` needs a stage of kind `{kind}`: add one to its `needs`",
+                self.instance
+            ))
+        })
+    }
+
+    /// A path in the output folder.
+    pub fn output_path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.output.join(name)
+    }
+}
+
+/// Receives what a running stage reports. Figures given here are internal: they are shown and journalled, never released.
+pub trait Progress: Send + Sync {
+    /// `done` of `total` units of work (steps, texts, ...) and a short note such as `epsilon 2.1 of 8`.
+    fn update(&self, done: u64, total: u64, note: &str);
+    /// A line for the stage's log.
+    fn log(&self, line: &str);
+    /// Whether the runner asked to stop at the next checkpoint.
+    fn stop_requested(&self) -> bool {
+        false
+    }
+}
+
+/// Ignores everything; for tests and tools.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn update(&self, _done: u64, _total: u64, _note: &str) {}
+    fn log(&self, _line: &str) {}
+}
+
+/// Why a stage failed, in words for its user. Never quotes a private text.
+///
+/// Any error becomes one by `?`. For that it is no [`std::error::Error`] itself, as with `anyhow`.
+#[derive(Debug)]
+pub struct StageError {
+    message: String,
+    /// The stage stopped at a checkpoint because it was asked to: not a failure.
+    pub interrupted: bool,
+}
+
+impl StageError {
+    /// An error with its whole message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            interrupted: false,
+        }
+    }
+
+    /// The stage stopped at a checkpoint, as asked.
+    pub fn interrupted() -> Self {
+        Self {
+            message: "stopped at a checkpoint, as asked".into(),
+            interrupted: true,
+        }
+    }
+}
+
+impl std::fmt::Display for StageError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl<E: std::error::Error> From<E> for StageError {
+    fn from(error: E) -> Self {
+        Self::new(error.to_string())
+    }
+}

@@ -1,0 +1,25 @@
+//! The words that all of dpx shares: kinds of stage and their parameters, labels of what an artifact may reveal, digests,
+//! records, the public schema of a dataset, and what runner and worker say to each other.
+
+pub mod context;
+mod device;
+pub mod digest;
+mod error;
+mod flow;
+mod kind;
+pub mod params;
+mod prompt;
+pub mod protocol;
+mod public_schema;
+mod record;
+
+pub use context::{Input, NoProgress, Progress, StageContext, StageError};
+pub use device::Device;
+pub use digest::{Digest, Key};
+pub use error::SchemaError;
+pub use flow::Flow;
+pub use kind::Kind;
+pub use params::LabelIntegration;
+pub use prompt::{Prompt, PromptParts};
+pub use public_schema::{MODEL_SCHEMA_FILE, PublicSchema, SCHEMA_FILE};
+pub use record::{FileEntry, Manifest, Record};

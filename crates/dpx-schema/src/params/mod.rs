@@ -1,0 +1,41 @@
+//! The parameters of each kind of stage: what can change a result in `*Params`, what only changes speed in `*Performance`.
+//!
+//! These types are the schema of the experiment file: `dpx schema`, the diagnostics and the keys come from them. In the
+//! file both kinds of parameters stand side by side in `[stage.NAME]`. Doc comments are shown to users.
+
+mod audit;
+mod classify;
+mod counts;
+mod preprocess;
+mod pretrain;
+mod privacy;
+mod sample;
+mod score;
+mod teacher;
+mod train;
+mod value;
+
+pub use audit::AuditParams;
+pub use classify::{ClassifyParams, ClassifyPerformance, DEFAULT_INVERSE_PENALTY};
+pub use counts::CountsParams;
+pub use preprocess::{LabelIntegration, PreprocessParams, Scrub};
+pub use pretrain::{PretrainParams, PretrainPerformance};
+pub use privacy::{BudgetComponent, BudgetParams};
+pub use sample::{
+    ChoiceOrder, DuplicatePolicy, EmptyPolicy, KeywordSource, LabelCounts, SampleParams,
+    SamplePerformance, TeacherPolicy,
+};
+pub use score::{ScoreParams, ScorePerformance};
+pub use teacher::{TeacherKind, TeacherParams, TeacherPerformance};
+pub use train::{
+    Averaging, Clipping, LossOn, NoiseMode, Precision, Schedule, TrainParams, TrainPerformance,
+    Trainable,
+};
+pub use value::{Delta, Epsilon};
+
+/// A kind without parameters that only change speed.
+#[derive(
+    Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct NoPerformance {}

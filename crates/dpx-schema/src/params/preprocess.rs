@@ -1,0 +1,123 @@
+//! Parameters of `preprocess`.
+
+pub use crate::prompt::LabelIntegration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Reads a dataset, scrubs personal data, declares labels and prompt, writes train, validation and test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreprocessParams {
+    /// Where the texts come from: `builtin:emotions`, `hf:owner/name@revision`, or a path (csv, tsv, jsonl, parquet; a file, or a folder with train/validation/test).
+    pub dataset: String,
+    /// Column that holds the text.
+    #[serde(default = "text")]
+    pub text_column: String,
+    /// Column that holds the label.
+    #[serde(default = "label")]
+    pub label_column: String,
+    /// The declared labels, in order; public. May be left out for a built-in dataset. Integer labels in the data index this list.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// What removes personal data, in order: `none`, `rules`, `hf:owner/name`, a model folder, or a list of these.
+    #[serde(default)]
+    pub scrub: Scrub,
+    /// How label and text become one training text; must hold `{label}` and `{text}`.
+    #[serde(default = "prompt")]
+    pub prompt: String,
+    /// Whether labels are written as words or added to the vocabulary as special tokens.
+    #[serde(default)]
+    pub label_integration: LabelIntegration,
+    /// The declared, public number of training examples; checked against the data. Left out: the number found, declared public.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub examples: Option<u64>,
+    /// Share of the rows that becomes the validation split where the dataset has none.
+    #[serde(default = "tenth")]
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub validation_share: f64,
+    /// Share of the rows that becomes the test split where the dataset has none.
+    #[serde(default = "tenth")]
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub test_share: f64,
+    /// Keep at most so many rows of each split, chosen by a keyed hash of the row number; for quick trials.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub limit: Option<u64>,
+}
+
+fn text() -> String {
+    "text".into()
+}
+
+fn label() -> String {
+    "label".into()
+}
+
+fn prompt() -> String {
+    "{label}: {text}".into()
+}
+
+const fn tenth() -> f64 {
+    0.1
+}
+
+/// One scrubber or several in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scrub(pub Vec<String>);
+
+impl Default for Scrub {
+    fn default() -> Self {
+        Self(vec!["rules".into()])
+    }
+}
+
+impl Serialize for Scrub {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Scrub {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Vec<String>;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("\"none\", \"rules\", a model, or a list of these")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Self::Value, E> {
+                Ok(vec![value.into()])
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut sequence: A,
+            ) -> Result<Self::Value, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = sequence.next_element::<String>()? {
+                    list.push(item);
+                }
+                Ok(list)
+            }
+        }
+        let mut list = deserializer.deserialize_any(Visitor)?;
+        list.retain(|item| item != "none");
+        Ok(Self(list))
+    }
+}
+
+impl JsonSchema for Scrub {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Scrub".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "\"none\", \"rules\", a model, or a list of these",
+            "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+        })
+    }
+}

@@ -1,0 +1,124 @@
+//! What runner and worker say to each other.
+//!
+//! The runner writes a request file; the worker prints one [`Message`] per line on standard output and, when its output is
+//! whole, a [`Closing`] manifest beside it. Lines on the worker's standard input are commands: `stop` asks it to end at the
+//! next checkpoint; the end of the input means that the runner is gone.
+
+use crate::{Flow, Kind};
+use crate::{Key, Manifest};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Version of requests, messages and closing manifests. A worker refuses requests of another version.
+pub const PROTOCOL: u32 = 1;
+
+/// The line on standard input that asks a worker to stop.
+pub const STOP: &str = "stop";
+
+/// Exit code of a worker that stopped at a checkpoint, as asked.
+pub const INTERRUPTED: i32 = 75;
+
+/// Exit code of a worker whose stage failed and said why.
+pub const FAILED: i32 = 1;
+
+/// An artifact that a worker may read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequestInput {
+    /// Kind of the stage that made it.
+    pub kind: Kind,
+    /// Folder with a verified, read-only copy.
+    pub path: PathBuf,
+    /// Digest of its content, hexadecimal.
+    pub digest: String,
+    /// What it may reveal.
+    pub flow: Flow,
+}
+
+/// Everything that a worker is told: the content of its request file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// [`PROTOCOL`].
+    pub protocol: u32,
+    /// Version of the dpx that asks.
+    pub dpx_version: String,
+    /// Process of the runner, where the worker runs on the same machine: its death ends the worker.
+    pub runner: Option<u32>,
+    /// Instance name.
+    pub instance: String,
+    /// Kind of the stage.
+    pub kind: Kind,
+    /// Key of the instance.
+    pub key: Key,
+    /// Resolved parameters that can change the result.
+    pub params: Value,
+    /// Parameters that only change speed.
+    pub performance: Value,
+    /// Inputs by stage name.
+    pub inputs: BTreeMap<String, RequestInput>,
+    /// Identity of each model and dataset when the run began, by parameter.
+    pub sources: BTreeMap<String, String>,
+    /// Seed of the instance.
+    pub seed: u64,
+    /// Device, as [`crate::Device`] prints it.
+    pub device: String,
+    /// Folder for the artifact.
+    pub output: PathBuf,
+    /// Folder for checkpoints.
+    pub state: PathBuf,
+    /// Folder for secret keys.
+    pub secrets: PathBuf,
+    /// Folder of the ledgers.
+    pub ledger: PathBuf,
+    /// Lock that the worker holds for its life.
+    pub lock: PathBuf,
+    /// Where the closing manifest goes.
+    pub closing: PathBuf,
+}
+
+/// What a worker leaves when its output is whole; enough for another runner to commit it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Closing {
+    /// [`PROTOCOL`].
+    pub protocol: u32,
+    /// Key of the instance.
+    pub key: Key,
+    /// The files in the output folder.
+    pub output: Manifest,
+    /// Seconds that the stage took.
+    pub wall_seconds: f64,
+    /// The device that really ran.
+    pub device: String,
+    /// Version of the dpx that ran.
+    pub dpx_version: String,
+    /// End of the stage, RFC 3339.
+    pub finished_at: String,
+}
+
+/// One line of a worker's standard output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "message", rename_all = "kebab-case")]
+pub enum Message {
+    /// The stage got somewhere.
+    Progress {
+        /// Units done.
+        done: u64,
+        /// Units in all; 0 when unknown.
+        total: u64,
+        /// A short note.
+        note: String,
+    },
+    /// A line for the log.
+    Log {
+        /// The line.
+        line: String,
+    },
+    /// The stage failed.
+    Failed {
+        /// Why, for the user.
+        reason: String,
+    },
+}

@@ -1,0 +1,220 @@
+//! Whether a device computes what the guarantee rests on: made-up examples there and on the host, before a private run.
+//!
+//! A driver or a compiler of kernels that computes wrongly could break the bound of a gradient without a word. No private
+//! text has a part in the check, so that what it says is public.
+
+use super::clip::{ClipError, ClippedSum, Clipping, clipped_sum};
+use super::trainer::Examples;
+use dpx_nn::{Array, Network};
+
+/// By how much of the bound the norm of a clipped gradient may exceed it: roundings of f32, which the noise is made for.
+const OVER_BOUND: f64 = 1e-4;
+
+/// Why a device is not to be trusted with a private run.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceCheckError {
+    /// The model refused the examples.
+    #[error(transparent)]
+    Network(#[from] dpx_nn::Error),
+    /// The gradient cannot be bounded.
+    #[error(transparent)]
+    Clip(#[from] ClipError),
+    /// The bound does not hold.
+    #[error("a clipped gradient has a norm of {norm:e}, above its bound of {bound:e}")]
+    AboveBound {
+        /// Norm of the gradient, computed on the host.
+        norm: f64,
+        /// What it was to be.
+        bound: f64,
+    },
+    /// Examples reach each other.
+    #[error("the sum over examples differs from that of each alone by {difference:.2} of its size")]
+    NotASum {
+        /// Norm of the difference over that of the sum.
+        difference: f64,
+    },
+    /// The device computes something else.
+    #[error(
+        "a clipped gradient differs from the processor's by {difference:.2} of its size, where roundings explain {most}"
+    )]
+    Differs {
+        /// Norm of the difference over that of the gradient.
+        difference: f64,
+        /// Most that is taken for rounding.
+        most: f64,
+    },
+}
+
+/// Computes the clipped gradients of all examples on the networks, which have the same weights: one `there`, on the device, one
+/// `here`, on the host. The greatest relative difference that was found; more than `most` of it is an error.
+///
+/// # Errors
+/// When a clipped gradient exceeds its bound, when an example's part depends on another, or when device and host differ.
+pub fn check_device(
+    there: &dyn Network,
+    here: &dyn Network,
+    clipping: Clipping,
+    examples: &dyn Examples,
+    most: f64,
+) -> Result<f64, DeviceCheckError> {
+    let rows: Vec<usize> = (0..examples.rows()).collect();
+    let sum = |network: &dyn Network, rows: &[usize], bound: f64| {
+        let tape = network.forward_backward(&examples.batch(rows))?;
+        Ok::<ClippedSum, DeviceCheckError>(clipped_sum(
+            network.parameters(),
+            tape,
+            clipping,
+            bound,
+        )?)
+    };
+    // Half the smallest norm, so that the bound is felt.
+    let norms = sum(here, &rows, 1.0)?.norms;
+    let smallest = norms.into_iter().filter(|norm| norm.is_finite());
+    let bound = 0.5 * smallest.fold(f64::INFINITY, f64::min);
+    let bound = if bound > 0.0 && bound.is_finite() {
+        bound
+    } else {
+        1.0
+    };
+    let mut total: Vec<f64> = Vec::new();
+    let mut greatest: f64 = 0.0;
+    for &row in &rows {
+        let ours = values(&sum(here, &[row], bound)?);
+        let theirs = values(&sum(there, &[row], bound)?);
+        let norm = length(theirs.iter().copied());
+        if norm.is_nan() || norm > clipping.sensitivity(bound) * (1.0 + OVER_BOUND) {
+            return Err(DeviceCheckError::AboveBound { norm, bound });
+        }
+        let difference = difference(&theirs, &ours);
+        if difference.is_nan() || difference > most {
+            return Err(DeviceCheckError::Differs { difference, most });
+        }
+        greatest = greatest.max(difference);
+        total.resize(theirs.len(), 0.0);
+        for (total, value) in total.iter_mut().zip(theirs) {
+            *total += value;
+        }
+    }
+    let difference = difference(&values(&sum(there, &rows, bound)?), &total);
+    if difference.is_nan() || difference > most {
+        return Err(DeviceCheckError::NotASum { difference });
+    }
+    Ok(greatest.max(difference))
+}
+
+fn values(sum: &ClippedSum) -> Vec<f64> {
+    let arrays = Array::all_on_host(&sum.gradients);
+    arrays
+        .iter()
+        .flat_map(Array::host)
+        .map(|x| f64::from(*x))
+        .collect()
+}
+
+fn length(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|x| x * x).sum::<f64>().sqrt()
+}
+
+/// Norm of the difference over the norm of `of`; zero where both are zero.
+fn difference(other: &[f64], of: &[f64]) -> f64 {
+    let apart = length(other.iter().zip(of).map(|(a, b)| a - b));
+    if apart == 0.0 {
+        return 0.0;
+    }
+    apart / length(of.iter().copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{Fault, with};
+    use crate::trainer::tests::{Texts, network_on, texts};
+    use dpx_nn::device::DeviceExt;
+    use dpx_nn::model::gpt2::Gpt2;
+    use dpx_nn::{Batch, Error, Parameters, Tape};
+    use dpx_schema::Device;
+
+    const MOST: f64 = 1e-3;
+
+    fn check(there: &dyn Network, clipping: Clipping) -> Result<f64, DeviceCheckError> {
+        check_device(there, &network_on(Device::Cpu), clipping, &texts(3), MOST)
+    }
+
+    #[test]
+    fn a_device_that_computes_as_the_host_passes() {
+        let there = network_on(Device::under_test());
+        for clipping in [Clipping::Flat, Clipping::Automatic, Clipping::PerLayer] {
+            let difference = check(&there, clipping).unwrap();
+            assert!(difference < 1e-4, "{clipping:?}: {difference}");
+        }
+    }
+
+    #[test]
+    fn examples_without_a_gradient_pass() {
+        let there = network_on(Device::under_test());
+        let here = network_on(Device::Cpu);
+        let nothing = Texts(vec![vec![3], vec![5]]);
+        let found = check_device(&there, &here, Clipping::Flat, &nothing, MOST);
+        assert_eq!(found.unwrap(), 0.0);
+    }
+
+    #[test]
+    fn a_bound_that_does_not_hold_is_found() {
+        let there = network_on(Device::under_test());
+        for fault in [Fault::ClipAtTwice, Fault::NoClip, Fault::TensorOutOfNorm] {
+            let found = with(fault, || check(&there, Clipping::Flat));
+            assert!(
+                matches!(found, Err(DeviceCheckError::AboveBound { norm, bound }) if norm > bound),
+                "{fault:?}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_weights_are_found() {
+        let mut there = network_on(Device::Cpu);
+        let id = there.parameters().trainable_ids()[2];
+        for weight in there.parameters_mut().value_mut(id).host_mut() {
+            *weight *= 1.5;
+        }
+        let found = check(&there, Clipping::Flat);
+        assert!(
+            matches!(found, Err(DeviceCheckError::Differs { .. })),
+            "{found:?}"
+        );
+    }
+
+    /// Computes other examples where it is given several.
+    struct Mixing(Gpt2);
+
+    impl Network for Mixing {
+        fn parameters(&self) -> &Parameters {
+            self.0.parameters()
+        }
+
+        fn parameters_mut(&mut self) -> &mut Parameters {
+            self.0.parameters_mut()
+        }
+
+        fn forward_backward(&self, batch: &Batch) -> Result<Tape, Error> {
+            if batch.len() == 1 {
+                return self.0.forward_backward(batch);
+            }
+            let rows: Vec<usize> = (1..=batch.len()).collect();
+            self.0.forward_backward(&texts(rows.len() + 1).batch(&rows))
+        }
+
+        fn forward_loss(&self, batch: &Batch) -> Result<Vec<f64>, Error> {
+            self.0.forward_loss(batch)
+        }
+    }
+
+    #[test]
+    fn examples_that_reach_each_other_are_found() {
+        let found = check(&Mixing(network_on(Device::Cpu)), Clipping::Flat);
+        assert!(
+            matches!(found, Err(DeviceCheckError::NotASum { .. })),
+            "{found:?}"
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! What a run of training carries from step to step: the sum, Adam's state, the average, the step number; and its
+//! checkpoints, from which a run goes on bit for bit.
+
+use super::checkpoint::{self, CheckpointError};
+use super::key::Key;
+use super::noise::Ahead;
+use super::optimizer::{Adam, AdamSettings, Averager, Averaging, LearningRate};
+use super::privatise::{Protection, privatise_with};
+use super::sum::GradientSum;
+use dpx_nn::{Array, ParameterId, Parameters, Role};
+use dpx_schema::Device;
+use std::path::Path;
+
+/// Settings of a [`Learner`], all public.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LearnerSettings {
+    /// Adam.
+    pub adam: AdamSettings,
+    /// Learning rate by step.
+    pub learning_rate: LearningRate,
+    /// Average of the iterates.
+    pub averaging: Averaging,
+}
+
+/// Updates the trainable parameters of a registry from sums of gradients.
+#[derive(Debug)]
+pub struct Learner {
+    settings: LearnerSettings,
+    trainable: Vec<ParameterId>,
+    decays: Vec<bool>,
+    adam: Adam,
+    averager: Averager,
+    sum: GradientSum,
+    ahead: Option<Ahead>,
+    /// The trained weights of a network on a device, as the last step left them there: so they need not be fetched.
+    kept: Option<Vec<Array>>,
+    step: u64,
+    #[cfg(test)]
+    pub(crate) recorded: Recorded,
+}
+
+/// What the last step did, for tests.
+#[cfg(test)]
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Recorded {
+    pub(crate) sum: Vec<Vec<f64>>,
+    pub(crate) noised: Vec<Vec<f32>>,
+    pub(crate) divisor: f64,
+    pub(crate) rate: f64,
+}
+
+impl Learner {
+    /// Before the first step.
+    pub fn new(parameters: &Parameters, settings: LearnerSettings) -> Self {
+        let trainable = parameters.trainable_ids();
+        let lengths: Vec<usize> = trainable
+            .iter()
+            .map(|&id| parameters.value(id).len())
+            .collect();
+        let decays = trainable
+            .iter()
+            .map(|&id| !matches!(parameters.get(id).role, Role::Bias | Role::Norm))
+            .collect();
+        Self {
+            settings,
+            decays,
+            adam: Adam::new(settings.adam, &lengths),
+            averager: Averager::new(settings.averaging, settings.learning_rate.steps, &lengths),
+            sum: GradientSum::new(&lengths),
+            trainable,
+            ahead: None,
+            kept: None,
+            step: 0,
+            #[cfg(test)]
+            recorded: Recorded::default(),
+        }
+    }
+
+    /// Steps done.
+    pub const fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Number of trained values.
+    pub fn values(&self) -> usize {
+        self.sum.lengths().sum()
+    }
+
+    /// Adds the sum of a micro-batch, one array per trainable parameter in order.
+    pub fn accumulate(&mut self, sums: &[Array]) {
+        self.sum
+            .add(Array::all_on_host(sums).iter().map(Array::host));
+    }
+
+    /// Begins to draw the noise of the key's step on threads of its own, for [`Self::apply`] with the same key and
+    /// protection. It takes four bytes of memory for each trained value and changes no result; without it the noise is
+    /// drawn in `apply`.
+    pub fn draw_noise_ahead(&mut self, protection: &Protection, key: &Key) {
+        let Some((_, deviation)) = protection.on_grid() else {
+            return;
+        };
+        if self
+            .ahead
+            .as_ref()
+            .is_none_or(|ahead| ahead.deviation() != deviation)
+        {
+            let lengths: Vec<usize> = self.sum.lengths().collect();
+            self.ahead = Ahead::new(&lengths, deviation);
+        }
+        if let Some(ahead) = &mut self.ahead {
+            ahead.begin(key);
+        }
+    }
+
+    /// Ends a step: protects the sum, updates the parameters, begins the next sum. Between the steps of a learner nobody else
+    /// may change trained parameters that live on a device.
+    pub fn apply(
+        &mut self,
+        parameters: &mut Parameters,
+        protection: &Protection,
+        key: &Key,
+        divisor: f64,
+    ) {
+        let rate = self.settings.learning_rate.at(self.step);
+        let drawn = self.ahead.as_mut().and_then(|ahead| ahead.take(key));
+        let privatised = privatise_with(&self.sum, protection, key, drawn.as_ref(), divisor);
+        #[cfg(test)]
+        {
+            let tensors = 0..self.trainable.len();
+            self.recorded = Recorded {
+                sum: tensors
+                    .clone()
+                    .map(|tensor| self.sum.tensor(tensor).to_vec())
+                    .collect(),
+                noised: tensors.map(|tensor| privatised.to_vec(tensor)).collect(),
+                divisor,
+                rate,
+            };
+        }
+        // Noise and Adam are computed on the host: the same bits whatever device the gradients come from.
+        if parameters.device() == Device::Cpu {
+            let trainable = parameters
+                .iter_mut()
+                .filter(|(_, parameter)| parameter.trainable)
+                .map(|(_, parameter)| parameter.value.host_mut());
+            let weights = trainable.zip(self.decays.iter().copied());
+            self.adam.update(weights, &privatised, rate);
+            let weights = self.trainable.iter().map(|&id| parameters.value(id).host());
+            self.averager.observe(self.step, weights);
+        } else {
+            let kept = self.kept.take();
+            let mut kept = kept.unwrap_or_else(|| parameters.trainable_on_host());
+            let weights = kept.iter_mut().map(Array::host_mut);
+            let weights = weights.zip(self.decays.iter().copied());
+            self.adam.update(weights, &privatised, rate);
+            self.averager
+                .observe(self.step, kept.iter().map(Array::host));
+            for (&id, weights) in self.trainable.iter().zip(&kept) {
+                parameters.value_mut(id).copy_from(weights);
+            }
+            self.kept = Some(kept);
+        }
+        if let Some((ahead, drawn)) = self.ahead.as_mut().zip(drawn) {
+            ahead.give_back(drawn);
+        }
+        self.sum.clear();
+        self.step += 1;
+    }
+
+    /// Puts the average of the iterates, where there is one, in place of the last iterate.
+    pub fn finish(&self, parameters: &mut Parameters) {
+        if let Some(average) = self.averager.result() {
+            for (&id, average) in self.trainable.iter().zip(average) {
+                let value = parameters.value_mut(id);
+                *value = Array::from_vec(average.clone(), value.shape()).on(value.device());
+            }
+        }
+    }
+
+    /// Writes all that the rest of the run depends on. `binding` is a digest of the run's inputs.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(
+        &self,
+        parameters: &Parameters,
+        path: &Path,
+        binding: &[u8; 32],
+    ) -> Result<(), CheckpointError> {
+        let weights = parameters.trainable_on_host();
+        let weights = weights.iter().map(Array::host);
+        let state = [&self.adam.first, &self.adam.second, &self.averager.average];
+        let vectors = weights.chain(state.into_iter().flatten().map(Vec::as_slice));
+        checkpoint::write(path, binding, self.step, &vectors.collect::<Vec<_>>())
+    }
+
+    /// Reads a checkpoint back; `false` when there is none that is whole and bound to these inputs, and nothing changed.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn restore(
+        &mut self,
+        parameters: &mut Parameters,
+        path: &Path,
+        binding: &[u8; 32],
+    ) -> Result<bool, CheckpointError> {
+        self.kept = None;
+        let device = parameters.device();
+        parameters.move_trainable(Device::Cpu);
+        let trainable = parameters
+            .iter_mut()
+            .filter(|(_, parameter)| parameter.trainable)
+            .map(|(_, parameter)| parameter.value.host_mut());
+        let (adam, averager) = (&mut self.adam, &mut self.averager);
+        let state = [&mut adam.first, &mut adam.second, &mut averager.average];
+        let mut vectors: Vec<&mut [f32]> = trainable
+            .chain(state.into_iter().flatten().map(Vec::as_mut_slice))
+            .collect();
+        let read = checkpoint::read(path, binding, &mut vectors);
+        parameters.move_trainable(device);
+        let Some(step) = read? else {
+            return Ok(false);
+        };
+        self.step = step;
+        self.adam.steps = step;
+        Ok(true)
+    }
+}

@@ -1,0 +1,21 @@
+//! Differential privacy: clipping, noise, Poisson sampling, the private step, accountants, calibration.
+
+pub mod checkpoint;
+pub mod clip;
+pub mod device_check;
+pub mod grid;
+pub mod key;
+pub mod learner;
+pub mod noise;
+pub mod optimizer;
+pub mod privatise;
+pub mod sampling;
+pub mod softmax;
+pub mod sum;
+pub mod trainer;
+mod vector;
+
+pub(crate) mod fault;
+
+#[cfg(test)]
+mod fault_table;

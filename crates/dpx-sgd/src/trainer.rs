@@ -1,0 +1,338 @@
+//! DP-SGD with Poisson sampling over any [`Network`]: coins, micro-batches, clipping, one sum, noise, one update.
+//!
+//! With a noise multiplier of zero (epsilon = infinity) the very same loop runs without clipping and noise.
+
+#[cfg(test)]
+mod device_tests;
+#[cfg(test)]
+pub(crate) mod replay;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use super::checkpoint::CheckpointError;
+use super::clip::{ClipError, Clipping, clipped_sum};
+use super::fault::fault;
+use super::grid::{MOST_ROWS, rounding_allowance};
+use super::key::{Key, KeyFile, KeyFileError, KeyIsGone};
+use super::learner::{Learner, LearnerSettings};
+use super::privatise::{NoiseOutOfRange, Protection};
+use super::sampling::{micro_batches, poisson_batch};
+use dpx_accounting::mechanism::Mechanism;
+use dpx_nn::{Batch, Network, Parameters};
+use dpx_schema::Device;
+use std::path::Path;
+
+/// The records that a run trains on, by row number.
+pub trait Examples {
+    /// Number of rows.
+    fn rows(&self) -> usize;
+
+    /// Tokens of a row.
+    fn length(&self, row: usize) -> usize;
+
+    /// The batch of some rows. No row's part depends on another.
+    fn batch(&self, rows: &[usize]) -> Batch;
+}
+
+/// Why a step or a checkpoint failed. No message depends on a record.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainerError {
+    /// The model refused a batch.
+    #[error(transparent)]
+    Network(#[from] dpx_nn::Error),
+    /// The gradient cannot be bounded.
+    #[error(transparent)]
+    Clip(#[from] ClipError),
+    /// The noise does not fit.
+    #[error(transparent)]
+    Noise(#[from] NoiseOutOfRange),
+    /// A checkpoint cannot be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The key cannot be kept.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// The key of the step to go on from no longer exists.
+    #[error(transparent)]
+    KeyIsGone(#[from] KeyIsGone),
+}
+
+/// Where the key of a run comes from.
+#[derive(Debug)]
+pub enum KeySource {
+    /// A secret file outside the cache.
+    Secure(KeyFile),
+    /// Derived from a seed: reproducible, and without any guarantee.
+    Seeded(Key),
+}
+
+impl KeySource {
+    /// The oldest key that still exists.
+    pub const fn oldest(&self) -> &Key {
+        match self {
+            Self::Secure(file) => file.key(),
+            Self::Seeded(key) => key,
+        }
+    }
+}
+
+/// Everything public that a run is made of, next to its [`Mechanism`].
+#[derive(Debug, Clone, Copy)]
+pub struct TrainerSettings {
+    /// Optimizer, learning rate, averaging.
+    pub learner: LearnerSettings,
+    /// How gradients are bounded; of no account at noise multiplier zero.
+    pub clipping: Clipping,
+    /// What sums are divided by: a constant, whatever the size of the batch that is drawn.
+    pub expected_batch_size: f64,
+    /// Most tokens of one example.
+    pub longest: usize,
+}
+
+/// What only changes speed or memory.
+#[derive(Debug, Clone, Copy)]
+pub struct MicroBatches {
+    /// Most rows computed at once.
+    pub most_rows: usize,
+    /// Most tokens computed at once.
+    pub most_tokens: usize,
+}
+
+/// What happened in a step. All of it is private: for internal logs alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Telemetry {
+    /// Size of the batch that was drawn.
+    pub batch_size: usize,
+    /// Mean of the examples' losses; 0 in an empty batch.
+    pub loss: f64,
+    /// Mean of the examples' gradient norms before clipping, non-finite ones left out.
+    pub gradient_norm: f64,
+    /// Share of the examples whose norm was above the bound.
+    pub clipped: f64,
+    /// Examples whose gradient was not finite; they added nothing.
+    pub removed: usize,
+}
+
+/// A run of DP-SGD.
+#[derive(Debug)]
+pub struct Trainer {
+    mechanism: Mechanism,
+    settings: TrainerSettings,
+    micro_batches: MicroBatches,
+    clipping: Clipping,
+    protection: Protection,
+    learner: Learner,
+    source: KeySource,
+    key: Key,
+    noise_ahead: Option<bool>,
+}
+
+impl Trainer {
+    /// Before the first step, on the trainable parameters of a registry.
+    ///
+    /// # Errors
+    /// When the noise is out of range.
+    pub fn new(
+        parameters: &Parameters,
+        mechanism: Mechanism,
+        settings: TrainerSettings,
+        micro_batches: MicroBatches,
+        source: KeySource,
+    ) -> Result<Self, TrainerError> {
+        let learner = Learner::new(parameters, settings.learner);
+        let (clipping, protection) = if mechanism.noise_multiplier() > 0.0 {
+            let protection = Protection::Gaussian {
+                noise_multiplier: mechanism.noise_multiplier(),
+                sensitivity: settings.clipping.sensitivity(mechanism.max_grad_norm()),
+                rounding_allowance: rounding_allowance(
+                    learner.values(),
+                    mechanism.max_grad_norm(),
+                    settings.expected_batch_size,
+                    settings.longest,
+                ),
+            };
+            (settings.clipping, protection)
+        } else {
+            (Clipping::None, Protection::None)
+        };
+        protection.check()?;
+        let key = source.oldest().clone();
+        Ok(Self {
+            mechanism,
+            settings,
+            micro_batches: MicroBatches {
+                most_rows: micro_batches.most_rows.clamp(1, MOST_ROWS),
+                ..micro_batches
+            },
+            clipping,
+            protection,
+            learner,
+            source,
+            key,
+            noise_ahead: None,
+        })
+    }
+
+    /// Whether the next step's noise is drawn on threads of its own while gradients are computed. Unless told otherwise it
+    /// is where another device than the processor computes them. No result depends on it.
+    pub const fn draw_noise_ahead(&mut self, ahead: bool) {
+        self.noise_ahead = Some(ahead);
+    }
+
+    /// Steps done.
+    pub const fn step_number(&self) -> u64 {
+        self.learner.step()
+    }
+
+    /// How the sums are protected.
+    pub const fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// One step: every row takes part by a coin of its own; an empty batch is a step of noise.
+    ///
+    /// # Errors
+    /// When the model refuses the batch, for reasons that do not depend on what its rows say.
+    pub fn step(
+        &mut self,
+        network: &mut dyn Network,
+        examples: &dyn Examples,
+    ) -> Result<Telemetry, TrainerError> {
+        let elsewhere = network.parameters().device() != Device::Cpu;
+        let noise_ahead = self.noise_ahead.unwrap_or(elsewhere);
+        if noise_ahead {
+            self.learner.draw_noise_ahead(&self.protection, &self.key);
+        }
+        let rows = poisson_batch(&self.key, examples.rows(), self.mechanism.sampling_rate());
+        let mut protection = self.protection;
+        let mut divisor = self.settings.expected_batch_size;
+        let lengths: Vec<usize> = rows.iter().map(|&row| examples.length(row)).collect();
+        let limits = self.micro_batches;
+        let parts = micro_batches(&rows, &lengths, limits.most_rows, limits.most_tokens);
+        if fault!(SkippedEmpty) && rows.is_empty() {
+            return Ok(Tally::default().telemetry(0));
+        }
+        if fault!(RealisedDivisor) {
+            divisor = rows.len().max(1) as f64;
+        }
+        if fault!(FloorDivisor) {
+            divisor = (self.mechanism.sampling_rate() * examples.rows() as f64).floor();
+        }
+        if fault!(NoisePerMicroBatch)
+            && let Protection::Gaussian {
+                noise_multiplier, ..
+            } = &mut protection
+        {
+            *noise_multiplier *= (parts.len() as f64).sqrt();
+        }
+        let mut tally = Tally::default();
+        for part in parts {
+            let tape = network.forward_backward(&examples.batch(&part))?;
+            let clipped = clipped_sum(
+                network.parameters(),
+                tape,
+                self.clipping,
+                self.mechanism.max_grad_norm(),
+            )?;
+            tally.add(
+                &clipped.losses,
+                &clipped.norms,
+                self.mechanism.max_grad_norm(),
+            );
+            self.learner.accumulate(&clipped.gradients);
+        }
+        self.learner
+            .apply(network.parameters_mut(), &protection, &self.key, divisor);
+        self.key = self.key.ratchet();
+        if noise_ahead && self.learner.step() < self.mechanism.steps() {
+            self.learner.draw_noise_ahead(&self.protection, &self.key);
+        }
+        Ok(tally.telemetry(rows.len()))
+    }
+
+    /// Writes a checkpoint, then forgets the keys of the steps before it.
+    ///
+    /// # Errors
+    /// When either cannot be written.
+    pub fn checkpoint(
+        &mut self,
+        parameters: &Parameters,
+        path: &Path,
+        binding: &[u8; 32],
+    ) -> Result<(), TrainerError> {
+        self.learner.save(parameters, path, binding)?;
+        if let KeySource::Secure(file) = &mut self.source {
+            file.ratchet_to(self.learner.step())?;
+        }
+        Ok(())
+    }
+
+    /// Goes on from a checkpoint, if there is a whole one bound to these inputs; says whether.
+    ///
+    /// # Errors
+    /// [`TrainerError::KeyIsGone`] when the checkpoint is older than the key, so that its noise cannot be repeated: the run
+    /// must start anew with a new key. Nothing has changed then.
+    pub fn restore(
+        &mut self,
+        parameters: &mut Parameters,
+        path: &Path,
+        binding: &[u8; 32],
+    ) -> Result<bool, TrainerError> {
+        let found = super::checkpoint::step(path, binding)?;
+        let oldest = self.source.oldest();
+        let key = oldest.ratchet_to(found.unwrap_or(0))?;
+        if found.is_none() || !self.learner.restore(parameters, path, binding)? {
+            self.key = oldest.ratchet_to(0)?;
+            return Ok(false);
+        }
+        self.key = key;
+        Ok(true)
+    }
+
+    /// Ends the run: the average of the iterates becomes the model, the secret key is destroyed.
+    ///
+    /// # Errors
+    /// When the key cannot be destroyed.
+    pub fn finish(self, parameters: &mut Parameters) -> Result<(), TrainerError> {
+        self.learner.finish(parameters);
+        match self.source {
+            KeySource::Secure(file) => Ok(file.destroy()?),
+            KeySource::Seeded(_) => Ok(()),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    losses: f64,
+    norms: f64,
+    finite: usize,
+    clipped: usize,
+    removed: usize,
+}
+
+impl Tally {
+    fn add(&mut self, losses: &[f64], norms: &[f64], max_grad_norm: f64) {
+        self.losses += losses.iter().filter(|loss| loss.is_finite()).sum::<f64>();
+        for norm in norms {
+            if norm.is_finite() {
+                self.finite += 1;
+                self.norms += norm;
+                self.clipped += usize::from(*norm > max_grad_norm);
+            } else {
+                self.removed += 1;
+            }
+        }
+    }
+
+    fn telemetry(&self, batch_size: usize) -> Telemetry {
+        let over = |count: usize| count.max(1) as f64;
+        Telemetry {
+            batch_size,
+            loss: self.losses / over(batch_size),
+            gradient_norm: self.norms / over(self.finite),
+            clipped: self.clipped as f64 / over(self.finite),
+            removed: self.removed,
+        }
+    }
+}

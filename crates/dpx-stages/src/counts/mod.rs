@@ -1,0 +1,236 @@
+//! `counts`: noisy histograms over declared domains: labels, lengths, label x keyword.
+//!
+//! All histograms together are one Gaussian mechanism of the stage's noise multiplier: a histogram with share `a` of the
+//! stage's 1/sigma^2 gets noise of standard deviation `sigma / sqrt(a)` times its sensitivity. Cells are declared, never
+//! found: a label that is absent from the data has a noisy count like any other.
+
+mod histogram;
+mod laws;
+#[cfg(test)]
+mod tests;
+
+pub use histogram::{Exact, Noisy, NoisyCounts, keywords_of};
+
+use super::allot::{self, Request};
+use dpx_accounting::Adjacency;
+use dpx_accounting::budget;
+use dpx_data::{Rows, builtin};
+use dpx_schema::params::{CountsParams, Epsilon, NoiseMode};
+use dpx_schema::{Kind, StageContext, StageError};
+use dpx_schema::{PublicSchema, SCHEMA_FILE};
+use dpx_sgd::key::{Key, forbid_core_dumps};
+use dpx_sgd::privatise::{Protection, privatise};
+use dpx_sgd::sum::GradientSum;
+use serde_json::json;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+/// File with the released counts.
+pub const COUNTS_FILE: &str = "counts.json";
+
+/// Counts, adds noise, writes `counts.json`, `privacy.json` and `statement.txt`.
+///
+/// # Errors
+/// When an input does not fit, or the budget cannot be met.
+pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
+    let params: CountsParams = context.params()?;
+    let failed = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
+    forbid_core_dumps();
+    let input = context.require(Kind::Preprocess)?;
+    let schema =
+        PublicSchema::load(input.path.join(SCHEMA_FILE)).map_err(|error| failed(&error))?;
+    let keywords = keyword_list(&params.keywords)?;
+    let stage = context
+        .instance
+        .split('@')
+        .next()
+        .unwrap_or(&context.instance);
+    let request = Request {
+        stage,
+        kind: budget::Kind::Gaussian { steps: 1 },
+        epsilon: params.epsilon,
+        delta: params.delta,
+        canaries: 0,
+        budget: params.budget.as_ref(),
+    };
+    let allotment = allot::allot(&request, schema.examples)?;
+    let exact = if params.epsilon == Epsilon::Finite(0.0) {
+        histograms(&[], &[], &schema, &params, &keywords)
+    } else {
+        allot::enter(
+            context,
+            &input.digest,
+            allotment.as_ref(),
+            params.delta.resolve(schema.examples),
+        )?;
+        let rows = Rows::read(input.path.join("train.jsonl"))?;
+        let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+        let labels = rows
+            .iter()
+            .map(|row| {
+                schema
+                    .label_index(&row.label)
+                    .map_err(|error| failed(&error))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        histograms(&texts, &labels, &schema, &params, &keywords)
+    };
+    let mut key = match params.noise {
+        NoiseMode::Secure => Key::from_operating_system().map_err(|error| failed(&error))?,
+        NoiseMode::Seeded => Key::seeded(context.seed, &context.instance),
+    };
+    let mut noisy = Vec::new();
+    for (histogram, share) in exact {
+        let noise = allotment
+            .as_ref()
+            .map(|allotment| allotment.own.noise_multiplier / share.sqrt());
+        noisy.push(release(histogram, noise, &key)?);
+        // Each histogram has streams of its own.
+        key = key.ratchet();
+    }
+    let mut noisy = noisy.into_iter();
+    let released = NoisyCounts {
+        labels: schema.labels,
+        label_counts: noisy.next().unwrap_or_default(),
+        keyword_counts: noisy.next().unwrap_or_default(),
+        keywords,
+        keywords_per_text: params.keywords_per_text,
+        length_counts: noisy.next().unwrap_or_default(),
+        length_edges: params.length_edges.clone(),
+        threshold: params.threshold,
+    };
+    // On one line: a histogram over all common words has more than 100,000 cells.
+    let json = serde_json::to_string(&released).map_err(|error| failed(&error))?;
+    std::fs::write(context.output_path(COUNTS_FILE), json + "\n")?;
+    let (statement, text) = match allotment {
+        Some(allotment) => {
+            let statement = allotment
+                .statement(Adjacency::ZeroOut, params.noise == NoiseMode::Secure)
+                .map_err(|error| failed(&error))?;
+            (
+                serde_json::to_value(&statement).map_err(|error| failed(&error))?,
+                statement.to_text(),
+            )
+        }
+        None => (
+            json!({"guarantee": if params.epsilon == Epsilon::Infinite { "none" } else { "nothing was counted" }}),
+            format!("Epsilon {}: no noise was drawn.\n", params.epsilon),
+        ),
+    };
+    std::fs::write(
+        context.output_path("privacy.json"),
+        format!("{statement:#}\n"),
+    )?;
+    Ok(std::fs::write(context.output_path("statement.txt"), text)?)
+}
+
+/// The counts that a `counts` stage released into a folder.
+pub(super) fn load(folder: &Path) -> Result<NoisyCounts, StageError> {
+    let path = folder.join(COUNTS_FILE);
+    let bytes = std::fs::read(&path)
+        .map_err(|error| StageError::new(format!("{}: {error}", path.display())))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| StageError::new(format!("{}: {error}", path.display())))
+}
+
+/// A public list of keywords: none, `builtin:feelings`, `builtin:words`, or the lines of a file; each word once.
+pub(super) fn keyword_list(name: &str) -> Result<Vec<String>, StageError> {
+    let mut list: Vec<String> = match name {
+        "" => Vec::new(),
+        "builtin:feelings" => builtin::feelings()
+            .iter()
+            .map(|feeling| feeling.word.to_owned())
+            .collect(),
+        "builtin:words" => builtin::words().into_iter().map(|(word, _)| word).collect(),
+        path => std::fs::read_to_string(path)
+            .map_err(|error| StageError::new(format!("`keywords`: cannot read `{path}`: {error}")))?
+            .lines()
+            .map(|line| line.trim().to_lowercase())
+            .filter(|line| !line.is_empty())
+            .collect(),
+    };
+    // A word that stood twice would have a cell that no text can reach.
+    let mut seen = HashSet::new();
+    list.retain(|word| seen.insert(word.clone()));
+    Ok(list)
+}
+
+/// The histograms of labels, keywords and lengths, each with its share of the stage's 1/sigma^2. Domains that are not
+/// declared have no cells and take no share.
+fn histograms(
+    texts: &[&str],
+    labels: &[usize],
+    schema: &PublicSchema,
+    params: &CountsParams,
+    keywords: &[String],
+) -> [(Exact, f64); 3] {
+    let index: HashMap<String, usize> = keywords
+        .iter()
+        .enumerate()
+        .map(|(at, word)| (word.clone(), at))
+        .collect();
+    let classes = schema.labels.len();
+    let others = usize::from(!keywords.is_empty()) + usize::from(!params.length_edges.is_empty());
+    let label_share = if others == 0 { 1.0 } else { params.label_share };
+    let rest = 1.0 - label_share;
+    let length_share = match params.length_share {
+        Some(share) if others == 2 => share,
+        _ => rest / others.max(1) as f64,
+    };
+    let keyword_share = if others == 2 {
+        rest - length_share
+    } else {
+        rest
+    };
+    let none = Exact {
+        cells: Vec::new(),
+        sensitivity: 1.0,
+    };
+    let by_keyword = if keywords.is_empty() {
+        none.clone()
+    } else {
+        histogram::keyword_histogram(
+            texts,
+            labels,
+            classes,
+            &index,
+            params.keywords_per_text as usize,
+        )
+    };
+    let by_length = if params.length_edges.is_empty() {
+        none
+    } else {
+        histogram::length_histogram(texts, &params.length_edges)
+    };
+    [
+        (histogram::label_histogram(labels, classes), label_share),
+        (by_keyword, keyword_share),
+        (by_length, length_share),
+    ]
+}
+
+fn release(exact: Exact, noise_multiplier: Option<f64>, key: &Key) -> Result<Noisy, StageError> {
+    if exact.cells.is_empty() {
+        return Ok(Noisy::default());
+    }
+    let protection =
+        noise_multiplier.map_or(Protection::None, |noise_multiplier| Protection::Gaussian {
+            noise_multiplier,
+            sensitivity: exact.sensitivity,
+            // Counts are integers and lie on the grid.
+            rounding_allowance: 0.0,
+        });
+    protection
+        .check()
+        .map_err(|error| StageError::new(error.to_string()))?;
+    let sum = GradientSum::of(vec![exact.cells]);
+    let cells = privatise(&sum, &protection, key, 1.0)
+        .to_vec(0)
+        .into_iter()
+        .map(f64::from)
+        .collect();
+    Ok(Noisy {
+        cells,
+        noise_std: noise_multiplier.unwrap_or(0.0) * exact.sensitivity,
+    })
+}

@@ -1,0 +1,54 @@
+//! One entry, and what a set of entries costs together.
+
+use dpx_accounting::{AccountantError, Certified, Phase, certified_upper};
+use serde::{Deserialize, Serialize};
+
+/// One started private run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Random identity of the run: a resumed run keeps it, a run started anew has another.
+    pub run: String,
+    /// Key of the stage instance, hexadecimal.
+    pub key: String,
+    /// The instance's name, such as `train@epsilon=8`.
+    pub instance: String,
+    /// Everything it does to the data; the whole plan, also if it never finishes. Empty: without any guarantee.
+    pub phases: Vec<Phase>,
+    /// The failure probability at which its own epsilon is stated.
+    pub delta: f64,
+}
+
+impl Entry {
+    /// Whether the run has a guarantee of its own.
+    pub const fn is_covered(&self) -> bool {
+        !self.phases.is_empty()
+    }
+}
+
+/// What a set of entries costs when all that has a guarantee is known together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Joint {
+    /// The certified upper bound over the covered entries.
+    pub certified: Certified,
+    /// Entries with a guarantee.
+    pub covered: usize,
+    /// Entries without: epsilon is infinite for whoever sees their results, so they lie outside the joint guarantee.
+    pub outside: usize,
+}
+
+/// The joint guarantee at `delta` of everything in `entries` that has one.
+///
+/// # Errors
+/// A parameter in an entry is out of range.
+pub fn joint(entries: &[Entry], delta: f64) -> Result<Joint, AccountantError> {
+    let phases: Vec<Phase> = entries
+        .iter()
+        .flat_map(|entry| entry.phases.iter().copied())
+        .collect();
+    let covered = entries.iter().filter(|entry| entry.is_covered()).count();
+    Ok(Joint {
+        certified: certified_upper(&phases, delta)?,
+        covered,
+        outside: entries.len() - covered,
+    })
+}

@@ -1,0 +1,69 @@
+//! The loss of each of many texts under a causal language model, as `score`, `train` and `audit` measure it.
+
+use crate::metric::perplexity::TextLoss;
+use dpx_nn::model::{CausalLm, groups};
+use dpx_nn::text::{EncodePrompt, Tokenizer};
+use dpx_nn::{Batch, Network, Sequence};
+use dpx_schema::Prompt;
+use dpx_schema::StageError;
+
+/// Longest text whose loss is measured, in tokens.
+pub(super) const LONGEST: usize = 128;
+
+/// The loss of each text, given as (label, text) and cut to `longest` tokens. With a prompt, texts stand after it and only
+/// the text counts; without one, the whole.
+pub(super) fn text_losses(
+    model: &CausalLm,
+    tokenizer: &Tokenizer,
+    prompt: Option<&Prompt>,
+    longest: usize,
+    micro_batch_tokens: usize,
+    texts: &[(&str, &str)],
+) -> Result<Vec<TextLoss>, StageError> {
+    let failed = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
+    let encoded = texts
+        .iter()
+        .map(|(label, text)| {
+            if let Some(prompt) = prompt {
+                let found = prompt
+                    .encode(tokenizer, label, text, longest)
+                    .map_err(|error| failed(&error))?;
+                return Ok((found.ids, found.prompt_length));
+            }
+            let mut ids: Vec<u32> = tokenizer.special().bos.into_iter().collect();
+            ids.extend(tokenizer.encode(text).map_err(|error| failed(&error))?);
+            ids.extend(tokenizer.end());
+            ids.truncate(longest);
+            Ok((ids, 1))
+        })
+        .collect::<Result<Vec<_>, StageError>>()?;
+    let lengths: Vec<usize> = encoded.iter().map(|(ids, _)| ids.len()).collect();
+    let nothing = TextLoss {
+        nats: 0.0,
+        tokens: 0,
+        bytes: 0,
+    };
+    let mut losses = vec![nothing; texts.len()];
+    for group in groups(&lengths, micro_batch_tokens) {
+        let sequences: Vec<Sequence<'_>> = group
+            .iter()
+            .map(|&index| Sequence {
+                ids: &encoded[index].0,
+                counted_from: encoded[index].1,
+            })
+            .collect();
+        let found = model
+            .forward_loss(&Batch::causal(&sequences))
+            .map_err(|error| failed(&error))?;
+        for (&index, mean) in group.iter().zip(found) {
+            let (ids, from) = &encoded[index];
+            let tokens = ids.len().saturating_sub((*from).max(1)) as u64;
+            losses[index] = TextLoss {
+                nats: mean * tokens as f64,
+                tokens,
+                bytes: texts[index].1.len() as u64,
+            };
+        }
+    }
+    Ok(losses)
+}

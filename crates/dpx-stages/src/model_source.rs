@@ -1,0 +1,54 @@
+//! The models that stages read beside their inputs: where they are and how texts are given to them.
+
+use dpx_data::{Resolved, Role, Source};
+use dpx_nn::text::Tokenizer;
+use dpx_schema::StageError;
+use std::path::Path;
+
+/// A model folder, unpacked or downloaded where need be; temporary files live as long as this.
+pub(super) struct ModelSource(Resolved);
+
+impl ModelSource {
+    /// Finds `builtin:base`, `hf:owner/name@revision` or a folder.
+    pub(super) fn find(name: &str) -> Result<Self, StageError> {
+        Source::parse(name)
+            .resolve(Role::Model)
+            .map(Self)
+            .map_err(|error| StageError::new(error.to_string()))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0.path
+    }
+}
+
+/// Texts as an encoder or classifier reads them: with the special tokens its tokenizer adds, cut to `longest` tokens. A
+/// closing token such as `[SEP]` stays at the end; a text without tokens becomes the end or padding token.
+pub(super) fn encode_all(
+    tokenizer: &Tokenizer,
+    texts: &[String],
+    longest: usize,
+) -> Result<Vec<Vec<u32>>, StageError> {
+    texts
+        .iter()
+        .map(|text| {
+            let mut ids = tokenizer
+                .encode_with_special(text)
+                .map_err(|error| StageError::new(error.to_string()))?;
+            if ids.len() > longest {
+                let close = ids.last().copied().filter(|id| {
+                    let special = tokenizer.special();
+                    special.sep == Some(*id) || special.eos == Some(*id)
+                });
+                ids.truncate(longest);
+                if let (Some(close), Some(last)) = (close, ids.last_mut()) {
+                    *last = close;
+                }
+            }
+            if ids.is_empty() {
+                ids.push(tokenizer.pad());
+            }
+            Ok(ids)
+        })
+        .collect()
+}

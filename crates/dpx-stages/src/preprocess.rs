@@ -1,0 +1,139 @@
+//! `preprocess`: reads a dataset, scrubs personal data, declares labels and prompt, writes train, validation and test.
+//!
+//! Every transform works on one row at a time: a row changed in the dataset changes that row of the artifact and nothing
+//! else. The files depend on what was found alone, so that another way of scrubbing that finds the same gives the same bytes.
+
+use crate::scrub::{Ner, Rules, Scrubber, Span, Tally, apply};
+use dpx_data::{Dataset, Role, Row, Rows, Source};
+use dpx_schema::params::PreprocessParams;
+use dpx_schema::{Prompt, PublicSchema, SCHEMA_FILE};
+use dpx_schema::{StageContext, StageError};
+
+/// Texts scrubbed between two reports of progress.
+const CHUNK: usize = 256;
+
+/// Runs the stage.
+///
+/// # Errors
+/// When the dataset cannot be read or does not fit its declaration. Names files and lines, never the content of a row.
+pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
+    let params: PreprocessParams = context.params()?;
+    // A prompt that cannot work is an error here, before anything is trained.
+    Prompt::parse(&params.prompt, params.label_integration).map_err(|error| failed(&error))?;
+    let mut dataset = dpx_data::load(&dpx_data::Request {
+        dataset: &params.dataset,
+        text_column: &params.text_column,
+        label_column: &params.label_column,
+        labels: &params.labels,
+        validation_share: params.validation_share,
+        test_share: params.test_share,
+        limit: params.limit,
+    })?;
+    let found = dataset.train.len() as u64;
+    if let Some(declared) = params.examples
+        && declared != found
+    {
+        return Err(StageError::new(format!(
+            "`examples` declares {declared} training examples, `{}` has {found}: correct the declaration",
+            params.dataset
+        )));
+    }
+    let scrubbers = params
+        .scrub
+        .0
+        .iter()
+        .map(|name| scrubber(name, context))
+        .collect::<Result<Vec<_>, _>>()?;
+    let planted: Vec<(&str, String)> = planted(&dataset.train);
+    let tally = scrub(&mut dataset, &scrubbers, context)?;
+    if !planted.is_empty() {
+        let text = serde_json::to_string(&planted).map_err(|error| failed(&error))?;
+        std::fs::write(context.output_path("planted.json"), text + "\n")?;
+    }
+    for (name, rows) in dataset.splits() {
+        Rows::write(context.output_path(format!("{name}.jsonl")), rows)?;
+    }
+    PublicSchema::new(
+        dataset.labels,
+        params.prompt,
+        params.label_integration,
+        found,
+    )
+    .save(context.output_path(SCHEMA_FILE))
+    .map_err(|error| failed(&error))?;
+    let mut text = serde_json::to_string_pretty(&tally).map_err(|error| failed(&error))?;
+    text.push('\n');
+    std::fs::write(context.output_path("scrub.json"), text)?;
+    Ok(())
+}
+
+/// Kind and text of every piece of personal data that is known to stand in rows, before scrubbing; private, like the rows.
+fn planted(rows: &[Row]) -> Vec<(&'static str, String)> {
+    rows.iter()
+        .flat_map(|row| {
+            let pieces = row.planted.iter();
+            pieces.filter_map(|piece| {
+                Some((piece.kind, row.text.get(piece.start..piece.end)?.to_owned()))
+            })
+        })
+        .collect()
+}
+
+fn scrubber(name: &str, context: &StageContext<'_>) -> Result<Box<dyn Scrubber>, StageError> {
+    if name == "rules" {
+        return Ok(Box::new(Rules::new()));
+    }
+    context.progress.log(&format!("reads the model `{name}`"));
+    let model = Source::parse(name).resolve(Role::Model)?;
+    let ner = Ner::load(&model.path, context.device)
+        .map_err(|error| StageError::new(format!("`scrub`: {error}")))?;
+    Ok(Box::new(ner))
+}
+
+/// Scrubs every split in place and counts.
+fn scrub(
+    dataset: &mut Dataset,
+    scrubbers: &[Box<dyn Scrubber>],
+    context: &StageContext<'_>,
+) -> Result<Tally, StageError> {
+    let total: usize = dataset.splits().iter().map(|(_, rows)| rows.len()).sum();
+    let mut tally = Tally::default();
+    let mut done = 0;
+    for (name, rows) in dataset.splits_mut() {
+        for chunk in rows.chunks_mut(CHUNK) {
+            let texts: Vec<&str> = chunk.iter().map(|row| row.text.as_str()).collect();
+            let found = scrubbers
+                .iter()
+                .map(|scrubber| scrubber.find(&texts))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(StageError::new)?;
+            for (index, row) in chunk.iter_mut().enumerate() {
+                let spans: Vec<_> = found.iter().map(|lists| lists[index].clone()).collect();
+                scrub_row(row, &spans, &mut tally);
+            }
+            done += chunk.len();
+            context.progress.update(done as u64, total as u64, name);
+        }
+    }
+    tally.finish();
+    Ok(tally)
+}
+
+fn scrub_row(row: &mut Row, found: &[Vec<Span>], tally: &mut Tally) {
+    let scrubbed = apply(&row.text, found);
+    let planted: Vec<_> = row
+        .planted
+        .drain(..)
+        .map(|piece| (piece.kind.to_uppercase(), piece.start, piece.end))
+        .collect();
+    tally.add(&scrubbed.spans, &planted);
+    row.text = scrubbed.text;
+}
+
+fn failed(error: &dyn std::fmt::Display) -> StageError {
+    StageError::new(error.to_string())
+}
+
+#[cfg(test)]
+#[path = "preprocess_tests.rs"]
+mod tests;

@@ -1,0 +1,287 @@
+//! `pretrain`: a tokenizer and a language model from public text, without privacy.
+//!
+//! One line of the corpus is one sequence. The loss of a step is the mean over all its tokens. Nothing here may ever see a
+//! private text: the artifact is labelled public.
+
+mod corpus;
+mod model;
+#[cfg(test)]
+mod tests;
+
+use corpus::Corpus;
+use dpx_nn::model::CausalModel;
+use dpx_nn::seed::Stream;
+use dpx_nn::{Batch, Network, Sequence, Targets};
+use dpx_schema::params::{PretrainParams, PretrainPerformance, Schedule};
+use dpx_schema::{StageContext, StageError};
+use dpx_sgd::clip::{Clipping, clipped_sum};
+use dpx_sgd::key::Key;
+use dpx_sgd::learner::{Learner, LearnerSettings};
+use dpx_sgd::optimizer::{self, AdamSettings, Averaging, LearningRate};
+use dpx_sgd::privatise::Protection;
+use dpx_sgd::sampling::micro_batches;
+use serde_json::json;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Most lines on which the validation perplexity is measured during training; all of them count at the end.
+const VALIDATION_LINES: usize = 512;
+
+/// Trains the tokenizer and the model, and writes `model/`, `privacy.json`, `statement.txt` and `steps.jsonl`.
+///
+/// # Errors
+/// When the corpus cannot be read, the sizes do not fit, or the stage is asked to stop.
+pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
+    let params: PretrainParams = context.params()?;
+    let performance: PretrainPerformance = context.performance()?;
+    model::check(&params)?;
+    std::fs::create_dir_all(&context.state)?;
+    let lines = corpus::read(&params.corpus)?;
+    let mut start = model::start(context, &params, &lines)?;
+    let arithmetic = super::arithmetic(params.precision, context.device)?;
+    start.network.parameters_mut().compute_in(arithmetic);
+    let corpus = Corpus::encode(
+        &lines,
+        &start.tokenizer,
+        start.network.context(),
+        params.validation_share,
+    )?;
+    context.progress.log(&format!(
+        "{} lines to train on, {} held out, {} tokens, vocabulary {}, {} parameters",
+        corpus.train.len(),
+        corpus.validation.len(),
+        corpus.tokens(),
+        start.tokenizer.vocabulary_size(),
+        start.network.parameters().value_count(),
+    ));
+    let run = Run {
+        context,
+        params: &params,
+        performance: &performance,
+        corpus: &corpus,
+        binding: binding(context, &params, &lines),
+    };
+    let perplexity = run.train(&mut start.network)?;
+    start.write(context, &params, perplexity)?;
+    Ok(())
+}
+
+/// Digest of everything that the weights depend on: a checkpoint made from anything else is no checkpoint of this run.
+fn binding(context: &StageContext<'_>, params: &PretrainParams, lines: &[String]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("dpx 2026 pretrain binding v1");
+    hasher.update(context.key.as_bytes());
+    hasher.update(&context.seed.to_le_bytes());
+    hasher.update(json!(params).to_string().as_bytes());
+    hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+    hasher.update(context.device.class().as_bytes());
+    for line in lines {
+        hasher.update(&(line.len() as u64).to_le_bytes());
+        hasher.update(line.as_bytes());
+    }
+    hasher.finalize().into()
+}
+
+struct Run<'a> {
+    context: &'a StageContext<'a>,
+    params: &'a PretrainParams,
+    performance: &'a PretrainPerformance,
+    corpus: &'a Corpus,
+    binding: [u8; 32],
+}
+
+impl Run<'_> {
+    fn train(&self, network: &mut dyn CausalModel) -> Result<f64, StageError> {
+        let params = self.params;
+        let settings = LearnerSettings {
+            adam: AdamSettings {
+                beta2: 0.98,
+                weight_decay: params.weight_decay,
+                ..AdamSettings::default()
+            },
+            learning_rate: LearningRate::new(
+                params.learning_rate,
+                schedule(params.schedule),
+                params.warmup,
+                params.steps,
+            ),
+            averaging: Averaging::None,
+        };
+        let mut learner = Learner::new(network.parameters(), settings);
+        let checkpoint = self.context.state.join("state.bin");
+        let failed =
+            |error: dpx_sgd::checkpoint::CheckpointError| StageError::new(error.to_string());
+        if learner
+            .restore(network.parameters_mut(), &checkpoint, &self.binding)
+            .map_err(failed)?
+        {
+            self.context
+                .progress
+                .log(&format!("goes on after step {}", learner.step()));
+        }
+        let mut log = StepLog::open(self.context.state.join("steps.jsonl"), learner.step())?;
+        // Without protection no noise is drawn; the key is a formality.
+        let key = Key::seeded(self.context.seed, &self.context.instance);
+        let quick = &self.corpus.validation[..self.corpus.validation.len().min(VALIDATION_LINES)];
+        while learner.step() < params.steps {
+            let step = learner.step();
+            let rows = self
+                .corpus
+                .rows_of_step(self.context.seed, step, params.batch_size);
+            let loss = self.accumulate(network, &mut learner, &rows)?;
+            learner.apply(network.parameters_mut(), &Protection::None, &key, 1.0);
+            let rate = settings.learning_rate.at(step);
+            log.line(&json!({"step": step + 1, "loss": loss, "learning_rate": rate}))?;
+            let done = learner.step();
+            self.context
+                .progress
+                .update(done, params.steps, &format!("loss {loss:.3}"));
+            let stop = self.context.progress.stop_requested();
+            if stop || done.is_multiple_of(self.performance.checkpoint_every) {
+                if done < params.steps && !quick.is_empty() {
+                    let perplexity = self.perplexity(network, quick)?;
+                    self.context.progress.log(&format!(
+                        "step {done}: validation perplexity {perplexity:.2}"
+                    ));
+                    log.line(&json!({"step": done, "validation_perplexity": perplexity}))?;
+                }
+                log.sync()?;
+                learner
+                    .save(network.parameters(), &checkpoint, &self.binding)
+                    .map_err(failed)?;
+            }
+            if stop && done < params.steps {
+                return Err(StageError::interrupted());
+            }
+        }
+        learner.finish(network.parameters_mut());
+        let perplexity = self.perplexity(network, &self.corpus.validation)?;
+        log.line(
+            &json!({"step": params.steps, "validation_perplexity": perplexity, "final": true}),
+        )?;
+        log.sync()?;
+        std::fs::copy(&log.path, self.context.output_path("steps.jsonl"))?;
+        Ok(perplexity)
+    }
+
+    /// Adds the gradients of the mean loss over all tokens of the rows; returns that loss.
+    fn accumulate(
+        &self,
+        network: &dyn CausalModel,
+        learner: &mut Learner,
+        rows: &[usize],
+    ) -> Result<f64, StageError> {
+        let lengths: Vec<usize> = rows
+            .iter()
+            .map(|&row| self.corpus.train[row].len())
+            .collect();
+        let counted: usize = lengths.iter().map(|length| length - 1).sum();
+        let most_tokens = self.performance.micro_batch_tokens as usize;
+        let mut loss = 0.0;
+        for part in micro_batches(rows, &lengths, usize::MAX, most_tokens) {
+            let sequences: Vec<Sequence<'_>> = part
+                .iter()
+                .map(|&row| Sequence::whole(&self.corpus.train[row]))
+                .collect();
+            let mut batch = Batch::causal(&sequences);
+            if let Targets::NextToken { weights, .. } = &mut batch.targets {
+                weights.fill(1.0 / counted as f32);
+            }
+            let tape = network.forward_backward(&batch).map_err(wrong)?;
+            let sum = clipped_sum(network.parameters(), tape, Clipping::None, 1.0)
+                .map_err(|error| StageError::new(error.to_string()))?;
+            loss += sum.losses.iter().sum::<f64>();
+            learner.accumulate(&sum.gradients);
+        }
+        Ok(loss)
+    }
+
+    /// exp of the mean loss over all tokens of some sequences; 1 when there are none.
+    fn perplexity(
+        &self,
+        network: &dyn CausalModel,
+        sequences: &[Vec<u32>],
+    ) -> Result<f64, StageError> {
+        let rows: Vec<usize> = (0..sequences.len()).collect();
+        let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
+        let (mut loss, mut tokens) = (0.0, 0.0);
+        for part in micro_batches(
+            &rows,
+            &lengths,
+            usize::MAX,
+            self.performance.micro_batch_tokens as usize,
+        ) {
+            let batch: Vec<Sequence<'_>> = part
+                .iter()
+                .map(|&row| Sequence::whole(&sequences[row]))
+                .collect();
+            let losses = network
+                .forward_loss(&Batch::causal(&batch))
+                .map_err(wrong)?;
+            for (row, mean) in part.iter().zip(losses) {
+                let counted = (lengths[*row] - 1) as f64;
+                loss += mean * counted;
+                tokens += counted;
+            }
+        }
+        Ok(if tokens == 0.0 {
+            1.0
+        } else {
+            (loss / tokens).exp()
+        })
+    }
+}
+
+pub(super) const fn schedule(schedule: Schedule) -> optimizer::Schedule {
+    match schedule {
+        Schedule::Constant => optimizer::Schedule::Constant,
+        Schedule::Linear => optimizer::Schedule::Linear,
+        Schedule::Cosine => optimizer::Schedule::Cosine,
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
+fn wrong(error: dpx_nn::Error) -> StageError {
+    StageError::new(error.to_string())
+}
+
+/// `steps.jsonl` in the state folder: lines of steps after the checkpoint that a run goes on from are dropped.
+pub(super) struct StepLog {
+    file: std::fs::File,
+    pub(super) path: PathBuf,
+}
+
+impl StepLog {
+    pub(super) fn open(path: PathBuf, steps: u64) -> Result<Self, StageError> {
+        let kept: String = match std::fs::read_to_string(&path) {
+            Ok(text) => text
+                .lines()
+                .filter(|line| {
+                    serde_json::from_str::<serde_json::Value>(line)
+                        .ok()
+                        .and_then(|line| line["step"].as_u64())
+                        .is_some_and(|step| step <= steps)
+                })
+                .flat_map(|line| [line, "\n"])
+                .collect(),
+            Err(_) => String::new(),
+        };
+        let mut file = std::fs::File::create(&path)?;
+        file.write_all(kept.as_bytes())?;
+        Ok(Self { file, path })
+    }
+
+    pub(super) fn line(&mut self, value: &serde_json::Value) -> Result<(), StageError> {
+        Ok(writeln!(self.file, "{value}")?)
+    }
+
+    pub(super) fn sync(&self) -> Result<(), StageError> {
+        Ok(self.file.sync_all()?)
+    }
+}
+
+/// The order in which rows are visited in an epoch.
+fn order(seed: u64, epoch: u64, rows: usize) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..rows as u32).collect();
+    Stream::new(seed, "pretrain order", &[epoch]).shuffle(&mut order);
+    order
+}

@@ -1,0 +1,176 @@
+//! `sample`: synthetic texts from a model, or from released counts alone.
+//!
+//! The stage sees the model's folder alone: the public schema in it says which labels there are and how a prompt looks. A
+//! text depends on the seed, its label, its number among the texts of the label and its attempt, never on the batch in
+//! which it was written. Noisy counts and a private teacher among the needs have been paid for: what is drawn from the one
+//! and chosen by the other is post-processing. Where there are counts and no model, the texts are bags of words.
+
+mod bags;
+mod counts;
+mod generator;
+mod keywords;
+mod match_words;
+mod prompted;
+mod report;
+mod teacher;
+mod write;
+mod written_before;
+
+use super::counts::NoisyCounts;
+use bags::Bags;
+use dpx_schema::params::{KeywordSource, SampleParams, SamplePerformance, TeacherPolicy};
+use dpx_schema::{Kind, StageContext, StageError};
+use generator::Generator;
+use keywords::Keywords;
+use match_words::Matching;
+use prompted::Prompted;
+use report::Asked;
+use teacher::Chooser;
+use write::{Source, Written, write};
+
+/// Where the texts come from.
+#[derive(Clone, Copy)]
+enum Author<'a> {
+    Model(&'a Generator),
+    /// No model: bags of words.
+    Counts(&'a NoisyCounts),
+}
+
+/// Writes `synthetic.csv` (text, label; with soft labels a teacher's probability of each as `p_LABEL`) and `sample.json` (what was asked, written, retried, dropped).
+///
+/// # Errors
+/// When the model cannot be read, declares no labels, or a parameter asks for what is not there.
+pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
+    let params: SampleParams = context.params()?;
+    if let Some((_, texts)) = context.input_of(Kind::Sample) {
+        return written_before::run(context, &params, &texts.path);
+    }
+    let performance: SamplePerformance = context.performance()?;
+    let generator = Generator::load(context, params.precision)?;
+    let (private, matched) = released_counts(context, &params)?;
+    let author = match (&generator, &private) {
+        (Some(generator), _) => Author::Model(generator),
+        (None, Some(private)) => Author::Counts(private),
+        (None, None) => {
+            return Err(StageError::new(format!(
+                "`{}` has nothing to draw from: add a stage of kind `train` or `pretrain`, or one of kind `counts`, to its `needs`",
+                context.instance
+            )));
+        }
+    };
+    let labels = match author {
+        Author::Model(generator) => &generator.schema.labels,
+        Author::Counts(private) => &private.labels,
+    };
+    let keywords = match (author, params.keywords) {
+        (Author::Counts(_), _) | (_, KeywordSource::None) => Keywords::none(),
+        (_, KeywordSource::Public) => Keywords::public(labels)?,
+        (_, KeywordSource::Private) => {
+            let private = private.as_ref().ok_or_else(|| {
+                StageError::new(
+                    "`keywords = \"private\"` needs the noisy keywords of a `counts` stage: add one to `needs`",
+                )
+            })?;
+            Keywords::of(private, labels)?
+        }
+    };
+    let counts = counts::by_label(&params.labels, params.count, labels, private.as_ref())?;
+    let chooser = Chooser::load(context, &params, labels)?;
+    let choosing = chooser
+        .as_ref()
+        .filter(|chooser| chooser.policy != TeacherPolicy::None);
+    // Without anybody to choose among them, more texts would be thrown away unseen.
+    let oversample = choosing.map_or(1.0, |_| params.oversample);
+    let more: Vec<u64> = counts
+        .iter()
+        .map(|count| (*count as f64 * oversample).ceil() as u64)
+        .collect();
+    let (mut source, words): (Box<dyn Source + '_>, _) = match author {
+        Author::Counts(private) => {
+            let bags = Bags::new(private, labels, params.max_new_tokens, context)?;
+            let words = bags.report();
+            (Box::new(bags), Some(words))
+        }
+        Author::Model(generator) => {
+            let batch = performance.generation_batch;
+            let mut prompted = Prompted::new(generator, &keywords, &params, context, batch);
+            if let Some(matched) = &matched
+                && let Some(mut matching) = Matching::new(matched, generator)?
+            {
+                matching.run(&mut prompted)?;
+            }
+            (Box::new(prompted), None)
+        }
+    };
+    let asked = Asked {
+        params: &params,
+        labels,
+        counts: &counts,
+        keywords: &keywords,
+        words,
+    };
+    let written = write(&mut *source, &params, &more)?;
+    finish(context, &asked, chooser.as_ref(), written)
+}
+
+/// Lets the teacher choose, if there is one with a say, and saves what is left.
+fn finish(
+    context: &StageContext<'_>,
+    asked: &Asked<'_>,
+    chooser: Option<&Chooser>,
+    mut written: Written,
+) -> Result<(), StageError> {
+    let choice = chooser
+        .filter(|chooser| chooser.policy != TeacherPolicy::None)
+        .map(|chooser| {
+            let texts = std::mem::take(&mut written.texts);
+            chooser.choose(texts, asked.counts)
+        })
+        .transpose()?;
+    let told = chooser.map(|chooser| report::of_teacher(asked, chooser, choice.as_ref()));
+    if let Some(choice) = choice {
+        written.texts = choice.texts;
+    }
+    if written.texts.is_empty() {
+        return Err(StageError::new(
+            "the teacher agrees with the generator on no text: raise `oversample`, or set `teacher = \"relabel\"` or `\"soft\"`",
+        ));
+    }
+    let asked_for: u64 = asked.counts.iter().sum();
+    if (written.texts.len() as u64) < asked_for {
+        context.progress.log(&format!(
+            "{} of the {asked_for} texts asked for are left: `sample.json` says where the others went",
+            written.texts.len()
+        ));
+    }
+    report::save(context, asked, &written, told.as_ref())
+}
+
+/// The noisy counts that labels and keywords are drawn from, and those whose words are matched: where there are no others,
+/// the same.
+fn released_counts(
+    context: &StageContext<'_>,
+    params: &SampleParams,
+) -> Result<(Option<NoisyCounts>, Option<NoisyCounts>), StageError> {
+    let (mut drawn, mut matched) = (None, None);
+    for (stage, input) in &context.inputs {
+        if input.kind == Kind::Counts {
+            let counts = super::counts::load(&input.path)?;
+            if *stage == params.match_words {
+                matched = Some(counts);
+            } else {
+                drawn = drawn.or(Some(counts));
+            }
+        }
+    }
+    if matched.is_none() && !params.match_words.is_empty() {
+        return Err(StageError::new(format!(
+            "`match_words = \"{}\"` names no `counts` stage among the needs: add it",
+            params.match_words
+        )));
+    }
+    Ok((drawn.or_else(|| matched.clone()), matched))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! A teacher's choice among the generator's texts. It sees the texts and the released teacher alone: post-processing, free.
+
+use super::write::Text;
+use crate::teacher::{Teacher, likeliest};
+use dpx_schema::params::{ChoiceOrder, SampleParams, TeacherPolicy};
+use dpx_schema::{Kind, StageContext, StageError};
+use serde_json::Value;
+use std::path::Path;
+
+/// Largest epsilon at which `auto` trusts the teacher's label more than the agreement of both.
+const LARGEST_EPSILON_TO_RELABEL: f64 = 8.0;
+
+/// A teacher that will choose.
+#[derive(Debug)]
+pub(super) struct Chooser {
+    teacher: Teacher,
+    /// The teacher's class of each label.
+    classes: Vec<usize>,
+    /// What is done: `relabel`, `soft` or `agree`, or `none` for a teacher that learnt nothing.
+    pub(super) policy: TeacherPolicy,
+    /// The certified epsilon that the teacher states: that of the whole row where its budget is divided.
+    pub(super) epsilon: f64,
+    order: ChoiceOrder,
+}
+
+/// What a choice came to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Choice {
+    /// What is kept, by label; with soft labels in the order of writing.
+    pub(super) texts: Vec<Text>,
+    /// Texts of each label asked of the generator by the label that the teacher gives them.
+    pub(super) confusion: Vec<Vec<u64>>,
+    /// Texts dropped because the two disagreed.
+    pub(super) disagreed: u64,
+    /// Texts dropped because their label, or with soft labels the whole, had enough.
+    pub(super) surplus: u64,
+}
+
+impl Chooser {
+    /// The teacher among the needs, if there is one and it is asked.
+    pub(super) fn load(
+        context: &StageContext<'_>,
+        params: &SampleParams,
+        labels: &[String],
+    ) -> Result<Option<Self>, StageError> {
+        let input = match params.teacher {
+            TeacherPolicy::None => return Ok(None),
+            TeacherPolicy::Auto => match context.input_of(Kind::Teacher) {
+                Some((_, input)) => input,
+                None => return Ok(None),
+            },
+            TeacherPolicy::Relabel | TeacherPolicy::Soft | TeacherPolicy::Agree => {
+                context.require(Kind::Teacher)?
+            }
+        };
+        let epsilon = stated_epsilon(&input.path.join("privacy.json"))?;
+        let teacher = Teacher::load(&input.path, context.device)?;
+        let classes = teacher.classes_of(labels)?;
+        Ok(Some(Self {
+            teacher,
+            classes,
+            policy: applied(params.teacher, epsilon),
+            epsilon,
+            order: params.order,
+        }))
+    }
+
+    /// Relabels or filters, then keeps at most as many of each label as were asked for; with soft labels as many in all,
+    /// for a text then belongs to no label alone.
+    ///
+    /// # Errors
+    /// When the teacher cannot read a text.
+    pub(super) fn choose(&self, written: Vec<Text>, asked: &[u64]) -> Result<Choice, StageError> {
+        let labels = asked.len();
+        let contents: Vec<String> = written.iter().map(|text| text.content.clone()).collect();
+        let probabilities = self.teacher.probabilities(&contents)?;
+        let mut choice = Choice {
+            texts: Vec::new(),
+            confusion: vec![vec![0; labels]; labels],
+            disagreed: 0,
+            surplus: 0,
+        };
+        let soft = self.policy == TeacherPolicy::Soft;
+        let limits = if soft {
+            vec![asked.iter().sum()]
+        } else {
+            asked.to_vec()
+        };
+        let mut candidates: Vec<Vec<(f64, usize, Text)>> = vec![Vec::new(); limits.len()];
+        for (mut text, row) in written.into_iter().zip(probabilities) {
+            let row: Vec<f64> = self.classes.iter().map(|&class| row[class]).collect();
+            let (given, taught) = (text.label, likeliest(&row));
+            choice.confusion[given][taught] += 1;
+            if self.policy == TeacherPolicy::Agree && given != taught {
+                choice.disagreed += 1;
+                continue;
+            }
+            text.label = taught;
+            let sureness = row[taught];
+            let group = if soft {
+                text.probabilities = Some(row);
+                0
+            } else {
+                taught
+            };
+            candidates[group].push((sureness, given, text));
+        }
+        for (mut texts, limit) in candidates.into_iter().zip(limits) {
+            // By number first: else a label's texts would come from the generator's first labels alone.
+            texts.sort_by_key(|(_, given, text)| (text.number, *given));
+            if self.order == ChoiceOrder::Likeliest {
+                texts.sort_by(|(one, ..), (other, ..)| other.total_cmp(one));
+            }
+            choice.surplus += (texts.len() as u64).saturating_sub(limit);
+            let kept = texts.into_iter().take(limit as usize);
+            choice.texts.extend(kept.map(|(_, _, text)| text));
+        }
+        Ok(choice)
+    }
+}
+
+/// What `auto` means at an epsilon; a teacher that learnt nothing has no say, whatever was asked.
+fn applied(policy: TeacherPolicy, epsilon: f64) -> TeacherPolicy {
+    match policy {
+        _ if epsilon == 0.0 => TeacherPolicy::None,
+        TeacherPolicy::Auto if epsilon <= LARGEST_EPSILON_TO_RELABEL => TeacherPolicy::Relabel,
+        TeacherPolicy::Auto => TeacherPolicy::Agree,
+        other => other,
+    }
+}
+
+/// The epsilon in a `privacy.json`: the certified bound, infinity where there is none, 0 where nothing was learnt.
+fn stated_epsilon(path: &Path) -> Result<f64, StageError> {
+    let unfit =
+        |what: &dyn std::fmt::Display| StageError::new(format!("{}: {what}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| unfit(&error))?;
+    let privacy: Value = serde_json::from_slice(&bytes).map_err(|error| unfit(&error))?;
+    match &privacy["epsilon"] {
+        Value::Null if privacy["guarantee"] == "none" => Some(f64::INFINITY),
+        Value::Object(certified) => certified.get("epsilon").and_then(Value::as_f64),
+        number => number.as_f64(),
+    }
+    .ok_or_else(|| unfit(&"states no `epsilon`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dpx_sgd::softmax::SoftmaxRegression;
+
+    /// Knows three words: `glad` speaks for joy, `afraid` for fear, `very` for nothing; beside it the others weigh less.
+    fn chooser(policy: TeacherPolicy, order: ChoiceOrder) -> Chooser {
+        let counts = ["glad", "afraid", "very"].map(|word| (word.to_owned(), 1));
+        // Rows: the words, then the intercept; columns: fear, joy.
+        let weights = vec![0.0, 4.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let model = SoftmaxRegression {
+            weights,
+            classes: 2,
+        };
+        let labels = vec!["fear".to_owned(), "joy".to_owned()];
+        let teacher = Teacher::linear(labels, &counts, 0.0, model);
+        let classes = teacher
+            .classes_of(&["joy".to_owned(), "fear".to_owned()])
+            .unwrap();
+        Chooser {
+            teacher,
+            classes,
+            policy,
+            epsilon: 3.0,
+            order,
+        }
+    }
+
+    fn text(label: usize, number: u64, content: &str) -> Text {
+        Text {
+            label,
+            number,
+            content: content.to_owned(),
+            length: None,
+            probabilities: None,
+        }
+    }
+
+    /// Labels: 0 joy, 1 fear.
+    fn written() -> Vec<Text> {
+        vec![
+            text(0, 0, "very glad"),
+            text(0, 1, "afraid"),
+            text(0, 2, "glad"),
+            text(1, 0, "so glad"),
+            text(1, 1, "very afraid"),
+        ]
+    }
+
+    fn kept(choice: &Choice) -> Vec<(usize, &str)> {
+        choice
+            .texts
+            .iter()
+            .map(|text| (text.label, text.content.as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn relabelling_keeps_every_text_up_to_the_count_in_the_order_of_writing() {
+        let chooser = chooser(TeacherPolicy::Relabel, ChoiceOrder::FirstCome);
+        let choice = chooser.choose(written(), &[2, 5]).unwrap();
+        let expected = [
+            (0, "very glad"),
+            (0, "so glad"),
+            (1, "afraid"),
+            (1, "very afraid"),
+        ];
+        assert_eq!(kept(&choice), expected);
+        assert_eq!(choice.confusion, [[2, 1], [1, 1]]);
+        assert_eq!((choice.disagreed, choice.surplus), (0, 1));
+    }
+
+    #[test]
+    fn agreement_drops_the_others_and_the_likeliest_come_first() {
+        let chooser = chooser(TeacherPolicy::Agree, ChoiceOrder::Likeliest);
+        let choice = chooser.choose(written(), &[1, 1]).unwrap();
+        assert_eq!(kept(&choice), [(0, "glad"), (1, "very afraid")]);
+        assert_eq!((choice.disagreed, choice.surplus), (2, 1));
+    }
+
+    #[test]
+    fn soft_labels_keep_as_many_as_asked_in_all_with_the_probabilities() {
+        let chooser = chooser(TeacherPolicy::Soft, ChoiceOrder::FirstCome);
+        let choice = chooser.choose(written(), &[2, 2]).unwrap();
+        let expected = [
+            (0, "very glad"),
+            (0, "so glad"),
+            (1, "afraid"),
+            (1, "very afraid"),
+        ];
+        assert_eq!(kept(&choice), expected);
+        assert_eq!((choice.disagreed, choice.surplus), (0, 1));
+        for text in &choice.texts {
+            let row = text.probabilities.as_ref().unwrap();
+            assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            assert!(row[text.label] > row[1 - text.label], "{text:?}");
+        }
+        // Two of the three known words stand in it, so that the teacher is less sure.
+        let sureness = |at: usize| choice.texts[at].probabilities.as_ref().unwrap()[1];
+        assert!(sureness(2) > sureness(3));
+    }
+
+    #[test]
+    fn the_policy_follows_the_stated_epsilon() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("privacy.json");
+        let cases = [
+            (r#"{"epsilon": {"epsilon": 7.99}}"#, TeacherPolicy::Relabel),
+            (r#"{"epsilon": {"epsilon": 15.9}}"#, TeacherPolicy::Agree),
+            (
+                r#"{"epsilon": null, "guarantee": "none"}"#,
+                TeacherPolicy::Agree,
+            ),
+            (r#"{"epsilon": 0.0}"#, TeacherPolicy::None),
+        ];
+        for (json, policy) in cases {
+            std::fs::write(&path, json).unwrap();
+            let epsilon = stated_epsilon(&path).unwrap();
+            assert_eq!(applied(TeacherPolicy::Auto, epsilon), policy, "{json}");
+        }
+        assert_eq!(applied(TeacherPolicy::Relabel, 0.0), TeacherPolicy::None);
+        assert_eq!(
+            applied(TeacherPolicy::Relabel, 16.0),
+            TeacherPolicy::Relabel
+        );
+        std::fs::write(&path, "{}").unwrap();
+        let error = stated_epsilon(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("privacy.json") && error.contains("epsilon"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! The models of a score: an encoder, the trained generator, and the public model that fluency is measured with.
+
+use super::compute::{Embedder, Surprise};
+use crate::losses::{LONGEST, text_losses};
+use crate::metric::Embeddings;
+use crate::metric::perplexity::TextLoss;
+use crate::model_source::ModelSource;
+use crate::text_encoder::TextEncoder;
+use dpx_nn::model::{CausalLm, load_causal};
+use dpx_nn::text::Tokenizer;
+use dpx_schema::Device;
+use dpx_schema::StageError;
+use dpx_schema::{Prompt, PublicSchema};
+use std::fmt::Display;
+use std::path::Path;
+
+fn failed(error: impl Display) -> StageError {
+    StageError::new(error.to_string())
+}
+
+impl Embedder for TextEncoder {
+    fn embed(&self, texts: &[String]) -> Result<Embeddings, StageError> {
+        let rows = self.embeddings(texts)?;
+        let width = rows.first().map_or(1, Vec::len);
+        Embeddings::new(rows.concat(), width)
+            .ok_or_else(|| StageError::new("the encoder gave embeddings of unequal width"))
+    }
+
+    fn needs_centring(&self) -> bool {
+        TextEncoder::needs_centring(self)
+    }
+}
+
+/// A causal language model with its tokenizer, and the prompt that it was trained with.
+pub(super) struct LanguageModel {
+    model: CausalLm,
+    tokenizer: Tokenizer,
+    prompt: Option<Prompt>,
+    longest: usize,
+    micro_batch_tokens: usize,
+}
+
+impl LanguageModel {
+    /// A model folder; with a schema, texts are given after their prompt and only the text counts.
+    pub(super) fn load(
+        folder: &Path,
+        schema: Option<&PublicSchema>,
+        device: Device,
+        micro_batch_tokens: usize,
+    ) -> Result<Self, StageError> {
+        let model = load_causal(folder, device).map_err(failed)?;
+        Ok(Self {
+            longest: model.config().max_positions().min(LONGEST),
+            model,
+            tokenizer: Tokenizer::load(folder).map_err(failed)?,
+            prompt: schema
+                .map(|schema| schema.parsed_prompt().map_err(failed))
+                .transpose()?,
+            micro_batch_tokens,
+        })
+    }
+
+    /// The public model that fluency is measured with: the encoder, where it is a language model, else `builtin:base`.
+    pub(super) fn base(
+        encoder: &Path,
+        device: Device,
+        micro_batch_tokens: usize,
+    ) -> Result<Option<Self>, StageError> {
+        if let Ok(model) = Self::load(encoder, None, device, micro_batch_tokens) {
+            return Ok(Some(model));
+        }
+        let Ok(base) = ModelSource::find("builtin:base") else {
+            return Ok(None);
+        };
+        Self::load(base.path(), None, device, micro_batch_tokens).map(Some)
+    }
+}
+
+impl Surprise for LanguageModel {
+    fn losses(&self, texts: &[(&str, &str)]) -> Result<Vec<TextLoss>, StageError> {
+        text_losses(
+            &self.model,
+            &self.tokenizer,
+            self.prompt.as_ref(),
+            self.longest,
+            self.micro_batch_tokens,
+            texts,
+        )
+    }
+}

@@ -1,0 +1,108 @@
+//! Features of the head form: embeddings of a public encoder.
+
+use crate::text_encoder::TextEncoder;
+use dpx_data::builtin;
+use dpx_schema::Device;
+use dpx_schema::StageError;
+use dpx_sgd::softmax::SparseRows;
+use std::path::{Path, PathBuf};
+
+/// Public texts whose mean embedding is taken away where embeddings share a large common part.
+const CENTRING_TEXTS: usize = 2_000;
+/// Feature of the intercept, beside an embedding of norm 1.
+const INTERCEPT: f64 = 0.2;
+
+/// A public encoder with the public mean of its embeddings.
+#[derive(Debug)]
+pub struct EmbeddingFeatures {
+    encoder: TextEncoder,
+    folder: PathBuf,
+    /// What is taken away from every embedding, `[hidden]`; zeros for encoders that need no centring.
+    pub(super) centre: Vec<f32>,
+}
+
+impl EmbeddingFeatures {
+    /// Reads an encoder and, where it needs centring, measures the mean of its embeddings on `builtin:dialogue`.
+    ///
+    /// # Errors
+    /// When the folder holds no model that dpx knows.
+    pub(super) fn new(
+        folder: &Path,
+        device: Device,
+        micro_batch_tokens: usize,
+    ) -> Result<Self, StageError> {
+        let mut features = Self::with_centre(folder, Vec::new(), device, micro_batch_tokens)?;
+        let mut centre = vec![0.0f32; features.encoder.width()];
+        if features.encoder.needs_centring() {
+            let mut texts = builtin::dialogue();
+            texts.truncate(CENTRING_TEXTS);
+            let rows = features.encoder.embeddings(&texts)?;
+            for row in &rows {
+                for (sum, value) in centre.iter_mut().zip(row) {
+                    *sum += value / rows.len() as f32;
+                }
+            }
+        }
+        features.centre = centre;
+        Ok(features)
+    }
+
+    /// With the centre that an earlier run measured.
+    pub(super) fn with_centre(
+        folder: &Path,
+        centre: Vec<f32>,
+        device: Device,
+        micro_batch_tokens: usize,
+    ) -> Result<Self, StageError> {
+        Ok(Self {
+            encoder: TextEncoder::load(folder, device, micro_batch_tokens)?,
+            folder: folder.to_owned(),
+            centre,
+        })
+    }
+
+    /// Number of features: those of an embedding, and an intercept.
+    pub fn width(&self) -> usize {
+        self.centre.len() + 1
+    }
+
+    /// Features of texts: the centred embedding scaled to norm 1, and the intercept; the whole scaled to norm 1.
+    pub(super) fn rows(&self, texts: &[String]) -> Result<SparseRows, StageError> {
+        let mut rows = SparseRows::new(self.width());
+        for embedding in self.encoder.embeddings(texts)? {
+            let centred: Vec<f64> = embedding
+                .iter()
+                .zip(&self.centre)
+                .map(|(value, centre)| f64::from(value - centre))
+                .collect();
+            let norm = centred
+                .iter()
+                .map(|value| value * value)
+                .sum::<f64>()
+                .sqrt();
+            let scale = if norm > 0.0 { 1.0 / norm } else { 0.0 };
+            let intercept = (centred.len() as u32, INTERCEPT);
+            let values = centred
+                .iter()
+                .zip(0u32..)
+                .map(|(value, at)| (at, value * scale));
+            rows.push_normalised(values.chain([intercept]));
+        }
+        Ok(rows)
+    }
+
+    /// Copies the encoder's files, so that the teacher can be read without the place they came from.
+    pub(super) fn save(&self, folder: &Path) -> Result<(), StageError> {
+        std::fs::create_dir_all(folder)?;
+        for entry in std::fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let kind = path.extension().and_then(|extension| extension.to_str());
+            if let (true, Some("json" | "safetensors" | "txt"), Some(name)) =
+                (path.is_file(), kind, path.file_name())
+            {
+                std::fs::write(folder.join(name), std::fs::read(&path)?)?;
+            }
+        }
+        Ok(())
+    }
+}

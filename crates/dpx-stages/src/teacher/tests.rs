@@ -1,0 +1,114 @@
+//! The stage on a small built-in data set.
+
+use super::*;
+use dpx_schema::context::NoProgress;
+use dpx_schema::{Flow, Input};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+fn preprocess(folder: &Path, train: usize) {
+    let dataset = builtin::emotions();
+    Rows::write(folder.join("train.jsonl"), &dataset.train[..train]).unwrap();
+    Rows::write(folder.join("validation.jsonl"), &dataset.validation).unwrap();
+    PublicSchema::new(
+        dataset.labels,
+        "{label}: {text}",
+        dpx_schema::LabelIntegration::Prefix,
+        train as u64,
+    )
+    .save(folder.join(SCHEMA_FILE))
+    .unwrap();
+}
+
+fn teach(root: &Path, params: serde_json::Value) -> Result<f64, StageError> {
+    let (input, output) = (root.join("input"), root.join("output"));
+    std::fs::create_dir_all(&input).unwrap();
+    let _ = std::fs::remove_dir_all(&output);
+    std::fs::create_dir_all(&output).unwrap();
+    preprocess(&input, 4000);
+    let context = StageContext {
+        instance: "teacher@epsilon=8".into(),
+        kind: Kind::Teacher,
+        params,
+        performance: json!({}),
+        inputs: BTreeMap::from([(
+            "preprocess".to_owned(),
+            Input {
+                kind: Kind::Preprocess,
+                path: input,
+                digest: "d".repeat(64),
+                flow: Flow::Private,
+            },
+        )]),
+        output: output.clone(),
+        state: root.join("state"),
+        secrets: root.join("secrets"),
+        ledger: root.join("ledger"),
+        key: "k".repeat(64),
+        seed: 5,
+        device: dpx_schema::Device::Cpu,
+        progress: &NoProgress,
+    };
+    run(&context)?;
+    let internal: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(output.join("internal.json")).unwrap()).unwrap();
+    Ok(internal["validation_accuracy"].as_f64().unwrap())
+}
+
+#[test]
+fn utility_falls_with_epsilon_and_the_statement_holds_the_budget() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |epsilon: serde_json::Value| {
+        teach(
+            root.path(),
+            json!({"epsilon": epsilon, "noise": "seeded", "steps": 30}),
+        )
+        .unwrap()
+    };
+    let infinite = at(json!("inf"));
+    let eight = at(json!(8));
+    let statement: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(root.path().join("output/privacy.json")).unwrap())
+            .unwrap();
+    let certified = statement["epsilon"]["epsilon"].as_f64().unwrap();
+    assert!(certified <= 8.0 && certified > 7.99, "{certified}");
+    let little = at(json!(0.05));
+    assert!(infinite > 0.65, "{infinite}");
+    assert!(infinite >= eight && eight > 0.55, "{infinite} {eight}");
+    assert!(eight > little + 0.1, "{eight} {little}");
+}
+
+#[test]
+fn every_private_run_is_entered_in_the_ledger_and_epsilon_zero_is_none() {
+    let root = tempfile::tempdir().unwrap();
+    let entries = || crate::ledger::entries(&root.path().join("ledger"), &"d".repeat(64)).unwrap();
+    teach(root.path(), json!({"epsilon": 0})).unwrap();
+    assert!(entries().is_empty());
+    teach(root.path(), json!({"epsilon": 8, "steps": 2})).unwrap();
+    teach(root.path(), json!({"epsilon": 8, "steps": 2})).unwrap();
+    let entries = entries();
+    assert_eq!(entries.len(), 2, "a second run spends again");
+    assert_eq!(entries[0].phases[0].steps, 2);
+}
+
+#[test]
+fn a_head_on_a_public_encoder_learns_and_stands_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let infinite = teach(
+        root.path(),
+        json!({"epsilon": "inf", "noise": "seeded", "form": "head", "steps": 60}),
+    )
+    .unwrap();
+    let nothing = teach(root.path(), json!({"epsilon": 0, "form": "head"})).unwrap();
+    assert!(infinite > nothing + 0.05, "{infinite} {nothing}");
+    teach(
+        root.path(),
+        json!({"epsilon": 8, "noise": "seeded", "form": "head", "steps": 5}),
+    )
+    .unwrap();
+    let teacher = Teacher::load(&root.path().join("output"), dpx_schema::Device::Cpu).unwrap();
+    let texts = ["so glad to see you".to_owned(), String::new()];
+    for row in teacher.probabilities(&texts).unwrap() {
+        assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{row:?}");
+    }
+}

@@ -1,0 +1,55 @@
+//! Texts as vectors: an encoder with its tokenizer.
+
+use super::model_source::encode_all;
+use dpx_nn::model::{Encoder, load_encoder};
+use dpx_nn::text::Tokenizer;
+use dpx_schema::Device;
+use dpx_schema::StageError;
+use std::fmt::Display;
+use std::path::Path;
+
+/// An encoder with its tokenizer.
+#[derive(Debug)]
+pub(super) struct TextEncoder {
+    encoder: Encoder,
+    tokenizer: Tokenizer,
+    micro_batch_tokens: usize,
+}
+
+fn failed(error: impl Display) -> StageError {
+    StageError::new(error.to_string())
+}
+
+impl TextEncoder {
+    /// Reads a model folder onto a device; at most `micro_batch_tokens` tokens are computed at once.
+    pub(super) fn load(
+        folder: &Path,
+        device: Device,
+        micro_batch_tokens: usize,
+    ) -> Result<Self, StageError> {
+        Ok(Self {
+            encoder: load_encoder(folder, device).map_err(failed)?,
+            tokenizer: Tokenizer::load(folder).map_err(failed)?,
+            micro_batch_tokens,
+        })
+    }
+
+    /// Numbers of an embedding.
+    pub(super) const fn width(&self) -> usize {
+        self.encoder.config().hidden()
+    }
+
+    /// Whether the mean of all embeddings is to be taken away before they are compared.
+    pub(super) const fn needs_centring(&self) -> bool {
+        self.encoder.needs_centring()
+    }
+
+    /// The embedding of each text; what the model cannot read of a long one is cut off.
+    pub(super) fn embeddings(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, StageError> {
+        let longest = self.encoder.config().max_positions();
+        let ids = encode_all(&self.tokenizer, texts, longest)?;
+        self.encoder
+            .embed(&ids, self.micro_batch_tokens)
+            .map_err(failed)
+    }
+}

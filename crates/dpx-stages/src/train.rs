@@ -1,0 +1,499 @@
+//! `train`: fine-tunes a language model on the private texts with DP-SGD.
+//!
+//! Epsilon = infinity goes through the same loop without clipping and noise; epsilon = 0 leaves the model as it is. Only
+//! `model/`, `privacy.json` and `statement.txt` are covered by the guarantee; `steps.jsonl` and `canaries.json` are internal.
+
+mod artifact;
+mod binding;
+mod device_check;
+mod examples;
+mod keywords;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use super::allot::{self, Allotment, Request};
+use super::losses::{LONGEST, text_losses};
+use super::pretrain::StepLog;
+use super::schedule;
+use crate::ledger::{self, Entry};
+use binding::{Code, binding};
+use dpx_accounting::budget;
+use dpx_accounting::{Adjacency, Mechanism};
+use dpx_data::Rows;
+use dpx_nn::model::CausalLm;
+use dpx_nn::{Network, Selection};
+use dpx_schema::params::{
+    Averaging, Clipping, Epsilon, NoiseMode, TrainParams, TrainPerformance, Trainable,
+};
+use dpx_schema::{Kind, StageContext, StageError};
+use dpx_schema::{PublicSchema, SCHEMA_FILE};
+use dpx_sgd::clip;
+use dpx_sgd::key::{Key, KeyFile, Opened, forbid_core_dumps, sweep_orphans};
+use dpx_sgd::learner::LearnerSettings;
+use dpx_sgd::optimizer::{self, AdamSettings, LearningRate};
+use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerError, TrainerSettings};
+pub(super) use examples::Canary;
+use examples::{Encoded, Encoder, Mismatch};
+use keywords::Keywords;
+use serde_json::json;
+use start::Start;
+use std::path::{Path, PathBuf};
+
+/// Trains and writes the artifact.
+///
+/// # Errors
+/// When an input does not fit, the budget cannot be met, or the stage is asked to stop. No message quotes a text.
+pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
+    if !attempt(context)? {
+        context
+            .progress
+            .log("the checkpoint of an earlier attempt is damaged: starts anew with a new key");
+        std::fs::remove_file(context.state.join("state.bin"))?;
+        attempt(context)?;
+    }
+    Ok(())
+}
+
+/// Whether it could go on from what it found; if not, nothing was computed and the checkpoint is of no use.
+fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
+    let params: TrainParams = context.params()?;
+    let performance: TrainPerformance = context.performance()?;
+    forbid_core_dumps();
+    std::fs::create_dir_all(&context.state)?;
+    let input = context.require(Kind::Preprocess)?;
+    let schema = PublicSchema::load(input.path.join(SCHEMA_FILE)).map_err(told)?;
+    let mut start = Start::load(context, context.device, &params, &schema)?;
+    if params.epsilon == Epsilon::Finite(0.0) {
+        context.progress.log("epsilon 0: the model stays as it is");
+        artifact::write(context, &params, &schema, &start, None, None)?;
+        return Ok(true);
+    }
+    let swept = sweep_orphans(&context.secrets).map_err(told)?;
+    if swept > 0 {
+        context.progress.log(&format!(
+            "destroyed {swept} keys of runs that can never go on"
+        ));
+    }
+    let examples = schema.examples + params.canaries;
+    let allotment = allotment(context, &params, examples)?;
+    let mechanism = mechanism(&params, examples, allotment.as_ref())?;
+    let rows = Rows::read(input.path.join("train.jsonl")).map_err(told)?;
+    let prompt = schema.parsed_prompt().map_err(told)?;
+    let longest = (params.max_length as usize).min(start.longest());
+    let keywords = Keywords::new(&params.keywords, context.seed)?;
+    let tokenizer = start.tokenizer.clone();
+    let encoder = Encoder {
+        prompt: &prompt,
+        tokenizer: &tokenizer,
+        keywords: keywords.as_ref(),
+        longest,
+        loss_on: params.loss_on,
+        mismatch: (params.prompt_mismatch > 0.0).then_some(Mismatch {
+            weight: params.prompt_mismatch as f32,
+            labels: &schema.labels,
+            seed: context.seed,
+        }),
+    };
+    if mechanism.noise_multiplier() > 0.0 {
+        device_check::run(context, &params, &schema, &start.network, &encoder)?;
+    }
+    let encoded = encoder.encode(&rows)?;
+    let run = Run {
+        context,
+        params: &params,
+        performance: &performance,
+        mechanism,
+        longest,
+        binding: binding(
+            context,
+            &params,
+            &mechanism,
+            &start.network,
+            &encoded,
+            Code::CURRENT,
+        ),
+    };
+    let mut session = run.open(&start.network)?;
+    ledger::enter(
+        &context.ledger,
+        &input.digest,
+        &Entry {
+            run: session.run.clone(),
+            key: context.key.clone(),
+            instance: context.instance.clone(),
+            phases: allotment.iter().map(|allotment| allotment.own).collect(),
+            delta: mechanism.delta(),
+        },
+    )
+    .map_err(told)?;
+    let canaries = run.canaries(&session, &schema, &start)?;
+    let encoded = encoder.plant(&canaries, encoded)?;
+    if !run.restore(&mut session, &mut start.network)? {
+        return Ok(false);
+    }
+    let log = run.train(&mut session, &mut start.network, &encoded)?;
+    let protection = session.trainer.protection();
+    session
+        .trainer
+        .finish(start.network.parameters_mut())
+        .map_err(told)?;
+    if params.parameters == Trainable::Lora {
+        start.network = start.network.merge_lora();
+    }
+    std::fs::copy(log, context.output_path("steps.jsonl"))?;
+    if !canaries.is_empty() {
+        let text = format!("{:#}\n", json!(canaries));
+        std::fs::write(context.output_path("canaries.json"), text)?;
+    }
+    let private = allotment.map(|allotment| (allotment, mechanism));
+    artifact::write(context, &params, &schema, &start, private, Some(protection))?;
+    Ok(true)
+}
+
+fn told(error: impl std::fmt::Display) -> StageError {
+    StageError::new(error.to_string())
+}
+
+fn allotment(
+    context: &StageContext<'_>,
+    params: &TrainParams,
+    examples: u64,
+) -> Result<Option<Allotment>, StageError> {
+    let delta = params.delta.resolve(examples);
+    if delta * examples as f64 >= 1.0 && params.epsilon != Epsilon::Infinite {
+        return Err(StageError::new(format!(
+            "`delta` is {delta:e}, not below 1 / {examples}: a mechanism that publishes one example whole would meet it; \
+             take a smaller one, or `auto`"
+        )));
+    }
+    let stage = context
+        .instance
+        .split('@')
+        .next()
+        .unwrap_or(&context.instance);
+    let (sampling_rate, steps) = allot::sampling(params, examples);
+    let request = Request {
+        stage,
+        kind: budget::Kind::Subsampled {
+            sampling_rate,
+            steps,
+        },
+        epsilon: params.epsilon,
+        delta: params.delta,
+        canaries: params.canaries,
+        budget: params.budget.as_ref(),
+    };
+    allot::allot(&request, examples - params.canaries)
+}
+
+/// The one description of what the run does; a noise multiplier of 0 stands for no protection.
+fn mechanism(
+    params: &TrainParams,
+    examples: u64,
+    allotment: Option<&Allotment>,
+) -> Result<Mechanism, StageError> {
+    let (sampling_rate, steps) = allot::sampling(params, examples);
+    let stated = params.sampling_rate.is_some() && params.steps.is_some();
+    Mechanism::new(
+        sampling_rate,
+        allotment.map_or(0.0, |allotment| allotment.own.noise_multiplier),
+        params.max_grad_norm,
+        steps,
+        params.delta.resolve(examples),
+        if stated {
+            Adjacency::AddRemove
+        } else {
+            Adjacency::ZeroOut
+        },
+    )
+    .map_err(told)
+}
+
+struct Run<'a> {
+    context: &'a StageContext<'a>,
+    params: &'a TrainParams,
+    performance: &'a TrainPerformance,
+    mechanism: Mechanism,
+    longest: usize,
+    binding: [u8; 32],
+}
+
+/// A run that has been opened: its trainer and its identity.
+struct Session {
+    trainer: Trainer,
+    /// The key of step 0, while it exists: canaries are drawn from it.
+    first_key: Key,
+    run: String,
+    fresh: bool,
+}
+
+impl Run<'_> {
+    fn checkpoint(&self) -> PathBuf {
+        self.context.state.join("state.bin")
+    }
+
+    /// Opens the key and finds out whether a checkpoint can be gone on from. Where it cannot, the old key is destroyed, the
+    /// run starts anew under another identity, and what the abandoned one spent stays in the ledger.
+    fn open(&self, network: &CausalLm) -> Result<Session, StageError> {
+        let secure =
+            self.params.noise == NoiseMode::Secure && self.mechanism.noise_multiplier() > 0.0;
+        if !secure {
+            let key = Key::seeded(self.context.seed, &self.context.instance);
+            return self.session(network, KeySource::Seeded(key), self.identity()?, false);
+        }
+        let open = || {
+            KeyFile::open(
+                &self.context.secrets,
+                &self.context.key,
+                self.binding,
+                &self.context.state,
+            )
+            .map_err(told)
+        };
+        let (mut file, mut opened) = open()?;
+        if let Opened::Resumed { step } = opened
+            && step > 0
+            && !self.checkpoint_reaches(step)?
+        {
+            file.destroy().map_err(told)?;
+            (file, opened) = open()?;
+            self.context
+                .progress
+                .log("the checkpoint of an earlier attempt is gone: starts anew with a new key");
+        }
+        let fresh = !matches!(opened, Opened::Resumed { .. });
+        if fresh {
+            self.forget()?;
+        }
+        let run = blake3::Hash::from_bytes({
+            let mut bytes = [0; 32];
+            bytes[..16].copy_from_slice(&file.run());
+            bytes
+        })
+        .to_hex()[..32]
+            .to_owned();
+        self.session(network, KeySource::Secure(file), run, fresh)
+    }
+
+    /// Most tokens that the gradient of one example sums over: with the prompt-mismatch loss those of two sequences.
+    fn tokens_per_example(&self) -> usize {
+        let sequences = if self.params.prompt_mismatch > 0.0 {
+            2
+        } else {
+            1
+        };
+        sequences * self.longest
+    }
+
+    /// Whether the checkpoint in the state folder is of step `step` or later.
+    fn checkpoint_reaches(&self, step: u64) -> Result<bool, StageError> {
+        dpx_sgd::checkpoint::step(&self.checkpoint(), &self.binding)
+            .map(|found| found.is_some_and(|found| found >= step))
+            .map_err(told)
+    }
+
+    fn session(
+        &self,
+        network: &CausalLm,
+        source: KeySource,
+        run: String,
+        fresh: bool,
+    ) -> Result<Session, StageError> {
+        let params = self.params;
+        let settings = TrainerSettings {
+            learner: LearnerSettings {
+                adam: AdamSettings {
+                    beta1: params.beta1,
+                    beta2: params.beta2,
+                    weight_decay: params.weight_decay,
+                    ..AdamSettings::default()
+                },
+                learning_rate: LearningRate::new(
+                    params.learning_rate,
+                    schedule(params.schedule),
+                    params.warmup,
+                    self.mechanism.steps(),
+                ),
+                averaging: match params.averaging {
+                    Averaging::None => optimizer::Averaging::None,
+                    Averaging::Ema => optimizer::Averaging::Ema,
+                    Averaging::Tail => optimizer::Averaging::Tail,
+                },
+            },
+            clipping: clipping(params.clipping),
+            expected_batch_size: params.batch_size as f64,
+            longest: self.tokens_per_example(),
+        };
+        let micro_batches = MicroBatches {
+            most_rows: self.performance.micro_batch_size as usize,
+            most_tokens: self.performance.micro_batch_tokens as usize,
+        };
+        let first_key = source.oldest().clone();
+        let trainer = Trainer::new(
+            network.parameters(),
+            self.mechanism,
+            settings,
+            micro_batches,
+            source,
+        )
+        .map_err(told)?;
+        Ok(Session {
+            trainer,
+            first_key,
+            run,
+            fresh,
+        })
+    }
+
+    /// The identity of a run without a secret key, kept in the state folder.
+    fn identity(&self) -> Result<String, StageError> {
+        let path = self.context.state.join("run");
+        if let Ok(run) = std::fs::read_to_string(&path)
+            && run.len() == 32
+        {
+            return Ok(run);
+        }
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(told)?;
+        let run = format!("{:032x}", u128::from_le_bytes(random));
+        std::fs::write(&path, &run)?;
+        Ok(run)
+    }
+
+    /// Removes what an abandoned attempt left in the state folder.
+    fn forget(&self) -> Result<(), StageError> {
+        for name in ["state.bin", "canaries.json", "steps.jsonl"] {
+            match std::fs::remove_file(self.context.state.join(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error.into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The canaries of the run: drawn from the first key, kept in the state folder, as that key is soon forgotten.
+    fn canaries(
+        &self,
+        session: &Session,
+        schema: &PublicSchema,
+        start: &Start,
+    ) -> Result<Vec<Canary>, StageError> {
+        if self.params.canaries == 0 {
+            return Ok(Vec::new());
+        }
+        let path = self.context.state.join("canaries.json");
+        if !session.fresh
+            && let Ok(text) = std::fs::read(&path)
+            && let Ok(canaries) = serde_json::from_slice(&text)
+        {
+            return Ok(canaries);
+        }
+        let mut canaries = examples::draw(&session.first_key, self.params.canaries, &schema.labels);
+        let texts: Vec<(&str, &str)> = canaries
+            .iter()
+            .map(|canary| (canary.label.as_str(), canary.text.as_str()))
+            .collect();
+        let prompt = schema.parsed_prompt().map_err(told)?;
+        let losses = text_losses(
+            &start.network,
+            &start.tokenizer,
+            Some(&prompt),
+            start.longest().min(LONGEST),
+            self.performance.micro_batch_tokens as usize,
+            &texts,
+        )?;
+        for (canary, loss) in canaries.iter_mut().zip(losses) {
+            canary.base_loss = Some(loss.nats).filter(|nats| nats.is_finite());
+        }
+        write_whole(&path, json!(canaries).to_string().as_bytes())?;
+        Ok(canaries)
+    }
+
+    /// Goes on from the checkpoint, if there is one; `false` when it is damaged and its keys are gone.
+    fn restore(&self, session: &mut Session, network: &mut CausalLm) -> Result<bool, StageError> {
+        let restored =
+            session
+                .trainer
+                .restore(network.parameters_mut(), &self.checkpoint(), &self.binding);
+        match restored {
+            Ok(true) => {
+                let step = session.trainer.step_number();
+                self.context
+                    .progress
+                    .log(&format!("goes on after step {step}"));
+                Ok(true)
+            }
+            Ok(false) => Ok(true),
+            Err(TrainerError::KeyIsGone(_)) => Ok(false),
+            Err(error) => Err(told(error)),
+        }
+    }
+
+    /// All steps that are left; the path of the step log.
+    fn train(
+        &self,
+        session: &mut Session,
+        network: &mut CausalLm,
+        encoded: &Encoded,
+    ) -> Result<PathBuf, StageError> {
+        let progress = self.context.progress;
+        let trainer = &mut session.trainer;
+        let steps = self.mechanism.steps();
+        let mut log = StepLog::open(
+            self.context.state.join("steps.jsonl"),
+            trainer.step_number(),
+        )?;
+        while trainer.step_number() < steps {
+            let seen = trainer.step(network, encoded).map_err(told)?;
+            let done = trainer.step_number();
+            log.line(&json!({
+                "step": done,
+                "batch_size": seen.batch_size,
+                "loss": seen.loss,
+                "gradient_norm": seen.gradient_norm,
+                "clipped": seen.clipped,
+                "removed": seen.removed,
+            }))?;
+            progress.update(done, steps, &format!("loss {:.3}", seen.loss));
+            let stop = progress.stop_requested() && done < steps;
+            if stop || (done.is_multiple_of(self.performance.checkpoint_every) && done < steps) {
+                log.sync()?;
+                trainer
+                    .checkpoint(network.parameters(), &self.checkpoint(), &self.binding)
+                    .map_err(told)?;
+            }
+            if stop {
+                return Err(StageError::interrupted());
+            }
+        }
+        log.sync()?;
+        Ok(log.path)
+    }
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StageError> {
+    let fresh = path.with_extension("fresh");
+    std::fs::write(&fresh, bytes)?;
+    std::fs::File::open(&fresh)?.sync_all()?;
+    Ok(std::fs::rename(&fresh, path)?)
+}
+
+const fn clipping(clipping: Clipping) -> clip::Clipping {
+    match clipping {
+        Clipping::Flat => clip::Clipping::Flat,
+        Clipping::Automatic => clip::Clipping::Automatic,
+        Clipping::PerLayer => clip::Clipping::PerLayer,
+    }
+}
+
+const fn selection(trainable: Trainable) -> Selection {
+    match trainable {
+        Trainable::All => Selection::All,
+        Trainable::Lora => Selection::Lora,
+        Trainable::Bias => Selection::Bias,
+        Trainable::Head => Selection::Head,
+    }
+}

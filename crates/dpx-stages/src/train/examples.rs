@@ -1,0 +1,254 @@
+//! The training sequences: one per row, prompt, text and end token, cut, never split; and the canaries of an audit.
+
+use super::keywords::Keywords;
+use super::told;
+use chacha20::cipher::StreamCipher;
+use dpx_data::Row;
+use dpx_nn::seed::Stream;
+use dpx_nn::text::{EncodePrompt, Tokenizer};
+use dpx_nn::{Batch, Sequence};
+use dpx_schema::Prompt;
+use dpx_schema::StageError;
+use dpx_schema::params::LossOn;
+use dpx_sgd::key::{Key, Purpose};
+use dpx_sgd::trainer::Examples;
+use serde::{Deserialize, Serialize};
+
+/// A text that nobody wrote, in the data with probability one half.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Canary {
+    pub(crate) label: String,
+    pub(crate) text: String,
+    pub(crate) included: bool,
+    /// Its loss in nats under the public model, before training; none where that is not finite.
+    #[serde(default)]
+    pub(crate) base_loss: Option<f64>,
+}
+
+/// Words of a canary, letters of a word.
+const WORDS: usize = 6;
+const LETTERS: usize = 6;
+
+/// Draws canaries, and whether each is planted, from the canary streams of the first key.
+pub(super) fn draw(key: &Key, count: u64, labels: &[String]) -> Vec<Canary> {
+    (0..count)
+        .map(|number| {
+            let mut bytes = [0; 2 + WORDS * LETTERS];
+            key.stream(Purpose::Canary, 0, number)
+                .apply_keystream(&mut bytes);
+            let words: Vec<String> = bytes[2..]
+                .chunks(LETTERS)
+                .map(|word| {
+                    word.iter()
+                        .map(|byte| char::from(b'a' + byte % 26))
+                        .collect()
+                })
+                .collect();
+            let label = labels
+                .get(bytes[1] as usize % labels.len().max(1))
+                .cloned()
+                .unwrap_or_default();
+            Canary {
+                label,
+                text: words.join(" "),
+                included: bytes[0] & 1 == 1,
+                base_loss: None,
+            }
+        })
+        .collect()
+}
+
+/// Texts that nobody wrote, of several lengths: the same in every run, so that nothing depends on a record.
+fn made_up(labels: &[String]) -> Vec<Canary> {
+    let mut texts = draw(&Key::seeded(0, "made-up texts"), 3, labels);
+    for (number, text) in texts.iter_mut().enumerate() {
+        let words: Vec<&str> = text.text.split(' ').take(WORDS - 2 * number).collect();
+        text.text = words.join(" ");
+        text.included = true;
+    }
+    texts
+}
+
+/// How rows become sequences. All of it is public.
+pub(super) struct Encoder<'a> {
+    pub(super) prompt: &'a Prompt,
+    pub(super) tokenizer: &'a Tokenizer,
+    pub(super) keywords: Option<&'a Keywords>,
+    /// Most tokens of a sequence.
+    pub(super) longest: usize,
+    pub(super) loss_on: LossOn,
+    pub(super) mismatch: Option<Mismatch<'a>>,
+}
+
+/// The prompt-mismatch loss.
+#[derive(Clone, Copy)]
+pub(super) struct Mismatch<'a> {
+    pub(super) weight: f32,
+    /// The labels, of which a row is given a wrong one by a public coin.
+    pub(super) labels: &'a [String],
+    pub(super) seed: u64,
+}
+
+impl<'a> Mismatch<'a> {
+    /// A label that is not the row's, which depends on its number and label alone; none where there is only one.
+    fn label(self, number: u64, label: &str) -> Option<&'a str> {
+        let others: Vec<&'a String> = self.labels.iter().filter(|other| *other != label).collect();
+        let coin = Stream::new(self.seed, "train mismatch", &[number]).next_u64();
+        let at = coin.checked_rem(others.len() as u64)?;
+        others.get(at as usize).map(|other| other.as_str())
+    }
+}
+
+/// Encoded rows.
+pub(super) struct Encoded {
+    rows: Vec<Encoding>,
+    mismatch: Option<f32>,
+}
+
+struct Encoding {
+    own: Tokens,
+    /// The same text under a wrong label.
+    wrong: Option<Tokens>,
+}
+
+#[derive(Default)]
+struct Tokens {
+    ids: Vec<u32>,
+    counted_from: usize,
+}
+
+impl Tokens {
+    fn sequence(&self) -> Sequence<'_> {
+        Sequence {
+            ids: &self.ids,
+            counted_from: self.counted_from,
+        }
+    }
+
+    fn hash(&self, hasher: &mut blake3::Hasher) {
+        hasher.update(&(self.ids.len() as u64).to_le_bytes());
+        hasher.update(&(self.counted_from as u64).to_le_bytes());
+        for id in &self.ids {
+            hasher.update(&id.to_le_bytes());
+        }
+    }
+}
+
+impl Encoder<'_> {
+    /// Encodes every row on its own.
+    pub(super) fn encode(&self, rows: &[Row]) -> Result<Encoded, StageError> {
+        let encoded = rows.iter().map(|row| {
+            let keyword = self.keywords.and_then(|keywords| keywords.of(row));
+            self.encoding(row.id, &row.label, keyword, &row.text)
+        });
+        Ok(Encoded {
+            rows: encoded.collect::<Result<_, _>>()?,
+            mismatch: self.mismatch.map(|mismatch| mismatch.weight),
+        })
+    }
+
+    /// Rows of [`made_up`] texts alone.
+    pub(super) fn made_up(&self, labels: &[String]) -> Result<Encoded, StageError> {
+        self.plant(&made_up(labels), self.encode(&[])?)
+    }
+
+    /// One row more for each canary; a canary that is not planted leaves its row empty, so that their number stays public.
+    pub(super) fn plant(
+        &self,
+        canaries: &[Canary],
+        mut encoded: Encoded,
+    ) -> Result<Encoded, StageError> {
+        for canary in canaries {
+            let number = encoded.rows.len() as u64;
+            encoded.rows.push(if canary.included {
+                self.encoding(number, &canary.label, None, &canary.text)?
+            } else {
+                Encoding {
+                    own: Tokens::default(),
+                    wrong: None,
+                }
+            });
+        }
+        Ok(encoded)
+    }
+
+    fn encoding(
+        &self,
+        number: u64,
+        label: &str,
+        keyword: Option<&str>,
+        text: &str,
+    ) -> Result<Encoding, StageError> {
+        let mut own = self.tokens(label, keyword, text)?;
+        let wrong = self
+            .mismatch
+            .and_then(|mismatch| mismatch.label(number, label))
+            .map(|label| self.tokens(label, keyword, text))
+            .transpose()?
+            .map(|mut wrong| {
+                let counted = |tokens: &Tokens| tokens.ids.len() - tokens.counted_from;
+                let count = counted(&own).min(counted(&wrong));
+                own.ids.truncate(own.counted_from + count);
+                wrong.ids.truncate(wrong.counted_from + count);
+                wrong
+            });
+        Ok(Encoding { own, wrong })
+    }
+
+    fn tokens(&self, label: &str, keyword: Option<&str>, text: &str) -> Result<Tokens, StageError> {
+        let prefix = match keyword {
+            Some(keyword) => self.prompt.prefix_with_keyword(label, keyword),
+            None => self.prompt.prefix(label),
+        };
+        let example = self
+            .prompt
+            .encode_after(self.tokenizer, &prefix, text, self.longest)
+            .map_err(told)?;
+        Ok(Tokens {
+            counted_from: match self.loss_on {
+                LossOn::Text => example.prompt_length,
+                LossOn::All => 1,
+            },
+            ids: example.ids,
+        })
+    }
+}
+
+impl Encoded {
+    /// Enters all rows in a digest.
+    pub(super) fn hash(&self, hasher: &mut blake3::Hasher) {
+        hasher.update(&(self.rows.len() as u64).to_le_bytes());
+        for row in &self.rows {
+            row.own.hash(hasher);
+            if let Some(wrong) = &row.wrong {
+                wrong.hash(hasher);
+            }
+        }
+    }
+}
+
+impl Examples for Encoded {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn length(&self, row: usize) -> usize {
+        let Encoding { own, wrong } = &self.rows[row];
+        own.ids.len() + wrong.as_ref().map_or(0, |wrong| wrong.ids.len())
+    }
+
+    fn batch(&self, rows: &[usize]) -> Batch {
+        let rows = rows.iter().map(|&row| &self.rows[row]);
+        let Some(weight) = self.mismatch else {
+            return Batch::causal(&rows.map(|row| row.own.sequence()).collect::<Vec<_>>());
+        };
+        let nothing = Tokens::default();
+        let pairs: Vec<[Sequence<'_>; 2]> = rows
+            .map(|row| {
+                let wrong = row.wrong.as_ref().unwrap_or(&nothing);
+                [row.own.sequence(), wrong.sequence()]
+            })
+            .collect();
+        Batch::causal_pairs(&pairs, weight)
+    }
+}

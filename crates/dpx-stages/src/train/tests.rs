@@ -1,0 +1,631 @@
+//! Private training end to end on a tiny model: artifact, guarantee, ledger, keys, resume, canaries.
+
+use super::*;
+use crate::ledger::entries;
+use dpx_data::Row;
+use dpx_nn::device::DeviceExt;
+use dpx_nn::model::ModelConfig;
+use dpx_nn::model::weights::StoredAs;
+use dpx_nn::text::{BpeOptions, train_bpe};
+use dpx_schema::Device;
+use dpx_schema::context::NoProgress;
+use dpx_schema::{Flow, Input, Progress};
+use dpx_schema::{LabelIntegration, Prompt};
+use dpx_sgd::fault::{self, Fault};
+use dpx_sgd::trainer::Examples;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const ROWS: usize = 60;
+
+/// A model folder, a preprocess artifact, and places for everything else.
+struct Place {
+    folder: tempfile::TempDir,
+    params: Value,
+    digest: String,
+    device: Device,
+}
+
+fn lines() -> Vec<String> {
+    let moods = ["glad", "happy", "afraid", "worried"];
+    (0..ROWS)
+        .map(|n| format!("i feel {} today number {}", moods[n % 4], n % 7))
+        .collect()
+}
+
+impl Place {
+    fn new(params: Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("base");
+        let input = folder.path().join("preprocess");
+        std::fs::create_dir_all(&model).unwrap();
+        std::fs::create_dir_all(&input).unwrap();
+        let options = BpeOptions {
+            vocabulary_size: 300,
+            ..BpeOptions::default()
+        };
+        let tokenizer = train_bpe(lines().iter(), &options).unwrap();
+        let Value::Object(config) = json!({
+            "model_type": "gpt2", "vocab_size": tokenizer.vocabulary_size(), "n_positions": 32, "n_embd": 8,
+            "n_layer": 1, "n_head": 2, "activation_function": "gelu_new", "eos_token_id": 0,
+        }) else {
+            panic!("an object")
+        };
+        let config = ModelConfig::parse(config, Path::new("config.json")).unwrap();
+        let network = CausalLm::new_gpt2(config, 1, Device::Cpu).unwrap();
+        network.save(&model, StoredAs::F32).unwrap();
+        tokenizer.save(&model, Some(32)).unwrap();
+        let labels = vec!["joy".to_owned(), "fear".to_owned()];
+        PublicSchema::new(
+            labels,
+            "{label}: {text}",
+            LabelIntegration::Prefix,
+            ROWS as u64,
+        )
+        .save(input.join(SCHEMA_FILE))
+        .unwrap();
+        let place = Self {
+            folder,
+            params,
+            digest: "d1".into(),
+            device: Device::Cpu,
+        };
+        place.write_rows(&lines());
+        place
+    }
+
+    /// What a run begins with.
+    fn read(&self) -> (TrainParams, Start, Vec<Row>, Prompt) {
+        let context = self.context("out", &NoProgress);
+        let params: TrainParams = context.params().unwrap();
+        let schema = PublicSchema::load(self.path("preprocess").join(SCHEMA_FILE)).unwrap();
+        let start = Start::load(&context, context.device, &params, &schema).unwrap();
+        let rows = Rows::read(self.path("preprocess/train.jsonl")).unwrap();
+        let prompt = schema.parsed_prompt().unwrap();
+        (params, start, rows, prompt)
+    }
+
+    fn write_rows(&self, texts: &[String]) {
+        let rows: Vec<String> = texts
+            .iter()
+            .enumerate()
+            .map(|(id, text)| {
+                let label = if id % 4 < 2 { "joy" } else { "fear" };
+                json!({"id": id, "text": text, "label": label}).to_string()
+            })
+            .collect();
+        std::fs::write(self.path("preprocess/train.jsonl"), rows.join("\n")).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, output: &str, progress: &dyn Progress) -> Result<(), StageError> {
+        let folder = self.path(output);
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        run(&self.context(output, progress))
+    }
+
+    fn context<'a>(&self, output: &str, progress: &'a dyn Progress) -> StageContext<'a> {
+        let mut params = json!({
+            "model": self.path("base"), "epsilon": 3.0, "batch_size": 15, "epochs": 2.0, "max_length": 20, "noise": "secure",
+        });
+        for (key, value) in self.params.as_object().unwrap() {
+            params[key] = value.clone();
+        }
+        let input = Input {
+            kind: Kind::Preprocess,
+            path: self.path("preprocess"),
+            digest: self.digest.clone(),
+            flow: Flow::Private,
+        };
+        StageContext {
+            instance: "train@epsilon=3".into(),
+            kind: Kind::Train,
+            params,
+            performance: json!({"checkpoint_every": 3, "micro_batch_size": 7}),
+            inputs: BTreeMap::from([("preprocess".to_owned(), input)]),
+            output: self.path(output),
+            state: self.path("state"),
+            secrets: self.path("secrets"),
+            ledger: self.path("ledger"),
+            key: "cd".repeat(32),
+            seed: 11,
+            device: self.device,
+            progress,
+        }
+    }
+
+    fn privacy(&self, output: &str) -> Value {
+        serde_json::from_slice(&std::fs::read(self.path(output).join("privacy.json")).unwrap())
+            .unwrap()
+    }
+
+    fn weights(&self, output: &str) -> Vec<u8> {
+        std::fs::read(self.path(output).join("model/model.safetensors")).unwrap()
+    }
+
+    fn spent(&self) -> usize {
+        entries(&self.path("ledger"), &self.digest).unwrap().len()
+    }
+
+    fn key_file(&self) -> PathBuf {
+        self.path(&format!("secrets/{}.key", "cd".repeat(32)))
+    }
+}
+
+/// Asks to stop after a number of steps, and keeps what was said.
+#[derive(Default)]
+struct Watch {
+    stop_after: AtomicU64,
+    said: Mutex<String>,
+}
+
+impl Watch {
+    fn stopping_after(steps: u64) -> Self {
+        Self {
+            stop_after: AtomicU64::new(steps),
+            ..Self::default()
+        }
+    }
+}
+
+impl Progress for Watch {
+    fn update(&self, done: u64, total: u64, note: &str) {
+        self.stop_after.fetch_sub(1, Ordering::Relaxed);
+        self.log(&format!("{done} {total} {note}"));
+    }
+    fn log(&self, line: &str) {
+        self.said.lock().unwrap().push_str(line);
+    }
+    fn stop_requested(&self) -> bool {
+        self.stop_after.load(Ordering::Relaxed) == 0
+    }
+}
+
+#[test]
+fn a_private_run_leaves_a_whole_artifact_and_one_entry() {
+    let place = Place::new(json!({}));
+    place.run("out", &NoProgress).unwrap();
+    for file in [
+        "model/config.json",
+        "model/model.safetensors",
+        "model/tokenizer.json",
+        "model/dpx_schema.json",
+        "statement.txt",
+        "steps.jsonl",
+    ] {
+        assert!(place.path("out").join(file).is_file(), "{file}");
+    }
+    let privacy = place.privacy("out");
+    let epsilon = privacy["epsilon_certified"].as_f64().unwrap();
+    assert!(epsilon <= 3.0 && epsilon > 2.99, "{epsilon}");
+    assert_eq!(privacy["steps"], 8);
+    assert_eq!(privacy["sampling_rate"], 0.25);
+    assert_eq!(privacy["noise"], "secure");
+    let steps = std::fs::read_to_string(place.path("out/steps.jsonl")).unwrap();
+    assert_eq!(steps.lines().count(), 8);
+    assert_eq!(place.spent(), 1);
+    assert!(!place.key_file().exists(), "the key is destroyed");
+    let text = std::fs::read_to_string(place.path("out/statement.txt")).unwrap();
+    assert!(
+        text.contains("zero-out") && text.contains("Poisson"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_stopped_run_goes_on_under_its_key_and_its_entry() {
+    let place = Place::new(json!({}));
+    let stopped = place.run("out", &Watch::stopping_after(4)).unwrap_err();
+    assert!(stopped.interrupted);
+    assert!(place.key_file().exists());
+    place.run("out", &NoProgress).unwrap();
+    assert_eq!(place.spent(), 1);
+    let steps = std::fs::read_to_string(place.path("out/steps.jsonl")).unwrap();
+    assert_eq!(steps.lines().count(), 8);
+}
+
+#[test]
+fn a_seeded_run_is_the_same_however_often_it_is_stopped() {
+    let place = Place::new(json!({"noise": "seeded", "averaging": "ema"}));
+    place.run("whole", &NoProgress).unwrap();
+    for stop in 1..8 {
+        std::fs::remove_dir_all(place.path("state")).unwrap();
+        let watch = Watch::stopping_after(stop);
+        assert!(place.run("stopped", &watch).unwrap_err().interrupted);
+        place.run("stopped", &NoProgress).unwrap();
+        assert!(
+            place.weights("whole") == place.weights("stopped"),
+            "stopped after {stop}"
+        );
+    }
+    assert_eq!(place.privacy("whole")["noise"], "seeded");
+}
+
+/// Before it spends anything, a run on a device compares it with the processor.
+#[test]
+fn a_device_that_computes_wrongly_is_refused_before_a_run_spends_anything() {
+    for params in [
+        json!({}),
+        json!({"clipping": "automatic", "prompt_mismatch": 1.0, "parameters": "lora"}),
+    ] {
+        let mut place = Place::new(params);
+        place.device = Device::under_test();
+        let broken = || place.run("out", &NoProgress).unwrap_err().to_string();
+        let refused = fault::with(Fault::NoClip, broken);
+        assert!(
+            refused.contains("computes wrongly") && refused.contains("--device cpu"),
+            "{refused}"
+        );
+        assert_eq!(place.spent(), 0);
+        assert!(!place.key_file().exists());
+        let watch = Watch::stopping_after(100);
+        place.run("out", &watch).unwrap();
+        let said = watch.said.into_inner().unwrap();
+        assert!(said.contains("differ from the processor's by"), "{said}");
+        assert_eq!(place.spent(), 1);
+    }
+}
+
+/// Each input of the update changed between two attempts: the old key dies, the run starts anew, and both are counted.
+#[test]
+fn changed_inputs_never_meet_the_old_noise() {
+    for change in [
+        "row",
+        "order",
+        "learning rate",
+        "clip",
+        "tokenizer",
+        "model",
+    ] {
+        let mut place = Place::new(json!({}));
+        assert!(
+            place
+                .run("out", &Watch::stopping_after(4))
+                .unwrap_err()
+                .interrupted
+        );
+        let key = std::fs::read(place.key_file()).unwrap();
+        match change {
+            "row" => {
+                let mut rows = lines();
+                rows[3] = "something else entirely".into();
+                place.write_rows(&rows);
+            }
+            "order" => {
+                let mut rows = lines();
+                rows.swap(3, 5);
+                place.write_rows(&rows);
+            }
+            "tokenizer" => {
+                let path = place.path("base/tokenizer.json");
+                let mut tokenizer: Value =
+                    serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+                let merges = tokenizer["model"]["merges"].as_array_mut().unwrap();
+                merges.pop();
+                std::fs::write(&path, tokenizer.to_string()).unwrap();
+            }
+            "learning rate" => place.params["learning_rate"] = json!(0.5),
+            "clip" => place.params["max_grad_norm"] = json!(0.1),
+            _ => {
+                let path = place.path("base/model.safetensors");
+                let mut bytes = std::fs::read(&path).unwrap();
+                let last = bytes.len() - 3;
+                bytes[last] ^= 1;
+                std::fs::write(&path, bytes).unwrap();
+            }
+        }
+        assert!(
+            place
+                .run("out", &Watch::stopping_after(1))
+                .unwrap_err()
+                .interrupted
+        );
+        let fresh = std::fs::read(place.key_file()).unwrap();
+        assert_ne!(
+            key[8..24],
+            fresh[8..24],
+            "{change}: the run has another identity"
+        );
+        place.run("out", &NoProgress).unwrap();
+        assert_eq!(place.spent(), 2, "{change}");
+        let steps = std::fs::read_to_string(place.path("out/steps.jsonl")).unwrap();
+        assert_eq!(steps.lines().count(), 8, "{change}");
+    }
+}
+
+/// A key is bound to the class of the device and to the program as well: kernels of others round otherwise.
+#[test]
+fn the_key_is_bound_to_the_device_and_the_program() {
+    let place = Place::new(json!({}));
+    let (params, start, rows, prompt) = place.read();
+    let encoder = Encoder {
+        prompt: &prompt,
+        tokenizer: &start.tokenizer,
+        keywords: None,
+        longest: 20,
+        loss_on: params.loss_on,
+        mismatch: None,
+    };
+    let encoded = encoder.encode(&rows).unwrap();
+    let mechanism = Mechanism::new(0.25, 1.0, 1.0, 8, 1e-5, Adjacency::ZeroOut).unwrap();
+    let digest = |device: Device, code: Code| {
+        let context = StageContext {
+            device,
+            ..place.context("out", &NoProgress)
+        };
+        binding(
+            &context,
+            &params,
+            &mechanism,
+            &start.network,
+            &encoded,
+            code,
+        )
+    };
+    let bound = digest(Device::Cpu, Code::CURRENT);
+    assert_eq!(bound, digest(Device::Cpu, Code::CURRENT));
+    assert_eq!(
+        digest(Device::Cuda(0), Code::CURRENT),
+        digest(Device::Cuda(1), Code::CURRENT)
+    );
+    let next = Code {
+        version: "next",
+        ..Code::CURRENT
+    };
+    let next_kind = Code {
+        kind_version: Code::CURRENT.kind_version + 1,
+        ..Code::CURRENT
+    };
+    for other in [
+        digest(Device::Cuda(0), Code::CURRENT),
+        digest(Device::Wgpu(0), Code::CURRENT),
+        digest(Device::Cpu, next),
+        digest(Device::Cpu, next_kind),
+    ] {
+        assert_ne!(bound, other);
+    }
+}
+
+#[test]
+fn a_lost_or_damaged_checkpoint_starts_anew_and_counts_again() {
+    for damage in ["lost", "damaged"] {
+        let place = Place::new(json!({}));
+        assert!(
+            place
+                .run("out", &Watch::stopping_after(4))
+                .unwrap_err()
+                .interrupted
+        );
+        let state = place.path("state/state.bin");
+        if damage == "lost" {
+            std::fs::remove_file(&state).unwrap();
+        } else {
+            let mut bytes = std::fs::read(&state).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(&state, bytes).unwrap();
+        }
+        place.run("out", &NoProgress).unwrap();
+        assert_eq!(place.spent(), 2, "{damage}");
+        assert!(!place.key_file().exists());
+    }
+}
+
+#[test]
+fn epsilon_zero_keeps_the_model_and_infinity_draws_no_noise() {
+    let mut place = Place::new(json!({"epsilon": 0.0}));
+    place.run("zero", &NoProgress).unwrap();
+    let base = std::fs::read(place.path("base/model.safetensors")).unwrap();
+    assert!(base == place.weights("zero"));
+    assert_eq!(place.spent(), 0);
+    place.params["epsilon"] = json!("inf");
+    place.run("inf", &NoProgress).unwrap();
+    assert!(base != place.weights("inf"));
+    let privacy = place.privacy("inf");
+    assert_eq!(privacy["guarantee"], "none");
+    let first = place.weights("inf");
+    std::fs::remove_dir_all(place.path("state")).unwrap();
+    place.run("again", &NoProgress).unwrap();
+    assert!(
+        first == place.weights("again"),
+        "without noise a run is reproducible"
+    );
+}
+
+#[test]
+fn adapters_biases_and_heads_can_be_trained_alone() {
+    let mut place = Place::new(json!({"noise": "seeded"}));
+    let mut seen = Vec::new();
+    for parameters in ["lora", "bias", "head"] {
+        place.params["parameters"] = json!(parameters);
+        place.run("out", &NoProgress).unwrap();
+        std::fs::remove_dir_all(place.path("state")).unwrap();
+        seen.push(place.weights("out"));
+        let reread = dpx_nn::model::load_causal(place.path("out/model"), Device::Cpu).unwrap();
+        assert!(reread.parameters().find("transformer.wte.weight").is_some());
+    }
+    assert!(seen[0] != seen[1] && seen[1] != seen[2]);
+}
+
+#[test]
+fn canaries_are_drawn_by_coins_of_their_own_and_survive_a_stop() {
+    let place = Place::new(json!({"canaries": 40}));
+    assert!(
+        place
+            .run("out", &Watch::stopping_after(4))
+            .unwrap_err()
+            .interrupted
+    );
+    let drawn = std::fs::read(place.path("state/canaries.json")).unwrap();
+    place.run("out", &NoProgress).unwrap();
+    let drawn: Vec<Canary> = serde_json::from_slice(&drawn).unwrap();
+    let kept: Vec<Canary> =
+        serde_json::from_slice(&std::fs::read(place.path("out/canaries.json")).unwrap()).unwrap();
+    assert_eq!(drawn, kept);
+    assert_eq!(kept.len(), 40);
+    let planted = kept.iter().filter(|canary| canary.included).count();
+    assert!((5..36).contains(&planted), "{planted}");
+    assert_eq!(place.privacy("out")["sampling_rate"].as_f64(), Some(0.15));
+}
+
+/// A secret in a row reaches no message, releasable file or progress line; no key bytes reach any file but the key's.
+#[test]
+fn nothing_private_is_said() {
+    let place = Place::new(json!({}));
+    let mut rows = lines();
+    rows[7] = "xyzzysecret".into();
+    place.write_rows(&rows);
+    let watch = Watch::stopping_after(4);
+    place.run("out", &watch).unwrap_err();
+    let key_file = std::fs::read(place.key_file()).unwrap();
+    let key = key_file[4096..]
+        .chunks(64)
+        .find(|slot| slot.iter().any(|byte| *byte != 0))
+        .map(|slot| slot[8..40].to_vec())
+        .unwrap();
+    let watch_end = Watch::stopping_after(u64::MAX);
+    place.run("out", &watch_end).unwrap();
+    let mut all = watch.said.lock().unwrap().clone() + &watch_end.said.lock().unwrap();
+    for name in [
+        "privacy.json",
+        "statement.txt",
+        "steps.jsonl",
+        "model/config.json",
+    ] {
+        all += &std::fs::read_to_string(place.path("out").join(name)).unwrap();
+    }
+    assert!(!all.contains("xyzzysecret"));
+    let hexadecimal: Vec<u8> = key
+        .iter()
+        .flat_map(|byte| format!("{byte:02x}").into_bytes())
+        .collect();
+    let mut folders = vec![
+        place.path("state"),
+        place.path("out"),
+        place.path("ledger"),
+        place.path("secrets"),
+    ];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            for needle in [key.as_slice(), &hexadecimal] {
+                assert!(
+                    !bytes.windows(needle.len()).any(|w| w == needle),
+                    "{}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_delta_that_protects_nobody_is_refused() {
+    let place = Place::new(json!({"delta": 0.5}));
+    let message = place.run("out", &NoProgress).unwrap_err().to_string();
+    assert!(
+        message.contains("`delta`") && message.contains("`auto`"),
+        "{message}"
+    );
+    assert_eq!(place.spent(), 0);
+}
+
+/// Every row has a second sequence: its own text under another label, both counted alike.
+#[test]
+fn a_mismatch_is_the_same_text_under_another_label() {
+    let place = Place::new(json!({}));
+    let (params, start, rows, prompt) = place.read();
+    let labels = ["joy", "fear", "love"].map(str::to_owned);
+    let encoder = |labels, longest| Encoder {
+        prompt: &prompt,
+        tokenizer: &start.tokenizer,
+        keywords: None,
+        longest,
+        loss_on: params.loss_on,
+        mismatch: Some(Mismatch {
+            weight: 1.0,
+            labels,
+            seed: 3,
+        }),
+    };
+    let counted = |batch: &dpx_nn::Batch| {
+        let dpx_nn::Targets::NextToken { grouping, ids, .. } = &batch.targets else {
+            panic!("next tokens")
+        };
+        assert_eq!(grouping.batch(), 2);
+        (
+            ids[grouping.range(0)].to_vec(),
+            ids[grouping.range(1)].to_vec(),
+        )
+    };
+    // At eight tokens the longer prompt leaves less room for the text: then both are cut alike.
+    for longest in [30, 8] {
+        let encoded = encoder(&labels, longest).encode(&rows).unwrap();
+        let mut prompts = std::collections::BTreeSet::new();
+        for row in 0..ROWS {
+            let batch = encoded.batch(&[row]);
+            let (own, wrong) = counted(&batch);
+            assert!(!own.is_empty());
+            assert_eq!(own, wrong);
+            let prompts_of: Vec<&[u32]> = (0..2)
+                .map(|of| {
+                    &batch.ids[batch.rows.range(of)][..=batch.rows.range(of).len() - own.len()]
+                })
+                .collect();
+            assert_ne!(prompts_of[0], prompts_of[1]);
+            prompts.insert(prompts_of[1].to_vec());
+        }
+        assert_eq!(prompts.len(), 3, "each label is a wrong one for some row");
+    }
+    let alone = encoder(&labels[..1], 30).encode(&rows[..2]).unwrap();
+    assert!(
+        counted(&alone.batch(&[0])).1.is_empty(),
+        "there is no other label"
+    );
+}
+
+/// The guarantee is the same with twice the sequences.
+#[test]
+fn training_with_the_mismatch_loss_states_the_same_guarantee() {
+    let statement = |params: Value| {
+        let place = Place::new(params);
+        place.run("out", &NoProgress).unwrap();
+        let steps = std::fs::read_to_string(place.path("out/steps.jsonl")).unwrap();
+        let step: Value = serde_json::from_str(steps.lines().next().unwrap()).unwrap();
+        assert!(step["loss"].as_f64().unwrap() > 0.0);
+        std::fs::read_to_string(place.path("out/statement.txt")).unwrap()
+    };
+    assert_eq!(
+        statement(json!({})),
+        statement(json!({"prompt_mismatch": 1.0}))
+    );
+}
+
+/// The noise is raised for the rounding of as many tokens as one example sums over.
+#[test]
+fn the_allowance_for_rounding_covers_both_sequences() {
+    let allowance = |params: Value| {
+        let place = Place::new(params);
+        place.run("out", &NoProgress).unwrap();
+        let privacy = std::fs::read(place.path("out/privacy.json")).unwrap();
+        let privacy: Value = serde_json::from_slice(&privacy).unwrap();
+        privacy["rounding_allowance"].as_f64().unwrap()
+    };
+    let (one, two) = (
+        allowance(json!({})),
+        allowance(json!({"prompt_mismatch": 1.0})),
+    );
+    assert!(two > one, "{two}, {one}");
+}

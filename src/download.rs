@@ -1,0 +1,110 @@
+//! Downloads from the Hub with a bar per file, before anything is run.
+
+use super::{Error, output};
+use dpx_data::{self, hub};
+use dpx_engine::experiment::Role;
+use dpx_engine::run::HubAsset;
+use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// How often the bar is drawn anew where nothing arrives.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Below this many columns there is no room for a bar beside a file's name.
+const NARROW: usize = 80;
+
+/// Downloads what is not there yet, so that workers find everything on this machine, and offline too.
+pub(super) fn assets(assets: &BTreeSet<HubAsset>) -> Result<(), Error> {
+    let hub = hub::Hub::from_env();
+    for asset in assets {
+        let role = role(asset.role);
+        one(&hub, role, &asset.repository, &asset.commit)?;
+        hub.remember(role, &asset.repository, &asset.revision, &asset.commit)
+            .map_err(|error| Error::failed(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Downloads one model or dataset.
+pub(super) fn one(
+    hub: &hub::Hub,
+    role: dpx_data::Role,
+    repository: &str,
+    revision: &str,
+) -> Result<hub::Snapshot, Error> {
+    let mut bar = Bar {
+        repository,
+        file: None,
+    };
+    let snapshot = hub.fetch(role, repository, revision, &mut bar);
+    bar.end(snapshot.is_ok());
+    snapshot.map_err(|error| Error::failed(error.to_string()))
+}
+
+pub(super) fn role(role: Role) -> dpx_data::Role {
+    if role == Role::Dataset {
+        dpx_data::Role::Dataset
+    } else {
+        dpx_data::Role::Model
+    }
+}
+
+/// A bar while a file arrives, hidden where standard error is no terminal; then a line that says so.
+struct Bar<'a> {
+    repository: &'a str,
+    file: Option<(String, ProgressBar)>,
+}
+
+/// Speed and time left, once enough has arrived to tell them.
+fn speed(state: &ProgressState, out: &mut dyn Write) {
+    let per_second = state.per_sec();
+    if state.elapsed() > TICK * 2 && per_second >= 1.0 {
+        let speed = HumanBytes(per_second as u64);
+        // A terminal that cannot be written to is not what a download fails of.
+        let _ = write!(out, ", {speed}/s, {} left", HumanDuration(state.eta()));
+    }
+}
+
+impl Bar<'_> {
+    /// Ends the bar of a file; nothing is said of one that did not arrive, since an error follows.
+    fn end(&mut self, arrived: bool) {
+        let Some((file, bar)) = self.file.take() else {
+            return;
+        };
+        let size = HumanBytes(bar.position());
+        bar.finish_and_clear();
+        if arrived {
+            output::note(&format!("hf:{}: {file}, {size}", self.repository));
+        }
+    }
+
+    fn begin(&mut self, file: &str, done: u64, total: u64) {
+        let bar = ProgressBar::new(total).with_position(done);
+        let template = if super::results::width() < NARROW {
+            "{wide_msg} {bytes}/{total_bytes}"
+        } else {
+            "{msg} [{wide_bar}] {bytes}/{total_bytes}{speed}"
+        };
+        let style = ProgressStyle::with_template(template).expect("the template is well formed");
+        bar.set_style(style.with_key("speed", speed));
+        bar.set_message(file.to_owned());
+        // What an earlier attempt left counts for nothing in the speed.
+        bar.reset_eta();
+        bar.enable_steady_tick(TICK);
+        self.file = Some((file.to_owned(), bar));
+    }
+}
+
+impl hub::Progress for Bar<'_> {
+    fn update(&mut self, file: &str, done: u64, total: u64) {
+        match &self.file {
+            Some((name, bar)) if name == file => bar.set_position(done),
+            _ => {
+                self.end(true);
+                self.begin(file, done, total);
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `dpx fetch`: downloads all that a file needs and runs nothing.
+
+use super::experiment::{ExperimentArgs, build};
+use super::{Error, ExitCode, download, output};
+use dpx_data::{self, hub};
+use dpx_engine::experiment::{Role, Source};
+use dpx_engine::plan::{SourceError, Sources};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+/// Download the models and datasets that an experiment file names, and run nothing.
+///
+/// They are kept in the standard cache folder of the Hugging Face Hub (HF_HOME), where `dpx run` finds them without network.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
+    let experiment = args.experiment.load()?;
+    let names = Names::default();
+    build(&experiment, &names)?;
+    let hub = hub::Hub::from_env();
+    let names = names.0.into_inner();
+    for (role, repository, revision) in &names {
+        let snapshot = download::one(&hub, *role, repository, revision)?;
+        output::print(&format!(
+            "hf:{repository}@{} in {}",
+            snapshot.commit,
+            snapshot.folder.display()
+        ))?;
+    }
+    if names.is_empty() {
+        output::print("the file names nothing on the Hub: nothing to fetch")?;
+    }
+    Ok(ExitCode::Done)
+}
+
+/// Remembers every name on the Hub that a plan asks for: what it is, repository, revision.
+#[derive(Default)]
+struct Names(RefCell<BTreeSet<(dpx_data::Role, String, String)>>);
+
+impl Sources for Names {
+    fn identity(&self, role: Role, source: &Source) -> Result<String, SourceError> {
+        if let Source::Hub {
+            repository,
+            revision,
+        } = source
+        {
+            let revision = revision.clone().unwrap_or_else(|| "main".to_owned());
+            let name = (download::role(role), repository.clone(), revision);
+            self.0.borrow_mut().insert(name);
+        }
+        Ok("to be fetched".to_owned())
+    }
+}

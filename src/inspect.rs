@@ -1,0 +1,241 @@
+//! `dpx inspect`: what a model, a dataset or a built-in asset is, and what a model computes.
+
+mod builtin;
+mod compute;
+mod dataset;
+mod describe;
+
+use super::{Error, ExitCode, download, output};
+use dpx_data::{self, Resolved, Role, Source, hub};
+use dpx_nn::model::ModelConfig;
+use dpx_nn::text::Tokenizer;
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// Show what a model, a dataset or a built-in asset is, and what a model computes
+///
+/// NAME is a model (a folder, `hf:OWNER/NAME[@REVISION]`, `builtin:base`), a dataset (a csv, tsv, jsonl or parquet file, a
+/// folder of splits, with `--dataset` also `hf:OWNER/NAME[@REVISION]`), or a built-in asset: `builtin:emotions`,
+/// `builtin:dialogue`, `builtin:words`, `builtin:feelings`.
+///
+/// Of a dataset it shows columns, splits, labels and lengths; texts only with `--examples`, since they may be private.
+///
+/// With `--ids` or `--text` the model is run: a language model gives the losses, logits, gradient norms and greedy
+/// continuations of each row, a classifier logits (with labels also loss and gradient norm), a token classifier the
+/// likeliest class of each token, an encoder mean-pooled embeddings. With this a user checks that a model was understood.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Args {
+    /// A file, a folder, `hf:OWNER/NAME[@REVISION]`, or `builtin:NAME`
+    name: String,
+    /// Run the model on a JSON object with `input_ids`, `attention_mask` and perhaps `labels`
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    ids: Option<PathBuf>,
+    /// Run the model on a text
+    #[arg(long)]
+    text: Option<String>,
+    /// The name is a dataset's: where the Hub may have a model of that name
+    #[arg(long, conflicts_with_all = ["ids", "text"])]
+    dataset: bool,
+    /// Show so many texts of each label, private as they may be [default: 0; 1 of `builtin:emotions`, which is public]
+    #[arg(long, value_name = "N", conflicts_with_all = ["ids", "text"])]
+    examples: Option<usize>,
+    /// Column that holds the text
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    text_column: String,
+    /// Column that holds the label
+    #[arg(long, value_name = "NAME", default_value = "label")]
+    label_column: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
+    let no_model = || {
+        if args.ids.is_some() || args.text.is_some() {
+            return Err(Error::usage(format!(
+                "`{}` is no model: `--ids` and `--text` run models",
+                args.name
+            )));
+        }
+        Ok(())
+    };
+    if let Some(description) = builtin::describe(&args.name, args.examples.unwrap_or(1), args.json)
+    {
+        no_model()?;
+        output::print(&description)?;
+        return Ok(ExitCode::Done);
+    }
+    if args.dataset || dpx_data::looks_like_dataset(Path::new(&args.name)) {
+        no_model()?;
+        return describe_dataset(args);
+    }
+    describe_model(args)
+}
+
+fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
+    let source = find(&args.name, Role::Dataset)?;
+    let description = dpx_data::describe(&source.path, &args.text_column, &args.label_column)
+        .map_err(|error| Error::usage(error.to_string()))?;
+    let view = dataset::View {
+        name: &args.name,
+        description: &description,
+        examples: args.examples.unwrap_or(0),
+        public: false,
+    };
+    if args.json {
+        output::print(&format!("{:#}", view.json()))?;
+    } else {
+        output::print(&view.text())?;
+    }
+    Ok(ExitCode::Done)
+}
+
+/// The files of a model or dataset; what the Hub has is downloaded with a bar.
+fn find(name: &str, role: Role) -> Result<Resolved, Error> {
+    let source = Source::parse(name);
+    if let Source::Hub {
+        repository,
+        revision,
+    } = &source
+    {
+        download::one(&hub::Hub::from_env(), role, repository, revision)?;
+    }
+    source
+        .resolve(role)
+        .map_err(|error| Error::usage(error.to_string()))
+}
+
+fn describe_model(args: &Args) -> Result<ExitCode, Error> {
+    let source = find(&args.name, Role::Model)?;
+    let folder = &source.path;
+    let config = ModelConfig::read(folder).map_err(usage)?;
+    // A model may come without a tokenizer; then it is run on ids alone.
+    let tokenizer = Tokenizer::load(folder);
+    let inputs = inputs(args, tokenizer.as_ref().ok())?;
+    let results = match &inputs {
+        Some(inputs) => Some(compute::run(folder, &config, inputs).map_err(usage)?),
+        None => None,
+    };
+    if args.json {
+        let mut object = match results {
+            Some(results) => results,
+            None => describe::json(&args.name, folder, &config, tokenizer.as_ref().ok())
+                .map_err(usage)?,
+        };
+        if let (Some(text), Some(inputs)) = (&args.text, &inputs) {
+            object.insert("text".into(), text.as_str().into());
+            object.insert("input_ids".into(), inputs.sequences.clone().into());
+        }
+        output::print(&format!("{:#}", Value::Object(object)))?;
+        return Ok(ExitCode::Done);
+    }
+    output::print(
+        &describe::text(&args.name, folder, &config, tokenizer.as_ref().ok()).map_err(usage)?,
+    )?;
+    if let Some(results) = results {
+        output::print(&figures(&results))?;
+    }
+    Ok(ExitCode::Done)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
+fn usage(error: dpx_nn::model::ModelError) -> Error {
+    Error::usage(error.to_string())
+}
+
+/// Token sequences without padding, with a class each where they are given.
+struct Inputs {
+    sequences: Vec<Vec<u32>>,
+    labels: Option<Vec<u32>>,
+}
+
+fn inputs(args: &Args, tokenizer: Option<&Tokenizer>) -> Result<Option<Inputs>, Error> {
+    if let Some(text) = &args.text {
+        let tokenizer = tokenizer.ok_or_else(|| {
+            Error::usage("the model has no tokenizer, so that `--text` cannot be read: use `--ids`")
+        })?;
+        let ids = tokenizer
+            .encode_with_special(text)
+            .map_err(|error| Error::usage(error.to_string()))?;
+        return Ok(Some(Inputs {
+            sequences: vec![ids],
+            labels: None,
+        }));
+    }
+    args.ids.as_deref().map(read_ids).transpose()
+}
+
+fn read_ids(path: &Path) -> Result<Inputs, Error> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        input_ids: Vec<Vec<u32>>,
+        attention_mask: Option<Vec<Vec<u32>>>,
+        labels: Option<Vec<u32>>,
+    }
+    let wrong = |problem: String| Error::usage(format!("`{}`: {problem}", path.display()));
+    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let file: File = serde_json::from_slice(&text).map_err(|error| {
+        wrong(format!(
+            "expected an object with `input_ids` and `attention_mask`, lists of lists of numbers: {error}"
+        ))
+    })?;
+    let rows = file.input_ids.len();
+    if let Some(labels) = file.labels.as_ref().filter(|labels| labels.len() != rows) {
+        return Err(wrong(format!("{} `labels` for {rows} rows", labels.len())));
+    }
+    let masks = file.attention_mask.unwrap_or_else(|| {
+        file.input_ids
+            .iter()
+            .map(|ids| vec![1; ids.len()])
+            .collect()
+    });
+    let fits = masks.len() == rows
+        && masks
+            .iter()
+            .zip(&file.input_ids)
+            .all(|(mask, ids)| mask.len() == ids.len());
+    if !fits {
+        return Err(wrong(
+            "`attention_mask` and `input_ids` differ in shape".into(),
+        ));
+    }
+    let sequences = file
+        .input_ids
+        .into_iter()
+        .zip(masks)
+        .map(|(ids, mask)| {
+            let kept = ids.into_iter().zip(mask).filter(|(_, kept)| *kept != 0);
+            kept.map(|(id, _)| id).collect()
+        })
+        .collect();
+    Ok(Inputs {
+        sequences,
+        labels: file.labels,
+    })
+}
+
+/// Results for people: the first few numbers of each row.
+fn figures(results: &Map<String, Value>) -> String {
+    let mut lines = Vec::new();
+    for (key, value) in results {
+        for (row, value) in value.as_array().into_iter().flatten().enumerate() {
+            let numbers: Vec<String> = match value {
+                Value::Array(numbers) => numbers.iter().take(12).map(Value::to_string).collect(),
+                number => vec![number.to_string()],
+            };
+            let more = value
+                .as_array()
+                .map_or(0, Vec::len)
+                .saturating_sub(numbers.len());
+            let more = if more > 0 {
+                format!(" ... ({more} more)")
+            } else {
+                String::new()
+            };
+            lines.push(format!("{key}[{row}]  {}{more}", numbers.join(" ")));
+        }
+    }
+    lines.join("\n")
+}

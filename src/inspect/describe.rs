@@ -1,0 +1,168 @@
+//! What a model is, from its `config.json`, the headers of its weights and its tokenizer.
+
+use dpx_nn::model::{Architecture, Head, ModelConfig, ModelError, Weights, is_buffer};
+use dpx_nn::text::Tokenizer;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// The description as a JSON object.
+pub(super) fn json(
+    name: &str,
+    folder: &Path,
+    config: &ModelConfig,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<Map<String, Value>, ModelError> {
+    let weights = Weights::open(folder, config.prefix())?;
+    let (layers, heads) = depth(config);
+    let mut object = Map::new();
+    let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
+    put("model", name.into());
+    put("architecture", config.model_type().into());
+    put("head", head(config).into());
+    put(
+        "parameters",
+        weights.value_count(|name| is_buffer(config, name)).into(),
+    );
+    put("layers", layers.into());
+    put("heads", heads.into());
+    put("hidden", config.hidden().into());
+    put("vocabulary", config.vocabulary().into());
+    put("context", config.max_positions().into());
+    put("labels", config.labels.clone().into());
+    put("licence", licence(folder).map_or(Value::Null, Value::from));
+    put(
+        "tokenizer",
+        tokenizer.map_or(Value::Null, |tokenizer| {
+            let special = tokenizer.special();
+            json!({
+                "vocabulary": tokenizer.vocabulary_size(),
+                "begin": special.bos,
+                "end": tokenizer.end(),
+                "padding": tokenizer.pad(),
+            })
+        }),
+    );
+    Ok(object)
+}
+
+/// The description for people.
+pub(super) fn text(
+    name: &str,
+    folder: &Path,
+    config: &ModelConfig,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<String, ModelError> {
+    let weights = Weights::open(folder, config.prefix())?;
+    let parameters = weights.value_count(|name| is_buffer(config, name));
+    let (layers, heads) = depth(config);
+    let mut lines = vec![
+        ("model", name.to_owned()),
+        (
+            "architecture",
+            format!("{}, {}", config.model_type(), head(config)),
+        ),
+        (
+            "size",
+            format!(
+                "{} parameters: {layers} layers x {}, {heads} heads",
+                grouped(parameters),
+                config.hidden()
+            ),
+        ),
+        ("context", format!("{} tokens", config.max_positions())),
+        (
+            "vocabulary",
+            format!("{} tokens", grouped(config.vocabulary())),
+        ),
+    ];
+    let spell = |tokenizer: &Tokenizer, id: Option<u32>| {
+        id.and_then(|id| tokenizer.token(id).map(|token| format!("{token} ({id})")))
+            .unwrap_or_else(|| "none".to_owned())
+    };
+    lines.push((
+        "tokenizer",
+        match tokenizer {
+            Some(tokenizer) => format!(
+                "{} tokens; begin {}, end {}, padding {}",
+                grouped(tokenizer.vocabulary_size()),
+                spell(tokenizer, tokenizer.special().bos),
+                spell(tokenizer, tokenizer.end()),
+                spell(tokenizer, Some(tokenizer.pad())),
+            ),
+            None => "none in the folder".to_owned(),
+        },
+    ));
+    if !config.labels.is_empty() {
+        lines.push(("labels", config.labels.join(", ")));
+    }
+    lines.push((
+        "licence",
+        licence(folder).unwrap_or_else(|| "not stated in the folder".to_owned()),
+    ));
+    let lines: Vec<String> = lines
+        .into_iter()
+        .map(|(key, value)| format!("{key:<13} {value}"))
+        .collect();
+    Ok(lines.join("\n"))
+}
+
+const fn head(config: &ModelConfig) -> &'static str {
+    match config.head {
+        Head::CausalLm => "causal language model",
+        Head::Encoder => "encoder",
+        Head::SequenceClassification => "text classifier",
+        Head::TokenClassification => "token classifier",
+    }
+}
+
+const fn depth(config: &ModelConfig) -> (usize, usize) {
+    match &config.architecture {
+        Architecture::Gpt2(sizes) => (sizes.n_layer, sizes.n_head),
+        Architecture::Llama(sizes) => (sizes.num_hidden_layers, sizes.num_attention_heads),
+        Architecture::Bert(sizes) => (sizes.num_hidden_layers, sizes.num_attention_heads),
+        Architecture::Mpnet(sizes) => {
+            (sizes.bert.num_hidden_layers, sizes.bert.num_attention_heads)
+        }
+    }
+}
+
+/// What the model card, or a file of the name, says of the licence.
+fn licence(folder: &Path) -> Option<String> {
+    let card = std::fs::read_to_string(folder.join("README.md")).unwrap_or_default();
+    let stated = card.lines().take(60).find_map(|line| {
+        let lower = line.to_lowercase();
+        ["license:", "licence:"].iter().find_map(|key| {
+            lower
+                .starts_with(key)
+                .then(|| line[key.len()..].trim().to_owned())
+        })
+    });
+    let file = ["LICENSE", "LICENSE.txt", "LICENCE"]
+        .iter()
+        .find(|name| folder.join(name).is_file());
+    stated
+        .filter(|text| !text.is_empty())
+        .or_else(|| file.map(|name| format!("see `{name}` in the folder")))
+}
+
+/// `124439808` as `124,439,808`.
+pub(super) fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn digits_stand_in_groups_of_three() {
+        assert_eq!(super::grouped(124_439_808), "124,439,808");
+        assert_eq!(super::grouped(97), "97");
+    }
+}

@@ -1,0 +1,296 @@
+//! `dpx plan`: what would run, and why.
+
+use super::experiment::{CacheArgs, ExperimentArgs};
+use super::{Error, ExitCode, output};
+use dpx_engine::cache::Cache;
+use dpx_engine::plan::{
+    Cause, Decision, InstanceId, LocalSources, Plan, Reason, State, Summary, causes, decide,
+    summary, times,
+};
+use dpx_engine::run::View;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// Longest list of names printed in full.
+const MOST_NAMES: usize = 3;
+
+/// Say what would run and why, without running anything.
+///
+/// Every instance is in one of three states: cached; will run, with the reason against the nearest earlier record of its
+/// stage; or runs only if an input comes out different from before.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// Plan as if this stage or instance were forced to run
+    #[arg(long, value_name = "STAGE")]
+    force: Vec<String>,
+    /// Print the plan as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
+    let plan = args
+        .experiment
+        .plan(&LocalSources::new(&args.cache.cache))?;
+    let cache = Cache::at(&args.cache.cache).map_err(|error| Error::failed(error.to_string()))?;
+    let forced = forced(&plan, &args.force)?;
+    let decisions = decide(&plan, &View::new(cache), &forced);
+    let causes = causes(&plan, &decisions);
+    let summary = summary(&decisions);
+    let text = if args.json {
+        to_json(&plan, &decisions, &causes, &summary)
+    } else {
+        to_text(&plan, &decisions, &causes, &summary)
+    };
+    output::print(text.trim_end())?;
+    Ok(ExitCode::Done)
+}
+
+/// The instances that `--force` names.
+fn forced(plan: &Plan, names: &[String]) -> Result<BTreeSet<InstanceId>, Error> {
+    let mut forced = BTreeSet::new();
+    for name in names {
+        let found = plan.matching(name);
+        if found.is_empty() {
+            let known: BTreeSet<&str> = plan
+                .instances
+                .iter()
+                .flat_map(|instance| [instance.stage.as_str(), instance.name.as_str()])
+                .collect();
+            let error = Error::usage(format!("there is no stage or instance `{name}`"));
+            return Err(match dpx_engine::experiment::did_you_mean(name, known) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error,
+            });
+        }
+        forced.extend(found);
+    }
+    Ok(forced)
+}
+
+fn to_text(plan: &Plan, decisions: &[Decision], causes: &[Cause], summary: &Summary) -> String {
+    let mut text = String::new();
+    let width = plan
+        .instances
+        .iter()
+        .map(|instance| instance.name.chars().count())
+        .max()
+        .unwrap_or(0);
+    for decision in decisions {
+        let instance = &plan.instances[decision.instance];
+        let (state, note) = match &decision.state {
+            State::Cached { record, .. } => ("cached", took(record.wall_seconds)),
+            State::Run { reasons } => {
+                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+                ("run", reasons.join("; "))
+            }
+            State::OnlyIf { changed } => (
+                "only if",
+                format!("{} comes out different", names(plan, changed)),
+            ),
+        };
+        let _ = writeln!(text, "{:width$}  {state:7}  {note}", instance.name);
+    }
+    if !causes.is_empty() {
+        let _ = writeln!(text, "\nWhy:");
+    }
+    let new: Vec<String> = causes
+        .iter()
+        .filter(|cause| cause.reason == Reason::New)
+        .map(|cause| match cause.instances.len() {
+            1 => format!("`{}`", cause.stage),
+            count => format!("`{}` ({count})", cause.stage),
+        })
+        .collect();
+    if !new.is_empty() {
+        let _ = writeln!(text, "  never ran before: {}", new.join(", "));
+    }
+    for cause in causes.iter().filter(|cause| cause.reason != Reason::New) {
+        let reason = match &cause.reason {
+            Reason::NewRow { .. } => "new rows of the sweep".to_owned(),
+            reason => reason.to_string(),
+        };
+        let _ = write!(
+            text,
+            "  `{}`: {reason}\n      {}",
+            cause.stage,
+            names(plan, &cause.instances)
+        );
+        let _ = match cause.dragged.len() {
+            0 => writeln!(text),
+            1 => writeln!(text, " and 1 instance that depends on it"),
+            count => writeln!(text, " and {count} instances that depend on it"),
+        };
+    }
+    text.push_str(&stage_times(plan, decisions));
+    let _ = writeln!(
+        text,
+        "\n{}: {} cached, {} to run, {} only if an input changes{}",
+        plan.experiment,
+        summary.cached,
+        summary.run,
+        summary.only_if,
+        estimate(summary)
+    );
+    text
+}
+
+/// What each stage is going to take, where earlier records of this cache tell of one.
+fn stage_times(plan: &Plan, decisions: &[Decision]) -> String {
+    let times = times(plan, decisions);
+    if times.iter().all(|time| time.known == 0) {
+        return String::new();
+    }
+    let width = times.iter().map(|time| time.stage.chars().count()).max();
+    let width = width.unwrap_or(0);
+    let mut text = "\nTime by stage, as the nearest earlier records took:\n".to_owned();
+    for time in times {
+        let mut told = if time.known == 0 {
+            "never ran before".to_owned()
+        } else {
+            let each = time.seconds / time.known as f64;
+            let total = duration(time.seconds);
+            match time.known {
+                1 => total,
+                known => format!("{total}  ({known} of {} each)", duration(each)),
+            }
+        };
+        if time.known > 0 && time.known < time.waiting {
+            let _ = write!(told, ", and {} that never ran", time.waiting - time.known);
+        }
+        let _ = writeln!(text, "  {:width$}  {told}", time.stage);
+    }
+    text
+}
+
+fn names(plan: &Plan, ids: &[InstanceId]) -> String {
+    let mut list: Vec<String> = ids
+        .iter()
+        .take(MOST_NAMES)
+        .map(|id| format!("`{}`", plan.instances[*id].name))
+        .collect();
+    if ids.len() > MOST_NAMES {
+        list.push(format!("{} more", ids.len() - MOST_NAMES));
+    }
+    list.join(", ")
+}
+
+fn took(seconds: f64) -> String {
+    format!("took {}", duration(seconds))
+}
+
+/// `; about 3 min 20 s`, from what earlier instances of the same stages took.
+fn estimate(summary: &Summary) -> String {
+    let waiting = summary.run + summary.only_if;
+    if waiting == 0 || summary.unknown == waiting {
+        return String::new();
+    }
+    let mut text = format!(
+        "; at most about {} one after the other",
+        duration(summary.seconds)
+    );
+    if summary.unknown > 0 {
+        let _ = write!(text, ", and {} that never ran before", summary.unknown);
+    }
+    text
+}
+
+/// `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
+fn duration(seconds: f64) -> String {
+    if seconds < 9.95 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = seconds.round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+fn to_json(plan: &Plan, decisions: &[Decision], causes: &[Cause], summary: &Summary) -> String {
+    let name = |id: &InstanceId| plan.instances[*id].name.as_str();
+    let instances: Vec<_> = decisions
+        .iter()
+        .map(|decision| {
+            let instance = &plan.instances[decision.instance];
+            let (state, reasons, changed) = match &decision.state {
+                State::Cached { .. } => ("cached", Vec::new(), Vec::new()),
+                State::Run { reasons } => ("run", reasons.clone(), Vec::new()),
+                State::OnlyIf { changed } => {
+                    ("only-if", Vec::new(), changed.iter().map(name).collect())
+                }
+            };
+            json!({
+                "name": instance.name,
+                "stage": instance.stage,
+                "kind": instance.kind,
+                "axes": instance.axes,
+                "needs": instance.needs.iter().map(|need| name(&need.instance)).collect::<Vec<_>>(),
+                "flow": instance.flow,
+                "params": instance.params,
+                "state": state,
+                "key": decision.key,
+                "reasons": reasons,
+                "changed": changed,
+                "earlier_seconds": decision.nearest.as_ref().map(|record| record.wall_seconds),
+            })
+        })
+        .collect();
+    let causes: Vec<_> = causes
+        .iter()
+        .map(|cause| {
+            json!({
+                "stage": cause.stage,
+                "reason": cause.reason,
+                "text": cause.reason.to_string(),
+                "instances": cause.instances.iter().map(name).collect::<Vec<_>>(),
+                "dragged": cause.dragged.iter().map(name).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let stages: Vec<_> = times(plan, decisions)
+        .iter()
+        .map(|time| {
+            json!({
+                "stage": time.stage,
+                "waiting": time.waiting,
+                "known": time.known,
+                "seconds": time.seconds,
+            })
+        })
+        .collect();
+    json!({
+        "version": 1,
+        "experiment": plan.experiment,
+        "instances": instances,
+        "causes": causes,
+        "times": stages,
+        "summary": {
+            "cached": summary.cached,
+            "run": summary.run,
+            "only_if": summary.only_if,
+            "seconds": summary.seconds,
+            "never_ran": summary.unknown,
+        },
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!(duration(0.04), "0.0 s");
+        assert_eq!(duration(9.96), "10 s");
+        assert_eq!(duration(59.6), "1 min 0 s");
+        assert_eq!(duration(3700.0), "1 h 1 min");
+    }
+}

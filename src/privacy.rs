@@ -1,0 +1,338 @@
+//! `dpx privacy`: a calculator for DP-SGD: noise from epsilon, epsilon from noise, curves, groups.
+
+use super::{Error, ExitCode, output};
+use dpx_accounting::group::group_epsilon;
+use dpx_accounting::mechanism::quantised_rate;
+use dpx_accounting::{AccountantError, Certified, Phase, certified_delta, certified_upper};
+use dpx_accounting::{Adjacency, calibration};
+use serde_json::json;
+use std::fmt::Write;
+
+/// Calculate what DP-SGD costs, or which noise a budget needs.
+///
+/// Give --epsilon for the noise multiplier, or --noise-multiplier for epsilon; the sampling either as --examples,
+/// --batch-size and --epochs, or as --sampling-rate and --steps.
+///
+/// For example: dpx privacy --epsilon 3 --delta 1e-5 --examples 16000 --batch-size 256 --epochs 3
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Target epsilon: prints the smallest noise multiplier that meets it.
+    #[arg(
+        long,
+        conflicts_with = "noise_multiplier",
+        required_unless_present_any = ["noise_multiplier", "plan"],
+        allow_negative_numbers = true
+    )]
+    epsilon: Option<f64>,
+    /// Standard deviation of the noise over the clipping bound: prints epsilon.
+    #[arg(long)]
+    noise_multiplier: Option<f64>,
+    /// Failure probability; N^-1.1 where --examples is given and this is not.
+    #[arg(long)]
+    delta: Option<f64>,
+    /// Number of records, public.
+    #[arg(long, requires = "batch_size", conflicts_with_all = ["sampling_rate", "steps"])]
+    examples: Option<u64>,
+    /// Expected number of records in a step.
+    #[arg(long, requires = "examples")]
+    batch_size: Option<u64>,
+    /// Passes over the data, in expectation.
+    #[arg(long, requires = "examples")]
+    epochs: Option<f64>,
+    /// Probability with which each record takes part in a step.
+    #[arg(long, requires = "steps")]
+    sampling_rate: Option<f64>,
+    /// Number of steps.
+    #[arg(long, requires = "sampling_rate")]
+    steps: Option<u64>,
+    /// Also give epsilon for this many records of one person.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    group: Option<u32>,
+    /// Print epsilon over steps and delta over epsilon as CSV.
+    #[arg(long, conflicts_with_all = ["json", "group"])]
+    curve: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Print what each row of an experiment file would spend: mechanisms, shares, noise multipliers, certified epsilon.
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "epsilon", "noise_multiplier", "delta", "examples", "sampling_rate", "steps", "group", "curve",
+    ])]
+    plan: Option<std::path::PathBuf>,
+    /// Override a key of the experiment file.
+    #[arg(long, value_name = "KEY=VALUE", requires = "plan")]
+    set: Vec<String>,
+}
+
+/// Everything that was asked for, in one place.
+struct Question {
+    sampling_rate: f64,
+    steps: u64,
+    delta: f64,
+    adjacency: Adjacency,
+}
+
+impl From<AccountantError> for Error {
+    fn from(error: AccountantError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
+    if let Some(file) = &args.plan {
+        return super::privacy_plan::run(file, &args.set, args.json);
+    }
+    let question = question(args)?;
+    let noise_multiplier = match (args.noise_multiplier, args.epsilon) {
+        (Some(noise_multiplier), _) => {
+            if !(noise_multiplier >= 0.0 && noise_multiplier.is_finite()) {
+                return Err(Error::usage(format!(
+                    "`--noise-multiplier` is {noise_multiplier}, expected a finite number of at least 0"
+                )));
+            }
+            noise_multiplier
+        }
+        (None, Some(epsilon)) => {
+            let Question {
+                sampling_rate,
+                steps,
+                delta,
+                ..
+            } = question;
+            calibration::noise_multiplier(epsilon, delta, sampling_rate, steps)?.value
+        }
+        (None, None) => return Err(Error::usage("give `--epsilon` or `--noise-multiplier`")),
+    };
+    let phase = Phase {
+        noise_multiplier,
+        sampling_rate: question.sampling_rate,
+        steps: question.steps,
+    };
+    if args.curve {
+        output::print(curve(&phase, question.delta)?.trim_end())?;
+        return Ok(ExitCode::Done);
+    }
+    let certified = certified_upper(&[phase], question.delta)?;
+    let group = match args.group {
+        Some(size) => Some((size, group_epsilon(&[phase], question.delta, size)?)),
+        None => None,
+    };
+    let text = if args.json {
+        as_json(&question, &phase, &certified, group.as_ref())
+    } else {
+        as_text(&question, &phase, &certified, group.as_ref())
+    };
+    output::print(text.trim_end())?;
+    Ok(ExitCode::Done)
+}
+
+fn question(args: &Args) -> Result<Question, Error> {
+    let range = |name: &str, value: f64, holds: bool, expected: &str| {
+        if holds {
+            Ok(value)
+        } else {
+            Err(Error::usage(format!(
+                "`--{name}` is {value}, expected {expected}"
+            )))
+        }
+    };
+    let (rate, steps, adjacency) = match (
+        args.examples,
+        args.batch_size,
+        args.sampling_rate,
+        args.steps,
+    ) {
+        (Some(examples), Some(batch_size), None, None) => {
+            let epochs = args
+                .epochs
+                .ok_or_else(|| Error::usage("`--examples` needs `--epochs`"))?;
+            range(
+                "epochs",
+                epochs,
+                epochs > 0.0 && epochs < 1e9,
+                "a number above 0",
+            )?;
+            if batch_size == 0 || batch_size > examples {
+                return Err(Error::usage(format!(
+                    "`--batch-size` is {batch_size}, expected 1 to the number of examples, {examples}"
+                )));
+            }
+            let rate = batch_size as f64 / examples as f64;
+            let steps = (epochs * examples as f64 / batch_size as f64)
+                .round()
+                .max(1.0) as u64;
+            (rate, steps, Adjacency::ZeroOut)
+        }
+        (None, None, Some(rate), Some(steps)) => {
+            range(
+                "sampling-rate",
+                rate,
+                (0.0..=1.0).contains(&rate),
+                "a number from 0 to 1",
+            )?;
+            (rate, steps, Adjacency::AddRemove)
+        }
+        _ => {
+            return Err(Error::usage(
+                "the sampling is not stated: expected `--examples`, `--batch-size` and `--epochs`, or `--sampling-rate` and `--steps`",
+            ));
+        }
+    };
+    if let Some(epsilon) = args.epsilon {
+        range(
+            "epsilon",
+            epsilon,
+            epsilon > 0.0 && epsilon.is_finite(),
+            "a finite number above 0",
+        )?;
+    }
+    let delta = match (args.delta, args.examples) {
+        (Some(delta), _) => delta,
+        (None, Some(examples)) => (examples as f64).powf(-1.1),
+        (None, None) => {
+            return Err(Error::usage("`--delta` is missing")
+                .hint("take less than one over the number of records, such as N^-1.1"));
+        }
+    };
+    range(
+        "delta",
+        delta,
+        delta > 0.0 && delta < 1.0,
+        "a number above 0 and below 1",
+    )?;
+    if let Some(examples) = args.examples
+        && delta >= 1.0 / examples as f64
+    {
+        output::note(&format!(
+            "warning: `--delta` {delta} is not below 1/{examples}: a mechanism that publishes one record meets it"
+        ));
+    }
+    Ok(Question {
+        sampling_rate: quantised_rate(rate),
+        steps,
+        delta,
+        adjacency,
+    })
+}
+
+fn as_text(
+    question: &Question,
+    phase: &Phase,
+    certified: &Certified,
+    group: Option<&(u32, Certified)>,
+) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<20}{value}");
+    };
+    line("noise multiplier", format!("{:.6}", phase.noise_multiplier));
+    line("sampling rate", format!("{:.9}", phase.sampling_rate));
+    line("steps", phase.steps.to_string());
+    line("delta", format!("{:e}", question.delta));
+    line("adjacency", question.adjacency.to_string());
+    line(
+        "epsilon",
+        format!(
+            "{} (certified upper bound, {})",
+            up(certified.epsilon),
+            certified.accountant
+        ),
+    );
+    line(
+        "  PRV",
+        format!(
+            "{:.6} (certified {:.6} to {})",
+            certified.prv.estimate,
+            certified.prv.lower,
+            up(certified.prv.upper)
+        ),
+    );
+    line("  connect-the-dots", up(certified.connect_the_dots));
+    line("  RDP", up(certified.rdp));
+    if let Some(note) = certified.note() {
+        line("", note);
+    }
+    if let Some((size, group)) = group {
+        line(
+            "group epsilon",
+            format!(
+                "{} for {size} records of one person ({})",
+                up(group.epsilon),
+                group.accountant
+            ),
+        );
+    }
+    text
+}
+
+/// Six digits, rounded up.
+pub(super) fn up(value: f64) -> String {
+    let rounded = (value * 1e6).ceil() / 1e6;
+    format!("{:.6}", if rounded.is_finite() { rounded } else { value })
+}
+
+/// JSON has no infinity: it is written as the string `"inf"`.
+fn number(value: f64) -> serde_json::Value {
+    if value.is_finite() {
+        json!(value)
+    } else {
+        json!("inf")
+    }
+}
+
+fn as_json(
+    question: &Question,
+    phase: &Phase,
+    certified: &Certified,
+    group: Option<&(u32, Certified)>,
+) -> String {
+    let mut object = json!({
+        "noise_multiplier": phase.noise_multiplier,
+        "sampling_rate": phase.sampling_rate,
+        "steps": phase.steps,
+        "delta": question.delta,
+        "adjacency": question.adjacency,
+        "rdp": number(certified.rdp),
+        "prv": {
+            "lower": number(certified.prv.lower),
+            "estimate": number(certified.prv.estimate),
+            "upper": number(certified.prv.upper),
+        },
+        "connect_the_dots": number(certified.connect_the_dots),
+        "epsilon": number(certified.epsilon),
+        "accountant": certified.accountant,
+    });
+    if let Some((size, group)) = group {
+        object["group"] = json!({
+            "records": size,
+            "epsilon": number(group.epsilon),
+            "accountant": group.accountant,
+        });
+    }
+    object.to_string()
+}
+
+/// Two tables in one: `curve` says which, `x` is steps or epsilon, `y` epsilon or delta.
+fn curve(phase: &Phase, delta: f64) -> Result<String, Error> {
+    const POINTS: u64 = 20;
+    let mut csv = String::from("curve,x,y\n");
+    let mut before = 0;
+    for point in 1..=POINTS.min(phase.steps) {
+        let steps = (phase.steps * point).div_ceil(POINTS.min(phase.steps));
+        if steps == before {
+            continue;
+        }
+        before = steps;
+        let certified = certified_upper(&[Phase { steps, ..*phase }], delta)?;
+        let _ = writeln!(csv, "epsilon_over_steps,{steps},{}", certified.epsilon);
+    }
+    let whole = certified_upper(&[*phase], delta)?.epsilon;
+    if whole.is_finite() {
+        for point in 0..=POINTS {
+            let epsilon = 2.0 * whole * point as f64 / POINTS as f64;
+            let delta = certified_delta(&[*phase], epsilon)?;
+            let _ = writeln!(csv, "delta_over_epsilon,{epsilon},{delta}");
+        }
+    }
+    Ok(csv)
+}

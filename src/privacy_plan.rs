@@ -1,0 +1,263 @@
+//! `dpx privacy --plan`: what each row of an experiment file would spend, computed as the stages do.
+
+use super::experiment::ExperimentArgs;
+use super::privacy::up;
+use super::{Error, ExitCode, output};
+
+use dpx_accounting::{Certified, Phase, certified_upper};
+use dpx_engine::plan::{Instance, InstanceId, Plan, Seen};
+use dpx_schema::Kind;
+use dpx_schema::params::PreprocessParams;
+use dpx_stages::mechanisms;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+
+/// One budget: the mechanisms that share it, at the axes that all its instances have in common.
+struct Budget {
+    /// Everything that it is calibrated from.
+    identity: String,
+    axes: BTreeMap<String, Value>,
+    epsilon: Value,
+    /// Share by stage.
+    shares: BTreeMap<String, f64>,
+    examples: u64,
+    spent: Option<Spent>,
+}
+
+/// What a budget is spent on.
+struct Spent {
+    phases: Vec<(String, Phase)>,
+    delta: f64,
+    certified: Certified,
+}
+
+pub(super) fn run(file: &Path, set: &[String], as_json: bool) -> Result<ExitCode, Error> {
+    let experiment = ExperimentArgs {
+        file: file.to_owned(),
+        set: set.to_vec(),
+    };
+    let plan = experiment.plan(&Seen)?;
+    let budgets = budgets(&plan)?;
+    let text = if as_json {
+        to_json(&budgets)
+    } else {
+        to_text(&budgets)
+    };
+    output::print(text.trim_end())?;
+    Ok(ExitCode::Done)
+}
+
+fn budgets(plan: &Plan) -> Result<Vec<Budget>, Error> {
+    let mut counted = BTreeMap::new();
+    let mut budgets: Vec<Budget> = Vec::new();
+    for instance in &plan.instances {
+        if !matches!(instance.kind, Kind::Train | Kind::Teacher | Kind::Counts) {
+            continue;
+        }
+        let examples = examples(plan, instance, &mut counted)?;
+        let shared = &instance.params["budget"];
+        let identity = if shared.is_object() {
+            format!("{shared} {examples}")
+        } else {
+            format!("{} {} {examples}", instance.stage, instance.params)
+        };
+        if let Some(known) = budgets.iter_mut().find(|known| known.identity == identity) {
+            known
+                .axes
+                .retain(|name, value| instance.axes.get(name) == Some(value));
+            continue;
+        }
+        let shares = shared["components"].as_object().map_or_else(
+            || BTreeMap::from([(instance.stage.clone(), 1.0)]),
+            |components| {
+                let share = |one: &Value| one["share"].as_f64().unwrap_or_default();
+                components
+                    .iter()
+                    .map(|(name, one)| (name.clone(), share(one)))
+                    .collect()
+            },
+        );
+        budgets.push(Budget {
+            identity,
+            axes: instance.axes.clone(),
+            epsilon: instance.params["epsilon"].clone(),
+            shares,
+            examples,
+            spent: spent(instance, examples)?,
+        });
+    }
+    Ok(budgets)
+}
+
+fn spent(instance: &Instance, examples: u64) -> Result<Option<Spent>, Error> {
+    let found = mechanisms(instance.kind, &instance.stage, &instance.params, examples)
+        .map_err(|error| Error::usage(format!("`{}`: {error}", instance.name)))?;
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    let all: Vec<Phase> = found.all.iter().map(|(_, phase)| *phase).collect();
+    Ok(Some(Spent {
+        certified: certified_upper(&all, found.delta)?,
+        phases: found.all,
+        delta: found.delta,
+    }))
+}
+
+/// The number of training examples of the data that an instance reads.
+fn examples(
+    plan: &Plan,
+    instance: &Instance,
+    counted: &mut BTreeMap<InstanceId, u64>,
+) -> Result<u64, Error> {
+    let need = instance
+        .needs
+        .iter()
+        .map(|need| need.instance)
+        .find(|&need| plan.instances[need].kind == Kind::Preprocess)
+        .ok_or_else(|| Error::usage(format!("`{}` reads no data", instance.name)))?;
+    if let Some(&examples) = counted.get(&need) {
+        return Ok(examples);
+    }
+    let preprocess = &plan.instances[need];
+    let params: PreprocessParams = serde_json::from_value(preprocess.params.clone())
+        .map_err(|error| Error::usage(format!("`{}`: {error}", preprocess.name)))?;
+    let found = count(&params).map_err(|error| {
+        Error::usage(format!(
+            "the examples of `{}` cannot be counted: {error}",
+            params.dataset
+        ))
+        .hint(format!(
+            "declare `examples` in `[stage.{}]`",
+            preprocess.stage
+        ))
+    })?;
+    counted.insert(need, found);
+    Ok(found)
+}
+
+/// Counts what is on this machine; what stands on the Hub counts as declared, and is read only where nothing is declared.
+fn count(params: &PreprocessParams) -> Result<u64, dpx_data::DataError> {
+    let local = !matches!(
+        dpx_data::Source::parse(&params.dataset),
+        dpx_data::Source::Hub { .. }
+    );
+    if let (false, Some(declared)) = (local, params.examples) {
+        return Ok(declared);
+    }
+    let found = dpx_data::load(&dpx_data::Request {
+        dataset: &params.dataset,
+        text_column: &params.text_column,
+        label_column: &params.label_column,
+        labels: &params.labels,
+        validation_share: params.validation_share,
+        test_share: params.test_share,
+        limit: params.limit,
+    });
+    match (found, params.examples) {
+        (Ok(dataset), _) => Ok(dataset.train.len() as u64),
+        (Err(_), Some(declared)) => Ok(declared),
+        (Err(error), None) => Err(error),
+    }
+}
+
+fn name(budget: &Budget) -> String {
+    let axes: Vec<String> = budget
+        .axes
+        .iter()
+        .map(|(name, value)| {
+            let text = value.as_str().map(str::to_owned);
+            format!("{name}={}", text.unwrap_or_else(|| value.to_string()))
+        })
+        .collect();
+    if axes.is_empty() {
+        "every row".to_owned()
+    } else {
+        axes.join(",")
+    }
+}
+
+fn to_text(budgets: &[Budget]) -> String {
+    let mut text = String::new();
+    let mut groups = BTreeSet::new();
+    for budget in budgets {
+        let stages: Vec<&str> = budget.shares.keys().map(String::as_str).collect();
+        let stages = stages.join(", ");
+        let Some(spent) = &budget.spent else {
+            let what = if budget.epsilon.as_f64() == Some(0.0) {
+                "nothing is learnt from the data"
+            } else {
+                "no guarantee"
+            };
+            let _ = writeln!(text, "{}: {what} ({stages})", name(budget));
+            continue;
+        };
+        groups.insert(stages);
+        let _ = writeln!(
+            text,
+            "{}: epsilon {} (certified upper bound, {}) at delta {:.6e}, {} examples",
+            name(budget),
+            up(spent.certified.epsilon),
+            spent.certified.accountant,
+            spent.delta,
+            budget.examples
+        );
+        let total: f64 = budget.shares.values().sum();
+        let width = spent.phases.iter().map(|(stage, _)| stage.len()).max();
+        for (stage, phase) in &spent.phases {
+            let _ = writeln!(
+                text,
+                "  {stage:width$}  share {:.4}  noise multiplier {:.6}  sampling rate {:.9}  steps {}",
+                budget.shares.get(stage).copied().unwrap_or_default() / total,
+                phase.noise_multiplier,
+                phase.sampling_rate,
+                phase.steps,
+                width = width.unwrap_or_default(),
+            );
+        }
+    }
+    if budgets.is_empty() {
+        text.push_str("no stage reads private data under a budget\n");
+    }
+    if groups.len() > 1 {
+        text.push_str(
+            "Stages outside one `[privacy] split` have budgets of their own: a row that uses several costs more than each.\n",
+        );
+    }
+    text
+}
+
+fn to_json(budgets: &[Budget]) -> String {
+    let rows: Vec<Value> = budgets
+        .iter()
+        .map(|budget| {
+            let mechanisms = |spent: &Spent| -> Vec<Value> {
+                spent
+                    .phases
+                    .iter()
+                    .map(|(stage, phase)| {
+                        json!({
+                            "stage": stage,
+                            "share": budget.shares.get(stage),
+                            "noise_multiplier": phase.noise_multiplier,
+                            "sampling_rate": phase.sampling_rate,
+                            "steps": phase.steps,
+                        })
+                    })
+                    .collect()
+            };
+            json!({
+                "axes": budget.axes,
+                "epsilon": budget.epsilon,
+                "examples": budget.examples,
+                "stages": budget.shares.keys().collect::<Vec<_>>(),
+                "mechanisms": budget.spent.as_ref().map(mechanisms),
+                "delta": budget.spent.as_ref().map(|spent| spent.delta),
+                "epsilon_certified": budget.spent.as_ref().map(|spent| spent.certified.epsilon),
+                "accountant": budget.spent.as_ref().map(|spent| json!(spent.certified.accountant)),
+            })
+        })
+        .collect();
+    json!({"version": 1, "rows": rows}).to_string()
+}

@@ -1,0 +1,59 @@
+//! `dpx release`: the texts that a guarantee covers, and nothing else.
+
+use super::experiment::{CacheArgs, ExperimentArgs};
+use super::studies::Loaded;
+use super::{Error, ExitCode, output};
+use dpx_report::{Release, ReleaseError};
+use std::path::PathBuf;
+
+/// Write a folder that may be shared: synthetic texts under a guarantee, and the guarantee of all of them together.
+///
+/// Rows without a guarantee, or with seeded noise, are refused; a model that was trained with canaries is warned of. Scores,
+/// digests and real texts never go in.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// Row to release, such as `epsilon=3`; may be repeated [default: every row that may leave]
+    #[arg(long, value_name = "ROW")]
+    row: Vec<String>,
+    /// Folder to write to; must not exist yet
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
+    if args.out.exists() {
+        return Err(
+            Error::usage(format!("`{}` exists already", args.out.display()))
+                .hint("name a new folder: a release is never mixed with what lay there before"),
+        );
+    }
+    let loaded = Loaded::new(&args.experiment, &args.cache.cache)?;
+    let release = loaded
+        .with(|sources| Release::gather(sources, &args.row))
+        .map_err(|error| match error {
+            ReleaseError::Refused(..) | ReleaseError::Missing(_) => Error::usage(error.to_string()),
+            ReleaseError::Io(_) => Error::failed(error.to_string()),
+        })?;
+    release
+        .write(&args.out)
+        .map_err(|error| Error::failed(error.to_string()))?;
+    for (instance, planted) in release.canaries() {
+        output::note(&format!(
+            "warning: `{instance}` was trained with {planted} canaries for an audit: texts of random letters may stand among those released"
+        ));
+    }
+    let guarantee = release.epsilon().map_or_else(
+        || "they depend on no private data".to_owned(),
+        |(epsilon, delta)| format!("together epsilon {epsilon:.4} at delta {delta:.1e}"),
+    );
+    output::print(&format!(
+        "{}: {} rows, {guarantee}",
+        args.out.display(),
+        release.rows()
+    ))?;
+    Ok(ExitCode::Done)
+}

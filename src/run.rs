@@ -1,0 +1,150 @@
+//! `dpx run`: bring about everything that an experiment file asks for.
+
+use super::experiment::{CacheArgs, ExperimentArgs, build};
+use super::results::{self, ResultsArgs};
+use super::state::StateArgs;
+use super::{Error, ExitCode, devices, download, output};
+use dpx_engine::cache::Cache;
+use dpx_engine::plan::{LocalSources, Plan};
+use dpx_engine::run::{
+    Bars, JsonLines, MetricsObserver, Options, Outcome, PlainLines, RunError, Runner, Signal,
+    WorkerCommand, failures_again, hub_assets,
+};
+use std::io::IsTerminal;
+use std::path::Path;
+
+/// Run an experiment: everything that is not cached, and nothing else.
+///
+/// The file, the data it names and this program are frozen at the start. After a crash, a kill or a power cut the same
+/// command goes on where it was. Ctrl-C stops workers at their next checkpoint; a second one kills them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
+    state: StateArgs,
+    #[command(flatten)]
+    results: ResultsArgs,
+    /// Workers at once [default: one for each device slot, and a few beside them]
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<usize>,
+    /// Device to compute on: auto, cpu, wgpu[:N] or cuda[:N]; may be repeated
+    #[arg(long, value_name = "DEVICE")]
+    device: Vec<String>,
+    /// Workers that may share one device
+    #[arg(long, value_name = "N")]
+    device_slots: Option<usize>,
+    /// Finish what does not depend on a failure
+    #[arg(long, short)]
+    keep_going: bool,
+    /// Run this stage or instance even where it is cached; may be repeated
+    #[arg(long, value_name = "STAGE")]
+    force: Vec<String>,
+    /// Run only this stage or instance, and what it needs; may be repeated
+    #[arg(long, value_name = "STAGE")]
+    only: Vec<String>,
+    /// Print what happens as versioned JSON lines, and nothing else, on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
+    let root = &args.cache.cache;
+    let cache = Cache::at(root).map_err(failed)?;
+    cache.prepare().map_err(failed)?;
+    let experiment = args.experiment.load()?;
+    let plan = build(&experiment, &LocalSources::new(root))?;
+    let options = options(args, &plan)?;
+    let assets = hub_assets(&plan, &cache, &options).map_err(|error| not_run(&error))?;
+    download::assets(&assets)?;
+    let runner = Runner::new(&plan, &cache, options).map_err(|error| not_run(&error))?;
+    let signal = runner.signals();
+    ctrlc::set_handler(move || signal(Signal::Interrupt))
+        .map_err(|error| Error::failed(format!("cannot listen for Ctrl-C: {error}")))?;
+    let runner = runner.observer(MetricsObserver::new(&root.join("metrics")));
+    let runner = if args.json {
+        runner.observer(JsonLines)
+    } else if std::io::stderr().is_terminal() {
+        runner.observer(Bars::default())
+    } else {
+        runner.observer(PlainLines)
+    };
+    let report = runner.run().map_err(|error| not_run(&error))?;
+    let (study, folder) =
+        results::write(&experiment, &plan, &cache, &report, &args.results.results)?;
+    if !args.json {
+        results::print(&study, folder.as_deref(), |verb| words(verb, args))?;
+    }
+    if !report.failures.is_empty() {
+        output::note(&failures_again(&report.failures));
+    }
+    Ok(match report.outcome {
+        Outcome::Done => ExitCode::Done,
+        Outcome::Failed => ExitCode::Failed,
+        Outcome::Interrupted => ExitCode::Interrupted,
+    })
+}
+
+fn options(args: &Args, plan: &Plan) -> Result<Options, Error> {
+    let settings = &plan.run;
+    let number = |given: Option<usize>, written: Option<u64>| {
+        given.or_else(|| written.and_then(|number| usize::try_from(number).ok()))
+    };
+    let names = match (&args.device[..], &settings.device[..]) {
+        ([], []) => &["auto".to_owned()][..],
+        ([], written) => written,
+        (given, _) => given,
+    };
+    Ok(Options {
+        jobs: number(args.jobs, settings.jobs),
+        devices: devices::resolve(names)?,
+        device_slots: number(args.device_slots, settings.device_slots).unwrap_or(1),
+        keep_going: args.keep_going,
+        force: args.force.clone(),
+        only: args.only.clone(),
+        secrets: args.state.secrets()?,
+        ledger: args.state.ledger()?,
+        worker: WorkerCommand::own_image()
+            .map_err(|error| Error::failed(format!("cannot find this program: {error}")))?,
+        command: command(args),
+    })
+}
+
+/// The command line that runs the same experiment again.
+fn command(args: &Args) -> String {
+    let devices = args.device.iter();
+    let devices: String = devices
+        .flat_map(|device| [" --device ".to_owned(), word(Path::new(device))])
+        .collect();
+    words("dpx run", args) + &devices
+}
+
+/// A command about the same experiment and cache.
+fn words(verb: &str, args: &Args) -> String {
+    let mut words = vec![verb.to_owned(), word(&args.experiment.file)];
+    for set in &args.experiment.set {
+        words.push(format!("--set {}", word(Path::new(set))));
+    }
+    if args.cache.cache != Path::new("cache") {
+        words.push(format!("--cache {}", word(&args.cache.cache)));
+    }
+    words.join(" ")
+}
+
+fn word(path: &Path) -> String {
+    dpx_engine::run::shell_word(&path.to_string_lossy())
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::failed(error.to_string())
+}
+
+fn not_run(error: &RunError) -> Error {
+    if error.is_usage() {
+        Error::usage(error.to_string())
+    } else {
+        Error::failed(error.to_string())
+    }
+}

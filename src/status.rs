@@ -1,0 +1,100 @@
+//! `dpx status`: what a run in another terminal is at.
+
+use super::experiment::CacheArgs;
+use super::{Error, ExitCode, output};
+use dpx_engine::cache::Cache;
+use dpx_engine::run::{InstanceStatus, RunStatus, seconds};
+use serde_json::json;
+
+/// Say what the runs of this cache are at: those that live, or else the last one.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
+    let failed = |error: dpx_engine::cache::CacheError| Error::failed(error.to_string());
+    let runs = Cache::at(&args.cache.cache)
+        .and_then(|cache| cache.runs())
+        .map_err(failed)?;
+    let mut shown: Vec<RunStatus> = runs
+        .iter()
+        .filter(|run| run.live)
+        .filter_map(RunStatus::read)
+        .collect();
+    if shown.is_empty() {
+        shown.extend(runs.iter().rev().find_map(RunStatus::read));
+    }
+    if args.json {
+        output::print(&json!({ "version": 1, "runs": shown }).to_string())?;
+    } else if shown.is_empty() {
+        output::print("no run yet")?;
+    } else {
+        let told: Vec<String> = shown.iter().map(tell).collect();
+        output::print(&told.join("\n\n"))?;
+    }
+    Ok(ExitCode::Done)
+}
+
+fn tell(run: &RunStatus) -> String {
+    let mut lines = vec![format!(
+        "{} is {}{}",
+        run.experiment,
+        run.state,
+        match (&run.started, run.pid) {
+            (Some(started), Some(pid)) => format!(", begun {started} by process {pid}"),
+            _ => String::new(),
+        }
+    )];
+    let longest = run
+        .instances
+        .iter()
+        .map(|one| one.instance.chars().count())
+        .max()
+        .unwrap_or(0);
+    for one in &run.instances {
+        let line = format!(
+            "  {:longest$}  {:9}  {}",
+            one.instance,
+            one.state,
+            note(one)
+        );
+        lines.push(line.trim_end().to_owned());
+    }
+    lines.join("\n")
+}
+
+fn note(one: &InstanceStatus) -> String {
+    let mut parts = Vec::new();
+    if let Some(live) = &one.live {
+        if live.total > 0 {
+            parts.push(format!("{} of {}", live.done, live.total));
+        }
+        if !live.note.is_empty() {
+            parts.push(live.note.clone());
+        }
+    }
+    let running = one.state == "running";
+    if let (true, Some(since)) = (running, elapsed(one.since.as_deref())) {
+        parts.push(format!("for {}", seconds(since)));
+    }
+    if let Some(took) = one.seconds {
+        let last_time = matches!(
+            one.state.as_str(),
+            "running" | "run" | "only-if" | "waiting"
+        );
+        let verb = if last_time { "took last time" } else { "took" };
+        parts.push(format!("{verb} {}", seconds(took)));
+    }
+    parts.extend(one.note.clone());
+    parts.join(", ")
+}
+
+fn elapsed(since: Option<&str>) -> Option<f64> {
+    let since: jiff::Timestamp = since?.parse().ok()?;
+    Some(jiff::Timestamp::now().duration_since(since).as_secs_f64())
+}

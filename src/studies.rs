@@ -1,0 +1,150 @@
+//! Studies for `report`, `compare` and the end of `run`: from an experiment file and the cache, a results folder, or a run.
+
+use super::experiment::ExperimentArgs;
+use super::{Error, experiment};
+use dpx_engine::cache::Cache;
+use dpx_engine::experiment::Experiment;
+use dpx_engine::plan::{LocalSources, Plan, State, decide};
+use dpx_engine::run::View;
+use dpx_report::compare::SEED;
+use dpx_report::{InstanceState, Known, Reference, Sources, Study, assemble, journal};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// An experiment with everything that the cache knows of it.
+pub(crate) struct Loaded {
+    pub(crate) experiment: Experiment,
+    pub(crate) plan: Plan,
+    pub(crate) known: Vec<Known>,
+    pub(crate) cache: Cache,
+}
+
+impl Loaded {
+    /// Reads an experiment file and looks into the cache; runs nothing.
+    pub(crate) fn new(arguments: &ExperimentArgs, cache: &Path) -> Result<Self, Error> {
+        let experiment = arguments.load()?;
+        let plan = experiment::build(&experiment, &LocalSources::new(cache))?;
+        let cache = Cache::at(cache).map_err(|error| Error::failed(error.to_string()))?;
+        let decisions = decide(&plan, &View::new(cache.clone()), &BTreeSet::new());
+        let known = decisions
+            .into_iter()
+            .map(|decision| match decision.state {
+                State::Cached { record, .. } => Known {
+                    state: InstanceState::Cached,
+                    record: Some(record),
+                },
+                State::Run { .. } | State::OnlyIf { .. } => Known {
+                    state: InstanceState::Missing,
+                    record: None,
+                },
+            })
+            .collect();
+        Ok(Self {
+            experiment,
+            plan,
+            known,
+            cache,
+        })
+    }
+
+    /// Calls something with the study's sources.
+    pub(crate) fn with<T>(&self, call: impl FnOnce(&Sources<'_>) -> T) -> T {
+        let reference = reference(&self.experiment);
+        call(&Sources {
+            plan: &self.plan,
+            known: &self.known,
+            artifacts: &self.cache,
+            title: self.experiment.report.title.as_deref(),
+            reference: reference.as_ref(),
+        })
+    }
+
+    /// The texts that the experiment was read from, one after the other.
+    pub(crate) fn file(&self) -> String {
+        file(&self.experiment)
+    }
+}
+
+/// The texts that an experiment was read from, one after the other.
+pub(crate) fn file(experiment: &Experiment) -> String {
+    let texts: Vec<String> = experiment
+        .files
+        .iter()
+        .enumerate()
+        .map(|(index, file)| {
+            if index == 0 {
+                file.text.to_string()
+            } else {
+                let commented: Vec<String> =
+                    file.text.lines().map(|line| format!("# {line}")).collect();
+                format!("\n# {}:\n{}\n", file.name, commented.join("\n"))
+            }
+        })
+        .collect();
+    texts.concat()
+}
+
+/// The published figures of the experiment file.
+pub(crate) fn reference(experiment: &Experiment) -> Option<Reference> {
+    let written = experiment.report.reference.as_ref()?;
+    Some(Reference {
+        source: written.source.clone(),
+        benchmark: written.benchmark,
+        accuracy: written.accuracy.clone(),
+        similarity: written.similarity.clone(),
+    })
+}
+
+/// A study from an experiment file, a results folder or `results.json`, or the name of a run.
+pub(crate) fn find(name: &str, set: &[String], cache: &Path) -> Result<Study, Error> {
+    let path = Path::new(name);
+    let json = if path.is_dir() {
+        path.join("results.json")
+    } else {
+        path.to_owned()
+    };
+    if path.is_dir() || path.extension().is_some_and(|ending| ending == "json") {
+        let bytes = std::fs::read(&json).map_err(|error| {
+            Error::usage(format!("could not read `{}`: {error}", json.display()))
+        })?;
+        let study: Study = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::usage(format!(
+                "`{}` is no results file of dpx: {error}",
+                json.display()
+            ))
+        })?;
+        if study.schema_version != Study::SCHEMA_VERSION {
+            return Err(Error::usage(format!(
+                "`{}` has schema version {}, this dpx knows {}",
+                json.display(),
+                study.schema_version,
+                Study::SCHEMA_VERSION
+            )));
+        }
+        return Ok(study);
+    }
+    if path.is_file() {
+        let arguments = ExperimentArgs {
+            file: path.to_owned(),
+            set: set.to_vec(),
+        };
+        return Ok(Loaded::new(&arguments, cache)?.with(assemble));
+    }
+    let cache = Cache::at(cache).map_err(|error| Error::failed(error.to_string()))?;
+    let runs = cache.runs().unwrap_or_default();
+    let run = runs.iter().find(|run| run.id == name).ok_or_else(|| {
+        Error::usage(format!("there is no file, folder or run `{name}`"))
+            .hint("give an experiment file, a results folder, or the name of a run that `dpx status` shows")
+    })?;
+    let (plan, known) = journal::past_run(&cache, &run.lines())
+        .ok_or_else(|| Error::usage(format!("nothing is left in the cache of run `{name}`")))?;
+    let mut study = assemble(&Sources {
+        plan: &plan,
+        known: &known,
+        artifacts: &cache,
+        title: None,
+        reference: None,
+    });
+    study.settings.remove(SEED);
+    Ok(study)
+}
