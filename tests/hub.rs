@@ -1,6 +1,6 @@
 //! Models and data from the Hub through the real binary, with a local server in the Hub's place.
 
-#[path = "../src/data/hub/server.rs"]
+#[path = "../crates/dpx-data/src/hub/server.rs"]
 mod server;
 
 use self::server::{Fault, Server};

@@ -137,7 +137,7 @@ pub fn compare(old: &Study, new: &Study) -> Comparison {
 }
 
 /// Name of the setting that the journal of a run lacks.
-pub(crate) const SEED: &str = "experiment.seed";
+pub const SEED: &str = "experiment.seed";
 
 /// What makes the figures hard to compare, whatever the settings say.
 fn warnings(old: &Study, new: &Study) -> Vec<String> {
