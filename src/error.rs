@@ -4,7 +4,7 @@ use super::ExitCode;
 
 /// An error on its way to the user.
 #[derive(Debug)]
-pub struct Error {
+pub(crate) struct Error {
     code: ExitCode,
     message: String,
     hints: Vec<String>,
@@ -14,7 +14,7 @@ pub struct Error {
 
 impl Error {
     /// The file or the arguments are wrong.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self {
             code: ExitCode::Usage,
             message: message.into(),
@@ -24,7 +24,7 @@ impl Error {
     }
 
     /// A stage failed, or the machine did.
-    pub fn failed(message: impl Into<String>) -> Self {
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self {
             code: ExitCode::Failed,
             ..Self::usage(message)
@@ -32,7 +32,7 @@ impl Error {
     }
 
     /// Everything is said already; only the exit code is left.
-    pub fn silent(code: ExitCode) -> Self {
+    pub(crate) fn silent(code: ExitCode) -> Self {
         Self {
             code,
             silent: true,
@@ -42,28 +42,28 @@ impl Error {
 
     /// Adds what to do.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
     /// How the process ends.
-    pub const fn exit_code(&self) -> ExitCode {
+    pub(crate) const fn exit_code(&self) -> ExitCode {
         self.code
     }
 
     /// What was found, expected, and where.
-    pub fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
     /// What to do.
-    pub fn hints(&self) -> &[String] {
+    pub(crate) fn hints(&self) -> &[String] {
         &self.hints
     }
 
     /// Whether nothing is left to print.
-    pub const fn is_silent(&self) -> bool {
+    pub(crate) const fn is_silent(&self) -> bool {
         self.silent
     }
 }

@@ -3,7 +3,7 @@
 /// How the process ends; each verb returns one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum ExitCode {
+pub(crate) enum ExitCode {
     /// Everything asked for is done.
     Done = 0,
     /// A stage failed, or something outside the file and the arguments went wrong.

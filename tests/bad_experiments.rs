@@ -114,7 +114,7 @@ fn every_code_appears() {
         read(&["--json", &format!("{FOLDER}/{file}")]);
     }
     read(&["--json", "experiments/emotion.toml", "--set", "x"]);
-    let missing: Vec<&str> = dpx::spec::Code::ALL
+    let missing: Vec<&str> = dpx_engine::experiment::Code::ALL
         .iter()
         .map(|code| code.name())
         .filter(|name| !seen.contains(*name))

@@ -3,8 +3,8 @@
 #![cfg(unix)]
 
 use crate::run_support::{Study, artifacts, until};
-use dpx::cache::Cache;
-use dpx::run::{Outcome, RunStatus};
+use dpx_engine::cache::Cache;
+use dpx_engine::run::{Outcome, RunStatus};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::collections::BTreeSet;
 use std::process::Child;

@@ -1,8 +1,8 @@
 //! What a run does and leaves alone: caching, early cut-off, failures, selections, repairs.
 
 use crate::run_support::{Study, artifacts};
-use dpx::cache::{Cache, Disk, Faults, Step};
-use dpx::run::{Finish, InstanceResult, Outcome, RunError};
+use dpx_engine::cache::{Cache, Disk, Faults, Step};
+use dpx_engine::run::{Finish, InstanceResult, Outcome, RunError};
 use serde_json::{Value, json};
 use std::io;
 use std::path::Path;

@@ -3,13 +3,14 @@
 //! This test binary plays all parts: `DPX_TEST_ROLE=worker` serves a request with the stages below, and
 //! `DPX_TEST_ROLE=runner` runs a study until it ends or is killed.
 
-use dpx::cache::{Cache, Digest};
-use dpx::plan::{Instance, Need, Plan, RunSettings};
-use dpx::run::{
+use dpx_engine::cache::Cache;
+use dpx_schema::Digest;
+use dpx_engine::plan::{Instance, Need, Plan, RunSettings};
+use dpx_engine::run::{
     InstanceResult, JsonLines, Observer, Options, Outcome, RunReport, Runner, Signal,
     WorkerCommand, worker,
 };
-use dpx::stage::{Flow, Kind, StageContext, StageError};
+use dpx_schema::{Flow, Kind, StageContext, StageError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -164,7 +165,7 @@ impl Study {
         cache: &Cache,
         folder: &Path,
         change: impl FnOnce(&mut Options),
-    ) -> Result<(RunReport, Vec<serde_json::Value>), dpx::run::RunError> {
+    ) -> Result<(RunReport, Vec<serde_json::Value>), dpx_engine::run::RunError> {
         let mut options = Self::options(folder);
         change(&mut options);
         let plan = self.plan();
@@ -219,7 +220,7 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
 struct Collect<'a>(&'a mut Vec<serde_json::Value>);
 
 impl Observer for Collect<'_> {
-    fn observe(&mut self, event: &dpx::run::Event) {
+    fn observe(&mut self, event: &dpx_engine::run::Event) {
         self.0.push(serde_json::to_value(event).unwrap());
     }
 }

@@ -253,7 +253,7 @@ pub(crate) fn least<T>(
 #[cfg(test)]
 pub(crate) mod tests {
     use crate::fault::{self, Fault};
-    use dpx_sgd::*;
+    use super::*;
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 

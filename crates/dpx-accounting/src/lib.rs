@@ -47,8 +47,6 @@ pub(crate) mod written;
 
 pub use certified::certified_group;
 pub use certified::{Accountant, Certified, certified_delta, certified_upper};
-#[cfg(test)]
-pub(crate) use compose::tests::rounding_is_bounded;
 pub use directions::{Directions, epsilon_by_direction};
 pub use error::AccountantError;
 pub use gaussian::{gaussian_delta, gaussian_epsilon, gaussian_noise_multiplier};

@@ -188,7 +188,7 @@ mod tests {
         for rate in [0.016, 1.0 / 3.0, 1e-9, 1.0, 0.0] {
             let held = mechanism(rate).sampling_rate();
             assert!(held <= rate && rate - held < 2f64.powi(-64));
-            let threshold = dpx_sgd::sampling::coin_threshold(held);
+            let threshold = (held * 2f64.powi(64)) as u128;
             assert_eq!(threshold as f64 / 2f64.powi(64), held);
         }
     }

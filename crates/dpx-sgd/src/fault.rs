@@ -21,6 +21,7 @@ macro_rules! faults {
     ($($(#[$meta:meta])* $name:ident,)*) => {
         /// A way to break the engine.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "described one by one")]
         pub enum Fault {
             $($(#[$meta])* $name,)*
         }

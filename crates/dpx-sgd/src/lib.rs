@@ -15,7 +15,11 @@ pub mod sum;
 pub mod trainer;
 mod vector;
 
-pub(crate) mod fault;
+#[cfg(not(any(test, feature = "fault-injection")))]
+mod fault;
+#[cfg(any(test, feature = "fault-injection"))]
+#[doc(hidden)]
+pub mod fault;
 
 #[cfg(test)]
 mod fault_table;

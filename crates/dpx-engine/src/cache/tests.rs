@@ -1,7 +1,7 @@
 //! The cache under faults, flips, collections and at any order of these.
 
 use super::*;
-use dpx_schema::{Flow, Kind};
+use dpx_schema::{Digest, Flow, Key, Kind, Manifest, Record};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

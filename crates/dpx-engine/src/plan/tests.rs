@@ -41,13 +41,13 @@ kind = "classify"
 needs = ["preprocess"]
 "#;
 
-fn load(text: &str, sets: &[&str]) -> spec::Experiment {
+fn load(text: &str, sets: &[&str]) -> experiment::Experiment {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("study.toml");
     std::fs::write(&file, text).unwrap();
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-    let loaded = spec::load(&file, &sets);
-    let shown = spec::render(&loaded.diagnostics, &loaded.files);
+    let loaded = experiment::load(&file, &sets);
+    let shown = experiment::render(&loaded.diagnostics, &loaded.files);
     loaded.experiment.unwrap_or_else(|| panic!("{shown}"))
 }
 
@@ -343,7 +343,7 @@ fn content_counts_and_the_place_of_a_file_does_not() {
         std::fs::write(folder.join("data.csv"), data).unwrap();
         let file = folder.join("study.toml");
         std::fs::write(&file, &text).unwrap();
-        let experiment = spec::load(&file, &[]).experiment.unwrap();
+        let experiment = experiment::load(&file, &[]).experiment.unwrap();
         let plan = build(&experiment, &super::LocalSources::default()).unwrap();
         assert_eq!(
             plan.instances[0].params["dataset"],
@@ -360,7 +360,7 @@ fn content_counts_and_the_place_of_a_file_does_not() {
 #[test]
 fn every_kind_takes_its_defaults() {
     for kind in Kind::ALL {
-        let table = spec::KindTable::of(kind);
+        let table = experiment::KindTable::of(kind);
         assert!(
             table.keys().all(|key| table.property(key).is_some()),
             "{kind}"
