@@ -73,3 +73,15 @@ impl From<std::io::Error> for Error {
         Self::failed(error.to_string())
     }
 }
+
+impl From<dpx_accounting::ClaimError> for Error {
+    fn from(error: dpx_accounting::ClaimError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<dpx_report::AssembleError> for Error {
+    fn from(error: dpx_report::AssembleError) -> Self {
+        Self::failed(error.to_string())
+    }
+}

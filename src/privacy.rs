@@ -1,10 +1,10 @@
 //! `dpx privacy`: a calculator for DP-SGD: noise from epsilon, epsilon from noise, curves, groups.
 
 use super::{Error, ExitCode, output};
-use dpx_accounting::group::group_epsilon;
-use dpx_accounting::mechanism::quantised_rate;
-use dpx_accounting::{AccountantError, Certified, Phase, certified_delta, certified_upper};
-use dpx_accounting::{Adjacency, calibration};
+use dpx_accounting::{
+    AccountantError, Certified, DpEvent, EpsilonBound, Sampling, SamplingPlan, calibration,
+    default_delta, sampling_plan,
+};
 use serde_json::json;
 use std::fmt::Write;
 
@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "sampling_rate")]
     steps: Option<u64>,
     /// Also give epsilon for this many records of one person.
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     group: Option<u32>,
     /// Print epsilon over steps and delta over epsilon as CSV.
     #[arg(long, conflicts_with_all = ["json", "group"])]
@@ -66,10 +66,14 @@ pub(crate) struct Args {
 
 /// Everything that was asked for, in one place.
 struct Question {
-    sampling_rate: f64,
-    steps: u64,
+    sampling: SamplingPlan,
     delta: f64,
-    adjacency: Adjacency,
+}
+
+impl Question {
+    fn event(&self, noise_multiplier: f64, steps: u64) -> Result<DpEvent, AccountantError> {
+        DpEvent::poisson_sampled_gaussian(self.sampling.sampling_rate, noise_multiplier, steps)
+    }
 }
 
 impl From<AccountantError> for Error {
@@ -93,34 +97,25 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             noise_multiplier
         }
         (None, Some(epsilon)) => {
-            let Question {
-                sampling_rate,
-                steps,
-                delta,
-                ..
-            } = question;
-            calibration::noise_multiplier(epsilon, delta, sampling_rate, steps)?.value
+            let event = |sigma| question.event(sigma, question.sampling.steps);
+            calibration::noise_multiplier(epsilon, question.delta, event)?.value
         }
         (None, None) => return Err(Error::usage("give `--epsilon` or `--noise-multiplier`")),
     };
-    let phase = Phase {
-        noise_multiplier,
-        sampling_rate: question.sampling_rate,
-        steps: question.steps,
-    };
     if args.curve {
-        output::print(curve(&phase, question.delta)?.trim_end())?;
+        output::print(curve(&question, noise_multiplier)?.trim_end())?;
         return Ok(ExitCode::Done);
     }
-    let certified = certified_upper(&[phase], question.delta)?;
+    let event = question.event(noise_multiplier, question.sampling.steps)?;
+    let certified = event.certified(question.delta)?;
     let group = match args.group {
-        Some(size) => Some((size, group_epsilon(&[phase], question.delta, size)?)),
+        Some(size) => Some((size, event.group(question.delta, size)?)),
         None => None,
     };
     let text = if args.json {
-        as_json(&question, &phase, &certified, group.as_ref())
+        as_json(&question, noise_multiplier, &certified, group.as_ref())
     } else {
-        as_text(&question, &phase, &certified, group.as_ref())
+        as_text(&question, noise_multiplier, &certified, group.as_ref())
     };
     output::print(text.trim_end())?;
     Ok(ExitCode::Done)
@@ -136,7 +131,7 @@ fn question(args: &Args) -> Result<Question, Error> {
             )))
         }
     };
-    let (rate, steps, adjacency) = match (
+    let sampling = match (
         args.examples,
         args.batch_size,
         args.sampling_rate,
@@ -157,11 +152,7 @@ fn question(args: &Args) -> Result<Question, Error> {
                     "`--batch-size` is {batch_size}, expected 1 to the number of examples, {examples}"
                 )));
             }
-            let rate = batch_size as f64 / examples as f64;
-            let steps = (epochs * examples as f64 / batch_size as f64)
-                .round()
-                .max(1.0) as u64;
-            (rate, steps, Adjacency::ZeroOut)
+            sampling_plan(examples, 0, Sampling::Epochs { batch_size, epochs })?
         }
         (None, None, Some(rate), Some(steps)) => {
             range(
@@ -170,7 +161,12 @@ fn question(args: &Args) -> Result<Question, Error> {
                 (0.0..=1.0).contains(&rate),
                 "a number from 0 to 1",
             )?;
-            (rate, steps, Adjacency::AddRemove)
+            let stated = Sampling::Stated {
+                sampling_rate: rate,
+                steps,
+                batch_size: 1,
+            };
+            sampling_plan(0, 0, stated)?
         }
         _ => {
             return Err(Error::usage(
@@ -188,7 +184,7 @@ fn question(args: &Args) -> Result<Question, Error> {
     }
     let delta = match (args.delta, args.examples) {
         (Some(delta), _) => delta,
-        (None, Some(examples)) => (examples as f64).powf(-1.1),
+        (None, Some(examples)) => default_delta(examples),
         (None, None) => {
             return Err(Error::usage("`--delta` is missing")
                 .hint("take less than one over the number of records, such as N^-1.1"));
@@ -207,17 +203,12 @@ fn question(args: &Args) -> Result<Question, Error> {
             "warning: `--delta` {delta} is not below 1/{examples}: a mechanism that publishes one record meets it"
         ));
     }
-    Ok(Question {
-        sampling_rate: quantised_rate(rate),
-        steps,
-        delta,
-        adjacency,
-    })
+    Ok(Question { sampling, delta })
 }
 
 fn as_text(
     question: &Question,
-    phase: &Phase,
+    noise_multiplier: f64,
     certified: &Certified,
     group: Option<&(u32, Certified)>,
 ) -> String {
@@ -225,11 +216,14 @@ fn as_text(
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "{name:<20}{value}");
     };
-    line("noise multiplier", format!("{:.6}", phase.noise_multiplier));
-    line("sampling rate", format!("{:.9}", phase.sampling_rate));
-    line("steps", phase.steps.to_string());
+    line("noise multiplier", format!("{noise_multiplier:.6}"));
+    line(
+        "sampling rate",
+        format!("{:.9}", question.sampling.sampling_rate),
+    );
+    line("steps", question.sampling.steps.to_string());
     line("delta", format!("{:e}", question.delta));
-    line("adjacency", question.adjacency.to_string());
+    line("adjacency", question.sampling.adjacency.to_string());
     line(
         "epsilon",
         format!(
@@ -266,9 +260,8 @@ fn as_text(
 }
 
 /// Six digits, rounded up.
-pub(super) fn up(value: f64) -> String {
-    let rounded = (value * 1e6).ceil() / 1e6;
-    format!("{:.6}", if rounded.is_finite() { rounded } else { value })
+pub(super) fn up(value: EpsilonBound) -> String {
+    format!("{value:.6}")
 }
 
 /// JSON has no infinity: it is written as the string `"inf"`.
@@ -282,30 +275,30 @@ fn number(value: f64) -> serde_json::Value {
 
 fn as_json(
     question: &Question,
-    phase: &Phase,
+    noise_multiplier: f64,
     certified: &Certified,
     group: Option<&(u32, Certified)>,
 ) -> String {
     let mut object = json!({
-        "noise_multiplier": phase.noise_multiplier,
-        "sampling_rate": phase.sampling_rate,
-        "steps": phase.steps,
+        "noise_multiplier": noise_multiplier,
+        "sampling_rate": question.sampling.sampling_rate,
+        "steps": question.sampling.steps,
         "delta": question.delta,
-        "adjacency": question.adjacency,
-        "rdp": number(certified.rdp),
+        "adjacency": question.sampling.adjacency,
+        "rdp": certified.rdp,
         "prv": {
             "lower": number(certified.prv.lower),
             "estimate": number(certified.prv.estimate),
-            "upper": number(certified.prv.upper),
+            "upper": certified.prv.upper,
         },
-        "connect_the_dots": number(certified.connect_the_dots),
-        "epsilon": number(certified.epsilon),
+        "connect_the_dots": certified.connect_the_dots,
+        "epsilon": certified.epsilon,
         "accountant": certified.accountant,
     });
     if let Some((size, group)) = group {
         object["group"] = json!({
             "records": size,
-            "epsilon": number(group.epsilon),
+            "epsilon": group.epsilon,
             "accountant": group.accountant,
         });
     }
@@ -313,24 +306,28 @@ fn as_json(
 }
 
 /// Two tables in one: `curve` says which, `x` is steps or epsilon, `y` epsilon or delta.
-fn curve(phase: &Phase, delta: f64) -> Result<String, Error> {
+fn curve(question: &Question, noise_multiplier: f64) -> Result<String, Error> {
     const POINTS: u64 = 20;
     let mut csv = String::from("curve,x,y\n");
     let mut before = 0;
-    for point in 1..=POINTS.min(phase.steps) {
-        let steps = (phase.steps * point).div_ceil(POINTS.min(phase.steps));
+    let all = question.sampling.steps;
+    for point in 1..=POINTS.min(all) {
+        let steps = (all * point).div_ceil(POINTS.min(all));
         if steps == before {
             continue;
         }
         before = steps;
-        let certified = certified_upper(&[Phase { steps, ..*phase }], delta)?;
-        let _ = writeln!(csv, "epsilon_over_steps,{steps},{}", certified.epsilon);
+        let epsilon = question
+            .event(noise_multiplier, steps)?
+            .epsilon(question.delta)?;
+        let _ = writeln!(csv, "epsilon_over_steps,{steps},{}", epsilon.value());
     }
-    let whole = certified_upper(&[*phase], delta)?.epsilon;
+    let event = question.event(noise_multiplier, all)?;
+    let whole = event.epsilon(question.delta)?.value();
     if whole.is_finite() {
         for point in 0..=POINTS {
             let epsilon = 2.0 * whole * point as f64 / POINTS as f64;
-            let delta = certified_delta(&[*phase], epsilon)?;
+            let delta = event.delta(epsilon)?.value();
             let _ = writeln!(csv, "delta_over_epsilon,{epsilon},{delta}");
         }
     }

@@ -1,14 +1,15 @@
 //! `dpx privacy --plan`: what each row of an experiment file would spend, computed as the stages do.
 
 use super::experiment::ExperimentArgs;
-use super::privacy::up;
 use super::{Error, ExitCode, output};
 
-use dpx_accounting::{Certified, Phase, certified_upper};
+use dpx_accounting::{Claim, ClaimPart, DpEvent};
 use dpx_engine::plan::{Instance, InstanceId, Plan, Seen};
 use dpx_schema::Kind;
+use dpx_schema::Unit;
 use dpx_schema::params::PreprocessParams;
-use dpx_stages::mechanisms;
+use dpx_schema::privacy::describe;
+use dpx_stages::{Spending, plan};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -28,9 +29,8 @@ struct Budget {
 
 /// What a budget is spent on.
 struct Spent {
-    phases: Vec<(String, Phase)>,
-    delta: f64,
-    certified: Certified,
+    planned: Vec<(String, DpEvent)>,
+    claim: Claim,
 }
 
 pub(super) fn run(file: &Path, set: &[String], as_json: bool) -> Result<ExitCode, Error> {
@@ -38,8 +38,8 @@ pub(super) fn run(file: &Path, set: &[String], as_json: bool) -> Result<ExitCode
         file: file.to_owned(),
         set: set.to_vec(),
     };
-    let plan = experiment.plan(&Seen)?;
-    let budgets = budgets(&plan)?;
+    let study = experiment.plan(&Seen)?;
+    let budgets = budgets(&study)?;
     let text = if as_json {
         to_json(&budgets)
     } else {
@@ -49,14 +49,14 @@ pub(super) fn run(file: &Path, set: &[String], as_json: bool) -> Result<ExitCode
     Ok(ExitCode::Done)
 }
 
-fn budgets(plan: &Plan) -> Result<Vec<Budget>, Error> {
+fn budgets(study: &Plan) -> Result<Vec<Budget>, Error> {
     let mut counted = BTreeMap::new();
     let mut budgets: Vec<Budget> = Vec::new();
-    for instance in &plan.instances {
+    for instance in &study.instances {
         if !matches!(instance.kind, Kind::Train | Kind::Teacher | Kind::Counts) {
             continue;
         }
-        let examples = examples(plan, instance, &mut counted)?;
+        let examples = examples(study, instance, &mut counted)?;
         let shared = &instance.params["budget"];
         let identity = if shared.is_object() {
             format!("{shared} {examples}")
@@ -92,17 +92,22 @@ fn budgets(plan: &Plan) -> Result<Vec<Budget>, Error> {
 }
 
 fn spent(instance: &Instance, examples: u64) -> Result<Option<Spent>, Error> {
-    let found = mechanisms(instance.kind, &instance.stage, &instance.params, examples)
+    let found = plan(instance.kind, &instance.stage, &instance.params, examples)
         .map_err(|error| Error::usage(format!("`{}`: {error}", instance.name)))?;
-    let Some(found) = found else {
+    let Spending::Noise { planned, .. } = found.spending else {
         return Ok(None);
     };
-    let all: Vec<Phase> = found.all.iter().map(|(_, phase)| *phase).collect();
-    Ok(Some(Spent {
-        certified: certified_upper(&all, found.delta)?,
-        phases: found.all,
-        delta: found.delta,
-    }))
+    let parts: Vec<ClaimPart> = planned
+        .iter()
+        .map(|(stage, event)| ClaimPart {
+            instance: stage.clone(),
+            event: event.clone(),
+            adjacency: found.adjacency,
+            unit: Unit::Example.name().to_owned(),
+        })
+        .collect();
+    let claim = Claim::compose(&parts, found.delta, found.adjacency, Unit::Example.name())?;
+    Ok(Some(Spent { planned, claim }))
 }
 
 /// The number of training examples of the data that an instance reads.
@@ -196,23 +201,20 @@ fn to_text(budgets: &[Budget]) -> String {
         groups.insert(stages);
         let _ = writeln!(
             text,
-            "{}: epsilon {} (certified upper bound, {}) at delta {:.6e}, {} examples",
+            "{}: {:.4} (certified upper bound, {}), {} examples",
             name(budget),
-            up(spent.certified.epsilon),
-            spent.certified.accountant,
-            spent.delta,
+            spent.claim,
+            spent.claim.certified().accountant,
             budget.examples
         );
         let total: f64 = budget.shares.values().sum();
-        let width = spent.phases.iter().map(|(stage, _)| stage.len()).max();
-        for (stage, phase) in &spent.phases {
+        let width = spent.planned.iter().map(|(stage, _)| stage.len()).max();
+        for (stage, event) in &spent.planned {
             let _ = writeln!(
                 text,
-                "  {stage:width$}  share {:.4}  noise multiplier {:.6}  sampling rate {:.9}  steps {}",
+                "  {stage:width$}  share {:.4}  {}",
                 budget.shares.get(stage).copied().unwrap_or_default() / total,
-                phase.noise_multiplier,
-                phase.sampling_rate,
-                phase.steps,
+                describe(event),
                 width = width.unwrap_or_default(),
             );
         }
@@ -234,15 +236,13 @@ fn to_json(budgets: &[Budget]) -> String {
         .map(|budget| {
             let mechanisms = |spent: &Spent| -> Vec<Value> {
                 spent
-                    .phases
+                    .planned
                     .iter()
-                    .map(|(stage, phase)| {
+                    .map(|(stage, event)| {
                         json!({
                             "stage": stage,
                             "share": budget.shares.get(stage),
-                            "noise_multiplier": phase.noise_multiplier,
-                            "sampling_rate": phase.sampling_rate,
-                            "steps": phase.steps,
+                            "event": event,
                         })
                     })
                     .collect()
@@ -253,9 +253,9 @@ fn to_json(budgets: &[Budget]) -> String {
                 "examples": budget.examples,
                 "stages": budget.shares.keys().collect::<Vec<_>>(),
                 "mechanisms": budget.spent.as_ref().map(mechanisms),
-                "delta": budget.spent.as_ref().map(|spent| spent.delta),
-                "epsilon_certified": budget.spent.as_ref().map(|spent| spent.certified.epsilon),
-                "accountant": budget.spent.as_ref().map(|spent| json!(spent.certified.accountant)),
+                "delta": budget.spent.as_ref().map(|spent| spent.claim.delta()),
+                "epsilon_certified": budget.spent.as_ref().map(|spent| spent.claim.epsilon()),
+                "accountant": budget.spent.as_ref().map(|spent| json!(spent.claim.certified().accountant)),
             })
         })
         .collect();

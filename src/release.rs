@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         .with(|sources| Release::gather(sources, &args.row))
         .map_err(|error| match error {
             ReleaseError::Refused(..) | ReleaseError::Missing(_) => Error::usage(error.to_string()),
-            ReleaseError::Io(_) => Error::failed(error.to_string()),
+            ReleaseError::Io(_) | ReleaseError::Unreadable(_) => Error::failed(error.to_string()),
         })?;
     release
         .write(&args.out)
@@ -46,9 +46,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             "warning: `{instance}` was trained with {planted} canaries for an audit: texts of random letters may stand among those released"
         ));
     }
-    let guarantee = release.epsilon().map_or_else(
-        || "they depend on no private data".to_owned(),
-        |(epsilon, delta)| format!("together epsilon {epsilon:.4} at delta {delta:.1e}"),
+    let guarantee = release.claim().map_or_else(
+        || "no private data used".to_owned(),
+        |claim| format!("total {claim:.4}"),
     );
     output::print(&format!(
         "{}: {} rows, {guarantee}",

@@ -41,11 +41,11 @@ enum Format {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let loaded = Loaded::new(&args.experiment, &args.cache.cache)?;
     let failed = |error: &dyn std::fmt::Display| Error::failed(error.to_string());
-    let study = loaded.with(assemble);
+    let study = loaded.with(assemble)?;
     let (name, text) = match args.format {
         Format::Html => {
             let real = if args.with_real_texts {
-                loaded.with(real_texts)
+                loaded.with(real_texts)?
             } else {
                 Vec::new()
             };

@@ -42,7 +42,8 @@ pub(crate) fn write(
         reference: reference.as_ref(),
     };
     if known.iter().any(|one| one.record.is_none()) {
-        return Ok((assemble(&sources), None));
+        let study = assemble(&sources)?;
+        return Ok((study, None));
     }
     let folder = results.join(&plan.experiment);
     let mut study = None;
@@ -97,7 +98,11 @@ pub(crate) fn print(
         .iter()
         .filter(|row| row.guarantee.kind == GuaranteeKind::Holds)
         .min_by(|a, b| {
-            let epsilon = |row: &Row| row.guarantee.epsilon.unwrap_or(f64::INFINITY);
+            let epsilon = |row: &Row| {
+                row.guarantee
+                    .epsilon
+                    .map_or(f64::INFINITY, dpx_accounting::EpsilonBound::value)
+            };
             epsilon(a).total_cmp(&epsilon(b))
         });
     if let Some(row) = first {

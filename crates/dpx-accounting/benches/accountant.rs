@@ -3,8 +3,7 @@
 //! `cargo bench --bench accountant`; everything here runs on one thread.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use dpx_accounting::calibration;
-use dpx_accounting::{Phase, certified_upper, epsilon_rdp, prv};
+use dpx_accounting::{DpEvent, calibration, epsilon_rdp, prv};
 use std::hint::black_box;
 
 /// Processor seconds of this process, to a hundredth.
@@ -32,26 +31,25 @@ fn time(name: &str, repetitions: u32, mut work: impl FnMut()) {
 fn main() {
     const DELTA: f64 = 1e-5;
     for noise_multiplier in [0.8, 1.0, 2.0] {
-        let phase = [Phase {
-            noise_multiplier,
-            sampling_rate: 0.016,
-            steps: 4000,
-        }];
+        let run =
+            DpEvent::poisson_sampled_gaussian(0.016, noise_multiplier, 4000).expect("in range");
         let name = |what: &str| format!("{what}, sigma {noise_multiplier}, q 0.016, 4000 steps");
         time(&name("PRV, error 0.01"), 20, || {
-            black_box(prv(&phase, DELTA, 0.01).expect("in range"));
+            black_box(prv(&run, DELTA, 0.01).expect("in range"));
         });
         time(&name("RDP"), 20, || {
-            black_box(epsilon_rdp(&phase, DELTA).expect("in range"));
+            black_box(epsilon_rdp(&run, DELTA).expect("in range"));
         });
         time(&name("certified by all three"), 10, || {
-            black_box(certified_upper(&phase, DELTA).expect("in range"));
+            black_box(run.certified(DELTA).expect("in range"));
         });
     }
+    let short = |sigma| DpEvent::poisson_sampled_gaussian(0.016, sigma, 188);
+    let long = |sigma| DpEvent::poisson_sampled_gaussian(0.016, sigma, 4000);
     time("calibration, epsilon 3, q 0.016, 188 steps", 3, || {
-        black_box(calibration::noise_multiplier(3.0, DELTA, 0.016, 188).expect("in range"));
+        black_box(calibration::noise_multiplier(3.0, DELTA, short).expect("in range"));
     });
     time("calibration, epsilon 8, q 0.016, 4000 steps", 3, || {
-        black_box(calibration::noise_multiplier(8.0, DELTA, 0.016, 4000).expect("in range"));
+        black_box(calibration::noise_multiplier(8.0, DELTA, long).expect("in range"));
     });
 }

@@ -113,7 +113,7 @@ mod tests {
         assert!(with < without && without < (0.9_f64 / 0.1).ln());
     }
 
-    /// Randomised response at epsilon, the mechanism for which the bound is tight: its expected count of right guesses.
+    /// Randomized response at epsilon, the mechanism for which the bound is tight: its expected count of right guesses.
     #[test]
     fn the_bound_stays_below_the_truth_and_comes_near() {
         for epsilon in [0.5_f64, 1.0, 2.0, 4.0] {

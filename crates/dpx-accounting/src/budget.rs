@@ -6,26 +6,42 @@
 //! is returned.
 
 use super::calibration::{least, noise_multiplier};
-use crate::{
-    AccountantError, Certified, Phase, certified_upper, gaussian_epsilon, gaussian_noise_multiplier,
-};
+use crate::{AccountantError, Certified, DpEvent, gaussian_epsilon, gaussian_noise_multiplier};
 
-/// What a component does.
+/// A mechanism whose noise multiplier is still to be found.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
-    /// `steps` plain Gaussian mechanisms over the whole data set: noisy counts, full-batch descent. The noise's standard
+pub enum MechanismSpec {
+    /// `count` plain Gaussian mechanisms over the whole data set: noisy counts, full-batch descent. The noise's standard
     /// deviation is the noise multiplier times the sensitivity of one of them, which its user states.
     Gaussian {
         /// How many are run.
-        steps: u64,
+        count: u64,
     },
     /// DP-SGD with Poisson sampling.
-    Subsampled {
+    PoissonSampledGaussian {
         /// Probability with which each record takes part in a step.
         sampling_rate: f64,
         /// Number of steps.
         steps: u64,
     },
+}
+
+impl MechanismSpec {
+    /// The event of this mechanism with a noise multiplier.
+    ///
+    /// # Errors
+    /// A number is out of range.
+    pub fn event(&self, noise_multiplier: f64) -> Result<DpEvent, AccountantError> {
+        match *self {
+            Self::Gaussian { count } => {
+                Ok(DpEvent::gaussian(noise_multiplier)?.self_composed(count))
+            }
+            Self::PoissonSampledGaussian {
+                sampling_rate,
+                steps,
+            } => DpEvent::poisson_sampled_gaussian(sampling_rate, noise_multiplier, steps),
+        }
+    }
 }
 
 /// One mechanism of a budget.
@@ -34,15 +50,17 @@ pub struct Component {
     /// Its share; shares need not sum to one.
     pub share: f64,
     /// What it does.
-    pub kind: Kind,
+    pub mechanism: MechanismSpec,
 }
 
 /// A divided budget.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Split {
-    /// Each component as a phase, with its noise multiplier, in the order given.
-    pub phases: Vec<Phase>,
-    /// What all of them cost together.
+pub struct CalibratedBudget {
+    /// The noise multiplier of each component, in the order given.
+    pub noise_multipliers: Vec<f64>,
+    /// Each component as an event, in the order given.
+    pub events: Vec<DpEvent>,
+    /// What all of them cost together: at most the target.
     pub certified: Certified,
 }
 
@@ -50,7 +68,11 @@ pub struct Split {
 ///
 /// # Errors
 /// A share or parameter is out of range, or the target cannot be met.
-pub fn split(epsilon: f64, delta: f64, components: &[Component]) -> Result<Split, AccountantError> {
+pub fn split(
+    epsilon: f64,
+    delta: f64,
+    components: &[Component],
+) -> Result<CalibratedBudget, AccountantError> {
     for component in components {
         AccountantError::check(
             "share",
@@ -67,118 +89,101 @@ pub fn split(epsilon: f64, delta: f64, components: &[Component]) -> Result<Split
     )?;
     if let [
         Component {
-            kind:
-                Kind::Subsampled {
-                    sampling_rate,
-                    steps,
-                },
+            mechanism: mechanism @ MechanismSpec::PoissonSampledGaussian { .. },
             ..
         },
     ] = components
     {
-        let found = noise_multiplier(epsilon, delta, *sampling_rate, *steps)?;
-        let phase = Phase {
-            noise_multiplier: found.value,
-            sampling_rate: *sampling_rate,
-            steps: *steps,
-        };
-        return Ok(Split {
-            phases: vec![phase],
+        let found = noise_multiplier(epsilon, delta, |sigma| mechanism.event(sigma))?;
+        return Ok(CalibratedBudget {
+            noise_multipliers: vec![found.value],
+            events: vec![mechanism.event(found.value)?],
             certified: found.certified,
         });
     }
     // The first subsampled component leads: from its noise multiplier follow its equivalent Gaussian, the scale, the rest.
-    let leader = components
-        .iter()
-        .position(|component| matches!(component.kind, Kind::Subsampled { .. }));
+    let leader = components.iter().position(|component| {
+        matches!(
+            component.mechanism,
+            MechanismSpec::PoissonSampledGaussian { .. }
+        )
+    });
     let whole = gaussian_noise_multiplier(epsilon, delta);
     let start = match leader.map(|index| components[index]) {
         None => whole,
         Some(component) => {
             let total: f64 = components.iter().map(|component| component.share).sum();
             let own = gaussian_epsilon(whole / (component.share / total).sqrt(), delta);
-            equivalent_noise(component.kind, own.max(1e-6), delta)?
+            equivalent_noise(component.mechanism, own.max(1e-6), delta)?
         }
     };
-    let (_, (certified, phases)) = least(
+    let (_, (certified, noise_multipliers, events)) = least(
         "noise multiplier",
         epsilon,
         start,
         (1e-6, 1e9),
         4e-5,
         |value| {
-            let phases = phases_at(value, leader, delta, components)?;
-            let certified = certified_upper(&phases, delta)?;
-            Ok((certified.epsilon, (certified, phases)))
+            let sigmas = noise_at(value, leader, delta, components)?;
+            let events: Vec<DpEvent> = components
+                .iter()
+                .zip(&sigmas)
+                .map(|(component, sigma)| component.mechanism.event(*sigma))
+                .collect::<Result<_, _>>()?;
+            let certified = DpEvent::composed(events.iter().cloned()).certified(delta)?;
+            Ok((certified.epsilon.value(), (certified, sigmas, events)))
         },
     )?;
-    Ok(Split { phases, certified })
+    Ok(CalibratedBudget {
+        noise_multipliers,
+        events,
+        certified,
+    })
 }
 
-/// All phases when the leader's noise multiplier (or, without one, that of the Gaussian of share one) is `value`.
-fn phases_at(
+/// All noise multipliers when the leader's (or, without one, that of the Gaussian of share one) is `value`.
+fn noise_at(
     value: f64,
     leader: Option<usize>,
     delta: f64,
     components: &[Component],
-) -> Result<Vec<Phase>, AccountantError> {
+) -> Result<Vec<f64>, AccountantError> {
     let unit = match leader.map(|index| components[index]) {
-        Some(Component {
-            share,
-            kind:
-                Kind::Subsampled {
-                    sampling_rate,
-                    steps,
-                },
-        }) => {
-            let phase = Phase {
-                noise_multiplier: value,
-                sampling_rate,
-                steps,
-            };
-            let own = certified_upper(&[phase], delta)?.epsilon;
-            gaussian_noise_multiplier(own, delta) * share.sqrt()
+        Some(Component { share, mechanism }) => {
+            let own = mechanism.event(value)?.epsilon(delta)?;
+            gaussian_noise_multiplier(own.value(), delta) * share.sqrt()
         }
-        _ => value,
+        None => value,
     };
     components
         .iter()
         .enumerate()
         .map(|(index, component)| {
             let equivalent = unit / component.share.sqrt();
-            Ok(match component.kind {
-                Kind::Gaussian { steps } => Phase {
-                    noise_multiplier: equivalent * (steps as f64).sqrt(),
-                    sampling_rate: 1.0,
-                    steps,
-                },
-                Kind::Subsampled {
-                    sampling_rate,
-                    steps,
-                } => Phase {
-                    noise_multiplier: if Some(index) == leader {
-                        value
-                    } else {
-                        let own = gaussian_epsilon(equivalent, delta).max(1e-6);
-                        equivalent_noise(component.kind, own, delta)?
-                    },
-                    sampling_rate,
-                    steps,
-                },
-            })
+            match component.mechanism {
+                MechanismSpec::Gaussian { count } => Ok(equivalent * (count as f64).sqrt()),
+                MechanismSpec::PoissonSampledGaussian { .. } if Some(index) == leader => Ok(value),
+                mechanism @ MechanismSpec::PoissonSampledGaussian { .. } => {
+                    let own = gaussian_epsilon(equivalent, delta).max(1e-6);
+                    equivalent_noise(mechanism, own, delta)
+                }
+            }
         })
         .collect()
 }
 
-fn equivalent_noise(kind: Kind, epsilon: f64, delta: f64) -> Result<f64, AccountantError> {
-    match kind {
-        Kind::Gaussian { steps } => {
-            Ok(gaussian_noise_multiplier(epsilon, delta) * (steps as f64).sqrt())
+fn equivalent_noise(
+    mechanism: MechanismSpec,
+    epsilon: f64,
+    delta: f64,
+) -> Result<f64, AccountantError> {
+    match mechanism {
+        MechanismSpec::Gaussian { count } => {
+            Ok(gaussian_noise_multiplier(epsilon, delta) * (count as f64).sqrt())
         }
-        Kind::Subsampled {
-            sampling_rate,
-            steps,
-        } => Ok(noise_multiplier(epsilon, delta, sampling_rate, steps)?.value),
+        MechanismSpec::PoissonSampledGaussian { .. } => {
+            Ok(noise_multiplier(epsilon, delta, |sigma| mechanism.event(sigma))?.value)
+        }
     }
 }
 
@@ -186,7 +191,7 @@ fn equivalent_noise(kind: Kind, epsilon: f64, delta: f64) -> Result<f64, Account
 mod tests {
     use super::*;
 
-    const TRAIN: Kind = Kind::Subsampled {
+    const TRAIN: MechanismSpec = MechanismSpec::PoissonSampledGaussian {
         sampling_rate: 0.016,
         steps: 188,
     };
@@ -196,16 +201,17 @@ mod tests {
         let components = [
             Component {
                 share: 0.9,
-                kind: Kind::Gaussian { steps: 100 },
+                mechanism: MechanismSpec::Gaussian { count: 100 },
             },
             Component {
                 share: 0.1,
-                kind: Kind::Gaussian { steps: 1 },
+                mechanism: MechanismSpec::Gaussian { count: 1 },
             },
         ];
         let split = split(3.0, 1e-5, &components).unwrap();
-        let precision = |phase: &Phase| phase.steps as f64 / phase.noise_multiplier.powi(2);
-        let (first, second) = (precision(&split.phases[0]), precision(&split.phases[1]));
+        let precision = |steps: f64, sigma: f64| steps / sigma.powi(2);
+        let first = precision(100.0, split.noise_multipliers[0]);
+        let second = precision(1.0, split.noise_multipliers[1]);
         assert!((first / second - 9.0).abs() < 1e-9);
         let whole = gaussian_noise_multiplier(3.0, 1e-5);
         assert!(((first + second) * whole * whole - 1.0).abs() < 2e-4);
@@ -217,31 +223,34 @@ mod tests {
         let components = [
             Component {
                 share: 0.5,
-                kind: TRAIN,
+                mechanism: TRAIN,
             },
             Component {
                 share: 0.45,
-                kind: Kind::Gaussian { steps: 60 },
+                mechanism: MechanismSpec::Gaussian { count: 60 },
             },
             Component {
                 share: 0.05,
-                kind: Kind::Gaussian { steps: 1 },
+                mechanism: MechanismSpec::Gaussian { count: 1 },
             },
         ];
         let first = split(3.0, 2.37e-5, &components).unwrap();
         assert_eq!(first, split(3.0, 2.37e-5, &components).unwrap());
-        let cost = certified_upper(&first.phases, 2.37e-5).unwrap().epsilon;
+        let whole = DpEvent::composed(first.events.clone());
+        let cost = whole.epsilon(2.37e-5).unwrap();
         assert_eq!(cost, first.certified.epsilon);
-        assert!(cost <= 3.0 && cost > 2.999, "{cost}");
-        let alone = noise_multiplier(3.0, 2.37e-5, 0.016, 188).unwrap().value;
-        assert!(first.phases[0].noise_multiplier > alone);
+        assert!(cost <= 3.0 && cost > 2.999, "{cost:.6}");
+        let alone = noise_multiplier(3.0, 2.37e-5, |sigma| TRAIN.event(sigma))
+            .unwrap()
+            .value;
+        assert!(first.noise_multipliers[0] > alone);
     }
 
     #[test]
     fn senseless_shares_are_refused() {
         let component = Component {
             share: 0.0,
-            kind: TRAIN,
+            mechanism: TRAIN,
         };
         assert!(split(3.0, 1e-5, &[component]).is_err());
         assert!(split(3.0, 1e-5, &[]).is_err());

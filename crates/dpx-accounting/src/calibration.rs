@@ -2,12 +2,13 @@
 //! accountants that state the cost afterwards.
 
 use super::fault::fault;
-use crate::{AccountantError, Certified, Phase, certified_upper, epsilon_rdp};
+use crate::error::check_open_delta;
+use crate::{AccountantError, Certified, DpEvent, epsilon_rdp};
 
 /// Relative width to which a parameter is sought.
 const TOLERANCE: f64 = 4e-5;
-/// Most questions to the accountants in one search.
-const MOST_QUESTIONS: usize = 120;
+/// Largest number of questions to the accountants in one search.
+const MAX_QUESTIONS: usize = 120;
 
 /// An answer and what it costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,30 +19,24 @@ pub struct Calibrated<T> {
     pub certified: Certified,
 }
 
-/// The smallest noise multiplier, to 1e-4, whose certified epsilon at `delta` is at most `epsilon`.
+/// The smallest noise multiplier, to 1e-4, at which the event that `event` makes of it costs at most `epsilon` at `delta`.
+///
+/// The cost must fall as the noise multiplier grows.
 ///
 /// # Errors
 /// A parameter is out of range, or no noise multiplier up to 1e9 meets the target.
 pub fn noise_multiplier(
     epsilon: f64,
     delta: f64,
-    sampling_rate: f64,
-    steps: u64,
+    event: impl Fn(f64) -> Result<DpEvent, AccountantError>,
 ) -> Result<Calibrated<f64>, AccountantError> {
     check(epsilon, delta)?;
-    let phases = |noise_multiplier| {
-        [Phase {
-            noise_multiplier,
-            sampling_rate,
-            steps,
-        }]
-    };
-    if certified_upper(&phases(1e-200), delta)?.epsilon == 0.0 {
+    let silent = event(0.0)?.certified(delta)?;
+    if silent.epsilon <= epsilon {
         // Nothing is sampled or no step is made.
-        let certified = certified_upper(&phases(0.0), delta)?;
         return Ok(Calibrated {
             value: 0.0,
-            certified,
+            certified: silent,
         });
     }
     // The Rényi accountant is quick and never too low: it gives the first safe end.
@@ -51,7 +46,7 @@ pub fn noise_multiplier(
         1.0,
         (1e-6, 1e9),
         1e-2,
-        |sigma| epsilon_rdp(&phases(sigma), delta).map(|epsilon| (epsilon, ())),
+        |sigma| epsilon_rdp(&event(sigma)?, delta).map(|epsilon| (epsilon.value(), ())),
     )
     .map_or(1.0, |(sigma, ())| sigma);
     let (value, certified) = least(
@@ -61,34 +56,25 @@ pub fn noise_multiplier(
         (1e-6, 1e9),
         TOLERANCE,
         |sigma| {
-            let certified = certified_upper(&phases(sigma), delta)?;
+            let certified = event(sigma)?.certified(delta)?;
             let lower = fault!(CalibratedToLower).then_some(certified.prv.lower);
-            Ok((lower.unwrap_or(certified.epsilon), certified))
+            Ok((lower.unwrap_or(certified.epsilon.value()), certified))
         },
     )?;
     Ok(Calibrated { value, certified })
 }
 
-/// The largest sampling rate, to 1e-4, whose certified epsilon at `delta` is at most `epsilon`.
+/// The largest sampling rate, to 1e-4, at which the event that `event` makes of it costs at most `epsilon` at `delta`.
 ///
 /// # Errors
 /// A parameter is out of range, or no rate of at least 1e-12 meets the target.
 pub fn sampling_rate(
     epsilon: f64,
     delta: f64,
-    noise_multiplier: f64,
-    steps: u64,
+    event: impl Fn(f64) -> Result<DpEvent, AccountantError>,
 ) -> Result<Calibrated<f64>, AccountantError> {
     check(epsilon, delta)?;
-    let cost = |sampling_rate: f64| {
-        let phase = Phase {
-            noise_multiplier,
-            sampling_rate,
-            steps,
-        };
-        certified_upper(&[phase], delta)
-    };
-    let whole = cost(1.0)?;
+    let whole = event(1.0)?.certified(delta)?;
     if whole.epsilon <= epsilon {
         return Ok(Calibrated {
             value: 1.0,
@@ -101,7 +87,10 @@ pub fn sampling_rate(
         100.0,
         (1.0, 1e12),
         TOLERANCE,
-        |inverse| cost(1.0 / inverse).map(|certified| (certified.epsilon, certified)),
+        |inverse| {
+            let certified = event(1.0 / inverse)?.certified(delta)?;
+            Ok((certified.epsilon.value(), certified))
+        },
     )?;
     Ok(Calibrated {
         value: 1.0 / inverse,
@@ -109,26 +98,18 @@ pub fn sampling_rate(
     })
 }
 
-/// The largest number of steps whose certified epsilon at `delta` is at most `epsilon`.
+/// The largest number of steps at which the event that `event` makes of it costs at most `epsilon` at `delta`.
 ///
 /// # Errors
-/// A parameter is out of range, or not even one step meets the target.
+/// A parameter is out of range, not even one step meets the target, or a hundred million still do.
 pub fn steps(
     epsilon: f64,
     delta: f64,
-    noise_multiplier: f64,
-    sampling_rate: f64,
+    event: impl Fn(u64) -> Result<DpEvent, AccountantError>,
 ) -> Result<Calibrated<u64>, AccountantError> {
-    const MOST: u64 = 100_000_000;
+    const MAX_STEPS: u64 = 100_000_000;
     check(epsilon, delta)?;
-    let cost = |steps: u64| {
-        let phase = Phase {
-            noise_multiplier,
-            sampling_rate,
-            steps,
-        };
-        certified_upper(&[phase], delta)
-    };
+    let cost = |steps: u64| event(steps)?.certified(delta);
     let mut best = (0, cost(0)?);
     let mut over = 1;
     loop {
@@ -137,11 +118,11 @@ pub fn steps(
             break;
         }
         best = (over, certified);
-        if over >= MOST {
+        if over >= MAX_STEPS {
             return Err(AccountantError::Unreachable {
                 sought: "number of steps",
                 epsilon,
-                reason: format!("{MOST} steps still cost {}", certified.epsilon),
+                reason: format!("{MAX_STEPS} steps still cost {:.6}", certified.epsilon),
             });
         }
         over *= 2;
@@ -175,12 +156,7 @@ fn check(epsilon: f64, delta: f64) -> Result<(), AccountantError> {
         epsilon > 0.0 && epsilon.is_finite(),
         "a finite number above 0",
     )?;
-    AccountantError::check(
-        "delta",
-        delta,
-        delta > 0.0 && delta < 1.0,
-        "a number above 0 and below 1",
-    )
+    check_open_delta(delta)
 }
 
 /// The least x, to `tolerance`, whose cost is at most `target`, for a cost that falls with x; with what came with it.
@@ -200,7 +176,7 @@ pub(crate) fn least<T>(
     let mut under: Option<(f64, f64, T)> = None;
     let mut x = start.ln();
     let mut step = 0.1;
-    for question in 0..MOST_QUESTIONS {
+    for question in 0..MAX_QUESTIONS {
         let (epsilon, extra) = cost(x.exp())?;
         let safe = epsilon <= target;
         if safe {
@@ -252,24 +228,18 @@ pub(crate) fn least<T>(
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crate::fault::{self, Fault};
     use super::*;
+    use crate::fault::{self, Fault};
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
     /// The certified upper bound at the answer is at most the target, and with 1e-4 less noise it is above.
     fn is_tight(target: f64, delta: f64, sampling_rate: f64, steps: u64) -> bool {
-        let cost = |noise_multiplier| {
-            let phase = Phase {
-                noise_multiplier,
-                sampling_rate,
-                steps,
-            };
-            certified_upper(&[phase], delta).unwrap()
-        };
-        let found = noise_multiplier(target, delta, sampling_rate, steps).unwrap();
+        let event = |sigma| DpEvent::poisson_sampled_gaussian(sampling_rate, sigma, steps);
+        let cost = |sigma| event(sigma).unwrap().certified(delta).unwrap();
+        let found = noise_multiplier(target, delta, event).unwrap();
         let less = cost(found.value * (1.0 - 1e-4)).epsilon;
-        let tight = found.certified.epsilon <= target && target < less;
+        let tight = found.certified.epsilon <= target && less > target;
         if !tight {
             eprintln!("{target} {delta} {sampling_rate} {steps}: {found:?}, a little less {less}");
         }
@@ -311,26 +281,30 @@ pub(crate) mod tests {
 
     #[test]
     fn steps_and_rates_are_the_largest() {
-        let found = steps(3.0, 1e-5, 1.0, 0.02).unwrap();
-        let cost = |steps, sampling_rate| {
-            let phase = Phase {
-                noise_multiplier: 1.0,
-                sampling_rate,
-                steps,
-            };
-            certified_upper(&[phase], 1e-5).unwrap().epsilon
-        };
+        let event = |steps, rate| DpEvent::poisson_sampled_gaussian(rate, 1.0, steps);
+        let cost = |steps, rate| event(steps, rate).unwrap().epsilon(1e-5).unwrap();
+        let found = steps(3.0, 1e-5, |steps| event(steps, 0.02)).unwrap();
         assert!(cost(found.value, 0.02) <= 3.0 && cost(found.value + 1, 0.02) > 3.0);
-        let rate = sampling_rate(3.0, 1e-5, 1.0, 500).unwrap().value;
+        let rate = sampling_rate(3.0, 1e-5, |rate| event(500, rate))
+            .unwrap()
+            .value;
         assert!(cost(500, rate) <= 3.0 && cost(500, rate * (1.0 + 1e-4)) > 3.0);
     }
 
     #[test]
     fn impossible_targets_are_told() {
-        assert!(noise_multiplier(0.0, 1e-5, 0.1, 10).is_err());
-        assert!(noise_multiplier(f64::NAN, 1e-5, 0.1, 10).is_err());
-        assert!(noise_multiplier(1.0, 0.0, 0.1, 10).is_err());
-        assert!(steps(0.1, 1e-5, 0.3, 0.5).is_err());
-        assert_eq!(noise_multiplier(1.0, 1e-5, 0.1, 0).unwrap().value, 0.0);
+        let event = |sigma| DpEvent::poisson_sampled_gaussian(0.1, sigma, 10);
+        assert!(noise_multiplier(0.0, 1e-5, event).is_err());
+        assert!(noise_multiplier(f64::NAN, 1e-5, event).is_err());
+        assert!(noise_multiplier(1.0, 0.0, event).is_err());
+        let few = |steps| DpEvent::poisson_sampled_gaussian(0.5, 0.3, steps);
+        assert!(steps(0.1, 1e-5, few).is_err());
+        let none = |sigma| DpEvent::poisson_sampled_gaussian(0.1, sigma, 0);
+        assert_eq!(noise_multiplier(1.0, 1e-5, none).unwrap().value, 0.0);
+        let beside = |sigma| Ok(DpEvent::composed([event(sigma)?, DpEvent::gaussian(1.0)?]));
+        assert!(matches!(
+            noise_multiplier(1.0, 1e-5, beside),
+            Err(AccountantError::Unreachable { .. })
+        ));
     }
 }

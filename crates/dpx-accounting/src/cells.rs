@@ -5,9 +5,9 @@
 //! ln(P(cell)/Q(cell)), which connect-the-dots and the mean of PRV need, from the series directly, so that no digits
 //! cancel however small the losses are.
 
+use super::dominating_pair::DominatingPair;
 use super::normal::{UNIT, cumulative};
 use super::normal::{correction, density, interval, is_narrow, upper_quantile};
-use super::pair::Pair;
 
 /// Bound on the relative error of every cell's masses, given its edges.
 pub(super) const MASS_ERROR: f64 = 2e-13;
@@ -50,7 +50,7 @@ pub(super) struct Cells {
 }
 
 /// The intervals of z outside which neither P nor Q has more than `tail` per component.
-pub(super) fn support(pair: &Pair, tail: f64) -> Vec<(f64, f64)> {
+pub(super) fn support(pair: &DominatingPair, tail: f64) -> Vec<(f64, f64)> {
     let reach = upper_quantile(tail.clamp(1e-300, 0.1));
     let mut intervals = vec![(-reach, reach)];
     for component in pair.components() {
@@ -71,7 +71,7 @@ pub(super) fn support(pair: &Pair, tail: f64) -> Vec<(f64, f64)> {
 
 impl Cells {
     /// Cuts `pair` into cells of `spacing`, leaving out at most `tail` of each component at each end.
-    pub(super) fn new(pair: &Pair, spacing: f64, tail: f64) -> Self {
+    pub(super) fn new(pair: &DominatingPair, spacing: f64, tail: f64) -> Self {
         let index = |loss: f64| (loss / spacing).clamp(-1e15, 1e15);
         let mut ranges: Vec<(i64, i64)> = Vec::new();
         for (low, high) in support(pair, tail) {
@@ -103,7 +103,7 @@ impl Cells {
     }
 }
 
-fn mass_of_p(pair: &Pair, low: f64, high: f64) -> f64 {
+fn mass_of_p(pair: &DominatingPair, low: f64, high: f64) -> f64 {
     let difference = if high <= 0.0 {
         pair.cumulative(high) - pair.cumulative(low)
     } else {
@@ -120,7 +120,7 @@ fn mass_of_p(pair: &Pair, low: f64, high: f64) -> f64 {
 }
 
 /// The cells from index `first` to `last`, with the outermost edges in z.
-fn cut(pair: &Pair, spacing: f64, first: i64, last: i64) -> (Vec<Cell>, f64, f64) {
+fn cut(pair: &DominatingPair, spacing: f64, first: i64, last: i64) -> (Vec<Cell>, f64, f64) {
     let mut cells = Vec::with_capacity((last - first) as usize);
     let start = pair.reach() + 40.0;
     let top = pair.inverse(last as f64 * spacing, start);
@@ -136,7 +136,7 @@ fn cut(pair: &Pair, spacing: f64, first: i64, last: i64) -> (Vec<Cell>, f64, f64
     (cells, high, top)
 }
 
-fn cell(pair: &Pair, edge: f64, low: f64, high: f64, exponents: &mut [f64]) -> Cell {
+fn cell(pair: &DominatingPair, edge: f64, low: f64, high: f64, exponents: &mut [f64]) -> Cell {
     let width = high - low;
     let middle = 0.5 * (low + high);
     let narrow = is_narrow(middle, width)
@@ -170,7 +170,7 @@ fn cell(pair: &Pair, edge: f64, low: f64, high: f64, exponents: &mut [f64]) -> C
     }
 }
 
-fn wide_cell(pair: &Pair, edge: f64, low: f64, high: f64) -> Cell {
+fn wide_cell(pair: &DominatingPair, edge: f64, low: f64, high: f64) -> Cell {
     let q = interval(low, high).max(0.0);
     let p = mass_of_p(pair, low, high);
     let known = p > 1e-280 && q > 1e-280;

@@ -1,11 +1,15 @@
 //! The least of the certified upper bounds, and which accountant it came from.
 
-use super::phase::{Composition, check_delta};
+use super::composition::Composition;
+use super::error::check_delta;
 use super::prv::{PRV_ERROR, Plan, Prv};
 use super::rdp::epsilon_of;
-use super::{AccountantError, Phase, delta_rdp, dots};
+use super::{AccountantError, DeltaBound, DpEvent, EpsilonBound, connect_the_dots, delta_rdp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// The largest group of records that is accounted for.
+pub const MAX_GROUP: u32 = 10_000;
 
 /// An accountant that gives certified upper bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,23 +35,33 @@ impl fmt::Display for Accountant {
 
 /// A certified upper bound of epsilon, with what each accountant said.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Certified {
     /// The least of the upper bounds.
-    #[serde(with = "super::written")]
-    pub epsilon: f64,
+    pub epsilon: EpsilonBound,
     /// The accountant that it came from.
     pub accountant: Accountant,
     /// By the Rényi accountant.
-    #[serde(with = "super::written")]
-    pub rdp: f64,
+    pub rdp: EpsilonBound,
     /// By the PRV accountant.
     pub prv: Prv,
     /// By pessimistic connect-the-dots.
-    #[serde(with = "super::written")]
-    pub connect_the_dots: f64,
+    pub connect_the_dots: EpsilonBound,
 }
 
 impl Certified {
+    /// All accountants agree.
+    const fn exactly(epsilon: f64) -> Self {
+        let bound = EpsilonBound::certified(epsilon);
+        Self {
+            epsilon: bound,
+            accountant: Accountant::Rdp,
+            rdp: bound,
+            prv: Prv::exactly(epsilon),
+            connect_the_dots: bound,
+        }
+    }
+
     /// What to say where the PRV accountant certifies no bound and another one's is stated.
     pub fn note(&self) -> Option<String> {
         (self.epsilon.is_finite() && !self.prv.upper.is_finite()).then(|| {
@@ -60,48 +74,29 @@ impl Certified {
     }
 }
 
-/// The certified upper bound of epsilon at `delta` for add or remove of one record, whichever is worse.
+/// The certified upper bound of epsilon at `delta` for add or remove of `group` records, whichever is worse.
 ///
-/// # Errors
-/// A parameter is out of range.
-pub fn certified_upper(phases: &[Phase], delta: f64) -> Result<Certified, AccountantError> {
-    certified_group(phases, delta, 1)
-}
-
-/// Likewise for `group` records of one person; the Rényi accountant has no figure for more than one.
-pub fn certified_group(
-    phases: &[Phase],
+/// The Rényi accountant has no figure for more than one record.
+pub(crate) fn certify(
+    event: &DpEvent,
     delta: f64,
     group: u32,
 ) -> Result<Certified, AccountantError> {
     check_delta(delta)?;
-    let same = |epsilon| {
-        Ok(Certified {
-            epsilon,
-            accountant: Accountant::Rdp,
-            rdp: epsilon,
-            prv: Prv {
-                lower: epsilon,
-                estimate: epsilon,
-                upper: epsilon,
-            },
-            connect_the_dots: epsilon,
-        })
-    };
-    match Composition::new(phases, group)? {
-        Composition::Free => same(0.0),
-        _ if delta == 1.0 || group == 0 => same(0.0),
-        Composition::Unbounded => same(f64::INFINITY),
-        _ if delta == 0.0 => same(f64::INFINITY),
-        Composition::Pairs { repeated, phases } => {
+    match Composition::new(event, group)? {
+        Composition::Free => Ok(Certified::exactly(0.0)),
+        _ if delta == 1.0 || group == 0 => Ok(Certified::exactly(0.0)),
+        Composition::Unbounded => Ok(Certified::exactly(f64::INFINITY)),
+        _ if delta == 0.0 => Ok(Certified::exactly(f64::INFINITY)),
+        Composition::Pairs { repeated, parts } => {
             let rdp = if group == 1 {
-                epsilon_of(&phases, delta)
+                EpsilonBound::certified(epsilon_of(&parts, delta))
             } else {
-                f64::INFINITY
+                EpsilonBound::INFINITE
             };
             let plan = Plan::for_delta(&repeated, delta, PRV_ERROR);
             let prv = plan.prv();
-            let connect_the_dots = plan.dots_epsilon();
+            let connect_the_dots = EpsilonBound::certified(plan.connect_the_dots_epsilon());
             let (epsilon, accountant) = [
                 (prv.upper, Accountant::Prv),
                 (connect_the_dots, Accountant::ConnectTheDots),
@@ -126,18 +121,16 @@ pub fn certified_group(
 }
 
 /// The certified upper bound of delta at `epsilon`: the lesser of connect-the-dots and RDP.
-///
-/// # Errors
-/// A parameter is out of range.
-pub fn certified_delta(phases: &[Phase], epsilon: f64) -> Result<f64, AccountantError> {
-    let rdp = delta_rdp(phases, epsilon)?;
-    match Composition::new(phases, 1)? {
-        Composition::Free => Ok(0.0),
-        Composition::Unbounded => Ok(1.0),
+pub(crate) fn certify_delta(event: &DpEvent, epsilon: f64) -> Result<DeltaBound, AccountantError> {
+    let rdp = delta_rdp(event, epsilon)?.value();
+    match Composition::new(event, 1)? {
+        Composition::Free => Ok(DeltaBound::certified(0.0)),
+        Composition::Unbounded => Ok(DeltaBound::certified(1.0)),
         Composition::Pairs { repeated, .. } => {
             // Truncation is set for a delta of a hundredth of RDP's, which is seldom more than that above the truth.
             let guess = (0.01 * rdp).max(1e-290);
-            Ok(dots::delta(&repeated, epsilon, guess, PRV_ERROR).min(rdp))
+            let found = connect_the_dots::delta(&repeated, epsilon, guess, PRV_ERROR);
+            Ok(DeltaBound::certified(found.min(rdp)))
         }
     }
 }

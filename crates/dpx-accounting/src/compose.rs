@@ -1,6 +1,6 @@
 //! Tilted FFT composition with a bound on its own rounding error, and the curve delta(epsilon) that results.
 //!
-//! Each distribution is multiplied by exp(theta x) and normalised, transformed, raised to the number of its steps,
+//! Each distribution is multiplied by exp(theta x) and normalized, transformed, raised to the number of its steps,
 //! multiplied with the others and transformed back; the composed mass at x is exp(K(theta) - theta x) times the result.
 //! Errors of the transform are absolute for the tilted law, hence relative to Chernoff's bound for the tail: delta of
 //! 1e-12 keeps its digits. Everything that is not exact is bounded: mass outside, mass above the window, wrap-around,
@@ -308,7 +308,7 @@ fn geometric(x: f64) -> f64 {
     x.exp() / -x.exp_m1()
 }
 
-/// The tilted, normalised distribution around the circle, and its cumulant at theta.
+/// The tilted, normalized distribution around the circle, and its cumulant at theta.
 fn tilt(part: &Distribution, spacing: f64, theta: f64, length: usize) -> (Vec<f64>, f64) {
     let step = theta * spacing;
     let last = part.masses.len() - 1;

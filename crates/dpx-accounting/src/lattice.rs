@@ -1,4 +1,4 @@
-//! Distributions on the lattice of privacy losses, for one direction of the neighbouring relation.
+//! Distributions on the lattice of privacy losses, for one direction of the neighboring relation.
 
 use super::cells::{Cell, Cells};
 use super::normal::UNIT;

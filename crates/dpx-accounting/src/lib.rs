@@ -1,56 +1,46 @@
-//! Accountants for compositions of (subsampled) Gaussian mechanisms: what a run costs.
-//!
-//! | file | subject |
-//! |---|---|
-//! | `phase` | what was done: noise multiplier, sampling rate, steps; checks and merging |
-//! | `rdp` | Rényi accountant: integer and fractional orders, conversion to (epsilon, delta) |
-//! | `pair` | the pair of distributions one step is about, its privacy loss and the inverse |
-//! | `cells` | that pair cut along a lattice of privacy losses, with masses of full relative accuracy |
-//! | `lattice` | distributions on the lattice: PRV's rounding, the pessimistic connect-the-dots |
-//! | `saddle` | where the tail that decides epsilon lies: exponential tilt and window of the transform |
-//! | `compose` | tilted FFT composition with a bound on its own rounding error |
-//! | `prv` | the PRV accountant: certified lower bound, estimate, certified upper bound |
-//! | `dots` | the connect-the-dots upper bound |
-//! | `directions` | epsilon of adding and of removing a record, each composed on its own |
-//! | `certified` | the least of the upper bounds, and which accountant it came from |
-//! | `gaussian` | the plain Gaussian mechanism in closed form |
-//! | `written` | epsilon in files, where it may be infinite |
-//!
-//! Adding and removing a record are composed separately over all phases; the maximum is taken after.
+//! Certified privacy accounting for DP-SGD and other compositions of (subsampled) Gaussian mechanisms.
 
 pub mod audit;
+mod bound;
 pub mod budget;
 pub mod calibration;
 mod cells;
 mod certified;
+mod claim;
 mod compose;
+mod composition;
+mod connect_the_dots;
 mod directions;
-mod dots;
+mod dominating_pair;
 mod error;
+mod event;
 mod fault;
 #[cfg(test)]
 mod fault_table;
 mod gaussian;
-pub mod group;
 mod lattice;
-pub mod mechanism;
+mod mechanism;
 mod normal;
-mod pair;
-mod phase;
 mod prv;
 mod rdp;
 mod saddle;
-pub mod statement;
+mod sampling;
+mod serde_inf;
 #[cfg(test)]
-pub(crate) mod tests;
-pub(crate) mod written;
+mod tests;
+#[doc(hidden)]
+pub mod transition;
 
-pub use certified::certified_group;
-pub use certified::{Accountant, Certified, certified_delta, certified_upper};
+pub use bound::{DeltaBound, EpsilonBound};
+pub use certified::{Accountant, Certified, MAX_GROUP};
+pub use claim::{Claim, ClaimError, ClaimPart};
 pub use directions::{Directions, epsilon_by_direction};
 pub use error::AccountantError;
+pub use event::DpEvent;
 pub use gaussian::{gaussian_delta, gaussian_epsilon, gaussian_noise_multiplier};
 pub use mechanism::{Adjacency, Mechanism};
-pub use phase::Phase;
 pub use prv::{PRV_ERROR, Prv, prv};
 pub use rdp::{delta_rdp, epsilon_rdp};
+pub use sampling::{
+    Sampling, SamplingPlan, check_delta_for, default_delta, quantized_rate, sampling_plan,
+};

@@ -1,10 +1,12 @@
 //! One immutable description of a DP-SGD run: it feeds sampler, clipper, noise and accountants alike.
 
-use crate::{AccountantError, Certified, Phase, certified_group, certified_upper};
+use crate::error::{check_noise_multiplier, check_open_delta, check_sampling_rate};
+use crate::sampling::quantized_rate;
+use crate::{AccountantError, Certified, DpEvent};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Which data sets count as neighbours.
+/// Which data sets count as neighbors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Adjacency {
@@ -91,16 +93,16 @@ impl Mechanism {
         self.fields.delta
     }
 
-    /// Which data sets count as neighbours.
+    /// Which data sets count as neighbors.
     pub const fn adjacency(&self) -> Adjacency {
         self.fields.adjacency
     }
 
-    /// What the accountants need.
-    pub const fn phase(&self) -> Phase {
-        Phase {
-            noise_multiplier: self.fields.noise_multiplier,
+    /// What a run of all steps does.
+    pub const fn event(&self) -> DpEvent {
+        DpEvent::PoissonSampledGaussian {
             sampling_rate: self.fields.sampling_rate,
+            noise_multiplier: self.fields.noise_multiplier,
             steps: self.fields.steps,
         }
     }
@@ -109,16 +111,8 @@ impl Mechanism {
     ///
     /// # Errors
     /// None for a mechanism that was checked; the accountants' own.
-    pub fn epsilon(&self) -> Result<Certified, AccountantError> {
-        certified_upper(&[self.phase()], self.fields.delta)
-    }
-
-    /// Likewise for a group of `group` records of one person.
-    ///
-    /// # Errors
-    /// As [`Mechanism::epsilon`].
-    pub fn group_epsilon(&self, group: u32) -> Result<Certified, AccountantError> {
-        certified_group(&[self.phase()], self.fields.delta, group)
+    pub fn certified(&self) -> Result<Certified, AccountantError> {
+        self.event().certified(self.fields.delta)
     }
 }
 
@@ -126,39 +120,17 @@ impl TryFrom<Fields> for Mechanism {
     type Error = AccountantError;
 
     fn try_from(mut fields: Fields) -> Result<Self, AccountantError> {
-        let check = AccountantError::check;
-        let Fields {
-            sampling_rate,
-            noise_multiplier,
-            max_grad_norm,
-            delta,
-            ..
-        } = fields;
-        check(
-            "sampling rate",
-            sampling_rate,
-            (0.0..=1.0).contains(&sampling_rate),
-            "a number from 0 to 1",
-        )?;
-        check(
-            "noise multiplier",
-            noise_multiplier,
-            noise_multiplier >= 0.0 && noise_multiplier.is_finite(),
-            "a finite number of at least 0",
-        )?;
-        check(
+        let norm = fields.max_grad_norm;
+        check_sampling_rate(fields.sampling_rate)?;
+        check_noise_multiplier(fields.noise_multiplier)?;
+        check_open_delta(fields.delta)?;
+        AccountantError::check(
             "max grad norm",
-            max_grad_norm,
-            max_grad_norm > 0.0 && max_grad_norm.is_finite(),
+            norm,
+            norm > 0.0 && norm.is_finite(),
             "a finite number above 0",
         )?;
-        check(
-            "delta",
-            delta,
-            delta > 0.0 && delta < 1.0,
-            "a number above 0 and below 1",
-        )?;
-        fields.sampling_rate = quantised_rate(sampling_rate);
+        fields.sampling_rate = quantized_rate(fields.sampling_rate);
         Ok(Self { fields })
     }
 }
@@ -167,12 +139,6 @@ impl From<Mechanism> for Fields {
     fn from(mechanism: Mechanism) -> Self {
         mechanism.fields
     }
-}
-
-/// floor(q 2^64) / 2^64: the rate that 64-bit coins meet exactly.
-pub fn quantised_rate(sampling_rate: f64) -> f64 {
-    const TWO_64: f64 = 18_446_744_073_709_551_616.0;
-    (sampling_rate * TWO_64).floor() / TWO_64
 }
 
 #[cfg(test)]
@@ -188,21 +154,21 @@ mod tests {
         for rate in [0.016, 1.0 / 3.0, 1e-9, 1.0, 0.0] {
             let held = mechanism(rate).sampling_rate();
             assert!(held <= rate && rate - held < 2f64.powi(-64));
-            let threshold = (held * 2f64.powi(64)) as u128;
-            assert_eq!(threshold as f64 / 2f64.powi(64), held);
+            // A 64-bit coin is below a whole number, and that number over 2^64 is the rate itself.
+            let threshold = held * 2f64.powi(64);
+            assert_eq!(threshold, threshold.floor());
         }
     }
 
     #[test]
     fn every_field_counts() {
         let base = Mechanism::new(0.01, 1.0, 1.0, 100, 1e-5, Adjacency::ZeroOut).unwrap();
-        let cost = |m: Mechanism| m.epsilon().unwrap().epsilon;
+        let cost = |m: Mechanism| m.certified().unwrap().epsilon;
         let other = |q, s, t, d| Mechanism::new(q, s, 1.0, t, d, Adjacency::ZeroOut).unwrap();
         assert!(cost(other(0.02, 1.0, 100, 1e-5)) > cost(base));
         assert!(cost(other(0.01, 0.9, 100, 1e-5)) > cost(base));
         assert!(cost(other(0.01, 1.0, 101, 1e-5)) > cost(base));
         assert!(cost(other(0.01, 1.0, 100, 1e-6)) > cost(base));
-        assert!(base.group_epsilon(2).unwrap().epsilon > cost(base));
     }
 
     #[test]

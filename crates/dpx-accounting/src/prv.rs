@@ -7,10 +7,11 @@
 
 use super::cells::Cells;
 use super::compose::{Composed, Crossing, Rounding, transform_length};
+use super::composition::{Composition, RepeatedPair};
+use super::error::check_delta;
 use super::lattice::{Direction, Distribution, round_to_middle};
-use super::phase::{Composition, Repeated, check_delta};
 use super::saddle::{Cumulant, Tilt, Window};
-use super::{AccountantError, Phase};
+use super::{AccountantError, DpEvent, EpsilonBound};
 use crate::fault::fault;
 use serde::{Deserialize, Serialize};
 
@@ -19,56 +20,58 @@ pub const PRV_ERROR: f64 = 0.01;
 /// Share of delta for losses cut off and for sums of rounding errors beyond `error`.
 const TAIL_SHARE: f64 = 1e-6;
 const ROUNDING_SHARE: f64 = 1e-3;
-/// Longest and shortest transform.
-const LONGEST: f64 = 2_097_152.0;
-const SHORTEST: f64 = 32_768.0;
-/// Largest tilt between neighbouring lattice points.
-const STEEPEST: f64 = 0.25;
-/// Most cells of one step.
-const MOST_CELLS: f64 = 4_194_304.0;
+/// Largest and smallest length of a transform.
+const MAX_LENGTH: f64 = 2_097_152.0;
+const MIN_LENGTH: f64 = 32_768.0;
+/// Largest tilt between neighboring lattice points.
+const MAX_TILT: f64 = 0.25;
+/// Largest number of cells of one step.
+const MAX_CELLS: f64 = 4_194_304.0;
 
 /// Epsilon by the PRV accountant. Infinite bounds where none could be certified.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Prv {
     /// Certified: the true epsilon is not below.
-    #[serde(with = "super::written")]
+    #[serde(with = "super::serde_inf")]
     pub lower: f64,
     /// Without the error terms.
-    #[serde(with = "super::written")]
+    #[serde(with = "super::serde_inf")]
     pub estimate: f64,
     /// Certified: the true epsilon is not above.
-    #[serde(with = "super::written")]
-    pub upper: f64,
+    pub upper: EpsilonBound,
 }
 
-/// Epsilon of a composition of phases at `delta`, for add or remove of one record, whichever is worse.
+impl Prv {
+    pub(super) const fn exactly(epsilon: f64) -> Self {
+        Self {
+            lower: epsilon,
+            estimate: epsilon,
+            upper: EpsilonBound::certified(epsilon),
+        }
+    }
+}
+
+/// Epsilon of an event at `delta`, for add or remove of one record, whichever is worse.
 ///
 /// `error` is the half-width asked for; it grows where a transform of two million points cannot hold it.
 ///
 /// # Errors
 /// A parameter is out of range.
-pub fn prv(phases: &[Phase], delta: f64, error: f64) -> Result<Prv, AccountantError> {
+pub fn prv(event: &DpEvent, delta: f64, error: f64) -> Result<Prv, AccountantError> {
     check_delta(delta)?;
     AccountantError::check("error", error, error > 0.0, "a number above 0")?;
-    let all = |value| {
-        Ok(Prv {
-            lower: value,
-            estimate: value,
-            upper: value,
-        })
-    };
-    match Composition::new(phases, 1)? {
-        Composition::Free => all(0.0),
-        _ if delta == 1.0 => all(0.0),
-        Composition::Unbounded => all(f64::INFINITY),
-        _ if delta == 0.0 => all(f64::INFINITY),
+    match Composition::new(event, 1)? {
+        Composition::Free => Ok(Prv::exactly(0.0)),
+        _ if delta == 1.0 => Ok(Prv::exactly(0.0)),
+        Composition::Unbounded => Ok(Prv::exactly(f64::INFINITY)),
+        _ if delta == 0.0 => Ok(Prv::exactly(f64::INFINITY)),
         Composition::Pairs { repeated, .. } => Ok(Plan::for_delta(&repeated, delta, error).prv()),
     }
 }
 
 /// Lattice, cells, tilts and windows for one question; PRV and connect-the-dots share them.
 pub(super) struct Plan<'a> {
-    repeated: &'a [Repeated],
+    repeated: &'a [RepeatedPair],
     cells: Vec<Cells>,
     spacing: f64,
     sides: Vec<(Direction, Cumulant, Tilt)>,
@@ -76,7 +79,7 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn for_delta(repeated: &'a [Repeated], delta: f64, error: f64) -> Self {
+    pub(super) fn for_delta(repeated: &'a [RepeatedPair], delta: f64, error: f64) -> Self {
         Self::new(repeated, delta, error, |cumulant| {
             cumulant.tilt_for_delta(delta)
         })
@@ -84,7 +87,7 @@ impl<'a> Plan<'a> {
 
     /// For the delta of one epsilon, which is about `delta`.
     pub(super) fn for_epsilon(
-        repeated: &'a [Repeated],
+        repeated: &'a [RepeatedPair],
         epsilon: f64,
         delta: f64,
         error: f64,
@@ -95,7 +98,7 @@ impl<'a> Plan<'a> {
     }
 
     fn new(
-        repeated: &'a [Repeated],
+        repeated: &'a [RepeatedPair],
         delta: f64,
         error: f64,
         tilt: impl Fn(&Cumulant) -> Tilt,
@@ -124,13 +127,13 @@ impl<'a> Plan<'a> {
             .fold(0.0, f64::max);
         let hoeffding = error * (2.0 / (steps * (2.0 / (ROUNDING_SHARE * delta)).ln())).sqrt();
         let spacing = (0.97 * hoeffding)
-            .min(width / SHORTEST)
-            .max(width / LONGEST)
-            .max(range / MOST_CELLS);
+            .min(width / MIN_LENGTH)
+            .max(width / MAX_LENGTH)
+            .max(range / MAX_CELLS);
         for (_, cumulant, tilt) in &mut sides {
-            // A loss that hardly varies would be tilted so steeply that neighbouring lattice points differ too much.
-            if tilt.theta * spacing > STEEPEST {
-                *tilt = cumulant.tilt(STEEPEST / spacing);
+            // A loss that hardly varies would be tilted so steeply that neighboring lattice points differ too much.
+            if tilt.theta * spacing > MAX_TILT {
+                *tilt = cumulant.tilt(MAX_TILT / spacing);
             }
         }
         let cells = repeated
@@ -155,7 +158,7 @@ impl<'a> Plan<'a> {
         &self,
         side: usize,
         attempt: u32,
-        discretise: fn(&Cells, Direction) -> Distribution,
+        discretize: fn(&Cells, Direction) -> Distribution,
     ) -> Composed {
         let (direction, cumulant, tilt) = &self.sides[side];
         // Of a single step of these pairs, remove is the worse direction at every epsilon of at least 0.
@@ -168,13 +171,13 @@ impl<'a> Plan<'a> {
             .cells
             .iter()
             .zip(self.repeated)
-            .map(|(cells, part)| (discretise(cells, direction), part.steps))
+            .map(|(cells, part)| (discretize(cells, direction), part.steps))
             .collect();
         let low = start(tilt, attempt).max(-3.0 * self.spacing);
         let mut window: Window = cumulant.window(tilt, low, tilt.ln_delta.min(self.delta.ln()));
         window.width = (window.width * f64::from(1 << attempt))
             .max(1024.0 * self.spacing)
-            .min(transform_length(4.0 * LONGEST) as f64 * self.spacing);
+            .min(transform_length(4.0 * MAX_LENGTH) as f64 * self.spacing);
         Composed::new(&parts, self.spacing, tilt.theta, &window)
     }
 
@@ -182,20 +185,16 @@ impl<'a> Plan<'a> {
     fn ask<T>(
         &self,
         side: usize,
-        discretise: fn(&Cells, Direction) -> Distribution,
+        discretize: fn(&Cells, Direction) -> Distribution,
         question: impl Fn(&Composed) -> Option<T>,
     ) -> Option<T> {
-        (0..4).find_map(|attempt| question(&self.compose(side, attempt, discretise)))
+        (0..4).find_map(|attempt| question(&self.compose(side, attempt, discretize)))
     }
 
     /// The PRV bounds; infinite where none could be certified.
     pub(super) fn prv(&self) -> Prv {
         let delta = self.delta;
-        let mut worst = Prv {
-            lower: 0.0,
-            estimate: 0.0,
-            upper: 0.0,
-        };
+        let mut worst = Prv::exactly(0.0);
         for side in 0..self.sides.len() {
             let one = self
                 .ask(side, round_to_middle, |composed| {
@@ -204,11 +203,13 @@ impl<'a> Plan<'a> {
                 .unwrap_or(Prv {
                     lower: 0.0,
                     estimate: f64::INFINITY,
-                    upper: f64::INFINITY,
+                    upper: EpsilonBound::INFINITE,
                 });
             worst.lower = worst.lower.max(one.lower);
             worst.estimate = worst.estimate.max(one.estimate);
-            worst.upper = worst.upper.max(one.upper);
+            if one.upper > worst.upper {
+                worst.upper = one.upper;
+            }
         }
         worst
     }
@@ -230,21 +231,21 @@ impl<'a> Plan<'a> {
         let lower = composed.crossing(more, Rounding::Down);
         let estimate = composed.crossing(delta, Rounding::Ignore);
         Some(Prv {
-            upper: at(upper, error)?,
+            upper: EpsilonBound::certified(at(upper, error)?),
             estimate: at(estimate, 0.0)?,
             lower: at(lower, -error)?,
         })
     }
 
     /// The connect-the-dots upper bound of epsilon, the worse of both directions; infinite if none could be certified.
-    pub(super) fn dots_epsilon(&self) -> f64 {
-        self.dots_directions()
+    pub(super) fn connect_the_dots_epsilon(&self) -> f64 {
+        self.connect_the_dots_directions()
             .map(|(_, epsilon)| epsilon)
             .fold(0.0, f64::max)
     }
 
     /// The connect-the-dots upper bound of epsilon in each direction.
-    pub(super) fn dots_directions(&self) -> impl Iterator<Item = (Direction, f64)> {
+    pub(super) fn connect_the_dots_directions(&self) -> impl Iterator<Item = (Direction, f64)> {
         self.sides
             .iter()
             .enumerate()
@@ -263,7 +264,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The connect-the-dots upper bound of delta at one epsilon; 1 if none could be certified.
-    pub(super) fn dots_delta(&self, epsilon: f64) -> f64 {
+    pub(super) fn connect_the_dots_delta(&self, epsilon: f64) -> f64 {
         (0..self.sides.len())
             .map(|side| {
                 self.ask(side, super::lattice::connect_the_dots, |composed| {

@@ -5,13 +5,14 @@
 //! loses its digits, is dropped: it never counts as zero. The divergence of P from Q is the larger of the two directions
 //! (ibid., theorem 5), so one order bounds add and remove alike.
 
+use super::composition::{Composition, EqualSteps};
+use super::error::check_delta;
 use super::normal::{UNIT, ln_survival};
-use super::phase::{Composition, check_delta};
-use super::{AccountantError, Phase};
+use super::{AccountantError, DeltaBound, DpEvent, EpsilonBound};
 use crate::fault::fault;
 
-/// Most terms of a series.
-const MOST_TERMS: u32 = 3_000;
+/// Largest number of terms of a series.
+const MAX_TERMS: u32 = 3_000;
 /// Largest integer order that is summed.
 const LARGEST_ORDER: f64 = 20_000.0;
 /// An order is dropped if its rounding error exceeds this share of the sum.
@@ -46,13 +47,13 @@ fn orders() -> impl Iterator<Item = f64> {
 ///
 /// # Errors
 /// A parameter is out of range.
-pub fn epsilon_rdp(phases: &[Phase], delta: f64) -> Result<f64, AccountantError> {
+pub fn epsilon_rdp(event: &DpEvent, delta: f64) -> Result<EpsilonBound, AccountantError> {
     check_delta(delta)?;
-    match Composition::new(phases, 1)? {
-        Composition::Free => Ok(0.0),
-        _ if delta == 1.0 => Ok(0.0),
-        Composition::Unbounded => Ok(f64::INFINITY),
-        Composition::Pairs { phases, .. } => Ok(epsilon_of(&phases, delta)),
+    match Composition::new(event, 1)? {
+        Composition::Free => Ok(EpsilonBound::ZERO),
+        _ if delta == 1.0 => Ok(EpsilonBound::ZERO),
+        Composition::Unbounded => Ok(EpsilonBound::INFINITE),
+        Composition::Pairs { parts, .. } => Ok(EpsilonBound::certified(epsilon_of(&parts, delta))),
     }
 }
 
@@ -60,26 +61,29 @@ pub fn epsilon_rdp(phases: &[Phase], delta: f64) -> Result<f64, AccountantError>
 ///
 /// # Errors
 /// A parameter is out of range.
-pub fn delta_rdp(phases: &[Phase], epsilon: f64) -> Result<f64, AccountantError> {
+pub fn delta_rdp(event: &DpEvent, epsilon: f64) -> Result<DeltaBound, AccountantError> {
     AccountantError::check("epsilon", epsilon, epsilon >= 0.0, "a number of at least 0")?;
-    match Composition::new(phases, 1)? {
-        Composition::Free => Ok(0.0),
-        Composition::Unbounded => Ok(1.0),
-        Composition::Pairs { phases, .. } => Ok(orders()
-            .map(|order| {
-                let divergence = composed(&phases, order);
-                let exponent =
-                    (order - 1.0) * (divergence + (-1.0 / order).ln_1p() - epsilon) - order.ln();
-                exponent.exp()
-            })
-            .filter(|delta| delta.is_finite())
-            .fold(1.0, f64::min)),
+    match Composition::new(event, 1)? {
+        Composition::Free => Ok(DeltaBound::certified(0.0)),
+        Composition::Unbounded => Ok(DeltaBound::certified(1.0)),
+        Composition::Pairs { parts, .. } => {
+            let delta = orders()
+                .map(|order| {
+                    let divergence = composed(&parts, order);
+                    let exponent = (order - 1.0) * (divergence + (-1.0 / order).ln_1p() - epsilon)
+                        - order.ln();
+                    exponent.exp()
+                })
+                .filter(|delta| delta.is_finite())
+                .fold(1.0, f64::min);
+            Ok(DeltaBound::certified(delta))
+        }
     }
 }
 
-pub(super) fn epsilon_of(phases: &[Phase], delta: f64) -> f64 {
+pub(super) fn epsilon_of(parts: &[EqualSteps], delta: f64) -> f64 {
     orders()
-        .filter_map(|order| convert(order, composed(phases, order), delta))
+        .filter_map(|order| convert(order, composed(parts, order), delta))
         .fold(f64::INFINITY, f64::min)
 }
 
@@ -92,11 +96,11 @@ fn convert(order: f64, divergence: f64, delta: f64) -> Option<f64> {
     (!epsilon.is_nan()).then_some(epsilon.max(0.0))
 }
 
-fn composed(phases: &[Phase], order: f64) -> f64 {
-    phases
+fn composed(parts: &[EqualSteps], order: f64) -> f64 {
+    parts
         .iter()
-        .map(|phase| {
-            phase.steps as f64 * divergence(phase.noise_multiplier, phase.sampling_rate, order)
+        .map(|part| {
+            part.steps as f64 * divergence(part.noise_multiplier, part.sampling_rate, order)
         })
         .sum()
 }
@@ -156,7 +160,7 @@ fn ln_moment_fractional(noise_multiplier: f64, sampling_rate: f64, order: f64) -
     let mut sum = LogSum::default();
     let (mut ln_binomial, mut sign) = (0.0, 1.0);
     let mut before = f64::INFINITY;
-    for i in 0..MOST_TERMS {
+    for i in 0..MAX_TERMS {
         let index = f64::from(i);
         let rest = order - index;
         let low = [
@@ -179,7 +183,7 @@ fn ln_moment_fractional(noise_multiplier: f64, sampling_rate: f64, order: f64) -
         }
         // Terms alternate in sign beyond the order; the rest is then below the last term, which is added.
         let falls = largest < before;
-        let share = if i + 1 == MOST_TERMS {
+        let share = if i + 1 == MAX_TERMS {
             WORST_LAST_TERM_SHARE
         } else {
             LAST_TERM_SHARE

@@ -6,9 +6,9 @@
 //! window is bounded from the lattice itself (`compose`). Here the cumulants are sums over some hundred points.
 
 use super::cells::support;
+use super::composition::RepeatedPair;
 use super::lattice::Direction;
 use super::normal::density;
-use super::phase::Repeated;
 use std::f64::consts::PI;
 
 /// Loss that may leave the window, as a share of delta.
@@ -60,10 +60,10 @@ pub(super) struct Window {
 }
 
 impl Cumulant {
-    pub(super) fn new(repeated: &[Repeated], direction: Direction, tail: f64) -> Self {
+    pub(super) fn new(repeated: &[RepeatedPair], direction: Direction, tail: f64) -> Self {
         let parts = repeated
             .iter()
-            .map(|Repeated { pair, steps }| {
+            .map(|RepeatedPair { pair, steps }| {
                 let (mut losses, mut weights) = (Vec::new(), Vec::new());
                 for (low, high) in support(pair, tail) {
                     let count = ((high - low) / STEP).ceil().max(1.0) as usize;

@@ -6,12 +6,12 @@ use crate::fault::{self, Fault};
 
 const REFERENCE: &str = include_str!("../../../tests/fixtures/accounting.csv");
 
-const fn phase(noise_multiplier: f64, sampling_rate: f64, steps: u64) -> Phase {
-    Phase {
-        noise_multiplier,
-        sampling_rate,
-        steps,
-    }
+fn run(noise_multiplier: f64, sampling_rate: f64, steps: u64) -> DpEvent {
+    DpEvent::poisson_sampled_gaussian(sampling_rate, noise_multiplier, steps).unwrap()
+}
+
+fn all(events: &[DpEvent]) -> DpEvent {
+    DpEvent::composed(events.iter().cloned())
 }
 
 /// Figures of Google dp-accounting, Opacus and Microsoft prv_accountant.
@@ -23,7 +23,7 @@ fn every_reference_row_agrees() {
         let [sigma, rate, steps, delta, rdp, opacus, _, low, middle, high] = row[..] else {
             panic!("{line}");
         };
-        let found = certified_upper(&[phase(sigma, rate, steps as u64)], delta).unwrap();
+        let found = run(sigma, rate, steps as u64).certified(delta).unwrap();
         let Prv {
             lower,
             estimate,
@@ -31,10 +31,10 @@ fn every_reference_row_agrees() {
         } = found.prv;
         assert!(lower <= high && upper >= low, "{line}: {found:?}");
         assert!((estimate - middle).abs() < 0.01, "{line}: {found:?}");
-        let near = |figure: f64| (found.rdp / figure - 1.0).abs() < 0.005;
+        let near = |figure: f64| (found.rdp.value() / figure - 1.0).abs() < 0.005;
         let tighter = found.rdp < rdp && found.rdp > middle;
         assert!(near(rdp) || near(opacus) || tighter, "{line}: {found:?}");
-        assert!(lower <= found.epsilon && found.epsilon <= upper, "{line}");
+        assert!(found.epsilon >= lower && found.epsilon <= upper, "{line}");
         assert!(found.connect_the_dots >= middle - 2e-3, "{line}: {found:?}");
         rows += 1;
     }
@@ -110,7 +110,7 @@ fn no_order_is_below_quadrature() {
 }
 
 /// The order at which a series that stops at an absolute term of exp(-30) is lost: ln A = -30 for 2.09.
-pub(crate) fn a_small_first_term_is_no_end() -> bool {
+pub(super) fn a_small_first_term_is_no_end() -> bool {
     let moment = divergence(12.0, 0.4, 58.75) * 57.75;
     moment > 2.0 && moment < 2.2
 }
@@ -124,20 +124,20 @@ fn a_series_does_not_stop_early() {
     ));
 }
 
-/// dp-accounting 0.6.0, connect-the-dots, discretisation 1e-4: remove and add, each composed on its own.
-pub(crate) fn each_direction_is_its_own() -> bool {
-    let first = phase(0.8, 0.016, 500);
-    let second = phase(2.0, 0.1, 100);
+/// dp-accounting 0.6.0, connect-the-dots, discretization 1e-4: remove and add, each composed on its own.
+pub(super) fn each_direction_is_its_own() -> bool {
+    let first = run(0.8, 0.016, 500);
+    let second = run(2.0, 0.1, 100);
     [
-        (vec![phase(0.8, 0.016, 4000)], 10.359_023, 8.029_675),
-        (vec![phase(1.0, 0.016, 4000)], 6.368_836, 5.503_083),
-        (vec![first, second], 4.396_754, 3.079_382),
-        (vec![second, first], 4.396_754, 3.079_382),
+        (run(0.8, 0.016, 4000), 10.359_023, 8.029_675),
+        (run(1.0, 0.016, 4000), 6.368_836, 5.503_083),
+        (all(&[first.clone(), second.clone()]), 4.396_754, 3.079_382),
+        (all(&[second, first]), 4.396_754, 3.079_382),
     ]
     .into_iter()
-    .all(|(phases, remove, add)| {
-        let found = epsilon_by_direction(&phases, 1e-5).unwrap();
-        let near = |found: f64, figure: f64| (found - figure).abs() < 2e-3;
+    .all(|(event, remove, add)| {
+        let found = epsilon_by_direction(&event, 1e-5).unwrap();
+        let near = |found: EpsilonBound, figure: f64| (found.value() - figure).abs() < 2e-3;
         near(found.remove, remove) && near(found.add, add)
     })
 }
@@ -149,32 +149,35 @@ fn add_and_remove_are_those_of_dp_accounting() {
         Fault::DirectionsMaxed,
         each_direction_is_its_own
     ));
-    let phases = [phase(0.8, 0.016, 500), phase(2.0, 0.1, 100)];
-    let found = epsilon_by_direction(&phases, 1e-5).unwrap();
-    let claimed = certified_upper(&phases, 1e-5).unwrap().connect_the_dots;
-    assert_eq!(found.remove.max(found.add), claimed);
+    let event = all(&[run(0.8, 0.016, 500), run(2.0, 0.1, 100)]);
+    let found = epsilon_by_direction(&event, 1e-5).unwrap();
+    let claimed = event.certified(1e-5).unwrap().connect_the_dots;
+    assert_eq!(found.remove.value().max(found.add.value()), claimed.value());
 }
 
 #[test]
 fn the_edges_of_both_directions() {
-    let epsilon = |phases: &[Phase], delta| epsilon_by_direction(phases, delta).unwrap().add;
-    assert_eq!(epsilon(&[], 1e-5), 0.0);
-    assert_eq!(epsilon(&[phase(1.0, 0.5, 1)], 1.0), 0.0);
-    assert_eq!(epsilon(&[phase(1.0, 0.5, 1)], 0.0), f64::INFINITY);
-    assert_eq!(epsilon(&[phase(0.0, 0.5, 1)], 1e-5), f64::INFINITY);
-    assert!(epsilon_by_direction(&[phase(1.0, 0.5, 1)], f64::NAN).is_err());
+    let epsilon = |event: &DpEvent, delta| epsilon_by_direction(event, delta).unwrap().add;
+    assert_eq!(epsilon(&all(&[]), 1e-5), 0.0);
+    assert_eq!(epsilon(&run(1.0, 0.5, 1), 1.0), 0.0);
+    assert_eq!(epsilon(&run(1.0, 0.5, 1), 0.0), f64::INFINITY);
+    assert_eq!(epsilon(&run(0.0, 0.5, 1), 1e-5), f64::INFINITY);
+    assert!(epsilon_by_direction(&run(1.0, 0.5, 1), f64::NAN).is_err());
 }
 
 /// Rows of a sweep, replicates, and noisy counts beside a run: what they cost together, by dp-accounting 0.6.0.
 #[test]
 fn what_is_released_together_costs_what_dp_accounting_says() {
-    let run = |sigma| phase(sigma, 0.016, 188);
-    for (phases, figure) in [
-        (vec![run(0.5), run(0.6), run(0.8)], 11.281_605),
-        (vec![run(0.8); 5], 4.933_861),
-        (vec![run(0.8), Phase::gaussian(12.0)], 2.648_237),
+    let row = |sigma| run(sigma, 0.016, 188);
+    for (event, figure) in [
+        (all(&[row(0.5), row(0.6), row(0.8)]), 11.281_605),
+        (row(0.8).self_composed(5), 4.933_861),
+        (
+            all(&[row(0.8), DpEvent::gaussian(12.0).unwrap()]),
+            2.648_237,
+        ),
     ] {
-        let found = certified_upper(&phases, 1e-5).unwrap().epsilon;
+        let found = event.epsilon(1e-5).unwrap().value();
         assert!((found - figure).abs() < 2e-3, "{found}, not {figure}");
     }
 }
@@ -186,7 +189,7 @@ fn plain_gaussians_agree_with_the_closed_form() {
             for total in [0.3, 2.0, 20.0] {
                 let sigma = (steps as f64).sqrt() / total;
                 let exact = gaussian_epsilon(1.0 / total, delta);
-                let found = certified_upper(&[phase(sigma, 1.0, steps)], delta).unwrap();
+                let found = run(sigma, 1.0, steps).certified(delta).unwrap();
                 assert!(
                     found.epsilon >= exact - 1e-9 * exact.max(1.0),
                     "{steps} {delta} {total}: {found:?} {exact}"
@@ -203,58 +206,57 @@ fn plain_gaussians_agree_with_the_closed_form() {
     }
 }
 
-/// dp-accounting 0.6.0, mixture and Gaussian privacy losses, discretisation 1e-4, connect-the-dots.
+/// dp-accounting 0.6.0, mixture and Gaussian privacy losses, discretization 1e-4, connect-the-dots.
 #[test]
-fn groups_and_mixed_phases_agree_with_dp_accounting() {
+fn groups_and_mixed_events_agree_with_dp_accounting() {
     for (sigma, group, steps, figure) in [
         (1.0, 1, 188, 1.440_966_819),
         (1.0, 2, 188, 3.084_603_949),
         (1.0, 5, 188, 8.596_277_252),
         (0.8, 2, 500, 8.047_687_921),
     ] {
-        let found = certified_group(&[phase(sigma, 0.016, steps)], 1e-5, group).unwrap();
-        assert!((found.epsilon - figure).abs() < 1e-3, "{found:?} {figure}");
+        let found = run(sigma, 0.016, steps).group(1e-5, group).unwrap();
+        assert!(
+            (found.epsilon.value() - figure).abs() < 1e-3,
+            "{found:?} {figure}"
+        );
     }
     let mixed = [
-        phase(0.8, 0.016, 188),
-        phase(3.0, 1.0, 10),
-        phase(1.2, 0.05, 50),
+        run(0.8, 0.016, 188),
+        DpEvent::gaussian(3.0).unwrap().self_composed(10),
+        run(1.2, 0.05, 50),
     ];
-    let found = certified_upper(&mixed, 1e-5).unwrap();
-    assert!((found.epsilon - 5.539_667_822).abs() < 1e-3, "{found:?}");
-    let turned = [mixed[2], mixed[0], mixed[1]];
-    assert_eq!(certified_upper(&turned, 1e-5).unwrap(), found);
+    let found = all(&mixed).certified(1e-5).unwrap();
+    assert!(
+        (found.epsilon.value() - 5.539_667_822).abs() < 1e-3,
+        "{found:?}"
+    );
+    let turned = DpEvent::composed(mixed.into_iter().rev());
+    assert_eq!(turned.certified(1e-5).unwrap(), found);
 }
 
 #[test]
 fn edges_are_never_nan() {
-    let epsilon = |sigma, rate, steps, delta| {
-        certified_upper(&[phase(sigma, rate, steps)], delta)
-            .unwrap()
-            .epsilon
-    };
+    let epsilon = |sigma, rate, steps, delta| run(sigma, rate, steps).epsilon(delta).unwrap();
     assert_eq!(epsilon(1.0, 0.0, 10, 1e-5), 0.0);
     assert_eq!(epsilon(1.0, 0.5, 0, 1e-5), 0.0);
     assert_eq!(epsilon(0.0, 0.5, 1, 1e-5), f64::INFINITY);
     assert_eq!(epsilon(1.0, 0.5, 1, 0.0), f64::INFINITY);
     assert_eq!(epsilon(1.0, 0.5, 1, 1.0), 0.0);
-    assert_eq!(epsilon(f64::INFINITY, 0.5, 1, 1e-5), 0.0);
+    assert!(epsilon(1e300, 0.5, 1, 1e-5) < 1e-90);
+    assert!(epsilon(1e300, 1.0, 1, 1e-5) < 1e-90);
     assert!(epsilon(1e-3, 0.5, 1, 1e-5) > 1e5);
     assert!(epsilon(100.0, 1e-6, 1, 1e-5) >= 0.0);
-    for bad in [
-        phase(f64::NAN, 0.5, 1),
-        phase(-1.0, 0.5, 1),
-        phase(1.0, f64::NAN, 1),
-        phase(1.0, 1.1, 1),
-    ] {
-        assert!(certified_upper(&[bad], 1e-5).is_err());
+    assert!(run(1.0, 0.5, 1).certified(f64::NAN).is_err());
+    assert!(run(1.0, 0.5, 1).delta(-1.0).is_err());
+    assert!(run(1.0, 0.5, 1).delta(f64::NAN).is_err());
+    for records in [0, MAX_GROUP + 1] {
+        assert!(run(1.0, 0.5, 1).group(1e-5, records).is_err());
     }
-    assert!(certified_upper(&[phase(1.0, 0.5, 1)], f64::NAN).is_err());
-    assert!(certified_delta(&[phase(1.0, 0.5, 1)], -1.0).is_err());
 }
 
 /// Seeded random mechanisms (SplitMix64).
-fn random(count: usize) -> Vec<(Phase, f64)> {
+fn random(count: usize) -> Vec<((f64, f64, u64), f64)> {
     let mut state = 7_u64;
     let mut uniform = move || {
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -268,10 +270,7 @@ fn random(count: usize) -> Vec<(Phase, f64)> {
             let sigma = 0.5 * 10f64.powf(uniform());
             let rate = 10f64.powf(-3.0 * uniform());
             let steps = 10f64.powf(3.0 * uniform()) as u64 + 1;
-            (
-                phase(sigma, rate, steps),
-                10f64.powf(-4.0 - 3.0 * uniform()),
-            )
+            ((sigma, rate, steps), 10f64.powf(-4.0 - 3.0 * uniform()))
         })
         .collect()
 }
@@ -279,44 +278,36 @@ fn random(count: usize) -> Vec<(Phase, f64)> {
 #[test]
 fn random_mechanisms_are_monotone_and_ordered() {
     for (mechanism, delta) in random(10) {
-        let cost = |phases: &[Phase], delta| certified_upper(phases, delta).unwrap();
-        let found = cost(&[mechanism], delta);
-        let Phase {
-            noise_multiplier,
-            sampling_rate,
-            steps,
-        } = mechanism;
-        let slack = 1e-9 + 1e-6 * found.epsilon;
-        let more_noise = phase(noise_multiplier * 1.05, sampling_rate, steps);
-        let rarer = phase(noise_multiplier, sampling_rate * 0.95, steps);
-        let shorter = phase(noise_multiplier, sampling_rate, steps - steps.div_ceil(20));
+        let (sigma, rate, steps) = mechanism;
+        let cost = |event: &DpEvent, delta| event.certified(delta).unwrap();
+        let found = cost(&run(sigma, rate, steps), delta);
+        let epsilon = found.epsilon.value();
+        let slack = 1e-9 + 1e-6 * epsilon;
+        let more_noise = run(sigma * 1.05, rate, steps);
+        let rarer = run(sigma, rate * 0.95, steps);
+        let shorter = run(sigma, rate, steps - steps.div_ceil(20));
         for less in [more_noise, rarer, shorter] {
             assert!(
-                cost(&[less], delta).epsilon <= found.epsilon + slack,
+                cost(&less, delta).epsilon <= epsilon + slack,
                 "{mechanism:?} {less:?}"
             );
         }
-        assert!(cost(&[mechanism], delta * 1.2).epsilon <= found.epsilon + slack);
+        assert!(cost(&run(sigma, rate, steps), delta * 1.2).epsilon <= epsilon + slack);
         assert!(
             found.rdp >= found.prv.estimate && found.rdp >= found.prv.lower,
             "{mechanism:?} {found:?}"
         );
-        assert!(found.prv.lower <= found.epsilon && found.epsilon <= found.prv.upper);
-        let halves = [
-            phase(noise_multiplier, sampling_rate, steps / 2),
-            phase(noise_multiplier, sampling_rate, steps - steps / 2),
-        ];
+        assert!(found.prv.lower <= epsilon && found.epsilon <= found.prv.upper);
+        let (first, second) = (steps / 2, steps - steps / 2);
+        let halves = all(&[run(sigma, rate, first), run(sigma, rate, second)]);
         assert_eq!(cost(&halves, delta), found);
         // Not merged, since the parameters differ in the last digit, yet nearly the same mechanism.
-        let apart = [
-            halves[0],
-            phase(
-                noise_multiplier * (1.0 + 1e-12),
-                sampling_rate,
-                halves[1].steps,
-            ),
-        ];
-        assert!((cost(&apart, delta).epsilon - found.epsilon).abs() <= 1e-3 * found.epsilon + 1e-4);
+        let apart = all(&[
+            run(sigma, rate, first),
+            run(sigma * (1.0 + 1e-12), rate, second),
+        ]);
+        let apart = cost(&apart, delta).epsilon.value();
+        assert!((apart - epsilon).abs() <= 1e-3 * epsilon + 1e-4);
     }
 }
 
@@ -325,7 +316,8 @@ fn a_finer_grid_never_contradicts_a_coarser_one() {
     for (mechanism, delta) in random(6) {
         let mut lower: f64 = 0.0;
         for error in [0.04, 0.02, 0.01] {
-            let found = prv(&[mechanism], delta, error).unwrap();
+            let (sigma, rate, steps) = mechanism;
+            let found = prv(&run(sigma, rate, steps), delta, error).unwrap();
             assert!(found.upper >= lower, "{mechanism:?} {found:?}");
             lower = lower.max(found.lower);
         }
@@ -334,8 +326,8 @@ fn a_finer_grid_never_contradicts_a_coarser_one() {
 
 #[test]
 fn delta_is_the_inverse_of_epsilon() {
-    let mechanism = [phase(0.8, 0.016, 500)];
-    let epsilon = certified_upper(&mechanism, 1e-5).unwrap().epsilon;
-    let delta = certified_delta(&mechanism, epsilon).unwrap();
+    let event = run(0.8, 0.016, 500);
+    let epsilon = event.epsilon(1e-5).unwrap().value();
+    let delta = event.delta(epsilon).unwrap().value();
     assert!((delta / 1e-5 - 1.0).abs() < 1e-3, "{delta}");
 }

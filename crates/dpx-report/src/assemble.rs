@@ -1,36 +1,55 @@
 //! From a plan, its records and its artifacts to the study.
 
-use super::guarantee::guarantee;
-use super::privacy;
+use super::guarantee::{guarantee, study_delta};
 use super::rows::{self, RowPlan, ancestors, has_teacher, replicate, role};
 use super::settings::settings;
 use super::study::{
-    Axis, Guarantee, GuaranteeKind, InstanceState, InstanceView, Reference, Role, Row,
-    RowClassification, SampleRef, Study,
+    Audit, Axis, Guarantee, InstanceState, InstanceView, Reference, Role, Row, RowClassification,
+    SampleRef, Study,
 };
 use super::values::score_figures;
 use dpx_engine::cache::Cache;
 use dpx_engine::plan::{InstanceId, Plan};
-use dpx_schema::Kind;
-use dpx_schema::Record;
+use dpx_schema::{Kind, PRIVACY_FILE, PrivacyRecord, Record};
+use dpx_stages::audit::{AUDIT_FILE, AuditReport};
 use dpx_stages::metric::{Classification, Spread};
+use dpx_stages::sample::{SAMPLE_FILE, SampleReport};
 use dpx_stages::score::{SCORES_FILE, Scores};
 use dpx_stages::scrub::Tally;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+
+/// A file of an artifact that cannot be used: a report that left it out would show fewer figures than there are.
+#[derive(Debug, thiserror::Error)]
+#[error("`{file}` of `{instance}` {reason}; `dpx run` makes it again")]
+pub struct AssembleError {
+    /// The instance.
+    pub instance: String,
+    /// The file of its artifact.
+    pub file: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
 
 /// Where files of artifacts come from: the cache, or folders in tests.
 pub trait Artifacts {
-    /// The content of a file of an artifact; nothing where it is not there or damaged.
-    fn read(&self, record: &Record, path: &str) -> Option<Vec<u8>>;
+    /// The verified content of a file of an artifact; nothing where the artifact has no such file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or its content is not what its record says.
+    fn read(&self, record: &Record, path: &str) -> Result<Option<Vec<u8>>, String>;
 }
 
 impl Artifacts for Cache {
-    fn read(&self, record: &Record, path: &str) -> Option<Vec<u8>> {
-        let file = record.output.files.iter().find(|file| file.path == path)?;
-        Self::read(self, file).ok()
+    fn read(&self, record: &Record, path: &str) -> Result<Option<Vec<u8>>, String> {
+        let Some(file) = record.output.files.iter().find(|file| file.path == path) else {
+            return Ok(None);
+        };
+        Self::read(self, file)
+            .map(Some)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -63,13 +82,54 @@ impl Sources<'_> {
         self.known[id].record.as_deref()
     }
 
-    /// A file of an instance's artifact.
-    pub(crate) fn file(&self, id: InstanceId, path: &str) -> Option<Vec<u8>> {
-        self.artifacts.read(self.record(id)?, path)
+    /// A file of an instance's artifact; nothing where the instance is not finished, or has no such file.
+    pub(crate) fn file(
+        &self,
+        id: InstanceId,
+        path: &str,
+    ) -> Result<Option<Vec<u8>>, AssembleError> {
+        let Some(record) = self.record(id) else {
+            return Ok(None);
+        };
+        self.artifacts
+            .read(record, path)
+            .map_err(|reason| self.unusable(id, path, reason))
     }
 
-    pub(crate) fn json<T: DeserializeOwned>(&self, id: InstanceId, path: &str) -> Option<T> {
-        serde_json::from_slice(&self.file(id, path)?).ok()
+    fn unusable(&self, id: InstanceId, path: &str, reason: impl ToString) -> AssembleError {
+        AssembleError {
+            instance: self.name(id).to_owned(),
+            file: path.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// A JSON file of an instance's artifact as its own type.
+    pub(crate) fn json<T: DeserializeOwned>(
+        &self,
+        id: InstanceId,
+        path: &str,
+    ) -> Result<Option<T>, AssembleError> {
+        self.file(id, path)?
+            .map(|bytes| {
+                serde_json::from_slice(&bytes).map_err(|error| {
+                    self.unusable(id, path, format!("is not what this dpx writes: {error}"))
+                })
+            })
+            .transpose()
+    }
+
+    /// The privacy record of an instance; nothing where it is not finished.
+    pub(crate) fn privacy(&self, id: InstanceId) -> Result<Option<PrivacyRecord>, AssembleError> {
+        if self.record(id).is_none() {
+            return Ok(None);
+        }
+        let bytes = self
+            .file(id, PRIVACY_FILE)?
+            .ok_or_else(|| self.unusable(id, PRIVACY_FILE, "is missing"))?;
+        PrivacyRecord::from_bytes(&bytes, Path::new(PRIVACY_FILE))
+            .map(Some)
+            .map_err(|error| self.unusable(id, PRIVACY_FILE, error))
     }
 
     pub(crate) fn name(&self, id: InstanceId) -> &str {
@@ -78,13 +138,17 @@ impl Sources<'_> {
 }
 
 /// Puts the study together from whatever is finished.
-pub fn assemble(sources: &Sources<'_>) -> Study {
+///
+/// # Errors
+/// A file of a finished instance cannot be read or is not what it should be.
+pub fn assemble(sources: &Sources<'_>) -> Result<Study, AssembleError> {
     let plan = sources.plan;
+    let delta = study_delta(sources)?;
     let rows: Vec<Row> = rows::rows(plan)
         .iter()
-        .map(|row| assemble_row(sources, row))
-        .collect();
-    let benchmark = assemble_benchmark(sources);
+        .map(|row| assemble_row(sources, row, delta))
+        .collect::<Result<_, _>>()?;
+    let benchmark = assemble_benchmark(sources)?;
     let labels = benchmark
         .iter()
         .chain(&rows)
@@ -100,7 +164,7 @@ pub fn assemble(sources: &Sources<'_>) -> Study {
         })
         .unwrap_or_default();
     let majority = majority(benchmark.as_ref(), &rows);
-    Study {
+    Ok(Study {
         schema_version: Study::SCHEMA_VERSION,
         dpx_version: env!("CARGO_PKG_VERSION").into(),
         experiment: plan.experiment.clone(),
@@ -128,19 +192,23 @@ pub fn assemble(sources: &Sources<'_>) -> Study {
         rows,
         majority,
         reference: sources.reference.cloned(),
-        scrubbing: scrubbing(sources),
+        scrubbing: scrubbing(sources)?,
         instances: (0..plan.instances.len())
             .map(|id| instance_view(sources, id))
             .collect(),
-    }
+    })
 }
 
-fn scrubbing(sources: &Sources<'_>) -> BTreeMap<String, Tally> {
-    let instances = sources.plan.instances.iter().enumerate();
-    instances
-        .filter(|(_, instance)| instance.kind == Kind::Preprocess)
-        .filter_map(|(id, instance)| Some((instance.name.clone(), sources.json(id, "scrub.json")?)))
-        .collect()
+fn scrubbing(sources: &Sources<'_>) -> Result<BTreeMap<String, Tally>, AssembleError> {
+    let mut found = BTreeMap::new();
+    for (id, instance) in sources.plan.instances.iter().enumerate() {
+        if instance.kind == Kind::Preprocess
+            && let Some(tally) = sources.json(id, "scrub.json")?
+        {
+            found.insert(instance.name.clone(), tally);
+        }
+    }
+    Ok(found)
 }
 
 fn instance_view(sources: &Sources<'_>, id: InstanceId) -> InstanceView {
@@ -213,9 +281,14 @@ impl Figures {
     }
 
     /// Only the first stage of a role gives the row's figures; others are shown in the section on labels.
-    fn classify(&mut self, sources: &Sources<'_>, id: InstanceId, role: Role) {
-        let Some(found) = sources.json::<Classification>(id, "metrics.json") else {
-            return;
+    fn classify(
+        &mut self,
+        sources: &Sources<'_>,
+        id: InstanceId,
+        role: Role,
+    ) -> Result<(), AssembleError> {
+        let Some(found) = sources.json::<Classification>(id, "metrics.json")? else {
+            return Ok(());
         };
         let stage = sources.plan.instances[id].stage.clone();
         let first = self
@@ -229,10 +302,15 @@ impl Figures {
             self.labels(role, &found);
         }
         self.classification(&stage, role, &found);
+        Ok(())
     }
 }
 
-fn assemble_row(sources: &Sources<'_>, row: &RowPlan) -> Row {
+fn assemble_row(
+    sources: &Sources<'_>,
+    row: &RowPlan,
+    delta: Option<f64>,
+) -> Result<Row, AssembleError> {
     let plan = sources.plan;
     let mut figures = Figures::default();
     let mut scores: Option<Scores> = None;
@@ -241,16 +319,16 @@ fn assemble_row(sources: &Sources<'_>, row: &RowPlan) -> Row {
     for &id in &row.own {
         let instance = &plan.instances[id];
         match instance.kind {
-            Kind::Classify => match (role(plan, id), taught_nothing(sources, id)) {
-                (Some(role), false) => figures.classify(sources, id, role),
+            Kind::Classify => match (role(plan, id), taught_nothing(sources, id)?) {
+                (Some(role), false) => figures.classify(sources, id, role)?,
                 // Such texts carry the generator's own labels, as those of the row's other samples do.
                 (Some(Role::WithTeacher), true) if !has_own_labels(plan, &row.own) => {
-                    figures.classify(sources, id, Role::OwnLabels);
+                    figures.classify(sources, id, Role::OwnLabels)?;
                 }
                 _ => {}
             },
             Kind::Score if Some(instance.stage.as_str()) == scored_stage => {
-                if let Some(found) = sources.json::<Scores>(id, SCORES_FILE) {
+                if let Some(found) = sources.json::<Scores>(id, SCORES_FILE)? {
                     for (name, value, ceiling) in score_figures(&found) {
                         figures.add(&name, value);
                         if let Some(ceiling) = ceiling {
@@ -261,8 +339,10 @@ fn assemble_row(sources: &Sources<'_>, row: &RowPlan) -> Row {
                 }
             }
             Kind::Audit => {
-                let found = sources.json::<Value>(id, "audit.json");
-                if let Some(found) = found.as_ref().and_then(privacy::audit) {
+                if let Some(found) = sources
+                    .json::<AuditReport>(id, AUDIT_FILE)?
+                    .map(Audit::from)
+                {
                     figures.add("audit_lower", found.lower);
                     audit.get_or_insert(found);
                 }
@@ -275,7 +355,7 @@ fn assemble_row(sources: &Sources<'_>, row: &RowPlan) -> Row {
         .iter()
         .filter(|&&id| plan.instances[id].kind == Kind::Sample)
         .map(|&id| sample_ref(sources, row, id))
-        .collect();
+        .collect::<Result<_, _>>()?;
     let replicates: std::collections::BTreeSet<_> = row
         .own
         .iter()
@@ -286,11 +366,11 @@ fn assemble_row(sources: &Sources<'_>, row: &RowPlan) -> Row {
         .filter(|value| value.is_some())
         .count()
         .max(1);
-    Row {
+    Ok(Row {
         name: row.name.clone(),
         label: row.label.clone(),
         axes: row.axes.clone(),
-        guarantee: guarantee(sources, row),
+        guarantee: guarantee(sources, row, delta)?,
         replicates: replicates as u64,
         replicates_finished: figures.values.values().map(Vec::len).max().unwrap_or(0) as u64,
         complete: row.own.iter().all(|&id| sources.known[id].record.is_some()),
@@ -310,20 +390,20 @@ fn assemble_row(sources: &Sources<'_>, row: &RowPlan) -> Row {
             .collect(),
         seconds: seconds(sources, &row.own),
         samples,
-    }
+    })
 }
 
 /// Whether a classifier has a teacher behind it that learnt nothing, as at epsilon 0: nothing is to be said of it then.
-fn taught_nothing(sources: &Sources<'_>, id: InstanceId) -> bool {
+fn taught_nothing(sources: &Sources<'_>, id: InstanceId) -> Result<bool, AssembleError> {
     let plan = sources.plan;
-    let teachers = ancestors(plan, id).into_iter();
-    teachers
-        .filter(|&other| plan.instances[other].kind == Kind::Teacher)
-        .any(|teacher| {
-            sources
-                .json::<Value>(teacher, "privacy.json")
-                .is_some_and(|privacy| privacy["epsilon"].as_f64() == Some(0.0))
-        })
+    for teacher in ancestors(plan, id) {
+        if plan.instances[teacher].kind == Kind::Teacher
+            && sources.privacy(teacher)? == Some(PrivacyRecord::Untouched)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn has_own_labels(plan: &Plan, own: &[InstanceId]) -> bool {
@@ -359,7 +439,11 @@ fn main_score_stage<'a>(plan: &'a Plan, own: &[InstanceId]) -> Option<&'a str> {
         .map(|&id| plan.instances[id].stage.as_str())
 }
 
-fn sample_ref(sources: &Sources<'_>, row: &RowPlan, id: InstanceId) -> SampleRef {
+fn sample_ref(
+    sources: &Sources<'_>,
+    row: &RowPlan,
+    id: InstanceId,
+) -> Result<SampleRef, AssembleError> {
     let instance = &sources.plan.instances[id];
     let several = row.own.iter().any(|&other| {
         sources.plan.instances[other].kind == Kind::Sample
@@ -372,19 +456,16 @@ fn sample_ref(sources: &Sources<'_>, row: &RowPlan, id: InstanceId) -> SampleRef
     if let Some(replicate) = replicate(instance) {
         file = format!("{file},replicate={replicate}");
     }
-    SampleRef {
+    let report: Option<SampleReport> = sources.json(id, SAMPLE_FILE)?;
+    Ok(SampleRef {
         instance: instance.name.clone(),
         replicate: replicate(instance),
-        texts: sources.json::<Value>(id, "sample.json").and_then(|sample| {
-            ["/texts", "/written", "/count", "/n"]
-                .iter()
-                .find_map(|path| sample.pointer(path)?.as_u64())
-        }),
+        texts: report.map(|report| report.texts),
         file: file_name(&file),
         flow: sources
             .record(id)
             .map_or(instance.flow, |record| record.flow),
-    }
+    })
 }
 
 /// A name that is safe as a file name everywhere.
@@ -400,29 +481,23 @@ pub(crate) fn file_name(name: &str) -> String {
         .collect()
 }
 
-fn assemble_benchmark(sources: &Sources<'_>) -> Option<Row> {
+fn assemble_benchmark(sources: &Sources<'_>) -> Result<Option<Row>, AssembleError> {
     let plan = sources.plan;
     let own: Vec<InstanceId> = (0..plan.instances.len())
         .filter(|&id| role(plan, id) == Some(Role::Benchmark))
         .collect();
     if own.is_empty() {
-        return None;
+        return Ok(None);
     }
     let mut figures = Figures::default();
     for &id in &own {
-        figures.classify(sources, id, Role::Benchmark);
+        figures.classify(sources, id, Role::Benchmark)?;
     }
-    Some(Row {
+    Ok(Some(Row {
         name: "benchmark".into(),
         label: "benchmark".into(),
         axes: BTreeMap::new(),
-        guarantee: Guarantee {
-            kind: GuaranteeKind::None,
-            target: None,
-            epsilon: None,
-            delta: None,
-            mechanisms: Vec::new(),
-        },
+        guarantee: Guarantee::none(),
         replicates: own.len() as u64,
         replicates_finished: figures.values.values().map(Vec::len).max().unwrap_or(0) as u64,
         complete: own.iter().all(|&id| sources.known[id].record.is_some()),
@@ -435,7 +510,7 @@ fn assemble_benchmark(sources: &Sources<'_>) -> Option<Row> {
         instances: own.iter().map(|&id| sources.name(id).to_owned()).collect(),
         seconds: seconds(sources, &own),
         samples: Vec::new(),
-    })
+    }))
 }
 
 /// The floor on the test texts that the classifications were made on.

@@ -2,6 +2,8 @@
 
 use super::study::{GuaranteeKind, Row, Study};
 use super::table::{bound, number, spread};
+use dpx_accounting::EpsilonBound;
+use dpx_schema::Unit;
 
 /// The row that the claim speaks of: the smallest epsilon with a guarantee and a figure.
 pub(super) fn strongest(study: &Study) -> Option<&Row> {
@@ -10,7 +12,10 @@ pub(super) fn strongest(study: &Study) -> Option<&Row> {
         .iter()
         .filter(|row| row.guarantee.kind == GuaranteeKind::Holds && row.main_accuracy().is_some())
         .min_by(|a, b| {
-            let epsilon = |row: &Row| row.guarantee.epsilon.unwrap_or(f64::INFINITY);
+            let epsilon = |row: &Row| {
+                let epsilon = row.guarantee.epsilon.map(EpsilonBound::value);
+                epsilon.unwrap_or(f64::INFINITY)
+            };
             epsilon(a).total_cmp(&epsilon(b))
         })
 }
@@ -45,16 +50,15 @@ pub fn claim(study: &Study) -> String {
             .expect("the row was chosen for having one");
         let guarantee = &row.guarantee;
         let mechanism = guarantee.mechanisms.first();
-        let unit = mechanism
-            .and_then(|mechanism| mechanism.unit.clone())
-            .unwrap_or_else(|| "one example (one training sequence)".into());
+        let unit = mechanism.map_or(Unit::Example.meaning(), |mechanism| {
+            mechanism.record.unit.meaning()
+        });
         let adjacency = mechanism
-            .and_then(|mechanism| mechanism.adjacency.clone())
-            .map(|adjacency| format!(", adjacency: {adjacency}"))
+            .map(|mechanism| format!(", adjacency: {}", mechanism.adjacency))
             .unwrap_or_default();
         let delta = guarantee
             .delta
-            .map(|delta| format!(", delta {delta:.1e}"))
+            .map(|delta| format!(", delta {delta}"))
             .unwrap_or_default();
         let teacher = match id {
             "accuracy_with_teacher" => " (labels by a private teacher)",
@@ -113,13 +117,13 @@ pub fn warnings(study: &Study) -> Vec<String> {
     for row in &study.rows {
         if let (Some(audit), Some(epsilon)) = (&row.audit, row.guarantee.epsilon)
             && row.guarantee.kind == GuaranteeKind::Holds
-            && audit.lower > epsilon
+            && audit.lower > epsilon.value()
         {
             warnings.push(format!(
                 "Stop: the audit of {} found epsilon to be at least {}, above the certified {}. One of the two is wrong; release nothing and report it.",
                 row.name,
                 number(audit.lower, 3),
-                number(epsilon, 3)
+                bound(epsilon)
             ));
         }
     }
@@ -182,7 +186,7 @@ pub fn measured_with(study: &Study) -> Option<String> {
 pub fn joint(study: &Study) -> Option<String> {
     let joint = study.joint.as_ref()?;
     Some(format!(
-        "Releasing the texts of every row with a guarantee ({}), replicates included, spends epsilon {} and delta {:.1e} together ({}). Rows without a guarantee can never be released.",
+        "Releasing the texts of every row with a guarantee ({}), replicates included, spends epsilon {} and delta {} together ({}). Rows without a guarantee can never be released.",
         joint.rows.join("; "),
         bound(joint.epsilon),
         joint.delta,

@@ -9,6 +9,7 @@ use super::claim;
 use super::figure::{Group, METRICS};
 use super::study::Study;
 use super::table::{Table, group, summary};
+use dpx_accounting::{DeltaBound, EpsilonBound};
 
 /// `results.json`.
 ///
@@ -62,17 +63,19 @@ pub fn csv(study: &Study) -> Result<String, csv::Error> {
                     .unwrap_or_default(),
             );
         }
-        let mechanism = row.guarantee.mechanisms.first();
+        let certified = row.guarantee.certified.as_ref();
+        let one = match row.guarantee.mechanisms.as_slice() {
+            [one] => one.noise_multiplier,
+            _ => None,
+        };
         record.push(row.guarantee.kind.words().into());
-        record.push(shown(row.guarantee.epsilon));
-        record.push(shown(mechanism.and_then(|mechanism| mechanism.epsilon_rdp)));
+        record.push(shown(row.guarantee.epsilon.map(EpsilonBound::value)));
+        record.push(shown(certified.map(|certified| certified.rdp.value())));
         record.push(shown(
-            mechanism.and_then(|mechanism| mechanism.epsilon_prv_upper),
+            certified.map(|certified| certified.prv.upper.value()),
         ));
-        record.push(shown(row.guarantee.delta));
-        record.push(shown(
-            mechanism.and_then(|mechanism| mechanism.noise_multiplier),
-        ));
+        record.push(shown(row.guarantee.delta.map(DeltaBound::value)));
+        record.push(shown(one));
         record.push(row.seconds.to_string());
         for metric in METRICS {
             let figure = row.figures.get(metric.id);

@@ -1,100 +1,188 @@
-//! What a row promises: from the mechanisms behind its samples.
+//! What a row promises, from the records of the instances behind it.
 
-use super::assemble::Sources;
+use super::assemble::{AssembleError, Sources};
 use super::rows::{self, RowPlan, ancestors, replicate};
 use super::study::{Guarantee, GuaranteeKind, MechanismView};
-use super::{joint, privacy};
+use dpx_accounting::{Claim, DpEvent, EpsilonBound};
 use dpx_engine::plan::InstanceId;
-use dpx_schema::{Flow, Kind};
+use dpx_schema::{Flow, Guarantee as Promise, Kind, PrivacyRecord, PrivateRun};
 use serde_json::Value;
 
-/// What the row promises: the mechanisms behind its samples, or behind its own private stages where it has no sample.
-pub(super) fn guarantee(sources: &Sources<'_>, row: &RowPlan) -> Guarantee {
+/// Sizes of groups that the page tells the epsilon of.
+const GROUPS: [u32; 2] = [2, 5];
+
+/// Whether instances of a kind use private data through a mechanism of their own.
+pub(super) const fn is_private(kind: Kind) -> bool {
+    matches!(kind, Kind::Train | Kind::Teacher | Kind::Counts)
+}
+
+/// The one delta of every claim of the study: the least that any of its finished private runs was calibrated for. Nothing
+/// where none ran.
+pub(super) fn study_delta(sources: &Sources<'_>) -> Result<Option<f64>, AssembleError> {
+    let mut least: Option<f64> = None;
+    for (id, instance) in sources.plan.instances.iter().enumerate() {
+        if is_private(instance.kind)
+            && let Some(PrivacyRecord::Private(run)) = sources.privacy(id)?
+        {
+            least = Some(least.map_or(run.delta, |least| least.min(run.delta)));
+        }
+    }
+    Ok(least)
+}
+
+/// What the row promises: composed from the records of the private instances behind its samples, and of its own.
+pub(super) fn guarantee(
+    sources: &Sources<'_>,
+    row: &RowPlan,
+    delta: Option<f64>,
+) -> Result<Guarantee, AssembleError> {
     let plan = sources.plan;
-    let mut behind = std::collections::BTreeSet::new();
     let first = row
         .own
         .iter()
         .filter_map(|&id| replicate(&plan.instances[id]))
         .min();
+    let of_first = |id: InstanceId| {
+        let own = replicate(&plan.instances[id]);
+        own.is_none() || own == first
+    };
+    let mut behind = std::collections::BTreeSet::new();
+    let mut flow = Flow::Public;
     for &id in &row.own {
-        let instance = &plan.instances[id];
-        // One replicate: a second one is released only at a further cost, which the joint epsilon tells.
-        if replicate(instance).is_some() && replicate(instance) != first {
-            continue;
+        let kind = plan.instances[id].kind;
+        if kind == Kind::Sample {
+            flow = flow.join(plan.instances[id].flow);
         }
-        if instance.kind == Kind::Sample
-            || matches!(instance.kind, Kind::Train | Kind::Teacher | Kind::Counts)
-        {
+        if kind == Kind::Sample || is_private(kind) {
             behind.insert(id);
             behind.extend(ancestors(plan, id));
         }
     }
     let private: Vec<InstanceId> = behind
         .into_iter()
-        .filter(|&id| {
-            matches!(
-                plan.instances[id].kind,
-                Kind::Train | Kind::Teacher | Kind::Counts
-            )
-        })
+        .filter(|&id| is_private(plan.instances[id].kind))
         .collect();
     let target = row.axes.get("epsilon").map(rows::word).or_else(|| {
         private
             .iter()
             .find_map(|&id| target(&plan.instances[id].params))
     });
-    let mechanisms: Vec<MechanismView> = private
-        .iter()
-        .filter_map(|&id| {
-            let privacy: Value = sources.json(id, "privacy.json")?;
-            let statement = sources
-                .file(id, "statement.txt")
-                .and_then(|bytes| String::from_utf8(bytes).ok());
-            Some(privacy::mechanism(
-                sources.name(id),
-                plan.instances[id].kind.name(),
-                &privacy,
-                statement,
-            ))
-        })
-        .collect();
-    let flow = private
-        .iter()
-        .filter_map(|&id| sources.record(id))
-        .map(|record| record.flow)
-        .fold(Flow::Public, Flow::join);
-    let kind = if target.as_deref() == Some("inf") {
-        GuaranteeKind::None
-    } else if target.as_deref() == Some("0") || private.is_empty() {
-        GuaranteeKind::Untouched
-    } else if mechanisms.len() < private.len() {
-        GuaranteeKind::Unknown
-    } else {
-        match flow {
-            Flow::Dp | Flow::Public => GuaranteeKind::Holds,
-            Flow::Seeded => GuaranteeKind::Seeded,
-            Flow::Private => GuaranteeKind::None,
+    let mut records = Vec::new();
+    // One replicate: a second one is released only at a further cost, which the joint epsilon tells.
+    let mut own = Vec::new();
+    let mut finished = true;
+    for &id in &private {
+        match sources.privacy(id)? {
+            Some(record) => {
+                if of_first(id) {
+                    own.push((id, record.clone()));
+                }
+                records.push(record);
+            }
+            None if of_first(id) => finished = false,
+            None => {}
         }
-    };
-    let epsilon = match (kind, mechanisms.as_slice()) {
-        (GuaranteeKind::Untouched, _) => Some(0.0),
-        (GuaranteeKind::Holds | GuaranteeKind::Seeded, []) => None,
-        (GuaranteeKind::Holds | GuaranteeKind::Seeded, mechanisms) => joint::of_row(mechanisms),
+    }
+    let claimed = |record: &PrivacyRecord| match (record.private(), delta) {
+        (Some(run), Some(delta)) => {
+            Claim::compose(&[run.part()], delta, run.adjacency, run.unit.name())
+                .ok()
+                .map(|claim| (run.clone(), claim))
+        }
         _ => None,
     };
-    Guarantee {
+    let mut mechanisms = Vec::new();
+    for (id, record) in &own {
+        if let Some((run, claim)) = claimed(record) {
+            let kind = plan.instances[*id].kind.name();
+            mechanisms.push(mechanism(sources.name(*id), kind, run, &claim, record));
+        }
+    }
+    let promise = Promise::at(own.iter().map(|(_, record)| record), delta.unwrap_or(0.5));
+    let kind = match &promise {
+        _ if !finished => GuaranteeKind::Unknown,
+        // Adjacencies or units that do not compose: nothing can be claimed of the row.
+        Err(_) | Ok(Promise::None) => GuaranteeKind::None,
+        _ if flow == Flow::Private => GuaranteeKind::None,
+        Ok(Promise::Seeded(_)) => GuaranteeKind::Seeded,
+        Ok(Promise::NoPrivateData) => GuaranteeKind::Untouched,
+        Ok(Promise::Private(_)) if flow == Flow::Seeded => GuaranteeKind::Seeded,
+        Ok(Promise::Private(_)) => GuaranteeKind::Holds,
+    };
+    let claim = promise.ok().and_then(|promise| promise.claim().cloned());
+    let epsilon = match kind {
+        GuaranteeKind::Untouched => Some(EpsilonBound::ZERO),
+        GuaranteeKind::Holds | GuaranteeKind::Seeded => claim.as_ref().map(Claim::epsilon),
+        GuaranteeKind::None | GuaranteeKind::Unknown => None,
+    };
+    Ok(Guarantee {
         kind,
         target,
         epsilon,
-        delta: mechanisms
-            .iter()
-            .filter_map(|mechanism| mechanism.delta)
-            .reduce(f64::max),
+        delta: claim.as_ref().map(Claim::delta),
+        certified: claim.as_ref().map(|claim| *claim.certified()),
         mechanisms,
+        groups: claim.as_ref().map_or_else(Vec::new, groups),
+        records,
+    })
+}
+
+fn mechanism(
+    instance: &str,
+    kind: &str,
+    run: PrivateRun,
+    claim: &Claim,
+    record: &PrivacyRecord,
+) -> MechanismView {
+    let certified = claim.certified();
+    let (noise_multiplier, sampling_rate, steps) = numbers(&run.event);
+    MechanismView {
+        instance: instance.to_owned(),
+        kind: kind.to_owned(),
+        epsilon: certified.epsilon,
+        epsilon_rdp: certified.rdp,
+        epsilon_prv_lower: certified.prv.lower,
+        epsilon_prv_upper: certified.prv.upper,
+        delta: claim.delta(),
+        noise_multiplier,
+        sampling_rate,
+        steps,
+        max_grad_norm: run.max_grad_norm,
+        adjacency: run.adjacency.to_string(),
+        unit: run.unit.meaning().to_owned(),
+        noise: run.noise,
+        statement: record.statement().unwrap_or_default(),
+        groups: groups(claim),
+        record: run,
     }
 }
 
+fn groups(claim: &Claim) -> Vec<(u64, EpsilonBound)> {
+    let of = |&records: &u32| Some((u64::from(records), claim.group(records).ok()?.epsilon));
+    GROUPS.iter().filter_map(of).collect()
+}
+
+/// Noise multiplier, sampling rate and steps of an event that has one of each.
+fn numbers(event: &DpEvent) -> (Option<f64>, Option<f64>, Option<u64>) {
+    match event {
+        DpEvent::Gaussian {
+            noise_multiplier, ..
+        } => (Some(*noise_multiplier), Some(1.0), Some(1)),
+        DpEvent::PoissonSampledGaussian {
+            sampling_rate,
+            noise_multiplier,
+            steps,
+            ..
+        } => (Some(*noise_multiplier), Some(*sampling_rate), Some(*steps)),
+        DpEvent::SelfComposed { event, count, .. } => {
+            let (noise, rate, steps) = numbers(event);
+            (noise, rate, steps.map(|steps| steps.saturating_mul(*count)))
+        }
+        DpEvent::NonPrivate | DpEvent::Composed { .. } => (None, None, None),
+    }
+}
+
+/// The budget that was asked for; for display.
 fn target(params: &Value) -> Option<String> {
     ["/budget/epsilon", "/epsilon"]
         .iter()

@@ -15,7 +15,6 @@ pub mod html;
 mod joint;
 pub mod journal;
 mod page;
-mod privacy;
 mod real_texts;
 mod release;
 mod rows;
@@ -27,7 +26,7 @@ pub mod texts;
 mod values;
 mod write;
 
-pub use assemble::{Artifacts, Known, Sources, assemble};
+pub use assemble::{Artifacts, AssembleError, Known, Sources, assemble};
 pub use real_texts::real_texts;
 pub use release::{Release, ReleaseError};
 pub use study::{InstanceState, Reference, Study};

@@ -154,7 +154,7 @@ pub(super) fn tiles(study: &Study) -> Vec<Tile> {
             note: row
                 .guarantee
                 .delta
-                .map_or_else(String::new, |delta| format!("at delta {delta:.1e}")),
+                .map_or_else(String::new, |delta| format!("at delta {delta}")),
             internal: false,
         });
     }
@@ -197,7 +197,7 @@ pub(super) fn tiles(study: &Study) -> Vec<Tile> {
         tiles.push(Tile {
             name: "audited epsilon".into(),
             value: format!("≥ {}", brief(*found, 2)),
-            note: audit.ceiling.map_or_else(String::new, |ceiling| {
+            note: Some(audit.ceiling).map_or_else(String::new, |ceiling| {
                 format!("could have shown {}", number(ceiling, 2))
             }),
             internal: true,

@@ -1,17 +1,22 @@
 //! Real training texts for a page that is then as private as they are.
 
-use super::assemble::Sources;
+use super::assemble::{AssembleError, Sources};
 use dpx_schema::Kind;
 use dpx_stages::score::Examples;
 use serde_json::Value;
 
 /// Real training texts of each label, for a page as private as they are; as many as a score stage keeps of synthetic ones.
-pub fn real_texts(sources: &Sources<'_>) -> Vec<Examples> {
+///
+/// # Errors
+/// The texts cannot be read.
+pub fn real_texts(sources: &Sources<'_>) -> Result<Vec<Examples>, AssembleError> {
     const MOST: usize = 20;
     let plan = sources.plan;
     let data = (0..plan.instances.len()).find(|&id| plan.instances[id].kind == Kind::Preprocess);
     let lines = data
-        .and_then(|id| sources.file(id, "train.jsonl"))
+        .map(|id| sources.file(id, "train.jsonl"))
+        .transpose()?
+        .flatten()
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .unwrap_or_default();
     let mut found: Vec<Examples> = Vec::new();
@@ -31,5 +36,5 @@ pub fn real_texts(sources: &Sources<'_>) -> Vec<Examples> {
             }),
         }
     }
-    found
+    Ok(found)
 }

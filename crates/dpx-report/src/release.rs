@@ -3,11 +3,13 @@
 //! Only artifacts labelled `public` or `dp` are taken; a row without a guarantee, or with noise from the seed, is refused
 //! without exception. Nothing computed from a private text outside a mechanism goes in: no digest, key, score, path or time.
 
-use super::assemble::Sources;
+use super::assemble::{AssembleError, Sources};
+use super::guarantee::{is_private, study_delta};
+use super::rows::ancestors;
 use super::texts;
-use dpx_accounting::Phase;
-use dpx_accounting::statement::PrivacyStatement;
+use dpx_accounting::Claim;
 use dpx_engine::plan::InstanceId;
+use dpx_schema::Guarantee;
 use dpx_schema::{Flow, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -22,6 +24,9 @@ pub enum ReleaseError {
     /// No row fits, or one is not finished.
     #[error("{0}")]
     Missing(String),
+    /// A record or text cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] AssembleError),
     /// Writing failed.
     #[error("the release could not be written: {0}")]
     Io(#[from] std::io::Error),
@@ -31,7 +36,7 @@ pub enum ReleaseError {
 #[derive(Debug)]
 pub struct Release {
     rows: Vec<(String, Vec<u8>)>,
-    statement: Option<PrivacyStatement>,
+    guarantee: Guarantee,
     canaries: BTreeMap<String, u64>,
 }
 
@@ -54,8 +59,7 @@ impl Release {
             .collect();
         let several = stages.len() > 1;
         let mut rows = Vec::new();
-        let mut phases: BTreeMap<String, Phase> = BTreeMap::new();
-        let mut first: Option<PrivacyStatement> = None;
+        let mut behind: BTreeSet<InstanceId> = BTreeSet::new();
         let mut found = BTreeSet::new();
         let mut canaries = BTreeMap::new();
         for id in samples {
@@ -98,38 +102,10 @@ impl Release {
             let csv = sources
                 .artifacts
                 .read(record, "synthetic.csv")
+                .map_err(ReleaseError::Missing)?
                 .ok_or_else(unfinished)?;
             rows.push((file_name(&instance.name, several), csv));
-            for source in ancestors(sources, id) {
-                if !matches!(
-                    plan.instances[source].kind,
-                    Kind::Train | Kind::Teacher | Kind::Counts
-                ) || plan.instances[source].flow != Flow::Dp
-                {
-                    continue;
-                }
-                let name = &plan.instances[source].name;
-                let planted = plan.instances[source].params["canaries"].as_u64();
-                if let Some(planted) = planted.filter(|&planted| planted > 0) {
-                    canaries.insert(name.clone(), planted);
-                }
-                let statement = sources
-                    .record(source)
-                    .and_then(|record| sources.artifacts.read(record, "privacy.json"))
-                    .and_then(|bytes| serde_json::from_slice::<PrivacyStatement>(&bytes).ok())
-                    .ok_or_else(|| {
-                        ReleaseError::Refused(
-                            name.clone(),
-                            "its privacy.json cannot be read, so nothing can be claimed",
-                        )
-                    })?;
-                // Stages of one budget each list all of its mechanisms: by stage and axes each counts once.
-                let axes = name.split_once('@').map_or("", |(_, axes)| axes);
-                for mechanism in &statement.mechanisms {
-                    phases.insert(format!("{}@{axes}", mechanism.name), mechanism.phase);
-                }
-                first.get_or_insert(statement);
-            }
+            behind.extend(ancestors(sources.plan, id));
         }
         if let Some(name) = wanted.iter().find(|name| !found.contains(*name)) {
             return Err(ReleaseError::Missing(format!(
@@ -141,21 +117,37 @@ impl Release {
                 "no row of this study may be released".into(),
             ));
         }
-        let statement = first
-            .map(|first| {
-                let named: Vec<(&str, Phase)> = phases
-                    .iter()
-                    .map(|(name, phase)| (name.as_str(), *phase))
-                    .collect();
-                PrivacyStatement::new(&named, first.delta, first.adjacency, true)
-            })
-            .transpose()
-            .map_err(|error| {
-                ReleaseError::Missing(format!("the joint epsilon cannot be computed: {error}"))
+        let delta = study_delta(sources)?;
+        let mut records = Vec::new();
+        for id in behind {
+            let instance = &plan.instances[id];
+            if !is_private(instance.kind) {
+                continue;
+            }
+            let record = sources.privacy(id)?.ok_or_else(|| {
+                ReleaseError::Missing(format!(
+                    "`{}` is not finished: `dpx run` it first",
+                    instance.name
+                ))
             })?;
+            if let Some(run) = record.private().filter(|run| run.canaries > 0) {
+                canaries.insert(instance.name.clone(), run.canaries);
+            }
+            records.push(record);
+        }
+        let guarantee = Guarantee::at(&records, delta.unwrap_or(0.5))
+            .map_err(|error| ReleaseError::Missing(format!("nothing can be claimed: {error}")))?;
+        match guarantee {
+            Guarantee::NoPrivateData | Guarantee::Private(_) => {}
+            Guarantee::Seeded(_) | Guarantee::None => {
+                return Err(ReleaseError::Missing(
+                    "what ran behind these texts has no guarantee that holds against whoever has the seed".into(),
+                ));
+            }
+        }
         Ok(Self {
             rows,
-            statement,
+            guarantee,
             canaries,
         })
     }
@@ -166,11 +158,9 @@ impl Release {
         &self.canaries
     }
 
-    /// The joint epsilon and its delta; nothing where no row touched private data.
-    pub fn epsilon(&self) -> Option<(f64, f64)> {
-        self.statement
-            .as_ref()
-            .map(|statement| (statement.epsilon.epsilon, statement.delta))
+    /// The claim of all rows together; nothing where no row touched private data.
+    pub const fn claim(&self) -> Option<&Claim> {
+        self.guarantee.claim()
     }
 
     /// Number of rows.
@@ -193,17 +183,18 @@ impl Release {
             );
         }
         card.push_str("---\n\n# Synthetic texts\n\nNo text in these files was written by a person. The columns are `text` and `label`, and where a private teacher left soft labels its probability of each label, `p_LABEL`.\n\n");
-        match &self.statement {
-            Some(statement) => {
-                card.push_str("The guarantee below is that of **all files of this release together**.\n\n```text\n");
-                card.push_str(&statement.to_text());
-                card.push_str("```\n");
-                let json =
-                    serde_json::to_string_pretty(statement).map_err(std::io::Error::other)?;
+        match self.claim() {
+            Some(claim) => {
+                let _ = writeln!(
+                    card,
+                    "All files of this release together: {claim:.4} (unit: {}; adjacency: {}).",
+                    claim.unit(),
+                    claim.adjacency()
+                );
+                let json = serde_json::to_string_pretty(claim).map_err(std::io::Error::other)?;
                 std::fs::write(folder.join("privacy.json"), json + "\n")?;
             }
-            None => card
-                .push_str("They depend on no private data: the model that wrote them is public.\n"),
+            None => card.push_str("No private data used: the model that wrote them is public.\n"),
         }
         Ok(std::fs::write(folder.join("README.md"), card)?)
     }
@@ -225,20 +216,6 @@ fn file_name(instance: &str, with_stage: bool) -> String {
             }
         })
         .collect()
-}
-
-/// Everything that an instance depends on.
-fn ancestors(sources: &Sources<'_>, id: InstanceId) -> BTreeSet<InstanceId> {
-    let mut seen = BTreeSet::new();
-    let mut open = vec![id];
-    while let Some(id) = open.pop() {
-        for need in &sources.plan.instances[id].needs {
-            if seen.insert(need.instance) {
-                open.push(need.instance);
-            }
-        }
-    }
-    seen
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The study: everything that tables, charts, files and comparisons are made from. Its JSON is `results.json`.
 
+use dpx_accounting::{Certified, DeltaBound, EpsilonBound};
 use dpx_schema::{Flow, Kind};
+use dpx_schema::{NoiseSource, PrivacyRecord, PrivateRun};
+use dpx_stages::audit::AuditReport;
 use dpx_stages::metric::{Classification, Spread};
 use dpx_stages::score::Scores;
 use dpx_stages::scrub::Tally;
@@ -154,11 +157,34 @@ pub struct Guarantee {
     /// The budget that was asked for: `"8"`, `"inf"`, `"0"`.
     pub target: Option<String>,
     /// The certified upper bound of epsilon.
-    pub epsilon: Option<f64>,
-    /// Delta.
-    pub delta: Option<f64>,
+    pub epsilon: Option<EpsilonBound>,
+    /// The study's delta.
+    pub delta: Option<DeltaBound>,
+    /// The certified bound with the figure of each accountant, everything behind the row composed.
+    pub certified: Option<Certified>,
     /// The mechanisms behind the row, one per private stage.
     pub mechanisms: Vec<MechanismView>,
+    /// Epsilon of the whole row for several records of one person, as (size, epsilon).
+    pub groups: Vec<(u64, EpsilonBound)>,
+    /// The records of every private instance behind the row, all its replicates: what a joint claim counts.
+    #[serde(skip)]
+    pub records: Vec<PrivacyRecord>,
+}
+
+impl Guarantee {
+    /// No guarantee, and nothing behind it: real texts.
+    pub const fn none() -> Self {
+        Self {
+            kind: GuaranteeKind::None,
+            target: None,
+            epsilon: None,
+            delta: None,
+            certified: None,
+            mechanisms: Vec::new(),
+            groups: Vec::new(),
+            records: Vec::new(),
+        }
+    }
 }
 
 /// The kinds of promise.
@@ -190,52 +216,52 @@ impl GuaranteeKind {
     }
 }
 
-/// One mechanism, as `privacy.json` of its stage tells it.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// One mechanism, as the record of its stage tells it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MechanismView {
     /// Name of the instance.
     pub instance: String,
     /// Kind of its stage, such as `train`.
     pub kind: String,
-    /// Certified upper bound of epsilon.
-    pub epsilon: Option<f64>,
+    /// Certified upper bound of its own epsilon, at the study's delta.
+    pub epsilon: EpsilonBound,
     /// By Renyi differential privacy.
-    pub epsilon_rdp: Option<f64>,
+    pub epsilon_rdp: EpsilonBound,
     /// PRV accountant: lower bound.
-    pub epsilon_prv_lower: Option<f64>,
+    pub epsilon_prv_lower: f64,
     /// PRV accountant: upper bound.
-    pub epsilon_prv_upper: Option<f64>,
-    /// Delta.
-    pub delta: Option<f64>,
-    /// Noise multiplier.
+    pub epsilon_prv_upper: EpsilonBound,
+    /// The study's delta.
+    pub delta: DeltaBound,
+    /// Noise multiplier; none where several were used.
     pub noise_multiplier: Option<f64>,
-    /// Sampling rate.
+    /// Sampling rate; 1 for a mechanism over all data.
     pub sampling_rate: Option<f64>,
     /// Steps.
     pub steps: Option<u64>,
     /// Bound on the norm of one example's gradient.
-    pub max_grad_norm: Option<f64>,
+    pub max_grad_norm: f64,
     /// Adjacency in words.
-    pub adjacency: Option<String>,
+    pub adjacency: String,
     /// Unit of privacy in words.
-    pub unit: Option<String>,
+    pub unit: String,
     /// Where noise came from.
-    pub noise: Option<String>,
+    pub noise: NoiseSource,
     /// The statement in full.
-    pub statement: Option<String>,
+    pub statement: String,
     /// Epsilon for groups, as (size, epsilon).
-    pub groups: Vec<(u64, f64)>,
-    /// The part of `privacy.json` that is not named here.
-    pub raw: Value,
+    pub groups: Vec<(u64, EpsilonBound)>,
+    /// The record in full.
+    pub record: PrivateRun,
 }
 
 /// What rows spend together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Joint {
     /// The certified upper bound of releasing all of them.
-    pub epsilon: f64,
+    pub epsilon: EpsilonBound,
     /// Delta.
-    pub delta: f64,
+    pub delta: DeltaBound,
     /// The rows.
     pub rows: Vec<String>,
     /// How it was computed.
@@ -307,13 +333,25 @@ pub struct Audit {
     /// Lower bound of epsilon.
     pub lower: f64,
     /// The largest lower bound that it could have found.
-    pub ceiling: Option<f64>,
+    pub ceiling: f64,
     /// Confidence.
-    pub confidence: Option<f64>,
+    pub confidence: f64,
     /// Canaries.
-    pub canaries: Option<u64>,
-    /// All that `audit.json` holds.
-    pub raw: Value,
+    pub canaries: u64,
+    /// The report of the stage in full.
+    pub report: AuditReport,
+}
+
+impl From<AuditReport> for Audit {
+    fn from(report: AuditReport) -> Self {
+        Self {
+            lower: report.epsilon_lower,
+            ceiling: report.largest_possible,
+            confidence: report.confidence,
+            canaries: report.canaries,
+            report,
+        }
+    }
 }
 
 /// A stage instance.

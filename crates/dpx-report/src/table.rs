@@ -2,6 +2,7 @@
 
 use super::figure::{METRICS, Metric, metric_of};
 use super::study::{GuaranteeKind, Row, Study};
+use dpx_accounting::EpsilonBound;
 use dpx_stages::metric::Spread;
 
 /// A table.
@@ -77,15 +78,9 @@ pub fn number(value: f64, decimals: usize) -> String {
     }
 }
 
-/// An upper bound of epsilon: rounded up to two decimals, without closing zeros (`3`, `7.99`), so that it is never below
-/// what was certified.
-pub fn bound(epsilon: f64) -> String {
-    if !epsilon.is_finite() {
-        return number(epsilon, 2);
-    }
-    // Less than a rounding error of the multiplication is no reason to go up.
-    let up = (epsilon * 100.0 - 1e-7).ceil() / 100.0;
-    let text = number(up, 2);
+/// An upper bound of epsilon: rounded up to two decimals, without closing zeros (`3`, `7.99`).
+pub fn bound(epsilon: EpsilonBound) -> String {
+    let text = format!("{epsilon:.2}");
     match text.split_once('.') {
         Some(_) => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         None => text,
@@ -161,10 +156,7 @@ fn audit_cell(row: &Row) -> String {
         Some(found) if found.sd.is_some() => brief(*found, 2),
         _ => down(audit.lower),
     };
-    match audit.ceiling {
-        Some(ceiling) => format!("≥ {lower} of {}", down(ceiling)),
-        None => format!("≥ {lower}"),
-    }
+    format!("≥ {lower} of {}", down(audit.ceiling))
 }
 
 /// The mean over the rows of a figure's ceiling: each row has one of its own, of other real texts.
@@ -310,15 +302,19 @@ pub(crate) const IN_OTHER_SECTIONS: [&str; 7] = [
 ];
 
 fn accountant_cells(row: &Row) -> [String; 3] {
-    let mechanisms = &row.guarantee.mechanisms;
-    let train = mechanisms.iter().find(|one| one.kind == "train");
-    let train = train.or_else(|| mechanisms.first());
+    let certified = row.guarantee.certified.as_ref();
+    let epsilon = |bound: Option<EpsilonBound>| {
+        bound.map_or_else(|| NOTHING.into(), |bound| format!("{bound:.3}"))
+    };
+    let mechanisms = row.guarantee.mechanisms.iter();
+    let train = mechanisms.clone().find(|one| one.kind == "train");
+    let noise = train.or_else(|| row.guarantee.mechanisms.first());
+    let noise = noise.and_then(|one| one.noise_multiplier);
     [
-        train.and_then(|one| one.epsilon_prv_upper),
-        train.and_then(|one| one.epsilon_rdp),
-        train.and_then(|one| one.noise_multiplier),
+        epsilon(certified.map(|certified| certified.prv.upper)),
+        epsilon(certified.map(|certified| certified.rdp)),
+        noise.map_or_else(|| NOTHING.into(), |value| number(value, 3)),
     ]
-    .map(|value| value.map_or_else(|| NOTHING.into(), |value| number(value, 3)))
 }
 
 impl Table {

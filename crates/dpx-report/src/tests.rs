@@ -4,9 +4,11 @@ use super::assemble::{Artifacts, Known, Sources, assemble};
 use super::html::{self, Extras};
 use super::study::{GuaranteeKind, InstanceState, Reference, Role, Study};
 use super::{claim, export, terminal};
+use dpx_accounting::{Adjacency, DpEvent, EpsilonBound};
 use dpx_engine::plan::{Axis, Instance, Need, Plan, RunSettings};
-use dpx_schema::{Digest, Manifest, Record};
-use dpx_schema::{Flow, Kind};
+use dpx_schema::{
+    Digest, Flow, Kind, Manifest, NoiseSource, PrivacyRecord, PrivateRun, Record, Unit,
+};
 use dpx_stages::metric::Classification;
 use dpx_stages::score::read::LabelledTexts;
 use dpx_stages::score::{Models, Scores, Texts, compute};
@@ -20,10 +22,9 @@ use std::sync::Arc;
 struct Folders(BTreeMap<(String, String), Vec<u8>>);
 
 impl Artifacts for Folders {
-    fn read(&self, record: &Record, path: &str) -> Option<Vec<u8>> {
-        self.0
-            .get(&(record.instance.clone(), path.to_owned()))
-            .cloned()
+    fn read(&self, record: &Record, path: &str) -> Result<Option<Vec<u8>>, String> {
+        let name = (record.instance.clone(), path.to_owned());
+        Ok(self.0.get(&name).cloned())
     }
 }
 
@@ -154,7 +155,7 @@ impl Fake {
     }
 
     pub(super) fn study(&self) -> Study {
-        self.with(assemble)
+        self.with(assemble).unwrap()
     }
 }
 
@@ -230,15 +231,44 @@ impl dpx_stages::score::Embedder for Lengths {
     }
 }
 
-fn privacy(epsilon: f64, noise: f64) -> String {
+fn privacy(instance: &str, noise_multiplier: f64, noise: NoiseSource) -> String {
+    let event = DpEvent::poisson_sampled_gaussian(0.016, noise_multiplier, 188).unwrap();
+    let record = PrivacyRecord::Private(PrivateRun {
+        version: PrivateRun::VERSION,
+        instance: instance.to_owned(),
+        run: format!("{:032x}", 7),
+        event,
+        adjacency: Adjacency::ZeroOut,
+        unit: Unit::Example,
+        delta: 1e-5,
+        examples: 16_000,
+        canaries: 0,
+        noise,
+        max_grad_norm: 1.0,
+        rounding_allowance: 1e-4,
+        max_length: Some(64),
+        clipping: None,
+        expected_batch_size: Some(256),
+        target_epsilon: 8.0,
+        shared_with: Vec::new(),
+        declared_overlap: Vec::new(),
+    });
+    serde_json::to_string(&record).unwrap()
+}
+
+fn not_private() -> String {
+    serde_json::to_string(&PrivacyRecord::NotPrivate).unwrap()
+}
+
+fn sampled(texts: u64) -> String {
+    let none = json!({"policy": "keep", "retried": 0, "dropped": 0});
+    json!({"texts": texts, "by_label": {}, "empty": none, "duplicates": none}).to_string()
+}
+
+fn audited(epsilon_lower: f64, largest_possible: f64) -> String {
     json!({
-        "unit": "one example, one training sequence",
-        "adjacency": "zero-out",
-        "mechanisms": [{ "name": "train", "phase": { "noise_multiplier": noise, "sampling_rate": 0.016, "steps": 188 } }],
-        "delta": 1e-5,
-        "epsilon": { "epsilon": epsilon, "rdp": epsilon * 1.06, "prv": { "lower": epsilon - 0.01, "estimate": epsilon - 0.005, "upper": epsilon } },
-        "groups": [{ "records": 2, "epsilon": epsilon * 2.4 }, { "records": 5, "epsilon": epsilon * 7.0 }],
-        "noise": "secure",
+        "epsilon_lower": epsilon_lower, "largest_possible": largest_possible, "epsilon_certified": 7.99, "delta": 1e-5,
+        "confidence": 0.95, "canaries": 1000, "guesses": 100, "right": 60, "score": "loss-difference", "consistent": true,
     })
     .to_string()
 }
@@ -291,9 +321,14 @@ pub(super) fn fake(labels: &[&str], texts: &[String], noise: Flow) -> Fake {
                 std::slice::from_ref(&data),
             );
             let statement = if row == 0 {
-                json!({ "epsilon": "inf" }).to_string()
+                not_private()
             } else {
-                privacy([0.0, 7.99, 2.99][row], [0.0, 0.75, 1.2][row])
+                let source = if noise == Flow::Seeded {
+                    NoiseSource::Seeded
+                } else {
+                    NoiseSource::Secure
+                };
+                privacy(&train, [0.0, 0.75, 1.2][row], source)
             };
             fake.file(&train, "privacy.json", statement);
             let sample = fake.add(
@@ -309,7 +344,7 @@ pub(super) fn fake(labels: &[&str], texts: &[String], noise: Flow) -> Fake {
                 "synthetic.csv",
                 "text,label\n\"one, \"\"two\"\"\",joy\nthree,love\n",
             );
-            fake.file(&sample, "sample.json", json!({ "texts": 2 }).to_string());
+            fake.file(&sample, "sample.json", sampled(2));
             let classify = fake.add(
                 "classify",
                 Kind::Classify,
@@ -346,12 +381,7 @@ pub(super) fn fake(labels: &[&str], texts: &[String], noise: Flow) -> Fake {
                     Flow::Private,
                     &[train],
                 );
-                fake.file(
-                    &audit,
-                    "audit.json",
-                    json!({ "epsilon_lower": 0.8, "largest_possible": 5.1, "confidence": 0.95 })
-                        .to_string(),
-                );
+                fake.file(&audit, "audit.json", audited(0.8, 5.1));
             }
         }
     }
@@ -383,14 +413,15 @@ fn rows_gather_replicates_guarantees_and_figures() {
     assert!((accuracy.mean - f64::midpoint(values[0], values[1])).abs() < 1e-12);
     assert!(accuracy.sd.unwrap() > 0.0);
     assert_eq!(eight.guarantee.kind, GuaranteeKind::Holds);
-    assert_eq!(eight.guarantee.epsilon, Some(7.99));
+    let certified = eight.guarantee.mechanisms[0].record.event.certified(1e-5);
+    assert_eq!(eight.guarantee.certified, certified.ok());
+    let epsilon = eight.guarantee.epsilon.unwrap();
     assert_eq!(eight.guarantee.mechanisms[0].noise_multiplier, Some(0.75));
-    assert_eq!(
-        eight.guarantee.mechanisms[0].groups,
-        [(2, 7.99 * 2.4), (5, 7.99 * 7.0)]
-    );
+    let groups = &eight.guarantee.groups;
+    assert_eq!([groups[0].0, groups[1].0], [2, 5]);
+    assert!(groups[0].1 > epsilon && groups[1].1 > groups[0].1);
     assert_eq!(study.rows[0].guarantee.kind, GuaranteeKind::None);
-    assert_eq!(eight.audit.as_ref().unwrap().ceiling, Some(5.1));
+    assert_eq!(eight.audit.as_ref().unwrap().ceiling, 5.1);
     assert!(eight.ceilings.contains_key("similarity"));
     let benchmark = study.benchmark.as_ref().unwrap();
     assert_eq!(benchmark.classifications[0].role, Role::Benchmark);
@@ -399,7 +430,7 @@ fn rows_gather_replicates_guarantees_and_figures() {
     let joint = study.joint.as_ref().unwrap();
     assert_eq!(joint.rows, ["epsilon=8", "epsilon=3"]);
     assert!(
-        joint.epsilon > 0.0 && joint.epsilon < 2.0 * (7.99 + 2.99),
+        joint.epsilon > epsilon && joint.epsilon < 4.0 * epsilon.value(),
         "{joint:?}"
     );
     let majority = study.majority.as_ref().unwrap();
@@ -517,7 +548,11 @@ fn taught(epsilon: f64) -> Study {
         fake.file(
             &instance,
             "privacy.json",
-            json!({ "epsilon": epsilon, "delta": 1e-5 }).to_string(),
+            if epsilon == 0.0 {
+                serde_json::to_string(&PrivacyRecord::Untouched).unwrap()
+            } else {
+                privacy(&instance, 1.0, NoiseSource::Secure)
+            },
         );
     }
     fake.study()
@@ -592,7 +627,8 @@ fn a_comparison_warns_of_other_data_and_another_program() {
 
 #[test]
 fn bounds_are_never_rounded_below_themselves() {
-    let shown = [2.9999, 8.0, 7.99, 8.0004, 0.0, 13.861, f64::INFINITY].map(super::table::bound);
+    let shown = [2.9999, 8.0, 7.99, 8.0004, 0.0, 13.861, f64::INFINITY]
+        .map(|value| super::table::bound(EpsilonBound::new(value).unwrap()));
     assert_eq!(shown, ["3", "8", "7.99", "8.01", "0", "13.87", "inf"]);
 }
 
@@ -607,7 +643,7 @@ fn seeded_noise_and_a_wrong_bound_are_cried_out() {
         fake.file(
             &format!("audit@epsilon=8,replicate={replicate}"),
             "audit.json",
-            "{\"epsilon_lower\": 8.5}",
+            audited(80.5, 90.0),
         );
     }
     assert!(claim::warnings(&fake.study())[0].starts_with("Stop: the audit of epsilon=8"));
@@ -627,7 +663,12 @@ fn page_results_and_terminal_hold_the_same_figures() {
     let terminal = terminal::render(&study, 200);
     let json = export::json(&study).unwrap();
     let again: Study = serde_json::from_str(&json).unwrap();
-    assert_eq!(again, study);
+    // Records are read from the cache alone: no claim is made from a results file.
+    let mut written = study.clone();
+    for row in written.rows.iter_mut().chain(&mut written.benchmark) {
+        row.guarantee.records.clear();
+    }
+    assert_eq!(again, written);
     for row in study.all_rows() {
         let shown = super::table::brief(row.figures["accuracy"], 3);
         assert!(

@@ -6,7 +6,6 @@
 )]
 
 use super::study::{Row, SampleRef, Study};
-use super::table::number;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use serde_json::{Map, Value};
@@ -92,10 +91,10 @@ pub fn card(study: &Study, written: &[(&Row, &SampleRef)]) -> String {
             guarantee.kind.words(),
             guarantee
                 .epsilon
-                .map_or_else(|| "inf".into(), |epsilon| number(epsilon, 3)),
+                .map_or_else(|| "inf".into(), |epsilon| format!("{epsilon:.3}")),
             guarantee
                 .delta
-                .map_or_else(|| "–".into(), |delta| format!("{delta:.1e}")),
+                .map_or_else(|| "–".into(), |delta| delta.to_string()),
         ));
     }
     text.push_str("\nThis folder holds every row of the study, those without a guarantee included: it is internal. To share texts, make a release with `dpx release`, which holds only what the guarantee covers.\n");

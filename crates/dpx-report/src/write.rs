@@ -17,7 +17,7 @@ pub fn write_results(
     experiment_file: &str,
     folder: &Path,
 ) -> io::Result<Study> {
-    let study = assemble(sources);
+    let study = assemble(sources).map_err(io::Error::other)?;
     fs::write(folder.join("results.json"), export::json(&study)?)?;
     fs::write(
         folder.join("results.csv"),
@@ -44,10 +44,12 @@ fn write_texts(sources: &Sources<'_>, study: &Study, folder: &Path) -> io::Resul
     let mut written: Vec<(&Row, &SampleRef)> = Vec::new();
     for row in &study.rows {
         for sample in &row.samples {
-            let content = sources
-                .plan
-                .find(&sample.instance)
-                .and_then(|id| sources.file(id, "synthetic.csv"));
+            let content = match sources.plan.find(&sample.instance) {
+                Some(id) => sources
+                    .file(id, "synthetic.csv")
+                    .map_err(io::Error::other)?,
+                None => None,
+            };
             if let Some(content) = content {
                 texts::write(&folder, &sample.file, &content)?;
                 written.push((row, sample));

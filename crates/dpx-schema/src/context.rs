@@ -5,6 +5,9 @@ use crate::Device;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// The folder of an artifact with what no guarantee covers: losses, coins, figures on private data.
+pub const INTERNAL_FOLDER: &str = "internal";
+
 /// An artifact that a stage reads.
 #[derive(Debug, Clone)]
 pub struct Input {
@@ -103,6 +106,22 @@ impl StageContext<'_> {
                 self.instance
             ))
         })
+    }
+
+    /// Name of the stage: the instance's without its axes.
+    pub fn stage(&self) -> &str {
+        self.instance.split('@').next().unwrap_or(&self.instance)
+    }
+
+    /// A path for what no guarantee covers: the folder `internal` of the artifact, which no stage is given whose own
+    /// artifact may be released.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn internal_path(&self, name: impl AsRef<Path>) -> std::io::Result<PathBuf> {
+        let folder = self.output.join(INTERNAL_FOLDER);
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder.join(name))
     }
 
     /// A path in the output folder.

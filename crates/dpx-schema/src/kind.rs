@@ -106,6 +106,12 @@ impl Kind {
         }
     }
 
+    /// Whether a stage of this kind is given the internal parts of what it reads. Its own artifact is private in any case;
+    /// all other kinds are given covered files alone, since what they write may be released.
+    pub const fn reads_internal(self) -> bool {
+        matches!(self, Self::Audit | Self::Score | Self::Classify)
+    }
+
     /// Kinds of which at least one must be among the needs.
     pub const fn requires(self) -> &'static [Self] {
         match self {

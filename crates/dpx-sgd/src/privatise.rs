@@ -46,6 +46,7 @@ use super::key::Key;
 use super::noise::{BLOCK, CHUNK, Drawn, NoiseStream};
 use super::sum::GradientSum;
 use super::vector::vectorised;
+use dpx_accounting::DpEvent;
 
 /// How a sum is protected.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,6 +82,27 @@ impl Protection {
                 Err(NoiseOutOfRange(noise_multiplier))
             }
             Self::Gaussian { .. } | Self::None => Ok(()),
+        }
+    }
+
+    /// What `count` sums over the whole data set amount to, each noised by this.
+    pub fn executed(&self, count: u64) -> DpEvent {
+        match *self {
+            Self::Gaussian {
+                noise_multiplier, ..
+            } => DpEvent::gaussian(noise_multiplier)
+                .map_or(DpEvent::NonPrivate, |event| event.self_composed(count)),
+            Self::None => DpEvent::NonPrivate,
+        }
+    }
+
+    /// Share by which rounding may exceed the sensitivity; 0 without noise.
+    pub const fn rounding_allowance(&self) -> f64 {
+        match *self {
+            Self::Gaussian {
+                rounding_allowance, ..
+            } => rounding_allowance,
+            Self::None => 0.0,
         }
     }
 

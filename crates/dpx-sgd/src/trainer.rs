@@ -17,7 +17,7 @@ use super::key::{Key, KeyFile, KeyFileError, KeyIsGone};
 use super::learner::{Learner, LearnerSettings};
 use super::privatise::{NoiseOutOfRange, Protection};
 use super::sampling::{micro_batches, poisson_batch};
-use dpx_accounting::mechanism::Mechanism;
+use dpx_accounting::{DpEvent, Mechanism};
 use dpx_nn::{Batch, Network, Parameters};
 use dpx_schema::Device;
 use std::path::Path;
@@ -182,6 +182,22 @@ impl Trainer {
     /// Steps done.
     pub const fn step_number(&self) -> u64 {
         self.learner.step()
+    }
+
+    /// What the run has done so far: the event that its record states.
+    pub fn executed(&self) -> DpEvent {
+        let Protection::Gaussian {
+            noise_multiplier, ..
+        } = self.protection
+        else {
+            return DpEvent::NonPrivate;
+        };
+        DpEvent::poisson_sampled_gaussian(
+            self.mechanism.sampling_rate(),
+            noise_multiplier,
+            self.learner.step(),
+        )
+        .unwrap_or(DpEvent::NonPrivate)
     }
 
     /// How the sums are protected.

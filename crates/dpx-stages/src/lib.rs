@@ -3,9 +3,8 @@
 //! A stage instance reads artifacts of earlier stages and writes one artifact: a folder. It always runs in a worker
 //! process of its own and knows nothing of caches, plans or experiments: [`StageContext`] hands it folders.
 
-mod allot;
 mod arithmetic;
-mod audit;
+pub mod audit;
 mod classify;
 pub mod counts;
 mod dispatch;
@@ -15,14 +14,15 @@ pub mod metric;
 mod model_source;
 pub mod preprocess;
 mod pretrain;
-mod sample;
+mod private;
+pub mod sample;
 pub mod score;
 pub mod scrub;
 pub mod teacher;
 mod text_encoder;
 mod train;
 
-pub use allot::mechanisms;
 use arithmetic::arithmetic;
 pub use dispatch::run;
 use pretrain::schedule;
+pub use private::{PrivatePlan, Spending, plan};

@@ -1,7 +1,7 @@
 //! `train`: fine-tunes a language model on the private texts with DP-SGD.
 //!
 //! Epsilon = infinity goes through the same loop without clipping and noise; epsilon = 0 leaves the model as it is. Only
-//! `model/`, `privacy.json` and `statement.txt` are covered by the guarantee; `steps.jsonl` and `canaries.json` are internal.
+//! `model/`, `privacy.json` and `statement.txt` are covered by the guarantee; what lies in `internal/` is not.
 
 mod artifact;
 mod binding;
@@ -12,22 +12,20 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-use super::allot::{self, Allotment, Request};
 use super::losses::{LONGEST, text_losses};
 use super::pretrain::StepLog;
+use super::private::{self, Machine, PrivatePlan, PrivateStage, Spending};
 use super::schedule;
-use crate::ledger::{self, Entry};
 use binding::{Code, binding};
-use dpx_accounting::budget;
-use dpx_accounting::{Adjacency, Mechanism};
+use dpx_accounting::Mechanism;
 use dpx_data::Rows;
 use dpx_nn::model::CausalLm;
 use dpx_nn::{Network, Selection};
+use dpx_schema::files::write_whole;
 use dpx_schema::params::{
-    Averaging, Clipping, Epsilon, NoiseMode, TrainParams, TrainPerformance, Trainable,
+    Averaging, Clipping, NoiseMode, TrainParams, TrainPerformance, Trainable,
 };
-use dpx_schema::{Kind, StageContext, StageError};
-use dpx_schema::{PublicSchema, SCHEMA_FILE};
+use dpx_schema::{PrivacyRecord, PublicSchema, StageContext, StageError};
 use dpx_sgd::clip;
 use dpx_sgd::key::{Key, KeyFile, Opened, forbid_core_dumps, sweep_orphans};
 use dpx_sgd::learner::LearnerSettings;
@@ -38,7 +36,10 @@ use examples::{Encoded, Encoder, Mismatch};
 use keywords::Keywords;
 use serde_json::json;
 use start::Start;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+/// The canaries and their coins, in the internal part of the artifact.
+pub(super) const CANARIES_FILE: &str = "canaries.json";
 
 /// Trains and writes the artifact.
 ///
@@ -61,25 +62,23 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
     let performance: TrainPerformance = context.performance()?;
     forbid_core_dumps();
     std::fs::create_dir_all(&context.state)?;
-    let input = context.require(Kind::Preprocess)?;
-    let schema = PublicSchema::load(input.path.join(SCHEMA_FILE)).map_err(told)?;
-    let mut start = Start::load(context, context.device, &params, &schema)?;
-    if params.epsilon == Epsilon::Finite(0.0) {
+    let stage = PrivateStage::open(context, params.noise)?;
+    let (input, schema) = (stage.input, &stage.schema);
+    let mut start = Start::load(context, context.device, &params, schema)?;
+    if stage.plan.spending == Spending::Untouched {
         context.progress.log("epsilon 0: the model stays as it is");
-        artifact::write(context, &params, &schema, &start, None, None)?;
+        artifact::write(context, schema, &start, &PrivacyRecord::Untouched)?;
         return Ok(true);
     }
-    let swept = sweep_orphans(&context.secrets).map_err(told)?;
+    let swept = sweep_orphans(&context.secrets)?;
     if swept > 0 {
         context.progress.log(&format!(
             "destroyed {swept} keys of runs that can never go on"
         ));
     }
-    let examples = schema.examples + params.canaries;
-    let allotment = allotment(context, &params, examples)?;
-    let mechanism = mechanism(&params, examples, allotment.as_ref())?;
-    let rows = Rows::read(input.path.join("train.jsonl")).map_err(told)?;
-    let prompt = schema.parsed_prompt().map_err(told)?;
+    let mechanism = mechanism(&params, &stage.plan)?;
+    let rows = Rows::read(input.path.join("train.jsonl"))?;
+    let prompt = schema.parsed_prompt()?;
     let longest = (params.max_length as usize).min(start.longest());
     let keywords = Keywords::new(&params.keywords, context.seed)?;
     let tokenizer = start.tokenizer.clone();
@@ -96,7 +95,7 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
         }),
     };
     if mechanism.noise_multiplier() > 0.0 {
-        device_check::run(context, &params, &schema, &start.network, &encoder)?;
+        device_check::run(context, &params, schema, &start.network, &encoder)?;
     }
     let encoded = encoder.encode(&rows)?;
     let run = Run {
@@ -105,6 +104,12 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
         performance: &performance,
         mechanism,
         longest,
+        expected_batch_size: stage
+            .plan
+            .sampling
+            .map_or(params.batch_size as f64, |sampling| {
+                sampling.expected_batch_size
+            }),
         binding: binding(
             context,
             &params,
@@ -115,39 +120,31 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
         ),
     };
     let mut session = run.open(&start.network)?;
-    ledger::enter(
-        &context.ledger,
-        &input.digest,
-        &Entry {
-            run: session.run.clone(),
-            key: context.key.clone(),
-            instance: context.instance.clone(),
-            phases: allotment.iter().map(|allotment| allotment.own).collect(),
-            delta: mechanism.delta(),
-        },
-    )
-    .map_err(told)?;
-    let canaries = run.canaries(&session, &schema, &start)?;
+    stage.enter(&session.run)?;
+    let canaries = run.canaries(&session, schema, &start)?;
     let encoded = encoder.plant(&canaries, encoded)?;
     if !run.restore(&mut session, &mut start.network)? {
         return Ok(false);
     }
     let log = run.train(&mut session, &mut start.network, &encoded)?;
-    let protection = session.trainer.protection();
-    session
-        .trainer
-        .finish(start.network.parameters_mut())
-        .map_err(told)?;
+    let executed = session.trainer.executed();
+    let machine = Machine {
+        max_grad_norm: mechanism.max_grad_norm(),
+        rounding_allowance: session.trainer.protection().rounding_allowance(),
+        max_length: Some(longest as u64),
+        clipping: Some(params.clipping),
+    };
+    let record = stage.record(&session.run, Some(executed), machine);
+    session.trainer.finish(start.network.parameters_mut())?;
     if params.parameters == Trainable::Lora {
         start.network = start.network.merge_lora();
     }
-    std::fs::copy(log, context.output_path("steps.jsonl"))?;
+    std::fs::copy(log, context.internal_path("steps.jsonl")?)?;
     if !canaries.is_empty() {
         let text = format!("{:#}\n", json!(canaries));
-        std::fs::write(context.output_path("canaries.json"), text)?;
+        std::fs::write(context.internal_path(CANARIES_FILE)?, text)?;
     }
-    let private = allotment.map(|allotment| (allotment, mechanism));
-    artifact::write(context, &params, &schema, &start, private, Some(protection))?;
+    artifact::write(context, schema, &start, &record)?;
     Ok(true)
 }
 
@@ -155,59 +152,19 @@ fn told(error: impl std::fmt::Display) -> StageError {
     StageError::new(error.to_string())
 }
 
-fn allotment(
-    context: &StageContext<'_>,
-    params: &TrainParams,
-    examples: u64,
-) -> Result<Option<Allotment>, StageError> {
-    let delta = params.delta.resolve(examples);
-    if delta * examples as f64 >= 1.0 && params.epsilon != Epsilon::Infinite {
-        return Err(StageError::new(format!(
-            "`delta` is {delta:e}, not below 1 / {examples}: a mechanism that publishes one example whole would meet it; \
-             take a smaller one, or `auto`"
-        )));
-    }
-    let stage = context
-        .instance
-        .split('@')
-        .next()
-        .unwrap_or(&context.instance);
-    let (sampling_rate, steps) = allot::sampling(params, examples);
-    let request = Request {
-        stage,
-        kind: budget::Kind::Subsampled {
-            sampling_rate,
-            steps,
-        },
-        epsilon: params.epsilon,
-        delta: params.delta,
-        canaries: params.canaries,
-        budget: params.budget.as_ref(),
-    };
-    allot::allot(&request, examples - params.canaries)
-}
-
 /// The one description of what the run does; a noise multiplier of 0 stands for no protection.
-fn mechanism(
-    params: &TrainParams,
-    examples: u64,
-    allotment: Option<&Allotment>,
-) -> Result<Mechanism, StageError> {
-    let (sampling_rate, steps) = allot::sampling(params, examples);
-    let stated = params.sampling_rate.is_some() && params.steps.is_some();
-    Mechanism::new(
-        sampling_rate,
-        allotment.map_or(0.0, |allotment| allotment.own.noise_multiplier),
+fn mechanism(params: &TrainParams, plan: &PrivatePlan) -> Result<Mechanism, StageError> {
+    let sampling = plan
+        .sampling
+        .ok_or_else(|| StageError::new("training was planned without a sampling rate"))?;
+    Ok(Mechanism::new(
+        sampling.sampling_rate,
+        plan.noise_multiplier(),
         params.max_grad_norm,
-        steps,
-        params.delta.resolve(examples),
-        if stated {
-            Adjacency::AddRemove
-        } else {
-            Adjacency::ZeroOut
-        },
-    )
-    .map_err(told)
+        sampling.steps,
+        plan.delta,
+        plan.adjacency,
+    )?)
 }
 
 struct Run<'a> {
@@ -216,6 +173,7 @@ struct Run<'a> {
     performance: &'a TrainPerformance,
     mechanism: Mechanism,
     longest: usize,
+    expected_batch_size: f64,
     binding: [u8; 32],
 }
 
@@ -240,7 +198,12 @@ impl Run<'_> {
             self.params.noise == NoiseMode::Secure && self.mechanism.noise_multiplier() > 0.0;
         if !secure {
             let key = Key::seeded(self.context.seed, &self.context.instance);
-            return self.session(network, KeySource::Seeded(key), self.identity()?, false);
+            return self.session(
+                network,
+                KeySource::Seeded(key),
+                private::run_identity(self.context)?,
+                false,
+            );
         }
         let open = || {
             KeyFile::open(
@@ -256,7 +219,7 @@ impl Run<'_> {
             && step > 0
             && !self.checkpoint_reaches(step)?
         {
-            file.destroy().map_err(told)?;
+            file.destroy()?;
             (file, opened) = open()?;
             self.context
                 .progress
@@ -322,7 +285,7 @@ impl Run<'_> {
                 },
             },
             clipping: clipping(params.clipping),
-            expected_batch_size: params.batch_size as f64,
+            expected_batch_size: self.expected_batch_size,
             longest: self.tokens_per_example(),
         };
         let micro_batches = MicroBatches {
@@ -336,29 +299,13 @@ impl Run<'_> {
             settings,
             micro_batches,
             source,
-        )
-        .map_err(told)?;
+        )?;
         Ok(Session {
             trainer,
             first_key,
             run,
             fresh,
         })
-    }
-
-    /// The identity of a run without a secret key, kept in the state folder.
-    fn identity(&self) -> Result<String, StageError> {
-        let path = self.context.state.join("run");
-        if let Ok(run) = std::fs::read_to_string(&path)
-            && run.len() == 32
-        {
-            return Ok(run);
-        }
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(told)?;
-        let run = format!("{:032x}", u128::from_le_bytes(random));
-        std::fs::write(&path, &run)?;
-        Ok(run)
     }
 
     /// Removes what an abandoned attempt left in the state folder.
@@ -396,7 +343,7 @@ impl Run<'_> {
             .iter()
             .map(|canary| (canary.label.as_str(), canary.text.as_str()))
             .collect();
-        let prompt = schema.parsed_prompt().map_err(told)?;
+        let prompt = schema.parsed_prompt()?;
         let losses = text_losses(
             &start.network,
             &start.tokenizer,
@@ -447,7 +394,7 @@ impl Run<'_> {
             trainer.step_number(),
         )?;
         while trainer.step_number() < steps {
-            let seen = trainer.step(network, encoded).map_err(told)?;
+            let seen = trainer.step(network, encoded)?;
             let done = trainer.step_number();
             log.line(&json!({
                 "step": done,
@@ -461,9 +408,7 @@ impl Run<'_> {
             let stop = progress.stop_requested() && done < steps;
             if stop || (done.is_multiple_of(self.performance.checkpoint_every) && done < steps) {
                 log.sync()?;
-                trainer
-                    .checkpoint(network.parameters(), &self.checkpoint(), &self.binding)
-                    .map_err(told)?;
+                trainer.checkpoint(network.parameters(), &self.checkpoint(), &self.binding)?;
             }
             if stop {
                 return Err(StageError::interrupted());
@@ -472,13 +417,6 @@ impl Run<'_> {
         log.sync()?;
         Ok(log.path)
     }
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StageError> {
-    let fresh = path.with_extension("fresh");
-    std::fs::write(&fresh, bytes)?;
-    std::fs::File::open(&fresh)?.sync_all()?;
-    Ok(std::fs::rename(&fresh, path)?)
 }
 
 const fn clipping(clipping: Clipping) -> clip::Clipping {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::fault::{self, Fault};
 
-/// Binomial(count, share) on `first..first + length`, from its mode outwards: every ratio of neighbours is exact to an ulp.
+/// Binomial(count, share) on `first..first + length`, from its mode outwards: every ratio of neighbors is exact to an ulp.
 fn binomial(count: f64, share: f64, first: i64, length: usize) -> Vec<f64> {
     let mut masses = vec![0.0; length];
     let mode = (count * share) as i64 - first;

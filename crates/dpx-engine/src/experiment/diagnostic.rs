@@ -97,6 +97,8 @@ codes! {
     BadSplit = "bad-split",
     /// Stages of one split with different budgets.
     MixedBudget = "mixed-budget",
+    /// What stands behind one set of texts cannot be claimed together.
+    MixedClaim = "mixed-claim",
     /// A device that does not exist.
     BadDevice = "bad-device",
 }

@@ -133,6 +133,7 @@ impl Reader<'_> {
         };
         check::graph(&sound, self.diagnostics);
         check::privacy(&sound, root, self.diagnostics);
+        check::claims(&sound, self.diagnostics);
         check::values(&sound, self.diagnostics);
         (!failed).then_some(sound)
     }

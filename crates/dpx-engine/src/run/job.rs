@@ -6,8 +6,7 @@ use super::executor::{WorkerCommand, read_messages, write_request};
 use crate::cache::{Cache, CacheError, KeyLock, WorkerLock};
 use crate::plan::Instance;
 use dpx_schema::protocol::{Closing, INTERRUPTED, Message, PROTOCOL, Request, RequestInput};
-use dpx_schema::{Digest, Manifest, Record};
-use dpx_schema::{Flow, Kind};
+use dpx_schema::{Digest, Flow, INTERNAL_FOLDER, Kind, Manifest, Record};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,6 +76,16 @@ pub(super) fn perform(cache: &Cache, job: &Job, each: impl FnMut(Message)) -> Jo
     }
 }
 
+/// The files of an artifact that a stage of this kind is given: covered ones alone, unless its own artifact is private anyway.
+fn handed_out(artifact: &Manifest, reader: Kind) -> Manifest {
+    let internal = format!("{INTERNAL_FOLDER}/");
+    let files = artifact.files.iter();
+    let given = files.filter(|file| reader.reads_internal() || !file.path.starts_with(&internal));
+    Manifest {
+        files: given.cloned().collect(),
+    }
+}
+
 fn attempt(cache: &Cache, job: &Job, each: impl FnMut(Message)) -> Result<JobResult, CacheError> {
     let key = job.lock_key();
     if !job.forced {
@@ -90,7 +99,10 @@ fn attempt(cache: &Cache, job: &Job, each: impl FnMut(Message)) -> Result<JobRes
     cache.sweep(&job.lock, false)?;
     let attempt = cache.new_attempt(&key)?;
     for (stage, input) in &job.inputs {
-        match cache.check_out(&input.record.output, &attempt.join("inputs").join(stage)) {
+        match cache.check_out(
+            &handed_out(&input.record.output, job.instance.kind),
+            &attempt.join("inputs").join(stage),
+        ) {
             Ok(()) => {}
             Err(error @ CacheError::Damaged { .. }) => {
                 return Ok(JobResult::InputDamaged {

@@ -4,6 +4,7 @@ use super::scale::{Scale, Spacing};
 use super::svg::{Svg, WIDTH, cut};
 use crate::study::{GuaranteeKind, Study};
 use crate::table::{bound, number, spread};
+use dpx_accounting::EpsilonBound;
 
 /// One line per row: bar from the PRV lower to its upper bound, tick for RDP, triangles for the audit.
 pub(crate) fn draw(study: &Study) -> Option<String> {
@@ -26,15 +27,16 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
     let most = rows
         .iter()
         .flat_map(|row| {
-            let mechanism = row.guarantee.mechanisms.first();
+            let rdp = row.guarantee.certified.map(|certified| certified.rdp);
             [
-                row.guarantee.epsilon,
-                mechanism.and_then(|mechanism| mechanism.epsilon_rdp),
+                row.guarantee.epsilon.map(EpsilonBound::value),
+                rdp.map(EpsilonBound::value),
                 row.audit.as_ref().map(|audit| audit.lower),
-                row.audit.as_ref().and_then(|audit| audit.ceiling),
+                row.audit.as_ref().map(|audit| audit.ceiling),
             ]
         })
         .flatten()
+        .filter(|value| value.is_finite())
         .fold(1.0, f64::max);
     let (left, right) = (104.0, WIDTH - 50.0);
     let x = Scale::new(0.0, most, left, right, Spacing::Root);
@@ -69,43 +71,33 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
     for (index, row) in rows.iter().enumerate() {
         let y = 22.0 + line * index as f64;
         svg.text(left - 12.0, y + 4.0, "end", "tick", &cut(&row.name, 14));
-        if let Some(epsilon) = row.guarantee.epsilon {
-            let mechanism = row.guarantee.mechanisms.first();
-            let lower = mechanism.and_then(|mechanism| mechanism.epsilon_prv_lower);
-            let upper = mechanism
-                .and_then(|mechanism| mechanism.epsilon_prv_upper)
-                .unwrap_or(epsilon);
-            if let Some(lower) = lower {
-                svg.bar(
-                    x.at(lower),
-                    y - 4.0,
-                    x.at(upper) - x.at(lower),
-                    8.0,
-                    "band",
-                    &format!(
-                        "{}: PRV from {} to {}",
-                        row.name,
-                        number(lower, 4),
-                        number(upper, 4)
-                    ),
-                );
-            }
-            if let Some(rdp) = mechanism.and_then(|mechanism| mechanism.epsilon_rdp) {
-                svg.line(x.at(rdp), y - 8.0, x.at(rdp), y + 8.0, "rdp");
-            }
+        if let (Some(epsilon), Some(certified)) = (row.guarantee.epsilon, row.guarantee.certified) {
+            let (lower, upper) = (certified.prv.lower, certified.prv.upper.value());
+            let (rdp, at) = (certified.rdp.value(), epsilon.value());
+            svg.bar(
+                x.at(lower),
+                y - 4.0,
+                x.at(upper) - x.at(lower),
+                8.0,
+                "band",
+                &format!(
+                    "{}: PRV from {} to {:.4}",
+                    row.name,
+                    number(lower, 4),
+                    certified.prv.upper
+                ),
+            );
+            svg.line(x.at(rdp), y - 8.0, x.at(rdp), y + 8.0, "rdp");
             svg.mark(
-                x.at(epsilon),
+                x.at(at),
                 y,
                 "disc",
                 "s1",
-                &format!("{}: certified {}", row.name, number(epsilon, 4)),
+                &format!("{}: certified {epsilon:.4}", row.name),
             );
             // Beside whatever stands furthest right.
-            let furthest = mechanism
-                .and_then(|mechanism| mechanism.epsilon_rdp)
-                .map_or(epsilon, |rdp| rdp.max(epsilon));
             svg.text(
-                x.at(furthest) + 9.0,
+                x.at(rdp.max(at)) + 9.0,
                 y + 4.0,
                 "start",
                 "note",
@@ -122,7 +114,8 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
                     &format!("{}: audited at least {}", row.name, number(*lower, 3)),
                 );
             }
-            if let Some(ceiling) = audit.ceiling {
+            {
+                let ceiling = audit.ceiling;
                 svg.mark(
                     x.at(ceiling),
                     y,

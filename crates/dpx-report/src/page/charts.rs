@@ -68,7 +68,7 @@ pub(crate) fn tradeoff(study: &Study) -> Pictures {
 
 /// Epsilon over steps, as the Renyi accountant of the step logs or the accountants' end points tell it.
 pub(crate) fn epsilon_charts(study: &Study) -> Pictures {
-    use dpx_accounting::{Phase, epsilon_rdp};
+    use dpx_accounting::{DpEvent, epsilon_rdp};
     let mut lines = Vec::new();
     for (at, row) in study
         .rows
@@ -89,12 +89,9 @@ pub(crate) fn epsilon_charts(study: &Study) -> Pictures {
         else {
             continue;
         };
-        let (Some(noise_multiplier), Some(sampling_rate), Some(steps), Some(delta)) = (
-            train.noise_multiplier,
-            train.sampling_rate,
-            train.steps,
-            train.delta,
-        ) else {
+        let (Some(noise_multiplier), Some(sampling_rate), Some(steps)) =
+            (train.noise_multiplier, train.sampling_rate, train.steps)
+        else {
             continue;
         };
         let points = (0..=24)
@@ -103,15 +100,9 @@ pub(crate) fn epsilon_charts(study: &Study) -> Pictures {
                 let spent = if steps == 0 {
                     0.0
                 } else {
-                    epsilon_rdp(
-                        &[Phase {
-                            noise_multiplier,
-                            sampling_rate,
-                            steps,
-                        }],
-                        delta,
-                    )
-                    .ok()?
+                    let event =
+                        DpEvent::poisson_sampled_gaussian(sampling_rate, noise_multiplier, steps);
+                    epsilon_rdp(&event.ok()?, train.delta.value()).ok()?.value()
                 };
                 spent.is_finite().then_some((steps as f64, spent))
             })

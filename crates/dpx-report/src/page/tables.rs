@@ -2,6 +2,7 @@
 
 use crate::study::{GuaranteeKind, Row, Study};
 use crate::table::{Column, NOTHING, Table, brief, duration, number};
+use dpx_accounting::EpsilonBound;
 use dpx_stages::metric::Share;
 
 fn column(name: &str, internal: bool) -> Column {
@@ -38,19 +39,15 @@ pub(crate) fn mechanisms(study: &Study) -> Table {
         "max grad norm",
     ];
     let rows = study.rows.iter().flat_map(|row| {
-        let noisy = row.guarantee.mechanisms.iter();
-        let noisy = noisy.filter(|mechanism| mechanism.noise_multiplier.is_some());
-        noisy.map(move |mechanism| {
+        row.guarantee.mechanisms.iter().map(move |mechanism| {
             vec![
                 row.name.clone(),
                 stage(&mechanism.instance).to_owned(),
-                known(mechanism.epsilon, 4),
-                known(mechanism.epsilon_prv_lower, 4),
-                known(mechanism.epsilon_prv_upper, 4),
-                known(mechanism.epsilon_rdp, 4),
-                mechanism
-                    .delta
-                    .map_or_else(|| NOTHING.into(), |delta| format!("{delta:.2e}")),
+                format!("{:.4}", mechanism.epsilon),
+                format!("{:.4}", mechanism.epsilon_prv_lower),
+                format!("{:.4}", mechanism.epsilon_prv_upper),
+                format!("{:.4}", mechanism.epsilon_rdp),
+                format!("{:.2e}", mechanism.delta),
                 known(mechanism.noise_multiplier, 4),
                 mechanism
                     .sampling_rate
@@ -58,24 +55,24 @@ pub(crate) fn mechanisms(study: &Study) -> Table {
                 mechanism
                     .steps
                     .map_or_else(|| NOTHING.into(), |steps| steps.to_string()),
-                known(mechanism.max_grad_norm, 3),
+                known(Some(mechanism.max_grad_norm), 3),
             ]
         })
     });
     Table {
-        caption: "Epsilon by accountant, and what it was computed from. Mechanisms of one budget state the epsilon of all of them together".into(),
+        caption: "Epsilon of each mechanism alone by accountant, and what it is computed from"
+            .into(),
         columns: names.map(|name| column(name, false)).to_vec(),
         rows: rows.collect(),
     }
 }
 
-/// Epsilon for groups: one line per row where its mechanisms share a budget, else one per mechanism.
+/// Epsilon for groups of records of one person: one line per row, everything behind it composed.
 pub(crate) fn groups(study: &Study) -> Table {
     let mut sizes: Vec<u64> = study
         .rows
         .iter()
-        .flat_map(|row| &row.guarantee.mechanisms)
-        .flat_map(|mechanism| &mechanism.groups)
+        .flat_map(|row| &row.guarantee.groups)
         .map(|(size, _)| *size)
         .collect();
     sizes.sort_unstable();
@@ -86,31 +83,22 @@ pub(crate) fn groups(study: &Study) -> Table {
             .iter()
             .map(|size| column(&format!("group of {size}"), false)),
     );
-    let mut rows = Vec::new();
-    for row in &study.rows {
-        let stated = row.guarantee.mechanisms.iter();
-        let stated: Vec<_> = stated.filter(|one| !one.groups.is_empty()).collect();
-        let one = stated
-            .windows(2)
-            .all(|pair| pair[0].groups == pair[1].groups);
-        for mechanism in stated.iter().take(if one { 1 } else { stated.len() }) {
-            let name = if one {
-                row.name.clone()
-            } else {
-                format!("{}, {}", row.name, stage(&mechanism.instance))
-            };
-            let mut cells = vec![name];
-            cells.extend(sizes.iter().map(|size| {
-                let epsilon = mechanism.groups.iter().find(|(own, _)| own == size);
-                known(epsilon.map(|(_, epsilon)| *epsilon), 3)
-            }));
-            rows.push(cells);
-        }
-    }
+    let rows = study
+        .rows
+        .iter()
+        .filter(|row| !row.guarantee.groups.is_empty());
+    let rows = rows.map(|row| {
+        let mut cells = vec![row.name.clone()];
+        cells.extend(sizes.iter().map(|size| {
+            let epsilon = row.guarantee.groups.iter().find(|(own, _)| own == size);
+            epsilon.map_or_else(|| NOTHING.into(), |(_, epsilon)| format!("{epsilon:.3}"))
+        }));
+        cells
+    });
     Table {
-        caption: "Epsilon for groups of examples of one person, at the same delta".into(),
+        caption: "Epsilon for several records of one person, at the same delta".into(),
+        rows: rows.collect(),
         columns,
-        rows,
     }
 }
 
@@ -351,44 +339,31 @@ pub(crate) fn keys(study: &Study) -> Table {
     }
 }
 
-/// The statements of every row: one where its mechanisms share a budget, the longest, else one of each mechanism. The
-/// strongest promise comes first.
+/// The statements of every row, one of each mechanism. The strongest promise comes first.
 pub(crate) fn statements(study: &Study) -> Vec<(String, String)> {
     let mut rows: Vec<&Row> = study.rows.iter().collect();
     let epsilon = |row: &Row| {
         let holds = row.guarantee.kind == GuaranteeKind::Holds;
-        (!holds, row.guarantee.epsilon.unwrap_or(f64::INFINITY))
+        let epsilon = row.guarantee.epsilon.map(EpsilonBound::value);
+        (!holds, epsilon.unwrap_or(f64::INFINITY))
     };
     rows.sort_by(|a, b| {
         let (a, b) = (epsilon(a), epsilon(b));
         a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
     });
-    let mut statements: Vec<(String, String)> = Vec::new();
-    for row in rows {
-        let mechanisms = &row.guarantee.mechanisms;
-        let texts: Vec<(&str, String)> = mechanisms
-            .iter()
-            .filter_map(|mechanism| {
-                let text = mechanism
-                    .statement
-                    .clone()
-                    .or_else(|| serde_json::to_string_pretty(&mechanism.raw).ok())?;
-                Some((stage(&mechanism.instance), text))
-            })
-            .collect();
-        // A model that learnt nothing says so once.
-        let untouched = row.guarantee.kind == GuaranteeKind::Untouched;
-        let budget = mechanisms.windows(2).all(|pair| {
-            let list = &pair[0].raw["mechanisms"];
-            !list.is_null() && *list == pair[1].raw["mechanisms"]
-        });
-        if budget || untouched {
-            let longest = texts.into_iter().max_by_key(|(_, text)| text.len());
-            statements.extend(longest.map(|(_, text)| (row.name.clone(), text)));
-        } else {
-            let named = texts.into_iter();
-            statements.extend(named.map(|(stage, text)| (format!("{}, {stage}", row.name), text)));
+    let of_row = |row: &Row| -> Vec<(String, String)> {
+        if row.guarantee.kind == GuaranteeKind::Untouched {
+            return vec![(
+                row.name.clone(),
+                "No private data used (epsilon 0).\n".into(),
+            )];
         }
-    }
-    statements
+        let mechanisms = row.guarantee.mechanisms.iter();
+        let named = mechanisms.map(|mechanism| {
+            let name = format!("{}, {}", row.name, stage(&mechanism.instance));
+            (name, mechanism.statement.clone())
+        });
+        named.collect()
+    };
+    rows.into_iter().flat_map(of_row).collect()
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::fault::{self, Fault};
 use crate::optimizer::{AdamSettings, Averaging, LearningRate, Schedule};
-use dpx_accounting::mechanism::Adjacency;
+use dpx_accounting::Adjacency;
 use dpx_nn::Sequence;
 use dpx_nn::model::config::Gpt2Config;
 use dpx_nn::model::gpt2::Gpt2;

@@ -11,17 +11,14 @@ mod tests;
 
 pub use histogram::{Exact, Noisy, NoisyCounts, keywords_of};
 
-use super::allot::{self, Request};
-use dpx_accounting::Adjacency;
-use dpx_accounting::budget;
+use super::private::{self, Machine, PrivateStage, Spending};
+use dpx_accounting::DpEvent;
 use dpx_data::{Rows, builtin};
-use dpx_schema::params::{CountsParams, Epsilon, NoiseMode};
-use dpx_schema::{Kind, StageContext, StageError};
-use dpx_schema::{PublicSchema, SCHEMA_FILE};
+use dpx_schema::params::{CountsParams, NoiseMode};
+use dpx_schema::{PublicSchema, StageContext, StageError};
 use dpx_sgd::key::{Key, forbid_core_dumps};
 use dpx_sgd::privatise::{Protection, privatise};
 use dpx_sgd::sum::GradientSum;
-use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -34,63 +31,42 @@ pub const COUNTS_FILE: &str = "counts.json";
 /// When an input does not fit, or the budget cannot be met.
 pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: CountsParams = context.params()?;
-    let failed = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
     forbid_core_dumps();
-    let input = context.require(Kind::Preprocess)?;
-    let schema =
-        PublicSchema::load(input.path.join(SCHEMA_FILE)).map_err(|error| failed(&error))?;
+    let stage = PrivateStage::open(context, params.noise)?;
+    let (input, schema) = (stage.input, &stage.schema);
     let keywords = keyword_list(&params.keywords)?;
-    let stage = context
-        .instance
-        .split('@')
-        .next()
-        .unwrap_or(&context.instance);
-    let request = Request {
-        stage,
-        kind: budget::Kind::Gaussian { steps: 1 },
-        epsilon: params.epsilon,
-        delta: params.delta,
-        canaries: 0,
-        budget: params.budget.as_ref(),
-    };
-    let allotment = allot::allot(&request, schema.examples)?;
-    let exact = if params.epsilon == Epsilon::Finite(0.0) {
-        histograms(&[], &[], &schema, &params, &keywords)
+    let run = private::run_identity(context)?;
+    let untouched = stage.plan.spending == Spending::Untouched;
+    let exact = if untouched {
+        histograms(&[], &[], schema, &params, &keywords)
     } else {
-        allot::enter(
-            context,
-            &input.digest,
-            allotment.as_ref(),
-            params.delta.resolve(schema.examples),
-        )?;
+        stage.enter(&run)?;
         let rows = Rows::read(input.path.join("train.jsonl"))?;
         let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
         let labels = rows
             .iter()
-            .map(|row| {
-                schema
-                    .label_index(&row.label)
-                    .map_err(|error| failed(&error))
-            })
+            .map(|row| schema.label_index(&row.label))
             .collect::<Result<Vec<_>, _>>()?;
-        histograms(&texts, &labels, &schema, &params, &keywords)
+        histograms(&texts, &labels, schema, &params, &keywords)
     };
     let mut key = match params.noise {
-        NoiseMode::Secure => Key::from_operating_system().map_err(|error| failed(&error))?,
+        NoiseMode::Secure => Key::from_operating_system()?,
         NoiseMode::Seeded => Key::seeded(context.seed, &context.instance),
     };
-    let mut noisy = Vec::new();
+    let (mut noisy, mut drawn) = (Vec::new(), Vec::new());
     for (histogram, share) in exact {
-        let noise = allotment
-            .as_ref()
-            .map(|allotment| allotment.own.noise_multiplier / share.sqrt());
+        let noise = (stage.plan.noise_multiplier() > 0.0)
+            .then(|| stage.plan.noise_multiplier() / share.sqrt());
+        if !histogram.cells.is_empty() {
+            drawn.push(noise);
+        }
         noisy.push(release(histogram, noise, &key)?);
         // Each histogram has streams of its own.
         key = key.ratchet();
     }
     let mut noisy = noisy.into_iter();
     let released = NoisyCounts {
-        labels: schema.labels,
+        labels: schema.labels.clone(),
         label_counts: noisy.next().unwrap_or_default(),
         keyword_counts: noisy.next().unwrap_or_default(),
         keywords,
@@ -100,28 +76,29 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         threshold: params.threshold,
     };
     // On one line: a histogram over all common words has more than 100,000 cells.
-    let json = serde_json::to_string(&released).map_err(|error| failed(&error))?;
+    let json = serde_json::to_string(&released)?;
     std::fs::write(context.output_path(COUNTS_FILE), json + "\n")?;
-    let (statement, text) = match allotment {
-        Some(allotment) => {
-            let statement = allotment
-                .statement(Adjacency::ZeroOut, params.noise == NoiseMode::Secure)
-                .map_err(|error| failed(&error))?;
-            (
-                serde_json::to_value(&statement).map_err(|error| failed(&error))?,
-                statement.to_text(),
-            )
-        }
-        None => (
-            json!({"guarantee": if params.epsilon == Epsilon::Infinite { "none" } else { "nothing was counted" }}),
-            format!("Epsilon {}: no noise was drawn.\n", params.epsilon),
-        ),
+    let machine = Machine {
+        max_grad_norm: 1.0,
+        rounding_allowance: 0.0,
+        max_length: None,
+        clipping: None,
     };
-    std::fs::write(
-        context.output_path("privacy.json"),
-        format!("{statement:#}\n"),
-    )?;
-    Ok(std::fs::write(context.output_path("statement.txt"), text)?)
+    let executed = (!untouched).then_some(executed(&drawn));
+    private::save(context, &stage.record(&run, executed, machine))
+}
+
+/// What the histograms amount to: one Gaussian mechanism, as the noise multipliers of parts of one vector compose by adding
+/// their 1/sigma^2. A histogram without noise leaves no guarantee.
+fn executed(drawn: &[Option<f64>]) -> DpEvent {
+    let Some(drawn) = drawn.iter().copied().collect::<Option<Vec<f64>>>() else {
+        return DpEvent::NonPrivate;
+    };
+    if drawn.is_empty() {
+        return DpEvent::composed([]);
+    }
+    let precision: f64 = drawn.iter().map(|sigma| sigma.powi(-2)).sum();
+    DpEvent::gaussian(precision.sqrt().recip()).unwrap_or(DpEvent::NonPrivate)
 }
 
 /// The counts that a `counts` stage released into a folder.
@@ -220,9 +197,7 @@ fn release(exact: Exact, noise_multiplier: Option<f64>, key: &Key) -> Result<Noi
             // Counts are integers and lie on the grid.
             rounding_allowance: 0.0,
         });
-    protection
-        .check()
-        .map_err(|error| StageError::new(error.to_string()))?;
+    protection.check()?;
     let sum = GradientSum::of(vec![exact.cells]);
     let cells = privatise(&sum, &protection, key, 1.0)
         .to_vec(0)

@@ -183,14 +183,14 @@ fn secret(folder: &Path) -> Result<[u8; 32], LedgerError> {
 mod tests {
     use super::super::joint;
     use super::*;
-    use dpx_accounting::{Phase, gaussian_epsilon};
+    use dpx_accounting::{DpEvent, gaussian_epsilon};
 
     fn entry(run: &str) -> Entry {
         Entry {
             run: run.to_owned(),
             key: "k".to_owned(),
             instance: "train@epsilon=3".to_owned(),
-            phases: vec![Phase::gaussian(2.0)],
+            event: DpEvent::gaussian(2.0).unwrap(),
             delta: 1e-5,
         }
     }
@@ -211,7 +211,7 @@ mod tests {
                 .iter()
                 .all(|book| book.id != blake3::hash(b"digest").to_hex()[..32])
         );
-        let joint = joint(&known, 1e-5).unwrap().certified.epsilon;
+        let joint = joint(&known, 1e-5).unwrap().certified.epsilon.value();
         let exact = gaussian_epsilon(2.0 / 2f64.sqrt(), 1e-5);
         assert!(joint >= exact - 1e-9 && joint < exact + 1e-4);
     }
@@ -233,12 +233,15 @@ mod tests {
     #[test]
     fn a_run_without_noise_lies_outside_and_is_counted() {
         let mut bare = entry("inf");
-        bare.phases.clear();
+        bare.event = DpEvent::NonPrivate;
         let alone = joint(&[entry("a")], 1e-5).unwrap();
         let beside = joint(&[entry("a"), bare.clone()], 1e-5).unwrap();
         assert_eq!(beside.certified, alone.certified);
         assert_eq!((beside.covered, beside.outside), (1, 1));
         let nothing = joint(&[bare], 1e-5).unwrap();
-        assert_eq!((nothing.certified.epsilon, nothing.outside), (0.0, 1));
+        assert_eq!(
+            (nothing.certified.epsilon.value(), nothing.outside),
+            (0.0, 1)
+        );
     }
 }

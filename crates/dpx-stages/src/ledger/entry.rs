@@ -1,6 +1,6 @@
 //! One entry, and what a set of entries costs together.
 
-use dpx_accounting::{AccountantError, Certified, Phase, certified_upper};
+use dpx_accounting::{AccountantError, Certified, DpEvent};
 use serde::{Deserialize, Serialize};
 
 /// One started private run.
@@ -12,16 +12,16 @@ pub struct Entry {
     pub key: String,
     /// The instance's name, such as `train@epsilon=8`.
     pub instance: String,
-    /// Everything it does to the data; the whole plan, also if it never finishes. Empty: without any guarantee.
-    pub phases: Vec<Phase>,
+    /// What it is planned to do to the data, also if it never finishes.
+    pub event: DpEvent,
     /// The failure probability at which its own epsilon is stated.
     pub delta: f64,
 }
 
 impl Entry {
     /// Whether the run has a guarantee of its own.
-    pub const fn is_covered(&self) -> bool {
-        !self.phases.is_empty()
+    pub fn is_covered(&self) -> bool {
+        !self.event.is_non_private()
     }
 }
 
@@ -41,13 +41,11 @@ pub struct Joint {
 /// # Errors
 /// A parameter in an entry is out of range.
 pub fn joint(entries: &[Entry], delta: f64) -> Result<Joint, AccountantError> {
-    let phases: Vec<Phase> = entries
-        .iter()
-        .flat_map(|entry| entry.phases.iter().copied())
-        .collect();
-    let covered = entries.iter().filter(|entry| entry.is_covered()).count();
+    let covered: Vec<&Entry> = entries.iter().filter(|entry| entry.is_covered()).collect();
+    let event = DpEvent::composed(covered.iter().map(|entry| entry.event.clone()));
+    let covered = covered.len();
     Ok(Joint {
-        certified: certified_upper(&phases, delta)?,
+        certified: event.certified(delta)?,
         covered,
         outside: entries.len() - covered,
     })

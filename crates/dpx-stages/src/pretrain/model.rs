@@ -6,7 +6,7 @@ use dpx_nn::model::weights::StoredAs;
 use dpx_nn::model::{CausalLm, CausalModel, ModelConfig, load_causal};
 use dpx_nn::text::{BpeOptions, Tokenizer, train_bpe};
 use dpx_schema::params::PretrainParams;
-use dpx_schema::{LabelIntegration, MODEL_SCHEMA_FILE, PublicSchema};
+use dpx_schema::{LabelIntegration, MODEL_SCHEMA_FILE, PrivacyRecord, PublicSchema};
 use dpx_schema::{StageContext, StageError};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -54,8 +54,7 @@ pub(super) fn start(
         ModelConfig::parse(config, Path::new("config.json")).map_err(|error| message(&error))?;
     Ok(Start {
         tokenizer,
-        network: CausalLm::new_gpt2(config, context.seed, context.device)
-            .map_err(|error| message(&error))?,
+        network: CausalLm::new_gpt2(config, context.seed, context.device)?,
     })
 }
 
@@ -127,35 +126,26 @@ impl Start {
         } else {
             StoredAs::F32
         };
-        let message = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
-        self.network
-            .save(&folder, stored_as)
-            .map_err(|error| message(&error))?;
-        self.tokenizer
-            .save(&folder, Some(self.network.context()))
-            .map_err(|error| message(&error))?;
+        self.network.save(&folder, stored_as)?;
+        self.tokenizer.save(&folder, Some(self.network.context()))?;
         let schema = PublicSchema::new(
             params.labels.clone(),
             params.prompt.clone(),
             LabelIntegration::Prefix,
             0,
         );
-        schema
-            .save(folder.join(MODEL_SCHEMA_FILE))
-            .map_err(|error| message(&error))?;
-        let privacy = json!({
-            "version": 1,
-            "flow": "public",
+        schema.save(folder.join(MODEL_SCHEMA_FILE))?;
+        let figures = json!({
             "corpus": params.corpus,
             "validation_perplexity": perplexity,
         });
         std::fs::write(
-            context.output_path("privacy.json"),
-            format!("{privacy:#}\n"),
+            context.output_path("pretrain.json"),
+            format!("{figures:#}\n"),
         )?;
-        let statement = "This model was trained on public text alone, without any privacy mechanism: no private data was \
-            read.\n";
-        std::fs::write(context.output_path("statement.txt"), statement)?;
-        Ok(())
+        let record = PrivacyRecord::Public {
+            source: params.corpus.join(", "),
+        };
+        crate::private::save(context, &record)
     }
 }

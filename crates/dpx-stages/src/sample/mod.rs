@@ -25,6 +25,7 @@ use keywords::Keywords;
 use match_words::Matching;
 use prompted::Prompted;
 use report::Asked;
+pub use report::{AskedAndWritten, Handled, SAMPLE_FILE, SampleReport};
 use teacher::Chooser;
 use write::{Source, Written, write};
 

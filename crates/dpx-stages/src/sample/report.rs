@@ -6,7 +6,66 @@ use super::write::{Length, Text, Written};
 use crate::score::read::probability_column;
 use dpx_schema::params::{SampleParams, TeacherPolicy};
 use dpx_schema::{StageContext, StageError};
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Name of the report in the artifact.
+pub const SAMPLE_FILE: &str = "sample.json";
+
+/// What happened while the texts were written: the content of `sample.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SampleReport {
+    /// Texts that are left.
+    pub texts: u64,
+    /// By label.
+    pub by_label: BTreeMap<String, AskedAndWritten>,
+    /// Texts that were empty.
+    pub empty: Handled,
+    /// Texts that stood there already.
+    pub duplicates: Handled,
+    /// Share of the texts that ended before the limit of tokens, where a model wrote them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_share: Option<f64>,
+    /// Tokens of a text, where a model wrote them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_tokens: Option<f64>,
+    /// The keywords that texts were asked to be about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keywords: Option<Value>,
+    /// What bags of words were drawn from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bags_of_words: Option<Value>,
+    /// What a private teacher did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<Value>,
+}
+
+/// Numbers of texts of a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedAndWritten {
+    /// Asked for.
+    pub asked: u64,
+    /// Left in the end.
+    pub written: u64,
+}
+
+/// What was done with texts of some sort.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Handled {
+    /// The policy of the experiment file.
+    pub policy: Value,
+    /// Written again.
+    pub retried: u64,
+    /// Kept as they are.
+    #[serde(default)]
+    pub kept: u64,
+    /// Left out.
+    pub dropped: u64,
+}
 
 /// What the stage was asked for, by label, and with which keywords.
 pub(super) struct Asked<'a> {
@@ -47,47 +106,42 @@ pub(super) fn save(
     }
     file.flush()?;
     let kept = by_label(&written.texts, asked.labels.len());
-    let counts: Map<String, Value> = asked
+    let by_label = asked
         .labels
         .iter()
         .zip(asked.counts.iter().zip(&kept))
-        .map(|(label, (asked, written))| {
-            (label.clone(), json!({"asked": asked, "written": written}))
-        })
+        .map(|(label, (&asked, &written))| (label.clone(), AskedAndWritten { asked, written }))
         .collect();
     let texts = written.texts.len() as u64;
     let lengths: Option<Vec<Length>> = written.texts.iter().map(|text| text.length).collect();
-    let mut report = json!({
-        "texts": texts,
-        "by_label": counts,
-        "empty": {
-            "policy": asked.params.empty,
-            "retried": written.empty_retried,
-            "dropped": written.empty_dropped,
+    let share = |sum: f64| sum / texts as f64;
+    let report = SampleReport {
+        texts,
+        by_label,
+        empty: Handled {
+            policy: serde_json::to_value(asked.params.empty)?,
+            retried: written.empty_retried,
+            kept: 0,
+            dropped: written.empty_dropped,
         },
-        "duplicates": {
-            "policy": asked.params.duplicates,
-            "retried": written.duplicates_retried,
-            "kept": written.duplicates_kept,
-            "dropped": written.duplicates_dropped,
+        duplicates: Handled {
+            policy: serde_json::to_value(asked.params.duplicates)?,
+            retried: written.duplicates_retried,
+            kept: written.duplicates_kept,
+            dropped: written.duplicates_dropped,
         },
-    });
-    if let Some(lengths) = lengths {
-        let ended = lengths.iter().filter(|length| length.ended).count();
-        let tokens: u64 = lengths.iter().map(|length| length.tokens).sum();
-        report["ended_share"] = json!(ended as f64 / texts as f64);
-        report["mean_tokens"] = json!(tokens as f64 / texts as f64);
-    }
-    if let Some(keywords) = asked.keywords.report(asked.labels) {
-        report["keywords"] = keywords;
-    }
-    if let Some(words) = &asked.words {
-        report["bags_of_words"] = words.clone();
-    }
-    if let Some(teacher) = teacher {
-        report["teacher"] = teacher.clone();
-    }
-    std::fs::write(context.output_path("sample.json"), format!("{report:#}\n"))?;
+        ended_share: lengths
+            .as_ref()
+            .map(|lengths| share(lengths.iter().filter(|length| length.ended).count() as f64)),
+        mean_tokens: lengths
+            .as_ref()
+            .map(|lengths| share(lengths.iter().map(|length| length.tokens).sum::<u64>() as f64)),
+        keywords: asked.keywords.report(asked.labels),
+        bags_of_words: asked.words.clone(),
+        teacher: teacher.cloned(),
+    };
+    let json = serde_json::to_string_pretty(&report)?;
+    std::fs::write(context.output_path(SAMPLE_FILE), json + "\n")?;
     Ok(())
 }
 

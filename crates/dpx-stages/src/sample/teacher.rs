@@ -3,9 +3,7 @@
 use super::write::Text;
 use crate::teacher::{Teacher, likeliest};
 use dpx_schema::params::{ChoiceOrder, SampleParams, TeacherPolicy};
-use dpx_schema::{Kind, StageContext, StageError};
-use serde_json::Value;
-use std::path::Path;
+use dpx_schema::{Kind, PrivacyRecord, StageContext, StageError};
 
 /// Largest epsilon at which `auto` trusts the teacher's label more than the agreement of both.
 const LARGEST_EPSILON_TO_RELABEL: f64 = 8.0;
@@ -53,7 +51,7 @@ impl Chooser {
                 context.require(Kind::Teacher)?
             }
         };
-        let epsilon = stated_epsilon(&input.path.join("privacy.json"))?;
+        let epsilon = asked_epsilon(&PrivacyRecord::load(&input.path)?);
         let teacher = Teacher::load(&input.path, context.device)?;
         let classes = teacher.classes_of(labels)?;
         Ok(Some(Self {
@@ -129,18 +127,14 @@ fn applied(policy: TeacherPolicy, epsilon: f64) -> TeacherPolicy {
     }
 }
 
-/// The epsilon in a `privacy.json`: the certified bound, infinity where there is none, 0 where nothing was learnt.
-fn stated_epsilon(path: &Path) -> Result<f64, StageError> {
-    let unfit =
-        |what: &dyn std::fmt::Display| StageError::new(format!("{}: {what}", path.display()));
-    let bytes = std::fs::read(path).map_err(|error| unfit(&error))?;
-    let privacy: Value = serde_json::from_slice(&bytes).map_err(|error| unfit(&error))?;
-    match &privacy["epsilon"] {
-        Value::Null if privacy["guarantee"] == "none" => Some(f64::INFINITY),
-        Value::Object(certified) => certified.get("epsilon").and_then(Value::as_f64),
-        number => number.as_f64(),
+/// The epsilon that the teacher was asked to meet: infinity where it has no guarantee, 0 where it learnt nothing. It decides
+/// how far the teacher is trusted; no claim reads it.
+fn asked_epsilon(record: &PrivacyRecord) -> f64 {
+    match record {
+        PrivacyRecord::Public { .. } | PrivacyRecord::Untouched => 0.0,
+        PrivacyRecord::NotPrivate => f64::INFINITY,
+        PrivacyRecord::Private(run) => run.target_epsilon,
     }
-    .ok_or_else(|| unfit(&"states no `epsilon`"))
 }
 
 #[cfg(test)]
@@ -243,36 +237,5 @@ mod tests {
         // Two of the three known words stand in it, so that the teacher is less sure.
         let sureness = |at: usize| choice.texts[at].probabilities.as_ref().unwrap()[1];
         assert!(sureness(2) > sureness(3));
-    }
-
-    #[test]
-    fn the_policy_follows_the_stated_epsilon() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("privacy.json");
-        let cases = [
-            (r#"{"epsilon": {"epsilon": 7.99}}"#, TeacherPolicy::Relabel),
-            (r#"{"epsilon": {"epsilon": 15.9}}"#, TeacherPolicy::Agree),
-            (
-                r#"{"epsilon": null, "guarantee": "none"}"#,
-                TeacherPolicy::Agree,
-            ),
-            (r#"{"epsilon": 0.0}"#, TeacherPolicy::None),
-        ];
-        for (json, policy) in cases {
-            std::fs::write(&path, json).unwrap();
-            let epsilon = stated_epsilon(&path).unwrap();
-            assert_eq!(applied(TeacherPolicy::Auto, epsilon), policy, "{json}");
-        }
-        assert_eq!(applied(TeacherPolicy::Relabel, 0.0), TeacherPolicy::None);
-        assert_eq!(
-            applied(TeacherPolicy::Relabel, 16.0),
-            TeacherPolicy::Relabel
-        );
-        std::fs::write(&path, "{}").unwrap();
-        let error = stated_epsilon(&path).unwrap_err().to_string();
-        assert!(
-            error.contains("privacy.json") && error.contains("epsilon"),
-            "{error}"
-        );
     }
 }

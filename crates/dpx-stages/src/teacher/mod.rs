@@ -2,7 +2,7 @@
 //!
 //! Softmax regression on public features (the presence of words of a public vocabulary, or the embeddings of a public
 //! encoder), trained by noisy full-batch gradient descent: every step is one Gaussian mechanism over the whole data set. What it writes is covered by the guarantee
-//! except `internal.json`, which holds its accuracy on real texts.
+//! except `internal/`, which holds its accuracy on real texts.
 
 mod embedding;
 mod predictor;
@@ -14,14 +14,12 @@ pub use embedding::EmbeddingFeatures;
 pub use predictor::{Features, Teacher};
 pub use vocabulary::Vocabulary;
 
-use super::allot::{self, Allotment, Request};
 use super::model_source::ModelSource;
-use dpx_accounting::Adjacency;
-use dpx_accounting::budget;
+use super::private::{self, Machine, PrivateStage, Spending};
+use dpx_accounting::DpEvent;
 use dpx_data::{Row, Rows, builtin};
-use dpx_schema::params::{Epsilon, NoiseMode, TeacherKind, TeacherParams, TeacherPerformance};
-use dpx_schema::{Kind, StageContext, StageError};
-use dpx_schema::{PublicSchema, SCHEMA_FILE};
+use dpx_schema::params::{NoiseMode, TeacherKind, TeacherParams, TeacherPerformance};
+use dpx_schema::{PrivacyRecord, StageContext, StageError};
 use dpx_sgd::grid::rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
 use dpx_sgd::privatise::{Protection, privatise};
@@ -37,10 +35,8 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: TeacherParams = context.params()?;
     let performance: TeacherPerformance = context.performance()?;
     forbid_core_dumps();
-    let input = context.require(Kind::Preprocess)?;
-    let failed = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
-    let schema =
-        PublicSchema::load(input.path.join(SCHEMA_FILE)).map_err(|error| failed(&error))?;
+    let stage = PrivateStage::open(context, params.noise)?;
+    let (input, schema) = (stage.input, &stage.schema);
     // An unpacked built-in model lives as long as its source does.
     let source = match params.form {
         TeacherKind::Linear => None,
@@ -57,46 +53,19 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
             performance.micro_batch_tokens as usize,
         )?)),
     };
-    let stage = context
-        .instance
-        .split('@')
-        .next()
-        .unwrap_or(&context.instance);
-    let kind = budget::Kind::Gaussian {
-        steps: params.steps,
-    };
-    let request = Request {
-        stage,
-        kind,
-        epsilon: params.epsilon,
-        delta: params.delta,
-        canaries: 0,
-        budget: params.budget.as_ref(),
-    };
-    let allotment = allot::allot(&request, schema.examples)?;
-    let untouched = params.epsilon == Epsilon::Finite(0.0);
-    let model = if untouched {
+    let run = private::run_identity(context)?;
+    let (model, record) = if stage.plan.spending == Spending::Untouched {
         let weights = vec![0.0; features.width() * schema.labels.len()];
-        SoftmaxRegression {
+        let model = SoftmaxRegression {
             weights,
             classes: schema.labels.len(),
-        }
+        };
+        (model, PrivacyRecord::Untouched)
     } else {
-        allot::enter(
-            context,
-            &input.digest,
-            allotment.as_ref(),
-            params.delta.resolve(schema.examples),
-        )?;
+        stage.enter(&run)?;
         let rows = Rows::read(input.path.join("train.jsonl"))?;
-        descend(
-            context,
-            &params,
-            &schema,
-            &features,
-            &rows,
-            allotment.as_ref(),
-        )?
+        let (model, executed, machine) = descend(context, &params, &stage, &features, &rows)?;
+        (model, stage.record(&run, Some(executed), machine))
     };
     let teacher = Teacher {
         labels: schema.labels.clone(),
@@ -104,7 +73,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         model,
     };
     teacher.save(&context.output)?;
-    write_statements(context, &params, allotment.as_ref())?;
+    private::save(context, &record)?;
     let validation = Rows::read(input.path.join("validation.jsonl"))?;
     let internal = json!({
         "covered_by_the_guarantee": false,
@@ -112,7 +81,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         "validation_texts": validation.len(),
     });
     Ok(std::fs::write(
-        context.output_path("internal.json"),
+        context.internal_path("validation.json")?,
         format!("{internal:#}\n"),
     )?)
 }
@@ -140,41 +109,44 @@ fn vocabulary(name: &str) -> Result<Vec<(String, u64)>, StageError> {
         .collect()
 }
 
+/// The model, what was executed, and how.
 fn descend(
     context: &StageContext<'_>,
     params: &TeacherParams,
-    schema: &PublicSchema,
+    stage: &PrivateStage<'_>,
     features: &Features,
     rows: &[Row],
-    allotment: Option<&Allotment>,
-) -> Result<SoftmaxRegression, StageError> {
+) -> Result<(SoftmaxRegression, DpEvent, Machine), StageError> {
+    let schema = &stage.schema;
     let labels: Vec<usize> = rows
         .iter()
         .map(|row| schema.label_index(&row.label))
-        .collect::<Result<_, _>>()
-        .map_err(|error| StageError::new(error.to_string()))?;
+        .collect::<Result<_, _>>()?;
     let examples = features.rows(&texts(rows))?;
     let mut key = match params.noise {
-        NoiseMode::Secure => {
-            Key::from_operating_system().map_err(|error| StageError::new(error.to_string()))?
-        }
+        NoiseMode::Secure => Key::from_operating_system()?,
         NoiseMode::Seeded => Key::seeded(context.seed, &context.instance),
     };
     let classes = schema.labels.len();
     let values = features.width() * classes;
-    let protection = allotment.map_or(Protection::None, |allotment| Protection::Gaussian {
-        noise_multiplier: allotment.own.noise_multiplier,
-        sensitivity: params.max_grad_norm,
-        rounding_allowance: rounding_allowance(values, params.max_grad_norm, 1.0, 1),
-    });
-    protection
-        .check()
-        .map_err(|error| StageError::new(error.to_string()))?;
+    let allowance = rounding_allowance(values, params.max_grad_norm, 1.0, 1);
+    let noisy = stage.plan.noise_multiplier() > 0.0;
+    let protection = if noisy {
+        Protection::Gaussian {
+            noise_multiplier: stage.plan.noise_multiplier(),
+            sensitivity: params.max_grad_norm,
+            rounding_allowance: allowance,
+        }
+    } else {
+        Protection::None
+    };
+    protection.check()?;
+    let mut noised = 0;
     let descent = Descent {
         steps: params.steps,
         learning_rate: params.learning_rate,
         momentum: params.momentum,
-        max_grad_norm: if allotment.is_some() {
+        max_grad_norm: if noisy {
             params.max_grad_norm
         } else {
             f64::INFINITY
@@ -189,40 +161,19 @@ fn descend(
             let sum = GradientSum::of(vec![sum]);
             let released = privatise(&sum, &protection, &key, 1.0).to_vec(0);
             key = key.ratchet();
+            noised += 1;
             released.into_iter().map(f64::from).collect()
         });
-    if allotment.is_some() {
+    if noisy {
         model.shrink(params.shrinkage);
     }
-    Ok(model)
-}
-
-fn write_statements(
-    context: &StageContext<'_>,
-    params: &TeacherParams,
-    allotment: Option<&Allotment>,
-) -> Result<(), StageError> {
-    let (json, text) = match allotment {
-        Some(allotment) => {
-            let secure = params.noise == NoiseMode::Secure;
-            let statement = allotment
-                .statement(Adjacency::ZeroOut, secure)
-                .map_err(|error| StageError::new(error.to_string()))?;
-            let json = serde_json::to_value(&statement)
-                .map_err(|error| StageError::new(error.to_string()))?;
-            (json, statement.to_text())
-        }
-        None if params.epsilon == Epsilon::Infinite => (
-            json!({"epsilon": null, "guarantee": "none"}),
-            "No guarantee: trained on the private texts without clipping and noise.\n".to_owned(),
-        ),
-        None => (
-            json!({"epsilon": 0.0, "guarantee": "nothing was learnt from the private data"}),
-            "Epsilon 0: nothing was learnt from the private texts.\n".to_owned(),
-        ),
+    let machine = Machine {
+        max_grad_norm: params.max_grad_norm,
+        rounding_allowance: protection.rounding_allowance(),
+        max_length: None,
+        clipping: None,
     };
-    std::fs::write(context.output_path("privacy.json"), format!("{json:#}\n"))?;
-    Ok(std::fs::write(context.output_path("statement.txt"), text)?)
+    Ok((model, protection.executed(noised), machine))
 }
 
 /// Share of rows whose label is the likeliest one.

@@ -1,6 +1,7 @@
 //! What no schema can say: needs and cycles, the budget, values that exclude each other, names that lead nowhere.
 
 mod bags;
+mod claims;
 mod devices;
 mod graph;
 mod limits;
@@ -10,6 +11,7 @@ mod sources;
 mod values;
 mod written_before;
 
+pub(super) use claims::claims;
 pub(super) use devices::devices;
 pub(super) use graph::graph;
 pub(super) use privacy::privacy;

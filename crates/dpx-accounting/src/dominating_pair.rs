@@ -20,7 +20,7 @@ pub(super) struct Component {
 
 /// P, a mixture of unit Gaussians, against Q, the one at zero.
 #[derive(Debug, Clone)]
-pub(super) struct Pair {
+pub(super) struct DominatingPair {
     /// Probability of the component at zero.
     rest: f64,
     /// The other components, by place.
@@ -34,7 +34,7 @@ pub(super) struct Loss {
     pub(super) slope: f64,
 }
 
-impl Pair {
+impl DominatingPair {
     /// The pair for a group of `group` records; the sampling rate is above 0, the noise multiplier positive.
     pub(super) fn new(noise_multiplier: f64, sampling_rate: f64, group: u32) -> Self {
         let place = 1.0 / noise_multiplier;

@@ -1,16 +1,92 @@
-//! The guarantee as a value and as text: what is claimed, for whom, by which accountant, and what lies outside.
+//! Flat phases and the untyped statement, for the callers that have yet to move to events and claims. Goes with the last of
+//! them.
 
-use super::mechanism::Adjacency;
-use crate::{AccountantError, Certified, Phase, certified_group, certified_upper};
+use crate::{AccountantError, Adjacency, Certified, DpEvent, EpsilonBound};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
+
+/// Equal steps of a Poisson-sampled Gaussian; at a sampling rate of 1 plain Gaussians.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// Standard deviation of the noise over the sensitivity.
+    pub noise_multiplier: f64,
+    /// Probability with which each record takes part in a step.
+    pub sampling_rate: f64,
+    /// Number of steps.
+    pub steps: u64,
+}
+
+impl Phase {
+    /// A single plain Gaussian mechanism.
+    pub const fn gaussian(noise_multiplier: f64) -> Self {
+        Self {
+            noise_multiplier,
+            sampling_rate: 1.0,
+            steps: 1,
+        }
+    }
+
+    /// The event.
+    ///
+    /// # Errors
+    /// A number is out of range.
+    pub fn event(&self) -> Result<DpEvent, AccountantError> {
+        DpEvent::poisson_sampled_gaussian(self.sampling_rate, self.noise_multiplier, self.steps)
+    }
+}
+
+impl TryFrom<&DpEvent> for Phase {
+    type Error = AccountantError;
+
+    fn try_from(event: &DpEvent) -> Result<Self, AccountantError> {
+        match event {
+            DpEvent::Gaussian { noise_multiplier } => Ok(Self::gaussian(*noise_multiplier)),
+            DpEvent::PoissonSampledGaussian {
+                sampling_rate,
+                noise_multiplier,
+                steps,
+            } => Ok(Self {
+                noise_multiplier: *noise_multiplier,
+                sampling_rate: *sampling_rate,
+                steps: *steps,
+            }),
+            DpEvent::SelfComposed { event, count } => {
+                let one = Self::try_from(&**event)?;
+                Ok(Self {
+                    steps: one.steps.saturating_mul(*count),
+                    ..one
+                })
+            }
+            DpEvent::NonPrivate => Ok(Self::gaussian(0.0)),
+            DpEvent::Composed { events } => Err(AccountantError::OutOfRange {
+                name: "number of composed events",
+                value: events.len() as f64,
+                expected: "one phase",
+            }),
+        }
+    }
+}
+
+fn event(phases: &[Phase]) -> Result<DpEvent, AccountantError> {
+    let events = phases.iter().map(Phase::event);
+    Ok(DpEvent::composed(events.collect::<Result<Vec<_>, _>>()?))
+}
+
+/// The certified epsilon of all phases.
+///
+/// # Errors
+/// A number is out of range.
+pub fn certified_upper(phases: &[Phase], delta: f64) -> Result<Certified, AccountantError> {
+    event(phases)?.certified(delta)
+}
 
 /// What a privacy.json holds. An epsilon that no accountant could bound is the string `"inf"` there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PrivacyStatement {
     /// What one record is.
     pub unit: String,
-    /// Which data sets count as neighbours.
+    /// Which data sets count as neighbors.
     pub adjacency: Adjacency,
     /// How records are sampled.
     pub sampling: String,
@@ -43,8 +119,7 @@ pub struct GroupEpsilon {
     /// How many records.
     pub records: u32,
     /// The certified upper bound.
-    #[serde(with = "crate::written")]
-    pub epsilon: f64,
+    pub epsilon: EpsilonBound,
 }
 
 /// What no guarantee of dpx covers.
@@ -70,12 +145,12 @@ impl PrivacyStatement {
         let groups = [2, 5]
             .into_iter()
             .map(|records| {
-                certified_group(&phases, delta, records).map(|found| GroupEpsilon {
+                Ok(GroupEpsilon {
                     records,
-                    epsilon: found.epsilon,
+                    epsilon: event(&phases)?.group(delta, records)?.epsilon,
                 })
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, AccountantError>>()?;
         Ok(Self {
             unit: "one example, one training sequence (texts are cut, never split)".to_owned(),
             adjacency,
@@ -138,62 +213,5 @@ impl PrivacyStatement {
             let _ = writeln!(text, "- {item}");
         }
         text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_statement_says_everything_and_survives_json() {
-        let phase = Phase {
-            noise_multiplier: 1.0,
-            sampling_rate: 0.016,
-            steps: 188,
-        };
-        let statement =
-            PrivacyStatement::new(&[("train", phase)], 1e-5, Adjacency::ZeroOut, false).unwrap();
-        let text = statement.to_text();
-        for part in [
-            "epsilon 1.44",
-            "zero-out",
-            "Poisson",
-            "`train`",
-            "RDP",
-            "2 examples",
-            "NOT FOR RELEASE",
-            "Not covered",
-        ] {
-            assert!(text.contains(part), "{part} in {text}");
-        }
-        let json = serde_json::to_string(&statement).unwrap();
-        assert_eq!(
-            serde_json::from_str::<PrivacyStatement>(&json).unwrap(),
-            statement
-        );
-    }
-
-    #[test]
-    fn what_no_accountant_bounds_is_written_as_a_word() {
-        let mut statement = PrivacyStatement::new(
-            &[("train", Phase::gaussian(1.0))],
-            1e-5,
-            Adjacency::ZeroOut,
-            true,
-        )
-        .unwrap();
-        assert!(!statement.to_text().contains("certifies no bound"));
-        statement.epsilon.prv.estimate = f64::INFINITY;
-        statement.epsilon.prv.upper = f64::INFINITY;
-        assert!(statement.to_text().contains("certifies no bound"));
-        statement.groups[0].epsilon = f64::INFINITY;
-        let json = serde_json::to_string(&statement).unwrap();
-        assert!(json.contains(r#""estimate":"inf""#) && !json.contains("null"));
-        let read: PrivacyStatement = serde_json::from_str(&json).unwrap();
-        assert_eq!(read, statement);
-        let foreign = json.replace(r#""inf""#, r#""much""#);
-        let error = serde_json::from_str::<PrivacyStatement>(&foreign).unwrap_err();
-        assert!(error.to_string().contains("\"much\""), "{error}");
     }
 }

@@ -1,0 +1,289 @@
+//! A claim: what may be said about everything that was done to one group of people, composed from what ran.
+
+use crate::error::check_open_delta;
+use crate::{AccountantError, Adjacency, Certified, DeltaBound, DpEvent, EpsilonBound};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How far a recomputed bound may exceed a stated one: other machines round the last digits otherwise.
+const RECHECK_TOLERANCE: f64 = 1e-6;
+
+/// Why there is no claim, or why one does not hold.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ClaimError {
+    /// A parameter is out of range.
+    #[error(transparent)]
+    Accountant(#[from] AccountantError),
+    /// A part was made under another adjacency: no composition theorem joins them.
+    #[error(
+        "`{instance}` holds under {found} adjacency and the claim is for {claimed}: a claim has one adjacency"
+    )]
+    MixedAdjacency {
+        /// The part.
+        instance: String,
+        /// Its adjacency.
+        found: Adjacency,
+        /// The claim's.
+        claimed: Adjacency,
+    },
+    /// A part protects another unit.
+    #[error(
+        "`{instance}` protects one {found} and the claim is for one {claimed}: a claim has one unit"
+    )]
+    MixedUnit {
+        /// The part.
+        instance: String,
+        /// What it protects.
+        found: String,
+        /// What the claim is for.
+        claimed: String,
+    },
+    /// One name stands for two events.
+    #[error("`{instance}` is given twice, with different events: which one ran?")]
+    Conflict {
+        /// The part.
+        instance: String,
+    },
+    /// The claim does not say what is protected.
+    #[error("the unit of privacy is empty, expected what one unit is, such as `example` or `user`")]
+    NoUnit,
+    /// A stated bound is below the one that follows from the events.
+    #[error("the claim states {bound} {stated}, but its events cost {recomputed}")]
+    Understated {
+        /// Which bound.
+        bound: &'static str,
+        /// What is stated.
+        stated: f64,
+        /// What follows from the events.
+        recomputed: f64,
+    },
+}
+
+/// One thing that ran: the part of a claim.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimPart {
+    /// Its name, by which it counts once, such as `train@epsilon=8`.
+    pub instance: String,
+    /// What it did.
+    pub event: DpEvent,
+    /// The adjacency under which its noise multiplier and sampling rate hold.
+    pub adjacency: Adjacency,
+    /// What it protects, such as `example` or `user`.
+    pub unit: String,
+}
+
+/// An (epsilon, delta) guarantee of a set of events.
+///
+/// It is made by [`Claim::compose`] alone, from what ran. It prints as `(3.00, 4.2e-5)-DP`, both numbers rounded up, and
+/// holds everything that is needed to check it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
+pub struct Claim {
+    unit: String,
+    adjacency: Adjacency,
+    delta: DeltaBound,
+    certified: Certified,
+    events: BTreeMap<String, DpEvent>,
+}
+
+/// The JSON of a claim before its numbers are checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    unit: String,
+    adjacency: Adjacency,
+    delta: DeltaBound,
+    certified: Certified,
+    events: BTreeMap<String, DpEvent>,
+}
+
+impl TryFrom<Unchecked> for Claim {
+    type Error = ClaimError;
+
+    fn try_from(unchecked: Unchecked) -> Result<Self, ClaimError> {
+        let Unchecked {
+            unit,
+            adjacency,
+            delta,
+            certified,
+            events,
+        } = unchecked;
+        check(delta.value(), &unit)?;
+        Ok(Self {
+            unit,
+            adjacency,
+            delta,
+            certified,
+            events,
+        })
+    }
+}
+
+fn check(delta: f64, unit: &str) -> Result<(), ClaimError> {
+    check_open_delta(delta)?;
+    if unit.trim().is_empty() {
+        return Err(ClaimError::NoUnit);
+    }
+    Ok(())
+}
+
+impl Claim {
+    /// Composes everything in `parts`, each instance once, into one guarantee for one `unit` at `delta`.
+    ///
+    /// Without parts nothing private was used, and epsilon is 0.
+    ///
+    /// # Errors
+    /// A part has another adjacency or unit, one instance has two different events, `delta` is not above 0 and below 1, or
+    /// `unit` is empty.
+    pub fn compose(
+        parts: &[ClaimPart],
+        delta: f64,
+        adjacency: Adjacency,
+        unit: &str,
+    ) -> Result<Self, ClaimError> {
+        check(delta, unit)?;
+        let mut events: BTreeMap<String, DpEvent> = BTreeMap::new();
+        for part in parts {
+            if part.adjacency != adjacency {
+                return Err(ClaimError::MixedAdjacency {
+                    instance: part.instance.clone(),
+                    found: part.adjacency,
+                    claimed: adjacency,
+                });
+            }
+            if part.unit != unit {
+                return Err(ClaimError::MixedUnit {
+                    instance: part.instance.clone(),
+                    found: part.unit.clone(),
+                    claimed: unit.to_owned(),
+                });
+            }
+            match events.get(&part.instance) {
+                None => {
+                    events.insert(part.instance.clone(), part.event.clone());
+                }
+                Some(known) if *known == part.event => {}
+                Some(_) => {
+                    return Err(ClaimError::Conflict {
+                        instance: part.instance.clone(),
+                    });
+                }
+            }
+        }
+        let certified = whole(&events).certified(delta)?;
+        Ok(Self {
+            unit: unit.to_owned(),
+            adjacency,
+            delta: DeltaBound::new(delta)?,
+            certified,
+            events,
+        })
+    }
+
+    /// The certified epsilon, by whichever accountant bounds it best.
+    pub const fn epsilon(&self) -> EpsilonBound {
+        self.certified.epsilon
+    }
+
+    /// The delta at which epsilon is stated.
+    pub const fn delta(&self) -> DeltaBound {
+        self.delta
+    }
+
+    /// Which data sets count as neighbors.
+    pub const fn adjacency(&self) -> Adjacency {
+        self.adjacency
+    }
+
+    /// What is protected, such as `example` or `user`.
+    pub fn unit(&self) -> &str {
+        &self.unit
+    }
+
+    /// Epsilon by each accountant, and which one certified it.
+    pub const fn certified(&self) -> &Certified {
+        &self.certified
+    }
+
+    /// What ran, by instance.
+    pub const fn events(&self) -> &BTreeMap<String, DpEvent> {
+        &self.events
+    }
+
+    /// What ran, as one event.
+    pub fn event(&self) -> DpEvent {
+        whole(&self.events)
+    }
+
+    /// Whether nothing private was used at all.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// What the same events promise to a person with `records` units in the data.
+    ///
+    /// # Errors
+    /// `records` is not from 1 to [`MAX_GROUP`](crate::MAX_GROUP).
+    pub fn group(&self, records: u32) -> Result<Certified, ClaimError> {
+        Ok(self.event().group(self.delta.value(), records)?)
+    }
+
+    /// Computes the bounds again from the events.
+    ///
+    /// Other machines round the last digits otherwise, so that a bound that is low by less than a millionth still holds.
+    ///
+    /// # Errors
+    /// Epsilon, or the figure of one accountant, is stated below what the events cost.
+    pub fn recheck(&self) -> Result<(), ClaimError> {
+        let found = self.event().certified(self.delta.value())?;
+        let stated = &self.certified;
+        for (bound, stated, recomputed) in [
+            ("epsilon", stated.epsilon, found.epsilon),
+            ("the RDP epsilon", stated.rdp, found.rdp),
+            ("the upper PRV epsilon", stated.prv.upper, found.prv.upper),
+            (
+                "the connect-the-dots epsilon",
+                stated.connect_the_dots,
+                found.connect_the_dots,
+            ),
+        ] {
+            let (stated, recomputed) = (stated.value(), recomputed.value());
+            let least = recomputed * (1.0 - RECHECK_TOLERANCE) - 1e-9;
+            if stated < least {
+                return Err(ClaimError::Understated {
+                    bound,
+                    stated,
+                    recomputed,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn whole(events: &BTreeMap<String, DpEvent>) -> DpEvent {
+    DpEvent::composed(events.values().cloned())
+}
+
+impl fmt::Display for Claim {
+    /// `(3.00, 4.2e-5)-DP`; a precision sets the decimals of epsilon.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return formatter.write_str("no private data used (epsilon 0)");
+        }
+        match formatter.precision() {
+            Some(decimals) => write!(
+                formatter,
+                "({:.decimals$}, {})-DP",
+                self.epsilon(),
+                self.delta
+            ),
+            None => write!(formatter, "({}, {})-DP", self.epsilon(), self.delta),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

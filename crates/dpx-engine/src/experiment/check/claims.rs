@@ -1,0 +1,150 @@
+//! What would make a claim false, refused before anything runs: one budget over several data sets, one claim under two
+//! adjacencies or at two deltas.
+
+use super::privacy::spends;
+use crate::experiment::diagnostic::{Code, Diagnostic};
+use crate::experiment::experiment::{Experiment, Stage};
+use crate::experiment::files::Origin;
+use dpx_schema::Kind;
+use std::collections::BTreeSet;
+
+/// Checks what the private stages behind each set of texts can claim together.
+pub(crate) fn claims(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
+    one_data_set(experiment, diagnostics);
+    let mut told = BTreeSet::new();
+    for sample in &experiment.stages {
+        if sample.kind != Kind::Sample {
+            continue;
+        }
+        let private: Vec<&Stage> = behind(experiment, sample)
+            .into_iter()
+            .filter(|stage| spends(stage.kind))
+            .collect();
+        one_adjacency(&private, &mut told, diagnostics);
+        one_delta(&private, &mut told, diagnostics);
+    }
+}
+
+/// A stage's own name and all that it depends on, in the file's order.
+fn behind<'a>(experiment: &'a Experiment, stage: &Stage) -> Vec<&'a Stage> {
+    let mut names = BTreeSet::new();
+    let mut open = vec![stage.name.as_str()];
+    while let Some(name) = open.pop() {
+        let found = experiment.stages.iter().find(|stage| stage.name == name);
+        if let Some(found) = found.filter(|_| names.insert(name)) {
+            open.extend(found.needs.iter().map(|(need, _)| need.as_str()));
+        }
+    }
+    let stages = experiment.stages.iter();
+    stages
+        .filter(|stage| names.contains(stage.name.as_str()))
+        .collect()
+}
+
+/// The stages of one budget must read one data set: noise that was planned over another protects nobody.
+fn one_data_set(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
+    let data = |stage: &Stage| -> Option<(String, Origin)> {
+        let reads = |name: &str| {
+            let mut stages = experiment.stages.iter();
+            stages.any(|other| other.name == name && other.kind == Kind::Preprocess)
+        };
+        let mut needs = stage.needs.iter();
+        needs.find(|(name, _)| reads(name)).cloned()
+    };
+    let members: Vec<&Stage> = experiment
+        .stages
+        .iter()
+        .filter(|stage| experiment.privacy.split.contains_key(&stage.name))
+        .collect();
+    let Some((first, rest)) = members.split_first() else {
+        return;
+    };
+    let Some((own, origin)) = data(first) else {
+        return;
+    };
+    for stage in rest {
+        if let Some((other, at)) = data(stage).filter(|(other, _)| *other != own) {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::MixedBudget,
+                    at,
+                    format!(
+                        "`{}` and `{}` share one budget, but one reads `{other}` and the other `{own}`",
+                        stage.name, first.name
+                    ),
+                )
+                .context(origin, "the other data set")
+                .help("a budget is spent on one data set: leave one of the stages out of `split`, or let both read the same"),
+            );
+        }
+    }
+}
+
+fn one_adjacency(
+    private: &[&Stage],
+    told: &mut BTreeSet<(String, &'static str)>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let stated = |stage: &&&Stage| {
+        stage.kind == Kind::Train
+            && stage.fields.entry("sampling_rate").is_some()
+            && stage.fields.entry("steps").is_some()
+    };
+    let Some(one) = private.iter().find(stated) else {
+        return;
+    };
+    let Some(other) = private.iter().find(|stage| !stated(stage)) else {
+        return;
+    };
+    let Some(entry) = one.fields.entry("sampling_rate") else {
+        return;
+    };
+    if told.insert((one.name.clone(), "adjacency")) {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::MixedClaim,
+                entry.key_origin,
+                format!(
+                    "`{}` states its sampling rate and so holds under add/remove adjacency, but `{}` behind the same texts \
+                     holds under zero-out adjacency",
+                    one.name, other.name
+                ),
+            )
+            .context(other.origin, "zero-out: the data set size is public")
+            .help("one claim has one adjacency: leave out `sampling_rate` and `steps`, or the other stage"),
+        );
+    }
+}
+
+fn one_delta(
+    private: &[&Stage],
+    told: &mut BTreeSet<(String, &'static str)>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let stated: Vec<(&Stage, f64, Origin)> = private
+        .iter()
+        .filter_map(|stage| {
+            let entry = stage.fields.entry("delta")?;
+            Some((*stage, entry.node.to_json().as_f64()?, entry.node.origin))
+        })
+        .collect();
+    let Some(((first, delta, origin), rest)) = stated.split_first() else {
+        return;
+    };
+    for (stage, other, at) in rest {
+        if other != delta && told.insert((stage.name.clone(), "delta")) {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::MixedClaim,
+                    *at,
+                    format!(
+                        "`{}` has delta {other:e}, but `{}` behind the same texts has {delta:e}",
+                        stage.name, first.name
+                    ),
+                )
+                .context(*origin, "the other")
+                .help("one claim has one delta: write the same for both, or `\"auto\"`"),
+            );
+        }
+    }
+}

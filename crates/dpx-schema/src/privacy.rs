@@ -1,0 +1,570 @@
+//! What every artifact says of privacy: one record, written by whoever ran the mechanism, and the one function that makes a
+//! claim from records.
+
+use dpx_accounting::{Adjacency, Claim, ClaimError, ClaimPart, DpEvent};
+use serde::{Deserialize, Serialize};
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Name of the record in the artifact of a private stage and of `pretrain`.
+pub const PRIVACY_FILE: &str = "privacy.json";
+
+/// What one unit of privacy is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// One record of the data set: a single text, cut at a public length, never split.
+    #[default]
+    Example,
+}
+
+impl Unit {
+    /// The word that claims carry.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Example => "example",
+        }
+    }
+
+    /// What the guarantee means for a person, in public terms.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Example => {
+                "one record: a single text, truncated to max_length. A person with several records is protected less: see \
+                 the epsilon for groups"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Where noise and coins came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoiseSource {
+    /// ChaCha20 under a key from the operating system, destroyed after the run.
+    Secure,
+    /// ChaCha20 under a key that follows from the experiment's seed: whoever has the seed can subtract the noise.
+    Seeded,
+}
+
+/// How an artifact relates to the private data: the content of `privacy.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum PrivacyRecord {
+    /// Made from public data alone.
+    Public {
+        /// What it was made from, in words.
+        source: String,
+    },
+    /// The private data were not looked at: the base model as it was, or counts of nothing (epsilon 0).
+    Untouched,
+    /// Made from the private data without any protection (epsilon infinite).
+    NotPrivate,
+    /// Made from the private data by a mechanism.
+    Private(PrivateRun),
+}
+
+/// What one private stage did: reported by the code that did it, never planned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrivateRun {
+    /// Version of this format.
+    pub version: u32,
+    /// The instance that ran, such as `train@epsilon=8`.
+    pub instance: String,
+    /// Random identity of the run; it names its entry in the ledger.
+    pub run: String,
+    /// What it executed.
+    pub event: DpEvent,
+    /// Which data sets count as neighbors.
+    pub adjacency: Adjacency,
+    /// Whom it protects.
+    pub unit: Unit,
+    /// The failure probability that it was calibrated for.
+    pub delta: f64,
+    /// The declared number of examples, canaries included; public under zero-out adjacency.
+    pub examples: u64,
+    /// Canaries among them.
+    pub canaries: u64,
+    /// Where noise and coins came from.
+    pub noise: NoiseSource,
+    /// The bound on what one example adds to a sum: L2 norm of a gradient, or the sensitivity of a histogram.
+    pub max_grad_norm: f64,
+    /// Share by which rounding may exceed that bound; the noise is wider by it.
+    pub rounding_allowance: f64,
+    /// Most tokens of one example, where it is a sequence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<u64>,
+    /// How gradients are clipped, where it trains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clipping: Option<super::params::Clipping>,
+    /// What sums of gradients are divided by, where it trains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_batch_size: Option<u64>,
+    /// The epsilon that was asked for: its own, or that of the budget it shares. For display; no claim reads it.
+    pub target_epsilon: f64,
+    /// The stages that share the budget, where it is divided. For display.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared_with: Vec<String>,
+    /// Public inputs whose overlap with the private texts was declared in the experiment file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declared_overlap: Vec<String>,
+}
+
+impl PrivateRun {
+    /// The version that is written.
+    pub const VERSION: u32 = 1;
+
+    /// The run as a part of a claim.
+    pub fn part(&self) -> ClaimPart {
+        ClaimPart {
+            instance: format!("{} {}", self.instance, self.run),
+            event: self.event.clone(),
+            adjacency: self.adjacency,
+            unit: self.unit.name().to_owned(),
+        }
+    }
+
+    /// The claim of this run alone, at its own delta.
+    ///
+    /// # Errors
+    /// A number is out of range.
+    pub fn claim(&self) -> Result<Claim, ClaimError> {
+        Claim::compose(&[self.part()], self.delta, self.adjacency, self.unit.name())
+    }
+}
+
+/// A record that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivacyRecordError {
+    /// The file cannot be read or written.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    File {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no privacy record.
+    #[error("`{}` is not a privacy record: {reason}; run the stage again", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+}
+
+impl PrivacyRecord {
+    /// Reads the record from its bytes.
+    ///
+    /// # Errors
+    /// The bytes are no record, or one of a later version. A misfit is never taken for a record that says less.
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, PrivacyRecordError> {
+        let malformed = |reason: String| PrivacyRecordError::Malformed {
+            path: path.to_owned(),
+            reason,
+        };
+        let record: Self =
+            serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+        match &record {
+            Self::Private(run) if run.version != PrivateRun::VERSION => Err(malformed(format!(
+                "it is of version {}, this dpx knows version {}",
+                run.version,
+                PrivateRun::VERSION
+            ))),
+            _ => Ok(record),
+        }
+    }
+
+    /// Reads the record of an artifact.
+    ///
+    /// # Errors
+    /// As [`PrivacyRecord::from_bytes`], or when the file cannot be read.
+    pub fn load(folder: &Path) -> Result<Self, PrivacyRecordError> {
+        let path = folder.join(PRIVACY_FILE);
+        let bytes = std::fs::read(&path).map_err(|source| PrivacyRecordError::File {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
+        Self::from_bytes(&bytes, &path)
+    }
+
+    /// Writes the record into an artifact.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<(), PrivacyRecordError> {
+        let path = folder.join(PRIVACY_FILE);
+        let json =
+            serde_json::to_string_pretty(self).map_err(|error| PrivacyRecordError::Malformed {
+                path: path.clone(),
+                reason: error.to_string(),
+            })?;
+        std::fs::write(&path, json + "\n").map_err(|source| PrivacyRecordError::File {
+            action: "write",
+            path,
+            source,
+        })
+    }
+
+    /// What ran, where a mechanism ran.
+    pub const fn private(&self) -> Option<&PrivateRun> {
+        match self {
+            Self::Private(run) => Some(run),
+            Self::Public { .. } | Self::Untouched | Self::NotPrivate => None,
+        }
+    }
+}
+
+/// What may be said of a set of artifacts together.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Guarantee {
+    /// Nothing private was used.
+    NoPrivateData,
+    /// Every use of private data went through a mechanism with secret noise.
+    Private(Claim),
+    /// Mechanisms ran, but the noise of some follows from a seed: the claim holds against nobody who has it.
+    Seeded(Claim),
+    /// Private data were used without protection.
+    None,
+}
+
+impl Guarantee {
+    /// The guarantee of everything that these records tell of, each run once, at one delta: the least that any of the
+    /// runs was calibrated for, which is below one over the number of examples of the largest data set.
+    ///
+    /// This is the only way to a claim: terminal, page, results, dataset card, ledger, `release` and `verify` call it.
+    ///
+    /// # Errors
+    /// Runs of different adjacency or unit, one run with two events, or a number out of range.
+    pub fn of<'a>(
+        records: impl IntoIterator<Item = &'a PrivacyRecord>,
+    ) -> Result<Self, ClaimError> {
+        let records: Vec<&PrivacyRecord> = records.into_iter().collect();
+        let runs: Vec<&PrivateRun> = records
+            .iter()
+            .filter_map(|record| record.private())
+            .collect();
+        let delta = runs.iter().map(|run| run.delta).reduce(f64::min);
+        Self::at(records, delta.unwrap_or(0.5))
+    }
+
+    /// Likewise, at a stated delta.
+    ///
+    /// # Errors
+    /// As [`Guarantee::of`].
+    pub fn at<'a>(
+        records: impl IntoIterator<Item = &'a PrivacyRecord>,
+        delta: f64,
+    ) -> Result<Self, ClaimError> {
+        let mut runs = Vec::new();
+        for record in records {
+            match record {
+                PrivacyRecord::Public { .. } | PrivacyRecord::Untouched => {}
+                PrivacyRecord::NotPrivate => return Ok(Self::None),
+                PrivacyRecord::Private(run) => runs.push(run),
+            }
+        }
+        let Some(first) = runs.first() else {
+            return Ok(Self::NoPrivateData);
+        };
+        let parts: Vec<ClaimPart> = runs.iter().map(|run| run.part()).collect();
+        let claim = Claim::compose(&parts, delta, first.adjacency, first.unit.name())?;
+        if claim.event().is_non_private() {
+            return Ok(Self::None);
+        }
+        Ok(if runs.iter().all(|run| run.noise == NoiseSource::Secure) {
+            Self::Private(claim)
+        } else {
+            Self::Seeded(claim)
+        })
+    }
+
+    /// The claim, also where the noise is seeded.
+    pub const fn claim(&self) -> Option<&Claim> {
+        match self {
+            Self::Private(claim) | Self::Seeded(claim) => Some(claim),
+            Self::NoPrivateData | Self::None => None,
+        }
+    }
+}
+
+impl fmt::Display for Guarantee {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPrivateData => formatter.write_str("no private data used"),
+            Self::Private(claim) => claim.fmt(formatter),
+            Self::Seeded(claim) => {
+                claim.fmt(formatter)?;
+                formatter.write_str(" with seeded noise: not for release")
+            }
+            Self::None => formatter.write_str("none"),
+        }
+    }
+}
+
+/// What no guarantee of dpx covers.
+pub const NOT_COVERED: [&str; 4] = [
+    "training loss, gradient norms and all other telemetry",
+    "utility and fidelity measured on real data",
+    "settings chosen by looking at the private data",
+    "what the base model and other public inputs already knew",
+];
+
+impl PrivacyRecord {
+    /// The record in words, for `statement.txt`.
+    ///
+    /// # Errors
+    /// A number is out of range.
+    pub fn statement(&self) -> Result<String, ClaimError> {
+        Ok(match self {
+            Self::Public { source } => format!("Made from public data alone: {source}.\n"),
+            Self::Untouched => "No private data used (epsilon 0).\n".to_owned(),
+            Self::NotPrivate => {
+                "No guarantee: made from the private data without clipping and noise. NOT FOR RELEASE.\n".to_owned()
+            }
+            Self::Private(run) => run.statement()?,
+        })
+    }
+}
+
+impl PrivateRun {
+    fn statement(&self) -> Result<String, ClaimError> {
+        let claim = self.claim()?;
+        let certified = claim.certified();
+        let mut text = String::new();
+        let _ = writeln!(
+            text,
+            "{claim:.4} of `{}` alone (certified upper bound by {}).",
+            self.instance, certified.accountant
+        );
+        if self.noise == NoiseSource::Seeded {
+            text.push_str(
+                "NOT FOR RELEASE: the noise follows from the seed, and whoever has the seed can subtract it.\n",
+            );
+        }
+        if !self.shared_with.is_empty() {
+            let _ = writeln!(
+                text,
+                "Part of a budget of epsilon {} shared with {}; their costs come on top of the epsilon above.",
+                self.target_epsilon,
+                self.shared_with.join(", ")
+            );
+        }
+        let _ = writeln!(text, "Unit: {}.", self.unit.meaning());
+        let _ = writeln!(text, "Adjacency: {}.", self.adjacency);
+        let _ = writeln!(text, "Executed: {}.", describe(&self.event));
+        let _ = writeln!(
+            text,
+            "Examples: {}{}.",
+            self.examples,
+            if self.canaries > 0 {
+                format!(", {} of them canaries planted for an audit", self.canaries)
+            } else {
+                String::new()
+            }
+        );
+        let _ = writeln!(
+            text,
+            "By accountant: PRV {:.4} to {:.4}, connect-the-dots {:.4}, RDP {:.4}.",
+            certified.prv.lower, certified.prv.upper, certified.connect_the_dots, certified.rdp
+        );
+        for records in [2, 5] {
+            let _ = writeln!(
+                text,
+                "For {records} records of one person: epsilon {:.4}.",
+                claim.group(records)?.epsilon
+            );
+        }
+        for name in &self.declared_overlap {
+            let _ = writeln!(
+                text,
+                "Declared overlap: `{name}` is called public and holds texts of the private data; they are not protected."
+            );
+        }
+        text.push_str("Not covered:\n");
+        for item in NOT_COVERED {
+            let _ = writeln!(text, "- {item}");
+        }
+        Ok(text)
+    }
+}
+
+/// An event in words.
+pub fn describe(event: &DpEvent) -> String {
+    match event {
+        DpEvent::NonPrivate => "use without protection".to_owned(),
+        DpEvent::Gaussian {
+            noise_multiplier, ..
+        } => format!("Gaussian mechanism, noise multiplier {noise_multiplier:.6}"),
+        DpEvent::PoissonSampledGaussian {
+            sampling_rate,
+            noise_multiplier,
+            steps,
+            ..
+        } => format!(
+            "{steps} Poisson-sampled Gaussian steps, noise multiplier {noise_multiplier:.6}, sampling rate {sampling_rate:.9}"
+        ),
+        DpEvent::SelfComposed { event, count, .. } => format!("{count} times: {}", describe(event)),
+        DpEvent::Composed { events, .. } => {
+            events.iter().map(describe).collect::<Vec<_>>().join("; ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn run(instance: &str, event: DpEvent) -> PrivateRun {
+        PrivateRun {
+            version: PrivateRun::VERSION,
+            instance: instance.to_owned(),
+            run: "00".repeat(16),
+            event,
+            adjacency: Adjacency::ZeroOut,
+            unit: Unit::Example,
+            delta: 1e-5,
+            examples: 1000,
+            canaries: 0,
+            noise: NoiseSource::Secure,
+            max_grad_norm: 1.0,
+            rounding_allowance: 1e-4,
+            max_length: None,
+            clipping: None,
+            expected_batch_size: None,
+            target_epsilon: 3.0,
+            shared_with: Vec::new(),
+            declared_overlap: Vec::new(),
+        }
+    }
+
+    fn gaussian(sigma: f64) -> DpEvent {
+        DpEvent::gaussian(sigma).unwrap()
+    }
+
+    #[test]
+    fn records_survive_their_file_and_a_misfit_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        for record in [
+            PrivacyRecord::Public {
+                source: "builtin:dialogue".into(),
+            },
+            PrivacyRecord::Untouched,
+            PrivacyRecord::NotPrivate,
+            PrivacyRecord::Private(run("train", gaussian(2.0))),
+        ] {
+            record.save(folder.path()).unwrap();
+            assert_eq!(PrivacyRecord::load(folder.path()).unwrap(), record);
+        }
+        let whole = serde_json::to_value(PrivacyRecord::Private(run("train", gaussian(2.0))));
+        let whole = whole.unwrap();
+        let mut without = whole.clone();
+        without.as_object_mut().unwrap().remove("event");
+        let mut more = whole.clone();
+        more["epsilon"] = json!(0.1);
+        let mut later = whole.clone();
+        later["version"] = json!(99);
+        for bad in [
+            json!({}),
+            json!({"status": "fine"}),
+            json!({"epsilon": 3}),
+            without,
+            more,
+            later,
+        ] {
+            let read = PrivacyRecord::from_bytes(bad.to_string().as_bytes(), Path::new("p"));
+            assert!(read.is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_claim_composes_what_ran_each_run_once() {
+        let one = PrivacyRecord::Private(run("train", gaussian(2.0)));
+        let two = PrivacyRecord::Private(run("counts", gaussian(3.0)));
+        let alone = Guarantee::of([&one]).unwrap();
+        let twice = Guarantee::of([&one, &one]).unwrap();
+        assert_eq!(alone, twice);
+        let both = Guarantee::of([&one, &two]).unwrap();
+        let sigma = (1.0 / (1.0 / 4.0 + 1.0 / 9.0_f64)).sqrt();
+        let exact = dpx_accounting::gaussian_epsilon(sigma, 1e-5);
+        let found = both.claim().unwrap().epsilon().value();
+        assert!(
+            found >= exact - 1e-9 && found < exact + 1e-3,
+            "{found} {exact}"
+        );
+        // A second run of one instance is another use of the data.
+        let mut again = run("train", gaussian(2.0));
+        again.run = "11".repeat(16);
+        let again = Guarantee::of([&one, &PrivacyRecord::Private(again)]).unwrap();
+        assert!(again.claim().unwrap().epsilon() > alone.claim().unwrap().epsilon());
+    }
+
+    #[test]
+    fn what_is_not_private_is_never_claimed() {
+        let one = PrivacyRecord::Private(run("train", gaussian(2.0)));
+        let silent = PrivacyRecord::Private(run("teacher", gaussian(0.0)));
+        let public = PrivacyRecord::Public { source: "x".into() };
+        assert_eq!(
+            Guarantee::of([&one, &PrivacyRecord::NotPrivate]).unwrap(),
+            Guarantee::None
+        );
+        assert_eq!(Guarantee::of([&one, &silent]).unwrap(), Guarantee::None);
+        assert_eq!(
+            Guarantee::of([&PrivacyRecord::Untouched, &public]).unwrap(),
+            Guarantee::NoPrivateData
+        );
+        let mut seeded = run("train", gaussian(2.0));
+        seeded.noise = NoiseSource::Seeded;
+        let seeded = PrivacyRecord::Private(seeded);
+        assert!(matches!(
+            Guarantee::of([&seeded]).unwrap(),
+            Guarantee::Seeded(_)
+        ));
+    }
+
+    #[test]
+    fn one_claim_has_one_adjacency_and_the_least_delta() {
+        let one = run("train", gaussian(2.0));
+        let mut other = run("counts", gaussian(2.0));
+        other.delta = 1e-6;
+        let claimed = |other: &PrivateRun| {
+            Guarantee::of([
+                &PrivacyRecord::Private(one.clone()),
+                &PrivacyRecord::Private(other.clone()),
+            ])
+        };
+        assert_eq!(claimed(&other).unwrap().claim().unwrap().delta(), 1e-6);
+        other.adjacency = Adjacency::AddRemove;
+        assert!(claimed(&other).is_err());
+    }
+
+    #[test]
+    fn a_statement_rounds_up_and_says_what_is_not_covered() {
+        let mut private = run("train", gaussian(2.0));
+        private.delta = 4.134e-5;
+        private.shared_with = vec!["teacher".into()];
+        private.canaries = 10;
+        let text = PrivacyRecord::Private(private).statement().unwrap();
+        for part in [
+            "4.2e-5",
+            "shared with teacher",
+            "canaries",
+            "Not covered",
+            "records of one person",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+}

@@ -1,0 +1,541 @@
+//! The one opening of every private stage: what it will do to the data, with how much noise, refused or entered in the
+//! ledger before the first look.
+//!
+//! [`plan`] is the only place that knows how many examples, which sampling rate, how many steps and how much noise a stage
+//! has; `dpx privacy --plan`, the stages and their siblings in a divided budget call it. What a record claims is another
+//! matter: that is what ran ([`PrivateStage::record`]).
+
+use crate::ledger::{self, Entry};
+use dpx_accounting::budget::{self, Component, MechanismSpec};
+use dpx_accounting::{
+    Adjacency, DpEvent, Sampling, SamplingPlan, check_delta_for, default_delta, sampling_plan,
+};
+use dpx_schema::params::{BudgetParams, Delta, Epsilon, NoiseMode, TeacherParams, TrainParams};
+use dpx_schema::{
+    Input, Kind, NoiseSource, PrivacyRecord, PrivateRun, PublicSchema, SCHEMA_FILE, StageContext,
+    StageError, Unit,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What a private stage will do, decided before anything runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrivatePlan {
+    /// The declared number of examples of the stage's data, canaries included.
+    pub examples: u64,
+    /// Canaries among them.
+    pub canaries: u64,
+    /// The failure probability of the whole budget, below one over the largest number of examples in it.
+    pub delta: f64,
+    /// The adjacency under which all of it holds.
+    pub adjacency: Adjacency,
+    /// The epsilon that is asked for: the stage's own, or that of the budget it shares.
+    pub target: Epsilon,
+    /// How batches are drawn, where the stage trains by DP-SGD.
+    pub sampling: Option<SamplingPlan>,
+    /// With how much noise.
+    pub spending: Spending,
+}
+
+/// How much of a budget a private stage uses.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Spending {
+    /// Epsilon 0: the private data are not looked at.
+    Untouched,
+    /// Epsilon infinite: no clipping, no noise.
+    NotPrivate,
+    /// A mechanism with noise.
+    Noise {
+        /// Standard deviation of the noise over the sensitivity.
+        noise_multiplier: f64,
+        /// What is planned: this stage and every other of the same budget, by name.
+        planned: Vec<(String, DpEvent)>,
+    },
+}
+
+impl PrivatePlan {
+    /// The noise multiplier; 0 where no noise is drawn.
+    pub const fn noise_multiplier(&self) -> f64 {
+        match self.spending {
+            Spending::Noise {
+                noise_multiplier, ..
+            } => noise_multiplier,
+            Spending::Untouched | Spending::NotPrivate => 0.0,
+        }
+    }
+
+    /// What the stage is planned to do; nothing where it does not look at the data.
+    fn event(&self, stage: &str) -> Option<DpEvent> {
+        match &self.spending {
+            Spending::Untouched => None,
+            Spending::NotPrivate => Some(DpEvent::NonPrivate),
+            Spending::Noise { planned, .. } => planned
+                .iter()
+                .find(|(name, _)| name == stage)
+                .map(|(_, event)| event.clone()),
+        }
+    }
+}
+
+/// What every private kind has among its parameters.
+#[derive(Deserialize)]
+struct Common {
+    epsilon: Epsilon,
+    #[serde(default)]
+    delta: Delta,
+    #[serde(default)]
+    canaries: u64,
+    #[serde(default)]
+    budget: Option<BudgetParams>,
+}
+
+/// A mechanism before its noise is known.
+struct Unpriced {
+    examples: u64,
+    canaries: u64,
+    sampling: Option<SamplingPlan>,
+    mechanism: MechanismSpec,
+    adjacency: Adjacency,
+}
+
+fn unfit(stage: &str) -> impl Fn(serde_json::Error) -> StageError + '_ {
+    move |error| StageError::new(format!("the parameters of `{stage}` do not fit: {error}"))
+}
+
+fn unpriced(
+    kind: Kind,
+    stage: &str,
+    params: &Value,
+    examples: u64,
+) -> Result<Unpriced, StageError> {
+    let gaussian = |count| Unpriced {
+        examples,
+        canaries: 0,
+        sampling: None,
+        mechanism: MechanismSpec::Gaussian { count },
+        adjacency: Adjacency::ZeroOut,
+    };
+    Ok(match kind {
+        Kind::Train => {
+            let params: TrainParams =
+                serde_json::from_value(params.clone()).map_err(unfit(stage))?;
+            let asked = match (params.sampling_rate, params.steps) {
+                (Some(sampling_rate), Some(steps)) => Sampling::Stated {
+                    sampling_rate,
+                    steps,
+                    batch_size: params.batch_size,
+                },
+                _ => Sampling::Epochs {
+                    batch_size: params.batch_size,
+                    epochs: params.epochs,
+                },
+            };
+            let sampling = sampling_plan(examples, params.canaries, asked)
+                .map_err(|error| StageError::new(format!("`{stage}`: {error}")))?;
+            Unpriced {
+                examples: sampling.examples,
+                canaries: params.canaries,
+                sampling: Some(sampling),
+                mechanism: MechanismSpec::PoissonSampledGaussian {
+                    sampling_rate: sampling.sampling_rate,
+                    steps: sampling.steps,
+                },
+                adjacency: sampling.adjacency,
+            }
+        }
+        Kind::Teacher => {
+            let params: TeacherParams =
+                serde_json::from_value(params.clone()).map_err(unfit(stage))?;
+            gaussian(params.steps)
+        }
+        Kind::Counts => gaussian(1),
+        _ => {
+            return Err(StageError::new(format!(
+                "`{stage}` is a stage of kind `{kind}`, which spends no budget"
+            )));
+        }
+    })
+}
+
+/// Plans a private stage over a data set of `examples` real examples.
+///
+/// Every stage of a divided budget computes the same division from the same resolved parameters, each mechanism with the
+/// number of examples that its own stage has, so that no stage has to wait for another to know its noise.
+///
+/// # Errors
+/// The parameters do not fit, delta is not below one over the number of examples, mechanisms of one budget hold under
+/// different adjacencies, or the budget cannot be met.
+pub fn plan(
+    kind: Kind,
+    stage: &str,
+    params: &Value,
+    examples: u64,
+) -> Result<PrivatePlan, StageError> {
+    let common: Common = serde_json::from_value(params.clone()).map_err(unfit(stage))?;
+    let own = unpriced(kind, stage, params, examples)?;
+    debug_assert_eq!(own.canaries, common.canaries);
+    let mut members = Vec::new();
+    match &common.budget {
+        None => members.push((stage.to_owned(), 1.0, own)),
+        Some(shared) => {
+            for (name, component) in &shared.components {
+                let one = unpriced(component.kind, name, &component.params, examples)?;
+                members.push((name.clone(), component.share, one));
+            }
+        }
+    }
+    let at = members
+        .iter()
+        .position(|(name, ..)| name == stage)
+        .ok_or_else(|| StageError::new(format!("`{stage}` is not part of its own budget")))?;
+    let (target, asked_delta) = common
+        .budget
+        .as_ref()
+        .map_or((common.epsilon, common.delta), |shared| {
+            (shared.epsilon, shared.delta)
+        });
+    let adjacency = members[at].2.adjacency;
+    if let Some((other, _, one)) = members.iter().find(|(.., one)| one.adjacency != adjacency) {
+        return Err(StageError::new(format!(
+            "`{stage}` and `{other}` share one budget, but `{stage}` holds under {adjacency} adjacency and `{other}` under \
+             {}: a claim has one adjacency; leave out `sampling_rate` and `steps`, or the other mechanism",
+            one.adjacency
+        )));
+    }
+    let largest = members
+        .iter()
+        .map(|(.., one)| one.examples)
+        .max()
+        .unwrap_or(examples);
+    let delta = match asked_delta {
+        Delta::Auto => default_delta(largest),
+        Delta::Value(delta) => delta,
+    };
+    let spending = match target {
+        Epsilon::Infinite => Spending::NotPrivate,
+        Epsilon::Finite(0.0) => Spending::Untouched,
+        Epsilon::Finite(epsilon) => {
+            check_delta_for(delta, largest).map_err(|_| {
+                StageError::new(format!(
+                    "`delta` of `{stage}` is {delta:e}, not below 1 / {largest}: a mechanism that publishes one example whole \
+                     would meet it; take a smaller one, or `auto`"
+                ))
+            })?;
+            let components: Vec<Component> = members
+                .iter()
+                .map(|(_, share, one)| Component {
+                    share: *share,
+                    mechanism: one.mechanism,
+                })
+                .collect();
+            let priced = budget::split(epsilon, delta, &components).map_err(|error| {
+                StageError::new(format!(
+                    "epsilon {epsilon} at delta {delta:e} cannot be met by `{stage}`: {error}; raise `epsilon`, or take fewer \
+                     steps"
+                ))
+            })?;
+            Spending::Noise {
+                noise_multiplier: priced.noise_multipliers[at],
+                planned: members
+                    .iter()
+                    .map(|(name, ..)| name.clone())
+                    .zip(priced.events)
+                    .collect(),
+            }
+        }
+    };
+    let (.., own) = members.swap_remove(at);
+    Ok(PrivatePlan {
+        examples: own.examples,
+        canaries: own.canaries,
+        delta,
+        adjacency,
+        target,
+        sampling: own.sampling,
+        spending,
+    })
+}
+
+/// A private stage that has been opened: its data, its plan, its identity.
+pub(crate) struct PrivateStage<'a> {
+    context: &'a StageContext<'a>,
+    pub(crate) input: &'a Input,
+    pub(crate) schema: PublicSchema,
+    pub(crate) plan: PrivatePlan,
+    noise: NoiseMode,
+}
+
+/// How a mechanism was run, beside its event.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Machine {
+    /// Bound on what one example adds to a sum.
+    pub(crate) max_grad_norm: f64,
+    /// Share by which rounding may exceed it.
+    pub(crate) rounding_allowance: f64,
+    pub(crate) max_length: Option<u64>,
+    pub(crate) clipping: Option<dpx_schema::params::Clipping>,
+}
+
+impl<'a> PrivateStage<'a> {
+    /// Reads the public schema of the data and plans the stage. Nothing private is looked at.
+    pub(crate) fn open(
+        context: &'a StageContext<'a>,
+        noise: NoiseMode,
+    ) -> Result<Self, StageError> {
+        let input = context.require(Kind::Preprocess)?;
+        let schema = PublicSchema::load(input.path.join(SCHEMA_FILE))?;
+        let plan = plan(
+            context.kind,
+            context.stage(),
+            &context.params,
+            schema.examples,
+        )?;
+        Ok(Self {
+            context,
+            input,
+            schema,
+            plan,
+            noise,
+        })
+    }
+
+    /// Enters the run in the ledger of its data, before the first look at them.
+    pub(crate) fn enter(&self, run: &str) -> Result<(), StageError> {
+        let Some(event) = self.plan.event(self.context.stage()) else {
+            return Ok(());
+        };
+        let entry = Entry {
+            run: run.to_owned(),
+            key: self.context.key.clone(),
+            instance: self.context.instance.clone(),
+            event,
+            delta: self.plan.delta,
+        };
+        ledger::enter(&self.context.ledger, &self.input.digest, &entry)?;
+        Ok(())
+    }
+
+    /// The record of what ran. `executed` is what the code that drew the noise reports; none where nothing was looked at.
+    pub(crate) fn record(
+        &self,
+        run: &str,
+        executed: Option<DpEvent>,
+        machine: Machine,
+    ) -> PrivacyRecord {
+        let event = match (&self.plan.spending, executed) {
+            (Spending::Untouched, _) | (_, None) => return PrivacyRecord::Untouched,
+            (Spending::NotPrivate, Some(_)) => return PrivacyRecord::NotPrivate,
+            (Spending::Noise { .. }, Some(event)) => event,
+        };
+        let Spending::Noise { planned, .. } = &self.plan.spending else {
+            return PrivacyRecord::NotPrivate;
+        };
+        let stage = self.context.stage();
+        PrivacyRecord::Private(PrivateRun {
+            version: PrivateRun::VERSION,
+            instance: self.context.instance.clone(),
+            run: run.to_owned(),
+            event,
+            adjacency: self.plan.adjacency,
+            unit: Unit::Example,
+            delta: self.plan.delta,
+            examples: self.plan.examples,
+            canaries: self.plan.canaries,
+            noise: match self.noise {
+                NoiseMode::Secure => NoiseSource::Secure,
+                NoiseMode::Seeded => NoiseSource::Seeded,
+            },
+            max_grad_norm: machine.max_grad_norm,
+            rounding_allowance: machine.rounding_allowance,
+            max_length: machine.max_length,
+            clipping: machine.clipping,
+            expected_batch_size: self
+                .plan
+                .sampling
+                .map(|sampling| sampling.expected_batch_size as u64),
+            target_epsilon: self.plan.target.value(),
+            shared_with: planned
+                .iter()
+                .map(|(name, _)| name.clone())
+                .filter(|name| name != stage)
+                .collect(),
+            declared_overlap: Vec::new(),
+        })
+    }
+}
+
+/// Writes the record and the same in words.
+pub(crate) fn save(context: &StageContext<'_>, record: &PrivacyRecord) -> Result<(), StageError> {
+    record.save(&context.output)?;
+    Ok(std::fs::write(
+        context.output_path("statement.txt"),
+        record.statement()?,
+    )?)
+}
+
+/// The identity of a run that has no key file: drawn once, kept in the state folder, the same for every attempt.
+pub(crate) fn run_identity(context: &StageContext<'_>) -> Result<String, StageError> {
+    std::fs::create_dir_all(&context.state)?;
+    let path = context.state.join("run");
+    if let Ok(run) = std::fs::read_to_string(&path)
+        && run.len() == 32
+        && run.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        return Ok(run);
+    }
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| {
+        StageError::new(format!(
+            "the operating system gave no random numbers: {error}"
+        ))
+    })?;
+    let run = format!("{:032x}", u128::from_le_bytes(random));
+    dpx_schema::files::write_whole(&path, run.as_bytes())?;
+    Ok(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dpx_schema::params::BudgetComponent;
+    use serde_json::json;
+    use std::collections::BTreeMap;
+
+    fn shared(components: Vec<(&str, f64, Kind, Value)>) -> Value {
+        let components: BTreeMap<String, BudgetComponent> = components
+            .into_iter()
+            .map(|(name, share, kind, params)| {
+                let component = BudgetComponent {
+                    share,
+                    kind,
+                    params,
+                };
+                (name.to_owned(), component)
+            })
+            .collect();
+        serde_json::to_value(BudgetParams {
+            epsilon: Epsilon::Finite(3.0),
+            delta: Delta::Auto,
+            components,
+        })
+        .unwrap()
+    }
+
+    fn train() -> Value {
+        json!({"model": "m", "epsilon": 3, "batch_size": 1000, "epochs": 10, "canaries": 2000})
+    }
+
+    fn teacher() -> Value {
+        json!({"epsilon": 3, "steps": 60})
+    }
+
+    fn planned(plan: &PrivatePlan) -> Vec<(String, DpEvent)> {
+        match &plan.spending {
+            Spending::Noise { planned, .. } => planned.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn steps_and_rate_are_those_of_the_sampling_plan() {
+        let params = json!({"model": "m", "epsilon": 3, "batch_size": 16, "epochs": 3});
+        let found = plan(Kind::Train, "train", &params, 600).unwrap();
+        let sampling = found.sampling.unwrap();
+        assert_eq!((sampling.steps, found.examples), (113, 600));
+        let event = &planned(&found)[0].1;
+        let expected = DpEvent::poisson_sampled_gaussian(
+            sampling.sampling_rate,
+            found.noise_multiplier(),
+            sampling.steps,
+        );
+        assert_eq!(*event, expected.unwrap());
+    }
+
+    /// Rule 46: canaries of one stage once changed the number of examples that its siblings reckoned with, but not its own.
+    #[test]
+    fn every_stage_of_a_budget_plans_the_same_division() {
+        let budget = shared(vec![
+            ("counts", 0.05, Kind::Counts, json!({"epsilon": 3})),
+            ("teacher", 0.45, Kind::Teacher, teacher()),
+            ("train", 0.5, Kind::Train, train()),
+        ]);
+        let with = |mut params: Value| {
+            params["budget"] = budget.clone();
+            params
+        };
+        let of_train = plan(Kind::Train, "train", &with(train()), 16_000).unwrap();
+        let of_teacher = plan(Kind::Teacher, "teacher", &with(teacher()), 16_000).unwrap();
+        let of_counts = plan(Kind::Counts, "counts", &with(json!({"epsilon": 3})), 16_000).unwrap();
+        assert_eq!(planned(&of_train), planned(&of_teacher));
+        assert_eq!(planned(&of_train), planned(&of_counts));
+        assert_eq!(of_train.delta, of_counts.delta);
+        assert_eq!(of_train.delta, default_delta(18_000));
+        assert_eq!((of_train.examples, of_teacher.examples), (18_000, 16_000));
+        let sampling = of_train.sampling.unwrap();
+        let (_, event) = &planned(&of_counts)[2];
+        let run = DpEvent::poisson_sampled_gaussian(
+            sampling.sampling_rate,
+            of_train.noise_multiplier(),
+            sampling.steps,
+        );
+        assert_eq!(*event, run.unwrap());
+        let all = DpEvent::composed(planned(&of_train).into_iter().map(|(_, event)| event));
+        let epsilon = all.epsilon(of_train.delta).unwrap().value();
+        assert!(epsilon <= 3.0 && epsilon > 2.99, "{epsilon}");
+    }
+
+    /// Rule 57: every private kind with a delta at which a record could be published whole.
+    #[test]
+    fn a_delta_that_protects_nobody_is_refused_for_every_kind() {
+        for (kind, params) in [
+            (Kind::Train, json!({"model": "m", "epsilon": 3})),
+            (Kind::Teacher, json!({"epsilon": 3})),
+            (Kind::Counts, json!({"epsilon": 3})),
+        ] {
+            for delta in [0.001, 0.01, 0.9] {
+                let mut params = params.clone();
+                params["delta"] = json!(delta);
+                let error = plan(kind, "stage", &params, 1000).unwrap_err().to_string();
+                assert!(
+                    error.contains("not below 1 / 1000"),
+                    "{kind} {delta}: {error}"
+                );
+            }
+            let mut params = params.clone();
+            params["delta"] = json!(0.000_9);
+            assert!(plan(kind, "stage", &params, 1000).is_ok(), "{kind}");
+        }
+    }
+
+    /// Rule 58.
+    #[test]
+    fn one_budget_has_one_adjacency() {
+        let stated =
+            json!({"model": "m", "epsilon": 3, "sampling_rate": 0.01, "steps": 10, "delta": 1e-6});
+        let budget = shared(vec![
+            ("teacher", 0.5, Kind::Teacher, teacher()),
+            ("train", 0.5, Kind::Train, stated.clone()),
+        ]);
+        for (kind, stage, mut params) in [
+            (Kind::Train, "train", stated),
+            (Kind::Teacher, "teacher", teacher()),
+        ] {
+            params["budget"] = budget.clone();
+            let error = plan(kind, stage, &params, 16_000).unwrap_err().to_string();
+            assert!(error.contains("adjacency"), "{error}");
+        }
+    }
+
+    #[test]
+    fn epsilon_zero_and_infinite_draw_no_noise() {
+        for (epsilon, spending) in [
+            (json!(0), Spending::Untouched),
+            (json!("inf"), Spending::NotPrivate),
+        ] {
+            let params = json!({"model": "m", "epsilon": epsilon, "delta": 0.5});
+            let found = plan(Kind::Train, "train", &params, 100).unwrap();
+            assert_eq!(found.spending, spending);
+            assert_eq!(found.noise_multiplier(), 0.0);
+        }
+    }
+}
