@@ -2,9 +2,10 @@
 
 use super::Arithmetic;
 use super::pool::Buffer;
+#[cfg(feature = "burn")]
 use crate::device::Tensor;
-use burn::tensor::{TensorData, Transaction};
-use burn_dispatch::{Dispatch, DispatchDevice};
+use crate::device::{DeviceError, DeviceTensor};
+use crate::kernel::{HostKernels, Kernels};
 use dpx_schema::Device;
 use std::fmt;
 use std::sync::Arc;
@@ -23,8 +24,7 @@ pub struct Array {
 #[derive(Clone)]
 enum Values {
     Host(Arc<Buffer>),
-    /// A tensor `[rows, width]`; none where there are no values, as devices know no empty tensors.
-    Device(Device, Option<Box<Tensor<2>>>),
+    Device(DeviceTensor),
 }
 
 impl Array {
@@ -54,9 +54,7 @@ impl Array {
         if device == Device::Cpu {
             return Self::zeros(shape);
         }
-        let mut array = Self::without_values(shape, device);
-        array.fill_in(|dims, dispatch| Tensor::zeros(dims, dispatch));
-        array
+        Self::on_device(shape, |dims| DeviceTensor::zeros(dims, device))
     }
 
     /// All of one value, on the host.
@@ -75,32 +73,17 @@ impl Array {
         }
     }
 
-    /// Takes a tensor `[rows, width]` that a kernel has made on a device.
-    pub(crate) fn from_tensor(tensor: Tensor<2>, shape: &[usize], device: Device) -> Self {
-        let array = Self {
-            shape: shape.to_vec(),
-            values: Values::Device(device, Some(Box::new(tensor))),
-            arithmetic: Arithmetic::F32,
-        };
-        debug_assert_eq!(array.dims(), array.tensor().dims(), "tensor of {array:?}");
-        array
-    }
-
-    /// An array of zero values on a device, or one whose tensor is still to be made.
-    fn without_values(shape: &[usize], device: Device) -> Self {
-        Self {
-            shape: shape.to_vec(),
-            values: Values::Device(device, None),
-            arithmetic: Arithmetic::F32,
-        }
-    }
-
-    fn fill_in(&mut self, make: impl FnOnce([usize; 2], &DispatchDevice) -> Tensor<2>) {
-        let (dims, empty) = (self.dims(), self.is_empty());
-        if let Values::Device(device, tensor) = &mut self.values
-            && !empty
-        {
-            *tensor = Some(Box::new(make(dims, &found(*device))));
+    fn on_device(
+        shape: &[usize],
+        make: impl FnOnce([usize; 2]) -> Result<DeviceTensor, DeviceError>,
+    ) -> Self {
+        match make(dims(shape)).map(Values::Device) {
+            Ok(values) => Self {
+                shape: shape.to_vec(),
+                values,
+                arithmetic: Arithmetic::F32,
+            },
+            Err(error) => panic!("{error}"),
         }
     }
 
@@ -121,18 +104,12 @@ impl Array {
 
     /// Product of all dimensions but the last.
     pub fn rows(&self) -> usize {
-        self.shape[..self.shape.len().saturating_sub(1)]
-            .iter()
-            .product()
+        dims(&self.shape)[0]
     }
 
     /// The last dimension; 1 for a scalar.
     pub fn width(&self) -> usize {
-        self.shape.last().copied().unwrap_or(1)
-    }
-
-    fn dims(&self) -> [usize; 2] {
-        [self.rows(), self.width()]
+        dims(&self.shape)[1]
     }
 
     /// The same values under another shape.
@@ -148,9 +125,8 @@ impl Array {
             self.shape
         );
         self.shape = shape.to_vec();
-        let dims = self.dims();
-        if let Values::Device(_, tensor) = &mut self.values {
-            *tensor = tensor.take().map(|tensor| Box::new(tensor.reshape(dims)));
+        if let Values::Device(tensor) = &mut self.values {
+            tensor.reshape(dims(shape));
         }
         self
     }
@@ -159,7 +135,7 @@ impl Array {
     pub const fn device(&self) -> Device {
         match &self.values {
             Values::Host(_) => Device::Cpu,
-            Values::Device(device, _) => *device,
+            Values::Device(tensor) => tensor.device(),
         }
     }
 
@@ -176,9 +152,9 @@ impl Array {
         if device == Device::Cpu {
             return Self::from_buffer(values.into(), &self.shape);
         }
-        let mut array = Self::without_values(&self.shape, device);
-        array.fill_in(|dims, dispatch| Tensor::from_data(TensorData::new(values, dims), dispatch));
-        array
+        Self::on_device(&self.shape, |dims| {
+            DeviceTensor::upload(values, dims, device)
+        })
     }
 
     /// Moves the values to a device, unless they are there already.
@@ -202,7 +178,16 @@ impl Array {
         self.values = other.on(self.device()).values;
     }
 
+    /// The kernels for arrays that are where this one is.
+    pub(crate) fn kernels(&self) -> &'static dyn Kernels {
+        match &self.values {
+            Values::Host(_) => &HostKernels,
+            Values::Device(tensor) => tensor.kernels(),
+        }
+    }
+
     /// How a device multiplies by this array. What is computed from it is f32 again.
+    #[cfg(feature = "burn")]
     pub(crate) const fn arithmetic(&self) -> Arithmetic {
         self.arithmetic
     }
@@ -216,28 +201,23 @@ impl Array {
     pub fn to_vec(&self) -> Vec<f32> {
         match &self.values {
             Values::Host(buffer) => buffer.to_vec(),
-            Values::Device(_, None) => Vec::new(),
-            Values::Device(_, Some(tensor)) => read(tensor.to_data()),
+            Values::Device(tensor) => DeviceTensor::fetch(&[tensor]).swap_remove(0),
         }
     }
 
     /// The same arrays on the host, fetched from their device all together.
     pub fn all_on_host(arrays: &[Self]) -> Vec<Self> {
-        if !arrays.iter().any(Self::is_remote) {
-            return arrays.to_vec();
-        }
         let waiting = arrays.iter().filter_map(|array| match &array.values {
-            Values::Device(_, Some(tensor)) => Some(tensor.as_ref().clone()),
-            Values::Device(_, None) | Values::Host(_) => None,
+            Values::Device(tensor) => Some(tensor),
+            Values::Host(_) => None,
         });
-        let mut fetched = fetch(waiting.collect()).into_iter();
+        let mut fetched = DeviceTensor::fetch(&waiting.collect::<Vec<_>>()).into_iter();
         arrays
             .iter()
             .map(|array| match &array.values {
                 Values::Host(_) => array.clone(),
-                Values::Device(_, None) => Self::zeros(&array.shape),
-                Values::Device(_, Some(_)) => {
-                    let values = fetched.next().expect("one for each that was registered");
+                Values::Device(_) => {
+                    let values = fetched.next().expect("one for each that waits");
                     Self::from_buffer(values.into(), &array.shape)
                 }
             })
@@ -251,7 +231,9 @@ impl Array {
     pub fn host(&self) -> &[f32] {
         match &self.values {
             Values::Host(buffer) => buffer,
-            Values::Device(device, _) => panic!("{self:?} is on `{device}`, not on the host"),
+            Values::Device(tensor) => {
+                panic!("{self:?} is on `{}`, not on the host", tensor.device())
+            }
         }
     }
 
@@ -262,74 +244,55 @@ impl Array {
     pub fn host_mut(&mut self) -> &mut [f32] {
         match &mut self.values {
             Values::Host(buffer) => &mut *Arc::<Buffer>::make_mut(buffer),
-            Values::Device(device, _) => panic!("values are on `{device}`, not on the host"),
+            Values::Device(tensor) => {
+                panic!("values are on `{}`, not on the host", tensor.device())
+            }
         }
     }
 }
 
 /// What kernels for devices use.
+#[cfg(feature = "burn")]
 impl Array {
-    /// Whether the values are on a device other than the host.
-    pub(crate) const fn is_remote(&self) -> bool {
-        matches!(self.values, Values::Device(..))
-    }
-
-    /// Takes a tensor that a kernel has made where this array is.
-    pub(crate) fn beside(&self, tensor: Tensor<2>, shape: &[usize]) -> Self {
-        Self::from_tensor(tensor, shape, self.device())
-    }
-
-    /// The tensor `[rows, width]`.
-    ///
-    /// # Panics
-    /// When the array is empty, or on the host: all arrays that a kernel gets are in one place.
-    pub(crate) fn tensor(&self) -> Tensor<2> {
-        match &self.values {
-            Values::Device(_, Some(tensor)) => tensor.as_ref().clone(),
-            Values::Device(_, None) => panic!("{self:?} has no values"),
-            Values::Host(_) => panic!("{self:?} is on the host, another operand on a device"),
+    /// Takes a tensor `[rows, width]` that a kernel has made on a device.
+    pub(crate) fn from_tensor(tensor: Tensor<2>, shape: &[usize], device: Device) -> Self {
+        debug_assert_eq!(dims(shape), tensor.dims(), "tensor of shape {shape:?}");
+        Self {
+            shape: shape.to_vec(),
+            values: Values::Device(DeviceTensor::new(tensor, device)),
+            arithmetic: Arithmetic::F32,
         }
     }
 
-    /// What a kernel makes of the tensor, of the same shape; an empty array of an empty one.
-    pub(crate) fn map(&self, make: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Self {
-        let mut made = self.clone();
-        made.change(make);
-        made
+    /// The tensor `[rows, width]`; none when the array is empty.
+    ///
+    /// # Panics
+    /// When the array is on the host: all arrays that a kernel gets are in one place.
+    pub(crate) fn tensor(&self) -> Option<Tensor<2>> {
+        match &self.values {
+            Values::Device(tensor) => tensor.tensor(),
+            Values::Host(_) => panic!("{self:?} is on the host, another operand on a device"),
+        }
     }
 
     /// Puts another tensor in the place of this one, which is lent to `change`. An empty array stays as it is.
+    ///
+    /// # Panics
+    /// When the array is on the host.
     pub(crate) fn change(&mut self, change: impl FnOnce(Tensor<2>) -> Tensor<2>) {
         match &mut self.values {
-            Values::Device(_, tensor) => {
-                *tensor = tensor.take().map(|tensor| Box::new(change(*tensor)));
-            }
+            Values::Device(tensor) => tensor.change(change),
             Values::Host(_) => panic!("{self:?} is on the host, another operand on a device"),
         }
     }
 }
 
-fn found(device: Device) -> DispatchDevice {
-    match crate::device::to_dispatch(device) {
-        Ok(dispatch) => dispatch,
-        Err(error) => panic!("{error}"),
+/// Rows and width of a shape.
+fn dims(shape: &[usize]) -> [usize; 2] {
+    match shape.split_last() {
+        Some((&width, rows)) => [rows.iter().product(), width],
+        None => [1, 1],
     }
-}
-
-/// The values of several tensors, fetched together.
-pub(super) fn fetch(tensors: Vec<Tensor<2>>) -> Vec<Vec<f32>> {
-    if tensors.is_empty() {
-        return Vec::new();
-    }
-    let transaction = tensors
-        .into_iter()
-        .fold(Transaction::<Dispatch>::default(), Transaction::register);
-    transaction.execute().into_iter().map(read).collect()
-}
-
-/// The values of a tensor that was fetched.
-pub(super) fn read(data: TensorData) -> Vec<f32> {
-    data.into_vec().expect("an array's tensor holds f32 values")
 }
 
 impl fmt::Debug for Array {

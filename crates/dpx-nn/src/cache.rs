@@ -74,30 +74,9 @@ impl Cache {
 
     /// Keeps the named rows, in order, and drops all others.
     pub fn keep(&mut self, rows: &[usize]) {
-        let ascending = rows.is_sorted_by(|one, other| one < other);
-        for array in self.layers.iter_mut().flatten() {
-            if ascending && !array.is_remote() {
-                move_up(array, rows, &self.lengths);
-            } else {
-                let [batch, capacity, width] = dims(array);
-                let flat = array.clone().reshape(&[batch, capacity * width]);
-                *array = kernel::gather_rows(&flat, rows).reshape(&[rows.len(), capacity, width]);
-            }
+        for cached in self.layers.iter_mut().flatten() {
+            kernel::keep_rows(cached, rows, &self.lengths);
         }
         self.lengths = rows.iter().map(|&row| self.lengths[row]).collect();
-    }
-}
-
-fn dims(array: &Array) -> [usize; 3] {
-    [array.shape()[0], array.shape()[1], array.shape()[2]]
-}
-
-/// Moves what is filled of the kept rows into the place of dropped ones; rows that nobody needs stay behind them.
-fn move_up(array: &mut Array, rows: &[usize], lengths: &[usize]) {
-    let [_, capacity, width] = dims(array);
-    let values = array.host_mut();
-    for (to, &from) in rows.iter().enumerate().filter(|(to, from)| to != *from) {
-        let start = from * capacity * width;
-        values.copy_within(start..start + lengths[from] * width, to * capacity * width);
     }
 }

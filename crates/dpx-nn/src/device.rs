@@ -1,9 +1,10 @@
 //! Where tensors live: the processor, or a GPU through burn's Dispatch backend; and which devices there are.
 
 mod cuda;
-mod found;
 #[cfg(feature = "burn")]
-mod remote;
+mod dispatch;
+mod found;
+mod tensor;
 mod wgpu;
 
 pub use found::{Devices, Found, Missing, devices};
@@ -11,7 +12,8 @@ pub use found::{Devices, Found, Missing, devices};
 use dpx_schema::Device;
 
 #[cfg(feature = "burn")]
-pub(crate) use remote::{Tensor, to_dispatch};
+pub(crate) use dispatch::{Tensor, to_dispatch};
+pub(crate) use tensor::DeviceTensor;
 
 /// Why tensors cannot live on a device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,7 +90,7 @@ impl DeviceExt for Device {
         self.usable()?;
         #[cfg(feature = "burn")]
         if self != Self::Cpu {
-            return remote::multiplies_bf16(self);
+            return dispatch::multiplies_bf16(self);
         }
         Ok(false)
     }
@@ -97,7 +99,7 @@ impl DeviceExt for Device {
         self.usable().map_err(|error| error.to_string())?;
         #[cfg(feature = "burn")]
         if self != Self::Cpu {
-            return remote::synchronize(self);
+            return dispatch::synchronize(self);
         }
         Ok(())
     }

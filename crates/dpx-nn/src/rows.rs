@@ -1,16 +1,21 @@
 //! How the rows of activations belong to the examples of a batch.
 
+#[cfg(feature = "burn")]
 use super::kernel::Padding;
+#[cfg(feature = "burn")]
 use burn_dispatch::DispatchDevice;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+#[cfg(feature = "burn")]
+use std::sync::OnceLock;
 
 /// Rows of a packed batch: the tokens of example i are rows `offsets[i]..offsets[i + 1]`, one example after the other,
 /// without padding.
 #[derive(Clone)]
 pub struct Rows {
     offsets: Arc<[usize]>,
+    #[cfg(feature = "burn")]
     padding: Arc<OnceLock<Arc<Padding>>>,
 }
 
@@ -23,8 +28,13 @@ impl Rows {
             end += length;
             offsets.push(end);
         }
+        Self::from_offsets(offsets)
+    }
+
+    fn from_offsets(offsets: Vec<usize>) -> Self {
         Self {
             offsets: offsets.into(),
+            #[cfg(feature = "burn")]
             padding: Arc::default(),
         }
     }
@@ -38,10 +48,7 @@ impl Rows {
     #[must_use]
     pub fn in_pairs(&self) -> Self {
         assert!(self.batch().is_multiple_of(2), "examples in pairs");
-        Self {
-            offsets: self.offsets.iter().copied().step_by(2).collect(),
-            padding: Arc::default(),
-        }
+        Self::from_offsets(self.offsets.iter().copied().step_by(2).collect())
     }
 
     /// Number of examples.
@@ -60,6 +67,7 @@ impl Rows {
     }
 
     /// How a device lays the examples out side by side; made once. There must be at least one row.
+    #[cfg(feature = "burn")]
     pub(crate) fn padding(&self, device: &DispatchDevice) -> Arc<Padding> {
         let made = self
             .padding

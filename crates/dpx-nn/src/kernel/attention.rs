@@ -1,11 +1,7 @@
 //! Attention, rotary positions, attention over a cache.
 
-use super::burn::{attention as remote, decode as remote_decode, rotary as remote_rotary};
-use super::host::{attention as host, decode, rotary};
-use super::{Heads, Padding};
-use crate::pool::Buffer;
+use super::{Heads, backend};
 use crate::{Array, Rows};
-use std::sync::Arc;
 
 /// Attention inside each example. `qkv` is `[rows, heads.qkv_width()]`; `bias`, of `[heads, size, size]`, is added to the
 /// scaled scores of sequences up to `size` long.
@@ -17,43 +13,7 @@ pub fn attention(heads: &Heads, rows: &Rows, qkv: &Array, bias: Option<&Array>) 
         [rows.count(), heads.qkv_width()],
         "queries, keys and values"
     );
-    if qkv.is_remote() {
-        let shape = [rows.count(), heads.out_width()];
-        if qkv.is_empty() {
-            return (Array::zeros_on(&shape, qkv.device()), qkv.clone());
-        }
-        let padding = padding(rows, qkv);
-        let bias = bias.map(|bias| remote::ScoreBias {
-            values: bias.tensor(),
-            size: bias.width(),
-        });
-        let (out, probabilities) = remote::forward(heads, &padding, qkv.tensor(), bias);
-        let dims = probabilities.dims();
-        return (qkv.beside(out, &shape), qkv.beside(probabilities, &dims));
-    }
-    let offsets = rows.offsets();
-    let count = host::probability_offsets(heads, offsets)
-        .last()
-        .copied()
-        .unwrap_or(0);
-    let mut out = Buffer::stale(rows.count() * heads.out_width());
-    let mut probabilities = Buffer::stale(count);
-    let bias = bias.map(|bias| host::ScoreBias {
-        values: bias.host(),
-        size: bias.width(),
-    });
-    host::forward(
-        heads,
-        offsets,
-        qkv.host(),
-        bias,
-        &mut out,
-        &mut probabilities,
-    );
-    (
-        Array::from_buffer(out, &[rows.count(), heads.out_width()]),
-        Array::from_buffer(probabilities, &[count]),
-    )
+    backend(qkv).attention(heads, rows, qkv, bias).into()
 }
 
 /// Gradient of `qkv`.
@@ -69,16 +29,7 @@ pub fn attention_backward(
         rows.count() * heads.out_width(),
         "gradient of attention"
     );
-    if qkv.is_remote() {
-        return qkv.map(|values| {
-            let (probabilities, gradient) = (probabilities.tensor(), gradient.tensor());
-            remote::backward(heads, &padding(rows, qkv), values, probabilities, gradient)
-        });
-    }
-    let mut dqkv = Buffer::stale(qkv.len());
-    let inputs = [qkv.host(), probabilities.host(), gradient.host()];
-    host::backward(heads, rows.offsets(), inputs, &mut dqkv);
-    Array::from_buffer(dqkv, qkv.shape())
+    backend(qkv).attention_backward(heads, rows, qkv, probabilities, gradient)
 }
 
 /// Stores the keys and values of whole prompts at the start of each row of a cache. `qkv` is `[rows, heads.qkv_width()]`,
@@ -96,23 +47,14 @@ pub fn store_prompts(
         "a prompt is longer than the cache"
     );
     for (part, cached) in [keys, values].into_iter().enumerate() {
-        if qkv.is_remote() {
-            if !qkv.is_empty() {
-                let padding = padding(rows, qkv);
-                cached.change(|cached| {
-                    remote_decode::store(heads, &padding, qkv.tensor(), part, cached)
-                });
-            }
-            continue;
-        }
-        decode::store(heads, rows.offsets(), qkv.host(), part, cached.host_mut());
+        backend(qkv).store_prompts(heads, rows, qkv, part, cached);
     }
 }
 
 /// Attention of one new token in each row over the row's cached keys and values, to which it is appended.
 ///
 /// `qkv` is `[batch, heads.qkv_width()]`, `keys` and `values` are `[batch, capacity, kv_heads * head_dim]` (on the host there may
-/// be more rows), and `lengths` says how many tokens each row had before.
+/// be more rows), and `lengths` says how many tokens each row had before. Returns `[batch, heads.out_width()]`.
 pub fn attention_step(
     heads: &Heads,
     lengths: &[usize],
@@ -120,48 +62,19 @@ pub fn attention_step(
     keys: &mut Array,
     values: &mut Array,
 ) -> Array {
-    let batch = lengths.len();
-    assert_eq!(qkv.rows(), batch, "one new token a row");
+    assert_eq!(qkv.rows(), lengths.len(), "one new token a row");
     let capacity = keys.shape()[1];
     assert!(
         lengths.iter().all(|&length| length < capacity),
         "a row of the cache is full"
     );
-    if qkv.is_remote() {
-        return qkv_step(heads, lengths, qkv, keys, values);
-    }
-    let mut out = Buffer::stale(batch * heads.out_width());
-    decode::step(
-        heads,
-        lengths,
-        qkv.host(),
-        [keys.host_mut(), values.host_mut()],
-        capacity,
-        &mut out,
-    );
-    Array::from_buffer(out, &[batch, heads.out_width()])
+    backend(qkv).attention_step(heads, lengths, qkv, keys, values)
 }
 
-fn qkv_step(
-    heads: &Heads,
-    lengths: &[usize],
-    qkv: &Array,
-    keys: &mut Array,
-    values: &mut Array,
-) -> Array {
-    let shape = [lengths.len(), heads.out_width()];
-    if qkv.is_empty() {
-        return Array::zeros_on(&shape, qkv.device());
-    }
-    let made = remote_decode::step(heads, lengths, qkv.tensor(), keys.tensor(), values.tensor());
-    let [out, new_keys, new_values] = made;
-    keys.change(|_| new_keys);
-    values.change(|_| new_values);
-    qkv.beside(out, &shape)
-}
-
-fn padding(rows: &Rows, array: &Array) -> Arc<Padding> {
-    rows.padding(&array.tensor().device())
+/// Keeps the named rows of cached keys or values `[batch, capacity, kv_heads * head_dim]`, in order, of which `lengths` tokens
+/// are in use. On the host there may be more rows behind them afterwards.
+pub fn keep_rows(cached: &mut Array, rows: &[usize], lengths: &[usize]) {
+    backend(cached).keep_rows(cached, rows, lengths);
 }
 
 /// Rotates queries and keys by their positions, or back when `inverse`: the transpose, so also the backward pass.
@@ -177,10 +90,5 @@ pub fn rotate(
 ) {
     assert_eq!(qkv.rows(), positions.len(), "a position for each row");
     let sign = if inverse { -1.0 } else { 1.0 };
-    if qkv.is_remote() {
-        let angles = [cosines.tensor(), sines.tensor()];
-        return qkv.change(|qkv| remote_rotary::rotate(heads, qkv, positions, angles, sign));
-    }
-    let angles = [cosines.host(), sines.host()];
-    rotary::rotate(heads, qkv.host_mut(), positions, angles, sign);
+    backend(qkv).rotate(heads, qkv, positions, [cosines, sines], sign);
 }

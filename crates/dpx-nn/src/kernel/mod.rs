@@ -1,5 +1,9 @@
-//! Kernels: operations on [`Array`](super::Array) that layers are made of.
+//! Kernels: operations on [`Array`] that layers are made of.
+//!
+//! A function here checks the shapes and leaves the rest to the [`Kernels`] of the place where its arrays are. An operation is
+//! added in `kernels.rs`, `host/kernels.rs` and `burn/kernels.rs`; a test in `burn/tests.rs` holds the last two together.
 
+#[cfg(feature = "burn")]
 mod burn;
 pub(crate) mod host;
 
@@ -9,16 +13,25 @@ mod elementwise;
 mod embedding;
 mod example;
 mod heads;
+mod kernels;
 mod loss;
 mod matmul;
 mod norm;
 
-pub(super) use burn::Padding;
+use super::Array;
+use matmul::Factor;
+
+#[cfg(feature = "burn")]
+pub(super) use burn::{DeviceKernels, Padding};
+pub(super) use host::HostKernels;
+pub(super) use kernels::Kernels;
 
 pub use activation::{
     Gelu, bias_gelu, gelu, gelu_backward, swiglu, swiglu_backward, tanh, tanh_backward,
 };
-pub use attention::{attention, attention_backward, attention_step, rotate, store_prompts};
+pub use attention::{
+    attention, attention_backward, attention_step, keep_rows, rotate, store_prompts,
+};
 pub use elementwise::{
     add, add_bias, add_bias_residual, gather_rows, join_columns, scale, scaled_rows, split_columns,
     spread_rows,
@@ -32,3 +45,8 @@ pub use heads::Heads;
 pub use loss::{cross_entropy, cross_entropy_with_gradient};
 pub use matmul::{Side, matmul, matmul_add, precise_matmul};
 pub use norm::{Normalised, layer_norm, norm_backward, rms_norm};
+
+/// The kernels of the place where an array is; all operands of a kernel are in one place.
+fn backend(array: &Array) -> &'static dyn Kernels {
+    array.kernels()
+}

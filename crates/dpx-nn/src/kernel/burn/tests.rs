@@ -127,14 +127,17 @@ fn split_products_are_exact_to_f32() {
         return;
     }
     let (a, b) = (random(42, &[9, 40]), random(43, &[40, 7]));
-    let product = super::precise::split_matmul(a.on(device).tensor(), b.on(device).tensor());
+    let product = super::precise::split_matmul(
+        a.on(device).tensor().unwrap(),
+        b.on(device).tensor().unwrap(),
+    );
     let found = Array::from_tensor(product, &[9, 7], device);
     close(
         "split product",
         &found,
         &kernel::matmul(&a, Side::Plain, &b, Side::Plain),
     );
-    for part in super::precise::split(a.on(device).tensor()) {
+    for part in super::precise::split(a.on(device).tensor().unwrap()) {
         let again = part
             .clone()
             .cast(burn::tensor::DType::BF16)

@@ -48,6 +48,20 @@ pub(crate) fn store(
     }
 }
 
+/// Moves what is in use of the kept rows, in ascending order, into the place of dropped ones; rows that nobody needs stay
+/// behind them. `cached` is `[batch or more, capacity, width]`, `lengths` counts the tokens of each row.
+pub(crate) fn move_up(
+    cached: &mut [f32],
+    rows: &[usize],
+    lengths: &[usize],
+    [capacity, width]: [usize; 2],
+) {
+    for (to, &from) in rows.iter().enumerate().filter(|(to, from)| to != *from) {
+        let start = from * capacity * width;
+        cached.copy_within(start..start + lengths[from] * width, to * capacity * width);
+    }
+}
+
 /// Appends each row's key and value at `lengths[row]` of its cache and attends over all of them.
 ///
 /// `qkv` is `[batch, qkv width]`; `keys` and `values` are `[batch or more, capacity, kv_heads * head_dim]`; `lengths` counts

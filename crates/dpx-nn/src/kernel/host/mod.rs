@@ -6,6 +6,7 @@ pub(crate) mod decode;
 pub(crate) mod elementwise;
 pub(crate) mod embedding;
 pub(crate) mod example;
+mod kernels;
 pub(crate) mod level;
 pub(crate) mod loss;
 pub(crate) mod math;
@@ -14,4 +15,5 @@ pub(crate) mod norm;
 pub(crate) mod rotary;
 mod split;
 
+pub(crate) use kernels::HostKernels;
 pub(crate) use split::{rows_per_task, split_by, split_by_mut};

@@ -1,0 +1,115 @@
+//! The operations that layers are made of, as each place that computes them provides them.
+
+use super::{Factor, Gelu, Heads, Normalised, Squares, Tied};
+use crate::{Array, Rows};
+
+/// Operations on arrays that are all in one place: [`HostKernels`](super::HostKernels) on the host, `DeviceKernels` on devices.
+///
+/// The functions of [`kernel`](crate::kernel) say what each operation computes, and have checked the shapes.
+pub(crate) trait Kernels {
+    fn matmul(&self, a: Factor<'_>, b: Factor<'_>) -> Array;
+    fn precise_matmul(&self, a: Factor<'_>, b: Factor<'_>) -> Array;
+    fn matmul_add(&self, c: &mut Array, a: Factor<'_>, b: Factor<'_>);
+
+    fn add_bias(&self, y: &mut Array, bias: &Array);
+    fn add_bias_residual(&self, y: &mut Array, bias: &Array, x: &Array);
+    fn add(&self, y: &mut Array, x: &Array);
+    fn scale(&self, y: &mut Array, factor: f32);
+
+    fn scaled_rows(&self, x: &Array, factors: &[Option<f32>]) -> Array;
+    fn gather_rows(&self, x: &Array, rows: &[usize]) -> Array;
+    fn spread_rows(&self, x: &Array, rows: &[usize], total: usize) -> Array;
+    /// Arrays of `rows` rows side by side, `[rows, width]`.
+    fn join_columns(&self, parts: &[&Array], shape: [usize; 2]) -> Array;
+    /// Columns `from..from + count`, `[rows, count]`.
+    fn columns(&self, x: &Array, from: usize, count: usize) -> Array;
+
+    fn embedding(&self, table: &Array, ids: &[u32]) -> Array;
+    fn embedding_add(&self, y: &mut Array, table: &Array, ids: &[u32]);
+    fn scatter_add(&self, table: &mut Array, ids: &[u32], x: &Array, factors: &[Option<f32>]);
+
+    fn gelu(&self, x: &Array, form: Gelu) -> Array;
+    fn bias_gelu(&self, x: &mut Array, bias: &Array, form: Gelu) -> Array;
+    fn gelu_backward(&self, x: &Array, gradient: &mut Array, form: Gelu);
+    fn swiglu(&self, gate: &Array, up: &Array) -> Array;
+    /// Gradients of gate and up.
+    fn swiglu_backward(&self, gate: &Array, up: &Array, gradient: &Array) -> [Array; 2];
+    fn tanh(&self, x: &mut Array);
+    fn tanh_backward(&self, y: &Array, gradient: &mut Array);
+
+    fn layer_norm(
+        &self,
+        x: &Array,
+        weight: &Array,
+        bias: &Array,
+        epsilon: f32,
+    ) -> (Array, Normalised);
+    fn rms_norm(&self, x: &Array, weight: &Array, epsilon: f32) -> (Array, Normalised);
+    fn norm_backward(
+        &self,
+        saved: &Normalised,
+        weight: &Array,
+        gradient: &Array,
+        residual: Option<&Array>,
+    ) -> Array;
+
+    /// The output and the probabilities.
+    fn attention(
+        &self,
+        heads: &Heads,
+        rows: &Rows,
+        qkv: &Array,
+        bias: Option<&Array>,
+    ) -> [Array; 2];
+    fn attention_backward(
+        &self,
+        heads: &Heads,
+        rows: &Rows,
+        qkv: &Array,
+        probabilities: &Array,
+        gradient: &Array,
+    ) -> Array;
+    /// `angles` are cosines and sines; `sign` is 1, or -1 to rotate back.
+    fn rotate(
+        &self,
+        heads: &Heads,
+        qkv: &mut Array,
+        positions: &[u32],
+        angles: [&Array; 2],
+        sign: f32,
+    );
+    /// Stores the keys (part 0) or values (part 1) of whole prompts.
+    fn store_prompts(
+        &self,
+        heads: &Heads,
+        rows: &Rows,
+        qkv: &Array,
+        part: usize,
+        cached: &mut Array,
+    );
+    fn attention_step(
+        &self,
+        heads: &Heads,
+        lengths: &[usize],
+        qkv: &Array,
+        keys: &mut Array,
+        values: &mut Array,
+    ) -> Array;
+    fn keep_rows(&self, cached: &mut Array, rows: &[usize], lengths: &[usize]);
+
+    fn cross_entropy_with_gradient(
+        &self,
+        logits: &mut Array,
+        targets: &[u32],
+        weights: &[f32],
+    ) -> Vec<f32>;
+    fn cross_entropy(&self, logits: &Array, targets: &[u32]) -> Vec<f32>;
+
+    fn column_sums(&self, rows: &Rows, x: &Array) -> Array;
+    fn product_sums(&self, rows: &Rows, x: &Array, y: &Array) -> Array;
+    fn weighted_sum(&self, out: &mut Array, x: &Array, factors: &[Option<f32>]);
+    fn row_squares(&self, x: &Array) -> Squares;
+    fn linear_squares(&self, rows: &Rows, input: &Array, gradient: &Array) -> Squares;
+    fn embedding_squares(&self, rows: &Rows, ids: &[u32], gradient: &Array) -> Squares;
+    fn tied_products(&self, tied: Tied<'_>) -> Squares;
+}
