@@ -110,7 +110,7 @@ mod tests {
                 },
                 Found {
                     device: Device::Wgpu(0),
-                    description: "llvmpipe, software rasteriser, vulkan".into(),
+                    description: "llvmpipe, software rasterizer, vulkan".into(),
                     memory: None,
                     software: true,
                 },
@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(
             as_text(&here()),
             "cpu      processor, 2 threads, 1.5 GiB (`auto`)\n\
-             wgpu:0   llvmpipe, software rasteriser, vulkan (never `auto`)\n\
+             wgpu:0   llvmpipe, software rasterizer, vulkan (never `auto`)\n\
              cuda     not here: the NVIDIA driver is not installed"
         );
         let value: serde_json::Value = serde_json::from_str(&as_json(&here())).unwrap();

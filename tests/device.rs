@@ -65,7 +65,7 @@ fn the_list_names_the_processor_and_says_why_others_are_not_there() {
             "{class}"
         );
     }
-    // A software rasteriser is never the first choice.
+    // A software rasterizer is never the first choice.
     let auto = devices.iter().find(|one| one["device"] == value["auto"]);
     assert_eq!(auto.unwrap()["software"], false);
 }

@@ -100,7 +100,7 @@ fn classifier(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
     let logits = model.logits(&slices(inputs))?;
     let mut results = json!({
         "logits": rows(&logits),
-        "argmax": (0..logits.rows()).map(|index| likeliest(&logits, index)).collect::<Vec<_>>(),
+        "argmax": (0..logits.rows()).map(|index| argmax(&logits, index)).collect::<Vec<_>>(),
     });
     if let Some(labels) = &inputs.labels {
         let batch = Batch::classification(&slices(inputs), labels);
@@ -120,7 +120,7 @@ fn token_classifier(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError>
         let end = start + ids.len();
         classes.push(
             (start..end)
-                .map(|index| likeliest(&logits, index))
+                .map(|index| argmax(&logits, index))
                 .collect::<Vec<_>>(),
         );
         start = end;
@@ -128,7 +128,7 @@ fn token_classifier(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError>
     Ok(json!({"argmax": classes, "logits_first": first}))
 }
 
-fn likeliest(logits: &Array, row: usize) -> usize {
+fn argmax(logits: &Array, row: usize) -> usize {
     let width = logits.width();
     let values = &logits.host()[row * width..(row + 1) * width];
     let mut best = 0;

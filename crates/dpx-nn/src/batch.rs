@@ -1,6 +1,6 @@
 //! A batch of examples, packed, with its targets.
 
-use super::{Error, Rows};
+use super::{Error, PackedLayout};
 
 /// One training sequence of a causal language model.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ pub enum Targets {
         /// Rows of the batch that have a target, ascending.
         rows: Vec<usize>,
         /// How these rows belong to examples.
-        grouping: Rows,
+        grouping: PackedLayout,
         /// The token that follows each of the rows.
         ids: Vec<u32>,
         /// Weight of each in its example's loss.
@@ -48,7 +48,7 @@ pub struct Batch {
     /// Token ids of all rows.
     pub ids: Vec<u32>,
     /// How rows belong to examples.
-    pub rows: Rows,
+    pub rows: PackedLayout,
     /// Targets of the loss.
     pub targets: Targets,
     /// Where sequences come in pairs, one example each: the second of a pair is the text of the first under a wrong prompt.
@@ -83,10 +83,10 @@ impl Batch {
         }
         Self {
             ids,
-            rows: Rows::from_lengths(lengths),
+            rows: PackedLayout::from_lengths(lengths),
             targets: Targets::NextToken {
                 rows,
-                grouping: Rows::from_lengths(counts),
+                grouping: PackedLayout::from_lengths(counts),
                 ids: targets,
                 weights,
             },
@@ -120,7 +120,7 @@ impl Batch {
     pub fn inference(sequences: &[&[u32]]) -> Self {
         Self {
             ids: sequences.concat(),
-            rows: Rows::from_lengths(sequences.iter().map(|ids| ids.len())),
+            rows: PackedLayout::from_lengths(sequences.iter().map(|ids| ids.len())),
             targets: Targets::Nothing,
             mismatch: None,
         }

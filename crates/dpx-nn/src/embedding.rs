@@ -1,6 +1,6 @@
 //! The embedding layer.
 
-use super::{Array, ParameterId, Parameters, Record, Rows, Tape, kernel};
+use super::{Array, GradSample, PackedLayout, ParameterId, Parameters, Tape, kernel};
 use std::sync::Arc;
 
 /// A table of rows that ids look up.
@@ -30,12 +30,12 @@ impl Embedding {
     pub fn backward(
         &self,
         parameters: &Parameters,
-        rows: &Rows,
+        rows: &PackedLayout,
         ids: impl Into<Arc<[u32]>>,
         gradient: &Array,
         tape: &mut Tape,
     ) {
-        tape.record(parameters, self.weight, || Record::Embedding {
+        tape.record(parameters, self.weight, || GradSample::Embedding {
             parameter: self.weight,
             rows: rows.clone(),
             ids: ids.into(),

@@ -5,11 +5,11 @@ use crate::seed::Stream;
 
 /// A stream of normal variates for initial weights. Never for noise that protects anything.
 #[derive(Debug, Clone)]
-pub struct Initialiser {
+pub struct Initializer {
     stream: Stream,
 }
 
-impl Initialiser {
+impl Initializer {
     /// The stream of a seed.
     pub fn new(seed: u64) -> Self {
         Self {

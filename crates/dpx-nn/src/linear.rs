@@ -1,7 +1,7 @@
 //! The linear layer, with a low-rank adapter where there is one.
 
 use super::kernel::{self, Side};
-use super::{Array, Layout, Lora, ParameterId, Parameters, Record, Rows, Tape};
+use super::{Array, GradSample, Layout, Lora, PackedLayout, ParameterId, Parameters, Tape};
 
 /// `y = x W (+ bias)`, plus `scale x A B` when it carries an adapter.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ impl Linear {
     pub fn backward(
         &self,
         parameters: &Parameters,
-        rows: &Rows,
+        rows: &PackedLayout,
         input: &Array,
         gradient: &Array,
         tape: &mut Tape,
@@ -101,12 +101,12 @@ impl Linear {
     fn record(
         &self,
         parameters: &Parameters,
-        rows: &Rows,
+        rows: &PackedLayout,
         input: &Array,
         gradient: &Array,
         tape: &mut Tape,
     ) {
-        tape.record(parameters, self.weight, || Record::Linear {
+        tape.record(parameters, self.weight, || GradSample::Linear {
             parameter: self.weight,
             layout: self.layout,
             rows: rows.clone(),
@@ -114,7 +114,7 @@ impl Linear {
             gradient: gradient.clone(),
         });
         if let Some(bias) = self.bias {
-            tape.record(parameters, bias, || Record::PerExample {
+            tape.record(parameters, bias, || GradSample::PerExample {
                 parameter: bias,
                 gradient: kernel::column_sums(rows, gradient),
             });

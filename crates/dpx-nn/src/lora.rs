@@ -2,7 +2,8 @@
 
 use super::kernel::{self, Side};
 use super::{
-    Array, Initialiser, Layout, Linear, ParameterId, Parameters, Record, Role, Rows, Tape,
+    Array, GradSample, Initializer, Layout, Linear, PackedLayout, ParameterId, Parameters, Role,
+    Tape,
 };
 
 /// Adds `scale x A^T B^T` to a linear layer, with PEFT's layouts: A is `[rank, inputs]`, B is `[outputs, rank]`.
@@ -23,7 +24,7 @@ impl Lora {
         linear: &Linear,
         rank: usize,
         alpha: f64,
-        random: &mut Initialiser,
+        random: &mut Initializer,
     ) -> Self {
         let [inputs, outputs] = linear.shape(parameters);
         let weight = &parameters.get(linear.weight).name;
@@ -56,7 +57,7 @@ impl Lora {
     pub fn backward(
         &self,
         parameters: &Parameters,
-        rows: &Rows,
+        rows: &PackedLayout,
         input: &Array,
         gradient: &Array,
         input_gradient: &mut Array,
@@ -72,14 +73,14 @@ impl Lora {
             a,
             Side::Plain,
         );
-        tape.record(parameters, self.b, || Record::Linear {
+        tape.record(parameters, self.b, || GradSample::Linear {
             parameter: self.b,
             layout: Layout::OutIn,
             rows: rows.clone(),
             input: self.reduced(parameters, input),
             gradient: gradient.clone(),
         });
-        tape.record(parameters, self.a, || Record::Linear {
+        tape.record(parameters, self.a, || GradSample::Linear {
             parameter: self.a,
             layout: Layout::OutIn,
             rows: rows.clone(),

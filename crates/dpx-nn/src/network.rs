@@ -10,7 +10,7 @@ pub trait Network: Send + Sync {
     /// The registry, to be written to.
     fn parameters_mut(&mut self) -> &mut Parameters;
 
-    /// One forward and one backward pass of the sum of the examples' losses. No example's losses or records depend on
+    /// One forward and one backward pass of the sum of the examples' losses. No example's losses or gradient samples depend on
     /// another example.
     fn forward_backward(&self, batch: &Batch) -> Result<Tape, Error>;
 

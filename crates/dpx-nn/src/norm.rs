@@ -1,7 +1,7 @@
 //! Layer norm and RMS norm as layers.
 
-use super::kernel::{self, Normalised};
-use super::{Array, ParameterId, Parameters, Record, Rows, Tape};
+use super::kernel::{self, Normalized};
+use super::{Array, GradSample, PackedLayout, ParameterId, Parameters, Tape};
 
 /// Layer norm when it has a bias, RMS norm when not.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ impl Norm {
     }
 
     /// The output, and what the backward pass needs.
-    pub fn forward(&self, parameters: &Parameters, input: &Array) -> (Array, Normalised) {
+    pub fn forward(&self, parameters: &Parameters, input: &Array) -> (Array, Normalized) {
         let weight = parameters.value(self.weight);
         match self.bias {
             Some(bias) => kernel::layer_norm(input, weight, parameters.value(bias), self.epsilon),
@@ -46,18 +46,18 @@ impl Norm {
     pub fn backward(
         &self,
         parameters: &Parameters,
-        rows: &Rows,
-        saved: &Normalised,
+        rows: &PackedLayout,
+        saved: &Normalized,
         gradient: &Array,
         residual: Option<&Array>,
         tape: &mut Tape,
     ) -> Array {
-        tape.record(parameters, self.weight, || Record::PerExample {
+        tape.record(parameters, self.weight, || GradSample::PerExample {
             parameter: self.weight,
             gradient: kernel::product_sums(rows, gradient, &saved.values),
         });
         if let Some(bias) = self.bias {
-            tape.record(parameters, bias, || Record::PerExample {
+            tape.record(parameters, bias, || GradSample::PerExample {
                 parameter: bias,
                 gradient: kernel::column_sums(rows, gradient),
             });

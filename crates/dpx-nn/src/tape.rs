@@ -1,6 +1,6 @@
 //! What a backward pass leaves behind: for every use of a trainable parameter the factors of its per-example gradients.
 
-use super::{Array, Batch, ParameterId, Parameters, Rows, kernel};
+use super::{Array, Batch, PackedLayout, ParameterId, Parameters, kernel};
 #[cfg(test)]
 use dpx_schema::Device;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ pub enum Layout {
     OutIn,
 }
 
-/// One use of one trainable parameter. The gradient of example i is made from the rows of example i alone.
+/// What the per-example gradients of one use of one trainable parameter are made of. The gradient of example i is made from the rows of example i alone.
 #[derive(Debug, Clone)]
-pub enum Record {
+pub enum GradSample {
     /// Weight of a linear layer: gradient of example i = sum over its rows of input x output gradient.
     Linear {
         /// The weight.
@@ -24,7 +24,7 @@ pub enum Record {
         /// How it is stored.
         layout: Layout,
         /// How rows belong to examples.
-        rows: Rows,
+        rows: PackedLayout,
         /// Input `[rows, inputs]`.
         input: Array,
         /// Gradient of the output `[rows, outputs]`.
@@ -35,7 +35,7 @@ pub enum Record {
         /// The table.
         parameter: ParameterId,
         /// How rows belong to examples.
-        rows: Rows,
+        rows: PackedLayout,
         /// Which row of the table was looked up.
         ids: Arc<[u32]>,
         /// Gradient of the looked-up rows `[rows, width]`.
@@ -50,7 +50,7 @@ pub enum Record {
     },
 }
 
-impl Record {
+impl GradSample {
     /// The parameter it belongs to.
     pub const fn parameter(&self) -> ParameterId {
         match self {
@@ -61,67 +61,67 @@ impl Record {
     }
 }
 
-/// Losses and records of one forward and backward pass.
+/// Losses and gradient samples of one forward and backward pass.
 #[derive(Debug, Clone, Default)]
 pub struct Tape {
     /// Loss of each example: the mean over its own targets.
     pub losses: Vec<f64>,
     /// Uses of trainable parameters, in the order of the backward pass.
-    pub records: Vec<Record>,
+    pub grad_samples: Vec<GradSample>,
 }
 
 impl Tape {
-    /// Without records.
+    /// Without gradient samples.
     pub fn new(losses: Vec<f64>) -> Self {
         Self {
             losses,
-            records: Vec::new(),
+            grad_samples: Vec::new(),
         }
     }
 
-    /// Where a batch's sequences come in pairs: the records with rows by example, what belongs to either sequence of an
+    /// Where a batch's sequences come in pairs: the gradient samples with rows by example, what belongs to either sequence of an
     /// example belonging to it alone. Any other tape stays as it is.
     #[must_use]
     pub fn of_examples(self, batch: &Batch) -> Self {
         if batch.mismatch.is_none() {
             return self;
         }
-        let pairs = Rows::from_lengths(std::iter::repeat_n(2, self.losses.len()));
-        let records = self.records.into_iter().map(|record| match record {
-            Record::Linear {
+        let pairs = PackedLayout::from_lengths(std::iter::repeat_n(2, self.losses.len()));
+        let grad_samples = self.grad_samples.into_iter().map(|sample| match sample {
+            GradSample::Linear {
                 parameter,
                 layout,
                 rows,
                 input,
                 gradient,
-            } => Record::Linear {
+            } => GradSample::Linear {
                 parameter,
                 layout,
                 rows: rows.in_pairs(),
                 input,
                 gradient,
             },
-            Record::Embedding {
+            GradSample::Embedding {
                 parameter,
                 rows,
                 ids,
                 gradient,
-            } => Record::Embedding {
+            } => GradSample::Embedding {
                 parameter,
                 rows: rows.in_pairs(),
                 ids,
                 gradient,
             },
-            Record::PerExample {
+            GradSample::PerExample {
                 parameter,
                 gradient,
-            } => Record::PerExample {
+            } => GradSample::PerExample {
                 parameter,
                 gradient: kernel::column_sums(&pairs, &gradient),
             },
         });
         Self {
-            records: records.collect(),
+            grad_samples: grad_samples.collect(),
             losses: self.losses,
         }
     }
@@ -131,18 +131,19 @@ impl Tape {
         self.losses.len()
     }
 
-    /// The same records, their arrays on the host.
+    /// The same gradient samples, their arrays on the host.
     #[cfg(test)]
     pub(crate) fn on_host(mut self) -> Self {
-        for record in &mut self.records {
-            match record {
-                Record::Linear {
+        for sample in &mut self.grad_samples {
+            match sample {
+                GradSample::Linear {
                     input, gradient, ..
                 } => {
                     input.move_to(Device::Cpu);
                     gradient.move_to(Device::Cpu);
                 }
-                Record::Embedding { gradient, .. } | Record::PerExample { gradient, .. } => {
+                GradSample::Embedding { gradient, .. }
+                | GradSample::PerExample { gradient, .. } => {
                     gradient.move_to(Device::Cpu);
                 }
             }
@@ -150,15 +151,15 @@ impl Tape {
         self
     }
 
-    /// Enters a use when its parameter is trained; `record` is called only then.
+    /// Enters a use when its parameter is trained; `sample` is called only then.
     pub fn record(
         &mut self,
         parameters: &Parameters,
         parameter: ParameterId,
-        record: impl FnOnce() -> Record,
+        sample: impl FnOnce() -> GradSample,
     ) {
         if parameters.trainable(parameter) {
-            self.records.push(record());
+            self.grad_samples.push(sample());
         }
     }
 }

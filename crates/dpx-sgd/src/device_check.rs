@@ -134,10 +134,16 @@ mod tests {
     use dpx_nn::{Batch, Error, Parameters, Tape};
     use dpx_schema::Device;
 
-    const MOST: f64 = 1e-3;
+    const MAX_DIFFERENCE: f64 = 1e-3;
 
     fn check(there: &dyn Network, clipping: Clipping) -> Result<f64, DeviceCheckError> {
-        check_device(there, &network_on(Device::Cpu), clipping, &texts(3), MOST)
+        check_device(
+            there,
+            &network_on(Device::Cpu),
+            clipping,
+            &texts(3),
+            MAX_DIFFERENCE,
+        )
     }
 
     #[test]
@@ -154,7 +160,7 @@ mod tests {
         let there = network_on(Device::under_test());
         let here = network_on(Device::Cpu);
         let nothing = Texts(vec![vec![3], vec![5]]);
-        let found = check_device(&there, &here, Clipping::Flat, &nothing, MOST);
+        let found = check_device(&there, &here, Clipping::Flat, &nothing, MAX_DIFFERENCE);
         assert_eq!(found.unwrap(), 0.0);
     }
 

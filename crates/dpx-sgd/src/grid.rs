@@ -48,7 +48,7 @@ pub(super) fn to_float(integer: i64) -> f64 {
 }
 
 /// Most examples whose gradients are summed in f32 before f64 takes over.
-pub const MOST_ROWS: usize = 256;
+pub const MAX_ROWS: usize = 256;
 
 /// Bound tau on what rounding adds to the sensitivity, as a share of it: the noise is sigma C (1 + tau), so that the reported
 /// sigma holds for the arithmetic that runs.
@@ -56,20 +56,20 @@ pub const MOST_ROWS: usize = 256;
 /// Three parts: (a) the clipped norm itself may exceed C by 1e-5; (b) two neighbours' sums are rounded to the grid, each
 /// coordinate by at most h/2: sqrt(values) h / C together; (c) adding an example may regroup all others, whose f32 sums are
 /// then rounded otherwise. A sum over k terms in f32 errs by about sqrt(k) u times its size (Higham and Mary 2019, u =
-/// 2^-24); sums of at most [`MOST_ROWS`] examples have norm at most `MOST_ROWS` x C, their squares add up over the batch,
-/// f64 errs nowhere near: sqrt(batch x tokens) u min(batch, `MOST_ROWS`). Part (c) is a bound for independent roundings, at
+/// 2^-24); sums of at most [`MAX_ROWS`] examples have norm at most `MAX_ROWS` x C, their squares add up over the batch,
+/// f64 errs nowhere near: sqrt(batch x tokens) u min(batch, `MAX_ROWS`). Part (c) is a bound for independent roundings, at
 /// the worst case that all gradients are parallel; measured distances are far below it.
 pub fn rounding_allowance(
     values: usize,
     max_grad_norm: f64,
     expected_batch_size: f64,
-    longest: usize,
+    max_seq_len: usize,
 ) -> f64 {
     let clipping = 1e-5;
     let lattice = (values as f64).sqrt() * Grid::for_bound(max_grad_norm).step() / max_grad_norm;
     let batch = expected_batch_size.max(1.0);
-    let sums = (batch * longest as f64).sqrt() * f64::from(f32::EPSILON) / 2.0
-        * batch.min(MOST_ROWS as f64);
+    let sums = (batch * max_seq_len as f64).sqrt() * f64::from(f32::EPSILON) / 2.0
+        * batch.min(MAX_ROWS as f64);
     clipping + lattice + sums
 }
 

@@ -6,11 +6,11 @@
 //! deviations: beyond that lie 2e-21 of the normal law, far below any delta over all draws of any run.
 //!
 //! Logarithm, sine and cosine are the polynomials of fdlibm (Sun Microsystems 1993, error below 1 ulp on these ranges),
-//! written without branches so that the compiler vectorises them, and with explicit fused multiply-adds, so that every
+//! written without branches so that the compiler vectorizes them, and with explicit fused multiply-adds, so that every
 //! processor computes the same bits.
 #![expect(
     clippy::inline_always,
-    reason = "the vector instructions of `vectorised` reach only what is inlined"
+    reason = "the vector instructions of `vectorized` reach only what is inlined"
 )]
 
 mod ahead;
@@ -22,7 +22,7 @@ pub(crate) use ahead::{Ahead, Drawn};
 
 use super::fault::fault;
 use super::key::{Key, Purpose};
-use super::vector::vectorised;
+use super::vector::vectorized;
 use chacha20::ChaCha20;
 use chacha20::cipher::{StreamCipher, StreamCipherSeek};
 use function::{angle, ln, open_uniform};
@@ -75,7 +75,7 @@ impl NoiseStream {
         self.words.bytes.fill(0);
         self.cipher.apply_keystream(&mut self.words.bytes);
         let words = &mut *self.words;
-        vectorised(Unpack(words));
+        vectorized(Unpack(words));
         self.transform(draws);
     }
 
@@ -86,7 +86,7 @@ impl NoiseStream {
                 *word = *word >> 40 << 40 | 1 << 39;
             }
         }
-        vectorised(Transform {
+        vectorized(Transform {
             words: &self.words.integers,
             draws,
         });

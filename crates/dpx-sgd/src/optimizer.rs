@@ -10,7 +10,7 @@ pub use schedule::{LearningRate, Schedule};
 
 use super::noise::{BLOCK, CHUNK};
 use super::privatise::Privatised;
-use super::vector::vectorised;
+use super::vector::vectorized;
 use rayon::prelude::*;
 
 /// Settings of Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019).
@@ -103,7 +103,7 @@ impl Adam {
                         weights.chunks_mut(BLOCK).zip(moments).enumerate()
                     {
                         let gradient = source.block(block, &mut values);
-                        vectorised(Step {
+                        vectorized(Step {
                             weights,
                             first,
                             second,

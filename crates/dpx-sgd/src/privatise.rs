@@ -45,7 +45,7 @@ use super::grid::{Grid, round, to_float};
 use super::key::Key;
 use super::noise::{BLOCK, CHUNK, Drawn, NoiseStream};
 use super::sum::GradientSum;
-use super::vector::vectorised;
+use super::vector::vectorized;
 use dpx_accounting::DpEvent;
 
 /// How a sum is protected.
@@ -255,7 +255,7 @@ impl Chunk<'_> {
         let values = &mut values[..sum.len()];
         let (noise, stream) = match (self.noise, &mut self.source) {
             (Some(noise), Source::Ahead(noises)) => {
-                vectorised(DrawnOnGrid {
+                vectorized(DrawnOnGrid {
                     values,
                     sum,
                     noises: &noises[range],
@@ -286,7 +286,7 @@ impl Chunk<'_> {
                 *draw *= f64::from(*sum != 0.0);
             }
         }
-        vectorised(OnGrid {
+        vectorized(OnGrid {
             values,
             sum,
             draws: &draws,

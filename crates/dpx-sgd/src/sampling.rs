@@ -52,15 +52,15 @@ pub fn poisson_batch(key: &Key, rows: usize, sampling_rate: f64) -> Vec<usize> {
     taken
 }
 
-/// Splits a batch into micro-batches of at most `most_rows` rows and about `most_tokens` tokens, padding included, with
+/// Splits a batch into micro-batches of at most `max_rows` rows and about `max_tokens` tokens, padding included, with
 /// rows of similar length together. A matter of memory and speed alone: every row appears exactly once.
 ///
-/// `lengths` are those of `rows`, in the same order. A row longer than `most_tokens` makes a micro-batch of its own.
+/// `lengths` are those of `rows`, in the same order. A row longer than `max_tokens` makes a micro-batch of its own.
 pub fn micro_batches(
     rows: &[usize],
     lengths: &[usize],
-    most_rows: usize,
-    most_tokens: usize,
+    max_rows: usize,
+    max_tokens: usize,
 ) -> Vec<Vec<usize>> {
     let mut order: Vec<(usize, usize)> =
         lengths.iter().copied().zip(rows.iter().copied()).collect();
@@ -68,7 +68,7 @@ pub fn micro_batches(
     let mut split: Vec<Vec<usize>> = Vec::new();
     for (length, row) in order {
         match split.last_mut() {
-            Some(last) if last.len() < most_rows && (last.len() + 1) * length <= most_tokens => {
+            Some(last) if last.len() < max_rows && (last.len() + 1) * length <= max_tokens => {
                 last.push(row);
             }
             _ => split.push(vec![row]),
@@ -197,16 +197,15 @@ pub(crate) mod tests {
     fn micro_batches_hold_every_row_once_and_little_padding() {
         let rows: Vec<usize> = (0..100).map(|row| row * 3).collect();
         let lengths: Vec<usize> = (0..100).map(|row| 1 + (row * 37) % 50).collect();
-        for (most_rows, most_tokens) in [(1, 1000), (7, 1000), (100, 64), (100, 1), (1000, 100_000)]
-        {
-            let split = micro_batches(&rows, &lengths, most_rows, most_tokens);
+        for (max_rows, max_tokens) in [(1, 1000), (7, 1000), (100, 64), (100, 1), (1000, 100_000)] {
+            let split = micro_batches(&rows, &lengths, max_rows, max_tokens);
             let mut seen: Vec<usize> = split.iter().flatten().copied().collect();
             seen.sort_unstable();
             assert_eq!(seen, rows);
             for part in &split {
-                let longest = part.iter().map(|row| lengths[row / 3]).max().unwrap();
-                assert!(part.len() <= most_rows);
-                assert!(part.len() == 1 || part.len() * longest <= most_tokens);
+                let max_seq_len = part.iter().map(|row| lengths[row / 3]).max().unwrap();
+                assert!(part.len() <= max_rows);
+                assert!(part.len() == 1 || part.len() * max_seq_len <= max_tokens);
             }
         }
         assert!(micro_batches(&[], &[], 4, 4).is_empty());

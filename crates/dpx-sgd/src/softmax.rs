@@ -28,7 +28,7 @@ impl SparseRows {
     ///
     /// # Panics
     /// When a column is not below the width: the caller's features are wrong.
-    pub fn push_normalised(&mut self, entries: impl IntoIterator<Item = (u32, f64)>) {
+    pub fn push_normalized(&mut self, entries: impl IntoIterator<Item = (u32, f64)>) {
         let start = self.columns.len();
         let mut squares = 0.0;
         let mut raw = Vec::new();
@@ -241,7 +241,7 @@ mod tests {
         let mut labels = Vec::new();
         for index in 0..60_u32 {
             let class = index % 3;
-            rows.push_normalised([(class, 2.0), (3, 1.0), (4, f64::from(index % 7))]);
+            rows.push_normalized([(class, 2.0), (3, 1.0), (4, f64::from(index % 7))]);
             labels.push(class as usize);
         }
         (rows, labels)
@@ -278,7 +278,7 @@ mod tests {
             let mut fewer = SparseRows::new(5);
             let mut fewer_labels = Vec::new();
             for index in (0..rows.len()).filter(|&index| index != left_out) {
-                fewer.push_normalised(
+                fewer.push_normalized(
                     rows.row(index)
                         .map(|(column, value)| (column as u32, value)),
                 );

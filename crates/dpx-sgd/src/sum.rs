@@ -1,6 +1,6 @@
 //! The sum of the clipped gradients of one batch: f32 within a micro-batch, f64 across micro-batches.
 
-use super::vector::vectorised;
+use super::vector::vectorized;
 use rayon::prelude::*;
 
 const TASK: usize = 1 << 16;
@@ -64,7 +64,7 @@ impl GradientSum {
             tensor
                 .par_chunks_mut(TASK)
                 .zip(values.par_chunks(TASK))
-                .for_each(|(sums, values)| vectorised(Add { sums, values }));
+                .for_each(|(sums, values)| vectorized(Add { sums, values }));
         }
         self.micro_batches += 1;
     }

@@ -12,7 +12,7 @@ pub(crate) mod tests;
 use super::checkpoint::CheckpointError;
 use super::clip::{ClipError, Clipping, clipped_sum};
 use super::fault::fault;
-use super::grid::{MOST_ROWS, rounding_allowance};
+use super::grid::{MAX_ROWS, rounding_allowance};
 use super::key::{Key, KeyFile, KeyFileError, KeyIsGone};
 use super::learner::{Learner, LearnerSettings};
 use super::privatise::{NoiseOutOfRange, Protection};
@@ -86,16 +86,16 @@ pub struct TrainerSettings {
     /// What sums are divided by: a constant, whatever the size of the batch that is drawn.
     pub expected_batch_size: f64,
     /// Most tokens of one example.
-    pub longest: usize,
+    pub max_seq_len: usize,
 }
 
 /// What only changes speed or memory.
 #[derive(Debug, Clone, Copy)]
 pub struct MicroBatches {
     /// Most rows computed at once.
-    pub most_rows: usize,
+    pub max_rows: usize,
     /// Most tokens computed at once.
-    pub most_tokens: usize,
+    pub max_tokens: usize,
 }
 
 /// What happened in a step. All of it is private: for internal logs alone.
@@ -148,7 +148,7 @@ impl Trainer {
                     learner.values(),
                     mechanism.max_grad_norm(),
                     settings.expected_batch_size,
-                    settings.longest,
+                    settings.max_seq_len,
                 ),
             };
             (settings.clipping, protection)
@@ -161,7 +161,7 @@ impl Trainer {
             mechanism,
             settings,
             micro_batches: MicroBatches {
-                most_rows: micro_batches.most_rows.clamp(1, MOST_ROWS),
+                max_rows: micro_batches.max_rows.clamp(1, MAX_ROWS),
                 ..micro_batches
             },
             clipping,
@@ -224,7 +224,7 @@ impl Trainer {
         let mut divisor = self.settings.expected_batch_size;
         let lengths: Vec<usize> = rows.iter().map(|&row| examples.length(row)).collect();
         let limits = self.micro_batches;
-        let parts = micro_batches(&rows, &lengths, limits.most_rows, limits.most_tokens);
+        let parts = micro_batches(&rows, &lengths, limits.max_rows, limits.max_tokens);
         if fault!(SkippedEmpty) && rows.is_empty() {
             return Ok(Tally::default().telemetry(0));
         }

@@ -3,7 +3,7 @@
 /// Runs `operation` compiled for AVX-512, for AVX2 with FMA, or for the baseline. Its body must be inlined (`#[inline(always)]`
 /// functions on slices); arithmetic written with `mul_add` gives the same bits on every path.
 #[inline]
-pub(super) fn vectorised<F: pulp::NullaryFnOnce>(operation: F) -> F::Output {
+pub(super) fn vectorized<F: pulp::NullaryFnOnce>(operation: F) -> F::Output {
     #[cfg(target_arch = "x86_64")]
     {
         use pulp::Simd;

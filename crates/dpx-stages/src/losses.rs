@@ -8,15 +8,15 @@ use dpx_schema::Prompt;
 use dpx_schema::StageError;
 
 /// Longest text whose loss is measured, in tokens.
-pub(super) const LONGEST: usize = 128;
+pub(super) const MAX_SEQ_LEN: usize = 128;
 
-/// The loss of each text, given as (label, text) and cut to `longest` tokens. With a prompt, texts stand after it and only
+/// The loss of each text, given as (label, text) and cut to `max_seq_len` tokens. With a prompt, texts stand after it and only
 /// the text counts; without one, the whole.
 pub(super) fn text_losses(
     model: &CausalLm,
     tokenizer: &Tokenizer,
     prompt: Option<&Prompt>,
-    longest: usize,
+    max_seq_len: usize,
     micro_batch_tokens: usize,
     texts: &[(&str, &str)],
 ) -> Result<Vec<TextLoss>, StageError> {
@@ -26,14 +26,14 @@ pub(super) fn text_losses(
         .map(|(label, text)| {
             if let Some(prompt) = prompt {
                 let found = prompt
-                    .encode(tokenizer, label, text, longest)
+                    .encode(tokenizer, label, text, max_seq_len)
                     .map_err(|error| failed(&error))?;
                 return Ok((found.ids, found.prompt_length));
             }
             let mut ids: Vec<u32> = tokenizer.special().bos.into_iter().collect();
             ids.extend(tokenizer.encode(text).map_err(|error| failed(&error))?);
             ids.extend(tokenizer.end());
-            ids.truncate(longest);
+            ids.truncate(max_seq_len);
             Ok((ids, 1))
         })
         .collect::<Result<Vec<_>, StageError>>()?;

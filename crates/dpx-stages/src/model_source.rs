@@ -22,12 +22,12 @@ impl ModelSource {
     }
 }
 
-/// Texts as an encoder or classifier reads them: with the special tokens its tokenizer adds, cut to `longest` tokens. A
+/// Texts as an encoder or classifier reads them: with the special tokens its tokenizer adds, cut to `max_seq_len` tokens. A
 /// closing token such as `[SEP]` stays at the end; a text without tokens becomes the end or padding token.
 pub(super) fn encode_all(
     tokenizer: &Tokenizer,
     texts: &[String],
-    longest: usize,
+    max_seq_len: usize,
 ) -> Result<Vec<Vec<u32>>, StageError> {
     texts
         .iter()
@@ -35,12 +35,12 @@ pub(super) fn encode_all(
             let mut ids = tokenizer
                 .encode_with_special(text)
                 .map_err(|error| StageError::new(error.to_string()))?;
-            if ids.len() > longest {
+            if ids.len() > max_seq_len {
                 let close = ids.last().copied().filter(|id| {
                     let special = tokenizer.special();
                     special.sep == Some(*id) || special.eos == Some(*id)
                 });
-                ids.truncate(longest);
+                ids.truncate(max_seq_len);
                 if let (Some(close), Some(last)) = (close, ids.last_mut()) {
                     *last = close;
                 }

@@ -175,9 +175,9 @@ impl Run<'_> {
             .map(|&row| self.corpus.train[row].len())
             .collect();
         let counted: usize = lengths.iter().map(|length| length - 1).sum();
-        let most_tokens = self.performance.micro_batch_tokens as usize;
+        let max_tokens = self.performance.micro_batch_tokens as usize;
         let mut loss = 0.0;
-        for part in micro_batches(rows, &lengths, usize::MAX, most_tokens) {
+        for part in micro_batches(rows, &lengths, usize::MAX, max_tokens) {
             let sequences: Vec<Sequence<'_>> = part
                 .iter()
                 .map(|&row| Sequence::whole(&self.corpus.train[row]))

@@ -46,8 +46,8 @@ impl TextEncoder {
 
     /// The embedding of each text; what the model cannot read of a long one is cut off.
     pub(super) fn embeddings(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, StageError> {
-        let longest = self.encoder.config().max_positions();
-        let ids = encode_all(&self.tokenizer, texts, longest)?;
+        let max_seq_len = self.encoder.config().max_positions();
+        let ids = encode_all(&self.tokenizer, texts, max_seq_len)?;
         self.encoder
             .embed(&ids, self.micro_batch_tokens)
             .map_err(failed)

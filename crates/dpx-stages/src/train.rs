@@ -12,7 +12,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
-use super::losses::{LONGEST, text_losses};
+use super::losses::{MAX_SEQ_LEN, text_losses};
 use super::pretrain::StepLog;
 use super::private::{self, Machine, PrivatePlan, PrivateStage, Spending};
 use super::schedule;
@@ -79,14 +79,14 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
     let mechanism = mechanism(&params, &stage.plan)?;
     let rows = Rows::read(input.path.join("train.jsonl"))?;
     let prompt = schema.parsed_prompt()?;
-    let longest = (params.max_length as usize).min(start.longest());
+    let max_seq_len = (params.max_length as usize).min(start.max_seq_len());
     let keywords = Keywords::new(&params.keywords, context.seed)?;
     let tokenizer = start.tokenizer.clone();
     let encoder = Encoder {
         prompt: &prompt,
         tokenizer: &tokenizer,
         keywords: keywords.as_ref(),
-        longest,
+        max_seq_len,
         loss_on: params.loss_on,
         mismatch: (params.prompt_mismatch > 0.0).then_some(Mismatch {
             weight: params.prompt_mismatch as f32,
@@ -103,7 +103,7 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
         params: &params,
         performance: &performance,
         mechanism,
-        longest,
+        max_seq_len,
         expected_batch_size: stage
             .plan
             .sampling
@@ -131,7 +131,7 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
     let machine = Machine {
         max_grad_norm: mechanism.max_grad_norm(),
         rounding_allowance: session.trainer.protection().rounding_allowance(),
-        max_length: Some(longest as u64),
+        max_length: Some(max_seq_len as u64),
         clipping: Some(params.clipping),
     };
     let record = stage.record(&session.run, Some(executed), machine);
@@ -172,7 +172,7 @@ struct Run<'a> {
     params: &'a TrainParams,
     performance: &'a TrainPerformance,
     mechanism: Mechanism,
-    longest: usize,
+    max_seq_len: usize,
     expected_batch_size: f64,
     binding: [u8; 32],
 }
@@ -246,7 +246,7 @@ impl Run<'_> {
         } else {
             1
         };
-        sequences * self.longest
+        sequences * self.max_seq_len
     }
 
     /// Whether the checkpoint in the state folder is of step `step` or later.
@@ -286,11 +286,11 @@ impl Run<'_> {
             },
             clipping: clipping(params.clipping),
             expected_batch_size: self.expected_batch_size,
-            longest: self.tokens_per_example(),
+            max_seq_len: self.tokens_per_example(),
         };
         let micro_batches = MicroBatches {
-            most_rows: self.performance.micro_batch_size as usize,
-            most_tokens: self.performance.micro_batch_tokens as usize,
+            max_rows: self.performance.micro_batch_size as usize,
+            max_tokens: self.performance.micro_batch_tokens as usize,
         };
         let first_key = source.oldest().clone();
         let trainer = Trainer::new(
@@ -348,7 +348,7 @@ impl Run<'_> {
             &start.network,
             &start.tokenizer,
             Some(&prompt),
-            start.longest().min(LONGEST),
+            start.max_seq_len().min(MAX_SEQ_LEN),
             self.performance.micro_batch_tokens as usize,
             &texts,
         )?;

@@ -29,7 +29,7 @@ mod with {
         reason = "the driver's library is looked for by loading it, and asked through its C interface"
     )]
     fn list() -> Result<Vec<(String, u64)>, String> {
-        // SAFETY: loading the driver's library runs its initialisers, as every program that uses CUDA does.
+        // SAFETY: loading the driver's library runs its initializers, as every program that uses CUDA does.
         if !unsafe { sys::is_culib_present() } {
             return Err("the NVIDIA driver is not installed (no library `cuda`)".to_owned());
         }

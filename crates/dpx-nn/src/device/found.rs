@@ -28,7 +28,7 @@ pub struct Missing {
 /// What there is and what there is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Devices {
-    /// What can be used, the best first: CUDA, then real GPUs through wgpu, then the processor, then software rasterisers.
+    /// What can be used, the best first: CUDA, then real GPUs through wgpu, then the processor, then software rasterizers.
     pub found: Vec<Found>,
     /// What cannot.
     pub missing: Vec<Missing>,
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn cuda_comes_before_wgpu_before_the_processor_before_a_rasteriser() {
+    fn cuda_comes_before_wgpu_before_the_processor_before_a_rasterizer() {
         let none = || Err("not here".to_owned());
         let cuda = || {
             Ok(vec![
@@ -135,10 +135,10 @@ mod tests {
                 found(Device::Wgpu(1), true),
             ])
         };
-        let rasteriser = || Ok(vec![found(Device::Wgpu(0), true)]);
+        let rasterizer = || Ok(vec![found(Device::Wgpu(0), true)]);
         assert_eq!(best(cuda(), both()), Device::Cuda(0));
         assert_eq!(best(none(), both()), Device::Wgpu(0));
-        assert_eq!(best(none(), rasteriser()), Device::Cpu);
+        assert_eq!(best(none(), rasterizer()), Device::Cpu);
         assert_eq!(best(none(), none()), Device::Cpu);
     }
 

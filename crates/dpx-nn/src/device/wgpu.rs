@@ -1,4 +1,4 @@
-//! GPUs through wgpu: discrete ones first, then integrated and virtual ones, software rasterisers last.
+//! GPUs through wgpu: discrete ones first, then integrated and virtual ones, software rasterizers last.
 
 #[cfg(feature = "burn")]
 use super::DeviceError;
@@ -42,7 +42,7 @@ mod with {
         list(&wait(instance.enumerate_adapters(backend.into())), backend)
     });
 
-    /// burn numbers the adapters of each type by themselves and takes the first software rasteriser only.
+    /// burn numbers the adapters of each type by themselves and takes the first software rasterizer only.
     fn list(adapters: &[Adapter], backend: Backend) -> Vec<Listed> {
         let of = |wanted: DeviceType| {
             adapters
@@ -82,7 +82,7 @@ mod with {
         let software = of(DeviceType::Cpu).take(1);
         listed.extend(software.map(|(_, (info, memory))| Listed {
             device: WgpuDevice::Cpu,
-            name: format!("{}, software rasteriser, {backend}", info.name),
+            name: format!("{}, software rasterizer, {backend}", info.name),
             memory,
             software: true,
         }));

@@ -1,13 +1,18 @@
 //! Attention, rotary positions, attention over a cache.
 
 use super::{Heads, backend};
-use crate::{Array, Rows};
+use crate::{Array, PackedLayout};
 
 /// Attention inside each example. `qkv` is `[rows, heads.qkv_width()]`; `bias`, of `[heads, size, size]`, is added to the
 /// scaled scores of sequences up to `size` long.
 ///
 /// Returns the output `[rows, heads.out_width()]` and the probabilities, which [`attention_backward`] needs.
-pub fn attention(heads: &Heads, rows: &Rows, qkv: &Array, bias: Option<&Array>) -> (Array, Array) {
+pub fn attention(
+    heads: &Heads,
+    rows: &PackedLayout,
+    qkv: &Array,
+    bias: Option<&Array>,
+) -> (Array, Array) {
     assert_eq!(
         [qkv.rows(), qkv.width()],
         [rows.count(), heads.qkv_width()],
@@ -19,7 +24,7 @@ pub fn attention(heads: &Heads, rows: &Rows, qkv: &Array, bias: Option<&Array>) 
 /// Gradient of `qkv`.
 pub fn attention_backward(
     heads: &Heads,
-    rows: &Rows,
+    rows: &PackedLayout,
     qkv: &Array,
     probabilities: &Array,
     gradient: &Array,
@@ -36,7 +41,7 @@ pub fn attention_backward(
 /// `keys` and `values` are `[batch, capacity, kv_heads * head_dim]`.
 pub fn store_prompts(
     heads: &Heads,
-    rows: &Rows,
+    rows: &PackedLayout,
     qkv: &Array,
     keys: &mut Array,
     values: &mut Array,

@@ -64,7 +64,7 @@ pub fn gather_rows(x: &Array, rows: &[usize]) -> Array {
 }
 
 /// An array of `total` rows that holds row i of `x` as row `rows[i]`, all other rows zero.
-pub fn spread_rows(x: &Array, rows: &[usize], total: usize) -> Array {
+pub fn scatter_rows(x: &Array, rows: &[usize], total: usize) -> Array {
     assert_eq!(x.rows(), rows.len(), "rows of {x:?}");
-    backend(x).spread_rows(x, rows, total)
+    backend(x).scatter_rows(x, rows, total)
 }

@@ -1,11 +1,11 @@
 //! What per-example gradients need: sums and squared norms over the rows of each example.
 
 use super::backend;
-use crate::{Array, Rows};
+use crate::{Array, PackedLayout};
 
 /// A squared norm with what its rounding error is proportional to.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Squared {
+pub struct SquaredNorm {
     /// The squared norm as computed.
     pub value: f64,
     /// The squared sum of the lengths of the terms that add up to the gradient: `value` when they are all parallel, larger
@@ -15,13 +15,13 @@ pub struct Squared {
     pub error: f64,
 }
 
-/// A squared norm for each example. On a device it may still be under way: [`Squares::fetch`] waits for many at once.
+/// A squared norm for each example. On a device it may still be under way: [`SquaredNorms::fetch`] waits for many at once.
 #[derive(Debug)]
-pub struct Squares(Pending);
+pub struct SquaredNorms(Pending);
 
 #[derive(Debug)]
 enum Pending {
-    Known(Vec<Squared>),
+    Known(Vec<SquaredNorm>),
     InParts {
         parts: Array,
         lengths: Option<Array>,
@@ -29,9 +29,9 @@ enum Pending {
     },
 }
 
-impl Squares {
+impl SquaredNorms {
     /// Squared norms that are known.
-    pub const fn known(squares: Vec<Squared>) -> Self {
+    pub const fn known(squares: Vec<SquaredNorm>) -> Self {
         Self(Pending::Known(squares))
     }
 
@@ -48,12 +48,12 @@ impl Squares {
 
     /// The squared norms of these alone.
     #[cfg(test)]
-    pub(crate) fn now(self) -> Vec<Squared> {
+    pub(crate) fn now(self) -> Vec<SquaredNorm> {
         Self::fetch(vec![self]).swap_remove(0)
     }
 
     /// The squared norms, fetched from their device all together.
-    pub fn fetch(list: Vec<Self>) -> Vec<Vec<Squared>> {
+    pub fn fetch(list: Vec<Self>) -> Vec<Vec<SquaredNorm>> {
         let waiting = list.iter().flat_map(|squares| match &squares.0 {
             Pending::Known(_) => Vec::new(),
             Pending::InParts { parts, lengths, .. } => {
@@ -75,13 +75,13 @@ impl Squares {
 }
 
 /// The squared norms whose parts are on the host.
-fn added_up(parts: &Array, lengths: Option<&Array>, error: f64) -> Vec<Squared> {
+fn added_up(parts: &Array, lengths: Option<&Array>, error: f64) -> Vec<SquaredNorm> {
     let sums = parts.host().chunks_exact(parts.width());
     sums.enumerate()
         .map(|(example, parts)| {
             let value = parts.iter().copied().map(f64::from).sum();
             let length = lengths.map(|lengths| f64::from(lengths.host()[example]));
-            Squared {
+            SquaredNorm {
                 value,
                 magnitude: length.map_or(value, |length| length.powi(2)),
                 error,
@@ -91,45 +91,45 @@ fn added_up(parts: &Array, lengths: Option<&Array>, error: f64) -> Vec<Squared> 
 }
 
 /// `[batch, width]`: for each example the sum of its rows.
-pub fn column_sums(rows: &Rows, x: &Array) -> Array {
+pub fn column_sums(rows: &PackedLayout, x: &Array) -> Array {
     backend(x).column_sums(rows, x)
 }
 
 /// `[batch, width]`: for each example the sum over its rows of `x * y`.
-pub fn product_sums(rows: &Rows, x: &Array, y: &Array) -> Array {
+pub fn product_sums(rows: &PackedLayout, x: &Array, y: &Array) -> Array {
     assert_eq!(x.len(), y.len(), "factors of a product");
     backend(x).product_sums(rows, x, y)
 }
 
 /// Squared norm of each row. Terms of a squared norm do not cancel: `magnitude` is `value`.
-pub fn row_squares(x: &Array) -> Squares {
-    backend(x).row_squares(x)
+pub fn row_squared_norms(x: &Array) -> SquaredNorms {
+    backend(x).row_squared_norms(x)
 }
 
 /// Squared norm of each example's `input^T gradient`, which is never kept.
-pub fn linear_squares(rows: &Rows, input: &Array, gradient: &Array) -> Squares {
+pub fn linear_squared_norms(rows: &PackedLayout, input: &Array, gradient: &Array) -> SquaredNorms {
     assert_eq!(input.rows(), rows.count(), "rows of the input");
     assert_eq!(gradient.rows(), rows.count(), "rows of the gradient");
-    backend(input).linear_squares(rows, input, gradient)
+    backend(input).linear_squared_norms(rows, input, gradient)
 }
 
 /// Squared norm of each example's embedding gradient.
-pub fn embedding_squares(rows: &Rows, ids: &[u32], gradient: &Array) -> Squares {
+pub fn embedding_squared_norms(rows: &PackedLayout, ids: &[u32], gradient: &Array) -> SquaredNorms {
     assert_eq!(ids.len(), rows.count(), "ids of the rows");
-    backend(gradient).embedding_squares(rows, ids, gradient)
+    backend(gradient).embedding_squared_norms(rows, ids, gradient)
 }
 
 /// Two uses of one weight `[vocabulary, width]`: as output layer and as embedding.
 #[derive(Debug, Clone, Copy)]
 pub struct Tied<'a> {
     /// Rows of the output layer.
-    pub linear_rows: &'a Rows,
+    pub linear_rows: &'a PackedLayout,
     /// Its input `[rows, width]`.
     pub input: &'a Array,
     /// Gradient of the logits `[rows, vocabulary]`.
     pub logits_gradient: &'a Array,
     /// Rows of the embedding.
-    pub embedding_rows: &'a Rows,
+    pub embedding_rows: &'a PackedLayout,
     /// Their ids.
     pub ids: &'a [u32],
     /// Gradient of the embedded rows `[rows, width]`.
@@ -138,7 +138,7 @@ pub struct Tied<'a> {
 
 /// For each example the inner product of the two parts of the weight's gradient; it may be negative. `error` is a share of
 /// the product of the lengths of the two parts' terms, which `magnitude` does not hold.
-pub fn tied_products(tied: Tied<'_>) -> Squares {
+pub fn tied_products(tied: Tied<'_>) -> SquaredNorms {
     backend(tied.input).tied_products(tied)
 }
 
@@ -155,19 +155,19 @@ mod tests {
 
     #[test]
     fn squares_are_added_up_in_their_order() {
-        let known = Squared {
+        let known = SquaredNorm {
             value: 7.0,
             magnitude: 8.0,
             error: 0.0,
         };
         let parts = Array::from_vec(vec![1.0, 2.0, 3.0, 4.0], &[2, 2]);
         let lengths = Array::from_vec(vec![3.0, 5.0], &[2, 1]);
-        let fetched = Squares::fetch(vec![
-            Squares::in_parts(parts.clone(), Some(lengths), 0.5),
-            Squares::known(vec![known]),
-            Squares::in_parts(parts, None, 0.25),
+        let fetched = SquaredNorms::fetch(vec![
+            SquaredNorms::in_parts(parts.clone(), Some(lengths), 0.5),
+            SquaredNorms::known(vec![known]),
+            SquaredNorms::in_parts(parts, None, 0.25),
         ]);
-        let squared = |value, magnitude, error| Squared {
+        let squared = |value, magnitude, error| SquaredNorm {
             value,
             magnitude,
             error,

@@ -1,7 +1,7 @@
 //! The operations that layers are made of, as each place that computes them provides them.
 
-use super::{Factor, Gelu, Heads, Normalised, Squares, Tied};
-use crate::{Array, Rows};
+use super::{Factor, Gelu, Heads, Normalized, SquaredNorms, Tied};
+use crate::{Array, PackedLayout};
 
 /// Operations on arrays that are all in one place: [`HostKernels`](super::HostKernels) on the host, `DeviceKernels` on devices.
 ///
@@ -18,7 +18,7 @@ pub(crate) trait Kernels {
 
     fn scaled_rows(&self, x: &Array, factors: &[Option<f32>]) -> Array;
     fn gather_rows(&self, x: &Array, rows: &[usize]) -> Array;
-    fn spread_rows(&self, x: &Array, rows: &[usize], total: usize) -> Array;
+    fn scatter_rows(&self, x: &Array, rows: &[usize], total: usize) -> Array;
     /// Arrays of `rows` rows side by side, `[rows, width]`.
     fn join_columns(&self, parts: &[&Array], shape: [usize; 2]) -> Array;
     /// Columns `from..from + count`, `[rows, count]`.
@@ -43,11 +43,11 @@ pub(crate) trait Kernels {
         weight: &Array,
         bias: &Array,
         epsilon: f32,
-    ) -> (Array, Normalised);
-    fn rms_norm(&self, x: &Array, weight: &Array, epsilon: f32) -> (Array, Normalised);
+    ) -> (Array, Normalized);
+    fn rms_norm(&self, x: &Array, weight: &Array, epsilon: f32) -> (Array, Normalized);
     fn norm_backward(
         &self,
-        saved: &Normalised,
+        saved: &Normalized,
         weight: &Array,
         gradient: &Array,
         residual: Option<&Array>,
@@ -57,14 +57,14 @@ pub(crate) trait Kernels {
     fn attention(
         &self,
         heads: &Heads,
-        rows: &Rows,
+        rows: &PackedLayout,
         qkv: &Array,
         bias: Option<&Array>,
     ) -> [Array; 2];
     fn attention_backward(
         &self,
         heads: &Heads,
-        rows: &Rows,
+        rows: &PackedLayout,
         qkv: &Array,
         probabilities: &Array,
         gradient: &Array,
@@ -82,7 +82,7 @@ pub(crate) trait Kernels {
     fn store_prompts(
         &self,
         heads: &Heads,
-        rows: &Rows,
+        rows: &PackedLayout,
         qkv: &Array,
         part: usize,
         cached: &mut Array,
@@ -105,11 +105,21 @@ pub(crate) trait Kernels {
     ) -> Vec<f32>;
     fn cross_entropy(&self, logits: &Array, targets: &[u32]) -> Vec<f32>;
 
-    fn column_sums(&self, rows: &Rows, x: &Array) -> Array;
-    fn product_sums(&self, rows: &Rows, x: &Array, y: &Array) -> Array;
+    fn column_sums(&self, rows: &PackedLayout, x: &Array) -> Array;
+    fn product_sums(&self, rows: &PackedLayout, x: &Array, y: &Array) -> Array;
     fn weighted_sum(&self, out: &mut Array, x: &Array, factors: &[Option<f32>]);
-    fn row_squares(&self, x: &Array) -> Squares;
-    fn linear_squares(&self, rows: &Rows, input: &Array, gradient: &Array) -> Squares;
-    fn embedding_squares(&self, rows: &Rows, ids: &[u32], gradient: &Array) -> Squares;
-    fn tied_products(&self, tied: Tied<'_>) -> Squares;
+    fn row_squared_norms(&self, x: &Array) -> SquaredNorms;
+    fn linear_squared_norms(
+        &self,
+        rows: &PackedLayout,
+        input: &Array,
+        gradient: &Array,
+    ) -> SquaredNorms;
+    fn embedding_squared_norms(
+        &self,
+        rows: &PackedLayout,
+        ids: &[u32],
+        gradient: &Array,
+    ) -> SquaredNorms;
+    fn tied_products(&self, tied: Tied<'_>) -> SquaredNorms;
 }

@@ -33,18 +33,18 @@ pub use attention::{
     attention, attention_backward, attention_step, keep_rows, rotate, store_prompts,
 };
 pub use elementwise::{
-    add, add_bias, add_bias_residual, gather_rows, join_columns, scale, scaled_rows, split_columns,
-    spread_rows,
+    add, add_bias, add_bias_residual, gather_rows, join_columns, scale, scaled_rows, scatter_rows,
+    split_columns,
 };
 pub use embedding::{embedding, embedding_add, scatter_add};
 pub use example::{
-    Squared, Squares, Tied, column_sums, embedding_squares, linear_squares, product_sums,
-    row_squares, tied_products, weighted_sum,
+    SquaredNorm, SquaredNorms, Tied, column_sums, embedding_squared_norms, linear_squared_norms,
+    product_sums, row_squared_norms, tied_products, weighted_sum,
 };
 pub use heads::Heads;
 pub use loss::{cross_entropy, cross_entropy_with_gradient};
 pub use matmul::{Side, matmul, matmul_add, precise_matmul};
-pub use norm::{Normalised, layer_norm, norm_backward, rms_norm};
+pub use norm::{Normalized, layer_norm, norm_backward, rms_norm};
 
 /// The kernels of the place where an array is; all operands of a kernel are in one place.
 fn backend(array: &Array) -> &'static dyn Kernels {

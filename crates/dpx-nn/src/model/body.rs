@@ -3,7 +3,7 @@
 use super::bert::{self, Bert};
 use super::gpt2::{self, Gpt2};
 use super::llama::{self, Llama};
-use crate::{Array, Batch, Parameters, Rows, Tape};
+use crate::{Array, Batch, PackedLayout, Parameters, Tape};
 
 /// A body of any architecture. MPNet is a [`Bert`] with other names and a position bias.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ impl Body {
     }
 
     /// Hidden states `[rows, hidden]` alone.
-    pub fn hidden(&self, ids: &[u32], rows: &Rows) -> Array {
+    pub fn hidden(&self, ids: &[u32], rows: &PackedLayout) -> Array {
         match self {
             Self::Gpt2(model) => model.body_for_inference(ids, rows, None),
             Self::Llama(model) => model.body_for_inference(ids, rows, None),

@@ -1,7 +1,7 @@
 //! What generation needs of a causal language model.
 
 use crate::kernel;
-use crate::{Array, Batch, Cache, Error, Network, Rows, Targets};
+use crate::{Array, Batch, Error, KvCache, Network, PackedLayout, Targets};
 
 /// A causal language model that can be read forwards, token by token, over a cache of keys and values.
 pub trait CausalModel: Network {
@@ -17,17 +17,17 @@ pub trait CausalModel: Network {
     /// Reads prompts of any lengths (none empty) and makes room for `capacity` tokens a row, the prompt included.
     ///
     /// Returns the cache and the logits after each prompt, `[batch, vocabulary]`.
-    fn prefill(&self, prompts: &[&[u32]], capacity: usize) -> Result<(Cache, Array), Error>;
+    fn prefill(&self, prompts: &[&[u32]], capacity: usize) -> Result<(KvCache, Array), Error>;
 
     /// Reads one more token in each row of the cache; returns the logits after it, `[batch, vocabulary]`.
     ///
-    /// Rows that are finished are dropped from the cache with [`Cache::keep`].
-    fn decode(&self, cache: &mut Cache, tokens: &[u32]) -> Result<Array, Error>;
+    /// Rows that are finished are dropped from the cache with [`KvCache::keep`].
+    fn decode(&self, cache: &mut KvCache, tokens: &[u32]) -> Result<Array, Error>;
 }
 
 /// Checks what the tokens of a decoding step must satisfy.
 pub(crate) fn check_step(
-    cache: &Cache,
+    cache: &KvCache,
     tokens: &[u32],
     vocabulary: usize,
     context: usize,
@@ -46,7 +46,7 @@ pub(crate) fn check_step(
 }
 
 /// Row of the last token of each prompt.
-pub(crate) fn last_rows(rows: &Rows) -> Vec<usize> {
+pub(crate) fn last_rows(rows: &PackedLayout) -> Vec<usize> {
     (0..rows.batch())
         .filter(|&example| !rows.range(example).is_empty())
         .map(|example| rows.range(example).end - 1)
@@ -62,7 +62,7 @@ struct Pair {
 /// The targets of a batch of a causal language model.
 pub(crate) struct NextTokens<'a> {
     pub(crate) rows: &'a [usize],
-    pub(crate) grouping: &'a Rows,
+    pub(crate) grouping: &'a PackedLayout,
     pub(crate) ids: &'a [u32],
     pub(crate) weights: &'a [f32],
     mismatch: Option<f32>,

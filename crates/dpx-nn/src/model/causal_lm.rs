@@ -3,7 +3,7 @@
 use super::weights::{StoredAs, write};
 use super::{Architecture, CausalModel, Gpt2, Llama, ModelConfig, ModelError, Weights, load};
 use crate::device::DeviceExt;
-use crate::{Arithmetic, Array, Batch, Cache, Error, Network, Parameters, Role, Tape};
+use crate::{Arithmetic, Array, Batch, Error, KvCache, Network, Parameters, Role, Tape};
 use dpx_schema::Device;
 use std::path::Path;
 
@@ -220,11 +220,11 @@ impl CausalModel for CausalLm {
         self.network().logits(sequences)
     }
 
-    fn prefill(&self, prompts: &[&[u32]], capacity: usize) -> Result<(Cache, Array), Error> {
+    fn prefill(&self, prompts: &[&[u32]], capacity: usize) -> Result<(KvCache, Array), Error> {
         self.network().prefill(prompts, capacity)
     }
 
-    fn decode(&self, cache: &mut Cache, tokens: &[u32]) -> Result<Array, Error> {
+    fn decode(&self, cache: &mut KvCache, tokens: &[u32]) -> Result<Array, Error> {
         self.network().decode(cache, tokens)
     }
 }

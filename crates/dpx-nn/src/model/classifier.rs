@@ -5,8 +5,8 @@ use super::weights::{StoredAs, write};
 use super::{Architecture, Body, Head, ModelConfig, ModelError, Weights, load};
 use crate::kernel;
 use crate::{
-    Array, Batch, Error, Initialiser, Layout, Linear, Network, Parameters, Role, Rows, Tape,
-    Targets,
+    Array, Batch, Error, Initializer, Layout, Linear, Network, PackedLayout, Parameters, Role,
+    Tape, Targets,
 };
 use dpx_schema::Device;
 use std::path::Path;
@@ -72,7 +72,7 @@ pub fn classifier_from(
     let config = ModelConfig::read(folder)?.with_classes(Head::SequenceClassification, labels);
     let mut weights = Weights::open(folder, config.prefix())?;
     let body = load::body(&config, &mut weights, device)?;
-    let mut random = Initialiser::new(seed);
+    let mut random = Initializer::new(seed);
     let classifier = Classifier::with_head(config, body, |name, role, shape| {
         if name.contains("pooler.") && weights.shape(name) == Some(shape) {
             return load::array(&mut weights, name, shape);
@@ -170,7 +170,7 @@ impl Classifier {
         let (mut logits, pooled, first) = self.head_forward(&hidden, &batch.rows);
         let losses = kernel::cross_entropy_with_gradient(&mut logits, classes, weights);
         let mut tape = Tape::new(losses.iter().copied().map(f64::from).collect());
-        let single = Rows::single(batch.len());
+        let single = PackedLayout::single(batch.len());
         let count = batch.rows.count();
         let gradient = match (&self.head, first) {
             (HeadLayers::First { dense, out }, Some(first)) => {
@@ -179,7 +179,7 @@ impl Classifier {
                 kernel::tanh_backward(&pooled, &mut pooled_gradient);
                 let first_gradient =
                     dense.backward(parameters, &single, &first, &pooled_gradient, &mut tape);
-                kernel::spread_rows(&first_gradient, &pooled_rows(&batch.rows, false), count)
+                kernel::scatter_rows(&first_gradient, &pooled_rows(&batch.rows, false), count)
             }
             (
                 HeadLayers::Last { out }
@@ -188,7 +188,7 @@ impl Classifier {
                 _,
             ) => {
                 let last = out.backward(parameters, &single, &pooled, &logits, &mut tape);
-                kernel::spread_rows(&last, &pooled_rows(&batch.rows, true), count)
+                kernel::scatter_rows(&last, &pooled_rows(&batch.rows, true), count)
             }
         };
         self.body.backward(batch, saved, &gradient, &mut tape);
@@ -239,7 +239,7 @@ impl Classifier {
     }
 
     /// Scores, with the pooled input of the last layer and of the dense one.
-    fn head_forward(&self, hidden: &Array, rows: &Rows) -> (Array, Array, Option<Array>) {
+    fn head_forward(&self, hidden: &Array, rows: &PackedLayout) -> (Array, Array, Option<Array>) {
         let parameters = self.body.parameters();
         match &self.head {
             HeadLayers::Token { out } => (out.forward(parameters, hidden), hidden.clone(), None),
@@ -290,7 +290,7 @@ impl Classifier {
 }
 
 /// First or last row of each example; examples without rows have none and are refused before.
-fn pooled_rows(rows: &Rows, last: bool) -> Vec<usize> {
+fn pooled_rows(rows: &PackedLayout, last: bool) -> Vec<usize> {
     (0..rows.batch())
         .map(|example| {
             let range = rows.range(example);

@@ -1,7 +1,7 @@
 //! Texts as vectors: mean-pooled hidden states of any body.
 
 use super::{Body, ModelConfig, ModelError, Weights, load};
-use crate::{Array, Batch, Rows};
+use crate::{Array, Batch, PackedLayout};
 use dpx_schema::Device;
 use std::path::Path;
 
@@ -37,7 +37,7 @@ impl Encoder {
     }
 
     /// Whether embeddings share a large common part, as those of causal language models do: take their mean away (see
-    /// [`centre`]) before cosines are compared.
+    /// [`center`]) before cosines are compared.
     pub const fn needs_centring(&self) -> bool {
         matches!(self.body, Body::Gpt2(_) | Body::Llama(_))
     }
@@ -68,7 +68,7 @@ impl Encoder {
     ///
     /// # Errors
     /// As [`Encoder::mean_pooled`].
-    pub fn hidden(&self, sequences: &[&[u32]]) -> Result<(Array, Rows), ModelError> {
+    pub fn hidden(&self, sequences: &[&[u32]]) -> Result<(Array, PackedLayout), ModelError> {
         let batch = checked(&self.config, sequences)?;
         Ok((self.body.hidden(&batch.ids, &batch.rows), batch.rows))
     }
@@ -83,8 +83,11 @@ impl Encoder {
         sequences: &[Vec<u32>],
         micro_batch_tokens: usize,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        let longest = self.config.max_positions();
-        let lengths: Vec<usize> = sequences.iter().map(|ids| ids.len().min(longest)).collect();
+        let max_seq_len = self.config.max_positions();
+        let lengths: Vec<usize> = sequences
+            .iter()
+            .map(|ids| ids.len().min(max_seq_len))
+            .collect();
         let mut embeddings = vec![Vec::new(); sequences.len()];
         for group in groups(&lengths, micro_batch_tokens) {
             let slices: Vec<&[u32]> = group.iter().map(|&i| &sequences[i][..lengths[i]]).collect();
@@ -98,7 +101,7 @@ impl Encoder {
 }
 
 /// Takes the mean of all embeddings away from each.
-pub fn centre(embeddings: &mut [Vec<f32>]) {
+pub fn center(embeddings: &mut [Vec<f32>]) {
     let Some(width) = embeddings.first().map(Vec::len) else {
         return;
     };

@@ -21,7 +21,7 @@ pub use causal::CausalModel;
 pub use causal_lm::{CausalLm, load_causal};
 pub use classifier::{Classifier, classifier_from, load_classifier};
 pub use config::{Architecture, Head, ModelConfig};
-pub use encoder::{Encoder, centre, groups, load_encoder};
+pub use encoder::{Encoder, center, groups, load_encoder};
 pub use error::ModelError;
 pub use gpt2::Gpt2;
 pub use llama::Llama;

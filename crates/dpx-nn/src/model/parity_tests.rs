@@ -4,7 +4,7 @@ use super::generate::greedy;
 use super::*;
 use crate::device::DeviceExt;
 use crate::seed::Stream;
-use crate::{Arithmetic, Batch, Network, Parameters, Record, Sequence, Tape};
+use crate::{Arithmetic, Batch, GradSample, Network, Parameters, Sequence, Tape};
 use dpx_schema::Device;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -65,14 +65,14 @@ fn close(found: &[f32], wanted: &[f64], tolerance: f64) {
 /// Norm of each example's gradient, from gradients made in full: slow and obvious.
 fn gradient_norms(parameters: &Parameters, tape: &Tape) -> Vec<f64> {
     let mut gradients: Vec<BTreeMap<usize, Vec<f64>>> = vec![BTreeMap::new(); tape.batch()];
-    for record in &tape.records {
-        let id = record.parameter();
+    for sample in &tape.grad_samples {
+        let id = sample.parameter();
         let shape = parameters.value(id).shape().to_vec();
         let zeros = || vec![0.0; shape.iter().product()];
         for (example, gradients) in gradients.iter_mut().enumerate() {
             let sum = gradients.entry(id.index()).or_insert_with(zeros);
-            match record {
-                Record::Linear {
+            match sample {
+                GradSample::Linear {
                     layout,
                     rows,
                     input,
@@ -93,7 +93,7 @@ fn gradient_norms(parameters: &Parameters, tape: &Tape) -> Vec<f64> {
                         }
                     }
                 }
-                Record::Embedding {
+                GradSample::Embedding {
                     rows,
                     ids,
                     gradient,
@@ -107,7 +107,7 @@ fn gradient_norms(parameters: &Parameters, tape: &Tape) -> Vec<f64> {
                         }
                     }
                 }
-                Record::PerExample { gradient, .. } => {
+                GradSample::PerExample { gradient, .. } => {
                     let width = gradient.width();
                     let own = &gradient.host()[example * width..(example + 1) * width];
                     for (sum, value) in sum.iter_mut().zip(own) {
@@ -310,12 +310,12 @@ fn check_gradient(mut model: Classifier, sequences: &[Vec<u32>], classes: &[u32]
     let tape = model.forward_backward(&batch).unwrap().on_host();
     let ids: Vec<_> = model.parameters().trainable_ids();
     let touched: std::collections::BTreeSet<_> = tape
-        .records
+        .grad_samples
         .iter()
-        .map(|record| record.parameter().index())
+        .map(|sample| sample.parameter().index())
         .collect();
     assert_eq!(touched.len(), ids.len(), "every parameter is recorded");
-    // One example: its gradient is the sum, and its norm the derivative along the normalised gradient.
+    // One example: its gradient is the sum, and its norm the derivative along the normalized gradient.
     let norms = gradient_norms(model.parameters(), &tape);
     let one = Batch::classification(&slices(&sequences[..1]), &classes[..1]);
     let alone = model.forward_backward(&one).unwrap().on_host();
@@ -336,9 +336,9 @@ fn check_gradient(mut model: Classifier, sequences: &[Vec<u32>], classes: &[u32]
         .collect();
     let along = {
         let mut sum = 0.0;
-        for record in &alone.records {
-            let place = ids.iter().position(|id| *id == record.parameter()).unwrap();
-            sum += directional(record, &directions[place]);
+        for sample in &alone.grad_samples {
+            let place = ids.iter().position(|id| *id == sample.parameter()).unwrap();
+            sum += directional(sample, &directions[place]);
         }
         sum
     };
@@ -364,10 +364,10 @@ fn check_gradient(mut model: Classifier, sequences: &[Vec<u32>], classes: &[u32]
     );
 }
 
-fn directional(record: &Record, direction: &[f32]) -> f64 {
+fn directional(sample: &GradSample, direction: &[f32]) -> f64 {
     let product = |place: usize, value: f32| f64::from(direction[place]) * f64::from(value);
-    match record {
-        Record::Linear {
+    match sample {
+        GradSample::Linear {
             layout,
             input,
             gradient,
@@ -389,7 +389,7 @@ fn directional(record: &Record, direction: &[f32]) -> f64 {
             }
             sum
         }
-        Record::Embedding { ids, gradient, .. } => {
+        GradSample::Embedding { ids, gradient, .. } => {
             let width = gradient.width();
             (0..gradient.len())
                 .map(|at| {
@@ -400,7 +400,7 @@ fn directional(record: &Record, direction: &[f32]) -> f64 {
                 })
                 .sum()
         }
-        Record::PerExample { gradient, .. } => (0..gradient.len())
+        GradSample::PerExample { gradient, .. } => (0..gradient.len())
             .map(|at| product(at, gradient.host()[at]))
             .sum(),
     }
@@ -453,7 +453,7 @@ fn write_mpnet(folder: &std::path::Path) {
     let Architecture::Mpnet(sizes) = config.architecture.clone() else {
         panic!("mpnet")
     };
-    let mut random = crate::Initialiser::new(5);
+    let mut random = crate::Initializer::new(5);
     let mut tensors = Vec::new();
     Bert::build_mpnet(sizes, Device::Cpu, |name, _, shape| {
         let mean = if name.ends_with("LayerNorm.weight") {

@@ -20,7 +20,7 @@ pub trait EncodePrompt {
     /// When the tokenizer fails.
     fn encode_prefix(&self, tokenizer: &Tokenizer, prefix: &str) -> Result<Vec<u32>, TextError>;
 
-    /// The training sequence of a label and a text: prompt, text, end token, cut off after `longest` tokens (a text is
+    /// The training sequence of a label and a text: prompt, text, end token, cut off after `max_seq_len` tokens (a text is
     /// never split over several sequences; one example is one sequence).
     ///
     /// # Errors
@@ -30,7 +30,7 @@ pub trait EncodePrompt {
         tokenizer: &Tokenizer,
         label: &str,
         text: &str,
-        longest: usize,
+        max_seq_len: usize,
     ) -> Result<EncodedExample, TextError>;
 
     /// The training sequence of a text after any prompt, such as one with a keyword; as [`Self::encode`].
@@ -42,7 +42,7 @@ pub trait EncodePrompt {
         tokenizer: &Tokenizer,
         prefix: &str,
         text: &str,
-        longest: usize,
+        max_seq_len: usize,
     ) -> Result<EncodedExample, TextError>;
 }
 
@@ -61,9 +61,9 @@ impl EncodePrompt for Prompt {
         tokenizer: &Tokenizer,
         label: &str,
         text: &str,
-        longest: usize,
+        max_seq_len: usize,
     ) -> Result<EncodedExample, TextError> {
-        self.encode_after(tokenizer, &self.prefix(label), text, longest)
+        self.encode_after(tokenizer, &self.prefix(label), text, max_seq_len)
     }
 
     fn encode_after(
@@ -71,13 +71,13 @@ impl EncodePrompt for Prompt {
         tokenizer: &Tokenizer,
         prefix: &str,
         text: &str,
-        longest: usize,
+        max_seq_len: usize,
     ) -> Result<EncodedExample, TextError> {
         let mut ids = self.encode_prefix(tokenizer, prefix)?;
-        let prompt_length = ids.len().min(longest);
+        let prompt_length = ids.len().min(max_seq_len);
         ids.extend(tokenizer.encode(&self.body(text))?);
         ids.extend(tokenizer.end());
-        ids.truncate(longest);
+        ids.truncate(max_seq_len);
         Ok(EncodedExample { ids, prompt_length })
     }
 }

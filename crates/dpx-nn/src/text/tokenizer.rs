@@ -199,11 +199,15 @@ impl Tokenizer {
     }
 
     /// Writes `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json`, from which `AutoTokenizer` of
-    /// `transformers` loads it. `longest` is the longest sequence that the model takes.
+    /// `transformers` loads it. `max_seq_len` is the longest sequence that the model takes.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn save(&self, folder: impl AsRef<Path>, longest: Option<usize>) -> Result<(), TextError> {
+    pub fn save(
+        &self,
+        folder: impl AsRef<Path>,
+        max_seq_len: Option<usize>,
+    ) -> Result<(), TextError> {
         let folder = folder.as_ref();
         let tokenizer = self.inner.to_string(true).map_err(failed)?;
         let mut config = self.config.clone();
@@ -222,8 +226,8 @@ impl Tokenizer {
         config
             .entry("clean_up_tokenization_spaces")
             .or_insert_with(|| json!(false));
-        if let Some(longest) = longest {
-            config.insert("model_max_length".into(), json!(longest));
+        if let Some(max_seq_len) = max_seq_len {
+            config.insert("model_max_length".into(), json!(max_seq_len));
         }
         write(&folder.join("tokenizer.json"), &tokenizer)?;
         write(&folder.join("tokenizer_config.json"), &pretty(&config))?;

@@ -1,4 +1,4 @@
-//! Book-keeping clipping (Bu et al. 2023): from the records of one backward pass, the sum of the clipped per-example gradients.
+//! Book-keeping clipping (Bu et al. 2023): from the gradient samples of one backward pass, the sum of the clipped per-example gradients.
 //!
 //! Per-example gradients never stand in memory. Their norms come from the factors that a [`Tape`](dpx_nn::Tape) holds,
 //! the clipped sum from one matrix product per layer.
@@ -12,7 +12,7 @@ pub(crate) mod tests;
 pub use factors::Clipping;
 pub use sum::{ClippedSum, clipped_sum};
 
-use dpx_nn::{ParameterId, Parameters, Record, Tape};
+use dpx_nn::{GradSample, ParameterId, Parameters, Tape};
 
 /// Why a backward pass cannot be clipped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,37 +31,42 @@ pub enum ClipError {
 
 /// The uses of one trainable parameter.
 enum Uses {
-    Linear(Record),
-    Embedding(Record),
-    PerExample(Record),
+    Linear(GradSample),
+    Embedding(GradSample),
+    PerExample(GradSample),
     /// As output layer and as embedding.
     Tied {
-        linear: Record,
-        embedding: Record,
+        linear: GradSample,
+        embedding: GradSample,
     },
 }
 
 /// Uses of every trainable parameter, in the order of the registry: each exactly once.
 fn group(parameters: &Parameters, tape: Tape) -> Result<Vec<(ParameterId, Uses)>, ClipError> {
-    let mut records: Vec<Vec<Record>> = (0..parameters.len()).map(|_| Vec::new()).collect();
-    for record in tape.records {
-        records[record.parameter().index()].push(record);
+    let mut grad_samples: Vec<Vec<GradSample>> =
+        (0..parameters.len()).map(|_| Vec::new()).collect();
+    for sample in tape.grad_samples {
+        grad_samples[sample.parameter().index()].push(sample);
     }
     parameters
         .trainable_ids()
         .into_iter()
         .map(|id| {
             let name = || parameters.get(id).name.clone();
-            let mut found = std::mem::take(&mut records[id.index()]);
+            let mut found = std::mem::take(&mut grad_samples[id.index()]);
             let last = found.pop().ok_or_else(|| ClipError::NotRecorded(name()))?;
             let uses = match (last, found.pop()) {
-                (record @ Record::Linear { .. }, None) => Uses::Linear(record),
-                (record @ Record::Embedding { .. }, None) => Uses::Embedding(record),
-                (record @ Record::PerExample { .. }, None) => Uses::PerExample(record),
-                (embedding @ Record::Embedding { .. }, Some(linear @ Record::Linear { .. }))
-                | (linear @ Record::Linear { .. }, Some(embedding @ Record::Embedding { .. })) => {
-                    Uses::Tied { linear, embedding }
-                }
+                (sample @ GradSample::Linear { .. }, None) => Uses::Linear(sample),
+                (sample @ GradSample::Embedding { .. }, None) => Uses::Embedding(sample),
+                (sample @ GradSample::PerExample { .. }, None) => Uses::PerExample(sample),
+                (
+                    embedding @ GradSample::Embedding { .. },
+                    Some(linear @ GradSample::Linear { .. }),
+                )
+                | (
+                    linear @ GradSample::Linear { .. },
+                    Some(embedding @ GradSample::Embedding { .. }),
+                ) => Uses::Tied { linear, embedding },
                 _ => return Err(ClipError::Unsupported(name())),
             };
             if found.is_empty() {

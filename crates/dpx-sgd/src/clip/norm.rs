@@ -2,15 +2,15 @@
 
 use super::super::fault::fault;
 use super::{ParameterId, Uses};
-use dpx_nn::Record;
-use dpx_nn::kernel::{self, Squared, Squares, Tied};
+use dpx_nn::GradSample;
+use dpx_nn::kernel::{self, SquaredNorm, SquaredNorms, Tied};
 
 /// Multiple of f32's unit roundoff, times the magnitude of the terms, by which a squared norm is raised: where terms cancel,
 /// the computed norm can only be too large.
 const SLACK: f64 = 8.0 * (f32::EPSILON as f64 / 2.0);
 
 /// An upper bound of the squared norm. Infinite or NaN where the gradient, or its f32 products, are not finite.
-fn raised(squared: Squared) -> f64 {
+fn raised(squared: SquaredNorm) -> f64 {
     let bound = (SLACK + squared.error) * squared.magnitude;
     if squared.value < 0.0 {
         bound
@@ -23,7 +23,7 @@ fn raised(squared: Squared) -> f64 {
 pub(super) fn squares(uses: &[(ParameterId, Uses)]) -> Vec<Vec<f64>> {
     // Asked for all together, as a device is waited for each time.
     let pending = uses.iter().flat_map(|(_, uses)| parts_of(uses)).collect();
-    let mut fetched = Squares::fetch(pending).into_iter();
+    let mut fetched = SquaredNorms::fetch(pending).into_iter();
     let mut next = || fetched.next().expect("as many as were asked for");
     uses.iter()
         .map(|(id, uses)| {
@@ -31,7 +31,7 @@ pub(super) fn squares(uses: &[(ParameterId, Uses)]) -> Vec<Vec<f64>> {
                 Uses::Linear(_) | Uses::Embedding(_) => next().into_iter().map(raised).collect(),
                 Uses::PerExample(_) => {
                     let twice = if fault!(BiasSquaredTwice) { 2.0 } else { 1.0 };
-                    let of = |squared: Squared| twice * squared.value * (1.0 + squared.error);
+                    let of = |squared: SquaredNorm| twice * squared.value * (1.0 + squared.error);
                     next().into_iter().map(of).collect()
                 }
                 Uses::Tied { .. } => tied([next(), next(), next()]),
@@ -46,47 +46,47 @@ pub(super) fn squares(uses: &[(ParameterId, Uses)]) -> Vec<Vec<f64>> {
         .collect()
 }
 
-fn parts_of(uses: &Uses) -> Vec<Squares> {
+fn parts_of(uses: &Uses) -> Vec<SquaredNorms> {
     match uses {
-        Uses::Linear(record) | Uses::Embedding(record) | Uses::PerExample(record) => {
-            vec![of_record(record)]
+        Uses::Linear(sample) | Uses::Embedding(sample) | Uses::PerExample(sample) => {
+            vec![of_grad_sample(sample)]
         }
         Uses::Tied { linear, embedding } => vec![
-            of_record(linear),
-            of_record(embedding),
+            of_grad_sample(linear),
+            of_grad_sample(embedding),
             product_of(linear, embedding),
         ],
     }
 }
 
-fn of_record(record: &Record) -> Squares {
-    match record {
-        Record::Linear {
+fn of_grad_sample(sample: &GradSample) -> SquaredNorms {
+    match sample {
+        GradSample::Linear {
             rows,
             input,
             gradient,
             ..
-        } => kernel::linear_squares(rows, input, gradient),
-        Record::Embedding {
+        } => kernel::linear_squared_norms(rows, input, gradient),
+        GradSample::Embedding {
             rows,
             ids,
             gradient,
             ..
-        } => kernel::embedding_squares(rows, ids, gradient),
-        Record::PerExample { gradient, .. } => kernel::row_squares(gradient),
+        } => kernel::embedding_squared_norms(rows, ids, gradient),
+        GradSample::PerExample { gradient, .. } => kernel::row_squared_norms(gradient),
     }
 }
 
 /// <out, in>.
-fn product_of(linear: &Record, embedding: &Record) -> Squares {
+fn product_of(linear: &GradSample, embedding: &GradSample) -> SquaredNorms {
     if let (
-        Record::Linear {
+        GradSample::Linear {
             rows: linear_rows,
             input,
             gradient: logits_gradient,
             ..
         },
-        Record::Embedding {
+        GradSample::Embedding {
             rows: embedding_rows,
             ids,
             gradient: embedding_gradient,
@@ -104,16 +104,16 @@ fn product_of(linear: &Record, embedding: &Record) -> Squares {
             embedding_gradient,
         });
     }
-    Squares::known(vec![Squared::default(); of_batch(linear)])
+    SquaredNorms::known(vec![SquaredNorm::default(); of_batch(linear)])
 }
 
 /// |out + in|^2 = |out|^2 + |in|^2 + 2 <out, in>.
-fn tied([out, into, products]: [Vec<Squared>; 3]) -> Vec<f64> {
+fn tied([out, into, products]: [Vec<SquaredNorm>; 3]) -> Vec<f64> {
     out.into_iter()
         .zip(into)
         .zip(products)
         .map(|((out, into), product)| {
-            raised(Squared {
+            raised(SquaredNorm {
                 value: out.value + into.value + 2.0 * product.value,
                 magnitude: (out.magnitude.sqrt() + into.magnitude.sqrt()).powi(2),
                 error: out.error.max(into.error).max(product.error),
@@ -122,9 +122,9 @@ fn tied([out, into, products]: [Vec<Squared>; 3]) -> Vec<f64> {
         .collect()
 }
 
-fn of_batch(record: &Record) -> usize {
-    match record {
-        Record::Linear { rows, .. } | Record::Embedding { rows, .. } => rows.batch(),
-        Record::PerExample { gradient, .. } => gradient.rows(),
+fn of_batch(sample: &GradSample) -> usize {
+    match sample {
+        GradSample::Linear { rows, .. } | GradSample::Embedding { rows, .. } => rows.batch(),
+        GradSample::PerExample { gradient, .. } => gradient.rows(),
     }
 }

@@ -3,7 +3,7 @@
 use super::factors::{Clipping, Factors};
 use super::{ClipError, Uses, group, norm};
 use dpx_nn::kernel::{self, Side};
-use dpx_nn::{Array, Layout, Parameters, Record, Rows, Tape};
+use dpx_nn::{Array, GradSample, Layout, PackedLayout, Parameters, Tape};
 
 /// Sum over the examples of a micro-batch of their clipped gradients. Everything in it is private.
 #[derive(Debug, Clone)]
@@ -48,10 +48,10 @@ pub fn clipped_sum(
 
 fn sum_of(uses: Uses, like: &Array, factors: &[Option<f32>]) -> Array {
     match uses {
-        Uses::Linear(record) => linear_sum(record, factors),
-        Uses::Embedding(record) | Uses::PerExample(record) => {
+        Uses::Linear(sample) => linear_sum(sample, factors),
+        Uses::Embedding(sample) | Uses::PerExample(sample) => {
             let mut sum = Array::zeros_on(like.shape(), like.device());
-            add_to(&mut sum, record, factors);
+            add_to(&mut sum, sample, factors);
             sum
         }
         Uses::Tied { linear, embedding } => {
@@ -62,14 +62,14 @@ fn sum_of(uses: Uses, like: &Array, factors: &[Option<f32>]) -> Array {
     }
 }
 
-fn linear_sum(record: Record, factors: &[Option<f32>]) -> Array {
-    let Record::Linear {
+fn linear_sum(sample: GradSample, factors: &[Option<f32>]) -> Array {
+    let GradSample::Linear {
         layout,
         rows,
         input,
         gradient,
         ..
-    } = record
+    } = sample
     else {
         unreachable!("grouped as a linear layer")
     };
@@ -87,7 +87,12 @@ fn linear_sum(record: Record, factors: &[Option<f32>]) -> Array {
 }
 
 /// The narrow side times the factors. Rows of removed examples become zero on both sides, as 0 x NaN is NaN.
-fn scaled(rows: &Rows, narrow: Array, wide: Array, factors: &[Option<f32>]) -> (Array, Array) {
+fn scaled(
+    rows: &PackedLayout,
+    narrow: Array,
+    wide: Array,
+    factors: &[Option<f32>],
+) -> (Array, Array) {
     if factors.iter().all(|&factor| factor == Some(1.0)) {
         return (narrow, wide);
     }
@@ -99,15 +104,15 @@ fn scaled(rows: &Rows, narrow: Array, wide: Array, factors: &[Option<f32>]) -> (
     (narrow, kernel::scaled_rows(&wide, &rows.spread(&kept)))
 }
 
-fn add_to(sum: &mut Array, record: Record, factors: &[Option<f32>]) {
-    match record {
-        Record::PerExample { gradient, .. } => kernel::weighted_sum(sum, &gradient, factors),
-        Record::Embedding {
+fn add_to(sum: &mut Array, sample: GradSample, factors: &[Option<f32>]) {
+    match sample {
+        GradSample::PerExample { gradient, .. } => kernel::weighted_sum(sum, &gradient, factors),
+        GradSample::Embedding {
             rows,
             ids,
             gradient,
             ..
         } => kernel::scatter_add(sum, &ids, &gradient, &rows.spread(factors)),
-        Record::Linear { .. } => unreachable!("grouped as an embedding or a vector"),
+        GradSample::Linear { .. } => unreachable!("grouped as an embedding or a vector"),
     }
 }

@@ -11,7 +11,7 @@ use super::*;
 use crate::fault::fault;
 use dpx_nn::model::config::Gpt2Config;
 use dpx_nn::model::gpt2::Gpt2;
-use dpx_nn::{Array, Batch, Layout, Network, Role, Rows, Selection, Sequence};
+use dpx_nn::{Array, Batch, Layout, Network, PackedLayout, Role, Selection, Sequence};
 use dpx_schema::Device;
 
 const VOCABULARY: u32 = 53;
@@ -28,7 +28,7 @@ fn model() -> Gpt2 {
     };
     let mut model = Gpt2::new(config, 11, Device::Cpu);
     // Weights large enough that every path of the gradient matters, norms and biases away from one and zero.
-    let mut random = dpx_nn::Initialiser::new(5);
+    let mut random = dpx_nn::Initializer::new(5);
     for (_, parameter) in model.parameters_mut().iter_mut() {
         let noise = random.normal(parameter.value.shape(), 0.15);
         dpx_nn::kernel::add(&mut parameter.value, &noise);
@@ -154,23 +154,23 @@ pub(crate) fn a_non_finite_example_is_removed() {
     for network in networks {
         let whole = network.forward_backward(&batch(&examples())).unwrap();
         let mut without = whole.clone();
-        for record in &mut without.records {
-            erase_example(record, 4);
+        for sample in &mut without.grad_samples {
+            erase_example(sample, 4);
         }
         let sum = |tape| clipped_sum(network.parameters(), tape, Clipping::Flat, 0.5).unwrap();
         let without = flat(&sum(without));
-        for target in 0..whole.records.len() {
-            let factors = arrays(&mut whole.records[target].clone()).len();
+        for target in 0..whole.grad_samples.len() {
+            let factors = arrays(&mut whole.grad_samples[target].clone()).len();
             for (factor, poison) in (0..factors).flat_map(|factor| {
                 [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30].map(|poison| (factor, poison))
             }) {
                 let mut tape = whole.clone();
-                let (array, rows) = arrays(&mut tape.records[target]).swap_remove(factor);
+                let (array, rows) = arrays(&mut tape.grad_samples[target]).swap_remove(factor);
                 let place = rows.range(4).start * array.width();
                 array.host_mut()[place] = poison;
                 let broken = sum(tape);
                 let moved = distance(&flat(&broken), &without);
-                let place = format!("record {target}, factor {factor}, {poison}");
+                let place = format!("grad sample {target}, factor {factor}, {poison}");
                 if broken.norms[4].is_finite() {
                     assert_eq!(poison, 1e30, "{place}");
                     assert!(moved <= 0.5 * (1.0 + 1e-5), "{place}: {moved}");
@@ -182,9 +182,9 @@ pub(crate) fn a_non_finite_example_is_removed() {
     }
 }
 
-fn arrays(record: &mut Record) -> Vec<(&mut Array, Rows)> {
-    match record {
-        Record::Linear {
+fn arrays(sample: &mut GradSample) -> Vec<(&mut Array, PackedLayout)> {
+    match sample {
+        GradSample::Linear {
             rows,
             input,
             gradient,
@@ -192,16 +192,16 @@ fn arrays(record: &mut Record) -> Vec<(&mut Array, Rows)> {
         } => {
             vec![(input, rows.clone()), (gradient, rows.clone())]
         }
-        Record::Embedding { rows, gradient, .. } => vec![(gradient, rows.clone())],
-        Record::PerExample { gradient, .. } => {
-            let rows = Rows::single(gradient.rows());
+        GradSample::Embedding { rows, gradient, .. } => vec![(gradient, rows.clone())],
+        GradSample::PerExample { gradient, .. } => {
+            let rows = PackedLayout::single(gradient.rows());
             vec![(gradient, rows)]
         }
     }
 }
 
-fn erase_example(record: &mut Record, example: usize) {
-    for (array, rows) in arrays(record) {
+fn erase_example(sample: &mut GradSample, example: usize) {
+    for (array, rows) in arrays(sample) {
         let (range, width) = (rows.range(example), array.width());
         array.host_mut()[range.start * width..range.end * width].fill(0.0);
     }
@@ -281,8 +281,8 @@ fn non_finite_examples_leave_the_others_alone() {
 fn a_batch_of_nan_gives_zero() {
     let model = model();
     let mut tape = model.forward_backward(&batch(&examples())).unwrap();
-    for record in &mut tape.records {
-        for (array, _) in arrays(record) {
+    for sample in &mut tape.grad_samples {
+        for (array, _) in arrays(sample) {
             array.host_mut().fill(f32::NAN);
         }
     }
@@ -299,7 +299,7 @@ fn opposing_parts_of_a_tied_weight_are_clipped() {
         let mut parameters = Parameters::new();
         let weight = Array::zeros(&[vocabulary, width]);
         let id = parameters.add("w", Role::TiedEmbedding, weight);
-        let mut random = dpx_nn::Initialiser::new(3);
+        let mut random = dpx_nn::Initializer::new(3);
         let direction = random.normal(&[1, width], 100.0);
         let other = random.normal(&[1, width], 100.0 * rest);
         let mut logits_gradient = vec![0.0; vocabulary];
@@ -311,16 +311,16 @@ fn opposing_parts_of_a_tied_weight_are_clipped() {
             .map(|(d, o)| o - d)
             .collect();
         let mut tape = Tape::new(vec![0.0]);
-        tape.records.push(Record::Linear {
+        tape.grad_samples.push(GradSample::Linear {
             parameter: id,
             layout: Layout::OutIn,
-            rows: Rows::single(1),
+            rows: PackedLayout::single(1),
             input: direction.clone(),
             gradient: Array::from_vec(logits_gradient, &[1, vocabulary]),
         });
-        tape.records.push(Record::Embedding {
+        tape.grad_samples.push(GradSample::Embedding {
             parameter: id,
-            rows: Rows::single(1),
+            rows: PackedLayout::single(1),
             ids: vec![5].into(),
             gradient: Array::from_vec(opposed.clone(), &[1, width]),
         });
@@ -371,7 +371,7 @@ fn adapters_alone_are_trained_and_merge() {
         .filter(|(_, p)| p.name.ends_with("lora_B.weight"))
         .map(|(id, _)| id)
         .collect();
-    let mut random = dpx_nn::Initialiser::new(2);
+    let mut random = dpx_nn::Initializer::new(2);
     for id in ups {
         let shape = model.parameters().value(id).shape().to_vec();
         *model.parameters_mut().value_mut(id) = random.normal(&shape, 0.3);
@@ -404,7 +404,7 @@ fn gradients_are_the_slopes_of_the_loss() {
     model.add_lora(3, 6.0, 1);
     let example = vec![examples().swap_remove(0)];
     let gradients = clipped(&model, &example, Clipping::None, 1.0).gradients;
-    let mut random = dpx_nn::Initialiser::new(9);
+    let mut random = dpx_nn::Initializer::new(9);
     let ids = model.parameters().trainable_ids();
     for (id, gradient) in ids.into_iter().zip(gradients) {
         let value = model.parameters().value(id).clone();

@@ -10,8 +10,8 @@ use dpx_nn::{Arithmetic, Array};
 use dpx_schema::Device;
 
 const EVERYTHING: MicroBatches = MicroBatches {
-    most_rows: 5,
-    most_tokens: 60,
+    max_rows: 5,
+    max_tokens: 60,
 };
 const BINDING: [u8; 32] = [4; 32];
 

@@ -1,6 +1,6 @@
 //! Neighbour replay (after arXiv 2602.17454): a step on D and on D without one record, with the same coins and noise. The sums may differ by C (1 + tau), nothing else may differ at all.
 
-use super::tests::{LONGEST, Texts, distance, mechanism, network, network_on, settings, texts};
+use super::tests::{MAX_SEQ_LEN, Texts, distance, mechanism, network, network_on, settings, texts};
 use super::*;
 use crate::fault::{self, Fault};
 use crate::learner::Recorded;
@@ -21,8 +21,8 @@ fn replay(
     let mut network = network.clone();
     let source = KeySource::Seeded(Key::seeded(8, "replay").ratchet_to(step).unwrap());
     let at_once = MicroBatches {
-        most_rows: at_once,
-        most_tokens: 100,
+        max_rows: at_once,
+        max_tokens: 100,
     };
     let settings = settings(7.3, Averaging::None);
     let parameters = network.parameters();
@@ -43,7 +43,7 @@ fn treacherous(device: Device) -> Gpt2 {
     let value = network.parameters_mut().value_mut(id);
     value.move_to(Device::Cpu);
     let table = value.host_mut();
-    let width = table.len() / LONGEST;
+    let width = table.len() / MAX_SEQ_LEN;
     table[13 * width] = 1e30;
     table[14 * width] = f32::NAN;
     value.move_to(device);
@@ -155,6 +155,6 @@ fn regrouping_ten_thousand_rows_costs_less_than_the_allowance() {
     let Protection::Gaussian { sensitivity, .. } = protection else {
         panic!("a private run")
     };
-    let allowance = rounding_allowance(1, sensitivity, 6000.0, LONGEST);
+    let allowance = rounding_allowance(1, sensitivity, 6000.0, MAX_SEQ_LEN);
     assert!(distance(&one.sum, &other.sum) < 0.1 * allowance * sensitivity);
 }

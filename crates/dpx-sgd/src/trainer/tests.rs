@@ -8,7 +8,7 @@ use dpx_nn::Sequence;
 use dpx_nn::model::config::Gpt2Config;
 use dpx_nn::model::gpt2::Gpt2;
 
-pub(super) const LONGEST: usize = 16;
+pub(super) const MAX_SEQ_LEN: usize = 16;
 const VOCABULARY: usize = 24;
 
 pub(crate) struct Texts(pub(crate) Vec<Vec<u32>>);
@@ -43,7 +43,7 @@ pub(crate) fn texts(count: usize) -> Texts {
     Texts(
         (0..count)
             .map(|_| {
-                let length = 2 + next(LONGEST as u32 - 4);
+                let length = 2 + next(MAX_SEQ_LEN as u32 - 4);
                 text(length, &mut next)
             })
             .collect(),
@@ -57,7 +57,7 @@ pub(super) fn network() -> Gpt2 {
 pub(crate) fn network_on(device: Device) -> Gpt2 {
     let config = Gpt2Config {
         vocab_size: VOCABULARY,
-        n_positions: LONGEST,
+        n_positions: MAX_SEQ_LEN,
         n_embd: 8,
         n_layer: 1,
         n_head: 2,
@@ -76,7 +76,7 @@ pub(super) fn settings(expected_batch_size: f64, averaging: Averaging) -> Traine
         },
         clipping: Clipping::Flat,
         expected_batch_size,
-        longest: LONGEST,
+        max_seq_len: MAX_SEQ_LEN,
     }
 }
 
@@ -93,12 +93,12 @@ pub(super) fn mechanism(sampling_rate: f64, noise_multiplier: f64) -> Mechanism 
 }
 
 const ALL: MicroBatches = MicroBatches {
-    most_rows: usize::MAX,
-    most_tokens: usize::MAX,
+    max_rows: usize::MAX,
+    max_tokens: usize::MAX,
 };
 
-fn rows_at_once(most_rows: usize) -> MicroBatches {
-    MicroBatches { most_rows, ..ALL }
+fn rows_at_once(max_rows: usize) -> MicroBatches {
+    MicroBatches { max_rows, ..ALL }
 }
 
 fn seeded() -> KeySource {
@@ -154,8 +154,8 @@ fn the_sum_is_the_same_for_every_micro_batch_size() {
         rows_at_once(3),
         rows_at_once(15),
         MicroBatches {
-            most_rows: 100,
-            most_tokens: 20,
+            max_rows: 100,
+            max_tokens: 20,
         },
     ] {
         let sum = recorded(mechanism(1.0, 1.0), 16.0, at_once).sum;

@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::losses::{LONGEST, text_losses};
+use super::losses::{MAX_SEQ_LEN, text_losses};
 use super::train::{CANARIES_FILE, Canary};
 use dpx_accounting::audit::{guess, one_run};
 use dpx_nn::model::{CausalModel, load_causal};
@@ -136,12 +136,12 @@ fn scores(
         .map(|canary| (canary.label.as_str(), canary.text.as_str()))
         .collect();
     let prompt = schema.parsed_prompt()?;
-    let longest = network.context().min(LONGEST);
+    let max_seq_len = network.context().min(MAX_SEQ_LEN);
     let losses = text_losses(
         &network,
         &tokenizer,
         Some(&prompt),
-        longest,
+        max_seq_len,
         MICRO_BATCH_TOKENS,
         &texts,
     )?;

@@ -1,7 +1,7 @@
 //! Fine-tuning a pretrained body with a new head: AdamW, warm-up, balanced weights, the best epoch on held-out texts.
 
 use super::Probabilities;
-use super::report::likeliest;
+use super::report::argmax;
 use crate::model_source;
 use crate::model_source::ModelSource;
 use crate::score::read::LabelledTexts;
@@ -75,10 +75,10 @@ pub(super) fn run(
     let tokenizer = Tokenizer::load(source.path()).map_err(|error| failed(&error))?;
     let mut classifier = classifier_from(source.path(), labels, context.seed, context.device)
         .map_err(|error| failed(&error))?;
-    let longest = (params.max_length as usize).min(classifier.config().max_positions());
+    let max_seq_len = (params.max_length as usize).min(classifier.config().max_positions());
     let encode = |texts: &LabelledTexts| -> Result<Examples, StageError> {
         Ok(Examples {
-            ids: model_source::encode_all(&tokenizer, &texts.texts, longest)?,
+            ids: model_source::encode_all(&tokenizer, &texts.texts, max_seq_len)?,
             labels: texts.labels.clone(),
             probabilities: texts.probabilities.clone(),
         })
@@ -281,7 +281,7 @@ impl Trainer<'_> {
         let right = probabilities
             .iter()
             .zip(&examples.labels)
-            .filter(|(row, label)| likeliest(row) == **label)
+            .filter(|(row, label)| argmax(row) == **label)
             .count();
         Ok(right as f64 / examples.ids.len() as f64)
     }

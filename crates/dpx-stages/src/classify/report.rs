@@ -6,7 +6,7 @@ use crate::score::read::LabelledTexts;
 use dpx_schema::{StageContext, StageError};
 
 /// The likeliest class of a row, the first among equals.
-pub(super) fn likeliest(probabilities: &[f32]) -> usize {
+pub(super) fn argmax(probabilities: &[f32]) -> usize {
     let mut best = 0;
     for (class, probability) in probabilities.iter().enumerate() {
         if *probability > probabilities[best] {
@@ -25,7 +25,7 @@ pub(super) fn save(
     probabilities: &Probabilities,
     log: &serde_json::Value,
 ) -> Result<(), StageError> {
-    let predicted: Vec<usize> = probabilities.iter().map(|row| likeliest(row)).collect();
+    let predicted: Vec<usize> = probabilities.iter().map(|row| argmax(row)).collect();
     let metrics = Classification::of(labels, &test.labels, &predicted)
         .map_err(|error| StageError::new(error.to_string()))?;
     context.progress.log(&format!(

@@ -71,12 +71,12 @@ fn read_source(source: &str) -> Result<String, StageError> {
 }
 
 impl Corpus {
-    /// Encodes lines as sequences of at most `longest` tokens, line and end token; holds out the share whose hash is lowest,
+    /// Encodes lines as sequences of at most `max_seq_len` tokens, line and end token; holds out the share whose hash is lowest,
     /// so that equal lines are held out together.
     pub(super) fn encode(
         lines: &[String],
         tokenizer: &Tokenizer,
-        longest: usize,
+        max_seq_len: usize,
         validation_share: f64,
     ) -> Result<Self, StageError> {
         let encoded = tokenizer
@@ -91,7 +91,7 @@ impl Corpus {
             let place = u64::from_le_bytes(word) as f64 / u64::MAX as f64;
             let start = end.filter(|_| hash.as_bytes()[8].is_multiple_of(8));
             let mut sequence: Vec<u32> = start.into_iter().chain(ids).chain(end).collect();
-            sequence.truncate(longest);
+            sequence.truncate(max_seq_len);
             if sequence.len() < 2 {
                 continue;
             }

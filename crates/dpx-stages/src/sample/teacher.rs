@@ -1,7 +1,7 @@
 //! A teacher's choice among the generator's texts. It sees the texts and the released teacher alone: post-processing, free.
 
 use super::write::Text;
-use crate::teacher::{Teacher, likeliest};
+use crate::teacher::{Teacher, argmax};
 use dpx_schema::params::{ChoiceOrder, SampleParams, TeacherPolicy};
 use dpx_schema::{Kind, PrivacyRecord, StageContext, StageError};
 
@@ -87,7 +87,7 @@ impl Chooser {
         let mut candidates: Vec<Vec<(f64, usize, Text)>> = vec![Vec::new(); limits.len()];
         for (mut text, row) in written.into_iter().zip(probabilities) {
             let row: Vec<f64> = self.classes.iter().map(|&class| row[class]).collect();
-            let (given, taught) = (text.label, likeliest(&row));
+            let (given, taught) = (text.label, argmax(&row));
             choice.confusion[given][taught] += 1;
             if self.policy == TeacherPolicy::Agree && given != taught {
                 choice.disagreed += 1;

@@ -1,7 +1,7 @@
 //! The models of a score: an encoder, the trained generator, and the public model that fluency is measured with.
 
 use super::compute::{Embedder, Surprise};
-use crate::losses::{LONGEST, text_losses};
+use crate::losses::{MAX_SEQ_LEN, text_losses};
 use crate::metric::Embeddings;
 use crate::metric::perplexity::TextLoss;
 use crate::model_source::ModelSource;
@@ -36,7 +36,7 @@ pub(super) struct LanguageModel {
     model: CausalLm,
     tokenizer: Tokenizer,
     prompt: Option<Prompt>,
-    longest: usize,
+    max_seq_len: usize,
     micro_batch_tokens: usize,
 }
 
@@ -50,7 +50,7 @@ impl LanguageModel {
     ) -> Result<Self, StageError> {
         let model = load_causal(folder, device).map_err(failed)?;
         Ok(Self {
-            longest: model.config().max_positions().min(LONGEST),
+            max_seq_len: model.config().max_positions().min(MAX_SEQ_LEN),
             model,
             tokenizer: Tokenizer::load(folder).map_err(failed)?,
             prompt: schema
@@ -82,7 +82,7 @@ impl Surprise for LanguageModel {
             &self.model,
             &self.tokenizer,
             self.prompt.as_ref(),
-            self.longest,
+            self.max_seq_len,
             self.micro_batch_tokens,
             texts,
         )

@@ -56,8 +56,8 @@ impl Ner {
 
     /// Cuts the tokens of a text into windows that the model takes, between words.
     fn windows(&self, text: usize, encoding: &AlignedEncoding) -> Vec<Window> {
-        let longest = self.model.config().max_positions();
-        if encoding.ids.len() <= longest {
+        let max_seq_len = self.model.config().max_positions();
+        if encoding.ids.len() <= max_seq_len {
             return vec![Window {
                 text,
                 first: 0,
@@ -66,7 +66,7 @@ impl Ner {
             }];
         }
         let special = self.tokenizer.special();
-        let room = longest.saturating_sub(2).max(1);
+        let room = max_seq_len.saturating_sub(2).max(1);
         let (mut windows, mut first) = (Vec::new(), 1);
         // The special tokens at both ends are left out and put around every window.
         let last = encoding.ids.len() - 1;

@@ -86,7 +86,7 @@ impl EmbeddingFeatures {
                 .iter()
                 .zip(0u32..)
                 .map(|(value, at)| (at, value * scale));
-            rows.push_normalised(values.chain([intercept]));
+            rows.push_normalized(values.chain([intercept]));
         }
         Ok(rows)
     }

@@ -182,7 +182,7 @@ fn accuracy(teacher: &Teacher, rows: &[Row]) -> Result<f64, StageError> {
         .probabilities(&texts(rows))?
         .iter()
         .zip(rows)
-        .filter(|(probabilities, row)| teacher.labels[likeliest(probabilities)] == row.label)
+        .filter(|(probabilities, row)| teacher.labels[argmax(probabilities)] == row.label)
         .count();
     Ok(right as f64 / rows.len().max(1) as f64)
 }
@@ -192,7 +192,7 @@ fn texts(rows: &[Row]) -> Vec<String> {
 }
 
 /// Index of the largest value; the first of equals.
-pub(super) fn likeliest(values: &[f64]) -> usize {
+pub(super) fn argmax(values: &[f64]) -> usize {
     let mut best = 0;
     for (index, value) in values.iter().enumerate() {
         if *value > values[best] {

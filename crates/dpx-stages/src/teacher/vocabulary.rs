@@ -71,7 +71,7 @@ impl Vocabulary {
         found.sort_unstable();
         found.dedup();
         let intercept = std::iter::once((self.words.len() as u32, 1.0));
-        rows.push_normalised(
+        rows.push_normalized(
             found
                 .into_iter()
                 .map(|word| (word, self.weights[word as usize]))

@@ -75,7 +75,7 @@ pub(super) struct Encoder<'a> {
     pub(super) tokenizer: &'a Tokenizer,
     pub(super) keywords: Option<&'a Keywords>,
     /// Most tokens of a sequence.
-    pub(super) longest: usize,
+    pub(super) max_seq_len: usize,
     pub(super) loss_on: LossOn,
     pub(super) mismatch: Option<Mismatch<'a>>,
 }
@@ -202,7 +202,7 @@ impl Encoder<'_> {
         };
         let example = self
             .prompt
-            .encode_after(self.tokenizer, &prefix, text, self.longest)
+            .encode_after(self.tokenizer, &prefix, text, self.max_seq_len)
             .map_err(told)?;
         Ok(Tokens {
             counted_from: match self.loss_on {

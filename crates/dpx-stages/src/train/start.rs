@@ -75,7 +75,7 @@ impl Start {
     }
 
     /// Longest sequence that the model takes.
-    pub(super) fn longest(&self) -> usize {
+    pub(super) fn max_seq_len(&self) -> usize {
         self.network.context()
     }
 }

@@ -349,7 +349,7 @@ fn the_key_is_bound_to_the_device_and_the_program() {
         prompt: &prompt,
         tokenizer: &start.tokenizer,
         keywords: None,
-        longest: 20,
+        max_seq_len: 20,
         loss_on: params.loss_on,
         mismatch: None,
     };
@@ -548,11 +548,11 @@ fn a_mismatch_is_the_same_text_under_another_label() {
     let place = Place::new(json!({}));
     let (params, start, rows, prompt) = place.read();
     let labels = ["joy", "fear", "love"].map(str::to_owned);
-    let encoder = |labels, longest| Encoder {
+    let encoder = |labels, max_seq_len| Encoder {
         prompt: &prompt,
         tokenizer: &start.tokenizer,
         keywords: None,
-        longest,
+        max_seq_len,
         loss_on: params.loss_on,
         mismatch: Some(Mismatch {
             weight: 1.0,
@@ -571,8 +571,8 @@ fn a_mismatch_is_the_same_text_under_another_label() {
         )
     };
     // At eight tokens the longer prompt leaves less room for the text: then both are cut alike.
-    for longest in [30, 8] {
-        let encoded = encoder(&labels, longest).encode(&rows).unwrap();
+    for max_seq_len in [30, 8] {
+        let encoded = encoder(&labels, max_seq_len).encode(&rows).unwrap();
         let mut prompts = std::collections::BTreeSet::new();
         for row in 0..ROWS {
             let batch = encoded.batch(&[row]);

@@ -19,11 +19,11 @@ pub(crate) fn store(
     cached: Tensor<2>,
 ) -> Tensor<2> {
     let prompts = prompts(heads, padding, qkv, part);
-    let [batch, longest, width] = prompts.dims();
+    let [batch, max_seq_len, width] = prompts.dims();
     let dims = cached.dims();
     cached
         .reshape([batch, dims[0] / batch, width])
-        .slice_assign([0..batch, 0..longest, 0..width], prompts)
+        .slice_assign([0..batch, 0..max_seq_len, 0..width], prompts)
         .reshape(dims)
 }
 
@@ -53,8 +53,8 @@ pub(crate) fn step(
         cached.reshape(all).mask_where(here.clone(), new)
     };
     let (keys, values) = (append(keys, out), append(values, out + shared));
-    let longest = lengths.iter().max().map_or(1, |longest| longest + 1);
-    let read = longest.next_multiple_of(BLOCK).min(capacity);
+    let max_seq_len = lengths.iter().max().map_or(1, |length| length + 1);
+    let read = max_seq_len.next_multiple_of(BLOCK).min(capacity);
     // [batch, kv_heads, read, head_dim]
     let split = |cached: Tensor<3>| {
         let part = cached.narrow(1, 0, read);

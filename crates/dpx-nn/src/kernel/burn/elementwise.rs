@@ -31,7 +31,7 @@ pub(crate) fn gather_rows(x: Tensor<2>, rows: &[usize]) -> Tensor<2> {
 }
 
 /// A tensor of `total` rows that holds row i of `x` as row `rows[i]`, all other rows zero.
-pub(crate) fn spread_rows(x: Tensor<2>, rows: &[usize], total: usize) -> Tensor<2> {
+pub(crate) fn scatter_rows(x: Tensor<2>, rows: &[usize], total: usize) -> Tensor<2> {
     let (device, width) = (x.device(), x.dims()[1]);
     let mut source: Vec<Option<usize>> = vec![None; total];
     for (index, &row) in rows.iter().enumerate() {

@@ -9,7 +9,7 @@ use crate::device::Tensor;
 use std::ops::Range;
 
 /// Most values of one intermediate tensor.
-const MOST_VALUES: usize = 1 << 26;
+const MAX_VALUES: usize = 1 << 26;
 
 /// `[batch, width]`: for each example the sum of its rows.
 pub(crate) fn column_sums(padding: &Padding, x: Tensor<2>) -> Tensor<2> {
@@ -27,7 +27,7 @@ pub(crate) fn weighted_sum(out: Tensor<2>, x: Tensor<2>, factors: &[Option<f32>]
 
 /// Squared norms as they stand on a device.
 #[derive(Debug)]
-pub(crate) struct Squares {
+pub(crate) struct SquaredNorms {
     /// `[examples, parts]`: what adds up to the squared norm.
     pub(crate) parts: Tensor<2>,
     /// `[examples, 1]`: the lengths of the terms of the gradient, added up; none where the terms do not cancel.
@@ -37,18 +37,18 @@ pub(crate) struct Squares {
 }
 
 /// Squared norm of each row.
-pub(crate) fn row_squares(x: Tensor<2>) -> Squares {
+pub(crate) fn row_squared_norms(x: Tensor<2>) -> SquaredNorms {
     let sums = RowSums::of(x.clone() * x);
-    Squares {
+    SquaredNorms {
         parts: sums.partial,
         lengths: None,
         error: sums.error,
     }
 }
 
-/// The examples in groups of which each needs at most [`MOST_VALUES`] values.
+/// The examples in groups of which each needs at most [`MAX_VALUES`] values.
 fn groups(batch: usize, values_per_example: usize) -> impl Iterator<Item = Range<usize>> {
-    let size = (MOST_VALUES / values_per_example.max(1)).clamp(1, batch.max(1));
+    let size = (MAX_VALUES / values_per_example.max(1)).clamp(1, batch.max(1));
     (0..batch)
         .step_by(size)
         .map(move |start| start..(start + size).min(batch))
@@ -72,9 +72,13 @@ fn row_lengths(x: Tensor<2>) -> Tensor<2> {
 }
 
 /// Squared norm of each example's `input^T gradient`.
-pub(crate) fn linear_squares(padding: &Padding, input: Tensor<2>, gradient: Tensor<2>) -> Squares {
+pub(crate) fn linear_squared_norms(
+    padding: &Padding,
+    input: Tensor<2>,
+    gradient: Tensor<2>,
+) -> SquaredNorms {
     let (inputs, outputs) = (input.dims()[1], gradient.dims()[1]);
-    let length = padding.longest;
+    let length = padding.max_seq_len;
     // Gram matrices take T^2 (i + o) multiplications, the product T i o.
     let gram = length * (inputs + outputs) <= inputs * outputs;
     let largest = if gram {
@@ -102,7 +106,7 @@ pub(crate) fn linear_squares(padding: &Padding, input: Tensor<2>, gradient: Tens
     let parts = groups(padding.batch, largest).map(part).collect();
     let (parts, error) = gathered(parts);
     let lengths = row_lengths(input) * row_lengths(gradient);
-    Squares {
+    SquaredNorms {
         parts,
         lengths: Some(column_sums(padding, lengths)),
         error,
@@ -110,13 +114,13 @@ pub(crate) fn linear_squares(padding: &Padding, input: Tensor<2>, gradient: Tens
 }
 
 /// Squared norm of each example's embedding gradient: rows of one id add up first.
-pub(crate) fn embedding_squares(
+pub(crate) fn embedding_squared_norms(
     padding: &Padding,
     offsets: &[usize],
     ids: &[u32],
     gradient: Tensor<2>,
-) -> Squares {
-    let (batch, length) = (padding.batch, padding.longest);
+) -> SquaredNorms {
+    let (batch, length) = (padding.batch, padding.max_seq_len);
     let lengths = row_lengths(gradient.clone());
     let lengths = column_sums(padding, lengths);
     let repeats = offsets.windows(2).any(|pair| {
@@ -128,7 +132,7 @@ pub(crate) fn embedding_squares(
         let squares = RowSums::of(gradient.clone() * gradient);
         let width = squares.partial.dims()[1];
         let padded = padding.zeroed(padding.pad(squares.partial), 0..batch);
-        return Squares {
+        return SquaredNorms {
             parts: padded.reshape([batch, length * width]),
             lengths: Some(lengths),
             error: squares.error,
@@ -160,7 +164,7 @@ pub(crate) fn embedding_squares(
         .map(part)
         .collect();
     let (parts, error) = gathered(parts);
-    Squares {
+    SquaredNorms {
         parts,
         lengths: Some(lengths),
         error,
@@ -180,11 +184,11 @@ pub(crate) struct Tied<'a> {
 }
 
 /// Inner product of the output part and the embedding part of each example's gradient.
-pub(crate) fn tied_products(tied: Tied<'_>) -> Squares {
+pub(crate) fn tied_products(tied: Tied<'_>) -> SquaredNorms {
     let Tied {
         linear, embedding, ..
     } = tied;
-    let (outer, inner) = (linear.longest, embedding.longest);
+    let (outer, inner) = (linear.max_seq_len, embedding.max_seq_len);
     // For each row of the output layer the ids that its example embeds; padding takes id 0 and is zeroed below.
     let own_ids = |example: usize| {
         let range = tied.embedding_offsets[example]..tied.embedding_offsets[example + 1];
@@ -218,7 +222,7 @@ pub(crate) fn tied_products(tied: Tied<'_>) -> Squares {
     };
     let parts = groups(linear.batch, largest).map(part).collect();
     let (parts, error) = gathered(parts);
-    Squares {
+    SquaredNorms {
         parts,
         lengths: None,
         error,

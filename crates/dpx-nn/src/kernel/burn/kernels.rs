@@ -5,8 +5,10 @@
 
 use super::{activation, attention, decode, elementwise, example, loss, norm, precise, rotary};
 use crate::device::Tensor;
-use crate::kernel::{Factor, Gelu, Heads, Kernels, Normalised, Side, Squared, Squares, Tied};
-use crate::{Arithmetic, Array, Rows};
+use crate::kernel::{
+    Factor, Gelu, Heads, Kernels, Normalized, Side, SquaredNorm, SquaredNorms, Tied,
+};
+use crate::{Arithmetic, Array, PackedLayout};
 use burn::tensor::DType;
 
 /// Kernels for arrays on devices.
@@ -63,18 +65,18 @@ fn change<const N: usize>(
 fn squares<const N: usize>(
     operands: [&Array; N],
     count: usize,
-    make: impl FnOnce([Tensor<2>; N]) -> example::Squares,
-) -> Squares {
+    make: impl FnOnce([Tensor<2>; N]) -> example::SquaredNorms,
+) -> SquaredNorms {
     let device = operands[0].device();
     match tensors(operands).map(make) {
-        None => Squares::known(vec![Squared::default(); count]),
+        None => SquaredNorms::known(vec![SquaredNorm::default(); count]),
         Some(squares) => {
             let array = |tensor: Tensor<2>| {
                 let shape = tensor.dims();
                 Array::from_tensor(tensor, &shape, device)
             };
             let lengths = squares.lengths.map(array);
-            Squares::in_parts(array(squares.parts), lengths, squares.error)
+            SquaredNorms::in_parts(array(squares.parts), lengths, squares.error)
         }
     }
 }
@@ -148,9 +150,9 @@ impl Kernels for DeviceKernels {
         })
     }
 
-    fn spread_rows(&self, x: &Array, rows: &[usize], total: usize) -> Array {
+    fn scatter_rows(&self, x: &Array, rows: &[usize], total: usize) -> Array {
         made([x], &[total, x.width()], |[x]| {
-            elementwise::spread_rows(x, rows, total)
+            elementwise::scatter_rows(x, rows, total)
         })
     }
 
@@ -233,21 +235,21 @@ impl Kernels for DeviceKernels {
         weight: &Array,
         bias: &Array,
         epsilon: f32,
-    ) -> (Array, Normalised) {
-        normalised([x, weight, bias], true, |[x, weight, bias]| {
+    ) -> (Array, Normalized) {
+        normalized([x, weight, bias], true, |[x, weight, bias]| {
             norm::forward(x, weight, Some(bias), epsilon)
         })
     }
 
-    fn rms_norm(&self, x: &Array, weight: &Array, epsilon: f32) -> (Array, Normalised) {
-        normalised([x, weight], false, |[x, weight]| {
+    fn rms_norm(&self, x: &Array, weight: &Array, epsilon: f32) -> (Array, Normalized) {
+        normalized([x, weight], false, |[x, weight]| {
             norm::forward(x, weight, None, epsilon)
         })
     }
 
     fn norm_backward(
         &self,
-        saved: &Normalised,
+        saved: &Normalized,
         weight: &Array,
         gradient: &Array,
         residual: Option<&Array>,
@@ -256,13 +258,13 @@ impl Kernels for DeviceKernels {
         made(
             operands,
             saved.values.shape(),
-            |[gradient, normalised, inverse, weight]| {
+            |[gradient, normalized, inverse, weight]| {
                 let saved = norm::Backward {
                     gradient,
-                    normalised,
+                    normalized,
                     inverse,
                     weight,
-                    centred: saved.centred,
+                    centered: saved.centered,
                 };
                 norm::backward(saved, residual.and_then(Array::tensor))
             },
@@ -272,13 +274,13 @@ impl Kernels for DeviceKernels {
     fn attention(
         &self,
         heads: &Heads,
-        rows: &Rows,
+        rows: &PackedLayout,
         qkv: &Array,
         bias: Option<&Array>,
     ) -> [Array; 2] {
-        let longest = rows.lengths().max().unwrap_or(0);
+        let max_seq_len = rows.lengths().max().unwrap_or(0);
         let out = [rows.count(), heads.out_width()];
-        let probabilities = [rows.batch() * heads.heads * longest, longest];
+        let probabilities = [rows.batch() * heads.heads * max_seq_len, max_seq_len];
         made_together([qkv], [&out, &probabilities], |[qkv]| {
             let bias = bias.and_then(|bias| {
                 let (values, size) = (bias.tensor()?, bias.width());
@@ -291,7 +293,7 @@ impl Kernels for DeviceKernels {
     fn attention_backward(
         &self,
         heads: &Heads,
-        rows: &Rows,
+        rows: &PackedLayout,
         qkv: &Array,
         probabilities: &Array,
         gradient: &Array,
@@ -319,7 +321,7 @@ impl Kernels for DeviceKernels {
     fn store_prompts(
         &self,
         heads: &Heads,
-        rows: &Rows,
+        rows: &PackedLayout,
         qkv: &Array,
         part: usize,
         cached: &mut Array,
@@ -378,13 +380,13 @@ impl Kernels for DeviceKernels {
         losses.to_vec()
     }
 
-    fn column_sums(&self, rows: &Rows, x: &Array) -> Array {
+    fn column_sums(&self, rows: &PackedLayout, x: &Array) -> Array {
         made([x], &[rows.batch(), x.width()], |[x]| {
             example::column_sums(&rows.padding(&x.device()), x)
         })
     }
 
-    fn product_sums(&self, rows: &Rows, x: &Array, y: &Array) -> Array {
+    fn product_sums(&self, rows: &PackedLayout, x: &Array, y: &Array) -> Array {
         made([x, y], &[rows.batch(), x.width()], |[x, y]| {
             example::column_sums(&rows.padding(&x.device()), x * y)
         })
@@ -394,24 +396,34 @@ impl Kernels for DeviceKernels {
         change(out, [x], |out, [x]| example::weighted_sum(out, x, factors));
     }
 
-    fn row_squares(&self, x: &Array) -> Squares {
-        squares([x], x.rows(), |[x]| example::row_squares(x))
+    fn row_squared_norms(&self, x: &Array) -> SquaredNorms {
+        squares([x], x.rows(), |[x]| example::row_squared_norms(x))
     }
 
-    fn linear_squares(&self, rows: &Rows, input: &Array, gradient: &Array) -> Squares {
+    fn linear_squared_norms(
+        &self,
+        rows: &PackedLayout,
+        input: &Array,
+        gradient: &Array,
+    ) -> SquaredNorms {
         squares([input, gradient], rows.batch(), |[input, gradient]| {
-            example::linear_squares(&rows.padding(&input.device()), input, gradient)
+            example::linear_squared_norms(&rows.padding(&input.device()), input, gradient)
         })
     }
 
-    fn embedding_squares(&self, rows: &Rows, ids: &[u32], gradient: &Array) -> Squares {
+    fn embedding_squared_norms(
+        &self,
+        rows: &PackedLayout,
+        ids: &[u32],
+        gradient: &Array,
+    ) -> SquaredNorms {
         squares([gradient], rows.batch(), |[gradient]| {
             let padding = rows.padding(&gradient.device());
-            example::embedding_squares(&padding, rows.offsets(), ids, gradient)
+            example::embedding_squared_norms(&padding, rows.offsets(), ids, gradient)
         })
     }
 
-    fn tied_products(&self, tied: Tied<'_>) -> Squares {
+    fn tied_products(&self, tied: Tied<'_>) -> SquaredNorms {
         let operands = [tied.input, tied.logits_gradient, tied.embedding_gradient];
         squares(operands, tied.linear_rows.batch(), |operands| {
             let [input, logits_gradient, embedding_gradient] = operands;
@@ -431,21 +443,21 @@ impl Kernels for DeviceKernels {
 }
 
 /// The output of a norm of `operands[0]` and what its backward pass needs.
-fn normalised<const N: usize>(
+fn normalized<const N: usize>(
     operands: [&Array; N],
-    centred: bool,
+    centered: bool,
     make: impl FnOnce([Tensor<2>; N]) -> norm::Forward,
-) -> (Array, Normalised) {
+) -> (Array, Normalized) {
     let x = operands[0];
     let shapes = [x.shape(), x.shape(), &[x.rows(), 1]];
     let [output, values, inverse] = made_together(operands, shapes, |operands| {
         let made = make(operands);
-        [made.output, made.normalised, made.inverse]
+        [made.output, made.normalized, made.inverse]
     });
-    let saved = Normalised {
+    let saved = Normalized {
         values,
         inverse,
-        centred,
+        centered,
     };
     (output, saved)
 }

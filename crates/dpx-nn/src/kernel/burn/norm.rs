@@ -2,10 +2,10 @@
 
 use crate::device::Tensor;
 
-/// Output, normalised input and inverse deviations `[rows, 1]`.
+/// Output, normalized input and inverse deviations `[rows, 1]`.
 pub(crate) struct Forward {
     pub(crate) output: Tensor<2>,
-    pub(crate) normalised: Tensor<2>,
+    pub(crate) normalized: Tensor<2>,
     pub(crate) inverse: Tensor<2>,
 }
 
@@ -16,20 +16,20 @@ pub(crate) fn forward(
     bias: Option<Tensor<2>>,
     epsilon: f32,
 ) -> Forward {
-    let centred = match bias {
+    let centered = match bias {
         Some(_) => x.clone() - x.mean_dim(1),
         None => x,
     };
-    let square = (centred.clone() * centred.clone()).mean_dim(1);
+    let square = (centered.clone() * centered.clone()).mean_dim(1);
     let inverse = (square + epsilon).sqrt().recip();
-    let normalised = centred * inverse.clone();
-    let scaled = normalised.clone() * weight;
+    let normalized = centered * inverse.clone();
+    let scaled = normalized.clone() * weight;
     Forward {
         output: match bias {
             Some(bias) => scaled + bias,
             None => scaled,
         },
-        normalised,
+        normalized,
         inverse,
     }
 }
@@ -37,22 +37,22 @@ pub(crate) fn forward(
 /// What a backward pass of a norm reads.
 pub(crate) struct Backward {
     pub(crate) gradient: Tensor<2>,
-    pub(crate) normalised: Tensor<2>,
+    pub(crate) normalized: Tensor<2>,
     pub(crate) inverse: Tensor<2>,
     pub(crate) weight: Tensor<2>,
-    pub(crate) centred: bool,
+    pub(crate) centered: bool,
 }
 
 /// Gradient of the norm's input, plus the residual.
 pub(crate) fn backward(saved: Backward, residual: Option<Tensor<2>>) -> Tensor<2> {
     let scaled = saved.gradient * saved.weight;
-    let slope = (scaled.clone() * saved.normalised.clone()).mean_dim(1);
-    let centred = if saved.centred {
+    let slope = (scaled.clone() * saved.normalized.clone()).mean_dim(1);
+    let centered = if saved.centered {
         scaled.clone() - scaled.mean_dim(1)
     } else {
         scaled
     };
-    let dx = (centred - saved.normalised * slope) * saved.inverse;
+    let dx = (centered - saved.normalized * slope) * saved.inverse;
     match residual {
         Some(residual) => dx + residual,
         None => dx,

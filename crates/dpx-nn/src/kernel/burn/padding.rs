@@ -1,7 +1,7 @@
 //! Packed examples laid out side by side, each padded to the longest.
 
 use super::upload::{indices, mask};
-use crate::Rows;
+use crate::PackedLayout;
 use crate::device::Tensor;
 use burn::tensor::{Bool, Int};
 use burn_dispatch::DispatchDevice;
@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 pub(crate) struct Padding {
     pub(super) batch: usize,
     /// Length of the longest example.
-    pub(super) longest: usize,
+    pub(super) max_seq_len: usize,
     pub(super) device: DispatchDevice,
     /// None where all examples are equally long: then padding is a reshape.
     moves: Option<Moves>,
@@ -20,24 +20,24 @@ pub(crate) struct Padding {
 }
 
 struct Moves {
-    /// The packed row for each place `[batch * longest]`; padding repeats a row of its own example, or row 0 where the example
+    /// The packed row for each place `[batch * max_seq_len]`; padding repeats a row of its own example, or row 0 where the example
     /// has none.
     row_of_place: Tensor<1, Int>,
     /// The place of each packed row.
     place_of_row: Tensor<1, Int>,
-    /// Where there is padding, `[batch, longest]`.
+    /// Where there is padding, `[batch, max_seq_len]`.
     padding: Tensor<2, Bool>,
 }
 
 impl Padding {
     /// For rows of which there is at least one.
-    pub(crate) fn new(rows: &Rows, device: &DispatchDevice) -> Self {
-        let (batch, longest) = (rows.batch(), rows.lengths().max().unwrap_or(0));
-        let moves = rows.lengths().any(|length| length != longest).then(|| {
+    pub(crate) fn new(rows: &PackedLayout, device: &DispatchDevice) -> Self {
+        let (batch, max_seq_len) = (rows.batch(), rows.lengths().max().unwrap_or(0));
+        let moves = rows.lengths().any(|length| length != max_seq_len).then(|| {
             let range = |example: usize| rows.range(example);
             let places = (0..batch).flat_map(|example| {
                 let last = range(example).end.saturating_sub(1);
-                (0..longest).map(move |position| (example, position, last))
+                (0..max_seq_len).map(move |position| (example, position, last))
             });
             let row = |(example, position, last): (usize, usize, usize)| {
                 let range = range(example);
@@ -48,20 +48,20 @@ impl Padding {
             };
             let padded = (0..batch).flat_map(|example| {
                 let length = range(example).len();
-                (0..longest).map(move |position| position >= length)
+                (0..max_seq_len).map(move |position| position >= length)
             });
             let kept = (0..batch).flat_map(|example| {
-                (0..range(example).len()).map(move |position| example * longest + position)
+                (0..range(example).len()).map(move |position| example * max_seq_len + position)
             });
             Moves {
                 row_of_place: indices(places.map(row), device),
                 place_of_row: indices(kept, device),
-                padding: mask(padded.collect(), [batch, longest], device),
+                padding: mask(padded.collect(), [batch, max_seq_len], device),
             }
         });
         Self {
             batch,
-            longest,
+            max_seq_len,
             device: device.clone(),
             moves,
             causal: OnceLock::new(),
@@ -73,7 +73,7 @@ impl Padding {
         self.device == *device
     }
 
-    /// `[rows, width]` as `[batch, longest, width]`; padding repeats rows.
+    /// `[rows, width]` as `[batch, max_seq_len, width]`; padding repeats rows.
     pub(super) fn pad(&self, x: Tensor<2>) -> Tensor<3> {
         self.pad_part(x, 0..self.batch)
     }
@@ -81,7 +81,7 @@ impl Padding {
     /// The same for some of the examples.
     pub(super) fn pad_part(&self, x: Tensor<2>, examples: Range<usize>) -> Tensor<3> {
         let width = x.dims()[1];
-        let places = examples.start * self.longest..examples.end * self.longest;
+        let places = examples.start * self.max_seq_len..examples.end * self.max_seq_len;
         let whole = examples.len() == self.batch;
         let part = match &self.moves {
             None if whole => x,
@@ -92,10 +92,10 @@ impl Padding {
                 x.select(0, rows.narrow(0, places.start, places.len()))
             }
         };
-        part.reshape([examples.len(), self.longest, width])
+        part.reshape([examples.len(), self.max_seq_len, width])
     }
 
-    /// Puts zeros in the place of padding, `[batch, longest, width]`.
+    /// Puts zeros in the place of padding, `[batch, max_seq_len, width]`.
     pub(super) fn zeroed(&self, padded: Tensor<3>, examples: Range<usize>) -> Tensor<3> {
         let dims = padded.dims();
         match self.padding(examples) {
@@ -107,7 +107,7 @@ impl Padding {
         }
     }
 
-    /// The inverse of [`Padding::pad`], from `[batch * longest, width]`.
+    /// The inverse of [`Padding::pad`], from `[batch * max_seq_len, width]`.
     pub(super) fn unpad(&self, padded: Tensor<2>) -> Tensor<2> {
         match &self.moves {
             None => padded,
@@ -115,7 +115,7 @@ impl Padding {
         }
     }
 
-    /// Where some of the examples have padding, `[examples, longest]`; nothing where none has.
+    /// Where some of the examples have padding, `[examples, max_seq_len]`; nothing where none has.
     pub(super) fn padding(&self, examples: Range<usize>) -> Option<Tensor<2, Bool>> {
         self.moves.as_ref().map(|moves| {
             let padding = moves.padding.clone();
@@ -127,12 +127,12 @@ impl Padding {
         })
     }
 
-    /// What a position may not see, `[group * longest, longest]`: `group` queries share each key.
+    /// What a position may not see, `[group * max_seq_len, max_seq_len]`: `group` queries share each key.
     pub(super) fn later(&self, group: usize) -> Tensor<2, Bool> {
         let make = || {
-            let later = (0..group * self.longest)
-                .flat_map(|row| (0..self.longest).map(move |key| key > row % self.longest));
-            let dims = [group * self.longest, self.longest];
+            let later = (0..group * self.max_seq_len)
+                .flat_map(|row| (0..self.max_seq_len).map(move |key| key > row % self.max_seq_len));
+            let dims = [group * self.max_seq_len, self.max_seq_len];
             mask(later.collect(), dims, &self.device)
         };
         let (made_for, mask) = self.causal.get_or_init(|| (group, make()));

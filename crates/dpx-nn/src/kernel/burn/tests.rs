@@ -1,17 +1,17 @@
 //! Every kernel for devices against the same kernel for the host, on the device that the tests are asked to use.
 
 use crate::device::DeviceExt;
-use crate::kernel::{self, Gelu, Heads, Side, Squared, Squares, Tied};
-use crate::{Arithmetic, Array, Initialiser, Rows};
+use crate::kernel::{self, Gelu, Heads, Side, SquaredNorm, SquaredNorms, Tied};
+use crate::{Arithmetic, Array, Initializer, PackedLayout};
 use dpx_schema::Device;
 
 /// Examples of several lengths, one of them empty.
-fn rows() -> Rows {
-    Rows::from_lengths([3, 0, 5, 1])
+fn rows() -> PackedLayout {
+    PackedLayout::from_lengths([3, 0, 5, 1])
 }
 
 fn random(seed: u64, shape: &[usize]) -> Array {
-    Initialiser::new(seed).normal(shape, 1.0)
+    Initializer::new(seed).normal(shape, 1.0)
 }
 
 /// Runs a computation on the host and on the device under test; the results must agree.
@@ -43,7 +43,7 @@ fn close(name: &str, found: &Array, expected: &Array) {
     }
 }
 
-fn same_squares(name: &str, inputs: &[Array], compute: impl Fn(&[Array]) -> Squares) {
+fn same_squared_norms(name: &str, inputs: &[Array], compute: impl Fn(&[Array]) -> SquaredNorms) {
     let device = Device::under_test();
     let expected = compute(inputs).now();
     let moved: Vec<Array> = inputs.iter().map(|array| array.on(device)).collect();
@@ -215,8 +215,8 @@ fn rows_and_columns() {
             kernel::gather_rows(&x[0], &[3, 0, 3]),
             kernel::gather_rows(&x[0], &[0, 1, 2, 3]),
             kernel::gather_rows(&x[0], &[]),
-            kernel::spread_rows(&x[0], &[6, 1, 0, 4], 7),
-            kernel::spread_rows(&x[0], &[0, 1, 2, 3], 4),
+            kernel::scatter_rows(&x[0], &[6, 1, 0, 4], 7),
+            kernel::scatter_rows(&x[0], &[0, 1, 2, 3], 4),
             kernel::scaled_rows(&x[0], &[Some(2.0), None, Some(0.0), Some(-1.0)]),
         ]);
         parts
@@ -245,7 +245,7 @@ fn attention_of_examples_of_many_lengths() {
         (1, false, false),
     ] {
         for lengths in [vec![3, 0, 5, 1], vec![4, 4]] {
-            let rows = Rows::from_lengths(lengths);
+            let rows = PackedLayout::from_lengths(lengths);
             let heads = Heads::grouped(4, kv_heads, 6, causal);
             let inputs = [
                 random(17, &[rows.count(), heads.qkv_width()]),
@@ -282,7 +282,7 @@ fn rotary_positions() {
 #[test]
 fn attention_over_a_cache() {
     let heads = Heads::grouped(4, 2, 6, true);
-    let rows = Rows::from_lengths([3, 1, 2]);
+    let rows = PackedLayout::from_lengths([3, 1, 2]);
     let inputs = [
         random(23, &[rows.count(), heads.qkv_width()]),
         random(24, &[3, heads.qkv_width()]),
@@ -341,12 +341,12 @@ fn squared_norms_of_linear_layers() {
     // Gram matrices where a side is wide, the product where both are narrow.
     for (inputs, outputs) in [(90, 70), (3, 4)] {
         let inputs = [random(30, &[9, inputs]), random(31, &[9, outputs])];
-        same_squares("linear layer", &inputs, |x| {
-            kernel::linear_squares(&rows, &x[0], &x[1])
+        same_squared_norms("linear layer", &inputs, |x| {
+            kernel::linear_squared_norms(&rows, &x[0], &x[1])
         });
     }
-    same_squares("rows", &[random(32, &[3, 9000])], |x| {
-        kernel::row_squares(&x[0])
+    same_squared_norms("rows", &[random(32, &[3, 9000])], |x| {
+        kernel::row_squared_norms(&x[0])
     });
 }
 
@@ -354,17 +354,17 @@ fn squared_norms_of_linear_layers() {
 fn squared_norms_of_embeddings() {
     let rows = rows();
     for ids in [[4, 4, 1, 4, 0, 4, 0, 2, 9], [0, 1, 2, 0, 1, 2, 3, 4, 0]] {
-        same_squares("embedding", &[random(33, &[9, 5])], |x| {
-            kernel::embedding_squares(&rows, &ids, &x[0])
+        same_squared_norms("embedding", &[random(33, &[9, 5])], |x| {
+            kernel::embedding_squared_norms(&rows, &ids, &x[0])
         });
     }
-    let linear_rows = Rows::from_lengths([2, 0, 4, 1]);
+    let linear_rows = PackedLayout::from_lengths([2, 0, 4, 1]);
     let inputs = [
         random(34, &[7, 5]),
         random(35, &[7, 11]),
         random(36, &[9, 5]),
     ];
-    same_squares("tied embedding", &inputs, |x| {
+    same_squared_norms("tied embedding", &inputs, |x| {
         kernel::tied_products(Tied {
             linear_rows: &linear_rows,
             input: &x[0],
@@ -382,7 +382,7 @@ fn the_stated_error_covers_the_sum() {
     let values: Vec<f32> = (0..40_000).map(|i| 1.0 + (i % 97) as f32 * 1e-3).collect();
     let exact: f64 = values.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     let x = Array::from_vec(values, &[1, 40_000]).on(Device::under_test());
-    let Squared { value, error, .. } = kernel::row_squares(&x).now()[0];
+    let SquaredNorm { value, error, .. } = kernel::row_squared_norms(&x).now()[0];
     assert!(error > 0.0 && error < 1e-5, "{error}");
     assert!((value / exact - 1.0).abs() <= error, "{value} {exact}");
 }
@@ -391,7 +391,10 @@ fn the_stated_error_covers_the_sum() {
 #[test]
 fn examples_do_not_reach_one_another() {
     let device = Device::under_test();
-    let (rows, heads) = (Rows::from_lengths([2, 4, 3]), Heads::new(2, 3, true));
+    let (rows, heads) = (
+        PackedLayout::from_lengths([2, 4, 3]),
+        Heads::new(2, 3, true),
+    );
     let poisoned = |array: Array| {
         let width = array.width();
         let mut values = array.to_vec();
@@ -415,8 +418,8 @@ fn examples_do_not_reach_one_another() {
         healthy("its gradient", &back);
     }
     for squares in [
-        kernel::linear_squares(&rows, &qkv, &gradient),
-        kernel::embedding_squares(&rows, &[1, 1, 2, 2, 2, 2, 3, 3, 3], &gradient),
+        kernel::linear_squared_norms(&rows, &qkv, &gradient),
+        kernel::embedding_squared_norms(&rows, &[1, 1, 2, 2, 2, 2, 3, 3, 3], &gradient),
     ] {
         let values: Vec<f64> = squares.now().iter().map(|squared| squared.value).collect();
         assert!(values[0].is_finite() && values[2].is_finite() && !values[1].is_finite());

@@ -120,7 +120,7 @@ pub(crate) fn gather_rows(y: &mut [f32], x: &[f32], width: usize, rows: &[usize]
 }
 
 /// `y[rows[i]] = x[i]`, all other rows zero.
-pub(crate) fn spread_rows(y: &mut [f32], x: &[f32], width: usize, rows: &[usize]) {
+pub(crate) fn scatter_rows(y: &mut [f32], x: &[f32], width: usize, rows: &[usize]) {
     y.fill(0.0);
     for (x, &row) in x.chunks_exact(width).zip(rows) {
         y[row * width..(row + 1) * width].copy_from_slice(x);

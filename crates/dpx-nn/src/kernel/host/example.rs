@@ -4,7 +4,7 @@ use super::level::multiversion;
 use super::math::{dot, dot_f64};
 use super::matmul::{Matrix, Threads, matmul};
 use super::split_by;
-use crate::kernel::Squared;
+use crate::kernel::SquaredNorm;
 use rayon::prelude::*;
 
 multiversion! {
@@ -52,7 +52,7 @@ multiversion! {
 }
 
 /// Squared norm of each row.
-pub(crate) fn row_squares(x: &[f32], width: usize) -> Vec<f64> {
+pub(crate) fn row_squared_norms(x: &[f32], width: usize) -> Vec<f64> {
     x.par_chunks_exact(width).map(square_f64).collect()
 }
 
@@ -63,11 +63,11 @@ multiversion! {
 }
 
 /// Squared norm of each example's `input^T gradient`.
-pub(crate) fn linear_squares(
+pub(crate) fn linear_squared_norms(
     offsets: &[usize],
     [input, gradient]: [&[f32]; 2],
     [inputs, outputs]: [usize; 2],
-) -> Vec<Squared> {
+) -> Vec<SquaredNorm> {
     split_by(input, offsets, inputs)
         .into_par_iter()
         .zip(split_by(gradient, offsets, outputs))
@@ -84,7 +84,7 @@ pub(crate) fn linear_squares(
 }
 
 /// |A^T G|^2 = sum over i, j of (A A^T)_ij (G G^T)_ij.
-fn gram_square(length: usize, [a, g]: [&[f32]; 2], [inputs, outputs]: [usize; 2]) -> Squared {
+fn gram_square(length: usize, [a, g]: [&[f32]; 2], [inputs, outputs]: [usize; 2]) -> SquaredNorm {
     let mut input_gram = vec![0.0_f32; length * length];
     let mut output_gram = vec![0.0_f32; length * length];
     let (rows, columns) = (Matrix::new(a, inputs), Matrix::transposed(a, inputs));
@@ -115,14 +115,18 @@ fn gram_square(length: usize, [a, g]: [&[f32]; 2], [inputs, outputs]: [usize; 2]
                 .sqrt()
         })
         .sum();
-    Squared {
+    SquaredNorm {
         value: product_f64(&input_gram, &output_gram),
         magnitude: lengths * lengths,
         error: 0.0,
     }
 }
 
-fn product_square(length: usize, [a, g]: [&[f32]; 2], [inputs, outputs]: [usize; 2]) -> Squared {
+fn product_square(
+    length: usize,
+    [a, g]: [&[f32]; 2],
+    [inputs, outputs]: [usize; 2],
+) -> SquaredNorm {
     let mut product = vec![0.0_f32; inputs * outputs];
     let (columns, rows) = (Matrix::transposed(a, inputs), Matrix::new(g, outputs));
     matmul(
@@ -139,7 +143,7 @@ fn product_square(length: usize, [a, g]: [&[f32]; 2], [inputs, outputs]: [usize;
         .zip(g.chunks_exact(outputs))
         .map(|(a, g)| (square_f64(a) * square_f64(g)).sqrt())
         .sum();
-    Squared {
+    SquaredNorm {
         value: square_f64(&product),
         magnitude: lengths * lengths,
         error: 0.0,
@@ -167,12 +171,12 @@ fn merge_by_id(ids: &[u32], gradient: &[f32], width: usize) -> (Vec<u32>, Vec<f3
 }
 
 /// Squared norm of each example's embedding gradient: rows of one id add up first.
-pub(crate) fn embedding_squares(
+pub(crate) fn embedding_squared_norms(
     offsets: &[usize],
     ids: &[u32],
     gradient: &[f32],
     width: usize,
-) -> Vec<Squared> {
+) -> Vec<SquaredNorm> {
     split_by(gradient, offsets, width)
         .into_par_iter()
         .zip(split_by(ids, offsets, 1))
@@ -182,7 +186,7 @@ pub(crate) fn embedding_squares(
                 .chunks_exact(width)
                 .map(|g| square_f64(g).sqrt())
                 .sum();
-            Squared {
+            SquaredNorm {
                 value: square_f64(&merged),
                 magnitude: lengths * lengths,
                 error: 0.0,

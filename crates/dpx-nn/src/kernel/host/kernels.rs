@@ -2,9 +2,11 @@
 
 use super::matmul::{Matrix, Threads, matmul};
 use super::{activation, attention, decode, elementwise, embedding, example, loss, norm, rotary};
-use crate::kernel::{Factor, Gelu, Heads, Kernels, Normalised, Side, Squared, Squares, Tied};
+use crate::kernel::{
+    Factor, Gelu, Heads, Kernels, Normalized, Side, SquaredNorm, SquaredNorms, Tied,
+};
 use crate::pool::Buffer;
-use crate::{Array, Rows};
+use crate::{Array, PackedLayout};
 
 /// Kernels for arrays on the host.
 pub(crate) struct HostKernels;
@@ -79,10 +81,10 @@ impl Kernels for HostKernels {
         })
     }
 
-    fn spread_rows(&self, x: &Array, rows: &[usize], total: usize) -> Array {
+    fn scatter_rows(&self, x: &Array, rows: &[usize], total: usize) -> Array {
         let width = x.width();
         made(&[total, width], |y| {
-            elementwise::spread_rows(y, x.host(), width, rows);
+            elementwise::scatter_rows(y, x.host(), width, rows);
         })
     }
 
@@ -164,32 +166,32 @@ impl Kernels for HostKernels {
         weight: &Array,
         bias: &Array,
         epsilon: f32,
-    ) -> (Array, Normalised) {
+    ) -> (Array, Normalized) {
         let parameters = [weight.host(), bias.host()];
-        normalised(x, true, |values, inverse, y| {
+        normalized(x, true, |values, inverse, y| {
             norm::layer_norm(x.host(), parameters, epsilon, values, inverse, y);
         })
     }
 
-    fn rms_norm(&self, x: &Array, weight: &Array, epsilon: f32) -> (Array, Normalised) {
-        normalised(x, false, |values, inverse, y| {
+    fn rms_norm(&self, x: &Array, weight: &Array, epsilon: f32) -> (Array, Normalized) {
+        normalized(x, false, |values, inverse, y| {
             norm::rms_norm(x.host(), weight.host(), epsilon, values, inverse, y);
         })
     }
 
     fn norm_backward(
         &self,
-        saved: &Normalised,
+        saved: &Normalized,
         weight: &Array,
         gradient: &Array,
         residual: Option<&Array>,
     ) -> Array {
         let slices = norm::Backward {
             gradient: gradient.host(),
-            normalised: saved.values.host(),
+            normalized: saved.values.host(),
             inverse: saved.inverse.host(),
             weight: weight.host(),
-            centred: saved.centred,
+            centered: saved.centered,
         };
         made(saved.values.shape(), |dx| {
             norm::backward(slices, residual.map(Array::host), dx);
@@ -199,7 +201,7 @@ impl Kernels for HostKernels {
     fn attention(
         &self,
         heads: &Heads,
-        rows: &Rows,
+        rows: &PackedLayout,
         qkv: &Array,
         bias: Option<&Array>,
     ) -> [Array; 2] {
@@ -229,7 +231,7 @@ impl Kernels for HostKernels {
     fn attention_backward(
         &self,
         heads: &Heads,
-        rows: &Rows,
+        rows: &PackedLayout,
         qkv: &Array,
         probabilities: &Array,
         gradient: &Array,
@@ -260,7 +262,7 @@ impl Kernels for HostKernels {
     fn store_prompts(
         &self,
         heads: &Heads,
-        rows: &Rows,
+        rows: &PackedLayout,
         qkv: &Array,
         part: usize,
         cached: &mut Array,
@@ -312,13 +314,13 @@ impl Kernels for HostKernels {
         losses
     }
 
-    fn column_sums(&self, rows: &Rows, x: &Array) -> Array {
+    fn column_sums(&self, rows: &PackedLayout, x: &Array) -> Array {
         made(&[rows.batch(), x.width()], |sums| {
             example::column_sums(rows.offsets(), x.host(), x.width(), sums);
         })
     }
 
-    fn product_sums(&self, rows: &Rows, x: &Array, y: &Array) -> Array {
+    fn product_sums(&self, rows: &PackedLayout, x: &Array, y: &Array) -> Array {
         made(&[rows.batch(), x.width()], |sums| {
             example::product_sums(rows.offsets(), [x.host(), y.host()], x.width(), sums);
         })
@@ -328,25 +330,39 @@ impl Kernels for HostKernels {
         example::weighted_sum(x.host(), x.width(), factors, out.host_mut());
     }
 
-    fn row_squares(&self, x: &Array) -> Squares {
-        let squares = example::row_squares(x.host(), x.width()).into_iter();
-        let squared = |value| Squared {
+    fn row_squared_norms(&self, x: &Array) -> SquaredNorms {
+        let squares = example::row_squared_norms(x.host(), x.width()).into_iter();
+        let squared = |value| SquaredNorm {
             value,
             magnitude: value,
             error: 0.0,
         };
-        Squares::known(squares.map(squared).collect())
+        SquaredNorms::known(squares.map(squared).collect())
     }
 
-    fn linear_squares(&self, rows: &Rows, input: &Array, gradient: &Array) -> Squares {
+    fn linear_squared_norms(
+        &self,
+        rows: &PackedLayout,
+        input: &Array,
+        gradient: &Array,
+    ) -> SquaredNorms {
         let factors = [input.host(), gradient.host()];
         let widths = [input.width(), gradient.width()];
-        Squares::known(example::linear_squares(rows.offsets(), factors, widths))
+        SquaredNorms::known(example::linear_squared_norms(
+            rows.offsets(),
+            factors,
+            widths,
+        ))
     }
 
-    fn embedding_squares(&self, rows: &Rows, ids: &[u32], gradient: &Array) -> Squares {
+    fn embedding_squared_norms(
+        &self,
+        rows: &PackedLayout,
+        ids: &[u32],
+        gradient: &Array,
+    ) -> SquaredNorms {
         let (values, width) = (gradient.host(), gradient.width());
-        Squares::known(example::embedding_squares(
+        SquaredNorms::known(example::embedding_squared_norms(
             rows.offsets(),
             ids,
             values,
@@ -354,7 +370,7 @@ impl Kernels for HostKernels {
         ))
     }
 
-    fn tied_products(&self, tied: Tied<'_>) -> Squares {
+    fn tied_products(&self, tied: Tied<'_>) -> SquaredNorms {
         let products = example::tied_products(example::Tied {
             linear_offsets: tied.linear_rows.offsets(),
             input: tied.input.host(),
@@ -365,27 +381,27 @@ impl Kernels for HostKernels {
             width: tied.input.width(),
             vocabulary: tied.logits_gradient.width(),
         });
-        let product = |value| Squared {
+        let product = |value| SquaredNorm {
             value,
-            ..Squared::default()
+            ..SquaredNorm::default()
         };
-        Squares::known(products.into_iter().map(product).collect())
+        SquaredNorms::known(products.into_iter().map(product).collect())
     }
 }
 
-/// The output of a norm and what its backward pass needs; `fill` overwrites normalised values, inverse deviations and output.
-fn normalised(
+/// The output of a norm and what its backward pass needs; `fill` overwrites normalized values, inverse deviations and output.
+fn normalized(
     x: &Array,
-    centred: bool,
+    centered: bool,
     fill: impl FnOnce(&mut [f32], &mut [f32], &mut [f32]),
-) -> (Array, Normalised) {
+) -> (Array, Normalized) {
     let (mut values, mut y) = (Buffer::stale(x.len()), Buffer::stale(x.len()));
     let mut inverse = Buffer::stale(x.rows());
     fill(&mut values, &mut inverse, &mut y);
-    let saved = Normalised {
+    let saved = Normalized {
         values: Array::from_buffer(values, x.shape()),
         inverse: Array::from_buffer(inverse, &[x.rows()]),
-        centred,
+        centered,
     };
     (Array::from_buffer(y, x.shape()), saved)
 }

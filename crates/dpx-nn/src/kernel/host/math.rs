@@ -148,9 +148,9 @@ multiversion! {
 }
 
 multiversion! {
-    /// Sum of the values that are `least` or more.
-    pub(crate) fn sum_from(x: &[f32], least: f32) -> f64 {
-        let value = |x: f32| f64::from(if x >= least { x } else { 0.0 });
+    /// Sum of the values that are `min` or more.
+    pub(crate) fn sum_from(x: &[f32], min: f32) -> f64 {
+        let value = |x: f32| f64::from(if x >= min { x } else { 0.0 });
         let mut lanes = [0.0_f64; LANES];
         let chunks = x.chunks_exact(LANES);
         let rest = chunks.remainder();

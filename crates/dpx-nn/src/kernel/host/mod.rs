@@ -1,4 +1,4 @@
-//! Kernels on slices of f32: rayon over rows or examples, loops that the compiler vectorises for the instruction set found at run time.
+//! Kernels on slices of f32: rayon over rows or examples, loops that the compiler vectorizes for the instruction set found at run time.
 
 pub(crate) mod activation;
 pub(crate) mod attention;

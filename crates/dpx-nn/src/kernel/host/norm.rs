@@ -6,9 +6,9 @@ use super::rows_per_task;
 use rayon::prelude::*;
 
 multiversion! {
-    fn layer_norm_rows(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, normalised: &mut [f32], inverse: &mut [f32], y: &mut [f32]) {
+    fn layer_norm_rows(x: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, normalized: &mut [f32], inverse: &mut [f32], y: &mut [f32]) {
         let width = weight.len();
-        let rows = x.chunks_exact(width).zip(normalised.chunks_exact_mut(width)).zip(inverse.iter_mut().zip(y.chunks_exact_mut(width)));
+        let rows = x.chunks_exact(width).zip(normalized.chunks_exact_mut(width)).zip(inverse.iter_mut().zip(y.chunks_exact_mut(width)));
         for ((x, h), (inverse, y)) in rows {
             let mean = sum(x) / width as f32;
             for (h, x) in h.iter_mut().zip(x) {
@@ -24,30 +24,30 @@ multiversion! {
     }
 }
 
-/// `y = weight * normalised + bias` with `normalised = (x - mean) * inverse`, per row.
+/// `y = weight * normalized + bias` with `normalized = (x - mean) * inverse`, per row.
 pub(crate) fn layer_norm(
     x: &[f32],
     [weight, bias]: [&[f32]; 2],
     epsilon: f32,
-    normalised: &mut [f32],
+    normalized: &mut [f32],
     inverse: &mut [f32],
     y: &mut [f32],
 ) {
     let width = weight.len();
     let rows = rows_per_task(inverse.len());
     x.par_chunks(rows * width)
-        .zip(normalised.par_chunks_mut(rows * width))
+        .zip(normalized.par_chunks_mut(rows * width))
         .zip(inverse.par_chunks_mut(rows))
         .zip(y.par_chunks_mut(rows * width))
-        .for_each(|(((x, normalised), inverse), y)| {
-            layer_norm_rows(x, weight, bias, epsilon, normalised, inverse, y);
+        .for_each(|(((x, normalized), inverse), y)| {
+            layer_norm_rows(x, weight, bias, epsilon, normalized, inverse, y);
         });
 }
 
 multiversion! {
-    fn rms_norm_rows(x: &[f32], weight: &[f32], epsilon: f32, normalised: &mut [f32], inverse: &mut [f32], y: &mut [f32]) {
+    fn rms_norm_rows(x: &[f32], weight: &[f32], epsilon: f32, normalized: &mut [f32], inverse: &mut [f32], y: &mut [f32]) {
         let width = weight.len();
-        let rows = x.chunks_exact(width).zip(normalised.chunks_exact_mut(width)).zip(inverse.iter_mut().zip(y.chunks_exact_mut(width)));
+        let rows = x.chunks_exact(width).zip(normalized.chunks_exact_mut(width)).zip(inverse.iter_mut().zip(y.chunks_exact_mut(width)));
         for ((x, h), (inverse, y)) in rows {
             let deviation = 1.0 / (dot(x, x) / width as f32 + epsilon).sqrt();
             *inverse = deviation;
@@ -59,23 +59,23 @@ multiversion! {
     }
 }
 
-/// `y = weight * normalised` with `normalised = x * inverse`, inverse = 1 / sqrt(mean square + epsilon), per row.
+/// `y = weight * normalized` with `normalized = x * inverse`, inverse = 1 / sqrt(mean square + epsilon), per row.
 pub(crate) fn rms_norm(
     x: &[f32],
     weight: &[f32],
     epsilon: f32,
-    normalised: &mut [f32],
+    normalized: &mut [f32],
     inverse: &mut [f32],
     y: &mut [f32],
 ) {
     let width = weight.len();
     let rows = rows_per_task(inverse.len());
     x.par_chunks(rows * width)
-        .zip(normalised.par_chunks_mut(rows * width))
+        .zip(normalized.par_chunks_mut(rows * width))
         .zip(inverse.par_chunks_mut(rows))
         .zip(y.par_chunks_mut(rows * width))
-        .for_each(|(((x, normalised), inverse), y)| {
-            rms_norm_rows(x, weight, epsilon, normalised, inverse, y);
+        .for_each(|(((x, normalized), inverse), y)| {
+            rms_norm_rows(x, weight, epsilon, normalized, inverse, y);
         });
 }
 
@@ -84,14 +84,14 @@ pub(crate) fn rms_norm(
 pub(crate) struct Backward<'a> {
     /// Gradient of the output.
     pub(crate) gradient: &'a [f32],
-    /// Normalised input.
-    pub(crate) normalised: &'a [f32],
+    /// Normalized input.
+    pub(crate) normalized: &'a [f32],
     /// Inverse deviation of each row.
     pub(crate) inverse: &'a [f32],
     /// Scale.
     pub(crate) weight: &'a [f32],
     /// Whether the mean was taken away (layer norm) or not (RMS norm).
-    pub(crate) centred: bool,
+    pub(crate) centered: bool,
 }
 
 multiversion! {
@@ -100,11 +100,11 @@ multiversion! {
         let mut scaled = vec![0.0_f32; width];
         for (row, (dx, inverse)) in dx.chunks_exact_mut(width).zip(saved.inverse).enumerate() {
             let range = row * width..(row + 1) * width;
-            let (gradient, h) = (&saved.gradient[range.clone()], &saved.normalised[range.clone()]);
+            let (gradient, h) = (&saved.gradient[range.clone()], &saved.normalized[range.clone()]);
             for ((t, g), w) in scaled.iter_mut().zip(gradient).zip(saved.weight) {
                 *t = g * w;
             }
-            let mean = if saved.centred { sum(&scaled) / width as f32 } else { 0.0 };
+            let mean = if saved.centered { sum(&scaled) / width as f32 } else { 0.0 };
             let slope = dot(&scaled, h) / width as f32;
             match residual {
                 Some(residual) => {
@@ -133,7 +133,7 @@ pub(crate) fn backward(saved: Backward<'_>, residual: Option<&[f32]>, dx: &mut [
             let end = start + dx.len() / width;
             let part = Backward {
                 gradient: &saved.gradient[start * width..end * width],
-                normalised: &saved.normalised[start * width..end * width],
+                normalized: &saved.normalized[start * width..end * width],
                 inverse: &saved.inverse[start..end],
                 ..saved
             };

@@ -19,7 +19,7 @@ pub struct BagOfWordsOptions {
     pub balanced: bool,
     /// Words in fewer texts than this are left out.
     pub least_texts: u32,
-    /// Most rounds of the optimiser.
+    /// Most rounds of the optimizer.
     pub rounds: usize,
 }
 

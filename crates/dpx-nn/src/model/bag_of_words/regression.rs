@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 /// Rows summed by one task: fixed, so that sums do not depend on the number of threads.
 const CHUNK: usize = 1024;
-/// Steps that the optimiser remembers.
+/// Steps that the optimizer remembers.
 const MEMORY: usize = 10;
 
 /// Adds the scores of a row to `scores`; the bias weights stand last.
@@ -22,7 +22,7 @@ pub(super) fn scores(row: &Row, weights: &[f64], scores: &mut [f64]) {
     }
 }
 
-/// Scores to probabilities, in place; gives the logarithm of the normaliser.
+/// Scores to probabilities, in place; gives the logarithm of the normalizer.
 pub(super) fn softmax(scores: &mut [f64]) -> f64 {
     let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut total = 0.0;
@@ -36,7 +36,7 @@ pub(super) fn softmax(scores: &mut [f64]) -> f64 {
     highest + total.ln()
 }
 
-/// Weights `[words + 1, classes]` that minimise `|w|^2 / 2 + C * sum of weighted losses`; biases are not penalised. The
+/// Weights `[words + 1, classes]` that minimize `|w|^2 / 2 + C * sum of weighted losses`; biases are not penalized. The
 /// probabilities `[rows, classes]` are the targets; balancing weighs each class by the inverse of their mean.
 pub(super) fn fit(
     rows: &[Row],
@@ -74,7 +74,7 @@ pub(super) fn fit(
         targets: &targets,
         classes,
     };
-    minimise(&problem, vec![0.0; (words + 1) * classes], options.rounds)
+    minimize(&problem, vec![0.0; (words + 1) * classes], options.rounds)
 }
 
 struct Problem<'a> {
@@ -105,8 +105,8 @@ impl Problem<'_> {
                     let weight: f64 = targets.iter().sum();
                     scores(&self.rows[index], weights, &mut row_scores);
                     let own = dot(targets, &row_scores);
-                    let normaliser = softmax(&mut row_scores);
-                    loss += weight * normaliser - own;
+                    let normalizer = softmax(&mut row_scores);
+                    loss += weight * normalizer - own;
                     let pairs = row_scores.iter().zip(targets);
                     factors.extend(pairs.map(|(score, target)| weight * score - target));
                 }
@@ -147,7 +147,7 @@ struct Step {
     scale: f64,
 }
 
-fn minimise(problem: &Problem<'_>, mut point: Vec<f64>, rounds: usize) -> Vec<f64> {
+fn minimize(problem: &Problem<'_>, mut point: Vec<f64>, rounds: usize) -> Vec<f64> {
     let mut gradient = vec![0.0; point.len()];
     let mut value = problem.evaluate(&point, &mut gradient);
     let first = dot(&gradient, &gradient).sqrt();

@@ -45,7 +45,7 @@ fn learns_what_words_mean() {
 #[test]
 fn the_fit_is_a_minimum() {
     // At the minimum the penalty's pull equals the data's: nudging any weight does not lower the objective. Checked
-    // through the stationarity condition of the unpenalised biases: weighted probabilities match weighted labels.
+    // through the stationarity condition of the unpenalized biases: weighted probabilities match weighted labels.
     let (texts, labels): (Vec<&str>, Vec<usize>) = TEXTS.into_iter().unzip();
     let options = BagOfWordsOptions {
         balanced: false,

@@ -1,7 +1,7 @@
 //! One block: attention and feed-forward, each followed by a layer norm over its sum with the residual.
 
-use crate::kernel::{self, Gelu, Heads, Normalised};
-use crate::{Array, Linear, Norm, Parameters, Rows, Tape};
+use crate::kernel::{self, Gelu, Heads, Normalized};
+use crate::{Array, Linear, Norm, PackedLayout, Parameters, Tape};
 
 /// Layers of a block.
 #[derive(Debug, Clone)]
@@ -22,11 +22,11 @@ pub(crate) struct Saved {
     qkv: Array,
     probabilities: Array,
     attended: Array,
-    first_norm: Normalised,
+    first_norm: Normalized,
     middle: Array,
     pre_activation: Array,
     activation: Array,
-    second_norm: Normalised,
+    second_norm: Normalized,
 }
 
 impl Block {
@@ -34,7 +34,7 @@ impl Block {
         &self,
         parameters: &Parameters,
         heads: &Heads,
-        rows: &Rows,
+        rows: &PackedLayout,
         bias: Option<&Array>,
         input: Array,
     ) -> (Array, Saved) {
@@ -67,7 +67,7 @@ impl Block {
         &self,
         parameters: &Parameters,
         heads: &Heads,
-        rows: &Rows,
+        rows: &PackedLayout,
         saved: Saved,
         gradient: &Array,
         tape: &mut Tape,

@@ -5,8 +5,8 @@ mod build;
 mod position_bias;
 
 use super::config::BertConfig;
-use crate::kernel::{Heads, Normalised};
-use crate::{Array, Batch, Embedding, Norm, Parameters, Rows, Tape};
+use crate::kernel::{Heads, Normalized};
+use crate::{Array, Batch, Embedding, Norm, PackedLayout, Parameters, Tape};
 use block::{Block, Saved};
 pub(super) use build::POSITION_BIAS;
 pub use position_bias::PositionBias;
@@ -30,7 +30,7 @@ pub struct Bert {
 
 /// What the backward pass of the body needs.
 pub(super) struct BodySaved {
-    embedding_norm: Normalised,
+    embedding_norm: Normalized,
     blocks: Vec<Saved>,
     positions: Vec<u32>,
 }
@@ -56,7 +56,7 @@ impl Bert {
         self.position_bias.as_ref()
     }
 
-    fn embed(&self, ids: &[u32], positions: &[u32]) -> (Array, Normalised) {
+    fn embed(&self, ids: &[u32], positions: &[u32]) -> (Array, Normalized) {
         let parameters = &self.parameters;
         let mut sum = self.tokens.forward(parameters, ids);
         self.positions.add_forward(parameters, positions, &mut sum);
@@ -66,7 +66,7 @@ impl Bert {
         self.embedding_norm.forward(parameters, &sum)
     }
 
-    fn positions(&self, rows: &Rows) -> Vec<u32> {
+    fn positions(&self, rows: &PackedLayout) -> Vec<u32> {
         let mut positions = rows.positions();
         for position in &mut positions {
             *position += self.first_position;
@@ -74,17 +74,17 @@ impl Bert {
         positions
     }
 
-    /// The bias of attention scores for the longest text of a batch, `[heads, longest, longest]`.
-    fn score_bias(&self, rows: &Rows) -> Option<Array> {
-        let longest = rows.lengths().max().unwrap_or(0);
+    /// The bias of attention scores for the longest text of a batch, `[heads, max_seq_len, max_seq_len]`.
+    fn score_bias(&self, rows: &PackedLayout) -> Option<Array> {
+        let max_seq_len = rows.lengths().max().unwrap_or(0);
         let device = self.parameters.device();
         self.position_bias
             .as_ref()
-            .map(|bias| bias.scores(longest).on(device))
+            .map(|bias| bias.scores(max_seq_len).on(device))
     }
 
     /// Hidden states `[rows, width]`, with what the backward pass needs.
-    pub(super) fn body(&self, ids: &[u32], rows: &Rows) -> (Array, BodySaved) {
+    pub(super) fn body(&self, ids: &[u32], rows: &PackedLayout) -> (Array, BodySaved) {
         let positions = self.positions(rows);
         let (mut hidden, embedding_norm) = self.embed(ids, &positions);
         let bias = self.score_bias(rows);
@@ -104,7 +104,7 @@ impl Bert {
     }
 
     /// The same hidden states alone.
-    pub(super) fn body_for_inference(&self, ids: &[u32], rows: &Rows) -> Array {
+    pub(super) fn body_for_inference(&self, ids: &[u32], rows: &PackedLayout) -> Array {
         let (mut hidden, _) = self.embed(ids, &self.positions(rows));
         let bias = self.score_bias(rows);
         for block in &self.blocks {

@@ -5,7 +5,7 @@ use crate::model::ModelError;
 use serde_json::Value;
 
 /// Longest text that is read whatever the model was trained for: bounds the table of rotary angles.
-const LONGEST: usize = 16_384;
+const MAX_CONTEXT: usize = 16_384;
 
 /// `config.json` of `model_type` `llama`.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +57,7 @@ impl LlamaConfig {
             vocab_size: fields.size("vocab_size")?,
             max_position_embeddings: fields
                 .size_or("max_position_embeddings", 2048)?
-                .min(LONGEST),
+                .min(MAX_CONTEXT),
             hidden_size,
             intermediate_size: fields.size("intermediate_size")?,
             num_hidden_layers: fields.size("num_hidden_layers")?,

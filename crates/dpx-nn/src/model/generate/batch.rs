@@ -1,7 +1,7 @@
 //! Running many prompts through a model in batches.
 
 use super::{Sampling, Steering};
-use crate::Cache;
+use crate::KvCache;
 use crate::model::{CausalModel, ModelError};
 use crate::seed::Stream;
 use dpx_schema::Device;
@@ -9,14 +9,14 @@ use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Most batches side by side: each has a cache of its own.
-const MOST_AT_ONCE: usize = 8;
+const MAX_AT_ONCE: usize = 8;
 
 /// A model that continues token sequences, with a cache of keys and values.
 ///
 /// Row `i` of what it returns must depend on row `i` of what it is given alone, and not on the number of rows.
 pub trait Decoder: Sync {
     /// Keys and values of the tokens seen so far, for some rows.
-    type Cache: Send;
+    type KvCache: Send;
 
     /// Batches that are best written side by side.
     fn batches_at_once(&self) -> usize {
@@ -38,25 +38,25 @@ pub trait Decoder: Sync {
         &self,
         prompts: &[&[u32]],
         capacity: usize,
-    ) -> Result<(Self::Cache, Vec<f32>), ModelError>;
+    ) -> Result<(Self::KvCache, Vec<f32>), ModelError>;
 
     /// Reads one more token for each row of the cache. Gives the logits after it, `[rows, vocabulary]`.
     ///
     /// # Errors
     /// When a row is full.
-    fn step(&self, cache: &mut Self::Cache, tokens: &[u32]) -> Result<Vec<f32>, ModelError>;
+    fn step(&self, cache: &mut Self::KvCache, tokens: &[u32]) -> Result<Vec<f32>, ModelError>;
 
     /// Keeps the given rows of the cache, in this order (ascending), and forgets the others.
-    fn keep_rows(&self, cache: &mut Self::Cache, rows: &[usize]);
+    fn keep_rows(&self, cache: &mut Self::KvCache, rows: &[usize]);
 }
 
 impl<M: CausalModel> Decoder for M {
-    type Cache = Cache;
+    type KvCache = KvCache;
 
     /// On the processor a thread for each batch waits less than all threads at one; a device computes one after the other.
     fn batches_at_once(&self) -> usize {
         if self.parameters().device() == Device::Cpu {
-            rayon::current_num_threads().min(MOST_AT_ONCE)
+            rayon::current_num_threads().min(MAX_AT_ONCE)
         } else {
             1
         }
@@ -74,7 +74,7 @@ impl<M: CausalModel> Decoder for M {
         &self,
         prompts: &[&[u32]],
         capacity: usize,
-    ) -> Result<(Cache, Vec<f32>), ModelError> {
+    ) -> Result<(KvCache, Vec<f32>), ModelError> {
         if prompts.iter().any(|prompt| prompt.is_empty()) {
             return Err(ModelError::Input(
                 "a prompt has no token: a text must continue at least one".into(),
@@ -84,11 +84,11 @@ impl<M: CausalModel> Decoder for M {
         Ok((cache, logits.to_vec()))
     }
 
-    fn step(&self, cache: &mut Cache, tokens: &[u32]) -> Result<Vec<f32>, ModelError> {
+    fn step(&self, cache: &mut KvCache, tokens: &[u32]) -> Result<Vec<f32>, ModelError> {
         Ok(self.decode(cache, tokens)?.to_vec())
     }
 
-    fn keep_rows(&self, cache: &mut Cache, rows: &[usize]) {
+    fn keep_rows(&self, cache: &mut KvCache, rows: &[usize]) {
         cache.keep(rows);
     }
 }
@@ -174,18 +174,18 @@ struct Reading<C> {
 }
 
 impl<C> Reading<C> {
-    fn start<D: Decoder<Cache = C>>(
+    fn start<D: Decoder<KvCache = C>>(
         decoder: &D,
         prompts: &[&[u32]],
         sampling: &Sampling,
     ) -> Result<Self, ModelError> {
-        let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
-        let capacity = (longest + sampling.max_new_tokens).min(decoder.max_positions());
+        let max_seq_len = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
+        let capacity = (max_seq_len + sampling.max_new_tokens).min(decoder.max_positions());
         let (cache, logits) = decoder.prefill(prompts, capacity)?;
         Ok(Self { cache, logits })
     }
 
-    fn step<D: Decoder<Cache = C>>(
+    fn step<D: Decoder<KvCache = C>>(
         &mut self,
         decoder: &D,
         stay: Option<&[usize]>,

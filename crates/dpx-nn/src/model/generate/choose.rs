@@ -42,7 +42,7 @@ impl Default for Sampling {
     }
 }
 
-/// A token with its unnormalised probability.
+/// A token with its unnormalized probability.
 type Weighed = (u32, f32);
 
 impl Sampling {
@@ -56,9 +56,9 @@ impl Sampling {
         written: &[u32],
         stream: &mut Stream,
     ) -> u32 {
-        self.penalise(logits, written);
+        self.penalize(logits, written);
         let against = against.map(|against| {
-            self.penalise(against, written);
+            self.penalize(against, written);
             &*against
         });
         if self.temperature == 0.0 {
@@ -88,7 +88,7 @@ impl Sampling {
         };
         let mut weights = at_least(&all, spared);
         if self.top_k > 0 {
-            keep_likeliest(&mut weights, self.top_k);
+            keep_top_k(&mut weights, self.top_k);
         }
         if self.top_p < 1.0 {
             let total = if self.top_k > 0 { sum(&weights) } else { total };
@@ -120,7 +120,7 @@ impl Sampling {
         }
     }
 
-    fn penalise(&self, logits: &mut [f32], written: &[u32]) {
+    fn penalize(&self, logits: &mut [f32], written: &[u32]) {
         if self.repetition_penalty != 1.0 {
             let mut tokens = written.to_vec();
             tokens.sort_unstable();
@@ -156,7 +156,7 @@ fn greedy(logits: &[f32]) -> u32 {
     best as u32
 }
 
-fn keep_likeliest(weights: &mut Vec<Weighed>, count: usize) {
+fn keep_top_k(weights: &mut Vec<Weighed>, count: usize) {
     if count < weights.len() {
         // Equals by number, so that the order is total and the same everywhere.
         weights.select_nth_unstable_by(count - 1, |left, right| {
@@ -173,13 +173,13 @@ fn sum(weights: &[Weighed]) -> f64 {
 }
 
 /// The tokens of this weight and more, in order.
-fn at_least(all: &[f32], least: f32) -> Vec<Weighed> {
+fn at_least(all: &[f32], min_weight: f32) -> Vec<Weighed> {
     let mut weights: Vec<Weighed> = vec![(0, 0.0); all.len()];
     let mut count = 0;
     // Written in any case, so that there is no branch for the processor to guess.
     for (token, &weight) in (0..).zip(all) {
         weights[count] = (token, weight);
-        count += usize::from(weight >= least);
+        count += usize::from(weight >= min_weight);
     }
     weights.truncate(count);
     weights

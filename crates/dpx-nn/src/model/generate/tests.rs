@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Logits are a fixed function of the tokens read so far.
 struct Toy {
     vocabulary: usize,
-    longest: usize,
+    max_seq_len: usize,
 }
 
 impl Toy {
@@ -26,7 +26,7 @@ impl Toy {
 }
 
 impl Decoder for Toy {
-    type Cache = Vec<Vec<u32>>;
+    type KvCache = Vec<Vec<u32>>;
 
     fn batches_at_once(&self) -> usize {
         3
@@ -37,16 +37,20 @@ impl Decoder for Toy {
     }
 
     fn max_positions(&self) -> usize {
-        self.longest
+        self.max_seq_len
     }
 
-    fn prefill(&self, prompts: &[&[u32]], _: usize) -> Result<(Self::Cache, Vec<f32>), ModelError> {
+    fn prefill(
+        &self,
+        prompts: &[&[u32]],
+        _: usize,
+    ) -> Result<(Self::KvCache, Vec<f32>), ModelError> {
         let cache: Vec<Vec<u32>> = prompts.iter().map(|prompt| prompt.to_vec()).collect();
         let logits = cache.iter().flat_map(|row| self.logits(row)).collect();
         Ok((cache, logits))
     }
 
-    fn step(&self, cache: &mut Self::Cache, tokens: &[u32]) -> Result<Vec<f32>, ModelError> {
+    fn step(&self, cache: &mut Self::KvCache, tokens: &[u32]) -> Result<Vec<f32>, ModelError> {
         assert_eq!(cache.len(), tokens.len(), "one token for each row");
         for (row, token) in cache.iter_mut().zip(tokens) {
             row.push(*token);
@@ -54,7 +58,7 @@ impl Decoder for Toy {
         Ok(cache.iter().flat_map(|row| self.logits(row)).collect())
     }
 
-    fn keep_rows(&self, cache: &mut Self::Cache, rows: &[usize]) {
+    fn keep_rows(&self, cache: &mut Self::KvCache, rows: &[usize]) {
         *cache = rows.iter().map(|row| cache[*row].clone()).collect();
     }
 }
@@ -74,7 +78,7 @@ fn requests(count: u64) -> Vec<Request> {
 fn a_text_does_not_depend_on_its_batch() {
     let toy = Toy {
         vocabulary: 20,
-        longest: 100,
+        max_seq_len: 100,
     };
     let sampling = Sampling {
         top_p: 0.9,
@@ -110,7 +114,7 @@ fn a_text_does_not_depend_on_its_batch() {
 fn no_text_grows_beyond_what_the_model_reads() {
     let toy = Toy {
         vocabulary: 9,
-        longest: 6,
+        max_seq_len: 6,
     };
     let done = AtomicUsize::new(0);
     let texts = generate(&toy, requests(8), &Sampling::default(), 3, |more| {
@@ -163,7 +167,7 @@ fn softmax(logits: &[f32], temperature: f64) -> Vec<f64> {
     weights.iter().map(|weight| weight / total).collect()
 }
 
-fn renormalised(probabilities: &[f64], keep: &[usize]) -> Vec<f64> {
+fn renormalized(probabilities: &[f64], keep: &[usize]) -> Vec<f64> {
     let total: f64 = keep.iter().map(|token| probabilities[*token]).sum();
     (0..probabilities.len())
         .map(|token| {
@@ -201,18 +205,18 @@ fn drawn_tokens_follow_the_filtered_softmax() {
         top_k: 3,
         ..Sampling::default()
     };
-    check(top_k, &renormalised(&plain, &[0, 2, 6]));
+    check(top_k, &renormalized(&plain, &[0, 2, 6]));
     // 2.0, 1.5, 1.0 and 0.7 hold 0.39, 0.24, 0.14 and 0.11 of the mass.
     let top_p = Sampling {
         top_p: 0.8,
         ..Sampling::default()
     };
-    check(top_p, &renormalised(&plain, &[0, 2, 4, 6]));
+    check(top_p, &renormalized(&plain, &[0, 2, 4, 6]));
     let suppressed = Sampling {
         suppressed: vec![2],
         ..Sampling::default()
     };
-    check(suppressed, &renormalised(&plain, &[0, 1, 3, 4, 5, 6, 7]));
+    check(suppressed, &renormalized(&plain, &[0, 1, 3, 4, 5, 6, 7]));
 }
 
 #[test]
@@ -247,17 +251,17 @@ fn temperature_zero_takes_the_first_of_the_likeliest() {
         greedy.choose(&mut [0.0, 2.0, f32::NAN, 2.0], None, &[], &mut stream),
         1
     );
-    let penalised = Sampling {
+    let penalized = Sampling {
         repetition_penalty: 1.5,
         ..greedy
     };
     assert_eq!(
-        penalised.choose(&mut [0.0, 2.0, 1.0, 1.9], None, &[1, 1], &mut stream),
+        penalized.choose(&mut [0.0, 2.0, 1.0, 1.9], None, &[1, 1], &mut stream),
         3
     );
     // Negative logits are multiplied, so that they fall too.
     assert_eq!(
-        penalised.choose(&mut [-1.0, -1.2], None, &[0], &mut stream),
+        penalized.choose(&mut [-1.0, -1.2], None, &[0], &mut stream),
         1
     );
     assert_eq!(
@@ -271,7 +275,7 @@ fn temperature_zero_takes_the_first_of_the_likeliest() {
 fn guidance_moves_the_draws_by_the_difference_of_two_prompts() {
     let toy = Toy {
         vocabulary: 6,
-        longest: 8,
+        max_seq_len: 8,
     };
     let (prompt, negative) = (vec![1, 2], vec![3]);
     let sampling = |guidance| Sampling {
@@ -320,7 +324,7 @@ fn guidance_moves_the_draws_by_the_difference_of_two_prompts() {
 fn a_guided_text_does_not_depend_on_its_batch_and_stays_within_what_the_model_reads() {
     let toy = Toy {
         vocabulary: 11,
-        longest: 12,
+        max_seq_len: 12,
     };
     let sampling = Sampling {
         guidance: 1.5,
@@ -344,8 +348,8 @@ fn a_guided_text_does_not_depend_on_its_batch_and_stays_within_what_the_model_re
         whole,
         generate(&toy, guided(), &sampling, 2, |_| {}).unwrap()
     );
-    let longest = |index: usize| 12 - (1 + index % 4).max(1 + index % 5);
+    let max_tokens = |index: usize| 12 - (1 + index % 4).max(1 + index % 5);
     for (index, text) in whole.iter().enumerate() {
-        assert!(text.tokens.len() <= longest(index), "{index}: {text:?}");
+        assert!(text.tokens.len() <= max_tokens(index), "{index}: {text:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! One block: attention and feed-forward, each after a layer norm and beside a residual.
 
-use crate::kernel::{self, Gelu, Heads, Normalised};
-use crate::{Array, Cache, Linear, Norm, Parameters, Rows, Tape};
+use crate::kernel::{self, Gelu, Heads, Normalized};
+use crate::{Array, KvCache, Linear, Norm, PackedLayout, Parameters, Tape};
 
 /// Layers of a block.
 #[derive(Debug, Clone)]
@@ -16,12 +16,12 @@ pub(super) struct Block {
 
 /// What the backward pass of a block needs.
 pub(super) struct Saved {
-    first_norm: Normalised,
+    first_norm: Normalized,
     attention_input: Array,
     qkv: Array,
     probabilities: Array,
     attended: Array,
-    second_norm: Normalised,
+    second_norm: Normalized,
     up_input: Array,
     pre_activation: Array,
     activation: Array,
@@ -39,7 +39,7 @@ impl Block {
         &self,
         parameters: &Parameters,
         heads: &Heads,
-        rows: &Rows,
+        rows: &PackedLayout,
         input: &Array,
     ) -> (Array, Saved) {
         let (attention_input, first_norm) = self.first_norm.forward(parameters, input);
@@ -69,7 +69,7 @@ impl Block {
     pub(super) fn step(
         &self,
         parameters: &Parameters,
-        cache: &mut Cache,
+        cache: &mut KvCache,
         layer: usize,
         input: &Array,
     ) -> Array {
@@ -99,7 +99,7 @@ impl Block {
         &self,
         parameters: &Parameters,
         heads: &Heads,
-        rows: &Rows,
+        rows: &PackedLayout,
         saved: Saved,
         gradient: &Array,
         tape: &mut Tape,

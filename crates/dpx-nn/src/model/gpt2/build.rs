@@ -3,7 +3,7 @@
 use super::{Block, Gpt2};
 use crate::kernel::Heads;
 use crate::model::config::Gpt2Config;
-use crate::{Array, Embedding, Initialiser, Layout, Linear, Lora, Norm, Parameters, Role};
+use crate::{Array, Embedding, Initializer, Layout, Linear, Lora, Norm, Parameters, Role};
 use dpx_schema::Device;
 
 /// Deviation of initial weights (Radford et al. 2019).
@@ -13,7 +13,7 @@ impl Gpt2 {
     /// A model with the initial weights of a seed: normal of deviation 0.02, divided by sqrt(2 x layers) for the layers
     /// that write to the residual stream; biases zero, scales one.
     pub fn new(config: Gpt2Config, seed: u64, device: Device) -> Self {
-        let mut random = Initialiser::new(seed);
+        let mut random = Initializer::new(seed);
         let residual = DEVIATION / (2.0 * config.n_layer as f64).sqrt();
         let built = Self::build(config, device, |name, role, shape| {
             Ok::<_, std::convert::Infallible>(match role {
@@ -95,7 +95,7 @@ impl Gpt2 {
 
     /// Puts a low-rank adapter beside every linear layer of attention and feed-forward, without effect at first.
     pub fn add_lora(&mut self, rank: usize, alpha: f64, seed: u64) {
-        let mut random = Initialiser::new(seed);
+        let mut random = Initializer::new(seed);
         for block in &mut self.blocks {
             for linear in block.linears_mut() {
                 linear.lora = Some(Lora::enter(

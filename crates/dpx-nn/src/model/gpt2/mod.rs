@@ -8,9 +8,10 @@ mod tests;
 use super::CausalModel;
 use super::causal::{NextTokens, check_step, last_rows};
 use super::config::Gpt2Config;
-use crate::kernel::{self, Heads, Normalised, Side};
+use crate::kernel::{self, Heads, Normalized, Side};
 use crate::{
-    Array, Batch, Cache, Embedding, Error, Layout, Network, Norm, Parameters, Record, Rows, Tape,
+    Array, Batch, Embedding, Error, GradSample, KvCache, Layout, Network, Norm, PackedLayout,
+    Parameters, Tape,
 };
 use block::{Block, Saved};
 
@@ -29,7 +30,7 @@ pub struct Gpt2 {
 /// What the backward pass of the body needs.
 pub(super) struct BodySaved {
     blocks: Vec<Saved>,
-    last_norm: Normalised,
+    last_norm: Normalized,
     positions: Vec<u32>,
 }
 
@@ -47,7 +48,7 @@ impl Gpt2 {
     }
 
     /// Hidden states after the last norm `[rows, width]`, with what the backward pass needs.
-    pub(super) fn body(&self, ids: &[u32], rows: &Rows) -> (Array, BodySaved) {
+    pub(super) fn body(&self, ids: &[u32], rows: &PackedLayout) -> (Array, BodySaved) {
         let positions = rows.positions();
         let mut hidden = self.embed(ids, &positions);
         let mut blocks = Vec::with_capacity(self.blocks.len());
@@ -69,8 +70,8 @@ impl Gpt2 {
     pub(super) fn body_for_inference(
         &self,
         ids: &[u32],
-        rows: &Rows,
-        mut cache: Option<&mut Cache>,
+        rows: &PackedLayout,
+        mut cache: Option<&mut KvCache>,
     ) -> Array {
         let mut hidden = self.embed(ids, &rows.positions());
         for (layer, block) in self.blocks.iter().enumerate() {
@@ -138,14 +139,14 @@ impl Network for Gpt2 {
             self.parameters.value(weight),
             Side::Plain,
         );
-        tape.record(&self.parameters, weight, || Record::Linear {
+        tape.record(&self.parameters, weight, || GradSample::Linear {
             parameter: weight,
             layout: Layout::OutIn,
             rows: next.grouping.clone(),
             input: hidden,
             gradient: logits,
         });
-        let gradient = kernel::spread_rows(&hidden_gradient, next.rows, batch.rows.count());
+        let gradient = kernel::scatter_rows(&hidden_gradient, next.rows, batch.rows.count());
         self.body_backward(batch, saved, &gradient, &mut tape);
         Ok(tape.of_examples(batch))
     }
@@ -174,7 +175,7 @@ impl CausalModel for Gpt2 {
         Ok(self.output_logits(&self.body_for_inference(&batch.ids, &batch.rows, None)))
     }
 
-    fn prefill(&self, prompts: &[&[u32]], capacity: usize) -> Result<(Cache, Array), Error> {
+    fn prefill(&self, prompts: &[&[u32]], capacity: usize) -> Result<(KvCache, Array), Error> {
         let batch = Batch::inference(prompts);
         batch.check(
             self.config.vocab_size,
@@ -182,14 +183,14 @@ impl CausalModel for Gpt2 {
         )?;
         let device = self.parameters.device();
         let (layers, batch_size) = (self.blocks.len(), prompts.len());
-        let mut cache = Cache::new(self.heads, layers, batch_size, capacity, device);
+        let mut cache = KvCache::new(self.heads, layers, batch_size, capacity, device);
         let hidden = self.body_for_inference(&batch.ids, &batch.rows, Some(&mut cache));
         cache.set_lengths(&batch.rows);
         let last = kernel::gather_rows(&hidden, &last_rows(&batch.rows));
         Ok((cache, self.output_logits(&last)))
     }
 
-    fn decode(&self, cache: &mut Cache, tokens: &[u32]) -> Result<Array, Error> {
+    fn decode(&self, cache: &mut KvCache, tokens: &[u32]) -> Result<Array, Error> {
         check_step(
             cache,
             tokens,

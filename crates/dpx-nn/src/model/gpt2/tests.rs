@@ -101,21 +101,23 @@ fn gradient_norms_are_pytorchs() {
             .forward_backward(&Batch::causal(&[*sequence]))
             .unwrap();
         let mut total = 0.0;
-        for record in &tape.records {
-            total += match record {
-                Record::PerExample { gradient, .. } => kernel::row_squares(gradient).now()[0].value,
-                Record::Linear {
+        for sample in &tape.grad_samples {
+            total += match sample {
+                GradSample::PerExample { gradient, .. } => {
+                    kernel::row_squared_norms(gradient).now()[0].value
+                }
+                GradSample::Linear {
                     rows,
                     input,
                     gradient,
                     ..
-                } => kernel::linear_squares(rows, input, gradient).now()[0].value,
-                Record::Embedding {
+                } => kernel::linear_squared_norms(rows, input, gradient).now()[0].value,
+                GradSample::Embedding {
                     rows,
                     ids,
                     gradient,
                     ..
-                } => kernel::embedding_squares(rows, ids, gradient).now()[0].value,
+                } => kernel::embedding_squared_norms(rows, ids, gradient).now()[0].value,
             };
         }
         // All but the cross term of the tied embedding.
@@ -125,15 +127,15 @@ fn gradient_norms_are_pytorchs() {
 }
 
 fn tied_cross_term(tape: &Tape) -> f64 {
-    let tied = tape.records.first().zip(tape.records.last());
+    let tied = tape.grad_samples.first().zip(tape.grad_samples.last());
     let Some((
-        Record::Linear {
+        GradSample::Linear {
             rows: linear_rows,
             input,
             gradient: logits_gradient,
             ..
         },
-        Record::Embedding {
+        GradSample::Embedding {
             rows: embedding_rows,
             ids,
             gradient: embedding_gradient,

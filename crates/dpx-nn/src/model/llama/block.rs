@@ -1,7 +1,7 @@
 //! One block: attention and a gated feed-forward layer, each after an RMS norm and beside a residual.
 
-use crate::kernel::{self, Heads, Normalised};
-use crate::{Array, Cache, Linear, Norm, Parameters, Rows, Tape};
+use crate::kernel::{self, Heads, Normalized};
+use crate::{Array, KvCache, Linear, Norm, PackedLayout, Parameters, Tape};
 
 /// Cosines and sines of the rotary embedding, `[positions, head_dim / 2]`.
 #[derive(Debug, Clone)]
@@ -26,12 +26,12 @@ pub(super) struct Block {
 
 /// What the backward pass of a block needs.
 pub(crate) struct Saved {
-    first_norm: Normalised,
+    first_norm: Normalized,
     attention_input: Array,
     qkv: Array,
     probabilities: Array,
     attended: Array,
-    second_norm: Normalised,
+    second_norm: Normalized,
     feed_input: Array,
     gate: Array,
     up: Array,
@@ -72,7 +72,7 @@ impl Block {
         parameters: &Parameters,
         heads: &Heads,
         angles: &Angles,
-        rows: &Rows,
+        rows: &PackedLayout,
         positions: &[u32],
         input: &Array,
     ) -> (Array, Saved) {
@@ -108,7 +108,7 @@ impl Block {
         parameters: &Parameters,
         heads: &Heads,
         angles: &Angles,
-        cache: &mut Cache,
+        cache: &mut KvCache,
         layer: usize,
         input: &Array,
     ) -> Array {
@@ -128,14 +128,14 @@ impl Block {
 
     #[expect(
         clippy::too_many_arguments,
-        reason = "a pass through a block is what it is: parameters, shapes, what was saved, where records go"
+        reason = "a pass through a block is what it is: parameters, shapes, what was saved, where gradient samples go"
     )]
     pub(super) fn backward(
         &self,
         parameters: &Parameters,
         heads: &Heads,
         angles: &Angles,
-        rows: &Rows,
+        rows: &PackedLayout,
         positions: &[u32],
         saved: Saved,
         gradient: &Array,

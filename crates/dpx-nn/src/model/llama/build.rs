@@ -4,7 +4,7 @@ use super::Llama;
 use super::block::{Angles, Block};
 use crate::kernel::Heads;
 use crate::model::config::LlamaConfig;
-use crate::{Array, Embedding, Initialiser, Layout, Linear, Lora, Norm, Parameters, Role};
+use crate::{Array, Embedding, Initializer, Layout, Linear, Lora, Norm, Parameters, Role};
 use dpx_schema::Device;
 
 impl Llama {
@@ -84,7 +84,7 @@ impl Llama {
 
     /// Puts a low-rank adapter beside every linear layer of attention and feed-forward, without effect at first.
     pub fn add_lora(&mut self, rank: usize, alpha: f64, seed: u64) {
-        let mut random = Initialiser::new(seed);
+        let mut random = Initializer::new(seed);
         for block in &mut self.blocks {
             for linear in block.linears_mut() {
                 let parameters = &mut self.parameters;

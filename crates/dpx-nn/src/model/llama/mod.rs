@@ -5,10 +5,10 @@ mod build;
 
 use super::causal::{CausalModel, NextTokens, check_step, last_rows};
 use super::config::LlamaConfig;
-use crate::kernel::{self, Heads, Normalised, Side};
+use crate::kernel::{self, Heads, Normalized, Side};
 use crate::{
-    Array, Batch, Cache, Embedding, Error, Layout, Network, Norm, ParameterId, Parameters, Record,
-    Rows, Tape,
+    Array, Batch, Embedding, Error, GradSample, KvCache, Layout, Network, Norm, PackedLayout,
+    ParameterId, Parameters, Tape,
 };
 use block::{Angles, Block, Saved};
 
@@ -29,7 +29,7 @@ pub struct Llama {
 /// What the backward pass of the body needs.
 pub(super) struct BodySaved {
     blocks: Vec<Saved>,
-    last_norm: Normalised,
+    last_norm: Normalized,
     positions: Vec<u32>,
 }
 
@@ -40,7 +40,7 @@ impl Llama {
     }
 
     /// Hidden states after the last norm `[rows, width]`, with what the backward pass needs.
-    pub(super) fn body(&self, ids: &[u32], rows: &Rows) -> (Array, BodySaved) {
+    pub(super) fn body(&self, ids: &[u32], rows: &PackedLayout) -> (Array, BodySaved) {
         let positions = rows.positions();
         let (parameters, heads, angles) = (&self.parameters, &self.heads, &self.angles);
         let mut hidden = self.tokens.forward(parameters, ids);
@@ -64,8 +64,8 @@ impl Llama {
     pub(super) fn body_for_inference(
         &self,
         ids: &[u32],
-        rows: &Rows,
-        mut cache: Option<&mut Cache>,
+        rows: &PackedLayout,
+        mut cache: Option<&mut KvCache>,
     ) -> Array {
         let positions = rows.positions();
         let (parameters, heads, angles) = (&self.parameters, &self.heads, &self.angles);
@@ -133,14 +133,14 @@ impl Network for Llama {
         let mut tape = Tape::new(next.losses_with_gradient(&mut logits));
         let weight = self.parameters.value(self.head);
         let hidden_gradient = kernel::matmul(&logits, Side::Plain, weight, Side::Plain);
-        tape.record(&self.parameters, self.head, || Record::Linear {
+        tape.record(&self.parameters, self.head, || GradSample::Linear {
             parameter: self.head,
             layout: Layout::OutIn,
             rows: next.grouping.clone(),
             input: hidden,
             gradient: logits,
         });
-        let gradient = kernel::spread_rows(&hidden_gradient, next.rows, batch.rows.count());
+        let gradient = kernel::scatter_rows(&hidden_gradient, next.rows, batch.rows.count());
         self.body_backward(batch, saved, &gradient, &mut tape);
         Ok(tape.of_examples(batch))
     }
@@ -169,7 +169,7 @@ impl CausalModel for Llama {
         Ok(self.output_logits(&self.body_for_inference(&batch.ids, &batch.rows, None)))
     }
 
-    fn prefill(&self, prompts: &[&[u32]], capacity: usize) -> Result<(Cache, Array), Error> {
+    fn prefill(&self, prompts: &[&[u32]], capacity: usize) -> Result<(KvCache, Array), Error> {
         let batch = Batch::inference(prompts);
         batch.check(
             self.config.vocab_size,
@@ -177,14 +177,14 @@ impl CausalModel for Llama {
         )?;
         let device = self.parameters.device();
         let (layers, batch_size) = (self.blocks.len(), prompts.len());
-        let mut cache = Cache::new(self.heads, layers, batch_size, capacity, device);
+        let mut cache = KvCache::new(self.heads, layers, batch_size, capacity, device);
         let hidden = self.body_for_inference(&batch.ids, &batch.rows, Some(&mut cache));
         cache.set_lengths(&batch.rows);
         let last = kernel::gather_rows(&hidden, &last_rows(&batch.rows));
         Ok((cache, self.output_logits(&last)))
     }
 
-    fn decode(&self, cache: &mut Cache, tokens: &[u32]) -> Result<Array, Error> {
+    fn decode(&self, cache: &mut KvCache, tokens: &[u32]) -> Result<Array, Error> {
         check_step(
             cache,
             tokens,

@@ -142,9 +142,9 @@ pub(super) fn layer_norm(
     bias: Tensor<1>,
     epsilon: f64,
 ) -> Tensor<2> {
-    let centred = x.clone() - x.mean_dim(1);
-    let variance = (centred.clone() * centred.clone()).mean_dim(1);
-    centred / (variance + epsilon).sqrt() * weight.unsqueeze::<2>() + bias.unsqueeze::<2>()
+    let centered = x.clone() - x.mean_dim(1);
+    let variance = (centered.clone() * centered.clone()).mean_dim(1);
+    centered / (variance + epsilon).sqrt() * weight.unsqueeze::<2>() + bias.unsqueeze::<2>()
 }
 
 /// Zhang and Sennrich 2019.
@@ -237,7 +237,7 @@ pub(super) fn rotary(leaves: &Leaves, x: &Tensor<2>, dim: usize, theta: f64) -> 
 pub(super) fn cross_entropy(leaves: &Leaves, logits: &Tensor<2>, targets: &[u32]) -> Tensor<1> {
     let [rows, classes] = logits.dims();
     assert_eq!(rows, targets.len());
-    let normaliser = logits.clone().exp().sum_dim(1).log().sum();
+    let normalizer = logits.clone().exp().sum_dim(1).log().sum();
     let chosen = (logits.clone() * leaves.one_hot(targets, classes)).sum();
-    (normaliser - chosen) / rows as f64
+    (normalizer - chosen) / rows as f64
 }

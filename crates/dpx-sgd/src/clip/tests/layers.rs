@@ -12,8 +12,8 @@ use crate::fault::{Fault, with};
 use dpx_nn::device::Tensor;
 use dpx_nn::kernel::{self, Gelu, Heads, Side};
 use dpx_nn::{
-    Array, Batch, Embedding, Initialiser, Layout, Linear, Lora, Norm, Parameters, Record, Role,
-    Rows, Sequence, Tape, Targets,
+    Array, Batch, Embedding, GradSample, Initializer, Layout, Linear, Lora, Norm, PackedLayout,
+    Parameters, Role, Sequence, Tape, Targets,
 };
 
 const VOCABULARY: usize = 11;
@@ -41,8 +41,13 @@ fn coefficient(position: usize, column: usize) -> f64 {
 }
 
 /// Output and gradient of the input, given a function from the output to its gradient.
-type ByHand =
-    dyn Fn(&Parameters, &Rows, &Array, &dyn Fn(&Array) -> Array, &mut Tape) -> (Array, Array);
+type ByHand = dyn Fn(
+    &Parameters,
+    &PackedLayout,
+    &Array,
+    &dyn Fn(&Array) -> Array,
+    &mut Tape,
+) -> (Array, Array);
 type Oracle = dyn Fn(&Leaves, Tensor<2>) -> Tensor<2>;
 
 struct Layer {
@@ -102,9 +107,9 @@ impl Subject for Layer {
 }
 
 /// A registry with the table in it, and where random values come from.
-fn registry() -> (Parameters, Embedding, Initialiser) {
+fn registry() -> (Parameters, Embedding, Initializer) {
     let mut parameters = Parameters::new();
-    let mut random = Initialiser::new(17);
+    let mut random = Initializer::new(17);
     let table = parameters.add(
         TABLE,
         Role::Embedding,
@@ -116,7 +121,13 @@ fn registry() -> (Parameters, Embedding, Initialiser) {
 fn compare(
     name: &str,
     (parameters, table): (Parameters, Embedding),
-    by_hand: impl Fn(&Parameters, &Rows, &Array, &dyn Fn(&Array) -> Array, &mut Tape) -> (Array, Array)
+    by_hand: impl Fn(
+        &Parameters,
+        &PackedLayout,
+        &Array,
+        &dyn Fn(&Array) -> Array,
+        &mut Tape,
+    ) -> (Array, Array)
     + 'static,
     oracle: impl Fn(&Leaves, Tensor<2>) -> Tensor<2> + 'static,
 ) {
@@ -132,13 +143,13 @@ fn compare(
 /// A layer without parameters: `forward` gives the output, `backward` the gradient of the input from (input, gradient).
 fn compare_function(
     name: &str,
-    forward: impl Fn(&Rows, &Array) -> Array + 'static,
-    backward: impl Fn(&Rows, &Array, Array) -> Array + 'static,
+    forward: impl Fn(&PackedLayout, &Array) -> Array + 'static,
+    backward: impl Fn(&PackedLayout, &Array, Array) -> Array + 'static,
     oracle: impl Fn(&Leaves, Tensor<2>) -> Tensor<2> + 'static,
 ) {
     let (parameters, table, _) = registry();
     let by_hand = move |_: &Parameters,
-                        rows: &Rows,
+                        rows: &PackedLayout,
                         x: &Array,
                         gradient: &dyn Fn(&Array) -> Array,
                         _: &mut Tape| {
@@ -293,7 +304,7 @@ fn a_bias_fused_with_gelu_agrees_with_autodiff() {
                 let output = kernel::bias_gelu(&mut pre_activation, parameters.value(bias), form);
                 let mut gradient = gradient(&output);
                 kernel::gelu_backward(&pre_activation, &mut gradient, form);
-                tape.record(parameters, bias, || Record::PerExample {
+                tape.record(parameters, bias, || GradSample::PerExample {
                     parameter: bias,
                     gradient: kernel::column_sums(rows, &gradient),
                 });
@@ -344,7 +355,7 @@ fn rotary_attention_with_grouped_queries_agrees_with_autodiff() {
             &[40, half],
         )
     };
-    let turned = move |rows: &Rows, x: &Array, inverse: bool| {
+    let turned = move |rows: &PackedLayout, x: &Array, inverse: bool| {
         let mut x = x.clone();
         kernel::rotate(
             &heads,
@@ -412,7 +423,7 @@ struct Bigrams {
 impl Bigrams {
     fn new(tied: bool) -> Self {
         let mut parameters = Parameters::new();
-        let mut random = Initialiser::new(8);
+        let mut random = Initializer::new(8);
         let role = if tied {
             Role::TiedEmbedding
         } else {
@@ -465,7 +476,7 @@ impl Subject for Bigrams {
         let losses = kernel::cross_entropy_with_gradient(&mut logits, targets, weights);
         let mut tape = Tape::new(grouping.sums(&losses));
         let gradient = kernel::matmul(&logits, Side::Plain, parameters.value(head), Side::Plain);
-        tape.record(parameters, head, || Record::Linear {
+        tape.record(parameters, head, || GradSample::Linear {
             parameter: head,
             layout: Layout::OutIn,
             rows: grouping.clone(),

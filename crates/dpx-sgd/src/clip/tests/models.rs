@@ -11,7 +11,7 @@ use dpx_nn::model::config::{Gpt2Config, LlamaConfig};
 use dpx_nn::model::gpt2::Gpt2;
 use dpx_nn::model::llama::Llama;
 use dpx_nn::{
-    Array, Batch, Initialiser, Layout, Network, Parameters, Role, Selection, Sequence, Tape,
+    Array, Batch, Initializer, Layout, Network, Parameters, Role, Selection, Sequence, Tape,
 };
 use dpx_schema::Device;
 
@@ -169,7 +169,7 @@ pub(super) fn llama_model(tied: bool) -> Llama {
         rope_theta: 100.0,
         tie_word_embeddings: tied,
     };
-    let mut random = Initialiser::new(21);
+    let mut random = Initializer::new(21);
     Llama::build(config, Device::Cpu, |_, role, shape| {
         let mut value = random.normal(shape, 0.2);
         if role == Role::Norm {
@@ -182,7 +182,7 @@ pub(super) fn llama_model(tied: bool) -> Llama {
 
 /// Adapters whose upper matrices are not zero, so that both of their gradients are felt.
 pub(super) fn fill_adapters(parameters: &mut Parameters) {
-    let mut random = Initialiser::new(4);
+    let mut random = Initializer::new(4);
     for (_, parameter) in parameters.iter_mut() {
         if parameter.name.ends_with("lora_B.weight") {
             parameter.value = random.normal(parameter.value.shape(), 0.3);

@@ -80,7 +80,7 @@ fn the_loss_is_that_of_the_formula_and_the_gradient_its_slope() {
         "{}, {want}",
         sum.losses[0]
     );
-    let mut random = dpx_nn::Initialiser::new(9);
+    let mut random = dpx_nn::Initializer::new(9);
     let ids = model.parameters().trainable_ids();
     for (id, gradient) in ids.into_iter().zip(sum.gradients) {
         let value = model.parameters().value(id).clone();

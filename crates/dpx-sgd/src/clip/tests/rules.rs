@@ -7,7 +7,7 @@ use super::models::{
 };
 use super::*;
 use crate::fault::{self};
-use dpx_nn::{Initialiser, kernel};
+use dpx_nn::{Initializer, kernel};
 
 const CLIPPINGS: [Clipping; 3] = [Clipping::Flat, Clipping::Automatic, Clipping::PerLayer];
 
@@ -128,7 +128,7 @@ fn cancelling_rows_are_clipped() {
         .flat_map(|length| [1e-2, 1e-4, 1e-6, 0.0].map(|rest| (length, rest)))
     {
         let (inputs, outputs) = (16, 8);
-        let mut random = Initialiser::new(31);
+        let mut random = Initializer::new(31);
         let mut input = random.normal(&[1, inputs], 100.0).to_vec().repeat(length);
         let noise = random.normal(&[length, inputs], 100.0 * rest);
         kernel_add(&mut input, noise.host());
@@ -156,16 +156,16 @@ fn cancelling_rows_are_clipped() {
         let weight = parameters.add("weight", Role::Weight, Array::zeros(&[inputs, outputs]));
         let table = parameters.add("table", Role::Embedding, Array::zeros(&[4, outputs]));
         let mut tape = Tape::new(vec![0.0]);
-        tape.records.push(Record::Linear {
+        tape.grad_samples.push(GradSample::Linear {
             parameter: weight,
             layout: Layout::InOut,
-            rows: Rows::from_lengths([length]),
+            rows: PackedLayout::from_lengths([length]),
             input: Array::from_vec(input, &[length, inputs]),
             gradient: Array::from_vec(gradient.clone(), &[length, outputs]),
         });
-        tape.records.push(Record::Embedding {
+        tape.grad_samples.push(GradSample::Embedding {
             parameter: table,
-            rows: Rows::from_lengths([length]),
+            rows: PackedLayout::from_lengths([length]),
             ids: vec![2; length].into(),
             gradient: Array::from_vec(gradient, &[length, outputs]),
         });
@@ -186,11 +186,11 @@ fn kernel_add(values: &mut [f32], more: &[f32]) {
 }
 
 fn scale_gradients(tape: &mut Tape, share: f32) {
-    for record in &mut tape.records {
-        match record {
-            Record::Linear { gradient, .. }
-            | Record::Embedding { gradient, .. }
-            | Record::PerExample { gradient, .. } => kernel::scale(gradient, share),
+    for sample in &mut tape.grad_samples {
+        match sample {
+            GradSample::Linear { gradient, .. }
+            | GradSample::Embedding { gradient, .. }
+            | GradSample::PerExample { gradient, .. } => kernel::scale(gradient, share),
         }
     }
 }
@@ -220,21 +220,21 @@ fn the_bound_holds_in_any_unit_of_the_loss() {
 }
 
 /// A batch of one example of a linear layer, an embedding and a bias, its parts of sizes between 1e-6 and 1e6.
-fn extreme_example(random: &mut Initialiser, parameters: &Parameters) -> Tape {
+fn extreme_example(random: &mut Initializer, parameters: &Parameters) -> Tape {
     let mut size = || 10f64.powf(f64::from(random.normal(&[1], 2.0).host()[0]).clamp(-6.0, 6.0));
     let sizes = [size(), size(), size(), size()];
     let length = 1 + (sizes[3].to_bits() >> 20) as usize % 9;
     let ids = parameters.trainable_ids();
-    let rows = Rows::from_lengths([length]);
+    let rows = PackedLayout::from_lengths([length]);
     let mut tape = Tape::new(vec![0.0]);
-    tape.records.push(Record::Linear {
+    tape.grad_samples.push(GradSample::Linear {
         parameter: ids[0],
         layout: Layout::InOut,
         rows: rows.clone(),
         input: random.normal(&[length, 5], 1.0),
         gradient: random.normal(&[length, 4], sizes[0]),
     });
-    tape.records.push(Record::Embedding {
+    tape.grad_samples.push(GradSample::Embedding {
         parameter: ids[1],
         rows,
         ids: (0..length as u32)
@@ -243,7 +243,7 @@ fn extreme_example(random: &mut Initialiser, parameters: &Parameters) -> Tape {
             .into(),
         gradient: random.normal(&[length, 6], sizes[1]),
     });
-    tape.records.push(Record::PerExample {
+    tape.grad_samples.push(GradSample::PerExample {
         parameter: ids[2],
         gradient: random.normal(&[1, 7], sizes[2]),
     });
@@ -258,7 +258,7 @@ fn the_sensitivity_is_met_and_never_exceeded() {
     parameters.add("table", Role::Embedding, Array::zeros(&[3, 6]));
     parameters.add("bias", Role::Bias, Array::zeros(&[7]));
     for clipping in CLIPPINGS {
-        let mut random = Initialiser::new(13);
+        let mut random = Initializer::new(13);
         let sensitivity = clipping.sensitivity(0.7);
         let largest = (0..1000)
             .map(|_| {

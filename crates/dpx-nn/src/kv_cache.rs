@@ -1,12 +1,12 @@
 //! Keys and values of tokens that were read already.
 
 use super::kernel::{self, Heads};
-use super::{Array, Rows};
+use super::{Array, PackedLayout};
 use dpx_schema::Device;
 
 /// Keys and values of every layer for a batch of sequences of unequal lengths.
 #[derive(Debug, Clone)]
-pub struct Cache {
+pub struct KvCache {
     heads: Heads,
     capacity: usize,
     lengths: Vec<usize>,
@@ -14,7 +14,7 @@ pub struct Cache {
     layers: Vec<[Array; 2]>,
 }
 
-impl Cache {
+impl KvCache {
     /// Room for `capacity` tokens in each of `batch` rows.
     pub fn new(heads: Heads, layers: usize, batch: usize, capacity: usize, device: Device) -> Self {
         let shape = [batch, capacity, heads.kv_heads * heads.head_dim];
@@ -49,13 +49,13 @@ impl Cache {
     }
 
     /// Stores the keys and values of whole prompts of a layer, from `qkv` of a packed forward pass.
-    pub fn fill(&mut self, layer: usize, rows: &Rows, qkv: &Array) {
+    pub fn fill(&mut self, layer: usize, rows: &PackedLayout, qkv: &Array) {
         let [keys, values] = &mut self.layers[layer];
         kernel::store_prompts(&self.heads, rows, qkv, keys, values);
     }
 
     /// Says that whole prompts of these lengths have been stored in all layers.
-    pub fn set_lengths(&mut self, rows: &Rows) {
+    pub fn set_lengths(&mut self, rows: &PackedLayout) {
         self.lengths = rows.lengths().collect();
     }
 

@@ -13,13 +13,13 @@ use std::sync::OnceLock;
 /// Rows of a packed batch: the tokens of example i are rows `offsets[i]..offsets[i + 1]`, one example after the other,
 /// without padding.
 #[derive(Clone)]
-pub struct Rows {
+pub struct PackedLayout {
     offsets: Arc<[usize]>,
     #[cfg(feature = "burn")]
     padding: Arc<OnceLock<Arc<Padding>>>,
 }
 
-impl Rows {
+impl PackedLayout {
     /// Examples of these lengths; a length may be 0.
     pub fn from_lengths(lengths: impl IntoIterator<Item = usize>) -> Self {
         let mut offsets = vec![0];
@@ -116,16 +116,19 @@ impl Rows {
     }
 }
 
-impl PartialEq for Rows {
+impl PartialEq for PackedLayout {
     fn eq(&self, other: &Self) -> bool {
         self.offsets == other.offsets
     }
 }
 
-impl Eq for Rows {}
+impl Eq for PackedLayout {}
 
-impl fmt::Debug for Rows {
+impl fmt::Debug for PackedLayout {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Rows").field(&self.offsets).finish()
+        formatter
+            .debug_tuple("PackedLayout")
+            .field(&self.offsets)
+            .finish()
     }
 }
