@@ -35,6 +35,9 @@ pub trait Progress {
 
     /// The server is busy or the connection broke: the next attempt comes after a pause.
     fn waiting(&mut self, _file: &str, _why: &str, _pause: Duration) {}
+
+    /// Another process downloads the file: it is waited for.
+    fn blocked(&mut self, _file: &str) {}
 }
 
 /// Says nothing.

@@ -18,7 +18,8 @@ mod source;
 mod split;
 
 pub use describe::{
-    Description, Figures, Lengths, SplitDescription, describe, describe_rows, looks_like_dataset,
+    Description, Figures, Lengths, SplitDescription, describe, describe_resolved, describe_rows,
+    looks_like_dataset,
 };
 pub use error::DataError;
 pub use identity::{content_identity, file_digest};

@@ -1,6 +1,7 @@
 //! From the name of a model or dataset to its files on this machine, and to what stands for its content.
 
 use super::identity::{content_identity, file_digest};
+use super::read::{SplitFiles, split_files};
 use super::{DataError, Role, Source, SplitPaths, builtin, hub};
 use std::path::PathBuf;
 
@@ -80,6 +81,23 @@ impl Source {
             splits: None,
             _temporary: Some(folder),
         })
+    }
+}
+
+impl Resolved {
+    /// The files of a dataset by split: as the Hub's card tells, or else by their names.
+    ///
+    /// # Errors
+    /// When there is no train split, or several files could be one.
+    pub(crate) fn split_files(&self) -> Result<SplitFiles, DataError> {
+        match &self.splits {
+            Some(splits) => Ok(SplitFiles {
+                train: splits.train.clone(),
+                validation: splits.validation.clone(),
+                test: splits.test.clone(),
+            }),
+            None => split_files(&self.path),
+        }
     }
 }
 

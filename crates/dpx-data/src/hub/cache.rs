@@ -8,7 +8,7 @@
 
 use crate::Role;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -72,15 +72,36 @@ impl Folders {
         write(&path, commit.as_bytes())
     }
 
-    /// Waits until no other process writes a blob. Where the file system has no locks there is none.
-    pub(super) fn lock(&self, key: &str) -> io::Result<Option<Lock>> {
+    /// Waits until no other process writes a blob; tells before it waits. Where the file system has no locks there is none.
+    pub(super) fn lock(&self, key: &str, blocked: &mut dyn FnMut()) -> io::Result<Option<Lock>> {
         std::fs::create_dir_all(&self.locks)?;
         let path = self.locks.join(format!("{key}.lock"));
         let file = File::options().create(true).truncate(false).write(true).open(path)?;
-        match file.lock() {
+        let locked = match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                blocked();
+                file.lock()
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+            Ok(()) => Ok(()),
+        };
+        match locked {
             Ok(()) => Ok(Some(Lock { _file: file })),
             Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a name of a commit, and the blob that it leads to; nothing outside of the folder of blobs.
+    pub(super) fn remove(&self, commit: &str, name: &str) {
+        let path = self.snapshot(commit).join(name);
+        let blobs = self.root.join("blobs").canonicalize().ok();
+        let blob = path.canonicalize().ok();
+        drop(std::fs::remove_file(&path));
+        if let (Some(blobs), Some(blob)) = (blobs, blob)
+            && blob.parent() == Some(&blobs)
+        {
+            drop(std::fs::remove_file(blob));
         }
     }
 
@@ -186,6 +207,13 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), "rows");
             assert!(!std::fs::read_link(&path).unwrap().is_absolute());
         }
+        // What a link of the user's own leads to is left alone.
+        let own = cache.path().join("own.csv");
+        std::fs::write(&own, "mine").unwrap();
+        let link = root.join("snapshots").join(&commit).join("own.csv");
+        symlink(&own, &link).unwrap();
+        folders.remove(&commit, "own.csv");
+        assert!(own.exists() && !link.exists() && blob.exists());
         folders.remember("refs/pr/1", &commit).unwrap();
         assert_eq!(folders.commit("refs/pr/1"), Some(commit.clone()));
         assert_eq!(std::fs::read_to_string(root.join("refs/refs/pr/1")).unwrap(), commit);
@@ -211,11 +239,20 @@ mod tests {
     fn one_lock_is_held_at_a_time() {
         let cache = tempfile::tempdir().unwrap();
         let folders = Folders::new(cache.path(), Role::Model, "gpt2");
-        let lock = folders.lock("abc").unwrap().unwrap();
+        let mut waited = 0;
+        let lock = folders.lock("abc", &mut || waited += 1).unwrap().unwrap();
         let path = cache.path().join(".locks/models--gpt2/abc.lock");
         let other = File::options().write(true).open(path).unwrap();
         assert!(other.try_lock().is_err());
         drop(lock);
         other.try_lock().unwrap();
+        // Whoever comes second is told, and goes on once the first is done.
+        let release = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            drop(other);
+        });
+        drop(folders.lock("abc", &mut || waited += 1).unwrap().unwrap());
+        assert_eq!(waited, 1);
+        release.join().unwrap();
     }
 }

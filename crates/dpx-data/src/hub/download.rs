@@ -16,6 +16,8 @@ use std::time::Duration;
 pub(super) const PIECE: usize = 256 << 10;
 /// A connection that breaks after so many bytes has brought the download on: it is not counted as a failure.
 const PROGRESS: u64 = 1 << 20;
+/// Longest file of which no size is stated, in bytes.
+const MAX_UNSTATED: u64 = 16 << 30;
 /// How the pointer begins that git keeps in place of a large file.
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
@@ -59,13 +61,14 @@ impl Download<'_> {
             None => self.fallback_key(&file.name),
         };
         let on_disk = |error| DataError::file(&path, format!("could not be written: {error}"));
-        let _lock = self.folders.lock(&key).map_err(on_disk)?;
+        let mut blocked = || progress.blocked(&file.name);
+        let _lock = self.folders.lock(&key, &mut blocked).map_err(on_disk)?;
         // Another process may have brought it meanwhile.
         if let Some(size) = is_whole() {
             return Ok(size);
         }
         // Cut short by a full disk or a crash of whoever wrote it.
-        remove(&path);
+        self.folders.remove(self.commit, &file.name);
         let blob = self.folders.blob(&key);
         let known = std::fs::metadata(&blob).ok().filter(|found| {
             stated.is_some() && file.stated_size() == Some(found.len()) && found.is_file()
@@ -151,6 +154,10 @@ impl Download<'_> {
         let (mut failures, mut restarts) = (0, 0);
         let mut total = file.stated_size();
         while sink.size() == 0 || total != Some(sink.size()) {
+            // Nothing would tell whether the parts belong together.
+            if sink.size() > 0 && !sink.is_checked() && strong.is_none() {
+                sink.restart()?;
+            }
             let range = (sink.size() > 0).then(|| Range {
                 from: sink.size(),
                 if_range: strong.clone(),
@@ -175,7 +182,8 @@ impl Download<'_> {
             if text(&reply.headers, "Content-Encoding").is_some_and(|coding| coding != "identity") {
                 return Err(self.problem(file, "arrived encoded, though it was asked for as it is"));
             }
-            if from == u64::MAX || (from != 0 && from != sink.size()) {
+            let other = from > 0 && !sink.is_checked() && strong_tag(&reply) != strong;
+            if other || from == u64::MAX || (from != 0 && from != sink.size()) {
                 restarts += 1;
                 if restarts > 2 {
                     return Err(self.problem(file, "arrives in parts that do not fit together"));
@@ -255,10 +263,13 @@ impl Download<'_> {
                     return Err(Stopped::Failure(failure));
                 }
             };
-            if total.is_some_and(|total| sink.size() + read as u64 > total) {
+            let limit = total.unwrap_or(MAX_UNSTATED);
+            if sink.size() + read as u64 > limit {
                 drop(std::fs::remove_file(sink.path()));
-                let announced = total.unwrap_or(0);
-                let problem = format!("arrives with more than the {announced} bytes that were announced: it was removed");
+                let problem = match total {
+                    Some(_) => format!("arrives with more than the {limit} bytes that were announced: it was removed"),
+                    None => format!("arrives without its size and is longer than {limit} bytes: it was removed"),
+                };
                 return Err(Stopped::Error(self.problem(file, &problem)));
             }
             sink.write(&piece[..read]).map_err(Stopped::Error)?;
@@ -337,13 +348,4 @@ fn answered_digest(reply: &Reply) -> Option<Stated> {
     let own = reply.from_endpoint.then(|| text(&reply.headers, "ETag"));
     let tag = reply.linked_etag.as_deref().or_else(|| own.flatten())?;
     Stated::sha256(tag.trim_matches('"'))
-}
-
-/// Removes a file and, where it is a link, what it leads to.
-fn remove(path: &Path) {
-    let blob = path.canonicalize().ok();
-    drop(std::fs::remove_file(path));
-    if let Some(blob) = blob.filter(|blob| blob != path) {
-        drop(std::fs::remove_file(blob));
-    }
 }

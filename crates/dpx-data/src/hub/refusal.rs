@@ -93,11 +93,12 @@ impl Hub {
 
     /// Neither on this machine nor to be had.
     pub(super) fn absent(&self, asked: Asked<'_>, why: &str) -> DataError {
-        DataError::other(format!(
-            "{what} is not on this machine and {why}; looked in `{}`; run `dpx fetch FILE` where there is network, set HF_HOME to a folder that holds it or HF_ENDPOINT to a mirror, or give the path of a folder with its files instead of `hf:{}`",
-            self.settings.cache.display(),
-            asked.name.repository,
-            what = asked.what(),
-        ))
+        DataError::Absent {
+            what: asked.what(),
+            why: format!(
+                "{why}; looked in `{}`; run `dpx fetch FILE` where there is network, set HF_HOME to a folder that holds it or HF_ENDPOINT to a mirror, or give the path of a folder with its files instead of the name on the Hub",
+                self.settings.cache.display(),
+            ),
+        }
     }
 }

@@ -57,6 +57,11 @@ impl Sink {
         self.size
     }
 
+    /// Whether the content will be compared with a digest.
+    pub(super) const fn is_checked(&self) -> bool {
+        self.hasher.is_some()
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
