@@ -112,10 +112,11 @@ impl From<hub::Snapshot> for Resolved {
 }
 
 fn no_builtin(name: &str, role: Role) -> DataError {
-    let carried = |known: &&str| **known != "base" || !builtin::BASE_FILES.is_empty();
+    let carried = |known: &str| known != "base" || !builtin::BASE_FILES.is_empty();
     let known: Vec<String> = role
         .builtins()
         .iter()
+        .copied()
         .filter(|known| carried(known))
         .map(|known| format!("`builtin:{known}`"))
         .collect();

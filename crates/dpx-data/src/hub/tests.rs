@@ -146,7 +146,7 @@ fn an_interrupted_download_goes_on_where_it_stopped() {
         std::fs::read(snapshot.folder.join("model.safetensors")).unwrap(),
         large()
     );
-    let rest = format!("/cdn/who/what/resolve/{COMMIT}/model.safetensors 100000-");
+    let rest = format!("/cdn/who/what/resolve/{COMMIT}/model.safetensors?Signature=abc 100000-");
     assert_eq!(server.count(&rest), 1);
 }
 
