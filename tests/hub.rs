@@ -254,7 +254,12 @@ fn broken_downloads_are_told_and_mended() {
     // A run downloads by itself, goes on where the download stopped, and uses what was fetched.
     ok(&place.dpx(&["run", "hub.toml"], &[]));
     let half = fixture("model.safetensors").len() / 2;
-    assert!(place.server.count(&format!("/model.safetensors?Signature=abc {half}-")) > 0);
+    assert!(
+        place
+            .server
+            .count(&format!("/model.safetensors?Signature=abc {half}-"))
+            > 0
+    );
     let asked = place.server.count("/resolve/");
     ok(&place.dpx(&["fetch", "hub.toml"], &[]));
     assert_eq!(place.server.count("/resolve/"), asked);
@@ -268,10 +273,16 @@ fn the_token_stays_with_the_endpoint() {
     ok(&place.dpx(&["fetch", "hub.toml"], &[("HF_TOKEN", "sesame")]));
     let seen = second.seen();
     assert!(!seen.is_empty());
-    assert!(seen.iter().all(|seen| seen.authorization.is_none()), "{seen:?}");
+    assert!(
+        seen.iter().all(|seen| seen.authorization.is_none()),
+        "{seen:?}"
+    );
     let seen = place.server.seen();
     let bearer = Some("Bearer sesame".to_owned());
-    assert!(seen.iter().all(|seen| seen.authorization == bearer), "{seen:?}");
+    assert!(
+        seen.iter().all(|seen| seen.authorization == bearer),
+        "{seen:?}"
+    );
 }
 
 #[test]
@@ -318,5 +329,8 @@ fn hf_hub_cache_and_configurations_are_heeded() {
     assert!(!place.path("hf").exists());
     let output = inspect("hf:who/cards/fr");
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.contains("there is no configuration `fr`: expected one of `en`"), "{error}");
+    assert!(
+        error.contains("there is no configuration `fr`: expected one of `en`"),
+        "{error}"
+    );
 }

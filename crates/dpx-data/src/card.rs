@@ -50,7 +50,10 @@ pub fn front_matter(readme: &str) -> Result<Option<Value>, CardError> {
     if lines.next().map(str::trim_end) != Some("---") {
         return Ok(None);
     }
-    let body: Vec<&str> = lines.clone().take_while(|line| line.trim_end() != "---").collect();
+    let body: Vec<&str> = lines
+        .clone()
+        .take_while(|line| line.trim_end() != "---")
+        .collect();
     if lines.nth(body.len()).is_none() {
         return Ok(None);
     }
@@ -76,8 +79,7 @@ pub fn configs(readme: &str) -> Result<Vec<Config>, CardError> {
 fn config(item: &Value) -> Result<Config, CardError> {
     let name = match &item["config_name"] {
         Value::Null => "default".to_owned(),
-        name => scalar(name)
-            .ok_or_else(|| CardError("a `config_name` is not a text".into()))?,
+        name => scalar(name).ok_or_else(|| CardError("a `config_name` is not a text".into()))?,
     };
     let wrong = |what: &str| CardError(format!("configuration `{name}`: {what}"));
     if !item.is_object() {
@@ -87,7 +89,11 @@ fn config(item: &Value) -> Result<Config, CardError> {
         Value::Null => String::new(),
         Value::String(folder) => {
             let folder = folder.trim_start_matches("./").trim_matches('/');
-            if folder.is_empty() { String::new() } else { format!("{folder}/") }
+            if folder.is_empty() {
+                String::new()
+            } else {
+                format!("{folder}/")
+            }
         }
         _ => return Err(wrong("`data_dir` is not a text")),
     };
@@ -152,7 +158,10 @@ fn yaml(text: &str, first_line: usize) -> Result<Value, CardError> {
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
             let line = first_line + error.marker().line();
-            CardError(format!("line {line}: the front matter is not YAML: {}", error.info()))
+            CardError(format!(
+                "line {line}: the front matter is not YAML: {}",
+                error.info()
+            ))
         })?;
         let wrong = |problem: &str| {
             let line = first_line + span.start.line();
@@ -161,7 +170,11 @@ fn yaml(text: &str, first_line: usize) -> Result<Value, CardError> {
         let (mut value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
-                let value = if plain { plain_scalar(&text) } else { text.into() };
+                let value = if plain {
+                    plain_scalar(&text)
+                } else {
+                    text.into()
+                };
                 (value, anchor)
             }
             Event::Alias(anchor) => match anchors.get(&anchor) {
@@ -366,7 +379,11 @@ description: |
                     ("test", &["split/test-*", "more/*.csv"]),
                 ]),
             ),
-            ("unsplit", false, patterns(&[("train", &["unsplit/train-*.parquet"])])),
+            (
+                "unsplit",
+                false,
+                patterns(&[("train", &["unsplit/train-*.parquet"])]),
+            ),
             ("2023", false, ConfigFiles::Folder("years/2023/".into())),
             (
                 "parts",
@@ -387,23 +404,39 @@ description: |
                     splits.sort();
                 }
             }
-            assert_eq!((found.name.as_str(), found.is_default, found_files), (name, is_default, files));
+            assert_eq!(
+                (found.name.as_str(), found.is_default, found_files),
+                (name, is_default, files)
+            );
         }
         assert_eq!(super::configs("no card").unwrap(), []);
     }
 
     #[test]
     fn broken_cards_are_told_with_their_line() {
-        let error = |text: &str| configs(&format!("---\n{text}\n---\n")).unwrap_err().to_string();
+        let error = |text: &str| {
+            configs(&format!("---\n{text}\n---\n"))
+                .unwrap_err()
+                .to_string()
+        };
         for (text, words) in [
             ("a: 1\nb: [1, 2", "README.md: line "),
             ("a: 1\na: 2", "line 3: the key `a` is there twice"),
             ("a: *x", "README.md: line 2"),
             ("configs: yes please", "`configs` is not a list"),
             ("configs: [5]", "an item of `configs` is not a mapping"),
-            ("configs:\n- config_name: x\n  data_files: 5", "configuration `x`: expected a pattern"),
-            ("configs:\n- config_name: x\n  data_files:\n  - path: a", "has no `split`"),
-            ("configs:\n- config_name: x\n  data_dir: [a]", "`data_dir` is not a text"),
+            (
+                "configs:\n- config_name: x\n  data_files: 5",
+                "configuration `x`: expected a pattern",
+            ),
+            (
+                "configs:\n- config_name: x\n  data_files:\n  - path: a",
+                "has no `split`",
+            ),
+            (
+                "configs:\n- config_name: x\n  data_dir: [a]",
+                "`data_dir` is not a text",
+            ),
         ] {
             let error = error(text);
             assert!(error.contains(words), "{text}: {error}");

@@ -144,15 +144,21 @@ impl Hub {
             commit: &info.sha,
         };
         let folder = folders.snapshot(&info.sha);
-        let names: Vec<&str> = info.siblings.iter().map(|file| file.name.as_str()).collect();
+        let names: Vec<&str> = info
+            .siblings
+            .iter()
+            .map(|file| file.name.as_str())
+            .collect();
         let find = |name: &str| info.siblings.iter().find(|file| file.name == name);
-        let unfit = |problem: String| {
-            DataError::other(format!("{}: {problem}", asked(role, name).what()))
-        };
+        let unfit =
+            |problem: String| DataError::other(format!("{}: {problem}", asked(role, name).what()));
         // The card of a dataset tells which files belong to a configuration.
         let mut readme = None;
         if let (Role::Dataset, Some(file)) = (role, find(files::README)) {
-            if file.stated_size().is_some_and(|size| size > crate::card::MAX_README) {
+            if file
+                .stated_size()
+                .is_some_and(|size| size > crate::card::MAX_README)
+            {
                 return Err(unfit(format!("its {} is too long", files::README)));
             }
             download.file(file, progress)?;
@@ -230,7 +236,11 @@ impl Hub {
         if self.settings.offline || self.unreachable.get().is_some() {
             return Ok(None);
         }
-        let kind = if role == Role::Model { "models" } else { "datasets" };
+        let kind = if role == Role::Model {
+            "models"
+        } else {
+            "datasets"
+        };
         let url = format!(
             "{}/api/{kind}/{}/revision/{}{}",
             self.settings.endpoint,

@@ -129,11 +129,18 @@ pub(crate) fn choose(
                 // What the card calls default where it names nothing.
                 None if config == "default" && configs.is_empty() => by_names(&files, "")?,
                 None => {
-                    let known = if known.is_empty() { folder_names(&files) } else { known };
+                    let known = if known.is_empty() {
+                        folder_names(&files)
+                    } else {
+                        known
+                    };
                     return Err(if known.is_empty() {
                         format!("there is no configuration `{config}`, and no other one")
                     } else {
-                        format!("there is no configuration `{config}`: expected one of {}", known.join(", "))
+                        format!(
+                            "there is no configuration `{config}`: expected one of {}",
+                            known.join(", ")
+                        )
                     });
                 }
             }
@@ -148,7 +155,9 @@ pub(crate) fn choose(
         (None, None) => by_names(&files, "")?,
     };
     if layout.train.is_empty() {
-        return Err(format!("it has no train split that dpx reads: expected {EXPECTED}"));
+        return Err(format!(
+            "it has no train split that dpx reads: expected {EXPECTED}"
+        ));
     }
     let mut seen = BTreeSet::new();
     if let Some(name) = layout.names().find(|name| !seen.insert(*name)) {
@@ -165,8 +174,7 @@ pub(crate) fn choose(
 }
 
 /// What a repository should hold, in words.
-pub(crate) const EXPECTED: &str =
-    "train as csv, tsv, jsonl or parquet, in the top folder, split/, data/ or default/, or `configs` in its README";
+pub(crate) const EXPECTED: &str = "train as csv, tsv, jsonl or parquet, in the top folder, split/, data/ or default/, or `configs` in its README";
 
 /// Whether a file may hold rows in a format that dpx reads.
 fn is_data(name: &str) -> bool {
@@ -185,7 +193,9 @@ fn is_data(name: &str) -> bool {
 
 /// Top folders with data, as names of configurations.
 fn folder_names(files: &[&str]) -> Vec<String> {
-    let folders = files.iter().filter_map(|name| Some(name.split_once('/')?.0));
+    let folders = files
+        .iter()
+        .filter_map(|name| Some(name.split_once('/')?.0));
     let mut folders: Vec<String> = folders.map(|name| format!("`{name}`")).collect();
     folders.sort();
     folders.dedup();
@@ -289,12 +299,19 @@ fn whole(split: &str, files: &[String]) -> Result<(), String> {
             continue;
         };
         if let Ok(index) = index.parse() {
-            sets.entry(set).or_default().entry(count).or_default().push(index);
+            sets.entry(set)
+                .or_default()
+                .entry(count)
+                .or_default()
+                .push(index);
         }
     }
     for (set, counts) in sets {
         if counts.len() > 1 {
-            let counts: Vec<String> = counts.keys().map(|count| format!("`-of-{count:05}`")).collect();
+            let counts: Vec<String> = counts
+                .keys()
+                .map(|count| format!("`-of-{count:05}`"))
+                .collect();
             return Err(format!(
                 "the {split} split has shards `{set}-*` of several sets ({}): rows would be doubled",
                 counts.join(", ")
@@ -309,7 +326,9 @@ fn whole(split: &str, files: &[String]) -> Result<(), String> {
                 ));
             }
             if found.len() as u64 > count {
-                return Err(format!("the {split} split has a shard of `{set}-*-of-{count:05}` twice"));
+                return Err(format!(
+                    "the {split} split has a shard of `{set}-*-of-{count:05}` twice"
+                ));
             }
         }
     }
@@ -444,7 +463,11 @@ configs:
         );
         assert_eq!(
             found(Some(CARD), Some("years")).unwrap(),
-            ["years/train/0000.parquet years/train/0001.parquet", "years/dev/0000.parquet", ""]
+            [
+                "years/train/0000.parquet years/train/0001.parquet",
+                "years/dev/0000.parquet",
+                ""
+            ]
         );
         let error = found(Some(CARD), Some("splits")).unwrap_err();
         assert_eq!(
@@ -453,11 +476,21 @@ configs:
         );
         let several = CARD.replace("  default: true\n", "");
         let error = found(Some(&several), None).unwrap_err();
-        assert!(error.contains("several configurations and no default"), "{error}");
+        assert!(
+            error.contains("several configurations and no default"),
+            "{error}"
+        );
         let tar = CARD.replace("split/train-*", "split/train-*.tar");
         let error = found(Some(&tar), None).unwrap_err();
-        assert!(error.contains("configuration `split`: no file that dpx reads fits"), "{error}");
-        assert!(found(Some("---\na: [\n---\n"), None).unwrap_err().contains("README.md: line"));
+        assert!(
+            error.contains("configuration `split`: no file that dpx reads fits"),
+            "{error}"
+        );
+        assert!(
+            found(Some("---\na: [\n---\n"), None)
+                .unwrap_err()
+                .contains("README.md: line")
+        );
     }
 
     #[test]
@@ -467,16 +500,40 @@ configs:
             found(None, Some("years")).unwrap()[1],
             "years/dev/0000.parquet"
         );
-        assert_eq!(found(None, Some("unsplit")).unwrap()[0], "unsplit/a/all.csv.gz");
+        assert_eq!(
+            found(None, Some("unsplit")).unwrap()[0],
+            "unsplit/a/all.csv.gz"
+        );
         let error = found(None, Some("other")).unwrap_err();
-        assert!(error.contains("expected one of `split`, `unsplit`, `years`"), "{error}");
+        assert!(
+            error.contains("expected one of `split`, `unsplit`, `years`"),
+            "{error}"
+        );
         let one = |names: &[&str]| choose(names, None, None).map(|layout| layout.train.join(" "));
-        assert_eq!(one(&["texts.csv", "README.md", "dataset_infos.json"]).unwrap(), "texts.csv");
-        assert_eq!(one(&["default/train/0000.parquet"]).unwrap(), "default/train/0000.parquet");
+        assert_eq!(
+            one(&["texts.csv", "README.md", "dataset_infos.json"]).unwrap(),
+            "texts.csv"
+        );
+        assert_eq!(
+            one(&["default/train/0000.parquet"]).unwrap(),
+            "default/train/0000.parquet"
+        );
         assert_eq!(one(&["train.csv", "other.csv"]).unwrap(), "train.csv");
-        assert!(one(&["a.csv", "b.csv"]).unwrap_err().contains("no train split"));
-        assert!(one(&["train.csv", "train.parquet"]).unwrap_err().contains("several files"));
-        assert!(one(&[".git/train.csv", "train.py"]).unwrap_err().contains("no train split"));
+        assert!(
+            one(&["a.csv", "b.csv"])
+                .unwrap_err()
+                .contains("no train split")
+        );
+        assert!(
+            one(&["train.csv", "train.parquet"])
+                .unwrap_err()
+                .contains("several files")
+        );
+        assert!(
+            one(&[".git/train.csv", "train.py"])
+                .unwrap_err()
+                .contains("no train split")
+        );
     }
 
     #[test]
@@ -497,10 +554,17 @@ configs:
         let error = chosen(&["train-00000-of-00001.csv", "train-00000-of-00001.parquet"]);
         assert!(error.unwrap_err().contains("twice"));
         // A digest behind the count, as `push_to_hub` writes.
-        chosen(&["train-00000-of-00002-ab12.parquet", "train-00001-of-00002-cd34.parquet"]).unwrap();
+        chosen(&[
+            "train-00000-of-00002-ab12.parquet",
+            "train-00001-of-00002-cd34.parquet",
+        ])
+        .unwrap();
         let twice = "---\nconfigs:\n- data_files: [a.csv, '*.csv']\n---\n";
         let error = choose(&["a.csv"], Some(twice), None).unwrap_err();
-        assert!(error.contains("`a.csv` belongs to two splits, or twice to one"), "{error}");
+        assert!(
+            error.contains("`a.csv` belongs to two splits, or twice to one"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -521,6 +585,9 @@ configs:
             assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
         }
         // Linear where backtracking would take for ever.
-        assert!(!matches(&"*a".repeat(100), &"a".repeat(5000).replace("aaaaa", "aaaab")));
+        assert!(!matches(
+            &"*a".repeat(100),
+            &"a".repeat(5000).replace("aaaaa", "aaaab")
+        ));
     }
 }

@@ -253,18 +253,38 @@ mod tests {
     fn what_cannot_be_a_name_is_refused() {
         let check = |role, text: &str| Source::parse(text).check(role);
         for text in [
-            "hf:", "hf:a/", "hf:/b", "hf:a/b/", "hf:a/b/c/d", "hf:a/b@", "hf:a/..", "hf:../b",
-            "hf:a/b/..", "hf:a/b@../c", "hf:a/b@x//y", "hf:a/b@/x", "hf:a b/c", "hf:a/b\\c",
-            "hf:a/b@x\0", "hf:a/b?x=1", "hf:a/b@x?y", "hf:a/b@C:\\x",
+            "hf:",
+            "hf:a/",
+            "hf:/b",
+            "hf:a/b/",
+            "hf:a/b/c/d",
+            "hf:a/b@",
+            "hf:a/..",
+            "hf:../b",
+            "hf:a/b/..",
+            "hf:a/b@../c",
+            "hf:a/b@x//y",
+            "hf:a/b@/x",
+            "hf:a b/c",
+            "hf:a/b\\c",
+            "hf:a/b@x\0",
+            "hf:a/b?x=1",
+            "hf:a/b@x?y",
+            "hf:a/b@C:\\x",
         ] {
             let error = check(Role::Dataset, text).unwrap_err().to_string();
-            assert!(error.contains("is not a Hub name: expected"), "{text}: {error}");
+            assert!(
+                error.contains("is not a Hub name: expected"),
+                "{text}: {error}"
+            );
         }
         // Models have no configurations.
         assert!(check(Role::Model, "hf:a/b/c").is_err());
         check(Role::Model, "hf:a/b").unwrap();
         assert_eq!(
-            check(Role::Keywords, "builtin:word").unwrap_err().to_string(),
+            check(Role::Keywords, "builtin:word")
+                .unwrap_err()
+                .to_string(),
             "there is no built-in list of keywords `word`: expected `feelings` or `words`"
         );
         assert_eq!(

@@ -36,7 +36,10 @@ impl Address {
         if authority.contains('@') {
             return Err("it holds a user name or password");
         }
-        let (host, port) = match authority.rfind(':').filter(|at| !authority[*at..].contains(']')) {
+        let (host, port) = match authority
+            .rfind(':')
+            .filter(|at| !authority[*at..].contains(']'))
+        {
             Some(at) => (&authority[..at], Some(&authority[at + 1..])),
             None => (authority, None),
         };
@@ -53,7 +56,11 @@ impl Address {
         }
         let port = match port {
             None | Some("") => {
-                if secure { 443 } else { 80 }
+                if secure {
+                    443
+                } else {
+                    80
+                }
             }
             Some(port) => port.parse().map_err(|_| "its port is not a number")?,
         };
@@ -159,7 +166,11 @@ mod tests {
     fn origins_are_scheme_host_and_port() {
         let origin = |text: &str| Address::parse(text).unwrap().origin;
         let hub = origin("https://hub.example");
-        for same in ["https://HUB.example:443/x?y#z", "HTTPS://hub.example/", "https://hub.example:"] {
+        for same in [
+            "https://HUB.example:443/x?y#z",
+            "HTTPS://hub.example/",
+            "https://hub.example:",
+        ] {
             assert_eq!(origin(same), hub, "{same}");
         }
         for other in [
@@ -173,9 +184,17 @@ mod tests {
         }
         assert_eq!(origin("http://[::1]:8080/a").host(), "[::1]:8080");
         for broken in [
-            "hub.example", "ftp://hub.example", "https://", "https://user:secret@hub.example/",
-            "https://hub.example:port/", "https://hub\\.example/", "https://[::1", "https://a b/",
-            "https://hub.example/a b", "https://hub.example@evil.example/", "https://hub.example/\r\nX: y",
+            "hub.example",
+            "ftp://hub.example",
+            "https://",
+            "https://user:secret@hub.example/",
+            "https://hub.example:port/",
+            "https://hub\\.example/",
+            "https://[::1",
+            "https://a b/",
+            "https://hub.example/a b",
+            "https://hub.example@evil.example/",
+            "https://hub.example/\r\nX: y",
         ] {
             let problem = Address::parse(broken).unwrap_err();
             assert!(!problem.contains("secret"), "{problem}");
@@ -186,7 +205,10 @@ mod tests {
     fn redirects_lead_where_they_say() {
         let base = "https://hub.example/a/b?x=1";
         for (location, target) in [
-            ("https://cdn.example/f?sig=a%2Fb", "https://cdn.example/f?sig=a%2Fb"),
+            (
+                "https://cdn.example/f?sig=a%2Fb",
+                "https://cdn.example/f?sig=a%2Fb",
+            ),
             ("//cdn.example/f", "https://cdn.example/f"),
             ("/c/d", "https://hub.example/c/d"),
             ("c", "https://hub.example/a/c"),
@@ -196,7 +218,10 @@ mod tests {
         ] {
             assert_eq!(joined(base, location).unwrap(), target, "{location}");
         }
-        assert_eq!(joined(base, "http://hub.example/c"), Err("it leads from https to http"));
+        assert_eq!(
+            joined(base, "http://hub.example/c"),
+            Err("it leads from https to http")
+        );
         assert_eq!(joined(base, ""), Err("it is empty"));
         assert!(joined(base, "javascript://x").is_err());
         assert_eq!(joined("http://a/b", "https://a/c").unwrap(), "https://a/c");
@@ -204,7 +229,10 @@ mod tests {
 
     #[test]
     fn names_are_encoded_for_addresses() {
-        assert_eq!(encode("refs/convert/parquet", false), "refs%2Fconvert%2Fparquet");
+        assert_eq!(
+            encode("refs/convert/parquet", false),
+            "refs%2Fconvert%2Fparquet"
+        );
         assert_eq!(encode("a b/é?#%.csv", true), "a%20b/%C3%A9%3F%23%25.csv");
     }
 }

@@ -36,7 +36,11 @@ pub(super) struct Lock {
 
 impl Folders {
     pub(super) fn new(cache: &Path, role: Role, repository: &str) -> Self {
-        let kind = if role == Role::Model { "models" } else { "datasets" };
+        let kind = if role == Role::Model {
+            "models"
+        } else {
+            "datasets"
+        };
         let name = format!("{kind}--{}", repository.replace('/', "--"));
         Self {
             root: cache.join(&name),
@@ -76,7 +80,11 @@ impl Folders {
     pub(super) fn lock(&self, key: &str, blocked: &mut dyn FnMut()) -> io::Result<Option<Lock>> {
         std::fs::create_dir_all(&self.locks)?;
         let path = self.locks.join(format!("{key}.lock"));
-        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)?;
         let locked = match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 blocked();
@@ -125,7 +133,10 @@ impl Folders {
     fn list_path(&self, commit: &str, config: Option<&str>) -> PathBuf {
         let name = match config {
             Some(config) => {
-                format!("{commit}-{}.json", &blake3::hash(config.as_bytes()).to_hex()[..16])
+                format!(
+                    "{commit}-{}.json",
+                    &blake3::hash(config.as_bytes()).to_hex()[..16]
+                )
             }
             None => format!("{commit}.json"),
         };
@@ -216,7 +227,10 @@ mod tests {
         assert!(own.exists() && !link.exists() && blob.exists());
         folders.remember("refs/pr/1", &commit).unwrap();
         assert_eq!(folders.commit("refs/pr/1"), Some(commit.clone()));
-        assert_eq!(std::fs::read_to_string(root.join("refs/refs/pr/1")).unwrap(), commit);
+        assert_eq!(
+            std::fs::read_to_string(root.join("refs/refs/pr/1")).unwrap(),
+            commit
+        );
         std::fs::write(root.join("refs/main"), "../../elsewhere").unwrap();
         assert_eq!(folders.commit("main"), None);
     }
@@ -228,7 +242,9 @@ mod tests {
         let folder = folders.snapshot("c");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("a.csv"), "rows").unwrap();
-        folders.remember_files("c", Some("en"), vec![("a.csv".into(), 4)]).unwrap();
+        folders
+            .remember_files("c", Some("en"), vec![("a.csv".into(), 4)])
+            .unwrap();
         assert!(folders.fetched("c", Some("en")).is_some());
         assert!(folders.fetched("c", None).is_none() && folders.fetched("c", Some("de")).is_none());
         std::fs::write(folder.join("a.csv"), "row").unwrap();

@@ -5,8 +5,8 @@ use super::cache::Folders;
 use super::digest::Stated;
 use super::http::{Client, Failure, Range, Reply, of_io, text};
 use super::info::File;
-use super::sink::Sink;
 use super::refusal::{Asked, written};
+use super::sink::Sink;
 use super::{DataError, Hub, HubName, Progress, Role};
 use std::io::Read;
 use std::path::Path;
@@ -74,7 +74,9 @@ impl Download<'_> {
             stated.is_some() && file.stated_size() == Some(found.len()) && found.is_file()
         });
         if let Some(known) = known {
-            self.folders.link(self.commit, &file.name, &key).map_err(on_disk)?;
+            self.folders
+                .link(self.commit, &file.name, &key)
+                .map_err(on_disk)?;
             return Ok(known.len());
         }
         let part = self.folders.part(&key);
@@ -93,7 +95,9 @@ impl Download<'_> {
             _ => key,
         };
         std::fs::rename(&part, self.folders.blob(&key)).map_err(on_disk)?;
-        self.folders.link(self.commit, &file.name, &key).map_err(on_disk)?;
+        self.folders
+            .link(self.commit, &file.name, &key)
+            .map_err(on_disk)?;
         Ok(arrived.size)
     }
 
@@ -106,7 +110,9 @@ impl Download<'_> {
         stated: Option<&Stated>,
         progress: &mut dyn Progress,
     ) -> Result<Arrived, (DataError, bool)> {
-        let arrived = self.transfer(file, part, stated, progress).map_err(|error| (error, false))?;
+        let arrived = self
+            .transfer(file, part, stated, progress)
+            .map_err(|error| (error, false))?;
         let problem = if let Some(problem) = self.is_pointer(part, arrived.size) {
             problem
         } else {
@@ -223,7 +229,8 @@ impl Download<'_> {
             }
             if arrived == 0 {
                 let pause = self.client.patience.after(failures);
-                let (Failure::Unreachable(why) | Failure::Broken(why) | Failure::Unusable(why)) = &broke;
+                let (Failure::Unreachable(why) | Failure::Broken(why) | Failure::Unusable(why)) =
+                    &broke;
                 progress.waiting(&file.name, why, pause);
                 std::thread::sleep(pause);
             }
@@ -267,8 +274,12 @@ impl Download<'_> {
             if sink.size() + read as u64 > limit {
                 drop(std::fs::remove_file(sink.path()));
                 let problem = match total {
-                    Some(_) => format!("arrives with more than the {limit} bytes that were announced: it was removed"),
-                    None => format!("arrives without its size and is longer than {limit} bytes: it was removed"),
+                    Some(_) => format!(
+                        "arrives with more than the {limit} bytes that were announced: it was removed"
+                    ),
+                    None => format!(
+                        "arrives without its size and is longer than {limit} bytes: it was removed"
+                    ),
                 };
                 return Err(Stopped::Error(self.problem(file, &problem)));
             }
@@ -278,7 +289,11 @@ impl Download<'_> {
     }
 
     fn url(&self, file: &str) -> String {
-        let folder = if self.role == Role::Model { "" } else { "datasets/" };
+        let folder = if self.role == Role::Model {
+            ""
+        } else {
+            "datasets/"
+        };
         format!(
             "{}/{folder}{}/resolve/{}/{}",
             self.hub.settings.endpoint,
@@ -303,7 +318,11 @@ impl Download<'_> {
     }
 
     fn problem(&self, file: &File, problem: &str) -> DataError {
-        DataError::other(format!("`{}` of `{}` {problem}", file.name, written(self.name)))
+        DataError::other(format!(
+            "`{}` of `{}` {problem}",
+            file.name,
+            written(self.name)
+        ))
     }
 }
 
@@ -337,7 +356,10 @@ fn strong_tag(reply: &Reply) -> Option<String> {
 
 /// The name under which the server keeps the file, where it can be the name of one here too.
 fn stored_name(reply: &Reply) -> Option<String> {
-    let tag = reply.linked_etag.as_deref().or_else(|| text(&reply.headers, "ETag"))?;
+    let tag = reply
+        .linked_etag
+        .as_deref()
+        .or_else(|| text(&reply.headers, "ETag"))?;
     let name = tag.trim_start_matches("W/").trim_matches('"');
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     (!name.is_empty() && name.len() <= 128 && name.chars().all(allowed)).then(|| name.to_owned())

@@ -55,7 +55,10 @@ pub(super) fn wanted(
         return model(names);
     }
     let layout = layout::choose(names, readme, config)?;
-    let beside = names.iter().copied().filter(|name| DATASET_FILES.contains(name));
+    let beside = names
+        .iter()
+        .copied()
+        .filter(|name| DATASET_FILES.contains(name));
     let names = beside.chain(layout.names()).map(str::to_owned).collect();
     Ok(Wanted {
         names,
@@ -73,7 +76,9 @@ fn model(names: &[&str]) -> Result<Wanted, String> {
     let is_module = |name: &str| {
         let numbered = |folder: &str| {
             let (number, kind) = folder.split_once('_').unwrap_or(("", ""));
-            !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) && !kind.is_empty()
+            !number.is_empty()
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+                && !kind.is_empty()
         };
         name.split_once('/').is_some_and(|(folder, file)| {
             numbered(folder) && matches!(file, "config.json" | "model.safetensors")
@@ -85,7 +90,9 @@ fn model(names: &[&str]) -> Result<Wanted, String> {
             found(names)
         ));
     }
-    let small = names.iter().filter(|name| MODEL_FILES.contains(name) || is_module(name));
+    let small = names
+        .iter()
+        .filter(|name| MODEL_FILES.contains(name) || is_module(name));
     let large = names.iter().filter(|name| is_weights(name));
     Ok(Wanted {
         names: small.chain(large).map(|name| (*name).to_owned()).collect(),
@@ -95,7 +102,11 @@ fn model(names: &[&str]) -> Result<Wanted, String> {
 
 /// The first few names.
 fn found(names: &[&str]) -> String {
-    let few: Vec<String> = names.iter().take(8).map(|name| format!("`{name}`")).collect();
+    let few: Vec<String> = names
+        .iter()
+        .take(8)
+        .map(|name| format!("`{name}`"))
+        .collect();
     match names.len() {
         0 => "no file".to_owned(),
         count if count > few.len() => {
@@ -114,7 +125,9 @@ pub(super) fn present(role: Role, folder: &Path, config: Option<&str>) -> Option
     let wanted = wanted(role, &names, readme.as_deref(), config).ok()?;
     let is_there = |path: PathBuf| path.is_file();
     let whole = match role {
-        Role::Model => is_there(folder.join("config.json")) && weights(folder).into_iter().all(is_there),
+        Role::Model => {
+            is_there(folder.join("config.json")) && weights(folder).into_iter().all(is_there)
+        }
         _ => wanted.names.iter().all(|name| is_there(folder.join(name))),
     };
     whole.then_some(wanted)

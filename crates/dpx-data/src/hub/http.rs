@@ -90,12 +90,20 @@ impl Client {
     pub(super) fn new(settings: &Settings, patience: Patience) -> Result<Self, String> {
         let endpoint = Address::parse(&settings.endpoint)
             .map_err(|problem| format!("HF_ENDPOINT is not the address of a server: {problem}"))?;
-        if settings.token.as_ref().is_some_and(|token| !token.is_sound()) {
-            return Err("the token for the Hub (HF_TOKEN or its file) holds a character that no token has".into());
+        if settings
+            .token
+            .as_ref()
+            .is_some_and(|token| !token.is_sound())
+        {
+            return Err(
+                "the token for the Hub (HF_TOKEN or its file) holds a character that no token has"
+                    .into(),
+            );
         }
         let mut tls = TlsConfig::builder();
         if let Some(path) = &settings.certificates {
-            let failed = |problem: String| format!("certificates in `{}`: {problem}", path.display());
+            let failed =
+                |problem: String| format!("certificates in `{}`: {problem}", path.display());
             tls = tls.root_certs(certificates(path).map_err(failed)?);
         }
         let agent = Agent::config_builder()
@@ -215,7 +223,9 @@ pub(super) fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = asked.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(asked).ok()?;
+    let date = jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(asked)
+        .ok()?;
     let wait = date.duration_since(jiff::Timestamp::now());
     // A date in the past asks for no pause.
     Some(wait.try_into().unwrap_or(Duration::ZERO))
@@ -261,7 +271,9 @@ pub(super) fn of_io(error: &std::io::Error, host: &str) -> Failure {
         | ErrorKind::UnexpectedEof
         | ErrorKind::TimedOut
         | ErrorKind::WouldBlock
-        | ErrorKind::Interrupted => Failure::Broken(format!("the connection to {host} broke: {error}")),
+        | ErrorKind::Interrupted => {
+            Failure::Broken(format!("the connection to {host} broke: {error}"))
+        }
         // What rustls finds wrong with the other side.
         ErrorKind::InvalidData | ErrorKind::InvalidInput => Failure::Unusable(format!(
             "the connection to {host} is not secure: {error}; behind a proxy that reads along, set SSL_CERT_FILE to its certificate"
@@ -313,7 +325,10 @@ mod tests {
         let client = Client::new(&settings, Patience::default()).unwrap();
         let mut paused = 0;
         let failure = client.get(&settings.endpoint, None, &mut |_, _| paused += 1);
-        assert!(matches!(failure, Err(Failure::Unreachable(_))), "{failure:?}");
+        assert!(
+            matches!(failure, Err(Failure::Unreachable(_))),
+            "{failure:?}"
+        );
         assert_eq!(paused, 0);
     }
 
@@ -330,9 +345,15 @@ mod tests {
             Client::new(&settings, Patience::default()).unwrap_err()
         };
         let error = new("https://who:secret@hub", "", None);
-        assert!(error.contains("HF_ENDPOINT") && !error.contains("secret"), "{error}");
+        assert!(
+            error.contains("HF_ENDPOINT") && !error.contains("secret"),
+            "{error}"
+        );
         let error = new("https://hub", "sec\u{e9}ret", None);
-        assert!(error.contains("HF_TOKEN") && !error.contains("ret)"), "{error}");
+        assert!(
+            error.contains("HF_TOKEN") && !error.contains("ret)"),
+            "{error}"
+        );
         let error = new("https://hub", "", Some("/no/such/file"));
         assert!(error.contains("certificates in `/no/such/file`"), "{error}");
     }

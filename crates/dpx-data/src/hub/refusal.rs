@@ -49,10 +49,13 @@ impl Hub {
                 "there is no branch, tag or commit `{}` in it",
                 asked.name.revision
             ),
-            404 => "there is no such repository, revision or file: check owner, name and revision".to_owned(),
+            404 => "there is no such repository, revision or file: check owner, name and revision"
+                .to_owned(),
             429 | 503 => {
-                let pause = asked_pause(&reply.headers)
-                    .map_or_else(|| "later".to_owned(), |pause| format!("in {} seconds", pause.as_secs().max(1)));
+                let pause = asked_pause(&reply.headers).map_or_else(
+                    || "later".to_owned(),
+                    |pause| format!("in {} seconds", pause.as_secs().max(1)),
+                );
                 format!("{endpoint} answered with status {status}: try again {pause}")
             }
             _ => format!("{endpoint} answered with status {status}: try again later"),
@@ -61,8 +64,15 @@ impl Hub {
     }
 
     fn denied(&self, code: &str, asked: Asked<'_>) -> String {
-        let folder = if asked.role == Role::Model { "" } else { "datasets/" };
-        let page = format!("{}/{folder}{}", self.settings.endpoint, asked.name.repository);
+        let folder = if asked.role == Role::Model {
+            ""
+        } else {
+            "datasets/"
+        };
+        let page = format!(
+            "{}/{folder}{}",
+            self.settings.endpoint, asked.name.repository
+        );
         let has_token = self.settings.token.is_some();
         match (code, has_token) {
             ("GatedRepo", true) => format!(
@@ -88,7 +98,10 @@ impl Hub {
             (_, Some(_)) => "; it goes on from where it stopped when you try again",
             (_, None) => "; try again",
         };
-        DataError::other(format!("{}: the download failed: {why}{advice}", asked.what()))
+        DataError::other(format!(
+            "{}: the download failed: {why}{advice}",
+            asked.what()
+        ))
     }
 
     /// Neither on this machine nor to be had.

@@ -225,7 +225,8 @@ impl Content {
             Fault::Status(status) => return Answer::empty(format!("{status} Refused")),
             Fault::Busy(times, status, after) if *times > 0 => {
                 *times -= 1;
-                let headers = after.map_or_else(String::new, |after| format!("Retry-After: {after}\r\n"));
+                let headers =
+                    after.map_or_else(String::new, |after| format!("Retry-After: {after}\r\n"));
                 return Answer::new(format!("{status} Busy"), headers, Vec::new());
             }
             Fault::Gated => {
@@ -320,13 +321,7 @@ impl Content {
         Some(Answer::new("200 OK", headers, body.into_bytes()))
     }
 
-    fn file(
-        &mut self,
-        path: &str,
-        elsewhere: bool,
-        request: &Seen,
-        here: &str,
-    ) -> Option<Answer> {
+    fn file(&mut self, path: &str, elsewhere: bool, request: &Seen, here: &str) -> Option<Answer> {
         let (repository, rest) = path.strip_prefix('/')?.split_once("/resolve/")?;
         let repository = if repository.starts_with("datasets/") {
             repository.to_owned()
@@ -356,25 +351,46 @@ impl Content {
             Fault::Short if large => bytes.truncate(bytes.len() / 2),
             Fault::Pointer if large => {
                 let (digest, size) = (digest(&bytes), bytes.len());
-                bytes = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n").into_bytes();
+                bytes = format!(
+                    "version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n"
+                )
+                .into_bytes();
             }
             _ => {}
         }
         let total = bytes.len();
         let headers = format!("ETag: \"{etag}\"\r\nX-Repo-Commit: {commit}\r\n");
-        let same = request.if_range.as_ref().is_none_or(|tag| tag.trim_matches('"') == etag);
-        let range = request.range.as_deref().filter(|_| same && self.fault != Fault::Whole);
+        let same = request
+            .if_range
+            .as_ref()
+            .is_none_or(|tag| tag.trim_matches('"') == etag);
+        let range = request
+            .range
+            .as_deref()
+            .filter(|_| same && self.fault != Fault::Whole);
         let mut answer = match range.and_then(|range| range.split_once('-')) {
             None => Answer::new("200 OK", headers, bytes),
             Some((from, _)) => {
                 let from: usize = from.parse().ok()?;
                 if from >= total {
                     let headers = format!("Content-Range: bytes */{total}\r\n");
-                    return Some(Answer::new("416 Range Not Satisfiable", headers, Vec::new()));
+                    return Some(Answer::new(
+                        "416 Range Not Satisfiable",
+                        headers,
+                        Vec::new(),
+                    ));
                 }
                 let range = format!("Content-Range: bytes {from}-{}/{total}\r\n", total - 1);
-                let range = if self.fault == Fault::Unlabelled { "" } else { &range };
-                Answer::new("206 Partial Content", format!("{headers}{range}"), bytes[from..].to_vec())
+                let range = if self.fault == Fault::Unlabelled {
+                    ""
+                } else {
+                    &range
+                };
+                Answer::new(
+                    "206 Partial Content",
+                    format!("{headers}{range}"),
+                    bytes[from..].to_vec(),
+                )
             }
         };
         if large

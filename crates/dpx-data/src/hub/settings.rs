@@ -82,7 +82,11 @@ impl Settings {
             cache: folder("HF_HUB_CACHE")
                 .or_else(|| folder("HUGGINGFACE_HUB_CACHE"))
                 .unwrap_or_else(|| root.join("hub")),
-            token: if yes("HF_HUB_DISABLE_IMPLICIT_TOKEN") { None } else { token() },
+            token: if yes("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
+                None
+            } else {
+                token()
+            },
             offline: yes("HF_HUB_OFFLINE") || yes("TRANSFORMERS_OFFLINE"),
             certificates: folder("REQUESTS_CA_BUNDLE").or_else(|| folder("SSL_CERT_FILE")),
         }
@@ -120,9 +124,16 @@ mod tests {
             (&[("HF_HOME", "/hf"), ("XDG_CACHE_HOME", "/x")], "/hf/hub"),
             (&[("HF_HOME", "~/hf")], "/home/who/hf/hub"),
             (&[("HF_HUB_CACHE", "/c"), ("HF_HOME", "/hf")], "/c"),
-            (&[("HUGGINGFACE_HUB_CACHE", "~"), ("HF_HOME", "/hf")], "/home/who"),
+            (
+                &[("HUGGINGFACE_HUB_CACHE", "~"), ("HF_HOME", "/hf")],
+                "/home/who",
+            ),
         ] {
-            assert_eq!(read(variables, home).cache, Path::new(cache), "{variables:?}");
+            assert_eq!(
+                read(variables, home).cache,
+                Path::new(cache),
+                "{variables:?}"
+            );
         }
     }
 
@@ -130,7 +141,10 @@ mod tests {
     fn the_token_comes_from_a_variable_or_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("elsewhere");
-        let (home, path_text) = (folder.path().display().to_string(), path.display().to_string());
+        let (home, path_text) = (
+            folder.path().display().to_string(),
+            path.display().to_string(),
+        );
         std::fs::write(folder.path().join("token"), "stored\n").unwrap();
         std::fs::write(&path, " other \n").unwrap();
         let token = |variables: &[(&str, &str)]| {
@@ -139,9 +153,15 @@ mod tests {
             read(&all, folder.path()).token.map(|token| token.bearer())
         };
         assert_eq!(token(&[]).unwrap(), "Bearer stored");
-        assert_eq!(token(&[("HF_TOKEN_PATH", &path_text)]).unwrap(), "Bearer other");
+        assert_eq!(
+            token(&[("HF_TOKEN_PATH", &path_text)]).unwrap(),
+            "Bearer other"
+        );
         assert_eq!(token(&[("HF_TOKEN", "mine")]).unwrap(), "Bearer mine");
-        assert_eq!(token(&[("HF_TOKEN", " "), ("HF_TOKEN_PATH", "/nowhere")]), None);
+        assert_eq!(
+            token(&[("HF_TOKEN", " "), ("HF_TOKEN_PATH", "/nowhere")]),
+            None
+        );
         assert_eq!(token(&[("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]), None);
         let settings = read(&[("HF_TOKEN", "secret")], folder.path());
         assert!(!format!("{settings:?}").contains("secret"));
@@ -152,7 +172,10 @@ mod tests {
     fn offline_and_endpoint_are_heeded() {
         let home = Path::new("/");
         let settings = read(&[("HF_ENDPOINT", "http://mirror/hf/")], home);
-        assert_eq!((settings.endpoint.as_str(), settings.offline), ("http://mirror/hf", false));
+        assert_eq!(
+            (settings.endpoint.as_str(), settings.offline),
+            ("http://mirror/hf", false)
+        );
         assert!(read(&[("HF_HUB_OFFLINE", "1")], home).offline);
         assert!(read(&[("TRANSFORMERS_OFFLINE", "yes")], home).offline);
         assert!(!read(&[("HF_HUB_OFFLINE", "False")], home).offline);

@@ -157,7 +157,10 @@ mod tests {
         assert_eq!(open(None, Some(6)).size(), 0);
         assert_eq!(std::fs::read(&path).unwrap(), b"");
         // git's digest once the length is known.
-        let mut sink = open(Stated::git("ce013625030ba8dba906f756967f9e9ca394464a"), None);
+        let mut sink = open(
+            Stated::git("ce013625030ba8dba906f756967f9e9ca394464a"),
+            None,
+        );
         sink.expect(Some(6), None);
         sink.write(b"hello\n").unwrap();
         let (stated, found) = sink.finish().unwrap();

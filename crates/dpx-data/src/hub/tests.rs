@@ -113,7 +113,8 @@ fn fetches_what_dpx_reads_once_and_then_works_offline() {
     assert_eq!(server.count("/cdn/"), 1);
     // A commit whose files are all there is not asked for again.
     let asked = server.count("");
-    hub.fetch(Role::Model, &name("who/what").at(COMMIT), &mut Silent).unwrap();
+    hub.fetch(Role::Model, &name("who/what").at(COMMIT), &mut Silent)
+        .unwrap();
     assert_eq!(server.count(""), asked);
     for offline in [true, false] {
         let hub = unplugged(cache.path(), offline);
@@ -132,7 +133,9 @@ fn a_dataset_is_its_split_files() {
     let file = snapshot.folder.join("split/train-00000-of-00001.jsonl");
     assert!(file.exists());
     // The card is there, for the names of labels; other configurations are not.
-    assert!(!snapshot.folder.join("unsplit").exists() && snapshot.folder.join("README.md").exists());
+    assert!(
+        !snapshot.folder.join("unsplit").exists() && snapshot.folder.join("README.md").exists()
+    );
     assert_eq!(snapshot.splits.unwrap().train, [file]);
 }
 
@@ -307,10 +310,18 @@ fn the_token_goes_to_the_endpoint_alone() {
         large()
     );
     let (first, second) = (server.seen(), second.seen());
-    assert!(first.len() > 3 && first.iter().all(|seen| seen.authorization.as_deref() == Some("Bearer sesame")));
+    assert!(
+        first.len() > 3
+            && first
+                .iter()
+                .all(|seen| seen.authorization.as_deref() == Some("Bearer sesame"))
+    );
     assert_eq!(second.len(), 1);
     assert!(second[0].path.contains("/model.safetensors?Signature="));
-    assert!(second.iter().all(|seen| seen.authorization.is_none()), "{second:?}");
+    assert!(
+        second.iter().all(|seen| seen.authorization.is_none()),
+        "{second:?}"
+    );
 }
 
 #[test]
@@ -321,8 +332,16 @@ fn a_redirect_back_to_the_endpoint_has_the_token_again() {
     let second = server.with_second_host();
     server.fault(Fault::Back);
     fetch(&hub(&server, cache.path(), Some("sesame")), Role::Model).unwrap();
-    assert!(second.seen().iter().all(|seen| seen.authorization.is_none()));
-    let back = server.seen().into_iter().filter(|seen| seen.path.starts_with("/cdn/"));
+    assert!(
+        second
+            .seen()
+            .iter()
+            .all(|seen| seen.authorization.is_none())
+    );
+    let back = server
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.path.starts_with("/cdn/"));
     let back: Vec<_> = back.map(|seen| seen.authorization).collect();
     assert_eq!(back, [Some("Bearer sesame".to_owned())]);
 }
@@ -335,7 +354,10 @@ fn the_same_host_at_another_port_is_another_host() {
     other.content.lock().unwrap().fault = Fault::Status(404);
     server.content.lock().unwrap().elsewhere = Some(other.address.clone());
     let error = refusal(&hub(&server, cache.path(), Some("sesame")), Role::Model);
-    assert!(error.contains("keeps its files, answered with status 404"), "{error}");
+    assert!(
+        error.contains("keeps its files, answered with status 404"),
+        "{error}"
+    );
     let seen = other.seen();
     assert!(!seen.is_empty() && seen.iter().all(|seen| seen.authorization.is_none()));
 }
@@ -374,15 +396,23 @@ fn a_busy_server_is_waited_for_as_long_as_it_asks() {
     ] {
         server.fault(Fault::Busy(1, status, after));
         let mut pauses = Pauses::default();
-        hub.fetch(Role::Dataset, &name("who/what"), &mut pauses).unwrap();
+        hub.fetch(Role::Dataset, &name("who/what"), &mut pauses)
+            .unwrap();
         assert_eq!(pauses.0.len(), 1);
         assert_eq!(pauses.0[0].1, pause);
-        assert!(pauses.0[0].0.contains(&status.to_string()), "{pauses:?}", pauses = pauses.0);
+        assert!(
+            pauses.0[0].0.contains(&status.to_string()),
+            "{pauses:?}",
+            pauses = pauses.0
+        );
     }
     // Nobody waits for an hour, and nobody asks for ever.
     server.fault(Fault::Busy(1, 429, Some("3600")));
     let error = refusal(&hub, Role::Model);
-    assert!(error.contains("status 429: try again in 3600 seconds"), "{error}");
+    assert!(
+        error.contains("status 429: try again in 3600 seconds"),
+        "{error}"
+    );
     server.fault(Fault::Busy(100, 429, Some("0")));
     let before = server.count("");
     let error = refusal(&hub, Role::Model);
@@ -405,7 +435,7 @@ fn the_whole_in_answer_to_a_range_is_not_added_to_the_part() {
         let snapshot = fetch(&hub, Role::Model).unwrap();
         let path = snapshot.folder.join("model.safetensors");
         assert_eq!(std::fs::read(&path).unwrap(), large());
-        assert_eq!(server.count(" 70000-"), server.count(" 70000-").max(1));
+        assert!(server.count(" 70000-") > 0);
         assert_eq!(server.count("/cdn/") - before, downloads, "{fault:?}");
         std::fs::remove_file(path.canonicalize().unwrap()).unwrap();
         std::fs::remove_file(&path).unwrap();
@@ -422,10 +452,18 @@ fn a_part_is_asked_for_on_condition_that_the_file_is_the_same() {
     let snapshot = fetch(&hub(&server, cache.path(), None), Role::Model).unwrap();
     let path = snapshot.folder.join("model.safetensors");
     assert_eq!(std::fs::read(&path).unwrap(), large());
-    let tags: Vec<_> = server.seen().into_iter().filter(|seen| seen.range.is_some()).collect();
+    let tags: Vec<_> = server
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.range.is_some())
+        .collect();
     assert!(!tags.is_empty());
     let tag = format!("\"{}\"", server::digest(&large()));
-    assert!(tags.iter().all(|seen| seen.if_range.as_deref() == Some(&tag)), "{tags:?}");
+    assert!(
+        tags.iter()
+            .all(|seen| seen.if_range.as_deref() == Some(&tag)),
+        "{tags:?}"
+    );
     // The blob has the name that the Hub gives it, and is checked against it.
     assert_eq!(left(cache.path()), (true, true));
     std::fs::remove_file(path.canonicalize().unwrap()).unwrap();
@@ -451,7 +489,10 @@ fn small_files_are_compared_with_git_s_digest() {
     };
     state(&id("something else"));
     let error = refusal(&hub(&server, cache.path(), None), Role::Model);
-    assert!(error.contains("`config.json` of `hf:who/what@main` arrived with the git digest "), "{error}");
+    assert!(
+        error.contains("`config.json` of `hf:who/what@main` arrived with the git digest "),
+        "{error}"
+    );
     state(&right);
     let snapshot = fetch(&hub(&server, cache.path(), None), Role::Model).unwrap();
     // Under the name that `huggingface_hub` gives it.
@@ -466,10 +507,17 @@ fn a_gated_repository_names_its_page() {
     server.fault(Fault::Gated);
     for (role, token, page) in [
         (Role::Model, None, "/who/what, then set HF_TOKEN"),
-        (Role::Dataset, Some("sesame"), "/datasets/who/what with the account of the token"),
+        (
+            Role::Dataset,
+            Some("sesame"),
+            "/datasets/who/what with the account of the token",
+        ),
     ] {
         let error = refusal(&hub(&server, cache.path(), token), role);
-        let page = format!("it is gated; accept its license at {}{page}", server.address);
+        let page = format!(
+            "it is gated; accept its license at {}{page}",
+            server.address
+        );
         assert!(error.contains(&page), "{error}");
         assert!(!error.contains("sesame"), "{error}");
     }
@@ -482,7 +530,10 @@ fn pointers_of_large_files_are_not_taken_for_them() {
     server.content.lock().unwrap().bare = true;
     server.fault(Fault::Pointer);
     let error = refusal(&hub(&server, cache.path(), None), Role::Model);
-    assert!(error.contains("`model.safetensors` of `hf:who/what@main` arrived as a Git LFS pointer"), "{error}");
+    assert!(
+        error.contains("`model.safetensors` of `hf:who/what@main` arrived as a Git LFS pointer"),
+        "{error}"
+    );
     assert_eq!(left(cache.path()), (false, false));
 }
 
@@ -496,7 +547,10 @@ fn an_address_that_expired_is_asked_for_anew() {
     let cache = tempfile::tempdir().unwrap();
     server.fault(Fault::Expired(9));
     let error = refusal(&hub(&server, cache.path(), None), Role::Model);
-    assert!(error.contains("answered with status 403: try again later"), "{error}");
+    assert!(
+        error.contains("answered with status 403: try again later"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -509,13 +563,18 @@ fn a_branch_that_moves_between_plan_and_run_changes_nothing() {
     let commit = hub.commit(Role::Dataset, &asked).unwrap();
     assert_eq!(commit, COMMIT);
     assert_eq!(hub.commit(Role::Dataset, &asked).unwrap(), "2".repeat(40));
-    let snapshot = hub.fetch(Role::Dataset, &asked.at(&commit), &mut Silent).unwrap();
+    let snapshot = hub
+        .fetch(Role::Dataset, &asked.at(&commit), &mut Silent)
+        .unwrap();
     hub.remember(Role::Dataset, &asked, &commit).unwrap();
     assert_eq!(snapshot.commit, COMMIT);
     assert!(!snapshot.folder.join("train.csv").exists());
     // Offline the branch is what it was when it was planned.
     let unplugged = unplugged(cache.path(), true);
-    assert_eq!(unplugged.fetch(Role::Dataset, &asked, &mut Silent).unwrap(), snapshot);
+    assert_eq!(
+        unplugged.fetch(Role::Dataset, &asked, &mut Silent).unwrap(),
+        snapshot
+    );
 }
 
 #[test]
@@ -548,7 +607,10 @@ fn configurations_are_fetched_alone() {
     assert_eq!(fetch(&unplugged, "who/texts/de").unwrap(), snapshot);
     assert!(fetch(&unplugged, "who/texts/en").is_err());
     let default = fetch(&hub, "who/texts").unwrap();
-    assert_eq!(default.splits.unwrap().train, [default.folder.join("texts/en.csv")]);
+    assert_eq!(
+        default.splits.unwrap().train,
+        [default.folder.join("texts/en.csv")]
+    );
     assert!(fetch(&unplugged, "who/texts/en").is_ok());
 }
 
@@ -570,7 +632,10 @@ fn what_another_process_wrote_is_used() {
     let cache = tempfile::tempdir().unwrap();
     let server = server();
     // As `huggingface_hub` leaves it: another commit's blob, under its digest.
-    let blob = cache.path().join("models--who--what/blobs").join(server::digest(&large()));
+    let blob = cache
+        .path()
+        .join("models--who--what/blobs")
+        .join(server::digest(&large()));
     std::fs::create_dir_all(blob.parent().unwrap()).unwrap();
     std::fs::write(&blob, large()).unwrap();
     let snapshot = fetch(&hub(&server, cache.path(), None), Role::Model).unwrap();
@@ -601,7 +666,10 @@ fn a_hub_that_cannot_be_reached_is_tried_once() {
     drop(listener);
     let hub = Hub::new(address, cache.path().to_owned(), None, false);
     let first = refusal(&hub, Role::Model);
-    assert!(first.contains("cannot be reached (no connection to 127.0.0.1:"), "{first}");
+    assert!(
+        first.contains("cannot be reached (no connection to 127.0.0.1:"),
+        "{first}"
+    );
     assert!(hub.unreachable.get().is_some());
     assert_eq!(refusal(&hub.clone(), Role::Model), first);
 }

@@ -6,8 +6,8 @@ use super::instance::{Axis, Instance, InstanceId, Need, Plan, RunSettings};
 use super::seed::mix;
 use super::sources::{Absent, SourceError, Sources};
 use crate::experiment::{
-    Code, Combination, Diagnostic, Experiment, KindTable, Origin, SourceRef, Stage, combinations, followed,
-    source_fields,
+    Code, Combination, Diagnostic, Experiment, KindTable, Origin, SourceRef, Stage, combinations,
+    followed, source_fields,
 };
 use dpx_data::Source;
 use dpx_schema::Kind;
@@ -364,7 +364,10 @@ impl Builder<'_> {
             let message = if whats.is_empty() {
                 format!("{last} is not on this machine and {why}")
             } else {
-                format!("{} and {last} are not on this machine and {why}", whats.join(", "))
+                format!(
+                    "{} and {last} are not on this machine and {why}",
+                    whats.join(", ")
+                )
             };
             self.diagnostics
                 .push(Diagnostic::at(Code::BadSource, origin, message));
@@ -424,9 +427,7 @@ impl Builder<'_> {
                 let found = self
                     .identities
                     .entry(format!("{:?} {source:?}", field.role))
-                    .or_insert_with(|| {
-                        self.sources.identity(field.role, &source)
-                    });
+                    .or_insert_with(|| self.sources.identity(field.role, &source));
                 match found {
                     Ok(identity) => {
                         identities.insert(place, identity.clone());

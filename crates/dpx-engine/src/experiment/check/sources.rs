@@ -3,7 +3,7 @@
 use super::values::Resolved;
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::node::Node;
-use crate::experiment::reference::{SourceRef, SourceField, source_fields};
+use crate::experiment::reference::{SourceField, SourceRef, source_fields};
 use crate::experiment::suggest::did_you_mean;
 use dpx_data::Source;
 use dpx_schema::Kind;
