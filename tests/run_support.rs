@@ -4,12 +4,12 @@
 //! `DPX_TEST_ROLE=runner` runs a study until it ends or is killed.
 
 use dpx_engine::cache::Cache;
-use dpx_schema::Digest;
 use dpx_engine::plan::{Instance, Need, Plan, RunSettings};
 use dpx_engine::run::{
     InstanceResult, JsonLines, Observer, Options, Outcome, RunReport, Runner, Signal,
     WorkerCommand, worker,
 };
+use dpx_schema::Digest;
 use dpx_schema::{Flow, Kind, StageContext, StageError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;

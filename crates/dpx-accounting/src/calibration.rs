@@ -228,8 +228,8 @@ pub(crate) fn least<T>(
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use crate::fault::{self, Fault};
     use super::*;
+    use crate::fault::{self, Fault};
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
