@@ -1,8 +1,7 @@
 //! Downloads from the Hub with a bar per file, before anything is run.
 
 use super::{Error, output};
-use dpx_data::{self, hub};
-use dpx_engine::experiment::Role;
+use dpx_data::{HubName, Role, hub};
 use dpx_engine::run::HubAsset;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use std::collections::BTreeSet;
@@ -19,36 +18,22 @@ const NARROW: usize = 80;
 pub(super) fn assets(assets: &BTreeSet<HubAsset>) -> Result<(), Error> {
     let hub = hub::Hub::from_env();
     for asset in assets {
-        let role = role(asset.role);
-        one(&hub, role, &asset.repository, &asset.commit)?;
-        hub.remember(role, &asset.repository, &asset.revision, &asset.commit)
+        one(&hub, asset.role, &asset.name.at(&asset.commit))?;
+        hub.remember(asset.role, &asset.name, &asset.commit)
             .map_err(|error| Error::failed(error.to_string()))?;
     }
     Ok(())
 }
 
 /// Downloads one model or dataset.
-pub(super) fn one(
-    hub: &hub::Hub,
-    role: dpx_data::Role,
-    repository: &str,
-    revision: &str,
-) -> Result<hub::Snapshot, Error> {
+pub(super) fn one(hub: &hub::Hub, role: Role, name: &HubName) -> Result<hub::Snapshot, Error> {
     let mut bar = Bar {
-        repository,
+        repository: &name.repository,
         file: None,
     };
-    let snapshot = hub.fetch(role, repository, revision, &mut bar);
+    let snapshot = hub.fetch(role, name, &mut bar);
     bar.end(snapshot.is_ok());
     snapshot.map_err(|error| Error::failed(error.to_string()))
-}
-
-pub(super) fn role(role: Role) -> dpx_data::Role {
-    if role == Role::Dataset {
-        dpx_data::Role::Dataset
-    } else {
-        dpx_data::Role::Model
-    }
 }
 
 /// A bar while a file arrives, hidden where standard error is no terminal; then a line that says so.
@@ -106,5 +91,23 @@ impl hub::Progress for Bar<'_> {
                 self.begin(file, done, total);
             }
         }
+    }
+
+    fn waiting(&mut self, _file: &str, why: &str, pause: Duration) {
+        // Short pauses are over before the line is read.
+        if pause >= Duration::from_secs(3) {
+            output::note(&format!(
+                "hf:{}: {why}; next attempt in {} seconds",
+                self.repository,
+                pause.as_secs()
+            ));
+        }
+    }
+
+    fn blocked(&mut self, file: &str) {
+        let repository = self.repository;
+        output::note(&format!(
+            "hf:{repository}: waiting for another process that downloads {file}"
+        ));
     }
 }

@@ -2,8 +2,7 @@
 
 use super::experiment::{ExperimentArgs, build};
 use super::{Error, ExitCode, download, output};
-use dpx_data::{self, hub};
-use dpx_engine::experiment::{Role, Source};
+use dpx_data::{HubName, Role, Source, hub};
 use dpx_engine::plan::{SourceError, Sources};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -23,11 +22,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     build(&experiment, &names)?;
     let hub = hub::Hub::from_env();
     let names = names.0.into_inner();
-    for (role, repository, revision) in &names {
-        let snapshot = download::one(&hub, *role, repository, revision)?;
+    for (role, name) in &names {
+        let snapshot = download::one(&hub, *role, name)?;
         output::print(&format!(
-            "hf:{repository}@{} in {}",
-            snapshot.commit,
+            "{} in {}",
+            name.at(&snapshot.commit),
             snapshot.folder.display()
         ))?;
     }
@@ -37,20 +36,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     Ok(ExitCode::Done)
 }
 
-/// Remembers every name on the Hub that a plan asks for: what it is, repository, revision.
+/// Remembers every name on the Hub that a plan asks for.
 #[derive(Default)]
-struct Names(RefCell<BTreeSet<(dpx_data::Role, String, String)>>);
+struct Names(RefCell<BTreeSet<(Role, HubName)>>);
 
 impl Sources for Names {
     fn identity(&self, role: Role, source: &Source) -> Result<String, SourceError> {
-        if let Source::Hub {
-            repository,
-            revision,
-        } = source
-        {
-            let revision = revision.clone().unwrap_or_else(|| "main".to_owned());
-            let name = (download::role(role), repository.clone(), revision);
-            self.0.borrow_mut().insert(name);
+        if let Source::Hub(name) = source {
+            self.0.borrow_mut().insert((role, name.clone()));
         }
         Ok("to be fetched".to_owned())
     }

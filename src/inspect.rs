@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Show what a model, a dataset or a built-in asset is, and what a model computes
 ///
 /// NAME is a model (a folder, `hf:OWNER/NAME[@REVISION]`, `builtin:base`), a dataset (a csv, tsv, jsonl or parquet file, a
-/// folder of splits, with `--dataset` also `hf:OWNER/NAME[@REVISION]`), or a built-in asset: `builtin:emotions`,
+/// folder of splits, with `--dataset` also `hf:OWNER/NAME[/CONFIG][@REVISION]`), or a built-in asset: `builtin:emotions`,
 /// `builtin:dialogue`, `builtin:words`, `builtin:feelings`.
 ///
 /// Of a dataset it shows columns, splits, labels and lengths; texts only with `--examples`, since they may be private.
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 
 fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
     let source = find(&args.name, Role::Dataset)?;
-    let description = dpx_data::describe(&source.path, &args.text_column, &args.label_column)
+    let description = dpx_data::describe_resolved(&source, &args.text_column, &args.label_column)
         .map_err(|error| Error::usage(error.to_string()))?;
     let view = dataset::View {
         name: &args.name,
@@ -95,16 +95,15 @@ fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
 /// The files of a model or dataset; what the Hub has is downloaded with a bar.
 fn find(name: &str, role: Role) -> Result<Resolved, Error> {
     let source = Source::parse(name);
-    if let Source::Hub {
-        repository,
-        revision,
-    } = &source
-    {
-        download::one(&hub::Hub::from_env(), role, repository, revision)?;
-    }
     source
-        .resolve(role)
-        .map_err(|error| Error::usage(error.to_string()))
+        .check(role)
+        .map_err(|error| Error::usage(error.to_string()))?;
+    match &source {
+        Source::Hub(name) => Ok(download::one(&hub::Hub::from_env(), role, name)?.into()),
+        _ => source
+            .resolve(role)
+            .map_err(|error| Error::usage(error.to_string())),
+    }
 }
 
 fn describe_model(args: &Args) -> Result<ExitCode, Error> {

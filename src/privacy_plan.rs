@@ -146,7 +146,7 @@ fn examples(
 fn count(params: &PreprocessParams) -> Result<u64, dpx_data::DataError> {
     let local = !matches!(
         dpx_data::Source::parse(&params.dataset),
-        dpx_data::Source::Hub { .. }
+        dpx_data::Source::Hub(_)
     );
     if let (false, Some(declared)) = (local, params.examples) {
         return Ok(declared);

@@ -97,6 +97,7 @@ impl Place {
             .env("HF_HOME", self.path("hf"))
             .env("HF_ENDPOINT", &self.server.address)
             .env_remove("HF_TOKEN")
+            .env_remove("HF_HUB_CACHE")
             .env_remove("HF_HUB_OFFLINE")
             .envs(variables.iter().copied())
             .output()
@@ -124,7 +125,7 @@ fn fetch_downloads_and_then_everything_works_offline() {
     let said = ok(&output);
     // No terminal, no bar: a line for each file that arrived.
     let arrived = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(arrived.lines().count(), 4, "{arrived}");
+    assert_eq!(arrived.lines().count(), 5, "{arrived}");
     assert!(
         arrived.contains("hf:who/bert: model.safetensors, 91.37 KiB\n"),
         "{arrived}"
@@ -133,7 +134,8 @@ fn fetch_downloads_and_then_everything_works_offline() {
     for name in ["who/texts", "who/bert"] {
         assert!(said.contains(&format!("hf:{name}@{commit} in ")), "{said}");
     }
-    assert_eq!(place.server.count("README.md"), 0);
+    // The card of the dataset alone: it tells configurations and names of labels.
+    assert_eq!(place.server.count("README.md"), 1);
     // Nothing ran.
     assert!(!place.path("cache").exists() && !place.path("results").exists());
     let seen = ok(&place.dpx(&["inspect", "hf:who/texts", "--dataset"], &[]));
@@ -237,7 +239,7 @@ fn broken_downloads_are_told_and_mended() {
             "bytes, the Hub announced 93560: it was removed",
         ),
         (Fault::Altered, "it was removed; try again"),
-        (Fault::Interrupted(3), "it goes on from where it stopped"),
+        (Fault::Interrupted(5), "it goes on from where it stopped"),
     ] {
         place.server.fault(fault);
         let error = place.refusal(&[]);
@@ -252,8 +254,83 @@ fn broken_downloads_are_told_and_mended() {
     // A run downloads by itself, goes on where the download stopped, and uses what was fetched.
     ok(&place.dpx(&["run", "hub.toml"], &[]));
     let half = fixture("model.safetensors").len() / 2;
-    assert!(place.server.count(&format!("/model.safetensors {half}-")) > 0);
+    assert!(
+        place
+            .server
+            .count(&format!("/model.safetensors?Signature=abc {half}-"))
+            > 0
+    );
     let asked = place.server.count("/resolve/");
     ok(&place.dpx(&["fetch", "hub.toml"], &[]));
     assert_eq!(place.server.count("/resolve/"), asked);
+}
+
+#[test]
+fn the_token_stays_with_the_endpoint() {
+    let place = Place::new();
+    place.server.content.lock().unwrap().token = Some("sesame".to_owned());
+    let second = place.server.with_second_host();
+    ok(&place.dpx(&["fetch", "hub.toml"], &[("HF_TOKEN", "sesame")]));
+    let seen = second.seen();
+    assert!(!seen.is_empty());
+    assert!(
+        seen.iter().all(|seen| seen.authorization.is_none()),
+        "{seen:?}"
+    );
+    let seen = place.server.seen();
+    let bearer = Some("Bearer sesame".to_owned());
+    assert!(
+        seen.iter().all(|seen| seen.authorization == bearer),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn without_network_everything_missing_is_told_once() {
+    let place = Place::new();
+    let mut stages = EXPERIMENT.to_owned();
+    for number in 1..6 {
+        let again = EXPERIMENT.split("[stage.classify]").nth(1).unwrap();
+        write!(stages, "\n[stage.classify{number}]{again}").unwrap();
+    }
+    std::fs::write(place.path("hub.toml"), stages).unwrap();
+    for (variable, why) in [
+        (("HF_HUB_OFFLINE", "1"), "HF_HUB_OFFLINE is set"),
+        (
+            ("HF_ENDPOINT", "http://127.0.0.1:9"),
+            "http://127.0.0.1:9 cannot be reached",
+        ),
+    ] {
+        let output = place.dpx(&["plan", "hub.toml"], &[variable]);
+        assert_eq!(output.status.code(), Some(2));
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(error.matches(why).count(), 1, "{error}");
+        let both = "the dataset `hf:who/texts@main` and the model `hf:who/bert@main` are not on this machine";
+        assert_eq!(error.matches(both).count(), 1, "{error}");
+    }
+}
+
+#[test]
+fn hf_hub_cache_and_configurations_are_heeded() {
+    let place = Place::new();
+    let card = "---\nconfigs:\n- config_name: en\n  data_files: data/train.csv\n---\n";
+    let texts = texts("good");
+    let files: [(&str, &[u8]); 2] = [
+        ("README.md", card.as_bytes()),
+        ("data/train.csv", texts.as_bytes()),
+    ];
+    place.server.add("datasets/who/cards", '1', &files);
+    let cache = place.path("elsewhere");
+    let variables = [("HF_HUB_CACHE", cache.to_str().unwrap())];
+    let inspect = |name: &str| place.dpx(&["inspect", name, "--dataset"], &variables);
+    let seen = ok(&inspect("hf:who/cards/en"));
+    assert!(seen.contains("40 texts in data/train.csv"), "{seen}");
+    assert!(cache.join("datasets--who--cards/refs/main").is_file());
+    assert!(!place.path("hf").exists());
+    let output = inspect("hf:who/cards/fr");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("there is no configuration `fr`: expected one of `en`"),
+        "{error}"
+    );
 }

@@ -1,7 +1,7 @@
 //! What a dataset holds, in figures: files, columns, labels and lengths of each split.
 
-use super::read::{Label, columns, read_file, split_files};
-use super::{DataError, Dataset};
+use super::read::{Label, SplitFiles, columns, read_file, split_files};
+use super::{DataError, Dataset, Resolved};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -126,7 +126,28 @@ pub fn describe(
     text_column: &str,
     label_column: &str,
 ) -> Result<Description, DataError> {
-    let files = split_files(path)?;
+    describe_files(path, split_files(path)?, text_column, label_column)
+}
+
+/// Describes what the name of a dataset led to; of one from the Hub the splits of its configuration.
+///
+/// # Errors
+/// As those of [`describe`].
+pub fn describe_resolved(
+    dataset: &Resolved,
+    text_column: &str,
+    label_column: &str,
+) -> Result<Description, DataError> {
+    let files = dataset.split_files()?;
+    describe_files(&dataset.path, files, text_column, label_column)
+}
+
+fn describe_files(
+    path: &Path,
+    files: SplitFiles,
+    text_column: &str,
+    label_column: &str,
+) -> Result<Description, DataError> {
     let mut splits = Vec::new();
     for (split, files) in [
         ("train", files.train),

@@ -23,6 +23,14 @@ pub enum DataError {
         /// What was found and what was expected.
         problem: String,
     },
+    /// A model or dataset that is neither on this machine nor to be had from the Hub.
+    #[error("{what} is not on this machine and {why}")]
+    Absent {
+        /// What was asked for.
+        what: String,
+        /// Why it cannot be had, where it was looked for and what to do.
+        why: String,
+    },
     /// A name that leads nowhere, a declaration that does not fit, or the Hub's refusal.
     #[error("{0}")]
     Other(String),

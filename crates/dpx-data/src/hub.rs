@@ -1,24 +1,43 @@
 //! The Hugging Face Hub: finds commits, downloads files into the standard cache folder.
 //!
-//! Honours `HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN` and `HF_HUB_OFFLINE`. Files lie where `huggingface_hub` for Python keeps
-//! them, so that nothing is downloaded twice.
+//! Honours `HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_TOKEN_PATH` and `HF_HUB_OFFLINE`. The token goes to the
+//! endpoint alone, never to the hosts that it redirects to. Files lie where `huggingface_hub` for Python keeps them, so that
+//! nothing is downloaded twice.
 
+mod address;
+mod cache;
+mod digest;
 mod download;
 mod files;
+mod http;
 mod info;
+mod refusal;
+mod settings;
+mod sink;
 
-use super::{DataError, Role};
+use super::{DataError, HubName, Role, SplitPaths};
+use address::encode;
+use cache::Folders;
 use download::Download;
-use files::{expected, is_complete, wanted};
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
-use hf_hub::{Cache, Repo, RepoType};
-use info::{Info, InfoError};
+use files::Wanted;
+use http::{Client, Failure, Patience};
+use info::Info;
+use refusal::Asked;
+use settings::{Settings, Token};
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// Told how a download goes.
 pub trait Progress {
     /// `done` of `total` bytes of a file are there.
     fn update(&mut self, file: &str, done: u64, total: u64);
+
+    /// The server is busy or the connection broke: the next attempt comes after a pause.
+    fn waiting(&mut self, _file: &str, _why: &str, _pause: Duration) {}
+
+    /// Another process downloads the file: it is waited for.
+    fn blocked(&mut self, _file: &str) {}
 }
 
 /// Says nothing.
@@ -36,47 +55,44 @@ pub struct Snapshot {
     pub folder: PathBuf,
     /// The commit, 40 hexadecimal digits.
     pub commit: String,
+    /// Of a dataset its files by split: those of the configuration that was asked for, or of the default one.
+    pub splits: Option<SplitPaths>,
 }
 
-/// Access to the Hub.
+/// Access to the Hub. Clones share what was found out: a Hub that cannot be reached is tried once.
 #[derive(Debug, Clone)]
 pub struct Hub {
-    endpoint: String,
-    cache: PathBuf,
-    token: Option<String>,
-    offline: bool,
+    settings: Settings,
+    patience: Patience,
+    client: Arc<OnceLock<Client>>,
+    /// Why the Hub cannot be reached, once that has shown.
+    unreachable: Arc<OnceLock<String>>,
 }
 
 impl Hub {
     /// As the environment says.
     pub fn from_env() -> Self {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let cache = Cache::from_env();
-        let offline = variable("HF_HUB_OFFLINE").is_some_and(|value| {
-            !matches!(value.to_lowercase().as_str(), "0" | "false" | "no" | "off")
-        });
-        Self {
-            endpoint: variable("HF_ENDPOINT").map_or_else(default_endpoint, |endpoint| {
-                endpoint.trim_end_matches('/').to_owned()
-            }),
-            token: variable("HF_TOKEN").or_else(|| cache.token()),
-            cache: cache.path().clone(),
-            offline,
-        }
+        Self::with(Settings::from_env(), Patience::default())
     }
 
     /// With everything given; for tests.
-    pub const fn new(
-        endpoint: String,
-        cache: PathBuf,
-        token: Option<String>,
-        offline: bool,
-    ) -> Self {
-        Self {
+    pub fn new(endpoint: String, cache: PathBuf, token: Option<String>, offline: bool) -> Self {
+        let settings = Settings {
             endpoint,
             cache,
-            token,
+            token: token.and_then(|token| Token::new(&token)),
             offline,
+            certificates: None,
+        };
+        Self::with(settings, Patience::default())
+    }
+
+    fn with(settings: Settings, patience: Patience) -> Self {
+        Self {
+            settings,
+            patience,
+            client: Arc::default(),
+            unreachable: Arc::default(),
         }
     }
 
@@ -84,73 +100,115 @@ impl Hub {
     ///
     /// # Errors
     /// When neither knows.
-    pub fn commit(
-        &self,
-        role: Role,
-        repository: &str,
-        revision: &str,
-    ) -> Result<String, DataError> {
-        if is_commit(revision) {
-            return Ok(revision.to_owned());
+    pub fn commit(&self, role: Role, name: &HubName) -> Result<String, DataError> {
+        check(role, name)?;
+        if is_commit(&name.revision) {
+            return Ok(name.revision.clone());
         }
-        if let Some(info) = self.ask(role, repository, revision, false)? {
+        if let Some(info) = self.ask(role, name, false, &mut Silent)? {
             return Ok(info.sha);
         }
-        self.cached_commit(role, repository, revision)
-            .ok_or_else(|| self.absent(role, repository, revision))
+        self.folders(role, name)
+            .commit(&name.revision)
+            .ok_or_else(|| self.absent(asked(role, name), &self.why_not()))
     }
 
-    /// Downloads the files that dpx reads and that are not in the cache folder yet.
+    /// Downloads the files that dpx reads and that are not in the cache folder yet. Where all files of a commit were
+    /// fetched before, the Hub is not asked.
     ///
     /// # Errors
-    /// When the Hub refuses, a download fails or has the wrong size, or, without network, the cache folder lacks it.
+    /// When the Hub refuses, a download fails or has the wrong size or digest, the files are not those of a model or
+    /// dataset, or, without network, the cache folder lacks them.
     pub fn fetch(
         &self,
         role: Role,
-        repository: &str,
-        revision: &str,
+        name: &HubName,
         progress: &mut dyn Progress,
     ) -> Result<Snapshot, DataError> {
-        let Some(info) = self.ask(role, repository, revision, true)? else {
-            return self
-                .cached_commit(role, repository, revision)
-                .map(|commit| (self.folder(role, repository, &commit), commit))
-                .filter(|(folder, _)| is_complete(role, folder))
-                .map(|(folder, commit)| Snapshot { folder, commit })
-                .ok_or_else(|| self.absent(role, repository, revision));
+        check(role, name)?;
+        let folders = self.folders(role, name);
+        if is_commit(&name.revision)
+            && let Some(snapshot) = fetched(&folders, role, name)
+        {
+            return Ok(snapshot);
+        }
+        let Some(info) = self.ask(role, name, true, progress)? else {
+            return self.cached(&folders, role, name);
         };
+        let download = Download {
+            hub: self,
+            client: self.client()?,
+            folders: &folders,
+            role,
+            name,
+            commit: &info.sha,
+        };
+        let folder = folders.snapshot(&info.sha);
         let names: Vec<&str> = info
             .siblings
             .iter()
             .map(|file| file.name.as_str())
             .collect();
-        let wanted = wanted(role, &names);
-        if wanted.is_empty() {
-            return Err(DataError::other(format!(
-                "the {} `hf:{repository}@{revision}` holds no file that dpx reads: expected {}",
-                role.what(),
-                expected(role)
-            )));
+        let find = |name: &str| info.siblings.iter().find(|file| file.name == name);
+        let unfit =
+            |problem: String| DataError::other(format!("{}: {problem}", asked(role, name).what()));
+        // The card of a dataset tells which files belong to a configuration.
+        let mut readme = None;
+        if let (Role::Dataset, Some(file)) = (role, find(files::README)) {
+            if file
+                .stated_size()
+                .is_some_and(|size| size > crate::card::MAX_README)
+            {
+                return Err(unfit(format!("its {} is too long", files::README)));
+            }
+            download.file(file, progress)?;
+            readme = files::readme(&folder).map_err(unfit)?;
         }
-        let folder = self.folder(role, repository, &info.sha);
+        let wanted = files::wanted(role, &names, readme.as_deref(), name.config.as_deref());
+        let wanted = wanted.map_err(unfit)?;
+        let mut list = Vec::new();
+        for file in wanted.names.iter().filter_map(|name| find(name)) {
+            list.push((file.name.clone(), download.file(file, progress)?));
+        }
+        self.remember(role, name, &info.sha)?;
+        folders
+            .remember_files(&info.sha, name.config.as_deref(), list)
+            .map_err(|error| DataError::file(&self.settings.cache, error))?;
+        Ok(snapshot(&folders, info.sha, wanted))
+    }
+
+    /// Downloads one file of a repository, such as `config.json`, before anything is decided about the others; none where
+    /// the repository does not have it.
+    ///
+    /// # Errors
+    /// As those of [`Hub::fetch`].
+    pub fn file(
+        &self,
+        role: Role,
+        name: &HubName,
+        file: &str,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<PathBuf>, DataError> {
+        check(role, name)?;
+        let folders = self.folders(role, name);
+        let Some(info) = self.ask(role, name, true, progress)? else {
+            let commit = self.known_commit(&folders, role, name)?;
+            let path = folders.snapshot(&commit).join(file);
+            return Ok(path.is_file().then_some(path));
+        };
+        let Some(found) = info.siblings.iter().find(|known| known.name == file) else {
+            return Ok(None);
+        };
         let download = Download {
             hub: self,
-            repo: self.repo(role, repository, &info.sha)?,
+            client: self.client()?,
+            folders: &folders,
             role,
-            repository,
-            revision,
-            folder: &folder,
+            name,
+            commit: &info.sha,
         };
-        for file in &info.siblings {
-            if wanted.contains(&file.name.as_str()) {
-                download.file(file, progress)?;
-            }
-        }
-        self.remember(role, repository, revision, &info.sha)?;
-        Ok(Snapshot {
-            folder,
-            commit: info.sha,
-        })
+        download.file(found, progress)?;
+        Ok(Some(folders.snapshot(&info.sha).join(file)))
     }
 
     /// Writes down which commit a branch or tag stands for, as `huggingface_hub` does: what is asked where there is no
@@ -158,206 +216,149 @@ impl Hub {
     ///
     /// # Errors
     /// When the cache folder cannot be written.
-    pub fn remember(
-        &self,
-        role: Role,
-        repository: &str,
-        revision: &str,
-        commit: &str,
-    ) -> Result<(), DataError> {
-        if is_commit(revision) {
+    pub fn remember(&self, role: Role, name: &HubName, commit: &str) -> Result<(), DataError> {
+        if is_commit(&name.revision) {
             return Ok(());
         }
-        Cache::new(self.cache.clone())
-            .repo(Repo::with_revision(
-                repository.to_owned(),
-                kind(role),
-                revision.to_owned(),
-            ))
-            .create_ref(commit)
-            .map_err(|error| DataError::file(&self.cache, error))
+        self.folders(role, name)
+            .remember(&name.revision, commit)
+            .map_err(|error| DataError::file(&self.settings.cache, error))
     }
 
     /// What the Hub says; nothing where it cannot be asked.
     fn ask(
         &self,
         role: Role,
-        repository: &str,
-        revision: &str,
+        name: &HubName,
         files: bool,
+        progress: &mut dyn Progress,
     ) -> Result<Option<Info>, DataError> {
-        if self.offline {
+        if self.settings.offline || self.unreachable.get().is_some() {
             return Ok(None);
         }
-        match info::ask(&self.repo(role, repository, revision)?, files) {
-            Ok(info) => Ok(Some(info)),
-            Err(InfoError::Api(error)) if unreachable(&error) => Ok(None),
-            Err(InfoError::Api(error)) => {
-                Err(self.refused(&error, role, repository, revision, None))
-            }
-            Err(InfoError::Answer(problem)) => Err(DataError::other(format!(
-                "the {} `hf:{repository}@{revision}`: {} gave an answer that is not the Hub's ({problem}): check HF_ENDPOINT",
-                role.what(),
-                self.endpoint
-            ))),
-        }
-    }
-
-    fn api(&self) -> Result<Api, DataError> {
-        ApiBuilder::from_cache(Cache::new(self.cache.clone()))
-            .with_endpoint(self.endpoint.clone())
-            .with_token(self.token.clone())
-            .with_progress(false)
-            .with_retries(2)
-            .with_user_agent("dpx", env!("CARGO_PKG_VERSION"))
-            .build()
-            .map_err(|error| DataError::other(format!("the Hub cannot be asked: {error}")))
-    }
-
-    fn repo(&self, role: Role, repository: &str, revision: &str) -> Result<ApiRepo, DataError> {
-        Ok(self.api()?.repo(Repo::with_revision(
-            repository.to_owned(),
-            kind(role),
-            revision.to_owned(),
-        )))
-    }
-
-    fn folder(&self, role: Role, repository: &str, commit: &str) -> PathBuf {
-        let repo = Repo::with_revision(repository.to_owned(), kind(role), commit.to_owned());
-        Cache::new(self.cache.clone())
-            .repo(repo)
-            .pointer_path(commit)
-    }
-
-    fn cached_commit(&self, role: Role, repository: &str, revision: &str) -> Option<String> {
-        if is_commit(revision) {
-            return Some(revision.to_owned());
-        }
-        let repo = Repo::with_revision(repository.to_owned(), kind(role), revision.to_owned());
-        let reference = self
-            .cache
-            .join(repo.folder_name())
-            .join("refs")
-            .join(revision);
-        let commit = std::fs::read_to_string(reference).ok()?;
-        Some(commit.trim().to_owned())
-    }
-
-    fn absent(&self, role: Role, repository: &str, revision: &str) -> DataError {
-        let why = if self.offline {
-            "HF_HUB_OFFLINE is set".to_owned()
+        let kind = if role == Role::Model {
+            "models"
         } else {
-            format!("{} cannot be reached", self.endpoint)
+            "datasets"
         };
-        DataError::other(format!(
-            "the {what} `hf:{repository}@{revision}` is not on this machine and {why}; looked in `{}`; run `dpx fetch FILE` where there is network, set HF_HOME to a folder that holds it or HF_ENDPOINT to a mirror, or give the path of a folder with its files instead of `hf:{repository}`",
-            self.cache.display(),
-            what = role.what(),
-        ))
-    }
-
-    fn refused(
-        &self,
-        error: &ApiError,
-        role: Role,
-        repository: &str,
-        revision: &str,
-        file: Option<&str>,
-    ) -> DataError {
-        let what = file.map_or_else(
-            || format!("the {} `hf:{repository}@{revision}`", role.what()),
-            |file| format!("`{file}` of `hf:{repository}@{revision}`"),
+        let url = format!(
+            "{}/api/{kind}/{}/revision/{}{}",
+            self.settings.endpoint,
+            name.repository,
+            encode(&name.revision, false),
+            if files { "?blobs=true" } else { "" }
         );
-        let reason = match status(error) {
-            Some(401 | 403) if self.token.is_none() => {
-                "access denied: it is private, gated or misspelt; set HF_TOKEN to a token that may read it".to_owned()
+        let asked = asked(role, name);
+        let mut waiting = |why: &str, pause| progress.waiting(&asked.what(), why, pause);
+        let answer = self.client()?.get(&url, None, &mut waiting);
+        let mut reply = match answer {
+            Ok(reply) => reply,
+            Err(Failure::Unreachable(why)) => {
+                // Another thread may have found the same.
+                drop(self.unreachable.set(why));
+                return Ok(None);
             }
-            Some(401 | 403) => "access denied: HF_TOKEN may not read it, or it is misspelt".to_owned(),
-            Some(404) => "there is no such repository, revision or file: check owner, name and revision".to_owned(),
-            Some(code) => format!("{} answered with status {code}: try again later", self.endpoint),
-            None => format!("the download from {} failed ({error}): it goes on from where it stopped when you try again", self.endpoint),
+            Err(failure) => return Err(self.failed(&failure, asked)),
         };
-        DataError::other(format!("{what}: {reason}"))
+        if reply.status != 200 {
+            return Err(self.refused(&reply, asked));
+        }
+        let body = reply.body.with_config().limit(info::MAX_ANSWER);
+        let bytes = body.read_to_vec().map_err(|error| error.to_string());
+        let info = bytes.and_then(|bytes| info::read(&bytes));
+        info.map(Some).map_err(|problem| {
+            DataError::other(format!(
+                "{}: {} gave an answer that is not the Hub's ({problem}): check HF_ENDPOINT",
+                asked.what(),
+                self.settings.endpoint
+            ))
+        })
     }
-}
 
-/// The endpoint where none is set in the environment.
-fn default_endpoint() -> String {
-    let api = ApiBuilder::new().build();
-    // hf-hub keeps its default to itself: it shows in the address of any file.
-    let url = api
-        .map(|api| api.model("a".to_owned()).url("b"))
-        .unwrap_or_default();
-    url.trim_end_matches("/a/resolve/main/b").to_owned()
-}
+    fn client(&self) -> Result<&Client, DataError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = Client::new(&self.settings, self.patience).map_err(DataError::other)?;
+        Ok(self.client.get_or_init(|| client))
+    }
 
-struct Bridge<'a> {
-    progress: &'a mut dyn Progress,
-    name: &'a str,
-    done: u64,
-    total: &'a mut u64,
-}
+    fn folders(&self, role: Role, name: &HubName) -> Folders {
+        Folders::new(&self.settings.cache, role, &name.repository)
+    }
 
-impl<'a> Bridge<'a> {
-    fn new(progress: &'a mut dyn Progress, name: &'a str, total: &'a mut u64) -> Self {
-        Self {
-            progress,
-            name,
-            done: 0,
-            total,
+    fn known_commit(
+        &self,
+        folders: &Folders,
+        role: Role,
+        name: &HubName,
+    ) -> Result<String, DataError> {
+        if is_commit(&name.revision) {
+            return Ok(name.revision.clone());
+        }
+        folders
+            .commit(&name.revision)
+            .ok_or_else(|| self.absent(asked(role, name), &self.why_not()))
+    }
+
+    /// What the cache folder holds, without network.
+    fn cached(&self, folders: &Folders, role: Role, name: &HubName) -> Result<Snapshot, DataError> {
+        let commit = self.known_commit(folders, role, name)?;
+        if let Some(snapshot) = fetched(folders, role, &name.at(&commit)) {
+            return Ok(snapshot);
+        }
+        files::present(role, &folders.snapshot(&commit), name.config.as_deref())
+            .map(|wanted| snapshot(folders, commit, wanted))
+            .ok_or_else(|| self.absent(asked(role, name), &self.why_not()))
+    }
+
+    /// Why the Hub is not asked.
+    fn why_not(&self) -> String {
+        match self.unreachable.get() {
+            Some(why) => format!("{} cannot be reached ({why})", self.settings.endpoint),
+            None => "HF_HUB_OFFLINE is set".to_owned(),
         }
     }
 }
 
-impl hf_hub::api::Progress for Bridge<'_> {
-    fn init(&mut self, size: usize, _filename: &str) {
-        *self.total = size as u64;
-        self.done = 0;
-    }
-
-    fn update(&mut self, size: usize) {
-        self.done += size as u64;
-        self.progress.update(self.name, self.done, *self.total);
-    }
-
-    fn finish(&mut self) {}
+/// A commit all of whose files dpx fetched before.
+fn fetched(folders: &Folders, role: Role, name: &HubName) -> Option<Snapshot> {
+    let list = folders.fetched(&name.revision, name.config.as_deref())?;
+    let names: Vec<&str> = list.files.iter().map(|(name, _)| name.as_str()).collect();
+    let folder = folders.snapshot(&name.revision);
+    let readme = files::readme(&folder).ok()?;
+    let wanted = files::wanted(role, &names, readme.as_deref(), name.config.as_deref()).ok()?;
+    Some(snapshot(folders, name.revision.clone(), wanted))
 }
 
-const fn kind(role: Role) -> RepoType {
-    match role {
-        Role::Dataset => RepoType::Dataset,
-        Role::Model => RepoType::Model,
+fn snapshot(folders: &Folders, commit: String, wanted: Wanted) -> Snapshot {
+    let folder = folders.snapshot(&commit);
+    Snapshot {
+        splits: wanted.layout.map(|layout| layout.paths(&folder)),
+        folder,
+        commit,
     }
+}
+
+const fn asked(role: Role, name: &HubName) -> Asked<'_> {
+    Asked {
+        role,
+        name,
+        file: None,
+    }
+}
+
+fn check(role: Role, name: &HubName) -> Result<(), DataError> {
+    let checked = if role.on_hub() {
+        name.check(role)
+    } else {
+        Err(super::NameError::NotOnHub(role))
+    };
+    checked.map_err(|error| DataError::other(error.to_string()))
 }
 
 fn is_commit(revision: &str) -> bool {
     revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn status(error: &ApiError) -> Option<u16> {
-    match error {
-        ApiError::RequestError(error) => match &**error {
-            ureq::Error::StatusCode(code) => Some(*code),
-            _ => None,
-        },
-        ApiError::TooManyRetries(error) => status(error),
-        _ => None,
-    }
-}
-
-/// Whether the Hub could not be asked at all.
-fn unreachable(error: &ApiError) -> bool {
-    match error {
-        ApiError::RequestError(error) => matches!(
-            &**error,
-            ureq::Error::HostNotFound
-                | ureq::Error::ConnectionFailed
-                | ureq::Error::Io(_)
-                | ureq::Error::Timeout(_)
-                | ureq::Error::ConnectProxyFailed(_)
-        ),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

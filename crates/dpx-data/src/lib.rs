@@ -1,25 +1,33 @@
 //! Datasets: readers, the hub, the built-in corpora.
 //!
 //! [`load`] gives the train, validation and test rows of a dataset, wherever it comes from; [`Source`] finds models and
-//! datasets by name: `builtin:NAME`, `hf:OWNER/NAME@REVISION` or a path; [`builtin`] is what the binary carries.
+//! datasets by name: `builtin:NAME`, `hf:OWNER/NAME/CONFIG@REVISION` or a path; [`builtin`] is what the binary carries.
 
 pub mod builtin;
+pub mod card;
 mod describe;
 mod error;
 pub mod hub;
+mod identity;
+mod layout;
 mod load;
+mod name;
 mod read;
 mod row;
 mod source;
 mod split;
 
 pub use describe::{
-    Description, Figures, Lengths, SplitDescription, describe, describe_rows, looks_like_dataset,
+    Description, Figures, Lengths, SplitDescription, describe, describe_resolved, describe_rows,
+    looks_like_dataset,
 };
 pub use error::DataError;
+pub use identity::{content_identity, file_digest};
+pub use layout::SplitPaths;
 pub use load::{Request, load};
+pub use name::{HubName, NameError, Role, Source};
 pub use row::{Dataset, Planted, Row, Rows};
-pub use source::{Resolved, Role, Source};
+pub use source::Resolved;
 
 #[cfg(test)]
 mod tests;

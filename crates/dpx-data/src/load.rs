@@ -1,13 +1,13 @@
 //! From a source to rows in splits with checked labels.
 
-use super::read::{Label, RawRow, read_file, split_files};
-use super::{DataError, Dataset, Row, Source, builtin, split};
+use super::read::{Label, RawRow, read_file};
+use super::{DataError, Dataset, Resolved, Row, Source, builtin, split};
 use std::path::{Path, PathBuf};
 
 /// What is asked of a dataset.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
-    /// `builtin:NAME`, `hf:OWNER/NAME@REVISION` or a path.
+    /// `builtin:NAME`, `hf:OWNER/NAME/CONFIG@REVISION` or a path.
     pub dataset: &'a str,
     /// Column of the text.
     pub text_column: &'a str,
@@ -33,7 +33,7 @@ pub fn load(request: &Request<'_>) -> Result<Dataset, DataError> {
         Source::Builtin(name) => builtin_dataset(name, request.labels)?,
         Source::Hub { .. } | Source::Path(_) => {
             let resolved = source.resolve(super::Role::Dataset)?;
-            read(&resolved.path, request)?
+            read(&resolved, request)?
         }
     };
     if let Some(limit) = request.limit {
@@ -82,10 +82,10 @@ fn builtin_dataset(name: &str, labels: &[String]) -> Result<Dataset, DataError> 
     Ok(dataset)
 }
 
-fn read(path: &Path, request: &Request<'_>) -> Result<Dataset, DataError> {
+fn read(resolved: &Resolved, request: &Request<'_>) -> Result<Dataset, DataError> {
     if request.labels.is_empty() {
         return Err(DataError::file(
-            path,
+            &resolved.path,
             "`labels` must be declared for this dataset, such as `labels = [\"joy\", \"fear\"]`: labels are public, so they are not read from private rows",
         ));
     }
@@ -100,7 +100,7 @@ fn read(path: &Path, request: &Request<'_>) -> Result<Dataset, DataError> {
         }
         Ok(rows)
     };
-    let files = split_files(path)?;
+    let files = resolved.split_files()?;
     let (train, validation, test) = (
         part(&files.train)?,
         part(&files.validation)?,

@@ -1,70 +1,23 @@
-//! Names of models and datasets, and where their files are.
+//! From the name of a model or dataset to its files on this machine, and to what stands for its content.
 
-use super::{DataError, builtin, hub};
-use std::path::{Path, PathBuf};
-
-/// What a name is for; decides where the Hub is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Labelled texts.
-    Dataset,
-    /// Weights, configuration and tokenizer.
-    Model,
-}
-
-impl Role {
-    /// The word for it in messages.
-    pub const fn what(self) -> &'static str {
-        match self {
-            Self::Dataset => "dataset",
-            Self::Model => "model",
-        }
-    }
-}
-
-/// A parsed name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// `builtin:NAME`: part of the binary.
-    Builtin(String),
-    /// `hf:OWNER/NAME[@REVISION]`: the Hugging Face Hub.
-    Hub {
-        /// `OWNER/NAME`.
-        repository: String,
-        /// Branch, tag or commit; `main` where none is given.
-        revision: String,
-    },
-    /// A file or a folder.
-    Path(PathBuf),
-}
+use super::identity::{content_identity, file_digest};
+use super::read::{SplitFiles, split_files};
+use super::{DataError, Role, Source, SplitPaths, builtin, hub};
+use std::path::PathBuf;
 
 /// Files on this machine that a name stands for.
 #[derive(Debug)]
 pub struct Resolved {
     /// The file or folder.
     pub path: PathBuf,
-    /// What stands in keys and records: a digest of the content, or `hf:OWNER/NAME@COMMIT`.
-    pub identity: String,
+    /// Of a dataset from the Hub its files by split, as its card or its folders tell; for anything else the reader goes by
+    /// the names of the files in `path`.
+    pub splits: Option<SplitPaths>,
     /// Holds the files of an embedded model for as long as this lives.
-    temporary: Option<tempfile::TempDir>,
+    _temporary: Option<tempfile::TempDir>,
 }
 
 impl Source {
-    /// Parses a name. Whatever has no known prefix is a path.
-    pub fn parse(name: &str) -> Self {
-        if let Some(name) = name.strip_prefix("builtin:") {
-            return Self::Builtin(name.to_owned());
-        }
-        let Some(name) = name.strip_prefix("hf:") else {
-            return Self::Path(PathBuf::from(name));
-        };
-        let (repository, revision) = name.split_once('@').unwrap_or((name, "main"));
-        Self::Hub {
-            repository: repository.to_owned(),
-            revision: revision.to_owned(),
-        }
-    }
-
     /// Finds the files, downloading them where need be.
     ///
     /// # Errors
@@ -72,31 +25,25 @@ impl Source {
     pub fn resolve(&self, role: Role) -> Result<Resolved, DataError> {
         match self {
             Self::Builtin(_) => self.unpack(role),
-            Self::Hub {
-                repository,
-                revision,
-            } => {
-                let snapshot =
-                    hub::Hub::from_env().fetch(role, repository, revision, &mut hub::Silent)?;
-                Ok(Resolved {
-                    identity: format!("hf:{repository}@{}", snapshot.commit),
-                    path: snapshot.folder,
-                    temporary: None,
-                })
+            Self::Hub(name) => {
+                let snapshot = hub::Hub::from_env().fetch(role, name, &mut hub::Silent)?;
+                Ok(Resolved::from(snapshot))
             }
-            Self::Path(path) => Ok(Resolved {
+            Self::Path(path) if path.exists() => Ok(Resolved {
                 path: path.clone(),
-                identity: content_identity(path)?,
-                temporary: None,
+                splits: None,
+                _temporary: None,
             }),
+            Self::Path(path) => Err(DataError::file(path, "no such file or folder")),
         }
     }
 
-    /// The identity alone, which a plan needs: nothing but the name of the commit is downloaded.
+    /// What stands in keys and records: a digest of the content, or `hf:OWNER/NAME[/CONFIG]@COMMIT`. Nothing but the
+    /// name of the commit is downloaded.
     ///
     /// # Errors
     /// When it cannot be found.
-    pub fn identity(&self, role: Role) -> Result<String, DataError> {
+    pub fn identity(&self, role: Role, hub: &hub::Hub) -> Result<String, DataError> {
         match self {
             Self::Builtin(name) => {
                 let parts = builtin::parts(name).ok_or_else(|| no_builtin(name, role))?;
@@ -108,14 +55,9 @@ impl Source {
                 }
                 Ok(hasher.finalize().to_hex().to_string())
             }
-            Self::Hub {
-                repository,
-                revision,
-            } => {
-                let commit = hub::Hub::from_env().commit(role, repository, revision)?;
-                Ok(format!("hf:{repository}@{commit}"))
-            }
-            Self::Path(path) => content_identity(path),
+            // A commit never happens to be called `main`, so that it is always part of what is written.
+            Self::Hub(name) => Ok(name.at(&hub.commit(role, name)?).to_string()),
+            Self::Path(path) => content_identity(path, &mut file_digest),
         }
     }
 
@@ -136,74 +78,78 @@ impl Source {
         }
         Ok(Resolved {
             path: folder.path().to_owned(),
-            identity: self.identity(role)?,
-            temporary: Some(folder),
+            splits: None,
+            _temporary: Some(folder),
         })
     }
 }
 
 impl Resolved {
-    /// Whether the files vanish with this value.
-    pub const fn is_temporary(&self) -> bool {
-        self.temporary.is_some()
+    /// The files of a dataset by split: as the Hub's card tells, or else by their names.
+    ///
+    /// # Errors
+    /// When there is no train split, or several files could be one.
+    pub(crate) fn split_files(&self) -> Result<SplitFiles, DataError> {
+        match &self.splits {
+            Some(splits) => Ok(SplitFiles {
+                train: splits.train.clone(),
+                validation: splits.validation.clone(),
+                test: splits.test.clone(),
+            }),
+            None => split_files(&self.path),
+        }
+    }
+}
+
+impl From<hub::Snapshot> for Resolved {
+    fn from(snapshot: hub::Snapshot) -> Self {
+        Self {
+            path: snapshot.folder,
+            splits: snapshot.splits,
+            _temporary: None,
+        }
     }
 }
 
 fn no_builtin(name: &str, role: Role) -> DataError {
-    let known = match role {
-        Role::Dataset => "`builtin:emotions`",
-        Role::Model if builtin::BASE_FILES.is_empty() => "no model (this build carries none)",
-        Role::Model => "`builtin:base`",
+    let carried = |known: &str| known != "base" || !builtin::BASE_FILES.is_empty();
+    let known: Vec<String> = role
+        .builtins()
+        .iter()
+        .copied()
+        .filter(|known| carried(known))
+        .map(|known| format!("`builtin:{known}`"))
+        .collect();
+    let known = if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known.join(", ")
     };
     DataError::other(format!(
-        "there is no {} `builtin:{name}`: dpx carries {known}",
+        "there is no {} `builtin:{name}`: this build of dpx carries {known}",
         role.what()
     ))
 }
 
-/// The digest of a file, or of all files of a folder with their names (hidden ones left out).
-fn content_identity(path: &Path) -> Result<String, DataError> {
-    let mut hasher = blake3::Hasher::new();
-    let mut files = Vec::new();
-    if path.is_dir() {
-        walk(path, "", &mut files).map_err(|error| DataError::file(path, error))?;
-        files.sort();
-    } else if path.exists() {
-        files.push((String::new(), path.to_owned()));
-    } else {
-        return Err(DataError::file(path, "no such file or folder"));
-    }
-    for (name, file) in files {
-        let digest = || -> std::io::Result<blake3::Hash> {
-            let mut hasher = blake3::Hasher::new();
-            hasher.update_reader(std::fs::File::open(&file)?)?;
-            Ok(hasher.finalize())
-        };
-        hasher
-            .update(&(name.len() as u64).to_le_bytes())
-            .update(name.as_bytes());
-        hasher.update(
-            digest()
-                .map_err(|error| DataError::file(&file, error))?
-                .as_bytes(),
-        );
-    }
-    Ok(hasher.finalize().to_hex().to_string())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn walk(folder: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') {
-            continue;
-        }
-        let path = entry.path();
-        if path.is_dir() {
-            walk(&path, &format!("{prefix}{name}/"), files)?;
-        } else {
-            files.push((format!("{prefix}{name}"), path));
-        }
+    #[test]
+    fn built_in_sources_have_identities_of_their_own() {
+        let hub = hub::Hub::new("http://127.0.0.1:9".into(), "nowhere".into(), None, true);
+        let identity = |name: &str| Source::parse(name).identity(Role::Dataset, &hub);
+        assert_ne!(
+            identity("builtin:emotions").unwrap(),
+            identity("builtin:words").unwrap()
+        );
+        assert!(identity("builtin:poems").is_err());
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(
+            identity(&format!("hf:who/what/en@{commit}")).unwrap(),
+            format!("hf:who/what/en@{commit}")
+        );
+        let error = Source::parse("no/such/file").resolve(Role::Dataset);
+        assert!(error.unwrap_err().to_string().contains("no such file"));
     }
-    Ok(())
 }

@@ -321,32 +321,3 @@ fn rows_survive_a_round_trip() {
         "{error}"
     );
 }
-
-#[test]
-fn identities_follow_content() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.csv");
-    std::fs::write(&path, "text,label\n").unwrap();
-    let identity = |path: &Path| {
-        Source::Path(path.to_owned())
-            .identity(Role::Dataset)
-            .unwrap()
-    };
-    let first = (identity(&path), identity(folder.path()));
-    std::fs::write(&path, "text;label\n").unwrap();
-    let second = (identity(&path), identity(folder.path()));
-    assert!(first.0 != second.0 && first.1 != second.1);
-    let builtin = |name: &str| Source::parse(name).identity(Role::Dataset);
-    assert_ne!(
-        builtin("builtin:emotions").unwrap(),
-        builtin("builtin:words").unwrap()
-    );
-    assert!(builtin("builtin:poems").is_err());
-    assert_eq!(
-        Source::parse("hf:dair-ai/emotion@abc"),
-        Source::Hub {
-            repository: "dair-ai/emotion".into(),
-            revision: "abc".into()
-        }
-    );
-}

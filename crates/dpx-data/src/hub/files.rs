@@ -1,112 +1,156 @@
 //! Which files of a repository dpx reads.
 
-use super::Role;
-use crate::read::split_files;
+use crate::layout::{self, Layout};
+use crate::{Role, identity};
 use std::path::{Path, PathBuf};
 
-/// The files of a repository that dpx reads.
-pub(super) fn wanted<'a>(role: Role, names: &[&'a str]) -> Vec<&'a str> {
-    let safe = names.iter().copied().filter(|name| {
-        Path::new(name)
-            .components()
-            .all(|part| matches!(part, std::path::Component::Normal(_)))
-    });
-    match role {
-        Role::Model => {
-            let kept = [
-                "config.json",
-                "tokenizer.json",
-                "tokenizer_config.json",
-                "special_tokens_map.json",
-                "vocab.json",
-                "merges.txt",
-                "vocab.txt",
-                "model.safetensors.index.json",
-                "generation_config.json",
-                "dpx_schema.json",
-            ];
-            // Other weights beside them, such as adapters or the author's own format, are not read.
-            let weights = |name: &str| {
-                name == "model.safetensors"
-                    || (name.starts_with("model-")
-                        && name.ends_with(".safetensors")
-                        && !name.contains('/'))
-            };
-            let names: Vec<&str> = safe.collect();
-            if !names.iter().any(|name| weights(name)) {
-                return Vec::new();
-            }
-            names
-                .into_iter()
-                .filter(|name| kept.contains(name) || weights(name))
-                .collect()
+/// Files of a model beside its weights.
+const MODEL_FILES: [&str; 20] = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "chat_template.jinja",
+    "chat_template.json",
+    "model.safetensors.index.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "adapter_config.json",
+    "dpx_schema.json",
+];
+
+/// Files of a dataset beside its rows: they tell configurations and the names of labels.
+pub(super) const README: &str = "README.md";
+const DATASET_FILES: [&str; 2] = [README, "dataset_infos.json"];
+
+/// What is read of a repository.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// Names of files.
+    pub(super) names: Vec<String>,
+    /// Of a dataset: which of them are which split.
+    pub(super) layout: Option<Layout>,
+}
+
+/// The files of a repository that dpx reads, small ones that tell about the others first.
+///
+/// # Errors
+/// What is missing, and what was expected.
+pub(super) fn wanted(
+    role: Role,
+    names: &[&str],
+    readme: Option<&str>,
+    config: Option<&str>,
+) -> Result<Wanted, String> {
+    if role == Role::Model {
+        return model(names);
+    }
+    let layout = layout::choose(names, readme, config)?;
+    let beside = names
+        .iter()
+        .copied()
+        .filter(|name| DATASET_FILES.contains(name));
+    let names = beside.chain(layout.names()).map(str::to_owned).collect();
+    Ok(Wanted {
+        names,
+        layout: Some(layout),
+    })
+}
+
+fn model(names: &[&str]) -> Result<Wanted, String> {
+    // Other weights beside them, such as the author's own format, are not read.
+    let is_weights = |name: &str| {
+        name == "model.safetensors"
+            || (name.starts_with("model-") && name.ends_with(".safetensors") && !name.contains('/'))
+    };
+    // Modules of sentence-transformers: `1_Pooling/config.json`, `2_Dense/model.safetensors`.
+    let is_module = |name: &str| {
+        let numbered = |folder: &str| {
+            let (number, kind) = folder.split_once('_').unwrap_or(("", ""));
+            !number.is_empty()
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+                && !kind.is_empty()
+        };
+        name.split_once('/').is_some_and(|(folder, file)| {
+            numbered(folder) && matches!(file, "config.json" | "model.safetensors")
+        })
+    };
+    if !names.iter().any(|name| is_weights(name)) {
+        return Err(format!(
+            "it holds no weights that dpx reads: expected config.json, model.safetensors and tokenizer.json, found {}",
+            found(names)
+        ));
+    }
+    let small = names
+        .iter()
+        .filter(|name| MODEL_FILES.contains(name) || is_module(name));
+    let large = names.iter().filter(|name| is_weights(name));
+    Ok(Wanted {
+        names: small.chain(large).map(|name| (*name).to_owned()).collect(),
+        layout: None,
+    })
+}
+
+/// The first few names.
+fn found(names: &[&str]) -> String {
+    let few: Vec<String> = names
+        .iter()
+        .take(8)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match names.len() {
+        0 => "no file".to_owned(),
+        count if count > few.len() => {
+            format!("{} and {} more", few.join(", "), count - few.len())
         }
-        Role::Dataset => {
-            let known: Vec<&str> = safe
-                .filter(|name| {
-                    let path = Path::new(name);
-                    let extension = path
-                        .extension()
-                        .and_then(|extension| extension.to_str())
-                        .unwrap_or("");
-                    let stem = path
-                        .file_stem()
-                        .and_then(|stem| stem.to_str())
-                        .unwrap_or("");
-                    let split = stem.split(['-', '_', '.']).next().unwrap_or("");
-                    ["csv", "tsv", "txt", "jsonl", "ndjson", "json", "parquet"].contains(&extension)
-                        && [
-                            "train",
-                            "training",
-                            "validation",
-                            "valid",
-                            "val",
-                            "dev",
-                            "test",
-                        ]
-                        .contains(&split)
-                })
-                .collect();
-            // As the reader does: the first folder with a train split.
-            for folder in ["", "split/", "data/", "default/"] {
-                let here: Vec<&str> = known
-                    .iter()
-                    .copied()
-                    .filter(|name| {
-                        name.strip_prefix(folder)
-                            .is_some_and(|rest| !rest.contains('/'))
-                    })
-                    .collect();
-                if here
-                    .iter()
-                    .any(|name| name[folder.len()..].starts_with("train"))
-                {
-                    return here;
-                }
-            }
-            Vec::new()
-        }
+        _ => few.join(", "),
     }
 }
 
-/// What a repository should hold, in words.
-pub(super) const fn expected(role: Role) -> &'static str {
-    match role {
-        Role::Model => "config.json, model.safetensors and tokenizer.json",
-        Role::Dataset => {
-            "train as csv, tsv, jsonl or parquet, in the top folder, split/, data/ or default/"
+/// What a snapshot folder of the cache holds, where that is all that is needed, as far as can be told without asking the
+/// Hub.
+pub(super) fn present(role: Role, folder: &Path, config: Option<&str>) -> Option<Wanted> {
+    let names = identity::names(folder).ok()?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let readme = readme(folder).ok()?;
+    let wanted = wanted(role, &names, readme.as_deref(), config).ok()?;
+    let is_there = |path: PathBuf| path.is_file();
+    let whole = match role {
+        Role::Model => {
+            is_there(folder.join("config.json")) && weights(folder).into_iter().all(is_there)
         }
-    }
+        _ => wanted.names.iter().all(|name| is_there(folder.join(name))),
+    };
+    whole.then_some(wanted)
 }
 
-/// Whether a snapshot folder of the cache holds all that is needed, as far as can be told without asking the Hub.
-pub(super) fn is_complete(role: Role, folder: &Path) -> bool {
-    match role {
-        Role::Model => {
-            folder.join("config.json").exists() && weights(folder).iter().all(|path| path.exists())
-        }
-        Role::Dataset => split_files(folder).is_ok(),
+/// The README of a snapshot folder, where it has one.
+///
+/// # Errors
+/// When it is too long or not text.
+pub(super) fn readme(folder: &Path) -> Result<Option<String>, String> {
+    use std::io::Read;
+    let Ok(file) = std::fs::File::open(folder.join(README)) else {
+        return Ok(None);
+    };
+    let limit = crate::card::MAX_README;
+    let mut bytes = Vec::new();
+    let read = file.take(limit + 1).read_to_end(&mut bytes);
+    read.map_err(|error| format!("{README}: {error}"))?;
+    if bytes.len() as u64 > limit {
+        return Err(format!("{README} is longer than {limit} bytes"));
     }
+    let text = String::from_utf8(bytes).map_err(|_| format!("{README} is not UTF-8"))?;
+    Ok(Some(text))
 }
 
 /// The files of the weights: those that the index names, or else the one.

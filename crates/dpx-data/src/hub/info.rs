@@ -1,12 +1,12 @@
 //! What the Hub says of a repository: its commit, its files, and their sizes and digests.
 
-use hf_hub::api::sync::{ApiError, ApiRepo};
+use super::digest::Stated;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
-use std::path::Path;
 
 /// Longest answer read, in bytes.
-const LIMIT: u64 = 64 << 20;
+pub(super) const MAX_ANSWER: u64 = 64 << 20;
+/// Longest name of a file, in bytes.
+const MAX_NAME: usize = 1024;
 
 /// A repository at one commit.
 #[derive(Debug, Deserialize)]
@@ -25,6 +25,9 @@ pub(super) struct File {
     pub(super) name: String,
     /// Bytes.
     pub(super) size: Option<u64>,
+    /// The digest under which git keeps it; of a large file that of its pointer.
+    #[serde(rename = "blobId")]
+    blob_id: Option<String>,
     /// There where the file is stored as a large one.
     lfs: Option<Lfs>,
 }
@@ -32,53 +35,99 @@ pub(super) struct File {
 #[derive(Debug, Clone, Deserialize)]
 struct Lfs {
     sha256: Option<String>,
+    size: Option<u64>,
 }
 
 impl File {
-    /// The SHA-256 of a large file, where the Hub states it.
-    pub(super) fn sha256(&self) -> Option<&str> {
-        self.lfs.as_ref()?.sha256.as_deref()
+    /// The digest of the content, where the Hub states it.
+    pub(super) fn stated(&self) -> Option<Stated> {
+        match &self.lfs {
+            Some(lfs) => Stated::sha256(lfs.sha256.as_deref()?),
+            None => Stated::git(self.blob_id.as_deref()?),
+        }
+    }
+
+    /// The size in bytes, where the Hub states it.
+    pub(super) fn stated_size(&self) -> Option<u64> {
+        self.lfs.as_ref().and_then(|lfs| lfs.size).or(self.size)
     }
 }
 
-/// Why there is no [`Info`].
-#[derive(Debug)]
-pub(super) enum InfoError {
-    /// The Hub refused or could not be asked.
-    Api(ApiError),
-    /// It answered with something else.
-    Answer(String),
+/// Reads the Hub's answer; files with names that could lead out of a folder are left out.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn read(bytes: &[u8]) -> Result<Info, String> {
+    let mut info: Info = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if !super::is_commit(&info.sha) {
+        return Err("`sha` is not a commit".to_owned());
+    }
+    info.siblings.retain(|file| is_safe(&file.name));
+    Ok(info)
 }
 
-/// Asks the Hub; `files` also for sizes and digests.
-pub(super) fn ask(repo: &ApiRepo, files: bool) -> Result<Info, InfoError> {
-    let request = repo.info_request();
-    let request = if files {
-        request.query("blobs", "true")
-    } else {
-        request
+/// Whether a name stays within the folder that it is put in, on every system.
+fn is_safe(name: &str) -> bool {
+    let part_is_safe = |part: &str| {
+        !matches!(part, "" | "." | "..")
+            && part.len() <= 255
+            && !part.contains(['\\', '\0'])
+            && !part.chars().any(char::is_control)
     };
-    let asked = |error| InfoError::Api(ApiError::RequestError(Box::new(error)));
-    let mut response = request.call().map_err(asked)?;
-    let body = response.body_mut().with_config().limit(LIMIT);
-    let bytes = body.read_to_vec().map_err(asked)?;
-    let info: Info =
-        serde_json::from_slice(&bytes).map_err(|error| InfoError::Answer(error.to_string()))?;
-    if super::is_commit(&info.sha) {
-        Ok(info)
-    } else {
-        Err(InfoError::Answer("`sha` is no commit".to_owned()))
-    }
+    let mut start = name.chars();
+    let drive = start.next().is_some_and(|c| c.is_ascii_alphabetic()) && start.next() == Some(':');
+    name.len() <= MAX_NAME && !drive && name.split('/').all(part_is_safe)
 }
 
-/// The SHA-256 of a file, in hexadecimal digits.
-pub(super) fn sha256_of(path: &Path) -> std::io::Result<String> {
-    use std::fmt::Write;
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut std::fs::File::open(path)?, &mut hasher)?;
-    let mut text = String::with_capacity(64);
-    for byte in hasher.finalize() {
-        let _ = write!(text, "{byte:02x}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_lead_elsewhere_are_left_out() {
+        for name in [
+            "a",
+            "a/b.csv",
+            "a b",
+            "é.csv",
+            "..a",
+            "a..b/c",
+            "2023-01-01T00:00.csv",
+        ] {
+            assert!(is_safe(name), "{name}");
+        }
+        for name in [
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            "..",
+            "../a",
+            "a/../b",
+            "./a",
+            "C:\\a",
+            "c:a",
+            "a\\b",
+            "a\0b",
+            "a\nb",
+            &"a".repeat(256),
+            &"a/".repeat(600),
+        ] {
+            assert!(!is_safe(name), "{name}");
+        }
+        let commit = "1".repeat(40);
+        let info = |siblings: &str| {
+            read(format!("{{\"sha\": \"{commit}\", \"siblings\": {siblings}}}").as_bytes())
+        };
+        let names = info("[{\"rfilename\": \"../a\"}, {\"rfilename\": \"b\"}]").unwrap();
+        assert_eq!(names.siblings.len(), 1);
+        assert!(info("[{\"rfilename\": \"a\", \"size\": -1}]").is_err());
+        assert!(info("5").is_err());
+        assert!(
+            read(b"{\"sha\": \"../../x\"}")
+                .unwrap_err()
+                .contains("`sha`")
+        );
+        assert!(read(b"<html>").is_err());
     }
-    Ok(text)
 }

@@ -1,4 +1,9 @@
-//! The Hugging Face Hub played by a local server, for tests: its routes, redirects, broken downloads and refusals.
+//! The Hugging Face Hub played by local servers, for tests: its routes, redirects, broken downloads and refusals; and the
+//! host that large files lie on.
+#![allow(
+    dead_code,
+    reason = "two crates of tests share this file, and each uses a part of it"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -16,20 +21,49 @@ pub(super) enum Fault {
     None,
     /// So many downloads of a large file end half-way.
     Interrupted(usize),
-    /// A large file arrives shorter than announced.
+    /// A large file is shorter than announced.
     Short,
     /// A large file arrives with other bytes.
     Altered,
     /// Every request is refused.
     Status(u16),
+    /// So many requests are refused with a status, and with that for `Retry-After`.
+    Busy(usize, u16, Option<&'static str>),
     /// An answer that is not the Hub's.
     Page,
+    /// The repository is gated.
+    Gated,
+    /// A part of a file that is asked for arrives as the whole.
+    Whole,
+    /// A part of a large file comes without saying which.
+    Unlabelled,
+    /// Large files arrive as the pointers that git has of them.
+    Pointer,
+    /// The host of large files sends back to the endpoint.
+    Back,
+    /// Addresses of large files have expired so many times.
+    Expired(usize),
+    /// Redirects without end.
+    Loop,
 }
 
 /// Bytes by name.
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// What the server holds and how it behaves.
+/// What was asked for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    /// `127.0.0.1:PORT`.
+    pub(super) host: String,
+    /// The path with its query.
+    pub(super) path: String,
+    /// Of `Range: bytes=100-` what follows `=`.
+    pub(super) range: Option<String>,
+    pub(super) if_range: Option<String>,
+    pub(super) authorization: Option<String>,
+}
+
+/// What the servers hold and how they behave.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     /// Commits by `models/OWNER/NAME` or `datasets/OWNER/NAME`; `main` is the first, and after it was asked for the last.
@@ -40,8 +74,14 @@ pub(super) struct Content {
     pub(super) fault: Fault,
     /// The token that is asked for.
     pub(super) token: Option<String>,
-    /// Path and range of each request.
-    pub(super) seen: Vec<String>,
+    /// Whether files are listed without sizes and digests, as by a simple mirror.
+    pub(super) bare: bool,
+    /// git's digests of small files, by name.
+    pub(super) blob_ids: BTreeMap<String, String>,
+    /// Where large files lie: `http://127.0.0.1:PORT`; with the Hub itself where there is none.
+    pub(super) elsewhere: Option<String>,
+    /// Each request.
+    pub(super) seen: Vec<Seen>,
 }
 
 /// A running server; it ends with the process.
@@ -56,9 +96,19 @@ pub(super) struct Server {
 impl Server {
     /// Starts a server without repositories.
     pub(super) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::listen("127.0.0.1", Arc::default())
+    }
+
+    /// Starts a second host, on which large files lie from now on. Its requests are noted with the others.
+    pub(super) fn with_second_host(&self) -> Self {
+        let second = Self::listen("127.0.0.2", Arc::clone(&self.content));
+        self.content.lock().unwrap().elsewhere = Some(second.address.clone());
+        second
+    }
+
+    fn listen(host: &str, content: Arc<Mutex<Content>>) -> Self {
+        let listener = TcpListener::bind((host, 0)).unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let content = Arc::new(Mutex::new(Content::default()));
         let server = Self { address, content };
         let clone = server.clone();
         std::thread::spawn(move || {
@@ -86,20 +136,28 @@ impl Server {
         self.content.lock().unwrap().fault = fault;
     }
 
-    /// How many requests held a text.
+    /// How many requests held a text, in their paths with the ranges behind.
     pub(super) fn count(&self, part: &str) -> usize {
         let content = self.content.lock().unwrap();
-        let seen = content.seen.iter().filter(|line| line.contains(part));
+        let line = |seen: &Seen| format!("{} {}", seen.path, seen.range.as_deref().unwrap_or(""));
+        let seen = content.seen.iter().filter(|seen| line(seen).contains(part));
         seen.count()
     }
 
+    /// The requests that this server had, rather than another host that shares its content.
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        let content = self.content.lock().unwrap();
+        let own = |seen: &&Seen| self.address.ends_with(&seen.host);
+        content.seen.iter().filter(own).cloned().collect()
+    }
+
     fn answer(&self, mut stream: TcpStream) {
-        let Some(request) = Request::read(&stream) else {
+        let Some(mut request) = Seen::read(&stream) else {
             return;
         };
+        self.address["http://".len()..].clone_into(&mut request.host);
         let mut content = self.content.lock().unwrap();
-        let range = request.range.as_deref().unwrap_or("");
-        content.seen.push(format!("{} {range}", request.path));
+        content.seen.push(request.clone());
         let answer = content.answer(&request, &self.address);
         drop(content);
         let head = format!(
@@ -111,29 +169,24 @@ impl Server {
     }
 }
 
-struct Request {
-    path: String,
-    range: Option<String>,
-    authorization: Option<String>,
-}
-
-impl Request {
+impl Seen {
     fn read(stream: &TcpStream) -> Option<Self> {
         let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
         let first = lines.next()?.ok()?;
         let mut request = Self {
             path: first.split(' ').nth(1)?.to_owned(),
-            range: None,
-            authorization: None,
+            ..Self::default()
         };
         for line in lines {
             let line = line.ok()?;
             let Some((name, value)) = line.split_once(':') else {
                 break;
             };
+            let value = value.trim().to_owned();
             match name.to_lowercase().as_str() {
-                "range" => request.range = Some(value.trim().replace("bytes=", "")),
-                "authorization" => request.authorization = Some(value.trim().to_owned()),
+                "range" => request.range = Some(value.replace("bytes=", "")),
+                "if-range" => request.if_range = Some(value),
+                "authorization" => request.authorization = Some(value),
                 _ => {}
             }
         }
@@ -164,11 +217,25 @@ impl Answer {
 }
 
 impl Content {
-    fn answer(&mut self, request: &Request, here: &str) -> Answer {
-        let path = request.path.split('?').next().unwrap_or("");
+    fn answer(&mut self, request: &Seen, here: &str) -> Answer {
+        let decoded = decode(request.path.split('?').next().unwrap_or(""));
+        let path = decoded.as_str();
         let elsewhere = path.strip_prefix("/cdn");
-        match self.fault {
+        match &mut self.fault {
             Fault::Status(status) => return Answer::empty(format!("{status} Refused")),
+            Fault::Busy(times, status, after) if *times > 0 => {
+                *times -= 1;
+                let headers =
+                    after.map_or_else(String::new, |after| format!("Retry-After: {after}\r\n"));
+                return Answer::new(format!("{status} Busy"), headers, Vec::new());
+            }
+            Fault::Gated => {
+                return Answer::new("403 Forbidden", "X-Error-Code: GatedRepo\r\n", Vec::new());
+            }
+            Fault::Loop => {
+                let headers = format!("Location: {}\r\n", request.path);
+                return Answer::new("302 Found", headers, Vec::new());
+            }
             Fault::Page => {
                 return Answer::new(
                     "200 OK",
@@ -178,8 +245,25 @@ impl Content {
             }
             _ => {}
         }
+        // As a store of objects with signed addresses: two ways of authorization at once are refused.
+        if self.elsewhere.as_deref() == Some(here) && request.authorization.is_some() {
+            return Answer::empty("400 Bad Request");
+        }
+        if let Fault::Expired(times) = &mut self.fault
+            && elsewhere.is_some()
+            && *times > 0
+        {
+            *times -= 1;
+            return Answer::empty("403 Forbidden");
+        }
+        if self.fault == Fault::Back && self.elsewhere.as_deref() == Some(here) {
+            let hub = self.seen[0].host.clone();
+            let headers = format!("Location: http://{hub}{}\r\n", request.path);
+            return Answer::new("302 Found", headers, Vec::new());
+        }
         let wanted = self.token.as_ref().map(|token| format!("Bearer {token}"));
-        if elsewhere.is_none() && wanted.is_some() && request.authorization != wanted {
+        let open = elsewhere.is_some() && self.fault != Fault::Back;
+        if !open && wanted.is_some() && request.authorization != wanted {
             return Answer::empty("401 Unauthorized");
         }
         if let Some((old, new)) = &self.renamed
@@ -219,7 +303,10 @@ impl Content {
             .iter()
             .map(|(name, bytes)| {
                 let mut file = serde_json::json!({"rfilename": name});
-                if with_sizes {
+                if let Some(id) = self.blob_ids.get(name).filter(|_| with_sizes) {
+                    file["blobId"] = id.as_str().into();
+                }
+                if with_sizes && !self.bare {
                     file["size"] = bytes.len().into();
                     if bytes.len() >= LARGE {
                         file["lfs"] =
@@ -234,13 +321,7 @@ impl Content {
         Some(Answer::new("200 OK", headers, body.into_bytes()))
     }
 
-    fn file(
-        &mut self,
-        path: &str,
-        elsewhere: bool,
-        request: &Request,
-        here: &str,
-    ) -> Option<Answer> {
+    fn file(&mut self, path: &str, elsewhere: bool, request: &Seen, here: &str) -> Option<Answer> {
         let (repository, rest) = path.strip_prefix('/')?.split_once("/resolve/")?;
         let repository = if repository.starts_with("datasets/") {
             repository.to_owned()
@@ -258,45 +339,82 @@ impl Content {
             format!("etag-{commit}-{}", name.replace('/', "-"))
         };
         if large && !elsewhere {
+            let host = self.elsewhere.as_deref().unwrap_or(here);
+            let path = request.path.split('?').next().unwrap_or("");
             let headers = format!(
-                "Location: {here}/cdn{path}\r\nX-Linked-Etag: \"{etag}\"\r\nX-Repo-Commit: {commit}\r\n"
+                "Location: {host}/cdn{path}?Signature=abc\r\nX-Linked-Etag: \"{etag}\"\r\nX-Repo-Commit: {commit}\r\n"
             );
             return Some(Answer::new("302 Found", headers, Vec::new()));
         }
+        match self.fault {
+            Fault::Altered if large => bytes[0] ^= 1,
+            Fault::Short if large => bytes.truncate(bytes.len() / 2),
+            Fault::Pointer if large => {
+                let (digest, size) = (digest(&bytes), bytes.len());
+                bytes = format!(
+                    "version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n"
+                )
+                .into_bytes();
+            }
+            _ => {}
+        }
         let total = bytes.len();
-        let (from, to) = request
+        let headers = format!("ETag: \"{etag}\"\r\nX-Repo-Commit: {commit}\r\n");
+        let same = request
+            .if_range
+            .as_ref()
+            .is_none_or(|tag| tag.trim_matches('"') == etag);
+        let range = request
             .range
             .as_deref()
-            .and_then(|range| range.split_once('-'))
-            .unwrap_or(("0", ""));
-        let from = from.parse().unwrap_or(0).min(total);
-        let to = to.parse().map_or(total, |to: usize| (to + 1).min(total));
-        if self.fault == Fault::Altered && large {
-            bytes[total / 2] ^= 1;
-        }
-        let headers = format!(
-            "ETag: \"{etag}\"\r\nX-Repo-Commit: {commit}\r\nContent-Range: bytes {from}-{}/{total}\r\n",
-            to.saturating_sub(1)
-        );
-        let part = bytes[from..to.max(from)].to_vec();
-        let mut answer = Answer::new("206 Partial Content", headers, part);
-        // One byte is asked for to learn of the size.
-        if large && answer.length > 1 {
-            let half = answer.length / 2;
-            match &mut self.fault {
-                Fault::Interrupted(times) if *times > 0 => {
-                    *times -= 1;
-                    answer.body.truncate(half);
+            .filter(|_| same && self.fault != Fault::Whole);
+        let mut answer = match range.and_then(|range| range.split_once('-')) {
+            None => Answer::new("200 OK", headers, bytes),
+            Some((from, _)) => {
+                let from: usize = from.parse().ok()?;
+                if from >= total {
+                    let headers = format!("Content-Range: bytes */{total}\r\n");
+                    return Some(Answer::new(
+                        "416 Range Not Satisfiable",
+                        headers,
+                        Vec::new(),
+                    ));
                 }
-                Fault::Short => {
-                    answer.body.truncate(half);
-                    answer.length = half;
-                }
-                _ => {}
+                let range = format!("Content-Range: bytes {from}-{}/{total}\r\n", total - 1);
+                let range = if self.fault == Fault::Unlabelled {
+                    ""
+                } else {
+                    &range
+                };
+                Answer::new(
+                    "206 Partial Content",
+                    format!("{headers}{range}"),
+                    bytes[from..].to_vec(),
+                )
             }
+        };
+        if large
+            && let Fault::Interrupted(times) = &mut self.fault
+            && *times > 0
+        {
+            *times -= 1;
+            answer.body.truncate(answer.length / 2);
         }
         Some(answer)
     }
+}
+
+/// A path without its percent signs.
+fn decode(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = path.bytes();
+    while let Some(byte) = rest.next() {
+        let two: Option<Vec<u8>> = (byte == b'%').then(|| rest.by_ref().take(2).collect());
+        let digits = two.and_then(|two| String::from_utf8(two).ok());
+        let decoded = digits.and_then(|digits| u8::from_str_radix(&digits, 16).ok());
+        bytes.push(decoded.unwrap_or(byte));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The SHA-256 in hexadecimal digits.

@@ -5,7 +5,7 @@ mod files;
 mod json;
 mod parquet;
 
-pub(super) use files::split_files;
+pub(super) use files::{SplitFiles, split_files};
 
 use super::DataError;
 use std::path::Path;

@@ -26,7 +26,7 @@ pub use experiment::{Combination, Experiment, REPLICATE, Stage, SweepAxis, combi
 pub use files::{File, Files, Origin, Position};
 pub use node::{Entry, Node, Table, Value};
 pub use read::{Loaded, load};
-pub use reference::{Role, Source, SourceField, source_fields};
+pub use reference::{SourceField, SourceRef, source_fields};
 pub use render::{render, summary};
 pub use schema::document as document_schema;
 pub use suggest::did_you_mean;

@@ -1,71 +1,19 @@
 //! Parameters that name a model, a dataset or a file, and the forms that such a name has.
 
-use super::suggest::{alternatives, did_you_mean};
+use super::suggest::did_you_mean;
+use dpx_data::{NameError, Role, Source};
 use dpx_schema::Kind;
 use serde_json::Value;
-use std::path::PathBuf;
 
 /// What a name means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum SourceRef {
     /// A word of the parameter, such as `rules` or `bag-of-words`: nothing is read.
     Word(String),
-    /// `builtin:NAME`: part of the binary.
-    Builtin(String),
-    /// `hf:OWNER/NAME[@REVISION]`: the Hugging Face Hub.
-    Hub {
-        /// `OWNER/NAME`.
-        repository: String,
-        /// Branch, tag or commit.
-        revision: Option<String>,
-    },
     /// `stage:NAME`: the artifact of a need.
     Stage(String),
-    /// A file or a folder.
-    Path(PathBuf),
-}
-
-/// What a name is for; decides where the Hub is asked and which built-in names there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Labelled texts.
-    Dataset,
-    /// Weights, configuration and tokenizer.
-    Model,
-    /// Plain texts, one a line.
-    Corpus,
-    /// Words with their counts.
-    Vocabulary,
-    /// Keywords, one a line.
-    Keywords,
-}
-
-impl Role {
-    /// The names after `builtin:`.
-    pub const fn builtins(self) -> &'static [&'static str] {
-        match self {
-            Self::Dataset => &["emotions"],
-            Self::Model => &["base"],
-            Self::Corpus => &["dialogue"],
-            Self::Vocabulary => &["words"],
-            Self::Keywords => &["feelings", "words"],
-        }
-    }
-
-    /// Whether the Hub has such things.
-    const fn on_hub(self) -> bool {
-        matches!(self, Self::Dataset | Self::Model)
-    }
-
-    const fn what(self) -> &'static str {
-        match self {
-            Self::Dataset => "dataset",
-            Self::Model => "model",
-            Self::Corpus => "corpus",
-            Self::Vocabulary => "vocabulary",
-            Self::Keywords => "list of keywords",
-        }
-    }
+    /// A model, dataset or file: built in, on the Hub or at a path.
+    Source(Source),
 }
 
 /// A parameter that names something to read.
@@ -150,72 +98,35 @@ impl SourceField {
     ///
     /// # Errors
     /// What is wrong with it and what would be right.
-    pub fn parse(&self, text: &str) -> Result<Source, (String, Option<String>)> {
+    pub fn parse(&self, text: &str) -> Result<SourceRef, (String, Option<String>)> {
         if self.words.contains(&text) {
-            return Ok(Source::Word(text.to_owned()));
-        }
-        if let Some(name) = text.strip_prefix("builtin:") {
-            let known = self.role.builtins();
-            if known.contains(&name) {
-                return Ok(Source::Builtin(name.to_owned()));
-            }
-            let near = did_you_mean(name, known.iter().copied()).or_else(|| known.first().copied());
-            return Err((
-                format!(
-                    "there is no built-in {} `{name}`: expected {}",
-                    self.role.what(),
-                    alternatives(known.iter().copied())
-                ),
-                near.map(|near| format!("builtin:{near}")),
-            ));
-        }
-        if let Some(rest) = text.strip_prefix("hf:") {
-            if !self.role.on_hub() {
-                return Err((
-                    format!("a {} cannot come from the Hub", self.role.what()),
-                    None,
-                ));
-            }
-            let (repository, revision) = match rest.split_once('@') {
-                Some((repository, revision)) => (repository, Some(revision)),
-                None => (rest, None),
-            };
-            let part = |part: &str| {
-                !part.is_empty()
-                    && part
-                        .chars()
-                        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-            };
-            let parts: Vec<&str> = repository.split('/').collect();
-            if parts.len() > 2
-                || !parts.iter().all(|text| part(text))
-                || revision.is_some_and(str::is_empty)
-            {
-                return Err((
-                    format!(
-                        "`{text}` is no name on the Hub: expected `hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION`"
-                    ),
-                    None,
-                ));
-            }
-            return Ok(Source::Hub {
-                repository: repository.to_owned(),
-                revision: revision.map(str::to_owned),
-            });
+            return Ok(SourceRef::Word(text.to_owned()));
         }
         if let Some(name) = text.strip_prefix("stage:") {
             if self.stage {
-                return Ok(Source::Stage(name.to_owned()));
+                return Ok(SourceRef::Stage(name.to_owned()));
             }
             return Err((
                 format!("`{}` cannot be the artifact of a stage", self.key),
                 None,
             ));
         }
-        if text.is_empty() {
-            return Err((format!("`{}` is empty", self.key), None));
+        let source = Source::parse(text);
+        match source.check(self.role) {
+            Ok(()) => Ok(SourceRef::Source(source)),
+            Err(NameError::Empty) => Err((format!("`{}` is empty", self.key), None)),
+            Err(error) => {
+                let near = match &error {
+                    NameError::UnknownBuiltin { name, role } => {
+                        let known = role.builtins().iter().copied();
+                        did_you_mean(name, known.clone()).or_else(|| known.clone().next())
+                    }
+                    _ => None,
+                };
+                let near = near.map(|near| format!("builtin:{near}"));
+                Err((error.to_string(), near))
+            }
         }
-        Ok(Source::Path(PathBuf::from(text)))
     }
 
     /// The forms that a name may have, in words.

@@ -4,11 +4,12 @@ use super::budget;
 use super::flow::flow;
 use super::instance::{Axis, Instance, InstanceId, Need, Plan, RunSettings};
 use super::seed::mix;
-use super::sources::Sources;
+use super::sources::{Absent, SourceError, Sources};
 use crate::experiment::{
-    Code, Combination, Diagnostic, Experiment, KindTable, Source, Stage, combinations, followed,
-    source_fields,
+    Code, Combination, Diagnostic, Experiment, KindTable, Origin, SourceRef, Stage, combinations,
+    followed, source_fields,
 };
+use dpx_data::Source;
 use dpx_schema::Kind;
 use petgraph::algo::toposort;
 use petgraph::graph::DiGraph;
@@ -51,11 +52,13 @@ pub fn build(experiment: &Experiment, sources: &dyn Sources) -> Result<Plan, Vec
         identities: BTreeMap::new(),
         ids: BTreeMap::new(),
         diagnostics: Vec::new(),
+        absent: Vec::new(),
         instances: Vec::with_capacity(slots.len()),
     };
     for (_, _, stage, at) in slots {
         builder.add(stage, at);
     }
+    builder.tell_absent();
     let Builder {
         mut diagnostics,
         instances,
@@ -184,9 +187,11 @@ struct Builder<'a> {
     experiment: &'a Experiment,
     sources: &'a dyn Sources,
     /// Identities found so far, by what was asked for.
-    identities: BTreeMap<String, Result<String, String>>,
+    identities: BTreeMap<String, Result<String, SourceError>>,
     ids: BTreeMap<(String, Combination), InstanceId>,
     diagnostics: Vec<Diagnostic>,
+    /// What is neither on this machine nor to be had, and where it is named.
+    absent: Vec<(Origin, Absent)>,
     instances: Vec<Instance>,
 }
 
@@ -344,6 +349,31 @@ impl Builder<'_> {
         }
     }
 
+    /// What is missing for one reason, such as no network, is told once, however many stages name it.
+    fn tell_absent(&mut self) {
+        let mut told: Vec<(Origin, Vec<String>, String)> = Vec::new();
+        for (origin, Absent { what, why }) in std::mem::take(&mut self.absent) {
+            match told.iter_mut().find(|(_, _, known)| *known == why) {
+                Some((_, whats, _)) if whats.contains(&what) => {}
+                Some((_, whats, _)) => whats.push(what),
+                None => told.push((origin, vec![what], why)),
+            }
+        }
+        for (origin, mut whats, why) in told {
+            let last = whats.pop().unwrap_or_default();
+            let message = if whats.is_empty() {
+                format!("{last} is not on this machine and {why}")
+            } else {
+                format!(
+                    "{} and {last} are not on this machine and {why}",
+                    whats.join(", ")
+                )
+            };
+            self.diagnostics
+                .push(Diagnostic::at(Code::BadSource, origin, message));
+        }
+    }
+
     /// Makes paths absolute for the worker, replaces them for the key, and finds the identities.
     fn with_sources(
         &mut self,
@@ -383,8 +413,8 @@ impl Builder<'_> {
                     field.key.to_owned()
                 };
                 let source = match source {
-                    Source::Word(_) | Source::Stage(_) => continue,
-                    Source::Path(path) => {
+                    SourceRef::Word(_) | SourceRef::Stage(_) => continue,
+                    SourceRef::Source(Source::Path(path)) => {
                         let folder = &self.experiment.files.file(origin).folder;
                         let full = folder.join(path);
                         let full = std::path::absolute(&full).unwrap_or(full);
@@ -392,25 +422,24 @@ impl Builder<'_> {
                         put(&mut key_params[field.key], index, "path");
                         Source::Path(full)
                     }
-                    source => source,
+                    SourceRef::Source(source) => source,
                 };
                 let found = self
                     .identities
                     .entry(format!("{:?} {source:?}", field.role))
-                    .or_insert_with(|| {
-                        self.sources
-                            .identity(field.role, &source)
-                            .map_err(|error| error.to_string())
-                    });
+                    .or_insert_with(|| self.sources.identity(field.role, &source));
                 match found {
                     Ok(identity) => {
                         identities.insert(place, identity.clone());
                     }
-                    Err(message) => self.diagnostics.push(Diagnostic::at(
-                        Code::BadSource,
-                        origin,
-                        message.clone(),
-                    )),
+                    Err(error) => match error.absent() {
+                        Some(absent) => self.absent.push((origin, absent.clone())),
+                        None => self.diagnostics.push(Diagnostic::at(
+                            Code::BadSource,
+                            origin,
+                            error.to_string(),
+                        )),
+                    },
                 }
             }
         }

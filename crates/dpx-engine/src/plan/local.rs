@@ -2,15 +2,16 @@
 
 use super::memo::Memo;
 use super::sources::{SourceError, Sources, content_identity};
-use crate::experiment::{Role, Source};
-use dpx_data as data;
+use dpx_data::hub::Hub;
+use dpx_data::{Role, Source};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 /// Finds the identity of sources. Remembers the digests of files in the cache's folder.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LocalSources {
     memo: RefCell<Memo>,
+    hub: Hub,
 }
 
 impl LocalSources {
@@ -19,6 +20,7 @@ impl LocalSources {
         let file: Option<PathBuf> = folder.is_dir().then(|| folder.join("sources.json"));
         Self {
             memo: RefCell::new(Memo::open(file)),
+            hub: Hub::from_env(),
         }
     }
 }
@@ -36,33 +38,11 @@ impl Sources for LocalSources {
                 let mut memo = self.memo.borrow_mut();
                 content_identity(path, &mut |file| memo.digest(file))
             }
-            Source::Builtin(name) => Ok(find(role, &data::Source::Builtin(name.clone()))
+            Source::Builtin(name) => Ok(source
+                .identity(role, &self.hub)
                 // What this build does not carry is told by the stage that wants it.
                 .unwrap_or_else(|_| format!("builtin:{name}@{}", env!("CARGO_PKG_VERSION")))),
-            Source::Hub {
-                repository,
-                revision,
-            } => find(
-                role,
-                &data::Source::Hub {
-                    repository: repository.clone(),
-                    revision: revision.clone().unwrap_or_else(|| "main".to_owned()),
-                },
-            ),
-            Source::Word(word) | Source::Stage(word) => {
-                Err(SourceError::new(format!("`{word}` names nothing to read")))
-            }
+            Source::Hub(_) => Ok(source.identity(role, &self.hub)?),
         }
     }
-}
-
-fn find(role: Role, source: &data::Source) -> Result<String, SourceError> {
-    let role = if role == Role::Dataset {
-        data::Role::Dataset
-    } else {
-        data::Role::Model
-    };
-    source
-        .identity(role)
-        .map_err(|error| SourceError::new(error.to_string()))
 }

@@ -1,13 +1,22 @@
 //! The identity of every model and dataset that a stage reads: what stands in the key for it.
 
-use crate::experiment::{Role, Source};
+use dpx_data::{DataError, Role, Source};
 use std::path::Path;
 
 /// Why a source has no identity.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct SourceError {
     message: String,
+    absent: Option<Absent>,
+}
+
+/// What is neither on this machine nor to be had from the Hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Absent {
+    pub(super) what: String,
+    /// Why it cannot be had, where it was looked for and what to do: the same for all that is missing for one reason.
+    pub(super) why: String,
 }
 
 impl SourceError {
@@ -15,7 +24,23 @@ impl SourceError {
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
+            absent: None,
         }
+    }
+
+    pub(super) const fn absent(&self) -> Option<&Absent> {
+        self.absent.as_ref()
+    }
+}
+
+impl From<DataError> for SourceError {
+    fn from(error: DataError) -> Self {
+        let message = error.to_string();
+        let absent = match error {
+            DataError::Absent { what, why } => Some(Absent { what, why }),
+            _ => None,
+        };
+        Self { message, absent }
     }
 }
 
@@ -29,8 +54,7 @@ pub trait Sources {
     fn identity(&self, role: Role, source: &Source) -> Result<String, SourceError>;
 }
 
-/// The digest of a file or of all files of a folder: names within the folder, lengths and contents. The names of the file
-/// itself or of the folder do not count, but the file's extension does, since readers go by it.
+/// The digest of a file or folder, by [`dpx_data::content_identity`].
 ///
 /// # Errors
 /// When something cannot be read.
@@ -38,48 +62,8 @@ pub fn content_identity(
     path: &Path,
     digest: &mut dyn FnMut(&Path) -> std::io::Result<dpx_schema::Digest>,
 ) -> Result<String, SourceError> {
-    let fail = |error: std::io::Error| {
-        SourceError::new(format!("could not read `{}`: {error}", path.display()))
-    };
-    let mut hasher = blake3::Hasher::new();
-    let mut part = |bytes: &[u8]| {
-        hasher.update(&(bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    };
-    if path.is_dir() {
-        part(b"dpx folder v1");
-        let mut names = Vec::new();
-        walk(path, "", &mut names).map_err(fail)?;
-        names.sort();
-        for name in &names {
-            part(name.as_bytes());
-            part(digest(&path.join(name)).map_err(fail)?.as_bytes());
-        }
-    } else {
-        part(b"dpx file v1");
-        let extension = path.extension().and_then(|name| name.to_str());
-        part(extension.unwrap_or("").to_lowercase().as_bytes());
-        part(digest(path).map_err(fail)?.as_bytes());
-    }
-    Ok(hasher.finalize().to_hex().to_string())
-}
-
-/// Names of all files below a folder, with `/`; hidden files and folders, such as `.git`, are left out.
-fn walk(folder: &Path, prefix: &str, names: &mut Vec<String>) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') {
-            continue;
-        }
-        let path = entry.path();
-        if path.is_dir() {
-            walk(&path, &format!("{prefix}{name}/"), names)?;
-        } else {
-            names.push(format!("{prefix}{name}"));
-        }
-    }
-    Ok(())
+    let mut bytes = |file: &Path| digest(file).map(|digest| *digest.as_bytes());
+    Ok(dpx_data::content_identity(path, &mut bytes)?)
 }
 
 /// Takes every source for seen: enough to draw the graph of an experiment, not to run it.

@@ -344,7 +344,11 @@ fn content_counts_and_the_place_of_a_file_does_not() {
         let file = folder.join("study.toml");
         std::fs::write(&file, &text).unwrap();
         let experiment = experiment::load(&file, &[]).experiment.unwrap();
-        let plan = build(&experiment, &super::LocalSources::default()).unwrap();
+        let plan = build(
+            &experiment,
+            &super::LocalSources::new(Path::new("no-such-folder")),
+        )
+        .unwrap();
         assert_eq!(
             plan.instances[0].params["dataset"],
             folder.join("data.csv").to_str().unwrap()

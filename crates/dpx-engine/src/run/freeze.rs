@@ -3,8 +3,9 @@
 use super::runner::selection;
 use super::{Options, RunError, View};
 use crate::cache::Cache;
-use crate::experiment::{Role, Source, source_fields};
+use crate::experiment::{SourceRef, source_fields};
 use crate::plan::{Plan, content_identity, decide};
+use dpx_data::{HubName, Role, Source};
 use dpx_schema::Digest;
 use dpx_schema::{Kind, StageError};
 use serde_json::Value;
@@ -32,7 +33,7 @@ pub(super) fn check_sources(
 pub(super) fn pinned(kind: Kind, params: &Value, sources: &BTreeMap<String, String>) -> Value {
     let mut pinned = params.clone();
     for name in names(kind, params) {
-        let (Source::Hub { .. }, Some(identity)) = (name.source, sources.get(&name.place)) else {
+        let (Source::Hub(_), Some(identity)) = (name.source, sources.get(&name.place)) else {
             continue;
         };
         let value = &mut pinned[name.key];
@@ -49,10 +50,8 @@ pub(super) fn pinned(kind: Kind, params: &Value, sources: &BTreeMap<String, Stri
 pub struct HubAsset {
     /// What it is.
     pub role: Role,
-    /// `OWNER/NAME`.
-    pub repository: String,
-    /// Branch, tag or commit, as the file has it; `main` where it has none.
-    pub revision: String,
+    /// The name, with the branch, tag or commit that the file has.
+    pub name: HubName,
     /// The commit.
     pub commit: String,
 }
@@ -77,18 +76,12 @@ pub fn hub_assets(
         let instance = &plan.instances[decision.instance];
         for name in names(instance.kind, &instance.params) {
             let commit = instance.sources.get(&name.place);
-            if let (
-                Source::Hub {
-                    repository,
-                    revision,
-                },
-                Some((_, commit)),
-            ) = (name.source, commit.and_then(|text| text.rsplit_once('@')))
+            if let (Source::Hub(hub_name), Some((_, commit))) =
+                (name.source, commit.and_then(|text| text.rsplit_once('@')))
             {
                 assets.insert(HubAsset {
                     role: name.role,
-                    repository,
-                    revision: revision.unwrap_or_else(|| "main".to_owned()),
+                    name: hub_name,
                     commit: commit.to_owned(),
                 });
             }
@@ -112,7 +105,7 @@ fn names(kind: Kind, params: &Value) -> Vec<Name> {
     for field in source_fields(kind) {
         let key = field.key;
         let mut add = |index: Option<usize>, text: &str| {
-            if let Ok(source) = field.parse(text) {
+            if let Ok(SourceRef::Source(source)) = field.parse(text) {
                 let place = index.map_or_else(|| key.to_owned(), |index| format!("{key}[{index}]"));
                 names.push(Name {
                     role: field.role,
@@ -170,19 +163,19 @@ mod tests {
     fn names_on_the_hub_are_led_to_their_commits() {
         let commit = "0123456789abcdef0123456789abcdef01234567";
         let params = json!({
-            "dataset": "hf:who/texts@main",
+            "dataset": "hf:who/texts/en@main",
             "scrub": ["rules", "hf:who/names", "folder"],
             "prompt": "hf:who/texts",
         });
         let sources = BTreeMap::from([
-            ("dataset".to_owned(), format!("hf:who/texts@{commit}")),
+            ("dataset".to_owned(), format!("hf:who/texts/en@{commit}")),
             ("scrub[1]".to_owned(), format!("hf:who/names@{commit}")),
             ("scrub[2]".to_owned(), "digest".to_owned()),
         ]);
         assert_eq!(
             pinned(Kind::Preprocess, &params, &sources),
             json!({
-                "dataset": format!("hf:who/texts@{commit}"),
+                "dataset": format!("hf:who/texts/en@{commit}"),
                 "scrub": ["rules", format!("hf:who/names@{commit}"), "folder"],
                 "prompt": "hf:who/texts",
             })

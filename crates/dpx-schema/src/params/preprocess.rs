@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PreprocessParams {
-    /// Where the texts come from: `builtin:emotions`, `hf:owner/name@revision`, or a path (csv, tsv, jsonl, parquet; a file, or a folder with train/validation/test).
+    /// Where the texts come from: `builtin:emotions`, `hf:owner/name@revision` (`hf:owner/name/config@revision` for one of its configurations), or a path (csv, tsv, jsonl, parquet; a file, or a folder with train/validation/test).
     pub dataset: String,
     /// Column that holds the text.
     #[serde(default = "text")]

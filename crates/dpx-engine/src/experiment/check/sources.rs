@@ -3,8 +3,9 @@
 use super::values::Resolved;
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::node::Node;
-use crate::experiment::reference::{Source, SourceField, source_fields};
+use crate::experiment::reference::{SourceField, SourceRef, source_fields};
 use crate::experiment::suggest::did_you_mean;
+use dpx_data::Source;
 use dpx_schema::Kind;
 
 /// Checks every name that a stage gives.
@@ -46,7 +47,7 @@ fn name(
                 None => diagnostic,
             });
         }
-        Ok(Source::Stage(name)) => {
+        Ok(SourceRef::Stage(name)) => {
             let need = stage.needs().find(|need| need.name == name);
             match need {
                 None => diagnostics.push(
@@ -63,7 +64,7 @@ fn name(
                 Some(_) => {}
             }
         }
-        Ok(Source::Path(path)) => {
+        Ok(SourceRef::Source(Source::Path(path))) => {
             let folder = &stage.experiment.files.file(node.origin).folder;
             let full = folder.join(&path);
             if full.exists() {
@@ -97,6 +98,6 @@ fn name(
             }
             diagnostics.push(diagnostic);
         }
-        Ok(Source::Word(_) | Source::Builtin(_) | Source::Hub { .. }) => {}
+        Ok(SourceRef::Word(_) | SourceRef::Source(Source::Builtin(_) | Source::Hub(_))) => {}
     }
 }
