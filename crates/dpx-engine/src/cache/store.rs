@@ -4,6 +4,7 @@ use super::disk::{digest_file, digest_stream};
 use super::layout::{FOLDERS, FORMAT, Format, Layout, TAG, names};
 use super::{CacheError, Disk, KeyLock};
 use dpx_schema::{Digest, FileEntry, Key, Manifest, Record};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -127,6 +128,15 @@ impl Cache {
             .iter()
             .filter_map(|key| self.read_record(key))
             .collect())
+    }
+
+    /// All sound records whose objects are there with the right size, in the order of their keys.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn whole_records(&self) -> Result<Vec<Record>, CacheError> {
+        let read = |key| self.read_record(key).filter(|record| self.is_whole(record));
+        Ok(self.keys()?.par_iter().filter_map(read).collect())
     }
 
     /// Whether every object that a record names is there with the right size.

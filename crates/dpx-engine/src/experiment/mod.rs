@@ -29,7 +29,7 @@ pub use read::{Loaded, load};
 pub use reference::{Role, Source, SourceField, source_fields};
 pub use render::{render, summary};
 pub use schema::document as document_schema;
-pub use suggest::did_you_mean;
+pub use suggest::{MOST_SHOWN, did_you_mean};
 pub use tables::{Devices, ExperimentTable, PrivacyTable, Reference, ReportTable, RunTable};
 
 pub(crate) use experiment::followed;

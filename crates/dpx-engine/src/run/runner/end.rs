@@ -33,13 +33,11 @@ impl Runner<'_> {
         let Some(running) = self.running.remove(&id) else {
             return Ok(());
         };
+        self.running_keys.remove(&running.key);
         self.slots.give_back(running.held);
         let instance = self.name(id);
         match result {
             JobResult::Done(record, how) => {
-                if running.forced {
-                    self.forced.remove(&id);
-                }
                 let record: Arc<Record> = Arc::from(record);
                 self.view.insert(&record);
                 let event = Event::Finished {
@@ -51,13 +49,25 @@ impl Runner<'_> {
                 };
                 self.finished.insert(id, (record, how));
                 self.tell(&event);
-                self.decide_again()?;
+                let _shared = self.cache.share()?;
+                let mut changed = if running.forced {
+                    self.decisions.unforce(id, &self.view)
+                } else {
+                    Vec::new()
+                };
+                changed.extend(self.decisions.record_changed(&running.key, &self.view));
+                self.decided_again(&changed);
             }
             JobResult::InputDamaged { stage, what } => self.rebuild(id, &stage, what)?,
             JobResult::Failed { reason, last_lines } => {
                 self.fail(id, running.key, reason, last_lines);
             }
             JobResult::Stopped => self.tell(&Event::Stopped { instance }),
+        }
+        // Whatever shares the key stood back while this one ran.
+        let of_key: Vec<InstanceId> = self.decisions.of_key(&running.key).chain([id]).collect();
+        for id in of_key {
+            self.refresh(id);
         }
         Ok(())
     }
@@ -87,18 +97,21 @@ impl Runner<'_> {
         let maker = need.instance;
         if *times > REBUILDS {
             let reason = format!("its input `{stage}` is damaged again and again: {what}");
-            if let Some(key) = self.decisions[id].key {
+            if let Some(key) = self.decisions.list()[id].key {
                 self.fail(id, key, reason, Vec::new());
             }
             return Ok(());
         }
-        if let Some(key) = self.decisions[maker].key {
-            self.view.forget(&key);
-        }
         self.finished.remove(&maker);
         let instance = self.name(maker);
         self.tell(&Event::Damaged { instance, what });
-        self.decide_again()
+        if let Some(key) = self.decisions.list()[maker].key {
+            self.view.forget(&key);
+            let _shared = self.cache.share()?;
+            let changed = self.decisions.record_changed(&key, &self.view);
+            self.decided_again(&changed);
+        }
+        Ok(())
     }
 
     pub(super) fn interrupt(&mut self) {
@@ -117,6 +130,7 @@ impl Runner<'_> {
     pub(super) fn report(mut self, seconds: f64) -> RunReport {
         let results: Vec<InstanceResult> = self
             .decisions
+            .list()
             .iter()
             .map(|decision| {
                 let id = decision.instance;
