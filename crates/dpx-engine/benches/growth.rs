@@ -20,7 +20,9 @@ use dpx_engine::cache::{Cache, TryLock};
 use dpx_engine::experiment;
 use dpx_engine::plan::{Instance, Need, Plan, RunSettings, decide};
 use dpx_engine::run::{InstanceResult, Options, Runner, View, WorkerCommand, worker};
-use dpx_schema::{Digest, FileEntry, Flow, Kind, Manifest, Record, StageContext, StageError};
+use dpx_schema::{
+    Digest, FileEntry, Finish, Flow, Kind, Manifest, Record, StageContext, StageResult,
+};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -273,10 +275,10 @@ fn instance(kind: Kind, row: usize, version: u64, needs: Vec<Need>) -> Instance 
     }
 }
 
-fn stage(context: &StageContext<'_>) -> Result<(), StageError> {
+fn stage(context: &StageContext<'_>) -> StageResult {
     let text = format!("{} {}", context.instance, context.params);
     std::fs::write(context.output_path("result.json"), text)?;
-    Ok(())
+    Ok(Finish::nothing())
 }
 
 const HEAD: &str = "[experiment]\nname = \"growth\"\n\n";

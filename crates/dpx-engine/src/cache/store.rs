@@ -88,7 +88,33 @@ impl Cache {
         if made {
             self.disk.sync_folder(root)?;
         }
-        Ok(())
+        self.identify()
+    }
+
+    /// Writes a file to the cache, syncs it and removes it: a full disk or a missing permission is found before a stage runs
+    /// for hours.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    pub fn probe(&self) -> Result<(), CacheError> {
+        const PROBE: usize = 256 * 1024;
+        let path = self.temporary();
+        let written = self.disk.create_file(&path).and_then(|mut file| {
+            self.disk.write(&mut file, &vec![0x5a; PROBE], &path)?;
+            self.disk.sync_file(&file, &path)
+        });
+        self.disk.remove_file(&path).and(written)
+    }
+
+    /// Bytes that this user may still write to the disk of the cache, where the system tells.
+    pub fn free_bytes(&self) -> Option<u64> {
+        #[cfg(unix)]
+        {
+            let found = rustix::fs::statvfs(&self.layout.root).ok()?;
+            Some(found.f_bavail.saturating_mul(found.f_frsize))
+        }
+        #[cfg(not(unix))]
+        None
     }
 
     /// What stands under a key. Reads the record and the sizes of its objects only.
@@ -318,7 +344,7 @@ pub(super) fn is_inside(path: &str) -> bool {
 /// A name that no other process on this machine and no other call in this one uses.
 fn unique() -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let now = jiff::Timestamp::now().as_nanosecond();
+    let now = crate::clock::nanoseconds();
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     format!("{now}-{}-{count}", std::process::id())
 }

@@ -21,6 +21,9 @@ mod suggest;
 mod tables;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use diagnostic::{Code, Diagnostic, Fix, Label, Severity};
 pub use experiment::{Combination, Experiment, REPLICATE, Stage, SweepAxis, combinations};
 pub use files::{File, Files, Origin, Position};

@@ -21,6 +21,9 @@ const TABLES: [&str; 6] = ["experiment", "sweep", "privacy", "stage", "run", "re
 /// Most instances that an experiment may have, and most values of an axis.
 pub(super) const MOST_INSTANCES: usize = 20_000;
 
+/// Most bytes of the name of an experiment: it names a folder, and beside it others that are a little longer.
+const LONGEST_EXPERIMENT: usize = 200;
+
 /// What came of reading a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
@@ -204,6 +207,20 @@ impl Reader<'_> {
 
     fn experiment_name(&mut self, node: &Node) {
         let Some(name) = node.as_str() else { return };
+        if name.len() > LONGEST_EXPERIMENT {
+            self.diagnostics.push(
+                Diagnostic::at(
+                    Code::BadName,
+                    node.origin,
+                    format!(
+                        "the name of the experiment has {} bytes: expected at most {LONGEST_EXPERIMENT}",
+                        name.len()
+                    ),
+                )
+                .help("it becomes a folder, and file systems take no longer names"),
+            );
+            return;
+        }
         let letter =
             |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
         if name.is_empty() || !name.chars().all(letter) || name.starts_with(['.', '-']) {

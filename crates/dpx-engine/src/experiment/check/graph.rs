@@ -1,8 +1,9 @@
 //! The needs: known, free of cycles, and of kinds that the stage can read.
 
 use crate::experiment::diagnostic::{Code, Diagnostic};
-use crate::experiment::experiment::{Experiment, Stage};
+use crate::experiment::experiment::{Experiment, Stage, SweepAxis};
 use crate::experiment::files::Origin;
+use crate::experiment::node::Node;
 use crate::experiment::read::MOST_INSTANCES;
 use crate::experiment::suggest::{MOST_SHOWN, Suggestion, alternatives, suggest};
 use dpx_schema::Kind;
@@ -17,6 +18,7 @@ pub(crate) fn graph(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) 
         needs(stage, experiment, &names, diagnostics);
     }
     cycles(experiment, &names, diagnostics);
+    long_names(experiment, diagnostics);
     let rows: usize = experiment
         .axes
         .iter()
@@ -36,6 +38,47 @@ pub(crate) fn graph(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) 
             .help("split the sweep over several files"),
         );
     }
+}
+
+/// Most bytes of a row's name with that of its stage. It names files and folders, which may have 255, endings included.
+const LONGEST_NAME: usize = 200;
+
+/// Refuses names that no file system takes, before anything runs.
+fn long_names(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
+    // In file names whatever is no plain letter takes one byte, in others as many as it has.
+    let shown = |node: &Node| node.as_str().map_or_else(|| node.to_json().to_string().len(), str::len);
+    let axes: Vec<(usize, &SweepAxis, Option<&Node>)> = experiment
+        .axes
+        .iter()
+        .map(|axis| {
+            let longest = axis.nodes.iter().max_by_key(|node| shown(node));
+            let length = axis.name.len() + longest.map_or(0, shown) + 2;
+            (length, axis, longest)
+        })
+        .collect();
+    let row: usize = axes.iter().map(|(length, ..)| length).sum();
+    let stage = experiment.stages.iter().max_by_key(|stage| stage.name.len());
+    let own = stage.map_or(0, |stage| stage.name.len());
+    if row + own <= LONGEST_NAME {
+        return;
+    }
+    let problem = format!(
+        "the longest name of an instance has {} bytes, and file names must do with {LONGEST_NAME}",
+        row + own
+    );
+    let diagnostic = match (axes.iter().max_by_key(|(length, ..)| length), stage) {
+        (Some((length, axis, longest)), _) if *length >= own => {
+            let origin = longest.map_or(axis.origin, |node| node.origin);
+            Diagnostic::at(Code::BadName, origin, problem).help(format!(
+                "values of an axis name rows: shorten those of `{}`, or give each a stage of its own",
+                axis.name
+            ))
+        }
+        (_, Some(stage)) => Diagnostic::at(Code::BadName, stage.origin, problem)
+            .help("give the stage a shorter name"),
+        (..) => return,
+    };
+    diagnostics.push(diagnostic);
 }
 
 /// Positions of the stages by name.

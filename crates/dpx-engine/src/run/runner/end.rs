@@ -9,6 +9,10 @@ use crate::run::job::JobResult;
 use dpx_schema::protocol::Message;
 use dpx_schema::{Key, Record};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A worker that was asked to stop and says nothing for this long is killed.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An input may turn out damaged this often for one instance before the run gives up on it.
 const REBUILDS: u32 = 3;
@@ -16,6 +20,9 @@ const REBUILDS: u32 = 3;
 impl Runner<'_> {
     pub(super) fn said(&mut self, id: InstanceId, message: Message) {
         let instance = self.name(id);
+        if let Some(running) = self.running.get_mut(&id) {
+            running.heard = Instant::now();
+        }
         match message {
             Message::Progress { done, total, note } => self.tell(&Event::Progress {
                 instance,
@@ -61,6 +68,10 @@ impl Runner<'_> {
             JobResult::InputDamaged { stage, what } => self.rebuild(id, &stage, what)?,
             JobResult::Failed { reason, last_lines } => {
                 self.fail(id, running.key, reason, last_lines);
+            }
+            JobResult::Stopped if self.interrupts == 0 => {
+                let reason = "the worker stopped at a checkpoint although nobody asked it to";
+                self.fail(id, running.key, reason.to_owned(), Vec::new());
             }
             JobResult::Stopped => self.tell(&Event::Stopped { instance }),
         }
@@ -114,8 +125,23 @@ impl Runner<'_> {
         Ok(())
     }
 
+    /// Kills workers that say nothing and do not end for a long while after they were asked to stop, such as one that waits
+    /// for input that never comes: whoever sends a request to terminate may do so once.
+    pub(super) fn kill_the_deaf(&mut self) {
+        let Some(asked) = self.asked_to_stop else {
+            return;
+        };
+        for running in self.running.values_mut() {
+            if running.heard.max(asked).elapsed() > PATIENCE {
+                running.control.kill();
+                running.heard = Instant::now();
+            }
+        }
+    }
+
     pub(super) fn interrupt(&mut self) {
         self.interrupts += 1;
+        self.asked_to_stop.get_or_insert_with(Instant::now);
         let count = self.interrupts;
         self.tell(&Event::Interrupted { count });
         for running in self.running.values() {

@@ -76,12 +76,16 @@ struct Running {
     held: Held,
     key: Key,
     forced: bool,
+    /// When it began, or last said something.
+    heard: Instant,
 }
 
 /// One run of a plan.
 pub struct Runner<'a> {
     plan: &'a Plan,
     cache: &'a Cache,
+    /// Identity of the cache.
+    identity: String,
     options: Options,
     observers: Vec<Box<dyn Observer + 'a>>,
     view: View,
@@ -101,6 +105,7 @@ pub struct Runner<'a> {
     failures: BTreeMap<InstanceId, Event>,
     rebuilds: BTreeMap<InstanceId, u32>,
     interrupts: u32,
+    asked_to_stop: Option<Instant>,
     news: Receiver<News>,
     sender: Sender<News>,
 }
@@ -136,6 +141,8 @@ impl<'a> Runner<'a> {
             return Err(RunError::Zero { option: "--jobs" });
         }
         cache.prepare()?;
+        cache.sweep_dead()?;
+        let identity = cache.identity()?;
         for folder in [&options.secrets, &options.ledger] {
             private_folder(folder).map_err(|source| RunError::Folder {
                 path: folder.clone(),
@@ -146,6 +153,9 @@ impl<'a> Runner<'a> {
         let view = View::new(cache.clone());
         let shared = Some(cache.share()?);
         let decisions = Decisions::new(plan, &view, forced);
+        if decisions.list().iter().any(|one| !one.state.is_cached()) {
+            cache.probe()?;
+        }
         let (sender, news) = channel();
         Ok(Self {
             plan,
@@ -162,6 +172,7 @@ impl<'a> Runner<'a> {
             ready: Ready::new(plan.instances.iter().map(Instance::uses_device).collect()),
             slots: Slots::new(jobs, &options.devices, options.device_slots),
             jobs,
+            identity,
             options,
             running: BTreeMap::new(),
             running_keys: BTreeSet::new(),
@@ -170,6 +181,7 @@ impl<'a> Runner<'a> {
             failures: BTreeMap::new(),
             rebuilds: BTreeMap::new(),
             interrupts: 0,
+            asked_to_stop: None,
             news,
             sender,
         })
@@ -180,6 +192,21 @@ impl<'a> Runner<'a> {
     pub fn observer(mut self, observer: impl Observer + 'a) -> Self {
         self.observers.push(Box::new(observer));
         self
+    }
+
+    /// Bytes that the instances which run wrote the last time, and bytes that are free, where the first are more.
+    pub fn short_of_room(&self) -> Option<(u64, u64)> {
+        let wanted = self
+            .decisions
+            .list()
+            .iter()
+            .filter(|one| matches!(one.state, State::Run { .. }))
+            .filter(|one| self.selected.contains(&one.instance))
+            .flat_map(|one| one.nearest.iter().flat_map(|record| &record.output.files))
+            .map(|file| file.size)
+            .sum();
+        let free = self.cache.free_bytes()?;
+        (wanted > free).then_some((wanted, free))
     }
 
     /// Where signals from outside go in, from any thread.
@@ -205,6 +232,7 @@ impl<'a> Runner<'a> {
                 Ok(News::Ended(id, result)) => self.ended(id, result)?,
                 Ok(News::Signal(Signal::Interrupt)) => self.interrupt(),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    self.kill_the_deaf();
                     self.observers
                         .iter_mut()
                         .for_each(|observer| observer.tick());

@@ -12,6 +12,7 @@ use crate::run::slots::Held;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 impl Runner<'_> {
     /// Whether nothing new may start.
@@ -89,6 +90,7 @@ impl Runner<'_> {
             forced: self.decisions.is_forced(id),
             log: self.log(id),
             secrets: self.options.secrets.clone(),
+            identity: self.identity.clone(),
             ledger: self.options.ledger.clone(),
             worker: self.options.worker.clone(),
             control: Arc::clone(&control),
@@ -110,6 +112,7 @@ impl Runner<'_> {
             held,
             key,
             forced: job.forced,
+            heard: Instant::now(),
         };
         self.running.insert(id, running);
         self.running_keys.insert(key);
