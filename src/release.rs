@@ -54,8 +54,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             ReleaseError::Refused(..) | ReleaseError::Missing(_) => Error::usage(error.to_string()),
             ReleaseError::Io(_) | ReleaseError::Unreadable(_) => Error::failed(error.to_string()),
         })?;
-    new_folder(&args.out, |fresh| release.write(fresh).map_err(Stopped::from))
-        .map_err(|Stopped(message)| Error::failed(message))?;
+    new_folder(&args.out, |fresh| {
+        release.write(fresh).map_err(Stopped::from)
+    })
+    .map_err(|Stopped(message)| Error::failed(message))?;
     for (instance, planted) in release.canaries() {
         output::note(&format!(
             "warning: `{instance}` was trained with {planted} canaries for an audit: texts of random letters may stand among those released"

@@ -146,7 +146,9 @@ pub(crate) fn find(name: &str, set: &[String], cache: &Path) -> Result<Study, Er
             file: path.to_owned(),
             set: set.to_vec(),
         };
-        return Loaded::new(&arguments, cache)?.with(assemble)?.map_err(Error::from);
+        return Loaded::new(&arguments, cache)?
+            .with(assemble)?
+            .map_err(Error::from);
     }
     let cache = Cache::at(cache).map_err(|error| Error::failed(error.to_string()))?;
     let runs = cache.runs().unwrap_or_default();

@@ -9,9 +9,7 @@ use dpx_engine::run::{
     InstanceResult, JsonLines, Observer, Options, Outcome, RunReport, Runner, Signal,
     WorkerCommand, worker,
 };
-use dpx_schema::{
-    Digest, Finish, Flow, Kind, StageContext, StageError, StageResult,
-};
+use dpx_schema::{Digest, Finish, Flow, Kind, StageContext, StageError, StageResult};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -322,7 +320,9 @@ fn stage(context: &StageContext<'_>) -> StageResult {
             #[cfg(unix)]
             {
                 use rustix::process::{Signal, getpid, getppid, kill_process};
-                getppid().map(|runner| kill_process(runner, Signal::KILL));
+                if let Some(runner) = getppid() {
+                    kill_process(runner, Signal::KILL)?;
+                }
                 kill_process(getpid(), Signal::KILL)?;
             }
         }

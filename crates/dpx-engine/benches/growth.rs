@@ -50,7 +50,11 @@ fn main() -> ExitCode {
     };
     println!("| what | n | seconds | grew by |\n|---|---|---|---|");
     if wants("runner") {
-        let sizes: &[usize] = if small { &[125, 250, 500] } else { &[250, 500, 1000, 2000] };
+        let sizes: &[usize] = if small {
+            &[125, 250, 500]
+        } else {
+            &[250, 500, 1000, 2000]
+        };
         table("runner, n instances", sizes, runner);
     }
     if wants("rerun") {
@@ -58,15 +62,27 @@ fn main() -> ExitCode {
         table("runner, n changed over n old records", sizes, rerun);
     }
     if wants("plan") {
-        let sizes: &[usize] = if small { &[1000, 2000] } else { &[2000, 16_000] };
+        let sizes: &[usize] = if small {
+            &[1000, 2000]
+        } else {
+            &[2000, 16_000]
+        };
         table("plan, 200 new over n records", sizes, plan_over_records);
     }
     if wants("check") {
-        let sizes: &[usize] = if small { &[500, 1000, 2000] } else { &[2000, 8000, 32_000] };
+        let sizes: &[usize] = if small {
+            &[500, 1000, 2000]
+        } else {
+            &[2000, 8000, 32_000]
+        };
         for (what, write) in mistakes() {
             table(&format!("check, n {what}"), sizes, |n| check(&write(n)));
         }
-        let sizes: &[usize] = if small { &[1000, 10_000] } else { &[10_000, 100_000, 1_000_000] };
+        let sizes: &[usize] = if small {
+            &[1000, 10_000]
+        } else {
+            &[10_000, 100_000, 1_000_000]
+        };
         table("check, n values of an axis", sizes, |n| check(&axis(n)));
     }
     ExitCode::SUCCESS
@@ -228,7 +244,10 @@ fn study(n: usize, version: u64) -> Plan {
             ),
             (
                 Kind::Score,
-                vec![need(Kind::Sample, first + 1), need(Kind::Classify, first + 2)],
+                vec![
+                    need(Kind::Sample, first + 1),
+                    need(Kind::Classify, first + 2),
+                ],
             ),
         ] {
             if instances.len() < n {
@@ -327,7 +346,9 @@ fn axis(n: usize) -> String {
     for index in 0..n {
         let _ = write!(text, "{index},");
     }
-    format!("{text}]\n\n{DATA}[stage.train]\nkind = \"train\"\nneeds = [\"preprocess\"]\nmodel = \"builtin:base\"\nepsilon = 8\n")
+    format!(
+        "{text}]\n\n{DATA}[stage.train]\nkind = \"train\"\nneeds = [\"preprocess\"]\nmodel = \"builtin:base\"\nepsilon = 8\n"
+    )
 }
 
 fn check(text: &str) -> Duration {

@@ -34,7 +34,12 @@ mod tests {
     fn clocks_beyond_the_calendar_give_its_end() {
         let late = UNIX_EPOCH + Duration::from_secs(400_000_000_000);
         assert_eq!(of(late), Timestamp::MAX);
-        assert!(of(late).strftime("%Y-%m-%dT%H:%M:%SZ").to_string().starts_with("9999-"));
+        assert!(
+            of(late)
+                .strftime("%Y-%m-%dT%H:%M:%SZ")
+                .to_string()
+                .starts_with("9999-")
+        );
         let noon = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         assert_eq!(of(noon).as_second(), 1_700_000_000);
     }

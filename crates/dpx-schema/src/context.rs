@@ -140,7 +140,10 @@ pub struct Finish(Vec<Box<dyn FnOnce() -> Result<(), StageError>>>);
 
 impl std::fmt::Debug for Finish {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_tuple("Finish").field(&self.0.len()).finish()
+        formatter
+            .debug_tuple("Finish")
+            .field(&self.0.len())
+            .finish()
     }
 }
 

@@ -92,18 +92,29 @@ pub(crate) fn hexadecimal(run: RunId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dpx_schema::{Device, Kind, NoProgress};
+    use crate::ledger::entries;
+    use dpx_data::{Rows, builtin};
+    use dpx_schema::{
+        Device, Flow, Input, Kind, LabelIntegration, NoProgress, PublicSchema, SCHEMA_FILE,
+    };
     use dpx_sgd::privatise::{Protection, privatise};
     use dpx_sgd::sum::GradientSum;
+    use serde_json::{Value, json};
     use std::collections::BTreeMap;
 
-    fn context<'a>(root: &Path, progress: &'a NoProgress) -> StageContext<'a> {
+    fn context<'a>(root: &Path, kind: Kind, params: Value) -> StageContext<'a> {
+        let input = Input {
+            kind: Kind::Preprocess,
+            path: root.join("preprocess"),
+            digest: "d".repeat(64),
+            flow: Flow::Private,
+        };
         StageContext {
-            instance: "counts".into(),
-            kind: Kind::Counts,
-            params: serde_json::json!({}),
-            performance: serde_json::json!({}),
-            inputs: BTreeMap::new(),
+            instance: kind.name().into(),
+            kind,
+            params,
+            performance: json!({}),
+            inputs: BTreeMap::from([("preprocess".to_owned(), input)]),
             output: root.join("output"),
             state: root.join("state/key"),
             secrets: root.join("secrets"),
@@ -111,15 +122,13 @@ mod tests {
             key: "key".into(),
             seed: 1,
             device: Device::Cpu,
-            progress,
+            progress: &NoProgress,
         }
     }
 
     /// Attempts that die draw the same noise under the same identity; after the end the key is gone and a run is another.
     #[test]
     fn attempts_share_identity_and_key_until_the_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let context = context(folder.path(), &NoProgress);
         let noise = |run: &KeyedRun| {
             let protection = Protection::Gaussian {
                 noise_multiplier: 1.0,
@@ -130,26 +139,90 @@ mod tests {
             privatise(&sum, &protection, &run.key, 1.0).to_vec(0)
         };
         for secure in [true, false] {
-            let first = KeyedRun::open(&context, [1; 32], secure).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let context = context(folder.path(), Kind::Counts, json!({}));
+            let open = |binding| KeyedRun::open(&context, [binding; 32], secure).unwrap();
+            let first = open(1);
             let (id, drawn) = (first.id.clone(), noise(&first));
             drop(first);
-            let second = KeyedRun::open(&context, [1; 32], secure).unwrap();
+            let second = open(1);
             assert_eq!((&second.id, noise(&second)), (&id, drawn.clone()));
             let key = folder.path().join("secrets/key.key");
             let finish = second.finish();
             assert_eq!(key.exists(), secure, "it waits for the closing manifest");
             finish.run().unwrap();
             assert!(!key.exists());
-            let third = KeyedRun::open(&context, [1; 32], secure).unwrap();
+            let third = open(1);
             assert_eq!(third.id == id, !secure);
             assert_eq!(noise(&third) == drawn, !secure);
+            let id = third.id.clone();
             drop(third);
-            drop(fs::remove_dir_all(folder.path().join("secrets")));
+            assert_eq!(
+                open(2).id == id,
+                !secure,
+                "other inputs, another secret run"
+            );
         }
-        let one = KeyedRun::open(&context, [1; 32], true).unwrap();
-        let id = one.id.clone();
-        drop(one);
-        let other = KeyedRun::open(&context, [2; 32], true).unwrap();
-        assert_ne!(other.id, id, "other inputs, another run");
+    }
+
+    /// Workers that are killed at any moment before the closing manifest spend nothing twice: whatever they wrote, the next
+    /// attempt writes the same under the same entry of the ledger.
+    #[test]
+    fn cut_attempts_of_a_stage_are_one_entry_and_one_noise() {
+        let cases = [
+            (Kind::Counts, "counts.json", json!({"epsilon": 2})),
+            (
+                Kind::Teacher,
+                "teacher.safetensors",
+                json!({"epsilon": 8, "steps": 2}),
+            ),
+        ];
+        for (kind, file, params) in cases {
+            for noise in ["secure", "seeded"] {
+                let folder = tempfile::tempdir().unwrap();
+                let root = folder.path();
+                let dataset = builtin::emotions();
+                fs::create_dir(root.join("preprocess")).unwrap();
+                for (name, rows) in [("train", &dataset.train), ("validation", &dataset.test)] {
+                    let path = root.join(format!("preprocess/{name}.jsonl"));
+                    Rows::write(path, &rows[..200]).unwrap();
+                }
+                PublicSchema::new(
+                    dataset.labels,
+                    "{label}: {text}",
+                    LabelIntegration::Prefix,
+                    200,
+                )
+                .save(root.join("preprocess").join(SCHEMA_FILE))
+                .unwrap();
+                let mut params = params.clone();
+                params["noise"] = json!(noise);
+                let attempt = || {
+                    drop(fs::remove_dir_all(root.join("output")));
+                    fs::create_dir(root.join("output")).unwrap();
+                    let finish = crate::run(&context(root, kind, params.clone())).unwrap();
+                    (fs::read(root.join("output").join(file)).unwrap(), finish)
+                };
+                let spent = || {
+                    entries(&root.join("ledger"), &"d".repeat(64))
+                        .unwrap()
+                        .len()
+                };
+                let (first, _) = attempt();
+                for _ in 0..3 {
+                    assert!(attempt().0 == first, "{kind}, {noise}: the same noise");
+                }
+                let (last, finish) = attempt();
+                finish.run().unwrap();
+                assert!(last == first && spent() == 1, "{kind}, {noise}");
+                assert!(!root.join("secrets/key.key").exists());
+                // The runner clears the state once the record stands: from then on it is another run.
+                fs::remove_dir_all(root.join("state")).unwrap();
+                let (again, finish) = attempt();
+                finish.run().unwrap();
+                assert_eq!(again == first, noise == "seeded", "{kind}");
+                assert_eq!(spent(), 2);
+            }
+        }
     }
 }

@@ -8,8 +8,8 @@ pub mod audit;
 mod classify;
 pub mod counts;
 mod dispatch;
-pub mod ledger;
 mod keyed_run;
+pub mod ledger;
 mod losses;
 pub mod metric;
 mod model_source;
@@ -25,6 +25,6 @@ mod train;
 
 use arithmetic::arithmetic;
 pub use dispatch::run;
-use pretrain::schedule;
 pub use keyed_run::destroy_orphaned_keys;
+use pretrain::schedule;
 pub use private::{PrivatePlan, Spending, plan};

@@ -201,14 +201,8 @@ impl Run<'_> {
                 false,
             );
         }
-        let open = || {
-            KeyFile::open(
-                &self.context.secrets,
-                &self.context.key,
-                self.binding,
-            )
-            .map_err(told)
-        };
+        let open =
+            || KeyFile::open(&self.context.secrets, &self.context.key, self.binding).map_err(told);
         let (mut file, mut opened) = open()?;
         if let Opened::Resumed { step } = opened
             && step > 0

@@ -37,7 +37,11 @@ pub struct Artifact<'a> {
 impl Artifact<'_> {
     /// Whether the artifact has a file of this path.
     pub fn has(&self, path: &str) -> bool {
-        self.record.output.files.iter().any(|file| file.path == path)
+        self.record
+            .output
+            .files
+            .iter()
+            .any(|file| file.path == path)
     }
 
     /// The content of a file, verified; nothing where the artifact has none of that path.

@@ -14,7 +14,10 @@ fn what_is_read_is_verified_and_damage_is_set_aside() {
     commit(&cache, key, &files).unwrap();
     let record = cache.record(&key).unwrap();
     let open = cache.open_artifact(&record);
-    assert_eq!(open.read("metrics.json").unwrap().unwrap(), files["metrics.json"]);
+    assert_eq!(
+        open.read("metrics.json").unwrap().unwrap(),
+        files["metrics.json"]
+    );
     assert_eq!(open.read("canaries.json").unwrap(), None, "there is none");
     assert!(cache.read_verified(&record, "canaries.json").is_err());
 
@@ -26,7 +29,10 @@ fn what_is_read_is_verified_and_damage_is_set_aside() {
         let damage = open.read("metrics.json").unwrap_err();
         assert!(damage.can_be_rebuilt(), "{damage}");
         let told = damage.to_string();
-        assert!(told.contains("`metrics.json`") && told.contains("`train@epsilon=8`"), "{told}");
+        assert!(
+            told.contains("`metrics.json`") && told.contains("`train@epsilon=8`"),
+            "{told}"
+        );
         assert!(!object.exists(), "set aside");
         assert_eq!(cache.record(&key), None, "and a miss from then on");
         commit(&cache, key, &files).unwrap();
@@ -58,7 +64,11 @@ fn what_cannot_be_read_is_an_error_that_names_the_object() {
     assert!(reader.read(&record, "metrics.json").is_err());
     reader.verify(&record);
     assert_eq!(reader.read(&record, "canaries.json"), Ok(None));
-    assert_eq!(reader.take_damages().len(), 1, "told once, and not of what was never there");
+    assert_eq!(
+        reader.take_damages().len(),
+        1,
+        "told once, and not of what was never there"
+    );
     assert!(reader.take_damages().is_empty());
 }
 
@@ -80,7 +90,10 @@ fn a_cache_keeps_its_identity_wherever_it_lies() {
     other.prepare().unwrap();
     assert_ne!(other.identity().unwrap(), identity);
     fs::write(there.join("identity"), "half").unwrap();
-    assert!(matches!(moved.identity(), Err(CacheError::BadIdentity { .. })));
+    assert!(matches!(
+        moved.identity(),
+        Err(CacheError::BadIdentity { .. })
+    ));
 }
 
 #[test]
@@ -95,7 +108,10 @@ fn of_many_that_prepare_a_cache_one_gives_it_its_identity() {
             cache.identity().unwrap()
         };
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(prepare)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
     assert!(found.iter().all(|one| *one == found[0]), "{found:?}");
 }
@@ -104,7 +120,12 @@ fn of_many_that_prepare_a_cache_one_gives_it_its_identity() {
 fn a_cache_that_takes_no_files_is_found_out() {
     let (folder, cache) = empty_cache();
     cache.probe().unwrap();
-    assert_eq!(fs::read_dir(folder.path().join("temporary")).unwrap().count(), 0);
+    assert_eq!(
+        fs::read_dir(folder.path().join("temporary"))
+            .unwrap()
+            .count(),
+        0
+    );
     assert!(cache.free_bytes().is_none_or(|free| free > 0));
     fs::remove_dir(folder.path().join("temporary")).unwrap();
     assert!(cache.probe().is_err());
@@ -156,7 +177,11 @@ fn metrics_of_forgotten_runs_are_collected() {
     assert_eq!(collected.summary()[&Waste::Metrics].0, 2);
     assert!(!metrics.join("tensorboard/forgotten").exists());
     assert!(!metrics.join("mlruns/1/forgotten").exists());
-    for kept in [format!("tensorboard/{run}"), format!("mlruns/1/{run}"), "mlruns/1/by-hand".into()] {
+    for kept in [
+        format!("tensorboard/{run}"),
+        format!("mlruns/1/{run}"),
+        "mlruns/1/by-hand".into(),
+    ] {
         assert!(metrics.join(&kept).is_dir(), "{kept}");
     }
 }

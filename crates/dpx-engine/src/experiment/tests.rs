@@ -30,7 +30,10 @@ fn the_first_hundred_mistakes_are_shown_and_the_rest_is_counted() {
     assert_eq!(helped.count(), MOST_SHOWN);
     let shown = render(&loaded.diagnostics, &loaded.files);
     assert_eq!(shown.matches("unknown key").count(), MOST_SHOWN);
-    assert!(shown.contains("and 150 more") && shown.ends_with("250 errors"), "{shown}");
+    assert!(
+        shown.contains("and 150 more") && shown.ends_with("250 errors"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -42,7 +45,8 @@ fn an_axis_with_a_million_values_is_one_mistake() {
     let loaded = loaded(&format!("{text}]\n{DATA}"));
     let told = messages(&loaded);
     assert!(
-        told.iter().any(|one| one.contains("1000000 values: more than 20000")),
+        told.iter()
+            .any(|one| one.contains("1000000 values: more than 20000")),
         "{told:?}"
     );
     assert!(told.len() < 3, "{told:?}");
@@ -56,7 +60,10 @@ fn labels_values_and_needs_that_stand_twice_name_the_first_place() {
     ));
     let told = messages(&twice);
     for part in ["the value 2 twice", "`preprocess` is among the needs twice"] {
-        assert!(told.iter().any(|one| one.contains(part)), "{part}: {told:?}");
+        assert!(
+            told.iter().any(|one| one.contains(part)),
+            "{part}: {told:?}"
+        );
     }
     for diagnostic in &twice.diagnostics {
         if let Some(first) = diagnostic.context.first() {
@@ -64,7 +71,9 @@ fn labels_values_and_needs_that_stand_twice_name_the_first_place() {
             assert!(first.origin < own.origin, "{diagnostic:?}");
         }
     }
-    let labels = loaded(&format!("{HEAD}{DATA}labels = [\"a\", \"b\", \"a\", \"a\"]\n"));
+    let labels = loaded(&format!(
+        "{HEAD}{DATA}labels = [\"a\", \"b\", \"a\", \"a\"]\n"
+    ));
     let told = messages(&labels);
     let doubled = told.iter().filter(|one| one.contains("declared twice"));
     assert_eq!(doubled.count(), 2, "{told:?}");
@@ -74,17 +83,31 @@ fn labels_values_and_needs_that_stand_twice_name_the_first_place() {
 fn names_that_no_file_system_takes_are_refused() {
     let long = "n".repeat(300);
     let name = loaded(&format!("[experiment]\nname = \"{long}\"\n{DATA}"));
-    assert!(messages(&name)[0].contains("300 bytes"), "{:?}", messages(&name));
+    assert!(
+        messages(&name)[0].contains("300 bytes"),
+        "{:?}",
+        messages(&name)
+    );
     let stage = loaded(&format!(
         "{HEAD}[stage.{long}]\nkind = \"preprocess\"\ndataset = \"builtin:emotions\"\n"
     ));
-    assert!(messages(&stage)[0].contains("longest name"), "{:?}", messages(&stage));
+    assert!(
+        messages(&stage)[0].contains("longest name"),
+        "{:?}",
+        messages(&stage)
+    );
     let value = loaded(&format!(
         "{HEAD}[sweep]\nprompt = [\"{{label}}: {{text}}\", \"{long} {{label}}: {{text}}\"]\n{DATA}prompt = \"$prompt\"\n"
     ));
     let told = messages(&value);
-    assert!(told.iter().any(|one| one.contains("longest name")), "{told:?}");
-    let fine = loaded(&format!("[experiment]\nname = \"{}\"\n{DATA}", "n".repeat(200)));
+    assert!(
+        told.iter().any(|one| one.contains("longest name")),
+        "{told:?}"
+    );
+    let fine = loaded(&format!(
+        "[experiment]\nname = \"{}\"\n{DATA}",
+        "n".repeat(200)
+    ));
     assert!(fine.experiment.is_some(), "{:?}", messages(&fine));
 }
 
@@ -93,7 +116,10 @@ fn names_that_no_file_system_takes_are_refused() {
 fn what_gives_its_content_only_once_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe.csv");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(&pipe)
+        .status()
+        .unwrap();
     assert!(made.success());
     for (source, what) in [
         (pipe.display().to_string(), "a pipe"),
@@ -105,17 +131,27 @@ fn what_gives_its_content_only_once_is_refused() {
         );
         let found = loaded(&text);
         let told = messages(&found);
-        assert!(told.iter().any(|one| one.contains(what)), "{source}: {told:?}");
+        assert!(
+            told.iter().any(|one| one.contains(what)),
+            "{source}: {told:?}"
+        );
     }
     let mut digest = |_: &std::path::Path| panic!("it must not be opened");
     let told = |error: crate::plan::SourceError| error.to_string();
     let inside = crate::plan::content_identity(folder.path(), &mut digest).map_err(told);
-    assert!(inside.as_ref().is_err_and(|error| error.contains("pipe.csv")), "{inside:?}");
+    assert!(
+        inside
+            .as_ref()
+            .is_err_and(|error| error.contains("pipe.csv")),
+        "{inside:?}"
+    );
     std::fs::remove_file(&pipe).unwrap();
     std::os::unix::fs::symlink("nowhere", folder.path().join("link.csv")).unwrap();
     let dangling = crate::plan::content_identity(folder.path(), &mut digest).map_err(told);
     assert!(
-        dangling.as_ref().is_err_and(|error| error.contains("link.csv") && error.contains("leads nowhere")),
+        dangling
+            .as_ref()
+            .is_err_and(|error| error.contains("link.csv") && error.contains("leads nowhere")),
         "{dangling:?}"
     );
 }

@@ -138,9 +138,9 @@ impl Walker<'_> {
             Some(Suggestion::Near(near)) => diagnostic
                 .help(format!("did you mean `${near}`?"))
                 .fix(node.origin, format!("\"${near}\"")),
-            Some(Suggestion::List(known)) => diagnostic.help(format!(
-                "axes: {known}; add `{name} = [...]` to `[sweep]`"
-            )),
+            Some(Suggestion::List(known)) => {
+                diagnostic.help(format!("axes: {known}; add `{name} = [...]` to `[sweep]`"))
+            }
             None => diagnostic,
         };
         self.diagnostics.push(diagnostic);

@@ -152,18 +152,16 @@ fn needs_by_position(experiment: &Experiment) -> Vec<Vec<usize>> {
         .iter()
         .map(|stage| {
             let names = stage.needs.iter().map(|(name, _)| name.as_str());
-            names.filter_map(|name| positions.get(name).copied()).collect()
+            names
+                .filter_map(|name| positions.get(name).copied())
+                .collect()
         })
         .collect()
 }
 
 /// The axes that reach each stage: those that it mentions, those that reach its needs, and for stages of one split of the
 /// budget those of all others in it, since they are calibrated together.
-fn reach(
-    experiment: &Experiment,
-    order: &[usize],
-    needs: &[Vec<usize>],
-) -> Vec<BTreeSet<String>> {
+fn reach(experiment: &Experiment, order: &[usize], needs: &[Vec<usize>]) -> Vec<BTreeSet<String>> {
     let mut reach: Vec<BTreeSet<String>> = experiment
         .stages
         .iter()

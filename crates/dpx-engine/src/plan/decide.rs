@@ -152,7 +152,15 @@ impl<'a> Decisions<'a> {
         if unknown.is_empty() {
             certain(id, instance, inputs, force, view, &mut self.history)
         } else {
-            uncertain(id, instance, inputs, unknown, force, view, &mut self.history)
+            uncertain(
+                id,
+                instance,
+                inputs,
+                unknown,
+                force,
+                view,
+                &mut self.history,
+            )
         }
     }
 }

@@ -1,7 +1,7 @@
 //! In what an instance differs from an earlier record.
 
-use super::decision::Reason;
 use super::Instance;
+use super::decision::Reason;
 use dpx_schema::{Digest, Record};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -70,7 +70,9 @@ pub fn causes(plan: &Plan, decisions: &[Decision]) -> Vec<Cause> {
         let mut dragged = BTreeSet::new();
         while let Some(id) = open.pop() {
             for &user in &users[id] {
-                if !decisions[user].state.is_cached() && !own.contains(&user) && dragged.insert(user)
+                if !decisions[user].state.is_cached()
+                    && !own.contains(&user)
+                    && dragged.insert(user)
                 {
                     open.push(user);
                 }

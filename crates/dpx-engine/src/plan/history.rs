@@ -55,9 +55,8 @@ impl History {
                 new.is_none() || record.inputs.get(&need.stage) == new
             })
         };
-        let same_row = |record: &&Arc<Record>| {
-            record.stage == instance.stage && record.axes == instance.axes
-        };
+        let same_row =
+            |record: &&Arc<Record>| record.stage == instance.stage && record.axes == instance.axes;
         let mut agreeing = records.iter().filter(agrees);
         let first = agreeing.next()?;
         if same_row(&first) {

@@ -1,7 +1,7 @@
 //! Random graphs, sweeps and edits against an oracle that knows what every stage would write.
 
-use super::fake::{FakeCache, World};
 use super::differences::differences;
+use super::fake::{FakeCache, World};
 use super::history::History;
 use super::{
     CacheView, Decisions, Found, Instance, InstanceId, Need, Plan, Recipe, RunSettings, State,

@@ -78,7 +78,10 @@ pub fn content_identity(
 /// own files. Nothing for files, folders, and paths that lead nowhere.
 pub fn unreadable_twice(path: &Path) -> Option<&'static str> {
     // `/dev/stdin` may lead to a file here and to another one in a worker.
-    if ["/dev", "/proc"].iter().any(|place| path.starts_with(place)) {
+    if ["/dev", "/proc"]
+        .iter()
+        .any(|place| path.starts_with(place))
+    {
         return Some("a device or an open file of one process");
     }
     let kind = std::fs::metadata(path).ok()?.file_type();

@@ -82,7 +82,9 @@ pub fn hub_assets(
     let from_hub = |id: &usize| {
         let instance = &plan.instances[*id];
         let names = names(instance.kind, &instance.params);
-        names.iter().any(|name| matches!(name.source, Source::Hub { .. }))
+        names
+            .iter()
+            .any(|name| matches!(name.source, Source::Hub { .. }))
     };
     if !selected.iter().any(from_hub) {
         return Ok(BTreeSet::new());

@@ -169,9 +169,7 @@ fn run_worker(
         .map_err(CacheError::io("write the request", &path))?;
     let temporary = absolute(&attempt.join("temporary"));
     fs::create_dir(&temporary).map_err(CacheError::io("make the folder", &temporary))?;
-    let started = job
-        .worker
-        .start(&path, &job.log, &temporary, job.threads);
+    let started = job.worker.start(&path, &job.log, &temporary, job.threads);
     let mut child = started.map_err(CacheError::io("start the worker for", &path))?;
     let stdout = child.stdout.take();
     job.control.attach(child);

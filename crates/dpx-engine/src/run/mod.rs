@@ -33,7 +33,9 @@ pub use live::{Live, LiveFigures};
 pub use metrics::MetricsObserver;
 pub use observer::{JournalObserver, Observer};
 pub use options::{Options, RunError};
-pub use results::{MANIFEST, OwnFiles, Replaced, ResultsError, ResultsFolder, collect_leftovers, new_folder};
+pub use results::{
+    MANIFEST, OwnFiles, Replaced, ResultsError, ResultsFolder, collect_leftovers, new_folder,
+};
 pub use runner::{InstanceResult, RunReport, Runner, Signal, shell_word};
 pub use status::{InstanceStatus, RunStatus};
 pub use view::View;

@@ -62,7 +62,10 @@ impl CacheView for View {
             records.sort_by(|one, other| other.finished_at.cmp(&one.finished_at));
             let mut by_kind: BTreeMap<Kind, Vec<Arc<Record>>> = BTreeMap::new();
             for record in records {
-                by_kind.entry(record.kind).or_default().push(Arc::new(record));
+                by_kind
+                    .entry(record.kind)
+                    .or_default()
+                    .push(Arc::new(record));
             }
             by_kind
         });

@@ -94,8 +94,12 @@ fn attempt(
         finished_at: super::event::now(),
     };
     let durable = !finish.is_nothing();
-    close(&closing, &request.closing, durable.then_some(&request.output))
-        .map_err(|error| StageError::new(format!("cannot write the closing manifest: {error}")))?;
+    close(
+        &closing,
+        &request.closing,
+        durable.then_some(&request.output),
+    )
+    .map_err(|error| StageError::new(format!("cannot write the closing manifest: {error}")))?;
     // The artifact is whole and stays, whatever happens from here on: what fails now is told, and no failure of the stage.
     if let Err(error) = finish.run() {
         reporter.log(&format!("after the end of the stage: {error}"));

@@ -116,12 +116,7 @@ fn a_later_key_follows_from_an_earlier_one_and_not_the_other_way() {
 const BINDING: [u8; 32] = [5; 32];
 
 fn open(folder: &Path, binding: [u8; 32]) -> (KeyFile, Opened) {
-    KeyFile::open(
-        &folder.join("secrets"),
-        "instance",
-        binding,
-    )
-    .unwrap()
+    KeyFile::open(&folder.join("secrets"), "instance", binding).unwrap()
 }
 
 #[test]
@@ -198,11 +193,7 @@ fn a_torn_or_foreign_key_file_is_replaced() {
 fn two_workers_cannot_hold_one_key() {
     let folder = tempfile::tempdir().unwrap();
     let (_file, _) = open(folder.path(), BINDING);
-    let second = KeyFile::open(
-        &folder.path().join("secrets"),
-        "instance",
-        BINDING,
-    );
+    let second = KeyFile::open(&folder.path().join("secrets"), "instance", BINDING);
     assert!(matches!(second, Err(KeyFileError::Held(_))));
 }
 

@@ -430,11 +430,7 @@ fn a_checkpoint_older_than_the_key_is_refused() {
         folder.path().join("state.bin"),
         folder.path().join("old.bin"),
     );
-    let open = || {
-        KeyFile::open(folder.path(), "train", BINDING)
-            .unwrap()
-            .0
-    };
+    let open = || KeyFile::open(folder.path(), "train", BINDING).unwrap().0;
     let mut network = network();
     let start = |network: &Gpt2| {
         let source = KeySource::Secure(open());
@@ -478,9 +474,7 @@ fn keys_stand_in_no_state_file() {
     let folder = tempfile::tempdir().unwrap();
     let secrets = folder.path().join("secrets");
     let state = folder.path().join("state.bin");
-    let file = KeyFile::open(&secrets, "train", BINDING)
-        .unwrap()
-        .0;
+    let file = KeyFile::open(&secrets, "train", BINDING).unwrap().0;
     let mut keys = vec![file.key().clone()];
     let mut network = network();
     let settings = settings(8.0, Averaging::Tail);

@@ -46,7 +46,10 @@ const LONGEST_NAME: usize = 200;
 /// Refuses names that no file system takes, before anything runs.
 fn long_names(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
     // In file names whatever is no plain letter takes one byte, in others as many as it has.
-    let shown = |node: &Node| node.as_str().map_or_else(|| node.to_json().to_string().len(), str::len);
+    let shown = |node: &Node| {
+        node.as_str()
+            .map_or_else(|| node.to_json().to_string().len(), str::len)
+    };
     let axes: Vec<(usize, &SweepAxis, Option<&Node>)> = experiment
         .axes
         .iter()
@@ -57,7 +60,10 @@ fn long_names(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
         })
         .collect();
     let row: usize = axes.iter().map(|(length, ..)| length).sum();
-    let stage = experiment.stages.iter().max_by_key(|stage| stage.name.len());
+    let stage = experiment
+        .stages
+        .iter()
+        .max_by_key(|stage| stage.name.len());
     let own = stage.map_or(0, |stage| stage.name.len());
     if row + own <= LONGEST_NAME {
         return;
@@ -263,10 +269,7 @@ fn cycles(
         let mut diagnostic = Diagnostic::at(
             Code::Cycle,
             path[0].1,
-            format!(
-                "stages need each other in a circle: {}",
-                circle(&path)
-            ),
+            format!("stages need each other in a circle: {}", circle(&path)),
         );
         for (_, origin) in path[1..].iter().take(MOST_SHOWN) {
             diagnostic = diagnostic.context(*origin, "and here");

@@ -33,7 +33,9 @@ fn members(experiment: &Experiment, split: &Table, diagnostics: &mut Vec<Diagnos
     let names = by_name(experiment);
     let mut stages: Vec<&Stage> = Vec::new();
     for entry in &split.entries {
-        let stage = names.get(entry.key.as_str()).map(|&at| &experiment.stages[at]);
+        let stage = names
+            .get(entry.key.as_str())
+            .map(|&at| &experiment.stages[at]);
         match stage {
             None => {
                 let diagnostic = Diagnostic::at(

@@ -153,10 +153,9 @@ impl<'a> Rows<'a> {
 
     /// Positions of the rows of `need` that belong to one row of the table with `user`.
     fn that_meet(&self, user: &'a Resolved<'a>, need: &'a str) -> &[usize] {
-        let (Some(ours), Some(theirs)) = (
-            self.axes.get(user.stage.name.as_str()),
-            self.axes.get(need),
-        ) else {
+        let (Some(ours), Some(theirs)) =
+            (self.axes.get(user.stage.name.as_str()), self.axes.get(need))
+        else {
             return &[];
         };
         let shared = ours.intersection(theirs).copied().collect();

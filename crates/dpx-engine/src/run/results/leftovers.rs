@@ -62,7 +62,10 @@ pub(super) fn clear(parent: &Path, folder: &Path) -> io::Result<usize> {
         let name = entry.file_name();
         let random = name.to_str().and_then(|name| name.strip_prefix(&prefix));
         let is_ours = random.is_some_and(|random| {
-            let random = random.strip_suffix('x').filter(|rest| rest.len() == RANDOM).unwrap_or(random);
+            let random = random
+                .strip_suffix('x')
+                .filter(|rest| rest.len() == RANDOM)
+                .unwrap_or(random);
             random.len() == RANDOM && random.chars().all(|c| c.is_ascii_alphanumeric())
         });
         if is_ours && entry.file_type()?.is_dir() && clear_one(&entry.path(), folder) {

@@ -178,7 +178,9 @@ impl ResultsFolder {
             // The exchange renames the folder itself: that its parent takes files is not enough where it is another's.
             fs::read_dir(&folder).map_err(ResultsError::io("read the folder", &folder))?;
         }
-        fresh.close().map_err(ResultsError::io("remove a folder in", parent))
+        fresh
+            .close()
+            .map_err(ResultsError::io("remove a folder in", parent))
     }
 
     /// Has a fresh folder beside this one filled and puts its files in the place of those that dpx made before.
@@ -238,12 +240,12 @@ impl ResultsFolder {
 
     /// The folder itself, where the path leads over links.
     fn resolved(&self) -> Result<PathBuf, ResultsError> {
-        let absolute = std::path::absolute(&self.folder)
-            .map_err(ResultsError::io("find", &self.folder))?;
+        let absolute =
+            std::path::absolute(&self.folder).map_err(ResultsError::io("find", &self.folder))?;
         match fs::metadata(&absolute) {
-            Ok(found) if found.is_dir() => {
-                absolute.canonicalize().map_err(ResultsError::io("find", &absolute))
-            }
+            Ok(found) if found.is_dir() => absolute
+                .canonicalize()
+                .map_err(ResultsError::io("find", &absolute)),
             Ok(_) => Err(ResultsError::NoFolder {
                 path: self.folder.clone(),
                 what: "no folder",
@@ -421,8 +423,10 @@ fn link_foreign(
             } else if path != Path::new(MANIFEST) && !old.made(old_folder, &entry.path()) {
                 make_like(old_folder, fresh, &inside)
                     .map_err(ResultsError::io("make folders in", fresh))?;
-                keep(&entry.path(), &fresh.join(&path))
-                    .map_err(ResultsError::io("keep, by a link or a copy,", &entry.path()))?;
+                keep(&entry.path(), &fresh.join(&path)).map_err(ResultsError::io(
+                    "keep, by a link or a copy,",
+                    &entry.path(),
+                ))?;
                 kept.push(path.display().to_string());
             }
         }
@@ -432,7 +436,10 @@ fn link_foreign(
                 .map_err(ResultsError::io("make folders in", fresh))?;
         }
     }
-    debug_assert!(kept.iter().all(|path| !made.has(path)), "collisions were refused");
+    debug_assert!(
+        kept.iter().all(|path| !made.has(path)),
+        "collisions were refused"
+    );
     kept.sort_unstable();
     Ok(kept)
 }
@@ -465,7 +472,10 @@ fn make_like(old_folder: &Path, fresh: &Path, inside: &Path) -> io::Result<()> {
 fn open_like(old_folder: &Path, fresh: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let old = fs::metadata(old_folder).map(|found| found.permissions());
-    fs::set_permissions(fresh, old.unwrap_or_else(|_| fs::Permissions::from_mode(0o755)))
+    fs::set_permissions(
+        fresh,
+        old.unwrap_or_else(|_| fs::Permissions::from_mode(0o755)),
+    )
 }
 
 #[cfg(not(unix))]

@@ -102,7 +102,10 @@ fn what_dpx_did_not_make_stays_where_it_is() {
         assert!(replaced.kept.contains(&"data/texts.csv".to_owned()));
         assert!(replaced.kept.contains(&"synthetic/notes.txt".to_owned()));
         assert_eq!(place.read("results/emotion/data/texts.csv"), "mine");
-        assert_eq!(place.read("results/emotion/synthetic/notes.txt"), "mine too");
+        assert_eq!(
+            place.read("results/emotion/synthetic/notes.txt"),
+            "mine too"
+        );
         assert!(place.path("results/emotion/empty").is_dir());
         assert!(!place.path("results/emotion/synthetic/one.csv").exists() || text == "one");
         #[cfg(unix)]
@@ -144,21 +147,32 @@ fn a_folder_with_inputs_is_refused() {
     let place = Place::new();
     let data = place.write("results/emotion/texts.csv", "private");
     let refused = place.results(&[&data]).check(&[]);
-    assert!(matches!(refused, Err(ResultsError::HoldsInput { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ResultsError::HoldsInput { .. })),
+        "{refused:?}"
+    );
     let refused = place.results(&[&data]).replace(fill("one"));
     assert!(refused.unwrap_err().to_string().contains("texts.csv"));
     assert_eq!(place.files(), ["texts.csv"]);
     let inside = place.results(&[&place.path("results")]).check(&[]);
-    assert!(matches!(inside, Err(ResultsError::InsideInput { .. })), "{inside:?}");
+    assert!(
+        matches!(inside, Err(ResultsError::InsideInput { .. })),
+        "{inside:?}"
+    );
 
     let experiment = place.write("results/emotion/mine.toml", "");
     let folder = ResultsFolder::new(place.folder(), [], [experiment]);
-    assert!(matches!(folder.check(&[]), Err(ResultsError::HoldsInput { .. })));
+    assert!(matches!(
+        folder.check(&[]),
+        Err(ResultsError::HoldsInput { .. })
+    ));
     // The copy that dpx wrote may be run again.
     let place = Place::new();
     place.replace("one").unwrap();
     let copy = place.path("results/emotion/report.html");
-    ResultsFolder::new(place.folder(), [], [copy]).check(&[]).unwrap();
+    ResultsFolder::new(place.folder(), [], [copy])
+        .check(&[])
+        .unwrap();
 }
 
 #[test]
@@ -183,11 +197,17 @@ fn what_cannot_be_written_is_found_before_anything_runs() {
     let place = Place::new();
     place.write("results", "a file");
     let refused = place.results(&[]).check(&[]);
-    assert!(matches!(refused, Err(ResultsError::Io { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ResultsError::Io { .. })),
+        "{refused:?}"
+    );
     let place = Place::new();
     place.write("results/emotion", "a file");
     let refused = place.results(&[]).check(&[]);
-    assert!(matches!(refused, Err(ResultsError::NoFolder { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ResultsError::NoFolder { .. })),
+        "{refused:?}"
+    );
     let place = Place::new();
     place.results(&[]).check(&["report.html"]).unwrap();
     assert_eq!(beside(&place.folder()), Vec::<PathBuf>::new());
@@ -204,7 +224,11 @@ fn leftovers_of_killed_runs_are_cleared_away() {
         let folder = parent.join(format!(".emotion-{name}"));
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("report.html"), "two").unwrap();
-        fs::hard_link(place.path("results/emotion/mine.txt"), folder.join("mine.txt")).unwrap();
+        fs::hard_link(
+            place.path("results/emotion/mine.txt"),
+            folder.join("mine.txt"),
+        )
+        .unwrap();
         manifest.write(&folder).unwrap();
         folder
     };
@@ -260,8 +284,17 @@ fn a_new_folder_appears_whole_or_not_at_all() {
     fs::write(left.join("texts.csv"), "half").unwrap();
     new_folder(&out, fill("one")).unwrap();
     assert!(beside(&out).is_empty());
-    assert_eq!(fs::read_dir(&out).unwrap().count(), 2, "no manifest is released");
-    assert!(new_folder(&out, fill("two")).unwrap_err().to_string().contains("there already"));
+    assert_eq!(
+        fs::read_dir(&out).unwrap().count(),
+        2,
+        "no manifest is released"
+    );
+    assert!(
+        new_folder(&out, fill("two"))
+            .unwrap_err()
+            .to_string()
+            .contains("there already")
+    );
     assert_eq!(place.read("release/report.html"), "one");
 }
 

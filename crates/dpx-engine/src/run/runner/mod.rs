@@ -5,9 +5,9 @@ mod ready;
 mod select;
 mod start;
 
+use self::ready::Ready;
 pub(super) use self::select::selection;
 pub use self::select::shell_word;
-use self::ready::Ready;
 use self::select::{cores, private_folder};
 use super::control::Control;
 use super::event::{Event, Finish, Outcome, Planned};
@@ -293,9 +293,8 @@ impl<'a> Runner<'a> {
             let id = one.instance;
             self.refresh(id);
             let decision = &self.decisions.list()[id];
-            let is_unchanged = !one.was_cached
-                && decision.state.is_cached()
-                && !self.finished.contains_key(&id);
+            let is_unchanged =
+                !one.was_cached && decision.state.is_cached() && !self.finished.contains_key(&id);
             if let Some(key) = decision.key.filter(|_| is_unchanged) {
                 let instance = self.name(id);
                 self.tell(&Event::Unchanged { instance, key });

@@ -48,7 +48,8 @@ impl Ready {
         device_is_free: bool,
     ) -> Option<InstanceId> {
         let start = behind.map_or(Bound::Unbounded, Bound::Excluded);
-        let first = |set: &BTreeSet<InstanceId>| set.range((start, Bound::Unbounded)).next().copied();
+        let first =
+            |set: &BTreeSet<InstanceId>| set.range((start, Bound::Unbounded)).next().copied();
         let elsewhere = first(&self.elsewhere);
         let on_device = device_is_free.then(|| first(&self.on_device)).flatten();
         match (elsewhere, on_device) {

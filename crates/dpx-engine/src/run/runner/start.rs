@@ -140,7 +140,11 @@ impl Runner<'_> {
         let sharers = if on_device {
             let most = slots.min(self.jobs);
             let beside = || self.ready.beside(id, |id| self.decisions.users(id));
-            if most > 1 { most.min(1 + beside()) } else { most }
+            if most > 1 {
+                most.min(1 + beside())
+            } else {
+                most
+            }
         } else {
             self.jobs
         };
