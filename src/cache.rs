@@ -4,7 +4,7 @@ use super::experiment::{CacheArgs, ExperimentArgs};
 use super::{Error, ExitCode, output};
 use dpx_engine::cache::{Cache, CacheError, Collection, Roots};
 use dpx_engine::plan::{LocalSources, decide};
-use dpx_engine::run::{View, seconds};
+use dpx_engine::run::{View, collect_leftovers, seconds};
 use dpx_schema::{Key, Record};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -45,6 +45,9 @@ enum Verb {
         /// Delete
         #[arg(long)]
         yes: bool,
+        /// Folder of results, beside which killed runs may have left unfinished copies
+        #[arg(long, value_name = "DIR", default_value = "results")]
+        results: PathBuf,
     },
 }
 
@@ -57,7 +60,20 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             cache,
             keep_runs,
             yes,
-        } => collect(&open(cache)?, files, *keep_runs, *yes),
+            results,
+        } => {
+            let code = collect(&open(cache)?, files, *keep_runs, *yes)?;
+            if *yes {
+                let cleared = collect_leftovers(results)?;
+                if cleared > 0 {
+                    output::print(&format!(
+                        "{cleared} unfinished copies of results in {}: deleted",
+                        results.display()
+                    ))?;
+                }
+            }
+            Ok(code)
+        }
     }
 }
 

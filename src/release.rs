@@ -3,6 +3,7 @@
 use super::experiment::{CacheArgs, ExperimentArgs};
 use super::studies::Loaded;
 use super::{Error, ExitCode, output};
+use dpx_engine::run::{ResultsError, new_folder};
 use dpx_report::{Release, ReleaseError};
 use std::path::PathBuf;
 
@@ -24,6 +25,21 @@ pub(crate) struct Args {
     out: PathBuf,
 }
 
+/// Why nothing was released.
+struct Stopped(String);
+
+impl From<ResultsError> for Stopped {
+    fn from(error: ResultsError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<ReleaseError> for Stopped {
+    fn from(error: ReleaseError) -> Self {
+        Self(error.to_string())
+    }
+}
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     if args.out.exists() {
         return Err(
@@ -33,14 +49,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     }
     let loaded = Loaded::new(&args.experiment, &args.cache.cache)?;
     let release = loaded
-        .with(|sources| Release::gather(sources, &args.row))
+        .with(|sources| Release::gather(sources, &args.row))?
         .map_err(|error| match error {
             ReleaseError::Refused(..) | ReleaseError::Missing(_) => Error::usage(error.to_string()),
             ReleaseError::Io(_) | ReleaseError::Unreadable(_) => Error::failed(error.to_string()),
         })?;
-    release
-        .write(&args.out)
-        .map_err(|error| Error::failed(error.to_string()))?;
+    new_folder(&args.out, |fresh| {
+        release.write(fresh).map_err(Stopped::from)
+    })
+    .map_err(|Stopped(message)| Error::failed(message))?;
     for (instance, planted) in release.canaries() {
         output::note(&format!(
             "warning: `{instance}` was trained with {planted} canaries for an audit: texts of random letters may stand among those released"

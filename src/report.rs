@@ -3,6 +3,7 @@
 use super::experiment::{CacheArgs, ExperimentArgs};
 use super::studies::Loaded;
 use super::{Error, ExitCode, output};
+use dpx_engine::run::OwnFiles;
 use dpx_report::html::{self, Extras};
 use dpx_report::{assemble, export, real_texts};
 use std::path::{Path, PathBuf};
@@ -41,11 +42,11 @@ enum Format {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let loaded = Loaded::new(&args.experiment, &args.cache.cache)?;
     let failed = |error: &dyn std::fmt::Display| Error::failed(error.to_string());
-    let study = loaded.with(assemble)?;
+    let study = loaded.with(assemble)??;
     let (name, text) = match args.format {
         Format::Html => {
             let real = if args.with_real_texts {
-                loaded.with(real_texts)?
+                loaded.with(real_texts)??
             } else {
                 Vec::new()
             };
@@ -77,10 +78,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             return Ok(ExitCode::Done);
         }
     };
-    std::fs::create_dir_all(&folder)?;
     let path = folder.join(name);
-    std::fs::write(&path, text)
-        .map_err(|error| Error::failed(format!("could not write `{}`: {error}", path.display())))?;
+    if args.out.is_none() {
+        // Beside the other results, whose manifest has to know it.
+        OwnFiles::write_one(&folder, name, text.as_bytes()).map_err(|error| {
+            if error.is_usage() {
+                Error::usage(error.to_string())
+            } else {
+                failed(&error)
+            }
+        })?;
+    } else {
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(&path, text).map_err(|error| {
+            Error::failed(format!("could not write `{}`: {error}", path.display()))
+        })?;
+    }
     output::print(&path.display().to_string())?;
     if args.open && open::that_detached(&path).is_err() {
         output::note("no browser could be opened: open the file yourself");

@@ -1,10 +1,12 @@
 //! The end of a run: the study on the terminal, and `results/NAME/` replaced as a whole.
 
 use super::{Error, output, studies};
-use dpx_engine::cache::Cache;
+use dpx_engine::cache::{ArtifactReader, Cache, Damage};
 use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::Plan;
-use dpx_engine::run::{Finish, InstanceResult, RunReport, replace_folder};
+use dpx_engine::run::{
+    Finish, InstanceResult, ResultsError, ResultsFolder, RunReport, input_paths,
+};
 use dpx_report::study::{GuaranteeKind, Row};
 use dpx_report::{InstanceState, Known, Sources, Study, assemble, terminal};
 use std::path::{Path, PathBuf};
@@ -23,47 +25,143 @@ pub(crate) struct ResultsArgs {
     pub(crate) results: PathBuf,
 }
 
-/// Writes the results of a finished study and returns it with its folder; an unfinished study is not written, so that the
-/// last good results stay.
+/// What results always have: none of these may be somebody's.
+const ALWAYS: [&str; 6] = [
+    "results.json",
+    "results.csv",
+    "summary.md",
+    "experiment.toml",
+    "report.html",
+    "synthetic/README.md",
+];
+
+/// What came of writing results.
+pub(crate) enum Written {
+    /// The study, and its folder where it is finished; an unfinished one is not written, so that the last good results stay.
+    Study(Box<Study>, Option<PathBuf>),
+    /// Files of artifacts could not be read: nothing was written.
+    Damaged(Vec<Damage>),
+}
+
+/// The results folder of an experiment.
+pub(crate) fn folder(experiment: &Experiment, plan: &Plan, results: &Path) -> ResultsFolder {
+    let files = experiment.files.iter();
+    let files = files.filter(|file| file.name != "--set");
+    ResultsFolder::new(
+        results.join(&plan.experiment),
+        input_paths(plan),
+        files.map(|file| PathBuf::from(&file.name)),
+    )
+}
+
+/// Finds out before anything runs whether the results could be written.
+pub(crate) fn check(folder: &ResultsFolder) -> Result<(), Error> {
+    folder.check(&ALWAYS).map_err(|error| refused(&error))
+}
+
+fn refused(error: &ResultsError) -> Error {
+    if error.is_usage() {
+        return Error::usage(error.to_string());
+    }
+    Error::failed(error.to_string()).hint("what ran is cached: run again once this is mended")
+}
+
+/// Writes the results of a finished study.
 pub(crate) fn write(
     experiment: &Experiment,
     plan: &Plan,
     cache: &Cache,
     report: &RunReport,
-    results: &Path,
-) -> Result<(Study, Option<PathBuf>), Error> {
+    folder: &ResultsFolder,
+) -> Result<Written, Error> {
     let known: Vec<Known> = report.instances.iter().map(known).collect();
     let reference = studies::reference(experiment);
+    let artifacts = ArtifactReader::new(cache.clone());
     let sources = Sources {
         plan,
         known: &known,
-        artifacts: cache,
+        artifacts: &artifacts,
         title: experiment.report.title.as_deref(),
         reference: reference.as_ref(),
     };
     if known.iter().any(|one| one.record.is_none()) {
-        let study = assemble(&sources)?;
-        return Ok((study, None));
+        let study = assemble(&sources);
+        let damages = artifacts.take_damages();
+        if !damages.is_empty() {
+            return Ok(Written::Damaged(all_damages(damages, &artifacts, &known)));
+        }
+        return Ok(Written::Study(Box::new(study?), None));
     }
-    let folder = results.join(&plan.experiment);
     let mut study = None;
-    replace_folder(&folder, |fresh| {
-        study = Some(dpx_report::write_results(
-            &sources,
-            &studies::file(experiment),
-            fresh,
-        )?);
+    let replaced = folder.replace(|fresh| {
+        let file = studies::file(experiment);
+        let written = dpx_report::write_results(&sources, &file, fresh);
+        let damages = artifacts.take_damages();
+        if !damages.is_empty() {
+            return Err(Stopped::Damaged(all_damages(damages, &artifacts, &known)));
+        }
+        study = Some(written.map_err(Stopped::Io)?);
         Ok(())
-    })
-    .map_err(|error: std::io::Error| {
-        Error::failed(format!(
+    });
+    let path = folder.path();
+    match replaced {
+        Ok(replaced) => {
+            if !replaced.kept.is_empty() {
+                output::note(&format!(
+                    "{} that dpx did not write stay as they are in {}",
+                    match replaced.kept.len() {
+                        1 => "1 file".to_owned(),
+                        count => format!("{count} files"),
+                    },
+                    path.display()
+                ));
+            }
+            let study = study.ok_or_else(|| Error::failed("the results were not written"))?;
+            Ok(Written::Study(Box::new(study), Some(path.to_owned())))
+        }
+        Err(Stopped::Damaged(damages)) => Ok(Written::Damaged(damages)),
+        Err(Stopped::Results(error)) => Err(refused(&error)),
+        Err(Stopped::Io(error)) => Err(Error::failed(format!(
             "cannot write the results to `{}`: {error}",
-            folder.display()
+            path.display()
         ))
-        .hint("everything is cached: run again when there is room")
-    })?;
-    let study = study.ok_or_else(|| Error::failed("the results were not written"))?;
-    Ok((study, Some(folder)))
+        .hint("everything is cached: run again when there is room")),
+    }
+}
+
+/// Everything that cannot be read once something could not: the report stops at the first file, and one run again shall
+/// mend them all.
+fn all_damages(first: Vec<Damage>, artifacts: &ArtifactReader, known: &[Known]) -> Vec<Damage> {
+    for record in known.iter().filter_map(|one| one.record.as_ref()) {
+        artifacts.verify(record);
+    }
+    let mut all = first;
+    all.extend(artifacts.take_damages());
+    all
+}
+
+/// Why results were not written.
+enum Stopped {
+    Damaged(Vec<Damage>),
+    Results(ResultsError),
+    Io(std::io::Error),
+}
+
+impl From<ResultsError> for Stopped {
+    fn from(error: ResultsError) -> Self {
+        Self::Results(error)
+    }
+}
+
+/// The error for files of artifacts that could not be read.
+pub(crate) fn unreadable(damages: &[Damage], again: &str) -> Error {
+    let lines: Vec<String> = damages.iter().map(ToString::to_string).collect();
+    let error = Error::failed(lines.join("\n"));
+    if damages.iter().all(Damage::can_be_rebuilt) {
+        error.hint(format!("make it again: {again}"))
+    } else {
+        error.hint("nothing was written, and nothing was deleted: mend the cause and try again")
+    }
 }
 
 /// Width of tables: that of the terminal, 100 columns at most and where there is none.

@@ -1,17 +1,21 @@
 //! `dpx run`: bring about everything that an experiment file asks for.
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
-use super::results::{self, ResultsArgs};
+use super::results::{self, ResultsArgs, Written};
 use super::state::StateArgs;
 use super::{Error, ExitCode, devices, download, output};
-use dpx_engine::cache::Cache;
+use dpx_engine::cache::{Cache, Damage};
 use dpx_engine::plan::{LocalSources, Plan};
 use dpx_engine::run::{
-    Bars, JsonLines, MetricsObserver, Options, Outcome, PlainLines, RunError, Runner, Signal,
-    WorkerCommand, failures_again, hub_assets,
+    Bars, JsonLines, MetricsObserver, Options, Outcome, PlainLines, RunError, RunReport, Runner,
+    Signal, WorkerCommand, failures_again, hub_assets,
 };
 use std::io::IsTerminal;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The plan is run this often in all where files that the results show turn out damaged.
+const REBUILDS: u32 = 3;
 
 /// Run an experiment: everything that is not cached, and nothing else.
 ///
@@ -56,26 +60,45 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     cache.prepare().map_err(failed)?;
     let experiment = args.experiment.load()?;
     let plan = build(&experiment, &LocalSources::new(root))?;
-    let options = options(args, &plan)?;
+    let folder = results::folder(&experiment, &plan, &args.results.results);
+    results::check(&folder)?;
+    let mut options = options(args, &plan)?;
     let assets = hub_assets(&plan, &cache, &options).map_err(|error| not_run(&error))?;
     download::assets(&assets)?;
-    let runner = Runner::new(&plan, &cache, options).map_err(|error| not_run(&error))?;
-    let signal = runner.signals();
-    ctrlc::set_handler(move || signal(Signal::Interrupt))
-        .map_err(|error| Error::failed(format!("cannot listen for Ctrl-C: {error}")))?;
-    let runner = runner.observer(MetricsObserver::new(&root.join("metrics")));
-    let runner = if args.json {
-        runner.observer(JsonLines)
-    } else if std::io::stderr().is_terminal() {
-        runner.observer(Bars::default())
-    } else {
-        runner.observer(PlainLines)
+    let signals = Signals::listen()?;
+    let mut attempts = 0;
+    let report = loop {
+        let report = run_once(args, &plan, &cache, options.clone(), &signals)?;
+        attempts += 1;
+        match results::write(&experiment, &plan, &cache, &report, &folder)? {
+            Written::Study(study, folder) => {
+                if !args.json {
+                    results::print(&study, folder.as_deref(), |verb| words(verb, args))?;
+                }
+                break report;
+            }
+            Written::Damaged(damages) => {
+                let again = report.outcome == Outcome::Done
+                    && attempts < REBUILDS
+                    && damages.iter().all(Damage::can_be_rebuilt);
+                if !again {
+                    if !report.failures.is_empty() {
+                        output::note(&failures_again(&report.failures));
+                    }
+                    return Err(results::unreadable(&damages, &words("dpx run", args)));
+                }
+                for damage in &damages {
+                    output::note(&format!("{damage}: `{}` runs again", damage.instance));
+                }
+                // What was asked for by name ran already.
+                options.force.clear();
+            }
+        }
     };
-    let report = runner.run().map_err(|error| not_run(&error))?;
-    let (study, folder) =
-        results::write(&experiment, &plan, &cache, &report, &args.results.results)?;
-    if !args.json {
-        results::print(&study, folder.as_deref(), |verb| words(verb, args))?;
+    // Of workers that were killed once their artifacts were safe, and of runs whose checkpoints are gone.
+    let secrets = options.secrets.join(cache.identity().map_err(failed)?);
+    if let Err(error) = dpx_stages::destroy_orphaned_keys(&secrets, &cache.states()) {
+        output::note(&format!("warning: {error}"));
     }
     if !report.failures.is_empty() {
         output::note(&failures_again(&report.failures));
@@ -85,6 +108,58 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         Outcome::Failed => ExitCode::Failed,
         Outcome::Interrupted => ExitCode::Interrupted,
     })
+}
+
+/// One run of the plan, shown as asked.
+fn run_once(
+    args: &Args,
+    plan: &Plan,
+    cache: &Cache,
+    options: Options,
+    signals: &Signals,
+) -> Result<RunReport, Error> {
+    let runner = Runner::new(plan, cache, options).map_err(|error| not_run(&error))?;
+    signals.lead_to(runner.signals());
+    if let Some((wanted, free)) = runner.short_of_room() {
+        output::note(&format!(
+            "warning: what runs took {wanted} bytes the last time, and the disk of `{}` has {free} left",
+            cache.root().display()
+        ));
+    }
+    let runner = runner.observer(MetricsObserver::new(&args.cache.cache.join("metrics")));
+    let runner = if args.json {
+        runner.observer(JsonLines)
+    } else if std::io::stderr().is_terminal() {
+        runner.observer(Bars::default())
+    } else {
+        runner.observer(PlainLines)
+    };
+    runner.run().map_err(|error| not_run(&error))
+}
+
+/// Ctrl-C and requests to terminate, led to whichever runner is at work.
+struct Signals {
+    runner: Arc<Mutex<Option<Box<dyn Fn(Signal) + Send>>>>,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Error> {
+        let runner: Arc<Mutex<Option<Box<dyn Fn(Signal) + Send>>>> = Arc::default();
+        let heard = Arc::clone(&runner);
+        ctrlc::set_handler(move || {
+            let runner = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(signal) = &*runner {
+                signal(Signal::Interrupt);
+            }
+        })
+        .map_err(|error| Error::failed(format!("cannot listen for Ctrl-C: {error}")))?;
+        Ok(Self { runner })
+    }
+
+    fn lead_to(&self, signal: impl Fn(Signal) + Send + 'static) {
+        let mut runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner);
+        *runner = Some(Box::new(signal));
+    }
 }
 
 fn options(args: &Args, plan: &Plan) -> Result<Options, Error> {

@@ -96,5 +96,5 @@ fn note(one: &InstanceStatus) -> String {
 
 fn elapsed(since: Option<&str>) -> Option<f64> {
     let since: jiff::Timestamp = since?.parse().ok()?;
-    Some(jiff::Timestamp::now().duration_since(since).as_secs_f64())
+    Some(dpx_engine::clock::now().duration_since(since).as_secs_f64())
 }

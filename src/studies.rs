@@ -2,7 +2,7 @@
 
 use super::experiment::ExperimentArgs;
 use super::{Error, experiment};
-use dpx_engine::cache::Cache;
+use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::{LocalSources, Plan, State, decide};
 use dpx_engine::run::View;
@@ -17,6 +17,18 @@ pub(crate) struct Loaded {
     pub(crate) plan: Plan,
     pub(crate) known: Vec<Known>,
     pub(crate) cache: Cache,
+    /// The command that runs it again.
+    again: String,
+}
+
+/// What was made from artifacts, unless one of them could not be read.
+fn whole<T>(made: T, artifacts: &ArtifactReader, again: &str) -> Result<T, Error> {
+    let damages = artifacts.take_damages();
+    if damages.is_empty() {
+        Ok(made)
+    } else {
+        Err(super::results::unreadable(&damages, again))
+    }
 }
 
 impl Loaded {
@@ -44,19 +56,25 @@ impl Loaded {
             plan,
             known,
             cache,
+            again: format!(
+                "dpx run {}",
+                dpx_engine::run::shell_word(&arguments.file.to_string_lossy())
+            ),
         })
     }
 
-    /// Calls something with the study's sources.
-    pub(crate) fn with<T>(&self, call: impl FnOnce(&Sources<'_>) -> T) -> T {
+    /// Calls something with the study's sources. What it makes counts only where every file could be read.
+    pub(crate) fn with<T>(&self, call: impl FnOnce(&Sources<'_>) -> T) -> Result<T, Error> {
         let reference = reference(&self.experiment);
-        call(&Sources {
+        let artifacts = ArtifactReader::new(self.cache.clone());
+        let made = call(&Sources {
             plan: &self.plan,
             known: &self.known,
-            artifacts: &self.cache,
+            artifacts: &artifacts,
             title: self.experiment.report.title.as_deref(),
             reference: reference.as_ref(),
-        })
+        });
+        whole(made, &artifacts, &self.again)
     }
 
     /// The texts that the experiment was read from, one after the other.
@@ -129,7 +147,7 @@ pub(crate) fn find(name: &str, set: &[String], cache: &Path) -> Result<Study, Er
             set: set.to_vec(),
         };
         return Loaded::new(&arguments, cache)?
-            .with(assemble)
+            .with(assemble)?
             .map_err(Error::from);
     }
     let cache = Cache::at(cache).map_err(|error| Error::failed(error.to_string()))?;
@@ -140,13 +158,15 @@ pub(crate) fn find(name: &str, set: &[String], cache: &Path) -> Result<Study, Er
     })?;
     let (plan, known) = journal::past_run(&cache, &run.lines())
         .ok_or_else(|| Error::usage(format!("nothing is left in the cache of run `{name}`")))?;
-    let mut study = assemble(&Sources {
+    let artifacts = ArtifactReader::new(cache.clone());
+    let study = assemble(&Sources {
         plan: &plan,
         known: &known,
-        artifacts: &cache,
+        artifacts: &artifacts,
         title: None,
         reference: None,
-    })?;
+    });
+    let mut study = whole(study, &artifacts, "dpx run FILE")??;
     study.settings.remove(SEED);
     Ok(study)
 }

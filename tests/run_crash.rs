@@ -72,6 +72,60 @@ fn fifty_kills_at_any_moment_change_nothing() {
     }
 }
 
+/// What a stage leaves for the end, such as the destruction of a key, comes after the closing manifest: whoever is killed
+/// then has lost nothing, and the next run takes the artifact as it is.
+#[test]
+fn a_kill_after_the_closing_manifest_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut study = Study::in_folder(folder.path());
+    study.rows = 1;
+    std::fs::write(folder.path().join("die in finish"), "").unwrap();
+    let mut runner = study.spawn(folder.path());
+    assert_eq!(runner.wait().unwrap().code(), None, "the runner was killed");
+    until("the worker dies", || !study.pids().into_iter().any(lives));
+    assert!(!folder.path().join("die in finish").exists());
+    let (report, events) = study.run(folder.path());
+    assert_eq!(report.outcome, Outcome::Done);
+    let adopted = events
+        .iter()
+        .any(|event| event["instance"] == "train@row=1" && event["how"] == "adopted");
+    assert!(adopted, "{events:?}");
+    let trained = study
+        .begun()
+        .iter()
+        .filter(|name| *name == "train@row=1")
+        .count();
+    assert_eq!(trained, 1);
+    let finished: Vec<String> = study
+        .trace()
+        .into_iter()
+        .filter(|line| line.starts_with("finish "))
+        .collect();
+    assert_eq!(finished, ["finish train@row=1 true"]);
+}
+
+/// Staged copies of inputs, which may be private, go with the next run, whatever that run is about.
+#[test]
+fn what_killed_workers_staged_goes_with_the_next_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut study = Study::in_folder(folder.path());
+    study.steps = 100_000;
+    let mut runner = study.spawn(folder.path());
+    until("training begins", || study.trace().len() > 6);
+    send(pid(&runner), Signal::KILL);
+    runner.wait().unwrap();
+    until("the workers die", || !study.pids().into_iter().any(lives));
+    let staging = folder.path().join("cache/staging");
+    let left = || std::fs::read_dir(&staging).unwrap().count();
+    assert!(left() > 0, "the kill left something");
+    // Another study of the same cache: none of these keys is its business.
+    let mut other = Study::in_folder(folder.path());
+    other.train = "other epochs".into();
+    other.preprocess = "other texts".into();
+    assert_eq!(other.run(folder.path()).0.outcome, Outcome::Done);
+    assert_eq!(left(), 0);
+}
+
 #[test]
 fn two_runs_at_once_share_the_work() {
     let folder = tempfile::tempdir().unwrap();

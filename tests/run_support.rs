@@ -9,8 +9,7 @@ use dpx_engine::run::{
     InstanceResult, JsonLines, Observer, Options, Outcome, RunReport, Runner, Signal,
     WorkerCommand, worker,
 };
-use dpx_schema::Digest;
-use dpx_schema::{Flow, Kind, StageContext, StageError};
+use dpx_schema::{Digest, Finish, Flow, Kind, StageContext, StageError, StageResult};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -267,7 +266,7 @@ fn runner() -> i32 {
     }
 }
 
-fn stage(context: &StageContext<'_>) -> Result<(), StageError> {
+fn stage(context: &StageContext<'_>) -> StageResult {
     let params = &context.params;
     let trace = |line: String| {
         let mut file = std::fs::File::options()
@@ -307,7 +306,28 @@ fn stage(context: &StageContext<'_>) -> Result<(), StageError> {
     std::fs::create_dir_all(context.output_path("more"))?;
     std::fs::write(context.output_path("more/length"), text.len().to_string())?;
     trace(format!("end {}", context.instance));
-    Ok(())
+    if context.kind != Kind::Train {
+        return Ok(Finish::nothing());
+    }
+    // What comes after the closing manifest: it stands by then, and a kill here loses nothing.
+    let (instance, output) = (context.instance.clone(), context.output.clone());
+    let file = PathBuf::from(params["trace"].as_str().unwrap());
+    Ok(Finish::with(move || {
+        let closed = output.with_file_name("closing.json").is_file();
+        let mut trace = std::fs::File::options().append(true).open(&file)?;
+        trace.write_all(format!("finish {instance} {closed}\n").as_bytes())?;
+        if std::fs::remove_file(file.with_file_name("die in finish")).is_ok() {
+            #[cfg(unix)]
+            {
+                use rustix::process::{Signal, getpid, getppid, kill_process};
+                if let Some(runner) = getppid() {
+                    kill_process(runner, Signal::KILL)?;
+                }
+                kill_process(getpid(), Signal::KILL)?;
+            }
+        }
+        Ok(())
+    }))
 }
 
 /// Hashes the text once per step; goes on from its checkpoint.

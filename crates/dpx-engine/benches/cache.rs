@@ -13,7 +13,7 @@
 use dpx_engine::cache::Cache;
 use dpx_engine::plan::{Instance, Need, Plan, RunSettings};
 use dpx_engine::run::{InstanceResult, Options, Runner, WorkerCommand, worker};
-use dpx_schema::{Flow, Kind, StageContext, StageError};
+use dpx_schema::{Finish, Flow, Kind, StageContext, StageResult};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -136,10 +136,10 @@ fn instance(kind: Kind, index: usize, needs: Vec<Need>) -> Instance {
     }
 }
 
-fn stage(context: &StageContext<'_>) -> Result<(), StageError> {
+fn stage(context: &StageContext<'_>) -> StageResult {
     std::fs::write(
         context.output_path("result.json"),
         context.params.to_string(),
     )?;
-    Ok(())
+    Ok(Finish::nothing())
 }

@@ -3,6 +3,7 @@
 //! Read from the top of this list to the bottom: a module imports only from those below it.
 
 pub mod cache;
+pub mod clock;
 pub mod experiment;
 pub mod plan;
 pub mod run;

@@ -8,7 +8,7 @@ use super::study::{
     SampleRef, Study,
 };
 use super::values::score_figures;
-use dpx_engine::cache::Cache;
+use dpx_engine::cache::ArtifactReader;
 use dpx_engine::plan::{InstanceId, Plan};
 use dpx_schema::{Kind, PRIVACY_FILE, PrivacyRecord, Record};
 use dpx_stages::audit::{AUDIT_FILE, AuditReport};
@@ -42,14 +42,9 @@ pub trait Artifacts {
     fn read(&self, record: &Record, path: &str) -> Result<Option<Vec<u8>>, String>;
 }
 
-impl Artifacts for Cache {
+impl Artifacts for ArtifactReader {
     fn read(&self, record: &Record, path: &str) -> Result<Option<Vec<u8>>, String> {
-        let Some(file) = record.output.files.iter().find(|file| file.path == path) else {
-            return Ok(None);
-        };
-        Self::read(self, file)
-            .map(Some)
-            .map_err(|error| error.to_string())
+        Self::read(self, record, path)
     }
 }
 

@@ -37,7 +37,7 @@ pub struct StageContext<'a> {
     pub output: PathBuf,
     /// Folder for checkpoints, kept when the worker dies; the next attempt of the same key finds it again.
     pub state: PathBuf,
-    /// Folder for secret keys, outside the cache.
+    /// Folder for secret keys of this cache, outside of it.
     pub secrets: PathBuf,
     /// Folder of the ledgers, outside the cache.
     pub ledger: PathBuf,
@@ -127,6 +127,49 @@ impl StageContext<'_> {
     /// A path in the output folder.
     pub fn output_path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.output.join(name)
+    }
+}
+
+/// What a stage did: an artifact in its output folder, and what is left to be done once that is safe.
+pub type StageResult = Result<Finish, StageError>;
+
+/// What a stage leaves to be done once its closing manifest is on disk, from where on its artifact cannot be lost: a secret
+/// key is destroyed only then, since a kill before would otherwise cost a second run with another key.
+#[derive(Default)]
+pub struct Finish(Vec<Box<dyn FnOnce() -> Result<(), StageError>>>);
+
+impl std::fmt::Debug for Finish {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_tuple("Finish")
+            .field(&self.0.len())
+            .finish()
+    }
+}
+
+impl Finish {
+    /// Nothing is left.
+    pub const fn nothing() -> Self {
+        Self(Vec::new())
+    }
+
+    /// One thing is left.
+    pub fn with(step: impl FnOnce() -> Result<(), StageError> + 'static) -> Self {
+        Self(vec![Box::new(step)])
+    }
+
+    /// Whether nothing is left.
+    pub const fn is_nothing(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Does all of it, also what comes after a failure.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub fn run(self) -> Result<(), StageError> {
+        let results: Vec<Result<(), StageError>> = self.0.into_iter().map(|step| step()).collect();
+        results.into_iter().collect()
     }
 }
 

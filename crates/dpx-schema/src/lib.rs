@@ -15,7 +15,9 @@ pub mod protocol;
 mod public_schema;
 mod record;
 
-pub use context::{INTERNAL_FOLDER, Input, NoProgress, Progress, StageContext, StageError};
+pub use context::{
+    Finish, INTERNAL_FOLDER, Input, NoProgress, Progress, StageContext, StageError, StageResult,
+};
 pub use device::Device;
 pub use digest::{Digest, Key};
 pub use error::SchemaError;

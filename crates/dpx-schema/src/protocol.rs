@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Version of requests, messages and closing manifests. A worker refuses requests of another version.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The line on standard input that asks a worker to stop.
 pub const STOP: &str = "stop";
@@ -68,8 +68,10 @@ pub struct Request {
     pub output: PathBuf,
     /// Folder for checkpoints.
     pub state: PathBuf,
-    /// Folder for secret keys.
+    /// Folder for secret keys of all caches.
     pub secrets: PathBuf,
+    /// Identity of the cache, whatever its path: secret keys of unfinished runs belong to it.
+    pub cache: String,
     /// Folder of the ledgers.
     pub ledger: PathBuf,
     /// Lock that the worker holds for its life.

@@ -305,15 +305,14 @@ impl Trainer {
         Ok(true)
     }
 
-    /// Ends the run: the average of the iterates becomes the model, the secret key is destroyed.
-    ///
-    /// # Errors
-    /// When the key cannot be destroyed.
-    pub fn finish(self, parameters: &mut Parameters) -> Result<(), TrainerError> {
+    /// Ends the run: the average of the iterates becomes the model. Gives back the secret key, to be destroyed once what
+    /// was made can no longer be lost.
+    #[must_use = "the secret key must be destroyed in the end"]
+    pub fn finish(self, parameters: &mut Parameters) -> Option<KeyFile> {
         self.learner.finish(parameters);
         match self.source {
-            KeySource::Secure(file) => Ok(file.destroy()?),
-            KeySource::Seeded(_) => Ok(()),
+            KeySource::Secure(file) => Some(file),
+            KeySource::Seeded(_) => None,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod audit;
 mod classify;
 pub mod counts;
 mod dispatch;
+mod keyed_run;
 pub mod ledger;
 mod losses;
 pub mod metric;
@@ -24,5 +25,6 @@ mod train;
 
 use arithmetic::arithmetic;
 pub use dispatch::run;
+pub use keyed_run::destroy_orphaned_keys;
 use pretrain::schedule;
 pub use private::{PrivatePlan, Spending, plan};

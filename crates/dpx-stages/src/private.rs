@@ -5,6 +5,7 @@
 //! has; `dpx privacy --plan`, the stages and their siblings in a divided budget call it. What a record claims is another
 //! matter: that is what ran ([`PrivateStage::record`]).
 
+use crate::keyed_run::KeyedRun;
 use crate::ledger::{self, Entry};
 use dpx_accounting::budget::{self, Component, MechanismSpec};
 use dpx_accounting::{
@@ -297,6 +298,30 @@ impl<'a> PrivateStage<'a> {
             plan,
             noise,
         })
+    }
+
+    /// Begins a run of one sitting: opens its identity and its key, and enters it in the ledger; once, however often the
+    /// instance is attempted.
+    pub(crate) fn begin(&self) -> Result<KeyedRun, StageError> {
+        let context = self.context;
+        let bound = serde_json::json!({
+            "key": context.key,
+            "instance": context.instance,
+            "seed": context.seed,
+            "params": context.params,
+            "data": self.input.digest,
+            "event": self.plan.event(context.stage()),
+            "version": env!("CARGO_PKG_VERSION"),
+            "kind_version": context.kind.version(),
+            "device": context.device.class(),
+        });
+        let mut hasher = blake3::Hasher::new_derive_key("dpx 2026 run of one sitting v1");
+        hasher.update(bound.to_string().as_bytes());
+        // Without noise there is nothing to keep secret.
+        let secure = self.noise == NoiseMode::Secure && self.plan.noise_multiplier() > 0.0;
+        let run = KeyedRun::open(context, hasher.finalize().into(), secure)?;
+        self.enter(&run.id)?;
+        Ok(run)
     }
 
     /// Enters the run in the ledger of its data, before the first look at them.

@@ -12,6 +12,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 
+use super::keyed_run;
 use super::losses::{MAX_SEQ_LEN, text_losses};
 use super::pretrain::StepLog;
 use super::private::{self, Machine, PrivatePlan, PrivateStage, Spending};
@@ -25,9 +26,9 @@ use dpx_schema::files::write_whole;
 use dpx_schema::params::{
     Averaging, Clipping, NoiseMode, TrainParams, TrainPerformance, Trainable,
 };
-use dpx_schema::{PrivacyRecord, PublicSchema, StageContext, StageError};
+use dpx_schema::{Finish, PrivacyRecord, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::clip;
-use dpx_sgd::key::{Key, KeyFile, Opened, forbid_core_dumps, sweep_orphans};
+use dpx_sgd::key::{Key, KeyFile, Opened, forbid_core_dumps};
 use dpx_sgd::learner::LearnerSettings;
 use dpx_sgd::optimizer::{self, AdamSettings, LearningRate};
 use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerError, TrainerSettings};
@@ -45,19 +46,19 @@ pub(super) const CANARIES_FILE: &str = "canaries.json";
 ///
 /// # Errors
 /// When an input does not fit, the budget cannot be met, or the stage is asked to stop. No message quotes a text.
-pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
-    if !attempt(context)? {
-        context
-            .progress
-            .log("the checkpoint of an earlier attempt is damaged: starts anew with a new key");
-        std::fs::remove_file(context.state.join("state.bin"))?;
-        attempt(context)?;
+pub(super) fn run(context: &StageContext<'_>) -> StageResult {
+    if let Some(finish) = attempt(context)? {
+        return Ok(finish);
     }
-    Ok(())
+    context
+        .progress
+        .log("the checkpoint of an earlier attempt is damaged: restarts with a new key");
+    std::fs::remove_file(context.state.join("state.bin"))?;
+    Ok(attempt(context)?.unwrap_or_default())
 }
 
-/// Whether it could go on from what it found; if not, nothing was computed and the checkpoint is of no use.
-fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
+/// Nothing where it could not go on from what it found: nothing was computed then, and the checkpoint is of no use.
+fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
     let params: TrainParams = context.params()?;
     let performance: TrainPerformance = context.performance()?;
     forbid_core_dumps();
@@ -68,14 +69,9 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
     if stage.plan.spending == Spending::Untouched {
         context.progress.log("epsilon 0: the model stays as it is");
         artifact::write(context, schema, &start, &PrivacyRecord::Untouched)?;
-        return Ok(true);
+        return Ok(Some(Finish::nothing()));
     }
-    let swept = sweep_orphans(&context.secrets)?;
-    if swept > 0 {
-        context.progress.log(&format!(
-            "destroyed {swept} keys of runs that can never go on"
-        ));
-    }
+    keyed_run::destroy_orphans(context)?;
     let mechanism = mechanism(&params, &stage.plan)?;
     let rows = Rows::read(input.path.join("train.jsonl"))?;
     let prompt = schema.parsed_prompt()?;
@@ -124,7 +120,7 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
     let canaries = run.canaries(&session, schema, &start)?;
     let encoded = encoder.plant(&canaries, encoded)?;
     if !run.restore(&mut session, &mut start.network)? {
-        return Ok(false);
+        return Ok(None);
     }
     let log = run.train(&mut session, &mut start.network, &encoded)?;
     let executed = session.trainer.executed();
@@ -135,7 +131,7 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
         clipping: Some(params.clipping),
     };
     let record = stage.record(&session.run, Some(executed), machine);
-    session.trainer.finish(start.network.parameters_mut())?;
+    let key = session.trainer.finish(start.network.parameters_mut());
     if params.parameters == Trainable::Lora {
         start.network = start.network.merge_lora();
     }
@@ -145,7 +141,7 @@ fn attempt(context: &StageContext<'_>) -> Result<bool, StageError> {
         std::fs::write(context.internal_path(CANARIES_FILE)?, text)?;
     }
     artifact::write(context, schema, &start, &record)?;
-    Ok(true)
+    Ok(Some(keyed_run::destroy_later(key)))
 }
 
 fn told(error: impl std::fmt::Display) -> StageError {
@@ -205,15 +201,8 @@ impl Run<'_> {
                 false,
             );
         }
-        let open = || {
-            KeyFile::open(
-                &self.context.secrets,
-                &self.context.key,
-                self.binding,
-                &self.context.state,
-            )
-            .map_err(told)
-        };
+        let open =
+            || KeyFile::open(&self.context.secrets, &self.context.key, self.binding).map_err(told);
         let (mut file, mut opened) = open()?;
         if let Opened::Resumed { step } = opened
             && step > 0
@@ -223,19 +212,13 @@ impl Run<'_> {
             (file, opened) = open()?;
             self.context
                 .progress
-                .log("the checkpoint of an earlier attempt is gone: starts anew with a new key");
+                .log("the checkpoint of an earlier attempt is gone: restarts with a new key");
         }
         let fresh = !matches!(opened, Opened::Resumed { .. });
         if fresh {
             self.forget()?;
         }
-        let run = blake3::Hash::from_bytes({
-            let mut bytes = [0; 32];
-            bytes[..16].copy_from_slice(&file.run());
-            bytes
-        })
-        .to_hex()[..32]
-            .to_owned();
+        let run = keyed_run::hexadecimal(file.run());
         self.session(network, KeySource::Secure(file), run, fresh)
     }
 

@@ -38,6 +38,11 @@ impl Cache {
         Ok(bytes)
     }
 
+    /// Verifies one file of an artifact without keeping its content.
+    pub(super) fn check(&self, file: &FileEntry) -> Result<(), CacheError> {
+        self.verified(file, |_| Ok(()))
+    }
+
     fn copy_out(&self, file: &FileEntry, folder: &Path) -> Result<(), CacheError> {
         if !is_inside(&file.path) {
             return Err(CacheError::BadOutput {
@@ -88,7 +93,7 @@ impl Cache {
     }
 
     pub(super) fn move_aside(&self, path: &Path, name: &str) -> Result<(), CacheError> {
-        let now = jiff::Timestamp::now().as_nanosecond();
+        let now = crate::clock::nanoseconds();
         let aside = self.layout.folder("damaged").join(format!("{name}-{now}"));
         match self.disk.rename(path, &aside) {
             Err(CacheError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {

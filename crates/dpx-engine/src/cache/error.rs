@@ -43,6 +43,18 @@ pub enum CacheError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The identity file holds something else.
+    #[error("`{}` does not hold the identity of the cache: expected 32 hexadecimal digits; restore it, or delete it, and unfinished private runs restart with new keys", path.display())]
+    BadIdentity {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An artifact has no file of this path.
+    #[error("the artifact has no file `{file}`")]
+    NoSuchFile {
+        /// Path in the artifact.
+        file: String,
+    },
     /// A stage's output folder holds something that cannot be cached.
     #[error("the output holds `{}`, {problem}: only regular files with UTF-8 names can be cached", path.display())]
     BadOutput {

@@ -49,6 +49,8 @@ pub enum Waste {
     Staging,
     /// The journal and logs of an old run.
     Run,
+    /// Metrics of a run that is no longer remembered, for TensorBoard and MLflow.
+    Metrics,
     /// Something that was set aside as damaged.
     Damaged,
     /// A file that never got its final name.
@@ -64,6 +66,7 @@ impl Waste {
             Self::Checkpoints => "checkpoints",
             Self::Staging => "staged files",
             Self::Run => "old runs",
+            Self::Metrics => "folders of metrics",
             Self::Damaged => "damaged files",
             Self::Temporary => "temporary files",
         }
@@ -168,6 +171,18 @@ impl Cache {
                 plan.doom(Waste::Run, run.path.clone(), None);
             }
         }
+        let gone = runs.len().saturating_sub(KEPT_RUNS);
+        let kept: BTreeSet<&str> = runs
+            .iter()
+            .enumerate()
+            .filter(|(at, run)| *at >= gone || run.live)
+            .map(|(_, run)| run.id.as_str())
+            .collect();
+        for folder in self.metrics_folders()? {
+            if !kept.contains(folder.run.as_str()) {
+                plan.doom(Waste::Metrics, folder.path, None);
+            }
+        }
         for name in names(&self.layout.folder("damaged"))? {
             let path = self.layout.folder("damaged").join(name);
             plan.doom(Waste::Damaged, path, None);
@@ -198,6 +213,41 @@ impl Cache {
             }
         }
         Ok(plan)
+    }
+}
+
+/// A folder with metrics of one run.
+struct MetricsFolder {
+    run: String,
+    path: PathBuf,
+}
+
+impl Cache {
+    /// Folders of metrics with the run that they belong to, as `run::metrics` writes them.
+    fn metrics_folders(&self) -> Result<Vec<MetricsFolder>, CacheError> {
+        let board = self.layout.root.join("metrics/tensorboard");
+        let mut folders: Vec<MetricsFolder> = names(&board)?
+            .into_iter()
+            .map(|run| MetricsFolder {
+                path: board.join(&run),
+                run,
+            })
+            .collect();
+        let experiments = self.layout.root.join("metrics/mlruns");
+        for experiment in names(&experiments)? {
+            let experiment = experiments.join(experiment);
+            if !experiment.is_dir() {
+                continue;
+            }
+            for name in names(&experiment)? {
+                let path = experiment.join(name);
+                // Whatever does not say whose it is, is not dpx's.
+                if let Ok(run) = fs::read_to_string(path.join("params/dpx_run")) {
+                    folders.push(MetricsFolder { run, path });
+                }
+            }
+        }
+        Ok(folders)
     }
 }
 

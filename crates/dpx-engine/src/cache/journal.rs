@@ -106,7 +106,7 @@ impl Cache {
     pub fn start_journal(&self) -> Result<Journal, CacheError> {
         let runs = self.layout.folder("runs");
         let (id, path, file) = loop {
-            let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%6fZ");
+            let now = crate::clock::now().strftime("%Y%m%dT%H%M%S%6fZ");
             let id = format!("{now}-{}", std::process::id());
             let path = runs.join(format!("{id}.jsonl"));
             match OpenOptions::new().append(true).create_new(true).open(&path) {

@@ -30,7 +30,7 @@ impl Owner {
             host: host(),
             pid: std::process::id(),
             instance: instance.to_owned(),
-            since: jiff::Timestamp::now()
+            since: crate::clock::now()
                 .strftime("%Y-%m-%dT%H:%M:%SZ")
                 .to_string(),
         }

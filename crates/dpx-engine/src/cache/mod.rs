@@ -3,6 +3,7 @@
 //! ```text
 //! cache/
 //!   format.json           version of this layout; written first, read first
+//!   identity              random name of the cache, written once: what belongs to it elsewhere is found by it
 //!   CACHEDIR.TAG          tells backup tools to pass by
 //!   objects/DIGEST        content of one file of an artifact, read-only, named by its BLAKE3 digest
 //!   records/KEY.json      what a finished instance produced; appears only when all of its objects are in place
@@ -21,16 +22,20 @@
 //! and its folder synced; objects before the record that names them. A worker never writes outside its staging folder and
 //! its state; only a runner that holds the key's lock commits. Readers take no lock.
 
+mod artifact;
 mod checkout;
+mod dead;
 mod disk;
 mod error;
 mod gc;
+mod identity;
 mod journal;
 mod layout;
 mod lock;
 mod store;
 mod verify;
 
+pub use artifact::{Artifact, ArtifactReader, Damage};
 pub use disk::{Disk, Faults, Step};
 pub use error::CacheError;
 pub use gc::{Collection, Doomed, Roots, Waste};
@@ -39,5 +44,7 @@ pub use lock::{KeyLock, Owner, TryLock, WorkerLock};
 pub use store::{Cache, Lookup, manifest_of_folder};
 pub use verify::Verification;
 
+#[cfg(test)]
+mod artifact_tests;
 #[cfg(test)]
 mod tests;

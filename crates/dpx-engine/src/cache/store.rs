@@ -4,6 +4,7 @@ use super::disk::{digest_file, digest_stream};
 use super::layout::{FOLDERS, FORMAT, Format, Layout, TAG, names};
 use super::{CacheError, Disk, KeyLock};
 use dpx_schema::{Digest, FileEntry, Key, Manifest, Record};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -87,7 +88,33 @@ impl Cache {
         if made {
             self.disk.sync_folder(root)?;
         }
-        Ok(())
+        self.identify()
+    }
+
+    /// Writes a file to the cache, syncs it and removes it: a full disk or a missing permission is found before a stage runs
+    /// for hours.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    pub fn probe(&self) -> Result<(), CacheError> {
+        const PROBE: usize = 256 * 1024;
+        let path = self.temporary();
+        let written = self.disk.create_file(&path).and_then(|mut file| {
+            self.disk.write(&mut file, &vec![0x5a; PROBE], &path)?;
+            self.disk.sync_file(&file, &path)
+        });
+        self.disk.remove_file(&path).and(written)
+    }
+
+    /// Bytes that this user may still write to the disk of the cache, where the system tells.
+    pub fn free_bytes(&self) -> Option<u64> {
+        #[cfg(unix)]
+        {
+            let found = rustix::fs::statvfs(&self.layout.root).ok()?;
+            Some(found.f_bavail.saturating_mul(found.f_frsize))
+        }
+        #[cfg(not(unix))]
+        None
     }
 
     /// What stands under a key. Reads the record and the sizes of its objects only.
@@ -127,6 +154,15 @@ impl Cache {
             .iter()
             .filter_map(|key| self.read_record(key))
             .collect())
+    }
+
+    /// All sound records whose objects are there with the right size, in the order of their keys.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn whole_records(&self) -> Result<Vec<Record>, CacheError> {
+        let read = |key| self.read_record(key).filter(|record| self.is_whole(record));
+        Ok(self.keys()?.par_iter().filter_map(read).collect())
     }
 
     /// Whether every object that a record names is there with the right size.
@@ -308,7 +344,7 @@ pub(super) fn is_inside(path: &str) -> bool {
 /// A name that no other process on this machine and no other call in this one uses.
 fn unique() -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let now = jiff::Timestamp::now().as_nanosecond();
+    let now = crate::clock::nanoseconds();
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     format!("{now}-{}-{count}", std::process::id())
 }

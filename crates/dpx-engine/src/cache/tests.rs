@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-type Artifact = BTreeMap<String, Vec<u8>>;
+pub(super) type Artifact = BTreeMap<String, Vec<u8>>;
 
-fn artifact(files: &[(&str, &[u8])]) -> Artifact {
+pub(super) fn artifact(files: &[(&str, &[u8])]) -> Artifact {
     files
         .iter()
         .map(|(path, content)| ((*path).to_owned(), content.to_vec()))
@@ -51,7 +51,7 @@ fn record(key: Key, output: Manifest) -> Record {
 }
 
 /// Stages and commits an artifact under a key.
-fn commit(cache: &Cache, key: Key, files: &Artifact) -> Result<(), CacheError> {
+pub(super) fn commit(cache: &Cache, key: Key, files: &Artifact) -> Result<(), CacheError> {
     let lock = cache.lock(&key, "train@epsilon=8")?;
     let attempt = cache.new_attempt(&key)?;
     stage(&attempt, files);
@@ -84,18 +84,18 @@ fn check_out(cache: &Cache, key: &Key) -> Option<Result<Artifact, CacheError>> {
     )
 }
 
-fn empty_cache() -> (tempfile::TempDir, Cache) {
+pub(super) fn empty_cache() -> (tempfile::TempDir, Cache) {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::at(folder.path()).unwrap();
     cache.prepare().unwrap();
     (folder, cache)
 }
 
-fn object_path(folder: &Path, content: &[u8]) -> PathBuf {
+pub(super) fn object_path(folder: &Path, content: &[u8]) -> PathBuf {
     folder.join("objects").join(Digest::of(content).to_string())
 }
 
-fn overwrite(path: &Path, content: &[u8]) {
+pub(super) fn overwrite(path: &Path, content: &[u8]) {
     fs::remove_file(path).unwrap();
     fs::write(path, content).unwrap();
 }

@@ -104,7 +104,7 @@ codes! {
 }
 
 /// A place with a remark.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Label {
     /// Where.
     pub origin: Origin,
@@ -113,7 +113,7 @@ pub struct Label {
 }
 
 /// A replacement that would mend the mistake.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fix {
     /// What to replace.
     pub origin: Origin,
@@ -122,7 +122,7 @@ pub struct Fix {
 }
 
 /// One mistake.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
     /// Its kind.
     pub code: Code,

@@ -13,6 +13,8 @@ pub struct File {
     pub folder: PathBuf,
     /// Its text, as read at the start.
     pub text: Arc<str>,
+    /// Where each line starts, in bytes.
+    lines: Arc<[usize]>,
 }
 
 /// Every text that an experiment was read from. Kept for the whole run, which never looks at the files again.
@@ -45,6 +47,9 @@ impl Files {
             name: name.into(),
             folder: folder.to_path_buf(),
             text: text.into(),
+            lines: std::iter::once(0)
+                .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+                .collect(),
         });
         self.files.len() as u32 - 1
     }
@@ -66,13 +71,13 @@ impl Files {
 
     /// First and last position of a place.
     pub fn positions(&self, origin: Origin) -> (Position, Position) {
-        let text = &self.file(origin).text;
+        let File { text, lines, .. } = self.file(origin);
         let position = |offset: usize| {
-            let before = &text[..offset.min(text.len())];
-            let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+            let offset = offset.min(text.len());
+            let line = lines.partition_point(|&start| start <= offset);
             Position {
-                line: before.matches('\n').count() + 1,
-                column: before[line_start..].chars().count() + 1,
+                line,
+                column: text[lines[line - 1]..offset].chars().count() + 1,
             }
         };
         let range = origin.range();

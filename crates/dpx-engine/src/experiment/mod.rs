@@ -21,6 +21,9 @@ mod suggest;
 mod tables;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use diagnostic::{Code, Diagnostic, Fix, Label, Severity};
 pub use experiment::{Combination, Experiment, REPLICATE, Stage, SweepAxis, combinations};
 pub use files::{File, Files, Origin, Position};
@@ -29,7 +32,7 @@ pub use read::{Loaded, load};
 pub use reference::{SourceField, SourceRef, source_fields};
 pub use render::{render, summary};
 pub use schema::document as document_schema;
-pub use suggest::did_you_mean;
+pub use suggest::{MOST_SHOWN, did_you_mean};
 pub use tables::{Devices, ExperimentTable, PrivacyTable, Reference, ReportTable, RunTable};
 
 pub(crate) use experiment::followed;

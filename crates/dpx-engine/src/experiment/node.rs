@@ -1,6 +1,7 @@
 //! A TOML tree in which every key and value remembers where it was written.
 
 use super::files::Origin;
+use std::collections::HashMap;
 
 /// A value and where it was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,11 +82,19 @@ impl Table {
 
     /// Lays another table over this one: tables are merged key by key, every other value is replaced.
     pub fn overlay(&mut self, over: Self) {
+        let mut places: HashMap<String, usize> = self
+            .entries
+            .iter()
+            .enumerate()
+            .map(|(place, entry)| (entry.key.clone(), place))
+            .collect();
         for entry in over.entries {
-            let Some(old) = self.entries.iter_mut().find(|old| old.key == entry.key) else {
+            let Some(&place) = places.get(&entry.key) else {
+                places.insert(entry.key.clone(), self.entries.len());
                 self.entries.push(entry);
                 continue;
             };
+            let old = &mut self.entries[place];
             match (&mut old.node.value, entry.node.value) {
                 // The place of a table stays that of its first header.
                 (Value::Table(old_table), Value::Table(table)) => old_table.overlay(table),

@@ -3,6 +3,7 @@
 use super::diagnostic::{Code, Diagnostic};
 use super::files::{Files, Origin};
 use super::node::{Entry, Node, Table, Value};
+use std::collections::HashSet;
 use toml::de::{DeTable, DeValue};
 
 /// A text read as far as possible.
@@ -50,19 +51,29 @@ impl Reader {
 
     /// One diagnostic per line; once a list is broken, all that follows is noise.
     fn syntax(&mut self, text: &str, errors: &[toml::de::Error]) {
-        let mut lines = Vec::new();
+        let mut lines = HashSet::new();
         let mut list_broken = false;
-        for error in errors {
-            let range = error.span().unwrap_or(0..0);
-            let line = text[..range.start.min(text.len())].matches('\n').count();
+        // Counted on from one mistake to the next, since a long file may have many.
+        let (mut line, mut counted) = (0, 0);
+        let mut errors: Vec<_> = errors
+            .iter()
+            .map(|error| (error.span().unwrap_or(0..0), error))
+            .collect();
+        errors.sort_by_key(|(range, _)| range.start);
+        for (range, error) in errors {
+            let start = range.start.min(text.len());
+            line += text.as_bytes()[counted..start]
+                .iter()
+                .filter(|&&byte| byte == b'\n')
+                .count();
+            counted = start;
             let in_list = error.message().contains("array");
             if list_broken {
                 break;
             }
-            if lines.contains(&line) {
+            if !lines.insert(line) {
                 continue;
             }
-            lines.push(line);
             list_broken = in_list;
             let origin = self.origin(visible(text, range));
             let mut diagnostic = Diagnostic::at(

@@ -7,14 +7,22 @@ use super::files::{Files, Origin};
 use super::kinds::schema_of;
 use super::load::read;
 use super::node::{Entry, Node, Table, Value, is_name};
-use super::suggest::{alternatives, did_you_mean};
+use super::suggest::{Suggestion, suggest};
 use super::tables::{ExperimentTable, PrivacyTable, ReportTable, RunTable};
 use super::walk::Walker;
 use dpx_schema::Kind;
+use std::collections::hash_map::Entry as Slot;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// The tables that a file may have.
 const TABLES: [&str; 6] = ["experiment", "sweep", "privacy", "stage", "run", "report"];
+
+/// Most instances that an experiment may have, and most values of an axis.
+pub(super) const MOST_INSTANCES: usize = 20_000;
+
+/// Most bytes of the name of an experiment: it names a folder, and beside it others that are a little longer.
+const LONGEST_EXPERIMENT: usize = 200;
 
 /// What came of reading a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,20 +49,15 @@ pub fn load(path: &Path, sets: &[String]) -> Loaded {
         None
     };
     // Two stages that use the same wrong value of an axis need not both say so.
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     diagnostics.retain(|diagnostic| {
         // A number can be out of several ranges.
         let message = (diagnostic.code != Code::OutOfRange).then(|| diagnostic.message.clone());
-        let same = (
+        seen.insert((
             diagnostic.code,
             diagnostic.primary.as_ref().map(|label| label.origin),
             message,
-        );
-        let new = !seen.contains(&same);
-        if new {
-            seen.push(same);
-        }
-        new
+        ))
     });
     diagnostics.sort_by_key(|diagnostic| {
         let origin = diagnostic.primary.as_ref().map(|label| label.origin);
@@ -150,12 +153,14 @@ impl Reader<'_> {
             diagnostic
                 .help("stages are written `[stage.NAME]`")
                 .fix(entry.key_origin, format!("stage.{}", entry.key))
-        } else if let Some(near) = did_you_mean(&entry.key, TABLES) {
-            diagnostic
-                .help(format!("did you mean `[{near}]`?"))
-                .fix(entry.key_origin, near)
         } else {
-            diagnostic.help(format!("known tables: {}", alternatives(TABLES)))
+            match suggest(self.diagnostics.len(), &entry.key, TABLES.into_iter()) {
+                Some(Suggestion::Near(near)) => diagnostic
+                    .help(format!("did you mean `[{near}]`?"))
+                    .fix(entry.key_origin, near),
+                Some(Suggestion::List(known)) => diagnostic.help(format!("known tables: {known}")),
+                None => diagnostic,
+            }
         };
         self.diagnostics.push(diagnostic);
     }
@@ -202,6 +207,20 @@ impl Reader<'_> {
 
     fn experiment_name(&mut self, node: &Node) {
         let Some(name) = node.as_str() else { return };
+        if name.len() > LONGEST_EXPERIMENT {
+            self.diagnostics.push(
+                Diagnostic::at(
+                    Code::BadName,
+                    node.origin,
+                    format!(
+                        "the name of the experiment has {} bytes: expected at most {LONGEST_EXPERIMENT}",
+                        name.len()
+                    ),
+                )
+                .help("it becomes a folder, and file systems take no longer names"),
+            );
+            return;
+        }
         let letter =
             |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
         if name.is_empty() || !name.chars().all(letter) || name.starts_with(['.', '-']) {
@@ -247,7 +266,24 @@ impl Reader<'_> {
                 continue;
             }
             let nodes = if let Value::Array(items) = &entry.node.value {
-                items.clone()
+                if items.len() > MOST_INSTANCES {
+                    self.diagnostics.push(
+                        Diagnostic::at(
+                            Code::TooManyInstances,
+                            entry.key_origin,
+                            format!(
+                                "the axis `{}` has {} values: more than {MOST_INSTANCES}",
+                                entry.key,
+                                items.len()
+                            ),
+                        )
+                        .help("split the sweep over several files"),
+                    );
+                    // One stands for all: a file that asks for too much is not looked at value by value.
+                    items[..1].to_vec()
+                } else {
+                    items.clone()
+                }
             } else {
                 let text = &entry.node;
                 self.diagnostics.push(
@@ -286,7 +322,8 @@ impl Reader<'_> {
     }
 
     fn axis_values(&mut self, name: &str, nodes: &[Node]) {
-        for (index, node) in nodes.iter().enumerate() {
+        let mut seen: HashMap<String, Origin> = HashMap::with_capacity(nodes.len());
+        for node in nodes {
             if matches!(node.value, Value::Datetime(_)) {
                 self.diagnostics.push(Diagnostic::at(
                     Code::WrongType,
@@ -294,18 +331,21 @@ impl Reader<'_> {
                     format!("a value of the axis `{name}` is a date: no parameter takes one"),
                 ));
             }
-            let json = node.to_json();
-            if let Some(first) = nodes[..index].iter().find(|other| other.to_json() == json) {
+            let json = node.to_json().to_string();
+            let slot = seen.entry(json);
+            if let Slot::Occupied(slot) = &slot {
+                let (json, first) = (slot.key(), *slot.get());
                 self.diagnostics.push(
                     Diagnostic::at(
                         Code::DuplicateValue,
                         node.origin,
                         format!("the axis `{name}` has the value {json} twice"),
                     )
-                    .context(first.origin, "first here")
+                    .context(first, "first here")
                     .help("repeat a row with an axis `replicate = [1, 2, 3]`"),
                 );
             }
+            slot.or_insert(node.origin);
         }
     }
 }

@@ -2,21 +2,26 @@
 
 use super::diagnostic::{Diagnostic, Label, Severity};
 use super::files::Files;
+use super::suggest::MOST_SHOWN;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 
 /// Widest line.
 const WIDTH: usize = 100;
 
-/// All diagnostics as coloured text; strip the colours by printing through anstream. Errors come first, then by place.
+/// All diagnostics as coloured text; strip the colours by printing through anstream. Errors come first, then by place; of
+/// more than [`MOST_SHOWN`] the rest is only counted.
 pub fn render(diagnostics: &[Diagnostic], files: &Files) -> String {
     let renderer = Renderer::styled()
         .term_width(WIDTH)
         .decor_style(DecorStyle::Ascii);
-    let mut blocks: Vec<String> = diagnostics
-        .iter()
+    let shown = diagnostics.iter().take(MOST_SHOWN);
+    let mut blocks: Vec<String> = shown
         .map(|diagnostic| renderer.render(&report(diagnostic, files)))
         .collect();
+    if diagnostics.len() > MOST_SHOWN {
+        blocks.push(format!("and {} more", diagnostics.len() - MOST_SHOWN));
+    }
     blocks.push(summary(diagnostics));
     blocks.retain(|block| !block.is_empty());
     blocks.join("\n\n")

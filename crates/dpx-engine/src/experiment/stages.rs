@@ -7,10 +7,11 @@ use super::files::Origin;
 use super::kinds::KindTable;
 use super::node::{Entry, Node, Table};
 use super::read::Reader;
-use super::suggest::{alternatives, did_you_mean};
+use super::suggest::{Suggestion, alternatives, suggest};
 use super::walk::{AxisNodes, Site, Walker};
 use dpx_schema::Kind;
 use serde_json::json;
+use std::collections::HashMap;
 
 impl Reader<'_> {
     pub(super) fn stages(&mut self, root: &Table, axes: &[SweepAxis]) -> Vec<Stage> {
@@ -169,13 +170,14 @@ impl Reader<'_> {
                 node.origin,
                 format!("there is no kind of stage `{name}`"),
             );
-            self.diagnostics
-                .push(match did_you_mean(name, names.clone()) {
-                    Some(near) => diagnostic
-                        .help(format!("did you mean `{near}`?"))
-                        .fix(node.origin, format!("\"{near}\"")),
-                    None => diagnostic.help(format!("kinds: {}", alternatives(names))),
-                });
+            let suggestion = suggest(self.diagnostics.len(), name, names);
+            self.diagnostics.push(match suggestion {
+                Some(Suggestion::Near(near)) => diagnostic
+                    .help(format!("did you mean `{near}`?"))
+                    .fix(node.origin, format!("\"{near}\"")),
+                Some(Suggestion::List(kinds)) => diagnostic.help(format!("kinds: {kinds}")),
+                None => diagnostic,
+            });
         }
         kind
     }
@@ -185,6 +187,7 @@ impl Reader<'_> {
             return Vec::new();
         };
         let mut needs: Vec<(String, Origin)> = Vec::new();
+        let mut seen: HashMap<&str, Origin> = HashMap::new();
         let wrong = |node: &Node| {
             Diagnostic::at(
                 Code::WrongType,
@@ -211,14 +214,15 @@ impl Reader<'_> {
                 self.diagnostics.push(wrong(item));
                 continue;
             };
-            if let Some((_, first)) = needs.iter().find(|(other, _)| other == name) {
+            if let Some(first) = seen.insert(name, item.origin) {
+                seen.insert(name, first);
                 self.diagnostics.push(
                     Diagnostic::at(
                         Code::DuplicateNeed,
                         item.origin,
                         format!("`{name}` is among the needs twice"),
                     )
-                    .context(*first, "first here"),
+                    .context(first, "first here"),
                 );
                 continue;
             }

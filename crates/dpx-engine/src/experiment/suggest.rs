@@ -64,9 +64,47 @@ pub fn did_you_mean<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// `` `a`, `b` or `c` ``.
+/// Mistakes that are told in full, with what would have been right; of the others only the number is.
+pub const MOST_SHOWN: usize = 100;
+
+/// Names in one list.
+const MOST_NAMES: usize = 50;
+
+/// What would have been right instead of a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Suggestion<'a> {
+    /// A name that is near enough to be what was meant.
+    Near(&'a str),
+    /// No name is: all of them, in words.
+    List(String),
+}
+
+/// What would have been right instead of a word, for the first [`MOST_SHOWN`] mistakes; `told` were told before.
+///
+/// Later mistakes are only counted, and looking for their nearest names would cost the square of their number.
+pub(super) fn suggest<'a>(
+    told: usize,
+    word: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Option<Suggestion<'a>> {
+    (told < MOST_SHOWN).then(|| match did_you_mean(word, known.clone()) {
+        Some(near) => Suggestion::Near(near),
+        None => Suggestion::List(alternatives(known)),
+    })
+}
+
+/// `` `a`, `b` or `c` ``; the first fifty, then how many more.
 pub(super) fn alternatives<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    let mut all = words.into_iter();
+    let mut words: Vec<String> = all
+        .by_ref()
+        .take(MOST_NAMES)
+        .map(|word| format!("`{word}`"))
+        .collect();
+    let more = all.count();
+    if more > 0 {
+        words.push(format!("{more} more"));
+    }
     match words.split_last() {
         None => "nothing".to_owned(),
         Some((last, [])) => last.clone(),
@@ -101,5 +139,18 @@ mod tests {
         assert_eq!(alternatives([]), "nothing");
         assert_eq!(alternatives(["a"]), "`a`");
         assert_eq!(alternatives(["a", "b", "c"]), "`a`, `b` or `c`");
+        let many: Vec<String> = (0..53).map(|number| number.to_string()).collect();
+        let shown = alternatives(many.iter().map(String::as_str));
+        assert!(shown.ends_with("`48`, `49` or 3 more"), "{shown}");
+    }
+
+    #[test]
+    fn only_the_first_mistakes_have_suggestions() {
+        let known = ["epsilon"];
+        let near = suggest(99, "epslion", known.into_iter());
+        assert_eq!(near, Some(Suggestion::Near("epsilon")));
+        let list = suggest(0, "zzz", known.into_iter());
+        assert_eq!(list, Some(Suggestion::List("`epsilon`".to_owned())));
+        assert_eq!(suggest(100, "epslion", known.into_iter()), None);
     }
 }

@@ -5,7 +5,7 @@
 use super::diagnostic::{Code, Diagnostic};
 use super::files::Origin;
 use super::node::{LARGEST_INTEGER, Node, Table, Value};
-use super::suggest::{alternatives, did_you_mean};
+use super::suggest::{Suggestion, alternatives, suggest};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
@@ -79,11 +79,12 @@ impl Walker<'_> {
             origin,
             format!("unknown key `{key}` in {place}"),
         );
-        let diagnostic = match did_you_mean(key, known.clone()) {
-            Some(near) => diagnostic
+        let diagnostic = match suggest(self.diagnostics.len(), key, known) {
+            Some(Suggestion::Near(near)) => diagnostic
                 .help(format!("did you mean `{near}`?"))
                 .fix(origin, near),
-            None => diagnostic.help(format!("known keys: {}", alternatives(known))),
+            Some(Suggestion::List(known)) => diagnostic.help(format!("known keys: {known}")),
+            None => diagnostic,
         };
         self.diagnostics.push(diagnostic);
     }
@@ -133,14 +134,14 @@ impl Walker<'_> {
             node.origin,
             format!("the sweep has no axis `{name}`"),
         );
-        let diagnostic = match did_you_mean(name, known.clone()) {
-            Some(near) => diagnostic
+        let diagnostic = match suggest(self.diagnostics.len(), name, known) {
+            Some(Suggestion::Near(near)) => diagnostic
                 .help(format!("did you mean `${near}`?"))
                 .fix(node.origin, format!("\"${near}\"")),
-            None => diagnostic.help(format!(
-                "axes: {}; add `{name} = [...]` to `[sweep]`",
-                alternatives(known)
-            )),
+            Some(Suggestion::List(known)) => {
+                diagnostic.help(format!("axes: {known}; add `{name} = [...]` to `[sweep]`"))
+            }
+            None => diagnostic,
         };
         self.diagnostics.push(diagnostic);
     }
@@ -240,7 +241,8 @@ impl Walker<'_> {
                 describe(schema)
             ),
         );
-        if let Some(near) = did_you_mean(text, words.iter().copied()) {
+        let near = suggest(self.diagnostics.len(), text, words.iter().copied());
+        if let Some(Suggestion::Near(near)) = near {
             diagnostic = diagnostic
                 .help(format!("did you mean \"{near}\"?"))
                 .fix(node.origin, format!("\"{near}\""));

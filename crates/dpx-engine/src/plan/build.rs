@@ -14,15 +14,16 @@ use dpx_schema::Kind;
 use petgraph::algo::toposort;
 use petgraph::graph::DiGraph;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Builds the plan of an experiment.
 ///
 /// # Errors
 /// Sources that cannot be found, and parameters that do not fit their types, each with its place in the file.
 pub fn build(experiment: &Experiment, sources: &dyn Sources) -> Result<Plan, Vec<Diagnostic>> {
-    let order = topological(experiment)?;
-    let reach = reach(experiment, &order);
+    let needs = needs_by_position(experiment);
+    let order = topological(experiment, &needs)?;
+    let reach = reach(experiment, &order, &needs);
     let all_axes: BTreeSet<String> = experiment
         .axes
         .iter()
@@ -49,8 +50,14 @@ pub fn build(experiment: &Experiment, sources: &dyn Sources) -> Result<Plan, Vec
     let mut builder = Builder {
         experiment,
         sources,
+        reach: experiment
+            .stages
+            .iter()
+            .map(|stage| stage.name.as_str())
+            .zip(&reach)
+            .collect(),
         identities: BTreeMap::new(),
-        ids: BTreeMap::new(),
+        ids: HashMap::new(),
         diagnostics: Vec::new(),
         absent: Vec::new(),
         instances: Vec::with_capacity(slots.len()),
@@ -65,12 +72,8 @@ pub fn build(experiment: &Experiment, sources: &dyn Sources) -> Result<Plan, Vec
         ..
     } = builder;
     if !diagnostics.is_empty() {
-        let mut seen = Vec::new();
-        diagnostics.retain(|diagnostic| {
-            let new = !seen.contains(diagnostic);
-            seen.push(diagnostic.clone());
-            new
-        });
+        let mut seen = HashSet::new();
+        diagnostics.retain(|diagnostic| seen.insert(diagnostic.clone()));
         return Err(diagnostics);
     }
     Ok(Plan {
@@ -100,26 +103,19 @@ pub fn build(experiment: &Experiment, sources: &dyn Sources) -> Result<Plan, Vec
 }
 
 /// Positions of the stages, needs first; among stages that are free, the file's order.
-fn topological(experiment: &Experiment) -> Result<Vec<usize>, Vec<Diagnostic>> {
+fn topological(
+    experiment: &Experiment,
+    needs: &[Vec<usize>],
+) -> Result<Vec<usize>, Vec<Diagnostic>> {
     let mut graph = DiGraph::<usize, ()>::new();
     let nodes: Vec<_> = (0..experiment.stages.len())
         .map(|index| graph.add_node(index))
         .collect();
-    let needs = |stage: &Stage| -> Vec<usize> {
-        stage
-            .needs
-            .iter()
-            .filter_map(|(name, _)| {
-                experiment
-                    .stages
-                    .iter()
-                    .position(|other| other.name == *name)
-            })
-            .collect()
-    };
-    for (user, stage) in experiment.stages.iter().enumerate() {
-        for need in needs(stage) {
+    let mut users = vec![Vec::new(); needs.len()];
+    for (user, needs) in needs.iter().enumerate() {
+        for &need in needs {
             graph.add_edge(nodes[need], nodes[user], ());
+            users[need].push(user);
         }
     }
     if let Err(cycle) = toposort(&graph, None) {
@@ -131,23 +127,44 @@ fn topological(experiment: &Experiment) -> Result<Vec<usize>, Vec<Diagnostic>> {
         )]);
     }
     // petgraph's order is any; this one is the file's as far as the needs allow.
-    let mut order: Vec<usize> = Vec::new();
-    while order.len() < experiment.stages.len() {
-        let next = (0..experiment.stages.len()).find(|index| {
-            !order.contains(index)
-                && needs(&experiment.stages[*index])
-                    .iter()
-                    .all(|need| order.contains(need))
-        });
-        let next = next.expect("a graph without cycles always has a stage whose needs are done");
+    let mut open: Vec<usize> = needs.iter().map(Vec::len).collect();
+    let mut free: BTreeSet<usize> = (0..needs.len()).filter(|&stage| open[stage] == 0).collect();
+    let mut order: Vec<usize> = Vec::with_capacity(needs.len());
+    while let Some(next) = free.pop_first() {
         order.push(next);
+        for &user in &users[next] {
+            open[user] -= 1;
+            if open[user] == 0 {
+                free.insert(user);
+            }
+        }
     }
     Ok(order)
 }
 
+/// The needs of each stage as positions; names that are no stage are left out.
+fn needs_by_position(experiment: &Experiment) -> Vec<Vec<usize>> {
+    let positions: HashMap<&str, usize> = experiment
+        .stages
+        .iter()
+        .enumerate()
+        .map(|(position, stage)| (stage.name.as_str(), position))
+        .collect();
+    experiment
+        .stages
+        .iter()
+        .map(|stage| {
+            let names = stage.needs.iter().map(|(name, _)| name.as_str());
+            names
+                .filter_map(|name| positions.get(name).copied())
+                .collect()
+        })
+        .collect()
+}
+
 /// The axes that reach each stage: those that it mentions, those that reach its needs, and for stages of one split of the
 /// budget those of all others in it, since they are calibrated together.
-fn reach(experiment: &Experiment, order: &[usize]) -> Vec<BTreeSet<String>> {
+fn reach(experiment: &Experiment, order: &[usize], needs: &[Vec<usize>]) -> Vec<BTreeSet<String>> {
     let mut reach: Vec<BTreeSet<String>> = experiment
         .stages
         .iter()
@@ -169,15 +186,9 @@ fn reach(experiment: &Experiment, order: &[usize]) -> Vec<BTreeSet<String>> {
         reach[index].extend(shared.iter().cloned());
     }
     for &index in order {
-        for (name, _) in &experiment.stages[index].needs {
-            if let Some(need) = experiment
-                .stages
-                .iter()
-                .position(|other| other.name == *name)
-            {
-                let inherited = reach[need].clone();
-                reach[index].extend(inherited);
-            }
+        for &need in &needs[index] {
+            let inherited = reach[need].clone();
+            reach[index].extend(inherited);
         }
     }
     reach
@@ -188,7 +199,9 @@ struct Builder<'a> {
     sources: &'a dyn Sources,
     /// Identities found so far, by what was asked for.
     identities: BTreeMap<String, Result<String, SourceError>>,
-    ids: BTreeMap<(String, Combination), InstanceId>,
+    /// The axes that reach each stage.
+    reach: HashMap<&'a str, &'a BTreeSet<String>>,
+    ids: HashMap<String, BTreeMap<Combination, InstanceId>>,
     diagnostics: Vec<Diagnostic>,
     /// What is neither on this machine nor to be had, and where it is named.
     absent: Vec<(Origin, Absent)>,
@@ -241,7 +254,8 @@ impl Builder<'_> {
             .and_then(|value| value.as_u64())
             .unwrap_or(self.experiment.experiment.seed);
         let id = self.instances.len();
-        self.ids.insert((stage.name.clone(), at), id);
+        let of_stage = self.ids.entry(stage.name.clone()).or_default();
+        of_stage.insert(at, id);
         self.instances.push(Instance {
             name: self.name(stage, &axes),
             stage: stage.name.clone(),
@@ -308,15 +322,16 @@ impl Builder<'_> {
 
     /// The instance of a need that belongs to the same row.
     fn need(&self, name: &str, at: &Combination) -> Option<Need> {
-        let (_, id) = self.ids.iter().find(|((stage, combination), _)| {
-            stage == name
-                && combination
-                    .iter()
-                    .all(|(axis, index)| at.get(axis) == Some(index))
-        })?;
+        let reach = self.reach.get(name)?;
+        let row: Combination = at
+            .iter()
+            .filter(|(axis, _)| reach.contains(*axis))
+            .map(|(axis, index)| (axis.clone(), *index))
+            .collect();
+        let instance = *self.ids.get(name)?.get(&row)?;
         Some(Need {
             stage: name.to_owned(),
-            instance: *id,
+            instance,
         })
     }
 

@@ -1,41 +1,168 @@
-//! Cached, will run and why, or runs only if: a pure function of the plan and of what the cache holds.
+//! Cached, will run and why, or runs only if: decided from the plan and from what the cache holds.
 
 use super::decision::{Decision, Reason, State};
-use super::{CacheView, Found, Instance, InstanceId, Plan, Recipe};
-use dpx_schema::Kind;
-use dpx_schema::{Digest, Record};
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use super::differences::differences;
+use super::history::History;
+use super::{CacheView, Found, Instance, InstanceId, Plan};
+use dpx_schema::{Digest, Key, Record};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Decides what happens to every instance, in the plan's order.
 ///
-/// `forced` instances run even where a record is there; a runner takes an instance out of the set once it ran. Called
-/// again after an artifact appeared, the decisions of its users become certain: the state `OnlyIf` turns into `Cached`
-/// where the artifact came out as before (early cut-off).
+/// `forced` instances run even where a record is there. A runner keeps [`Decisions`] instead, which come from the same
+/// function, and tells them what changed.
 pub fn decide(plan: &Plan, view: &dyn CacheView, forced: &BTreeSet<InstanceId>) -> Vec<Decision> {
-    let mut history = History::new(view);
-    let mut decisions: Vec<Decision> = Vec::with_capacity(plan.instances.len());
-    for (id, instance) in plan.instances.iter().enumerate() {
+    Decisions::new(plan, view, forced.clone()).list
+}
+
+/// The decisions of a plan while artifacts appear and vanish: only what lies downstream of a change is decided anew.
+///
+/// They are at every moment what [`decide`] would say, with the history as it was at the start: what the run itself adds
+/// is no earlier record to compare with.
+#[derive(Debug)]
+pub struct Decisions<'a> {
+    plan: &'a Plan,
+    forced: BTreeSet<InstanceId>,
+    history: History,
+    /// The instances that read each instance.
+    users: Vec<Vec<InstanceId>>,
+    /// The instances of each key: two instances may be one piece of work.
+    by_key: HashMap<Key, BTreeSet<InstanceId>>,
+    list: Vec<Decision>,
+}
+
+/// An instance that was decided anew and came out different.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changed {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Whether nothing was left to do before.
+    pub was_cached: bool,
+}
+
+impl<'a> Decisions<'a> {
+    /// Decides every instance.
+    pub fn new(plan: &'a Plan, view: &dyn CacheView, forced: BTreeSet<InstanceId>) -> Self {
+        let mut users = vec![Vec::new(); plan.instances.len()];
+        for (id, instance) in plan.instances.iter().enumerate() {
+            for need in &instance.needs {
+                users[need.instance].push(id);
+            }
+        }
+        let mut decisions = Self {
+            plan,
+            forced,
+            history: History::default(),
+            users,
+            by_key: HashMap::new(),
+            list: Vec::with_capacity(plan.instances.len()),
+        };
+        for id in 0..plan.instances.len() {
+            let decision = decisions.one(id, view);
+            if let Some(key) = decision.key {
+                decisions.by_key.entry(key).or_default().insert(id);
+            }
+            decisions.list.push(decision);
+        }
+        decisions
+    }
+
+    /// The decisions, in the plan's order.
+    pub fn list(&self) -> &[Decision] {
+        &self.list
+    }
+
+    /// Whether the instance runs even where a record is there.
+    pub fn is_forced(&self, id: InstanceId) -> bool {
+        self.forced.contains(&id)
+    }
+
+    /// The instances that read an instance.
+    pub fn users(&self, id: InstanceId) -> &[InstanceId] {
+        &self.users[id]
+    }
+
+    /// The instances whose key this is, as far as keys are known.
+    pub fn of_key(&self, key: &Key) -> impl Iterator<Item = InstanceId> + '_ {
+        self.by_key.get(key).into_iter().flatten().copied()
+    }
+
+    /// An instance that was forced has run: from here on its record counts.
+    pub fn unforce(&mut self, id: InstanceId, view: &dyn CacheView) -> Vec<Changed> {
+        if self.forced.remove(&id) {
+            self.again(BTreeSet::from([id]), view)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// What stands under a key changed: decides its instances anew and whatever lies downstream of them. The state
+    /// `OnlyIf` turns into `Cached` where an artifact came out as before (early cut-off). Returns what came out different,
+    /// in the plan's order.
+    pub fn record_changed(&mut self, key: &Key, view: &dyn CacheView) -> Vec<Changed> {
+        let of_key = self.by_key.get(key).cloned().unwrap_or_default();
+        self.again(of_key, view)
+    }
+
+    fn again(&mut self, mut open: BTreeSet<InstanceId>, view: &dyn CacheView) -> Vec<Changed> {
+        let mut changed = Vec::new();
+        // Needs stand before their users, so that each instance is decided once, after all that it reads.
+        while let Some(id) = open.pop_first() {
+            let new = self.one(id, view);
+            if new == self.list[id] {
+                continue;
+            }
+            let old = std::mem::replace(&mut self.list[id], new);
+            let new = &self.list[id];
+            if old.key != new.key {
+                if let Some(ids) = old.key.and_then(|key| self.by_key.get_mut(&key)) {
+                    ids.remove(&id);
+                }
+                if let Some(key) = new.key {
+                    self.by_key.entry(key).or_default().insert(id);
+                }
+            }
+            // The content is all that users see of an instance.
+            if old.state.output() != new.state.output() {
+                open.extend(&self.users[id]);
+            }
+            changed.push(Changed {
+                instance: id,
+                was_cached: old.state.is_cached(),
+            });
+        }
+        changed
+    }
+
+    /// The one function that decides, given the decisions on what the instance reads.
+    fn one(&mut self, id: InstanceId, view: &dyn CacheView) -> Decision {
+        let instance = &self.plan.instances[id];
         let mut inputs = BTreeMap::new();
         let mut unknown = Vec::new();
         for need in &instance.needs {
-            match &decisions[need.instance].state {
-                State::Cached { output, .. } => {
-                    inputs.insert(need.stage.clone(), *output);
+            match self.list[need.instance].state.output() {
+                Some(output) => {
+                    inputs.insert(need.stage.clone(), output);
                 }
-                State::Run { .. } | State::OnlyIf { .. } => unknown.push(need.instance),
+                None => unknown.push(need.instance),
             }
         }
-        let force = forced.contains(&id);
-        let decision = if unknown.is_empty() {
-            certain(id, instance, inputs, force, view, &mut history)
+        let force = self.forced.contains(&id);
+        if unknown.is_empty() {
+            certain(id, instance, inputs, force, view, &mut self.history)
         } else {
-            uncertain(id, plan, inputs, unknown, force, &mut history)
-        };
-        decisions.push(decision);
+            uncertain(
+                id,
+                instance,
+                inputs,
+                unknown,
+                force,
+                view,
+                &mut self.history,
+            )
+        }
     }
-    decisions
 }
 
 /// The decision where every input is known.
@@ -45,7 +172,7 @@ fn certain(
     inputs: BTreeMap<String, Digest>,
     force: bool,
     view: &dyn CacheView,
-    history: &mut History<'_>,
+    history: &mut History,
 ) -> Decision {
     let key = instance.key(&inputs);
     let (nearest, state) = match view.lookup(&key) {
@@ -66,7 +193,7 @@ fn certain(
             },
         ),
         Found::Nothing => {
-            let nearest = history.nearest(instance, &inputs);
+            let nearest = history.nearest(instance, &inputs, view);
             let reasons = reasons(instance, &inputs, &[], nearest.as_deref());
             (nearest, State::Run { reasons })
         }
@@ -83,19 +210,27 @@ fn certain(
 /// The decision where some inputs are still to be made.
 fn uncertain(
     id: InstanceId,
-    plan: &Plan,
+    instance: &Instance,
     inputs: BTreeMap<String, Digest>,
     unknown: Vec<InstanceId>,
     force: bool,
-    history: &mut History<'_>,
+    view: &dyn CacheView,
+    history: &mut History,
 ) -> Decision {
-    let instance = &plan.instances[id];
-    let nearest = history.nearest(instance, &inputs);
+    let agreeing = history.agreeing(instance, &inputs, view);
+    let agrees = agreeing.is_some();
+    let nearest = match agreeing {
+        Some(record) if record.stage == instance.stage && record.axes == instance.axes => {
+            Some(record)
+        }
+        // Another row, or a stage of another name, did the same: its time is a better guess than none.
+        agreeing => history.nearest(instance, &inputs, view).or(agreeing),
+    };
     let state = if force {
         State::Run {
             reasons: vec![Reason::Forced],
         }
-    } else if history.agrees(instance, &inputs) {
+    } else if agrees {
         State::OnlyIf { changed: unknown }
     } else {
         let names: Vec<&str> = instance
@@ -117,61 +252,6 @@ fn uncertain(
     }
 }
 
-/// Earlier records by kind, read once per decision round.
-struct History<'a> {
-    view: &'a dyn CacheView,
-    by_kind: BTreeMap<Kind, Vec<Arc<Record>>>,
-}
-
-impl<'a> History<'a> {
-    const fn new(view: &'a dyn CacheView) -> Self {
-        Self {
-            view,
-            by_kind: BTreeMap::new(),
-        }
-    }
-
-    fn of(&mut self, kind: Kind) -> &[Arc<Record>] {
-        self.by_kind
-            .entry(kind)
-            .or_insert_with(|| self.view.history(kind))
-    }
-
-    /// Whether a record agrees in everything that is known: recipe, names of the inputs, content of the known inputs.
-    fn agrees(&mut self, instance: &Instance, inputs: &BTreeMap<String, Digest>) -> bool {
-        let recipe = instance.recipe();
-        self.of(instance.kind).iter().any(|record| {
-            Recipe::of(record) == recipe
-                && record.inputs.len() == instance.needs.len()
-                && instance.needs.iter().all(|need| {
-                    record
-                        .inputs
-                        .get(&need.stage)
-                        .is_some_and(|old| inputs.get(&need.stage).is_none_or(|new| new == old))
-                })
-        })
-    }
-
-    /// The record to compare with: of the same stage and the same values of the axes, else of the same stage; of the same
-    /// experiment before others; with the fewest differences; the newest.
-    fn nearest(
-        &mut self,
-        instance: &Instance,
-        inputs: &BTreeMap<String, Digest>,
-    ) -> Option<Arc<Record>> {
-        self.of(instance.kind)
-            .iter()
-            .filter(|record| record.stage == instance.stage)
-            .min_by_key(|record| {
-                (
-                    record.axes != instance.axes,
-                    differences(instance, inputs, &[], record).len(),
-                )
-            })
-            .map(Arc::clone)
-    }
-}
-
 /// Why an instance without a usable record runs.
 fn reasons(
     instance: &Instance,
@@ -186,96 +266,4 @@ fn reasons(
         }],
         Some(record) => differences(instance, inputs, unknown, record),
     }
-}
-
-/// Everything in which an instance differs from a record. Inputs whose content is not known yet count as equal, unless the
-/// record lacks them.
-fn differences(
-    instance: &Instance,
-    inputs: &BTreeMap<String, Digest>,
-    unknown: &[&str],
-    record: &Record,
-) -> Vec<Reason> {
-    let mut reasons = Vec::new();
-    if record.kind_version != instance.kind.version() {
-        reasons.push(Reason::CodeVersion {
-            old: record.kind_version,
-            new: instance.kind.version(),
-        });
-    }
-    parameters(
-        "",
-        Some(&record.params),
-        Some(&instance.key_params),
-        &mut reasons,
-    );
-    let names: BTreeSet<&String> = record
-        .sources
-        .keys()
-        .chain(instance.sources.keys())
-        .collect();
-    for name in names {
-        let (old, new) = (record.sources.get(name), instance.sources.get(name));
-        if old != new {
-            reasons.push(Reason::Source {
-                name: name.clone(),
-                old: old.cloned(),
-                new: new.cloned(),
-            });
-        }
-    }
-    if record.seed != instance.seed {
-        reasons.push(Reason::Seed {
-            old: record.seed,
-            new: instance.seed,
-        });
-    }
-    for need in &instance.needs {
-        let (old, new) = (record.inputs.get(&need.stage), inputs.get(&need.stage));
-        if new.is_some() && old != new {
-            reasons.push(Reason::Input {
-                name: need.stage.clone(),
-                old: old.copied(),
-                new: new.copied(),
-            });
-        } else if old.is_none() && unknown.contains(&need.stage.as_str()) {
-            reasons.push(Reason::NewInput {
-                name: need.stage.clone(),
-            });
-        }
-    }
-    for (name, old) in &record.inputs {
-        if !instance.needs.iter().any(|need| need.stage == *name) {
-            reasons.push(Reason::Input {
-                name: name.clone(),
-                old: Some(*old),
-                new: None,
-            });
-        }
-    }
-    reasons
-}
-
-/// Collects the parameters that differ, tables key by key.
-fn parameters(name: &str, old: Option<&Value>, new: Option<&Value>, reasons: &mut Vec<Reason>) {
-    if old == new {
-        return;
-    }
-    if let (Some(Value::Object(old)), Some(Value::Object(new))) = (old, new) {
-        let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-        for key in keys {
-            let path = if name.is_empty() {
-                key.clone()
-            } else {
-                format!("{name}.{key}")
-            };
-            parameters(&path, old.get(key), new.get(key), reasons);
-        }
-        return;
-    }
-    reasons.push(Reason::Parameter {
-        name: name.to_owned(),
-        old: old.cloned(),
-        new: new.cloned(),
-    });
 }

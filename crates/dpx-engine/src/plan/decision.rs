@@ -50,6 +50,14 @@ impl State {
     pub const fn is_cached(&self) -> bool {
         matches!(self, Self::Cached { .. })
     }
+
+    /// Digest of the artifact's content, where it is there.
+    pub const fn output(&self) -> Option<Digest> {
+        match self {
+            Self::Cached { output, .. } => Some(*output),
+            Self::Run { .. } | Self::OnlyIf { .. } => None,
+        }
+    }
 }
 
 /// Why an instance runs, compared with the nearest earlier record of the same stage.

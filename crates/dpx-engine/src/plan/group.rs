@@ -1,7 +1,7 @@
 //! Groups what will run by root cause, and adds up the time it will take.
 
 use super::{Decision, InstanceId, Plan, Reason, State};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// One reason for which instances of one stage run, and what follows from it.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,7 @@ pub struct Summary {
 /// The root causes, in the plan's order. Instances of one stage with the same reason are one cause.
 pub fn causes(plan: &Plan, decisions: &[Decision]) -> Vec<Cause> {
     let mut causes: Vec<Cause> = Vec::new();
+    let mut found: HashMap<(&str, String), usize> = HashMap::new();
     for decision in decisions {
         let State::Run { reasons } = &decision.state else {
             continue;
@@ -41,36 +42,43 @@ pub fn causes(plan: &Plan, decisions: &[Decision]) -> Vec<Cause> {
         let stage = &plan.instances[decision.instance].stage;
         for reason in reasons {
             // New rows differ in their values only: one cause.
-            let same = |cause: &&mut Cause| {
-                cause.stage == *stage
-                    && (cause.reason == *reason
-                        || matches!(
-                            (&cause.reason, reason),
-                            (Reason::NewRow { .. }, Reason::NewRow { .. })
-                        ))
+            let text = match reason {
+                Reason::NewRow { .. } => "new row".to_owned(),
+                reason => format!("{reason:?}"),
             };
-            match causes.iter_mut().find(same) {
-                Some(cause) => cause.instances.push(decision.instance),
-                None => causes.push(Cause {
+            let at = *found.entry((stage, text)).or_insert_with(|| {
+                causes.push(Cause {
                     stage: stage.clone(),
                     reason: reason.clone(),
-                    instances: vec![decision.instance],
+                    instances: Vec::new(),
                     dragged: Vec::new(),
-                }),
-            }
+                });
+                causes.len() - 1
+            });
+            causes[at].instances.push(decision.instance);
+        }
+    }
+    let mut users = vec![Vec::new(); plan.instances.len()];
+    for (id, instance) in plan.instances.iter().enumerate() {
+        for need in &instance.needs {
+            users[need.instance].push(id);
         }
     }
     for cause in &mut causes {
-        let mut reached: BTreeSet<InstanceId> = cause.instances.iter().copied().collect();
-        for (id, instance) in plan.instances.iter().enumerate() {
-            let follows = instance
-                .needs
-                .iter()
-                .any(|need| reached.contains(&need.instance));
-            if follows && !decisions[id].state.is_cached() && reached.insert(id) {
-                cause.dragged.push(id);
+        let own: BTreeSet<InstanceId> = cause.instances.iter().copied().collect();
+        let mut open: Vec<InstanceId> = cause.instances.clone();
+        let mut dragged = BTreeSet::new();
+        while let Some(id) = open.pop() {
+            for &user in &users[id] {
+                if !decisions[user].state.is_cached()
+                    && !own.contains(&user)
+                    && dragged.insert(user)
+                {
+                    open.push(user);
+                }
             }
         }
+        cause.dragged = dragged.into_iter().collect();
     }
     causes
 }
@@ -111,13 +119,13 @@ pub struct StageTime {
 /// The time of each stage that has something to run, in the plan's order.
 pub fn times(plan: &Plan, decisions: &[Decision]) -> Vec<StageTime> {
     let mut times: Vec<StageTime> = Vec::new();
+    let mut found: HashMap<&str, usize> = HashMap::new();
     for decision in decisions {
         if matches!(decision.state, State::Cached { .. }) {
             continue;
         }
         let stage = &plan.instances[decision.instance].stage;
-        let at = times.iter().position(|time| time.stage == *stage);
-        let at = at.unwrap_or_else(|| {
+        let at = *found.entry(stage).or_insert_with(|| {
             times.push(StageTime {
                 stage: stage.clone(),
                 waiting: 0,
@@ -140,10 +148,11 @@ pub fn by_stage(plan: &Plan) -> Vec<(String, Vec<InstanceId>)> {
     let mut order: Vec<String> = Vec::new();
     let mut members: BTreeMap<String, Vec<InstanceId>> = BTreeMap::new();
     for (id, instance) in plan.instances.iter().enumerate() {
-        if !order.contains(&instance.stage) {
+        let of_stage = members.entry(instance.stage.clone()).or_default();
+        if of_stage.is_empty() {
             order.push(instance.stage.clone());
         }
-        members.entry(instance.stage.clone()).or_default().push(id);
+        of_stage.push(id);
     }
     order
         .into_iter()

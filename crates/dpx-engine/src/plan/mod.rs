@@ -3,14 +3,17 @@
 //! - [`Plan`] holds the [`Instance`]s: stages times the axes that reach them, needs before their users.
 //! - [`Recipe`] is everything that a key covers but the inputs; [`Recipe::key`] adds them.
 //! - [`decide`] says of each instance whether it is cached, will run and why, or runs only if an input comes out
-//!   different. `dpx plan` and `dpx run` both ask it, so they cannot disagree.
+//!   different. `dpx run` keeps the same [`Decisions`] up to date while artifacts appear, so that it and `dpx plan` cannot
+//!   disagree.
 
 mod budget;
 mod build;
 mod decide;
 mod decision;
+mod differences;
 mod flow;
 mod group;
+mod history;
 mod instance;
 mod key;
 mod local;
@@ -27,11 +30,11 @@ mod properties;
 mod tests;
 
 pub use build::build;
-pub use decide::decide;
+pub use decide::{Changed, Decisions, decide};
 pub use decision::{Decision, Reason, State};
 pub use group::{Cause, StageTime, Summary, by_stage, causes, summary, times};
 pub use instance::{Axis, Instance, InstanceId, Need, Plan, RunSettings};
 pub use key::Recipe;
 pub use local::LocalSources;
-pub use sources::{Seen, SourceError, Sources, content_identity};
+pub use sources::{Seen, SourceError, Sources, content_identity, unreadable_twice};
 pub use view::{CacheView, Found, NoCache};

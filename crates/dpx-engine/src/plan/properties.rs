@@ -1,12 +1,17 @@
 //! Random graphs, sweeps and edits against an oracle that knows what every stage would write.
 
+use super::differences::differences;
 use super::fake::{FakeCache, World};
-use super::{Instance, InstanceId, Need, Plan, RunSettings, State, decide};
-use dpx_schema::Digest;
-use dpx_schema::{Flow, Kind};
+use super::history::History;
+use super::{
+    CacheView, Decisions, Found, Instance, InstanceId, Need, Plan, Recipe, RunSettings, State,
+    decide,
+};
+use dpx_schema::{Digest, Flow, Key, Kind, Record};
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One stage: its parameter and which of the earlier stages it needs.
 type Shape = Vec<(u8, Vec<bool>)>;
@@ -84,30 +89,39 @@ fn plan(shape: &Shape) -> Plan {
     }
 }
 
-/// What every instance would write, and whether its key is in the cache: knows the world, asks nobody.
-fn oracle(plan: &Plan, cache: &FakeCache) -> Vec<bool> {
+/// What every instance would write: knows the world, asks nobody.
+fn written(plan: &Plan) -> Vec<Digest> {
     let mut written: Vec<Digest> = Vec::new();
-    let mut hit = Vec::new();
     for instance in &plan.instances {
-        let inputs: BTreeMap<String, Digest> = instance
-            .needs
-            .iter()
-            .map(|need| (need.stage.clone(), written[need.instance]))
-            .collect();
-        hit.push(cache.holds(&instance.key(&inputs)));
-        let content = WORLD(&instance.key_params, instance.seed, &inputs);
-        written.push(
-            dpx_schema::Manifest {
-                files: vec![dpx_schema::FileEntry {
-                    path: "content".into(),
-                    digest: content,
-                    size: 1,
-                }],
-            }
-            .digest(),
+        let content = WORLD(
+            &instance.key_params,
+            instance.seed,
+            &inputs(instance, &written),
         );
+        let file = dpx_schema::FileEntry {
+            path: "content".into(),
+            digest: content,
+            size: 1,
+        };
+        written.push(dpx_schema::Manifest { files: vec![file] }.digest());
     }
-    hit
+    written
+}
+
+fn inputs(instance: &Instance, written: &[Digest]) -> BTreeMap<String, Digest> {
+    let needs = instance.needs.iter();
+    needs
+        .map(|need| (need.stage.clone(), written[need.instance]))
+        .collect()
+}
+
+/// Whether the key of every instance is in the cache.
+fn oracle(plan: &Plan, cache: &FakeCache) -> Vec<bool> {
+    let written = written(plan);
+    let instances = plan.instances.iter();
+    instances
+        .map(|instance| cache.holds(&instance.key(&inputs(instance, &written))))
+        .collect()
 }
 
 proptest! {
@@ -185,5 +199,183 @@ proptest! {
         let forced = BTreeSet::from([which % plan.instances.len()]);
         let ran: BTreeSet<InstanceId> = cache.run(&plan, WORLD, &forced).into_iter().collect();
         prop_assert_eq!(ran, forced);
+    }
+}
+
+/// A cache whose history stands still while records come and go, as a run sees it.
+struct During<'a> {
+    before: &'a FakeCache,
+    now: &'a FakeCache,
+}
+
+impl CacheView for During<'_> {
+    fn lookup(&self, key: &Key) -> Found {
+        self.now.lookup(key)
+    }
+
+    fn history(&self, kind: Kind) -> Vec<Arc<Record>> {
+        self.before.history(kind)
+    }
+}
+
+/// Rows of a sweep over the stages of a shape: records of other rows, and instances that share a key.
+fn swept(shape: &Shape, rows: u8) -> Plan {
+    let one = plan(shape);
+    let mut all = one.clone();
+    all.instances.clear();
+    for row in 0..rows {
+        let first = all.instances.len();
+        for instance in &one.instances {
+            let mut instance = instance.clone();
+            instance.name = format!("{}@row={row}", instance.name);
+            instance.axes = BTreeMap::from([("row".to_owned(), json!(row))]);
+            // Every other row is another's twin: one key, one piece of work.
+            instance.seed = u64::from(row / 2);
+            for need in &mut instance.needs {
+                need.instance += first;
+            }
+            all.instances.push(instance);
+        }
+    }
+    all
+}
+
+/// The two functions of the history without any index: the definition.
+fn scanned(
+    history: &[Arc<Record>],
+    instance: &Instance,
+    inputs: &BTreeMap<String, Digest>,
+) -> (bool, Option<(bool, usize)>) {
+    let agrees = history.iter().any(|record| {
+        Recipe::of(record) == instance.recipe()
+            && record.inputs.len() == instance.needs.len()
+            && instance.needs.iter().all(|need| {
+                let (old, new) = (record.inputs.get(&need.stage), inputs.get(&need.stage));
+                old.is_some() && (new.is_none() || new == old)
+            })
+    });
+    let nearest = history
+        .iter()
+        .filter(|record| record.stage == instance.stage)
+        .map(|record| {
+            (
+                record.axes != instance.axes,
+                differences(instance, inputs, &[], record).len(),
+            )
+        })
+        .min();
+    (agrees, nearest)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    /// Random graphs, rows, histories, forced instances and orders of finishing, with damage now and then: what is kept up
+    /// to date is at every moment what a decision from scratch says.
+    #[test]
+    fn decisions_that_follow_changes_equal_those_from_scratch(
+        shape in shape(),
+        rows in 1u8..4,
+        history in proptest::collection::vec(edits(), 0..3),
+        last in edits(),
+        forced in proptest::collection::btree_set(0usize..24, 0..3),
+        order in proptest::collection::vec((any::<usize>(), 0u8..8), 1..60),
+    ) {
+        let mut before = FakeCache::default();
+        for edits in &history {
+            before.run(&swept(&edited(&shape, edits), rows), WORLD, &BTreeSet::new());
+        }
+        let plan = swept(&edited(&shape, &last), rows);
+        let mut now = before.clone();
+        let mut forced: BTreeSet<InstanceId> =
+            forced.into_iter().filter(|id| *id < plan.instances.len()).collect();
+        let view = During { before: &before, now: &now };
+        let mut kept = Decisions::new(&plan, &view, forced.clone());
+        for (choice, chance) in order {
+            let known: Vec<InstanceId> = kept
+                .list()
+                .iter()
+                .filter(|one| one.key.is_some() && (chance == 0) == one.state.is_cached())
+                .map(|one| one.instance)
+                .collect();
+            let Some(&id) = known.get(choice % known.len().max(1)) else { continue };
+            let decision = kept.list()[id].clone();
+            let key = decision.key.unwrap();
+            let old: Vec<bool> = kept.list().iter().map(|one| one.state.is_cached()).collect();
+            let changed = if chance == 0 {
+                now.damaged.insert(key);
+                let view = During { before: &before, now: &now };
+                kept.record_changed(&key, &view)
+            } else {
+                let instance = &plan.instances[id];
+                let content = WORLD(&instance.key_params, instance.seed, &decision.inputs);
+                now.insert(&plan, id, &decision.inputs, content);
+                let view = During { before: &before, now: &now };
+                let mut changed = if forced.remove(&id) { kept.unforce(id, &view) } else { Vec::new() };
+                changed.extend(kept.record_changed(&key, &view));
+                changed
+            };
+            let view = During { before: &before, now: &now };
+            let scratch = Decisions::new(&plan, &view, forced.clone());
+            prop_assert_eq!(kept.list(), scratch.list());
+            for id in 0..plan.instances.len() {
+                if let Some(key) = kept.list()[id].key {
+                    prop_assert!(kept.of_key(&key).any(|one| one == id));
+                }
+                let is = kept.list()[id].state.is_cached();
+                let told = changed.iter().find(|one| one.instance == id);
+                prop_assert!(is == old[id] || told.is_some_and(|one| one.was_cached == old[id]));
+            }
+        }
+    }
+
+    /// The index finds what looking at every record finds.
+    #[test]
+    fn the_index_finds_what_a_scan_finds(
+        shape in shape(),
+        rows in 1u8..4,
+        history in proptest::collection::vec(edits(), 0..4),
+        last in edits(),
+        known in any::<u64>(),
+    ) {
+        let mut cache = FakeCache::default();
+        for edits in &history {
+            cache.run(&swept(&edited(&shape, edits), rows), WORLD, &BTreeSet::new());
+        }
+        let plan = swept(&edited(&shape, &last), rows);
+        let contents: BTreeMap<String, Digest> = written(&plan)
+            .into_iter()
+            .enumerate()
+            .filter(|(id, _)| known >> (id % 64) & 1 == 1)
+            .map(|(id, digest)| (plan.instances[id].name.clone(), digest))
+            .collect();
+        let mut index = History::default();
+        for instance in &plan.instances {
+            let inputs: BTreeMap<String, Digest> = instance
+                .needs
+                .iter()
+                .filter_map(|need| {
+                    let made = &plan.instances[need.instance];
+                    Some((need.stage.clone(), *contents.get(&made.name)?))
+                })
+                .collect();
+            let records = cache.history(instance.kind);
+            let (agrees, nearest) = scanned(&records, instance, &inputs);
+            let found = index.agreeing(instance, &inputs, &cache);
+            prop_assert_eq!(found.is_some(), agrees);
+            let found = index.nearest(instance, &inputs, &cache).map(|record| {
+                (
+                    record.axes != instance.axes,
+                    differences(instance, &inputs, &[], &record).len(),
+                )
+            });
+            let other_row = found.is_some_and(|(other, _)| other);
+            // Of other rows only the newest are looked at.
+            if other_row {
+                prop_assert!(nearest.is_some_and(|(other, _)| other));
+            } else {
+                prop_assert_eq!(found, nearest);
+            }
+        }
     }
 }

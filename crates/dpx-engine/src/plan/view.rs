@@ -26,7 +26,8 @@ pub trait CacheView {
     /// What the cache holds under a key; looks at records and sizes, not at content.
     fn lookup(&self, key: &Key) -> Found;
 
-    /// All usable records of a kind, of any experiment, newest first. Asked only when something is not cached.
+    /// All usable records of a kind, of any experiment, newest first. Asked once per kind, and only when something is not
+    /// cached.
     fn history(&self, kind: Kind) -> Vec<Arc<Record>>;
 }
 

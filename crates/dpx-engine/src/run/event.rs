@@ -203,7 +203,7 @@ impl<'a> Stamped<'a> {
 
 /// The time, RFC 3339, to the millisecond.
 pub(super) fn now() -> String {
-    jiff::Timestamp::now()
+    crate::clock::now()
         .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
         .to_string()
 }

@@ -54,12 +54,22 @@ impl WorkerCommand {
     }
 
     /// Starts a worker in a process group of its own, so that Ctrl-C reaches the runner alone.
-    pub(super) fn start(&self, request: &Path, log: &Path, threads: usize) -> io::Result<Child> {
+    ///
+    /// Temporary files go to `temporary`, which is cleared away with the attempt even where the worker is killed.
+    pub(super) fn start(
+        &self,
+        request: &Path,
+        log: &Path,
+        temporary: &Path,
+        threads: usize,
+    ) -> io::Result<Child> {
+        let variable = if cfg!(windows) { "TMP" } else { "TMPDIR" };
         let stderr = File::options().create(true).append(true).open(log)?;
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
             .arg(request)
+            .env(variable, temporary)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("RAYON_NUM_THREADS", threads.to_string())
             .stdin(Stdio::piped())

@@ -10,7 +10,7 @@ use dpx_schema::Digest;
 use dpx_schema::{Kind, StageError};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Compares every file and folder that the parameters name with what it held when the run began.
 ///
@@ -45,6 +45,18 @@ pub(super) fn pinned(kind: Kind, params: &Value, sources: &BTreeMap<String, Stri
     pinned
 }
 
+/// Every file and folder that a plan's instances read from outside the cache, each once.
+pub fn input_paths(plan: &Plan) -> BTreeSet<PathBuf> {
+    let instances = plan.instances.iter();
+    instances
+        .flat_map(|instance| names(instance.kind, &instance.params))
+        .filter_map(|name| match name.source {
+            Source::Path(path) => Some(path),
+            _ => None,
+        })
+        .collect()
+}
+
 /// A model or dataset on the Hub, and the commit that its name stood for when the plan was made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HubAsset {
@@ -66,6 +78,16 @@ pub fn hub_assets(
     options: &Options,
 ) -> Result<BTreeSet<HubAsset>, RunError> {
     let (forced, selected) = selection(plan, options)?;
+    let from_hub = |id: &usize| {
+        let instance = &plan.instances[*id];
+        let names = names(instance.kind, &instance.params);
+        names
+            .iter()
+            .any(|name| matches!(name.source, Source::Hub { .. }))
+    };
+    if !selected.iter().any(from_hub) {
+        return Ok(BTreeSet::new());
+    }
     let _shared = cache.share()?;
     let decisions = decide(plan, &View::new(cache.clone()), &forced);
     let mut assets = BTreeSet::new();

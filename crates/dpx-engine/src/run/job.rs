@@ -37,6 +37,8 @@ pub(super) struct Job {
     pub(super) forced: bool,
     pub(super) log: PathBuf,
     pub(super) secrets: PathBuf,
+    /// Identity of the cache.
+    pub(super) identity: String,
     pub(super) ledger: PathBuf,
     pub(super) worker: WorkerCommand,
     pub(super) control: Arc<Control>,
@@ -132,7 +134,7 @@ fn work(
     mut each: impl FnMut(Message),
 ) -> Result<JobResult, CacheError> {
     let mut said = None;
-    let status = run_worker(cache, job, attempt, |message| {
+    let (status, unheard) = run_worker(cache, job, attempt, |message| {
         if let Message::Failed { reason } = &message {
             said = Some(reason.clone());
         }
@@ -144,6 +146,9 @@ fn work(
             let record = commit(cache, job, closing, attempt)?;
             return Ok(JobResult::Done(Box::new(record), Finish::Ran));
         }
+    } else if let Some(error) = unheard {
+        // Not a stop that was asked for: run again by itself it would fail again, for ever.
+        said.get_or_insert_with(|| format!("what the worker says cannot be read: {error}"));
     } else if job.control.is_stopping() && said.is_none() || status.code() == Some(INTERRUPTED) {
         return Ok(JobResult::Stopped);
     }
@@ -158,22 +163,25 @@ fn run_worker(
     job: &Job,
     attempt: &Path,
     each: impl FnMut(Message),
-) -> Result<ExitStatus, CacheError> {
+) -> Result<(ExitStatus, Option<std::io::Error>), CacheError> {
     let path = attempt.join("request.json");
     write_request(&request(cache, job, attempt), &path)
         .map_err(CacheError::io("write the request", &path))?;
-    let started = job.worker.start(&path, &job.log, job.threads);
+    let temporary = absolute(&attempt.join("temporary"));
+    fs::create_dir(&temporary).map_err(CacheError::io("make the folder", &temporary))?;
+    let started = job.worker.start(&path, &job.log, &temporary, job.threads);
     let mut child = started.map_err(CacheError::io("start the worker for", &path))?;
     let stdout = child.stdout.take();
     job.control.attach(child);
     let read = stdout.map_or(Ok(()), |stdout| read_messages(stdout, &job.log, each));
-    if read.is_err() {
+    let unheard = read.err();
+    if unheard.is_some() {
         // Whoever cannot be heard cannot be looked after.
         job.control.kill();
     }
-    job.control
-        .wait()
-        .map_err(CacheError::io("wait for the worker of", &path))
+    let status = job.control.wait();
+    let status = status.map_err(CacheError::io("wait for the worker of", &path))?;
+    Ok((status, unheard))
 }
 
 fn request(cache: &Cache, job: &Job, attempt: &Path) -> Request {
@@ -204,6 +212,7 @@ fn request(cache: &Cache, job: &Job, attempt: &Path) -> Request {
         output: absolute(&attempt.join("output")),
         state: absolute(&cache.state(&key)),
         secrets: absolute(&job.secrets),
+        cache: job.identity.clone(),
         ledger: absolute(&job.ledger),
         lock: absolute(&cache.worker_lock_path(&key)),
         closing: absolute(&attempt.join("closing.json")),

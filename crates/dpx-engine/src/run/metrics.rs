@@ -138,7 +138,7 @@ fn safe(name: &str) -> String {
 }
 
 fn now_ms() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
+    crate::clock::now().as_millisecond()
 }
 
 fn now_seconds() -> f64 {

@@ -28,12 +28,14 @@ pub mod worker;
 pub use display::{Bars, JsonLines, PlainLines, failures_again, seconds, summary_line};
 pub use event::{Event, Finish, Outcome, Planned, Stamped};
 pub use executor::WorkerCommand;
-pub use freeze::{HubAsset, hub_assets};
+pub use freeze::{HubAsset, hub_assets, input_paths};
 pub use live::{Live, LiveFigures};
 pub use metrics::MetricsObserver;
 pub use observer::{JournalObserver, Observer};
 pub use options::{Options, RunError};
-pub use results::replace_folder;
+pub use results::{
+    MANIFEST, OwnFiles, Replaced, ResultsError, ResultsFolder, collect_leftovers, new_folder,
+};
 pub use runner::{InstanceResult, RunReport, Runner, Signal, shell_word};
 pub use status::{InstanceStatus, RunStatus};
 pub use view::View;

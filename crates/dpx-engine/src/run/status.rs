@@ -4,6 +4,7 @@ use super::live::{Live, LiveFigures};
 use crate::cache::RunFile;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// What a run is at.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -55,8 +56,14 @@ impl RunStatus {
             started: text(start, "time").map(str::to_owned),
             instances: planned.iter().filter_map(InstanceStatus::planned).collect(),
         };
+        let places: HashMap<String, usize> = status
+            .instances
+            .iter()
+            .enumerate()
+            .map(|(place, one)| (one.instance.clone(), place))
+            .collect();
         for line in &lines {
-            status.follow(line);
+            status.follow(line, &places);
         }
         if file.live {
             let mut live = Live::read(&file.folder);
@@ -69,7 +76,7 @@ impl RunStatus {
         Some(status)
     }
 
-    fn follow(&mut self, line: &Value) {
+    fn follow(&mut self, line: &Value, places: &HashMap<String, usize>) {
         let event = text(line, "event").unwrap_or_default();
         if event == "run-finished" {
             text(line, "outcome")
@@ -77,9 +84,10 @@ impl RunStatus {
                 .clone_into(&mut self.state);
         }
         let name = text(line, "instance").unwrap_or_default();
-        let Some(instance) = self.instances.iter_mut().find(|one| one.instance == name) else {
+        let Some(&place) = places.get(name) else {
             return;
         };
+        let instance = &mut self.instances[place];
         let state = match event {
             "started" => "running",
             "waiting" => "waiting",

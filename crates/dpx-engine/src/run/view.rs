@@ -5,7 +5,7 @@ use crate::plan::{CacheView, Found};
 use dpx_schema::Kind;
 use dpx_schema::{Key, Record};
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// A view of a cache that asks the disk once per key.
@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct View {
     cache: Cache,
     found: RefCell<HashMap<Key, Found>>,
-    history: OnceCell<Vec<Arc<Record>>>,
+    history: OnceCell<BTreeMap<Kind, Vec<Arc<Record>>>>,
 }
 
 impl View {
@@ -58,15 +58,17 @@ impl CacheView for View {
     fn history(&self, kind: Kind) -> Vec<Arc<Record>> {
         let records = self.history.get_or_init(|| {
             // A cache whose records cannot be listed has no history; looking up a key will say what is wrong.
-            let mut records = self.cache.records().unwrap_or_default();
-            records.retain(|record| self.cache.is_whole(record));
+            let mut records = self.cache.whole_records().unwrap_or_default();
             records.sort_by(|one, other| other.finished_at.cmp(&one.finished_at));
-            records.into_iter().map(Arc::new).collect()
+            let mut by_kind: BTreeMap<Kind, Vec<Arc<Record>>> = BTreeMap::new();
+            for record in records {
+                by_kind
+                    .entry(record.kind)
+                    .or_default()
+                    .push(Arc::new(record));
+            }
+            by_kind
         });
-        records
-            .iter()
-            .filter(|record| record.kind == kind)
-            .cloned()
-            .collect()
+        records.get(&kind).cloned().unwrap_or_default()
     }
 }

@@ -1,14 +1,15 @@
 //! The worker process: serves one request.
 
 use super::freeze::{check_sources, pinned};
+use super::results::{sync_folder, sync_tree};
 use crate::cache::manifest_of_folder;
 use crate::cache::{CacheError, WorkerLock};
 use dpx_schema::Device;
 use dpx_schema::protocol::{Closing, FAILED, INTERRUPTED, Message, PROTOCOL, Request, STOP};
-use dpx_schema::{Input, Progress, StageContext, StageError};
+use dpx_schema::{Input, Progress, StageContext, StageError, StageResult};
 use std::fs::{self, File};
 use std::io::{self, BufRead, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 const BETWEEN_REPORTS: Duration = Duration::from_millis(100);
 
 /// Serves a request with the given stages; returns the exit code.
-pub fn serve(request: &Path, stage: &dyn Fn(&StageContext<'_>) -> Result<(), StageError>) -> i32 {
+pub fn serve(request: &Path, stage: &dyn Fn(&StageContext<'_>) -> StageResult) -> i32 {
     match attempt(request, stage) {
         Ok(()) => 0,
         Err(error) if error.interrupted => INTERRUPTED,
@@ -32,7 +33,7 @@ pub fn serve(request: &Path, stage: &dyn Fn(&StageContext<'_>) -> Result<(), Sta
 
 fn attempt(
     path: &Path,
-    stage: &dyn Fn(&StageContext<'_>) -> Result<(), StageError>,
+    stage: &dyn Fn(&StageContext<'_>) -> StageResult,
 ) -> Result<(), StageError> {
     let request = read(path)?;
     die_with(request.runner);
@@ -70,7 +71,7 @@ fn attempt(
             .collect(),
         output: request.output.clone(),
         state: request.state.clone(),
-        secrets: request.secrets.clone(),
+        secrets: request.secrets.join(&request.cache),
         ledger: request.ledger.clone(),
         key: request.key.to_string(),
         seed: request.seed,
@@ -80,7 +81,7 @@ fn attempt(
     let start = Instant::now();
     let frozen = || check_sources(request.kind, &request.params, &request.sources);
     frozen()?;
-    on_device(device, || stage(&context))?;
+    let finish = on_device(device, || stage(&context))?;
     // Again, since it may have changed while the stage read it.
     frozen()?;
     let closing = Closing {
@@ -92,16 +93,23 @@ fn attempt(
         dpx_version: env!("CARGO_PKG_VERSION").to_owned(),
         finished_at: super::event::now(),
     };
-    close(&closing, &request.closing)
-        .map_err(|error| StageError::new(format!("cannot write the closing manifest: {error}")))
+    let durable = !finish.is_nothing();
+    close(
+        &closing,
+        &request.closing,
+        durable.then_some(&request.output),
+    )
+    .map_err(|error| StageError::new(format!("cannot write the closing manifest: {error}")))?;
+    // The artifact is whole and stays, whatever happens from here on: what fails now is told, and no failure of the stage.
+    if let Err(error) = finish.run() {
+        reporter.log(&format!("after the end of the stage: {error}"));
+    }
+    Ok(())
 }
 
 /// Runs a stage. A device that runs out of memory or vanishes ends in a panic somewhere below: it becomes an error that says
 /// what to do.
-fn on_device(
-    device: Device,
-    stage: impl FnOnce() -> Result<(), StageError>,
-) -> Result<(), StageError> {
+fn on_device(device: Device, stage: impl FnOnce() -> StageResult) -> StageResult {
     if device == Device::Cpu {
         return stage();
     }
@@ -140,11 +148,23 @@ fn read(path: &Path) -> Result<Request, StageError> {
 
 /// Leaves the closing manifest. Its content is checked against the files before anybody believes it, so it need not wait
 /// for the disk: after a power cut the worst case is a manifest whose files are torn, and the instance runs again.
-fn close(closing: &Closing, path: &Path) -> io::Result<()> {
+///
+/// Where something cannot be undone afterwards, `durable` is the output folder: files and manifest are on the medium first.
+fn close(closing: &Closing, path: &Path, durable: Option<&PathBuf>) -> io::Result<()> {
+    if let Some(output) = durable {
+        sync_tree(output)?;
+    }
     let temporary = path.with_extension("new");
     let mut file = File::create(&temporary)?;
     file.write_all(&serde_json::to_vec(closing)?)?;
-    fs::rename(&temporary, path)
+    if durable.is_some() {
+        file.sync_all()?;
+    }
+    fs::rename(&temporary, path)?;
+    match path.parent().filter(|_| durable.is_some()) {
+        Some(folder) => sync_folder(folder),
+        None => Ok(()),
+    }
 }
 
 /// Reads commands on a thread; the end of the input is the end of the runner, and of this process.

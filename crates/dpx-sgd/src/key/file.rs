@@ -1,6 +1,9 @@
 //! Where the key of an unfinished run rests: a file outside the cache that only its owner can read.
 //!
-//! Layout: a header (magic, run id, binding, state folder), then two slots of (step, key, checksum). A ratchet writes the
+//! Each cache has a folder of its own, named by the cache's identity: a cache that moves keeps its keys, and no other cache
+//! sweeps them.
+//!
+//! Layout: a header (magic, run id, binding), then two slots of (step, key, checksum). A ratchet writes the
 //! empty slot, syncs, then overwrites the old one with zeros and syncs again: at every moment one slot is whole, and the
 //! old key does not stay behind in a renamed file. File systems that copy on write may keep old blocks all the same.
 
@@ -9,12 +12,18 @@ use crate::fault::fault;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 const MAGIC: [u8; 8] = *b"dpxkey1\n";
 const HEADER: usize = 4096;
 const SLOT: usize = 64;
-const PATH_AT: usize = 60;
+
+/// Ending of a file on its way to become a key file.
+const FRESH: &str = "new";
+
+/// A file on its way to become a key file is nobody's after this long.
+const FRESH_FOR: Duration = Duration::from_mins(10);
 
 /// Random identity of a run: it names the run in the ledger and in what is released, and says nothing of the data.
 pub type RunId = [u8; 16];
@@ -82,8 +91,7 @@ impl KeyFile {
     /// Opens the key of a run, or makes one.
     ///
     /// `name` identifies the stage instance; `binding` is a digest of everything that the updates depend on: a key whose
-    /// binding differs is destroyed, because the same noise over other inputs would reveal their difference. `state` is
-    /// the folder with the run's checkpoints: when it is gone the key is an orphan.
+    /// binding differs is destroyed, because the same noise over other inputs would reveal their difference.
     ///
     /// # Errors
     /// When the file cannot be read or written, another process holds it, or the system gives no random numbers.
@@ -91,7 +99,6 @@ impl KeyFile {
         folder: &Path,
         name: &str,
         binding: [u8; 32],
-        state: &Path,
     ) -> Result<(Self, Opened), KeyFileError> {
         std::fs::create_dir_all(folder).map_err(|source| io(folder, source))?;
         restrict(folder, 0o700).map_err(|source| io(folder, source))?;
@@ -101,6 +108,10 @@ impl KeyFile {
         match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(mut file) => {
                 lock(&file, &path)?;
+                if !is_at(&file, &path) {
+                    // Somebody destroyed it between the two calls.
+                    return Err(KeyFileError::Held(path));
+                }
                 match read(&mut file).map_err(|source| io(&path, source))? {
                     Some(found) if found.binding == binding || fault!(UnboundKey) => {
                         let step = found.key.step();
@@ -123,7 +134,7 @@ impl KeyFile {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(io(&path, error)),
         }
-        let created = Self::create(&path, binding, state)?;
+        let created = Self::create(&path, binding)?;
         let opened = if replaced {
             Opened::Replaced { abandoned }
         } else {
@@ -132,7 +143,19 @@ impl KeyFile {
         Ok((created, opened))
     }
 
-    fn create(path: &Path, binding: [u8; 32], state: &Path) -> Result<Self, KeyFileError> {
+    /// Makes a key file beside its place, locked and whole, before it gets its name: whoever sweeps sees all of it or none.
+    fn create(path: &Path, binding: [u8; 32]) -> Result<Self, KeyFileError> {
+        let random = Key::from_operating_system()?;
+        let name = blake3::hash(random.bytes()).to_hex();
+        let fresh = path.with_extension(format!("{}.{FRESH}", &name[..16]));
+        let created = Self::create_at(&fresh, path, binding);
+        if created.is_err() {
+            drop(std::fs::remove_file(&fresh));
+        }
+        created
+    }
+
+    fn create_at(fresh: &Path, path: &Path, binding: [u8; 32]) -> Result<Self, KeyFileError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         #[cfg(unix)]
@@ -140,8 +163,8 @@ impl KeyFile {
             use std::os::unix::fs::OpenOptionsExt;
             options.mode(0o600);
         }
-        let mut file = options.open(path).map_err(|source| io(path, source))?;
-        lock(&file, path)?;
+        let mut file = options.open(fresh).map_err(|source| io(fresh, source))?;
+        lock(&file, fresh)?;
         let key = Key::from_operating_system()?;
         let mut run = RunId::default();
         let random = Key::from_operating_system()?;
@@ -150,16 +173,12 @@ impl KeyFile {
         header[..8].copy_from_slice(&MAGIC);
         header[8..24].copy_from_slice(&run);
         header[24..56].copy_from_slice(&binding);
-        let state = state.as_os_str().as_encoded_bytes();
-        if PATH_AT + state.len() <= HEADER {
-            header[56..60].copy_from_slice(&(state.len() as u32).to_le_bytes());
-            header[PATH_AT..PATH_AT + state.len()].copy_from_slice(state);
-        }
         let written = (|| {
             file.write_all(&header)?;
             file.write_all(&*slot_bytes(&key))?;
             file.write_all(&[0; SLOT])?;
             file.sync_all()?;
+            std::fs::rename(fresh, path)?;
             path.parent().map_or(Ok(()), sync_folder)
         })();
         written.map_err(|source| io(path, source))?;
@@ -216,12 +235,17 @@ impl KeyFile {
     }
 }
 
-/// Destroys keys of runs that can never go on because their checkpoints are gone, and says how many there were. Keys that a
-/// live worker holds are left alone.
+/// Destroys keys of runs that can never go on because their checkpoints are gone, and says how many there were. `states` is
+/// the folder in which each key's run has its state folder, of the key's name. Keys that a live worker holds, and that of
+/// `spared`, are left alone.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn sweep_orphans(folder: &Path) -> Result<usize, KeyFileError> {
+pub fn sweep_orphans(
+    folder: &Path,
+    states: &Path,
+    spared: Option<&str>,
+) -> Result<usize, KeyFileError> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
@@ -229,31 +253,56 @@ pub fn sweep_orphans(folder: &Path) -> Result<usize, KeyFileError> {
     };
     let mut swept = 0;
     for path in entries.flatten().map(|entry| entry.path()) {
-        if path.extension().is_none_or(|extension| extension != "key") {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let name = path.file_stem().and_then(|name| name.to_str());
+        let is_orphan = match (extension, name) {
+            (Some("key"), Some(name)) => Some(name) != spared && !states.join(name).exists(),
+            // A worker that was killed while it made its key.
+            (Some(FRESH), _) => is_old(&path),
+            _ => false,
+        };
+        if !is_orphan {
             continue;
         }
         let Ok(mut file) = OpenOptions::new().read(true).write(true).open(&path) else {
             continue;
         };
-        if lock(&file, &path).is_err() {
-            continue;
-        }
-        let orphan = match read(&mut file) {
-            Ok(Some(found)) => found.state.is_some_and(|state| !state.exists()),
-            Ok(None) => true,
-            Err(_) => false,
-        };
-        if orphan && destroy(&mut file, &path).is_ok() {
+        let is_ours = lock(&file, &path).is_ok() && is_at(&file, &path);
+        if is_ours && destroy(&mut file, &path).is_ok() {
             swept += 1;
         }
     }
     Ok(swept)
 }
 
+/// Whether a file was last changed long ago.
+fn is_old(path: &Path) -> bool {
+    std::fs::metadata(path)
+        .and_then(|found| found.modified())
+        .is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > FRESH_FOR))
+}
+
+/// Whether a path still leads to an open file.
+fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let identity = |found: std::io::Result<std::fs::Metadata>| {
+            found.map(|found| (found.dev(), found.ino())).ok()
+        };
+        let open = identity(file.metadata());
+        open.is_some() && open == identity(std::fs::metadata(path))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        path.exists()
+    }
+}
+
 struct Found {
     run: RunId,
     binding: [u8; 32],
-    state: Option<PathBuf>,
     key: Key,
     slot: usize,
 }
@@ -278,14 +327,9 @@ fn read(file: &mut File) -> std::io::Result<Option<Found>> {
     else {
         return Ok(None);
     };
-    let length = u32::from_le_bytes([bytes[56], bytes[57], bytes[58], bytes[59]]) as usize;
-    let state = (length > 0 && PATH_AT + length <= HEADER).then(|| {
-        PathBuf::from(String::from_utf8_lossy(&bytes[PATH_AT..PATH_AT + length]).as_ref())
-    });
     let mut found = Found {
         run: RunId::default(),
         binding: [0; 32],
-        state,
         key,
         slot,
     };

@@ -116,13 +116,7 @@ fn a_later_key_follows_from_an_earlier_one_and_not_the_other_way() {
 const BINDING: [u8; 32] = [5; 32];
 
 fn open(folder: &Path, binding: [u8; 32]) -> (KeyFile, Opened) {
-    KeyFile::open(
-        &folder.join("secrets"),
-        "instance",
-        binding,
-        &folder.join("state"),
-    )
-    .unwrap()
+    KeyFile::open(&folder.join("secrets"), "instance", binding).unwrap()
 }
 
 #[test]
@@ -199,36 +193,47 @@ fn a_torn_or_foreign_key_file_is_replaced() {
 fn two_workers_cannot_hold_one_key() {
     let folder = tempfile::tempdir().unwrap();
     let (_file, _) = open(folder.path(), BINDING);
-    let second = KeyFile::open(
-        &folder.path().join("secrets"),
-        "instance",
-        BINDING,
-        &folder.path().join("state"),
-    );
+    let second = KeyFile::open(&folder.path().join("secrets"), "instance", BINDING);
     assert!(matches!(second, Err(KeyFileError::Held(_))));
 }
 
+/// Keys are found by their cache and the name of their run, wherever the cache lies: one that moved keeps its keys.
 #[test]
 fn orphans_are_swept_and_live_keys_are_not() {
     let folder = tempfile::tempdir().unwrap();
-    let secrets = folder.path().join("secrets");
-    std::fs::create_dir_all(folder.path().join("state")).unwrap();
+    let (secrets, states) = (folder.path().join("secrets"), folder.path().join("states"));
+    let moved = folder.path().join("moved");
+    std::fs::create_dir_all(states.join("waiting")).unwrap();
     let (live, _) = open(folder.path(), BINDING);
-    drop(
-        KeyFile::open(
-            &secrets,
-            "orphan",
-            BINDING,
-            &folder.path().join("no such state"),
-        )
-        .unwrap(),
-    );
-    drop(KeyFile::open(&secrets, "waiting", BINDING, &folder.path().join("state")).unwrap());
-    assert_eq!(sweep_orphans(&secrets).unwrap(), 1);
-    assert!(!secrets.join("orphan.key").exists());
-    assert!(secrets.join("waiting.key").exists());
+    for name in ["orphan", "waiting", "own"] {
+        drop(KeyFile::open(&secrets, name, BINDING).unwrap());
+    }
+    std::fs::rename(&states, &moved).unwrap();
+    assert_eq!(sweep_orphans(&secrets, &moved, Some("own")).unwrap(), 1);
+    let there = |name: &str| secrets.join(name).exists();
+    assert!(!there("orphan.key") && there("waiting.key") && there("own.key"));
     drop(live);
-    assert!(secrets.join("instance.key").exists());
+    assert!(there("instance.key"), "a live worker holds it");
+    assert_eq!(sweep_orphans(&secrets, &moved, None).unwrap(), 2);
+    assert!(!there("instance.key") && there("waiting.key"));
+}
+
+/// A worker that dies while it makes its key leaves a file that nobody takes for a key, and that goes in the end.
+#[test]
+fn a_half_made_key_is_no_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let (secrets, states) = (folder.path().join("secrets"), folder.path().join("states"));
+    drop(open(folder.path(), BINDING));
+    let half = secrets.join("instance.0123456789abcdef.new");
+    std::fs::write(&half, [7; 100]).unwrap();
+    std::fs::create_dir_all(states.join("instance")).unwrap();
+    assert_eq!(sweep_orphans(&secrets, &states, None).unwrap(), 0);
+    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
+    let file = std::fs::File::options().write(true).open(&half).unwrap();
+    file.set_modified(old).unwrap();
+    drop(file);
+    assert_eq!(sweep_orphans(&secrets, &states, None).unwrap(), 1);
+    assert!(!half.exists() && secrets.join("instance.key").exists());
 }
 
 #[cfg(unix)]

@@ -358,7 +358,7 @@ fn interrupted(folder: &Path, killed_after: u64, every: u64, secure: bool) -> Ve
         let mut network = network();
         let source = if secure {
             KeySource::Secure(
-                KeyFile::open(&folder.join("secrets"), "train", BINDING, folder)
+                KeyFile::open(&folder.join("secrets"), "train", BINDING)
                     .unwrap()
                     .0,
             )
@@ -381,7 +381,9 @@ fn interrupted(folder: &Path, killed_after: u64, every: u64, secure: bool) -> Ve
             }
         }
         if limit == 8 {
-            trainer.finish(network.parameters_mut()).unwrap();
+            if let Some(key) = trainer.finish(network.parameters_mut()) {
+                key.destroy().unwrap();
+            }
             last = weights(&network);
         }
     }
@@ -410,7 +412,7 @@ fn a_secure_run_repeats_its_noise_and_leaves_no_key() {
     assert!(!folder.path().join("secrets/train.key").exists());
     // The same key again: a copy of the key file made at the start replays to the same weights.
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    drop(KeyFile::open(&one.path().join("secrets"), "train", BINDING, one.path()).unwrap());
+    drop(KeyFile::open(&one.path().join("secrets"), "train", BINDING).unwrap());
     std::fs::create_dir(other.path().join("secrets")).unwrap();
     std::fs::copy(
         one.path().join("secrets/train.key"),
@@ -428,11 +430,7 @@ fn a_checkpoint_older_than_the_key_is_refused() {
         folder.path().join("state.bin"),
         folder.path().join("old.bin"),
     );
-    let open = || {
-        KeyFile::open(folder.path(), "train", BINDING, folder.path())
-            .unwrap()
-            .0
-    };
+    let open = || KeyFile::open(folder.path(), "train", BINDING).unwrap().0;
     let mut network = network();
     let start = |network: &Gpt2| {
         let source = KeySource::Secure(open());
@@ -476,9 +474,7 @@ fn keys_stand_in_no_state_file() {
     let folder = tempfile::tempdir().unwrap();
     let secrets = folder.path().join("secrets");
     let state = folder.path().join("state.bin");
-    let file = KeyFile::open(&secrets, "train", BINDING, folder.path())
-        .unwrap()
-        .0;
+    let file = KeyFile::open(&secrets, "train", BINDING).unwrap().0;
     let mut keys = vec![file.key().clone()];
     let mut network = network();
     let settings = settings(8.0, Averaging::Tail);

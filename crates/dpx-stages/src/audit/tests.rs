@@ -88,6 +88,8 @@ impl Place {
             device: Device::Cpu,
             progress: &NoProgress,
         })
+        .unwrap()
+        .run()
         .unwrap();
     }
 

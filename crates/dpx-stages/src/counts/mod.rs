@@ -11,11 +11,12 @@ mod tests;
 
 pub use histogram::{Exact, Noisy, NoisyCounts, keywords_of};
 
+use super::keyed_run::KeyedRun;
 use super::private::{self, Machine, PrivateStage, Spending};
 use dpx_accounting::DpEvent;
 use dpx_data::{Rows, builtin};
-use dpx_schema::params::{CountsParams, NoiseMode};
-use dpx_schema::{PublicSchema, StageContext, StageError};
+use dpx_schema::params::CountsParams;
+use dpx_schema::{Finish, PrivacyRecord, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::key::{Key, forbid_core_dumps};
 use dpx_sgd::privatise::{Protection, privatise};
 use dpx_sgd::sum::GradientSum;
@@ -29,18 +30,17 @@ pub const COUNTS_FILE: &str = "counts.json";
 ///
 /// # Errors
 /// When an input does not fit, or the budget cannot be met.
-pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
+pub(super) fn run(context: &StageContext<'_>) -> StageResult {
     let params: CountsParams = context.params()?;
     forbid_core_dumps();
     let stage = PrivateStage::open(context, params.noise)?;
     let (input, schema) = (stage.input, &stage.schema);
     let keywords = keyword_list(&params.keywords)?;
-    let run = private::run_identity(context)?;
     let untouched = stage.plan.spending == Spending::Untouched;
+    let run = (!untouched).then(|| stage.begin()).transpose()?;
     let exact = if untouched {
         histograms(&[], &[], schema, &params, &keywords)
     } else {
-        stage.enter(&run)?;
         let rows = Rows::read(input.path.join("train.jsonl"))?;
         let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
         let labels = rows
@@ -49,10 +49,11 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
             .collect::<Result<Vec<_>, _>>()?;
         histograms(&texts, &labels, schema, &params, &keywords)
     };
-    let mut key = match params.noise {
-        NoiseMode::Secure => Key::from_operating_system()?,
-        NoiseMode::Seeded => Key::seeded(context.seed, &context.instance),
-    };
+    let mut key = run.as_ref().map_or_else(
+        // Nothing is looked at, and no noise is drawn.
+        || Key::seeded(context.seed, &context.instance),
+        |run| run.key.clone(),
+    );
     let (mut noisy, mut drawn) = (Vec::new(), Vec::new());
     for (histogram, share) in exact {
         let noise = (stage.plan.noise_multiplier() > 0.0)
@@ -84,8 +85,11 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         max_length: None,
         clipping: None,
     };
-    let executed = (!untouched).then_some(executed(&drawn));
-    private::save(context, &stage.record(&run, executed, machine))
+    let record = run.as_ref().map_or(PrivacyRecord::Untouched, |run| {
+        stage.record(&run.id, Some(executed(&drawn)), machine)
+    });
+    private::save(context, &record)?;
+    Ok(run.map_or_else(Finish::nothing, KeyedRun::finish))
 }
 
 /// What the histograms amount to: one Gaussian mechanism, as the noise multipliers of parts of one vector compose by adding

@@ -18,8 +18,8 @@ use super::model_source::ModelSource;
 use super::private::{self, Machine, PrivateStage, Spending};
 use dpx_accounting::DpEvent;
 use dpx_data::{Row, Rows, builtin};
-use dpx_schema::params::{NoiseMode, TeacherKind, TeacherParams, TeacherPerformance};
-use dpx_schema::{PrivacyRecord, StageContext, StageError};
+use dpx_schema::params::{TeacherKind, TeacherParams, TeacherPerformance};
+use dpx_schema::{Finish, PrivacyRecord, StageContext, StageError, StageResult};
 use dpx_sgd::grid::rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
 use dpx_sgd::privatise::{Protection, privatise};
@@ -31,7 +31,7 @@ use serde_json::json;
 ///
 /// # Errors
 /// When an input does not fit, or the budget cannot be met.
-pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
+pub(super) fn run(context: &StageContext<'_>) -> StageResult {
     let params: TeacherParams = context.params()?;
     let performance: TeacherPerformance = context.performance()?;
     forbid_core_dumps();
@@ -53,19 +53,20 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
             performance.micro_batch_tokens as usize,
         )?)),
     };
-    let run = private::run_identity(context)?;
-    let (model, record) = if stage.plan.spending == Spending::Untouched {
+    let (model, record, finish) = if stage.plan.spending == Spending::Untouched {
         let weights = vec![0.0; features.width() * schema.labels.len()];
         let model = SoftmaxRegression {
             weights,
             classes: schema.labels.len(),
         };
-        (model, PrivacyRecord::Untouched)
+        (model, PrivacyRecord::Untouched, Finish::nothing())
     } else {
-        stage.enter(&run)?;
+        let run = stage.begin()?;
         let rows = Rows::read(input.path.join("train.jsonl"))?;
-        let (model, executed, machine) = descend(context, &params, &stage, &features, &rows)?;
-        (model, stage.record(&run, Some(executed), machine))
+        let (model, executed, machine) =
+            descend(context, &params, &stage, &features, (&rows, &run.key))?;
+        let record = stage.record(&run.id, Some(executed), machine);
+        (model, record, run.finish())
     };
     let teacher = Teacher {
         labels: schema.labels.clone(),
@@ -80,10 +81,11 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         "validation_accuracy": accuracy(&teacher, &validation)?,
         "validation_texts": validation.len(),
     });
-    Ok(std::fs::write(
+    std::fs::write(
         context.internal_path("validation.json")?,
         format!("{internal:#}\n"),
-    )?)
+    )?;
+    Ok(finish)
 }
 
 fn vocabulary(name: &str) -> Result<Vec<(String, u64)>, StageError> {
@@ -115,7 +117,7 @@ fn descend(
     params: &TeacherParams,
     stage: &PrivateStage<'_>,
     features: &Features,
-    rows: &[Row],
+    (rows, key): (&[Row], &Key),
 ) -> Result<(SoftmaxRegression, DpEvent, Machine), StageError> {
     let schema = &stage.schema;
     let labels: Vec<usize> = rows
@@ -123,10 +125,7 @@ fn descend(
         .map(|row| schema.label_index(&row.label))
         .collect::<Result<_, _>>()?;
     let examples = features.rows(&texts(rows))?;
-    let mut key = match params.noise {
-        NoiseMode::Secure => Key::from_operating_system()?,
-        NoiseMode::Seeded => Key::seeded(context.seed, &context.instance),
-    };
+    let mut key = key.clone();
     let classes = schema.labels.len();
     let values = features.width() * classes;
     let allowance = rounding_allowance(values, params.max_grad_norm, 1.0, 1);

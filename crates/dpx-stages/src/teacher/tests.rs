@@ -49,7 +49,7 @@ fn teach(root: &Path, params: serde_json::Value) -> Result<f64, StageError> {
         device: dpx_schema::Device::Cpu,
         progress: &NoProgress,
     };
-    run(&context)?;
+    run(&context)?.run()?;
     let internal: serde_json::Value =
         serde_json::from_slice(&std::fs::read(output.join("internal.json")).unwrap()).unwrap();
     Ok(internal["validation_accuracy"].as_f64().unwrap())

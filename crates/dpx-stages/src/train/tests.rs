@@ -108,7 +108,7 @@ impl Place {
         let folder = self.path(output);
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
-        run(&self.context(output, progress))
+        run(&self.context(output, progress))?.run()
     }
 
     fn context<'a>(&self, output: &str, progress: &'a dyn Progress) -> StageContext<'a> {

@@ -1,21 +1,24 @@
 //! The needs: known, free of cycles, and of kinds that the stage can read.
 
 use crate::experiment::diagnostic::{Code, Diagnostic};
-use crate::experiment::experiment::{Experiment, Stage};
-use crate::experiment::suggest::{alternatives, did_you_mean};
+use crate::experiment::experiment::{Experiment, Stage, SweepAxis};
+use crate::experiment::files::Origin;
+use crate::experiment::node::Node;
+use crate::experiment::read::MOST_INSTANCES;
+use crate::experiment::suggest::{MOST_SHOWN, Suggestion, alternatives, suggest};
 use dpx_schema::Kind;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::DiGraph;
-
-/// Most instances that an experiment may have.
-const MOST_INSTANCES: usize = 20_000;
+use std::collections::{HashMap, HashSet};
 
 /// Checks the graph of the stages.
 pub(crate) fn graph(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
+    let names = by_name(experiment);
     for stage in &experiment.stages {
-        needs(stage, experiment, diagnostics);
+        needs(stage, experiment, &names, diagnostics);
     }
-    cycles(experiment, diagnostics);
+    cycles(experiment, &names, diagnostics);
+    long_names(experiment, diagnostics);
     let rows: usize = experiment
         .axes
         .iter()
@@ -37,15 +40,71 @@ pub(crate) fn graph(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) 
     }
 }
 
-fn find<'a>(experiment: &'a Experiment, name: &str) -> Option<&'a Stage> {
-    experiment.stages.iter().find(|stage| stage.name == name)
+/// Most bytes of a row's name with that of its stage. It names files and folders, which may have 255, endings included.
+const LONGEST_NAME: usize = 200;
+
+/// Refuses names that no file system takes, before anything runs.
+fn long_names(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
+    // In file names whatever is no plain letter takes one byte, in others as many as it has.
+    let shown = |node: &Node| {
+        node.as_str()
+            .map_or_else(|| node.to_json().to_string().len(), str::len)
+    };
+    let axes: Vec<(usize, &SweepAxis, Option<&Node>)> = experiment
+        .axes
+        .iter()
+        .map(|axis| {
+            let longest = axis.nodes.iter().max_by_key(|node| shown(node));
+            let length = axis.name.len() + longest.map_or(0, shown) + 2;
+            (length, axis, longest)
+        })
+        .collect();
+    let row: usize = axes.iter().map(|(length, ..)| length).sum();
+    let stage = experiment
+        .stages
+        .iter()
+        .max_by_key(|stage| stage.name.len());
+    let own = stage.map_or(0, |stage| stage.name.len());
+    if row + own <= LONGEST_NAME {
+        return;
+    }
+    let problem = format!(
+        "the longest name of an instance has {} bytes, and file names must do with {LONGEST_NAME}",
+        row + own
+    );
+    let diagnostic = match (axes.iter().max_by_key(|(length, ..)| length), stage) {
+        (Some((length, axis, longest)), _) if *length >= own => {
+            let origin = longest.map_or(axis.origin, |node| node.origin);
+            Diagnostic::at(Code::BadName, origin, problem).help(format!(
+                "values of an axis name rows: shorten those of `{}`, or give each a stage of its own",
+                axis.name
+            ))
+        }
+        (_, Some(stage)) => Diagnostic::at(Code::BadName, stage.origin, problem)
+            .help("give the stage a shorter name"),
+        (..) => return,
+    };
+    diagnostics.push(diagnostic);
 }
 
-fn needs(stage: &Stage, experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
+/// Positions of the stages by name.
+pub(super) fn by_name(experiment: &Experiment) -> HashMap<&str, usize> {
+    let stages = experiment.stages.iter().enumerate();
+    stages
+        .map(|(position, stage)| (stage.name.as_str(), position))
+        .collect()
+}
+
+fn needs(
+    stage: &Stage,
+    experiment: &Experiment,
+    names: &HashMap<&str, usize>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let mut found: Vec<&Stage> = Vec::new();
     let mut all_known = true;
     for (name, origin) in &stage.needs {
-        let Some(need) = find(experiment, name) else {
+        let Some(need) = names.get(name.as_str()).map(|&at| &experiment.stages[at]) else {
             all_known = false;
             let others = experiment
                 .stages
@@ -57,11 +116,13 @@ fn needs(stage: &Stage, experiment: &Experiment, diagnostics: &mut Vec<Diagnosti
                 *origin,
                 format!("`{}` needs `{name}`, which is no stage", stage.name),
             );
-            diagnostics.push(match did_you_mean(name, others.clone()) {
-                Some(near) => diagnostic
+            let suggestion = suggest(diagnostics.len(), name, others);
+            diagnostics.push(match suggestion {
+                Some(Suggestion::Near(near)) => diagnostic
                     .help(format!("did you mean `{near}`?"))
                     .fix(*origin, format!("\"{near}\"")),
-                None => diagnostic.help(format!("stages: {}", alternatives(others))),
+                Some(Suggestion::List(stages)) => diagnostic.help(format!("stages: {stages}")),
+                None => diagnostic,
             });
             continue;
         };
@@ -180,20 +241,18 @@ fn ambiguous(stage: &Stage, found: &[&Stage], diagnostics: &mut Vec<Diagnostic>)
     }
 }
 
-fn cycles(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
+fn cycles(
+    experiment: &Experiment,
+    names: &HashMap<&str, usize>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let mut graph = DiGraph::<usize, ()>::new();
     let nodes: Vec<_> = (0..experiment.stages.len())
         .map(|index| graph.add_node(index))
         .collect();
-    let position = |name: &str| {
-        experiment
-            .stages
-            .iter()
-            .position(|stage| stage.name == name)
-    };
     for (user, stage) in experiment.stages.iter().enumerate() {
         for (name, _) in &stage.needs {
-            if let Some(need) = position(name) {
+            if let Some(&need) = names.get(name.as_str()) {
                 graph.add_edge(nodes[user], nodes[need], ());
             }
         }
@@ -206,43 +265,51 @@ fn cycles(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
         if members.len() < 2 && !with_itself {
             continue;
         }
-        let path = walk_cycle(experiment, &members);
+        let path = walk_cycle(experiment, names, &members);
         let mut diagnostic = Diagnostic::at(
             Code::Cycle,
             path[0].1,
-            format!(
-                "stages need each other in a circle: {}",
-                path.iter()
-                    .map(|(name, _)| format!("`{name}`"))
-                    .chain([format!("`{}`", path[0].0)])
-                    .collect::<Vec<_>>()
-                    .join(" -> ")
-            ),
+            format!("stages need each other in a circle: {}", circle(&path)),
         );
-        for (_, origin) in &path[1..] {
+        for (_, origin) in path[1..].iter().take(MOST_SHOWN) {
             diagnostic = diagnostic.context(*origin, "and here");
         }
         diagnostics.push(diagnostic.help("remove one of these needs"));
     }
 }
 
+/// `` `a` -> `b` -> `a` ``; a long one is cut.
+fn circle(path: &[(String, Origin)]) -> String {
+    let mut names: Vec<String> = path
+        .iter()
+        .take(MOST_SHOWN)
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    if path.len() > MOST_SHOWN {
+        names.push(format!("{} more", path.len() - MOST_SHOWN));
+    }
+    names.push(format!("`{}`", path[0].0));
+    names.join(" -> ")
+}
+
 /// One circle through the first of some stages that all reach each other: each stage with the place of its need.
 fn walk_cycle(
     experiment: &Experiment,
+    names: &HashMap<&str, usize>,
     members: &[usize],
-) -> Vec<(String, crate::experiment::files::Origin)> {
-    let mut path: Vec<(String, crate::experiment::files::Origin)> = Vec::new();
+) -> Vec<(String, Origin)> {
+    let inside: HashSet<usize> = members.iter().copied().collect();
+    let mut path: Vec<(String, Origin)> = Vec::new();
+    let mut visited: HashMap<usize, usize> = HashMap::new();
     let mut at = members[0];
     loop {
         let stage = &experiment.stages[at];
-        if let Some(start) = path.iter().position(|(name, _)| *name == stage.name) {
+        if let Some(start) = visited.insert(at, path.len()) {
             return path.split_off(start);
         }
         let next = stage.needs.iter().find_map(|(name, origin)| {
-            members
-                .iter()
-                .find(|&&member| experiment.stages[member].name == *name)
-                .map(|&member| (member, *origin))
+            let member = *names.get(name.as_str())?;
+            inside.contains(&member).then_some((member, *origin))
         });
         let Some((member, origin)) = next else {
             return vec![(stage.name.clone(), stage.origin)];

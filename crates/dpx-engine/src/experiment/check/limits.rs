@@ -2,8 +2,10 @@
 
 use super::values::Resolved;
 use crate::experiment::diagnostic::{Code, Diagnostic};
+use crate::experiment::files::Origin;
 use dpx_schema::Kind;
 use dpx_schema::{LabelIntegration, Prompt};
+use std::collections::HashMap;
 
 /// Checks one stage on its own.
 pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
@@ -60,7 +62,8 @@ fn labels(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         .node("labels", &stage.experiment.axes, &stage.at)
         .and_then(|node| node.as_array())
         .unwrap_or_default();
-    for (index, item) in items.iter().enumerate() {
+    let mut seen: HashMap<&str, Origin> = HashMap::with_capacity(items.len());
+    for item in items {
         let Some(label) = item.as_str() else { continue };
         if label.trim().is_empty() {
             diagnostics.push(Diagnostic::at(
@@ -80,19 +83,17 @@ fn labels(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
                 .fix(item.origin, format!("\"{}\"", label.trim())),
             );
         }
-        if let Some(first) = items[..index]
-            .iter()
-            .find(|other| other.as_str() == Some(label))
-        {
+        if let Some(first) = seen.get(label) {
             diagnostics.push(
                 Diagnostic::at(
                     Code::BadLabel,
                     item.origin,
                     format!("the label \"{label}\" is declared twice"),
                 )
-                .context(first.origin, "first here"),
+                .context(*first, "first here"),
             );
         }
+        seen.entry(label).or_insert(item.origin);
     }
     if items.len() == 1 && stage.stage.kind == Kind::Preprocess {
         diagnostics.push(

@@ -4,8 +4,9 @@ use super::bags;
 use super::values::Resolved;
 use super::written_before;
 use crate::experiment::diagnostic::{Code, Diagnostic};
-use crate::experiment::suggest::{alternatives, did_you_mean};
+use crate::experiment::suggest::{Suggestion, alternatives, did_you_mean, suggest};
 use dpx_schema::Kind;
+use std::collections::HashSet;
 
 /// Labels of the built-in datasets.
 const EMOTIONS: [&str; 6] = ["anger", "fear", "joy", "love", "sadness", "surprise"];
@@ -321,21 +322,21 @@ fn counts_by_label(
             .collect(),
         None => EMOTIONS.to_vec(),
     };
+    let is_declared: HashSet<&str> = declared.iter().copied().collect();
     for entry in &table.entries {
-        if !declared.contains(&entry.key.as_str()) {
+        if !is_declared.contains(entry.key.as_str()) {
             let diagnostic = Diagnostic::at(
                 Code::BadLabel,
                 entry.key_origin,
                 format!("`{}` is no label that `{}` declares", entry.key, data.name),
             );
-            diagnostics.push(match did_you_mean(&entry.key, declared.iter().copied()) {
-                Some(near) => diagnostic
+            let suggestion = suggest(diagnostics.len(), &entry.key, declared.iter().copied());
+            diagnostics.push(match suggestion {
+                Some(Suggestion::Near(near)) => diagnostic
                     .help(format!("did you mean `{near}`?"))
                     .fix(entry.key_origin, near),
-                None => diagnostic.help(format!(
-                    "labels: {}",
-                    alternatives(declared.iter().copied())
-                )),
+                Some(Suggestion::List(labels)) => diagnostic.help(format!("labels: {labels}")),
+                None => diagnostic,
             });
         }
     }

@@ -1,9 +1,10 @@
 //! `[privacy] split`: stages that can share a budget, positive shares, one budget.
 
+use super::graph::by_name;
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::experiment::{Experiment, Stage};
 use crate::experiment::node::{Node, Table, Value};
-use crate::experiment::suggest::{alternatives, did_you_mean};
+use crate::experiment::suggest::{Suggestion, alternatives, suggest};
 use dpx_schema::Kind;
 
 /// Whether a kind spends budget.
@@ -29,12 +30,12 @@ fn members(experiment: &Experiment, split: &Table, diagnostics: &mut Vec<Diagnos
             .filter(|stage| spends(stage.kind))
             .map(|stage| stage.name.as_str())
     };
+    let names = by_name(experiment);
     let mut stages: Vec<&Stage> = Vec::new();
     for entry in &split.entries {
-        let stage = experiment
-            .stages
-            .iter()
-            .find(|stage| stage.name == entry.key);
+        let stage = names
+            .get(entry.key.as_str())
+            .map(|&at| &experiment.stages[at]);
         match stage {
             None => {
                 let diagnostic = Diagnostic::at(
@@ -45,13 +46,15 @@ fn members(experiment: &Experiment, split: &Table, diagnostics: &mut Vec<Diagnos
                         entry.key
                     ),
                 );
-                diagnostics.push(match did_you_mean(&entry.key, spenders()) {
-                    Some(near) => diagnostic
+                let suggestion = suggest(diagnostics.len(), &entry.key, spenders());
+                diagnostics.push(match suggestion {
+                    Some(Suggestion::Near(near)) => diagnostic
                         .help(format!("did you mean `{near}`?"))
                         .fix(entry.key_origin, near),
-                    None => {
-                        diagnostic.help(format!("stages that spend: {}", alternatives(spenders())))
+                    Some(Suggestion::List(spenders)) => {
+                        diagnostic.help(format!("stages that spend: {spenders}"))
                     }
+                    None => diagnostic,
                 });
             }
             Some(stage) if !spends(stage.kind) => diagnostics.push(

@@ -5,6 +5,7 @@ use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::node::Node;
 use crate::experiment::reference::{SourceField, SourceRef, source_fields};
 use crate::experiment::suggest::did_you_mean;
+use crate::plan::unreadable_twice;
 use dpx_data::Source;
 use dpx_schema::Kind;
 
@@ -67,6 +68,13 @@ fn name(
         Ok(SourceRef::Source(Source::Path(path))) => {
             let folder = &stage.experiment.files.file(node.origin).folder;
             let full = folder.join(&path);
+            if let Some(what) = unreadable_twice(&full) {
+                diagnostics.push(
+                    bad(format!("`{}` is \"{text}\", which is {what}", field.key))
+                        .help("data and models are read several times: save them to a file first"),
+                );
+                return;
+            }
             if full.exists() {
                 return;
             }

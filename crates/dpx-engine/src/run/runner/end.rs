@@ -9,6 +9,10 @@ use crate::run::job::JobResult;
 use dpx_schema::protocol::Message;
 use dpx_schema::{Key, Record};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A worker that was asked to stop and says nothing for this long is killed.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An input may turn out damaged this often for one instance before the run gives up on it.
 const REBUILDS: u32 = 3;
@@ -16,6 +20,9 @@ const REBUILDS: u32 = 3;
 impl Runner<'_> {
     pub(super) fn said(&mut self, id: InstanceId, message: Message) {
         let instance = self.name(id);
+        if let Some(running) = self.running.get_mut(&id) {
+            running.heard = Instant::now();
+        }
         match message {
             Message::Progress { done, total, note } => self.tell(&Event::Progress {
                 instance,
@@ -33,13 +40,11 @@ impl Runner<'_> {
         let Some(running) = self.running.remove(&id) else {
             return Ok(());
         };
+        self.running_keys.remove(&running.key);
         self.slots.give_back(running.held);
         let instance = self.name(id);
         match result {
             JobResult::Done(record, how) => {
-                if running.forced {
-                    self.forced.remove(&id);
-                }
                 let record: Arc<Record> = Arc::from(record);
                 self.view.insert(&record);
                 let event = Event::Finished {
@@ -51,13 +56,29 @@ impl Runner<'_> {
                 };
                 self.finished.insert(id, (record, how));
                 self.tell(&event);
-                self.decide_again()?;
+                let _shared = self.cache.share()?;
+                let mut changed = if running.forced {
+                    self.decisions.unforce(id, &self.view)
+                } else {
+                    Vec::new()
+                };
+                changed.extend(self.decisions.record_changed(&running.key, &self.view));
+                self.decided_again(&changed);
             }
             JobResult::InputDamaged { stage, what } => self.rebuild(id, &stage, what)?,
             JobResult::Failed { reason, last_lines } => {
                 self.fail(id, running.key, reason, last_lines);
             }
+            JobResult::Stopped if self.interrupts == 0 => {
+                let reason = "the worker stopped at a checkpoint although nobody asked it to";
+                self.fail(id, running.key, reason.to_owned(), Vec::new());
+            }
             JobResult::Stopped => self.tell(&Event::Stopped { instance }),
+        }
+        // Whatever shares the key stood back while this one ran.
+        let of_key: Vec<InstanceId> = self.decisions.of_key(&running.key).chain([id]).collect();
+        for id in of_key {
+            self.refresh(id);
         }
         Ok(())
     }
@@ -87,22 +108,40 @@ impl Runner<'_> {
         let maker = need.instance;
         if *times > REBUILDS {
             let reason = format!("its input `{stage}` is damaged again and again: {what}");
-            if let Some(key) = self.decisions[id].key {
+            if let Some(key) = self.decisions.list()[id].key {
                 self.fail(id, key, reason, Vec::new());
             }
             return Ok(());
         }
-        if let Some(key) = self.decisions[maker].key {
-            self.view.forget(&key);
-        }
         self.finished.remove(&maker);
         let instance = self.name(maker);
         self.tell(&Event::Damaged { instance, what });
-        self.decide_again()
+        if let Some(key) = self.decisions.list()[maker].key {
+            self.view.forget(&key);
+            let _shared = self.cache.share()?;
+            let changed = self.decisions.record_changed(&key, &self.view);
+            self.decided_again(&changed);
+        }
+        Ok(())
+    }
+
+    /// Kills workers that say nothing and do not end for a long while after they were asked to stop, such as one that waits
+    /// for input that never comes: whoever sends a request to terminate may do so once.
+    pub(super) fn kill_the_deaf(&mut self) {
+        let Some(asked) = self.asked_to_stop else {
+            return;
+        };
+        for running in self.running.values_mut() {
+            if running.heard.max(asked).elapsed() > PATIENCE {
+                running.control.kill();
+                running.heard = Instant::now();
+            }
+        }
     }
 
     pub(super) fn interrupt(&mut self) {
         self.interrupts += 1;
+        self.asked_to_stop.get_or_insert_with(Instant::now);
         let count = self.interrupts;
         self.tell(&Event::Interrupted { count });
         for running in self.running.values() {
@@ -117,6 +156,7 @@ impl Runner<'_> {
     pub(super) fn report(mut self, seconds: f64) -> RunReport {
         let results: Vec<InstanceResult> = self
             .decisions
+            .list()
             .iter()
             .map(|decision| {
                 let id = decision.instance;

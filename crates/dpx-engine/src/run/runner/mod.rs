@@ -1,9 +1,11 @@
 //! The runner: takes every decision, starts what is ready, and hears of everything in one order.
 
 mod end;
+mod ready;
 mod select;
 mod start;
 
+use self::ready::Ready;
 pub(super) use self::select::selection;
 pub use self::select::shell_word;
 use self::select::{cores, private_folder};
@@ -13,11 +15,12 @@ use super::job::JobResult;
 use super::slots::{Held, Slots};
 use super::{JournalObserver, Live, Observer, Options, RunError, View};
 use crate::cache::{Cache, Journal};
-use crate::plan::{Decision, InstanceId, Plan, State, decide};
+use crate::plan::{Changed, Decisions, Instance, InstanceId, Plan, State};
 use dpx_schema::Device;
 use dpx_schema::protocol::Message;
 use dpx_schema::{Key, Record};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -73,27 +76,36 @@ struct Running {
     held: Held,
     key: Key,
     forced: bool,
+    /// When it began, or last said something.
+    heard: Instant,
 }
 
 /// One run of a plan.
 pub struct Runner<'a> {
     plan: &'a Plan,
     cache: &'a Cache,
+    /// Identity of the cache.
+    identity: String,
     options: Options,
     observers: Vec<Box<dyn Observer + 'a>>,
     view: View,
     journal: Arc<Journal>,
+    /// Keeps garbage collection out until the keys of the first decisions are in the journal.
+    shared: Option<File>,
     selected: BTreeSet<InstanceId>,
-    forced: BTreeSet<InstanceId>,
-    decisions: Vec<Decision>,
+    decisions: Decisions<'a>,
+    ready: Ready,
     slots: Slots,
     jobs: usize,
     running: BTreeMap<InstanceId, Running>,
+    /// Keys of the running instances: two instances of one key are one piece of work.
+    running_keys: BTreeSet<Key>,
     waiting: BTreeSet<InstanceId>,
     finished: BTreeMap<InstanceId, (Arc<Record>, Finish)>,
     failures: BTreeMap<InstanceId, Event>,
     rebuilds: BTreeMap<InstanceId, u32>,
     interrupts: u32,
+    asked_to_stop: Option<Instant>,
     news: Receiver<News>,
     sender: Sender<News>,
 }
@@ -129,6 +141,8 @@ impl<'a> Runner<'a> {
             return Err(RunError::Zero { option: "--jobs" });
         }
         cache.prepare()?;
+        cache.sweep_dead()?;
+        let identity = cache.identity()?;
         for folder in [&options.secrets, &options.ledger] {
             private_folder(folder).map_err(|source| RunError::Folder {
                 path: folder.clone(),
@@ -136,6 +150,12 @@ impl<'a> Runner<'a> {
             })?;
         }
         let journal = Arc::new(cache.start_journal()?);
+        let view = View::new(cache.clone());
+        let shared = Some(cache.share()?);
+        let decisions = Decisions::new(plan, &view, forced);
+        if decisions.list().iter().any(|one| !one.state.is_cached()) {
+            cache.probe()?;
+        }
         let (sender, news) = channel();
         Ok(Self {
             plan,
@@ -144,20 +164,24 @@ impl<'a> Runner<'a> {
                 Box::new(JournalObserver(Arc::clone(&journal))),
                 Box::new(Live::new(journal.folder())),
             ],
-            view: View::new(cache.clone()),
+            view,
             journal,
+            shared,
             selected,
-            forced,
-            decisions: Vec::new(),
+            decisions,
+            ready: Ready::new(plan.instances.iter().map(Instance::uses_device).collect()),
             slots: Slots::new(jobs, &options.devices, options.device_slots),
             jobs,
+            identity,
             options,
             running: BTreeMap::new(),
+            running_keys: BTreeSet::new(),
             waiting: BTreeSet::new(),
             finished: BTreeMap::new(),
             failures: BTreeMap::new(),
             rebuilds: BTreeMap::new(),
             interrupts: 0,
+            asked_to_stop: None,
             news,
             sender,
         })
@@ -168,6 +192,21 @@ impl<'a> Runner<'a> {
     pub fn observer(mut self, observer: impl Observer + 'a) -> Self {
         self.observers.push(Box::new(observer));
         self
+    }
+
+    /// Bytes that the instances which run wrote the last time, and bytes that are free, where the first are more.
+    pub fn short_of_room(&self) -> Option<(u64, u64)> {
+        let wanted = self
+            .decisions
+            .list()
+            .iter()
+            .filter(|one| matches!(one.state, State::Run { .. }))
+            .filter(|one| self.selected.contains(&one.instance))
+            .flat_map(|one| one.nearest.iter().flat_map(|record| &record.output.files))
+            .map(|file| file.size)
+            .sum();
+        let free = self.cache.free_bytes()?;
+        (wanted > free).then_some((wanted, free))
     }
 
     /// Where signals from outside go in, from any thread.
@@ -182,7 +221,7 @@ impl<'a> Runner<'a> {
     /// When a lock of the cache cannot be taken at all. Failures of stages are part of the report.
     pub fn run(mut self) -> Result<RunReport, RunError> {
         let start = Instant::now();
-        self.begin()?;
+        self.begin();
         loop {
             self.start_ready()?;
             if self.running.is_empty() && (self.waiting.is_empty() || self.is_ending()) {
@@ -193,6 +232,7 @@ impl<'a> Runner<'a> {
                 Ok(News::Ended(id, result)) => self.ended(id, result)?,
                 Ok(News::Signal(Signal::Interrupt)) => self.interrupt(),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    self.kill_the_deaf();
                     self.observers
                         .iter_mut()
                         .for_each(|observer| observer.tick());
@@ -212,11 +252,9 @@ impl<'a> Runner<'a> {
         self.plan.instances[id].name.clone()
     }
 
-    /// The first decision. The keys it rests on are in the journal before garbage collection may look again.
-    fn begin(&mut self) -> Result<(), RunError> {
-        let _shared = self.cache.share()?;
-        self.decisions = decide(self.plan, &self.view, &self.forced);
-        let instances = self.decisions.iter().map(|decision| Planned {
+    /// Tells the first decisions. The keys they rest on are in the journal before garbage collection may look again.
+    fn begin(&mut self) {
+        let instances = self.decisions.list().iter().map(|decision| Planned {
             instance: self.plan.instances[decision.instance].name.clone(),
             state: match &decision.state {
                 State::Cached { .. } => "cached",
@@ -242,32 +280,40 @@ impl<'a> Runner<'a> {
             instances: instances.collect(),
         };
         self.tell(&event);
-        Ok(())
+        self.shared = None;
+        for id in 0..self.plan.instances.len() {
+            self.refresh(id);
+        }
     }
 
-    /// Decides again after an artifact appeared or vanished, and tells which instances need not run after all.
-    fn decide_again(&mut self) -> Result<(), RunError> {
-        let _shared = self.cache.share()?;
-        let before = std::mem::take(&mut self.decisions);
-        self.decisions = decide(self.plan, &self.view, &self.forced);
-        let unchanged: Vec<Event> = before
-            .iter()
-            .zip(&self.decisions)
-            .filter(|(old, new)| {
-                !old.state.is_cached()
-                    && new.state.is_cached()
-                    && !self.finished.contains_key(&new.instance)
-            })
-            .filter_map(|(_, new)| {
-                Some(Event::Unchanged {
-                    instance: self.plan.instances[new.instance].name.clone(),
-                    key: new.key?,
-                })
-            })
-            .collect();
-        for event in &unchanged {
-            self.tell(event);
+    /// Takes in what was decided anew after an artifact appeared or vanished, and tells which instances need not run after
+    /// all.
+    fn decided_again(&mut self, changed: &[Changed]) {
+        for one in changed {
+            let id = one.instance;
+            self.refresh(id);
+            let decision = &self.decisions.list()[id];
+            let is_unchanged =
+                !one.was_cached && decision.state.is_cached() && !self.finished.contains_key(&id);
+            if let Some(key) = decision.key.filter(|_| is_unchanged) {
+                let instance = self.name(id);
+                self.tell(&Event::Unchanged { instance, key });
+            }
         }
-        Ok(())
+    }
+
+    /// Works out anew whether an instance could start.
+    fn refresh(&mut self, id: InstanceId) {
+        let decision = &self.decisions.list()[id];
+        let asked = self.selected.contains(&id) && !self.failures.contains_key(&id);
+        let ready = asked
+            && decision.key.is_some()
+            && matches!(decision.state, State::Run { .. })
+            && !self.running.contains_key(&id);
+        let over = decision.state.is_cached() || self.finished.contains_key(&id);
+        self.ready.set(id, ready, asked && !over);
+        if !ready {
+            self.waiting.remove(&id);
+        }
     }
 }

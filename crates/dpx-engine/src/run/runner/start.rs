@@ -9,10 +9,10 @@ use crate::run::control::Control;
 use crate::run::event::Event;
 use crate::run::job::{Job, JobInput, JobResult, perform};
 use crate::run::slots::Held;
-use dpx_schema::Key;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 impl Runner<'_> {
     /// Whether nothing new may start.
@@ -25,19 +25,23 @@ impl Runner<'_> {
         if self.is_ending() {
             return Ok(());
         }
-        for id in 0..self.decisions.len() {
-            let Some(key) = self.is_ready(id) else {
-                self.waiting.remove(&id);
+        let mut behind = None;
+        while self.slots.fits(false)
+            && let Some(id) = self.ready.next(behind, self.slots.fits(true))
+        {
+            behind = Some(id);
+            let Some(key) = self.decisions.list()[id].key else {
                 continue;
             };
-            let uses_device = self.plan.instances[id].uses_device();
-            if !self.slots.fits(uses_device) {
+            if self.running_keys.contains(&key) {
+                // Two instances of one key are one piece of work: the second is cached when the first is done.
+                self.ready.set(id, false, true);
                 continue;
             }
             match self.cache.try_lock(&key, &self.plan.instances[id].name)? {
                 TryLock::Taken(lock) => {
                     self.waiting.remove(&id);
-                    if let Some(held) = self.slots.take(uses_device) {
+                    if let Some(held) = self.slots.take(self.ready.uses_device(id)) {
                         self.start(id, lock, held);
                     }
                 }
@@ -56,27 +60,14 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// The key of an instance that could start now.
-    fn is_ready(&self, id: InstanceId) -> Option<Key> {
-        let decision = &self.decisions[id];
-        let key = decision.key?;
-        let wanted = matches!(decision.state, State::Run { .. })
-            && self.selected.contains(&id)
-            && !self.running.contains_key(&id)
-            && !self.failures.contains_key(&id);
-        // Two instances of one key are one piece of work: the second is cached when the first is done.
-        let twin = self.running.values().any(|running| running.key == key);
-        (wanted && !twin).then_some(key)
-    }
-
     fn start(&mut self, id: InstanceId, lock: KeyLock, held: Held) {
         let instance = self.plan.instances[id].clone();
-        let decision = &self.decisions[id];
+        let decision = &self.decisions.list()[id];
         let key = lock.key();
         let device = self.slots.device(held);
         let inputs = instance.needs.iter().filter_map(|need| {
             let made = &self.plan.instances[need.instance];
-            match &self.decisions[need.instance].state {
+            match &self.decisions.list()[need.instance].state {
                 State::Cached { record, .. } => Some((
                     need.stage.clone(),
                     JobInput {
@@ -96,9 +87,10 @@ impl Runner<'_> {
             inputs: inputs.collect(),
             device: device.unwrap_or_default().to_string(),
             threads: self.threads(id, device.is_some()),
-            forced: self.forced.contains(&id),
+            forced: self.decisions.is_forced(id),
             log: self.log(id),
             secrets: self.options.secrets.clone(),
+            identity: self.identity.clone(),
             ledger: self.options.ledger.clone(),
             worker: self.options.worker.clone(),
             control: Arc::clone(&control),
@@ -120,8 +112,11 @@ impl Runner<'_> {
             held,
             key,
             forced: job.forced,
+            heard: Instant::now(),
         };
         self.running.insert(id, running);
+        self.running_keys.insert(key);
+        self.refresh(id);
         self.tell(&event);
         let (sender, cache) = (self.sender.clone(), self.cache.clone());
         std::thread::spawn(move || {
@@ -143,31 +138,17 @@ impl Runner<'_> {
     fn threads(&self, id: InstanceId, on_device: bool) -> usize {
         let slots = self.options.devices.len() * self.options.device_slots;
         let sharers = if on_device {
-            slots.min(self.jobs).min(1 + self.beside(id))
+            let most = slots.min(self.jobs);
+            let beside = || self.ready.beside(id, |id| self.decisions.users(id));
+            if most > 1 {
+                most.min(1 + beside())
+            } else {
+                most
+            }
         } else {
             self.jobs
         };
         (cores() / sharers.max(1)).max(1)
-    }
-
-    /// Instances that need a device, are not finished, and do not wait for this one.
-    fn beside(&self, id: InstanceId) -> usize {
-        let mut waits = vec![false; self.plan.instances.len()];
-        waits[id] = true;
-        let mut beside = 0;
-        // In the order of the plan, where what is needed comes first.
-        for (other, instance) in self.plan.instances.iter().enumerate() {
-            if instance.needs.iter().any(|need| waits[need.instance]) {
-                waits[other] = true;
-            }
-            let over = self.decisions[other].state.is_cached()
-                || self.finished.contains_key(&other)
-                || self.failures.contains_key(&other);
-            if instance.uses_device() && self.selected.contains(&other) && !waits[other] && !over {
-                beside += 1;
-            }
-        }
-        beside
     }
 
     pub(super) fn log(&self, id: InstanceId) -> PathBuf {

@@ -1,0 +1,55 @@
+//! What dead workers leave: staged copies of their inputs, which may be private.
+
+use super::layout::names;
+use super::lock::{TryLock, is_locked};
+use super::{Cache, CacheError};
+
+/// What an attempt holds besides its output and its closing manifest.
+pub(crate) const SCRATCH: [&str; 2] = ["inputs", "temporary"];
+
+impl Cache {
+    /// Removes what workers that died left in the staging folders of every key that nobody works on, and says of how many
+    /// keys. An attempt that was closed keeps its output: the next run of that key adopts it.
+    ///
+    /// # Errors
+    /// When something cannot be read or removed.
+    pub fn sweep_dead(&self) -> Result<usize, CacheError> {
+        let staging = self.layout.folder("staging");
+        let mut swept = 0;
+        for name in names(&staging)? {
+            let Ok(key) = name.parse() else { continue };
+            let TryLock::Taken(_lock) = self.try_lock(&key, "clearing up after dead workers")?
+            else {
+                continue;
+            };
+            // A worker outlives its runner by a moment.
+            if is_locked(&self.layout.worker_lock(&key)) {
+                continue;
+            }
+            let folder = staging.join(&name);
+            let mut any = false;
+            let mut closed = false;
+            for attempt in names(&folder)? {
+                let attempt = folder.join(attempt);
+                if attempt.join("closing.json").is_file() {
+                    closed = true;
+                    for name in SCRATCH {
+                        let scratch = attempt.join(name);
+                        if scratch.exists() {
+                            any = true;
+                            self.disk.remove_folder(&scratch)?;
+                        }
+                    }
+                } else {
+                    any = true;
+                    self.disk.remove_folder(&attempt)?;
+                }
+            }
+            if !closed {
+                self.disk.remove_folder(&folder)?;
+            }
+            swept += usize::from(any);
+        }
+        Ok(swept)
+    }
+}

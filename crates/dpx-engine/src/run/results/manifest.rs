@@ -1,0 +1,199 @@
+//! Which files of a results folder are dpx's own.
+
+use super::ResultsError;
+use crate::cache::{CacheError, manifest_of_folder};
+use dpx_schema::{Digest, FileEntry};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Name of the manifest in a results folder.
+pub const MANIFEST: &str = ".dpx-results.json";
+
+/// What results had before there was a manifest.
+const BEFORE_MANIFESTS: [&str; 5] = [
+    "results.json",
+    "results.csv",
+    "summary.md",
+    "experiment.toml",
+    "report.html",
+];
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Written {
+    /// Version of the manifest.
+    dpx_results: u32,
+    /// Set while the folder is being filled: everything in it is dpx's, or a link to what the results folder has too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    filling: bool,
+    files: Vec<FileEntry>,
+}
+
+const VERSION: u32 = 1;
+
+/// The files that dpx made, with size and digest.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OwnFiles {
+    files: BTreeMap<String, (u64, Digest)>,
+    pub(super) filling: bool,
+    /// Written by a dpx without manifests: the names it used are its own, whatever they hold.
+    before_manifests: bool,
+}
+
+impl OwnFiles {
+    pub(super) fn filling() -> Self {
+        Self {
+            filling: true,
+            ..Self::default()
+        }
+    }
+
+    /// Every file that a fresh folder holds.
+    pub(super) fn of(folder: &Path) -> Result<Self, CacheError> {
+        let manifest = manifest_of_folder(folder)?;
+        let files = manifest.files.into_iter();
+        Ok(Self {
+            files: files
+                .filter(|file| file.path != MANIFEST)
+                .map(|file| (file.path, (file.size, file.digest)))
+                .collect(),
+            ..Self::default()
+        })
+    }
+
+    /// The manifest of a folder; empty where there is none. One that cannot be understood counts as none: nothing in the
+    /// folder is dpx's then.
+    pub(super) fn read(folder: &Path) -> Result<Self, ResultsError> {
+        let path = folder.join(MANIFEST);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(Self {
+                    before_manifests: is_older_study(folder),
+                    ..Self::default()
+                });
+            }
+            Err(error) => return Err(ResultsError::io("read", &path)(error)),
+        };
+        let Ok(written) = serde_json::from_slice::<Written>(&bytes) else {
+            return Ok(Self::default());
+        };
+        let files = written.files.into_iter();
+        Ok(Self {
+            files: files
+                .map(|file| (file.path, (file.size, file.digest)))
+                .collect(),
+            filling: written.filling,
+            before_manifests: false,
+        })
+    }
+
+    /// Writes the manifest whole or not at all.
+    pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
+        let files = self.files.iter();
+        let written = Written {
+            dpx_results: VERSION,
+            filling: self.filling,
+            files: files
+                .map(|(path, (size, digest))| FileEntry {
+                    path: path.clone(),
+                    size: *size,
+                    digest: *digest,
+                })
+                .collect(),
+        };
+        let mut bytes = serde_json::to_vec_pretty(&written)?;
+        bytes.push(b'\n');
+        let new = folder.join(format!("{MANIFEST}.new"));
+        fs::write(&new, bytes)?;
+        fs::File::open(&new)?.sync_all()?;
+        fs::rename(&new, folder.join(MANIFEST))
+    }
+
+    /// Replaces one of dpx's own files in a results folder, or adds one.
+    ///
+    /// # Errors
+    /// [`ResultsError::Foreign`] where a file of that name is not dpx's, or was edited since; or a refused write.
+    pub fn write_one(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
+        fs::create_dir_all(folder).map_err(ResultsError::io("make the folder", folder))?;
+        let mut own = Self::read(folder)?;
+        let path = folder.join(name);
+        if fs::symlink_metadata(&path).is_ok() && !own.made(folder, &path) {
+            return Err(ResultsError::Foreign {
+                folder: folder.to_owned(),
+                files: vec![name.to_owned()],
+            });
+        }
+        let entry = (bytes.len() as u64, Digest::of(bytes));
+        own.files.insert(name.to_owned(), entry);
+        let mut file = tempfile::Builder::new()
+            .prefix(".dpx-")
+            .tempfile_in(folder)
+            .map_err(ResultsError::io("make a file in", folder))?;
+        let written = (|| {
+            use std::io::Write;
+            file.write_all(bytes)?;
+            file.as_file().sync_all()?;
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt;
+                file.as_file()
+                    .set_permissions(fs::Permissions::from_mode(0o644))?;
+            }
+            file.persist(&path).map_err(|error| error.error)?;
+            // A crash between the two leaves a file that counts as edited: it is told of, not lost.
+            if own.before_manifests {
+                return Ok(());
+            }
+            own.write(folder)
+        })();
+        written.map_err(ResultsError::io("write", &path))
+    }
+
+    /// Paths in the folder.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
+    /// Whether a file of the folder is dpx's own, and still what dpx wrote.
+    pub(super) fn made(&self, folder: &Path, file: &Path) -> bool {
+        let Some(inside) = file.strip_prefix(folder).ok().and_then(Path::to_str) else {
+            return false;
+        };
+        if self.before_manifests {
+            let synthetic = inside.strip_prefix("synthetic/");
+            return BEFORE_MANIFESTS.contains(&inside)
+                || synthetic.is_some_and(|name| {
+                    name == "README.md" || !name.contains('/') && name.ends_with(".csv")
+                });
+        }
+        let Some((size, digest)) = self.files.get(inside) else {
+            return false;
+        };
+        fs::symlink_metadata(file).is_ok_and(|found| found.is_file() && found.len() == *size)
+            && fs::read(file).is_ok_and(|bytes| Digest::of(&bytes) == *digest)
+    }
+}
+
+/// Whether a folder without a manifest holds the results of an older dpx.
+fn is_older_study(folder: &Path) -> bool {
+    let study: Option<serde_json::Value> = fs::read(folder.join("results.json"))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    study.is_some_and(|study| {
+        study["schema_version"].is_u64()
+            && study["dpx_version"].is_string()
+            && study["experiment"].is_string()
+    })
+}

@@ -1,0 +1,535 @@
+//! Replacing what dpx made in a results folder, all at once, and nothing else.
+//!
+//! A results folder is the user's as well: whatever dpx did not make stays where it is. What dpx made stands in a manifest,
+//! [`MANIFEST`], with digests, so that a file that somebody edited since is told from one of dpx's own.
+//!
+//! New results are written to a folder beside, `.NAME-XXXXXX`; foreign files are hard-linked into it; then the two folders
+//! are exchanged in one step, and of the old one nothing is removed but dpx's own files and the links that the new one has
+//! too. A run that is killed anywhere on this way leaves the old results or all of the new ones, and perhaps a folder
+//! beside, which the next one clears away ([`collect_leftovers`]).
+
+mod leftovers;
+mod manifest;
+
+pub use leftovers::collect_leftovers;
+pub use manifest::{MANIFEST, OwnFiles};
+
+use crate::cache::CacheError;
+use leftovers::{clear, one_at_a_time};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Foreign files that a message names; of more only the number is told.
+const MOST_NAMES: usize = 5;
+
+/// What is written to find out whether a folder takes files.
+const PROBE: usize = 256 * 1024;
+
+/// Why a results folder is not touched.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// The operating system refused.
+    #[error("cannot {action} `{}`: {source}", path.display())]
+    Io {
+        /// What was tried, as in "cannot write".
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// What has the folder's name is something else.
+    #[error("the folder `{}` is {what}: name another place", path.display())]
+    NoFolder {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The folder holds something that the study reads.
+    #[error(
+        "the results folder `{}` holds `{}`, which the experiment reads: dpx does not write there; rename the experiment, \
+         or give another place with `--results`",
+        folder.display(),
+        input.display()
+    )]
+    HoldsInput {
+        /// The results folder.
+        folder: PathBuf,
+        /// The input.
+        input: PathBuf,
+    },
+    /// The folder lies in a folder that is a data set.
+    #[error(
+        "the results folder `{}` lies inside `{}`, which the experiment reads as a whole: its results would change its \
+         data; give another place with `--results`",
+        folder.display(),
+        input.display()
+    )]
+    InsideInput {
+        /// The results folder.
+        folder: PathBuf,
+        /// The input.
+        input: PathBuf,
+    },
+    /// Files that dpx did not write, or that were edited since, have names that dpx would write.
+    #[error(
+        "dpx does not overwrite what it did not write: in `{}` it would have to replace {}; move them away, rename the \
+         experiment, or give another place with `--results`",
+        folder.display(),
+        names(files)
+    )]
+    Foreign {
+        /// The results folder.
+        folder: PathBuf,
+        /// The files, by path in the folder.
+        files: Vec<String>,
+    },
+}
+
+impl ResultsError {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// Whether the arguments or the file are at fault, not the machine.
+    pub const fn is_usage(&self) -> bool {
+        !matches!(self, Self::Io { .. })
+    }
+}
+
+/// `` `a`, `b` and 3 more ``.
+fn names(files: &[String]) -> String {
+    let mut words: Vec<String> = files
+        .iter()
+        .take(MOST_NAMES)
+        .map(|file| format!("`{file}`"))
+        .collect();
+    if files.len() > MOST_NAMES {
+        words.push(format!("{} more", files.len() - MOST_NAMES));
+    }
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+/// A results folder that new results may go to.
+#[derive(Debug, Clone)]
+pub struct ResultsFolder {
+    folder: PathBuf,
+    inputs: Vec<PathBuf>,
+    experiment_files: Vec<PathBuf>,
+}
+
+/// What was done to a results folder.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Replaced {
+    /// Files and links that dpx did not make, by path in the folder: they stay as they were.
+    pub kept: Vec<String>,
+}
+
+impl ResultsFolder {
+    /// The results folder of an experiment that reads these files and folders. Touches nothing.
+    pub fn new(
+        folder: impl Into<PathBuf>,
+        inputs: impl IntoIterator<Item = PathBuf>,
+        experiment_files: impl IntoIterator<Item = PathBuf>,
+    ) -> Self {
+        Self {
+            folder: folder.into(),
+            inputs: inputs.into_iter().collect(),
+            experiment_files: experiment_files.into_iter().collect(),
+        }
+    }
+
+    /// The folder as it was given.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Finds out before anything runs whether results could be written: that nothing is in the way, and that a file can be
+    /// written beside the folder. `likely` are paths in the folder that results have.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub fn check(&self, likely: &[&str]) -> Result<(), ResultsError> {
+        let folder = self.resolved()?;
+        self.holds_no_input(&folder)?;
+        let own = OwnFiles::read(&folder)?;
+        self.collisions(&folder, &own, likely.iter().copied())?;
+        let parent = parent(&folder);
+        fs::create_dir_all(parent).map_err(ResultsError::io("make the folder", parent))?;
+        let _alone = one_at_a_time(parent);
+        let fresh = fresh_folder(&folder)?;
+        let probe = fresh.path().join("probe");
+        OwnFiles::filling()
+            .write(fresh.path())
+            .and_then(|()| fs::write(&probe, vec![0x5a; PROBE]))
+            .and_then(|()| fs::File::open(&probe)?.sync_all())
+            .map_err(ResultsError::io("write results to", parent))?;
+        if folder.is_dir() {
+            // The exchange renames the folder itself: that its parent takes files is not enough where it is another's.
+            fs::read_dir(&folder).map_err(ResultsError::io("read the folder", &folder))?;
+        }
+        fresh
+            .close()
+            .map_err(ResultsError::io("remove a folder in", parent))
+    }
+
+    /// Has a fresh folder beside this one filled and puts its files in the place of those that dpx made before.
+    ///
+    /// Whoever looks at the folder sees the old results or all of the new ones.
+    ///
+    /// # Errors
+    /// Whatever `fill` fails with, or a [`ResultsError`]; the folder is as it was then.
+    pub fn replace<E: From<ResultsError>>(
+        &self,
+        fill: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<Replaced, E> {
+        let folder = self.resolved()?;
+        let parent = parent(&folder);
+        fs::create_dir_all(parent).map_err(ResultsError::io("make the folder", parent))?;
+        self.holds_no_input(&folder)?;
+        let _alone = one_at_a_time(parent);
+        drop(clear(parent, &folder));
+        let fresh = fresh_folder(&folder)?;
+        OwnFiles::filling()
+            .write(fresh.path())
+            .map_err(ResultsError::io("write to", fresh.path()))?;
+        fill(fresh.path())?;
+        let replaced = self.put_in_place(&folder, fresh)?;
+        Ok(replaced)
+    }
+
+    fn put_in_place(
+        &self,
+        folder: &Path,
+        fresh: tempfile::TempDir,
+    ) -> Result<Replaced, ResultsError> {
+        let made = OwnFiles::of(fresh.path()).map_err(told)?;
+        let old = OwnFiles::read(folder)?;
+        self.collisions(folder, &old, made.paths())?;
+        let kept = match fs::symlink_metadata(folder) {
+            Ok(_) => link_foreign(folder, fresh.path(), &old, &made)?,
+            Err(_) => Vec::new(),
+        };
+        made.write(fresh.path())
+            .and_then(|()| open_like(folder, fresh.path()))
+            .and_then(|()| sync_tree(fresh.path()))
+            .map_err(ResultsError::io("write", fresh.path()))?;
+        let beside = fresh.keep();
+        if folder.exists() {
+            exchange(&beside, folder).map_err(ResultsError::io("replace", folder))?;
+            // What the old folder still holds beyond this is somebody's: it stays beside, and is told.
+            leftovers::retire(&beside, folder, &old)
+                .map_err(ResultsError::io("clear away the old results in", &beside))?;
+        } else {
+            fs::rename(&beside, folder).map_err(ResultsError::io("rename a folder to", folder))?;
+        }
+        let parent = parent(folder);
+        sync_folder(parent).map_err(ResultsError::io("sync", parent))?;
+        Ok(Replaced { kept })
+    }
+
+    /// The folder itself, where the path leads over links.
+    fn resolved(&self) -> Result<PathBuf, ResultsError> {
+        let absolute =
+            std::path::absolute(&self.folder).map_err(ResultsError::io("find", &self.folder))?;
+        match fs::metadata(&absolute) {
+            Ok(found) if found.is_dir() => absolute
+                .canonicalize()
+                .map_err(ResultsError::io("find", &absolute)),
+            Ok(_) => Err(ResultsError::NoFolder {
+                path: self.folder.clone(),
+                what: "no folder",
+            }),
+            Err(_) if fs::symlink_metadata(&absolute).is_ok() => Err(ResultsError::NoFolder {
+                path: self.folder.clone(),
+                what: "a link that leads nowhere",
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(absolute),
+            Err(error) => Err(ResultsError::io("look at", &self.folder)(error)),
+        }
+    }
+
+    fn holds_no_input(&self, folder: &Path) -> Result<(), ResultsError> {
+        for input in &self.inputs {
+            let Ok(real) = input.canonicalize() else {
+                continue;
+            };
+            if real.starts_with(folder) {
+                return Err(ResultsError::HoldsInput {
+                    folder: self.folder.clone(),
+                    input: input.clone(),
+                });
+            }
+            if real.is_dir() && folder.starts_with(&real) {
+                return Err(ResultsError::InsideInput {
+                    folder: self.folder.clone(),
+                    input: input.clone(),
+                });
+            }
+        }
+        let own = OwnFiles::read(folder)?;
+        for file in &self.experiment_files {
+            let Ok(real) = file.canonicalize() else {
+                continue;
+            };
+            // The copy that dpx wrote itself may be run again: the new results hold the same text.
+            if real.starts_with(folder) && !own.made(folder, &real) {
+                return Err(ResultsError::HoldsInput {
+                    folder: self.folder.clone(),
+                    input: file.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What would have to be overwritten although dpx did not make it.
+    fn collisions<'a>(
+        &self,
+        folder: &Path,
+        old: &OwnFiles,
+        new: impl Iterator<Item = &'a str>,
+    ) -> Result<(), ResultsError> {
+        let mut files = BTreeSet::new();
+        for path in new {
+            let mut upper = folder.join(path);
+            let Ok(found) = fs::symlink_metadata(&upper) else {
+                // A file where a folder is to be is in the way as well.
+                while upper.pop() && upper != folder {
+                    if fs::symlink_metadata(&upper).is_ok_and(|found| !found.is_dir()) {
+                        let inside = upper.strip_prefix(folder).unwrap_or(&upper);
+                        files.insert(inside.display().to_string());
+                    }
+                }
+                continue;
+            };
+            if !found.is_file() || !old.made(folder, &upper) {
+                files.insert(path.to_owned());
+            }
+        }
+        if files.is_empty() {
+            return Ok(());
+        }
+        Err(ResultsError::Foreign {
+            folder: self.folder.clone(),
+            files: files.into_iter().collect(),
+        })
+    }
+}
+
+/// Has a folder filled that must not exist yet: it appears whole or not at all.
+///
+/// # Errors
+/// Whatever `fill` fails with, or a [`ResultsError`]; there is no such folder then.
+pub fn new_folder<E: From<ResultsError>>(
+    folder: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    let folder = std::path::absolute(folder).map_err(ResultsError::io("find", folder))?;
+    if fs::symlink_metadata(&folder).is_ok() {
+        return Err(ResultsError::NoFolder {
+            path: folder,
+            what: "there already",
+        }
+        .into());
+    }
+    let parent = parent(&folder);
+    fs::create_dir_all(parent).map_err(ResultsError::io("make the folder", parent))?;
+    let _alone = one_at_a_time(parent);
+    drop(clear(parent, &folder));
+    let fresh = fresh_folder(&folder)?;
+    OwnFiles::filling()
+        .write(fresh.path())
+        .map_err(ResultsError::io("write to", fresh.path()))?;
+    fill(fresh.path())?;
+    fs::remove_file(fresh.path().join(MANIFEST))
+        .and_then(|()| open_like(&folder, fresh.path()))
+        .and_then(|()| sync_tree(fresh.path()))
+        .and_then(|()| fs::rename(fresh.path(), &folder))
+        .map_err(ResultsError::io("write", &folder))?;
+    // It has its name: nothing temporary is left.
+    drop(fresh.keep());
+    sync_folder(parent).map_err(ResultsError::io("sync", parent))?;
+    Ok(())
+}
+
+fn told(error: CacheError) -> ResultsError {
+    match error {
+        CacheError::Io {
+            action,
+            path,
+            source,
+        } => ResultsError::Io {
+            action,
+            path,
+            source,
+        },
+        error => ResultsError::Io {
+            action: "read the new results",
+            path: PathBuf::new(),
+            source: io::Error::other(error.to_string()),
+        },
+    }
+}
+
+fn parent(folder: &Path) -> &Path {
+    match folder.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn fresh_folder(folder: &Path) -> Result<tempfile::TempDir, ResultsError> {
+    let parent = parent(folder);
+    tempfile::Builder::new()
+        .prefix(&leftovers::prefix(folder))
+        .tempdir_in(parent)
+        .map_err(ResultsError::io("make a folder in", parent))
+}
+
+/// Links whatever dpx did not make from the old folder into the new one, under the same paths. Gives back those paths.
+fn link_foreign(
+    old_folder: &Path,
+    fresh: &Path,
+    old: &OwnFiles,
+    made: &OwnFiles,
+) -> Result<Vec<String>, ResultsError> {
+    let mut kept = Vec::new();
+    let mut open = vec![PathBuf::new()];
+    while let Some(inside) = open.pop() {
+        let folder = old_folder.join(&inside);
+        let entries =
+            fs::read_dir(&folder).map_err(ResultsError::io("read the folder", &folder))?;
+        let mut is_empty = true;
+        for entry in entries {
+            let entry = entry.map_err(ResultsError::io("read the folder", &folder))?;
+            is_empty = false;
+            let path = inside.join(entry.file_name());
+            let kind = entry
+                .file_type()
+                .map_err(ResultsError::io("look at", &entry.path()))?;
+            if kind.is_dir() {
+                open.push(path);
+            } else if path != Path::new(MANIFEST) && !old.made(old_folder, &entry.path()) {
+                make_like(old_folder, fresh, &inside)
+                    .map_err(ResultsError::io("make folders in", fresh))?;
+                keep(&entry.path(), &fresh.join(&path)).map_err(ResultsError::io(
+                    "keep, by a link or a copy,",
+                    &entry.path(),
+                ))?;
+                kept.push(path.display().to_string());
+            }
+        }
+        // An empty folder is not dpx's: it makes none.
+        if is_empty {
+            make_like(old_folder, fresh, &inside)
+                .map_err(ResultsError::io("make folders in", fresh))?;
+        }
+    }
+    debug_assert!(
+        kept.iter().all(|path| !made.has(path)),
+        "collisions were refused"
+    );
+    kept.sort_unstable();
+    Ok(kept)
+}
+
+/// A second name for a file, or a copy where the file system has no second names or forbids this one.
+fn keep(file: &Path, target: &Path) -> io::Result<()> {
+    let linked = fs::hard_link(file, target);
+    if linked.is_ok() || !fs::symlink_metadata(file)?.is_file() {
+        return linked;
+    }
+    fs::copy(file, target).map(drop)
+}
+
+/// Makes a folder inside another tree, with the permissions that it has in this one.
+fn make_like(old_folder: &Path, fresh: &Path, inside: &Path) -> io::Result<()> {
+    let mut path = PathBuf::new();
+    for part in inside {
+        path.push(part);
+        let folder = fresh.join(&path);
+        if !folder.is_dir() {
+            fs::create_dir(&folder)?;
+        }
+        fs::set_permissions(&folder, fs::metadata(old_folder.join(&path))?.permissions())?;
+    }
+    Ok(())
+}
+
+/// A temporary folder is made for its owner alone; results are as open as those before, or as any other new folder.
+#[cfg(unix)]
+fn open_like(old_folder: &Path, fresh: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let old = fs::metadata(old_folder).map(|found| found.permissions());
+    fs::set_permissions(
+        fresh,
+        old.unwrap_or_else(|_| fs::Permissions::from_mode(0o755)),
+    )
+}
+
+#[cfg(not(unix))]
+fn open_like(_old_folder: &Path, _fresh: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Forces every file and folder below a folder to the medium.
+pub(super) fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            sync_tree(&entry.path())?;
+        } else if kind.is_file() {
+            // A foreign file that only its owner may read needs no syncing.
+            if let Ok(file) = fs::File::open(entry.path()) {
+                file.sync_all()?;
+            }
+        }
+    }
+    sync_folder(folder)
+}
+
+#[cfg(unix)]
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Exchanges two folders in one step, where the system can.
+fn exchange(fresh: &Path, folder: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        if renameat_with(CWD, fresh, CWD, folder, RenameFlags::EXCHANGE).is_ok() {
+            return Ok(());
+        }
+    }
+    // Two steps: a crash between them leaves the old results beside the place of the new ones.
+    let mut aside = fresh.as_os_str().to_owned();
+    aside.push("x");
+    let aside = PathBuf::from(aside);
+    fs::rename(folder, &aside)?;
+    if let Err(error) = fs::rename(fresh, folder) {
+        fs::rename(&aside, folder)?;
+        return Err(error);
+    }
+    fs::rename(&aside, fresh)
+}
+
+#[cfg(test)]
+mod tests;

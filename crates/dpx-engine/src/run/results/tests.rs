@@ -1,0 +1,312 @@
+//! What dpx made is replaced, all at once; what it did not make is never touched.
+
+use super::leftovers::beside;
+use super::*;
+use crate::cache::manifest_of_folder;
+
+type Fill = Result<(), Box<dyn std::error::Error>>;
+
+struct Place {
+    root: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            root: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, inside: &str) -> PathBuf {
+        self.root.path().join(inside)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.path("results/emotion")
+    }
+
+    fn write(&self, inside: &str, text: &str) -> PathBuf {
+        let path = self.path(inside);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn read(&self, inside: &str) -> String {
+        fs::read_to_string(self.path(inside)).unwrap_or_default()
+    }
+
+    fn results(&self, inputs: &[&Path]) -> ResultsFolder {
+        let inputs = inputs.iter().map(|path| path.to_path_buf());
+        ResultsFolder::new(self.folder(), inputs, [])
+    }
+
+    fn replace(&self, text: &str) -> Result<Replaced, String> {
+        self.results(&[])
+            .replace(fill(text))
+            .map_err(|error: Box<dyn std::error::Error>| error.to_string())
+    }
+
+    /// Every file below the results folder but the manifest.
+    fn files(&self) -> Vec<String> {
+        let mut files: Vec<String> = manifest_of_folder(&self.folder())
+            .unwrap()
+            .files
+            .into_iter()
+            .map(|file| file.path)
+            .filter(|path| path != MANIFEST)
+            .collect();
+        files.sort();
+        files
+    }
+}
+
+fn fill(text: &str) -> impl FnOnce(&Path) -> Fill {
+    move |path| {
+        fs::create_dir(path.join("synthetic"))?;
+        fs::write(path.join("report.html"), text)?;
+        Ok(fs::write(path.join(format!("synthetic/{text}.csv")), text)?)
+    }
+}
+
+#[test]
+fn the_old_results_stay_until_the_new_ones_are_whole() {
+    let place = Place::new();
+    place.replace("one").unwrap();
+    place.replace("two").unwrap();
+    assert_eq!(place.files(), ["report.html", "synthetic/two.csv"]);
+    let failed = place.results(&[]).replace(|path| -> Fill {
+        fs::write(path.join("half"), "x")?;
+        Err("disk full".into())
+    });
+    assert_eq!(failed.unwrap_err().to_string(), "disk full");
+    assert_eq!(place.read("results/emotion/report.html"), "two");
+    assert_eq!(beside(&place.folder()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn what_dpx_did_not_make_stays_where_it_is() {
+    let place = Place::new();
+    place.write("results/emotion/data/texts.csv", "mine");
+    place.write("results/emotion/synthetic/notes.txt", "mine too");
+    fs::create_dir(place.path("results/emotion/empty")).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::os::unix::fs::symlink("nowhere", place.path("results/emotion/link")).unwrap();
+        let mode = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(place.path("results/emotion/data"), mode).unwrap();
+    }
+    for text in ["one", "two"] {
+        let replaced = place.replace(text).unwrap();
+        assert!(replaced.kept.contains(&"data/texts.csv".to_owned()));
+        assert!(replaced.kept.contains(&"synthetic/notes.txt".to_owned()));
+        assert_eq!(place.read("results/emotion/data/texts.csv"), "mine");
+        assert_eq!(
+            place.read("results/emotion/synthetic/notes.txt"),
+            "mine too"
+        );
+        assert!(place.path("results/emotion/empty").is_dir());
+        assert!(!place.path("results/emotion/synthetic/one.csv").exists() || text == "one");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert!(place.path("results/emotion/link").is_symlink());
+            let data = fs::metadata(place.path("results/emotion/data")).unwrap();
+            assert_eq!(data.permissions().mode() & 0o777, 0o700);
+        }
+    }
+}
+
+#[test]
+fn foreign_and_edited_files_are_not_overwritten() {
+    let place = Place::new();
+    place.write("results/emotion/report.html", "my own page");
+    let refused = place.replace("one").unwrap_err();
+    assert!(refused.contains("`report.html`"), "{refused}");
+    let early = place.results(&[]).check(&["report.html", "results.csv"]);
+    assert!(matches!(early, Err(ResultsError::Foreign { files, .. }) if files == ["report.html"]));
+    assert_eq!(place.read("results/emotion/report.html"), "my own page");
+
+    fs::remove_file(place.path("results/emotion/report.html")).unwrap();
+    place.replace("one").unwrap();
+    place.results(&[]).check(&["report.html"]).unwrap();
+    place.write("results/emotion/report.html", "one, with notes");
+    assert!(place.replace("two").unwrap_err().contains("`report.html`"));
+    assert_eq!(place.read("results/emotion/report.html"), "one, with notes");
+
+    // A file where a folder of results is to be is in the way too.
+    let place = Place::new();
+    place.write("results/emotion/synthetic", "a file");
+    assert!(place.replace("one").unwrap_err().contains("`synthetic`"));
+    assert_eq!(place.read("results/emotion/synthetic"), "a file");
+}
+
+#[test]
+fn a_folder_with_inputs_is_refused() {
+    let place = Place::new();
+    let data = place.write("results/emotion/texts.csv", "private");
+    let refused = place.results(&[&data]).check(&[]);
+    assert!(
+        matches!(refused, Err(ResultsError::HoldsInput { .. })),
+        "{refused:?}"
+    );
+    let refused = place.results(&[&data]).replace(fill("one"));
+    assert!(refused.unwrap_err().to_string().contains("texts.csv"));
+    assert_eq!(place.files(), ["texts.csv"]);
+    let inside = place.results(&[&place.path("results")]).check(&[]);
+    assert!(
+        matches!(inside, Err(ResultsError::InsideInput { .. })),
+        "{inside:?}"
+    );
+
+    let experiment = place.write("results/emotion/mine.toml", "");
+    let folder = ResultsFolder::new(place.folder(), [], [experiment]);
+    assert!(matches!(
+        folder.check(&[]),
+        Err(ResultsError::HoldsInput { .. })
+    ));
+    // The copy that dpx wrote may be run again.
+    let place = Place::new();
+    place.replace("one").unwrap();
+    let copy = place.path("results/emotion/report.html");
+    ResultsFolder::new(place.folder(), [], [copy])
+        .check(&[])
+        .unwrap();
+}
+
+#[test]
+fn a_path_over_a_link_leads_to_the_folder_behind_it() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("elsewhere/emotion")).unwrap();
+    fs::create_dir_all(place.path("results")).unwrap();
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(place.path("elsewhere/emotion"), place.folder()).unwrap();
+        place.replace("one").unwrap();
+        assert!(place.folder().is_symlink());
+        assert_eq!(place.read("elsewhere/emotion/report.html"), "one");
+        fs::remove_file(place.folder()).unwrap();
+        std::os::unix::fs::symlink("nowhere", place.folder()).unwrap();
+        assert!(place.replace("two").unwrap_err().contains("leads nowhere"));
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_found_before_anything_runs() {
+    let place = Place::new();
+    place.write("results", "a file");
+    let refused = place.results(&[]).check(&[]);
+    assert!(
+        matches!(refused, Err(ResultsError::Io { .. })),
+        "{refused:?}"
+    );
+    let place = Place::new();
+    place.write("results/emotion", "a file");
+    let refused = place.results(&[]).check(&[]);
+    assert!(
+        matches!(refused, Err(ResultsError::NoFolder { .. })),
+        "{refused:?}"
+    );
+    let place = Place::new();
+    place.results(&[]).check(&["report.html"]).unwrap();
+    assert_eq!(beside(&place.folder()), Vec::<PathBuf>::new());
+}
+
+/// A kill at each point leaves the old results or all of the new ones, and the next run clears away the rest.
+#[test]
+fn leftovers_of_killed_runs_are_cleared_away() {
+    let place = Place::new();
+    place.replace("one").unwrap();
+    place.write("results/emotion/mine.txt", "mine");
+    let parent = place.path("results");
+    let left = |name: &str, manifest: &OwnFiles| {
+        let folder = parent.join(format!(".emotion-{name}"));
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("report.html"), "two").unwrap();
+        fs::hard_link(
+            place.path("results/emotion/mine.txt"),
+            folder.join("mine.txt"),
+        )
+        .unwrap();
+        manifest.write(&folder).unwrap();
+        folder
+    };
+    fs::create_dir(parent.join(".emotion-aaaaaa")).unwrap();
+    left("bbbbbb", &OwnFiles::filling());
+    let whole = left("cccccc", &OwnFiles::default());
+    OwnFiles::of(&whole).unwrap().write(&whole).unwrap();
+    // Whatever is not dpx's own: another's folder of such a name, and a file put into the old results at the last moment.
+    place.write("results/.emotion-dddddd/thesis.tex", "mine");
+    place.write("results/.emotion-cccccc/late.txt", "late");
+    place.write("results/.emotion-x/short.txt", "mine");
+    assert_eq!(collect_leftovers(&parent).unwrap(), 3);
+    let left: Vec<_> = beside(&place.folder());
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(place.read("results/.emotion-dddddd/thesis.tex"), "mine");
+    assert_eq!(place.read("results/emotion/late.txt"), "late");
+    assert_eq!(place.read("results/emotion/mine.txt"), "mine");
+    assert_eq!(place.read("results/emotion/report.html"), "one");
+}
+
+#[test]
+fn results_of_an_older_dpx_are_its_own() {
+    let place = Place::new();
+    let study = r#"{"schema_version":3,"dpx_version":"0.1.0","experiment":"emotion"}"#;
+    place.write("results/emotion/results.json", study);
+    place.write("results/emotion/report.html", "old");
+    place.write("results/emotion/synthetic/old.csv", "old");
+    place.write("results/emotion/notes.txt", "mine");
+    let replaced = place.replace("one").unwrap();
+    assert_eq!(replaced.kept, ["notes.txt"]);
+    assert_eq!(
+        place.files(),
+        ["notes.txt", "report.html", "synthetic/one.csv"]
+    );
+}
+
+#[test]
+fn a_new_folder_appears_whole_or_not_at_all() {
+    let place = Place::new();
+    let out = place.path("release");
+    let failed = new_folder(&out, |path| -> Fill {
+        fs::write(path.join("half"), "x")?;
+        Err("disk full".into())
+    });
+    assert_eq!(failed.unwrap_err().to_string(), "disk full");
+    assert!(!out.exists() && beside(&out).is_empty());
+    // A release that was killed in the middle leaves this, and may be written again.
+    place.write("release", "");
+    fs::remove_file(&out).unwrap();
+    let left = place.path(".release-abcdef");
+    fs::create_dir(&left).unwrap();
+    OwnFiles::filling().write(&left).unwrap();
+    fs::write(left.join("texts.csv"), "half").unwrap();
+    new_folder(&out, fill("one")).unwrap();
+    assert!(beside(&out).is_empty());
+    assert_eq!(
+        fs::read_dir(&out).unwrap().count(),
+        2,
+        "no manifest is released"
+    );
+    assert!(
+        new_folder(&out, fill("two"))
+            .unwrap_err()
+            .to_string()
+            .contains("there already")
+    );
+    assert_eq!(place.read("release/report.html"), "one");
+}
+
+#[test]
+fn one_file_is_replaced_and_stays_dpxs_own() {
+    let place = Place::new();
+    place.replace("one").unwrap();
+    OwnFiles::write_one(&place.folder(), "report.html", b"again").unwrap();
+    assert_eq!(place.read("results/emotion/report.html"), "again");
+    place.replace("two").unwrap();
+    place.write("results/emotion/report.html", "edited");
+    let refused = OwnFiles::write_one(&place.folder(), "report.html", b"again");
+    assert!(matches!(refused, Err(ResultsError::Foreign { .. })));
+    assert_eq!(place.read("results/emotion/report.html"), "edited");
+}
