@@ -188,7 +188,7 @@ impl Array {
 
     /// How a device multiplies by this array. What is computed from it is f32 again.
     #[cfg(feature = "burn")]
-    pub(crate) const fn arithmetic(&self) -> Arithmetic {
+    pub const fn arithmetic(&self) -> Arithmetic {
         self.arithmetic
     }
 

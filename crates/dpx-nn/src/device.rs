@@ -12,7 +12,9 @@ pub use found::{Devices, Found, Missing, devices};
 use dpx_schema::Device;
 
 #[cfg(feature = "burn")]
-pub(crate) use dispatch::{Tensor, to_dispatch};
+pub use dispatch::Tensor;
+#[cfg(feature = "burn")]
+pub(crate) use dispatch::to_dispatch;
 pub(crate) use tensor::DeviceTensor;
 
 /// Why tensors cannot live on a device.

@@ -25,6 +25,7 @@ impl Stated {
     }
 
     /// From the name under which the Hub stores a file.
+    #[cfg(test)]
     pub(super) fn from_etag(etag: &str) -> Option<Self> {
         Self::sha256(etag).or_else(|| Self::git(etag))
     }

@@ -7,8 +7,7 @@ use burn_dispatch::{Dispatch, DispatchDevice};
 use dpx_schema::Device;
 
 /// A tensor of any backend; the device it was made on decides.
-pub(crate) type Tensor<const D: usize, K = burn::tensor::Float> =
-    burn::tensor::Tensor<Dispatch, D, K>;
+pub type Tensor<const D: usize, K = burn::tensor::Float> = burn::tensor::Tensor<Dispatch, D, K>;
 
 /// The same device for burn. The host is none of burn's: its kernels work on slices.
 pub(crate) fn to_dispatch(device: Device) -> Result<DispatchDevice, DeviceError> {

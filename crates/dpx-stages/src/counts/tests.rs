@@ -1,6 +1,7 @@
 //! Noise of the released histograms.
 
 use super::*;
+use serde_json::json;
 
 #[test]
 fn noise_has_the_stated_deviation_and_every_cell_has_some() {

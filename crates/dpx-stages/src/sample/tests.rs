@@ -4,6 +4,7 @@ use super::*;
 use dpx_nn::model::weights::StoredAs;
 use dpx_nn::model::{CausalLm, ModelConfig};
 use dpx_nn::text::{BpeOptions, train_bpe};
+use dpx_schema::PrivacyRecord;
 use dpx_schema::context::NoProgress;
 use dpx_schema::{Flow, Input};
 use dpx_schema::{LabelIntegration, MODEL_SCHEMA_FILE, PublicSchema};
@@ -103,7 +104,7 @@ impl Bench {
     }
 
     /// A teacher to whom texts with the word `a` are joy and all others fear.
-    fn teacher(&self, privacy: &Value) {
+    fn teacher(&self, privacy: &PrivacyRecord) {
         let folder = self.folder.path().join("teacher");
         std::fs::create_dir_all(&folder).unwrap();
         let counts = [("a".to_owned(), 1)];
@@ -116,8 +117,32 @@ impl Bench {
         crate::teacher::Teacher::linear(labels, &counts, 0.0, model)
             .save(&folder)
             .unwrap();
-        std::fs::write(folder.join("privacy.json"), privacy.to_string()).unwrap();
+        privacy.save(&folder).unwrap();
     }
+}
+
+/// The record of a teacher that was asked for an epsilon.
+fn private(target_epsilon: f64) -> PrivacyRecord {
+    PrivacyRecord::Private(dpx_schema::PrivateRun {
+        version: dpx_schema::PrivateRun::VERSION,
+        instance: "teacher".into(),
+        run: "0".repeat(32),
+        event: dpx_accounting::DpEvent::gaussian(1.0).unwrap(),
+        adjacency: dpx_accounting::Adjacency::ZeroOut,
+        unit: dpx_schema::Unit::Example,
+        delta: 1e-5,
+        examples: 100,
+        canaries: 0,
+        noise: dpx_schema::NoiseSource::Secure,
+        max_grad_norm: 1.0,
+        rounding_allowance: 0.0,
+        max_length: None,
+        clipping: None,
+        expected_batch_size: None,
+        target_epsilon,
+        shared_with: Vec::new(),
+        declared_overlap: Vec::new(),
+    })
 }
 
 fn rows(folder: &Path) -> Vec<(String, String)> {
@@ -238,7 +263,7 @@ fn private_counts_give_the_mix_and_the_keywords() {
 #[test]
 fn a_teacher_relabels_and_the_counts_still_hold() {
     let bench = Bench::new();
-    bench.teacher(&json!({"epsilon": {"epsilon": 2.9}}));
+    bench.teacher(&private(2.9));
     let params = json!({"count": 6, "oversample": 2.0, "max_new_tokens": 6});
     let folder = bench.run_with(&params, 4, &[Kind::Teacher]).unwrap();
     let told = &report(&folder)["teacher"];
@@ -264,7 +289,7 @@ fn a_teacher_relabels_and_the_counts_still_hold() {
 #[test]
 fn soft_labels_stand_beside_the_texts_and_are_read_again() {
     let bench = Bench::new();
-    bench.teacher(&json!({"epsilon": {"epsilon": 2.9}}));
+    bench.teacher(&private(2.9));
     let params = json!({"count": 6, "oversample": 2.0, "max_new_tokens": 6, "teacher": "soft"});
     let folder = bench.run_with(&params, 4, &[Kind::Teacher]).unwrap();
     let told = &report(&folder)["teacher"];
@@ -291,7 +316,7 @@ fn soft_labels_stand_beside_the_texts_and_are_read_again() {
 fn above_epsilon_eight_agreement_decides_and_at_zero_the_teacher_has_no_say() {
     let bench = Bench::new();
     let params = json!({"count": 6, "oversample": 2.0, "max_new_tokens": 6});
-    bench.teacher(&json!({"epsilon": null, "guarantee": "none"}));
+    bench.teacher(&PrivacyRecord::NotPrivate);
     let folder = bench.run_with(&params, 4, &[Kind::Teacher]).unwrap();
     let told = &report(&folder)["teacher"];
     assert_eq!(told["applied"], "agree");
@@ -301,7 +326,7 @@ fn above_epsilon_eight_agreement_decides_and_at_zero_the_teacher_has_no_say() {
         told["dropped_disagreeing"],
         confusion[0][1] + confusion[1][0]
     );
-    bench.teacher(&json!({"epsilon": 0.0}));
+    bench.teacher(&PrivacyRecord::Untouched);
     let folder = bench.run_with(&params, 4, &[Kind::Teacher]).unwrap();
     assert_eq!(report(&folder)["teacher"]["applied"], "none");
     let own = bench
@@ -313,7 +338,7 @@ fn above_epsilon_eight_agreement_decides_and_at_zero_the_teacher_has_no_say() {
 #[test]
 fn the_texts_of_another_sample_stage_are_chosen_from_as_if_they_were_written_here() {
     let bench = Bench::new();
-    bench.teacher(&json!({"epsilon": {"epsilon": 2.9}}));
+    bench.teacher(&private(2.9));
     let asked = json!({"labels": {"joy": 6, "fear": 6}, "max_new_tokens": 6});
     let written = bench.run(&asked, 4).unwrap();
     std::fs::rename(&written, bench.folder.path().join("sample")).unwrap();
@@ -363,7 +388,7 @@ fn without_a_model_texts_are_bags_of_the_counted_words() {
     let folder = bench.run_on(&params, 1, &[Kind::Counts]).unwrap();
     assert_eq!(report(&folder)["duplicates"]["kept"], 3);
     // A teacher chooses among them as among any other texts.
-    bench.teacher(&json!({"epsilon": {"epsilon": 2.9}}));
+    bench.teacher(&private(2.9));
     let folder = bench
         .run_on(&params, 1, &[Kind::Counts, Kind::Teacher])
         .unwrap();

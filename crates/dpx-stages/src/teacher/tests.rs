@@ -2,7 +2,7 @@
 
 use super::*;
 use dpx_schema::context::NoProgress;
-use dpx_schema::{Flow, Input};
+use dpx_schema::{Flow, Input, Kind, PublicSchema, SCHEMA_FILE};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -51,7 +51,8 @@ fn teach(root: &Path, params: serde_json::Value) -> Result<f64, StageError> {
     };
     run(&context)?.run()?;
     let internal: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(output.join("internal.json")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(output.join("internal/validation.json")).unwrap())
+            .unwrap();
     Ok(internal["validation_accuracy"].as_f64().unwrap())
 }
 
@@ -67,10 +68,9 @@ fn utility_falls_with_epsilon_and_the_statement_holds_the_budget() {
     };
     let infinite = at(json!("inf"));
     let eight = at(json!(8));
-    let statement: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(root.path().join("output/privacy.json")).unwrap())
-            .unwrap();
-    let certified = statement["epsilon"]["epsilon"].as_f64().unwrap();
+    let record = PrivacyRecord::load(&root.path().join("output")).unwrap();
+    let claim = record.private().unwrap().claim().unwrap();
+    let certified = claim.epsilon().value();
     assert!(certified <= 8.0 && certified > 7.99, "{certified}");
     let little = at(json!(0.05));
     assert!(infinite > 0.65, "{infinite}");
@@ -88,7 +88,10 @@ fn every_private_run_is_entered_in_the_ledger_and_epsilon_zero_is_none() {
     teach(root.path(), json!({"epsilon": 8, "steps": 2})).unwrap();
     let entries = entries();
     assert_eq!(entries.len(), 2, "a second run spends again");
-    assert_eq!(entries[0].phases[0].steps, 2);
+    let DpEvent::SelfComposed { count, .. } = &entries[0].event else {
+        panic!("{:?}", entries[0].event);
+    };
+    assert_eq!(*count, 2);
 }
 
 #[test]

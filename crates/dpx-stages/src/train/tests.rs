@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ledger::entries;
+use dpx_accounting::{Adjacency, DpEvent};
 use dpx_data::Row;
 use dpx_nn::device::DeviceExt;
 use dpx_nn::model::ModelConfig;
@@ -10,12 +11,12 @@ use dpx_nn::text::{BpeOptions, train_bpe};
 use dpx_schema::Device;
 use dpx_schema::context::NoProgress;
 use dpx_schema::{Flow, Input, Progress};
-use dpx_schema::{LabelIntegration, Prompt};
+use dpx_schema::{Kind, LabelIntegration, NoiseSource, Prompt, SCHEMA_FILE};
 use dpx_sgd::fault::{self, Fault};
 use dpx_sgd::trainer::Examples;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -141,9 +142,9 @@ impl Place {
         }
     }
 
-    fn privacy(&self, output: &str) -> Value {
-        serde_json::from_slice(&std::fs::read(self.path(output).join("privacy.json")).unwrap())
-            .unwrap()
+    fn privacy(&self, output: &str) -> dpx_schema::PrivateRun {
+        let record = PrivacyRecord::load(&self.path(output)).unwrap();
+        record.private().unwrap().clone()
     }
 
     fn weights(&self, output: &str) -> Vec<u8> {
@@ -198,17 +199,24 @@ fn a_private_run_leaves_a_whole_artifact_and_one_entry() {
         "model/tokenizer.json",
         "model/dpx_schema.json",
         "statement.txt",
-        "steps.jsonl",
+        "internal/steps.jsonl",
     ] {
         assert!(place.path("out").join(file).is_file(), "{file}");
     }
     let privacy = place.privacy("out");
-    let epsilon = privacy["epsilon_certified"].as_f64().unwrap();
+    let epsilon = privacy.claim().unwrap().epsilon().value();
     assert!(epsilon <= 3.0 && epsilon > 2.99, "{epsilon}");
-    assert_eq!(privacy["steps"], 8);
-    assert_eq!(privacy["sampling_rate"], 0.25);
-    assert_eq!(privacy["noise"], "secure");
-    let steps = std::fs::read_to_string(place.path("out/steps.jsonl")).unwrap();
+    let DpEvent::PoissonSampledGaussian {
+        sampling_rate,
+        steps,
+        ..
+    } = privacy.event
+    else {
+        panic!("{:?}", privacy.event);
+    };
+    assert_eq!((sampling_rate, steps), (0.25, 8));
+    assert_eq!(privacy.noise, NoiseSource::Secure);
+    let steps = std::fs::read_to_string(place.path("out/internal/steps.jsonl")).unwrap();
     assert_eq!(steps.lines().count(), 8);
     assert_eq!(place.spent(), 1);
     assert!(!place.key_file().exists(), "the key is destroyed");
@@ -227,7 +235,7 @@ fn a_stopped_run_goes_on_under_its_key_and_its_entry() {
     assert!(place.key_file().exists());
     place.run("out", &NoProgress).unwrap();
     assert_eq!(place.spent(), 1);
-    let steps = std::fs::read_to_string(place.path("out/steps.jsonl")).unwrap();
+    let steps = std::fs::read_to_string(place.path("out/internal/steps.jsonl")).unwrap();
     assert_eq!(steps.lines().count(), 8);
 }
 
@@ -245,7 +253,7 @@ fn a_seeded_run_is_the_same_however_often_it_is_stopped() {
             "stopped after {stop}"
         );
     }
-    assert_eq!(place.privacy("whole")["noise"], "seeded");
+    assert_eq!(place.privacy("whole").noise, NoiseSource::Seeded);
 }
 
 /// Before it spends anything, a run on a device compares it with the processor.
@@ -335,7 +343,7 @@ fn changed_inputs_never_meet_the_old_noise() {
         );
         place.run("out", &NoProgress).unwrap();
         assert_eq!(place.spent(), 2, "{change}");
-        let steps = std::fs::read_to_string(place.path("out/steps.jsonl")).unwrap();
+        let steps = std::fs::read_to_string(place.path("out/internal/steps.jsonl")).unwrap();
         assert_eq!(steps.lines().count(), 8, "{change}");
     }
 }
@@ -428,8 +436,8 @@ fn epsilon_zero_keeps_the_model_and_infinity_draws_no_noise() {
     place.params["epsilon"] = json!("inf");
     place.run("inf", &NoProgress).unwrap();
     assert!(base != place.weights("inf"));
-    let privacy = place.privacy("inf");
-    assert_eq!(privacy["guarantee"], "none");
+    let record = PrivacyRecord::load(&place.path("inf")).unwrap();
+    assert_eq!(record, PrivacyRecord::NotPrivate);
     let first = place.weights("inf");
     std::fs::remove_dir_all(place.path("state")).unwrap();
     place.run("again", &NoProgress).unwrap();
@@ -467,12 +475,16 @@ fn canaries_are_drawn_by_coins_of_their_own_and_survive_a_stop() {
     place.run("out", &NoProgress).unwrap();
     let drawn: Vec<Canary> = serde_json::from_slice(&drawn).unwrap();
     let kept: Vec<Canary> =
-        serde_json::from_slice(&std::fs::read(place.path("out/canaries.json")).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(place.path("out/internal/canaries.json")).unwrap())
+            .unwrap();
     assert_eq!(drawn, kept);
     assert_eq!(kept.len(), 40);
     let planted = kept.iter().filter(|canary| canary.included).count();
     assert!((5..36).contains(&planted), "{planted}");
-    assert_eq!(place.privacy("out")["sampling_rate"].as_f64(), Some(0.15));
+    let DpEvent::PoissonSampledGaussian { sampling_rate, .. } = place.privacy("out").event else {
+        panic!("no DP-SGD");
+    };
+    assert_eq!(sampling_rate, dpx_accounting::quantized_rate(0.15));
 }
 
 /// A secret in a row reaches no message, releasable file or progress line; no key bytes reach any file but the key's.
@@ -496,7 +508,7 @@ fn nothing_private_is_said() {
     for name in [
         "privacy.json",
         "statement.txt",
-        "steps.jsonl",
+        "internal/steps.jsonl",
         "model/config.json",
     ] {
         all += &std::fs::read_to_string(place.path("out").join(name)).unwrap();
@@ -602,7 +614,7 @@ fn training_with_the_mismatch_loss_states_the_same_guarantee() {
     let statement = |params: Value| {
         let place = Place::new(params);
         place.run("out", &NoProgress).unwrap();
-        let steps = std::fs::read_to_string(place.path("out/steps.jsonl")).unwrap();
+        let steps = std::fs::read_to_string(place.path("out/internal/steps.jsonl")).unwrap();
         let step: Value = serde_json::from_str(steps.lines().next().unwrap()).unwrap();
         assert!(step["loss"].as_f64().unwrap() > 0.0);
         std::fs::read_to_string(place.path("out/statement.txt")).unwrap()
@@ -619,9 +631,7 @@ fn the_allowance_for_rounding_covers_both_sequences() {
     let allowance = |params: Value| {
         let place = Place::new(params);
         place.run("out", &NoProgress).unwrap();
-        let privacy = std::fs::read(place.path("out/privacy.json")).unwrap();
-        let privacy: Value = serde_json::from_slice(&privacy).unwrap();
-        privacy["rounding_allowance"].as_f64().unwrap()
+        place.privacy("out").rounding_allowance
     };
     let (one, two) = (
         allowance(json!({})),
