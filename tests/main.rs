@@ -21,4 +21,3 @@ mod run_plan;
 mod run_support;
 mod run_teacher;
 mod secure_run;
-mod tidy;
