@@ -56,11 +56,7 @@ const APART: [(&str, &[&str]); 3] = [
     // Nothing of the engine knows of experiments, plans or caches.
     (
         "dpx-sgd",
-        &[
-            "dpx-engine",
-            "dpx-stages",
-            "dpx-report", "dpx-data"
-        ],
+        &["dpx-engine", "dpx-stages", "dpx-report", "dpx-data"],
     ),
 ];
 
@@ -72,13 +68,17 @@ const UNNAMED: [(&str, &[&str]); 2] = [
 
 /// The modules of a crate from top to bottom, those of a line being equals: a module uses only what is on lines below its own.
 const MODULES: [(&str, &[&[&str]]); 2] = [
-    ("dpx-engine", &[&["run"], &["plan"], &["experiment"], &["cache"]]),
+    (
+        "dpx-engine",
+        &[&["run"], &["plan"], &["experiment"], &["cache"]],
+    ),
     (
         "dpx-stages",
         &[
             &["dispatch"],
             &["sample", "classify", "audit"],
-            &["train", "score", "pretrain"],
+            &["train", "score"],
+            &["pretrain"],
             &["teacher"],
             &["counts"],
             &["preprocess", "allot", "losses", "text_encoder"],
