@@ -180,6 +180,41 @@ pub fn misplaced(manifests: &[Manifest], order: &[&str]) -> Vec<String> {
     wrong
 }
 
+/// Which crate of the repository depends on which, without what follows from other dependencies.
+pub fn essential(manifests: &[Manifest]) -> BTreeSet<(String, String)> {
+    let ours = |name: &str| manifests.iter().find(|manifest| manifest.name == name);
+    let leads = |from: &str, to: &str| {
+        let (mut waiting, mut seen) = (vec![from.to_owned()], BTreeSet::new());
+        while let Some(name) = waiting.pop() {
+            if name == to {
+                return true;
+            }
+            if seen.insert(name.clone()) {
+                waiting.extend(
+                    ours(&name)
+                        .into_iter()
+                        .flat_map(|crate_| crate_.dependencies.iter().cloned()),
+                );
+            }
+        }
+        false
+    };
+    let mut found = BTreeSet::new();
+    for manifest in manifests {
+        let direct: Vec<&String> = manifest
+            .dependencies
+            .iter()
+            .filter(|name| ours(name).is_some())
+            .collect();
+        for &to in &direct {
+            if direct.iter().all(|&other| other == to || !leads(other, to)) {
+                found.insert((manifest.name.clone(), to.clone()));
+            }
+        }
+    }
+    found
+}
+
 /// All packages that the given ones lead to in a `Cargo.lock`, themselves included.
 ///
 /// # Errors
@@ -271,6 +306,27 @@ mod tests {
         );
         assert_eq!(misplaced(&good, &["low", "high", "gone"]).len(), 1);
         assert_eq!(misplaced(&good, &["low"]).len(), 1);
+    }
+
+    #[test]
+    fn what_follows_from_other_dependencies_is_not_essential() {
+        let manifest = |name: &str, dependencies: &[&str]| Manifest {
+            name: name.to_owned(),
+            dependencies: dependencies.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let all = [
+            manifest("a", &["b", "c", "serde"]),
+            manifest("b", &["c"]),
+            manifest("c", &[]),
+        ];
+        let edges: Vec<(String, String)> = essential(&all).into_iter().collect();
+        assert_eq!(
+            edges,
+            [
+                ("a".to_owned(), "b".to_owned()),
+                ("b".to_owned(), "c".to_owned())
+            ]
+        );
     }
 
     #[test]

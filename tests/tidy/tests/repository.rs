@@ -1,6 +1,8 @@
 //! The rules of the source, applied to the repository.
 
-use dpx_tidy::workspace::{File, Manifest, files, in_src, misplaced, reached, root, test_files};
+use dpx_tidy::workspace::{
+    File, Manifest, essential, files, in_src, misplaced, reached, root, test_files,
+};
 use dpx_tidy::{code, documents, imports, rules, symbols};
 use std::collections::BTreeSet;
 
@@ -426,6 +428,21 @@ fn the_map_names_every_crate() {
         .map(|name| format!("ARCHITECTURE.md has no line for `{name}`"))
         .collect();
     none(&missing);
+}
+
+#[test]
+fn the_picture_of_the_crates_is_true() {
+    let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let drawn: BTreeSet<(String, String)> = map
+        .lines()
+        .filter_map(|line| line.trim().split_once(" --> "))
+        .map(|(from, to)| (from.to_owned(), to.to_owned()))
+        .collect();
+    assert_eq!(
+        drawn,
+        essential(&manifests()),
+        "ARCHITECTURE.md draws the left"
+    );
 }
 
 #[test]
