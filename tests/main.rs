@@ -6,6 +6,7 @@ mod binary;
 mod browser;
 mod chromium;
 mod device;
+mod documents;
 mod experiments;
 mod hub;
 mod inspect;

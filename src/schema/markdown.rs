@@ -44,12 +44,18 @@ fn section(page: &mut String, title: &str, schema: &Value) {
 fn stages(page: &mut String, definitions: &Value) {
     let every = ["kind", "needs", "seed"];
     let is_common = |key: &str| every.contains(&key);
-    let names: Vec<String> = Kind::ALL.iter().map(|kind| format!("`\"{kind}\"`")).collect();
-    let mut common = rows(&definitions[Kind::ALL[0].name()], "", &|key| !is_common(key));
+    let names: Vec<String> = Kind::ALL
+        .iter()
+        .map(|kind| format!("`\"{kind}\"`"))
+        .collect();
+    let mut common = rows(&definitions[Kind::ALL[0].name()], "", &|key| {
+        !is_common(key)
+    });
     for row in &mut common {
         if row.key == "kind" {
             row.value = names.join(", ");
-            "What the stage does; the sections below say what each kind takes.".clone_into(&mut row.meaning);
+            "What the stage does; the sections below say what each kind takes."
+                .clone_into(&mut row.meaning);
         }
     }
     table(page, &common);
@@ -100,8 +106,15 @@ fn table(page: &mut String, rows: &[Row]) {
         return;
     }
     page.push_str("\n| key | value | default | meaning |\n|---|---|---|---|\n");
-    for Row { key, value, default, meaning } in rows {
-        let cells = [&format!("`{key}`"), value, default, meaning].map(|cell| cell.replace('|', "\\|").replace('\n', " "));
+    for Row {
+        key,
+        value,
+        default,
+        meaning,
+    } in rows
+    {
+        let cells = [&format!("`{key}`"), value, default, meaning]
+            .map(|cell| cell.replace('|', "\\|").replace('\n', " "));
         let _ = writeln!(page, "| {} |", cells.join(" | "));
     }
 }
@@ -140,8 +153,14 @@ fn rows(schema: &Value, prefix: &str, left_out: &dyn Fn(&str) -> bool) -> Vec<Ro
 
 /// A property without what it may be besides: a reference to an axis, nothing.
 fn own(property: &Value) -> &Value {
-    let Some(all) = property["anyOf"].as_array() else { return property };
-    let is_axis = |schema: &Value| schema["pattern"].as_str().is_some_and(|pattern| pattern.starts_with("^\\$"));
+    let Some(all) = property["anyOf"].as_array() else {
+        return property;
+    };
+    let is_axis = |schema: &Value| {
+        schema["pattern"]
+            .as_str()
+            .is_some_and(|pattern| pattern.starts_with("^\\$"))
+    };
     let rest: Vec<&Value> = all
         .iter()
         .filter(|schema| !is_axis(schema) && schema["type"] != "null")
@@ -163,14 +182,21 @@ fn value(schema: &Value) -> String {
     }
     for several in ["oneOf", "anyOf"] {
         if let Some(all) = schema[several].as_array() {
-            let mut parts: Vec<String> = all.iter().filter(|schema| schema["type"] != "null").map(value).collect();
+            let mut parts: Vec<String> = all
+                .iter()
+                .filter(|schema| schema["type"] != "null")
+                .map(value)
+                .collect();
             parts.dedup();
             let constants = parts.iter().all(|part| part.starts_with('`'));
             return parts.join(if constants { ", " } else { " or " });
         }
     }
     let kind = match &schema["type"] {
-        Value::Array(types) => types.iter().find(|kind| *kind != "null").and_then(Value::as_str),
+        Value::Array(types) => types
+            .iter()
+            .find(|kind| *kind != "null")
+            .and_then(Value::as_str),
         kind => kind.as_str(),
     };
     match kind {
@@ -183,7 +209,10 @@ fn value(schema: &Value) -> String {
             items => format!("list of: {}", value(items)),
         },
         Some("object") => match &schema["additionalProperties"] {
-            Value::Object(_) => format!("table, of each name: {}", value(&schema["additionalProperties"])),
+            Value::Object(_) => format!(
+                "table, of each name: {}",
+                value(&schema["additionalProperties"])
+            ),
             _ => "table".to_owned(),
         },
         _ => "any value".to_owned(),
@@ -209,7 +238,13 @@ fn range(schema: &Value) -> String {
 
 /// The description, with those of the words that may be given.
 fn meaning(property: &Value, inner: &Value) -> String {
-    let text = |schema: &Value| schema["description"].as_str().unwrap_or_default().trim().to_owned();
+    let text = |schema: &Value| {
+        schema["description"]
+            .as_str()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
     let mut meaning = match text(property) {
         empty if empty.is_empty() => text(inner),
         found => found,
@@ -218,7 +253,8 @@ fn meaning(property: &Value, inner: &Value) -> String {
         meaning.insert_str(0, "*Speed.* ");
     }
     for word in inner["oneOf"].as_array().into_iter().flatten() {
-        if let (Some(constant), Some(said)) = (word["const"].as_str(), word["description"].as_str()) {
+        if let (Some(constant), Some(said)) = (word["const"].as_str(), word["description"].as_str())
+        {
             let _ = write!(meaning, " `{constant}`: {}", said.trim());
         }
     }
@@ -234,13 +270,31 @@ mod tests {
     fn values_are_told_in_words() {
         let axis = json!({ "type": "string", "pattern": "^\\$[A-Za-z]*$" });
         let cases = [
-            (json!({ "type": "integer", "minimum": 1 }), "integer, 1 or more"),
-            (json!({ "type": "number", "minimum": 0.0, "maximum": 1.5 }), "number, 0 to 1.5"),
+            (
+                json!({ "type": "integer", "minimum": 1 }),
+                "integer, 1 or more",
+            ),
+            (
+                json!({ "type": "number", "minimum": 0.0, "maximum": 1.5 }),
+                "number, 0 to 1.5",
+            ),
             (json!({ "type": ["string", "null"] }), "string"),
-            (json!({ "anyOf": [{ "type": "boolean" }, axis] }), "`true`, `false`"),
-            (json!({ "oneOf": [{ "const": "a" }, { "const": "b" }] }), "`\"a\"`, `\"b\"`"),
-            (json!({ "oneOf": [{ "type": "number" }, { "const": "inf" }] }), "number or `\"inf\"`"),
-            (json!({ "type": "array", "items": { "type": "string" } }), "list of: string"),
+            (
+                json!({ "anyOf": [{ "type": "boolean" }, axis] }),
+                "`true`, `false`",
+            ),
+            (
+                json!({ "oneOf": [{ "const": "a" }, { "const": "b" }] }),
+                "`\"a\"`, `\"b\"`",
+            ),
+            (
+                json!({ "oneOf": [{ "type": "number" }, { "const": "inf" }] }),
+                "number or `\"inf\"`",
+            ),
+            (
+                json!({ "type": "array", "items": { "type": "string" } }),
+                "list of: string",
+            ),
         ];
         for (schema, expected) in cases {
             assert_eq!(value(own(&schema)), expected, "{schema}");
