@@ -52,7 +52,7 @@ const PLACEHOLDERS: [(&str, &str); 7] = [
     ("FOLDER", "texts.csv"),
     ("PATH", "texts.csv"),
     ("DATASET", "texts.csv"),
-    ("MODEL", "model"),
+    ("MODEL", "builtin:base"),
     ("NAME", "builtin:base"),
     ("FILE", "my.toml"),
     ("DIR", "out"),
@@ -225,7 +225,7 @@ fn documents() -> Vec<(String, String)> {
         .collect()
 }
 
-/// A folder as a reader would have it: the experiments, texts and a model of their own, `dpx` in the path.
+/// A folder as a reader would have it: the experiments, texts of their own, `dpx` in the path.
 struct Desk {
     folder: tempfile::TempDir,
 }
@@ -245,7 +245,6 @@ impl Desk {
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(at("bin/xdg-open"), executable).unwrap();
         std::os::unix::fs::symlink(root().join("experiments"), at("experiments")).unwrap();
-        std::os::unix::fs::symlink(root().join("tests/fixtures/gpt2-tiny"), at("model")).unwrap();
         let labels = ["anger", "fear", "joy", "love", "sadness", "surprise"];
         let rows: String = (0..60)
             .map(|n| format!("text number {n},{}\n", labels[n % 6]))
