@@ -32,6 +32,14 @@ pub(super) fn reference(schema: &Value) -> String {
 
 fn paragraph(page: &mut String, title: &str, schema: &Value) {
     let text = schema["description"].as_str().unwrap_or_default();
+    // The description of a table begins with its name, which is the title here.
+    let text = text
+        .strip_prefix(title)
+        .and_then(|rest| rest.strip_prefix(": "))
+        .unwrap_or(text);
+    let mut rest = text.chars();
+    let first = rest.next().map(|first| first.to_ascii_uppercase());
+    let text: String = first.into_iter().chain(rest).collect();
     let _ = write!(page, "\n## {title}\n{text}\n");
 }
 
