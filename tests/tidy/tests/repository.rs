@@ -83,7 +83,7 @@ const MODULES: [(&str, &[&[&str]]); 2] = [
             &["pretrain"],
             &["teacher"],
             &["counts"],
-            &["preprocess", "allot", "losses", "text_encoder"],
+            &["preprocess", "private", "losses", "text_encoder"],
             &["ledger", "metric", "scrub", "model_source", "arithmetic"],
         ],
     ),
