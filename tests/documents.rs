@@ -89,12 +89,13 @@ impl Printed {
             .collect()
     }
 
-    fn reason_not_to_run(&self) -> Option<&'static str> {
+    /// The entry of the list of commands that are not run, and its reason.
+    fn not_run(&self) -> Option<(&'static str, &'static str)> {
         let plain = self.words().join(" ");
         NOT_RUN
             .iter()
             .find(|(prefix, _)| plain == *prefix || plain.starts_with(&format!("{prefix} ")))
-            .map(|(_, reason)| *reason)
+            .copied()
     }
 }
 
@@ -365,7 +366,7 @@ fn understood(words: &[String], desk: &Desk, place: &str) {
 fn check(printed: &Printed, desk: &Desk) -> String {
     let place = printed.place();
     let words = printed.words();
-    let reason = printed.reason_not_to_run();
+    let reason = printed.not_run().map(|(_, reason)| reason);
     match words[0].as_str() {
         "cargo" => cargo(&words, desk, &place),
         "python3" => python(&words, &place),
@@ -423,10 +424,12 @@ fn cargo(words: &[String], desk: &Desk, place: &str) {
         .position(|word| word == "--")
         .unwrap_or(words.len());
     let after = |flag: &str| {
-        words[..end]
-            .iter()
-            .position(|word| word == flag)
-            .map(|at| words[at + 1].clone())
+        words[..end].iter().position(|word| word == flag).map(|at| {
+            let value = words[..end].get(at + 1);
+            value
+                .unwrap_or_else(|| panic!("{place}: nothing follows `{flag}`"))
+                .clone()
+        })
     };
     let package = after("-p").unwrap_or_else(|| "dpx".to_owned());
     let folder = match package.as_str() {
@@ -524,8 +527,8 @@ fn every_command_works_as_it_is_printed() {
     for (name, markdown) in documents() {
         let desk = Desk::new();
         for printed in commands(&name, &markdown) {
-            if let Some(reason) = printed.reason_not_to_run() {
-                used.insert(reason);
+            if let Some((prefix, _)) = printed.not_run() {
+                used.insert(prefix);
             }
             let done = check(&printed, &desk);
             how.push(format!("{}: {done}", printed.place()));
@@ -546,7 +549,7 @@ fn every_command_works_as_it_is_printed() {
     assert!(run >= 15, "only {run} commands were run");
     let stale: Vec<_> = NOT_RUN
         .iter()
-        .filter(|(_, reason)| !used.contains(reason))
+        .filter(|(prefix, _)| !used.contains(prefix))
         .collect();
     assert!(
         stale.is_empty(),
