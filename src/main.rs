@@ -17,6 +17,7 @@ mod graph;
 mod init;
 mod inspect;
 mod ledger;
+mod man;
 mod output;
 mod plan;
 mod privacy;
@@ -67,6 +68,7 @@ enum Verb {
     Privacy(privacy::Args),
     Ledger(ledger::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Verb {
@@ -90,6 +92,7 @@ impl Verb {
             Self::Privacy(args) => privacy::run(&args),
             Self::Ledger(args) => ledger::run(&args),
             Self::Completions(args) => completions::run(&args),
+            Self::Man(args) => man::run(&args),
         }
     }
 }

@@ -1,4 +1,6 @@
-//! `dpx schema`: the JSON Schema of experiment files.
+//! `dpx schema`: the JSON Schema of experiment files, and their reference.
+
+mod markdown;
 
 use super::{Error, ExitCode, output};
 use dpx_engine::experiment;
@@ -8,11 +10,20 @@ use dpx_engine::experiment;
 /// Save it as dpx.schema.json and begin an experiment file with `#:schema ./dpx.schema.json`: Taplo and Tombi, and with
 /// them most editors, then complete keys and mark mistakes.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Print a reference of all keys in Markdown instead
+    #[arg(long)]
+    markdown: bool,
+}
 
-pub(crate) fn run(_: &Args) -> Result<ExitCode, Error> {
-    let schema = serde_json::to_string_pretty(&experiment::document_schema())
-        .map_err(|error| Error::failed(format!("could not write the schema: {error}")))?;
-    output::print(&schema)?;
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
+    let schema = experiment::document_schema();
+    let text = if args.markdown {
+        markdown::reference(&schema)
+    } else {
+        serde_json::to_string_pretty(&schema)
+            .map_err(|error| Error::failed(format!("could not write the schema: {error}")))?
+    };
+    output::print(text.trim_end())?;
     Ok(ExitCode::Done)
 }

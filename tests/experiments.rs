@@ -34,7 +34,7 @@ fn experiments() -> Vec<PathBuf> {
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|name| name == "toml"))
         .collect();
-    files.push(root().join("src/cli/init.toml"));
+    files.push(root().join("src/init.toml"));
     files.sort();
     files
 }
@@ -77,12 +77,61 @@ fn every_experiment_fits_the_schema_and_wrong_ones_do_not() {
 #[test]
 fn init_writes_a_file_and_replaces_none() {
     let folder = tempfile::tempdir().unwrap();
-    stdout(&dpx(&["init"], folder.path()));
-    stdout(&dpx(&["check", "experiment.toml"], folder.path()));
-    let second = dpx(&["init"], folder.path());
+    stdout(&dpx(&["init", "mine.toml"], folder.path()));
+    stdout(&dpx(&["check", "mine.toml"], folder.path()));
+    let second = dpx(&["init", "mine.toml"], folder.path());
     assert_eq!(second.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&second.stderr).contains("--force"));
+    stdout(&dpx(&["init", "mine.toml", "--force"], folder.path()));
+    // Of a file alone is there something to replace.
     stdout(&dpx(&["init", "--force"], folder.path()));
+    assert!(folder.path().join("experiment.toml").exists());
+}
+
+/// Runs a line as a shell does, with the binary as `dpx`.
+fn shell(line: &str, folder: &Path) -> Output {
+    std::process::Command::new("sh")
+        .args(["-c", &format!("dpx() {{ \"$DPX\" \"$@\"; }}\n{line}")])
+        .env("DPX", assert_cmd::cargo::cargo_bin!("dpx"))
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn init_prints_where_its_output_is_redirected() {
+    let folder = tempfile::tempdir().unwrap();
+    let starter = std::fs::read_to_string(root().join("src/init.toml")).unwrap();
+    stdout(&shell(
+        "dpx init > my.toml && dpx check my.toml",
+        folder.path(),
+    ));
+    let written = std::fs::read_to_string(folder.path().join("my.toml")).unwrap();
+    assert_eq!(written, starter);
+    let printed = stdout(&shell("dpx init - | cat", folder.path()));
+    assert_eq!(printed, starter);
+    let names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["my.toml"]);
+}
+
+#[test]
+fn init_at_a_terminal_writes_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    // `script`, of util-linux, is a terminal.
+    let line = "script -qec '\"$DPX\" init' /dev/null";
+    if std::process::Command::new("script")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        return;
+    }
+    let shown = stdout(&shell(line, folder.path()));
+    assert!(shown.contains("wrote experiment.toml"), "{shown}");
+    stdout(&dpx(&["check", "experiment.toml"], folder.path()));
 }
 
 #[test]
@@ -152,5 +201,28 @@ fn completions_know_the_verbs() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = stdout(&dpx(&["completions", shell], root()));
         assert!(script.contains("graph"), "{shell}");
+    }
+}
+
+#[test]
+fn manual_pages_cover_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = stdout(&dpx(&["man"], folder.path()));
+    assert!(page.contains(".TH dpx 1"), "{page}");
+    stdout(&dpx(&["man", "pages/man1"], folder.path()));
+    let help = stdout(&dpx(&["--help"], folder.path()));
+    let verbs: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .map_while(|line| line.strip_prefix("  "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|verb| *verb != "help")
+        .collect();
+    assert!(verbs.len() > 15, "{verbs:?}");
+    for verb in verbs {
+        let path = folder.path().join(format!("pages/man1/dpx-{verb}.1"));
+        let page = std::fs::read_to_string(&path).unwrap();
+        assert!(page.contains("SYNOPSIS"), "{verb}");
     }
 }

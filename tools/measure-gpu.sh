@@ -17,9 +17,10 @@ part() {
 
 tests() {
   local status=0
-  DPX_TEST_DEVICE=$device cargo test --release --features "$class" --lib -- \
-    nn:: model::parity dp::trainer::device_tests dp::trainer::replay || status=$?
-  DPX_TEST_DEVICE=$device cargo test --release --features "$class" --test main -- device:: || status=$?
+  DPX_TEST_DEVICE=$device cargo test --release -p dpx-nn --features "$class" --lib || status=$?
+  DPX_TEST_DEVICE=$device cargo test --release -p dpx-sgd --features "dpx-nn/$class" --lib -- \
+    trainer::device_tests trainer::replay || status=$?
+  DPX_TEST_DEVICE=$device cargo test --release -p dpx --features "$class" --test main -- device:: || status=$?
   return $status
 }
 
@@ -42,12 +43,12 @@ study() {
   part tests
 
   echo "# One step: GPT-2 124M, 64 x 64 and 256 x 32"
-  part cargo bench --features "$class" --bench dp_step -- --device "$device" --reps 20 --update --peer
-  part cargo bench --features "$class" --bench dp_step -- --device "$device" --reps 20 --update --bf16
+  part cargo bench -p dpx-sgd --features "dpx-nn/$class" --bench dp_step -- --device "$device" --reps 20 --update --peer
+  part cargo bench -p dpx-sgd --features "dpx-nn/$class" --bench dp_step -- --device "$device" --reps 20 --update --bf16
 
   echo "# Generation: GPT-2 124M"
   for batch in 32 256; do
-    part cargo bench --features "$class" --bench generate -- --device "$device" --batch "$batch"
+    part cargo bench -p dpx-nn --features "$class" --bench generate -- --device "$device" --batch "$batch"
   done
 
   echo "# The study, several rows at once"

@@ -3,7 +3,7 @@
 
     bag_of_words_strength.py FOLDER [C...]      an artifact of `preprocess`: train.jsonl and validation.jsonl; never the test split
 
-The same features and the same objective as src/model/bag_of_words: words of two characters and more, tf-idf, rows of length
+The same features and the same objective as crates/dpx-nn/src/model/bag_of_words: words of two characters and more, tf-idf, rows of length
 1, multinomial logistic regression with balanced classes. Needs scikit-learn.
 """
 import json

@@ -1,6 +1,6 @@
 //! What one certified epsilon and one calibration cost: processor time, which other work on the machine hardly changes.
 //!
-//! `cargo bench --bench accountant`; everything here runs on one thread.
+//! `cargo bench -p dpx-accounting --bench accountant`; everything here runs on one thread.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use dpx_accounting::{DpEvent, calibration, epsilon_rdp, prv};

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes assets/dialogue (`builtin:dialogue`): a slice of the Self-dialogue Corpus (BSD-3-Clause), one turn a line.
+"""Makes crates/dpx-assets/dialogue (`builtin:dialogue`): a slice of the Self-dialogue Corpus (BSD-3-Clause), one turn a line.
 
 usage: make-dialogue.py SELF_DIALOGUE OUTPUT TURNS
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes assets/emotions (`builtin:emotions`) from GoEmotions (CC BY 4.0).
+"""Makes crates/dpx-assets/emotions (`builtin:emotions`) from GoEmotions (CC BY 4.0).
 
 usage: make-emotions.py GOEMOTIONS OUTPUT      (GOEMOTIONS holds train.tsv, dev.tsv, test.tsv, labels.txt)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes assets/words (`builtin:words`): a public vocabulary with counts.
+"""Makes crates/dpx-assets/words (`builtin:words`): a public vocabulary with counts.
 
 usage: make-words.py CORPORA OUTPUT
 

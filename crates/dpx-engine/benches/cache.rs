@@ -1,4 +1,4 @@
-//! What caching and worker processes cost: `cargo bench --bench cache`.
+//! What caching and worker processes cost: `cargo bench -p dpx-engine --bench cache`.
 //!
 //! A plan of one preprocess and 99 scores whose stages do next to nothing is run twice on a fresh cache: the first run
 //! shows the overhead per instance (process, verification, syncing to the medium), the second the cost of doing nothing.

@@ -1,6 +1,6 @@
 //! Tokens per second of generation: GPT-2 124M shape, batch 32, prompts of 16 tokens, 48 new tokens, top-p 0.95.
 //!
-//! `cargo bench --bench generate -- [--small] [--batch N] [--device NAME]`. The texts are noise (random weights); the work is that of a
+//! `cargo bench -p dpx-nn --bench generate -- [--small] [--batch N] [--device NAME]`. The texts are noise (random weights); the work is that of a
 //! real model.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 

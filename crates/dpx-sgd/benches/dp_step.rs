@@ -1,8 +1,8 @@
 //! One private step beside one of no privacy, in one run: wall and processor time, ratio, tokens per second, memory.
 //!
-//! `cargo bench --bench dp_step -- [--shape NAME] [--reps N] [--device NAME] [--bf16] [--update] [--peer]`. Without a shape
+//! `cargo bench -p dpx-sgd --bench dp_step -- [--shape NAME] [--reps N] [--device NAME] [--bf16] [--update] [--peer]`. Without a shape
 //! those for the processor are run, or on another device those for a GPU. `RAYON_NUM_THREADS=1` makes the processor times
-//! nearly free of what else the machine does. `--peer` times PyTorch beside it (benches/dp_step_peer.py; `PYTHON` names the
+//! nearly free of what else the machine does. `--peer` times PyTorch beside it (`crates/dpx-sgd/benches/dp_step_peer.py`; `PYTHON` names the
 //! interpreter).
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 

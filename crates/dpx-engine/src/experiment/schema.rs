@@ -51,9 +51,14 @@ fn stage(kind: Kind) -> Value {
     let table = KindTable::of(kind);
     let mut properties = common();
     properties.insert("kind".to_owned(), json!({ "const": kind.name() }));
-    for schema in [&table.params, &table.performance] {
+    for (schema, only_speed) in [(&table.params, false), (&table.performance, true)] {
         for (key, property) in schema["properties"].as_object().into_iter().flatten() {
-            properties.insert(key.clone(), or_axis(property));
+            let mut property = or_axis(property);
+            if only_speed {
+                // No word of JSON Schema: the reference tells these keys apart by it.
+                property["x-speed"] = json!(true);
+            }
+            properties.insert(key.clone(), property);
         }
     }
     let mut required = vec![json!("kind")];

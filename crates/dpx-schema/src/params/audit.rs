@@ -11,7 +11,7 @@ pub struct AuditParams {
     #[serde(default = "confidence")]
     #[schemars(range(min = 0.5, max = 0.999999))]
     pub confidence: f64,
-    /// Share of the canaries for which a guess is made, half of them `in` and half `out`; the surest ones.
+    /// Share of the canaries for which a guess is made, half of them `in` and half `out`; the most confident ones.
     #[serde(default = "guesses")]
     #[schemars(range(min = 0.01, max = 1.0))]
     pub guesses: f64,

@@ -30,7 +30,7 @@ pub struct ClassifyParams {
     #[serde(default = "learning_rate")]
     #[schemars(range(min = 0.0, max = 10.0))]
     pub learning_rate: f64,
-    /// How the learning rate goes after the warm-up.
+    /// Learning rate after the warm-up.
     #[serde(default)]
     pub schedule: Schedule,
     /// Share of the steps in which the learning rate rises from zero.
@@ -52,7 +52,7 @@ pub struct ClassifyParams {
     #[serde(default = "held_out")]
     #[schemars(range(min = 0.0, max = 0.5))]
     pub held_out: f64,
-    /// Inverse strength of the penalty on the bag of words' weights, `C` of scikit-learn; 2 is best for real texts and for a generator's own labels, 32 for labels by a linear teacher, which are a function of the words.
+    /// Inverse strength of the penalty on the bag of words' weights, `C` of scikit-learn; 2 is best for real texts and for prompted labels, 32 for labels by a linear teacher, which are a function of the words.
     #[serde(default = "inverse_penalty")]
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub inverse_penalty: f64,

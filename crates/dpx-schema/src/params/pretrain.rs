@@ -48,7 +48,7 @@ pub struct PretrainParams {
     #[serde(default = "learning_rate")]
     #[schemars(range(min = 0.0, max = 10.0))]
     pub learning_rate: f64,
-    /// How the learning rate goes after the warm-up.
+    /// Learning rate after the warm-up.
     #[serde(default = "cosine")]
     pub schedule: Schedule,
     /// Share of the steps in which the learning rate rises from zero.

@@ -42,13 +42,13 @@ pub struct SampleParams {
     /// What happens to a text without a visible character.
     #[serde(default)]
     pub empty: EmptyPolicy,
-    /// What happens to a text written before, in this artifact.
+    /// What happens to a text that the artifact already holds.
     #[serde(default)]
     pub duplicates: DuplicatePolicy,
-    /// Condition each text on a keyword of its label: `private` draws from the noisy histogram of a `counts` stage among the needs (a label without a keyword that stands out goes without), `public` from the label's words in `builtin:feelings` by the root of their public frequency, which spends nothing.
+    /// Condition each text on a keyword of its label: `private` draws from the noisy histogram of a `counts` stage among the needs (a label without a keyword that stands out goes without), `public` from the label's words in `builtin:feelings` by the root of their public frequency, at no cost in privacy.
     #[serde(default)]
     pub keywords: KeywordSource,
-    /// The `counts` stage among the needs whose noisy words the texts shall match: each word is made likelier or rarer until it stands in as many texts of a label as the histogram says. Post-processing; takes 1,500 texts of each label that are not kept.
+    /// The `counts` stage among the needs whose noisy word counts the texts match: each word is made likelier or rarer until it occurs in as many texts of a label as the histogram says. Post-processing; takes 1,500 texts of each label that are not kept.
     #[serde(default)]
     pub match_words: String,
     /// Write so many times more texts than asked for, for a teacher to choose from.
@@ -217,7 +217,7 @@ pub enum DuplicatePolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TeacherPolicy {
-    /// `relabel` up to epsilon 8, `agree` above; `none` without a teacher, or with one that learnt nothing (epsilon 0).
+    /// `relabel` up to epsilon 8, `agree` above; `none` without a teacher, or with one that was not trained (epsilon 0).
     #[default]
     Auto,
     /// Nothing: the generator's labels stand.
@@ -237,6 +237,6 @@ pub enum ChoiceOrder {
     /// In the order in which they were written: the mix within a label stays as the generator made it.
     #[default]
     FirstCome,
-    /// Those of whose label the teacher is surest: fewer wrong labels, less variety.
+    /// Those with the highest probability by the teacher: fewer wrong labels, less variety.
     Likeliest,
 }

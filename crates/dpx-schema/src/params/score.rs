@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Compares synthetic with real texts. All of its figures are internal.
+/// Compares synthetic with real texts. All of its metrics are internal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreParams {
@@ -17,7 +17,7 @@ pub struct ScoreParams {
     /// Compute MAUVE (Pillutla et al. 2021).
     #[serde(default = "yes")]
     pub mauve: bool,
-    /// Clusters of MAUVE's quantisation; 0 means a tenth of the number of texts.
+    /// Clusters of MAUVE's quantization; 0 means a tenth of the number of texts.
     #[serde(default)]
     pub mauve_clusters: u64,
     /// Compute perplexities of real texts under the trained model and of synthetic texts under the model that `train` started from.

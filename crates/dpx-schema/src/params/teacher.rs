@@ -38,7 +38,7 @@ pub struct TeacherParams {
     #[serde(default = "max_grad_norm")]
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub max_grad_norm: f64,
-    /// Features are weighed by the public word probability to the power of minus this.
+    /// Features are weighted by the public word probability to the power of minus this.
     #[serde(default = "frequency_exponent")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub frequency_exponent: f64,

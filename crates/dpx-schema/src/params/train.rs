@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct TrainParams {
     /// The public model to start from: `builtin:base`, `hf:owner/name@revision`, a folder, or `stage:NAME` for a `pretrain` stage among the needs.
     pub model: String,
-    /// The privacy budget of the released row: a number, `"inf"` for no privacy, 0 for the model untouched.
+    /// The privacy budget of the released row: a number, `"inf"` for no privacy, 0 for the base model, not fine-tuned.
     pub epsilon: Epsilon,
     /// The failure probability of the guarantee.
     #[serde(default)]
@@ -27,7 +27,7 @@ pub struct TrainParams {
     #[serde(default = "learning_rate")]
     #[schemars(range(min = 0.0, max = 10.0))]
     pub learning_rate: f64,
-    /// How the learning rate goes after the warm-up.
+    /// Learning rate after the warm-up.
     #[serde(default)]
     pub schedule: Schedule,
     /// Share of the steps in which the learning rate rises from zero.
@@ -64,7 +64,7 @@ pub struct TrainParams {
     #[serde(default = "lora_alpha")]
     #[schemars(range(min = 0.001, max = 10000.0))]
     pub lora_alpha: f64,
-    /// Longest training sequence in tokens; longer texts are cut, never split.
+    /// Longest training sequence in tokens; longer texts are truncated, never split.
     #[serde(default = "max_length")]
     #[schemars(range(min = 2, max = 8192))]
     pub max_length: u64,
@@ -74,7 +74,7 @@ pub struct TrainParams {
     /// Which tokens the loss counts.
     #[serde(default)]
     pub loss_on: LossOn,
-    /// Weight of the prompt-mismatch loss, 0 for none: teaches the model to tell a text's label from a wrong one (Bayes' rule over the two prompts), with `loss_on = "text"`. Twice the work of a step, nothing of the budget.
+    /// Weight of the prompt-mismatch loss, 0 for none: teaches the model to tell a text's label from a wrong one (Bayes' rule over the two prompts), with `loss_on = "text"`. Doubles the work of a step; no cost in privacy.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1000.0))]
     pub prompt_mismatch: f64,
@@ -95,7 +95,7 @@ pub struct TrainParams {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub steps: Option<u64>,
-    /// Number of canaries planted for an `audit` stage; each is included by a coin of its own.
+    /// Number of canaries inserted for an `audit` stage; each is included by a coin of its own.
     #[serde(default)]
     #[schemars(range(max = 100000))]
     pub canaries: u64,

@@ -272,7 +272,7 @@ fn llama_with_adapters_agrees_with_autodiff() {
     }
 }
 
-/// The oracle's own loss is that of the forward pass that `transformers` confirmed (src/model/gpt2/tests.rs).
+/// The oracle's own loss is that of the forward pass that `transformers` confirmed (crates/dpx-nn/src/model/gpt2/tests.rs).
 #[test]
 fn the_oracle_computes_the_losses_of_the_models() {
     let model = gpt2_model();
