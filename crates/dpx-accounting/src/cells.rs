@@ -12,6 +12,9 @@ use super::normal::{correction, density, interval, is_narrow, upper_quantile};
 /// Bound on the relative error of every cell's masses, given its edges.
 pub(super) const MASS_ERROR: f64 = 2e-13;
 
+/// Components farther apart than this see one cell as narrow and as wide.
+const FAR: f64 = 20.0;
+
 /// One cell.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cell {
@@ -47,6 +50,8 @@ pub(super) struct Cells {
     pub(super) above_p: f64,
     /// Mass of Q above the last cell.
     pub(super) above_q: f64,
+    /// Bound on the relative error of the pair's weights.
+    pub(super) weight_error: f64,
 }
 
 /// The intervals of z outside which neither P nor Q has more than `tail` per component.
@@ -99,6 +104,7 @@ impl Cells {
             segments,
             above_p: pair.survival(end),
             above_q: cumulative(-end),
+            weight_error: pair.weight_error(),
         }
     }
 }
@@ -144,6 +150,9 @@ fn cell(pair: &DominatingPair, edge: f64, low: f64, high: f64, exponents: &mut [
             .components()
             .iter()
             .all(|component| is_narrow(middle - component.place, width));
+    if !narrow && pair.reach() > FAR {
+        return mixed_cell(pair, edge, low, high);
+    }
     if !narrow {
         return wide_cell(pair, edge, low, high);
     }
@@ -170,9 +179,33 @@ fn cell(pair: &DominatingPair, edge: f64, low: f64, high: f64, exponents: &mut [
     }
 }
 
+/// A cell that is narrow for some components and wide for others: each mass in the way that keeps its digits.
+fn mixed_cell(pair: &DominatingPair, edge: f64, low: f64, high: f64) -> Cell {
+    let (middle, width) = (0.5 * (low + high), high - low);
+    let mass = |place: f64| {
+        let middle = middle - place;
+        if is_narrow(middle, width) {
+            density(middle) * width * correction(middle, width)
+        } else {
+            interval(low - place, high - place).max(0.0)
+        }
+    };
+    let q = mass(0.0);
+    let others = pair.components().iter();
+    let p = pair.rest() * q
+        + others
+            .map(|component| component.weight * mass(component.place))
+            .sum::<f64>();
+    cell_of_masses(p, q, edge)
+}
+
 fn wide_cell(pair: &DominatingPair, edge: f64, low: f64, high: f64) -> Cell {
     let q = interval(low, high).max(0.0);
     let p = mass_of_p(pair, low, high);
+    cell_of_masses(p, q, edge)
+}
+
+fn cell_of_masses(p: f64, q: f64, edge: f64) -> Cell {
     let known = p > 1e-280 && q > 1e-280;
     Cell {
         p,

@@ -1,6 +1,6 @@
 //! The least of the certified upper bounds, and which accountant it came from.
 
-use super::composition::Composition;
+use super::composition::{Composition, EqualSteps};
 use super::error::check_delta;
 use super::prv::{PRV_ERROR, Plan, Prv};
 use super::rdp::epsilon_of;
@@ -76,7 +76,8 @@ impl Certified {
 
 /// The certified upper bound of epsilon at `delta` for add or remove of `group` records, whichever is worse.
 ///
-/// The Rényi accountant has no figure for more than one record.
+/// For more than one record the Rényi accountant takes all of them to be in every batch: never too small, finite where the
+/// others find no bound.
 pub(crate) fn certify(
     event: &DpEvent,
     delta: f64,
@@ -89,12 +90,22 @@ pub(crate) fn certify(
         Composition::Unbounded => Ok(Certified::exactly(f64::INFINITY)),
         _ if delta == 0.0 => Ok(Certified::exactly(f64::INFINITY)),
         Composition::Pairs { repeated, parts } => {
-            let rdp = if group == 1 {
-                EpsilonBound::certified(epsilon_of(&parts, delta))
+            let (rdp, plan) = if group == 1 {
+                let plan = Plan::for_delta(&repeated, delta, PRV_ERROR);
+                (epsilon_of(&parts, delta), plan)
             } else {
-                EpsilonBound::INFINITE
+                let always: Vec<EqualSteps> = parts
+                    .iter()
+                    .map(|part| EqualSteps {
+                        noise_multiplier: part.noise_multiplier / f64::from(group),
+                        sampling_rate: 1.0,
+                        steps: part.steps,
+                    })
+                    .collect();
+                let plan = Plan::for_group(&repeated, delta, PRV_ERROR);
+                (epsilon_of(&always, delta), plan)
             };
-            let plan = Plan::for_delta(&repeated, delta, PRV_ERROR);
+            let rdp = EpsilonBound::certified(rdp);
             let prv = plan.prv();
             let connect_the_dots = EpsilonBound::certified(plan.connect_the_dots_epsilon());
             let (epsilon, accountant) = [

@@ -111,6 +111,10 @@ impl Composed {
                 )
             },
         );
+        let weight_error: f64 = parts
+            .iter()
+            .map(|(part, steps)| steps * part.weight_error)
+            .sum();
         let first = ((window.low - shift) / spacing).floor();
         let low = first * spacing;
 
@@ -192,7 +196,7 @@ impl Composed {
             above,
             wrapped,
             loss_error,
-            relative_error: steps * (MASS_ERROR + 4.0 * UNIT),
+            relative_error: steps * (MASS_ERROR + 4.0 * UNIT) + weight_error,
         }
     }
 

@@ -60,7 +60,7 @@ impl Composition {
                 .iter()
                 .map(|part| part.steps as f64 / part.noise_multiplier.powi(2))
                 .sum();
-            let rounding = 1e-14 + plain.len() as f64 * f64::EPSILON;
+            let rounding = f64::max(1e-14, plain.len() as f64 * f64::EPSILON);
             let noise_multiplier = ((1.0 / precision).sqrt() * (1.0 - rounding)).min(MOST_NOISE);
             if noise_multiplier < LEAST_NOISE {
                 return Ok(Self::Unbounded);

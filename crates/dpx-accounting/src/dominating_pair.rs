@@ -7,7 +7,12 @@
 //! l(z) = ln P(z)/Q(z) is increasing and convex in z. "Remove" is the law of l(Z) for Z ~ P, "add" that of
 //! -l(Z) for Z ~ Q.
 
-use super::normal::{cumulative, density, survival};
+use super::normal::{UNIT, cumulative, density, survival};
+
+/// Components of a group's mixture whose weight is below this share of the largest are left out.
+const NEGLIGIBLE_WEIGHT: f64 = 1e-60;
+/// Exponents beyond this are factored out of a sum before they overflow or vanish.
+const MAX_EXPONENT: f64 = 600.0;
 
 /// One component of P apart from the one at zero.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +30,10 @@ pub(super) struct DominatingPair {
     rest: f64,
     /// The other components, by place.
     components: Vec<Component>,
+    /// Probability of the components left out above the last.
+    left_out: f64,
+    /// Bound on the relative error of the weights.
+    weight_error: f64,
 }
 
 /// P over Q at a point: its logarithm and how fast that rises with z.
@@ -46,33 +55,49 @@ impl DominatingPair {
             return Self {
                 rest: 0.0,
                 components: vec![component],
+                left_out: 0.0,
+                weight_error: 0.0,
             };
         }
-        let rest = (f64::from(group) * (-sampling_rate).ln_1p()).exp();
-        let odds = sampling_rate / (1.0 - sampling_rate);
-        let mut weight = rest;
-        let components = (1..=group)
-            .map(|j| {
-                weight *= odds * f64::from(group - j + 1) / f64::from(j);
-                Component {
-                    place: place * f64::from(j),
-                    weight,
-                }
+        if group == 1 {
+            let weight = (-sampling_rate).ln_1p().exp() * (sampling_rate / (1.0 - sampling_rate));
+            return Self {
+                rest: 1.0 - sampling_rate,
+                components: vec![Component { place, weight }],
+                left_out: 0.0,
+                weight_error: 0.0,
+            };
+        }
+        let Binomial {
+            first,
+            mut weights,
+            left_out,
+        } = Binomial::new(group, sampling_rate);
+        let weight_error = 8.0 * UNIT * weights.len() as f64;
+        let rest = if first == 0 { weights.remove(0) } else { 0.0 };
+        let components = (first.max(1)..)
+            .zip(weights)
+            .map(|(count, weight)| Component {
+                place: place * f64::from(count),
+                weight,
             })
             .collect();
         Self {
-            rest: if group == 1 {
-                1.0 - sampling_rate
-            } else {
-                rest
-            },
+            rest,
             components,
+            left_out,
+            weight_error,
         }
     }
 
     /// Whether the pair is a plain Gaussian one.
     fn is_plain(&self) -> bool {
-        self.rest == 0.0
+        self.rest == 0.0 && self.components.len() == 1
+    }
+
+    /// Bound on the relative error of the weights, hence of the masses of P and of the loss.
+    pub(super) const fn weight_error(&self) -> f64 {
+        self.weight_error
     }
 
     pub(super) fn components(&self) -> &[Component] {
@@ -101,7 +126,12 @@ impl DominatingPair {
             .enumerate()
             .map(|(index, component)| exponent(index, component))
             .fold(f64::NEG_INFINITY, f64::max);
-        let anchor = if largest > 600.0 { largest } else { 0.0 };
+        let vanishes = self.rest == 0.0 && largest < -MAX_EXPONENT;
+        let anchor = if largest > MAX_EXPONENT || vanishes {
+            largest
+        } else {
+            0.0
+        };
         let (mut excess, mut total, mut moment) = (0.0, self.rest * (-anchor).exp(), 0.0);
         for (index, component) in self.components.iter().enumerate() {
             let exponent = exponent(index, component);
@@ -164,9 +194,10 @@ impl DominatingPair {
         z
     }
 
-    /// P(Z > z) under P.
+    /// P(Z > z) under P, what was left out included.
     pub(super) fn survival(&self, z: f64) -> f64 {
-        self.rest * survival(z)
+        self.left_out
+            + self.rest * survival(z)
             + self
                 .components
                 .iter()
@@ -205,5 +236,107 @@ impl DominatingPair {
             .into_iter()
             .map(|(low, high)| self.loss(high).value - self.loss(low).value)
             .sum()
+    }
+}
+
+/// The binomial distribution around its mode.
+///
+/// What lies below the first weight that is kept counts as that one: more records sampled is a larger loss in both
+/// directions (Choquette-Choo, Ganesh, Steinke, Thakurta 2024, "Privacy amplification for matrix mechanisms", lemma 4.5).
+/// What lies above the last one is mass that no lattice holds.
+struct Binomial {
+    first: u32,
+    weights: Vec<f64>,
+    left_out: f64,
+}
+
+impl Binomial {
+    /// Outwards from the mode, so that no weight is the product of a number that vanished.
+    fn new(count: u32, share: f64) -> Self {
+        let odds = share / (1.0 - share);
+        let mode = (((f64::from(count) + 1.0) * share) as u32).min(count);
+        let up = |j: u32| odds * f64::from(count - j) / f64::from(j + 1);
+        let mut weights = Vec::new();
+        let (mut weight, mut first) = (1.0, mode);
+        while first > 0 {
+            weight /= up(first - 1);
+            if weight < NEGLIGIBLE_WEIGHT {
+                break;
+            }
+            first -= 1;
+            weights.push(weight);
+        }
+        weights.reverse();
+        weights.push(1.0);
+        let mut left_out = 0.0;
+        weight = 1.0;
+        for j in mode..count {
+            weight *= up(j);
+            if weight < NEGLIGIBLE_WEIGHT {
+                // The ratios fall, so that the rest is less than a geometric series.
+                left_out = 2.0 * weight / (1.0 - up(j + 1));
+                break;
+            }
+            weights.push(weight);
+        }
+        // Small terms first, from both ends.
+        let (low, high) = weights.split_at((mode - first) as usize);
+        let total = low.iter().sum::<f64>() + high.iter().rev().sum::<f64>();
+        for weight in &mut weights {
+            *weight /= total;
+        }
+        Self {
+            first,
+            weights,
+            left_out: left_out / total,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ln of the binomial probability, by the gamma function.
+    fn ln_binomial(count: u32, j: u32, share: f64) -> f64 {
+        let ln_factorial = |n: u32| libm::lgamma(f64::from(n) + 1.0);
+        ln_factorial(count) - ln_factorial(j) - ln_factorial(count - j)
+            + f64::from(j) * share.ln()
+            + f64::from(count - j) * (-share).ln_1p()
+    }
+
+    #[test]
+    fn no_weight_vanishes_however_large_the_group() {
+        for share in [1e-9, 0.016, 0.3, 0.5, 0.984, 1.0 - 1e-12] {
+            for count in [2, 5, 180, 181, 182, 1000, 10_000] {
+                let found = Binomial::new(count, share);
+                let total: f64 = found.weights.iter().sum();
+                assert!((total - 1.0).abs() < 1e-13, "{count} {share}");
+                assert!(found.left_out < 1e-58 && found.left_out >= 0.0);
+                for (j, weight) in (found.first..).zip(&found.weights) {
+                    let exact = ln_binomial(count, j, share);
+                    assert!(*weight > 0.0);
+                    assert!((weight.ln() - exact).abs() < 1e-8, "{count} {share} {j}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn losses_rise_and_are_inverted_where_weights_would_vanish() {
+        for (sigma, share, group) in [(1.0, 0.984, 400), (20.0, 0.5, 10_000), (0.7, 0.016, 30)] {
+            let pair = DominatingPair::new(sigma, share, group);
+            let mut before = f64::NEG_INFINITY;
+            for part in -8..=20 {
+                let z = f64::from(part) * (pair.reach() + 8.0) / 20.0;
+                let loss = pair.loss(z);
+                assert!(loss.value >= before && loss.slope > 0.0, "{z}: {loss:?}");
+                before = loss.value;
+                if part > 0 {
+                    let back = pair.inverse(loss.value, pair.reach() + 40.0);
+                    assert!((back - z).abs() < 1e-9 * z.max(1.0), "{back} {z}");
+                }
+            }
+        }
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Distribution {
     pub(super) shift: f64,
     /// Bound on the error of the loss, per step.
     pub(super) loss_error: f64,
+    /// Bound on the relative error of the masses beyond that of the cells.
+    pub(super) weight_error: f64,
 }
 
 impl Distribution {
@@ -46,7 +48,8 @@ impl Distribution {
             masses: vec![0.0; length],
             outside: 0.0,
             shift: 0.0,
-            loss_error: 8.0 * UNIT * scale,
+            loss_error: 8.0 * UNIT * scale + cells.weight_error,
+            weight_error: cells.weight_error,
         }
     }
 

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// The error of epsilon that the PRV accountant is asked for where nothing else is said.
 pub const PRV_ERROR: f64 = 0.01;
+/// For groups, whose epsilon may be in the millions, the error grows to this share of it.
+const GROUP_ERROR_SHARE: f64 = 5e-4;
 /// Share of delta for losses cut off and for sums of rounding errors beyond `error`.
 const TAIL_SHARE: f64 = 1e-6;
 const ROUNDING_SHARE: f64 = 1e-3;
@@ -80,7 +82,14 @@ pub(super) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     pub(super) fn for_delta(repeated: &'a [RepeatedPair], delta: f64, error: f64) -> Self {
-        Self::new(repeated, delta, error, |cumulant| {
+        Self::new(repeated, delta, (error, 0.0), |cumulant| {
+            cumulant.tilt_for_delta(delta)
+        })
+    }
+
+    /// For a group of several records.
+    pub(super) fn for_group(repeated: &'a [RepeatedPair], delta: f64, error: f64) -> Self {
+        Self::new(repeated, delta, (error, GROUP_ERROR_SHARE), |cumulant| {
             cumulant.tilt_for_delta(delta)
         })
     }
@@ -92,7 +101,7 @@ impl<'a> Plan<'a> {
         delta: f64,
         error: f64,
     ) -> Self {
-        Self::new(repeated, delta, error, |cumulant| {
+        Self::new(repeated, delta, (error, 0.0), |cumulant| {
             cumulant.tilt_for_epsilon(epsilon)
         })
     }
@@ -100,7 +109,7 @@ impl<'a> Plan<'a> {
     fn new(
         repeated: &'a [RepeatedPair],
         delta: f64,
-        error: f64,
+        (error, share): (f64, f64),
         tilt: impl Fn(&Cumulant) -> Tilt,
     ) -> Self {
         let steps: f64 = repeated.iter().map(|part| part.steps).sum();
@@ -121,6 +130,9 @@ impl<'a> Plan<'a> {
                     .width
             })
             .fold(0.0, f64::max);
+        let error = sides
+            .iter()
+            .fold(error, |error, (.., tilt)| error.max(share * tilt.location));
         let range = repeated
             .iter()
             .map(|part| part.pair.loss_range(tail))

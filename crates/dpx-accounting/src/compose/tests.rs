@@ -35,6 +35,7 @@ fn error_and_bound(steps: f64, length: usize) -> (f64, f64) {
         outside: 0.0,
         shift: 0.0,
         loss_error: 0.0,
+        weight_error: 0.0,
     };
     let lifted = share * (theta * spacing).exp();
     let tilted = lifted / (1.0 - share + lifted);
