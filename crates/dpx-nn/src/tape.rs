@@ -14,7 +14,8 @@ pub enum Layout {
     OutIn,
 }
 
-/// What the per-example gradients of one use of one trainable parameter are made of. The gradient of example i is made from the rows of example i alone.
+/// What the per-example gradients of one use of one trainable parameter are made of. The gradient of example i is made from
+/// the rows of example i alone.
 #[derive(Debug, Clone)]
 pub enum GradSample {
     /// Weight of a linear layer: gradient of example i = sum over its rows of input x output gradient.
