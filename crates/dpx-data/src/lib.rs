@@ -4,9 +4,13 @@
 //! datasets by name: `builtin:NAME`, `hf:OWNER/NAME@REVISION` or a path; [`builtin`] is what the binary carries.
 
 pub mod builtin;
+pub mod card;
 mod describe;
 mod error;
+mod findings;
 pub mod hub;
+mod labels;
+mod layout;
 mod load;
 mod read;
 mod row;
@@ -16,10 +20,14 @@ mod split;
 pub use describe::{
     Description, Figures, Lengths, SplitDescription, describe, describe_rows, looks_like_dataset,
 };
-pub use error::DataError;
-pub use load::{Request, load};
+pub use error::{DataError, Problems};
+pub use findings::{DatasetFindings, SplitFindings};
+pub use layout::SplitPaths;
+pub use load::{Format, Request, load};
 pub use row::{Dataset, Planted, Row, Rows};
 pub use source::{Resolved, Role, Source};
 
+#[cfg(test)]
+mod cases_tests;
 #[cfg(test)]
 mod tests;

@@ -163,6 +163,7 @@ fn no_builtin(name: &str, role: Role) -> DataError {
 
 /// The digest of a file, or of all files of a folder with their names (hidden ones left out).
 fn content_identity(path: &Path) -> Result<String, DataError> {
+    super::read::refuse_special(path)?;
     let mut hasher = blake3::Hasher::new();
     let mut files = Vec::new();
     if path.is_dir() {
@@ -174,6 +175,7 @@ fn content_identity(path: &Path) -> Result<String, DataError> {
         return Err(DataError::file(path, "no such file or folder"));
     }
     for (name, file) in files {
+        super::read::refuse_special(&file)?;
         let digest = || -> std::io::Result<blake3::Hash> {
             let mut hasher = blake3::Hasher::new();
             hasher.update_reader(std::fs::File::open(&file)?)?;

@@ -87,6 +87,7 @@ fn the_bytes_depend_on_what_was_found_alone() {
     assert_eq!(
         none.keys().collect::<Vec<_>>(),
         [
+            "findings.json",
             "schema.json",
             "scrub.json",
             "test.jsonl",
