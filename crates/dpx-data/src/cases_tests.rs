@@ -29,9 +29,7 @@ fn load_with(
         limit: None,
     };
     change(&mut request);
-    // A test split is needed; it is made of one row or the other.
-    request.test_share = 0.4;
-    let dataset = load(&request).map_err(|error| error.to_string())?;
+    let dataset = load::load_any(&request).map_err(|error| error.to_string())?;
     let mut rows: Vec<&Row> = dataset.train.iter().chain(&dataset.test).collect();
     rows.extend(&dataset.validation);
     rows.sort_by_key(|row| row.id);

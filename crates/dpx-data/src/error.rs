@@ -88,10 +88,13 @@ pub(crate) fn listed<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Strin
     }
 }
 
-/// What is wrong at lines of one or more files: the first twenty, and how many there are.
+/// What is wrong at lines of one or more files: the first twenty, in the order of files and lines, and how many there are.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Problems {
-    first: Vec<(PathBuf, u64, String)>,
+    /// The files in the order in which they were read.
+    files: Vec<PathBuf>,
+    /// Place of the file, line, problem; in order.
+    first: Vec<(usize, u64, String)>,
     count: u64,
 }
 
@@ -99,8 +102,17 @@ impl Problems {
     /// Adds one.
     pub(crate) fn add(&mut self, path: &Path, line: u64, problem: impl Into<String>) {
         self.count += 1;
-        if self.first.len() < SHOWN {
-            self.first.push((path.to_owned(), line, problem.into()));
+        let known = self.files.iter().rposition(|file| file == path);
+        let file = known.unwrap_or_else(|| {
+            self.files.push(path.to_owned());
+            self.files.len() - 1
+        });
+        let place = self
+            .first
+            .partition_point(|(other, at, _)| (*other, *at) <= (file, line));
+        if place < SHOWN {
+            self.first.insert(place, (file, line, problem.into()));
+            self.first.truncate(SHOWN);
         }
     }
 
@@ -115,12 +127,8 @@ impl Problems {
             0 => Ok(()),
             1 => {
                 let first = self.first.into_iter().next();
-                let (path, line, problem) = first.expect("the first problem is kept");
-                Err(DataError::Line {
-                    path,
-                    line,
-                    problem,
-                })
+                let (file, line, problem) = first.expect("the first problem is kept");
+                Err(DataError::line(&self.files[file], line, problem))
             }
             _ => Err(DataError::Lines(self)),
         }
@@ -130,8 +138,8 @@ impl Problems {
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} problems in the data:", self.count)?;
-        for (path, line, problem) in &self.first {
-            write!(formatter, "\n  {}:{line}: {problem}", shown(path))?;
+        for (file, line, problem) in &self.first {
+            write!(formatter, "\n  {}:{line}: {problem}", shown(&self.files[*file]))?;
         }
         let more = self.count - self.first.len() as u64;
         if more > 0 {

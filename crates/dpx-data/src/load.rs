@@ -67,19 +67,7 @@ impl<'a> From<&'a PreprocessParams> for Request<'a> {
 /// When it cannot be found or read, a label is not declared, or a split is left without rows. Names file and line; of
 /// several problems the first twenty.
 pub fn load(request: &Request<'_>) -> Result<Dataset, DataError> {
-    let source = Source::parse(request.dataset);
-    let mut dataset = match &source {
-        Source::Builtin(name) => builtin_dataset(name, request.labels)?,
-        Source::Hub { .. } | Source::Path(_) => {
-            let resolved = source.resolve(super::Role::Dataset)?;
-            read(&resolved.path, &split_files(&resolved.path)?, request)?
-        }
-    };
-    if let Some(limit) = request.limit {
-        for (_, rows) in dataset.splits_mut() {
-            split::limit(rows, limit);
-        }
-    }
+    let dataset = load_any(request)?;
     for ((name, rows), least) in dataset.splits().into_iter().zip([2, 0, 1]) {
         if rows.len() < least {
             return Err(DataError::other(format!(
@@ -91,6 +79,24 @@ pub fn load(request: &Request<'_>) -> Result<Dataset, DataError> {
                     n => format!("{n} examples"),
                 }
             )));
+        }
+    }
+    Ok(dataset)
+}
+
+/// As [`load`], with splits of any size.
+pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
+    let source = Source::parse(request.dataset);
+    let mut dataset = match &source {
+        Source::Builtin(name) => builtin_dataset(name, request.labels)?,
+        Source::Hub { .. } | Source::Path(_) => {
+            let resolved = source.resolve(super::Role::Dataset)?;
+            read(&resolved.path, &split_files(&resolved.path)?, request)?
+        }
+    };
+    if let Some(limit) = request.limit {
+        for (_, rows) in dataset.splits_mut() {
+            split::limit(rows, limit);
         }
     }
     let mut findings = std::mem::take(&mut dataset.findings);

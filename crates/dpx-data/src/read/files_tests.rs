@@ -61,7 +61,7 @@ fn what_does_not_fit_is_an_error_that_names_it() {
         (&[], "no train split"),
         (&["data-00000-of-00001.arrow", "state.json"], "save_to_disk"),
         (&["train.csv", "train.tsv"], "several files could be the train split (`train.csv`, `train.tsv`)"),
-        (&["train-00000-of-00001.parquet", "train-00000-of-00002.parquet", "train-00001-of-00002.parquet"], "00000-of-00002"),
+        (&["train-00000-of-00001.parquet", "train-00000-of-00002.parquet", "train-00001-of-00002.parquet"], "of several sets (`-of-00001`, `-of-00002`)"),
         (&["train-00000-of-00002.parquet"], "00001-of-00002` is missing"),
         (&["train.csv", "test-00001-of-00002.csv"], "the test split has 1 of 2 shards"),
         (&["train/0000.parquet", "train/0002.parquet"], "numbered from 0 to 2, of which 2 are there"),
