@@ -72,7 +72,7 @@ fn every_format_gives_the_same_rows() {
     std::fs::write(parquet.join("validation.csv"), test).unwrap();
     for (shard, text, label) in [(0, "a, b", 0), (1, "ü", 1)] {
         let file = parquet.join(format!("train-0000{shard}-of-00002.parquet"));
-        crate::read::write_parquet(&file, &[text], &[label]);
+        read::write_parquet(&file, &[text], &[label]);
     }
     folders.push(folder.path().join("parquet"));
     for folder in folders {

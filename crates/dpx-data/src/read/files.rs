@@ -39,7 +39,6 @@ pub(crate) struct SplitFiles {
 
 impl SplitFiles {
     /// The files of a folder whose splits are known already, as those of the Hub are by their card.
-    #[expect(dead_code, reason = "for sources whose card names the files")]
     pub(crate) fn of_folder(folder: &Path, layout: &Layout, config: Option<&str>) -> Self {
         let infos = Infos::read(folder);
         let paths = |names: &[String]| names.iter().map(|name| folder.join(name)).collect();

@@ -202,7 +202,7 @@ pub(super) fn unzstd(mut packed: &[u8], mut allowance: Allowance) -> Result<Vec<
         };
         let before = bytes.len();
         let limit = allowance.left().saturating_add(1);
-        std::io::Read::by_ref(&mut decoder)
+        Read::by_ref(&mut decoder)
             .take(limit)
             .read_to_end(&mut bytes)
             .map_err(|error| error.to_string())?;

@@ -209,6 +209,9 @@ impl Numbers {
 fn damage_is_an_error_or_harmless_and_never_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
+    // More for a longer search: DPX_TEST_ROUNDS=5000 cargo test -p dpx-data damage
+    let rounds = std::env::var("DPX_TEST_ROUNDS").ok();
+    let rounds = rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(150);
     let mut numbers = Numbers(7);
     for name in [
         "none-v1",
@@ -223,7 +226,7 @@ fn damage_is_an_error_or_harmless_and_never_a_panic() {
         "label-category",
     ] {
         let whole = std::fs::read(case(name)).unwrap();
-        for round in 0..150 {
+        for round in 0..rounds {
             let mut bytes = whole.clone();
             match round % 3 {
                 0 => {
