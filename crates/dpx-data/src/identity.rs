@@ -88,9 +88,7 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<String>, DataError> {
             if names.len() + open.len() > MOST {
                 return Err(DataError::file(
                     &folder,
-                    format!(
-                        "the folder holds more than {MOST} files: is it a dataset or a model?"
-                    ),
+                    format!("the folder holds more than {MOST} files: is it a dataset or a model?"),
                 ));
             }
         }

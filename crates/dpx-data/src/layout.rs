@@ -158,7 +158,10 @@ pub(crate) fn choose(
         }
         (None, None) => by_names(&files, "")?,
     };
-    layout.config = chosen.map(|chosen| chosen.name.as_str()).or(config).map(str::to_owned);
+    layout.config = chosen
+        .map(|chosen| chosen.name.as_str())
+        .or(config)
+        .map(str::to_owned);
     if layout.train.is_empty() {
         return Err(format!(
             "it has no train split that dpx reads: expected {EXPECTED}"
