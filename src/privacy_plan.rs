@@ -151,15 +151,7 @@ fn count(params: &PreprocessParams) -> Result<u64, dpx_data::DataError> {
     if let (false, Some(declared)) = (local, params.examples) {
         return Ok(declared);
     }
-    let found = dpx_data::load(&dpx_data::Request {
-        dataset: &params.dataset,
-        text_column: &params.text_column,
-        label_column: &params.label_column,
-        labels: &params.labels,
-        validation_share: params.validation_share,
-        test_share: params.test_share,
-        limit: params.limit,
-    });
+    let found = dpx_data::load(&dpx_data::Request::from(params));
     match (found, params.examples) {
         (Ok(dataset), _) => Ok(dataset.train.len() as u64),
         (Err(_), Some(declared)) => Ok(declared),

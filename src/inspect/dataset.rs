@@ -36,6 +36,12 @@ impl View<'_> {
             lines.push(String::new());
             lines.extend(split_lines(split));
         }
+        if !self.description.not_read.is_empty() {
+            lines.push(format!("\nnot read: {}", self.description.not_read.join(", ")));
+        }
+        if let Some(names) = &self.description.stored_labels {
+            lines.push(format!("\nstored label names: {}", names.join(", ")));
+        }
         let both = self.description.train_texts_in_test;
         if both > 0 {
             lines.push(format!(

@@ -33,6 +33,7 @@ pub fn emotions() -> Dataset {
         train,
         validation,
         test,
+        ..Dataset::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a dataset holds, in figures: files, columns, labels and lengths of each split.
 
-use super::read::{Label, SplitFiles, columns, read_file, split_files};
+use super::error::Problems;
+use super::read::{Columns, SplitFiles, columns, has_data, read_file, split_files};
 use super::{DataError, Dataset, Resolved};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,10 @@ pub struct Description {
     pub splits: Vec<SplitDescription>,
     /// Texts of the train split that stand in the test split too.
     pub train_texts_in_test: usize,
+    /// Files of the folder that hold data and are not read.
+    pub not_read: Vec<String>,
+    /// Names of labels that the dataset stores in its README, dataset_infos.json or dataset_info.json.
+    pub stored_labels: Option<Vec<String>>,
 }
 
 /// One split.
@@ -112,6 +117,8 @@ impl Description {
         Self {
             splits,
             train_texts_in_test,
+            not_read: Vec::new(),
+            stored_labels: None,
         }
     }
 }
@@ -148,6 +155,8 @@ fn describe_files(
     text_column: &str,
     label_column: &str,
 ) -> Result<Description, DataError> {
+    let stored_labels = files.class_names(label_column);
+    let not_read = files.not_read;
     let mut splits = Vec::new();
     for (split, files) in [
         ("train", files.train),
@@ -175,20 +184,22 @@ fn describe_files(
             rows,
         });
     }
-    Ok(Description::new(splits))
+    Ok(Description {
+        not_read,
+        stored_labels,
+        ..Description::new(splits)
+    })
 }
 
 fn read(files: &[PathBuf], text: &str, label: &str) -> Result<Vec<(String, String)>, DataError> {
     let mut rows = Vec::new();
+    let mut problems = Problems::default();
     for file in files {
-        for row in read_file(file, text, label)? {
-            let label = match row.label {
-                Label::Name(name) => name,
-                Label::Index(index) => index.to_string(),
-            };
-            rows.push((label, row.text));
-        }
+        let content = read_file(file, &Columns::named(text, label), &mut problems)?;
+        let read = content.rows.into_iter();
+        rows.extend(read.map(|row| (row.label.to_string(), row.text)));
     }
+    problems.check()?;
     Ok(rows)
 }
 
@@ -211,9 +222,9 @@ pub fn describe_rows(dataset: &Dataset) -> Description {
     Description::new(splits.collect())
 }
 
-/// Whether a path is a dataset rather than a model: a file of rows, or a folder with a train split and no model in it.
+/// Whether a path is a dataset rather than a model: a file of rows, or a folder with such files and no model in it.
 pub fn looks_like_dataset(path: &Path) -> bool {
-    !path.join("config.json").exists() && split_files(path).is_ok()
+    !path.join("config.json").exists() && has_data(path)
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! What can be wrong with a dataset. Messages name files and lines, never the content of a row.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+
+/// Problems that are shown; more are counted.
+const SHOWN: usize = 20;
 
 /// A dataset or model that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// Something at a line of a file.
-    #[error("{}:{line}: {problem}", path.display())]
+    #[error("{}:{line}: {problem}", shown(path))]
     Line {
         /// The file.
         path: PathBuf,
@@ -15,8 +19,11 @@ pub enum DataError {
         /// What was found and what was expected.
         problem: String,
     },
+    /// Several things at lines of files.
+    #[error("{0}")]
+    Lines(Problems),
     /// Something about a whole file or folder.
-    #[error("`{}`: {problem}", path.display())]
+    #[error("`{}`: {problem}", shown(path))]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -45,7 +52,7 @@ impl DataError {
         }
     }
 
-    pub(super) fn file(path: &Path, problem: impl std::fmt::Display) -> Self {
+    pub(super) fn file(path: &Path, problem: impl fmt::Display) -> Self {
         Self::File {
             path: path.to_owned(),
             problem: problem.to_string(),
@@ -54,5 +61,98 @@ impl DataError {
 
     pub(super) fn other(problem: impl Into<String>) -> Self {
         Self::Other(problem.into())
+    }
+}
+
+/// A path for messages: control characters, which a terminal would obey, are replaced.
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy())
+}
+
+/// A file's or column's name for messages, without control characters.
+pub(crate) fn printable(name: &str) -> String {
+    name.chars()
+        .map(|letter| {
+            if letter.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                letter
+            }
+        })
+        .collect()
+}
+
+/// Names in quotation marks with commas between them; of many the first.
+pub(crate) fn listed<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
+    let names: Vec<String> = names
+        .into_iter()
+        .map(|name| format!("`{}`", printable(name.as_ref())))
+        .collect();
+    if names.len() > SHOWN {
+        let more = names.len() - SHOWN;
+        format!("{} and {more} more", names[..SHOWN].join(", "))
+    } else {
+        names.join(", ")
+    }
+}
+
+/// What is wrong at lines of one or more files: the first twenty, in the order of files and lines, and how many there are.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Problems {
+    /// The files in the order in which they were read.
+    files: Vec<PathBuf>,
+    /// Place of the file, line, problem; in order.
+    first: Vec<(usize, u64, String)>,
+    count: u64,
+}
+
+impl Problems {
+    /// Adds one.
+    pub(crate) fn add(&mut self, path: &Path, line: u64, problem: impl Into<String>) {
+        self.count += 1;
+        let known = self.files.iter().rposition(|file| file == path);
+        let file = known.unwrap_or_else(|| {
+            self.files.push(path.to_owned());
+            self.files.len() - 1
+        });
+        let place = self
+            .first
+            .partition_point(|(other, at, _)| (*other, *at) <= (file, line));
+        if place < SHOWN {
+            self.first.insert(place, (file, line, problem.into()));
+            self.first.truncate(SHOWN);
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The error, where there is a problem.
+    pub(crate) fn check(self) -> Result<(), DataError> {
+        match self.count {
+            0 => Ok(()),
+            1 => {
+                let first = self.first.into_iter().next();
+                let (file, line, problem) = first.expect("the first problem is kept");
+                Err(DataError::line(&self.files[file], line, problem))
+            }
+            _ => Err(DataError::Lines(self)),
+        }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} problems in the data:", self.count)?;
+        for (file, line, problem) in &self.first {
+            write!(formatter, "\n  {}:{line}: {problem}", shown(&self.files[*file]))?;
+        }
+        let more = self.count - self.first.len() as u64;
+        if more > 0 {
+            write!(formatter, "\n  and {more} more")?;
+        }
+        Ok(())
     }
 }

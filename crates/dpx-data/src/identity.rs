@@ -1,7 +1,12 @@
 //! The digest of a file or folder: what stands for its content in keys and records.
 
 use crate::DataError;
+use crate::read::refuse_special;
 use std::path::{Path, PathBuf};
+
+/// Folders within folders, files within them all.
+const DEEPEST: usize = 12;
+const MOST: usize = 100_000;
 
 /// The digest of a file or of all files of a folder: names within the folder, and contents. The names of the file itself or
 /// of the folder do not count, but the file's extension does, since readers go by it. Hidden files and folders, such as
@@ -10,17 +15,20 @@ use std::path::{Path, PathBuf};
 /// `digest` gives the BLAKE3 digest of one file; a caller that remembers digests need not read a file twice.
 ///
 /// # Errors
-/// When something cannot be read; names it.
+/// When something cannot be read or is neither a regular file nor a folder; names it.
 pub fn content_identity(
     path: &Path,
     digest: &mut dyn FnMut(&Path) -> std::io::Result<[u8; 32]>,
 ) -> Result<String, DataError> {
+    refuse_special(path)?;
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(bytes);
     };
     let mut of_file = |path: &Path| {
+        // A pipe or device may never end.
+        refuse_special(path)?;
         digest(path).map_err(|error| DataError::file(path, format!("could not be read: {error}")))
     };
     if path.is_dir() {
@@ -52,11 +60,11 @@ pub fn file_digest(path: &Path) -> std::io::Result<[u8; 32]> {
 /// Names of all files below a folder with `/` between their parts, sorted; hidden files and folders are left out.
 ///
 /// # Errors
-/// When a folder cannot be read.
+/// When a folder cannot be read, or there are more folders within folders or more files than any dataset or model has.
 pub(crate) fn names(folder: &Path) -> Result<Vec<String>, DataError> {
     let mut names = Vec::new();
-    let mut open: Vec<(PathBuf, String)> = vec![(folder.to_owned(), String::new())];
-    while let Some((folder, prefix)) = open.pop() {
+    let mut open: Vec<(PathBuf, String, usize)> = vec![(folder.to_owned(), String::new(), 0)];
+    while let Some((folder, prefix, depth)) = open.pop() {
         let failed = |error| DataError::file(&folder, format!("could not be read: {error}"));
         for entry in std::fs::read_dir(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -65,10 +73,23 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<String>, DataError> {
                 continue;
             }
             let path = entry.path();
-            if path.is_dir() {
-                open.push((path, format!("{prefix}{name}/")));
-            } else {
+            if !path.is_dir() {
                 names.push(format!("{prefix}{name}"));
+            } else if depth < DEEPEST {
+                open.push((path, format!("{prefix}{name}/"), depth + 1));
+            } else {
+                return Err(DataError::file(
+                    &path,
+                    format!(
+                        "folders are nested more than {DEEPEST} deep: do links lead in a circle?"
+                    ),
+                ));
+            }
+            if names.len() + open.len() > MOST {
+                return Err(DataError::file(
+                    &folder,
+                    format!("the folder holds more than {MOST} files: is it a dataset or a model?"),
+                ));
             }
         }
     }
@@ -100,6 +121,7 @@ mod tests {
         std::fs::write(&path, "text;label\n").unwrap();
         assert!(identity(&path) != first.0 && identity(folder.path()) != first.1);
         let error = content_identity(&folder.path().join("gone"), &mut file_digest);
-        assert!(error.unwrap_err().to_string().contains("could not be read"));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("gone`: no such file or folder"), "{error}");
     }
 }

@@ -30,6 +30,8 @@ pub struct SplitPaths {
     pub test: Vec<PathBuf>,
     /// Splits that the card declares and dpx does not read, such as `unsupervised`.
     pub left_out: Vec<String>,
+    /// The configuration whose files these are, where one was asked for or declared.
+    pub config: Option<String>,
 }
 
 /// Names of the files of a dataset by split.
@@ -39,6 +41,7 @@ pub(crate) struct Layout {
     pub(crate) validation: Vec<String>,
     pub(crate) test: Vec<String>,
     pub(crate) left_out: Vec<String>,
+    pub(crate) config: Option<String>,
 }
 
 impl Layout {
@@ -56,6 +59,7 @@ impl Layout {
             validation: paths(&self.validation),
             test: paths(&self.test),
             left_out: self.left_out.clone(),
+            config: self.config.clone(),
         }
     }
 
@@ -113,7 +117,7 @@ pub(crate) fn choose(
         None => configs.iter().find(|config| config.is_default),
     };
     let files: Vec<&str> = names.iter().copied().filter(|name| is_data(name)).collect();
-    let layout = match (chosen, config) {
+    let mut layout = match (chosen, config) {
         (Some(chosen), _) => match &chosen.files {
             ConfigFiles::Patterns(splits) => declared(&files, splits)
                 .map_err(|problem| format!("configuration `{}`: {problem}", chosen.name))?,
@@ -154,6 +158,10 @@ pub(crate) fn choose(
         }
         (None, None) => by_names(&files, "")?,
     };
+    layout.config = chosen
+        .map(|chosen| chosen.name.as_str())
+        .or(config)
+        .map(str::to_owned);
     if layout.train.is_empty() {
         return Err(format!(
             "it has no train split that dpx reads: expected {EXPECTED}"
@@ -457,6 +465,7 @@ configs:
         assert_eq!(found(Some(CARD), Some("split")).unwrap(), split);
         let layout = choose(&NAMES, Some(CARD), None).unwrap();
         assert_eq!(layout.left_out, ["unsupervised"]);
+        assert_eq!(layout.config.as_deref(), Some("split"));
         assert_eq!(
             found(Some(CARD), Some("unsplit")).unwrap(),
             ["unsplit/a/all.csv.gz", "", ""]

@@ -7,8 +7,10 @@ pub mod builtin;
 pub mod card;
 mod describe;
 mod error;
+mod findings;
 pub mod hub;
 mod identity;
+mod labels;
 mod layout;
 mod load;
 mod name;
@@ -21,13 +23,16 @@ pub use describe::{
     Description, Figures, Lengths, SplitDescription, describe, describe_resolved, describe_rows,
     looks_like_dataset,
 };
-pub use error::DataError;
+pub use error::{DataError, Problems};
+pub use findings::{DatasetFindings, SplitFindings};
 pub use identity::{content_identity, file_digest};
 pub use layout::SplitPaths;
-pub use load::{Request, load};
+pub use load::{Format, Request, load};
 pub use name::{HubName, NameError, Role, Source};
 pub use row::{Dataset, Planted, Row, Rows};
 pub use source::Resolved;
 
+#[cfg(test)]
+mod cases_tests;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,10 @@
 //! From a source to rows in splits with checked labels.
 
-use super::read::{Label, RawRow, read_file};
-use super::{DataError, Dataset, Resolved, Row, Source, builtin, split};
+use super::error::{Problems, listed};
+use super::labels::{Labels, Ways};
+use super::read::{Columns, RawRow, SplitFiles, read_file};
+use super::{DataError, Dataset, DatasetFindings, Row, Source, SplitFindings, builtin, split};
+use dpx_schema::params::{LabelsBy, PreprocessParams, Quoting};
 use std::path::{Path, PathBuf};
 
 /// What is asked of a dataset.
@@ -15,6 +18,10 @@ pub struct Request<'a> {
     pub label_column: &'a str,
     /// The declared labels; empty: those of a built-in dataset.
     pub labels: &'a [String],
+    /// How numbers in the label column are understood; none: by name, by index where no declared label is a number.
+    pub labels_by: Option<LabelsBy>,
+    /// How files with delimiters are written.
+    pub format: Format,
     /// Share of rows for validation where the dataset has no such split.
     pub validation_share: f64,
     /// Share of rows for testing where the dataset has no such split.
@@ -23,29 +30,45 @@ pub struct Request<'a> {
     pub limit: Option<u64>,
 }
 
-/// Reads a dataset.
-///
-/// # Errors
-/// When it cannot be found or read, a label is not declared, or a split is left without rows. Names file and line.
-pub fn load(request: &Request<'_>) -> Result<Dataset, DataError> {
-    let source = Source::parse(request.dataset);
-    let mut dataset = match &source {
-        Source::Builtin(name) => builtin_dataset(name, request.labels)?,
-        Source::Hub { .. } | Source::Path(_) => {
-            let resolved = source.resolve(super::Role::Dataset)?;
-            read(&resolved, request)?
-        }
-    };
-    if let Some(limit) = request.limit {
-        for (_, rows) in dataset.splits_mut() {
-            split::limit(rows, limit);
+/// How files with delimiters are written, as far as that is said.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Format {
+    /// What quotation marks mean; none: `double`, of tab-separated files what fits the whole file.
+    pub quoting: Option<Quoting>,
+    /// The escape character; none: there is none.
+    pub escape: Option<char>,
+    /// The delimiter; none: by the file's extension and header.
+    pub delimiter: Option<char>,
+}
+
+impl<'a> From<&'a PreprocessParams> for Request<'a> {
+    fn from(params: &'a PreprocessParams) -> Self {
+        Self {
+            dataset: &params.dataset,
+            text_column: &params.text_column,
+            label_column: &params.label_column,
+            labels: &params.labels,
+            labels_by: params.labels_by,
+            format: Format {
+                quoting: params.quoting,
+                escape: params.escape,
+                delimiter: params.delimiter,
+            },
+            validation_share: params.validation_share,
+            test_share: params.test_share,
+            limit: params.limit,
         }
     }
-    let least = [("train", 2), ("test", 1)];
-    for ((name, rows), least) in dataset.splits().into_iter().filter_map(|split| {
-        let wanted = least.iter().find(|(name, _)| *name == split.0);
-        wanted.map(|(_, least)| (split, *least))
-    }) {
+}
+
+/// Reads a dataset and counts what is worth knowing of it.
+///
+/// # Errors
+/// When it cannot be found or read, a label is not declared, or a split is left without rows. Names file and line; of
+/// several problems the first twenty.
+pub fn load(request: &Request<'_>) -> Result<Dataset, DataError> {
+    let dataset = load_any(request)?;
+    for ((name, rows), least) in dataset.splits().into_iter().zip([2, 0, 1]) {
         if rows.len() < least {
             return Err(DataError::other(format!(
                 "the {name} split of `{}` holds {}: at least {least} needed",
@@ -58,6 +81,27 @@ pub fn load(request: &Request<'_>) -> Result<Dataset, DataError> {
             )));
         }
     }
+    Ok(dataset)
+}
+
+/// As [`load`], with splits of any size.
+pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
+    let source = Source::parse(request.dataset);
+    let mut dataset = match &source {
+        Source::Builtin(name) => builtin_dataset(name, request.labels)?,
+        Source::Hub { .. } | Source::Path(_) => {
+            let resolved = source.resolve(super::Role::Dataset)?;
+            read(&resolved.path, &resolved.split_files()?, request)?
+        }
+    };
+    if let Some(limit) = request.limit {
+        for (_, rows) in dataset.splits_mut() {
+            split::limit(rows, limit);
+        }
+    }
+    let mut findings = std::mem::take(&mut dataset.findings);
+    findings.count(&dataset);
+    dataset.findings = findings;
     Ok(dataset)
 }
 
@@ -82,77 +126,169 @@ fn builtin_dataset(name: &str, labels: &[String]) -> Result<Dataset, DataError> 
     Ok(dataset)
 }
 
-fn read(resolved: &Resolved, request: &Request<'_>) -> Result<Dataset, DataError> {
-    if request.labels.is_empty() {
-        return Err(DataError::file(
-            &resolved.path,
-            "`labels` must be declared for this dataset, such as `labels = [\"joy\", \"fear\"]`: labels are public, so they are not read from private rows",
+/// Refuses characters that cannot be told from others in a file.
+fn check_format(format: Format) -> Result<(), DataError> {
+    let fits = |value: char| value.is_ascii() && !"\"\r\n".contains(value);
+    for (key, value) in [("escape", format.escape), ("delimiter", format.delimiter)] {
+        if value.is_some_and(|value| !fits(value)) {
+            return Err(DataError::other(format!(
+                "`{key}` is not one ASCII character other than a quotation mark or a line break"
+            )));
+        }
+    }
+    if format.escape.is_some() && format.escape == format.delimiter {
+        return Err(DataError::other(
+            "`escape` and `delimiter` are one character",
         ));
     }
-    let mut next = 0;
-    let mut part = |files: &[PathBuf]| -> Result<Vec<Row>, DataError> {
-        let mut rows = Vec::new();
-        for file in files {
-            for raw in read_file(file, request.text_column, request.label_column)? {
-                rows.push(check(raw, next, file, request.labels)?);
-                next += 1;
-            }
-        }
-        Ok(rows)
+    Ok(())
+}
+
+fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Dataset, DataError> {
+    check_format(request.format)?;
+    let stored = files.class_names(request.label_column);
+    if request.labels.is_empty() {
+        let such = stored.as_ref().map_or_else(
+            || "such as `labels = [\"joy\", \"fear\"]`".to_owned(),
+            |names| format!("the dataset stores the names {}", listed(names)),
+        );
+        return Err(DataError::file(
+            path,
+            format!(
+                "`labels` must be declared for this dataset, {such}: labels are public, so they are not read from private rows"
+            ),
+        ));
+    }
+    let mut reading = Reading {
+        request,
+        labels: Labels::new(request.labels, request.labels_by)?,
+        beside: None,
+        findings: DatasetFindings {
+            not_read: files.not_read.clone(),
+            notes: files.notes.clone(),
+            ..DatasetFindings::default()
+        },
+        ways: Ways::default(),
+        problems: Problems::default(),
+        root: path,
+        next: 0,
     };
-    let files = resolved.split_files()?;
-    let (train, validation, test) = (
-        part(&files.train)?,
-        part(&files.validation)?,
-        part(&files.test)?,
-    );
+    if let Some(names) = stored {
+        let places = reading.labels.stored(&names, path)?;
+        reading.beside = Some((names, places));
+    }
+    let train = reading.split("train", &files.train)?;
+    let validation = reading.split("validation", &files.validation)?;
+    let test = reading.split("test", &files.test)?;
+    let Reading {
+        problems,
+        ways,
+        mut findings,
+        ..
+    } = reading;
+    problems.check()?;
+    findings.labels_by = ways.counts();
     let share = |files: &[PathBuf], share: f64| if files.is_empty() { share } else { 0.0 };
     let (train, made_validation, made_test) = split::make(
         train,
         share(&files.validation, request.validation_share),
         share(&files.test, request.test_share),
     );
+    findings.made_validation = !made_validation.is_empty();
+    findings.made_test = !made_test.is_empty();
     let either = |given: Vec<Row>, made: Vec<Row>| if given.is_empty() { made } else { given };
     Ok(Dataset {
         labels: request.labels.to_vec(),
         train,
         validation: either(validation, made_validation),
         test: either(test, made_test),
+        findings,
     })
 }
 
-fn check(raw: RawRow, id: u64, path: &Path, labels: &[String]) -> Result<Row, DataError> {
-    let declared = || {
-        let list: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
-        list.join(", ")
-    };
-    let label = match raw.label {
-        Label::Name(name) => labels.iter().find(|label| **label == name),
-        Label::Index(index) => usize::try_from(index)
-            .ok()
-            .and_then(|index| labels.get(index)),
-    };
-    let Some(label) = label else {
-        return Err(DataError::line(
-            path,
-            raw.line,
-            format!(
-                "unknown label: expected one of {} (or its number, counted from 0)",
-                declared()
-            ),
-        ));
-    };
-    if raw.text.trim().is_empty() {
-        return Err(DataError::line(
-            path,
-            raw.line,
-            "the text is empty: leave the row out",
-        ));
+/// The state of reading file after file.
+struct Reading<'a> {
+    request: &'a Request<'a>,
+    labels: Labels,
+    /// The names of labels stored beside the data, and their places among the declared ones.
+    beside: Option<(Vec<String>, Vec<usize>)>,
+    findings: DatasetFindings,
+    ways: Ways,
+    problems: Problems,
+    root: &'a Path,
+    /// The number of the next row.
+    next: u64,
+}
+
+impl Reading<'_> {
+    fn split(&mut self, name: &str, files: &[PathBuf]) -> Result<Vec<Row>, DataError> {
+        let format = self.request.format;
+        let columns = Columns {
+            text: self.request.text_column,
+            label: self.request.label_column,
+            quoting: format.quoting,
+            escape: format.escape,
+            delimiter: format.delimiter,
+            labels: self.request.labels,
+        };
+        let mut rows = Vec::new();
+        for file in files {
+            let content = read_file(file, &columns, &mut self.problems)?;
+            let stored = match (content.names, &self.beside) {
+                (Some(names), _) => {
+                    let places = self.labels.stored(&names, file)?;
+                    Some((names, places))
+                }
+                (None, beside) => beside.clone(),
+            };
+            let places = stored.as_ref().map(|(_, places)| places.as_slice());
+            for raw in content.rows {
+                // A row with a problem has its number too, so that mending it moves no other row.
+                let id = self.next;
+                self.next += 1;
+                rows.extend(self.row(raw, id, file, places));
+            }
+            if let Some((names, _)) = stored {
+                self.findings.stored_labels = Some(names);
+            }
+        }
+        let place = |file: &PathBuf| {
+            let place = file.strip_prefix(self.root).ok();
+            let place = place.filter(|place| !place.as_os_str().is_empty());
+            let name = file.file_name().unwrap_or_default();
+            place.map_or_else(
+                || name.to_string_lossy().into_owned(),
+                |place| place.display().to_string(),
+            )
+        };
+        self.findings.splits.push(SplitFindings {
+            split: name.to_owned(),
+            files: files.iter().map(place).collect(),
+            ..SplitFindings::default()
+        });
+        Ok(rows)
     }
-    Ok(Row {
-        id,
-        text: raw.text,
-        label: label.clone(),
-        planted: Vec::new(),
-    })
+
+    fn row(&mut self, raw: RawRow, id: u64, path: &Path, stored: Option<&[usize]>) -> Option<Row> {
+        if raw.text.trim().is_empty() {
+            self.problems
+                .add(path, raw.line, "the text is empty: leave the row out");
+            return None;
+        }
+        match self.labels.find(&raw.label, stored) {
+            Ok((place, how)) => {
+                self.ways.add(how);
+                Some(Row {
+                    id,
+                    text: raw.text,
+                    label: self.labels.declared()[place].clone(),
+                    planted: Vec::new(),
+                })
+            }
+            Err(problem) => {
+                self.problems.add(path, raw.line, problem);
+                None
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Labelled texts in their splits.
 
-use super::DataError;
+use super::{DataError, DatasetFindings};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
@@ -41,6 +41,8 @@ pub struct Dataset {
     pub validation: Vec<Row>,
     /// Rows for the final figure.
     pub test: Vec<Row>,
+    /// What was found while reading: private, like the rows.
+    pub findings: DatasetFindings,
 }
 
 impl Dataset {

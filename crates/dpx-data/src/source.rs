@@ -1,7 +1,7 @@
 //! From the name of a model or dataset to its files on this machine, and to what stands for its content.
 
 use super::identity::{content_identity, file_digest};
-use super::read::{SplitFiles, split_files};
+use super::read::{SplitFiles, refuse_special, split_files};
 use super::{DataError, Role, Source, SplitPaths, builtin, hub};
 use std::path::PathBuf;
 
@@ -29,12 +29,14 @@ impl Source {
                 let snapshot = hub::Hub::from_env().fetch(role, name, &mut hub::Silent)?;
                 Ok(Resolved::from(snapshot))
             }
-            Self::Path(path) if path.exists() => Ok(Resolved {
-                path: path.clone(),
-                splits: None,
-                _temporary: None,
-            }),
-            Self::Path(path) => Err(DataError::file(path, "no such file or folder")),
+            Self::Path(path) => {
+                refuse_special(path)?;
+                Ok(Resolved {
+                    path: path.clone(),
+                    splits: None,
+                    _temporary: None,
+                })
+            }
         }
     }
 
@@ -85,17 +87,13 @@ impl Source {
 }
 
 impl Resolved {
-    /// The files of a dataset by split: as the Hub's card tells, or else by their names.
+    /// The files of a dataset by split, with what lies beside them: as the Hub's card tells, or else by their names.
     ///
     /// # Errors
-    /// When there is no train split, or several files could be one.
+    /// When there is no train split, or a split is not one whole set of files.
     pub(crate) fn split_files(&self) -> Result<SplitFiles, DataError> {
         match &self.splits {
-            Some(splits) => Ok(SplitFiles {
-                train: splits.train.clone(),
-                validation: splits.validation.clone(),
-                test: splits.test.clone(),
-            }),
+            Some(splits) => Ok(SplitFiles::of_folder(&self.path, splits.clone())),
             None => split_files(&self.path),
         }
     }
@@ -151,5 +149,39 @@ mod tests {
         );
         let error = Source::parse("no/such/file").resolve(Role::Dataset);
         assert!(error.unwrap_err().to_string().contains("no such file"));
+    }
+
+    #[test]
+    fn a_dataset_of_the_hub_has_the_label_names_of_its_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let info = |config: &str, names: &str| {
+            format!(
+                "- config_name: {config}\n  features:\n  - name: label\n    dtype:\n      class_label:\n        names: {names}\n"
+            )
+        };
+        let readme = format!(
+            "---\nconfigs:\n- config_name: en\n  default: true\n  data_files: en.csv\n- config_name: de\n  data_files:\n  - split: train\n    path: de.csv\n  - split: unsupervised\n    path: rest.csv\ndataset_info:\n{}{}---\n",
+            info("en", "{'0': joy, '1': fear}"),
+            info("de", "{'0': fear, '1': joy}")
+        );
+        std::fs::write(folder.path().join("README.md"), &readme).unwrap();
+        let names = ["README.md", "en.csv", "de.csv", "rest.csv"];
+        let files = |config: Option<&str>| {
+            let layout = crate::layout::choose(&names, Some(&readme), config).unwrap();
+            let resolved = Resolved::from(hub::Snapshot {
+                folder: folder.path().to_owned(),
+                commit: "0".repeat(40),
+                splits: Some(layout.paths(folder.path())),
+            });
+            resolved.split_files().unwrap()
+        };
+        let default = files(None);
+        assert_eq!(default.train, [folder.path().join("en.csv")]);
+        assert_eq!(default.class_names("label").unwrap(), ["joy", "fear"]);
+        assert!(default.not_read.is_empty() && default.notes.is_empty());
+        let other = files(Some("de"));
+        assert_eq!(other.train, [folder.path().join("de.csv")]);
+        assert_eq!(other.class_names("label").unwrap(), ["fear", "joy"]);
+        assert_eq!(other.not_read, ["unsupervised"]);
     }
 }

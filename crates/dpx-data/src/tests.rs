@@ -1,11 +1,8 @@
 //! Tests of reading datasets: every format gives the same rows; bad files are told by file and line.
 
 use super::*;
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use parquet::arrow::ArrowWriter;
 use std::fmt::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 fn labels() -> Vec<String> {
     vec!["joy".into(), "fear".into()]
@@ -17,6 +14,8 @@ fn request<'a>(dataset: &'a str, labels: &'a [String]) -> Request<'a> {
         text_column: "text",
         label_column: "label",
         labels,
+        labels_by: None,
+        format: Format::default(),
         validation_share: 0.1,
         test_share: 0.1,
         limit: None,
@@ -72,15 +71,8 @@ fn every_format_gives_the_same_rows() {
     std::fs::write(parquet.join("test.csv"), test).unwrap();
     std::fs::write(parquet.join("validation.csv"), test).unwrap();
     for (shard, text, label) in [(0, "a, b", 0), (1, "ü", 1)] {
-        let text: ArrayRef = Arc::new(StringArray::from(vec![text]));
-        let label: ArrayRef = Arc::new(Int64Array::from(vec![label]));
-        let batch = RecordBatch::try_from_iter([("text", text), ("label", label)]).unwrap();
-        let file =
-            std::fs::File::create(parquet.join(format!("train-0000{shard}-of-00002.parquet")))
-                .unwrap();
-        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-        writer.write(&batch).unwrap();
-        writer.close().unwrap();
+        let file = parquet.join(format!("train-0000{shard}-of-00002.parquet"));
+        read::write_parquet(&file, &[text], &[label]);
     }
     folders.push(folder.path().join("parquet"));
     for folder in folders {
@@ -134,7 +126,7 @@ fn bad_files_are_told_by_file_and_line() {
         (
             "train.csv",
             b"text,label\na,2\n",
-            "DATA/train.csv:2: unknown label",
+            "DATA/train.csv:2: the label is a number that is no index from 0 to 1",
         ),
         (
             "train.csv",
@@ -169,7 +161,7 @@ fn bad_files_are_told_by_file_and_line() {
         (
             "train.jsonl",
             b"{\"text\":\"a\",\"label\":\"joy\"}\n{\"text\":\n",
-            "DATA/train.jsonl:2: no JSON object",
+            "DATA/train.jsonl:2: not a JSON object",
         ),
         (
             "train.jsonl",
@@ -179,17 +171,17 @@ fn bad_files_are_told_by_file_and_line() {
         (
             "train.jsonl",
             b"{\"text\":1,\"label\":\"joy\"}\n",
-            "DATA/train.jsonl:1: `text` is no string",
+            "DATA/train.jsonl:1: `text` is not a string",
         ),
         (
             "train.parquet",
             b"PAR?",
-            "`DATA/train.parquet`: no parquet file that can be read",
+            "`DATA/train.parquet`: unreadable parquet file",
         ),
         (
             "other.csv",
             b"text,label\na,joy\n",
-            "`DATA`: the folder holds no train split",
+            "`DATA`: it has no train split that dpx reads",
         ),
     ] {
         let message = complaint(name, content);

@@ -6,8 +6,12 @@
 )]
 
 use super::study::{Row, SampleRef, Study};
-use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
-use parquet::arrow::ArrowWriter;
+use parquet::basic::{LogicalType, Repetition, Type as Physical};
+use parquet::data_type::{ByteArray, ByteArrayType, DoubleType};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::Type;
 use serde_json::{Map, Value};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -47,19 +51,63 @@ pub fn write(folder: &Path, name: &str, synthetic: &[u8]) -> io::Result<u64> {
         writeln!(lines, "{}", Value::from(line))?;
     }
     lines.flush()?;
-    let words = words
-        .into_iter()
-        .map(|column| Arc::new(StringArray::from(column)) as ArrayRef);
-    let numbers = numbers
-        .into_iter()
-        .map(|column| Arc::new(Float64Array::from(column)) as ArrayRef);
-    let batch = RecordBatch::try_from_iter(header.iter().zip(words.chain(numbers)))
-        .map_err(io::Error::other)?;
-    let file = File::create(folder.join(format!("{name}.parquet")))?;
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).map_err(io::Error::other)?;
-    writer.write(&batch).map_err(io::Error::other)?;
-    writer.close().map_err(io::Error::other)?;
+    let names: Vec<&str> = header.iter().collect();
+    write_parquet(
+        &folder.join(format!("{name}.parquet")),
+        &names,
+        &words,
+        &numbers,
+    )
+    .map_err(io::Error::other)?;
     Ok(count as u64)
+}
+
+/// Writes columns of words, then columns of numbers, as one row group without nulls.
+fn write_parquet(
+    path: &Path,
+    names: &[&str],
+    words: &[Vec<String>],
+    numbers: &[Vec<f64>],
+) -> Result<(), ParquetError> {
+    let field = |name: &&str, physical: Physical, logical: Option<LogicalType>| {
+        Type::primitive_type_builder(name, physical)
+            .with_repetition(Repetition::REQUIRED)
+            .with_logical_type(logical)
+            .build()
+            .map(Arc::new)
+    };
+    let texts = names.iter().take(words.len());
+    let rest = names.iter().skip(words.len());
+    let fields = texts
+        .map(|name| field(name, Physical::BYTE_ARRAY, Some(LogicalType::String)))
+        .chain(rest.map(|name| field(name, Physical::DOUBLE, None)));
+    let schema = Type::group_type_builder("schema")
+        .with_fields(fields.collect::<Result<_, _>>()?)
+        .build()?;
+    let file = File::create(path)?;
+    let properties = WriterProperties::builder()
+        .set_created_by(format!("dpx {}", env!("CARGO_PKG_VERSION")))
+        .build();
+    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties))?;
+    let mut group = writer.next_row_group()?;
+    for column in words {
+        let values: Vec<ByteArray> = column.iter().map(|text| text.as_str().into()).collect();
+        if let Some(mut writer) = group.next_column()? {
+            writer
+                .typed::<ByteArrayType>()
+                .write_batch(&values, None, None)?;
+            writer.close()?;
+        }
+    }
+    for column in numbers {
+        if let Some(mut writer) = group.next_column()? {
+            writer.typed::<DoubleType>().write_batch(column, None, None)?;
+            writer.close()?;
+        }
+    }
+    group.close()?;
+    writer.close()?;
+    Ok(())
 }
 
 /// The dataset card: one configuration per synthetic artifact, over its parquet file.
@@ -104,8 +152,8 @@ pub fn card(study: &Study, written: &[(&Row, &SampleRef)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::cast::AsArray;
-    use arrow_array::types::Float64Type;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::RowAccessor;
 
     #[test]
     fn soft_labels_are_numbers_in_every_format() {
@@ -123,13 +171,12 @@ mod tests {
             serde_json::json!({"text": "007", "label": "fear", "p_joy": 0.1, "p_fear": 0.9});
         assert_eq!(rows[1], expected);
         let file = File::open(folder.path().join("soft.parquet")).unwrap();
-        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file)
-            .unwrap()
-            .build()
-            .unwrap();
-        let batch = reader.map(Result::unwrap).next().unwrap();
-        let joy = batch.column_by_name("p_joy").unwrap();
-        assert_eq!(joy.as_primitive::<Float64Type>().values(), &[0.75, 0.1]);
+        let reader = SerializedFileReader::new(file).unwrap();
+        let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+        let joy: Vec<f64> = rows.iter().map(|row| row.get_double(2).unwrap()).collect();
+        assert_eq!(joy, [0.75, 0.1]);
+        assert_eq!(rows[0].get_string(0).unwrap(), "one, two");
+        assert_eq!(rows[1].get_string(0).unwrap(), "007");
         let none = b"text,label,p_joy\none,joy,many\n";
         assert!(write(folder.path(), "none", none).is_err());
     }

@@ -70,6 +70,8 @@ impl Kind {
     /// Raised whenever the meaning of a kind changes, so that records made before no longer count.
     pub const fn version(self) -> u32 {
         match self {
+            // `preprocess` 2: labels by name before index; quotation marks in tab-separated files; findings.json.
+            Self::Preprocess => 2,
             // `score` 2: the perplexity of synthetic texts is taken under the model that `train` started from.
             Self::Score => 2,
             // `classify` 2: the penalty of the bag-of-words classifier was chosen anew; 3: probabilities of labels.

@@ -9,6 +9,9 @@ use dpx_schema::params::PreprocessParams;
 use dpx_schema::{Prompt, PublicSchema, SCHEMA_FILE};
 use dpx_schema::{StageContext, StageError};
 
+/// What was found in the dataset ([`dpx_data::DatasetFindings`]): internal, like the rows.
+pub const FINDINGS_FILE: &str = "findings.json";
+
 /// Texts scrubbed between two reports of progress.
 const CHUNK: usize = 256;
 
@@ -20,15 +23,11 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: PreprocessParams = context.params()?;
     // A prompt that cannot work is an error here, before anything is trained.
     Prompt::parse(&params.prompt, params.label_integration).map_err(|error| failed(&error))?;
-    let mut dataset = dpx_data::load(&dpx_data::Request {
-        dataset: &params.dataset,
-        text_column: &params.text_column,
-        label_column: &params.label_column,
-        labels: &params.labels,
-        validation_share: params.validation_share,
-        test_share: params.test_share,
-        limit: params.limit,
-    })?;
+    let mut dataset = dpx_data::load(&dpx_data::Request::from(&params))?;
+    let findings = std::mem::take(&mut dataset.findings);
+    for line in findings.messages() {
+        context.progress.log(&line);
+    }
     let found = dataset.train.len() as u64;
     if let Some(declared) = params.examples
         && declared != found
@@ -61,6 +60,9 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     )
     .save(context.output_path(SCHEMA_FILE))
     .map_err(|error| failed(&error))?;
+    let mut text = serde_json::to_string_pretty(&findings).map_err(|error| failed(&error))?;
+    text.push('\n');
+    std::fs::write(context.internal_path(FINDINGS_FILE)?, text)?;
     let mut text = serde_json::to_string_pretty(&tally).map_err(|error| failed(&error))?;
     text.push('\n');
     std::fs::write(context.output_path("scrub.json"), text)?;

@@ -30,14 +30,17 @@ fn run(params: Value, output: &Path) -> Result<(), StageError> {
 fn files(params: Value) -> BTreeMap<String, Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     run(params, folder.path()).unwrap();
-    std::fs::read_dir(folder.path())
-        .unwrap()
-        .map(|entry| {
+    let mut files = BTreeMap::new();
+    for place in ["", "internal/"] {
+        for entry in std::fs::read_dir(folder.path().join(place)).unwrap() {
             let entry = entry.unwrap();
-            let name = entry.file_name().to_string_lossy().into_owned();
-            (name, std::fs::read(entry.path()).unwrap())
-        })
-        .collect()
+            if entry.path().is_file() {
+                let name = format!("{place}{}", entry.file_name().to_string_lossy());
+                files.insert(name, std::fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    files
 }
 
 #[test]
@@ -87,6 +90,7 @@ fn the_bytes_depend_on_what_was_found_alone() {
     assert_eq!(
         none.keys().collect::<Vec<_>>(),
         [
+            "internal/findings.json",
             "schema.json",
             "scrub.json",
             "test.jsonl",
@@ -120,4 +124,35 @@ fn declarations_must_fit() {
     .unwrap_err();
     assert!(error.to_string().contains("holds no `{label}`"), "{error}");
     files(json!({"dataset": "builtin:emotions", "examples": 100, "limit": 100}));
+}
+
+#[test]
+fn findings_are_kept_apart_from_what_a_guarantee_may_cover() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("train.tsv"), "text\tlabel\na~neg\tneg\n\"b\tpos\na~neg\tneg\n".replace('~', " ")).unwrap();
+    std::fs::write(data.join("test.csv"), "text,label\na neg,neg\n").unwrap();
+    std::fs::write(data.join("eval.csv"), "text,label\nx,neg\n").unwrap();
+    let params = json!({"dataset": data, "labels": ["pos", "neg"], "labels_by": "name", "scrub": "none"});
+    let found = files(params);
+    let findings: dpx_data::DatasetFindings =
+        serde_json::from_slice(&found["internal/findings.json"]).unwrap();
+    assert_eq!(findings.not_read, ["eval.csv"]);
+    assert_eq!((findings.splits[0].texts, findings.splits[0].repeated), (3, 1));
+    assert_eq!(findings.train_texts_in_test, 2);
+    assert_eq!(findings.labels_without_text("test"), ["pos"]);
+    assert!(String::from_utf8_lossy(&found["train.jsonl"]).contains("\\\"b"));
+    // Keys that are not given leave the parameters, and so the key of the stage, as they were.
+    let params: dpx_schema::params::PreprocessParams =
+        serde_json::from_value(json!({"dataset": "d.csv"})).unwrap();
+    let written = serde_json::to_value(&params).unwrap();
+    for key in ["labels_by", "quoting", "escape", "delimiter"] {
+        assert!(written.get(key).is_none(), "{key}");
+    }
+    let output = folder.path().join("output");
+    std::fs::create_dir(&output).unwrap();
+    let quoted = json!({"dataset": data, "labels": ["pos", "neg"], "quoting": "double"});
+    let error = run(quoted, &output).unwrap_err().to_string();
+    assert!(error.contains("train.tsv:3: a quotation mark opens a field here"), "{error}");
 }

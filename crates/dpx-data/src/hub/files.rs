@@ -30,7 +30,7 @@ const MODEL_FILES: [&str; 20] = [
 
 /// Files of a dataset beside its rows: they tell configurations and the names of labels.
 pub(super) const README: &str = "README.md";
-const DATASET_FILES: [&str; 2] = [README, "dataset_infos.json"];
+const DATASET_FILES: [&str; 3] = [README, "dataset_infos.json", "dataset_info.json"];
 
 /// What is read of a repository.
 #[derive(Debug)]

@@ -1,12 +1,23 @@
-//! Which files of a dataset are its train, validation and test splits.
+//! Which files of a dataset are its train, validation and test splits, and which are not read.
 
-use super::extension;
-use crate::DataError;
+use super::names::{Infos, text};
+use super::open::{Packing, refuse_special};
+use super::{EXTENSIONS, extension, shards};
+use crate::layout::{self, SplitPaths};
+use crate::{DataError, identity};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const EXTENSIONS: [&str; 7] = ["csv", "tsv", "txt", "jsonl", "ndjson", "json", "parquet"];
-/// Where datasets on the Hub keep their files, besides the top folder.
-const FOLDERS: [&str; 4] = ["", "split", "data", "default"];
+/// Endings of other files that hold data; they are named where they are not read.
+const OTHER: [&str; 22] = [
+    "arrow", "feather", "avro", "orc", "xls", "xlsx", "ods", "zip", "tar", "tgz", "7z", "bz2",
+    "xz", "rar", "pkl", "pickle", "npz", "h5", "hdf5", "db", "sqlite", "sql",
+];
+/// Files with the endings of data that hold none.
+const NO_DATA: [&str; 9] = [
+    "dataset_info", "dataset_infos", "dataset_dict", "state", "readme", "license", "licence",
+    "notice", "requirements",
+];
 
 /// Files by split.
 #[derive(Debug, Default)]
@@ -14,91 +25,141 @@ pub(crate) struct SplitFiles {
     pub(crate) train: Vec<PathBuf>,
     pub(crate) validation: Vec<PathBuf>,
     pub(crate) test: Vec<PathBuf>,
+    /// Files of the folder that hold data and are not read, and splits that are declared and not read.
+    pub(crate) not_read: Vec<String>,
+    /// What the user should know of the files.
+    pub(crate) notes: Vec<String>,
+    /// What lies beside the data, and the configuration that was chosen.
+    infos: Infos,
+    config: Option<String>,
 }
 
-/// A file is all train; of a folder the names tell: `train.csv`, `validation.jsonl`, `test-00000-of-00002.parquet`.
+impl SplitFiles {
+    /// The files of a folder whose splits are known already, as those of the Hub are by their card.
+    pub(crate) fn of_folder(folder: &Path, splits: SplitPaths) -> Self {
+        let infos = Infos::read(folder);
+        Self {
+            train: splits.train,
+            validation: splits.validation,
+            test: splits.test,
+            not_read: splits.left_out,
+            notes: infos.notes.clone(),
+            infos,
+            config: splits.config,
+        }
+    }
+
+    /// The names of labels that the dataset stores beside its data.
+    pub(crate) fn class_names(&self, label: &str) -> Option<Vec<String>> {
+        self.infos.class_names(self.config.as_deref(), label)
+    }
+}
+
+/// A file is all train; of a folder its card or the names tell: `train.csv`, `validation.jsonl.gz`,
+/// `data/test-00000-of-00002.parquet`, `train/0000.parquet`.
+///
+/// # Errors
+/// When there is nothing to read, or a split is not one whole set of files.
 pub(crate) fn split_files(path: &Path) -> Result<SplitFiles, DataError> {
+    refuse_special(path)?;
     if path.is_file() {
-        if !EXTENSIONS.contains(&extension(path).as_str()) {
-            return Err(DataError::file(
-                path,
-                format!(
-                    "unknown file format: expected one of {}",
-                    EXTENSIONS.join(", ")
-                ),
-            ));
-        }
-        return Ok(SplitFiles {
-            train: vec![path.to_owned()],
-            ..SplitFiles::default()
-        });
+        return of_file(path);
     }
-    if !path.is_dir() {
-        return Err(DataError::file(path, "no such file or folder"));
+    let names = identity::names(path)?;
+    for name in &names {
+        refuse_special(&path.join(name))?;
     }
-    for folder in FOLDERS {
-        let folder = path.join(folder);
-        if !folder.is_dir() {
-            continue;
-        }
-        let files = of_folder(&folder)?;
-        if !files.train.is_empty() {
-            return Ok(files);
-        }
+    let data: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| is_data(name))
+        .collect();
+    let readme = text(&path.join("README.md"));
+    let layout = layout::choose(&data, readme.as_deref(), None).map_err(|problem| {
+        let hint = if problem.contains("no train split") {
+            hint(&names, &data)
+        } else {
+            String::new()
+        };
+        DataError::file(path, format!("{problem}{hint}"))
+    })?;
+    for (split, files) in [
+        ("train", &layout.train),
+        ("validation", &layout.validation),
+        ("test", &layout.test),
+    ] {
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        shards::whole(split, &files, true).map_err(|problem| DataError::file(path, problem))?;
     }
-    Err(DataError::file(
-        path,
-        format!(
-            "the folder holds no train split: expected `train` with one of the extensions {}",
-            EXTENSIONS.join(", ")
-        ),
-    ))
+    let read: BTreeSet<&str> = layout.names().collect();
+    let not_read = names
+        .iter()
+        .filter(|name| !read.contains(name.as_str()) && (is_data(name) || is_other(name)));
+    let mut files = SplitFiles::of_folder(path, layout.paths(path));
+    files.not_read = not_read.cloned().collect();
+    Ok(files)
 }
 
-fn of_folder(folder: &Path) -> Result<SplitFiles, DataError> {
-    let mut files = SplitFiles::default();
-    let entries = std::fs::read_dir(folder).map_err(|error| DataError::file(folder, error))?;
-    for entry in entries {
-        let path = entry
-            .map_err(|error| DataError::file(folder, error))?
-            .path();
-        if !path.is_file() || !EXTENSIONS.contains(&extension(&path).as_str()) {
-            continue;
-        }
-        let stem = path
-            .file_stem()
-            .map(|stem| stem.to_string_lossy().to_lowercase())
-            .unwrap_or_default();
-        match stem.split(['-', '_', '.']).next().unwrap_or("") {
-            "train" | "training" => files.train.push(path),
-            "validation" | "valid" | "val" | "dev" => files.validation.push(path),
-            "test" => files.test.push(path),
-            _ => {}
-        }
+/// Whether there is a file that could be read: a dataset, even where its splits do not fit together.
+pub(crate) fn has_data(path: &Path) -> bool {
+    if path.is_file() {
+        return EXTENSIONS.contains(&extension(path).as_str());
     }
-    for (name, list) in [
-        ("train", &mut files.train),
-        ("validation", &mut files.validation),
-        ("test", &mut files.test),
-    ] {
-        list.sort();
-        let sharded = list
-            .iter()
-            .all(|path| path.to_string_lossy().contains("-of-"));
-        if list.len() > 1 && !sharded {
-            let names: Vec<_> = list
-                .iter()
-                .filter_map(|path| path.file_name())
-                .map(|name| format!("`{}`", name.to_string_lossy()))
-                .collect();
-            return Err(DataError::file(
-                folder,
-                format!(
-                    "several files could be the {name} split ({}): keep one",
-                    names.join(", ")
-                ),
-            ));
-        }
+    identity::names(path).is_ok_and(|names| names.iter().any(|name| is_data(name)))
+}
+
+fn of_file(path: &Path) -> Result<SplitFiles, DataError> {
+    if !EXTENSIONS.contains(&extension(path).as_str()) {
+        return Err(DataError::file(
+            path,
+            format!(
+                "unknown file format: expected one of {}, compressed (.gz, .zst) or not",
+                EXTENSIONS.join(", ")
+            ),
+        ));
+    }
+    let mut files = SplitFiles {
+        train: vec![path.to_owned()],
+        ..SplitFiles::default()
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if shards::whole("train", &[&*name], false).is_err() {
+        files.notes.push(format!(
+            "`{name}` is one of several shards by its name, and was given alone: name its folder to read them all"
+        ));
     }
     Ok(files)
 }
+
+/// What else to say where a folder has no splits.
+fn hint(names: &[String], data: &[&str]) -> String {
+    let arrow = |name: &&String| Path::new(name).extension().is_some_and(|end| end == "arrow");
+    if let Some(arrow) = names.iter().find(arrow) {
+        return format!(
+            "; `{arrow}` is in the format of `save_to_disk`, which is not read: write the dataset with `to_parquet`"
+        );
+    }
+    match data {
+        [] => String::new(),
+        [one] => format!("; to read `{one}` alone, give its path"),
+        [first, ..] => format!(
+            "; of the {} files such as `{first}` none is named so: to read one alone, give its path",
+            data.len()
+        ),
+    }
+}
+
+fn is_data(name: &str) -> bool {
+    let stem = shards::stem(name).to_lowercase();
+    EXTENSIONS.contains(&extension(Path::new(name)).as_str()) && !NO_DATA.contains(&stem.as_str())
+}
+
+fn is_other(name: &str) -> bool {
+    let (_, plain) = Packing::of(name);
+    let end = plain.rsplit_once('.').map_or("", |(_, end)| end);
+    OTHER.contains(&end.to_lowercase().as_str())
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

@@ -1,66 +1,259 @@
-//! JSON lines.
+//! JSON lines, and arrays of objects.
 
-use super::delimited::missing;
-use super::{Label, RawRow, label};
+use super::{Columns, Content, LONGEST, RawRow, is_name, missing, too_long};
 use crate::DataError;
-use serde_json::{Map, Value};
+use crate::error::Problems;
+use crate::labels::RawLabel;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+use std::collections::HashSet;
+use std::fmt;
 use std::path::Path;
 
-/// Reads one object a line.
+/// Reads one object a line, or the objects of one array.
 pub(super) fn read(
     content: &str,
     path: &Path,
-    text_column: &str,
-    label_column: &str,
-) -> Result<Vec<RawRow>, DataError> {
+    columns: &Columns<'_>,
+    problems: &mut Problems,
+) -> Result<Content, DataError> {
     let mut rows = Vec::new();
-    for (number, line) in content.lines().enumerate() {
-        if line.trim().is_empty() {
-            continue;
+    let mut add = |line: u64, object: &str, problems: &mut Problems| match row(
+        object, line, columns,
+    ) {
+        Ok(row) => rows.push(row),
+        Err(problem) => problems.add(path, line, problem),
+    };
+    if content.trim_start().starts_with('[') {
+        for (line, element) in elements(content).map_err(|(line, problem)| {
+            DataError::line(path, line, problem)
+        })? {
+            add(line, element, problems);
         }
-        let number = number as u64 + 1;
-        let object: Map<String, Value> = serde_json::from_str(line).map_err(|error| {
-            let column = error.column();
-            DataError::line(
-                path,
-                number,
-                format!("no JSON object (column {column}): expected one object a line"),
-            )
-        })?;
-        let field = |name: &str, key: &str| {
-            object.get(name).ok_or_else(|| {
-                let error = missing(path, name, key, object.keys().map(String::as_str));
-                match error {
-                    DataError::Line { problem, .. } => DataError::line(path, number, problem),
-                    other => other,
-                }
-            })
-        };
-        let text = field(text_column, "text_column")?.as_str().ok_or_else(|| {
-            DataError::line(path, number, format!("`{text_column}` is no string"))
-        })?;
-        let label = match field(label_column, "label_column")? {
-            Value::String(name) => label(name),
-            Value::Number(index) if index.is_i64() => Label::Index(index.as_i64().unwrap_or(-1)),
-            _ => {
-                let problem = format!("`{label_column}` is neither a string nor a whole number");
-                return Err(DataError::line(path, number, problem));
+    } else {
+        refuse_nested(content, path)?;
+        for (number, line) in content.split('\n').enumerate() {
+            if !line.trim().is_empty() {
+                add(number as u64 + 1, line, problems);
             }
-        };
-        rows.push(RawRow {
-            line: number,
-            text: text.to_owned(),
-            label,
-        });
+        }
     }
-    Ok(rows)
+    Ok(Content { rows, names: None })
 }
 
 /// The keys of the first object.
 pub(super) fn columns(content: &str) -> Vec<String> {
-    let first = content.lines().find(|line| !line.trim().is_empty());
+    let first = if content.trim_start().starts_with('[') {
+        elements(content)
+            .ok()
+            .and_then(|elements| elements.first().map(|(_, element)| *element))
+    } else {
+        content.split('\n').find(|line| !line.trim().is_empty())
+    };
     first
-        .and_then(|line| serde_json::from_str::<Map<String, Value>>(line).ok())
-        .map(|object| object.keys().cloned().collect())
+        .and_then(|object| Object::parse(object, &[]).ok())
+        .map(|object| object.keys)
         .unwrap_or_default()
+}
+
+/// One object over several lines is no JSON lines; says so once rather than for every line.
+fn refuse_nested(content: &str, path: &Path) -> Result<(), DataError> {
+    let first = content.split('\n').find(|line| !line.trim().is_empty());
+    let whole = first.is_none_or(|line| {
+        let parsed = serde_json::from_str::<IgnoredAny>(line);
+        !parsed.is_err_and(|error| error.is_eof())
+    });
+    let all_is_one = !whole && serde_json::from_str::<IgnoredAny>(content).is_ok();
+    if all_is_one {
+        return Err(DataError::line(
+            path,
+            1,
+            "the file is one JSON object over several lines: expected one object a line, or an array of objects",
+        ));
+    }
+    Ok(())
+}
+
+/// The elements of an array with their lines.
+fn elements(content: &str) -> Result<Vec<(u64, &str)>, (u64, String)> {
+    let bytes = content.as_bytes();
+    let mut found = Vec::new();
+    let (mut line, mut depth) = (1, 0_usize);
+    let mut string = false;
+    let mut escaped = false;
+    let mut start: Option<(u64, usize)> = None;
+    let mut closed = false;
+    // A comma or the opening bracket was the last; after a comma an element must follow.
+    let mut expects = false;
+    for (at, byte) in bytes.iter().copied().enumerate() {
+        if byte == b'\n' {
+            line += 1;
+        }
+        if string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => string = false,
+                _ => {}
+            }
+            continue;
+        }
+        if closed {
+            if byte.is_ascii_whitespace() {
+                continue;
+            }
+            return Err((
+                line,
+                "something follows the end of the JSON array: expected one array alone".to_owned(),
+            ));
+        }
+        let ends = (byte == b',' && depth == 1) || (byte == b']' && depth == 1);
+        if ends {
+            match start.take() {
+                Some((line, from)) => found.push((line, content[from..at].trim_end())),
+                None if byte == b']' && found.is_empty() && !expects => {}
+                None => {
+                    return Err((line, "an element of the JSON array is missing".to_owned()));
+                }
+            }
+            expects = byte == b',';
+        } else if depth >= 1 && start.is_none() && !byte.is_ascii_whitespace() {
+            start = Some((line, at));
+            expects = false;
+        }
+        match byte {
+            b'"' => string = true,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                closed = depth == 0;
+            }
+            _ => {}
+        }
+    }
+    if closed {
+        Ok(found)
+    } else {
+        Err((
+            line,
+            "the JSON array is not closed: the file is cut short".to_owned(),
+        ))
+    }
+}
+
+fn row(object: &str, line: u64, columns: &Columns<'_>) -> Result<RawRow, String> {
+    let names = [columns.text, columns.label];
+    let object = Object::parse(object, &names).map_err(|error| {
+        format!(
+            "not a JSON object (column {}): expected one object a line, or an array of objects",
+            error.column()
+        )
+    })?;
+    if let Some(key) = &object.twice {
+        let key = if is_name(key) {
+            format!("`{key}`")
+        } else {
+            "a key".to_owned()
+        };
+        return Err(format!(
+            "{key} stands twice in the object: remove one of them"
+        ));
+    }
+    let field = |name: &str, key: &str| {
+        object
+            .value(name)
+            .ok_or_else(|| missing(name, key, object.keys.iter().map(String::as_str)))
+    };
+    let text = match field(columns.text, "text_column")? {
+        Value::String(text) => text.clone(),
+        Value::Null => return Err("the text is missing: leave the row out".to_owned()),
+        Value::Array(_) | Value::Object(_) => {
+            return Err(format!(
+                "`{}` is a list or an object, not a string",
+                columns.text
+            ));
+        }
+        _ => return Err(format!("`{}` is not a string", columns.text)),
+    };
+    if text.len() > LONGEST {
+        return Err(too_long(text.len()));
+    }
+    let label = match field(columns.label, "label_column")? {
+        Value::String(name) => RawLabel::Text(name.clone()),
+        Value::Bool(value) => RawLabel::Bool(*value),
+        Value::Null => RawLabel::Missing,
+        Value::Number(number) => number
+            .as_i64()
+            .map(i128::from)
+            .or_else(|| number.as_u64().map(i128::from))
+            .map_or_else(
+                || RawLabel::Float(number.as_f64().unwrap_or(f64::NAN)),
+                RawLabel::Integer,
+            ),
+        Value::Array(_) | Value::Object(_) => {
+            return Err(format!(
+                "`{}` is a list or an object: expected a string, a number or a truth value",
+                columns.label
+            ));
+        }
+    };
+    Ok(RawRow { line, text, label })
+}
+
+/// The keys of an object, and the values of those that are wanted.
+#[derive(Debug, Default)]
+struct Object {
+    keys: Vec<String>,
+    values: Vec<(String, Value)>,
+    /// A key that stands there twice.
+    twice: Option<String>,
+}
+
+impl Object {
+    fn parse(text: &str, wanted: &[&str]) -> Result<Self, serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let object = Wanted(wanted).deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(object)
+    }
+
+    fn value(&self, name: &str) -> Option<&Value> {
+        let mut values = self.values.iter();
+        values.find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+}
+
+struct Wanted<'a>(&'a [&'a str]);
+
+impl<'de> DeserializeSeed<'de> for Wanted<'_> {
+    type Value = Object;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Object, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Wanted<'_> {
+    type Value = Object;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+        let mut object = Object::default();
+        let mut seen = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if !seen.insert(key.clone()) {
+                object.twice.get_or_insert_with(|| key.clone());
+            }
+            if self.0.contains(&key.as_str()) {
+                object.values.push((key.clone(), map.next_value()?));
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+            object.keys.push(key);
+        }
+        Ok(object)
+    }
 }

@@ -1,133 +1,189 @@
-//! Readers of the file formats: csv, tsv, `text;label`, JSON lines, parquet; and the split a file belongs to.
+//! Readers of the file formats: csv, tsv, `text;label`, JSON lines and arrays, parquet; and the split a file belongs to.
 
 mod delimited;
 mod files;
 mod json;
+mod names;
+mod open;
 mod parquet;
+mod shards;
+mod table;
 
-pub(super) use files::{SplitFiles, split_files};
+pub(crate) use files::{SplitFiles, has_data, split_files};
+pub(crate) use open::refuse_special;
+
+#[cfg(test)]
+pub(crate) use parquet::tests::write_parquet;
 
 use super::DataError;
+use super::error::{Problems, listed, printable};
+use super::labels::RawLabel;
+use dpx_schema::params::Quoting;
+use open::Packing;
 use std::path::Path;
 
 /// Longest line or field, in bytes: far above any short text, far below what a broken file gives.
 const LONGEST: usize = 512 * 1024;
 
-/// A row as it stands in a file.
-pub(super) struct RawRow {
-    /// Line of the file where it begins, from 1; of a parquet file its row.
-    pub(super) line: u64,
-    /// The text.
-    pub(super) text: String,
-    /// The label.
-    pub(super) label: Label,
+/// Endings of the files that are read, besides those of compression.
+const EXTENSIONS: [&str; 7] = ["csv", "tsv", "txt", "jsonl", "ndjson", "json", "parquet"];
+
+/// What is asked of each file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Columns<'a> {
+    /// Column of the text.
+    pub(crate) text: &'a str,
+    /// Column of the label.
+    pub(crate) label: &'a str,
+    /// What quotation marks mean, where that is said.
+    pub(crate) quoting: Option<Quoting>,
+    /// The escape character of csv and tsv, where there is one.
+    pub(crate) escape: Option<char>,
+    /// The delimiter, where it is said.
+    pub(crate) delimiter: Option<char>,
+    /// The declared labels, by which rows inside a quoted text are recognized.
+    pub(crate) labels: &'a [String],
 }
 
-/// A label as it stands in a file: its name, or its number in the declared list.
-pub(super) enum Label {
-    /// By name.
-    Name(String),
-    /// By place in the list of declared labels.
-    Index(i64),
-}
-
-/// Reads the rows of a file, by its extension.
-pub(super) fn read_file(path: &Path, text: &str, label: &str) -> Result<Vec<RawRow>, DataError> {
-    let rows = match extension(path).as_str() {
-        "jsonl" | "ndjson" | "json" => json::read(&content(path)?, path, text, label)?,
-        "parquet" => parquet::read(path, text, label)?,
-        "txt" => delimited::read_pairs(&content(path)?, path)?,
-        "tsv" => delimited::read(&content(path)?, path, b'\t', text, label)?,
-        _ => {
-            let content = content(path)?;
-            delimited::read(&content, path, delimiter(&content), text, label)?
+impl<'a> Columns<'a> {
+    /// By name, the rest as usual.
+    pub(crate) const fn named(text: &'a str, label: &'a str) -> Self {
+        Self {
+            text,
+            label,
+            quoting: None,
+            escape: None,
+            delimiter: None,
+            labels: &[],
         }
+    }
+}
+
+/// A row as it stands in a file.
+#[derive(Debug, PartialEq)]
+pub(crate) struct RawRow {
+    /// Line of the file where it begins, from 1; of a parquet file its row.
+    pub(crate) line: u64,
+    /// The text.
+    pub(crate) text: String,
+    /// The label.
+    pub(crate) label: RawLabel,
+}
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(crate) struct Content {
+    /// Its rows.
+    pub(crate) rows: Vec<RawRow>,
+    /// The names of labels that the file itself stores, in the order of their numbers.
+    pub(crate) names: Option<Vec<String>>,
+}
+
+/// Reads the rows of a file, by its extension. What is wrong with single rows is added to the problems.
+///
+/// # Errors
+/// When the file as a whole cannot be read.
+pub(crate) fn read_file(
+    path: &Path,
+    columns: &Columns<'_>,
+    problems: &mut Problems,
+) -> Result<Content, DataError> {
+    let before = problems.count();
+    let content = match extension(path).as_str() {
+        "jsonl" | "ndjson" | "json" => json::read(&open::text(path)?, path, columns, problems)?,
+        "parquet" => parquet::read(path, columns, problems)?,
+        "txt" => table::read_pairs(&checked(path)?, path, columns, problems),
+        _ => table::read(&checked(path)?, path, columns, problems)?,
     };
-    if rows.is_empty() {
+    if content.rows.is_empty() && problems.count() == before {
         return Err(DataError::line(path, 1, "the file holds no row"));
     }
-    Ok(rows)
+    Ok(content)
 }
 
 /// The names of a file's columns; none where what stands in their place does not look like names, since a file without a
 /// header has a private row there.
-pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
+pub(crate) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
     let names = match extension(path).as_str() {
-        "jsonl" | "ndjson" | "json" => json::columns(&content(path)?),
+        "jsonl" | "ndjson" | "json" => json::columns(&open::text(path)?),
         "parquet" => parquet::columns(path)?,
         "txt" => ["text", "label"].map(str::to_owned).to_vec(),
-        "tsv" => delimited::columns(&content(path)?, path, b'\t')?,
-        _ => {
-            let content = content(path)?;
-            delimited::columns(&content, path, delimiter(&content))?
-        }
+        _ => table::columns(&checked(path)?, path)?,
     };
-    let all = names.iter().all(|name| delimited::is_name(name));
+    let all = names.iter().all(|name| is_name(name));
     Ok(if all { names } else { Vec::new() })
 }
 
-/// The delimiter that a header has most of; of equals the comma.
-fn delimiter(content: &str) -> u8 {
-    let header = content.lines().next().unwrap_or("");
-    let most = [b',', b';', b'\t'].into_iter().max_by_key(|delimiter| {
-        let count = header.bytes().filter(|byte| byte == delimiter).count();
-        (count, u8::from(*delimiter == b','))
-    });
-    most.unwrap_or(b',')
+fn checked(path: &Path) -> Result<String, DataError> {
+    let text = open::text(path)?;
+    open::refuse_endless_lines(&text, path)?;
+    Ok(text)
 }
 
-/// The lower-case extension of a path.
-pub(super) fn extension(path: &Path) -> String {
-    path.extension()
-        .map(|extension| extension.to_string_lossy().to_lowercase())
+/// The lower-case extension of a path, that of compression left out.
+pub(crate) fn extension(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (_, name) = Packing::of(&name);
+    name.rsplit_once('.')
+        .map(|(_, extension)| extension.to_lowercase())
         .unwrap_or_default()
 }
 
-/// The content of a text file, checked: not empty, UTF-8, no endless line; a byte order mark is left out.
-fn content(path: &Path) -> Result<String, DataError> {
-    let bytes = std::fs::read(path).map_err(|error| DataError::file(path, error))?;
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Err(DataError::line(path, 1, "the file is empty"));
-    }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        if line.len() > LONGEST {
-            return Err(DataError::line(
-                path,
-                number as u64 + 1,
-                format!(
-                    "the line is {} bytes long, at most {LONGEST} are read: is this a file of short texts, one a line?",
-                    line.len()
-                ),
+/// Whether what stands in the place of a column's name looks like one.
+fn is_name(column: &str) -> bool {
+    !column.is_empty()
+        && column.len() <= 32
+        && column
+            .chars()
+            .all(|letter| letter.is_alphanumeric() || "_-.".contains(letter))
+}
+
+/// What is wrong where a column is not there. Lists the columns only where they look like names, since a file without
+/// header has a private row in their place.
+fn missing<'a>(name: &str, key: &str, columns: impl Iterator<Item = &'a str>) -> String {
+    let columns: Vec<&str> = columns.map(str::trim).collect();
+    let names = columns.iter().filter(|column| !column.is_empty());
+    let found = if names.clone().all(|column| is_name(column)) {
+        format!("the file has {}", listed(names))
+    } else {
+        "the first line does not look like a header".to_owned()
+    };
+    let alike = columns
+        .iter()
+        .find(|column| column.to_lowercase() == name.to_lowercase());
+    let hint = alike.map_or_else(
+        || format!("name the column with `{key}`"),
+        |column| format!("write `{key} = \"{}\"`", printable(column)),
+    );
+    format!("no column `{}`: {found}; {hint}", printable(name))
+}
+
+/// Two columns of one name: which one is meant cannot be told.
+fn twice<'a>(columns: impl Iterator<Item = &'a str>) -> Option<String> {
+    let columns: Vec<&str> = columns.map(str::trim).collect();
+    for (second, name) in columns.iter().enumerate() {
+        if name.is_empty() {
+            continue;
+        }
+        if let Some(first) = columns[..second].iter().position(|other| other == name) {
+            let name = if is_name(name) {
+                format!("`{name}`")
+            } else {
+                "one name".to_owned()
+            };
+            return Some(format!(
+                "columns {} and {} are both called {name}: rename or remove one",
+                first + 1,
+                second + 1
             ));
         }
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.to_owned()),
-        Err(error) => {
-            let before = &bytes[..error.valid_up_to()];
-            let line = before.split(|byte| *byte == b'\n').count() as u64;
-            let start = before
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .map_or(0, |at| at + 1);
-            Err(DataError::line(
-                path,
-                line,
-                format!(
-                    "invalid UTF-8 at byte {} of the line: save the file as UTF-8",
-                    before.len() - start + 1
-                ),
-            ))
-        }
-    }
+    None
 }
 
-/// A label from its spelling in a text file: a whole number is an index unless a label has that very name.
-fn label(text: &str) -> Label {
-    let text = text.trim();
-    match text.parse() {
-        Ok(index) => Label::Index(index),
-        Err(_) => Label::Name(text.to_owned()),
-    }
+/// What is wrong with a text that is too long.
+fn too_long(bytes: usize) -> String {
+    format!(
+        "the text is {bytes} bytes long, at most {LONGEST} are read: is a quotation mark left open?"
+    )
 }

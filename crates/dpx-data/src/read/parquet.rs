@@ -1,101 +1,396 @@
-//! Parquet, as datasets on the Hub are stored.
+//! Parquet, as datasets on the Hub are stored, through the parquet crate's own column readers; pages are read and
+//! decompressed here, within limits.
 
-use super::delimited::missing;
-use super::{Label, RawRow, label};
+mod codec;
+mod footer;
+mod guard;
+mod pages;
+mod thrift;
+
+use super::open::Allowance;
+use super::{Columns, Content, LONGEST, RawRow, missing, names, open, too_long, twice};
 use crate::DataError;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type};
-use arrow_array::{Array, RecordBatch};
-use arrow_schema::DataType;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use crate::error::{Problems, printable};
+use crate::labels::RawLabel;
+use ::parquet::basic::{ConvertedType, LogicalType, Type as Physical};
+use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
+use ::parquet::data_type::DataType;
+use ::parquet::file::metadata::{
+    ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataReader,
+};
+use pages::Pages;
+use std::fs::File;
 use std::path::Path;
+
+/// Rows that are decoded at once. Few, since one value may be as long as its page.
+const BATCH: usize = 64;
+
+/// What each row takes besides its text.
+const ROW: u64 = 64;
 
 /// Reads all row groups.
 pub(super) fn read(
     path: &Path,
-    text_column: &str,
-    label_column: &str,
-) -> Result<Vec<RawRow>, DataError> {
-    let file = std::fs::File::open(path).map_err(|error| DataError::file(path, error))?;
-    let broken = |error: &dyn std::fmt::Display| {
-        DataError::file(path, format!("no parquet file that can be read: {error}"))
-    };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| broken(&error))?;
-    let schema = builder.schema().clone();
-    let find = |name: &str, key: &str| {
-        schema.index_of(name).map_err(|_| {
-            missing(
-                path,
-                name,
-                key,
-                schema.fields().iter().map(|field| field.name().as_str()),
-            )
-        })
-    };
-    let (text_at, label_at) = (
-        find(text_column, "text_column")?,
-        find(label_column, "label_column")?,
-    );
-    let reader = builder.build().map_err(|error| broken(&error))?;
-    let mut rows = Vec::new();
-    for batch in reader {
-        let batch = batch.map_err(|error| broken(&error))?;
-        for index in 0..batch.num_rows() {
-            let line = rows.len() as u64 + 1;
-            let text = string(&batch, text_at, index);
-            let name = string(&batch, label_at, index).map(|name| label(&name));
-            let wrong = |column: &str, expected: &str| {
-                let problem = format!(
-                    "row: `{column}` is missing or of an unsupported type: expected {expected}"
-                );
-                DataError::line(path, line, problem)
-            };
-            rows.push(RawRow {
-                line,
-                text: text.ok_or_else(|| wrong(text_column, "a string"))?,
-                label: name
-                    .or_else(|| integer(&batch, label_at, index).map(Label::Index))
-                    .ok_or_else(|| wrong(label_column, "a string or a whole number"))?,
-            });
+    columns: &Columns<'_>,
+    problems: &mut Problems,
+) -> Result<Content, DataError> {
+    let broken =
+        |error: &dyn std::fmt::Display| DataError::file(path, format!("unreadable parquet file: {error}"));
+    guard::guard(|| {
+        let (file, size) = open::open(path)?;
+        let metadata = metadata(&file, size).map_err(|error| broken(&error))?;
+        let (text, label) = find(&metadata, columns, path)?;
+        let mut reader = Reader {
+            file: &file,
+            size,
+            allowance: Allowance::of(size),
+            path,
+            columns,
+            rows: Vec::new(),
+            row: 0,
+        };
+        for group in metadata.row_groups() {
+            reader
+                .group(group.column(text), group.column(label), group.num_rows(), problems)
+                .map_err(|error| broken(&error))?;
         }
-    }
-    Ok(rows)
+        let names = stored_names(metadata.file_metadata(), columns.label);
+        Ok(Content {
+            rows: reader.rows,
+            names,
+        })
+    })
+    .unwrap_or_else(|| Err(broken(&"its content is damaged")))
 }
 
 /// The names in the schema.
 pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
-    let file = std::fs::File::open(path).map_err(|error| DataError::file(path, error))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| {
-        DataError::file(path, format!("no parquet file that can be read: {error}"))
-    })?;
-    let fields = builder.schema().fields();
-    Ok(fields.iter().map(|field| field.name().clone()).collect())
+    let broken =
+        |error: &dyn std::fmt::Display| DataError::file(path, format!("unreadable parquet file: {error}"));
+    guard::guard(|| {
+        let (file, size) = open::open(path)?;
+        let metadata = metadata(&file, size).map_err(|error| broken(&error))?;
+        Ok(roots(metadata.file_metadata()))
+    })
+    .unwrap_or_else(|| Err(broken(&"its content is damaged")))
 }
 
-fn string(batch: &RecordBatch, column: usize, row: usize) -> Option<String> {
-    let array = batch.column(column);
-    if array.is_null(row) {
-        return None;
+fn metadata(file: &File, size: u64) -> Result<ParquetMetaData, String> {
+    footer::check(file, size)?;
+    let reader = ParquetMetaDataReader::new();
+    reader
+        .parse_and_finish(file)
+        .map_err(|error| error.to_string())
+}
+
+/// The names of the columns, whether they hold values or groups of values.
+fn roots(metadata: &FileMetaData) -> Vec<String> {
+    let fields = metadata.schema().get_fields().iter();
+    fields.map(|field| field.name().to_owned()).collect()
+}
+
+/// The names that `datasets` keeps in the file for a column of type ClassLabel.
+fn stored_names(metadata: &FileMetaData, label: &str) -> Option<Vec<String>> {
+    let pairs = metadata.key_value_metadata()?;
+    let pair = pairs.iter().find(|pair| pair.key == "huggingface")?;
+    let value = serde_json::from_str(pair.value.as_deref()?).ok()?;
+    names::class_names(&value, label)
+}
+
+/// The places of the columns of text and label among the leaves.
+fn find(
+    metadata: &ParquetMetaData,
+    columns: &Columns<'_>,
+    path: &Path,
+) -> Result<(usize, usize), DataError> {
+    let metadata = metadata.file_metadata();
+    let roots = roots(metadata);
+    let names = || roots.iter().map(String::as_str);
+    if let Some(problem) = twice(names()) {
+        return Err(DataError::file(path, problem));
     }
-    let text = match array.data_type() {
-        DataType::Utf8 => array.as_string::<i32>().value(row),
-        DataType::LargeUtf8 => array.as_string::<i64>().value(row),
-        DataType::Utf8View => array.as_string_view().value(row),
-        _ => return None,
+    let schema = metadata.schema_descr();
+    let place = |name: &str, key: &str| {
+        let leaf = (0..schema.num_columns()).find(|leaf| {
+            let column = schema.column(*leaf);
+            column.path().parts().len() == 1 && column.name() == name
+        });
+        if let Some(leaf) = leaf {
+            let column = schema.column(leaf);
+            if column.max_rep_level() == 0 {
+                return Ok(leaf);
+            }
+        }
+        Err(if names().any(|root| root == name) {
+            DataError::file(
+                path,
+                format!(
+                    "the column `{}` holds lists or structures, not single values: name another with `{key}`",
+                    printable(name)
+                ),
+            )
+        } else {
+            DataError::file(path, missing(name, key, names()))
+        })
     };
-    Some(text.to_owned())
+    let text = place(columns.text, "text_column")?;
+    let label = place(columns.label, "label_column")?;
+    let kind = schema.column(text).physical_type();
+    if !matches!(kind, Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY) {
+        return Err(DataError::file(
+            path,
+            format!(
+                "the column `{}` holds values of type {kind}: expected strings",
+                printable(columns.text)
+            ),
+        ));
+    }
+    let column = schema.column(label);
+    let other = match (column.logical_type_ref(), column.converted_type()) {
+        (Some(LogicalType::Decimal(_)), _) | (_, ConvertedType::DECIMAL) => Some("decimal numbers"),
+        (
+            Some(
+                LogicalType::Date
+                | LogicalType::Time(_)
+                | LogicalType::Timestamp(_)
+                | LogicalType::Uuid
+                | LogicalType::Float16,
+            ),
+            _,
+        )
+        | (
+            _,
+            ConvertedType::DATE
+            | ConvertedType::TIME_MILLIS
+            | ConvertedType::TIME_MICROS
+            | ConvertedType::TIMESTAMP_MILLIS
+            | ConvertedType::TIMESTAMP_MICROS
+            | ConvertedType::INTERVAL,
+        ) => Some("dates, times or other values that are no labels"),
+        _ if column.physical_type() == Physical::INT96 => Some("times"),
+        _ => None,
+    };
+    if let Some(other) = other {
+        return Err(DataError::file(
+            path,
+            format!(
+                "the column `{}` holds {other}: expected strings, whole numbers or truth values",
+                printable(columns.label)
+            ),
+        ));
+    }
+    Ok((text, label))
 }
 
-fn integer(batch: &RecordBatch, column: usize, row: usize) -> Option<i64> {
-    let array = batch.column(column);
-    if array.is_null(row) {
-        return None;
-    }
-    match array.data_type() {
-        DataType::Int8 => Some(array.as_primitive::<Int8Type>().value(row).into()),
-        DataType::Int16 => Some(array.as_primitive::<Int16Type>().value(row).into()),
-        DataType::Int32 => Some(array.as_primitive::<Int32Type>().value(row).into()),
-        DataType::Int64 => Some(array.as_primitive::<Int64Type>().value(row)),
-        _ => None,
+/// Whether the integers of a column are unsigned.
+fn unsigned(chunk: &ColumnChunkMetaData) -> bool {
+    let column = chunk.column_descr();
+    match column.logical_type_ref() {
+        Some(LogicalType::Integer(kind)) => !kind.is_signed,
+        _ => matches!(
+            column.converted_type(),
+            ConvertedType::UINT_8
+                | ConvertedType::UINT_16
+                | ConvertedType::UINT_32
+                | ConvertedType::UINT_64
+        ),
     }
 }
+
+struct Reader<'a> {
+    file: &'a File,
+    size: u64,
+    allowance: Allowance,
+    path: &'a Path,
+    columns: &'a Columns<'a>,
+    rows: Vec<RawRow>,
+    /// Rows read so far, those with problems included.
+    row: u64,
+}
+
+impl Reader<'_> {
+    /// Reads a row group, a few rows at a time.
+    fn group(
+        &mut self,
+        text: &ColumnChunkMetaData,
+        label: &ColumnChunkMetaData,
+        expected: i64,
+        problems: &mut Problems,
+    ) -> Result<(), String> {
+        let open = |chunk: &ColumnChunkMetaData| {
+            let pages = Pages::open(self.file, self.size, chunk)?;
+            Ok::<_, String>(get_column_reader(chunk.column_descr_ptr(), Box::new(pages)))
+        };
+        let (mut texts, mut labels) = (open(text)?, open(label)?);
+        let nullable = |chunk: &ColumnChunkMetaData| chunk.column_descr().max_def_level() > 0;
+        let unsigned = unsigned(label);
+        let mut found = 0_i64;
+        loop {
+            let text = strings(&mut texts, nullable(text))?;
+            let label = values(&mut labels, nullable(label), unsigned)?;
+            if text.len() != label.len() {
+                return Err("its columns are of different length".to_owned());
+            }
+            if text.is_empty() {
+                break;
+            }
+            found += text.len() as i64;
+            for (text, label) in text.into_iter().zip(label) {
+                self.row += 1;
+                let size = match &text {
+                    Some(Ok(text)) => text.len() as u64,
+                    _ => 0,
+                };
+                self.allowance.take(size + ROW)?;
+                self.add(text, label, problems);
+            }
+        }
+        if found == expected {
+            Ok(())
+        } else {
+            Err(format!(
+                "a row group should hold {expected} rows and holds {found}"
+            ))
+        }
+    }
+
+    fn add(&mut self, text: Option<Bytes>, label: Option<RawLabel>, problems: &mut Problems) {
+        let Some(text) = text else {
+            problems.add(
+                self.path,
+                self.row,
+                format!(
+                    "row: `{}` is null: leave the row out",
+                    printable(self.columns.text)
+                ),
+            );
+            return;
+        };
+        let text = match text {
+            Ok(text) => text,
+            Err(length) => {
+                problems.add(self.path, self.row, too_long(length));
+                return;
+            }
+        };
+        let Ok(text) = String::from_utf8(text) else {
+            problems.add(
+                self.path,
+                self.row,
+                format!(
+                    "row: `{}` is not UTF-8: expected a string",
+                    printable(self.columns.text)
+                ),
+            );
+            return;
+        };
+        self.rows.push(RawRow {
+            line: self.row,
+            text,
+            label: label.unwrap_or(RawLabel::Missing),
+        });
+    }
+}
+
+/// The next values of a column; none where they are null.
+fn next<T: DataType>(
+    reader: &mut ColumnReaderImpl<T>,
+    nullable: bool,
+) -> Result<Vec<Option<T::T>>, String> {
+    let mut values = Vec::new();
+    let mut levels = Vec::new();
+    let (records, _, _) = reader
+        .read_records(BATCH, nullable.then_some(&mut levels), None, &mut values)
+        .map_err(|error| error.to_string())?;
+    if !nullable {
+        return Ok(values.into_iter().map(Some).collect());
+    }
+    let mut values = values.into_iter();
+    let found = levels
+        .into_iter()
+        .take(records)
+        .map(|level| if level > 0 { values.next() } else { None });
+    Ok(found.collect())
+}
+
+/// Bytes, or the length of those that are too long to be copied: many may be one place of the file.
+type Bytes = Result<Vec<u8>, usize>;
+
+fn strings(reader: &mut ColumnReader, nullable: bool) -> Result<Vec<Option<Bytes>>, String> {
+    let copy = |bytes: &[u8]| {
+        if bytes.len() > LONGEST {
+            Err(bytes.len())
+        } else {
+            Ok(bytes.to_vec())
+        }
+    };
+    match reader {
+        ColumnReader::ByteArrayColumnReader(reader) => {
+            let values = next(reader, nullable)?.into_iter();
+            Ok(values
+                .map(|value| value.map(|value| copy(value.data())))
+                .collect())
+        }
+        ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+            let values = next(reader, nullable)?.into_iter();
+            Ok(values
+                .map(|value| value.map(|value| copy(value.data())))
+                .collect())
+        }
+        _ => Err("a column is not of the type that the schema says".to_owned()),
+    }
+}
+
+fn values(
+    reader: &mut ColumnReader,
+    nullable: bool,
+    unsigned: bool,
+) -> Result<Vec<Option<RawLabel>>, String> {
+    fn each<V>(values: Vec<Option<V>>, label: impl Fn(V) -> RawLabel) -> Vec<Option<RawLabel>> {
+        values
+            .into_iter()
+            .map(|value| value.map(&label))
+            .collect()
+    }
+    let text = |bytes: Bytes| {
+        let bytes = bytes.unwrap_or_else(|_| b"\xff".to_vec());
+        RawLabel::Text(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    Ok(match reader {
+        ColumnReader::BoolColumnReader(reader) => each(next(reader, nullable)?, RawLabel::Bool),
+        ColumnReader::Int32ColumnReader(reader) => each(next(reader, nullable)?, |value| {
+            RawLabel::Integer(if unsigned {
+                value.cast_unsigned().into()
+            } else {
+                value.into()
+            })
+        }),
+        ColumnReader::Int64ColumnReader(reader) => each(next(reader, nullable)?, |value| {
+            RawLabel::Integer(if unsigned {
+                value.cast_unsigned().into()
+            } else {
+                value.into()
+            })
+        }),
+        ColumnReader::FloatColumnReader(reader) => each(next(reader, nullable)?, |value| {
+            RawLabel::Float(shortest(value))
+        }),
+        ColumnReader::DoubleColumnReader(reader) => {
+            each(next(reader, nullable)?, RawLabel::Float)
+        }
+        ColumnReader::ByteArrayColumnReader(_) | ColumnReader::FixedLenByteArrayColumnReader(_) => {
+            each(strings(reader, nullable)?, text)
+        }
+        ColumnReader::Int96ColumnReader(_) => {
+            return Err("a column is not of the type that the schema says".to_owned());
+        }
+    })
+}
+
+/// A single-precision number as it is written: 0.1 stays 0.1.
+fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -18,7 +18,7 @@ mod value;
 pub use audit::AuditParams;
 pub use classify::{ClassifyParams, ClassifyPerformance, DEFAULT_INVERSE_PENALTY};
 pub use counts::CountsParams;
-pub use preprocess::{LabelIntegration, PreprocessParams, Scrub};
+pub use preprocess::{LabelIntegration, LabelsBy, PreprocessParams, Quoting, Scrub};
 pub use pretrain::{PretrainParams, PretrainPerformance};
 pub use privacy::{BudgetComponent, BudgetParams};
 pub use sample::{

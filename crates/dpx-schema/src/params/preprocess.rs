@@ -16,9 +16,21 @@ pub struct PreprocessParams {
     /// Column that holds the label.
     #[serde(default = "label")]
     pub label_column: String,
-    /// The declared labels, in order; public. May be left out for a built-in dataset. Integer labels in the data index this list.
+    /// The declared labels, in order; public. May be left out for a built-in dataset.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// How numbers in the label column are understood: `name` (a label called `1` is written 1, 1.0 or "1") or `index` (place in `labels`, from 0). Left out: by name; by index only where none of `labels` is a number. Names that the dataset stores itself (ClassLabel) come first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels_by: Option<LabelsBy>,
+    /// Quotation marks in csv and tsv: `double` (fields may stand in quotation marks, one inside is doubled) or `none` (quotation marks are part of the text). Left out: `double`, and for tab-separated files what fits the whole file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quoting: Option<Quoting>,
+    /// The character before a quotation mark, delimiter or line break that belongs to the text, in csv and tsv; MySQL and Spark write a backslash. Left out: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escape: Option<char>,
+    /// The character between fields. Left out: a tab in .tsv files, `;` in .txt files, in .csv files what the header has most of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
     /// What removes personal data, in order: `none`, `rules`, `hf:owner/name`, a model folder, or a list of these.
     #[serde(default)]
     pub scrub: Scrub,
@@ -44,6 +56,26 @@ pub struct PreprocessParams {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub limit: Option<u64>,
+}
+
+/// How numbers in the label column are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LabelsBy {
+    /// As the names of labels.
+    Name,
+    /// As places in the list of declared labels, counted from 0.
+    Index,
+}
+
+/// What quotation marks mean in files with delimiters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Quoting {
+    /// A field may stand in quotation marks; a quotation mark inside is doubled.
+    Double,
+    /// They are characters like any other.
+    None,
 }
 
 fn text() -> String {

@@ -1,0 +1,425 @@
+//! csv, tsv, and lines of `text;label`: rows from records, what quotation marks mean, rows that a stray one would swallow.
+
+use super::delimited::{Dialect, Fault, Record, Records};
+use super::{Columns, Content, LONGEST, RawRow, extension, is_name, missing, too_long, twice};
+use crate::DataError;
+use crate::error::Problems;
+use crate::labels::{RawLabel, normal};
+use dpx_schema::params::Quoting;
+use std::collections::HashSet;
+use std::path::Path;
+
+/// Different labels that are remembered to recognize rows inside a quoted text.
+const KNOWN: usize = 10_000;
+
+/// Reads a file with a header.
+pub(super) fn read(
+    text: &str,
+    path: &Path,
+    columns: &Columns<'_>,
+    problems: &mut Problems,
+) -> Result<Content, DataError> {
+    let (text, skipped, delimiter) = start(text, path, columns.delimiter);
+    let dialect = Dialect {
+        delimiter,
+        quotes: columns.quoting != Some(Quoting::None),
+        escape: columns
+            .escape
+            .and_then(|escape| u8::try_from(escape).ok()),
+    };
+    let file = File {
+        text,
+        skipped,
+        path,
+        columns,
+    };
+    if columns.quoting.is_some() || delimiter != b'\t' {
+        let read = file.rows(dialect)?;
+        return Ok(read.into_content(path, problems));
+    }
+    file.tabs(dialect, problems)
+}
+
+/// The fields of the header.
+pub(super) fn columns(text: &str, path: &Path) -> Result<Vec<String>, DataError> {
+    let (text, skipped, delimiter) = start(text, path, None);
+    let dialect = Dialect {
+        delimiter,
+        quotes: true,
+        escape: None,
+    };
+    match Records::new(text, dialect).next() {
+        Some(Ok(record)) => Ok(record
+            .fields
+            .iter()
+            .map(|field| field.text.trim().to_owned())
+            .collect()),
+        Some(Err(fault)) => {
+            let (line, problem) = explain(fault, text, dialect);
+            Err(DataError::line(path, line + skipped, problem))
+        }
+        None => Err(DataError::line(path, 1, "the file is empty")),
+    }
+}
+
+/// The text from its header on, lines before it, and the delimiter: the one that is said, that of a first line `sep=;` as
+/// Excel writes it, the tab of a .tsv file, or the one that the header has most of; of equals the comma.
+fn start<'a>(text: &'a str, path: &Path, said: Option<char>) -> (&'a str, u64, u8) {
+    let first = text.lines().next().unwrap_or("");
+    let declared = first
+        .strip_prefix("sep=")
+        .and_then(|rest| u8::try_from(rest.chars().next()?).ok());
+    let (text, skipped) = match declared {
+        Some(_) => (
+            text.split_once('\n').map_or("", |(_, rest)| rest),
+            1,
+        ),
+        None => (text, 0),
+    };
+    let said = said.and_then(|delimiter| u8::try_from(delimiter).ok());
+    if let Some(delimiter) = said.or(declared) {
+        return (text, skipped, delimiter);
+    }
+    if extension(path) == "tsv" {
+        return (text, skipped, b'\t');
+    }
+    let header = text
+        .split(['\n', '\r'])
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("");
+    let count = |delimiter: u8| {
+        let mut inside = false;
+        header
+            .bytes()
+            .filter(|byte| {
+                inside ^= *byte == b'"';
+                !inside && *byte == delimiter
+            })
+            .count()
+    };
+    let most = [b'|', b'\t', b';', b','].into_iter().max_by_key(|delimiter| count(*delimiter));
+    (text, skipped, most.unwrap_or(b','))
+}
+
+/// What is wrong with quotation marks, and what to do.
+fn explain(fault: Fault, text: &str, dialect: Dialect) -> (u64, String) {
+    let (line, what) = match fault {
+        Fault::Open(line) => (
+            line,
+            "a quotation mark opens a field here and is never closed",
+        ),
+        Fault::After(line) => (
+            line,
+            "a quotation mark opens a field here, and where it is closed no delimiter or line end follows",
+        ),
+    };
+    let hint = if dialect.escape.is_none() && text.contains("\\\"") {
+        "the file seems to write quotation marks inside a text with a backslash: set `escape = \"\\\\\"`"
+    } else {
+        "double the quotation marks inside a text, or set `quoting = \"none\"` if they are part of the texts"
+    };
+    (line, format!("{what}: {hint}"))
+}
+
+/// Rows and problems of one way to read a file.
+struct Read {
+    rows: Vec<RawRow>,
+    problems: Vec<(u64, String)>,
+    /// The header is quoted throughout, as by writers that quote every name.
+    quoted_header: bool,
+    /// The line of a field that stands in quotation marks without need: none inside, no delimiter, no line break.
+    needless: Option<u64>,
+    /// A field needed its quotation marks.
+    needed: bool,
+}
+
+impl Read {
+    fn into_content(self, path: &Path, problems: &mut Problems) -> Content {
+        for (line, problem) in self.problems {
+            problems.add(path, line, problem);
+        }
+        Content {
+            rows: self.rows,
+            names: None,
+        }
+    }
+}
+
+struct File<'a> {
+    text: &'a str,
+    skipped: u64,
+    path: &'a Path,
+    columns: &'a Columns<'a>,
+}
+
+impl File<'_> {
+    /// A tab-separated file rarely quotes: the reading that fits the whole file counts; where both do, and differ, the user
+    /// is asked.
+    fn tabs(&self, dialect: Dialect, problems: &mut Problems) -> Result<Content, DataError> {
+        let plain = Dialect {
+            quotes: false,
+            ..dialect
+        };
+        let begins = |field: &str| field.starts_with('"');
+        let marks = self
+            .text
+            .split(['\n', '\r'])
+            .any(|line| line.split('\t').any(begins));
+        if !marks {
+            return Ok(self.rows(plain)?.into_content(self.path, problems));
+        }
+        let quoted = match self.rows(dialect) {
+            Ok(quoted) if quoted.problems.is_empty() => quoted,
+            failed => {
+                let plain = self.rows(plain);
+                return match (plain, failed) {
+                    (Ok(plain), _) if plain.problems.is_empty() => {
+                        Ok(plain.into_content(self.path, problems))
+                    }
+                    (_, Ok(quoted)) => Ok(quoted.into_content(self.path, problems)),
+                    (Ok(plain), Err(_)) => Ok(plain.into_content(self.path, problems)),
+                    (Err(_), Err(error)) => Err(error),
+                };
+            }
+        };
+        if quoted.needed || quoted.quoted_header {
+            return Ok(quoted.into_content(self.path, problems));
+        }
+        if let Some(line) = quoted.needless {
+            problems.add(
+                self.path,
+                line,
+                "a field stands in quotation marks, and nothing tells whether they are part of the text: set `quoting = \"none\"` if they are, or \"double\" if they are not",
+            );
+        }
+        Ok(quoted.into_content(self.path, problems))
+    }
+
+    /// Reads in one way.
+    fn rows(&self, dialect: Dialect) -> Result<Read, DataError> {
+        let fail =
+            |line: u64, problem: String| DataError::line(self.path, line + self.skipped, problem);
+        let mut records = Records::new(self.text, dialect);
+        let newline = records.newline();
+        let header = match records.next() {
+            Some(Ok(header)) => header,
+            Some(Err(fault)) => {
+                let (line, problem) = explain(fault, self.text, dialect);
+                return Err(fail(line, problem));
+            }
+            None => return Err(fail(1, "the file is empty".to_owned())),
+        };
+        let names = || header.fields.iter().map(|field| field.text.as_str());
+        if let Some(problem) = twice(names()) {
+            return Err(fail(header.line, problem));
+        }
+        let find = |name: &str, key: &str| {
+            names()
+                .position(|column| column.trim() == name.trim())
+                .ok_or_else(|| fail(header.line, missing(name, key, names())))
+        };
+        let shape = Shape {
+            text: find(self.columns.text, "text_column")?,
+            label: find(self.columns.label, "label_column")?,
+            fields: header.fields.len(),
+            newline,
+        };
+        let mut read = Read {
+            rows: Vec::new(),
+            problems: Vec::new(),
+            quoted_header: header.fields.iter().all(|field| field.quoted),
+            needless: None,
+            needed: false,
+        };
+        let mut known: HashSet<String> =
+            self.columns.labels.iter().map(|name| normal(name)).collect();
+        let mut spanning = Vec::new();
+        for record in records {
+            match record {
+                Ok(record) => {
+                    self.row(record, &shape, dialect, &mut read, &mut known, &mut spanning);
+                }
+                Err(fault) => {
+                    let (line, problem) = explain(fault, self.text, dialect);
+                    read.problems.push((line + self.skipped, problem));
+                }
+            }
+        }
+        // Whoever says that quotation marks enclose fields is believed.
+        if self.columns.quoting.is_none() {
+            let swallowed = spanning
+                .into_iter()
+                .filter(|span| shape.swallows(self.text, span, dialect, &known));
+            for span in swallowed {
+                read.problems.push((
+                    span.line + self.skipped,
+                    "a quotation mark opens a text here that goes on over what looks like rows: close it, set `quoting = \"none\"` if quotation marks are part of the texts, or \"double\" if all is right".to_owned(),
+                ));
+            }
+        }
+        read.problems.sort_by_key(|(line, _)| *line);
+        Ok(read)
+    }
+
+    fn row(
+        &self,
+        record: Record,
+        shape: &Shape,
+        dialect: Dialect,
+        read: &mut Read,
+        known: &mut HashSet<String>,
+        spanning: &mut Vec<Span>,
+    ) {
+        let line = record.line + self.skipped;
+        for field in record.fields.iter().filter(|field| field.quoted) {
+            let need = field.spans
+                || field.text.contains('"')
+                || field.text.bytes().any(|byte| byte == dialect.delimiter);
+            read.needed |= need;
+            if !need && read.needless.is_none() {
+                read.needless = Some(line);
+            }
+        }
+        let found = record.fields.len();
+        if let Some(field) = record.fields.iter().position(|field| field.spans) {
+            spanning.push(Span {
+                line: record.line,
+                start: record.start,
+                end: record.end,
+                field,
+            });
+        } else if let Some(label) = record.fields.get(shape.label)
+            && found == shape.fields
+            && known.len() < KNOWN
+        {
+            known.insert(normal(&label.text));
+        }
+        if found != shape.fields {
+            read.problems.push((
+                line,
+                format!(
+                    "{found} fields where the header has {}: quote texts that hold the delimiter",
+                    shape.fields
+                ),
+            ));
+            return;
+        }
+        let mut fields = record.fields;
+        let label = std::mem::take(&mut fields[shape.label].text);
+        let text = if shape.text == shape.label {
+            label.clone()
+        } else {
+            std::mem::take(&mut fields[shape.text].text)
+        };
+        if text.len() > LONGEST {
+            read.problems.push((line, too_long(text.len())));
+            return;
+        }
+        read.rows.push(RawRow {
+            line,
+            text,
+            label: RawLabel::Text(label),
+        });
+    }
+}
+
+/// A record over several lines, and the first of its fields that holds a line break.
+struct Span {
+    line: u64,
+    start: usize,
+    end: usize,
+    field: usize,
+}
+
+/// The columns of a file.
+struct Shape {
+    text: usize,
+    label: usize,
+    fields: usize,
+    newline: u8,
+}
+
+impl Shape {
+    /// Whether lines of a record look like rows of their own: all columns are there, and the label is one that other rows
+    /// have. In its first line the columns after the field that spans lines should be missing, in its last those before it.
+    fn swallows(
+        &self,
+        text: &str,
+        span: &Span,
+        dialect: Dialect,
+        known: &HashSet<String>,
+    ) -> bool {
+        let lines: Vec<&str> = text[span.start..span.end]
+            .split(char::from(self.newline))
+            .collect();
+        let last = lines.len() - 1;
+        lines.iter().enumerate().any(|(number, line)| {
+            let told = match number {
+                0 => self.label > span.field,
+                number if number == last => self.label < span.field,
+                _ => true,
+            };
+            told && self.is_row(line, dialect, known)
+        })
+    }
+
+    fn is_row(&self, line: &str, dialect: Dialect, known: &HashSet<String>) -> bool {
+        let line = line.trim_end_matches('\r');
+        let parsed = match Records::new(line, dialect).next() {
+            Some(Ok(record)) if record.fields.len() == self.fields => record
+                .fields
+                .into_iter()
+                .map(|field| field.text)
+                .collect::<Vec<_>>(),
+            _ => line
+                .split(char::from(dialect.delimiter))
+                .map(str::to_owned)
+                .collect(),
+        };
+        parsed.len() == self.fields
+            && self.fields > 1
+            && known.contains(&normal(parsed[self.label].trim_matches('"')))
+    }
+}
+
+/// Reads lines of `text;label` without a header.
+pub(super) fn read_pairs(
+    text: &str,
+    path: &Path,
+    columns: &Columns<'_>,
+    problems: &mut Problems,
+) -> Content {
+    let delimiter = columns.delimiter.unwrap_or(';');
+    let mut rows = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let number = number as u64 + 1;
+        let Some((text, name)) = line.rsplit_once(delimiter) else {
+            problems.add(
+                path,
+                number,
+                format!(
+                    "no `{0}` in the line: expected `text{0}label`",
+                    delimiter.escape_debug()
+                ),
+            );
+            continue;
+        };
+        let header = [(text, columns.text), (name, columns.label)];
+        if number == 1
+            && header
+                .iter()
+                .all(|(found, name)| is_name(found.trim()) && found.trim() == *name)
+        {
+            continue;
+        }
+        rows.push(RawRow {
+            line: number,
+            text: text.to_owned(),
+            label: RawLabel::Text(name.to_owned()),
+        });
+    }
+    Content { rows, names: None }
+}
