@@ -132,7 +132,13 @@ impl DominatingPair {
         } else {
             0.0
         };
-        let (mut excess, mut total, mut moment) = (0.0, self.rest * (-anchor).exp(), 0.0);
+        // Without mass at zero the factor may be infinite.
+        let at_zero = if self.rest == 0.0 {
+            0.0
+        } else {
+            self.rest * (-anchor).exp()
+        };
+        let (mut excess, mut total, mut moment) = (0.0, at_zero, 0.0);
         for (index, component) in self.components.iter().enumerate() {
             let exponent = exponent(index, component);
             let ratio_less_one = (exponent - anchor).exp_m1();

@@ -1,4 +1,22 @@
-//! Certified privacy accounting for DP-SGD and other compositions of (subsampled) Gaussian mechanisms.
+#![doc = include_str!("../README.md")]
+// How it is built:
+//
+// | file | subject |
+// |---|---|
+// | `event` | what was done, as a value; `composition` flattens, merges and sorts it |
+// | `bound`, `serde_inf` | upper bounds that print rounded up; infinity in JSON |
+// | `sampling`, `mechanism` | sampling rate and steps; the parameters of one run of DP-SGD |
+// | `rdp` | Renyi accountant: integer and fractional orders, conversion to (epsilon, delta) |
+// | `dominating_pair` | the pair of distributions one step is about, its privacy loss and the inverse |
+// | `cells` | that pair cut along a lattice of privacy losses, with masses of full relative accuracy |
+// | `lattice` | distributions on the lattice: PRV's rounding, the pessimistic connect-the-dots |
+// | `saddle` | where the tail that decides epsilon lies: exponential tilt and window of the transform |
+// | `compose` | tilted FFT composition with a bound on its own rounding error |
+// | `prv`, `connect_the_dots` | the two accountants over it, and `directions`: adding and removing a record apart |
+// | `certified` | the least of the upper bounds, and which accountant it came from |
+// | `claim` | a set of events as one guarantee that can be checked again |
+// | `calibration`, `budget` | the inverse: noise, rates and steps for a target; one epsilon for several mechanisms |
+// | `audit` | the other side: lower bounds from canaries |
 
 pub mod audit;
 mod bound;
@@ -28,8 +46,6 @@ mod sampling;
 mod serde_inf;
 #[cfg(test)]
 mod tests;
-#[doc(hidden)]
-pub mod transition;
 
 pub use bound::{DeltaBound, EpsilonBound};
 pub use certified::{Accountant, Certified, MAX_GROUP};

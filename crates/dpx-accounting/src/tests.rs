@@ -4,7 +4,7 @@ use super::rdp::divergence;
 use super::*;
 use crate::fault::{self, Fault};
 
-const REFERENCE: &str = include_str!("../../../tests/fixtures/accounting.csv");
+const REFERENCE: &str = include_str!("../tests/data/published.csv");
 
 fn run(noise_multiplier: f64, sampling_rate: f64, steps: u64) -> DpEvent {
     DpEvent::poisson_sampled_gaussian(sampling_rate, noise_multiplier, steps).unwrap()

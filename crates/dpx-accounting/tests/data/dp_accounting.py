@@ -1,7 +1,7 @@
-"""Figures of Google's dp_accounting for `reference.csv`, which `src/tests/reference.rs` compares with this crate.
+"""Figures of Google's dp_accounting for `dp_accounting.csv`, which `tests/main/reference.rs` compares with this crate.
 
     pip install dp-accounting==0.6.0
-    python reference.py > reference.csv
+    python dp_accounting.py > dp_accounting.csv
 
 A row is a composition: mechanisms as `sampling rate:noise multiplier:count`, separated by spaces; the number of records
 of one person; delta; epsilon by privacy loss distributions, pessimistic and optimistic; epsilon by RDP (of one record).
