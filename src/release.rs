@@ -17,9 +17,12 @@ pub(crate) struct Args {
     experiment: ExperimentArgs,
     #[command(flatten)]
     cache: CacheArgs,
-    /// Row to release, such as `epsilon=3`; may be repeated [default: every row that may leave]
-    #[arg(long, value_name = "ROW")]
+    /// Row to release, such as `epsilon=3`; may be repeated
+    #[arg(long, value_name = "ROW", required_unless_present = "all")]
     row: Vec<String>,
+    /// Release every row that has a guarantee
+    #[arg(long, conflicts_with = "row")]
+    all: bool,
     /// Folder to write to; must not exist yet
     #[arg(long, value_name = "DIR")]
     out: PathBuf,

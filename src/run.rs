@@ -139,12 +139,15 @@ fn run_once(
 
 /// Ctrl-C and requests to terminate, led to whichever runner is at work.
 struct Signals {
-    runner: Arc<Mutex<Option<Box<dyn Fn(Signal) + Send>>>>,
+    runner: Arc<Mutex<Option<Listener>>>,
 }
+
+/// Told of each signal.
+type Listener = Box<dyn Fn(Signal) + Send>;
 
 impl Signals {
     fn listen() -> Result<Self, Error> {
-        let runner: Arc<Mutex<Option<Box<dyn Fn(Signal) + Send>>>> = Arc::default();
+        let runner: Arc<Mutex<Option<Listener>>> = Arc::default();
         let heard = Arc::clone(&runner);
         ctrlc::set_handler(move || {
             let runner = heard.lock().unwrap_or_else(PoisonError::into_inner);

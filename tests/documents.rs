@@ -144,15 +144,14 @@ fn commands(document: &str, markdown: &str) -> Vec<Printed> {
     for (number, line) in markdown.lines().enumerate() {
         let line_number = number + 1;
         if let Some(language) = line.strip_prefix("```") {
-            block = match block {
-                Some(_) => None,
-                None => {
-                    assert!(
-                        !language.is_empty(),
-                        "{document}:{line_number}: the block names no language"
-                    );
-                    Some(language.to_owned())
-                }
+            block = if block.is_some() {
+                None
+            } else {
+                assert!(
+                    !language.is_empty(),
+                    "{document}:{line_number}: the block names no language"
+                );
+                Some(language.to_owned())
             };
             continue;
         }
@@ -247,9 +246,8 @@ impl Desk {
         std::fs::set_permissions(at("bin/xdg-open"), executable).unwrap();
         std::os::unix::fs::symlink(root().join("experiments"), at("experiments")).unwrap();
         let labels = ["anger", "fear", "joy", "love", "sadness", "surprise"];
-        let rows: String = (0..60)
-            .map(|n| format!("text number {n},{}\n", labels[n % 6]))
-            .collect();
+        let rows = (0..60).map(|n| format!("text number {n},{}", labels[n % 6]));
+        let rows = rows.collect::<Vec<_>>().join("\n");
         std::fs::write(at("texts.csv"), format!("text,label\n{rows}")).unwrap();
         for name in ["a.toml", "b.toml"] {
             std::fs::write(at(name), small_study()).unwrap();

@@ -216,6 +216,8 @@ fn manual_pages_cover_every_verb() {
         .skip_while(|line| !line.starts_with("Commands:"))
         .skip(1)
         .map_while(|line| line.strip_prefix("  "))
+        // What is indented further goes on with the line before.
+        .filter(|line| !line.starts_with(' '))
         .filter_map(|line| line.split_whitespace().next())
         .filter(|verb| *verb != "help")
         .collect();

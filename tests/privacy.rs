@@ -114,10 +114,10 @@ epochs = 1
     let text = stdout(&format!("--plan {file}"));
     for part in [
         "epsilon=inf: no guarantee (counts, train)",
-        "epsilon=3: epsilon 2.99",
+        "epsilon=3: (2.9",
         "9663 examples",
-        "counts  share 0.5000  noise multiplier",
-        "steps 1\n",
+        "counts  share 0.5000  Gaussian mechanism, noise multiplier",
+        "38 Poisson-sampled Gaussian steps",
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }

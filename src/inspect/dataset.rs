@@ -37,7 +37,10 @@ impl View<'_> {
             lines.extend(split_lines(split));
         }
         if !self.description.not_read.is_empty() {
-            lines.push(format!("\nnot read: {}", self.description.not_read.join(", ")));
+            lines.push(format!(
+                "\nnot read: {}",
+                self.description.not_read.join(", ")
+            ));
         }
         if let Some(names) = &self.description.stored_labels {
             lines.push(format!("\nstored label names: {}", names.join(", ")));

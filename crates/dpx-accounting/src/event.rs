@@ -121,6 +121,7 @@ impl DpEvent {
     }
 
     /// This event `count` times in total.
+    #[must_use]
     pub fn self_composed(self, count: u64) -> Self {
         Self::SelfComposed {
             event: Box::new(self),

@@ -267,7 +267,7 @@ fn plain_scalar(text: &str) -> Value {
     }
     if let Ok(number) = text.parse::<f64>() {
         let value = Value::from(number);
-        if value.to_string() == text {
+        if format!("{value}") == text {
             return value;
         }
     }
@@ -447,7 +447,8 @@ description: |
         let mut bomb = "x0: &x0 [1, 1]\n".to_owned();
         for level in 1..40 {
             let before = level - 1;
-            bomb += &format!("x{level}: &x{level} [*x{before}, *x{before}]\n");
+            let line = format!("x{level}: &x{level} [*x{before}, *x{before}]\n");
+            bomb.push_str(&line);
         }
         assert!(error(&bomb).contains("too many values"));
     }

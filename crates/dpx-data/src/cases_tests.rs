@@ -6,7 +6,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 fn case(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/cases")
+        .join(name)
 }
 
 /// All rows in the order of the file, as label and text.
@@ -33,12 +35,16 @@ fn load_with(
     let mut rows: Vec<&Row> = dataset.train.iter().chain(&dataset.test).collect();
     rows.extend(&dataset.validation);
     rows.sort_by_key(|row| row.id);
-    let rows = rows.into_iter().map(|row| (row.label.clone(), row.text.clone()));
+    let rows = rows
+        .into_iter()
+        .map(|row| (row.label.clone(), row.text.clone()));
     Ok((rows.collect(), dataset.findings))
 }
 
 fn rows(path: &Path, labels: &[&str]) -> Vec<(String, String)> {
-    load_with(path, labels, |_| {}).unwrap_or_else(|error| panic!("{error}")).0
+    load_with(path, labels, |_| {})
+        .unwrap_or_else(|error| panic!("{error}"))
+        .0
 }
 
 fn error(path: &Path, labels: &[&str]) -> String {
@@ -53,27 +59,49 @@ fn count(rows: &[(String, String)], label: &str) -> usize {
 fn cases_that_are_read() {
     let tsv = rows(&case("tsv-open-quote/d.tsv"), &["neg", "pos"]);
     assert_eq!(tsv.len(), 60);
-    assert_eq!(tsv.iter().filter(|(_, text)| text.starts_with('"')).count(), 2);
+    assert_eq!(
+        tsv.iter().filter(|(_, text)| text.starts_with('"')).count(),
+        2
+    );
     // 1 is the label "1", in whatever order the names are declared.
     let plain = rows(&case("names-1-0/d.csv"), &["1", "0"]);
     assert_eq!(plain[0].0, "1");
     assert_eq!(plain, rows(&case("names-1-0/d.csv"), &["0", "1"]));
     let json = rows(&case("json-string-numbers/d.jsonl"), &["2", "1"]);
-    assert_eq!((json[0].0.as_str(), json[1].0.as_str(), json.len()), ("2", "1", 60));
+    assert_eq!(
+        (json[0].0.as_str(), json[1].0.as_str(), json.len()),
+        ("2", "1", 60)
+    );
     let stars = ["1", "2", "3", "4", "5"];
     let (stars, _) = load_with(&case("stars/reviews.csv"), &stars, |request| {
         request.text_column = "review_body";
         request.label_column = "stars";
     })
     .unwrap();
-    assert_eq!((stars.len(), stars[0].0.as_str(), stars[1].0.as_str()), (40, "3", "2"));
-    let (float, findings) = load_with(&case("float-labels/d.csv"), &["neg", "pos"], |_| {}).unwrap();
+    assert_eq!(
+        (stars.len(), stars[0].0.as_str(), stars[1].0.as_str()),
+        (40, "3", "2")
+    );
+    let (float, findings) =
+        load_with(&case("float-labels/d.csv"), &["neg", "pos"], |_| {}).unwrap();
     assert_eq!((count(&float, "neg"), count(&float, "pos")), (28, 32));
-    assert_eq!((float[0].0.as_str(), findings.labels_by["index"]), ("pos", 60));
-    assert!(findings.messages().join("\n").contains("understood as a place in `labels`"));
+    assert_eq!(
+        (float[0].0.as_str(), findings.labels_by["index"]),
+        ("pos", 60)
+    );
+    assert!(
+        findings
+            .messages()
+            .join("\n")
+            .contains("understood as a place in `labels`")
+    );
     for name in ["dictionary-labels/d.parquet", "zstd/d.parquet"] {
         let found = rows(&case(name), &["neg", "pos"]);
-        assert_eq!((found.len(), found[0].0.as_str(), found[1].0.as_str()), (60, "pos", "neg"), "{name}");
+        assert_eq!(
+            (found.len(), found[0].0.as_str(), found[1].0.as_str()),
+            (60, "pos", "neg"),
+            "{name}"
+        );
     }
     for order in [["pos", "neg"], ["neg", "pos"]] {
         let path = case("classlabel-other-order/d.parquet");
@@ -90,22 +118,44 @@ fn cases_that_are_read() {
     })
     .unwrap();
     assert_eq!(quoted.len(), 60);
-    assert!(quoted.iter().all(|(_, text)| text.ends_with(" \"quoted\" end") && !text.contains('\\')));
+    assert!(
+        quoted
+            .iter()
+            .all(|(_, text)| text.ends_with(" \"quoted\" end") && !text.contains('\\'))
+    );
 }
 
 #[test]
 fn cases_that_are_refused() {
     let escaped = error(&case("backslash-quotes/d.csv"), &["neg", "pos"]);
-    assert!(escaped.contains("60 problems") && escaped.contains("d.csv:2: "), "{escaped}");
-    assert!(escaped.contains("set `escape = \"\\\\\"`") && escaped.contains("and 40 more"), "{escaped}");
+    assert!(
+        escaped.contains("60 problems") && escaped.contains("d.csv:2: "),
+        "{escaped}"
+    );
+    assert!(
+        escaped.contains("set `escape = \"\\\\\"`") && escaped.contains("and 40 more"),
+        "{escaped}"
+    );
     let twice = error(&case("duplicate-header/d.csv"), &["neg", "pos"]);
-    assert!(twice.contains("d.csv:1: columns 2 and 3 are both called `label`"), "{twice}");
+    assert!(
+        twice.contains("d.csv:1: columns 2 and 3 are both called `label`"),
+        "{twice}"
+    );
     let line = error(&case("line-crlf/d.csv"), &["neg", "pos"]);
     assert!(line.contains("d.csv:11: unknown label"), "{line}");
     let shards = error(&case("stale-shards/data"), &["neg", "pos"]);
-    assert!(shards.contains("of-00001") && shards.contains("of-00002"), "{shards}");
-    let mismatch = error(&case("classlabel-other-order/d.parquet"), &["pos", "negative"]);
-    assert!(mismatch.contains("`neg`, `pos`") && mismatch.contains("`pos`, `negative`"), "{mismatch}");
+    assert!(
+        shards.contains("of-00001") && shards.contains("of-00002"),
+        "{shards}"
+    );
+    let mismatch = error(
+        &case("classlabel-other-order/d.parquet"),
+        &["pos", "negative"],
+    );
+    assert!(
+        mismatch.contains("`neg`, `pos`") && mismatch.contains("`pos`, `negative`"),
+        "{mismatch}"
+    );
 }
 
 /// Reads one file of a temporary folder.
@@ -127,7 +177,7 @@ fn among(header: &str, separator: &str, others: &str) -> String {
     let mut content = format!("{header}\n");
     for row in 0..12 {
         let label = if row % 2 == 0 { "neg" } else { "pos" };
-        content += &format!("text {row}{separator}{label}\n");
+        content.extend(["text ", &row.to_string(), separator, label, "\n"]);
         if row == 5 {
             content += others;
         }
@@ -140,22 +190,62 @@ fn quotation_marks_swallow_no_row() {
     let (double, none) = (Some(Quoting::Double), Some(Quoting::None));
     for (name, others, quoting, expected) in [
         // What is read, as the texts among the twelve others.
-        ("a.csv", "\"say \"\"hi\"\"\",neg\n", None, Ok(&["say \"hi\""][..])),
-        ("a.csv", "\"a, b\",neg\n\"c\n d\n\",pos\n", None, Ok(&["a, b", "c\n d\n"])),
+        (
+            "a.csv",
+            "\"say \"\"hi\"\"\",neg\n",
+            None,
+            Ok(&["say \"hi\""][..]),
+        ),
+        (
+            "a.csv",
+            "\"a, b\",neg\n\"c\n d\n\",pos\n",
+            None,
+            Ok(&["a, b", "c\n d\n"]),
+        ),
         ("a.csv", "5\" wide,neg\n", None, Ok(&["5\" wide"])),
         ("a.csv", "\"x\" ,neg\n", None, Ok(&["x"])),
         ("a.csv", "\"open,neg\n", none, Ok(&["\"open"])),
         ("a.tsv", "\"open\tneg\n", None, Ok(&["\"open"])),
-        ("a.tsv", "\"open\tneg\nclose\"\tpos\n", None, Ok(&["\"open", "close\""])),
-        ("a.tsv", "\"open\tneg\n\"shut\tpos\n", None, Ok(&["\"open", "\"shut"])),
-        ("a.tsv", "he said \"x\"\tneg\n", None, Ok(&["he said \"x\""])),
-        ("a.tsv", "\"say \"\"hi\"\"\"\tneg\n", None, Ok(&["say \"hi\""])),
+        (
+            "a.tsv",
+            "\"open\tneg\nclose\"\tpos\n",
+            None,
+            Ok(&["\"open", "close\""]),
+        ),
+        (
+            "a.tsv",
+            "\"open\tneg\n\"shut\tpos\n",
+            None,
+            Ok(&["\"open", "\"shut"]),
+        ),
+        (
+            "a.tsv",
+            "he said \"x\"\tneg\n",
+            None,
+            Ok(&["he said \"x\""]),
+        ),
+        (
+            "a.tsv",
+            "\"say \"\"hi\"\"\"\tneg\n",
+            None,
+            Ok(&["say \"hi\""]),
+        ),
         ("a.tsv", "\"a\tb\"\tneg\n", None, Ok(&["a\tb"])),
         ("a.tsv", "\"a\nb\"\tneg\n", None, Ok(&["a\nb"])),
         ("a.tsv", "\"whole\"\tneg\n", double, Ok(&["whole"])),
         ("a.tsv", "\"whole\"\tneg\n", none, Ok(&["\"whole\""])),
-        ("a.txt", "\"open;neg\n\"shut\";pos\n", None, Ok(&["\"open", "\"shut\""])),
-        ("a.csv", "\"a\ntext 1,neg\nb\",neg\n", double, Ok(&["a\ntext 1,neg\nb"])),
+        (
+            "a.txt",
+            "\"open;neg\n\"shut\";pos\n",
+            None,
+            Ok(&["\"open", "\"shut\""]),
+        ),
+        (
+            "a.csv",
+            "\"a\ntext 1,neg\nb\",neg\n",
+            double,
+            Ok(&["a\ntext 1,neg\nb"]),
+        ),
         // What is refused, at which line.
         ("a.csv", "\"open,neg\n", None, Err(8)),
         ("a.csv", "\"open,neg\nshut\",pos\n", None, Err(8)),
@@ -182,13 +272,18 @@ fn quotation_marks_swallow_no_row() {
         match (read_format(name, &content, format), expected) {
             (Ok(rows), Ok(expected)) => {
                 let texts: Vec<&str> = rows.iter().map(|(_, text)| text.as_str()).collect();
-                let others: Vec<&str> =
-                    texts.into_iter().filter(|text| !text.starts_with("text ")).collect();
+                let others: Vec<&str> = texts
+                    .into_iter()
+                    .filter(|text| !text.starts_with("text "))
+                    .collect();
                 assert_eq!(others, expected, "{name} {others:?}");
                 assert_eq!(rows.len(), 12 + expected.len(), "{name} {others:?}");
             }
             (Err(error), Err(line)) => {
-                assert!(error.contains(&format!("DATA/{name}:{line}: ")), "{others:?}: {error}");
+                assert!(
+                    error.contains(&format!("DATA/{name}:{line}: ")),
+                    "{others:?}: {error}"
+                );
             }
             (found, _) => panic!("{name} {others:?}: {found:?}"),
         }
@@ -198,27 +293,87 @@ fn quotation_marks_swallow_no_row() {
 #[test]
 fn escapes_delimiters_and_first_lines() {
     for (name, content, escape, delimiter, expected) in [
-        ("a.csv", "text,label\n\"a \\\"b\\\"\",neg\n\"c\\\\\",pos\n", Some('\\'), None, &["a \"b\"", "c\\"][..]),
-        ("a.tsv", "text\tlabel\na\\\tb\tneg\nc\tpos\n", Some('\\'), None, &["a\tb", "c"]),
-        ("a.csv", "text|label\na,b|neg\nc|pos\n", None, None, &["a,b", "c"]),
-        ("a.csv", "text^label\na,b^neg\nc^pos\n", None, Some('^'), &["a,b", "c"]),
+        (
+            "a.csv",
+            "text,label\n\"a \\\"b\\\"\",neg\n\"c\\\\\",pos\n",
+            Some('\\'),
+            None,
+            &["a \"b\"", "c\\"][..],
+        ),
+        (
+            "a.tsv",
+            "text\tlabel\na\\\tb\tneg\nc\tpos\n",
+            Some('\\'),
+            None,
+            &["a\tb", "c"],
+        ),
+        (
+            "a.csv",
+            "text|label\na,b|neg\nc|pos\n",
+            None,
+            None,
+            &["a,b", "c"],
+        ),
+        (
+            "a.csv",
+            "text^label\na,b^neg\nc^pos\n",
+            None,
+            Some('^'),
+            &["a,b", "c"],
+        ),
         ("a.txt", "a;b|neg\nc|pos\n", None, Some('|'), &["a;b", "c"]),
-        ("a.csv", "sep=;\r\ntext;label\r\na,b;neg\r\nc;pos\r\n", None, None, &["a,b", "c"]),
-        ("a.csv", "\"text\",\"label\"\n\"a\",\"neg\"\n\"c\",\"pos\"\n", None, None, &["a", "c"]),
-        ("a.tsv", "\"text\"\t\"label\"\n\"a\"\t\"neg\"\n\"c\"\t\"pos\"\n", None, None, &["a", "c"]),
-        ("a.csv", ",text,label\n0,a,neg\n1,c,pos\n", None, None, &["a", "c"]),
-        ("a.csv", "text,label\ra,neg\rc,pos\r", None, None, &["a", "c"]),
+        (
+            "a.csv",
+            "sep=;\r\ntext;label\r\na,b;neg\r\nc;pos\r\n",
+            None,
+            None,
+            &["a,b", "c"],
+        ),
+        (
+            "a.csv",
+            "\"text\",\"label\"\n\"a\",\"neg\"\n\"c\",\"pos\"\n",
+            None,
+            None,
+            &["a", "c"],
+        ),
+        (
+            "a.tsv",
+            "\"text\"\t\"label\"\n\"a\"\t\"neg\"\n\"c\"\t\"pos\"\n",
+            None,
+            None,
+            &["a", "c"],
+        ),
+        (
+            "a.csv",
+            ",text,label\n0,a,neg\n1,c,pos\n",
+            None,
+            None,
+            &["a", "c"],
+        ),
+        (
+            "a.csv",
+            "text,label\ra,neg\rc,pos\r",
+            None,
+            None,
+            &["a", "c"],
+        ),
     ] {
         let format = Format {
             escape,
             delimiter,
             ..Format::default()
         };
-        let rows = read_format(name, content, format).unwrap_or_else(|error| panic!("{content:?}: {error}"));
+        let rows = read_format(name, content, format)
+            .unwrap_or_else(|error| panic!("{content:?}: {error}"));
         let texts: Vec<&str> = rows.iter().map(|(_, text)| text.as_str()).collect();
         assert_eq!(texts, expected, "{content:?}");
     }
-    for (escape, delimiter) in [(Some('"'), None), (None, Some('ü')), (Some('|'), Some('|')), (None, Some('\n'))] {
+    for (escape, delimiter) in [
+        (Some('"'), None),
+        (None, Some('ü')),
+        (Some('|'), Some('|')),
+        (None, Some('\n')),
+    ] {
         let format = Format {
             escape,
             delimiter,
@@ -231,15 +386,39 @@ fn escapes_delimiters_and_first_lines() {
 #[test]
 fn lines_are_right_and_all_problems_come_at_once() {
     for (name, content, lines) in [
-        ("a.csv", "text,label\r\na,neg\r\n\r\n\r\nb,oops\r\nc,neg\r\n", &[5][..]),
-        ("a.csv", "text,label\n\"a\n\nb\",neg\nc,oops\n\nd,oops\n", &[5, 7]),
+        (
+            "a.csv",
+            "text,label\r\na,neg\r\n\r\n\r\nb,oops\r\nc,neg\r\n",
+            &[5][..],
+        ),
+        (
+            "a.csv",
+            "text,label\n\"a\n\nb\",neg\nc,oops\n\nd,oops\n",
+            &[5, 7],
+        ),
         ("a.csv", "\n\ntext,label\na,oops\nb,pos\n", &[4]),
-        ("a.csv", "text,label\n,neg\nb,\nc,neg,x\nd,pos\n", &[2, 3, 4]),
+        (
+            "a.csv",
+            "text,label\n,neg\nb,\nc,neg,x\nd,pos\n",
+            &[2, 3, 4],
+        ),
         ("a.csv", "sep=,\ntext,label\na,oops\nb,pos\n", &[3]),
-        ("a.tsv", "text\tlabel\r\na\tneg\r\n\r\nb\toops\r\nc\tpos\n", &[4]),
+        (
+            "a.tsv",
+            "text\tlabel\r\na\tneg\r\n\r\nb\toops\r\nc\tpos\n",
+            &[4],
+        ),
         ("a.txt", "a;neg\r\n\r\nb;oops\r\nnothing\r\n", &[3, 4]),
-        ("a.jsonl", "{\"text\":\"a\",\"label\":\"neg\"}\r\n\r\n{\"text\":\"b\",\"label\":\"oops\"}\r\n{\"text\":3,\"label\":\"neg\"}\r\n[]\r\nnull\r\n", &[3, 4, 5, 6]),
-        ("a.json", "[\n {\"text\":\"a\",\"label\":\"neg\"},\n\n {\"text\":\"b\",\n  \"label\":\"oops\"},\n 7\n]", &[4, 6]),
+        (
+            "a.jsonl",
+            "{\"text\":\"a\",\"label\":\"neg\"}\r\n\r\n{\"text\":\"b\",\"label\":\"oops\"}\r\n{\"text\":3,\"label\":\"neg\"}\r\n[]\r\nnull\r\n",
+            &[3, 4, 5, 6],
+        ),
+        (
+            "a.json",
+            "[\n {\"text\":\"a\",\"label\":\"neg\"},\n\n {\"text\":\"b\",\n  \"label\":\"oops\"},\n 7\n]",
+            &[4, 6],
+        ),
         ("a.csv", "text,label\na,neg\nb,po s\nc,POS\n", &[3, 4]),
         ("a.csv", "text,label\r\"a\r\rb\",neg\rc,oops\r", &[5]),
     ] {
@@ -261,35 +440,77 @@ fn lines_are_right_and_all_problems_come_at_once() {
     let error = read_text("a.csv", &content).unwrap_err();
     assert!(error.starts_with("57 problems in the data:"), "{error}");
     assert_eq!(error.lines().count(), 22);
-    assert!(error.ends_with("and 37 more") && !error.contains("secret"), "{error}");
+    assert!(
+        error.ends_with("and 37 more") && !error.contains("secret"),
+        "{error}"
+    );
 }
 
 #[test]
 fn json_in_its_forms() {
-    let two = vec![("neg".to_owned(), "a".to_owned()), ("pos".to_owned(), "b]},{".to_owned())];
+    let two = vec![
+        ("neg".to_owned(), "a".to_owned()),
+        ("pos".to_owned(), "b]},{".to_owned()),
+    ];
     for (name, content) in [
-        ("a.jsonl", "{\"text\":\"a\",\"label\":\"neg\"}\n{\"label\":\"pos\",\"text\":\"b]},{\",\"more\":{\"x\":[1,2]}}"),
-        ("a.json", "[{\"text\":\"a\",\"label\":\"neg\"},{\"label\":\"pos\",\"text\":\"b]},{\"}]"),
-        ("a.json", "\n[\n{\"text\":\"a\",\"label\":0}\n,\n{\"label\":true,\"text\":\"b]},{\",\"q\":\"\\\"\"}\n]\n"),
-        ("a.json", "{\"text\":\"a\",\"label\":0.0}\n{\"label\":1.0,\"text\":\"b]},{\"}\n"),
-        ("a.ndjson", "\u{feff}{\"text\":\"a\",\"label\":\"0\"}\r\n{\"label\":\"1.0\",\"text\":\"b]},{\"}\r\n"),
+        (
+            "a.jsonl",
+            "{\"text\":\"a\",\"label\":\"neg\"}\n{\"label\":\"pos\",\"text\":\"b]},{\",\"more\":{\"x\":[1,2]}}",
+        ),
+        (
+            "a.json",
+            "[{\"text\":\"a\",\"label\":\"neg\"},{\"label\":\"pos\",\"text\":\"b]},{\"}]",
+        ),
+        (
+            "a.json",
+            "\n[\n{\"text\":\"a\",\"label\":0}\n,\n{\"label\":true,\"text\":\"b]},{\",\"q\":\"\\\"\"}\n]\n",
+        ),
+        (
+            "a.json",
+            "{\"text\":\"a\",\"label\":0.0}\n{\"label\":1.0,\"text\":\"b]},{\"}\n",
+        ),
+        (
+            "a.ndjson",
+            "\u{feff}{\"text\":\"a\",\"label\":\"0\"}\r\n{\"label\":\"1.0\",\"text\":\"b]},{\"}\r\n",
+        ),
     ] {
         assert_eq!(read_text(name, content).unwrap(), two, "{content}");
     }
     for (content, problem) in [
         ("[{\"text\":\"a\",\"label\":\"neg\"}", "not closed"),
-        ("[{\"text\":\"a\",\"label\":\"neg\"},]", "an element of the JSON array is missing"),
+        (
+            "[{\"text\":\"a\",\"label\":\"neg\"},]",
+            "an element of the JSON array is missing",
+        ),
         ("[,]", "an element of the JSON array is missing"),
         ("[] []", "something follows the end"),
         ("[]", "holds no row"),
-        ("{\n \"data\": [1, 2]\n}", "one JSON object over several lines"),
-        ("{\"text\":\"a\",\"text\":\"b\",\"label\":\"neg\"}", "`text` stands twice"),
-        ("{\"text\":\"a\",\"label\":\"neg\",\"x\":1,\"x\":1}", "`x` stands twice"),
-        ("{\"text\":[\"a\"],\"label\":\"neg\"}", "`text` is a list or an object"),
+        (
+            "{\n \"data\": [1, 2]\n}",
+            "one JSON object over several lines",
+        ),
+        (
+            "{\"text\":\"a\",\"text\":\"b\",\"label\":\"neg\"}",
+            "`text` stands twice",
+        ),
+        (
+            "{\"text\":\"a\",\"label\":\"neg\",\"x\":1,\"x\":1}",
+            "`x` stands twice",
+        ),
+        (
+            "{\"text\":[\"a\"],\"label\":\"neg\"}",
+            "`text` is a list or an object",
+        ),
         ("{\"text\":null,\"label\":\"neg\"}", "the text is missing"),
         ("{\"text\":\"a\",\"label\":null}", "the label is missing"),
-        ("{\"text\":\"a\",\"label\":{}}", "`label` is a list or an object"),
-        ("{\"Text\":\"a\",\"label\":\"neg\"}", "write `text_column = \"Text\"`"),
+        (
+            "{\"text\":\"a\",\"label\":{}}",
+            "`label` is a list or an object",
+        ),
+        (
+            "{\"Text\":\"a\",\"label\":\"neg\"}",
+            "write `text_column = \"Text\"`",
+        ),
         ("{\"text\":\"a\",\"label\":NaN}", "not a JSON object"),
         ("{\"text\":\"a\",\"label\":\"neg\"} {}", "not a JSON object"),
         ("{\"my secret key is 7\":\"a\"}", "no column `text`"),
@@ -313,7 +534,10 @@ fn columns_of_one_name_are_refused() {
     }
     // Without a header a private row stands there.
     let error = read_text("a.csv", "my secret is out,my secret is out,pos\na,b,neg\n").unwrap_err();
-    assert!(error.contains("both called one name") && !error.contains("secret"), "{error}");
+    assert!(
+        error.contains("both called one name") && !error.contains("secret"),
+        "{error}"
+    );
     // Columns without a name are common, and can be several.
     let rows = read_text("a.csv", "text,label,,\na,neg,,\nb,pos,,\n").unwrap();
     assert_eq!(rows.len(), 2);
@@ -332,20 +556,37 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn compressed_files_are_read_and_bombs_are_not() {
     let folder = tempfile::tempdir().unwrap();
-    let expected = vec![("neg".to_owned(), "a ü".to_owned()), ("pos".to_owned(), "b".to_owned())];
+    let expected = vec![
+        ("neg".to_owned(), "a ü".to_owned()),
+        ("pos".to_owned(), "b".to_owned()),
+    ];
     for (name, content) in [
         ("a.csv", "text,label\na ü,neg\nb,pos\n"),
         ("a.tsv", "text\tlabel\na ü\tneg\nb\tpos\n"),
         ("a.txt", "a ü;neg\nb;pos\n"),
-        ("a.jsonl", "{\"text\":\"a ü\",\"label\":\"neg\"}\n{\"text\":\"b\",\"label\":\"pos\"}\n"),
-        ("a.json", "[{\"text\":\"a ü\",\"label\":\"neg\"},{\"text\":\"b\",\"label\":\"pos\"}]"),
+        (
+            "a.jsonl",
+            "{\"text\":\"a ü\",\"label\":\"neg\"}\n{\"text\":\"b\",\"label\":\"pos\"}\n",
+        ),
+        (
+            "a.json",
+            "[{\"text\":\"a ü\",\"label\":\"neg\"},{\"text\":\"b\",\"label\":\"pos\"}]",
+        ),
     ] {
         let (half, rest) = content.as_bytes().split_at(9);
         for (ending, bytes) in [
             ("gz", gzip(content.as_bytes())),
             ("GZ", [gzip(half), gzip(rest)].concat()),
             ("zst", zstd(content.as_bytes())),
-            ("zst", [zstd(half), vec![0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9], zstd(rest)].concat()),
+            (
+                "zst",
+                [
+                    zstd(half),
+                    vec![0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9],
+                    zstd(rest),
+                ]
+                .concat(),
+            ),
         ] {
             let path = folder.path().join(format!("{name}.{ending}"));
             std::fs::write(&path, bytes).unwrap();
@@ -356,10 +597,22 @@ fn compressed_files_are_read_and_bombs_are_not() {
     for (name, bytes, problem) in [
         ("a.csv.gz", &bomb[..], "expands to more than"),
         ("a.csv.gz", b"text,label\n", "cannot be decompressed"),
-        ("a.csv.gz", &gzip(b"text,label\na,neg\n")[..20], "cannot be decompressed"),
+        (
+            "a.csv.gz",
+            &gzip(b"text,label\na,neg\n")[..20],
+            "cannot be decompressed",
+        ),
         ("a.csv.zst", b"text,label\n", "cannot be decompressed"),
-        ("a.csv.zst", &zstd(b"text,label\na,neg\n")[..12], "cannot be decompressed"),
-        ("a.csv.zst", &[0x50, 0x2a, 0x4d, 0x18, 200, 0, 0, 0], "cut short"),
+        (
+            "a.csv.zst",
+            &zstd(b"text,label\na,neg\n")[..12],
+            "cannot be decompressed",
+        ),
+        (
+            "a.csv.zst",
+            &[0x50, 0x2a, 0x4d, 0x18, 200, 0, 0, 0],
+            "cut short",
+        ),
         ("a.csv", &[0xff, 0xfe, b't', 0, b'e', 0], "UTF-16"),
         ("a.csv.xz", b"x", "unknown file format"),
     ] {
@@ -375,22 +628,35 @@ fn names_beside_the_data_count_for_numbers() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("train.csv", "text,label\na,1\nb,0\nc,pos\n");
-    write("test.jsonl", "{\"text\":\"d\",\"label\":1}\n{\"text\":\"e\",\"label\":0}\n");
+    write(
+        "test.jsonl",
+        "{\"text\":\"d\",\"label\":1}\n{\"text\":\"e\",\"label\":0}\n",
+    );
     write(
         "dataset_infos.json",
         "{\"default\": {\"features\": {\"label\": {\"names\": [\"neg\", \"pos\"], \"_type\": \"ClassLabel\"}}}}",
     );
-    let expected: Vec<String> =
-        ["pos", "neg", "pos", "pos", "neg"].map(str::to_owned).to_vec();
+    let expected: Vec<String> = ["pos", "neg", "pos", "pos", "neg"]
+        .map(str::to_owned)
+        .to_vec();
     for order in [["pos", "neg"], ["neg", "pos"]] {
         let (rows, findings) = load_with(folder.path(), &order, |_| {}).unwrap();
         let labels: Vec<String> = rows.into_iter().map(|(label, _)| label).collect();
         assert_eq!(labels, expected);
-        assert_eq!((findings.labels_by["stored names"], findings.labels_by["name"]), (4, 1));
+        assert_eq!(
+            (
+                findings.labels_by["stored names"],
+                findings.labels_by["name"]
+            ),
+            (4, 1)
+        );
         assert!(!findings.made_test);
     }
     let error = error(folder.path(), &["good", "bad"]);
-    assert!(error.contains("`neg`, `pos`") && error.contains("`good`, `bad`"), "{error}");
+    assert!(
+        error.contains("`neg`, `pos`") && error.contains("`good`, `bad`"),
+        "{error}"
+    );
     let (renamed, _) = load_with(folder.path(), &["pos", "neg"], |request| {
         request.labels_by = Some(LabelsBy::Index);
     })
@@ -398,7 +664,10 @@ fn names_beside_the_data_count_for_numbers() {
     // The names are the same: their order is the stored one, whatever was asked.
     assert_eq!(renamed[0].0, "pos");
     let undeclared = self::error(folder.path(), &[]);
-    assert!(undeclared.contains("stores the names `neg`, `pos`"), "{undeclared}");
+    assert!(
+        undeclared.contains("stores the names `neg`, `pos`"),
+        "{undeclared}"
+    );
 }
 
 #[test]
@@ -413,7 +682,12 @@ fn findings_name_files_and_count_rows() {
     assert_eq!(findings.not_read, ["eval.csv"]);
     let train = &findings.splits[0];
     assert_eq!(
-        (&train.files[..], train.texts, train.repeated, train.largest_multiplicity),
+        (
+            &train.files[..],
+            train.texts,
+            train.repeated,
+            train.largest_multiplicity
+        ),
         (&["train.csv".to_owned()][..], 4, 2, 3)
     );
     assert_eq!(findings.train_texts_in_test, 3);
@@ -425,14 +699,28 @@ fn findings_name_files_and_count_rows() {
 fn no_error_shows_what_stands_in_a_row() {
     let secret = "Zebra Quill 7431";
     for (name, content) in [
-        ("a.csv", format!("text,label\n{secret},{secret}\n\"{secret},neg\n{secret},{secret},neg\n")),
+        (
+            "a.csv",
+            format!("text,label\n{secret},{secret}\n\"{secret},neg\n{secret},{secret},neg\n"),
+        ),
         ("a.csv", format!("{secret},neg\nb,pos\n")),
         ("a.csv", format!("{secret},{secret}\nb,pos\n")),
-        ("a.tsv", format!("text\tlabel\n\"{secret}\"\tneg\n{secret}\n")),
+        (
+            "a.tsv",
+            format!("text\tlabel\n\"{secret}\"\tneg\n{secret}\n"),
+        ),
         ("a.tsv", format!("{secret}\tneg\n")),
         ("a.txt", format!("{secret}\n{secret};{secret}\n")),
-        ("a.jsonl", format!("{{\"{secret}\":1}}\n{{\"text\":\"{secret}\",\"label\":\"{secret}\"}}\n\"{secret}\"\n{{\"{secret}\":1,\"{secret}\":2}}\n")),
-        ("a.json", format!("[\"{secret}\", {{\"text\":[\"{secret}\"],\"label\":0}}]")),
+        (
+            "a.jsonl",
+            format!(
+                "{{\"{secret}\":1}}\n{{\"text\":\"{secret}\",\"label\":\"{secret}\"}}\n\"{secret}\"\n{{\"{secret}\":1,\"{secret}\":2}}\n"
+            ),
+        ),
+        (
+            "a.json",
+            format!("[\"{secret}\", {{\"text\":[\"{secret}\"],\"label\":0}}]"),
+        ),
         ("a.parquet", format!("PAR1{secret}PAR1")),
         ("a.csv.gz", secret.to_owned()),
     ] {

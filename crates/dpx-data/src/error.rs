@@ -147,7 +147,11 @@ impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} problems in the data:", self.count)?;
         for (file, line, problem) in &self.first {
-            write!(formatter, "\n  {}:{line}: {problem}", shown(&self.files[*file]))?;
+            write!(
+                formatter,
+                "\n  {}:{line}: {problem}",
+                shown(&self.files[*file])
+            )?;
         }
         let more = self.count - self.first.len() as u64;
         if more > 0 {

@@ -57,7 +57,9 @@ impl DatasetFindings {
             .iter()
             .map(|(split, _)| {
                 let found = self.splits.iter_mut().find(|found| found.split == *split);
-                found.map(|found| std::mem::take(&mut found.files)).unwrap_or_default()
+                found
+                    .map(|found| std::mem::take(&mut found.files))
+                    .unwrap_or_default()
             })
             .collect();
         self.splits = dataset
@@ -65,8 +67,11 @@ impl DatasetFindings {
             .into_iter()
             .zip(files)
             .map(|((split, rows), files)| {
-                let mut labels: BTreeMap<String, u64> =
-                    dataset.labels.iter().map(|label| (label.clone(), 0)).collect();
+                let mut labels: BTreeMap<String, u64> = dataset
+                    .labels
+                    .iter()
+                    .map(|label| (label.clone(), 0))
+                    .collect();
                 let mut seen: HashMap<&str, (u64, &str, bool)> = HashMap::new();
                 for row in rows {
                     *labels.entry(row.label.clone()).or_default() += 1;
@@ -88,7 +93,9 @@ impl DatasetFindings {
         let within = |rows: &[super::Row]| {
             let texts: HashSet<&str> = rows.iter().map(|row| row.text.as_str()).collect();
             let train = dataset.train.iter();
-            train.filter(|row| texts.contains(row.text.as_str())).count() as u64
+            train
+                .filter(|row| texts.contains(row.text.as_str()))
+                .count() as u64
         };
         self.train_texts_in_test = within(&dataset.test);
         self.train_texts_in_validation = within(&dataset.validation);
@@ -158,7 +165,11 @@ impl DatasetFindings {
                 lines.push(format!(
                     "{}: {} with more than one label",
                     found.split,
-                    if found.with_several_labels == 1 { "1 text stands there".to_owned() } else { format!("{} texts stand there", found.with_several_labels) }
+                    if found.with_several_labels == 1 {
+                        "1 text stands there".to_owned()
+                    } else {
+                        format!("{} texts stand there", found.with_several_labels)
+                    }
                 ));
             }
         }
@@ -227,18 +238,29 @@ mod tests {
         findings.count(&dataset);
         let train = &findings.splits[0];
         assert_eq!(
-            (train.texts, train.repeated, train.largest_multiplicity, train.with_several_labels),
+            (
+                train.texts,
+                train.repeated,
+                train.largest_multiplicity,
+                train.with_several_labels
+            ),
             (4, 2, 3, 1)
         );
         assert_eq!(train.labels["love"], 0);
         assert_eq!(
-            (findings.train_texts_in_test, findings.train_texts_in_validation),
+            (
+                findings.train_texts_in_test,
+                findings.train_texts_in_validation
+            ),
             (4, 0)
         );
         assert_eq!(findings.labels_without_text("train"), ["love"]);
         assert_eq!(findings.labels_without_text("test"), ["fear", "love"]);
         let json = serde_json::to_string(&findings).unwrap();
-        assert_eq!(serde_json::from_str::<DatasetFindings>(&json).unwrap(), findings);
+        assert_eq!(
+            serde_json::from_str::<DatasetFindings>(&json).unwrap(),
+            findings
+        );
         let told = findings.messages().join("\n");
         for line in [
             "not read: `eval.csv`",

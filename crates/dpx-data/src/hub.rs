@@ -258,7 +258,7 @@ impl Hub {
                 drop(self.unreachable.set(why));
                 return Ok(None);
             }
-            Err(failure) => return Err(self.failed(&failure, asked)),
+            Err(failure) => return Err(Self::failed(&failure, asked)),
         };
         if reply.status != 200 {
             return Err(self.refused(&reply, asked));

@@ -69,12 +69,25 @@ fn a_declared_name_is_that_name_however_it_is_written() {
         (&["-1", "1"], None, Integer(0), None),
         (&["a", "b"], None, Missing, None),
         (&["a", "b"], None, text("  "), None),
-        (&["caf\u{e9}", "th\u{e9}"], None, text("cafe\u{301}"), Some(0)),
-        (&["cafe\u{301}", "the\u{301}"], None, text("th\u{e9}"), Some(1)),
+        (
+            &["caf\u{e9}", "th\u{e9}"],
+            None,
+            text("cafe\u{301}"),
+            Some(0),
+        ),
+        (
+            &["cafe\u{301}", "the\u{301}"],
+            None,
+            text("th\u{e9}"),
+            Some(1),
+        ),
         (&["a", "b"], None, text("B"), None),
         (&["very good", "b"], None, text("verygood"), None),
     ] {
-        let found = labels(names, by).find(&label, None).ok().map(|(place, _)| place);
+        let found = labels(names, by)
+            .find(&label, None)
+            .ok()
+            .map(|(place, _)| place);
         assert_eq!(found, place, "{names:?} {by:?} {label:?}");
     }
 }
@@ -82,9 +95,8 @@ fn a_declared_name_is_that_name_however_it_is_written() {
 #[test]
 fn stored_names_win_and_are_compared() {
     let path = Path::new("d.parquet");
-    let owned = |names: &[&str]| -> Vec<String> {
-        names.iter().map(|&name| name.to_owned()).collect()
-    };
+    let owned =
+        |names: &[&str]| -> Vec<String> { names.iter().map(|&name| name.to_owned()).collect() };
     let declared = labels(&["pos", "neg"], None);
     let places = declared.stored(&owned(&["neg", "pos"]), path).unwrap();
     assert_eq!(places, [1, 0]);
@@ -98,7 +110,11 @@ fn stored_names_win_and_are_compared() {
         (Integer(-1), None),
         (text("2"), None),
     ] {
-        assert_eq!(declared.find(&label, Some(&places)).ok(), expected, "{label:?}");
+        assert_eq!(
+            declared.find(&label, Some(&places)).ok(),
+            expected,
+            "{label:?}"
+        );
     }
     // Numbers as stored names: the number in the file counts them, whatever they are called.
     let numbers = labels(&["0", "1"], None);
@@ -110,7 +126,10 @@ fn stored_names_win_and_are_compared() {
         (&["pos", "neg", "neutral"], &["neg", "pos"]),
         (&["pos", "neg"], &["neg", "neg"]),
     ] {
-        let error = labels(names, None).stored(&owned(stored), path).unwrap_err().to_string();
+        let error = labels(names, None)
+            .stored(&owned(stored), path)
+            .unwrap_err()
+            .to_string();
         for name in names.iter().chain(stored) {
             assert!(error.contains(&format!("`{name}`")), "{error}");
         }
@@ -119,34 +138,75 @@ fn stored_names_win_and_are_compared() {
     assert_eq!(renamed.stored(&owned(&["0", "1"]), path).unwrap(), [0, 1]);
     assert!(renamed.stored(&owned(&["0", "1", "2"]), path).is_err());
     let composed = labels(&["caf\u{e9}", "x"], None);
-    assert_eq!(composed.stored(&owned(&["x", "cafe\u{301}"]), path).unwrap(), [1, 0]);
+    assert_eq!(
+        composed
+            .stored(&owned(&["x", "cafe\u{301}"]), path)
+            .unwrap(),
+        [1, 0]
+    );
 }
 
 #[test]
 fn messages_help_and_hold_no_content() {
     for (names, by, label, expected) in [
-        (&["joy", "fear"][..], None, text("Joy"), "differs from `joy` in case or spaces"),
-        (&["very good"], None, text("very  good"), "differs from `very good` in case or spaces"),
-        (&["joy", "fear"], None, text("secret"), "unknown label: expected one of `joy`, `fear`"),
+        (
+            &["joy", "fear"][..],
+            None,
+            text("Joy"),
+            "differs from `joy` in case or spaces",
+        ),
+        (
+            &["very good"],
+            None,
+            text("very  good"),
+            "differs from `very good` in case or spaces",
+        ),
+        (
+            &["joy", "fear"],
+            None,
+            text("secret"),
+            "unknown label: expected one of `joy`, `fear`",
+        ),
         (&["joy", "fear"], None, text(""), "the label is missing"),
         (&["joy", "fear"], None, Missing, "the label is missing"),
         (&["joy", "fear"], None, Integer(7), "no index from 0 to 1"),
         (&["1", "2"], None, Integer(7), "set `labels_by = \"index\"`"),
-        (&["joy"], Some(LabelsBy::Name), Integer(0), "set `labels_by = \"index\"`"),
-        (&["1", "2"], Some(LabelsBy::Index), Integer(7), "no index from 0 to 1"),
+        (
+            &["joy"],
+            Some(LabelsBy::Name),
+            Integer(0),
+            "set `labels_by = \"index\"`",
+        ),
+        (
+            &["1", "2"],
+            Some(LabelsBy::Index),
+            Integer(7),
+            "no index from 0 to 1",
+        ),
     ] {
         let error = labels(names, by).find(&label, None).unwrap_err();
         assert!(error.contains(expected), "{label:?}: {error}");
         assert!(!error.contains("secret") && !error.contains('7'), "{error}");
     }
     let many: Vec<String> = (0..300).map(|number| format!("label {number}")).collect();
-    let error = Labels::new(&many, None).unwrap().find(&text("x"), None).unwrap_err();
-    assert!(error.contains("and 280 more") && error.len() < 400, "{error}");
+    let error = Labels::new(&many, None)
+        .unwrap()
+        .find(&text("x"), None)
+        .unwrap_err();
+    assert!(
+        error.contains("and 280 more") && error.len() < 400,
+        "{error}"
+    );
 }
 
 #[test]
 fn declared_names_have_to_differ() {
-    for names in [&["a", "a"][..], &["a", " a"], &["caf\u{e9}", "cafe\u{301}"], &["a", ""]] {
+    for names in [
+        &["a", "a"][..],
+        &["a", " a"],
+        &["caf\u{e9}", "cafe\u{301}"],
+        &["a", ""],
+    ] {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         assert!(Labels::new(&names, None).is_err(), "{names:?}");
     }

@@ -91,11 +91,16 @@ impl Sources<'_> {
             .map_err(|reason| self.unusable(id, path, reason))
     }
 
-    fn unusable(&self, id: InstanceId, path: &str, reason: impl ToString) -> AssembleError {
+    fn unusable(
+        &self,
+        id: InstanceId,
+        path: &str,
+        reason: impl std::fmt::Display,
+    ) -> AssembleError {
         AssembleError {
             instance: self.name(id).to_owned(),
             file: path.to_owned(),
-            reason: reason.to_string(),
+            reason: format!("{reason}"),
         }
     }
 

@@ -101,7 +101,9 @@ fn write_parquet(
     }
     for column in numbers {
         if let Some(mut writer) = group.next_column()? {
-            writer.typed::<DoubleType>().write_batch(column, None, None)?;
+            writer
+                .typed::<DoubleType>()
+                .write_batch(column, None, None)?;
             writer.close()?;
         }
     }
@@ -172,7 +174,11 @@ mod tests {
         assert_eq!(rows[1], expected);
         let file = File::open(folder.path().join("soft.parquet")).unwrap();
         let reader = SerializedFileReader::new(file).unwrap();
-        let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+        let rows: Vec<_> = reader
+            .get_row_iter(None)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         let joy: Vec<f64> = rows.iter().map(|row| row.get_double(2).unwrap()).collect();
         assert_eq!(joy, [0.75, 0.1]);
         assert_eq!(rows[0].get_string(0).unwrap(), "one, two");

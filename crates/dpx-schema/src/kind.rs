@@ -71,12 +71,19 @@ impl Kind {
     pub const fn version(self) -> u32 {
         match self {
             // `preprocess` 2: labels by name before index; quotation marks in tab-separated files; findings.json.
-            Self::Preprocess => 2,
             // `score` 2: the perplexity of synthetic texts is taken under the model that `train` started from.
-            Self::Score => 2,
+            // `train`, `teacher`, `counts` 2: a typed privacy record of what ran; internal files apart.
+            // `pretrain`, `audit` 2: likewise.
+            Self::Preprocess
+            | Self::Score
+            | Self::Train
+            | Self::Teacher
+            | Self::Counts
+            | Self::Pretrain
+            | Self::Audit => 2,
             // `classify` 2: the penalty of the bag-of-words classifier was chosen anew; 3: probabilities of labels.
             Self::Classify => 3,
-            _ => 1,
+            Self::Sample => 1,
         }
     }
 

@@ -124,7 +124,12 @@ impl PrivateRun {
     /// The run as a part of a claim.
     pub fn part(&self) -> ClaimPart {
         ClaimPart {
-            instance: format!("{} {}", self.instance, self.run),
+            // Half of the run's random identity tells two runs of one instance apart.
+            instance: format!(
+                "{}#{}",
+                self.instance,
+                self.run.get(..16).unwrap_or(&self.run)
+            ),
             event: self.event.clone(),
             adjacency: self.adjacency,
             unit: self.unit.name().to_owned(),
@@ -415,6 +420,9 @@ pub fn describe(event: &DpEvent) -> String {
         } => format!(
             "{steps} Poisson-sampled Gaussian steps, noise multiplier {noise_multiplier:.6}, sampling rate {sampling_rate:.9}"
         ),
+        DpEvent::SelfComposed {
+            event, count: 1, ..
+        } => describe(event),
         DpEvent::SelfComposed { event, count, .. } => format!("{count} times: {}", describe(event)),
         DpEvent::Composed { events, .. } => {
             events.iter().map(describe).collect::<Vec<_>>().join("; ")

@@ -131,15 +131,23 @@ fn findings_are_kept_apart_from_what_a_guarantee_may_cover() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     std::fs::create_dir(&data).unwrap();
-    std::fs::write(data.join("train.tsv"), "text\tlabel\na~neg\tneg\n\"b\tpos\na~neg\tneg\n".replace('~', " ")).unwrap();
+    std::fs::write(
+        data.join("train.tsv"),
+        "text\tlabel\na~neg\tneg\n\"b\tpos\na~neg\tneg\n".replace('~', " "),
+    )
+    .unwrap();
     std::fs::write(data.join("test.csv"), "text,label\na neg,neg\n").unwrap();
     std::fs::write(data.join("eval.csv"), "text,label\nx,neg\n").unwrap();
-    let params = json!({"dataset": data, "labels": ["pos", "neg"], "labels_by": "name", "scrub": "none"});
+    let params =
+        json!({"dataset": data, "labels": ["pos", "neg"], "labels_by": "name", "scrub": "none"});
     let found = files(params);
     let findings: dpx_data::DatasetFindings =
         serde_json::from_slice(&found["internal/findings.json"]).unwrap();
     assert_eq!(findings.not_read, ["eval.csv"]);
-    assert_eq!((findings.splits[0].texts, findings.splits[0].repeated), (3, 1));
+    assert_eq!(
+        (findings.splits[0].texts, findings.splits[0].repeated),
+        (3, 1)
+    );
     assert_eq!(findings.train_texts_in_test, 2);
     assert_eq!(findings.labels_without_text("test"), ["pos"]);
     assert!(String::from_utf8_lossy(&found["train.jsonl"]).contains("\\\"b"));
@@ -154,5 +162,8 @@ fn findings_are_kept_apart_from_what_a_guarantee_may_cover() {
     std::fs::create_dir(&output).unwrap();
     let quoted = json!({"dataset": data, "labels": ["pos", "neg"], "quoting": "double"});
     let error = run(quoted, &output).unwrap_err().to_string();
-    assert!(error.contains("train.tsv:3: a quotation mark opens a field here"), "{error}");
+    assert!(
+        error.contains("train.tsv:3: a quotation mark opens a field here"),
+        "{error}"
+    );
 }

@@ -16,13 +16,11 @@ pub fn blank(text: &str) -> String {
             b'\'' => character(bytes, at),
             byte if is_word(byte) => {
                 let word = word_end(bytes, at);
-                match raw_string(bytes, at, word) {
-                    Some(end) => end,
-                    None => {
-                        at = word;
-                        continue;
-                    }
-                }
+                let Some(end) = raw_string(bytes, at, word) else {
+                    at = word;
+                    continue;
+                };
+                end
             }
             _ => {
                 at += 1;
@@ -253,7 +251,7 @@ fn item_end(code: &str, start: usize) -> usize {
     let kind = words
         .iter()
         .find(|&&word| !matches!(word, "pub" | "crate" | "super" | "in"));
-    let function = words.iter().any(|&word| word == "fn");
+    let function = words.contains(&"fn");
     let declaration = !function
         && matches!(
             kind.copied(),

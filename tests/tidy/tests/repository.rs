@@ -345,9 +345,7 @@ fn every_symbol_named_in_a_document_is_defined() {
     let mut wrong = Vec::new();
     for document in files(&root, &[".md"]) {
         for quoted in document.text.split('`').skip(1).step_by(2) {
-            let Some((path, symbol)) = quoted
-                .split_once("::")
-                .filter(|(path, _)| path.ends_with(".rs"))
+            let Some((path, symbol)) = quoted.split_once("::").filter(|(path, _)| is_rust(path))
             else {
                 continue;
             };
@@ -370,7 +368,7 @@ fn every_path_that_is_named_exists() {
         if history.contains(&file.path.as_str()) || file.path.starts_with("tests/tidy/") {
             continue;
         }
-        let (text, from) = if file.path.ends_with(".rs") {
+        let (text, from) = if is_rust(&file.path) {
             (documents::comments(&file.text), "")
         } else if file.path.ends_with("Cargo.toml") {
             continue;
@@ -484,4 +482,10 @@ fn modules_follow_one_convention() {
         })
         .collect();
     none(&strange);
+}
+
+fn is_rust(path: &str) -> bool {
+    std::path::Path::new(path)
+        .extension()
+        .is_some_and(|end| end == "rs")
 }

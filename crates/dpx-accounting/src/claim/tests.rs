@@ -187,7 +187,9 @@ proptest! {
         let claim = compose(&parts).unwrap();
 
         let mut flat = Vec::new();
-        events.iter().for_each(|event| leaves(event, 1, &mut flat));
+        for event in &events {
+            leaves(event, 1, &mut flat);
+        }
         prop_assert_eq!(claim.certified(), &DpEvent::composed(flat).certified(DELTA).unwrap());
 
         parts.reverse();

@@ -172,7 +172,7 @@ impl Download<'_> {
             let mut reply = self
                 .client
                 .get(&self.url(&file.name), range.as_ref(), &mut waiting)
-                .map_err(|failure| self.hub.failed(&failure, asked))?;
+                .map_err(|failure| Hub::failed(&failure, asked))?;
             let (from, whole) = match reply.status {
                 200 => (0, content_length(&reply)),
                 206 => content_range(&reply).unwrap_or((u64::MAX, None)),
@@ -225,7 +225,7 @@ impl Download<'_> {
             let last = failures >= self.client.patience.attempts;
             if last || matches!(broke, Failure::Unusable(_)) {
                 sink.flush()?;
-                return Err(self.hub.failed(&broke, asked));
+                return Err(Hub::failed(&broke, asked));
             }
             if arrived == 0 {
                 let pause = self.client.patience.after(failures);

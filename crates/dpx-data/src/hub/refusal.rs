@@ -91,7 +91,7 @@ impl Hub {
     }
 
     /// No answer at all.
-    pub(super) fn failed(&self, failure: &Failure, asked: Asked<'_>) -> DataError {
+    pub(super) fn failed(failure: &Failure, asked: Asked<'_>) -> DataError {
         let (Failure::Unreachable(why) | Failure::Broken(why) | Failure::Unusable(why)) = failure;
         let advice = match (failure, asked.file) {
             (Failure::Unusable(_), _) => "",

@@ -51,15 +51,15 @@ impl Settings {
     /// As the process's environment says.
     pub(super) fn from_env() -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self::read(&variable, std::env::home_dir())
+        Self::read(&variable, std::env::home_dir().as_deref())
     }
 
     /// As `variable` says, which gives no empty values.
-    fn read(variable: &dyn Fn(&str) -> Option<String>, home: Option<PathBuf>) -> Self {
-        let folder = |name: &str| variable(name).map(|text| expand(&text, home.as_deref()));
+    fn read(variable: &dyn Fn(&str) -> Option<String>, home: Option<&Path>) -> Self {
+        let folder = |name: &str| variable(name).map(|text| expand(&text, home));
         let root = folder("HF_HOME").unwrap_or_else(|| {
             let caches = folder("XDG_CACHE_HOME")
-                .unwrap_or_else(|| home.clone().unwrap_or_default().join(".cache"));
+                .unwrap_or_else(|| home.unwrap_or(Path::new("")).join(".cache"));
             caches.join("huggingface")
         });
         let yes = |name: &str| {
@@ -112,7 +112,7 @@ mod tests {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        Settings::read(&variable, Some(home.to_owned()))
+        Settings::read(&variable, Some(home))
     }
 
     #[test]

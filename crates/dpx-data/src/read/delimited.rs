@@ -284,6 +284,10 @@ mod tests {
             .collect()
     }
 
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "compared with what reading a record gives"
+    )]
     fn row(line: u64, fields: &[&str]) -> Result<(u64, Vec<String>), Fault> {
         Ok((line, fields.iter().map(|&field| field.to_owned()).collect()))
     }
@@ -308,14 +312,21 @@ mod tests {
             all("a\rb,c\nd,e\n", CSV),
             [row(1, &["a\rb", "c"]), row(2, &["d", "e"])]
         );
-        assert_eq!(all(",\n,,", CSV), [row(1, &["", ""]), row(2, &["", "", ""])]);
+        assert_eq!(
+            all(",\n,,", CSV),
+            [row(1, &["", ""]), row(2, &["", "", ""])]
+        );
     }
 
     #[test]
     fn faults_name_the_line_of_the_opening_and_cost_one_line() {
         assert_eq!(
             all("a,b\n\"x,1\ny,2\n", CSV),
-            [row(1, &["a", "b"]), Err(Fault::Open(2)), row(3, &["y", "2"])]
+            [
+                row(1, &["a", "b"]),
+                Err(Fault::Open(2)),
+                row(3, &["y", "2"])
+            ]
         );
         assert_eq!(
             all("\"a\"b,1\n\"a \\\"b\\\" c\",2\nd,3", CSV),
@@ -326,10 +337,7 @@ mod tests {
             ]
         );
         assert_eq!(all("\"", CSV), [Err(Fault::Open(1))]);
-        assert_eq!(
-            all("5\" wide,\"a\" \n", CSV),
-            [row(1, &["5\" wide", "a"])]
-        );
+        assert_eq!(all("5\" wide,\"a\" \n", CSV), [row(1, &["5\" wide", "a"])]);
     }
 
     #[test]

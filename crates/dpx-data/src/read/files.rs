@@ -15,8 +15,15 @@ const OTHER: [&str; 22] = [
 ];
 /// Files with the endings of data that hold none.
 const NO_DATA: [&str; 9] = [
-    "dataset_info", "dataset_infos", "dataset_dict", "state", "readme", "license", "licence",
-    "notice", "requirements",
+    "dataset_info",
+    "dataset_infos",
+    "dataset_dict",
+    "state",
+    "readme",
+    "license",
+    "licence",
+    "notice",
+    "requirements",
 ];
 
 /// Files by split.
@@ -133,7 +140,11 @@ fn of_file(path: &Path) -> Result<SplitFiles, DataError> {
 
 /// What else to say where a folder has no splits.
 fn hint(names: &[String], data: &[&str]) -> String {
-    let arrow = |name: &&String| Path::new(name).extension().is_some_and(|end| end == "arrow");
+    let arrow = |name: &&String| {
+        Path::new(name)
+            .extension()
+            .is_some_and(|end| end == "arrow")
+    };
     if let Some(arrow) = names.iter().find(arrow) {
         return format!(
             "; `{arrow}` is in the format of `save_to_disk`, which is not read: write the dataset with `to_parquet`"

@@ -33,21 +33,65 @@ fn found(files: &[&str]) -> Result<[String; 4], String> {
 #[test]
 fn layouts_that_people_have() {
     for (files, expected) in [
-        (&["train.csv", "dev.csv", "test.csv"][..], ["train.csv", "dev.csv", "test.csv", ""]),
-        (&["train.csv.gz", "test.jsonl.zst"], ["train.csv.gz", "", "test.jsonl.zst", ""]),
-        (&["train.csv", "eval.csv", "extra.csv", "notes.md"], ["train.csv", "", "", "eval.csv extra.csv"]),
-        (&["train/a.csv", "train/b.csv", "test/a.csv"], ["train/a.csv train/b.csv", "", "test/a.csv", ""]),
         (
-            &["default/train/0000.parquet", "default/train/0001.parquet", "default/test/0000.parquet"],
-            ["default/train/0000.parquet default/train/0001.parquet", "", "default/test/0000.parquet", ""],
+            &["train.csv", "dev.csv", "test.csv"][..],
+            ["train.csv", "dev.csv", "test.csv", ""],
         ),
         (
-            &["data/train-00000-of-00002-ab.parquet", "data/train-00001-of-00002-cd.parquet", "README.md"],
-            ["data/train-00000-of-00002-ab.parquet data/train-00001-of-00002-cd.parquet", "", "", ""],
+            &["train.csv.gz", "test.jsonl.zst"],
+            ["train.csv.gz", "", "test.jsonl.zst", ""],
         ),
-        (&["train.csv", "dataset_info.json", "LICENSE.txt", ".hidden.csv"], ["train.csv", "", "", ""]),
-        (&["train.csv", "old/train.csv", "raw.xlsx"], ["train.csv", "", "", "old/train.csv raw.xlsx"]),
-        (&["TRAIN.CSV", "Test.Csv"], ["TRAIN.CSV", "", "Test.Csv", ""]),
+        (
+            &["train.csv", "eval.csv", "extra.csv", "notes.md"],
+            ["train.csv", "", "", "eval.csv extra.csv"],
+        ),
+        (
+            &["train/a.csv", "train/b.csv", "test/a.csv"],
+            ["train/a.csv train/b.csv", "", "test/a.csv", ""],
+        ),
+        (
+            &[
+                "default/train/0000.parquet",
+                "default/train/0001.parquet",
+                "default/test/0000.parquet",
+            ],
+            [
+                "default/train/0000.parquet default/train/0001.parquet",
+                "",
+                "default/test/0000.parquet",
+                "",
+            ],
+        ),
+        (
+            &[
+                "data/train-00000-of-00002-ab.parquet",
+                "data/train-00001-of-00002-cd.parquet",
+                "README.md",
+            ],
+            [
+                "data/train-00000-of-00002-ab.parquet data/train-00001-of-00002-cd.parquet",
+                "",
+                "",
+                "",
+            ],
+        ),
+        (
+            &[
+                "train.csv",
+                "dataset_info.json",
+                "LICENSE.txt",
+                ".hidden.csv",
+            ],
+            ["train.csv", "", "", ""],
+        ),
+        (
+            &["train.csv", "old/train.csv", "raw.xlsx"],
+            ["train.csv", "", "", "old/train.csv raw.xlsx"],
+        ),
+        (
+            &["TRAIN.CSV", "Test.Csv"],
+            ["TRAIN.CSV", "", "Test.Csv", ""],
+        ),
         (&["texts.csv"], ["texts.csv", "", "", ""]),
     ] {
         assert_eq!(found(files).unwrap(), expected, "{files:?}");
@@ -60,12 +104,34 @@ fn what_does_not_fit_is_an_error_that_names_it() {
         (&["a.csv", "b.csv"][..], "such as `a.csv`"),
         (&[], "no train split"),
         (&["data-00000-of-00001.arrow", "state.json"], "save_to_disk"),
-        (&["train.csv", "train.tsv"], "several files could be the train split (`train.csv`, `train.tsv`)"),
-        (&["train-00000-of-00001.parquet", "train-00000-of-00002.parquet", "train-00001-of-00002.parquet"], "of several sets (`-of-00001`, `-of-00002`)"),
-        (&["train-00000-of-00002.parquet"], "00001-of-00002` is missing"),
-        (&["train.csv", "test-00001-of-00002.csv"], "the test split has 1 of 2 shards"),
-        (&["train/0000.parquet", "train/0002.parquet"], "numbered from 0 to 2, of which 2 are there"),
-        (&["train/a.csv", "train/a.csv.gz"], "several files could be the train split"),
+        (
+            &["train.csv", "train.tsv"],
+            "several files could be the train split (`train.csv`, `train.tsv`)",
+        ),
+        (
+            &[
+                "train-00000-of-00001.parquet",
+                "train-00000-of-00002.parquet",
+                "train-00001-of-00002.parquet",
+            ],
+            "of several sets (`-of-00001`, `-of-00002`)",
+        ),
+        (
+            &["train-00000-of-00002.parquet"],
+            "00001-of-00002` is missing",
+        ),
+        (
+            &["train.csv", "test-00001-of-00002.csv"],
+            "the test split has 1 of 2 shards",
+        ),
+        (
+            &["train/0000.parquet", "train/0002.parquet"],
+            "numbered from 0 to 2, of which 2 are there",
+        ),
+        (
+            &["train/a.csv", "train/a.csv.gz"],
+            "several files could be the train split",
+        ),
     ] {
         let error = found(files).unwrap_err();
         assert!(error.contains(problem), "{files:?}: {error}");
@@ -100,9 +166,15 @@ fn pipes_devices_and_dangling_links_are_refused_by_name() {
     let link = folder.path().join("test.csv");
     std::os::unix::fs::symlink("nowhere", &link).unwrap();
     let error = split_files(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("test.csv`: a link that leads to no file"), "{error}");
+    assert!(
+        error.contains("test.csv`: a link that leads to no file"),
+        "{error}"
+    );
     std::fs::remove_file(&link).unwrap();
-    let made = std::process::Command::new("mkfifo").arg(&link).status().unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(&link)
+        .status()
+        .unwrap();
     assert!(made.success());
     for path in [folder.path(), &link] {
         let error = split_files(path).unwrap_err().to_string();

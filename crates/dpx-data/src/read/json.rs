@@ -18,16 +18,15 @@ pub(super) fn read(
     problems: &mut Problems,
 ) -> Result<Content, DataError> {
     let mut rows = Vec::new();
-    let mut add = |line: u64, object: &str, problems: &mut Problems| match row(
-        object, line, columns,
-    ) {
-        Ok(row) => rows.push(row),
-        Err(problem) => problems.add(path, line, problem),
-    };
+    let mut add =
+        |line: u64, object: &str, problems: &mut Problems| match row(object, line, columns) {
+            Ok(row) => rows.push(row),
+            Err(problem) => problems.add(path, line, problem),
+        };
     if content.trim_start().starts_with('[') {
-        for (line, element) in elements(content).map_err(|(line, problem)| {
-            DataError::line(path, line, problem)
-        })? {
+        for (line, element) in
+            elements(content).map_err(|(line, problem)| DataError::line(path, line, problem))?
+        {
             add(line, element, problems);
         }
     } else {
@@ -107,7 +106,7 @@ fn elements(content: &str) -> Result<Vec<(u64, &str)>, (u64, String)> {
                 "something follows the end of the JSON array: expected one array alone".to_owned(),
             ));
         }
-        let ends = (byte == b',' && depth == 1) || (byte == b']' && depth == 1);
+        let ends = depth == 1 && matches!(byte, b',' | b']');
         if ends {
             match start.take() {
                 Some((line, from)) => found.push((line, content[from..at].trim_end())),

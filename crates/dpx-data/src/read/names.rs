@@ -109,9 +109,7 @@ pub(super) fn class_names(info: &Value, label: &str) -> Option<Vec<String>> {
             let feature = features.get(label)?;
             feature
                 .get("names")
-                .filter(|_| {
-                    string(feature, "_type").is_none_or(|kind| kind == "ClassLabel")
-                })
+                .filter(|_| string(feature, "_type").is_none_or(|kind| kind == "ClassLabel"))
                 .or_else(|| feature.pointer("/class_label/names"))
                 .or_else(|| feature.pointer("/dtype/class_label/names"))?
         }
@@ -166,17 +164,39 @@ mod tests {
     #[test]
     fn forms_of_class_labels() {
         for (text, expected) in [
-            (r#"{"info": {"features": {"label": {"names": ["a", "b"], "_type": "ClassLabel"}}}}"#, Some(2)),
-            (r#"{"features": {"label": {"num_classes": 3, "names": ["a", "b", "c"], "id": null, "_type": "ClassLabel"}}}"#, Some(3)),
-            (r#"{"features": [{"name": "label", "dtype": {"class_label": {"names": {"1": "b", "0": "a"}}}}]}"#, Some(2)),
-            (r#"{"features": [{"name": "label", "dtype": {"class_label": {"names": {"0": "a", "2": "b"}}}}]}"#, None),
-            (r#"{"features": {"label": {"dtype": "int64", "_type": "Value"}}}"#, None),
-            (r#"{"features": {"label": {"names": [], "_type": "ClassLabel"}}}"#, None),
+            (
+                r#"{"info": {"features": {"label": {"names": ["a", "b"], "_type": "ClassLabel"}}}}"#,
+                Some(2),
+            ),
+            (
+                r#"{"features": {"label": {"num_classes": 3, "names": ["a", "b", "c"], "id": null, "_type": "ClassLabel"}}}"#,
+                Some(3),
+            ),
+            (
+                r#"{"features": [{"name": "label", "dtype": {"class_label": {"names": {"1": "b", "0": "a"}}}}]}"#,
+                Some(2),
+            ),
+            (
+                r#"{"features": [{"name": "label", "dtype": {"class_label": {"names": {"0": "a", "2": "b"}}}}]}"#,
+                None,
+            ),
+            (
+                r#"{"features": {"label": {"dtype": "int64", "_type": "Value"}}}"#,
+                None,
+            ),
+            (
+                r#"{"features": {"label": {"names": [], "_type": "ClassLabel"}}}"#,
+                None,
+            ),
             (r#"{"features": 3}"#, None),
             ("[]", None),
         ] {
             let value = serde_json::from_str(text).unwrap();
-            assert_eq!(class_names(&value, "label").map(|names| names.len()), expected, "{text}");
+            assert_eq!(
+                class_names(&value, "label").map(|names| names.len()),
+                expected,
+                "{text}"
+            );
         }
     }
 
@@ -197,7 +217,10 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_noted() {
-        let found = infos(&[("README.md", "---\na: [\n---\n"), ("dataset_info.json", "[1]")]);
+        let found = infos(&[
+            ("README.md", "---\na: [\n---\n"),
+            ("dataset_info.json", "[1]"),
+        ]);
         assert_eq!(found.notes.len(), 2, "{:?}", found.notes);
         let found = infos(&[("README.md", "# no front matter")]);
         assert!(found.notes.is_empty());

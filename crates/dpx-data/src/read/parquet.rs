@@ -34,8 +34,9 @@ pub(super) fn read(
     columns: &Columns<'_>,
     problems: &mut Problems,
 ) -> Result<Content, DataError> {
-    let broken =
-        |error: &dyn std::fmt::Display| DataError::file(path, format!("unreadable parquet file: {error}"));
+    let broken = |error: &dyn std::fmt::Display| {
+        DataError::file(path, format!("unreadable parquet file: {error}"))
+    };
     guard::guard(|| {
         let (file, size) = open::open(path)?;
         let metadata = metadata(&file, size).map_err(|error| broken(&error))?;
@@ -51,7 +52,12 @@ pub(super) fn read(
         };
         for group in metadata.row_groups() {
             reader
-                .group(group.column(text), group.column(label), group.num_rows(), problems)
+                .group(
+                    group.column(text),
+                    group.column(label),
+                    group.num_rows(),
+                    problems,
+                )
                 .map_err(|error| broken(&error))?;
         }
         let names = stored_names(metadata.file_metadata(), columns.label);
@@ -65,8 +71,9 @@ pub(super) fn read(
 
 /// The names in the schema.
 pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
-    let broken =
-        |error: &dyn std::fmt::Display| DataError::file(path, format!("unreadable parquet file: {error}"));
+    let broken = |error: &dyn std::fmt::Display| {
+        DataError::file(path, format!("unreadable parquet file: {error}"))
+    };
     guard::guard(|| {
         let (file, size) = open::open(path)?;
         let metadata = metadata(&file, size).map_err(|error| broken(&error))?;
@@ -347,10 +354,7 @@ fn values(
     unsigned: bool,
 ) -> Result<Vec<Option<RawLabel>>, String> {
     fn each<V>(values: Vec<Option<V>>, label: impl Fn(V) -> RawLabel) -> Vec<Option<RawLabel>> {
-        values
-            .into_iter()
-            .map(|value| value.map(&label))
-            .collect()
+        values.into_iter().map(|value| value.map(&label)).collect()
     }
     let text = |bytes: Bytes| {
         let bytes = bytes.unwrap_or_else(|_| b"\xff".to_vec());
@@ -375,9 +379,7 @@ fn values(
         ColumnReader::FloatColumnReader(reader) => each(next(reader, nullable)?, |value| {
             RawLabel::Float(shortest(value))
         }),
-        ColumnReader::DoubleColumnReader(reader) => {
-            each(next(reader, nullable)?, RawLabel::Float)
-        }
+        ColumnReader::DoubleColumnReader(reader) => each(next(reader, nullable)?, RawLabel::Float),
         ColumnReader::ByteArrayColumnReader(_) | ColumnReader::FixedLenByteArrayColumnReader(_) => {
             each(strings(reader, nullable)?, text)
         }

@@ -62,7 +62,10 @@ fn numbered(path: &str) -> Option<(&str, u64)> {
             let length = rest.bytes().take_while(u8::is_ascii_digit).count();
             ("part-", &rest[..length])
         }
-        None => stem.split_at(stem.trim_end_matches(|letter: char| letter.is_ascii_digit()).len()),
+        None => stem.split_at(
+            stem.trim_end_matches(|letter: char| letter.is_ascii_digit())
+                .len(),
+        ),
     };
     Some((prefix, digits.parse().ok()?))
 }
@@ -179,9 +182,8 @@ mod tests {
 
     #[test]
     fn names_of_shards() {
-        let parts = |name: &'static str| {
-            shard(name).map(|shard| (shard.prefix, shard.index, shard.total))
-        };
+        let parts =
+            |name: &'static str| shard(name).map(|shard| (shard.prefix, shard.index, shard.total));
         assert_eq!(
             parts("data/train-00001-of-00002.parquet"),
             Some(("train-", 1, "00002"))
@@ -209,22 +211,62 @@ mod tests {
             (&["train-00000-of-00001.parquet"], false, ""),
             (&["a-0-of-2.csv", "a-1-of-2.csv"], false, ""),
             (&["a-1-of-2.csv"], false, "number 0 is missing"),
-            (&["a-0-of-9.csv"], false, "number 1, 2, 3 and others are missing"),
+            (
+                &["a-0-of-9.csv"],
+                false,
+                "number 1, 2, 3 and others are missing",
+            ),
             (&["a-0-of-3.csv"], false, "number 1, 2 are missing"),
-            (&["a-0-of-1.csv", "a-0-of-2.csv", "a-1-of-2.csv"], false, "different sets of shards"),
-            (&["a-0-of-1.csv", "b-0-of-1.csv"], true, "different sets of shards"),
-            (&["a-0-of-1.csv", "a-0-of-1.parquet"], true, "several files could be"),
-            (&["a-0-of-1-aa.csv", "a-0-of-1-bb.csv"], true, "is there twice"),
+            (
+                &["a-0-of-1.csv", "a-0-of-2.csv", "a-1-of-2.csv"],
+                false,
+                "different sets of shards",
+            ),
+            (
+                &["a-0-of-1.csv", "b-0-of-1.csv"],
+                true,
+                "different sets of shards",
+            ),
+            (
+                &["a-0-of-1.csv", "a-0-of-1.parquet"],
+                true,
+                "several files could be",
+            ),
+            (
+                &["a-0-of-1-aa.csv", "a-0-of-1-bb.csv"],
+                true,
+                "is there twice",
+            ),
             (&["a-0-of-1.csv", "a-0-of-01.csv"], true, "different sets"),
             (&["a-2-of-2.csv", "a-0-of-2.csv"], true, "beyond"),
-            (&["a-0-of-1.csv", "train.csv"], true, "keep either the shards or the other"),
-            (&["train.csv", "train.tsv"], false, "several files could be the train split (`train.csv`, `train.tsv`)"),
+            (
+                &["a-0-of-1.csv", "train.csv"],
+                true,
+                "keep either the shards or the other",
+            ),
+            (
+                &["train.csv", "train.tsv"],
+                false,
+                "several files could be the train split (`train.csv`, `train.tsv`)",
+            ),
             (&["train.csv", "train.csv.gz"], true, "several files"),
-            (&["train_big.csv", "train_small.csv"], false, "several files"),
+            (
+                &["train_big.csv", "train_small.csv"],
+                false,
+                "several files",
+            ),
             (&["x.csv", "y.csv"], true, ""),
             (&["train_1.csv", "train_2.csv"], false, ""),
-            (&["train_0.csv", "train_2.csv"], false, "numbered from 0 to 2, of which 2 are there"),
-            (&["train_3.csv", "train_4.csv"], false, "numbered from 3 to 4"),
+            (
+                &["train_0.csv", "train_2.csv"],
+                false,
+                "numbered from 0 to 2, of which 2 are there",
+            ),
+            (
+                &["train_3.csv", "train_4.csv"],
+                false,
+                "numbered from 3 to 4",
+            ),
             (&["0000.parquet", "0001.parquet"], true, ""),
             (&["0000.parquet", "000.parquet"], true, "one number"),
         ] {

@@ -23,9 +23,7 @@ pub(super) fn read(
     let dialect = Dialect {
         delimiter,
         quotes: columns.quoting != Some(Quoting::None),
-        escape: columns
-            .escape
-            .and_then(|escape| u8::try_from(escape).ok()),
+        escape: columns.escape.and_then(|escape| u8::try_from(escape).ok()),
     };
     let file = File {
         text,
@@ -70,10 +68,7 @@ fn start<'a>(text: &'a str, path: &Path, said: Option<char>) -> (&'a str, u64, u
         .strip_prefix("sep=")
         .and_then(|rest| u8::try_from(rest.chars().next()?).ok());
     let (text, skipped) = match declared {
-        Some(_) => (
-            text.split_once('\n').map_or("", |(_, rest)| rest),
-            1,
-        ),
+        Some(_) => (text.split_once('\n').map_or("", |(_, rest)| rest), 1),
         None => (text, 0),
     };
     let said = said.and_then(|delimiter| u8::try_from(delimiter).ok());
@@ -97,7 +92,9 @@ fn start<'a>(text: &'a str, path: &Path, said: Option<char>) -> (&'a str, u64, u
             })
             .count()
     };
-    let most = [b'|', b'\t', b';', b','].into_iter().max_by_key(|delimiter| count(*delimiter));
+    let most = [b'|', b'\t', b';', b',']
+        .into_iter()
+        .max_by_key(|delimiter| count(*delimiter));
     (text, skipped, most.unwrap_or(b','))
 }
 
@@ -231,13 +228,24 @@ impl File<'_> {
             needless: None,
             needed: false,
         };
-        let mut known: HashSet<String> =
-            self.columns.labels.iter().map(|name| normal(name)).collect();
+        let mut known: HashSet<String> = self
+            .columns
+            .labels
+            .iter()
+            .map(|name| normal(name))
+            .collect();
         let mut spanning = Vec::new();
         for record in records {
             match record {
                 Ok(record) => {
-                    self.row(record, &shape, dialect, &mut read, &mut known, &mut spanning);
+                    self.row(
+                        record,
+                        &shape,
+                        dialect,
+                        &mut read,
+                        &mut known,
+                        &mut spanning,
+                    );
                 }
                 Err(fault) => {
                     let (line, problem) = explain(fault, self.text, dialect);
@@ -342,13 +350,7 @@ struct Shape {
 impl Shape {
     /// Whether lines of a record look like rows of their own: all columns are there, and the label is one that other rows
     /// have. In its first line the columns after the field that spans lines should be missing, in its last those before it.
-    fn swallows(
-        &self,
-        text: &str,
-        span: &Span,
-        dialect: Dialect,
-        known: &HashSet<String>,
-    ) -> bool {
+    fn swallows(&self, text: &str, span: &Span, dialect: Dialect, known: &HashSet<String>) -> bool {
         let lines: Vec<&str> = text[span.start..span.end]
             .split(char::from(self.newline))
             .collect();

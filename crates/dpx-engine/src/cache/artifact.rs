@@ -16,14 +16,14 @@ pub struct Damage {
     pub file: String,
     /// What is wrong. [`CacheError::Damaged`]: the object is gone or was set aside, and its record is a miss from then on.
     #[source]
-    pub cause: CacheError,
+    pub cause: Box<CacheError>,
 }
 
 impl Damage {
     /// Whether running the instance again mends it. What the operating system refuses, such as a missing permission, it
     /// does not.
-    pub const fn can_be_rebuilt(&self) -> bool {
-        matches!(self.cause, CacheError::Damaged { .. })
+    pub fn can_be_rebuilt(&self) -> bool {
+        matches!(*self.cause, CacheError::Damaged { .. })
     }
 }
 
@@ -82,7 +82,7 @@ impl Cache {
             instance: record.instance.clone(),
             key: record.key,
             file: path.to_owned(),
-            cause,
+            cause: Box::new(cause),
         })
     }
 }
@@ -125,7 +125,7 @@ impl ArtifactReader {
                     instance: record.instance.clone(),
                     key: record.key,
                     file: file.path.clone(),
-                    cause,
+                    cause: Box::new(cause),
                 });
             }
         }

@@ -5,8 +5,8 @@
 //! no schema can say (`check`), and gives back an [`Experiment`] or every mistake at once as [`Diagnostic`]s.
 
 mod check;
+mod checked;
 mod diagnostic;
-mod experiment;
 mod files;
 mod kinds;
 mod load;
@@ -24,8 +24,8 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use checked::{Combination, Experiment, REPLICATE, Stage, SweepAxis, combinations};
 pub use diagnostic::{Code, Diagnostic, Fix, Label, Severity};
-pub use experiment::{Combination, Experiment, REPLICATE, Stage, SweepAxis, combinations};
 pub use files::{File, Files, Origin, Position};
 pub use node::{Entry, Node, Table, Value};
 pub use read::{Loaded, load};
@@ -35,5 +35,5 @@ pub use schema::document as document_schema;
 pub use suggest::{MOST_SHOWN, did_you_mean};
 pub use tables::{Devices, ExperimentTable, PrivacyTable, Reference, ReportTable, RunTable};
 
-pub(crate) use experiment::followed;
+pub(crate) use checked::followed;
 pub(crate) use kinds::KindTable;

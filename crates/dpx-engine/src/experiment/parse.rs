@@ -62,10 +62,7 @@ impl Reader {
         errors.sort_by_key(|(range, _)| range.start);
         for (range, error) in errors {
             let start = range.start.min(text.len());
-            line += text.as_bytes()[counted..start]
-                .iter()
-                .filter(|&&byte| byte == b'\n')
-                .count();
+            line += text[counted..start].matches('\n').count();
             counted = start;
             let in_list = error.message().contains("array");
             if list_broken {

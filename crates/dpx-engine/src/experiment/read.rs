@@ -1,8 +1,8 @@
 //! From the merged tree to an [`Experiment`], with every mistake on the way.
 
 use super::check;
+use super::checked::{Experiment, SweepAxis};
 use super::diagnostic::{Code, Diagnostic, Severity};
-use super::experiment::{Experiment, SweepAxis};
 use super::files::{Files, Origin};
 use super::kinds::schema_of;
 use super::load::read;

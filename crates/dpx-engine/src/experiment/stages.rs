@@ -1,8 +1,8 @@
 //! `[stage.NAME]`: kind, needs, seed and parameters of every stage.
 
 use super::REPLICATE;
+use super::checked::{Stage, SweepAxis};
 use super::diagnostic::{Code, Diagnostic};
-use super::experiment::{Stage, SweepAxis};
 use super::files::Origin;
 use super::kinds::KindTable;
 use super::node::{Entry, Node, Table};

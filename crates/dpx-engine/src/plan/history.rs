@@ -9,6 +9,7 @@ use super::{CacheView, Instance, Recipe};
 use dpx_schema::{Digest, Kind, Record};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Records of one row that are compared with an instance, the newest ones.
@@ -26,9 +27,9 @@ pub(super) struct History {
 /// Records of one kind; each list begins with the newest.
 #[derive(Debug, Default)]
 struct OfKind {
-    by_recipe: HashMap<Digest, Vec<Arc<Record>>>,
-    by_row: HashMap<String, Vec<Arc<Record>>>,
-    by_stage: HashMap<String, Vec<Arc<Record>>>,
+    recipes: HashMap<Digest, Vec<Arc<Record>>>,
+    rows: HashMap<String, Vec<Arc<Record>>>,
+    stages: HashMap<String, Vec<Arc<Record>>>,
 }
 
 impl History {
@@ -48,7 +49,7 @@ impl History {
     ) -> Option<Arc<Record>> {
         let names = instance.needs.iter().map(|need| need.stage.as_str());
         let recipe = recipe_digest(&instance.recipe(), names);
-        let records = self.of(instance.kind, view).by_recipe.get(&recipe)?;
+        let records = self.of(instance.kind, view).recipes.get(&recipe)?;
         let agrees = |record: &&Arc<Record>| {
             instance.needs.iter().all(|need| {
                 let new = inputs.get(&need.stage);
@@ -75,9 +76,9 @@ impl History {
         view: &dyn CacheView,
     ) -> Option<Arc<Record>> {
         let records = self.of(instance.kind, view);
-        let candidates = match records.by_row.get(&row(&instance.stage, &instance.axes)) {
+        let candidates = match records.rows.get(&row(&instance.stage, &instance.axes)) {
             Some(records) => &records[..records.len().min(SAME_ROW)],
-            None => records.by_stage.get(&instance.stage)?,
+            None => records.stages.get(&instance.stage)?,
         };
         candidates
             .iter()
@@ -93,12 +94,12 @@ impl OfKind {
             let names = record.inputs.keys().map(String::as_str);
             let recipe = recipe_digest(&Recipe::of(&record), names);
             let row = row(&record.stage, &record.axes);
-            let of_stage = all.by_stage.entry(record.stage.clone()).or_default();
+            let of_stage = all.stages.entry(record.stage.clone()).or_default();
             if of_stage.len() < OTHER_ROWS {
                 of_stage.push(Arc::clone(&record));
             }
-            all.by_row.entry(row).or_default().push(Arc::clone(&record));
-            all.by_recipe.entry(recipe).or_default().push(record);
+            all.rows.entry(row).or_default().push(Arc::clone(&record));
+            all.recipes.entry(recipe).or_default().push(record);
         }
         all
     }
@@ -114,7 +115,7 @@ fn recipe_digest<'a>(recipe: &Recipe<'_>, names: impl Iterator<Item = &'a str>) 
 fn row(stage: &str, axes: &BTreeMap<String, Value>) -> String {
     let mut text = format!("{stage}@");
     for (name, value) in axes {
-        text.push_str(&format!("{name}={value};"));
+        let _ = write!(text, "{name}={value};");
     }
     text
 }

@@ -18,17 +18,26 @@ pub(crate) fn write_parquet(path: &Path, texts: &[&str], labels: &[i64]) {
         field("text", Physical::BYTE_ARRAY),
         field("label", Physical::INT64),
     ];
-    let schema = Type::group_type_builder("schema").with_fields(fields).build().unwrap();
+    let schema = Type::group_type_builder("schema")
+        .with_fields(fields)
+        .build()
+        .unwrap();
     let file = File::create(path).unwrap();
     let properties = Arc::new(WriterProperties::builder().build());
     let mut writer = SerializedFileWriter::new(file, Arc::new(schema), properties).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let values: Vec<ByteArray> = texts.iter().map(|text| (*text).into()).collect();
     let mut column = group.next_column().unwrap().unwrap();
-    column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
+    column
+        .typed::<ByteArrayType>()
+        .write_batch(&values, None, None)
+        .unwrap();
     column.close().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
-    column.typed::<Int64Type>().write_batch(labels, None, None).unwrap();
+    column
+        .typed::<Int64Type>()
+        .write_batch(labels, None, None)
+        .unwrap();
     column.close().unwrap();
     group.close().unwrap();
     writer.close().unwrap();
@@ -106,7 +115,15 @@ fn codecs_pages_and_encodings_of_pyarrow() {
 fn labels_of_every_type() {
     let numbers = [0, 1, 0, 1, 0, 0];
     for name in [
-        "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "int-category",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "int-category",
     ] {
         expect(&format!("label-{name}"), numbers.map(RawLabel::Integer));
     }
@@ -181,9 +198,7 @@ fn with_schema(elements: &[(bool, i32)]) -> Vec<u8> {
 fn hostile_schemas_are_refused_before_they_are_built() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
-    let deep: Vec<_> = (0..100_000)
-        .map(|place| (place < 99_999, 1))
-        .collect();
+    let deep: Vec<_> = (0..100_000).map(|place| (place < 99_999, 1)).collect();
     for (elements, problem) in [
         (&deep[..], "nested more than 64 deep"),
         (&[(true, i32::MAX), (false, 0)], "damaged"),
@@ -200,7 +215,10 @@ struct Numbers(u64);
 
 impl Numbers {
     fn next(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         ((self.0 >> 33) as usize) % below
     }
 }
@@ -271,13 +289,16 @@ fn a_small_file_cannot_fill_the_memory() {
     let longer = "x".repeat(LONGEST + 1);
     write_parquet(&path, &[&longer, "b"], &[0, 1]);
     let error = read_path(&path).unwrap_err();
-    assert!(error.contains("a.parquet:1: the text is 524289 bytes long"), "{error}");
+    assert!(
+        error.contains("a.parquet:1: the text is 524289 bytes long"),
+        "{error}"
+    );
 }
 
 #[test]
 fn names_of_classes_are_found_in_the_metadata() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/cases/classlabel-other-order/d.parquet");
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/classlabel-other-order/d.parquet");
     let columns = Columns::named("text", "label");
     let content = read(&path, &columns, &mut Problems::default()).unwrap();
     assert_eq!(content.names.unwrap(), ["neg", "pos"]);

@@ -2,8 +2,8 @@
 //! adjacencies or at two deltas.
 
 use super::privacy::spends;
+use crate::experiment::checked::{Experiment, Stage};
 use crate::experiment::diagnostic::{Code, Diagnostic};
-use crate::experiment::experiment::{Experiment, Stage};
 use crate::experiment::files::Origin;
 use dpx_schema::Kind;
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! The needs: known, free of cycles, and of kinds that the stage can read.
 
+use crate::experiment::checked::{Experiment, Stage, SweepAxis};
 use crate::experiment::diagnostic::{Code, Diagnostic};
-use crate::experiment::experiment::{Experiment, Stage, SweepAxis};
 use crate::experiment::files::Origin;
 use crate::experiment::node::Node;
 use crate::experiment::read::MOST_INSTANCES;

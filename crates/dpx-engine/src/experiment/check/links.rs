@@ -304,7 +304,7 @@ fn batch(stage: &Resolved<'_>, need: &Resolved<'_>, diagnostics: &mut Vec<Diagno
 /// The labels of a table of counts must be declared ones.
 fn counts_by_label(
     stage: &Resolved<'_>,
-    data: &crate::experiment::experiment::Stage,
+    data: &crate::experiment::checked::Stage,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let axes = &stage.experiment.axes;

@@ -1,8 +1,8 @@
 //! `[privacy] split`: stages that can share a budget, positive shares, one budget.
 
 use super::graph::by_name;
+use crate::experiment::checked::{Experiment, Stage};
 use crate::experiment::diagnostic::{Code, Diagnostic};
-use crate::experiment::experiment::{Experiment, Stage};
 use crate::experiment::node::{Node, Table, Value};
 use crate::experiment::suggest::{Suggestion, alternatives, suggest};
 use dpx_schema::Kind;

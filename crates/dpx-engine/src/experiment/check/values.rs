@@ -2,8 +2,8 @@
 
 use super::graph::by_name;
 use super::{limits, links, sources};
+use crate::experiment::checked::{Combination, Experiment, Stage, combinations};
 use crate::experiment::diagnostic::{Code, Diagnostic};
-use crate::experiment::experiment::{Combination, Experiment, Stage, combinations};
 use crate::experiment::files::Origin;
 use crate::experiment::kinds::KindTable;
 use serde_json::Value;

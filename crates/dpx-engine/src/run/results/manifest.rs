@@ -175,7 +175,9 @@ impl OwnFiles {
             let synthetic = inside.strip_prefix("synthetic/");
             return BEFORE_MANIFESTS.contains(&inside)
                 || synthetic.is_some_and(|name| {
-                    name == "README.md" || !name.contains('/') && name.ends_with(".csv")
+                    name == "README.md"
+                        || !name.contains('/')
+                            && Path::new(name).extension().is_some_and(|end| end == "csv")
                 });
         }
         let Some((size, digest)) = self.files.get(inside) else {
