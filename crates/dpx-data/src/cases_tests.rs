@@ -1,4 +1,4 @@
-//! Tests over small awkward inputs: those of tests/cases, which went wrong once, and others of each kind.
+//! Tests over small awkward inputs: those of `crates/dpx-data/tests/cases`, which went wrong once, and others of each kind.
 
 use super::*;
 use dpx_schema::params::{LabelsBy, Quoting};

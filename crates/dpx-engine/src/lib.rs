@@ -5,5 +5,6 @@
 pub mod cache;
 pub mod clock;
 pub mod experiment;
+mod pipes;
 pub mod plan;
 pub mod run;

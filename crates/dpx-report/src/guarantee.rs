@@ -1,7 +1,7 @@
 //! What a row promises, from the records of the instances behind it.
 
-use super::assemble::{AssembleError, Sources};
 use super::rows::{self, RowPlan, ancestors, replicate};
+use super::sources::{AssembleError, Sources};
 use super::study::{Guarantee, GuaranteeKind, MechanismView};
 use dpx_accounting::{Claim, DpEvent, EpsilonBound};
 use dpx_engine::plan::InstanceId;

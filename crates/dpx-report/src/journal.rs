@@ -1,6 +1,6 @@
 //! A past run as a study's sources: its journal names the keys, their records say the rest.
 
-use super::assemble::Known;
+use super::sources::Known;
 use super::study::InstanceState;
 use dpx_engine::cache::Cache;
 use dpx_engine::plan::{Axis, Instance, Need, Plan, RunSettings};

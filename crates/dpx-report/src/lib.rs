@@ -19,6 +19,7 @@ mod real_texts;
 mod release;
 mod rows;
 mod settings;
+mod sources;
 pub mod study;
 pub mod table;
 pub mod terminal;
@@ -26,9 +27,10 @@ pub mod texts;
 mod values;
 mod write;
 
-pub use assemble::{Artifacts, AssembleError, Known, Sources, assemble};
+pub use assemble::assemble;
 pub use real_texts::real_texts;
 pub use release::{Release, ReleaseError};
+pub use sources::{Artifacts, AssembleError, Known, Sources};
 pub use study::{InstanceState, Reference, Study};
 pub use write::write_results;
 

@@ -1,6 +1,6 @@
 //! Real training texts for a page that is then as private as they are.
 
-use super::assemble::{AssembleError, Sources};
+use super::sources::{AssembleError, Sources};
 use dpx_schema::Kind;
 use dpx_stages::score::Examples;
 use serde_json::Value;

@@ -3,9 +3,9 @@
 //! Only artifacts labelled `public` or `dp` are taken; a row without a guarantee, or with noise from the seed, is refused
 //! without exception. Nothing computed from a private text outside a mechanism goes in: no digest, key, score, path or time.
 
-use super::assemble::{AssembleError, Sources};
 use super::guarantee::{is_private, study_delta};
 use super::rows::ancestors;
+use super::sources::{AssembleError, Sources};
 use super::texts;
 use dpx_accounting::Claim;
 use dpx_engine::plan::InstanceId;

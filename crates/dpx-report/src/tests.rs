@@ -1,7 +1,8 @@
 //! A whole study from a made-up plan and artifacts kept in memory: rows, figures, files, and a page that nothing breaks.
 
-use super::assemble::{Artifacts, Known, Sources, assemble};
+use super::assemble::assemble;
 use super::html::{self, Extras};
+use super::sources::{Artifacts, Known, Sources};
 use super::study::{GuaranteeKind, InstanceState, Reference, Role, Study};
 use super::{claim, export, terminal};
 use dpx_accounting::{Adjacency, DpEvent, EpsilonBound};

@@ -1,6 +1,7 @@
 //! Filling `results/NAME/`.
 
-use super::assemble::{Sources, assemble};
+use super::assemble::assemble;
+use super::sources::Sources;
 use super::study::{Row, SampleRef, Study};
 use super::{export, html, texts};
 use std::fs;

@@ -1,4 +1,4 @@
-"""Figures of Google's dp_accounting for `dp_accounting.csv`, which `tests/main/reference.rs` compares with this crate.
+"""Figures of Google's dp_accounting for `dp_accounting.csv`, which `crates/dpx-accounting/tests/main/reference.rs` compares with this crate.
 
     pip install dp-accounting==0.6.0
     python dp_accounting.py > dp_accounting.csv

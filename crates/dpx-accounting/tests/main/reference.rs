@@ -1,4 +1,4 @@
-//! Compositions and groups against Google's dp_accounting 0.6.0; `tests/data/dp_accounting.py` made the figures.
+//! Compositions and groups against Google's dp_accounting 0.6.0; `crates/dpx-accounting/tests/data/dp_accounting.py` made the figures.
 
 use dpx_accounting::{DpEvent, epsilon_rdp};
 

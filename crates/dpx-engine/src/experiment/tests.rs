@@ -151,7 +151,7 @@ fn what_gives_its_content_only_once_is_refused() {
     assert!(
         dangling
             .as_ref()
-            .is_err_and(|error| error.contains("link.csv") && error.contains("leads nowhere")),
+            .is_err_and(|error| error.contains("link.csv") && error.contains("leads to no file")),
         "{dangling:?}"
     );
 }

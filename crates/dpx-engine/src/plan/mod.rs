@@ -36,5 +36,5 @@ pub use group::{Cause, StageTime, Summary, by_stage, causes, summary, times};
 pub use instance::{Axis, Instance, InstanceId, Need, Plan, RunSettings};
 pub use key::Recipe;
 pub use local::LocalSources;
-pub use sources::{Seen, SourceError, Sources, content_identity, unreadable_twice};
+pub use sources::{Seen, SourceError, Sources, content_identity};
 pub use view::{CacheView, Found, NoCache};

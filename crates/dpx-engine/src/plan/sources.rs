@@ -1,5 +1,6 @@
 //! The identity of every model and dataset that a stage reads: what stands in the key for it.
 
+use crate::pipes::unreadable_twice;
 use dpx_data::{DataError, Role, Source};
 use std::path::Path;
 
@@ -70,33 +71,6 @@ pub fn content_identity(
     }
     let mut bytes = |file: &Path| digest(file).map(|digest| *digest.as_bytes());
     Ok(dpx_data::content_identity(path, &mut bytes)?)
-}
-
-/// What a path is that gives its content only once, or never ends: a pipe, a device, a socket, or one of this process's
-/// own files. Nothing for files, folders, and paths that lead nowhere.
-pub fn unreadable_twice(path: &Path) -> Option<&'static str> {
-    // `/dev/stdin` may lead to a file here and to another one in a worker.
-    if ["/dev", "/proc"]
-        .iter()
-        .any(|place| path.starts_with(place))
-    {
-        return Some("a device or an open file of one process");
-    }
-    let kind = std::fs::metadata(path).ok()?.file_type();
-    if kind.is_file() || kind.is_dir() {
-        return None;
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt;
-        if kind.is_fifo() {
-            return Some("a pipe");
-        }
-        if kind.is_socket() {
-            return Some("a socket");
-        }
-    }
-    Some("a device")
 }
 
 /// Takes every source for seen: enough to draw the graph of an experiment, not to run it.

@@ -337,3 +337,35 @@ fn last_lines(log: &Path) -> Vec<String> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dpx_schema::FileEntry;
+
+    #[test]
+    fn what_may_be_released_is_made_from_covered_files_alone() {
+        let file = |path: &str| FileEntry {
+            path: path.to_owned(),
+            digest: Digest::of(path.as_bytes()),
+            size: 1,
+        };
+        let artifact = Manifest {
+            files: [
+                "internal/steps.jsonl",
+                "internals.txt",
+                "model/config.json",
+                "privacy.json",
+            ]
+            .map(file)
+            .to_vec(),
+        };
+        for kind in Kind::ALL {
+            let given = handed_out(&artifact, kind).files.len();
+            assert_eq!(given, if kind.reads_internal() { 4 } else { 3 }, "{kind}");
+        }
+        for kind in [Kind::Sample, Kind::Train, Kind::Teacher, Kind::Counts] {
+            assert!(!kind.reads_internal(), "{kind}");
+        }
+    }
+}

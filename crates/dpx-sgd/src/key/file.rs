@@ -257,9 +257,8 @@ pub fn sweep_orphans(
         let name = path.file_stem().and_then(|name| name.to_str());
         let is_orphan = match (extension, name) {
             (Some("key"), Some(name)) => Some(name) != spared && !states.join(name).exists(),
-            // A worker that was killed while it made its key: it writes under its lock, so what holds something and can be
-            // locked has lost its maker.
-            (Some(FRESH), _) => is_written(&path) || is_old(&path),
+            // A worker that was killed while it made its key.
+            (Some(FRESH), _) => is_old(&path),
             _ => false,
         };
         if !is_orphan {
@@ -274,10 +273,6 @@ pub fn sweep_orphans(
         }
     }
     Ok(swept)
-}
-
-fn is_written(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| found.len() > 0)
 }
 
 /// Whether a file was last changed long ago.

@@ -1,4 +1,4 @@
-//! Tests of reading parquet files; the files are written by the crate itself, or by pyarrow (tests/cases).
+//! Tests of reading parquet files; the files are written by the crate itself, or by pyarrow (`crates/dpx-data/tests/cases`).
 
 use super::*;
 use ::parquet::basic::{Repetition, Type as Physical};

@@ -5,7 +5,7 @@ use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::node::Node;
 use crate::experiment::reference::{SourceField, SourceRef, source_fields};
 use crate::experiment::suggest::did_you_mean;
-use crate::plan::unreadable_twice;
+use crate::pipes::unreadable_twice;
 use dpx_data::Source;
 use dpx_schema::Kind;
 

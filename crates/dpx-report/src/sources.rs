@@ -1,0 +1,125 @@
+//! What a study is made from: the plan, what is known of its instances, and their files, each read as its own type.
+
+use super::study::{InstanceState, Reference};
+use dpx_engine::cache::ArtifactReader;
+use dpx_engine::plan::{InstanceId, Plan};
+use dpx_schema::{PRIVACY_FILE, PrivacyRecord, Record};
+use serde::de::DeserializeOwned;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A file of an artifact that cannot be used: a report that left it out would show fewer figures than there are.
+#[derive(Debug, thiserror::Error)]
+#[error("`{file}` of `{instance}` {reason}; `dpx run` makes it again")]
+pub struct AssembleError {
+    /// The instance.
+    pub instance: String,
+    /// The file of its artifact.
+    pub file: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Where files of artifacts come from: the cache, or folders in tests.
+pub trait Artifacts {
+    /// The verified content of a file of an artifact; nothing where the artifact has no such file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or its content is not what its record says.
+    fn read(&self, record: &Record, path: &str) -> Result<Option<Vec<u8>>, String>;
+}
+
+impl Artifacts for ArtifactReader {
+    fn read(&self, record: &Record, path: &str) -> Result<Option<Vec<u8>>, String> {
+        Self::read(self, record, path)
+    }
+}
+
+/// What is known of an instance.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Where it stands.
+    pub state: InstanceState,
+    /// Its record, where it is finished.
+    pub record: Option<Arc<Record>>,
+}
+
+/// What the study is made from.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What is known of each instance, in the plan's order.
+    pub known: &'a [Known],
+    /// Where files come from.
+    pub artifacts: &'a dyn Artifacts,
+    /// Title of the report, if it is not the experiment's name.
+    pub title: Option<&'a str>,
+    /// Published figures.
+    pub reference: Option<&'a Reference>,
+}
+
+impl Sources<'_> {
+    pub(crate) fn record(&self, id: InstanceId) -> Option<&Record> {
+        self.known[id].record.as_deref()
+    }
+
+    /// A file of an instance's artifact; nothing where the instance is not finished, or has no such file.
+    pub(crate) fn file(
+        &self,
+        id: InstanceId,
+        path: &str,
+    ) -> Result<Option<Vec<u8>>, AssembleError> {
+        let Some(record) = self.record(id) else {
+            return Ok(None);
+        };
+        self.artifacts
+            .read(record, path)
+            .map_err(|reason| self.unusable(id, path, reason))
+    }
+
+    fn unusable(
+        &self,
+        id: InstanceId,
+        path: &str,
+        reason: impl std::fmt::Display,
+    ) -> AssembleError {
+        AssembleError {
+            instance: self.name(id).to_owned(),
+            file: path.to_owned(),
+            reason: format!("{reason}"),
+        }
+    }
+
+    /// A JSON file of an instance's artifact as its own type.
+    pub(crate) fn json<T: DeserializeOwned>(
+        &self,
+        id: InstanceId,
+        path: &str,
+    ) -> Result<Option<T>, AssembleError> {
+        self.file(id, path)?
+            .map(|bytes| {
+                serde_json::from_slice(&bytes).map_err(|error| {
+                    self.unusable(id, path, format!("is not what this dpx writes: {error}"))
+                })
+            })
+            .transpose()
+    }
+
+    /// The privacy record of an instance; nothing where it is not finished.
+    pub(crate) fn privacy(&self, id: InstanceId) -> Result<Option<PrivacyRecord>, AssembleError> {
+        if self.record(id).is_none() {
+            return Ok(None);
+        }
+        let bytes = self
+            .file(id, PRIVACY_FILE)?
+            .ok_or_else(|| self.unusable(id, PRIVACY_FILE, "is missing"))?;
+        PrivacyRecord::from_bytes(&bytes, Path::new(PRIVACY_FILE))
+            .map(Some)
+            .map_err(|error| self.unusable(id, PRIVACY_FILE, error))
+    }
+
+    pub(crate) fn name(&self, id: InstanceId) -> &str {
+        &self.plan.instances[id].name
+    }
+}
