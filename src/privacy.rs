@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "sampling_rate")]
     steps: Option<u64>,
     /// Also give epsilon for this many records of one person.
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     group: Option<u32>,
     /// Print epsilon over steps and delta over epsilon as CSV.
     #[arg(long, conflicts_with_all = ["json", "group"])]

@@ -4,7 +4,6 @@
 //! The identity rests in the state folder, or with the secret key. The key goes only once the closing manifest is on disk
 //! ([`Finish`]): until then an attempt that begins again draws the very same noise.
 
-use crate::private::run_identity;
 use dpx_schema::{Finish, StageContext, StageError};
 use dpx_sgd::key::{Key, KeyFile, Opened, RunId, sweep_orphans};
 use std::fs;
@@ -87,6 +86,27 @@ pub fn destroy_orphaned_keys(secrets: &Path, states: &Path) -> Result<usize, Sta
 /// The identity of a run as 32 digits.
 pub(crate) fn hexadecimal(run: RunId) -> String {
     format!("{:032x}", u128::from_be_bytes(run))
+}
+
+/// The identity of a run that has no key file: drawn once, kept in the state folder, the same for every attempt.
+pub(crate) fn run_identity(context: &StageContext<'_>) -> Result<String, StageError> {
+    fs::create_dir_all(&context.state)?;
+    let path = context.state.join("run");
+    if let Ok(run) = fs::read_to_string(&path)
+        && run.len() == 32
+        && run.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        return Ok(run);
+    }
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| {
+        StageError::new(format!(
+            "the operating system gave no random numbers: {error}"
+        ))
+    })?;
+    let run = format!("{:032x}", u128::from_le_bytes(random));
+    dpx_schema::files::write_whole(&path, run.as_bytes())?;
+    Ok(run)
 }
 
 #[cfg(test)]

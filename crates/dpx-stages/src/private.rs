@@ -398,27 +398,6 @@ pub(crate) fn save(context: &StageContext<'_>, record: &PrivacyRecord) -> Result
     )?)
 }
 
-/// The identity of a run that has no key file: drawn once, kept in the state folder, the same for every attempt.
-pub(crate) fn run_identity(context: &StageContext<'_>) -> Result<String, StageError> {
-    std::fs::create_dir_all(&context.state)?;
-    let path = context.state.join("run");
-    if let Ok(run) = std::fs::read_to_string(&path)
-        && run.len() == 32
-        && run.bytes().all(|byte| byte.is_ascii_hexdigit())
-    {
-        return Ok(run);
-    }
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| {
-        StageError::new(format!(
-            "the operating system gave no random numbers: {error}"
-        ))
-    })?;
-    let run = format!("{:032x}", u128::from_le_bytes(random));
-    dpx_schema::files::write_whole(&path, run.as_bytes())?;
-    Ok(run)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ mod tests;
 use super::keyed_run;
 use super::losses::{MAX_SEQ_LEN, text_losses};
 use super::pretrain::StepLog;
-use super::private::{self, Machine, PrivatePlan, PrivateStage, Spending};
+use super::private::{Machine, PrivatePlan, PrivateStage, Spending};
 use super::schedule;
 use binding::{Code, binding};
 use dpx_accounting::Mechanism;
@@ -197,7 +197,7 @@ impl Run<'_> {
             return self.session(
                 network,
                 KeySource::Seeded(key),
-                private::run_identity(self.context)?,
+                keyed_run::run_identity(self.context)?,
                 false,
             );
         }

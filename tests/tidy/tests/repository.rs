@@ -96,7 +96,14 @@ const MODULES: [(&str, &[&[&str]]); 2] = [
                 "losses",
                 "text_encoder",
             ],
-            &["ledger", "metric", "scrub", "model_source", "arithmetic"],
+            &[
+                "keyed_run",
+                "ledger",
+                "metric",
+                "scrub",
+                "model_source",
+                "arithmetic",
+            ],
         ],
     ),
 ];
