@@ -7,7 +7,7 @@
 //! A sum that has not come through here cannot reach the optimizer:
 //!
 //! ```
-//! # use dpx::dp::{key::Key, optimizer::{Adam, AdamSettings}, privatise::{Protection, privatise}, sum::GradientSum};
+//! # use dpx_sgd::{key::Key, optimizer::{Adam, AdamSettings}, privatise::{Protection, privatise}, sum::GradientSum};
 //! let (key, sum) = (Key::seeded(1, "example"), GradientSum::new(&[3]));
 //! let gradient = privatise(&sum, &Protection::None, &key, 8.0);
 //! let (mut adam, mut weights) = (Adam::new(AdamSettings::default(), &[3]), [0.0_f32; 3]);
@@ -17,7 +17,7 @@
 //! compiles, and the sum in its place does not:
 //!
 //! ```compile_fail,E0308
-//! # use dpx::dp::{key::Key, optimizer::{Adam, AdamSettings}, privatise::{Protection, privatise}, sum::GradientSum};
+//! # use dpx_sgd::{key::Key, optimizer::{Adam, AdamSettings}, privatise::{Protection, privatise}, sum::GradientSum};
 //! let (key, sum) = (Key::seeded(1, "example"), GradientSum::new(&[3]));
 //! let gradient = privatise(&sum, &Protection::None, &key, 8.0);
 //! let (mut adam, mut weights) = (Adam::new(AdamSettings::default(), &[3]), [0.0_f32; 3]);
@@ -27,7 +27,7 @@
 //! nor does one that is called private by hand, since a [`Privatised`] has no other maker:
 //!
 //! ```compile_fail,E0451
-//! # use dpx::dp::{privatise::Privatised, sum::GradientSum};
+//! # use dpx_sgd::{privatise::Privatised, sum::GradientSum};
 //! let sum = GradientSum::new(&[3]);
 //! let gradient = Privatised { sum: &sum, noise: None, divisor: 8.0 };
 //! ```
@@ -35,7 +35,7 @@
 //! and the values of a sum cannot be read:
 //!
 //! ```compile_fail,E0624
-//! # use dpx::dp::sum::GradientSum;
+//! # use dpx_sgd::sum::GradientSum;
 //! let sum = GradientSum::new(&[3]);
 //! let values = sum.tensor(0);
 //! ```

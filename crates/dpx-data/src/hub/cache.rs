@@ -1,10 +1,12 @@
 //! The standard cache folder: blobs by digest, a snapshot of links per commit, branches, locks; shared with Python.
 //!
-//!     models--OWNER--NAME/blobs/DIGEST
-//!     models--OWNER--NAME/refs/BRANCH                  the commit
-//!     models--OWNER--NAME/snapshots/COMMIT/path/file   -> ../../../blobs/DIGEST
-//!     models--OWNER--NAME/.dpx/COMMIT.json             dpx's own list of what it fetched of a commit
-//!     .locks/models--OWNER--NAME/DIGEST.lock
+//! ```text
+//! models--OWNER--NAME/blobs/DIGEST
+//! models--OWNER--NAME/refs/BRANCH                  the commit
+//! models--OWNER--NAME/snapshots/COMMIT/path/file   -> ../../../blobs/DIGEST
+//! models--OWNER--NAME/.dpx/COMMIT.json             dpx's own list of what it fetched of a commit
+//! .locks/models--OWNER--NAME/DIGEST.lock
+//! ```
 
 use crate::Role;
 use serde::{Deserialize, Serialize};
