@@ -347,14 +347,13 @@ impl<'a> PrivateStage<'a> {
         executed: Option<DpEvent>,
         machine: Machine,
     ) -> PrivacyRecord {
-        let event = match (&self.plan.spending, executed) {
-            (Spending::Untouched, _) | (_, None) => return PrivacyRecord::Untouched,
-            (Spending::NotPrivate, Some(_)) => return PrivacyRecord::NotPrivate,
-            (Spending::Noise { .. }, Some(event)) => event,
+        let planned = match &self.plan.spending {
+            Spending::Untouched => return PrivacyRecord::Untouched,
+            Spending::NotPrivate => return PrivacyRecord::NotPrivate,
+            Spending::Noise { planned, .. } => planned,
         };
-        let Spending::Noise { planned, .. } = &self.plan.spending else {
-            return PrivacyRecord::NotPrivate;
-        };
+        // A mechanism that does not say what it did has no guarantee.
+        let event = executed.unwrap_or(DpEvent::NonPrivate);
         let stage = self.context.stage();
         PrivacyRecord::Private(PrivateRun {
             version: PrivateRun::VERSION,
