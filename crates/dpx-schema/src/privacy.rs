@@ -1,6 +1,7 @@
 //! What every artifact says of privacy: one record, written by whoever ran the mechanism, and the one function that makes a
 //! claim from records.
 
+use crate::InstanceName;
 use dpx_accounting::{Adjacency, Claim, ClaimError, ClaimPart, DpEvent};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write as _};
@@ -77,7 +78,7 @@ pub struct PrivateRun {
     /// Version of this format.
     pub version: u32,
     /// The instance that ran, such as `train@epsilon=8`.
-    pub instance: String,
+    pub instance: InstanceName,
     /// Random identity of the run; it names its entry in the ledger.
     pub run: String,
     /// What it executed.
@@ -338,14 +339,17 @@ impl PrivacyRecord {
             Self::NotPrivate => {
                 "No guarantee: made from the private data without clipping and noise. NOT FOR RELEASE.\n".to_owned()
             }
-            Self::Private(run) => run.statement()?,
+            Self::Private(run) => run.statement(&run.claim()?)?,
         })
     }
 }
 
 impl PrivateRun {
-    fn statement(&self) -> Result<String, ClaimError> {
-        let claim = self.claim()?;
+    /// The run in words, with a claim of it alone at whatever delta.
+    ///
+    /// # Errors
+    /// A number is out of range.
+    pub fn statement(&self, claim: &Claim) -> Result<String, ClaimError> {
         let certified = claim.certified();
         let mut text = String::new();
         let _ = writeln!(
@@ -438,7 +442,7 @@ mod tests {
     fn run(instance: &str, event: DpEvent) -> PrivateRun {
         PrivateRun {
             version: PrivateRun::VERSION,
-            instance: instance.to_owned(),
+            instance: instance.into(),
             run: "00".repeat(16),
             event,
             adjacency: Adjacency::ZeroOut,

@@ -5,7 +5,6 @@ use dpx_nn::model::{Encoder, load_encoder};
 use dpx_nn::text::Tokenizer;
 use dpx_schema::Device;
 use dpx_schema::StageError;
-use std::fmt::Display;
 use std::path::Path;
 
 /// An encoder with its tokenizer.
@@ -16,10 +15,6 @@ pub(super) struct TextEncoder {
     micro_batch_tokens: usize,
 }
 
-fn failed(error: impl Display) -> StageError {
-    StageError::new(error.to_string())
-}
-
 impl TextEncoder {
     /// Reads a model folder onto a device; at most `micro_batch_tokens` tokens are computed at once.
     pub(super) fn load(
@@ -28,8 +23,8 @@ impl TextEncoder {
         micro_batch_tokens: usize,
     ) -> Result<Self, StageError> {
         Ok(Self {
-            encoder: load_encoder(folder, device).map_err(failed)?,
-            tokenizer: Tokenizer::load(folder).map_err(failed)?,
+            encoder: load_encoder(folder, device)?,
+            tokenizer: Tokenizer::load(folder)?,
             micro_batch_tokens,
         })
     }
@@ -48,8 +43,6 @@ impl TextEncoder {
     pub(super) fn embeddings(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, StageError> {
         let max_seq_len = self.encoder.config().max_positions();
         let ids = encode_all(&self.tokenizer, texts, max_seq_len)?;
-        self.encoder
-            .embed(&ids, self.micro_batch_tokens)
-            .map_err(failed)
+        Ok(self.encoder.embed(&ids, self.micro_batch_tokens)?)
     }
 }

@@ -2,7 +2,6 @@
 
 use super::examples::Encoder;
 use super::start::Start;
-use super::{clipping, told};
 use dpx_nn::model::CausalLm;
 use dpx_schema::Device;
 use dpx_schema::PublicSchema;
@@ -28,7 +27,7 @@ pub(super) fn run(
     };
     let here = Start::load(context, Device::Cpu, params, schema)?.network;
     let examples = encoder.made_up(&schema.labels)?;
-    let clipping = clipping(params.clipping);
+    let clipping = params.clipping.into();
     match check_device(there, &here, clipping, &examples, most) {
         Ok(difference) => {
             context.progress.log(&format!(
@@ -37,7 +36,9 @@ pub(super) fn run(
             ));
             Ok(())
         }
-        Err(error @ (DeviceCheckError::Network(_) | DeviceCheckError::Clip(_))) => Err(told(error)),
+        Err(error @ (DeviceCheckError::Network(_) | DeviceCheckError::Clip(_))) => {
+            Err(error.into())
+        }
         Err(error) => Err(StageError::new(format!(
             "`{}` computes wrongly, so no guarantee could be given: of made-up texts, {error}; update its driver, or train \
              with `--device cpu`",
