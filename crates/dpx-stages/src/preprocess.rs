@@ -134,5 +134,4 @@ fn scrub_row(row: &mut Row, found: &[Vec<Span>], tally: &mut Tally) {
 }
 
 #[cfg(test)]
-#[path = "preprocess_tests.rs"]
 mod tests;
