@@ -462,7 +462,7 @@ fn the_sentences_and_the_terminal_say_what_came_out() {
     partial.known[5].state = InstanceState::Missing;
     let warnings = claim::warnings(&partial.study());
     assert!(
-        warnings[0].starts_with("Unfinished: 27 of 28"),
+        warnings[0].starts_with("Incomplete run; partial report: 27 of 28"),
         "{warnings:?}"
     );
 }

@@ -89,7 +89,7 @@ mod tests {
         );
         let page = crate::html::render(&study, &crate::html::Extras::default()).unwrap();
         assert!(
-            page.contains("What was scrubbed?") && page.contains(">0.600<"),
+            page.contains(">Scrubbing<") && page.contains(">0.600<"),
             "{page}"
         );
     }
