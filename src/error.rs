@@ -80,6 +80,16 @@ impl From<dpx_accounting::ClaimError> for Error {
     }
 }
 
+impl From<dpx_ledger::LedgerError> for Error {
+    fn from(error: dpx_ledger::LedgerError) -> Self {
+        if error.is_refusal() {
+            Self::usage(error.to_string())
+        } else {
+            Self::failed(error.to_string())
+        }
+    }
+}
+
 impl From<dpx_report::AssembleError> for Error {
     fn from(error: dpx_report::AssembleError) -> Self {
         Self::failed(error.to_string())

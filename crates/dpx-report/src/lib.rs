@@ -5,6 +5,7 @@
 //! [`compare`]. [`figure`] is the one list of what the figures are called and mean.
 
 pub mod assemble;
+mod candidates;
 mod chart;
 pub mod claim;
 pub mod compare;

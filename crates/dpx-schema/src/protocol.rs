@@ -4,7 +4,7 @@
 //! whole, a [`Closing`] manifest beside it. Lines on the worker's standard input are commands: `stop` asks it to end at the
 //! next checkpoint; the end of the input means that the runner is gone.
 
-use crate::{Flow, Kind};
+use crate::{Flow, Kind, LedgerAccess};
 use crate::{Key, Manifest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Version of requests, messages and closing manifests. A worker refuses requests of another version.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The line on standard input that asks a worker to stop.
 pub const STOP: &str = "stop";
@@ -72,8 +72,8 @@ pub struct Request {
     pub secrets: PathBuf,
     /// Identity of the cache, whatever its path: secret keys of unfinished runs belong to it.
     pub cache: String,
-    /// Folder of the ledgers.
-    pub ledger: PathBuf,
+    /// The ledger, and what a run says there.
+    pub ledger: LedgerAccess,
     /// Lock that the worker holds for its life.
     pub lock: PathBuf,
     /// Where the closing manifest goes.

@@ -19,7 +19,7 @@ fn run(params: Value, output: &Path) -> Result<(), StageError> {
         output: output.to_owned(),
         state: output.to_owned(),
         secrets: output.to_owned(),
-        ledger: output.to_owned(),
+        ledger: output.join("ledger").into(),
         key: "0".repeat(64),
         seed: 1,
         device: Device::Cpu,
