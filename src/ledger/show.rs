@@ -149,7 +149,7 @@ fn cost(run: &RunEntry) -> String {
 
 fn words(claim: Option<&Claim>) -> String {
     claim.map_or_else(
-        || "no private data used".to_owned(),
+        || "nothing under a guarantee".to_owned(),
         |claim| format!("{claim:.4}"),
     )
 }

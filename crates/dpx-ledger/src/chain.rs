@@ -87,7 +87,7 @@ fn damaged(path: PathBuf, line: Option<usize>, reason: impl Into<String>) -> Led
 impl Chain {
     /// Takes the ledger for writing; makes it where there is none.
     pub(crate) fn write(folder: &Path) -> Result<Self, LedgerError> {
-        make_folder(folder)?;
+        make_folder(folder, false)?;
         let lock = options(folder)
             .create(true)
             .truncate(false)

@@ -15,16 +15,33 @@ pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) ->
     }
 }
 
-/// Makes a folder for its owner alone; one that exists keeps its permissions.
-pub(crate) fn make_folder(path: &Path) -> Result<(), LedgerError> {
+/// Makes a folder for its owner alone, or for the group as well where the folder above is `shared` with it; one that exists
+/// keeps its permissions.
+pub(crate) fn make_folder(path: &Path, shared: bool) -> Result<(), LedgerError> {
     if path.is_dir() {
         return Ok(());
     }
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, if shared { 0o770 } else { 0o700 });
+    #[cfg(not(unix))]
+    let _ = shared;
     builder.create(path).map_err(at("make the folder", path))
+}
+
+/// Whether the folder's group may write into it.
+pub(crate) fn is_shared(folder: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(folder).is_ok_and(|metadata| metadata.mode() & 0o020 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        false
+    }
 }
 
 /// How a file of this folder is opened: readable by its owner alone, or by the folder's group too where that may write into
@@ -32,14 +49,11 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), LedgerError> {
 pub(crate) fn options(folder: &Path) -> OpenOptions {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "modes are of Unix"))]
     let mut options = OpenOptions::new();
+    let mode = if is_shared(folder) { 0o660 } else { 0o600 };
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-        let shared = fs::metadata(folder).is_ok_and(|metadata| metadata.mode() & 0o020 != 0);
-        options.mode(if shared { 0o660 } else { 0o600 });
-    }
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
     #[cfg(not(unix))]
-    let _ = folder;
+    let _ = mode;
     options
 }
 

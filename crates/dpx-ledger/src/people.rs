@@ -2,7 +2,7 @@
 
 use crate::LedgerError;
 use crate::entry::{DataSet, Overlap};
-use crate::files::{make_folder, read, write_whole};
+use crate::files::{is_shared, make_folder, read, write_whole};
 use crate::history::History;
 use crate::secret::Secret;
 use std::cmp::Ordering;
@@ -156,7 +156,7 @@ pub(crate) fn data_set(
         return Ok((known.clone(), false));
     }
     let overlaps = overlaps(folder, secret, history, units)?;
-    make_folder(&folder.join(UNITS))?;
+    make_folder(&folder.join(UNITS), is_shared(folder))?;
     write_whole(&folder.join(UNITS), &id, &bytes)?;
     let set = DataSet {
         id,
