@@ -114,7 +114,99 @@ impl RunEntry {
 
     /// Whether another entry is of the same run.
     pub(crate) fn is_same_run(&self, other: &Self) -> bool {
-        self.run == other.run && self.key == other.key && self.event == other.event
+        self.run == other.run && self.key == other.key && alike(&self.event, &other.event)
+    }
+}
+
+/// Relative difference of two numbers that are the same but for the last digits.
+const ROUNDING: f64 = 1e-12;
+
+/// Whether two events are the same but for rounding: what is planned as one Gaussian mechanism may be drawn in shares that add
+/// up to it.
+pub(crate) fn alike(one: &DpEvent, other: &DpEvent) -> bool {
+    let close = |a: f64, b: f64| (a - b).abs() <= ROUNDING * a.abs().max(b.abs());
+    match (one, other) {
+        (DpEvent::NonPrivate, DpEvent::NonPrivate) => true,
+        (
+            DpEvent::Gaussian {
+                noise_multiplier: a,
+                ..
+            },
+            DpEvent::Gaussian {
+                noise_multiplier: b,
+                ..
+            },
+        ) => close(*a, *b),
+        (
+            DpEvent::PoissonSampledGaussian {
+                sampling_rate: a_rate,
+                noise_multiplier: a,
+                steps: a_steps,
+                ..
+            },
+            DpEvent::PoissonSampledGaussian {
+                sampling_rate: b_rate,
+                noise_multiplier: b,
+                steps: b_steps,
+                ..
+            },
+        ) => a_rate == b_rate && a_steps == b_steps && close(*a, *b),
+        (
+            DpEvent::SelfComposed {
+                event: a,
+                count: a_count,
+                ..
+            },
+            DpEvent::SelfComposed {
+                event: b,
+                count: b_count,
+                ..
+            },
+        ) if a_count == b_count => alike(a, b),
+        (
+            DpEvent::SelfComposed {
+                event, count: 1, ..
+            },
+            other,
+        )
+        | (
+            other,
+            DpEvent::SelfComposed {
+                event, count: 1, ..
+            },
+        ) => alike(event, other),
+        (DpEvent::Composed { events: a, .. }, DpEvent::Composed { events: b, .. }) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_alike_but_for_rounding() {
+        let gaussian = |sigma: f64| DpEvent::gaussian(sigma).unwrap();
+        let sampled = |rate, steps| DpEvent::poisson_sampled_gaussian(rate, 1.0, steps).unwrap();
+        let rounded = gaussian(3.0 * (1.0 + 1e-15));
+        assert_ne!(rounded, gaussian(3.0));
+        assert!(alike(&rounded, &gaussian(3.0)));
+        assert!(alike(&gaussian(2.0).self_composed(1), &gaussian(2.0)));
+        assert!(alike(&sampled(0.1, 5), &sampled(0.1, 5)));
+        for (a, b) in [
+            (gaussian(2.0), gaussian(2.000_001)),
+            (gaussian(2.0).self_composed(2), gaussian(2.0)),
+            (gaussian(2.0).self_composed(2), gaussian(2.0).self_composed(3)),
+            (sampled(0.1, 5), sampled(0.1, 6)),
+            (sampled(0.1, 5), sampled(0.2, 5)),
+            (sampled(0.1, 5), DpEvent::NonPrivate),
+            (DpEvent::composed([gaussian(2.0)]), DpEvent::composed([])),
+        ] {
+            assert!(!alike(&a, &b), "{a:?} {b:?}");
+            assert!(!alike(&b, &a), "{b:?} {a:?}");
+        }
     }
 }
 

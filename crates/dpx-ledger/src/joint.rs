@@ -1,5 +1,6 @@
 //! What runs cost together, as one claim.
 
+use crate::entry::alike;
 use crate::{LedgerError, RunEntry};
 use dpx_accounting::{Adjacency, Claim, ClaimError, ClaimPart};
 use std::collections::BTreeMap;
@@ -19,7 +20,17 @@ pub fn compose<'a>(
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
     for run in runs.into_iter().filter(|run| run.is_covered()) {
         let mut part = run.part();
-        if parts.contains(&part) {
+        let is_same = |other: &ClaimPart| {
+            other.adjacency == part.adjacency
+                && other.unit == part.unit
+                && alike(&other.event, &part.event)
+        };
+        let own = part.instance.clone();
+        let mut known = parts.iter().filter(|other| {
+            let rest = other.instance.strip_prefix(&own);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('+'))
+        });
+        if known.any(is_same) {
             continue;
         }
         // One run that is said to have done two things has done both.

@@ -1,9 +1,10 @@
 //! What choosing among rows costs: whoever takes the best of several by a figure on real data has learned from all of them.
 
+use crate::entry::alike;
 use crate::history::History;
 use crate::joint::compose;
 use crate::{LedgerError, RunEntry};
-use dpx_accounting::Claim;
+use dpx_accounting::{Claim, DpEvent};
 use dpx_schema::PrivacyRecord;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -135,7 +136,8 @@ pub(crate) fn entries<'a>(
             });
         }
         let agrees = |entry: &&&RunEntry| {
-            entry.event == run.event
+            // A mechanism that drew nothing did less than was entered.
+            (alike(&entry.event, &run.event) || run.event == DpEvent::composed([]))
                 && entry.adjacency == run.adjacency
                 && entry.unit == run.unit
                 && entry.noise == run.noise
