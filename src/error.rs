@@ -90,3 +90,13 @@ from! {
     dpx_accounting::AccountantError => usage,
     dpx_accounting::ClaimError => usage,
 }
+
+impl From<dpx_ledger::LedgerError> for Error {
+    fn from(error: dpx_ledger::LedgerError) -> Self {
+        if error.is_refusal() {
+            Self::usage(error.to_string())
+        } else {
+            Self::failed(error.to_string())
+        }
+    }
+}

@@ -1,56 +1,73 @@
-//! `dpx ledger`: what each data set has spent.
+//! `dpx ledger`: what the people behind each data set have spent.
 
+mod adopt;
+mod show;
+
+use super::experiment::CacheArgs;
 use super::state::StateArgs;
 use super::{Error, ExitCode, output};
-use dpx_stages::ledger;
 use std::path::PathBuf;
 
-/// Show every private run that was started, per data set, and what those under a guarantee cost together.
+/// Show every private run and every release, per group of people, and what they cost together.
+///
+/// Data sets that share people are one book, whatever they are called and however they were scrubbed or prompted. The exit code
+/// is 1 where the ledger is damaged.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     #[command(flatten)]
     state: StateArgs,
-    /// Folder of the ledgers [default: `ledger` in the state folder]
-    #[arg(long, value_name = "DIR")]
-    folder: Option<PathBuf>,
-    /// The failure probability at which the joint epsilon is stated.
-    #[arg(long, default_value_t = 1e-5)]
-    delta: f64,
+    /// The failure probability at which joint epsilons are stated [default: per book, the least of its runs]
+    #[arg(long)]
+    delta: Option<f64>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    Adopt(AdoptArgs),
+}
+
+/// Enter what the cache knows of the private runs of studies: for a ledger that is new or was lost.
+///
+/// The raw data are read again, since only they tell whose records they are. Releases of before are not in the cache: keep a
+/// backup of the ledger.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AdoptArgs {
+    /// Experiment files
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Override a key of the experiment files
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
+    state: StateArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let folder = match &args.folder {
-        Some(folder) => folder.clone(),
-        None => args.state.ledger()?,
+    if let Some(Verb::Adopt(args)) = &args.verb {
+        return adopt::run(args);
+    }
+    if let Some(delta) = args.delta
+        && !(delta > 0.0 && delta < 1.0)
+    {
+        return Err(Error::usage(format!(
+            "`--delta` is {delta}: expected a number above 0 and below 1"
+        )));
+    }
+    let ledger = args.state.ledger(None)?;
+    let history = ledger.history()?;
+    let text = if args.json {
+        show::json(&ledger, &history, args.delta)?
+    } else {
+        show::text(&ledger, &history, args.delta)?
     };
-    let books = ledger::books(&folder).map_err(|error| Error::failed(error.to_string()))?;
-    let mut lines = Vec::new();
-    for book in books {
-        lines.push(format!("data set {}", book.id));
-        for entry in &book.entries {
-            let note = if entry.is_covered() {
-                ""
-            } else {
-                "  without a guarantee"
-            };
-            lines.push(format!("  {}  {}{note}", entry.run, entry.instance));
-        }
-        let joint = ledger::joint(&book.entries, args.delta)
-            .map_err(|error| Error::usage(error.to_string()))?;
-        lines.push(format!(
-            "  together: epsilon {:.4} at delta {:e} over {} runs",
-            joint.certified.epsilon, args.delta, joint.covered
-        ));
-        if joint.outside > 0 {
-            lines.push(format!(
-                "  outside: {} runs without a guarantee; whoever sees their results may see the data",
-                joint.outside
-            ));
-        }
-    }
-    if lines.is_empty() {
-        lines.push("no private run was started".to_owned());
-    }
-    output::print(&lines.join("\n"))?;
+    output::print(text.trim_end())?;
     Ok(ExitCode::Done)
 }

@@ -3,6 +3,7 @@
 //! A verb is a module with `Args` and `run(args)`. The library below knows nothing of exit codes or colours:
 //! [`Error`] decides the first, [`output`] the second.
 
+mod account;
 mod cache;
 mod check;
 mod compare;
@@ -27,6 +28,7 @@ mod report;
 mod results;
 mod run;
 mod schema;
+mod spend;
 mod state;
 mod status;
 mod studies;

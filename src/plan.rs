@@ -1,6 +1,8 @@
 //! `dpx plan`: what would run, and why.
 
-use super::experiment::{CacheArgs, ExperimentArgs};
+use super::experiment::{CacheArgs, ExperimentArgs, build};
+use super::spend::{self, Forecast};
+use super::state::StateArgs;
 use super::{Error, ExitCode, output};
 use dpx_engine::cache::Cache;
 use dpx_engine::clock::duration;
@@ -26,6 +28,8 @@ pub(crate) struct Args {
     experiment: ExperimentArgs,
     #[command(flatten)]
     cache: CacheArgs,
+    #[command(flatten)]
+    state: StateArgs,
     /// Plan as if this stage or instance were forced to run
     #[arg(long, value_name = "STAGE")]
     force: Vec<String>,
@@ -35,18 +39,28 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let plan = args
-        .experiment
-        .plan(&LocalSources::new(&args.cache.cache))?;
+    let experiment = args.experiment.load()?;
+    let plan = build(&experiment, &LocalSources::new(&args.cache.cache))?;
     let cache = Cache::at(&args.cache.cache)?;
     let forced = forced(&plan, &args.force)?;
-    let decisions = decide(&plan, &View::new(cache), &forced);
+    let decisions = decide(&plan, &View::new(cache.clone()), &forced);
     let causes = causes(&plan, &decisions);
     let summary = summary(&decisions);
+    // Who the people are is found in the data: only a study with a budget is worth reading them for a plan.
+    let spend = match experiment.privacy.budget {
+        None => None,
+        Some(_) => {
+            let ledger = args
+                .state
+                .ledger(Some((&experiment, &args.experiment.file)))?;
+            Some(spend::forecast(&ledger, &experiment, &plan, Some(&cache))?)
+        }
+    };
     let text = if args.json {
-        to_json(&plan, &decisions, &causes, &summary)
+        to_json(&plan, &decisions, &causes, &summary, spend.as_ref())
     } else {
-        to_text(&plan, &decisions, &causes, &summary)
+        let spend = spend.map_or_else(String::new, |spend| format!("\n{}", spend.text()));
+        to_text(&plan, &decisions, &causes, &summary) + &spend
     };
     output::print(text.trim_end())?;
     Ok(ExitCode::Done)
@@ -201,7 +215,13 @@ fn estimate(summary: &Summary) -> String {
     text
 }
 
-fn to_json(plan: &Plan, decisions: &[Decision], causes: &[Cause], summary: &Summary) -> String {
+fn to_json(
+    plan: &Plan,
+    decisions: &[Decision],
+    causes: &[Cause],
+    summary: &Summary,
+    spend: Option<&Forecast>,
+) -> String {
     let name = |id: &InstanceId| plan.instances[*id].name.as_str();
     let instances: Vec<_> = decisions
         .iter()
@@ -259,6 +279,7 @@ fn to_json(plan: &Plan, decisions: &[Decision], causes: &[Cause], summary: &Summ
         "instances": instances,
         "causes": causes,
         "times": stages,
+        "people": spend.map(Forecast::json),
         "summary": {
             "cached": summary.cached,
             "run": summary.run,

@@ -62,6 +62,8 @@ pub(crate) struct Args {
     /// Override a key of the experiment file.
     #[arg(long, value_name = "KEY=VALUE", requires = "plan")]
     set: Vec<String>,
+    #[command(flatten)]
+    state: super::state::StateArgs,
 }
 
 /// Everything that was asked for, in one place.
@@ -78,7 +80,7 @@ impl Question {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     if let Some(file) = &args.plan {
-        return super::privacy_plan::run(file, &args.set, args.json);
+        return super::privacy_plan::run(file, &args.set, &args.state, args.json);
     }
     let question = question(args)?;
     let noise_multiplier = match (args.noise_multiplier, args.epsilon) {

@@ -1,6 +1,8 @@
 //! `dpx privacy --plan`: what each row of an experiment file would cost, computed as the stages do.
 
-use super::experiment::ExperimentArgs;
+use super::experiment::{ExperimentArgs, build};
+use super::spend::{self, Forecast};
+use super::state::StateArgs;
 use super::{Error, ExitCode, output};
 
 use dpx_accounting::{Claim, ClaimPart, DpEvent};
@@ -33,17 +35,25 @@ struct Spent {
     claim: Claim,
 }
 
-pub(super) fn run(file: &Path, set: &[String], as_json: bool) -> Result<ExitCode, Error> {
+pub(super) fn run(
+    file: &Path,
+    set: &[String],
+    state: &StateArgs,
+    as_json: bool,
+) -> Result<ExitCode, Error> {
     let experiment = ExperimentArgs {
         file: file.to_owned(),
         set: set.to_vec(),
     };
-    let study = experiment.plan(&Seen)?;
+    let loaded = experiment.load()?;
+    let study = build(&loaded, &Seen)?;
     let budgets = budgets(&study)?;
+    let ledger = state.ledger(Some((&loaded, file)))?;
+    let spend = spend::forecast(&ledger, &loaded, &study, None)?;
     let text = if as_json {
-        to_json(&budgets)
+        to_json(&budgets, &spend)
     } else {
-        to_text(&budgets)
+        format!("{}\n{}", to_text(&budgets), spend.text())
     };
     output::print(text.trim_end())?;
     Ok(ExitCode::Done)
@@ -222,7 +232,7 @@ fn to_text(budgets: &[Budget]) -> String {
     text
 }
 
-fn to_json(budgets: &[Budget]) -> String {
+fn to_json(budgets: &[Budget], spend: &Forecast) -> String {
     let rows: Vec<Value> = budgets
         .iter()
         .map(|budget| {
@@ -251,5 +261,5 @@ fn to_json(budgets: &[Budget]) -> String {
             })
         })
         .collect();
-    json!({"version": 1, "rows": rows}).to_string()
+    json!({"version": 1, "rows": rows, "people": spend.json()}).to_string()
 }

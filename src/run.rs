@@ -3,13 +3,14 @@
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::results::{self, ResultsArgs, Written};
 use super::state::StateArgs;
-use super::{Error, ExitCode, devices, download, output};
+use super::{Error, ExitCode, account, devices, download, output, spend};
 use dpx_engine::cache::{Cache, Damage};
 use dpx_engine::plan::{LocalSources, Plan};
 use dpx_engine::run::{
     Bars, JsonLines, MetricsObserver, Options, Outcome, PlainLines, RunError, RunReport, Runner,
     Signal, WorkerCommand, failures_again, hub_assets,
 };
+use dpx_schema::LedgerAccess;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,9 +63,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let plan = build(&experiment, &LocalSources::new(root))?;
     let folder = results::folder(&experiment, &plan, &args.results.results);
     results::check(&folder)?;
-    let mut options = options(args, &plan)?;
+    let ledger = args.state.ledger(Some((&experiment, &args.experiment.file)))?;
+    let access = account::access(&ledger, &experiment, &plan)?;
+    let mut options = options(args, &plan, access)?;
     let assets = hub_assets(&plan, &cache, &options).map_err(not_run)?;
     download::assets(&assets)?;
+    account::tell_people(&ledger, &plan, &cache)?;
+    if options.ledger.limit.is_some() {
+        spend::forecast(&ledger, &experiment, &plan, Some(&cache))?.refuse_runs()?;
+    }
     let signals = Signals::listen()?;
     let mut attempts = 0;
     let report = loop {
@@ -165,7 +172,7 @@ impl Signals {
     }
 }
 
-fn options(args: &Args, plan: &Plan) -> Result<Options, Error> {
+fn options(args: &Args, plan: &Plan, ledger: LedgerAccess) -> Result<Options, Error> {
     let settings = &plan.run;
     let number = |given: Option<usize>, written: Option<u64>| {
         given.or_else(|| written.and_then(|number| usize::try_from(number).ok()))
@@ -183,7 +190,7 @@ fn options(args: &Args, plan: &Plan) -> Result<Options, Error> {
         force: args.force.clone(),
         only: args.only.clone(),
         secrets: args.state.secrets()?,
-        ledger: args.state.ledger()?,
+        ledger,
         worker: WorkerCommand::own_image()
             .map_err(|error| Error::failed(format!("cannot find this program: {error}")))?,
         command: command(args),

@@ -1,7 +1,9 @@
 //! What lives outside the cache: secret keys and ledgers.
 
 use super::Error;
-use std::path::PathBuf;
+use dpx_engine::experiment::Experiment;
+use dpx_ledger::Ledger;
+use std::path::{Path, PathBuf};
 
 /// Where secret keys and ledgers are: never in the cache, since they outlive its garbage and are not to be shared with it.
 #[derive(Debug, Clone, clap::Args)]
@@ -9,6 +11,9 @@ pub(crate) struct StateArgs {
     /// Folder of secret keys and privacy ledgers [default: $XDG_STATE_HOME/dpx, or ~/.local/state/dpx]
     #[arg(long, value_name = "DIR", env = "DPX_STATE_DIR")]
     state_dir: Option<PathBuf>,
+    /// Folder of the ledger [default: `[privacy] ledger` of the experiment file, or `ledger` in the state folder]
+    #[arg(long, value_name = "DIR", env = "DPX_LEDGER")]
+    ledger: Option<PathBuf>,
 }
 
 impl StateArgs {
@@ -39,8 +44,18 @@ impl StateArgs {
         Ok(self.folder()?.join("secrets"))
     }
 
-    /// Folder of the ledgers.
-    pub(crate) fn ledger(&self) -> Result<PathBuf, Error> {
-        Ok(self.folder()?.join("ledger"))
+    /// The ledger: that of the command line, of an experiment file (with the file's path), or of the state folder.
+    pub(crate) fn ledger(&self, study: Option<(&Experiment, &Path)>) -> Result<Ledger, Error> {
+        if let Some(folder) = &self.ledger {
+            return Ok(Ledger::at(folder));
+        }
+        let written = study.and_then(|(experiment, file)| {
+            let folder = Path::new(experiment.privacy.ledger.as_ref()?);
+            Some(file.parent().unwrap_or(Path::new("")).join(folder))
+        });
+        Ok(Ledger::at(match written {
+            Some(folder) => folder,
+            None => self.folder()?.join("ledger"),
+        }))
     }
 }

@@ -10,6 +10,7 @@ mod documents;
 mod experiments;
 mod hub;
 mod inspect;
+mod ledger;
 mod privacy;
 mod readers;
 mod real_results;

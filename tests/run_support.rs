@@ -140,7 +140,7 @@ impl Study {
             force: Vec::new(),
             only: Vec::new(),
             secrets: folder.join("secrets"),
-            ledger: folder.join("ledger"),
+            ledger: folder.join("ledger").into(),
             worker: command("worker"),
             command: "dpx run study.toml".into(),
         }

@@ -49,7 +49,7 @@ fn measure(folder: &Path) {
             force: Vec::new(),
             only: Vec::new(),
             secrets: folder.join("secrets"),
-            ledger: folder.join("ledger"),
+            ledger: folder.join("ledger").into(),
             worker: WorkerCommand::new(std::env::current_exe().unwrap()).argument("worker"),
             command: String::new(),
         };

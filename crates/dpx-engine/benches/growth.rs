@@ -121,7 +121,7 @@ fn run(plan: &Plan, folder: &Path) -> Duration {
         force: Vec::new(),
         only: Vec::new(),
         secrets: folder.join("secrets"),
-        ledger: folder.join("ledger"),
+        ledger: folder.join("ledger").into(),
         worker: WorkerCommand::new(std::env::current_exe().unwrap()).argument("worker"),
         command: String::new(),
     };

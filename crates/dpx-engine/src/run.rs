@@ -28,7 +28,7 @@ pub mod worker;
 pub use display::{Bars, JsonLines, PlainLines, failures_again, summary_line};
 pub use event::{Event, Finish, Outcome, Planned, Stamped};
 pub use executor::WorkerCommand;
-pub use freeze::{HubAsset, hub_assets, input_paths};
+pub use freeze::{HubAsset, hub_assets, input_paths, pinned};
 pub use live::Live;
 pub use metrics::MetricsObserver;
 pub use observer::{JournalObserver, Observer};

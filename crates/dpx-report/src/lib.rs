@@ -5,6 +5,7 @@
 //! [`compare`]. [`metric`] is the one list of what the metrics are called and mean.
 
 pub mod assemble;
+mod candidates;
 mod chart;
 pub mod claim;
 pub mod compare;

@@ -3,14 +3,15 @@
 //! Only artifacts labelled `public` or `dp` are taken; a row without a guarantee, or with noise from the seed, is refused
 //! without exception. Nothing computed from a private text outside a mechanism goes in: no digest, key, score, path or time.
 
+use super::candidates::candidates;
 use super::guarantee::{is_private, study_delta};
 use super::rows::ancestors;
 use super::sources::{AssembleError, Sources};
 use super::texts;
 use dpx_accounting::Claim;
 use dpx_engine::plan::InstanceId;
-use dpx_schema::Guarantee;
-use dpx_schema::{Flow, Kind};
+use dpx_ledger::ReleaseRequest;
+use dpx_schema::{Flow, Guarantee, Kind, PrivacyRecord};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
@@ -35,6 +36,10 @@ pub enum ReleaseError {
 /// Rows to be released together, and their joint guarantee.
 #[derive(Debug)]
 pub struct Release {
+    names: Vec<String>,
+    records: Vec<PrivacyRecord>,
+    /// The study's.
+    delta: f64,
     rows: Vec<(String, Vec<u8>)>,
     guarantee: Guarantee,
     canaries: BTreeMap<String, u64>,
@@ -58,20 +63,17 @@ impl Release {
             .map(|instance| instance.stage.as_str())
             .collect();
         let several = stages.len() > 1;
+        let mut names = Vec::new();
         let mut rows = Vec::new();
         let mut behind: BTreeSet<InstanceId> = BTreeSet::new();
         let mut found = BTreeSet::new();
         let mut canaries = BTreeMap::new();
         for id in samples {
             let instance = &plan.instances[id];
-            let fits = |name: &&String| {
-                **name == instance.name
-                    || instance.name.split_once('@').is_some_and(|(_, axes)| {
-                        name.split(',')
-                            .all(|part| axes.split(',').any(|axis| axis == part))
-                    })
-            };
-            let named: Vec<&String> = wanted.iter().filter(fits).collect();
+            let named: Vec<&String> = wanted
+                .iter()
+                .filter(|name| instance.is_named(name))
+                .collect();
             if named.is_empty() && !wanted.is_empty() {
                 continue;
             }
@@ -104,6 +106,7 @@ impl Release {
                 .read(record, "synthetic.csv")
                 .map_err(ReleaseError::Missing)?
                 .ok_or_else(unfinished)?;
+            names.push(instance.name.clone());
             rows.push((file_name(&instance.name, several), csv));
             behind.extend(ancestors(sources.plan, id));
         }
@@ -146,9 +149,29 @@ impl Release {
             }
         }
         Ok(Self {
+            names,
+            records,
+            delta: delta.unwrap_or(0.5),
             rows,
             guarantee,
             canaries,
+        })
+    }
+
+    /// What the ledger has to know of the release.
+    ///
+    /// # Errors
+    /// A record cannot be read.
+    pub fn ledger_request(&self, sources: &Sources<'_>) -> Result<ReleaseRequest, ReleaseError> {
+        let (candidates, unprotected) = candidates(sources)?;
+        Ok(ReleaseRequest {
+            experiment: sources.plan.experiment.clone(),
+            rows: self.names.clone(),
+            records: self.records.clone(),
+            candidates,
+            unprotected,
+            delta: self.delta,
+            budget: None,
         })
     }
 

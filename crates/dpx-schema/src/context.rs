@@ -1,7 +1,7 @@
 //! What a stage is given: parameters, input folders, an output folder, a device and somewhere to report progress.
 
 use crate::progress::ProgressUpdate;
-use crate::{Device, Flow, InstanceName, Kind};
+use crate::{Device, Flow, InstanceName, Kind, LedgerAccess};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -39,8 +39,8 @@ pub struct StageContext<'a> {
     pub state: PathBuf,
     /// Folder for secret keys of this cache, outside of it.
     pub secrets: PathBuf,
-    /// Folder of the ledgers, outside the cache.
-    pub ledger: PathBuf,
+    /// The ledger, outside the cache, and what a run says there.
+    pub ledger: LedgerAccess,
     /// Key of this instance, hexadecimal: identifies the run in the ledger and binds checkpoints.
     pub key: String,
     /// Seed of the experiment, already mixed with the values of the sweep's axes that reach this instance.

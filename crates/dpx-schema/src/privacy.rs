@@ -124,17 +124,13 @@ impl PrivateRun {
 
     /// The run as a part of a claim.
     pub fn part(&self) -> ClaimPart {
-        ClaimPart {
-            // Half of the run's random identity tells two runs of one instance apart.
-            instance: format!(
-                "{}#{}",
-                self.instance,
-                self.run.get(..16).unwrap_or(&self.run)
-            ),
-            event: self.event.clone(),
-            adjacency: self.adjacency,
-            unit: self.unit.name().to_owned(),
-        }
+        run_part(
+            &self.instance,
+            &self.run,
+            &self.event,
+            self.adjacency,
+            self.unit,
+        )
     }
 
     /// The claim of this run alone, at its own delta.
@@ -143,6 +139,23 @@ impl PrivateRun {
     /// A number is out of range.
     pub fn claim(&self) -> Result<Claim, ClaimError> {
         Claim::compose(&[self.part()], self.delta, self.adjacency, self.unit.name())
+    }
+}
+
+/// What a run did as a part of a claim, by a name that is the same in records, ledger and releases.
+pub fn run_part(
+    instance: &str,
+    run: &str,
+    event: &DpEvent,
+    adjacency: Adjacency,
+    unit: Unit,
+) -> ClaimPart {
+    ClaimPart {
+        // Half of the run's random identity tells two runs of one instance apart.
+        instance: format!("{instance}#{}", run.get(..16).unwrap_or(run)),
+        event: event.clone(),
+        adjacency,
+        unit: unit.name().to_owned(),
     }
 }
 

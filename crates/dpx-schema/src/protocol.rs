@@ -5,7 +5,7 @@
 //! next checkpoint; the end of the input means that the runner is gone.
 
 use crate::progress::ProgressUpdate;
-use crate::{Flow, InstanceName, Key, Kind, Manifest};
+use crate::{Flow, InstanceName, Key, Kind, LedgerAccess, Manifest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -72,8 +72,8 @@ pub struct Request {
     pub secrets: PathBuf,
     /// Identity of the cache, whatever its path: secret keys of unfinished runs belong to it.
     pub cache: String,
-    /// Folder of the ledgers.
-    pub ledger: PathBuf,
+    /// The ledger, and what a run says there.
+    pub ledger: LedgerAccess,
     /// Lock that the worker holds for its life.
     pub lock: PathBuf,
     /// Where the closing manifest goes.

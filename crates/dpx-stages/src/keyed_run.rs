@@ -112,7 +112,6 @@ pub(crate) fn run_identity(context: &StageContext<'_>) -> Result<String, StageEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::entries;
     use dpx_data::{Rows, builtin};
     use dpx_schema::{
         Device, Flow, Input, Kind, LabelIntegration, NoProgress, PublicSchema, SCHEMA_FILE,
@@ -138,7 +137,7 @@ mod tests {
             output: root.join("output"),
             state: root.join("state/key"),
             secrets: root.join("secrets"),
-            ledger: root.join("ledger"),
+            ledger: root.join("ledger").into(),
             key: "key".into(),
             seed: 1,
             device: Device::Cpu,
@@ -220,14 +219,13 @@ mod tests {
                 let attempt = || {
                     drop(fs::remove_dir_all(root.join("output")));
                     fs::create_dir(root.join("output")).unwrap();
-                    let finish = crate::run(&context(root, kind, params.clone())).unwrap();
+                    let context = context(root, kind, params.clone());
+                    crate::people::know(&context);
+                    let finish = crate::run(&context).unwrap();
                     (fs::read(root.join("output").join(file)).unwrap(), finish)
                 };
-                let spent = || {
-                    entries(&root.join("ledger"), &"d".repeat(64))
-                        .unwrap()
-                        .len()
-                };
+                let ledger = dpx_ledger::Ledger::at(root.join("ledger"));
+                let spent = || ledger.history().unwrap().runs().len();
                 let (first, _) = attempt();
                 for _ in 0..3 {
                     assert!(attempt().0 == first, "{kind}, {noise}: the same noise");

@@ -3,8 +3,10 @@
 //! Every transform works on one row at a time: a row changed in the dataset changes that row of the artifact and nothing
 //! else. The files depend on what was found alone, so that another way of scrubbing that finds the same gives the same bytes.
 
+use crate::people;
 use crate::scrub::{Ner, Rules, Scrubber, Span, Tally, apply};
 use dpx_data::{Dataset, Role, Row, Rows, Source};
+use dpx_ledger::Ledger;
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{Prompt, PublicSchema, SCHEMA_FILE};
@@ -38,6 +40,9 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
             params.dataset
         )));
     }
+    // Before scrubbing: people are known by what they wrote, and a ledger that is damaged is told of before hours of work.
+    let ledger = Ledger::at(&context.ledger.folder);
+    let units = people::units(&ledger, &dataset)?;
     let scrubbers = params
         .scrub
         .0
@@ -53,6 +58,7 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     for (name, rows) in dataset.splits() {
         Rows::write(context.output_path(format!("{name}.jsonl")), rows)?;
     }
+    ledger.note_people(&people::texts(&context.output)?, &units)?;
     PublicSchema::new(
         dataset.labels,
         params.prompt,

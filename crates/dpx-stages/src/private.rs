@@ -8,11 +8,12 @@
 mod spent;
 
 use crate::keyed_run::KeyedRun;
-use crate::ledger::{self, Entry};
+use crate::people;
 use dpx_accounting::budget::{self, Component, MechanismSpec};
 use dpx_accounting::{
-    Adjacency, DpEvent, Sampling, SamplingPlan, check_delta_for, default_delta, sampling_plan,
+    Adjacency, DpEvent, EpsilonBound, Sampling, SamplingPlan, check_delta_for, default_delta, sampling_plan,
 };
+use dpx_ledger::{Ledger, RunEntry, now};
 use dpx_schema::params::{BudgetParams, Delta, Epsilon, NoiseMode, TeacherParams, TrainParams};
 use dpx_schema::{
     Input, Kind, NoiseSource, PrivacyRecord, PrivateRun, PublicSchema, SCHEMA_FILE, StageContext,
@@ -329,15 +330,34 @@ impl<'a> PrivateStage<'a> {
         let Some(event) = self.plan.event(self.context.stage()) else {
             return Ok(());
         };
-        let entry = Entry {
+        let access = &self.context.ledger;
+        let entry = RunEntry {
             run: run.to_owned(),
             key: self.context.key.clone(),
+            experiment: access.experiment.clone(),
             instance: self.context.instance.to_string(),
+            date: now(),
+            // The ledger fills in these two.
+            people: Vec::new(),
+            epsilon: EpsilonBound::INFINITE,
             event,
+            unit: Unit::Example,
+            adjacency: self.plan.adjacency,
+            noise: self.noise_source(),
             delta: self.plan.delta,
+            selection: access.selection.clone(),
+            adopted: false,
         };
-        ledger::enter(&self.context.ledger, &self.input.digest, &entry)?;
+        let texts = people::texts(&self.input.path)?;
+        Ledger::at(&access.folder).enter_run(&texts, entry, access.limit.as_ref())?;
         Ok(())
+    }
+
+    const fn noise_source(&self) -> NoiseSource {
+        match self.noise {
+            NoiseMode::Secure => NoiseSource::Secure,
+            NoiseMode::Seeded => NoiseSource::Seeded,
+        }
     }
 
     /// The record of what ran. `executed` is what the code that drew the noise reports; none where nothing was looked at.
@@ -365,10 +385,7 @@ impl<'a> PrivateStage<'a> {
             delta: self.plan.delta,
             examples: self.plan.examples,
             canaries: self.plan.canaries,
-            noise: match self.noise {
-                NoiseMode::Secure => NoiseSource::Secure,
-                NoiseMode::Seeded => NoiseSource::Seeded,
-            },
+            noise: self.noise_source(),
             max_grad_norm: machine.max_grad_norm,
             rounding_allowance: machine.rounding_allowance,
             max_length: machine.max_length,

@@ -7,10 +7,11 @@ use dpx_tidy::{code, documents, imports, rules, symbols};
 use std::collections::BTreeSet;
 
 /// The crates from bottom to top: each depends only on those before it.
-const CRATES: [&str; 10] = [
+const CRATES: [&str; 11] = [
     "dpx-accounting",
     "dpx-assets",
     "dpx-schema",
+    "dpx-ledger",
     "dpx-data",
     "dpx-nn",
     "dpx-sgd",
@@ -91,7 +92,7 @@ const MODULES: [(&str, &[&[&str]]); 2] = [
             &["counts"],
             &["preprocess", "private", "losses", "text_encoder"],
             &["keyed_run"],
-            &["ledger", "metric", "scrub", "model_source", "arithmetic"],
+            &["people", "metric", "scrub", "model_source", "arithmetic"],
         ],
     ),
 ];
@@ -100,7 +101,8 @@ const MODULES: [(&str, &[&[&str]]); 2] = [
 const MOST_LINES: usize = 500;
 /// What half of the files stay below.
 const MEDIAN_LINES: usize = 150;
-/// Rules in `docs/privacy-rules.md`: those of before, or with those of claims and units.
+/// Rules in `docs/privacy-rules.md`: all up to the first number have a row, those of claims and releases up to the second one
+/// where they are kept.
 const RULES: [usize; 2] = [45, 62];
 
 fn sources() -> Vec<File> {
@@ -344,7 +346,7 @@ fn every_privacy_rule_names_symbols_and_tests_that_exist() {
     let root = root();
     let document = std::fs::read_to_string(root.join("docs/privacy-rules.md")).unwrap();
     let rules = rules::rules(&document).unwrap();
-    none(&rules::unresolved(&rules, &RULES, &|path| {
+    none(&rules::unresolved(&rules, RULES, &|path| {
         std::fs::read_to_string(root.join(path)).ok()
     }));
 }

@@ -95,6 +95,8 @@ codes! {
     NoEffect = "no-effect",
     /// A split of the budget that names no private stage, or shares that are not positive.
     BadSplit = "bad-split",
+    /// A budget of people that nothing can meet, or nothing that is held to one.
+    BadBudget = "bad-budget",
     /// Stages of one split with different budgets.
     MixedBudget = "mixed-budget",
     /// What stands behind one set of texts cannot be claimed together.

@@ -1,5 +1,6 @@
 //! The tables of an experiment file other than `[stage.NAME]` and `[sweep]`. These types are their schema.
 
+use dpx_schema::Budget;
 use dpx_schema::params::{Delta, NoiseMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,33 @@ pub struct PrivacyTable {
     /// One budget for several stages of a row: the share of each in the sum of 1/sigma^2.
     #[serde(default)]
     pub split: BTreeMap<String, f64>,
+    /// What may be spent of the same people in all, such as `{ epsilon = 10, delta = 1e-6 }`: by this study and by every other
+    /// that the ledger knows. `dpx plan` shows what the study would spend of it.
+    #[serde(default)]
+    pub budget: Option<Budget>,
+    /// What is held to `budget`: `release` refuses a release that would exceed it; `train` also refuses a run, before it looks at
+    /// the data.
+    #[serde(default)]
+    pub enforce: Enforce,
+    /// Rows that will be released, named before anything runs, such as `["epsilon=3"]`: a release of exactly these costs nothing
+    /// for having been chosen. Without it, a release also states what choosing among all rows that were scored costs.
+    #[serde(default)]
+    pub selection: Vec<String>,
+    /// Folder of the ledger, for several people or machines that share one; the path starts from the folder of the experiment
+    /// file. Left out: in the state folder (`--state-dir`). `--ledger` goes before it.
+    #[serde(default)]
+    pub ledger: Option<String>,
+}
+
+/// What `[privacy] budget` holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Enforce {
+    /// Releases alone.
+    #[default]
+    Release,
+    /// Runs as well.
+    Train,
 }
 
 /// `[run]`: what only changes speed.

@@ -79,6 +79,15 @@ impl Instance {
         self.kind.uses_device() || (self.kind == Kind::Preprocess && scrubs)
     }
 
+    /// Whether a name means this instance: its own, or some of its axes, such as `epsilon=3`.
+    pub fn is_named(&self, name: &str) -> bool {
+        name == self.name
+            || self.name.split_once('@').is_some_and(|(_, axes)| {
+                name.split(',')
+                    .all(|part| axes.split(',').any(|axis| axis == part))
+            })
+    }
+
     /// Everything that the key covers but the inputs.
     pub fn recipe(&self) -> Recipe<'_> {
         Recipe {

@@ -30,7 +30,7 @@ pub(super) fn check_sources(
 
 /// The parameters with every name on the Hub led to the commit that it stood for when the run began: a branch that moves
 /// meanwhile changes nothing.
-pub(super) fn pinned(kind: Kind, params: &Value, sources: &BTreeMap<String, String>) -> Value {
+pub fn pinned(kind: Kind, params: &Value, sources: &BTreeMap<String, String>) -> Value {
     let mut pinned = params.clone();
     for name in names(kind, params) {
         let (Source::Hub(_), Some(identity)) = (name.source, sources.get(&name.place)) else {

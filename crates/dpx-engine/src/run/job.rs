@@ -6,7 +6,7 @@ use super::executor::{WorkerCommand, read_messages, write_request};
 use crate::cache::{Cache, CacheError, KeyLock, WorkerLock};
 use crate::plan::Instance;
 use dpx_schema::protocol::{Closing, INTERRUPTED, Message, PROTOCOL, Request, RequestInput};
-use dpx_schema::{Digest, Flow, INTERNAL_FOLDER, Kind, Manifest, Record};
+use dpx_schema::{Digest, Flow, INTERNAL_FOLDER, Kind, LedgerAccess, Manifest, Record};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub(super) struct Job {
     pub(super) secrets: PathBuf,
     /// Identity of the cache.
     pub(super) identity: String,
-    pub(super) ledger: PathBuf,
+    pub(super) ledger: LedgerAccess,
     pub(super) worker: WorkerCommand,
     pub(super) control: Arc<Control>,
 }
@@ -213,7 +213,10 @@ fn request(cache: &Cache, job: &Job, attempt: &Path) -> Request {
         state: absolute(&cache.state(&key)),
         secrets: absolute(&job.secrets),
         cache: job.identity.clone(),
-        ledger: absolute(&job.ledger),
+        ledger: LedgerAccess {
+            folder: absolute(&job.ledger.folder),
+            ..job.ledger.clone()
+        },
         lock: absolute(&cache.worker_lock_path(&key)),
         closing: absolute(&attempt.join("closing.json")),
     }

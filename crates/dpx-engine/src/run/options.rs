@@ -2,7 +2,7 @@
 
 use super::WorkerCommand;
 use crate::cache::CacheError;
-use dpx_schema::Device;
+use dpx_schema::{Device, LedgerAccess};
 use std::path::PathBuf;
 
 /// What a run is asked for; nothing here can change a result.
@@ -22,8 +22,8 @@ pub struct Options {
     pub only: Vec<String>,
     /// Folder for secret keys, outside the cache.
     pub secrets: PathBuf,
-    /// Folder of the ledgers, outside the cache.
-    pub ledger: PathBuf,
+    /// The ledger, outside the cache, and what runs say there.
+    pub ledger: LedgerAccess,
     /// How a worker is started.
     pub worker: WorkerCommand,
     /// The command line up to `--only`, for the command that re-runs one instance.

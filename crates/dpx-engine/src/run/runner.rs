@@ -144,7 +144,7 @@ impl<'a> Runner<'a> {
         cache.prepare()?;
         cache.sweep_dead()?;
         let identity = cache.identity()?;
-        for folder in [&options.secrets, &options.ledger] {
+        for folder in [&options.secrets, &options.ledger.folder] {
             private_folder(folder).map_err(|source| RunError::Folder {
                 path: folder.clone(),
                 source,

@@ -73,7 +73,7 @@ impl Place {
             digest: "d1".into(),
             flow: Flow::Private,
         };
-        crate::run(&StageContext {
+        let context = StageContext {
             instance: format!("{kind}@output={output}").into(),
             kind,
             params,
@@ -82,15 +82,16 @@ impl Place {
             output: self.path(output),
             state: self.path(&format!("state-{output}")),
             secrets: self.path("secrets"),
-            ledger: self.path("ledger"),
+            ledger: self.path("ledger").into(),
             key: "cd".repeat(32),
             seed: 5,
             device: Device::Cpu,
             progress: &NoProgress,
-        })
-        .unwrap()
-        .run()
-        .unwrap();
+        };
+        if kind == Kind::Train {
+            crate::people::know(&context);
+        }
+        crate::run(&context).unwrap().run().unwrap();
     }
 
     fn audit(&self, epsilon: &Value, epochs: f64) -> AuditReport {

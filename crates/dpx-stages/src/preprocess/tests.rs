@@ -19,7 +19,7 @@ fn run(params: Value, output: &Path) -> Result<(), StageError> {
         output: output.to_owned(),
         state: output.to_owned(),
         secrets: output.to_owned(),
-        ledger: output.to_owned(),
+        ledger: output.join("ledger").into(),
         key: "0".repeat(64),
         seed: 1,
         device: Device::Cpu,
@@ -166,4 +166,76 @@ fn findings_are_kept_apart_from_what_a_guarantee_may_cover() {
         error.contains("train.tsv:3: a quotation mark opens a field here"),
         "{error}"
     );
+}
+
+/// Rule 51: the ledger knows people by what they wrote, whatever scrubbing and prompting made of it, and the artifact holds
+/// nothing of that.
+#[test]
+fn people_are_known_by_their_raw_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("texts.csv");
+    let mut csv = "text,label\n".to_owned();
+    for n in 0..40 {
+        writeln!(csv, "write to person{n}@example.com or call me,joy").unwrap();
+    }
+    std::fs::write(&data, csv).unwrap();
+    let ledger = dpx_ledger::Ledger::at(folder.path().join("ledger"));
+    let mut texts = Vec::new();
+    for (name, scrub, prompt) in [
+        ("one", "none", "{label}: {text}"),
+        ("two", "rules", "{label}: {text}"),
+        ("three", "rules", "{label} | {text}"),
+    ] {
+        let output = folder.path().join(name);
+        std::fs::create_dir(&output).unwrap();
+        super::run(&StageContext {
+            instance: "preprocess".into(),
+            kind: Kind::Preprocess,
+            params: json!({"dataset": data, "labels": ["joy"], "scrub": scrub, "prompt": prompt}),
+            performance: json!({}),
+            inputs: BTreeMap::new(),
+            output: output.clone(),
+            state: output.clone(),
+            secrets: output.clone(),
+            ledger: ledger.folder().to_owned().into(),
+            key: "0".repeat(64),
+            seed: 1,
+            device: Device::Cpu,
+            progress: &NoProgress,
+        })
+        .unwrap();
+        texts.push(super::people::texts(&output).unwrap());
+    }
+    assert_ne!(texts[0], texts[1], "scrubbing changes the texts");
+    let history = ledger.history().unwrap();
+    let [set] = history.data_sets() else {
+        panic!("{:?}", history.data_sets());
+    };
+    for texts in &texts {
+        assert!(ledger.people(texts).unwrap().contains(&set.id));
+    }
+    // Another secret, the same artifact.
+    let elsewhere = folder.path().join("elsewhere");
+    let again = folder.path().join("again");
+    std::fs::create_dir(&again).unwrap();
+    super::run(&StageContext {
+        instance: "preprocess".into(),
+        kind: Kind::Preprocess,
+        params: json!({"dataset": data, "labels": ["joy"], "scrub": "none", "prompt": "{label}: {text}"}),
+        performance: json!({}),
+        inputs: BTreeMap::new(),
+        output: again.clone(),
+        state: again.clone(),
+        secrets: again.clone(),
+        ledger: elsewhere.into(),
+        key: "0".repeat(64),
+        seed: 1,
+        device: Device::Cpu,
+        progress: &NoProgress,
+    })
+    .unwrap();
+    for file in ["train.jsonl", "schema.json", "scrub.json", "internal/findings.json"] {
+        let read = |name: &str| std::fs::read(folder.path().join(name).join(file)).unwrap();
+        assert_eq!(read("one"), read("again"), "{file}");
+    }
 }

@@ -55,7 +55,7 @@ fn run_from(
         state: output.with_extension("state"),
         output,
         secrets: folder.join("secrets"),
-        ledger: folder.join("ledger"),
+        ledger: folder.join("ledger").into(),
         key: "ab".repeat(32),
         seed: 5,
         device: Device::Cpu,

@@ -220,7 +220,7 @@ mod tests {
             output: nowhere.clone(),
             state: nowhere.clone(),
             secrets: nowhere.clone(),
-            ledger: nowhere,
+            ledger: nowhere.into(),
             key: String::new(),
             seed,
             device: dpx_schema::Device::Cpu,

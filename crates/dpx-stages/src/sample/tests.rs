@@ -75,7 +75,7 @@ impl Bench {
             output: output.clone(),
             state: output.clone(),
             secrets: output.clone(),
-            ledger: output.clone(),
+            ledger: output.clone().into(),
             key: String::new(),
             seed: 42,
             device: dpx_schema::Device::Cpu,

@@ -218,7 +218,7 @@ fn the_stage_without_any_model_still_writes_its_words() {
         output: output.clone(),
         state: folder.path().join("state"),
         secrets: folder.path().join("secrets"),
-        ledger: folder.path().join("ledger"),
+        ledger: folder.path().join("ledger").into(),
         key: String::new(),
         seed: 1,
         device: dpx_schema::Device::Cpu,

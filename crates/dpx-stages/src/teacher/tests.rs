@@ -43,12 +43,13 @@ fn teach(root: &Path, params: serde_json::Value) -> Result<f64, StageError> {
         output: output.clone(),
         state: root.join("state"),
         secrets: root.join("secrets"),
-        ledger: root.join("ledger"),
+        ledger: root.join("ledger").into(),
         key: "k".repeat(64),
         seed: 5,
         device: dpx_schema::Device::Cpu,
         progress: &NoProgress,
     };
+    crate::people::know(&context);
     run(&context)?.run()?;
     let internal: serde_json::Value =
         serde_json::from_slice(&std::fs::read(output.join("internal/validation.json")).unwrap())
@@ -81,7 +82,10 @@ fn utility_falls_with_epsilon_and_the_statement_holds_the_budget() {
 #[test]
 fn every_private_run_is_entered_in_the_ledger_and_epsilon_zero_is_none() {
     let root = tempfile::tempdir().unwrap();
-    let entries = || crate::ledger::entries(&root.path().join("ledger"), &"d".repeat(64)).unwrap();
+    let entries = || {
+        let ledger = dpx_ledger::Ledger::at(root.path().join("ledger"));
+        ledger.history().unwrap().runs().to_vec()
+    };
     teach(root.path(), json!({"epsilon": 0})).unwrap();
     assert!(entries().is_empty());
     teach(root.path(), json!({"epsilon": 8, "steps": 2})).unwrap();

@@ -1,7 +1,6 @@
 //! Private training end to end on a tiny model: artifact, guarantee, ledger, keys, resume, canaries.
 
 use super::*;
-use crate::ledger::entries;
 use dpx_accounting::{Adjacency, DpEvent};
 use dpx_data::Row;
 use dpx_nn::device::DeviceExt;
@@ -109,7 +108,9 @@ impl Place {
         let folder = self.path(output);
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
-        run(&self.context(output, progress))?.run()
+        let context = self.context(output, progress);
+        crate::people::know(&context);
+        run(&context)?.run()
     }
 
     fn context<'a>(&self, output: &str, progress: &'a dyn Progress) -> StageContext<'a> {
@@ -134,7 +135,7 @@ impl Place {
             output: self.path(output),
             state: self.path("state"),
             secrets: self.path("secrets"),
-            ledger: self.path("ledger"),
+            ledger: self.path("ledger").into(),
             key: "cd".repeat(32),
             seed: 11,
             device: self.device,
@@ -152,7 +153,8 @@ impl Place {
     }
 
     fn spent(&self) -> usize {
-        entries(&self.path("ledger"), &self.digest).unwrap().len()
+        let ledger = dpx_ledger::Ledger::at(self.path("ledger"));
+        ledger.history().unwrap().runs().len()
     }
 
     fn key_file(&self) -> PathBuf {

@@ -20,6 +20,44 @@ pub(crate) fn privacy(experiment: &Experiment, root: &Table, diagnostics: &mut V
     if let Some(split) = table.get("split").and_then(Node::as_table) {
         members(experiment, split, diagnostics);
     }
+    budget(experiment, table, diagnostics);
+}
+
+/// A budget is two numbers that can be met, and `enforce` holds one.
+fn budget(experiment: &Experiment, table: &Table, diagnostics: &mut Vec<Diagnostic>) {
+    let mut wrong = |key: &str, origin, message: String, help: &str| {
+        diagnostics.push(Diagnostic::at(Code::BadBudget, origin, format!("`{key}` {message}")).help(help));
+    };
+    let Some(budget) = experiment.privacy.budget else {
+        if let Some(entry) = table.entry("enforce") {
+            wrong(
+                "enforce",
+                entry.key_origin,
+                "holds nothing: there is no `budget`".to_owned(),
+                "write one, such as `budget = { epsilon = 10, delta = 1e-6 }`",
+            );
+        }
+        return;
+    };
+    let Some(entry) = table.entry("budget") else {
+        return;
+    };
+    if !(budget.epsilon.is_finite() && budget.epsilon > 0.0) {
+        wrong(
+            "budget",
+            entry.node.origin,
+            format!("has epsilon {}: expected a number above 0", budget.epsilon),
+            "epsilon is what all releases of the same people may cost together",
+        );
+    }
+    if !(budget.delta > 0.0 && budget.delta < 1.0) {
+        wrong(
+            "budget",
+            entry.node.origin,
+            format!("has delta {}: expected a number above 0 and below 1", budget.delta),
+            "delta lies below one over the number of records",
+        );
+    }
 }
 
 fn members(experiment: &Experiment, split: &Table, diagnostics: &mut Vec<Diagnostic>) {

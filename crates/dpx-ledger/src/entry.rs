@@ -1,0 +1,236 @@
+//! What stands in a ledger.
+
+use dpx_accounting::{Adjacency, Claim, ClaimError, ClaimPart, DpEvent, EpsilonBound};
+use dpx_schema::privacy::run_part;
+use dpx_schema::{NoiseSource, Unit};
+use serde::{Deserialize, Serialize};
+
+/// One line of the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Entry {
+    /// The people of a data set.
+    DataSet(DataSet),
+    /// A file of training texts was made from the records of a data set.
+    Artifact {
+        /// Keyed digest of the file's content.
+        artifact: String,
+        /// The data set.
+        people: String,
+    },
+    /// A private run began.
+    Run(RunEntry),
+    /// A release is about to become visible.
+    Release(ReleaseEntry),
+}
+
+/// The records of a data set, known by keyed digests of their raw content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataSet {
+    /// Keyed digest of the set, 32 digits; the name of its file in `units/`.
+    pub id: String,
+    /// Number of different records.
+    pub units: u64,
+    /// When it was first seen, RFC 3339.
+    pub date: String,
+    /// Data sets before it with which it shares records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlaps: Vec<Overlap>,
+}
+
+/// What two data sets share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overlap {
+    /// The other data set.
+    pub with: String,
+    /// Number of records in both.
+    pub shared: u64,
+    /// Whether the two are one account from then on: more than [`SHARE`](crate::SHARE) of the smaller one is shared.
+    pub joined: bool,
+}
+
+/// One started private run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunEntry {
+    /// Random identity of the run: a resumed run keeps it, a run started anew has another.
+    pub run: String,
+    /// Key of the stage instance, hexadecimal.
+    pub key: String,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// The instance's name, such as `train@epsilon=8`.
+    pub instance: String,
+    /// When it began, RFC 3339; of an adopted one when it ended.
+    pub date: String,
+    /// The data sets that it reads.
+    #[serde(default)]
+    pub people: Vec<String>,
+    /// What it is going to do to the data, also if it never finishes.
+    pub event: DpEvent,
+    /// Whom it protects.
+    pub unit: Unit,
+    /// Which data sets count as neighbors.
+    pub adjacency: Adjacency,
+    /// Where its noise comes from.
+    pub noise: NoiseSource,
+    /// The delta that it was calibrated for.
+    pub delta: f64,
+    /// Its own epsilon at that delta.
+    #[serde(default = "infinite")]
+    pub epsilon: EpsilonBound,
+    /// Rows that were named for release (`[privacy] selection`) when it began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selection: Vec<String>,
+    /// Entered afterwards, from what the cache knew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
+}
+
+const fn infinite() -> EpsilonBound {
+    EpsilonBound::INFINITE
+}
+
+impl RunEntry {
+    /// Whether the run has a guarantee of its own.
+    pub fn is_covered(&self) -> bool {
+        !self.event.is_non_private()
+    }
+
+    /// The run as a part of a claim.
+    pub fn part(&self) -> ClaimPart {
+        run_part(
+            &self.instance,
+            &self.run,
+            &self.event,
+            self.adjacency,
+            self.unit,
+        )
+    }
+
+    /// The claim of this run alone, at its own delta.
+    pub(crate) fn claim(&self) -> Result<Claim, ClaimError> {
+        Claim::compose(&[self.part()], self.delta, self.adjacency, self.unit.name())
+    }
+
+    /// Whether another entry is of the same run.
+    pub(crate) fn is_same_run(&self, other: &Self) -> bool {
+        self.run == other.run && self.key == other.key && alike(&self.event, &other.event)
+    }
+}
+
+/// Relative difference of two numbers that are the same but for the last digits.
+const ROUNDING: f64 = 1e-12;
+
+/// Whether two events are the same but for rounding: what is planned as one Gaussian mechanism may be drawn in shares that add
+/// up to it.
+pub(crate) fn alike(one: &DpEvent, other: &DpEvent) -> bool {
+    let close = |a: f64, b: f64| (a - b).abs() <= ROUNDING * a.abs().max(b.abs());
+    match (one, other) {
+        (DpEvent::NonPrivate, DpEvent::NonPrivate) => true,
+        (
+            DpEvent::Gaussian {
+                noise_multiplier: a,
+                ..
+            },
+            DpEvent::Gaussian {
+                noise_multiplier: b,
+                ..
+            },
+        ) => close(*a, *b),
+        (
+            DpEvent::PoissonSampledGaussian {
+                sampling_rate: a_rate,
+                noise_multiplier: a,
+                steps: a_steps,
+                ..
+            },
+            DpEvent::PoissonSampledGaussian {
+                sampling_rate: b_rate,
+                noise_multiplier: b,
+                steps: b_steps,
+                ..
+            },
+        ) => a_rate == b_rate && a_steps == b_steps && close(*a, *b),
+        (
+            DpEvent::SelfComposed {
+                event: a,
+                count: a_count,
+                ..
+            },
+            DpEvent::SelfComposed {
+                event: b,
+                count: b_count,
+                ..
+            },
+        ) if a_count == b_count => alike(a, b),
+        (
+            DpEvent::SelfComposed {
+                event, count: 1, ..
+            },
+            other,
+        )
+        | (
+            other,
+            DpEvent::SelfComposed {
+                event, count: 1, ..
+            },
+        ) => alike(event, other),
+        (DpEvent::Composed { events: a, .. }, DpEvent::Composed { events: b, .. }) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a, b))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_alike_but_for_rounding() {
+        let gaussian = |sigma: f64| DpEvent::gaussian(sigma).unwrap();
+        let sampled = |rate, steps| DpEvent::poisson_sampled_gaussian(rate, 1.0, steps).unwrap();
+        let rounded = gaussian(3.0 * (1.0 + 1e-15));
+        assert_ne!(rounded, gaussian(3.0));
+        assert!(alike(&rounded, &gaussian(3.0)));
+        assert!(alike(&gaussian(2.0).self_composed(1), &gaussian(2.0)));
+        assert!(alike(&sampled(0.1, 5), &sampled(0.1, 5)));
+        for (a, b) in [
+            (gaussian(2.0), gaussian(2.000_001)),
+            (gaussian(2.0).self_composed(2), gaussian(2.0)),
+            (gaussian(2.0).self_composed(2), gaussian(2.0).self_composed(3)),
+            (sampled(0.1, 5), sampled(0.1, 6)),
+            (sampled(0.1, 5), sampled(0.2, 5)),
+            (sampled(0.1, 5), DpEvent::NonPrivate),
+            (DpEvent::composed([gaussian(2.0)]), DpEvent::composed([])),
+        ] {
+            assert!(!alike(&a, &b), "{a:?} {b:?}");
+            assert!(!alike(&b, &a), "{b:?} {a:?}");
+        }
+    }
+}
+
+/// One release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReleaseEntry {
+    /// Random identity.
+    pub id: String,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// When, RFC 3339.
+    pub date: String,
+    /// What was released.
+    pub rows: Vec<String>,
+    /// Name of the folder.
+    pub folder: String,
+    /// Digest of what was released.
+    pub content: String,
+    /// The data sets behind it.
+    pub people: Vec<String>,
+    /// Identities of all runs that its guarantee composes: those behind the rows, and those that the rows were chosen among.
+    pub runs: Vec<String>,
+    /// The delta of its claims.
+    pub delta: f64,
+    /// Epsilon of these runs at that delta.
+    pub epsilon: EpsilonBound,
+}

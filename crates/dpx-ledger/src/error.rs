@@ -1,0 +1,138 @@
+//! What goes wrong with a ledger: where, why, and what to do.
+
+use dpx_accounting::{Claim, ClaimError};
+use dpx_schema::Budget;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a ledger cannot be used, or refuses.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The file system said no.
+    #[error("cannot {action} `{}` of the ledger: {source}", path.display())]
+    Io {
+        /// What was tried, such as `read`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is not what was written: what was spent is unknown.
+    #[error(
+        "the ledger file `{}` is damaged{}: {reason}; restore the whole folder (`ledger.jsonl`, `head`, `secret`, `units`) from a \
+         backup, or move it away and enter what the cache knows with `dpx ledger adopt FILE`",
+        path.display(),
+        line.map(|line| format!(" in line {line}")).unwrap_or_default()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1, where the file has lines.
+        line: Option<usize>,
+        /// What was found, and what was expected.
+        reason: String,
+    },
+    /// Written by another version of dpx.
+    #[error("the ledger `{}` {what}", path.display())]
+    Version {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it is, and what to do.
+        what: String,
+    },
+    /// Nobody told the ledger whose records a data set holds.
+    #[error(
+        "the ledger `{}` does not know whose records the data of `{instance}` are, so that nothing can be charged to them; \
+         `dpx run` or `dpx ledger adopt FILE` reads the raw data again and enters them",
+        folder.display()
+    )]
+    UnknownPeople {
+        /// The ledger's folder.
+        folder: PathBuf,
+        /// The instance that reads the data.
+        instance: String,
+    },
+    /// A run behind a release is not in the ledger.
+    #[error(
+        "the ledger `{}` has no entry for `{instance}` (run {run}), so that its cost would be lost: the ledger is another one or \
+         was lost; enter what the cache knows with `dpx ledger adopt FILE`, or name the ledger with `--ledger DIR`",
+        folder.display()
+    )]
+    NoEntry {
+        /// The ledger's folder.
+        folder: PathBuf,
+        /// The instance.
+        instance: String,
+        /// The run's identity.
+        run: String,
+    },
+    /// The ledger and the record disagree about what a run did.
+    #[error(
+        "`{instance}` (run {run}) did something else than the ledger `{}` has entered: one of the two was changed; run the \
+         instance again with `dpx run FILE --force {instance}`",
+        folder.display()
+    )]
+    Disagrees {
+        /// The ledger's folder.
+        folder: PathBuf,
+        /// The instance.
+        instance: String,
+        /// The run's identity.
+        run: String,
+    },
+    /// A release without a guarantee.
+    #[error("nothing can be released: {0}")]
+    NotPrivate(String),
+    /// A release would spend more of these people than the budget allows.
+    #[error(
+        "the budget of these people is ({}, {})-DP (`[privacy] budget`), and this release would exceed it: released before \
+         {before}, this release alone {alone}, together {together}; release fewer rows, or raise the budget",
+        budget.epsilon, budget.delta
+    )]
+    OverBudget {
+        /// The budget.
+        budget: Budget,
+        /// What was released before, at the budget's delta.
+        before: Box<Claim>,
+        /// What this release costs alone, selection included.
+        alone: Box<Claim>,
+        /// All of it.
+        together: Box<Claim>,
+    },
+    /// A run would spend more of these people than the budget allows, with `enforce = "train"`.
+    #[error(
+        "the budget of these people is ({}, {})-DP (`[privacy] budget` with `enforce = \"train\"`), and `{instance}` would exceed \
+         it: run before {before}, together {together}; nothing was spent; plan fewer or noisier runs, or raise the budget",
+        budget.epsilon, budget.delta
+    )]
+    RunOverBudget {
+        /// The budget.
+        budget: Budget,
+        /// The instance that was refused.
+        instance: String,
+        /// What was run before, in words.
+        before: String,
+        /// All of it, in words.
+        together: String,
+    },
+    /// What was spent cannot be said as one claim.
+    #[error("what these people have spent cannot be composed: {0}")]
+    Claim(#[from] ClaimError),
+}
+
+impl LedgerError {
+    /// Whether the user asked for what is refused, and nothing is broken.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::NoEntry { .. }
+                | Self::Disagrees { .. }
+                | Self::NotPrivate(_)
+                | Self::OverBudget { .. }
+                | Self::RunOverBudget { .. }
+                | Self::UnknownPeople { .. }
+                | Self::Claim(_)
+        )
+    }
+}

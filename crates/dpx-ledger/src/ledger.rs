@@ -1,0 +1,217 @@
+//! The ledger as stages and verbs use it.
+
+use crate::chain::Chain;
+use crate::entry::{Entry, RunEntry};
+use crate::files::at;
+use crate::history::{Book, History};
+use crate::joint::compose;
+use crate::people::{Units, data_set, same_people};
+use crate::release::{PreparedRelease, ReleaseRequest};
+use crate::{DataSet, LedgerError};
+use dpx_schema::{Budget, Digest};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A ledger's folder. Every call takes the folder's lock for itself.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    folder: PathBuf,
+}
+
+/// What came of telling the ledger whose records a data set holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Noted {
+    /// The data set.
+    pub data_set: DataSet,
+    /// Whether its records were not there yet.
+    pub is_new: bool,
+    /// Bytes of an append that died, cut off now.
+    pub torn: usize,
+}
+
+/// Now, RFC 3339. A clock beyond the calendar gives its end.
+pub fn now() -> String {
+    let now = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::MAX);
+    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// A random identity, 32 digits.
+pub(crate) fn random() -> Result<String, LedgerError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        at("draw random numbers for", Path::new("the entry"))(io::Error::other(error.to_string()))
+    })?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+impl Ledger {
+    /// The ledger in a folder, which need not exist yet.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+        }
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Everything that it says; nothing where nothing was ever entered.
+    ///
+    /// # Errors
+    /// It cannot be read, or does not verify.
+    pub fn history(&self) -> Result<History, LedgerError> {
+        Ok(Chain::read(&self.folder)?.map_or_else(History::default, |chain| {
+            History::new(&chain.state().entries, chain.state().torn)
+        }))
+    }
+
+    /// Keyed digests of raw records, before scrubbing and prompting, in any order.
+    ///
+    /// # Errors
+    /// The ledger cannot be read or made, or does not verify.
+    pub fn units<'a>(
+        &self,
+        records: impl Iterator<Item = &'a str>,
+    ) -> Result<Units, LedgerError> {
+        let secret = Chain::write(&self.folder)?.secret().clone();
+        Ok(Units::of(&secret, records))
+    }
+
+    /// Tells the ledger whose records a file of training texts holds: `texts` is the digest of that file, `units` what it was
+    /// made from.
+    ///
+    /// # Errors
+    /// The ledger cannot be read or written, or does not verify.
+    pub fn note_people(&self, texts: &Digest, units: &Units) -> Result<Noted, LedgerError> {
+        let mut chain = Chain::write(&self.folder)?;
+        let history = History::new(&chain.state().entries, chain.state().torn);
+        let (set, is_new) = data_set(&self.folder, chain.secret(), &history, units, &now())?;
+        let artifact = chain.secret().artifact(texts.as_bytes());
+        let mut entries = Vec::new();
+        if is_new {
+            entries.push(Entry::DataSet(set.clone()));
+        }
+        if !history.of_artifact(&artifact).contains(&set.id) {
+            entries.push(Entry::Artifact {
+                artifact,
+                people: set.id.clone(),
+            });
+        }
+        let torn = chain.state().torn;
+        chain.append(entries)?;
+        Ok(Noted {
+            data_set: set,
+            is_new,
+            torn,
+        })
+    }
+
+    /// The book of the people behind raw records, without entering anything; empty where the ledger knows none of them.
+    ///
+    /// # Errors
+    /// The ledger cannot be read, or does not verify.
+    pub fn book_of<'a>(
+        &self,
+        records: impl Iterator<Item = &'a str>,
+    ) -> Result<Book, LedgerError> {
+        let Some(chain) = Chain::read(&self.folder)? else {
+            return Ok(History::default().book([]));
+        };
+        let history = History::new(&chain.state().entries, 0);
+        let units = Units::of(chain.secret(), records);
+        let same = same_people(&self.folder, chain.secret(), &history, &units)?;
+        Ok(history.book(&same))
+    }
+
+    /// The data sets that a file of training texts was made from, by the file's digest; none where nobody told.
+    ///
+    /// # Errors
+    /// The ledger cannot be read, or does not verify.
+    pub fn people(&self, texts: &Digest) -> Result<BTreeSet<String>, LedgerError> {
+        let Some(chain) = Chain::read(&self.folder)? else {
+            return Ok(BTreeSet::new());
+        };
+        let history = History::new(&chain.state().entries, 0);
+        Ok(history.of_artifact(&chain.secret().artifact(texts.as_bytes())))
+    }
+
+    /// Enters a run before its first look at the data; true if it was not there yet. The same key, run and event are one
+    /// entry, however often a run is resumed. When it returns, the entry is on the medium.
+    ///
+    /// The caller leaves `people` and `epsilon` empty: the ledger fills in whose records `texts` holds, and what the run costs
+    /// at its own delta. With a `limit`, everything that was ever run of these people must stay within it.
+    ///
+    /// # Errors
+    /// Nobody told whose records the texts are, the limit would be exceeded, or the ledger cannot be read or written.
+    pub fn enter_run(
+        &self,
+        texts: &Digest,
+        mut run: RunEntry,
+        limit: Option<&Budget>,
+    ) -> Result<bool, LedgerError> {
+        let mut chain = Chain::write(&self.folder)?;
+        let history = History::new(&chain.state().entries, 0);
+        if history.runs().iter().any(|known| known.is_same_run(&run)) {
+            return Ok(false);
+        }
+        let people = history.of_artifact(&chain.secret().artifact(texts.as_bytes()));
+        if people.is_empty() {
+            return Err(LedgerError::UnknownPeople {
+                folder: self.folder.clone(),
+                instance: run.instance,
+            });
+        }
+        if let Some(limit) = limit {
+            within(limit, &history.book(&people).runs, &run)?;
+        }
+        run.people = people.into_iter().collect();
+        run.epsilon = run.claim()?.epsilon();
+        chain.append(vec![Entry::Run(run)])?;
+        Ok(true)
+    }
+
+    /// Prepares a release: finds the entry of every run behind it, everything that was released of the same people before,
+    /// what the choice among its candidates costs, and whether the budget bears it. The ledger stays locked meanwhile.
+    ///
+    /// # Errors
+    /// A run has no entry or another one, a record has no guarantee, the budget would be exceeded, or the ledger cannot be
+    /// read or does not verify.
+    pub fn prepare_release(
+        &self,
+        request: &ReleaseRequest,
+    ) -> Result<PreparedRelease, LedgerError> {
+        PreparedRelease::new(Chain::write(&self.folder)?, request)
+    }
+}
+
+/// Refuses a run that would exceed what may be run.
+fn within(limit: &Budget, before: &[RunEntry], run: &RunEntry) -> Result<(), LedgerError> {
+    let refuse = |together: String| -> Result<(), LedgerError> {
+        let before = compose(before, limit.delta)?;
+        Err(LedgerError::RunOverBudget {
+            budget: *limit,
+            instance: run.instance.clone(),
+            before: before.map_or_else(|| "nothing".to_owned(), |claim| format!("{claim:.4}")),
+            together,
+        })
+    };
+    if !run.is_covered() {
+        return refuse("without any guarantee, since it has no noise".to_owned());
+    }
+    match compose(before.iter().chain([run]), limit.delta)? {
+        Some(together) if together.epsilon().value() > limit.epsilon => {
+            refuse(format!("{together:.4}"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod tests;

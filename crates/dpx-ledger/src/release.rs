@@ -1,0 +1,236 @@
+//! A release and the ledger: what it costs on top of everything before, refused or entered before it becomes visible.
+
+use crate::chain::Chain;
+use crate::entry::{Entry, ReleaseEntry, RunEntry};
+use crate::history::{Book, History};
+use crate::joint::{compose, nothing};
+use crate::selection::{Candidate, Selection, entries, selection};
+use crate::{LedgerError, ledger};
+use dpx_accounting::{Claim, EpsilonBound};
+use dpx_schema::{Budget, Guarantee, PrivacyRecord};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// What is to be released.
+#[derive(Debug, Clone)]
+pub struct ReleaseRequest {
+    /// Name of the experiment.
+    pub experiment: String,
+    /// What is released: names of `sample` instances, such as `sample@epsilon=3`.
+    pub rows: Vec<String>,
+    /// Records of the private instances behind them.
+    pub records: Vec<PrivacyRecord>,
+    /// Every row that may be released and was scored on real data.
+    pub candidates: Vec<Candidate>,
+    /// Rows without a guarantee that were scored on real data.
+    pub unprotected: Vec<String>,
+    /// The study's delta.
+    pub delta: f64,
+    /// What releases of these people may spend together.
+    pub budget: Option<Budget>,
+}
+
+/// An earlier release of the same people.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PriorRelease {
+    /// When, RFC 3339.
+    pub date: String,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// What was released.
+    pub rows: Vec<String>,
+    /// Name of the folder.
+    pub folder: String,
+    /// Its claim alone, the choice of rows included, at the delta of the release that is prepared; nothing where it used no
+    /// private data.
+    pub claim: Option<Claim>,
+}
+
+/// A release that may be written. The ledger stays locked until it is committed or dropped, so that two releases at once
+/// know of each other.
+pub struct PreparedRelease {
+    chain: Chain,
+    entry: ReleaseEntry,
+    own: Guarantee,
+    selection: Selection,
+    prior: Vec<PriorRelease>,
+    joint: Option<Claim>,
+    ever_run: Option<Claim>,
+}
+
+impl std::fmt::Debug for PreparedRelease {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("PreparedRelease")
+            .field("entry", &self.entry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PreparedRelease {
+    pub(crate) fn new(chain: Chain, request: &ReleaseRequest) -> Result<Self, LedgerError> {
+        let history = History::new(&chain.state().entries, chain.state().torn);
+        let folder = chain.folder();
+        let own_runs = entries(folder, &history, &request.records)?;
+        let candidates = request
+            .candidates
+            .iter()
+            .map(|candidate| {
+                let runs = entries(folder, &history, &candidate.records)?;
+                Ok((candidate.row.clone(), runs))
+            })
+            .collect::<Result<Vec<_>, LedgerError>>()?;
+        let people: BTreeSet<String> = own_runs
+            .iter()
+            .chain(candidates.iter().flat_map(|(_, runs)| runs))
+            .flat_map(|run| run.people.iter().cloned())
+            .collect();
+        let book = history.book(&people);
+        // One delta for everything that is said here: below one over the records of every data set in it.
+        let released = book.released_runs();
+        let delta = released
+            .iter()
+            .map(|run| run.delta)
+            .fold(request.delta, f64::min);
+        let own = Guarantee::at(&request.records, delta)?;
+        match &own {
+            Guarantee::NoPrivateData | Guarantee::Private(_) => {}
+            Guarantee::Seeded(_) | Guarantee::None => {
+                return Err(LedgerError::NotPrivate(
+                    "what ran behind these texts has no guarantee that holds against whoever has the seed".to_owned(),
+                ));
+            }
+        }
+        let selection = selection(
+            &request.rows,
+            &own_runs,
+            &candidates,
+            &request.unprotected,
+            delta,
+        )?;
+        let mut charged = own_runs.clone();
+        if let Selection::Undeclared { .. } = selection {
+            charged.extend(candidates.iter().flat_map(|(_, runs)| runs));
+        }
+        let prior = book
+            .releases
+            .iter()
+            .map(|release| prior(&book, release, delta))
+            .collect::<Result<Vec<_>, LedgerError>>()?;
+        let all = || released.iter().chain(&charged).copied();
+        if let Some(budget) = request.budget {
+            within(&budget, &book, &charged, all())?;
+        }
+        let joint = compose(all(), delta)?;
+        let alone = compose(charged.iter().copied(), delta)?;
+        let ever_run = book.run(delta)?;
+        let entry = ReleaseEntry {
+            id: ledger::random()?,
+            experiment: request.experiment.clone(),
+            date: ledger::now(),
+            rows: request.rows.clone(),
+            folder: String::new(),
+            content: String::new(),
+            people: people.into_iter().collect(),
+            runs: charged
+                .iter()
+                .map(|run| run.run.clone())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+            delta,
+            epsilon: alone.map_or(EpsilonBound::ZERO, |claim| claim.epsilon()),
+        };
+        Ok(Self {
+            entry,
+            own,
+            selection,
+            prior,
+            joint,
+            ever_run,
+            chain,
+        })
+    }
+
+    /// The guarantee of the released rows alone, at [`PreparedRelease::delta`].
+    pub const fn own(&self) -> &Guarantee {
+        &self.own
+    }
+
+    /// How the rows were chosen, and what that costs.
+    pub const fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// Earlier releases of the same people, oldest first.
+    pub fn prior(&self) -> &[PriorRelease] {
+        &self.prior
+    }
+
+    /// The claim of everything that was ever released of these people, this release and every choice of rows included;
+    /// nothing where no private data were used at all.
+    pub const fn joint(&self) -> Option<&Claim> {
+        self.joint.as_ref()
+    }
+
+    /// The claim of every run with a guarantee that was ever started on these people, whether or not it is released: an upper
+    /// bound whatever was chosen among them.
+    pub const fn ever_run(&self) -> Option<&Claim> {
+        self.ever_run.as_ref()
+    }
+
+    /// The delta of all claims here: the least of the study's own and those of earlier releases.
+    pub const fn delta(&self) -> f64 {
+        self.entry.delta
+    }
+
+    /// When the release is entered, RFC 3339.
+    pub fn date(&self) -> &str {
+        &self.entry.date
+    }
+
+    /// Enters the release. To be called once everything is written and just before the folder becomes visible: a crash before
+    /// leaves nothing, one after it counts a release that nobody saw. `folder` is the name of the folder, `content` a digest of
+    /// what is in it; both stay in the ledger.
+    ///
+    /// # Errors
+    /// The ledger cannot be written: nothing may be released then.
+    pub fn commit(mut self, folder: &str, content: &str) -> Result<(), LedgerError> {
+        folder.clone_into(&mut self.entry.folder);
+        content.clone_into(&mut self.entry.content);
+        self.chain.append(vec![Entry::Release(self.entry)])
+    }
+}
+
+fn prior(book: &Book, release: &ReleaseEntry, delta: f64) -> Result<PriorRelease, LedgerError> {
+    Ok(PriorRelease {
+        date: release.date.clone(),
+        experiment: release.experiment.clone(),
+        rows: release.rows.clone(),
+        folder: release.folder.clone(),
+        claim: book.release(release, delta)?,
+    })
+}
+
+/// Refuses what would exceed the budget.
+fn within<'a>(
+    budget: &Budget,
+    book: &Book,
+    charged: &[&RunEntry],
+    all: impl Iterator<Item = &'a RunEntry>,
+) -> Result<(), LedgerError> {
+    let Some(together) = compose(all, budget.delta)? else {
+        return Ok(());
+    };
+    if together.epsilon().value() <= budget.epsilon {
+        return Ok(());
+    }
+    let empty = nothing(&together)?;
+    let or_nothing = |claim: Option<Claim>| Box::new(claim.unwrap_or_else(|| empty.clone()));
+    Err(LedgerError::OverBudget {
+        budget: *budget,
+        before: or_nothing(book.released(budget.delta)?),
+        alone: or_nothing(compose(charged.iter().copied(), budget.delta)?),
+        together: Box::new(together),
+    })
+}

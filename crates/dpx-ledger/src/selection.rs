@@ -1,0 +1,159 @@
+//! What choosing among rows costs: whoever takes the best of several by a figure on real data has learned from all of them.
+
+use crate::entry::alike;
+use crate::history::History;
+use crate::joint::compose;
+use crate::{LedgerError, RunEntry};
+use dpx_accounting::{Claim, DpEvent};
+use dpx_schema::PrivacyRecord;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// A row that could have been released.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Its name, as in [`ReleaseRequest::rows`](crate::ReleaseRequest::rows).
+    pub row: String,
+    /// Records of the private instances behind it.
+    pub records: Vec<PrivacyRecord>,
+}
+
+/// How the released rows were chosen, and what that costs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Selection {
+    /// There was nothing to choose: every row that was scored on real data is released, or costs nothing.
+    None,
+    /// The released rows were named in `[privacy] selection` before any run behind them or the other candidates began.
+    Declared {
+        /// The rows.
+        rows: Vec<String>,
+    },
+    /// Chosen when all candidates had been scored on real data.
+    Undeclared {
+        /// Every row that was scored, the released ones among them.
+        candidates: Vec<String>,
+        /// The claim of all of them together.
+        claim: Claim,
+        /// Rows without a guarantee that were scored as well: a choice that looked at them is not covered.
+        unprotected: Vec<String>,
+    },
+}
+
+impl fmt::Display for Selection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => formatter.write_str("no choice among rows was made by their scores on real data"),
+            Self::Declared { rows } => write!(
+                formatter,
+                "the rows to release ({}) were named before any of them was trained",
+                rows.join("; ")
+            ),
+            Self::Undeclared {
+                candidates,
+                claim,
+                unprotected,
+            } => {
+                write!(
+                    formatter,
+                    "chosen among {} rows that were scored on real data ({}); with that choice the guarantee is {claim:.4}",
+                    candidates.len(),
+                    candidates.join("; ")
+                )?;
+                if unprotected.is_empty() {
+                    return Ok(());
+                }
+                write!(
+                    formatter,
+                    ", provided that the choice did not look at the scores of rows without a guarantee ({})",
+                    unprotected.join("; ")
+                )
+            }
+        }
+    }
+}
+
+/// What the choice costs, given the runs behind the released rows (`own`) and behind each candidate.
+pub(crate) fn selection(
+    rows: &[String],
+    own: &[&RunEntry],
+    candidates: &[(String, Vec<&RunEntry>)],
+    unprotected: &[String],
+    delta: f64,
+) -> Result<Selection, LedgerError> {
+    let identities: BTreeSet<&String> = own.iter().map(|run| &run.run).collect();
+    let others: Vec<&RunEntry> = candidates
+        .iter()
+        .filter(|(row, _)| !rows.contains(row))
+        .flat_map(|(_, runs)| runs.iter().copied())
+        .filter(|run| !identities.contains(&run.run))
+        .collect();
+    if others.is_empty() {
+        return Ok(Selection::None);
+    }
+    let wanted: BTreeSet<&String> = rows.iter().collect();
+    // What counts is what each run said when it began: a declaration that came later names what is known to be best.
+    let declared = own.iter().chain(&others).all(|run| {
+        !run.adopted && run.selection.iter().collect::<BTreeSet<_>>() == wanted
+    });
+    if declared {
+        return Ok(Selection::Declared {
+            rows: rows.to_vec(),
+        });
+    }
+    let all = own.iter().chain(&others).copied();
+    let Some(claim) = compose(all, delta)? else {
+        return Ok(Selection::None);
+    };
+    let mut names: BTreeSet<String> = rows.iter().cloned().collect();
+    names.extend(candidates.iter().map(|(row, _)| row.clone()));
+    Ok(Selection::Undeclared {
+        candidates: names.into_iter().collect(),
+        claim,
+        unprotected: unprotected.to_vec(),
+    })
+}
+
+/// The entries of the private runs among `records`; each must be in the ledger, and say what the record says.
+pub(crate) fn entries<'a>(
+    folder: &std::path::Path,
+    history: &'a History,
+    records: &[PrivacyRecord],
+) -> Result<Vec<&'a RunEntry>, LedgerError> {
+    let mut found: Vec<&RunEntry> = Vec::new();
+    for run in records.iter().filter_map(PrivacyRecord::private) {
+        let known: Vec<&RunEntry> = history
+            .runs()
+            .iter()
+            .filter(|entry| entry.run == run.run)
+            .collect();
+        if known.is_empty() {
+            return Err(LedgerError::NoEntry {
+                folder: folder.to_owned(),
+                instance: run.instance.clone(),
+                run: run.run.clone(),
+            });
+        }
+        let agrees = |entry: &&&RunEntry| {
+            // A mechanism that drew nothing did less than was entered.
+            (alike(&entry.event, &run.event) || run.event == DpEvent::composed([]))
+                && entry.adjacency == run.adjacency
+                && entry.unit == run.unit
+                && entry.noise == run.noise
+        };
+        if !known.iter().any(|entry| agrees(&entry)) {
+            return Err(LedgerError::Disagrees {
+                folder: folder.to_owned(),
+                instance: run.instance.clone(),
+                run: run.run.clone(),
+            });
+        }
+        for entry in known {
+            if !found.iter().any(|other| std::ptr::eq(*other, entry)) {
+                found.push(entry);
+            }
+        }
+    }
+    Ok(found)
+}

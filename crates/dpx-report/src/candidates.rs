@@ -1,0 +1,59 @@
+//! The rows that a release was chosen among: whoever has seen figures of several on real data has learned from all of them.
+
+use super::guarantee::is_private;
+use super::rows::ancestors;
+use super::sources::{AssembleError, Sources};
+use dpx_engine::plan::InstanceId;
+use dpx_ledger::Candidate;
+use dpx_schema::{Flow, Kind};
+use std::collections::BTreeSet;
+
+/// Every set of texts that was scored on real data: those that may be released, with the records of the private instances
+/// behind them, and the names of the others.
+pub(crate) fn candidates(
+    sources: &Sources<'_>,
+) -> Result<(Vec<Candidate>, Vec<String>), AssembleError> {
+    let plan = sources.plan;
+    let scored: BTreeSet<InstanceId> = (0..plan.instances.len())
+        .filter(|&id| {
+            let scores = matches!(
+                plan.instances[id].kind,
+                Kind::Score | Kind::Classify | Kind::Audit
+            );
+            scores && sources.record(id).is_some()
+        })
+        .flat_map(|id| ancestors(plan, id))
+        .collect();
+    let mut candidates = Vec::new();
+    let mut unprotected = Vec::new();
+    for (id, instance) in plan.instances.iter().enumerate() {
+        if instance.kind != Kind::Sample || sources.record(id).is_none() {
+            continue;
+        }
+        let behind = ancestors(plan, id);
+        // An audit looks at the model: its figure is one of the row, too.
+        let model_scored = behind
+            .iter()
+            .any(|other| plan.instances[*other].kind == Kind::Train && scored.contains(other));
+        if !scored.contains(&id) && !model_scored {
+            continue;
+        }
+        match instance.flow {
+            Flow::Public => {}
+            Flow::Private | Flow::Seeded => unprotected.push(instance.name.clone()),
+            Flow::Dp => {
+                let mut records = Vec::new();
+                for other in behind {
+                    if is_private(plan.instances[other].kind) {
+                        records.extend(sources.privacy(other)?);
+                    }
+                }
+                candidates.push(Candidate {
+                    row: instance.name.clone(),
+                    records,
+                });
+            }
+        }
+    }
+    Ok((candidates, unprotected))
+}

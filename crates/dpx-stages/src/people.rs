@@ -1,0 +1,48 @@
+//! Whose records the training texts of a data set hold: told to the ledger by `preprocess`, which alone sees them raw, and
+//! looked up by every private stage by the digest of those texts.
+//!
+//! The keyed digests of the records lie with the ledger and under its secret. Nothing of them is in the artifact: its bytes
+//! are the same on every machine, and whoever has the cache cannot find out from them what scrubbing took away.
+
+use dpx_data::{Dataset, file_digest};
+use dpx_ledger::{Ledger, LedgerError, Noted, Units};
+use dpx_schema::params::PreprocessParams;
+use dpx_schema::{Digest, StageError};
+use std::path::Path;
+
+/// The file of a `preprocess` artifact that private stages read.
+pub const TEXTS_FILE: &str = "train.jsonl";
+
+/// The raw records of a data set that private stages are going to learn from.
+pub(crate) fn units(ledger: &Ledger, dataset: &Dataset) -> Result<Units, LedgerError> {
+    ledger.units(dataset.train.iter().map(|row| row.text.as_str()))
+}
+
+/// The digest of the training texts in the folder of a `preprocess` artifact.
+pub(crate) fn texts(folder: &Path) -> Result<Digest, StageError> {
+    Ok(Digest::from_bytes(file_digest(&folder.join(TEXTS_FILE))?))
+}
+
+/// Reads a data set again and tells the ledger whose records `texts` holds, the digest of the training texts that were made
+/// from it: for a ledger that did not see it when it was preprocessed.
+///
+/// # Errors
+/// The data set or the ledger cannot be read.
+pub fn tell(
+    ledger: &Ledger,
+    params: &PreprocessParams,
+    texts: &Digest,
+) -> Result<Noted, StageError> {
+    let dataset = dpx_data::load(&dpx_data::Request::from(params))?;
+    Ok(ledger.note_people(texts, &units(ledger, &dataset)?)?)
+}
+
+/// Tells the ledger of a stage's input, as `preprocess` would have.
+#[cfg(test)]
+pub(crate) fn know(context: &dpx_schema::StageContext<'_>) {
+    let input = &context.require(dpx_schema::Kind::Preprocess).unwrap().path;
+    let rows = dpx_data::Rows::read(input.join(TEXTS_FILE)).unwrap();
+    let ledger = Ledger::at(&context.ledger.folder);
+    let units = ledger.units(rows.iter().map(|row| row.text.as_str())).unwrap();
+    ledger.note_people(&texts(input).unwrap(), &units).unwrap();
+}

@@ -1,0 +1,119 @@
+//! A study and the ledger: what its runs say there, and whose records its data are.
+
+use super::Error;
+use dpx_data::Source;
+use dpx_engine::cache::Cache;
+use dpx_engine::experiment::{Enforce, Experiment};
+use dpx_engine::plan::{Instance, InstanceId, Plan, State, decide};
+use dpx_engine::run::{View, pinned};
+use dpx_ledger::{Ledger, Noted};
+use dpx_schema::params::PreprocessParams;
+use dpx_schema::{Digest, Kind, LedgerAccess, Record};
+use dpx_stages::people;
+use std::collections::BTreeSet;
+
+/// Whether a kind of stage spends privacy.
+pub(crate) const fn spends(kind: Kind) -> bool {
+    matches!(kind, Kind::Train | Kind::Teacher | Kind::Counts)
+}
+
+/// What the runs of a study say in the ledger.
+pub(crate) fn access(
+    ledger: &Ledger,
+    experiment: &Experiment,
+    plan: &Plan,
+) -> Result<LedgerAccess, Error> {
+    let privacy = &experiment.privacy;
+    Ok(LedgerAccess {
+        folder: ledger.folder().to_owned(),
+        experiment: plan.experiment.clone(),
+        selection: selection(experiment, plan)?,
+        limit: privacy
+            .budget
+            .filter(|_| privacy.enforce == Enforce::Train),
+    })
+}
+
+/// The `sample` instances that `[privacy] selection` names.
+fn selection(experiment: &Experiment, plan: &Plan) -> Result<Vec<String>, Error> {
+    let mut rows = BTreeSet::new();
+    for name in &experiment.privacy.selection {
+        let found = plan
+            .instances
+            .iter()
+            .filter(|instance| instance.kind == Kind::Sample && instance.is_named(name));
+        let before = rows.len();
+        rows.extend(found.map(|instance| instance.name.clone()));
+        if rows.len() == before {
+            return Err(Error::usage(format!(
+                "`[privacy] selection` names `{name}`, which is no `sample` instance of its own"
+            ))
+            .hint("name rows as `dpx plan` does, such as `epsilon=3`, each once"));
+        }
+    }
+    Ok(rows.into_iter().collect())
+}
+
+/// The digest of the training texts in a `preprocess` artifact.
+pub(crate) fn texts(record: &Record) -> Option<Digest> {
+    let mut files = record.output.files.iter();
+    let file = files.find(|file| file.path == people::TEXTS_FILE)?;
+    Some(file.digest)
+}
+
+/// The `preprocess` instance that an instance reads.
+pub(crate) fn data_of(plan: &Plan, instance: &Instance) -> Option<InstanceId> {
+    let mut needs = instance.needs.iter().map(|need| need.instance);
+    needs.find(|&need| plan.instances[need].kind == Kind::Preprocess)
+}
+
+/// The parameters of a `preprocess` instance, a name on the Hub led to its commit.
+pub(crate) fn preprocess_params(instance: &Instance) -> Result<PreprocessParams, Error> {
+    let params = pinned(instance.kind, &instance.params, &instance.sources);
+    serde_json::from_value(params)
+        .map_err(|error| Error::usage(format!("`{}`: {error}", instance.name)))
+}
+
+/// Whether the data lie on this machine.
+pub(crate) fn is_local(params: &PreprocessParams) -> bool {
+    !matches!(Source::parse(&params.dataset), Source::Hub(_))
+}
+
+/// Reads the raw data of a finished `preprocess` instance again and tells the ledger whose records they are.
+pub(crate) fn tell(
+    ledger: &Ledger,
+    instance: &Instance,
+    texts: &Digest,
+) -> Result<Noted, Error> {
+    people::tell(ledger, &preprocess_params(instance)?, texts).map_err(|error| {
+        Error::failed(format!(
+            "the ledger `{}` does not know whose records the data of `{}` are, and they cannot be read again: {error}",
+            ledger.folder().display(),
+            instance.name
+        ))
+        .hint("put the data set back where the experiment file names it, or name the ledger that knows it with `--ledger DIR`")
+    })
+}
+
+/// Tells the ledger whose records the data are that private stages are about to read, where `preprocess` is cached and ran
+/// under another ledger.
+pub(crate) fn tell_people(ledger: &Ledger, plan: &Plan, cache: &Cache) -> Result<(), Error> {
+    let decisions = decide(plan, &View::new(cache.clone()), &BTreeSet::new());
+    let mut told = BTreeSet::new();
+    for decision in &decisions {
+        let instance = &plan.instances[decision.instance];
+        if !spends(instance.kind) || decision.state.is_cached() {
+            continue;
+        }
+        let Some(data) = data_of(plan, instance).filter(|&data| told.insert(data)) else {
+            continue;
+        };
+        if let State::Cached { record, .. } = &decisions[data].state
+            && let Some(texts) = texts(record)
+            && ledger.people(&texts)?.is_empty()
+        {
+            tell(ledger, &plan.instances[data], &texts)?;
+        }
+    }
+    Ok(())
+}

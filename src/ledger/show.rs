@@ -1,0 +1,200 @@
+//! The ledger in words and as JSON.
+
+use super::super::Error;
+use dpx_accounting::Claim;
+use dpx_ledger::{Book, DataSet, History, Ledger, RunEntry};
+use dpx_schema::NoiseSource;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// Digits of an identity that are shown.
+const SHOWN: usize = 12;
+
+fn short(id: &str) -> &str {
+    id.get(..SHOWN).unwrap_or(id)
+}
+
+/// The day of a time.
+fn day(date: &str) -> &str {
+    date.get(..10).unwrap_or(date)
+}
+
+/// Whether there is anything to say of a book: data sets that were only ever preprocessed have spent nothing.
+fn has_spent(book: &Book) -> bool {
+    !book.runs.is_empty() || !book.releases.is_empty()
+}
+
+pub(super) fn text(
+    ledger: &Ledger,
+    history: &History,
+    delta: Option<f64>,
+) -> Result<String, Error> {
+    let mut text = format!("ledger {}\n", ledger.folder().display());
+    if history.torn() > 0 {
+        let _ = writeln!(
+            text,
+            "note: {} bytes at its end are of an entry that was being written when dpx died; that run or release never began, and \
+             the next entry removes them",
+            history.torn()
+        );
+    }
+    let books = history.books();
+    for book in books.iter().filter(|book| has_spent(book)) {
+        text.push('\n');
+        write_book(&mut text, book, delta.or_else(|| book.delta()))?;
+    }
+    if !books.iter().any(has_spent) {
+        text.push_str("no private run was started\n");
+    }
+    let idle = books.iter().filter(|book| !has_spent(book)).count();
+    if idle > 0 {
+        let _ = writeln!(text, "\n{idle} books of data sets that no private run has read");
+    }
+    Ok(text)
+}
+
+fn write_book(text: &mut String, book: &Book, delta: Option<f64>) -> Result<(), Error> {
+    let _ = writeln!(text, "book {}", short(&book.id));
+    for set in &book.data_sets {
+        let _ = writeln!(
+            text,
+            "  data set {}  {} records, since {}{}",
+            short(&set.id),
+            set.units,
+            day(&set.date),
+            overlaps(set)
+        );
+    }
+    for run in &book.runs {
+        let _ = writeln!(
+            text,
+            "  run      {}  {}  {} {}  {}{}",
+            day(&run.date),
+            short(&run.run),
+            run.experiment,
+            run.instance,
+            cost(run),
+            if run.adopted { "  (adopted)" } else { "" }
+        );
+    }
+    for release in &book.releases {
+        let claim = delta
+            .map(|delta| book.release(release, delta))
+            .transpose()?
+            .flatten();
+        let _ = writeln!(
+            text,
+            "  release  {}  {}  {} {} in `{}`  {}",
+            day(&release.date),
+            short(&release.id),
+            release.experiment,
+            release.rows.join("; "),
+            release.folder,
+            words(claim.as_ref())
+        );
+    }
+    let Some(delta) = delta else {
+        return Ok(());
+    };
+    let covered = book.runs.len() - book.outside();
+    let _ = writeln!(
+        text,
+        "  everything released: {} ({} releases)",
+        words(book.released(delta)?.as_ref()),
+        book.releases.len()
+    );
+    let _ = writeln!(
+        text,
+        "  everything run: {} ({covered} runs)",
+        words(book.run(delta)?.as_ref())
+    );
+    if book.outside() > 0 {
+        let _ = writeln!(
+            text,
+            "  without guarantee: {} runs; their outputs carry no privacy guarantee",
+            book.outside()
+        );
+    }
+    Ok(())
+}
+
+fn overlaps(set: &DataSet) -> String {
+    let mut text = String::new();
+    for overlap in &set.overlaps {
+        let _ = write!(
+            text,
+            "; {} also in {}{}",
+            overlap.shared,
+            short(&overlap.with),
+            if overlap.joined {
+                ""
+            } else {
+                " (too few to be the same people: not composed)"
+            }
+        );
+    }
+    text
+}
+
+fn cost(run: &RunEntry) -> String {
+    if !run.is_covered() {
+        return "without guarantee".to_owned();
+    }
+    let seeded = match run.noise {
+        NoiseSource::Secure => "",
+        NoiseSource::Seeded => " with seeded noise",
+    };
+    format!("({:.4}, {:e})-DP{seeded}", run.epsilon, run.delta)
+}
+
+fn words(claim: Option<&Claim>) -> String {
+    claim.map_or_else(
+        || "nothing under a guarantee".to_owned(),
+        |claim| format!("{claim:.4}"),
+    )
+}
+
+pub(super) fn json(
+    ledger: &Ledger,
+    history: &History,
+    delta: Option<f64>,
+) -> Result<String, Error> {
+    let books = history
+        .books()
+        .iter()
+        .map(|book| book_json(book, delta.or_else(|| book.delta())))
+        .collect::<Result<Vec<Value>, Error>>()?;
+    Ok(json!({
+        "version": 1,
+        "folder": ledger.folder(),
+        "entries": history.entries(),
+        "torn_bytes": history.torn(),
+        "books": books,
+    })
+    .to_string())
+}
+
+fn book_json(book: &Book, delta: Option<f64>) -> Result<Value, Error> {
+    let at = |claim: &dyn Fn(f64) -> Result<Option<Claim>, dpx_ledger::LedgerError>| {
+        delta.map(claim).transpose().map(Option::flatten)
+    };
+    let releases = book
+        .releases
+        .iter()
+        .map(|release| {
+            let mut value = json!(release);
+            value["claim"] = json!(at(&|delta| book.release(release, delta))?);
+            Ok(value)
+        })
+        .collect::<Result<Vec<Value>, Error>>()?;
+    Ok(json!({
+        "id": book.id,
+        "data_sets": book.data_sets,
+        "runs": book.runs,
+        "releases": releases,
+        "delta": delta,
+        "released": at(&|delta| book.released(delta))?,
+        "run": at(&|delta| book.run(delta))?,
+        "without_guarantee": book.outside(),
+    }))
+}

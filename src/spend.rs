@@ -1,0 +1,379 @@
+//! What a study would spend of its people: if any, each or all of its rows were released, on top of what was.
+
+use super::account::{data_of, is_local, preprocess_params, spends, texts};
+use super::Error;
+use dpx_accounting::{Claim, EpsilonBound};
+use dpx_engine::cache::{ArtifactReader, Cache};
+use dpx_engine::experiment::{Enforce, Experiment};
+use dpx_engine::plan::{InstanceId, Plan, State, decide};
+use dpx_engine::run::View;
+use dpx_ledger::{Book, Ledger, RunEntry, compose, now};
+use dpx_schema::params::NoiseMode;
+use dpx_schema::{Budget, Flow, Kind, NoiseSource, PRIVACY_FILE, PrivacyRecord, Record, Unit};
+use dpx_stages::{Spending, plan as plan_stage};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What a study would spend of the people behind its data.
+pub(crate) struct Forecast {
+    budget: Option<Budget>,
+    enforce: Enforce,
+    delta: f64,
+    releases: usize,
+    /// Everything that was released before.
+    released: Option<Claim>,
+    /// The same with each row.
+    rows: Vec<(String, Option<Claim>)>,
+    /// The same with all rows.
+    all: Option<Claim>,
+    /// Everything that was run and everything that is planned, where runs are held to the budget.
+    run: Option<Claim>,
+    /// Instances that are planned without noise.
+    bare: Vec<String>,
+}
+
+/// What is known of a `preprocess` instance's data.
+struct Data {
+    examples: u64,
+    book: Book,
+}
+
+struct Study<'a> {
+    ledger: &'a Ledger,
+    plan: &'a Plan,
+    /// Records of finished instances.
+    records: BTreeMap<InstanceId, Arc<Record>>,
+    reader: Option<ArtifactReader>,
+    data: BTreeMap<InstanceId, Data>,
+}
+
+/// Forecasts the cost of a study; with a cache, what is finished counts as what it did.
+pub(crate) fn forecast(
+    ledger: &Ledger,
+    experiment: &Experiment,
+    plan: &Plan,
+    cache: Option<&Cache>,
+) -> Result<Forecast, Error> {
+    let mut study = Study {
+        ledger,
+        plan,
+        records: BTreeMap::new(),
+        reader: cache.cloned().map(ArtifactReader::new),
+        data: BTreeMap::new(),
+    };
+    if let Some(cache) = cache {
+        for decision in decide(plan, &View::new(cache.clone()), &BTreeSet::new()) {
+            if let State::Cached { record, .. } = decision.state {
+                study.records.insert(decision.instance, record);
+            }
+        }
+    }
+    let runs: BTreeMap<InstanceId, RunEntry> = (0..plan.instances.len())
+        .filter(|&id| spends(plan.instances[id].kind))
+        .map(|id| Ok(study.run(id)?.map(|run| (id, run))))
+        .collect::<Result<Vec<_>, Error>>()?
+        .into_iter()
+        .flatten()
+        .collect();
+    study.forecast(experiment, &runs)
+}
+
+impl Study<'_> {
+    /// What an instance did, or is planned to do; nothing where it does not look at the data.
+    fn run(&mut self, id: InstanceId) -> Result<Option<RunEntry>, Error> {
+        let instance = &self.plan.instances[id];
+        let examples = self.data(id)?.examples;
+        let plan = plan_stage(instance.kind, &instance.stage, &instance.params, examples)
+            .map_err(|error| Error::usage(format!("`{}`: {error}", instance.name)))?;
+        let event = match &plan.spending {
+            Spending::Untouched => return Ok(None),
+            Spending::NotPrivate => dpx_accounting::DpEvent::NonPrivate,
+            Spending::Noise { planned, .. } => planned
+                .iter()
+                .find(|(stage, _)| *stage == instance.stage)
+                .map(|(_, event)| event.clone())
+                .ok_or_else(|| Error::failed(format!("`{}` has no plan", instance.name)))?,
+        };
+        let seeded = serde_json::to_value(NoiseMode::Seeded)
+            .is_ok_and(|word| instance.params["noise"] == word);
+        let mut run = RunEntry {
+            // A run that is yet to come has no identity but its name.
+            run: format!("planned {id}"),
+            key: String::new(),
+            experiment: self.plan.experiment.clone(),
+            instance: instance.name.clone(),
+            date: now(),
+            people: Vec::new(),
+            event,
+            unit: Unit::default(),
+            adjacency: plan.adjacency,
+            noise: if seeded {
+                NoiseSource::Seeded
+            } else {
+                NoiseSource::Secure
+            },
+            delta: plan.delta,
+            epsilon: EpsilonBound::INFINITE,
+            selection: Vec::new(),
+            adopted: false,
+        };
+        if let Some(PrivacyRecord::Private(done)) = self.privacy(id)? {
+            run.run = done.run;
+            run.instance = done.instance;
+            run.event = done.event;
+            run.unit = done.unit;
+            run.adjacency = done.adjacency;
+            run.delta = done.delta;
+        }
+        Ok(Some(run))
+    }
+
+    /// The privacy record of a finished instance.
+    fn privacy(&self, id: InstanceId) -> Result<Option<PrivacyRecord>, Error> {
+        let (Some(record), Some(reader)) = (self.records.get(&id), &self.reader) else {
+            return Ok(None);
+        };
+        let unreadable = |reason: String| {
+            let name = &self.plan.instances[id].name;
+            Error::failed(format!("the privacy record of `{name}` cannot be read: {reason}"))
+        };
+        let Some(bytes) = reader.read(record, PRIVACY_FILE).map_err(unreadable)? else {
+            return Ok(None);
+        };
+        PrivacyRecord::from_bytes(&bytes, Path::new(PRIVACY_FILE))
+            .map(Some)
+            .map_err(|error| unreadable(error.to_string()))
+    }
+
+    /// The data that an instance reads: read once.
+    fn data(&mut self, id: InstanceId) -> Result<&Data, Error> {
+        let instance = &self.plan.instances[id];
+        let need = data_of(self.plan, instance)
+            .ok_or_else(|| Error::usage(format!("`{}` reads no data", instance.name)))?;
+        if !self.data.contains_key(&need) {
+            let data = self.read(need)?;
+            self.data.insert(need, data);
+        }
+        Ok(&self.data[&need])
+    }
+
+    fn read(&self, need: InstanceId) -> Result<Data, Error> {
+        let preprocess = &self.plan.instances[need];
+        let params = preprocess_params(preprocess)?;
+        if let Some(texts) = self.records.get(&need).and_then(|record| texts(record)) {
+            let people = self.ledger.people(&texts)?;
+            if let (false, Some(examples)) = (people.is_empty(), self.examples(need)?) {
+                let book = self.ledger.history()?.book(&people);
+                return Ok(Data { examples, book });
+            }
+        }
+        if let (false, Some(examples)) = (is_local(&params), params.examples) {
+            // Not to be downloaded for a forecast: taken for new people, which `release` finds out.
+            let book = self.ledger.book_of(std::iter::empty())?;
+            return Ok(Data { examples, book });
+        }
+        let dataset = dpx_data::load(&dpx_data::Request::from(&params)).map_err(|error| {
+            Error::usage(format!(
+                "the examples of `{}` cannot be counted: {error}",
+                params.dataset
+            ))
+            .hint(format!("declare `examples` in `[stage.{}]`", preprocess.stage))
+        })?;
+        let texts = dataset.train.iter().map(|row| row.text.as_str());
+        Ok(Data {
+            examples: dataset.train.len() as u64,
+            book: self.ledger.book_of(texts)?,
+        })
+    }
+
+    /// The number of examples that a finished `preprocess` instance found.
+    fn examples(&self, need: InstanceId) -> Result<Option<u64>, Error> {
+        let (Some(record), Some(reader)) = (self.records.get(&need), &self.reader) else {
+            return Ok(None);
+        };
+        let bytes = reader
+            .read(record, dpx_schema::SCHEMA_FILE)
+            .map_err(Error::failed)?;
+        let schema: Option<Value> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Ok(schema.and_then(|schema| schema["examples"].as_u64()))
+    }
+
+    fn forecast(
+        &self,
+        experiment: &Experiment,
+        planned: &BTreeMap<InstanceId, RunEntry>,
+    ) -> Result<Forecast, Error> {
+        let budget = experiment.privacy.budget;
+        let before: Vec<&RunEntry> = self
+            .data
+            .values()
+            .flat_map(|data| data.book.released_runs())
+            .collect();
+        let delta = budget.map_or_else(
+            || {
+                let all = before.iter().copied().chain(planned.values());
+                all.map(|run| run.delta).fold(1.0, f64::min)
+            },
+            |budget| budget.delta,
+        );
+        let delta = if delta < 1.0 { delta } else { 0.5 };
+        let with = |more: &[&RunEntry]| compose(before.iter().chain(more).copied(), delta);
+        let mut rows = Vec::new();
+        let mut all: Vec<&RunEntry> = Vec::new();
+        for (id, instance) in self.plan.instances.iter().enumerate() {
+            if instance.kind != Kind::Sample || instance.flow != Flow::Dp {
+                continue;
+            }
+            let behind: Vec<&RunEntry> = behind(self.plan, id)
+                .iter()
+                .filter_map(|other| planned.get(other))
+                .collect();
+            rows.push((instance.name.clone(), with(&behind)?));
+            all.extend(behind);
+        }
+        let runs = || self.data.values().flat_map(|data| &data.book.runs);
+        let bare = planned
+            .iter()
+            .filter(|(id, run)| !run.is_covered() && !self.records.contains_key(id));
+        Ok(Forecast {
+            budget,
+            enforce: experiment.privacy.enforce,
+            delta,
+            releases: self.data.values().map(|data| data.book.releases.len()).sum(),
+            released: with(&[])?,
+            all: with(&all)?,
+            rows,
+            run: match experiment.privacy.enforce {
+                Enforce::Train => compose(runs().chain(planned.values()), delta)?,
+                Enforce::Release => None,
+            },
+            bare: bare.map(|(_, run)| run.instance.clone()).collect(),
+        })
+    }
+}
+
+/// Everything that an instance depends on.
+fn behind(plan: &Plan, id: InstanceId) -> BTreeSet<InstanceId> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![id];
+    while let Some(next) = open.pop() {
+        for need in &plan.instances[next].needs {
+            if found.insert(need.instance) {
+                open.push(need.instance);
+            }
+        }
+    }
+    found
+}
+
+impl Forecast {
+    fn exceeds(&self, claim: Option<&Claim>) -> bool {
+        match (self.budget, claim) {
+            (Some(budget), Some(claim)) => claim.epsilon().value() > budget.epsilon,
+            _ => false,
+        }
+    }
+
+    /// Refuses a study whose runs are held to a budget that they would exceed, before anything is spent.
+    pub(crate) fn refuse_runs(&self) -> Result<(), Error> {
+        let (Some(budget), Enforce::Train) = (self.budget, self.enforce) else {
+            return Ok(());
+        };
+        let refuse = |what: String| {
+            Err(Error::usage(format!(
+                "the budget of these people is ({}, {:e})-DP (`[privacy] budget` with `enforce = \"train\"`), {what}; nothing was run",
+                budget.epsilon, budget.delta
+            ))
+            .hint("plan fewer or noisier runs, or raise the budget; `dpx plan` shows what each row would spend"))
+        };
+        if let Some(bare) = self.bare.first() {
+            return refuse(format!("and `{bare}` has no guarantee at all"));
+        }
+        match &self.run {
+            Some(claim) if self.exceeds(Some(claim)) => refuse(format!(
+                "and everything that was run of them would cost {claim:.4} with this study"
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The row that costs most.
+    fn dearest(&self) -> Option<&Claim> {
+        let claims = self.rows.iter().filter_map(|(_, claim)| claim.as_ref());
+        claims.max_by(|a, b| a.epsilon().value().total_cmp(&b.epsilon().value()))
+    }
+
+    /// In words.
+    pub(crate) fn text(&self) -> String {
+        let mut text = match self.budget {
+            Some(budget) => format!(
+                "Spent of the same people if rows were released; the budget is ({}, {:e})-DP:\n",
+                budget.epsilon, budget.delta
+            ),
+            None => format!(
+                "Spent of the same people if rows were released, at delta {:e}:\n",
+                self.delta
+            ),
+        };
+        let any = format!("any one of {} rows", self.rows.len());
+        let width = self
+            .rows
+            .iter()
+            .map(|(name, _)| name.chars().count())
+            .chain([any.len()])
+            .max()
+            .unwrap_or(0);
+        let mut line = |name: &str, claim: Option<&Claim>, note: &str| {
+            let cost = claim.map_or_else(
+                || "nothing".to_owned(),
+                |claim| format!("{claim:.4}"),
+            );
+            let over = if self.exceeds(claim) {
+                "  exceeds the budget"
+            } else {
+                ""
+            };
+            let _ = writeln!(text, "  {name:width$}  {cost}{note}{over}");
+        };
+        let releases = format!("  ({} releases)", self.releases);
+        line("released before", self.released.as_ref(), &releases);
+        if self.rows.is_empty() {
+            text.push_str("  no row of this study can be released under a guarantee\n");
+            return text;
+        }
+        for (name, claim) in &self.rows {
+            line(name, claim.as_ref(), "");
+        }
+        line(&any, self.dearest(), "  at most");
+        line("all rows", self.all.as_ref(), "");
+        if let Some(run) = &self.run {
+            line("everything run", Some(run), "");
+        }
+        text
+    }
+
+    /// As JSON.
+    pub(crate) fn json(&self) -> Value {
+        let rows: Vec<Value> = self
+            .rows
+            .iter()
+            .map(|(name, claim)| {
+                json!({"row": name, "claim": claim, "exceeds": self.exceeds(claim.as_ref())})
+            })
+            .collect();
+        json!({
+            "budget": self.budget,
+            "delta": self.delta,
+            "releases": self.releases,
+            "released": self.released,
+            "rows": rows,
+            "any": self.dearest(),
+            "all": self.all,
+            "exceeds": self.exceeds(self.all.as_ref()),
+            "run": self.run,
+        })
+    }
+}

@@ -1,0 +1,358 @@
+//! The ledger through the real binary: releases that know of one another, budgets, selection, damage, adoption, sharing.
+
+use crate::binary::{command, dpx, succeeds, text};
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+/// Bags of words from a private histogram: a private stage, texts, and a score of each row.
+const STUDY: &str = r#"
+[experiment]
+name = "small"
+
+[sweep]
+epsilon = [4, 2]
+PRIVACY
+[stage.preprocess]
+kind = "preprocess"
+dataset = "texts.csv"
+labels = ["joy", "sadness"]
+
+[stage.counts]
+kind = "counts"
+needs = ["preprocess"]
+epsilon = "$epsilon"
+delta = 1e-4
+keywords = "builtin:words"
+keywords_per_text = 5
+length_edges = [4, 8, 12]
+
+[stage.sample]
+kind = "sample"
+needs = ["counts"]
+labels = "uniform"
+count = 40
+
+[stage.classify]
+kind = "classify"
+needs = ["sample", "preprocess"]
+model = "bag-of-words"
+"#;
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new(privacy: &str) -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        let mut texts = "text,label\n".to_owned();
+        for row in 0..200 {
+            writeln!(
+                texts,
+                "a good and happy day of person {row},joy\na bad and lonely day of person {row},sadness"
+            )
+            .unwrap();
+        }
+        std::fs::write(place.path("texts.csv"), texts).unwrap();
+        place.study("small.toml", privacy);
+        place
+    }
+
+    fn study(&self, name: &str, privacy: &str) {
+        let privacy = if privacy.is_empty() {
+            String::new()
+        } else {
+            format!("[privacy]\n{privacy}\n")
+        };
+        std::fs::write(self.path(name), STUDY.replace("PRIVACY", &privacy)).unwrap();
+    }
+
+    fn root(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root().join(name)
+    }
+
+    fn succeeds(&self, arguments: &[&str]) -> String {
+        text(&succeeds(self.root(), arguments).stdout)
+    }
+
+    /// What is said where it is refused.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let output = dpx(self.root(), arguments);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        told
+    }
+
+    fn release(&self, row: &str, out: &str) -> Output {
+        dpx(
+            self.root(),
+            &["release", "small.toml", "--row", row, "--out", out],
+        )
+    }
+
+    fn ledger(&self) -> Value {
+        serde_json::from_str(&self.succeeds(&["ledger", "--json"])).unwrap()
+    }
+}
+
+fn epsilon(claim: &Value) -> f64 {
+    claim["certified"]["epsilon"].as_f64().unwrap()
+}
+
+/// Rules 51, 52, 53: two studies of the same people, differently prompted, from two files and caches.
+#[test]
+fn releases_of_the_same_people_know_of_one_another() {
+    let place = Place::new("");
+    place.succeeds(&["run", "small.toml"]);
+    let first = place.release("epsilon=2", "first");
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let said = text(&first.stdout);
+    assert!(
+        said.contains("chosen among 2 rows") && !said.contains("earlier"),
+        "{said}"
+    );
+
+    // Another cache, another file of the same texts in another order, another prompt: the same people.
+    let csv = std::fs::read_to_string(place.path("texts.csv")).unwrap();
+    let mut lines: Vec<&str> = csv.lines().skip(1).collect();
+    lines.reverse();
+    std::fs::write(
+        place.path("copy.csv"),
+        format!("text,label\n{}\n", lines.join("\n")),
+    )
+    .unwrap();
+    let study = STUDY
+        .replace("PRIVACY", "")
+        .replace("texts.csv\"", "copy.csv\"\nprompt = \"{label} | {text}\"")
+        .replace("[4, 2]", "[1]")
+        .replace("\"small\"", "\"other\"");
+    std::fs::write(place.path("other.toml"), study).unwrap();
+    let cache = ["--cache", "other-cache"];
+    place.succeeds(&["run", "other.toml", cache[0], cache[1]]);
+    let second = place.succeeds(&[
+        "release",
+        "other.toml",
+        "--all",
+        "--out",
+        "second",
+        cache[0],
+        cache[1],
+    ]);
+    assert!(
+        second.contains("with 1 earlier releases of the same people"),
+        "{second}"
+    );
+
+    let ledger = place.ledger();
+    let books = ledger["books"].as_array().unwrap();
+    assert_eq!(books.len(), 1, "{ledger}");
+    let book = &books[0];
+    assert_eq!(book["runs"].as_array().unwrap().len(), 3);
+    let releases = book["releases"].as_array().unwrap();
+    assert_eq!(releases.len(), 2);
+    assert_eq!(releases[0]["folder"], "first");
+    assert_eq!(releases[0]["runs"].as_array().unwrap().len(), 2, "selection");
+    let (released, run) = (epsilon(&book["released"]), epsilon(&book["run"]));
+    assert_eq!(released, run, "all three runs are behind the two releases");
+    let alone: Vec<f64> = releases
+        .iter()
+        .map(|release| epsilon(&release["claim"]))
+        .collect();
+    assert!(
+        released > alone[0] && released < alone[0] + alone[1],
+        "{released} {alone:?}"
+    );
+    let words = place.succeeds(&["ledger"]);
+    for word in [
+        "book ",
+        "small counts@epsilon=2",
+        "other sample@epsilon=1 in `second`",
+        "everything released: (",
+        "(2 releases)",
+        "everything run: (",
+    ] {
+        assert!(words.contains(word), "{word}: {words}");
+    }
+    let at = place.succeeds(&["ledger", "--delta", "1e-3"]);
+    assert!(at.contains("1e-3)-DP"), "{at}");
+    assert_ne!(at, words);
+
+    // Nothing of the ledger is in a release.
+    let secret = std::fs::read_to_string(place.path("state/ledger/secret")).unwrap();
+    let id = book["id"].as_str().unwrap();
+    for entry in std::fs::read_dir(place.path("second")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let bytes = String::from_utf8_lossy(&bytes);
+            for word in [id, &secret[20..52], releases[0]["id"].as_str().unwrap()] {
+                assert!(!bytes.contains(word), "{}", path.display());
+            }
+        }
+    }
+}
+
+/// Rule 53.
+#[test]
+fn a_row_that_was_named_before_is_released_at_its_own_cost() {
+    let place = Place::new("selection = [\"epsilon=2\"]");
+    place.succeeds(&["run", "small.toml"]);
+    let named = place.release("epsilon=2", "named");
+    let said = text(&named.stdout);
+    assert!(said.contains("were named before any of them was trained"), "{said}");
+    let other = place.release("epsilon=4", "other");
+    assert!(text(&other.stdout).contains("chosen among 2 rows"));
+    let ledger = place.ledger();
+    let releases = ledger["books"][0]["releases"].as_array().unwrap();
+    assert_eq!(releases[0]["runs"].as_array().unwrap().len(), 1);
+    assert_eq!(releases[1]["runs"].as_array().unwrap().len(), 2);
+
+    // Named after the runs: too late.
+    let late = Place::new("");
+    late.succeeds(&["run", "small.toml"]);
+    late.study("small.toml", "selection = [\"epsilon=2\"]");
+    let said = text(&late.release("epsilon=2", "late").stdout);
+    assert!(said.contains("chosen among 2 rows"), "{said}");
+    late.study("small.toml", "selection = [\"epsilon=7\"]");
+    let told = late.refused(&["run", "small.toml"]);
+    assert!(told.contains("epsilon=7"), "{told}");
+}
+
+#[test]
+fn a_budget_is_shown_by_plan_and_held_by_release() {
+    let place = Place::new("budget = { epsilon = 4.3, delta = 1e-4 }");
+    let plan = place.succeeds(&["plan", "small.toml"]);
+    for word in [
+        "the budget is (4.3, 1e-4)-DP",
+        "released before",
+        "(0 releases)",
+        "sample@epsilon=2",
+        "any one of 2 rows",
+        "all rows",
+        "exceeds the budget",
+    ] {
+        assert!(plan.contains(word), "{word}: {plan}");
+    }
+    place.succeeds(&["run", "small.toml", "--only", "sample@epsilon=4"]);
+    let before = place.release("epsilon=4", "four");
+    assert!(before.status.success(), "{}", text(&before.stderr));
+    let plan: Value = serde_json::from_str(&place.succeeds(&["plan", "small.toml", "--json"])).unwrap();
+    let people = &plan["people"];
+    assert_eq!(people["releases"], 1);
+    let rows = people["rows"].as_array().unwrap();
+    assert_eq!((&rows[0]["exceeds"], &rows[1]["exceeds"]), (&Value::Bool(false), &Value::Bool(true)));
+    // What is released already costs nothing more.
+    assert_eq!(epsilon(&rows[0]["claim"]), epsilon(&people["released"]));
+    place.succeeds(&["run", "small.toml", "--only", "sample@epsilon=2"]);
+    let told = place.refused(&["release", "small.toml", "--row", "epsilon=2", "--out", "two"]);
+    for word in ["budget", "released before (", "alone (", "together ("] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    assert!(!place.path("two").exists());
+    let words = place.succeeds(&["privacy", "--plan", "small.toml"]);
+    assert!(words.contains("released before"), "{words}");
+}
+
+#[test]
+fn a_budget_of_runs_refuses_the_study_before_anything_runs() {
+    let place = Place::new("budget = { epsilon = 4.3, delta = 1e-4 }\nenforce = \"train\"");
+    let told = place.refused(&["run", "small.toml"]);
+    assert!(
+        told.contains("would cost (") && told.contains("nothing was run"),
+        "{told}"
+    );
+    assert!(!place.path("state/ledger/ledger.jsonl").exists());
+    place.study("small.toml", "budget = { epsilon = 5, delta = 1e-4 }\nenforce = \"train\"");
+    place.succeeds(&["run", "small.toml"]);
+    assert_eq!(place.ledger()["books"][0]["runs"].as_array().unwrap().len(), 2);
+    place.study("small.toml", "enforce = \"train\"");
+    let told = place.refused(&["check", "small.toml"]);
+    assert!(told.contains("there is no `budget`"), "{told}");
+}
+
+/// Rule 52: with another ledger nothing is released until the cache's runs are entered there; a damaged one is an error.
+#[test]
+fn a_lost_ledger_refuses_releases_until_it_is_adopted_and_a_damaged_one_is_told() {
+    let place = Place::new("");
+    place.succeeds(&["run", "small.toml"]);
+    std::fs::rename(place.path("state/ledger"), place.path("lost")).unwrap();
+    let told = place.refused(&["release", "small.toml", "--all", "--out", "out"]);
+    assert!(
+        told.contains("no entry for `counts@epsilon=4`") && told.contains("dpx ledger adopt"),
+        "{told}"
+    );
+    assert!(!place.path("out").exists());
+    let said = place.succeeds(&["ledger", "adopt", "small.toml"]);
+    assert!(said.contains("2 runs entered, 0 were there already"), "{said}");
+    let said = place.succeeds(&["ledger", "adopt", "small.toml"]);
+    assert!(said.contains("0 runs entered, 2 were there already"), "{said}");
+    place.succeeds(&["release", "small.toml", "--all", "--out", "out"]);
+    assert!(place.succeeds(&["ledger"]).contains("(adopted)"));
+
+    let path = place.path("state/ledger/ledger.jsonl");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    for arguments in [
+        &["ledger"][..],
+        &["ledger", "--json"],
+        &["release", "small.toml", "--all", "--out", "again"],
+    ] {
+        let output = dpx(place.root(), arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let told = text(&output.stderr);
+        assert!(
+            told.contains("damaged in line") && told.contains("ledger.jsonl"),
+            "{told}"
+        );
+        assert!(output.stdout.is_empty());
+    }
+}
+
+/// A cache that was filled under another ledger: its data are told to the new one, without running `preprocess` again.
+#[test]
+fn a_ledger_may_be_shared_by_path_and_learns_of_cached_data() {
+    let place = Place::new("");
+    place.succeeds(&["run", "small.toml", "--only", "preprocess"]);
+    place.study("small.toml", "ledger = \"shared/ledger\"");
+    place.succeeds(&["run", "small.toml"]);
+    assert!(place.path("shared/ledger/ledger.jsonl").is_file());
+    let mut there = command(place.root(), &["ledger", "--json"]);
+    there.env("DPX_LEDGER", place.path("shared/ledger"));
+    let told = text(&there.output().unwrap().stdout);
+    let shared: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(shared["books"][0]["runs"].as_array().unwrap().len(), 2);
+    // The ledger of the state folder knows the data, and no run.
+    assert_eq!(place.ledger()["books"][0]["runs"].as_array().unwrap().len(), 0);
+    // Without the raw data nobody can be charged.
+    std::fs::remove_file(place.path("texts.csv")).unwrap();
+    let told = place.succeeds(&["ledger", "--ledger", "shared/ledger"]);
+    assert!(told.contains("everything run: ("), "{told}");
+}
+
+/// Two runs of two people at once, in caches of their own, one ledger.
+#[test]
+fn two_runs_at_once_share_a_ledger() {
+    let place = Place::new("ledger = \"shared\"");
+    let start = |cache: &'static str| {
+        let mut call = command(place.root(), &["run", "small.toml", "--cache", cache]);
+        call.stdout(std::process::Stdio::null());
+        call.stderr(std::process::Stdio::null());
+        call.arg("--results").arg(format!("{cache}-results"));
+        call.spawn().unwrap()
+    };
+    let runs = ["one", "two"].map(start);
+    for mut run in runs {
+        assert!(run.wait().unwrap().success());
+    }
+    let told = place.succeeds(&["ledger", "--ledger", "shared", "--json"]);
+    let ledger: Value = serde_json::from_str(&told).unwrap();
+    let books = ledger["books"].as_array().unwrap();
+    assert_eq!(books.len(), 1);
+    assert_eq!(books[0]["runs"].as_array().unwrap().len(), 4);
+}
