@@ -14,6 +14,7 @@ pub mod privacy;
 mod prompt;
 pub mod protocol;
 mod public_schema;
+pub mod publication;
 mod record;
 
 pub use context::{

@@ -1,0 +1,1 @@
+//! Every tampering is found.
