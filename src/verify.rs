@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let verification = verify(&args.folder).map_err(|error| {
-        Error::failed(format!(
+        Error::usage(format!(
             "`{}` cannot be read: {error}",
             args.folder.display()
         ))

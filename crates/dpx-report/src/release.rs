@@ -10,6 +10,11 @@ mod publish;
 mod statement;
 mod words;
 
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
 pub(crate) use card::card;
 pub(crate) use officer::page;
 pub use publish::Publication;

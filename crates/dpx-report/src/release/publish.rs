@@ -34,25 +34,25 @@ pub struct Publication {
 /// One set of texts on its way.
 #[derive(Debug)]
 pub(super) struct TextFile {
-    told: Texts,
-    csv: Vec<u8>,
+    pub(super) told: Texts,
+    pub(super) csv: Vec<u8>,
 }
 
 /// What is said of the study as a whole.
 #[derive(Debug)]
 pub(super) struct About {
-    study: String,
-    labels: Vec<String>,
-    public_inputs: Vec<String>,
-    scrubbing: Vec<String>,
-    models: Vec<ModelFiles>,
+    pub(super) study: String,
+    pub(super) labels: Vec<String>,
+    pub(super) public_inputs: Vec<String>,
+    pub(super) scrubbing: Vec<String>,
+    pub(super) models: Vec<ModelFiles>,
 }
 
 /// A model on its way.
 #[derive(Debug)]
-struct ModelFiles {
-    told: Model,
-    content: Vec<Vec<u8>>,
+pub(super) struct ModelFiles {
+    pub(super) told: Model,
+    pub(super) content: Vec<Vec<u8>>,
 }
 
 /// The texts of the chosen `sample` instances, under names of their own.

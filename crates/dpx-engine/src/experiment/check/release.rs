@@ -6,25 +6,20 @@ use dpx_schema::publication::{NO_LICENSE, check_language, check_license, check_l
 
 /// Checks `[release]`.
 pub(crate) fn release(table: &Table, diagnostics: &mut Vec<Diagnostic>) {
-    let mut check = |node: &Node, fits: fn(&str) -> Result<(), String>| {
-        let Some(text) = node.as_str() else { return };
-        if let Err(problem) = fits(text) {
-            diagnostics.push(Diagnostic::at(Code::UnknownWord, node.origin, problem));
+    let mut check = |node: Option<&Node>, fits: fn(&str) -> Result<(), String>| {
+        let Some(node) = node else { return };
+        for item in node.as_array().unwrap_or(std::slice::from_ref(node)) {
+            // What is no string is told by its type.
+            if let Some(Err(problem)) = item.as_str().map(fits) {
+                diagnostics.push(Diagnostic::at(Code::UnknownWord, item.origin, problem));
+            }
         }
     };
     let license = table.get("license");
     let name = table.get("license_name");
-    for node in license {
-        check(node, check_license);
-    }
-    for node in name {
-        check(node, check_license_name);
-    }
-    for node in table.get("language") {
-        for item in node.as_array().unwrap_or(std::slice::from_ref(node)) {
-            check(item, check_language);
-        }
-    }
+    check(license, check_license);
+    check(name, check_license_name);
+    check(table.get("language"), check_language);
     if let (Some(name), Some(license)) = (name, license.and_then(Node::as_str))
         && license != NO_LICENSE
     {
