@@ -58,7 +58,7 @@ pub struct Release {
     texts: Vec<TextFile>,
     about: About,
     /// The records of the private instances behind them, each with its kind.
-    records: Vec<(Kind, PrivacyRecord)>,
+    pub(crate) records: Vec<(Kind, PrivacyRecord)>,
     /// The study's.
     delta: f64,
     canaries: BTreeMap<String, u64>,
