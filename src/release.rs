@@ -171,8 +171,9 @@ fn spent(prepared: &PreparedRelease) -> String {
     if let (Some(joint), false) = (prepared.joint(), prepared.prior().is_empty()) {
         let _ = write!(
             text,
-            "\nwith {} earlier releases of the same people: {joint:.4} in all",
-            prepared.prior().len()
+            "\nwith {} earlier release{} of the same people: {joint:.4} in all",
+            prepared.prior().len(),
+            if prepared.prior().len() == 1 { "" } else { "s" }
         );
     }
     text

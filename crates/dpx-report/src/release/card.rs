@@ -62,10 +62,9 @@ fn front(statement: &Statement) -> String {
     for texts in &statement.texts {
         let _ = write!(
             front,
-            "- config_name: {}\n  features:\n{}  splits:\n  - name: train\n    num_examples: {}\n",
+            "- config_name: {}\n  features:\n{}",
             quoted(&texts.name),
-            features(statement, texts),
-            texts.rows
+            features(statement, texts)
         );
     }
     front.push_str("---\n");

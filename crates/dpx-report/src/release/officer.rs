@@ -5,7 +5,7 @@
 
 use super::statement::{Author, GROUPS, Prior, Selection, Statement};
 use super::words::{belief, claimed, code, count, factor, listed, neighbors};
-use dpx_accounting::{Claim, DpEvent};
+use dpx_accounting::{Claim, DpEvent, EpsilonBound};
 use dpx_schema::{Kind, Unit, privacy::describe};
 use std::fmt::Write;
 
@@ -140,10 +140,11 @@ fn epsilon(statement: &Statement) -> String {
     let bound = total.epsilon();
     let certified = total.certified();
     let mut text = format!(
-        "Everything of these people that was ever released, this folder included, is **{total}** together. In words: whoever suspects something of one record sees the odds of the suspicion change by a factor of at most {}. A suspicion held to be as likely as not (50 %) rises to at most {}; one of 1 % to at most {}. This may fail with a probability of at most delta = {}.\n\n",
+        "Everything of these people that was ever released, this folder included, is **{total}** together. In words: whoever suspects something of one record sees the odds of the suspicion change by a factor of at most {}. A suspicion held to be as likely as not (50 %) may rise to {}, one of 1 % to {}, and no further. {} With a probability of at most delta = {} this may fail.\n\n",
         factor(bound),
         belief(0.5, bound),
         belief(0.01, bound),
+        strength(bound),
         total.delta()
     );
     text.push_str(
@@ -166,6 +167,17 @@ fn epsilon(statement: &Statement) -> String {
     text
 }
 
+/// How much the promise is worth, in words.
+fn strength(epsilon: EpsilonBound) -> &'static str {
+    match epsilon.value() {
+        value if value <= 1.0 => "That is a strong promise.",
+        value if value <= 10.0 => {
+            "That is a moderate promise: what is learned of a record is bounded, and not small."
+        }
+        _ => "That is a weak promise: it alone excludes little of what might be learned of a record.",
+    }
+}
+
 fn groups(statement: &Statement) -> String {
     if statement.total.is_none() {
         return "Nobody's records were used.".to_owned();
@@ -179,7 +191,7 @@ fn groups(statement: &Statement) -> String {
     };
     let lines = vec!["---"; GROUPS.len() + 1].join(" | ");
     format!(
-        "What everything together promises to one person with so many records, at the same delta:\n\n| records |{}\n| {lines} |\n| epsilon |{}\n| a suspicion of 50 % rises to at most |{}\n",
+        "What everything together promises to one person with so many records, at the same delta:\n\n| records |{}\n| {lines} |\n| epsilon |{}\n| 50 % may rise to |{}\n",
         cells(&|group| group.records.to_string()),
         cells(&|group| format!("{:.2}", group.epsilon)),
         cells(&|group| belief(0.5, group.epsilon)),

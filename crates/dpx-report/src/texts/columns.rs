@@ -42,7 +42,8 @@ impl Column<'_> {
             Self::Number(_) => (Physical::DOUBLE, None),
         };
         Type::primitive_type_builder(name, physical)
-            .with_repetition(Repetition::REQUIRED)
+            // `datasets` believes its own types only of columns that may hold nulls, as arrow writes them.
+            .with_repetition(Repetition::OPTIONAL)
             .with_logical_type(logical)
             .build()
             .map(Arc::new)
@@ -56,17 +57,27 @@ impl Column<'_> {
         }
     }
 
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(texts) => texts.len(),
+            Self::Label(places, _) => places.len(),
+            Self::Number(numbers) => numbers.len(),
+        }
+    }
+
     fn write(&self, writer: &mut ColumnWriter<'_>) -> Result<(), ParquetError> {
+        let present = vec![1; self.len()];
+        let levels = Some(present.as_slice());
         match (self, writer) {
             (Self::Text(texts), ColumnWriter::ByteArrayColumnWriter(writer)) => {
                 let values: Vec<ByteArray> = texts.iter().map(|text| text.as_str().into()).collect();
-                writer.write_batch(&values, None, None)?;
+                writer.write_batch(&values, levels, None)?;
             }
             (Self::Label(places, _), ColumnWriter::Int64ColumnWriter(writer)) => {
-                writer.write_batch(places, None, None)?;
+                writer.write_batch(places, levels, None)?;
             }
             (Self::Number(numbers), ColumnWriter::DoubleColumnWriter(writer)) => {
-                writer.write_batch(numbers, None, None)?;
+                writer.write_batch(numbers, levels, None)?;
             }
             _ => unreachable!("the writer was made for the type in this column's schema"),
         }

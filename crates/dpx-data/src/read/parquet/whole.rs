@@ -22,7 +22,7 @@ pub enum ParquetValues {
     Number(Vec<f64>),
 }
 
-/// A parquet file without nulls, lists and structures.
+/// A parquet file that holds no nulls, lists or structures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParquetTable {
     /// Name and values of each column.
@@ -55,8 +55,8 @@ fn read(file: &File, size: u64) -> Result<ParquetTable, String> {
     let mut columns = Vec::new();
     for (place, name) in names.into_iter().enumerate() {
         let description = of_file.schema_descr().column(place);
-        if description.max_def_level() > 0 || description.max_rep_level() > 0 {
-            return Err("it may hold nulls or lists".to_owned());
+        if description.max_def_level() > 1 || description.max_rep_level() > 0 {
+            return Err("it holds lists or structures".to_owned());
         }
         let mut column = match description.physical_type() {
             Physical::BYTE_ARRAY => ParquetValues::Text(Vec::new()),
@@ -106,21 +106,23 @@ impl ParquetValues {
     ) -> Result<(), String> {
         let pages = Pages::open(file, size, chunk)?;
         let mut reader = get_column_reader(chunk.column_descr_ptr(), Box::new(pages));
+        let nullable = chunk.column_descr().max_def_level() > 0;
+        let null = || "it holds a null".to_owned();
         loop {
             let before = self.len();
             match self {
                 Self::Text(texts) => {
-                    for text in strings(&mut reader, false)? {
-                        let bytes = text.and_then(Result::ok).ok_or("a text is too long")?;
+                    for text in strings(&mut reader, nullable)? {
+                        let bytes = text.ok_or_else(null)?.map_err(|_| "a text is too long")?;
                         allowance.take(bytes.len() as u64 + super::ROW)?;
                         let text = String::from_utf8(bytes).map_err(|_| "a text is not UTF-8")?;
                         texts.push(text);
                     }
                 }
                 Self::Integer(numbers) => {
-                    for value in values(&mut reader, false, unsigned(chunk))? {
-                        let number = match value {
-                            Some(RawLabel::Integer(number)) => i64::try_from(number).ok(),
+                    for value in values(&mut reader, nullable, unsigned(chunk))? {
+                        let number = match value.ok_or_else(null)? {
+                            RawLabel::Integer(number) => i64::try_from(number).ok(),
                             _ => None,
                         };
                         allowance.take(super::ROW)?;
@@ -128,8 +130,8 @@ impl ParquetValues {
                     }
                 }
                 Self::Number(numbers) => {
-                    for value in values(&mut reader, false, false)? {
-                        let Some(RawLabel::Float(number)) = value else {
+                    for value in values(&mut reader, nullable, false)? {
+                        let RawLabel::Float(number) = value.ok_or_else(null)? else {
                             return Err("a value is no number".to_owned());
                         };
                         allowance.take(super::ROW)?;
