@@ -32,6 +32,7 @@ mod spend;
 mod state;
 mod status;
 mod studies;
+mod verify;
 mod worker;
 
 use error::Error;
@@ -65,6 +66,7 @@ enum Verb {
     Plan(plan::Args),
     Schema(schema::Args),
     Release(release::Args),
+    Verify(verify::Args),
     Report(report::Args),
     Compare(compare::Args),
     Privacy(privacy::Args),
@@ -89,6 +91,7 @@ impl Verb {
             Self::Plan(args) => plan::run(&args),
             Self::Schema(args) => schema::run(&args),
             Self::Release(args) => release::run(&args),
+            Self::Verify(args) => verify::run(&args),
             Self::Report(args) => report::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Privacy(args) => privacy::run(&args),

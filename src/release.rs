@@ -4,17 +4,19 @@ use super::experiment::{CacheArgs, ExperimentArgs};
 use super::state::StateArgs;
 use super::studies::Loaded;
 use super::{Error, ExitCode, output};
-use dpx_engine::cache::{CacheError, manifest_of_folder};
+use dpx_engine::experiment::ReleaseTable;
 use dpx_engine::run::{ResultsError, new_folder};
 use dpx_ledger::{LedgerError, PreparedRelease, Selection};
-use dpx_report::{Release, ReleaseError};
+use dpx_report::{Disclosure, License, Publication, Release, ReleaseError};
+use dpx_schema::publication::{NO_LICENSE, check_language, check_license, check_license_name};
 use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Write a folder that may be shared: synthetic texts under a guarantee, and the guarantee of all of them together.
 ///
-/// Rows without a guarantee, or with seeded noise, are refused; a model that was trained with canaries is warned of. Scores,
-/// digests and real texts never go in.
+/// It holds the texts (csv, jsonl, parquet), a dataset card, privacy.json, PRIVACY.md for a privacy officer, and checksums;
+/// `dpx verify` checks it. Rows without a guarantee, or with seeded noise, are refused; a model that was trained with
+/// canaries is warned of. Scores, paths, real texts and digests of anything private never go in.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -32,6 +34,54 @@ pub(crate) struct Args {
     /// Folder to write to; must not exist yet
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Release the models behind the texts too
+    #[arg(long)]
+    model: bool,
+    /// License of the texts as the Hugging Face Hub calls it, such as cc-by-4.0 [default: `[release]` in FILE, or other]
+    #[arg(long, value_name = "ID", value_parser = checked(check_license))]
+    license: Option<String>,
+    /// Name of a license that the Hub does not know
+    #[arg(long, value_name = "NAME", value_parser = checked(check_license_name))]
+    license_name: Option<String>,
+    /// Language of the texts, such as en; may be repeated [default: `[release]` in FILE, or none]
+    #[arg(long, value_name = "CODE", value_parser = checked(check_language))]
+    language: Vec<String>,
+}
+
+/// A parser of an argument that `check` accepts.
+fn checked(
+    check: fn(&str) -> Result<(), String>,
+) -> impl Fn(&str) -> Result<String, String> + Clone + Send + Sync + 'static {
+    move |text| check(text).map(|()| text.to_owned())
+}
+
+impl Args {
+    /// What only the publisher knows: from the arguments, else from the experiment file.
+    fn publication(&self, table: &ReleaseTable) -> Result<Publication, Error> {
+        let named = self.license.is_some() || self.license_name.is_some();
+        let (id, name) = if named {
+            (self.license.clone(), self.license_name.clone())
+        } else {
+            (table.license.clone(), table.license_name.clone())
+        };
+        let id = id.unwrap_or_else(|| NO_LICENSE.to_owned());
+        if name.is_some() && id != NO_LICENSE {
+            return Err(Error::usage(format!(
+                "`--license-name` has no meaning beside the license `{id}`"
+            ))
+            .hint("leave one of them out"));
+        }
+        let declared = || table.language.clone().map_or_else(Vec::new, |list| list.0);
+        Ok(Publication {
+            license: License { id, name },
+            language: if self.language.is_empty() {
+                declared()
+            } else {
+                self.language.clone()
+            },
+            dpx_version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
 }
 
 /// Why nothing was released.
@@ -55,12 +105,6 @@ impl From<LedgerError> for Stopped {
     }
 }
 
-impl From<CacheError> for Stopped {
-    fn from(error: CacheError) -> Self {
-        Self(error.to_string())
-    }
-}
-
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     if args.out.exists() {
         return Err(
@@ -69,13 +113,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         );
     }
     let loaded = Loaded::new(&args.experiment, &args.cache.cache)?;
+    let publication = args.publication(&loaded.experiment.release)?;
     let told = |error: ReleaseError| match error {
         ReleaseError::Refused(..) | ReleaseError::Missing(_) => Error::usage(error.to_string()),
         ReleaseError::Io(_) | ReleaseError::Unreadable(_) => Error::failed(error.to_string()),
     };
     let (release, mut request) = loaded
         .with(|sources| {
-            let release = Release::gather(sources, &args.row)?;
+            let release = Release::gather(sources, &args.row, args.model)?;
             let request = release.ledger_request(sources)?;
             Ok((release, request))
         })?
@@ -83,11 +128,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     request.budget = loaded.experiment.privacy.budget;
     let study = (&loaded.experiment, args.experiment.file.as_path());
     let prepared = args.state.ledger(Some(study))?.prepare_release(&request)?;
+    let statement = release
+        .statement(&Disclosure::from(&prepared), &publication)
+        .map_err(told)?;
     let name = args.out.file_name().unwrap_or_default().to_string_lossy();
     let spent = spent(&prepared);
     new_folder(&args.out, |fresh| {
-        release.write(fresh)?;
-        let content = manifest_of_folder(fresh)?.digest().to_string();
+        let content = release.write(fresh, &statement)?;
         // The last thing before the folder becomes visible: what can be seen has been counted.
         prepared.commit(&name, &content)?;
         Ok::<(), Stopped>(())
@@ -98,7 +145,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             "warning: `{instance}` was trained with {planted} canaries for an audit: texts of random letters may stand among those released"
         ));
     }
-    let guarantee = release.claim().map_or_else(
+    if publication.license.id == NO_LICENSE && publication.license.name.is_none() {
+        output::note(
+            "note: no license is named, so the card says `other`: name one with `--license` or `license` in `[release]`",
+        );
+    }
+    let guarantee = statement.claim.as_ref().map_or_else(
         || "no private data used".to_owned(),
         |claim| format!("total {claim:.4}"),
     );
@@ -119,8 +171,9 @@ fn spent(prepared: &PreparedRelease) -> String {
     if let (Some(joint), false) = (prepared.joint(), prepared.prior().is_empty()) {
         let _ = write!(
             text,
-            "\nwith {} earlier releases of the same people: {joint:.4} in all",
-            prepared.prior().len()
+            "\nwith {} earlier release{} of the same people: {joint:.4} in all",
+            prepared.prior().len(),
+            if prepared.prior().len() == 1 { "" } else { "s" }
         );
     }
     text

@@ -330,9 +330,9 @@ fn quoted(words: &[String]) -> String {
         .join(" ")
 }
 
-/// Verbs whose first argument is an experiment file.
-const WITH_FILE: [&str; 8] = [
-    "run", "plan", "check", "graph", "fetch", "report", "release", "compare",
+/// Verbs whose first argument is an experiment file or a folder.
+const WITH_FILE: [&str; 9] = [
+    "run", "plan", "check", "graph", "fetch", "report", "release", "compare", "verify",
 ];
 
 /// Shows that the command line is understood, without running it: of a file that is not there nothing more can be said.

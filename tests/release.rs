@@ -1,6 +1,11 @@
-//! `dpx release`: what may leave, and what is refused.
+//! `dpx release` and `dpx verify`: what may leave, what is refused, and what the folder of a release holds.
 
-use crate::binary::{dpx, text};
+use crate::binary::{command, dpx, succeeds, text};
+use crate::real_study::RealStudy;
+use dpx_data::{ParquetValues, read_parquet};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 const EXPERIMENT: &str = r#"
 [experiment]
@@ -80,38 +85,45 @@ fn covered_rows_leave_with_their_joint_guarantee_and_others_are_refused() {
         ],
     );
     assert!(one.status.success(), "{}", text(&one.stderr));
-    let statement = |name: &str| -> serde_json::Value {
-        serde_json::from_slice(&std::fs::read(root.join(name).join("privacy.json")).unwrap())
-            .unwrap()
-    };
-    let alone = statement("one")["certified"]["epsilon"].as_f64().unwrap();
+    let one = statement(&root.join("one"));
+    let alone = epsilon(&one["claim"]);
     assert!(alone <= 3.0 && alone > 2.99, "{alone}");
-    let files: Vec<String> = std::fs::read_dir(root.join("one"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .collect();
-    assert_eq!(
-        files.len(),
-        5,
-        "texts in three formats, a card, a statement: {files:?}"
-    );
+    assert_eq!(one["claim"], one["total"], "nothing was released before");
+    let files: Vec<String> = files(&root.join("one")).into_iter().collect();
+    let expected = [
+        "PRIVACY.md",
+        "README.md",
+        "SHA256SUMS",
+        "epsilon=3.csv",
+        "epsilon=3.jsonl",
+        "epsilon=3.parquet",
+        "privacy.json",
+    ];
+    assert_eq!(files, expected);
 
+    // Every row, after one: the same run counts once.
     let all = dpx(root, &["release", "small.toml", "--all", "--out", "all"]);
     assert!(all.status.success(), "{}", text(&all.stderr));
-    let joint = statement("all")["certified"]["epsilon"].as_f64().unwrap();
+    let all = statement(&root.join("all"));
+    let joint = epsilon(&all["claim"]);
     assert!(joint > 8.0 && joint < 11.0, "{joint}");
+    assert_eq!(all["claim"], all["total"], "{all}");
+    assert_eq!(all["prior"].as_array().unwrap().len(), 1);
     assert!(!root.join("all/epsilon=inf.csv").exists());
     assert!(root.join("all/epsilon=0.csv").exists());
+    holds_alone(&root.join("one"));
+    holds_alone(&root.join("all"));
 
-    // Nothing in a release names a digest or a key.
-    let card = std::fs::read_to_string(root.join("all/README.md")).unwrap()
-        + &std::fs::read_to_string(root.join("all/privacy.json")).unwrap();
-    let longest = card
-        .split(|c: char| !c.is_ascii_hexdigit())
-        .map(str::len)
-        .max()
-        .unwrap();
-    assert!(longest < 20, "a run of {longest} hexadecimal digits");
+    // Nothing in a release but the checksums of its own files names a digest or a key.
+    for name in ["README.md", "PRIVACY.md", "privacy.json"] {
+        let page = std::fs::read_to_string(root.join("all").join(name)).unwrap();
+        let longest = page
+            .split(|c: char| !c.is_ascii_hexdigit())
+            .map(str::len)
+            .max()
+            .unwrap();
+        assert!(longest < 20, "{name}: a run of {longest} hexadecimal digits");
+    }
 
     for (row, reason) in [
         ("epsilon=inf", "without a guarantee"),
@@ -196,6 +208,421 @@ fn texts_of_a_model_with_canaries_leave_with_a_warning() {
         warned.contains("warning: `train@epsilon=8` was trained with 20 canaries"),
         "{warned}"
     );
+    let page = std::fs::read_to_string(root.join("with/PRIVACY.md")).unwrap();
+    assert!(page.contains("20 made-up records of random letters"), "{page}");
     let plain = release("0", "without");
     assert!(!plain.contains("warning"), "{plain}");
+    let page = std::fs::read_to_string(root.join("without/PRIVACY.md")).unwrap();
+    assert!(page.contains("None were planted."), "{page}");
+    // The model with canaries was released of the same people before.
+    let without = statement(&root.join("without"));
+    assert_eq!(without["prior"].as_array().unwrap().len(), 1, "{without}");
+    assert!(epsilon(&without["total"]) > epsilon(&without["claim"]) + 1.0);
+    holds_alone(&root.join("with"));
+    holds_alone(&root.join("without"));
+}
+
+fn statement(folder: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(folder.join("privacy.json")).unwrap()).unwrap()
+}
+
+fn epsilon(claim: &Value) -> f64 {
+    claim["certified"]["epsilon"].as_f64().unwrap()
+}
+
+/// The paths of all files in a folder.
+fn files(root: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let inside = path.strip_prefix(root).unwrap();
+                found.insert(inside.to_str().unwrap().to_owned());
+            }
+        }
+    }
+    found
+}
+
+fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let path = to.join(&file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::copy(from.join(&file), path).unwrap();
+    }
+}
+
+/// Verifies a release in an empty directory, where there is nothing else: no experiment, cache, state or home.
+fn holds_alone(release: &Path) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    copy(release, &elsewhere.path().join("shared"));
+    let mut verify = command(elsewhere.path(), &["verify", "shared"]);
+    verify.env("HOME", elsewhere.path().join("home"));
+    let verified = verify.output().unwrap();
+    let told = text(&verified.stdout);
+    assert!(verified.status.success(), "{told}{}", text(&verified.stderr));
+    assert!(told.contains("shared holds: "), "{told}");
+    let left: Vec<_> = std::fs::read_dir(elsewhere.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "verify wrote something: {left:?}");
+}
+
+/// A release of everything that the teacher study may release: soft labels, canaries, replicates, models.
+fn everything() -> &'static Path {
+    static RELEASE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    RELEASE.get_or_init(|| {
+        let study = RealStudy::get();
+        let release = study.folder().join("everything");
+        study.dpx(&[
+            "release",
+            "real.toml",
+            "--all",
+            "--model",
+            "--license",
+            "cc-by-4.0",
+            "--language",
+            "en",
+            "--out",
+            "everything",
+        ]);
+        release
+    })
+}
+
+#[test]
+fn verify_names_what_fails_and_ends_with_one() {
+    let release = everything();
+    holds_alone(release);
+    let folder = tempfile::tempdir().unwrap();
+    copy(release, &folder.path().join("r"));
+    let card = folder.path().join("r/README.md");
+    let text_of_card = std::fs::read_to_string(&card).unwrap();
+    std::fs::write(&card, text_of_card.replace("cc-by-4.0", "cc0-1.0")).unwrap();
+    let found = dpx(folder.path(), &["verify", "r"]);
+    assert_eq!(found.status.code(), Some(1));
+    let told = text(&found.stdout);
+    for part in [
+        "checksums    FAILS",
+        "`README.md` was changed",
+        "README.md    FAILS",
+        "line 4 is not what privacy.json says",
+        "PRIVACY.md   holds",
+        "r does NOT hold",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let found = dpx(folder.path(), &["verify", "r", "--json"]);
+    assert_eq!(found.status.code(), Some(1));
+    let json: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let failed: Vec<&str> = json["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|check| !check["failures"].as_array().unwrap().is_empty())
+        .map(|check| check["point"].as_str().unwrap())
+        .collect();
+    assert_eq!(failed, ["checksums", "README.md"], "{json}");
+    assert_eq!(json["holds"], false);
+    let none = dpx(folder.path(), &["verify", "none"]);
+    assert_eq!(none.status.code(), Some(2));
+    let told = text(&none.stderr);
+    assert!(told.contains("`none` cannot be read"), "{told}");
+}
+
+/// Words in order, lower-case, without punctuation.
+fn words(text: &str) -> Vec<String> {
+    text.split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
+}
+
+/// Every run of 8 words.
+fn pieces(text: &str) -> Vec<String> {
+    words(text).windows(8).map(|piece| piece.join(" ")).collect()
+}
+
+/// Everything that can be read in a release, unpacked: pages, texts in every format, strings in binary files.
+fn unpacked(release: &Path) -> Vec<(String, String)> {
+    files(release)
+        .into_iter()
+        .map(|file| {
+            let path = release.join(&file);
+            let bytes = std::fs::read(&path).unwrap();
+            let mut text = String::from_utf8_lossy(&bytes).into_owned();
+            if file.ends_with(".parquet") {
+                let table = read_parquet(&path).unwrap();
+                for (name, values) in table.columns {
+                    text += &format!("\n{name}\n");
+                    if let ParquetValues::Text(texts) = values {
+                        text += &texts.join("\n");
+                    }
+                }
+                text += &format!("{:?}", table.metadata);
+            }
+            (file, text)
+        })
+        .collect()
+}
+
+/// Every number of the study's results with enough digits to be told from another.
+fn figures(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let digits = number.to_string();
+            if digits.len() > 9 {
+                found.insert(digits);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| figures(item, found)),
+        Value::Object(map) => map.values().for_each(|item| figures(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn nothing_outside_the_guarantee_is_in_a_release() {
+    let release = everything();
+    let study = RealStudy::get();
+    let root = study.folder();
+    let everything = unpacked(release);
+    let names: Vec<&String> = everything.iter().map(|(name, _)| name).collect();
+    assert!(names.iter().any(|name| name.ends_with("model.safetensors")), "{names:?}");
+    // Paths, people, machines.
+    let mut never: BTreeSet<String> = BTreeSet::from([
+        root.display().to_string(),
+        env!("CARGO_MANIFEST_DIR").to_owned(),
+        "DPX_STATE_DIR".to_owned(),
+    ]);
+    for variable in ["HOME", "USER", "LOGNAME", "HOSTNAME"] {
+        never.extend(std::env::var(variable).ok().filter(|value| value.len() > 4));
+    }
+    never.extend(
+        std::fs::read_to_string("/etc/hostname")
+            .ok()
+            .map(|name| name.trim().to_owned())
+            .filter(|name| name.len() > 4),
+    );
+    // Keys and digests: names of everything in the cache, but objects that were released as they are.
+    let mut digests = 0;
+    for file in files(&root.join("cache")) {
+        let name = file.rsplit('/').next().unwrap();
+        let digest = name.split('.').next().unwrap();
+        if digest.len() == 64 && digest.chars().all(|c| c.is_ascii_hexdigit()) {
+            never.insert(digest.to_owned());
+            digests += 1;
+        }
+    }
+    assert!(digests > 50, "{digests}");
+    for file in files(&root.join("state")) {
+        never.extend(file.split('/').filter(|part| part.len() > 20).map(str::to_owned));
+    }
+    // Scores and losses, by their digits.
+    let results: Value =
+        serde_json::from_slice(&std::fs::read(study.results("results.json")).unwrap()).unwrap();
+    let mut scores = BTreeSet::new();
+    for row in results["rows"].as_array().unwrap() {
+        for part in ["figures", "ceilings", "values", "scores", "audit", "classifications"] {
+            figures(&row[part], &mut scores);
+        }
+    }
+    let mut losses = 0;
+    for file in files(&root.join("cache/objects")) {
+        let bytes = std::fs::read(root.join("cache/objects").join(&file)).unwrap();
+        let Ok(lines) = String::from_utf8(bytes) else {
+            continue;
+        };
+        for line in lines.lines().filter(|line| line.contains("\"loss\"")) {
+            if let Ok(line) = serde_json::from_str::<Value>(line) {
+                figures(&line, &mut scores);
+                losses += 1;
+            }
+        }
+    }
+    assert!(scores.len() > 200 && losses > 10, "{} {losses}", scores.len());
+    // A private teacher's probabilities and the statement's own numbers are no scores.
+    never.extend(scores.into_iter().filter(|digits| !own_number(release, digits)));
+    for (file, text) in &everything {
+        for secret in &never {
+            assert!(!text.contains(secret.as_str()), "{file} holds {secret}");
+        }
+    }
+    for (file, text) in &everything {
+        if file.ends_with(".safetensors") || file.starts_with("model/") {
+            continue;
+        }
+        let said = text.to_lowercase();
+        for word in ["accuracy", "macro_f1", "mauve", "perplexity", "train.jsonl"] {
+            assert!(!said.contains(word), "{file} speaks of {word}");
+        }
+    }
+    // Pieces of 8 words of any private text, scrubbed or not.
+    let mut private = BTreeSet::new();
+    for row in dpx_data::builtin::emotions().train.iter() {
+        private.extend(pieces(&row.text));
+    }
+    assert!(private.len() > 10_000, "{}", private.len());
+    let mut compared = 0;
+    for (file, text) in &everything {
+        for piece in pieces(text) {
+            compared += 1;
+            assert!(!private.contains(&piece), "{file} holds 8 words of a private text");
+        }
+    }
+    assert!(compared > 1_000, "{compared}");
+}
+
+/// Whether digits stand in the statement for a reason of their own.
+fn own_number(release: &Path, digits: &str) -> bool {
+    let mut own = BTreeSet::new();
+    figures(&statement(release), &mut own);
+    own.contains(digits)
+}
+
+#[test]
+fn a_release_killed_anywhere_is_whole_or_not_there_and_the_next_one_clears_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    std::fs::write(root.join("small.toml"), EXPERIMENT).unwrap();
+    succeeds(root, &["run", "small.toml", "--only", "sample@epsilon=3"]);
+    let arguments = [
+        "release",
+        "small.toml",
+        "--row",
+        "epsilon=3",
+        "--model",
+        "--out",
+        "shared",
+    ];
+    let begun = std::time::Instant::now();
+    succeeds(root, &arguments);
+    let whole = begun.elapsed();
+    std::fs::remove_dir_all(root.join("shared")).unwrap();
+    let (mut there, mut not_there) = (0, 0);
+    for attempt in 0..24_u32 {
+        let mut child = command(root, &arguments)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(whole.mul_f64(f64::from(attempt) / 20.0));
+        child.kill().ok();
+        child.wait().unwrap();
+        if root.join("shared").exists() {
+            there += 1;
+            succeeds(root, &["verify", "shared"]);
+            std::fs::remove_dir_all(root.join("shared")).unwrap();
+        } else {
+            not_there += 1;
+        }
+    }
+    assert!(not_there > 0, "{there} {not_there}");
+    succeeds(root, &arguments);
+    succeeds(root, &["verify", "shared"]);
+    let left: Vec<String> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with(".shared"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    let again = dpx(root, &arguments);
+    assert_eq!(again.status.code(), Some(2), "{}", text(&again.stderr));
+}
+
+#[test]
+fn license_and_language_are_the_publishers_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let named = format!("{EXPERIMENT}\n[release]\nlicense = \"odc-by\"\nlanguage = [\"en\", \"de\"]\n");
+    std::fs::write(root.join("small.toml"), EXPERIMENT).unwrap();
+    std::fs::write(root.join("named.toml"), named).unwrap();
+    succeeds(root, &["run", "small.toml", "--only", "sample@epsilon=0"]);
+    let card = |file: &str, more: &[&str], out: &str| {
+        let mut arguments = vec!["release", file, "--row", "epsilon=0", "--out", out];
+        arguments.extend(more);
+        let released = succeeds(root, &arguments);
+        let card = std::fs::read_to_string(root.join(out).join("README.md")).unwrap();
+        (card, text(&released.stderr))
+    };
+    let (plain, told) = card("small.toml", &[], "plain");
+    assert!(plain.contains("license: \"other\"\n") && !plain.contains("language:"), "{plain}");
+    assert!(told.contains("no license is named"), "{told}");
+    assert!(plain.contains("No private data used"), "{plain}");
+    let (named, told) = card("named.toml", &[], "named");
+    assert!(named.starts_with("---\nlanguage:\n- \"en\"\n- \"de\"\nlicense: \"odc-by\"\n"), "{named}");
+    assert!(!told.contains("license"), "{told}");
+    let own = ["--license", "other", "--license-name", "acme-1.0", "--language", "no"];
+    let (own, _) = card("named.toml", &own, "own");
+    assert!(own.contains("license_name: \"acme-1.0\"") && own.contains("language:\n- \"no\"\nlicense"), "{own}");
+    for (more, reason) in [
+        (["--license", "CC0-1.0"], "write `cc0-1.0`"),
+        (["--language", "English"], "no code of a language"),
+    ] {
+        let arguments = ["release", "small.toml", "--all", "--out", "no", more[0], more[1]];
+        let refused = dpx(root, &arguments);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).contains(reason), "{}", text(&refused.stderr));
+    }
+    holds_alone(&root.join("own"));
+}
+
+/// The release read by the packages that people would use; `None` where Python or a package is missing.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn python(script: &Path, arguments: &[&Path]) -> Option<(bool, String)> {
+    let python = std::env::var("DPX_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let output = std::process::Command::new(&python)
+        .arg(script)
+        .args(arguments)
+        .env("HF_HUB_OFFLINE", "1")
+        .output();
+    let output = match output {
+        Ok(output) if output.status.code() != Some(77) => output,
+        _ => {
+            eprintln!("SKIPPED: {python} CANNOT RUN {}", script.display());
+            return None;
+        }
+    };
+    let told = text(&output.stdout) + &text(&output.stderr);
+    Some((output.status.success(), told))
+}
+
+#[test]
+fn datasets_and_the_hubs_cards_read_a_release() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/release.py");
+    if let Some((holds, told)) = python(&script, &[everything()]) {
+        assert!(holds, "{told}");
+    }
+}
+
+/// The check that docs/verify.md prints for whoever trusts nobody.
+#[test]
+fn the_independent_check_of_the_documents_agrees() {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let (_, code) = document.split_once("```python\n").unwrap();
+    let (code, _) = code.split_once("```").unwrap();
+    assert!(code.lines().count() <= 70, "{} lines", code.lines().count());
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("check.py");
+    let guarded = format!(
+        "import importlib.util, sys\nif importlib.util.find_spec('dp_accounting') is None: sys.exit(77)\n{code}"
+    );
+    std::fs::write(&script, guarded).unwrap();
+    let Some((holds, told)) = python(&script, &[everything()]) else {
+        return;
+    };
+    assert!(holds, "{told}");
+    // A claim that is a tenth too low is found, whatever else was made to agree.
+    let copied = folder.path().join("r");
+    copy(everything(), &copied);
+    let path = copied.join("privacy.json");
+    let mut json = statement(&copied);
+    let epsilon = json["total"]["certified"]["epsilon"].as_f64().unwrap();
+    json["total"]["certified"]["epsilon"] = (epsilon * 0.9).into();
+    std::fs::write(&path, json.to_string()).unwrap();
+    let (holds, told) = python(&script, &[&copied]).unwrap();
+    assert!(!holds && told.contains("total"), "{told}");
 }

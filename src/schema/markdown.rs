@@ -27,6 +27,7 @@ pub(super) fn reference(schema: &Value) -> String {
     stages(&mut page, &schema["definitions"]);
     section(&mut page, "`[run]`", &tables["run"]);
     section(&mut page, "`[report]`", &tables["report"]);
+    section(&mut page, "`[release]`", &tables["release"]);
     page
 }
 

@@ -249,18 +249,35 @@ impl Claim {
                 found.connect_the_dots,
             ),
         ] {
-            let (stated, recomputed) = (stated.value(), recomputed.value());
-            let least = recomputed * (1.0 - RECHECK_TOLERANCE) - 1e-9;
-            if stated < least {
-                return Err(ClaimError::Understated {
-                    bound,
-                    stated,
-                    recomputed,
-                });
-            }
+            not_below(bound, stated, recomputed)?;
         }
         Ok(())
     }
+
+    /// Computes again what the same events promise to a person with `records` units, and compares it with a stated bound,
+    /// as [`Claim::recheck`] does.
+    ///
+    /// # Errors
+    /// The bound is stated below what the events cost, or `records` is not from 1 to [`MAX_GROUP`](crate::MAX_GROUP).
+    pub fn recheck_group(&self, records: u32, stated: EpsilonBound) -> Result<(), ClaimError> {
+        not_below("a group's epsilon", stated, self.group(records)?.epsilon)
+    }
+}
+
+fn not_below(
+    bound: &'static str,
+    stated: EpsilonBound,
+    recomputed: EpsilonBound,
+) -> Result<(), ClaimError> {
+    let (stated, recomputed) = (stated.value(), recomputed.value());
+    if stated < recomputed * (1.0 - RECHECK_TOLERANCE) - 1e-9 {
+        return Err(ClaimError::Understated {
+            bound,
+            stated,
+            recomputed,
+        });
+    }
+    Ok(())
 }
 
 fn whole(events: &BTreeMap<String, DpEvent>) -> DpEvent {

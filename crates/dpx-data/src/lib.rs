@@ -29,6 +29,7 @@ pub use identity::{content_identity, file_digest};
 pub use layout::SplitPaths;
 pub use load::{Format, Request, load};
 pub use name::{HubName, NameError, Role, Source};
+pub use read::{ParquetTable, ParquetValues, read_parquet};
 pub use row::{Dataset, Planted, Row, Rows};
 pub use source::Resolved;
 

@@ -11,6 +11,7 @@ mod table;
 
 pub(crate) use files::{SplitFiles, has_data, split_files};
 pub(crate) use open::refuse_special;
+pub use parquet::{ParquetTable, ParquetValues, read_parquet};
 
 #[cfg(test)]
 pub(crate) use parquet::tests::write_parquet;

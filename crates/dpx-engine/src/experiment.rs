@@ -33,7 +33,10 @@ pub use reference::{SourceField, SourceRef, source_fields};
 pub use render::{render, summary};
 pub use schema::document as document_schema;
 pub use suggest::{MOST_SHOWN, did_you_mean};
-pub use tables::{Devices, Enforce, ExperimentTable, PrivacyTable, Reference, ReportTable, RunTable};
+pub use tables::{
+    Devices, Enforce, ExperimentTable, Languages, PrivacyTable, Reference, ReleaseTable, ReportTable,
+    RunTable,
+};
 
 pub(crate) use checked::followed;
 pub(crate) use kinds::KindTable;

@@ -2,7 +2,8 @@
 //!
 //! [`assemble`](assemble::assemble) turns a plan, its records and their artifacts into a [`Study`]; everything else only
 //! shows it: [`terminal`], [`html`], [`export`] (JSON, CSV, Markdown), [`texts`] (synthetic texts with their card),
-//! [`compare`]. [`metric`] is the one list of what the metrics are called and mean.
+//! [`compare`]. A release is made by [`Release`] and checked by [`verify`]. [`metric`] is the one list of what the metrics are called and
+//! mean.
 
 pub mod assemble;
 mod candidates;
@@ -26,13 +27,18 @@ pub mod table;
 pub mod terminal;
 pub mod texts;
 mod values;
+mod verify;
 mod write;
 
 pub use assemble::assemble;
 pub use real_texts::real_texts;
-pub use release::{Release, ReleaseError};
+pub use release::{
+    Author, Disclosure, Format, Group, License, Model, Prior, Publication, Release, ReleaseError, Run,
+    Selection, Statement, Texts,
+};
 pub use sources::{Artifacts, AssembleError, Known, Sources};
 pub use study::{InstanceState, Reference, Study};
+pub use verify::{Check, POINTS, Verification, verify};
 pub use write::write_results;
 
 #[cfg(test)]

@@ -3,18 +3,37 @@
 //! Only artifacts labelled `public` or `dp` are taken; a row without a guarantee, or with noise from the seed, is refused
 //! without exception. Nothing computed from a private text outside a mechanism goes in: no digest, key, score, path or time.
 
+mod card;
+pub(crate) mod checksums;
+mod officer;
+mod publish;
+mod statement;
+mod words;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use card::card;
+pub(crate) use officer::page;
+pub use publish::Publication;
+pub(crate) use statement::{
+    CARD_FILE, CHECKSUMS_FILE, GROUPS, MODEL_FOLDER, OFFICER_FILE, STATEMENT_FILE,
+};
+pub use statement::{
+    Author, Disclosure, Format, Group, License, Model, Prior, Run, Selection, Statement, Texts,
+};
+
 use super::candidates::candidates;
 use super::guarantee::{is_private, study_delta};
 use super::rows::ancestors;
 use super::sources::{AssembleError, Sources};
-use super::texts;
-use dpx_accounting::Claim;
 use dpx_engine::plan::InstanceId;
-use dpx_ledger::ReleaseRequest;
+use dpx_ledger::{PreparedRelease, ReleaseRequest};
 use dpx_schema::{Flow, Guarantee, Kind, PrivacyRecord};
+use publish::{About, TextFile};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
-use std::path::Path;
 
 /// Why there is no release.
 #[derive(Debug, thiserror::Error)]
@@ -36,38 +55,32 @@ pub enum ReleaseError {
 /// Rows to be released together, and their joint guarantee.
 #[derive(Debug)]
 pub struct Release {
-    names: Vec<String>,
-    records: Vec<PrivacyRecord>,
+    texts: Vec<TextFile>,
+    about: About,
+    /// The records of the private instances behind them, each with its kind.
+    pub(crate) records: Vec<(Kind, PrivacyRecord)>,
     /// The study's.
     delta: f64,
-    rows: Vec<(String, Vec<u8>)>,
-    guarantee: Guarantee,
     canaries: BTreeMap<String, u64>,
 }
 
 impl Release {
-    /// Gathers the sample instances that `wanted` names (`epsilon=3`, or a whole instance name); without names all that may
-    /// leave.
+    /// Gathers the sample instances that `wanted` names (`epsilon=3`, or a whole instance name), with the models behind
+    /// them where asked for; without names all that may leave.
     ///
     /// # Errors
     /// A named row may not leave, does not exist, or is not finished.
-    pub fn gather(sources: &Sources<'_>, wanted: &[String]) -> Result<Self, ReleaseError> {
+    pub fn gather(
+        sources: &Sources<'_>,
+        wanted: &[String],
+        with_models: bool,
+    ) -> Result<Self, ReleaseError> {
         let plan = sources.plan;
         let samples =
             (0..plan.instances.len()).filter(|&id| plan.instances[id].kind == Kind::Sample);
-        // Where a row has several sets of texts, the stage tells them apart.
-        let stages: BTreeSet<&str> = plan
-            .instances
-            .iter()
-            .filter(|instance| instance.kind == Kind::Sample)
-            .map(|instance| instance.stage.as_str())
-            .collect();
-        let several = stages.len() > 1;
-        let mut names = Vec::new();
-        let mut rows = Vec::new();
+        let mut chosen = Vec::new();
         let mut behind: BTreeSet<InstanceId> = BTreeSet::new();
         let mut found = BTreeSet::new();
-        let mut canaries = BTreeMap::new();
         for id in samples {
             let instance = &plan.instances[id];
             let named: Vec<&String> = wanted
@@ -94,51 +107,44 @@ impl Release {
                     ));
                 }
             }
-            let unfinished = || {
-                ReleaseError::Missing(format!(
-                    "`{}` is not finished: `dpx run` it first",
-                    instance.name
-                ))
-            };
-            let record = sources.record(id).ok_or_else(unfinished)?;
-            let csv = sources
-                .artifacts
-                .read(record, "synthetic.csv")
-                .map_err(ReleaseError::Missing)?
-                .ok_or_else(unfinished)?;
-            names.push(instance.name.clone());
-            rows.push((file_name(&instance.name, several), csv));
-            behind.extend(ancestors(sources.plan, id));
+            if sources.record(id).is_none() {
+                return Err(unfinished(&instance.name));
+            }
+            chosen.push(id);
+            behind.extend(ancestors(plan, id));
         }
         if let Some(name) = wanted.iter().find(|name| !found.contains(*name)) {
             return Err(ReleaseError::Missing(format!(
                 "no `sample` instance is `{name}`: name rows as `dpx plan` does, such as `epsilon=3`"
             )));
         }
-        if rows.is_empty() {
+        if chosen.is_empty() {
             return Err(ReleaseError::Missing(
                 "no row of this study may be released".into(),
             ));
         }
-        let delta = study_delta(sources)?;
+        let mut canaries = BTreeMap::new();
         let mut records = Vec::new();
-        for id in behind {
+        // The name of its run in the claim, by instance.
+        let mut runs: BTreeMap<InstanceId, String> = BTreeMap::new();
+        for &id in &behind {
             let instance = &plan.instances[id];
             if !is_private(instance.kind) {
                 continue;
             }
-            let record = sources.privacy(id)?.ok_or_else(|| {
-                ReleaseError::Missing(format!(
-                    "`{}` is not finished: `dpx run` it first",
-                    instance.name
-                ))
-            })?;
-            if let Some(run) = record.private().filter(|run| run.canaries > 0) {
-                canaries.insert(instance.name.to_string(), run.canaries);
+            let record = sources
+                .privacy(id)?
+                .ok_or_else(|| unfinished(&instance.name))?;
+            if let Some(run) = record.private() {
+                runs.insert(id, run.part().instance);
+                if run.canaries > 0 {
+                    canaries.insert(instance.name.to_string(), run.canaries);
+                }
             }
-            records.push(record);
+            records.push((instance.kind, record));
         }
-        let guarantee = Guarantee::at(&records, delta.unwrap_or(0.5))
+        let delta = study_delta(sources)?.unwrap_or(0.5);
+        let guarantee = Guarantee::at(records.iter().map(|(_, record)| record), delta)
             .map_err(|error| ReleaseError::Missing(format!("nothing can be claimed: {error}")))?;
         match guarantee {
             Guarantee::NoPrivateData | Guarantee::Private(_) => {}
@@ -148,14 +154,26 @@ impl Release {
                 ));
             }
         }
+        let texts = publish::texts(sources, &chosen, &runs)?;
+        let about = publish::about(sources, &chosen, &behind, &runs, with_models)?;
         Ok(Self {
-            names,
+            texts,
+            about,
             records,
-            delta: delta.unwrap_or(0.5),
-            rows,
-            guarantee,
+            delta,
             canaries,
         })
+    }
+
+    /// The `train` instances behind the texts that planted canaries, with how many: the guarantee holds, but texts of random
+    /// letters were learnt beside the real ones.
+    pub fn canaries(&self) -> &BTreeMap<String, u64> {
+        &self.canaries
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.texts.len()
     }
 
     /// What the ledger has to know of the release.
@@ -166,90 +184,62 @@ impl Release {
         let (candidates, unprotected) = candidates(sources)?;
         Ok(ReleaseRequest {
             experiment: sources.plan.experiment.clone(),
-            rows: self.names.clone(),
-            records: self.records.clone(),
+            rows: publish::instances(&self.texts),
+            records: self.records.iter().map(|(_, record)| record.clone()).collect(),
             candidates,
             unprotected,
             delta: self.delta,
             budget: None,
         })
     }
+}
 
-    /// The `train` instances behind the texts that planted canaries, with how many: the guarantee holds, but texts of random
-    /// letters were learnt beside the real ones.
-    pub fn canaries(&self) -> &BTreeMap<String, u64> {
-        &self.canaries
-    }
-
-    /// The claim of all rows together; nothing where no row touched private data.
-    pub const fn claim(&self) -> Option<&Claim> {
-        self.guarantee.claim()
-    }
-
-    /// Number of rows.
-    pub fn rows(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Writes texts, statement and card into an empty folder.
-    ///
-    /// # Errors
-    /// When writing fails.
-    pub fn write(&self, folder: &Path) -> Result<(), ReleaseError> {
-        std::fs::create_dir_all(folder)?;
-        let mut card = String::from("---\ntags:\n- synthetic\nconfigs:\n");
-        for (name, csv) in &self.rows {
-            texts::write(folder, name, csv)?;
-            let _ = write!(
-                card,
-                "- config_name: \"{name}\"\n  data_files:\n  - split: train\n    path: \"{name}.parquet\"\n"
-            );
+impl From<&PreparedRelease> for Disclosure {
+    fn from(prepared: &PreparedRelease) -> Self {
+        let selection = match prepared.selection().clone() {
+            dpx_ledger::Selection::None => Selection::None {},
+            dpx_ledger::Selection::Declared { rows } => Selection::Declared { rows },
+            dpx_ledger::Selection::Undeclared {
+                candidates,
+                claim,
+                unprotected,
+            } => Selection::Undeclared {
+                candidates,
+                claim,
+                unprotected,
+            },
+        };
+        // Names of folders are words of the user's own: they stay in the ledger.
+        let prior = prepared.prior().iter().map(|prior| Prior {
+            date: day(&prior.date).to_owned(),
+            study: prior.experiment.clone(),
+            rows: prior.rows.clone(),
+            claim: prior.claim.clone(),
+        });
+        Self {
+            delta: prepared.delta(),
+            date: day(prepared.date()).to_owned(),
+            selection,
+            prior: prior.collect(),
+            total: prepared.joint().cloned(),
         }
-        card.push_str("---\n\n# Synthetic texts\n\nNo text in these files was written by a person. The columns are `text` and `label`, and where a private teacher left soft labels its probability of each label, `p_LABEL`.\n\n");
-        match self.claim() {
-            Some(claim) => {
-                let _ = writeln!(
-                    card,
-                    "All files of this release together: {claim:.4} (unit: {}; adjacency: {}).",
-                    claim.unit(),
-                    claim.adjacency()
-                );
-                let json = serde_json::to_string_pretty(claim).map_err(std::io::Error::other)?;
-                std::fs::write(folder.join("privacy.json"), json + "\n")?;
-            }
-            None => card.push_str("No private data used: the model that wrote them is public.\n"),
-        }
-        Ok(std::fs::write(folder.join("README.md"), card)?)
     }
 }
 
-fn file_name(instance: &str, with_stage: bool) -> String {
-    let (stage, axes) = instance.split_once('@').unwrap_or((instance, ""));
-    let name = match (with_stage, axes) {
-        (_, "") => stage.to_owned(),
-        (true, _) => format!("{stage}-{axes}"),
-        (false, _) => axes.to_owned(),
-    };
-    name.chars()
-        .map(|character| {
-            if character.is_alphanumeric() || "=.,-_".contains(character) {
-                character
-            } else {
-                '_'
-            }
-        })
-        .collect()
+/// The day of a time in RFC 3339.
+fn day(time: &str) -> &str {
+    time.split_once('T').map_or(time, |(day, _)| day)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::file_name;
+fn unfinished(instance: &str) -> ReleaseError {
+    ReleaseError::Missing(format!("`{instance}` is not finished: `dpx run` it first"))
+}
 
-    #[test]
-    fn files_are_named_after_their_row_and_their_stage_where_a_row_has_several() {
-        assert_eq!(file_name("sample@epsilon=3", false), "epsilon=3");
-        assert_eq!(file_name("taught@epsilon=3", true), "taught-epsilon=3");
-        assert_eq!(file_name("sample", true), "sample");
-        assert_eq!(file_name("sample@model=a/b", false), "model=a_b");
+/// The name of a model, corpus or vocabulary as far as it is public: a path says more about the publisher than about it.
+fn public_name(name: &str) -> String {
+    if name.starts_with("builtin:") || name.starts_with("hf:") || name == "rules" {
+        name.to_owned()
+    } else {
+        "files of the publisher's own".to_owned()
     }
 }

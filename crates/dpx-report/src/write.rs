@@ -52,7 +52,7 @@ fn write_texts(sources: &Sources<'_>, study: &Study, folder: &Path) -> io::Resul
                 None => None,
             };
             if let Some(content) = content {
-                texts::write(&folder, &sample.file, &content)?;
+                texts::write(&folder, &sample.file, &content, &[])?;
                 written.push((row, sample));
             }
         }

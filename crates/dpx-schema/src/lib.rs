@@ -16,6 +16,7 @@ pub mod progress;
 mod prompt;
 pub mod protocol;
 mod public_schema;
+pub mod publication;
 mod record;
 
 pub use context::{

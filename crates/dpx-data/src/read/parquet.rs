@@ -6,6 +6,9 @@ mod footer;
 mod guard;
 mod pages;
 mod thrift;
+mod whole;
+
+pub use whole::{ParquetTable, ParquetValues, read_parquet};
 
 use super::open::Allowance;
 use super::{Columns, Content, LONGEST, RawRow, missing, names, open, too_long, twice};

@@ -8,7 +8,7 @@ use super::kinds::schema_of;
 use super::load::read;
 use super::node::{Entry, Node, Table, Value, is_name};
 use super::suggest::{Suggestion, suggest};
-use super::tables::{ExperimentTable, PrivacyTable, ReportTable, RunTable};
+use super::tables::{ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable};
 use super::walk::Walker;
 use dpx_schema::Kind;
 use std::collections::hash_map::Entry as Slot;
@@ -16,7 +16,15 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// The tables that a file may have.
-const TABLES: [&str; 6] = ["experiment", "sweep", "privacy", "stage", "run", "report"];
+const TABLES: [&str; 7] = [
+    "experiment",
+    "sweep",
+    "privacy",
+    "stage",
+    "run",
+    "report",
+    "release",
+];
 
 /// Most instances that an experiment may have, and most values of an axis.
 pub(super) const MOST_INSTANCES: usize = 20_000;
@@ -107,6 +115,7 @@ impl Reader<'_> {
         let privacy = self.typed::<PrivacyTable>(root, "privacy");
         let run = self.typed::<RunTable>(root, "run");
         let report = self.typed::<ReportTable>(root, "report");
+        let release = self.typed::<ReleaseTable>(root, "release");
         let axes = self.axes(root);
         let stages = self.stages(root, &axes);
         if let Some(node) = root
@@ -115,6 +124,9 @@ impl Reader<'_> {
             .and_then(|table| table.get("device"))
         {
             check::devices(node, self.diagnostics);
+        }
+        if let Some(table) = root.get("release").and_then(Node::as_table) {
+            check::release(table, self.diagnostics);
         }
         let failed = self
             .diagnostics
@@ -131,6 +143,7 @@ impl Reader<'_> {
             privacy: privacy.unwrap_or_default(),
             run: run.unwrap_or_default(),
             report: report.unwrap_or_default(),
+            release: release.unwrap_or_default(),
             stages,
             files: files.clone(),
         };

@@ -1,7 +1,7 @@
 //! The JSON Schema (draft-07) of a whole experiment file, for editors.
 
 use super::kinds::{KindTable, schema_of};
-use super::tables::{ExperimentTable, PrivacyTable, ReportTable, RunTable};
+use super::tables::{ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable};
 use dpx_schema::Kind;
 use serde_json::{Map, Value, json};
 
@@ -39,6 +39,7 @@ pub fn document() -> Value {
             },
             "run": schema_of::<RunTable>(),
             "report": schema_of::<ReportTable>(),
+            "release": schema_of::<ReleaseTable>(),
         },
         "required": ["experiment"],
         "additionalProperties": false,

@@ -93,13 +93,7 @@ pub struct Devices(pub Vec<String>);
 
 impl<'de> Deserialize<'de> for Devices {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The same forms as a scrubber: one word or a list.
-        match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::String(device) => Ok(Self(vec![device])),
-            list => serde_json::from_value(list)
-                .map(Self)
-                .map_err(serde::de::Error::custom),
-        }
+        one_or_list(deserializer).map(Self)
     }
 }
 
@@ -109,9 +103,7 @@ impl JsonSchema for Devices {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
-        })
+        word_or_list()
     }
 }
 
@@ -125,6 +117,55 @@ pub struct ReportTable {
     /// Published figures to compare with.
     #[serde(default)]
     pub reference: Option<Reference>,
+}
+
+/// `[release]`: what the dataset card of a release says that dpx cannot know.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseTable {
+    /// License of the released texts, by its identifier on the Hugging Face Hub, such as `cc-by-4.0`; left out: `other`.
+    #[serde(default)]
+    pub license: Option<String>,
+    /// Name of the license where `license = "other"`.
+    #[serde(default)]
+    pub license_name: Option<String>,
+    /// Language of the texts as a code of ISO 639, such as `en`, or a list of them; left out: the card claims none.
+    #[serde(default)]
+    pub language: Option<Languages>,
+}
+
+/// One language or several.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Languages(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Languages {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        one_or_list(deserializer).map(Self)
+    }
+}
+
+impl JsonSchema for Languages {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Languages".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        word_or_list()
+    }
+}
+
+fn one_or_list<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    // The same forms as a scrubber: one word or a list.
+    match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::String(one) => Ok(vec![one]),
+        list => serde_json::from_value(list).map_err(serde::de::Error::custom),
+    }
+}
+
+fn word_or_list() -> schemars::Schema {
+    schemars::json_schema!({
+        "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+    })
 }
 
 /// `[report.reference]`: published figures.

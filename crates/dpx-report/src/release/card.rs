@@ -1,0 +1,212 @@
+//! `README.md` of a release: a dataset card that `datasets.load_dataset` and the Hugging Face Hub read. A function of the
+//! statement alone.
+
+use super::officer::{events, generated};
+use super::statement::{MODEL_FOLDER, Statement, Texts};
+use super::words::{claimed, code, count};
+use serde_json::Value;
+use std::fmt::Write;
+
+/// The card.
+pub(crate) fn card(statement: &Statement) -> String {
+    let mut card = front(statement);
+    let _ = write!(
+        card,
+        "\n# Synthetic texts: {}\n\n{}: {} made with [dpx](https://crates.io/crates/dpx) {} on {}. Short phrases may coincide with training texts.\n\n",
+        plain(&statement.study),
+        capital(&generated(statement)),
+        count(statement.rows(), "text"),
+        statement.dpx_version,
+        statement.date,
+    );
+    guarantee(&mut card, statement);
+    files(&mut card, statement);
+    loading(&mut card, statement);
+    card
+}
+
+/// The metadata in YAML. Strings are written as JSON, which YAML reads, so that `no` stays a word.
+fn front(statement: &Statement) -> String {
+    let mut front = String::from("---\n");
+    if !statement.language.is_empty() {
+        front.push_str("language:\n");
+        for language in &statement.language {
+            let _ = writeln!(front, "- {}", quoted(language));
+        }
+    }
+    let _ = writeln!(front, "license: {}", quoted(&statement.license.id));
+    if let Some(name) = &statement.license.name {
+        let _ = writeln!(front, "license_name: {}", quoted(name));
+    }
+    let _ = writeln!(front, "pretty_name: {}", quoted(&statement.study));
+    let task = if statement.labels.is_empty() {
+        "text-generation"
+    } else {
+        "text-classification"
+    };
+    let _ = write!(
+        front,
+        "task_categories:\n- {task}\nsize_categories:\n- {}\nannotations_creators:\n- machine-generated\nlanguage_creators:\n- machine-generated\ntags:\n- synthetic\n- differential-privacy\n",
+        quoted(size_category(statement.rows()))
+    );
+    front.push_str("configs:\n");
+    for texts in &statement.texts {
+        let _ = write!(
+            front,
+            "- config_name: {}\n  data_files:\n  - split: train\n    path: {}\n",
+            quoted(&texts.name),
+            quoted(&format!("{}.parquet", texts.name))
+        );
+    }
+    front.push_str("dataset_info:\n");
+    for texts in &statement.texts {
+        let _ = write!(
+            front,
+            "- config_name: {}\n  features:\n{}",
+            quoted(&texts.name),
+            features(statement, texts)
+        );
+    }
+    front.push_str("---\n");
+    front
+}
+
+fn features(statement: &Statement, texts: &Texts) -> String {
+    let mut features = String::new();
+    for column in &texts.columns {
+        let _ = writeln!(features, "  - name: {}", quoted(column));
+        match column.as_str() {
+            "text" => features.push_str("    dtype: string\n"),
+            "label" if statement.labels.is_empty() => features.push_str("    dtype: string\n"),
+            "label" => {
+                features.push_str("    dtype:\n      class_label:\n        names:\n");
+                for (number, label) in statement.labels.iter().enumerate() {
+                    let _ = writeln!(features, "          \"{number}\": {}", quoted(label));
+                }
+            }
+            _ => features.push_str("    dtype: float64\n"),
+        }
+    }
+    features
+}
+
+fn guarantee(card: &mut String, statement: &Statement) {
+    card.push_str("## Guarantee\n");
+    match (&statement.claim, &statement.total) {
+        (Some(claim), Some(total)) => {
+            let _ = write!(
+                card,
+                "All files here together: **{claim}** (unit: one {}; adjacency: {}). With every earlier release of the same people known to the publisher, and with the choice of the rows: **{total}**. What ran: {}.\n\n",
+                claim.unit(),
+                claim.adjacency(),
+                events(claim)
+            );
+        }
+        _ => card.push_str("No private data used: all texts come from public data.\n\n"),
+    }
+    card.push_str("[PRIVACY.md](PRIVACY.md) says in plain words what that means and what it does not cover; [privacy.json](privacy.json) holds what is needed to compute it again: `dpx verify DIR`, with this folder and nothing else.\n\n");
+}
+
+fn files(card: &mut String, statement: &Statement) {
+    card.push_str("## Files\n| configuration | texts | written by | private runs behind it |\n| --- | --- | --- | --- |\n");
+    for texts in &statement.texts {
+        let _ = writeln!(
+            card,
+            "| {} | {} | {} | {} |",
+            code(&texts.name),
+            texts.rows,
+            code(&texts.instance),
+            runs(&texts.runs)
+        );
+    }
+    card.push_str("\nEach is there as `.parquet` (zstd), `.csv` and `.jsonl`: `text` and `label`");
+    let soft = statement.texts.iter().any(|texts| texts.columns.len() > 2);
+    if soft {
+        card.push_str(", and `p_LABEL`, a private teacher's probability of each label");
+    }
+    card.push_str(". Texts are kept as they were generated: a spreadsheet may take one that begins with `=`, `+`, `-` or `@` in a `.csv` for a formula.\n");
+    for model in &statement.models {
+        let _ = write!(
+            card,
+            "\nThe model that {} trained lies in [`{MODEL_FOLDER}/{}`]({MODEL_FOLDER}/{}), in the layout of `transformers`; private runs behind it: {}.\n",
+            code(&model.instance),
+            model.name,
+            link(&model.name),
+            runs(&model.runs)
+        );
+    }
+}
+
+fn runs(runs: &[String]) -> String {
+    if runs.is_empty() {
+        claimed(None)
+    } else {
+        super::words::listed(runs)
+    }
+}
+
+fn loading(card: &mut String, statement: &Statement) {
+    let Some(first) = statement.texts.first() else {
+        return;
+    };
+    let _ = write!(
+        card,
+        "\n```python\nfrom datasets import load_dataset\ntexts = load_dataset(\"PATH/TO/THIS/FOLDER\", {}, split=\"train\")\n```\n",
+        quoted(&first.name)
+    );
+}
+
+/// The size category of the Hub.
+const fn size_category(rows: u64) -> &'static str {
+    match rows {
+        0..1_000 => "n<1K",
+        1_000..10_000 => "1K<n<10K",
+        10_000..100_000 => "10K<n<100K",
+        100_000..1_000_000 => "100K<n<1M",
+        1_000_000..10_000_000 => "1M<n<10M",
+        10_000_000..100_000_000 => "10M<n<100M",
+        100_000_000..1_000_000_000 => "100M<n<1B",
+        _ => "1B<n<10B",
+    }
+}
+
+/// A string as JSON, which is YAML too; what ends a line in YAML alone is escaped.
+fn quoted(text: &str) -> String {
+    let escaped = |character: char| match character {
+        '\u{7f}' | '\u{85}' | '\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
+            format!("\\u{:04x}", u32::from(character))
+        }
+        other => other.to_string(),
+    };
+    Value::from(text).to_string().chars().map(escaped).collect()
+}
+
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+fn link(name: &str) -> String {
+    name.replace('(', "%28").replace(')', "%29").replace(' ', "%20")
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_yaml_would_take_for_something_else_are_strings() {
+        assert_eq!(quoted("no"), "\"no\"");
+        assert_eq!(quoted("a\"b\n\u{85}\u{2028}"), "\"a\\\"b\\n\\u0085\\u2028\"");
+        assert_eq!(size_category(999), "n<1K");
+        assert_eq!(size_category(1_000), "1K<n<10K");
+        assert_eq!(size_category(24_000), "10K<n<100K");
+    }
+}

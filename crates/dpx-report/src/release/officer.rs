@@ -1,0 +1,349 @@
+//! `PRIVACY.md`: one page for a privacy officer, in plain words.
+//!
+//! The order is that in which NIST SP 800-226 has a guarantee evaluated: the promise and its parameters, the unit of
+//! privacy, composition, then what lies around the mechanism. A function of the statement alone.
+
+use super::statement::{Author, GROUPS, Prior, Selection, Statement};
+use super::words::{belief, claimed, code, count, factor, listed, neighbors};
+use dpx_accounting::{Claim, DpEvent, EpsilonBound};
+use dpx_schema::{Kind, Unit, privacy::describe};
+use std::fmt::Write;
+
+/// The page.
+pub(crate) fn page(statement: &Statement) -> String {
+    let mut page = format!(
+        "# Privacy of this release\nStudy {}, released {} with dpx {}. This page follows from `privacy.json`, word for word; `dpx verify` in this folder checks that, and computes every number again.\n\n",
+        code(&statement.study),
+        statement.date,
+        statement.dpx_version
+    );
+    let sections = [
+        ("What is protected", protected(statement)),
+        ("What is not protected", unprotected(statement)),
+        ("Who is protected", unit(statement)),
+        ("What epsilon means", epsilon(statement)),
+        ("People with several records", groups(statement)),
+        ("Earlier releases of the same people", prior(statement)),
+        ("How the released rows were chosen", selection(statement)),
+        ("Canaries", canaries(statement)),
+        ("Public bounds", bounds(statement)),
+        ("Scrubbing", scrubbing(statement)),
+        ("How to check this", check(statement)),
+    ];
+    for (number, (title, text)) in sections.into_iter().enumerate() {
+        let _ = writeln!(page, "## {}. {title}\n{}\n", number + 1, text.trim_end());
+    }
+    page.truncate(page.trim_end().len());
+    page.push('\n');
+    page
+}
+
+fn protected(statement: &Statement) -> String {
+    let what = files(statement);
+    let Some(claim) = &statement.claim else {
+        return format!("No private data were used: {what} come from public data alone.");
+    };
+    let records: Vec<String> = sizes(statement);
+    let of = if records.is_empty() {
+        "private records".to_owned()
+    } else {
+        format!("{} private records", records.join(" and "))
+    };
+    format!(
+        "{what} were made from {of} under differential privacy: **{claim}** for all of them together. Whoever sees this folder learns almost the same about any one record as if that record had not been used: whether it was there, and what it says. This holds whatever else they know and however much they compute, now and later."
+    )
+}
+
+/// What is released, as the beginning of a sentence.
+fn files(statement: &Statement) -> String {
+    let texts = count(statement.rows(), "text");
+    match statement.models.len() {
+        0 => format!("The {texts} here"),
+        models => format!("The {texts} and {} here", count(models as u64, "model")),
+    }
+}
+
+/// The public numbers of records, each once.
+fn sizes(statement: &Statement) -> Vec<String> {
+    let mut sizes: Vec<u64> = statement
+        .runs
+        .values()
+        .filter_map(|run| Some(run.examples? - run.canaries.min(run.examples?)))
+        .collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes.iter().map(u64::to_string).collect()
+}
+
+fn unprotected(statement: &Statement) -> String {
+    let mut items = vec![
+        "What holds for many people: differential privacy hides single records, not what a group has in common.".to_owned(),
+        "What is public anyway: the labels, the settings in `privacy.json`, and what the public inputs already held.".to_owned(),
+        format!(
+            "Chance: {}. Short phrases may coincide with training texts, and a name in a text may be that of a real person.",
+            generated(statement)
+        ),
+    ];
+    if statement.claim.is_some() {
+        items.push("Anything against whoever holds the private data, the cache or the internal results of the study: none of that is in this folder.".to_owned());
+        items.extend(
+            statement
+                .not_covered
+                .iter()
+                .map(|item| format!("Not covered: {item}.")),
+        );
+    }
+    let overlap: Vec<String> = statement
+        .runs
+        .values()
+        .flat_map(|run| run.declared_overlap.iter().cloned())
+        .collect();
+    if !overlap.is_empty() {
+        items.push(format!(
+            "Texts that stand both in the private data and in {}, which the publisher declared to overlap: they were public already and are not protected.",
+            listed(&overlap)
+        ));
+    }
+    items.iter().map(|item| format!("- {item}\n")).collect()
+}
+
+/// What wrote the texts.
+pub(super) fn generated(statement: &Statement) -> String {
+    let by = |author| statement.texts.iter().any(|texts| texts.author == author);
+    match (by(Author::Model), by(Author::Counts)) {
+        (true, false) => "the texts were generated by a model",
+        (false, _) => "the texts were drawn word by word from noisy counts by a program",
+        (true, true) => "the texts were generated by a model or drawn word by word from noisy counts",
+    }
+    .to_owned()
+}
+
+fn unit(statement: &Statement) -> String {
+    let Some(claim) = &statement.claim else {
+        return "Nobody's records were used.".to_owned();
+    };
+    let unit = if claim.unit() == Unit::Example.name() {
+        "One record: a single text, cut at a public length. Somebody who wrote one record is protected as stated; somebody who wrote several is protected less (section 5), also where the same record was stored twice.".to_owned()
+    } else {
+        format!("One {}.", claim.unit())
+    };
+    format!(
+        "{unit} The guarantee compares {}.",
+        neighbors(claim.adjacency())
+    )
+}
+
+fn epsilon(statement: &Statement) -> String {
+    let Some(total) = &statement.total else {
+        return "Epsilon is 0: no private record can have any influence.".to_owned();
+    };
+    let bound = total.epsilon();
+    let certified = total.certified();
+    let mut text = format!(
+        "Everything of these people that was ever released, this folder included, is **{total}** together. In words: whoever suspects something of one record sees the odds of the suspicion change by a factor of at most {}. A suspicion held to be as likely as not (50 %) may rise to {}, one of 1 % to {}, and no further. {} With a probability of at most delta = {} this may fail.\n\n",
+        factor(bound),
+        belief(0.5, bound),
+        belief(0.01, bound),
+        strength(bound),
+        total.delta()
+    );
+    text.push_str(
+        "| accountant | epsilon of this release | of everything |\n| --- | --- | --- |\n",
+    );
+    let own = statement.claim.as_ref().unwrap_or(total).certified();
+    for (name, own, all) in [
+        ("Renyi (RDP)", own.rdp, certified.rdp),
+        ("PRV, upper bound", own.prv.upper, certified.prv.upper),
+        (
+            "privacy loss distribution (connect-the-dots)",
+            own.connect_the_dots,
+            certified.connect_the_dots,
+        ),
+        ("**stated: the least**", own.epsilon, certified.epsilon),
+    ] {
+        let _ = writeln!(text, "| {name} | {own:.4} | {all:.4} |");
+    }
+    text.push_str("\nEvery number is an upper bound, rounded up.");
+    text
+}
+
+/// How much the promise is worth, in words.
+fn strength(epsilon: EpsilonBound) -> &'static str {
+    match epsilon.value() {
+        value if value <= 1.0 => "That is a strong promise.",
+        value if value <= 10.0 => {
+            "That is a moderate promise: what is learned of a record is bounded, and not small."
+        }
+        _ => "That is a weak promise: it alone excludes little of what might be learned of a record.",
+    }
+}
+
+fn groups(statement: &Statement) -> String {
+    if statement.total.is_none() {
+        return "Nobody's records were used.".to_owned();
+    }
+    let cells = |cell: &dyn Fn(&super::statement::Group) -> String| {
+        statement
+            .groups
+            .iter()
+            .map(|group| format!(" {} |", cell(group)))
+            .collect::<String>()
+    };
+    let lines = vec!["---"; GROUPS.len() + 1].join(" | ");
+    format!(
+        "What everything together promises to one person with so many records, at the same delta:\n\n| records |{}\n| {lines} |\n| epsilon |{}\n| 50 % may rise to |{}\n",
+        cells(&|group| group.records.to_string()),
+        cells(&|group| format!("{:.2}", group.epsilon)),
+        cells(&|group| belief(0.5, group.epsilon)),
+    )
+}
+
+fn prior(statement: &Statement) -> String {
+    let ledger = "The ledger of whoever made this release knows";
+    if statement.claim.is_none() && statement.prior.is_empty() {
+        return "No private data were used: there is nothing to add up.".to_owned();
+    }
+    if statement.prior.is_empty() {
+        return format!("{ledger} of none.");
+    }
+    let mut text = format!(
+        "{ledger} of {}, and the claims add up: with this one, **{}**.\n\n| released | study | rows | by itself |\n| --- | --- | --- | --- |\n",
+        count(statement.prior.len() as u64, "earlier release"),
+        claimed(statement.total.as_ref())
+    );
+    for Prior {
+        date,
+        study,
+        rows,
+        claim,
+    } in &statement.prior
+    {
+        let _ = writeln!(
+            text,
+            "| {date} | {} | {} | {} |",
+            code(study),
+            listed(rows),
+            claimed(claim.as_ref())
+        );
+    }
+    text
+}
+
+fn selection(statement: &Statement) -> String {
+    match &statement.selection {
+        Selection::None {} => {
+            "Nothing was chosen by scores on private data: every row that was scored is here, or costs nothing. What the publisher tried outside this study is not known to dpx.".to_owned()
+        }
+        Selection::Declared { rows } => format!(
+            "The rows ({}) were named in the experiment file before any candidate was trained: the choice costs nothing.",
+            listed(rows)
+        ),
+        Selection::Undeclared {
+            candidates,
+            claim,
+            unprotected,
+        } => {
+            let mut text = format!(
+                "The rows were chosen among {} that were scored on private data ({}). The choice itself tells something of the data; it is covered by counting all candidates as if they were released: **{claim}**. The total of section 4 contains it.",
+                count(candidates.len() as u64, "candidate"),
+                listed(candidates)
+            );
+            if !unprotected.is_empty() {
+                let _ = write!(
+                    text,
+                    " Scored too, and without a guarantee: {}. What their scores told whoever chose is bounded by nothing.",
+                    listed(unprotected)
+                );
+            }
+            text
+        }
+    }
+}
+
+fn canaries(statement: &Statement) -> String {
+    match statement.canaries() {
+        0 => "None were planted.".to_owned(),
+        planted => format!(
+            "For an audit, {planted} made-up records of random letters were planted among the private ones. Pieces of them may stand in the texts. They are nobody's data, and the guarantee counts them as records."
+        ),
+    }
+}
+
+fn bounds(statement: &Statement) -> String {
+    if statement.runs.is_empty() {
+        return "No private data were used.".to_owned();
+    }
+    let mut text = String::from(
+        "These numbers were fixed without looking at the data, or are public:\n\n| run | what it did | mechanism | bound on one record | records | longest record |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
+    for (name, run) in &statement.runs {
+        let event = statement
+            .claim
+            .as_ref()
+            .and_then(|claim| claim.events().get(name))
+            .map_or_else(String::new, describe);
+        let kind = match run.kind {
+            Kind::Train => "fine-tuned a language model",
+            Kind::Teacher => "trained a classifier",
+            Kind::Counts => "counted labels or words",
+            other => other.name(),
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {kind} | {event} | {} | {} | {} |",
+            code(name),
+            run.max_grad_norm,
+            run.examples
+                .map_or_else(|| "not disclosed".to_owned(), |n| n.to_string()),
+            run.max_length
+                .map_or_else(|| "–".to_owned(), |n| format!("{n} tokens")),
+        );
+    }
+    let longest: Vec<String> = statement
+        .texts
+        .iter()
+        .map(|texts| texts.max_new_tokens.to_string())
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let _ = write!(
+        text,
+        "\nLonger records are cut off at the longest length, never split. Released texts have at most {} tokens.",
+        longest.join(" or ")
+    );
+    text
+}
+
+fn scrubbing(statement: &Statement) -> String {
+    if statement.claim.is_none() {
+        return "No private data were used.".to_owned();
+    }
+    if statement.scrubbing.is_empty() {
+        return "The private texts were not scrubbed. The guarantee does not depend on it.".to_owned();
+    }
+    format!(
+        "Before anything else saw them, personal data in the private texts were replaced by {}. Scrubbing misses some of it; it is an addition, and no part of the guarantee.",
+        listed(&statement.scrubbing)
+    )
+}
+
+fn check(statement: &Statement) -> String {
+    let inputs = if statement.public_inputs.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " Taken to be public were {}.",
+            listed(&statement.public_inputs)
+        )
+    };
+    format!(
+        "`dpx verify DIR`, with this folder and nothing else, compares the checksums, computes epsilon again from the events in `privacy.json` with three accountants, and compares this page and the dataset card with it. It cannot know whether the events are those that ran, nor who made the folder: that is the publisher's word.{inputs}"
+    )
+}
+
+/// What an event is, for whoever reads claims by their events.
+pub(super) fn events(claim: &Claim) -> String {
+    let one = |(name, event): (&String, &DpEvent)| format!("{}: {}", code(name), describe(event));
+    let all: Vec<String> = claim.events().iter().map(one).collect();
+    all.join("; ")
+}

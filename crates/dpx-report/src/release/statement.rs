@@ -1,0 +1,287 @@
+//! `privacy.json` of a release: everything that a reader needs to know of it, and to check it again.
+//!
+//! `PRIVACY.md` and the dataset card are functions of this type alone. What it holds is named field by field: nothing of a
+//! record, a plan or a report gets into a release unless it stands here.
+
+use dpx_accounting::{Adjacency, Claim, EpsilonBound};
+use dpx_schema::params::Clipping;
+use dpx_schema::{Kind, NoiseSource, PrivateRun};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Name of the statement in a release.
+pub(crate) const STATEMENT_FILE: &str = "privacy.json";
+/// Name of the page for a privacy officer.
+pub(crate) const OFFICER_FILE: &str = "PRIVACY.md";
+/// Name of the dataset card.
+pub(crate) const CARD_FILE: &str = "README.md";
+/// Name of the list of checksums.
+pub(crate) const CHECKSUMS_FILE: &str = "SHA256SUMS";
+/// Folder of released models.
+pub(crate) const MODEL_FOLDER: &str = "model";
+
+/// Numbers of records of one person whose epsilon a release states.
+pub(crate) const GROUPS: [u32; 8] = [1, 2, 3, 5, 10, 20, 50, 100];
+
+/// The content of `privacy.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// Says what the file is.
+    pub format: Format,
+    /// Version of the format; raised whenever the pages made from it change.
+    pub version: u32,
+    /// Version of the program that made the release.
+    pub dpx_version: String,
+    /// Day of the release in UTC, `2026-11-30`.
+    pub date: String,
+    /// Name of the study.
+    pub study: String,
+    /// Languages of the texts, as declared by the publisher; none where nothing was declared.
+    pub language: Vec<String>,
+    /// License of the texts, by the publisher's declaration.
+    pub license: License,
+    /// The declared labels, in order.
+    pub labels: Vec<String>,
+    /// The sets of texts.
+    pub texts: Vec<Texts>,
+    /// Models, where they are released too.
+    pub models: Vec<Model>,
+    /// What all files of this release promise together; nothing where no private data were used.
+    pub claim: Option<Claim>,
+    /// The private runs behind the release, by the names that the claim's events bear.
+    pub runs: BTreeMap<String, Run>,
+    /// How the released rows were chosen.
+    pub selection: Selection,
+    /// Earlier releases of the same people.
+    pub prior: Vec<Prior>,
+    /// What everything together promises that was ever released of these people, this release and the choice of its rows
+    /// included; nothing where no private data were used.
+    pub total: Option<Claim>,
+    /// What `total` promises to people with several records: pairs of their number and epsilon.
+    pub groups: Vec<Group>,
+    /// Public models, texts and vocabularies that the study used; those of the publisher's own without a name.
+    pub public_inputs: Vec<String>,
+    /// What scrubbed the private texts before anything else saw them.
+    pub scrubbing: Vec<String>,
+    /// What no claim covers.
+    pub not_covered: Vec<String>,
+}
+
+/// The word by which the file is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Format {
+    /// A release of dpx.
+    #[serde(rename = "dpx release")]
+    Release,
+}
+
+/// A license by its identifier on the Hub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct License {
+    /// The identifier; `other` where none was declared.
+    pub id: String,
+    /// The name of one that has no identifier.
+    pub name: Option<String>,
+}
+
+/// What wrote a set of texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Author {
+    /// A language model.
+    Model,
+    /// Words drawn one by one from noisy counts: no sentences.
+    Counts,
+}
+
+/// One set of texts: `NAME.csv`, `NAME.jsonl` and `NAME.parquet`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Texts {
+    /// Name of its files without ending, and of its configuration in the dataset card.
+    pub name: String,
+    /// The instance that wrote them, such as `sample@epsilon=3`.
+    pub instance: String,
+    /// Number of texts.
+    pub rows: u64,
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// What wrote them.
+    pub author: Author,
+    /// Most tokens of a text, or words where they are drawn from counts.
+    pub max_new_tokens: u64,
+    /// The private runs behind them, by their names in the claim.
+    pub runs: Vec<String>,
+}
+
+/// A released model: `model/NAME/`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Name of its folder.
+    pub name: String,
+    /// The instance that trained it.
+    pub instance: String,
+    /// Its files.
+    pub files: Vec<String>,
+    /// The private runs behind it.
+    pub runs: Vec<String>,
+}
+
+/// What is public about one private run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// What it did.
+    pub kind: Kind,
+    /// The number of records, canaries included, where it is public: under zero-out adjacency.
+    pub examples: Option<u64>,
+    /// Canaries among them.
+    pub canaries: u64,
+    /// Where noise and coins came from.
+    pub noise: NoiseSource,
+    /// The failure probability that it was calibrated for.
+    pub calibrated_for_delta: f64,
+    /// The bound on what one record adds to a sum.
+    pub max_grad_norm: f64,
+    /// Share by which rounding may exceed that bound; the noise is wider by it.
+    pub rounding_allowance: f64,
+    /// Most tokens of one record that are seen; the rest is cut off.
+    pub max_length: Option<u64>,
+    /// How gradients are clipped.
+    pub clipping: Option<Clipping>,
+    /// What sums of gradients are divided by.
+    pub expected_batch_size: Option<u64>,
+    /// Public inputs that were declared to hold texts of the private data: those texts are not protected.
+    pub declared_overlap: Vec<String>,
+}
+
+impl Run {
+    /// What may be said of a run, and under which name.
+    pub(super) fn of(kind: Kind, run: &PrivateRun) -> (String, Self) {
+        let public_size = run.adjacency == Adjacency::ZeroOut;
+        let told = Self {
+            kind,
+            examples: public_size.then_some(run.examples),
+            canaries: run.canaries,
+            noise: run.noise,
+            calibrated_for_delta: run.delta,
+            max_grad_norm: run.max_grad_norm,
+            rounding_allowance: run.rounding_allowance,
+            max_length: run.max_length,
+            clipping: run.clipping,
+            expected_batch_size: run.expected_batch_size,
+            declared_overlap: run
+                .declared_overlap
+                .iter()
+                .map(|name| super::public_name(name))
+                .collect(),
+        };
+        (run.part().instance, told)
+    }
+}
+
+/// How the released rows were chosen among those that could have been.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Selection {
+    /// There was nothing to choose, or everything is released.
+    None {},
+    /// The rows were named before any of the candidates was trained.
+    Declared {
+        /// As they were named.
+        rows: Vec<String>,
+    },
+    /// They were chosen after the candidates were scored on real data: what all of them cost is claimed.
+    Undeclared {
+        /// Every row that was scored.
+        candidates: Vec<String>,
+        /// The claim of all of them.
+        claim: Claim,
+        /// Scored rows without a guarantee: what they taught whoever chose is bounded by nothing.
+        unprotected: Vec<String>,
+    },
+}
+
+/// An earlier release of the same people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prior {
+    /// When, RFC 3339 or a day.
+    pub date: String,
+    /// Of which study.
+    pub study: String,
+    /// Which rows.
+    pub rows: Vec<String>,
+    /// What it promised by itself; nothing where no private data were used.
+    pub claim: Option<Claim>,
+}
+
+/// What people with several records are promised.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Records of one person.
+    pub records: u32,
+    /// The certified epsilon at the claim's delta; `inf` where nothing can be promised.
+    pub epsilon: EpsilonBound,
+}
+
+/// What a release says beyond its own rows: computed where the earlier ones are known, in the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Disclosure {
+    /// The one delta of all claims of the release.
+    pub delta: f64,
+    /// Day of the release in UTC.
+    pub date: String,
+    /// How its rows were chosen.
+    pub selection: Selection,
+    /// Earlier releases of the same people, oldest first.
+    pub prior: Vec<Prior>,
+    /// The claim of everything together; nothing where no private data were used.
+    pub total: Option<Claim>,
+}
+
+impl Statement {
+    /// The version that is written.
+    pub const VERSION: u32 = 1;
+
+    /// The bytes of `privacy.json`: one statement has one form.
+    ///
+    /// # Errors
+    /// None for a statement that was made here; the serializer's own.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Every file of the release by its path, sorted, [`CHECKSUMS_FILE`] included.
+    pub fn files(&self) -> Vec<String> {
+        let mut files: Vec<String> = [STATEMENT_FILE, OFFICER_FILE, CARD_FILE, CHECKSUMS_FILE]
+            .map(str::to_owned)
+            .to_vec();
+        for texts in &self.texts {
+            files.extend(FORMATS.map(|format| format!("{}.{format}", texts.name)));
+        }
+        for model in &self.models {
+            let inside = |file: &String| format!("{MODEL_FOLDER}/{}/{file}", model.name);
+            files.extend(model.files.iter().map(inside));
+        }
+        files.sort_unstable();
+        files
+    }
+
+    /// Canaries that were planted among the records, all runs together.
+    pub fn canaries(&self) -> u64 {
+        self.runs.values().map(|run| run.canaries).sum()
+    }
+
+    /// Number of texts.
+    pub fn rows(&self) -> u64 {
+        self.texts.iter().map(|texts| texts.rows).sum()
+    }
+}
+
+/// The formats in which each set of texts is written.
+pub(crate) const FORMATS: [&str; 3] = ["csv", "jsonl", "parquet"];

@@ -1,0 +1,110 @@
+//! What a release says, in words and in JSON.
+
+use super::fixture;
+use super::*;
+use dpx_accounting::{Adjacency, EpsilonBound};
+
+fn statement() -> Statement {
+    let (release, disclosure) = fixture::release();
+    release
+        .statement(&disclosure, &fixture::publication())
+        .unwrap()
+}
+
+/// Both pages belong to the version of the format: `dpx verify` makes them again. A change here is a change of
+/// [`Statement::VERSION`], or releases made before no longer hold.
+#[test]
+fn the_pages_belong_to_their_version() {
+    let statement = statement();
+    assert_eq!(Statement::VERSION, 1);
+    insta::assert_snapshot!("officer", page(&statement));
+    insta::assert_snapshot!("card", card(&statement));
+    insta::assert_snapshot!("statement", statement.to_json().unwrap());
+}
+
+#[test]
+fn no_private_data_is_said_in_so_many_words() {
+    let (mut release, _) = fixture::release();
+    release.records.clear();
+    for texts in &mut release.texts {
+        texts.told.runs.clear();
+    }
+    release.about.models.clear();
+    let disclosure = Disclosure {
+        delta: 0.5,
+        date: "2026-11-30".to_owned(),
+        selection: Selection::None {},
+        prior: Vec::new(),
+        total: None,
+    };
+    let statement = release
+        .statement(&disclosure, &fixture::publication())
+        .unwrap();
+    assert!(statement.claim.is_none() && statement.groups.is_empty());
+    let page = page(&statement);
+    assert!(page.contains("No private data were used"), "{page}");
+    assert!(!page.contains("-DP"), "{page}");
+    let folder = tempfile::tempdir().unwrap();
+    release.write(folder.path(), &statement).unwrap();
+    let verification = crate::verify(folder.path()).unwrap();
+    assert!(verification.holds(), "{:?}", verification.checks);
+}
+
+/// Under add/remove adjacency the number of records is as private as the records.
+#[test]
+fn the_number_of_records_is_told_only_where_it_is_public() {
+    let (mut release, mut disclosure) = fixture::release();
+    let mut parts = Vec::new();
+    for (_, record) in &mut release.records {
+        let PrivacyRecord::Private(run) = record else {
+            unreachable!("every record of the fixture is private")
+        };
+        run.adjacency = Adjacency::AddRemove;
+        run.examples = 76_543;
+        parts.push(run.part());
+    }
+    let total = dpx_accounting::Claim::compose(
+        &parts,
+        disclosure.delta,
+        Adjacency::AddRemove,
+        "example",
+    );
+    disclosure.selection = Selection::None {};
+    disclosure.prior.clear();
+    disclosure.total = Some(total.unwrap());
+    release.about.models.clear();
+    let statement = release
+        .statement(&disclosure, &fixture::publication())
+        .unwrap();
+    for text in [
+        statement.to_json().unwrap(),
+        page(&statement),
+        card(&statement),
+    ] {
+        assert!(!text.contains("76543") && !text.contains("76_543"), "{text}");
+    }
+}
+
+/// Every epsilon on the pages is at least the one in the statement, which no digit is missing from.
+#[test]
+fn nothing_is_printed_below_what_is_certified() {
+    let statement = statement();
+    let printed = |page: &str| -> Vec<f64> {
+        page.split('(')
+            .filter_map(|rest| rest.split_once(")-DP"))
+            .filter_map(|(pair, _)| pair.split_once(", ")?.0.parse().ok())
+            .collect()
+    };
+    let total = statement.total.as_ref().unwrap().epsilon();
+    let own = statement.claim.as_ref().unwrap().epsilon();
+    let up = |bound: EpsilonBound| format!("{bound}").parse::<f64>().unwrap();
+    for page in [page(&statement), card(&statement)] {
+        let printed = printed(&page);
+        assert!(printed.contains(&up(total)) && printed.contains(&up(own)), "{printed:?}");
+        assert!(printed.iter().all(|&value| value > 0.0), "{printed:?}");
+    }
+    assert!(up(total) >= total.value() && total > own);
+    let epsilons: Vec<EpsilonBound> = statement.groups.iter().map(|group| group.epsilon).collect();
+    assert_eq!(epsilons[0], total);
+    assert!(epsilons.is_sorted());
+}

@@ -1,0 +1,111 @@
+//! Numbers of a guarantee in words, each rounded against the claim.
+
+use dpx_accounting::{Adjacency, Claim, EpsilonBound};
+
+/// What somebody who held a suspicion to be likely by `before` may hold it to be after the release, in percent.
+///
+/// Bayes' rule with the odds raised by the factor e^epsilon; rounded up to a tenth.
+pub(super) fn belief(before: f64, epsilon: EpsilonBound) -> String {
+    let raised = epsilon.value().exp() * before;
+    let after = if raised.is_finite() {
+        raised / (raised + 1.0 - before)
+    } else {
+        1.0
+    };
+    let tenths = (after * 1000.0).ceil();
+    if tenths > 999.0 {
+        "more than 99.9 %".to_owned()
+    } else {
+        format!("{:.1} %", tenths / 10.0)
+    }
+}
+
+/// By how much the release may raise the odds of a suspicion.
+pub(super) fn factor(epsilon: EpsilonBound) -> String {
+    let factor = epsilon.value().exp();
+    if factor < 10.0 {
+        format!("{:.2}", (factor * 100.0).ceil() / 100.0)
+    } else if factor < 1e6 {
+        format!("{:.0}", factor.ceil())
+    } else {
+        format!("{:.1e}", EpsilonBound::new(factor).unwrap_or(EpsilonBound::INFINITE))
+    }
+}
+
+/// A claim as a definite amount: `(3.00, 4.2e-5)-DP`.
+pub(super) fn claimed(claim: Option<&Claim>) -> String {
+    claim.map_or_else(|| "no private data used (epsilon 0)".to_owned(), Claim::to_string)
+}
+
+/// Which data sets a guarantee compares.
+pub(super) const fn neighbors(adjacency: Adjacency) -> &'static str {
+    match adjacency {
+        Adjacency::ZeroOut => {
+            "the data with that record and the same data with a null record in its place (zero-out adjacency: the number of records is public)"
+        }
+        Adjacency::AddRemove => {
+            "the data with that record and the same data without it (add/remove adjacency: the number of records is not disclosed)"
+        }
+    }
+}
+
+/// A list in backticks.
+pub(super) fn listed(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| code(name)).collect();
+    quoted.join(", ")
+}
+
+/// A name as code, whatever it holds: on one line, without a backtick to end it early.
+pub(super) fn code(name: &str) -> String {
+    let plain: String = name
+        .chars()
+        .map(|character| {
+            if character == '`' || character.is_control() {
+                '\''
+            } else {
+                character
+            }
+        })
+        .collect();
+    format!("`{plain}`")
+}
+
+/// `1 record`, `5 records`.
+pub(super) fn count(number: u64, one: &str) -> String {
+    if number == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{number} {one}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beliefs_and_factors_are_never_below_the_truth() {
+        let epsilon = |value| EpsilonBound::new(value).unwrap();
+        assert_eq!(belief(0.5, epsilon(0.0)), "50.0 %");
+        assert_eq!(belief(0.5, epsilon(3.0)), "95.3 %");
+        assert_eq!(belief(0.01, epsilon(1.0)), "2.7 %");
+        assert_eq!(belief(0.5, epsilon(9.0)), "more than 99.9 %");
+        assert_eq!(belief(0.5, EpsilonBound::INFINITE), "more than 99.9 %");
+        assert_eq!(factor(epsilon(3.0)), "21");
+        assert_eq!(factor(epsilon(0.1)), "1.11");
+        assert_eq!(factor(epsilon(20.0)), "4.9e8");
+        assert_eq!(factor(EpsilonBound::INFINITE), "inf");
+        for step in 0..400 {
+            let value = f64::from(step) / 20.0;
+            let shown: f64 = factor(epsilon(value)).parse().unwrap();
+            assert!(shown >= value.exp(), "{value}");
+        }
+    }
+
+    #[test]
+    fn names_stay_code() {
+        assert_eq!(code("a`b\nc"), "`a'b'c`");
+        assert_eq!(count(1, "text"), "1 text");
+        assert_eq!(count(2, "text"), "2 texts");
+    }
+}

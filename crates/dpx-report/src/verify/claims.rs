@@ -1,0 +1,165 @@
+//! Every epsilon, computed again from the events.
+
+use super::Failures;
+use crate::release::{GROUPS, Selection, Statement};
+use dpx_accounting::{Accountant, Adjacency, Claim, ClaimPart};
+use dpx_schema::{Kind, NoiseSource, Unit};
+use std::collections::BTreeSet;
+
+/// The claim of the release itself, and that it speaks of the runs behind the texts.
+pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
+    let behind: BTreeSet<&String> = statement
+        .texts
+        .iter()
+        .flat_map(|texts| &texts.runs)
+        .chain(statement.models.iter().flat_map(|model| &model.runs))
+        .collect();
+    let runs: BTreeSet<&String> = statement.runs.keys().collect();
+    failures.unless(behind == runs, || {
+        "`runs` are not those behind the texts and models".to_owned()
+    });
+    let Some(claim) = &statement.claim else {
+        failures.unless(statement.runs.is_empty(), || {
+            "there are private runs and no claim".to_owned()
+        });
+        return;
+    };
+    recheck("the claim", claim, failures);
+    failures.unless(claim.events().keys().collect::<BTreeSet<_>>() == runs, || {
+        "the events of the claim are not those of `runs`".to_owned()
+    });
+    failures.unless(!runs.is_empty(), || "the claim has no event".to_owned());
+    for (name, run) in &statement.runs {
+        failures.unless(
+            matches!(run.kind, Kind::Train | Kind::Teacher | Kind::Counts),
+            || format!("`{name}`: no stage of kind `{}` runs a mechanism", run.kind),
+        );
+        failures.unless(run.noise == NoiseSource::Secure, || {
+            format!("`{name}`: its noise follows from a seed, and whoever has the seed can subtract it")
+        });
+        failures.unless(
+            run.examples.is_some() == (claim.adjacency() == Adjacency::ZeroOut),
+            || format!("`{name}`: the number of records is public under zero-out adjacency, and under no other"),
+        );
+        let examples = run.examples.unwrap_or(u64::MAX);
+        failures.unless(run.canaries < examples, || {
+            format!("`{name}`: {} canaries of {examples} records", run.canaries)
+        });
+        failures.unless(
+            run.examples
+                .is_none_or(|examples| claim.delta().value() * (examples as f64) < 1.0),
+            || format!("`{name}`: delta {} is not below 1 over {examples} records: publishing one of them whole would meet it", claim.delta()),
+        );
+        failures.unless(claim.delta().value() <= run.calibrated_for_delta, || {
+            format!("`{name}`: the claim's delta is above the one that it was calibrated for")
+        });
+        let sound = |value: f64| value.is_finite() && value >= 0.0;
+        failures.unless(
+            sound(run.max_grad_norm) && run.max_grad_norm > 0.0 && sound(run.rounding_allowance),
+            || format!("`{name}`: a bound is no number above 0"),
+        );
+    }
+}
+
+/// The claims of selection and earlier releases, and that the total is that of everything together.
+pub(super) fn composition(statement: &Statement, failures: &mut Failures) {
+    let mut parts = Vec::new();
+    let mut all: Vec<(&str, &Claim)> = Vec::new();
+    all.extend(statement.claim.iter().map(|claim| ("this release", claim)));
+    if let Selection::Undeclared { claim, .. } = &statement.selection {
+        all.push(("the selection", claim));
+        failures.unless(
+            statement
+                .claim
+                .as_ref()
+                .is_none_or(|own| own.events().iter().all(|event| holds(claim, event))),
+            || "the candidates of the selection do not contain the released rows".to_owned(),
+        );
+    }
+    let prior = statement.prior.iter().filter_map(|prior| prior.claim.as_ref());
+    all.extend(prior.map(|claim| ("an earlier release", claim)));
+    let Some(total) = &statement.total else {
+        failures.unless(all.is_empty(), || {
+            "there are claims and no total of them".to_owned()
+        });
+        return;
+    };
+    recheck("the total", total, failures);
+    for (whose, claim) in all {
+        if whose != "this release" {
+            recheck(&format!("the claim of {whose}"), claim, failures);
+        }
+        failures.unless(claim.delta() == total.delta(), || {
+            format!("the claim of {whose} is made at another delta than the total")
+        });
+        parts.extend(claim.events().iter().map(|(instance, event)| ClaimPart {
+            instance: instance.clone(),
+            event: event.clone(),
+            adjacency: claim.adjacency(),
+            unit: claim.unit().to_owned(),
+        }));
+    }
+    match Claim::compose(
+        &parts,
+        total.delta().value(),
+        total.adjacency(),
+        total.unit(),
+    ) {
+        Ok(own) => failures.unless(own.events() == total.events(), || {
+            "the events of the total are not those of this release, the selection and the earlier releases together".to_owned()
+        }),
+        Err(error) => failures.add(format!("the claims do not compose: {error}")),
+    }
+}
+
+fn holds(claim: &Claim, (name, event): (&String, &dpx_accounting::DpEvent)) -> bool {
+    claim.events().get(name) == Some(event)
+}
+
+/// The epsilons of groups.
+pub(super) fn groups(statement: &Statement, failures: &mut Failures) {
+    let Some(total) = &statement.total else {
+        failures.unless(statement.groups.is_empty(), || {
+            "there are groups and no total".to_owned()
+        });
+        return;
+    };
+    let sizes: Vec<u32> = statement.groups.iter().map(|group| group.records).collect();
+    failures.unless(sizes == GROUPS, || {
+        format!("`groups` are those of {sizes:?} records, expected {GROUPS:?}")
+    });
+    for group in statement.groups.iter().filter(|group| GROUPS.contains(&group.records)) {
+        let what = format!("for {} records", group.records);
+        failures.of(&what, total.recheck_group(group.records, group.epsilon));
+    }
+    let rises = |pair: &[crate::release::Group]| pair[0].epsilon <= pair[1].epsilon;
+    failures.unless(statement.groups.windows(2).all(rises), || {
+        "epsilon falls as groups grow".to_owned()
+    });
+}
+
+/// A claim by itself: its figures against its events, and against one another.
+fn recheck(what: &str, claim: &Claim, failures: &mut Failures) {
+    failures.of(what, claim.recheck());
+    let certified = claim.certified();
+    let of = |accountant| match accountant {
+        Accountant::Prv => certified.prv.upper,
+        Accountant::ConnectTheDots => certified.connect_the_dots,
+        Accountant::Rdp => certified.rdp,
+    };
+    let all = [Accountant::Prv, Accountant::ConnectTheDots, Accountant::Rdp];
+    failures.unless(
+        of(certified.accountant) == certified.epsilon
+            && all.iter().all(|&other| certified.epsilon <= of(other)),
+        || format!("{what}: epsilon is not the least of the accountants' bounds, by the one that it names"),
+    );
+    failures.unless(certified.prv.lower <= certified.prv.upper.value(), || {
+        format!("{what}: the lower PRV bound is above the upper one")
+    });
+    failures.unless(certified.epsilon.is_finite(), || {
+        format!("{what}: epsilon is infinite, which is no guarantee")
+    });
+    failures.unless(claim.unit() == Unit::Example.name(), || {
+        format!("{what}: `{}` is no unit of privacy that dpx knows", claim.unit())
+    });
+}

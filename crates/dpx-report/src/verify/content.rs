@@ -1,0 +1,141 @@
+//! The pages, made again from the statement; the texts, each format against the others; the models.
+
+use super::Failures;
+use super::folder::read_page;
+use crate::release::{self, CARD_FILE, MODEL_FOLDER, OFFICER_FILE, Statement};
+use crate::texts::{FEATURES_KEY, Texts, features};
+use dpx_data::{ParquetTable, ParquetValues, read_parquet};
+use dpx_schema::{MODEL_SCHEMA_FILE, PublicSchema};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// `PRIVACY.md`.
+pub(super) fn officer(root: &Path, statement: &Statement, failures: &mut Failures) {
+    page(root, OFFICER_FILE, &release::page(statement), failures);
+}
+
+/// `README.md`.
+pub(super) fn card(root: &Path, statement: &Statement, failures: &mut Failures) {
+    page(root, CARD_FILE, &release::card(statement), failures);
+}
+
+fn page(root: &Path, name: &str, expected: &str, failures: &mut Failures) {
+    let found = match read_page(&root.join(name)) {
+        Ok(found) => found,
+        Err(reason) => return failures.add(format!("{name} {reason}")),
+    };
+    if found == expected {
+        return;
+    }
+    let lines = found.lines().zip(expected.lines());
+    let line = lines.take_while(|(found, expected)| found == expected).count() + 1;
+    failures.add(format!(
+        "line {line} is not what privacy.json says: the page has {:?}, expected {:?}",
+        shortened(found.lines().nth(line - 1)),
+        shortened(expected.lines().nth(line - 1)),
+    ));
+}
+
+fn shortened(line: Option<&str>) -> String {
+    const MOST: usize = 120;
+    let line = line.unwrap_or("nothing");
+    if line.chars().count() <= MOST {
+        line.to_owned()
+    } else {
+        let begin: String = line.chars().take(MOST).collect();
+        format!("{begin}...")
+    }
+}
+
+/// The texts in each format.
+pub(super) fn texts(root: &Path, statement: &Statement, failures: &mut Failures) {
+    for told in &statement.texts {
+        let name = &told.name;
+        let table = fs::read(root.join(format!("{name}.csv"))).and_then(|csv| Texts::read(&csv));
+        let table = match table {
+            Ok(table) => table,
+            Err(error) => {
+                failures.add(format!("`{name}.csv` cannot be read: {error}"));
+                continue;
+            }
+        };
+        failures.unless(table.header == told.columns, || {
+            format!("`{name}.csv` has other columns than privacy.json says")
+        });
+        failures.unless(table.rows() as u64 == told.rows, || {
+            format!(
+                "`{name}.csv` holds {} texts, privacy.json says {}",
+                table.rows(),
+                told.rows
+            )
+        });
+        let lines: String = (0..table.rows())
+            .map(|row| format!("{}\n", table.json(row)))
+            .collect();
+        match fs::read(root.join(format!("{name}.jsonl"))) {
+            Ok(found) => failures.unless(found == lines.as_bytes(), || {
+                format!("`{name}.jsonl` holds something else than `{name}.csv`")
+            }),
+            Err(error) => failures.add(format!("`{name}.jsonl` cannot be read: {error}")),
+        }
+        match (
+            expected(&table, &statement.labels),
+            read_parquet(&root.join(format!("{name}.parquet"))),
+        ) {
+            (Ok(expected), Ok(found)) => failures.unless(found == expected, || {
+                format!("`{name}.parquet` holds something else than `{name}.csv`")
+            }),
+            (Err(error), _) => failures.add(format!("`{name}.csv`: {error}")),
+            (_, Err(error)) => failures.add(error.to_string()),
+        }
+    }
+}
+
+/// What the parquet file of a table holds.
+fn expected(table: &Texts, labels: &[String]) -> std::io::Result<ParquetTable> {
+    use crate::texts::Column;
+    let columns = table.columns(labels)?;
+    let kept = features(columns.iter().map(|(name, column)| (*name, column)));
+    let values = |column: &Column<'_>| match column {
+        Column::Text(texts) => ParquetValues::Text(texts.to_vec()),
+        Column::Label(places, _) => ParquetValues::Integer(places.clone()),
+        Column::Number(numbers) => ParquetValues::Number(numbers.to_vec()),
+    };
+    Ok(ParquetTable {
+        columns: columns
+            .iter()
+            .map(|(name, column)| ((*name).to_owned(), values(column)))
+            .collect(),
+        metadata: BTreeMap::from([(FEATURES_KEY.to_owned(), kept)]),
+    })
+}
+
+/// The models: what they say of the private data.
+pub(super) fn models(root: &Path, statement: &Statement, failures: &mut Failures) {
+    for model in &statement.models {
+        let path = root
+            .join(MODEL_FOLDER)
+            .join(&model.name)
+            .join(MODEL_SCHEMA_FILE);
+        if !model.files.iter().any(|file| file == MODEL_SCHEMA_FILE) {
+            continue;
+        }
+        match PublicSchema::load(&path) {
+            Ok(schema) => {
+                failures.unless(schema.labels == statement.labels, || {
+                    format!("the model `{}` knows other labels than privacy.json", model.name)
+                });
+                let disclosed = model
+                    .runs
+                    .iter()
+                    .filter_map(|run| statement.runs.get(run))
+                    .any(|run| run.examples.is_none());
+                failures.unless(!disclosed || schema.examples == 0, || {
+                    format!("the model `{}` discloses the number of records", model.name)
+                });
+            }
+            Err(error) => failures.add(error.to_string()),
+        }
+    }
+}

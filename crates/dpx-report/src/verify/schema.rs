@@ -1,0 +1,155 @@
+//! `privacy.json`: every field known, of its type, in the one form that a statement has.
+
+use super::Failures;
+use super::folder::read_page;
+use crate::release::{Statement, STATEMENT_FILE};
+use dpx_schema::privacy::NOT_COVERED;
+use dpx_schema::publication::{NO_LICENSE, check_language, check_license, check_license_name};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Reads the statement; nothing where nothing can be concluded from it.
+pub(super) fn read(path: &Path, failures: &mut Failures) -> Option<Statement> {
+    let text = match read_page(path) {
+        Ok(text) => text,
+        Err(reason) => {
+            failures.add(format!("{STATEMENT_FILE} {reason}"));
+            return None;
+        }
+    };
+    let statement: Statement = match serde_json::from_str(&text) {
+        Ok(statement) => statement,
+        Err(error) => {
+            failures.add(match version(&text) {
+                Some(version) if version != Statement::VERSION => format!(
+                    "{STATEMENT_FILE} is of version {version}, this dpx knows version {}: use the dpx that made the release",
+                    Statement::VERSION
+                ),
+                _ => format!("{STATEMENT_FILE} is no statement of a release: {error}"),
+            });
+            return None;
+        }
+    };
+    if statement.version != Statement::VERSION {
+        failures.add(format!(
+            "{STATEMENT_FILE} is of version {}, this dpx knows version {}: use the dpx that made the release",
+            statement.version,
+            Statement::VERSION
+        ));
+        return None;
+    }
+    // One statement has one form: nothing hides in repeated keys, spaces, or digits that are read away.
+    failures.unless(statement.to_json().is_ok_and(|own| own == text), || {
+        format!("{STATEMENT_FILE} is not written as dpx writes it: its bytes are not those of its content")
+    });
+    let before = failures.0.len();
+    names(&statement, failures);
+    // Names that are none are never opened.
+    let sound = failures.0.len() == before;
+    fields(&statement, failures);
+    sound.then_some(statement)
+}
+
+fn version(text: &str) -> Option<u32> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    value["version"].as_u64()?.try_into().ok()
+}
+
+/// Whether a name is one that a release gives its files.
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 255
+        && !name.starts_with('.')
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "=.,-_".contains(letter))
+}
+
+fn names(statement: &Statement, failures: &mut Failures) {
+    let of_texts = statement.texts.iter().map(|texts| &texts.name);
+    let of_models = statement.models.iter().map(|model| &model.name);
+    for (what, names) in [
+        ("texts", of_texts.collect::<Vec<_>>()),
+        ("models", of_models.collect()),
+    ] {
+        let mut seen = BTreeSet::new();
+        for name in names {
+            failures.unless(is_name(name), || {
+                format!("{name:?} is no name that a release gives {what}")
+            });
+            failures.unless(seen.insert(name.to_lowercase()), || {
+                format!("two {what} are called {name:?}")
+            });
+        }
+    }
+    for model in &statement.models {
+        for file in &model.files {
+            failures.unless(file.split('/').all(is_name), || {
+                format!("{file:?} is no path of a file in a model")
+            });
+        }
+        let different: BTreeSet<&String> = model.files.iter().collect();
+        failures.unless(
+            different.len() == model.files.len() && !model.files.is_empty(),
+            || "a model lists a file twice, or none".to_owned(),
+        );
+    }
+    failures.unless(!statement.texts.is_empty(), || {
+        "there are no texts in the release".to_owned()
+    });
+}
+
+fn fields(statement: &Statement, failures: &mut Failures) {
+    failures.unless(is_day(&statement.date), || {
+        format!("`date` is {:?}: expected a day such as 2026-11-30", statement.date)
+    });
+    for language in &statement.language {
+        failures.of("`language`", check_language(language));
+    }
+    failures.of("`license`", check_license(&statement.license.id));
+    if let Some(name) = &statement.license.name {
+        failures.of("`license`", check_license_name(name));
+        failures.unless(statement.license.id == NO_LICENSE, || {
+            "`license` has both an identifier and a name".to_owned()
+        });
+    }
+    let labels: BTreeSet<&String> = statement.labels.iter().collect();
+    failures.unless(labels.len() == statement.labels.len(), || {
+        "`labels` names a label twice".to_owned()
+    });
+    let expected: &[&str] = if statement.claim.is_some() {
+        &NOT_COVERED
+    } else {
+        &[]
+    };
+    failures.unless(statement.not_covered == expected, || {
+        "`not_covered` is not the list of what no claim covers".to_owned()
+    });
+    let soft: Vec<String> = statement
+        .labels
+        .iter()
+        .map(|label| format!("p_{label}"))
+        .collect();
+    for texts in &statement.texts {
+        let hard = texts.columns.iter().take(2).eq(["text", "label"]);
+        let rest = texts.columns.get(2..).unwrap_or_default();
+        failures.unless(hard && (rest.is_empty() || rest == soft), || {
+            format!("`{}` has columns that no release has", texts.name)
+        });
+    }
+}
+
+/// Whether a text is a day, `2026-11-30`.
+fn is_day(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let number = |text: &str, digits: usize| {
+        let fits = text.len() == digits && text.chars().all(|digit| digit.is_ascii_digit());
+        fits.then(|| text.parse::<u32>().ok()).flatten()
+    };
+    let [year, month, day] = parts.as_slice() else {
+        return false;
+    };
+    number(year, 4).is_some()
+        && number(month, 2).is_some_and(|month| (1..=12).contains(&month))
+        && number(day, 2).is_some_and(|day| (1..=31).contains(&day))
+}
