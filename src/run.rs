@@ -120,6 +120,9 @@ fn run_once(
 ) -> Result<RunReport, Error> {
     let runner = Runner::new(plan, cache, options).map_err(|error| not_run(&error))?;
     signals.lead_to(runner.signals());
+    for note in runner.notes() {
+        output::note(note);
+    }
     if let Some((wanted, free)) = runner.short_of_room() {
         output::note(&format!(
             "warning: what runs took {wanted} bytes the last time, and the disk of `{}` has {free} left",

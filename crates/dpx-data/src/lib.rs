@@ -14,6 +14,8 @@ mod labels;
 mod layout;
 mod load;
 mod name;
+mod overlap;
+mod public;
 mod read;
 mod row;
 mod source;
@@ -29,6 +31,8 @@ pub use identity::{content_identity, file_digest};
 pub use layout::SplitPaths;
 pub use load::{Format, Request, load};
 pub use name::{HubName, NameError, Role, Source};
+pub use overlap::{Overlap, PrivateTexts};
+pub use public::public_text;
 pub use row::{Dataset, Planted, Row, Rows};
 pub use source::Resolved;
 

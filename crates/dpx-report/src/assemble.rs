@@ -278,7 +278,7 @@ fn taught_nothing(sources: &Sources<'_>, id: InstanceId) -> Result<bool, Assembl
     let plan = sources.plan;
     for teacher in ancestors(plan, id) {
         if plan.instances[teacher].kind == Kind::Teacher
-            && sources.privacy(teacher)? == Some(PrivacyRecord::Untouched)
+            && matches!(sources.privacy(teacher)?, Some(PrivacyRecord::Untouched(_)))
         {
             return Ok(true);
         }

@@ -58,9 +58,11 @@ pub(super) fn guarantee(
             behind.extend(ancestors(plan, id));
         }
     }
+    // Public models have records too: what is to be said of their corpora belongs to the claim.
+    let has_record = |kind| is_private(kind) || kind == Kind::Pretrain;
     let private: Vec<InstanceId> = behind
         .into_iter()
-        .filter(|&id| is_private(plan.instances[id].kind))
+        .filter(|&id| has_record(plan.instances[id].kind))
         .collect();
     let target = row.axes.get("epsilon").map(rows::word).or_else(|| {
         private

@@ -9,8 +9,7 @@ use super::sources::{AssembleError, Sources};
 use super::texts;
 use dpx_accounting::Claim;
 use dpx_engine::plan::InstanceId;
-use dpx_schema::Guarantee;
-use dpx_schema::{Flow, Kind};
+use dpx_schema::{Flow, Guarantee, Kind, PublicInputs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
@@ -38,6 +37,7 @@ pub struct Release {
     rows: Vec<(String, Vec<u8>)>,
     guarantee: Guarantee,
     canaries: BTreeMap<String, u64>,
+    public_inputs: PublicInputs,
 }
 
 impl Release {
@@ -121,7 +121,7 @@ impl Release {
         let mut records = Vec::new();
         for id in behind {
             let instance = &plan.instances[id];
-            if !is_private(instance.kind) {
+            if !is_private(instance.kind) && instance.kind != Kind::Pretrain {
                 continue;
             }
             let record = sources.privacy(id)?.ok_or_else(|| {
@@ -149,6 +149,7 @@ impl Release {
             rows,
             guarantee,
             canaries,
+            public_inputs: PublicInputs::of(&records),
         })
     }
 
@@ -195,6 +196,9 @@ impl Release {
                 std::fs::write(folder.join("privacy.json"), json + "\n")?;
             }
             None => card.push_str("No private data used: the model that wrote them is public.\n"),
+        }
+        for sentence in self.public_inputs.sentences() {
+            let _ = write!(card, "\n{sentence}\n");
         }
         Ok(std::fs::write(folder.join("README.md"), card)?)
     }

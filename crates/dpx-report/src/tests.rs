@@ -253,6 +253,7 @@ fn privacy(instance: &str, noise_multiplier: f64, noise: NoiseSource) -> String 
         target_epsilon: 8.0,
         shared_with: Vec::new(),
         declared_overlap: Vec::new(),
+        provenance: Vec::new(),
     });
     serde_json::to_string(&record).unwrap()
 }
@@ -550,7 +551,7 @@ fn taught(epsilon: f64) -> Study {
             &instance,
             "privacy.json",
             if epsilon == 0.0 {
-                serde_json::to_string(&PrivacyRecord::Untouched).unwrap()
+                serde_json::to_string(&PrivacyRecord::Untouched(PublicInputs::default())).unwrap()
             } else {
                 privacy(&instance, 1.0, NoiseSource::Secure)
             },

@@ -16,6 +16,7 @@ mod model_source;
 pub mod preprocess;
 mod pretrain;
 mod private;
+mod public_inputs;
 pub mod sample;
 pub mod score;
 pub mod scrub;

@@ -7,13 +7,14 @@
 
 use crate::keyed_run::KeyedRun;
 use crate::ledger::{self, Entry};
+use crate::public_inputs::public_inputs;
 use dpx_accounting::budget::{self, Component, MechanismSpec};
 use dpx_accounting::{
     Adjacency, DpEvent, Sampling, SamplingPlan, check_delta_for, default_delta, sampling_plan,
 };
 use dpx_schema::params::{BudgetParams, Delta, Epsilon, NoiseMode, TeacherParams, TrainParams};
 use dpx_schema::{
-    Input, Kind, NoiseSource, PrivacyRecord, PrivateRun, PublicSchema, SCHEMA_FILE, StageContext,
+    Input, Kind, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, PublicSchema, SCHEMA_FILE, StageContext,
     StageError, Unit,
 };
 use serde::Deserialize;
@@ -264,6 +265,7 @@ pub(crate) struct PrivateStage<'a> {
     pub(crate) schema: PublicSchema,
     pub(crate) plan: PrivatePlan,
     noise: NoiseMode,
+    public_inputs: PublicInputs,
 }
 
 /// How a mechanism was run, beside its event.
@@ -297,6 +299,7 @@ impl<'a> PrivateStage<'a> {
             schema,
             plan,
             noise,
+            public_inputs: public_inputs(context)?,
         })
     }
 
@@ -348,7 +351,7 @@ impl<'a> PrivateStage<'a> {
         machine: Machine,
     ) -> PrivacyRecord {
         let planned = match &self.plan.spending {
-            Spending::Untouched => return PrivacyRecord::Untouched,
+            Spending::Untouched => return self.untouched(),
             Spending::NotPrivate => return PrivacyRecord::NotPrivate,
             Spending::Noise { planned, .. } => planned,
         };
@@ -383,8 +386,14 @@ impl<'a> PrivateStage<'a> {
                 .map(|(name, _)| name.clone())
                 .filter(|name| name != stage)
                 .collect(),
-            declared_overlap: Vec::new(),
+            declared_overlap: self.public_inputs.declared_overlap.clone(),
+            provenance: self.public_inputs.provenance.clone(),
         })
+    }
+
+    /// The record of a stage that did not look at the data.
+    pub(crate) fn untouched(&self) -> PrivacyRecord {
+        PrivacyRecord::Untouched(self.public_inputs.clone())
     }
 }
 

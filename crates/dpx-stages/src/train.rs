@@ -26,7 +26,7 @@ use dpx_schema::files::write_whole;
 use dpx_schema::params::{
     Averaging, Clipping, NoiseMode, TrainParams, TrainPerformance, Trainable,
 };
-use dpx_schema::{Finish, PrivacyRecord, PublicSchema, StageContext, StageError, StageResult};
+use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::clip;
 use dpx_sgd::key::{Key, KeyFile, Opened, forbid_core_dumps};
 use dpx_sgd::learner::LearnerSettings;
@@ -68,7 +68,7 @@ fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
     let mut start = Start::load(context, context.device, &params, schema)?;
     if stage.plan.spending == Spending::Untouched {
         context.progress.log("epsilon 0: the model stays as it is");
-        artifact::write(context, schema, &start, &PrivacyRecord::Untouched)?;
+        artifact::write(context, schema, &start, &stage.untouched())?;
         return Ok(Some(Finish::nothing()));
     }
     keyed_run::destroy_orphans(context)?;

@@ -91,7 +91,14 @@ const MODULES: [(&str, &[&[&str]]); 2] = [
             &["counts"],
             &["preprocess", "private", "losses", "text_encoder"],
             &["keyed_run"],
-            &["ledger", "metric", "scrub", "model_source", "arithmetic"],
+            &[
+                "ledger",
+                "metric",
+                "scrub",
+                "model_source",
+                "arithmetic",
+                "public_inputs",
+            ],
         ],
     ),
 ];

@@ -19,7 +19,7 @@ use super::private::{self, Machine, PrivateStage, Spending};
 use dpx_accounting::DpEvent;
 use dpx_data::{Row, Rows, builtin};
 use dpx_schema::params::{TeacherKind, TeacherParams, TeacherPerformance};
-use dpx_schema::{Finish, PrivacyRecord, StageContext, StageError, StageResult};
+use dpx_schema::{Finish, StageContext, StageError, StageResult};
 use dpx_sgd::grid::rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
 use dpx_sgd::privatise::{Protection, privatise};
@@ -59,7 +59,7 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
             weights,
             classes: schema.labels.len(),
         };
-        (model, PrivacyRecord::Untouched, Finish::nothing())
+        (model, stage.untouched(), Finish::nothing())
     } else {
         let run = stage.begin()?;
         let rows = Rows::read(input.path.join("train.jsonl"))?;
