@@ -398,7 +398,7 @@ fn piece_hash(before: u64, with: u64, length: usize) -> u64 {
 }
 
 const fn powers() -> [u64; PIECE + 1] {
-    let mut powers = [1; PIECE + 1];
+    let mut powers = [1u64; PIECE + 1];
     let mut at = 1;
     while at <= PIECE {
         powers[at] = powers[at - 1].wrapping_mul(BASE);

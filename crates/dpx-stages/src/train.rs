@@ -90,8 +90,10 @@ fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
             seed: context.seed,
         }),
     };
+    let expected_rows = mechanism.sampling_rate() * stage.plan.examples as f64;
     if mechanism.noise_multiplier() > 0.0 {
-        device_check::run(context, &params, schema, &start.network, &encoder)?;
+        let sizes = (micro_batches(&performance), expected_rows);
+        device_check::run(context, &params, schema, (&start.network, &encoder), sizes)?;
     }
     let encoded = encoder.encode(&rows)?;
     let run = Run {
@@ -106,6 +108,7 @@ fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
             .map_or(params.batch_size as f64, |sampling| {
                 sampling.expected_batch_size
             }),
+        expected_rows,
         binding: binding(
             context,
             &params,
@@ -170,6 +173,8 @@ struct Run<'a> {
     mechanism: Mechanism,
     max_seq_len: usize,
     expected_batch_size: f64,
+    /// Rows of a batch on average, canaries included.
+    expected_rows: f64,
     binding: [u8; 32],
 }
 
@@ -269,12 +274,10 @@ impl Run<'_> {
             },
             clipping: clipping(params.clipping),
             expected_batch_size: self.expected_batch_size,
+            expected_rows: self.expected_rows,
             max_seq_len: self.tokens_per_example(),
         };
-        let micro_batches = MicroBatches {
-            max_rows: self.performance.micro_batch_size as usize,
-            max_tokens: self.performance.micro_batch_tokens as usize,
-        };
+        let micro_batches = micro_batches(self.performance);
         let first_key = source.oldest().clone();
         let trainer = Trainer::new(
             network.parameters(),
@@ -399,6 +402,13 @@ impl Run<'_> {
         }
         log.sync()?;
         Ok(log.path)
+    }
+}
+
+fn micro_batches(performance: &TrainPerformance) -> MicroBatches {
+    MicroBatches {
+        max_rows: performance.micro_batch_size as usize,
+        max_tokens: performance.micro_batch_tokens as usize,
     }
 }
 

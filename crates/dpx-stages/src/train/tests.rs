@@ -587,7 +587,7 @@ fn a_mismatch_is_the_same_text_under_another_label() {
         let encoded = encoder(&labels, max_seq_len).encode(&rows).unwrap();
         let mut prompts = std::collections::BTreeSet::new();
         for row in 0..ROWS {
-            let batch = encoded.batch(&[row]);
+            let batch = encoded.batch(&[row], Idle::NONE);
             let (own, wrong) = counted(&batch);
             assert!(!own.is_empty());
             assert_eq!(own, wrong);
@@ -603,7 +603,7 @@ fn a_mismatch_is_the_same_text_under_another_label() {
     }
     let alone = encoder(&labels[..1], 30).encode(&rows[..2]).unwrap();
     assert!(
-        counted(&alone.batch(&[0])).1.is_empty(),
+        counted(&alone.batch(&[0], Idle::NONE)).1.is_empty(),
         "there is no other label"
     );
 }
