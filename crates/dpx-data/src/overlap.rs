@@ -3,13 +3,13 @@
 //! Words are runs of letters and digits, without case. A private text of 13 words or more is found by any 13 words in a row,
 //! also where a public file breaks them into lines; one of 8 to 12 words by all of its words within a line; one of 6 or 7 by
 //! a line that equals it. Shorter texts ("thank you so much") stand in any large corpus: they count where more than a few
-//! lines, and more than [`COMMON_SHARE`] of the short lines or texts, are equal.
+//! lines, and more than a fiftieth of the short lines or texts, are equal.
 
 use std::collections::HashSet;
 use unicode_normalization::{UnicodeNormalization, is_nfc_quick};
 
 /// Words of a piece.
-pub const PIECE: usize = 13;
+const PIECE: usize = 13;
 /// From so many words on, a whole private text counts also where it is a part of a public line.
 const EMBEDDED: usize = 8;
 /// From so many words on, a single line that equals a private text counts.

@@ -35,4 +35,6 @@ pub use study::{InstanceState, Reference, Study};
 pub use write::write_results;
 
 #[cfg(test)]
+mod proof;
+#[cfg(test)]
 mod tests;

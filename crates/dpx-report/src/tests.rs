@@ -8,7 +8,7 @@ use super::{claim, export, terminal};
 use dpx_accounting::{Adjacency, DpEvent, EpsilonBound};
 use dpx_engine::plan::{Axis, Instance, Need, Plan, RunSettings};
 use dpx_schema::{
-    Digest, Flow, Kind, Manifest, NoiseSource, PrivacyRecord, PrivateRun, Record, Unit,
+    Digest, Flow, Kind, Manifest, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, Record, Unit,
 };
 use dpx_stages::metric::Classification;
 use dpx_stages::score::read::LabelledTexts;

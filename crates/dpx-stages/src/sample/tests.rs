@@ -4,7 +4,7 @@ use super::*;
 use dpx_nn::model::weights::StoredAs;
 use dpx_nn::model::{CausalLm, ModelConfig};
 use dpx_nn::text::{BpeOptions, train_bpe};
-use dpx_schema::PrivacyRecord;
+use dpx_schema::{PrivacyRecord, PublicInputs};
 use dpx_schema::context::NoProgress;
 use dpx_schema::{Flow, Input};
 use dpx_schema::{LabelIntegration, MODEL_SCHEMA_FILE, PublicSchema};

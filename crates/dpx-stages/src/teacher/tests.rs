@@ -2,6 +2,7 @@
 
 use super::*;
 use dpx_schema::context::NoProgress;
+use dpx_schema::PrivacyRecord;
 use dpx_schema::{Flow, Input, Kind, PublicSchema, SCHEMA_FILE};
 use std::collections::BTreeMap;
 use std::path::Path;
