@@ -7,6 +7,9 @@ pub mod builtin;
 pub mod card;
 mod describe;
 mod error;
+mod fault;
+#[cfg(test)]
+mod fault_table;
 mod findings;
 pub mod hub;
 mod identity;

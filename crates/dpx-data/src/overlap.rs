@@ -5,6 +5,7 @@
 //! a line that equals it. Shorter texts ("thank you so much") stand in any large corpus: they count where more than a few
 //! lines, and more than a fiftieth of the short lines or texts, are equal.
 
+use super::fault::fault;
 use std::collections::HashSet;
 use unicode_normalization::{UnicodeNormalization, is_nfc_quick};
 
@@ -74,6 +75,9 @@ impl<'a> PrivateTexts<'a> {
         for text in &texts {
             words.read(text);
             let count = words.ends.len();
+            if fault!(ShortTextsIgnored) && count < PIECE {
+                continue;
+            }
             if count < PIECE {
                 lengths[count] |= count > 0;
                 if (1..TELLING).contains(&count) {
@@ -167,7 +171,9 @@ impl<'a> PrivateTexts<'a> {
                     (hash, words.digest(at, length), number, false)
                 });
             }
-            let piece = tail.push(&words, number, |hash| self.has(hash));
+            let piece = tail
+                .push(&words, number, |hash| self.has(hash))
+                .filter(|_| !fault!(LinesAlone));
             // A piece says more than a short line.
             if let Some((hash, digest, from)) = piece
                 && hit.is_none_or(|(.., is_short)| is_short)
@@ -421,7 +427,7 @@ const fn finished(mut value: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -443,6 +449,10 @@ mod tests {
 
     #[test]
     fn lines_that_break_a_text_hide_nothing() {
+        broken_lines();
+    }
+
+    pub(crate) fn broken_lines() {
         let words: Vec<&str> = LONG.split(' ').collect();
         for wide in 1..words.len() {
             let public: Vec<String> = words.chunks(wide).map(|line| line.join(" ")).collect();
@@ -455,6 +465,10 @@ mod tests {
 
     #[test]
     fn shorter_texts_count_whole() {
+        short_texts();
+    }
+
+    pub(crate) fn short_texts() {
         let eight = "we both know that he did it twice";
         assert_eq!(found(&[eight], &format!("joy,\"{eight}\"")).first, [1]);
         assert!(found(&[eight], "we both know that he did it once").is_none());

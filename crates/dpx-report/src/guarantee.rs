@@ -1,5 +1,6 @@
 //! What a row promises, from the records of the instances behind it.
 
+use super::fault::fault;
 use super::rows::{self, RowPlan, ancestors, replicate};
 use super::sources::{AssembleError, Sources};
 use super::study::{Guarantee, GuaranteeKind, MechanismView};
@@ -24,7 +25,8 @@ pub(super) fn study_delta(sources: &Sources<'_>) -> Result<Option<f64>, Assemble
         if is_private(instance.kind)
             && let Some(PrivacyRecord::Private(run)) = sources.privacy(id)?
         {
-            least = Some(least.map_or(run.delta, |least| least.min(run.delta)));
+            let other = if fault!(LargestDelta) { f64::max } else { f64::min };
+            least = Some(least.map_or(run.delta, |least| other(least, run.delta)));
         }
     }
     Ok(least)
@@ -85,6 +87,9 @@ pub(super) fn guarantee(
             None => {}
         }
     }
+    if fault!(FirstMechanismAlone) {
+        own.truncate(1);
+    }
     let claimed = |record: &PrivacyRecord| match (record.private(), delta) {
         (Some(run), Some(delta)) => {
             Claim::compose(&[run.part()], delta, run.adjacency, run.unit.name())
@@ -102,6 +107,9 @@ pub(super) fn guarantee(
     }
     let promise = Promise::at(own.iter().map(|(_, record)| record), delta.unwrap_or(0.5));
     let kind = match &promise {
+        _ if fault!(GuaranteeByTarget) && target.as_deref() == Some("0") => {
+            GuaranteeKind::Untouched
+        }
         _ if !finished => GuaranteeKind::Unknown,
         // Adjacencies or units that do not compose: nothing can be claimed of the row.
         Err(_) | Ok(Promise::None) => GuaranteeKind::None,

@@ -9,6 +9,7 @@ mod chart;
 pub mod claim;
 pub mod compare;
 pub mod export;
+mod fault;
 pub mod figure;
 mod guarantee;
 pub mod html;

@@ -8,6 +8,9 @@ pub mod audit;
 mod classify;
 pub mod counts;
 mod dispatch;
+mod fault;
+#[cfg(test)]
+mod fault_table;
 mod keyed_run;
 pub mod ledger;
 mod losses;

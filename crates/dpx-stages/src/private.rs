@@ -5,6 +5,7 @@
 //! has; `dpx privacy --plan`, the stages and their siblings in a divided budget call it. What a record claims is another
 //! matter: that is what ran ([`PrivateStage::record`]).
 
+use crate::fault::fault;
 use crate::keyed_run::KeyedRun;
 use crate::ledger::{self, Entry};
 use crate::public_inputs::public_inputs;
@@ -181,7 +182,11 @@ pub fn plan(
         None => members.push((stage.to_owned(), 1.0, own)),
         Some(shared) => {
             for (name, component) in &shared.components {
-                let one = unpriced(component.kind, name, &component.params, examples)?;
+                let mut params = component.params.clone();
+                if fault!(SiblingCanariesForgotten) && name != stage {
+                    params["canaries"] = 0.into();
+                }
+                let one = unpriced(component.kind, name, &params, examples)?;
                 members.push((name.clone(), component.share, one));
             }
         }
@@ -197,7 +202,8 @@ pub fn plan(
             (shared.epsilon, shared.delta)
         });
     let adjacency = members[at].2.adjacency;
-    if let Some((other, _, one)) = members.iter().find(|(.., one)| one.adjacency != adjacency) {
+    let mixed = members.iter().find(|(.., one)| one.adjacency != adjacency);
+    if let Some((other, _, one)) = mixed.filter(|_| !fault!(MixedAdjacency)) {
         return Err(StageError::new(format!(
             "`{stage}` and `{other}` share one budget, but `{stage}` holds under {adjacency} adjacency and `{other}` under \
              {}: a claim has one adjacency; leave out `sampling_rate` and `steps`, or the other mechanism",
@@ -217,6 +223,11 @@ pub fn plan(
         Epsilon::Infinite => Spending::NotPrivate,
         Epsilon::Finite(0.0) => Spending::Untouched,
         Epsilon::Finite(epsilon) => {
+            let largest = if fault!(DeltaCheckedInTrainAlone) && kind != Kind::Train {
+                1
+            } else {
+                largest
+            };
             check_delta_for(delta, largest).map_err(|_| {
                 StageError::new(format!(
                     "`delta` of `{stage}` is {delta:e}, not below 1 / {largest}: a mechanism that publishes one example whole \
@@ -407,7 +418,7 @@ pub(crate) fn save(context: &StageContext<'_>, record: &PrivacyRecord) -> Result
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use dpx_schema::params::BudgetComponent;
     use serde_json::json;
@@ -466,6 +477,10 @@ mod tests {
     /// Rule 46: canaries of one stage once changed the number of examples that its siblings reckoned with, but not its own.
     #[test]
     fn every_stage_of_a_budget_plans_the_same_division() {
+        one_division();
+    }
+
+    pub(crate) fn one_division() {
         let budget = shared(vec![
             ("counts", 0.05, Kind::Counts, json!({"epsilon": 3})),
             ("teacher", 0.45, Kind::Teacher, teacher()),
@@ -499,6 +514,10 @@ mod tests {
     /// Rule 57: every private kind with a delta at which a record could be published whole.
     #[test]
     fn a_delta_that_protects_nobody_is_refused_for_every_kind() {
+        large_deltas_are_refused();
+    }
+
+    pub(crate) fn large_deltas_are_refused() {
         for (kind, params) in [
             (Kind::Train, json!({"model": "m", "epsilon": 3})),
             (Kind::Teacher, json!({"epsilon": 3})),
@@ -522,6 +541,10 @@ mod tests {
     /// Rule 58.
     #[test]
     fn one_budget_has_one_adjacency() {
+        one_adjacency();
+    }
+
+    pub(crate) fn one_adjacency() {
         let stated =
             json!({"model": "m", "epsilon": 3, "sampling_rate": 0.01, "steps": 10, "delta": 1e-6});
         let budget = shared(vec![

@@ -1,6 +1,7 @@
 //! What a record says of the public inputs of its stage: what the experiment file declares of them, how built-in ones were
 //! made, and what was said of the public models among its needs.
 
+use crate::fault::fault;
 use dpx_data::builtin;
 use dpx_schema::{Kind, PrivacyRecord, PublicInputs, StageContext, StageError};
 
@@ -11,7 +12,7 @@ const MODELS: [&str; 2] = ["model", "encoder"];
 pub(crate) fn public_inputs(context: &StageContext<'_>) -> Result<PublicInputs, StageError> {
     let mut inputs = PublicInputs::default();
     for input in context.inputs.values() {
-        if input.kind == Kind::Pretrain {
+        if input.kind == Kind::Pretrain && !fault!(ProvenanceForgotten) {
             inputs.join(&PrivacyRecord::load(&input.path)?.public_inputs());
         }
     }
@@ -39,7 +40,7 @@ fn reads(context: &StageContext<'_>, key: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use dpx_schema::{Device, Flow, Input, NoProgress};
     use serde_json::{Value, json};
@@ -73,6 +74,10 @@ mod tests {
     /// Rules 54 and 55: a model carries what is to be said of its corpus to whatever is trained from it.
     #[test]
     fn what_is_said_of_a_corpus_follows_its_model() {
+        corpora_follow();
+    }
+
+    pub(crate) fn corpora_follow() {
         let folder = tempfile::tempdir().unwrap();
         let declared = PublicInputs {
             declared_overlap: vec!["`corpus` of `base`".into()],

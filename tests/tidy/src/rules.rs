@@ -68,24 +68,29 @@ fn names(cell: &str) -> Vec<Name> {
         .collect()
 }
 
-/// What is wrong with the rules, where `read` gives the text of a file. `lengths` are the numbers of rules that the table may have.
+/// What is wrong with the rules, where `read` gives the text of a file. The rules up to `all` must stand there; further ones, up to
+/// `most`, may still be missing.
 pub fn unresolved(
     rules: &[Rule],
-    lengths: &[usize],
+    [all, most]: [usize; 2],
     read: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
-    if !lengths.contains(&rules.len()) {
-        wrong.push(format!("{} rules instead of {lengths:?}", rules.len()));
+    if rules.len() < all {
+        wrong.push(format!("{} rules instead of {all} at least", rules.len()));
     }
+    let mut before = 0;
     for (place, rule) in rules.iter().enumerate() {
         let number = rule.number;
-        if number != place + 1 {
-            wrong.push(format!(
-                "rule {number} stands in the place of rule {}",
-                place + 1
-            ));
+        let next = if place < all {
+            number == place + 1
+        } else {
+            number > before && number <= most
+        };
+        if !next {
+            wrong.push(format!("rule {number} stands behind rule {before}"));
         }
+        before = number;
         for (what, names) in [("symbol", &rule.kept_in), ("test", &rule.tests)] {
             if names.is_empty() {
                 wrong.push(format!("rule {number} names no {what}"));
@@ -128,7 +133,7 @@ mod tests {
     fn what_is_named_must_be_defined_there() {
         let good = rules(DOCUMENT).unwrap();
         assert_eq!(good.len(), 2);
-        assert_eq!(unresolved(&good, &[2], &read), Vec::<String>::new());
+        assert_eq!(unresolved(&good, [2, 2], &read), Vec::<String>::new());
         let broken = [
             (
                 "`src/a.rs::Real` (how)",
@@ -144,17 +149,20 @@ mod tests {
                 "no test",
             ),
             ("(how) | `src/a.rs::works`", "(how) | none", "names no test"),
-            ("| 2. ", "| 3. ", "in the place of rule 2"),
+            ("| 2. ", "| 3. ", "behind rule 1"),
         ];
         for (from, to, why) in broken {
             let changed = rules(&DOCUMENT.replace(from, to)).unwrap();
-            let wrong = unresolved(&changed, &[2], &read);
+            let wrong = unresolved(&changed, [2, 2], &read);
             assert!(
                 wrong.len() == 1 && wrong[0].contains(why),
                 "{to}: {wrong:?}"
             );
         }
-        assert_eq!(unresolved(&good, &[45, 62], &read).len(), 1);
+        assert_eq!(unresolved(&good, [45, 62], &read).len(), 1);
+        let later = DOCUMENT.replace("| 2. ", "| 5. ");
+        assert_eq!(unresolved(&rules(&later).unwrap(), [1, 5], &read), Vec::<String>::new());
+        assert_eq!(unresolved(&rules(&later).unwrap(), [1, 4], &read).len(), 1);
         assert!(rules("| 1. One | `a/b` |\n").is_err());
     }
 }
