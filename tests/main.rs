@@ -11,6 +11,7 @@ mod experiments;
 mod hub;
 mod inspect;
 mod privacy;
+mod public_inputs;
 mod readers;
 mod real_results;
 mod real_study;

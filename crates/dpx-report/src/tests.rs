@@ -750,6 +750,27 @@ fn results_hold_texts_that_other_tools_read() {
     }
 }
 
+/// Rule 49: joint claims once counted replicates with a score alone.
+#[test]
+fn a_replicate_without_a_score_costs_as_much() {
+    let whole = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let mut unscored = fake(&LABELS, &plain_texts(), Flow::Dp);
+    unscored.folders.0.retain(|(instance, path), _| {
+        !instance.contains("replicate=2") || !matches!(path.as_str(), "metrics.json" | "scores.json")
+    });
+    let study = unscored.study();
+    assert!(study.rows[1].replicates_finished < whole.rows[1].replicates_finished);
+    let joint = |study: &Study| study.joint.clone().unwrap();
+    assert_eq!(joint(&study).epsilon, joint(&whole).epsilon);
+    let runs = study.rows.iter().flat_map(|row| &row.guarantee.records);
+    let events: Vec<DpEvent> = runs
+        .filter_map(|record| Some(record.private()?.event.clone()))
+        .collect();
+    assert_eq!(events.len(), 4, "two rows of two replicates");
+    let all = DpEvent::composed(events).epsilon(1e-5).unwrap();
+    assert_eq!(joint(&study).epsilon, all);
+}
+
 #[test]
 fn an_empty_study_is_no_trouble() {
     let fake = Fake::new(Vec::new());
