@@ -21,11 +21,11 @@ use dpx_engine::plan::{Instance, InstanceId, Plan, Seen, build};
 use dpx_schema::{
     Digest, Kind, Manifest, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, Record, Unit,
 };
-use dpx_stages::Spending;
+use dpx_stages::{PrivatePlan, Spending};
 use random::Random;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Studies of a run of the tests.
 const STUDIES: u64 = 40;
@@ -72,6 +72,19 @@ fn loaded(text: &str) -> Result<Plan, String> {
     let shown = experiment::render(&loaded.diagnostics, &loaded.files);
     let experiment = loaded.experiment.ok_or(shown)?;
     build(&experiment, &Seen).map_err(|diagnostics| format!("{diagnostics:?}"))
+}
+
+/// The plan of a private stage; calibrated once, however many studies and tests ask.
+fn planned(instance: &Instance, examples: u64) -> Result<PrivatePlan, String> {
+    static KNOWN: Mutex<BTreeMap<String, Result<PrivatePlan, String>>> = Mutex::new(BTreeMap::new());
+    let key = format!("{} {} {examples} {}", instance.kind, instance.stage, instance.params);
+    let known = KNOWN.lock().unwrap().get(&key).cloned();
+    known.unwrap_or_else(|| {
+        let plan = dpx_stages::plan(instance.kind, &instance.stage, &instance.params, examples);
+        let plan = plan.map_err(|error| error.to_string());
+        KNOWN.lock().unwrap().insert(key, plan.clone());
+        plan
+    })
 }
 
 fn finished(instance: &Instance) -> Known {
@@ -133,9 +146,7 @@ impl Ran {
                 .needs
                 .iter()
                 .all(|need| ran.known[need.instance].record.is_some());
-            let refused = is_private(instance.kind)
-                && dpx_stages::plan(instance.kind, &instance.stage, &instance.params, examples)
-                    .is_err();
+            let refused = is_private(instance.kind) && planned(&instance, examples).is_err();
             if !ready || refused || (interrupted && random.chance(12)) {
                 ran.known.push(Known {
                     state: InstanceState::Missing,
@@ -188,8 +199,7 @@ impl Ran {
     }
 
     fn spend(&mut self, id: InstanceId, instance: &Instance, examples: u64) -> PrivacyRecord {
-        let plan = dpx_stages::plan(instance.kind, &instance.stage, &instance.params, examples);
-        let plan = plan.unwrap_or_else(|error| panic!("{}\n{error}", self.text));
+        let plan = planned(instance, examples).expect("it was planned before");
         let sigma = match plan.spending {
             Spending::Untouched => {
                 self.executed.insert(id, Executed::Nothing);
@@ -221,7 +231,7 @@ impl Ran {
             delta: plan.delta,
             examples: plan.examples,
             canaries: plan.canaries,
-            noise: if self.seeded {
+            noise: if self.seeded || instance.params["noise"] == "seeded" {
                 NoiseSource::Seeded
             } else {
                 NoiseSource::Secure

@@ -3,11 +3,11 @@
 //! `DPX_FUZZ_FILES=100000` tries more of them than a run of the tests does.
 
 use super::random::{self, Random};
-use super::{Executed, Ran, is_private};
+use super::{Executed, Ran, is_private, planned};
 use crate::assemble::assemble;
 use crate::export;
 use crate::release::Release;
-use crate::rows::ancestors;
+use crate::rows::{ancestors, word};
 use crate::study::{GuaranteeKind, Row};
 use dpx_engine::plan::InstanceId;
 use dpx_schema::{Kind, PrivacyRecord};
@@ -76,8 +76,7 @@ fn one_division(ran: &Ran, examples: u64) -> Result<(), String> {
         if !is_private(instance.kind) || budget.is_null() {
             continue;
         }
-        let Ok(plan) = dpx_stages::plan(instance.kind, &instance.stage, &instance.params, examples)
-        else {
+        let Ok(plan) = planned(instance, examples) else {
             continue;
         };
         let Spending::Noise { planned, .. } = &plan.spending else {
@@ -103,10 +102,12 @@ fn agree(ran: &Ran) -> Result<(), String> {
     let shown = assemble(&sources).map_err(|error| error.to_string())?;
     let json: serde_json::Value = serde_json::from_str(&export::json(&shown).unwrap()).unwrap();
     let plan = &ran.plan;
+    let replicates = plan.axes.iter().filter(|axis| axis.name == "replicate");
+    let lowest = replicates.flat_map(|axis| axis.values.iter().map(word)).min();
     let samples_of = |row: &Row, all: bool| -> Vec<InstanceId> {
         let first = |id: InstanceId| {
-            let value = plan.instances[id].axes.get("replicate");
-            value.is_none_or(|value| *value == plan.axes.iter().find(|axis| axis.name == "replicate").map_or(serde_json::Value::Null, |axis| axis.values[0].clone()))
+            let own = plan.instances[id].axes.get("replicate").map(word);
+            own.is_none() || own == lowest
         };
         (0..plan.instances.len())
             .filter(|&id| plan.instances[id].kind == Kind::Sample && ran.in_row(id, row))

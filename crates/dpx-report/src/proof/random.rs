@@ -32,16 +32,14 @@ pub(super) struct Stage {
     pub(super) name: String,
     pub(super) kind: &'static str,
     pub(super) needs: Vec<usize>,
-    /// Axes that it refers to itself.
-    pub(super) axes: Vec<&'static str>,
     body: String,
 }
 
 /// A random study: what the test knows of it without asking dpx.
 pub(super) struct Study {
-    pub(super) axes: Vec<(&'static str, Vec<String>)>,
+    axes: Vec<(&'static str, Vec<String>)>,
     pub(super) stages: Vec<Stage>,
-    pub(super) split: Vec<usize>,
+    split: Vec<usize>,
     pub(super) examples: u64,
 }
 
@@ -102,7 +100,7 @@ impl Study {
             )
         });
         let divided = random.chance(55);
-        let mut spend = |random: &mut Random| {
+        let spend = |random: &mut Random| {
             // Members of a divided budget agree on their epsilon.
             let own = if divided || random.chance(60) { &epsilon } else { &fixed };
             format!("epsilon = {own}\n")
@@ -193,20 +191,16 @@ impl Study {
         });
         if numbers {
             self.stages[stage].body += "repetition_penalty = 1.1\nguidance = \"$epsilon\"\n";
-            self.stages[stage].axes.push("epsilon");
         } else {
             self.axes.retain(|(name, _)| *name != "epsilon");
         }
     }
 
     fn add(&mut self, name: &str, kind: &'static str, needs: &[usize], body: String) -> usize {
-        let axes = self.axes.iter().map(|(name, _)| *name);
-        let mentioned = axes.filter(|axis| body.contains(&format!("${axis}")));
         self.stages.push(Stage {
             name: name.to_owned(),
             kind,
             needs: needs.to_vec(),
-            axes: mentioned.collect(),
             body,
         });
         self.stages.len() - 1
