@@ -86,8 +86,7 @@ pub fn check_mates(
         let alone = bits(&[row], row)?;
         let fewer: Vec<usize> = all.iter().copied().filter(|&other| other >= row).collect();
         for among in [&all, &fewer] {
-            let changed = alone.iter().zip(bits(among, row)?);
-            if changed.into_iter().any(|(one, other)| *one != other) {
+            if bits(among, row)? != alone {
                 return Err(DeviceCheckError::Mates);
             }
         }
