@@ -66,6 +66,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             "warning: `{instance}` was trained with {planted} canaries for an audit: texts of random letters may stand among those released"
         ));
     }
+    for sentence in release.public_inputs().sentences() {
+        output::note(&format!("note: {sentence}"));
+    }
     let guarantee = release.claim().map_or_else(
         || "no private data used".to_owned(),
         |claim| format!("total {claim:.4}"),

@@ -18,6 +18,7 @@ heads = 2
 context = 24
 batch_size = 8
 steps = 4
+labels = ["joy", "fear"]
 DECLARED
 
 [stage.preprocess]

@@ -2,7 +2,7 @@
 //!
 //! Words are runs of letters and digits, without case. A private text of 13 words or more is found by any 13 words in a row,
 //! also where a public file breaks them into lines; one of 8 to 12 words by all of its words within a line; one of 6 or 7 by
-//! a line that equals it. Shorter texts ("thank you so much") stand in any large corpus: they count where more than a few
+//! a line, or a field of a table, that equals it. Shorter texts ("thank you so much") stand in any large corpus: they count where more than a few
 //! lines, and more than a fiftieth of the short lines or texts, are equal.
 
 use super::fault::fault;
@@ -19,6 +19,8 @@ const TELLING: usize = 6;
 const COMMON_SHARE: f64 = 0.02;
 /// Equal short lines up to this number may be a coincidence whatever their share is.
 const COMMON_LINES: usize = 3;
+/// What parts the fields of a line.
+const SEPARATORS: [char; 5] = ['\t', ',', ';', '|', '"'];
 /// Line numbers that are told.
 const SHOWN: usize = 20;
 /// An odd multiplier without structure (the golden ratio).
@@ -147,7 +149,7 @@ impl<'a> PrivateTexts<'a> {
         let mut short_lines = HashSet::new();
         // The words of the lines before that a piece can begin in.
         let mut tail = Tail::default();
-        let mut words = Words::default();
+        let (mut words, mut field) = (Words::default(), Words::default());
         for (line, number) in public.lines().zip(1..) {
             words.read(line);
             let count = words.ends.len();
@@ -170,6 +172,25 @@ impl<'a> PrivateTexts<'a> {
                 hit = self.embedded(&words).map(|(hash, at, length)| {
                     (hash, words.digest(at, length), number, false)
                 });
+            }
+            // A line of a table or of JSON: a text stands among labels and names.
+            if hit.is_none() && line.contains(SEPARATORS) {
+                for part in line.split(SEPARATORS) {
+                    field.read(part);
+                    let count = field.ends.len();
+                    if count == 0 || count >= EMBEDDED {
+                        continue;
+                    }
+                    let hash = field.hash(0, count);
+                    let is_short = count < TELLING;
+                    if is_short {
+                        short_lines.insert(hash);
+                    }
+                    let better = hit.is_none_or(|(.., is_short)| is_short);
+                    if better && self.has(hash) {
+                        hit = Some((hash, field.digest(0, count), number, is_short));
+                    }
+                }
             }
             let piece = tail
                 .push(&words, number, |hash| self.has(hash))
@@ -487,6 +508,10 @@ pub(crate) mod tests {
         let overlap = PrivateTexts::new(names.iter().map(String::as_str)).overlap(&public);
         assert_eq!((overlap.lines, overlap.first[0]), (50, 4));
         assert_eq!(overlap.first.len(), SHOWN);
+        // A table of them, with labels.
+        let table: Vec<String> = names.iter().map(|name| format!("{name},joy")).collect();
+        let texts = names.iter().map(String::as_str);
+        assert_eq!(PrivateTexts::new(texts).overlap(&table.join("\n")).lines, 50);
         // The same among many other private texts, and in a list of little else.
         let others: Vec<String> = (0..9000).map(|number| format!("text {number}")).collect();
         let texts = names.iter().chain(&others).map(String::as_str);

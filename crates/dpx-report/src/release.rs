@@ -159,6 +159,11 @@ impl Release {
         &self.canaries
     }
 
+    /// What is to be said of the public inputs behind the texts.
+    pub const fn public_inputs(&self) -> &PublicInputs {
+        &self.public_inputs
+    }
+
     /// The claim of all rows together; nothing where no row touched private data.
     pub const fn claim(&self) -> Option<&Claim> {
         self.guarantee.claim()
@@ -194,6 +199,9 @@ impl Release {
                 );
                 let json = serde_json::to_string_pretty(claim).map_err(std::io::Error::other)?;
                 std::fs::write(folder.join("privacy.json"), json + "\n")?;
+            }
+            None if !self.public_inputs.declared_overlap.is_empty() => {
+                card.push_str("No private data set was read, but a public input holds private texts.\n");
             }
             None => card.push_str("No private data used: the model that wrote them is public.\n"),
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 /// Spacing of the grid of losses.
-const STEP: f64 = 0.01;
+const STEP: f64 = 0.02;
 /// Losses beyond this many standard deviations are left out.
 const REACH: f64 = 9.0;
 

@@ -15,7 +15,7 @@ use dpx_stages::Spending;
 use std::collections::BTreeSet;
 
 /// Files of a run of the tests.
-const FILES: u64 = 150;
+const FILES: u64 = 80;
 
 /// What lines are bent with.
 const WORDS: [&str; 26] = [
