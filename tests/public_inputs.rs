@@ -48,7 +48,8 @@ count = 6
 max_new_tokens = 4
 "#;
 
-const PRIVATE: &str = "on the ninth of march she told the doctor that her son had stopped eating again";
+const PRIVATE: &str =
+    "on the ninth of march she told the doctor that her son had stopped eating again";
 
 /// A study whose corpus holds one private text at its seventh line.
 fn write(folder: &Path, corpus: &str, declared: &str) {
@@ -56,7 +57,11 @@ fn write(folder: &Path, corpus: &str, declared: &str) {
         .map(|row| {
             let label = ["joy", "fear"][row % 2];
             let words = ["amber", "birch", "cedar", "delta", "ember"];
-            format!("{} {} and {row} more,{label}", words[row % 5], words[row / 5 % 5])
+            format!(
+                "{} {} and {row} more,{label}",
+                words[row % 5],
+                words[row / 5 % 5]
+            )
         })
         .collect();
     let data = format!("text,label\n{}\n{PRIVATE},fear\n", rows.join("\n"));
@@ -82,17 +87,29 @@ fn a_corpus_that_holds_private_texts_is_refused_or_declared() {
     let refused = dpx(root, &["run", "leaky.toml"]);
     let told = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(2), "{told}");
-    for part in ["corpus.txt", "1 of its lines", "(7)", "`corpus` of `base`", "declared_overlap"] {
+    for part in [
+        "corpus.txt",
+        "1 of its lines",
+        "(7)",
+        "`corpus` of `base`",
+        "declared_overlap",
+    ] {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert!(!told.contains("doctor"), "no private word is said: {told}");
     assert!(
         !root.join("state/ledger").exists()
-            || std::fs::read_dir(root.join("state/ledger")).unwrap().count() == 0,
+            || std::fs::read_dir(root.join("state/ledger"))
+                .unwrap()
+                .count()
+                == 0,
         "nothing was spent"
     );
     let records = root.join("cache/records");
-    assert!(std::fs::read_dir(records).unwrap().count() == 0, "nothing ran");
+    assert!(
+        std::fs::read_dir(records).unwrap().count() == 0,
+        "nothing ran"
+    );
 
     // Declared, the study runs, and every claim says so.
     write(root, &corpus.join("\n"), "declared_overlap = [\"corpus\"]");
@@ -101,7 +118,10 @@ fn a_corpus_that_holds_private_texts_is_refused_or_declared() {
     let printed = text(&run.stdout) + &text(&run.stderr);
     assert!(printed.contains("`declared_overlap` says so"), "{printed}");
     for (row, name) in [("train", "sample"), ("plain", "plain")] {
-        succeeds(root, &["release", "leaky.toml", "--row", name, "--out", row]);
+        succeeds(
+            root,
+            &["release", "leaky.toml", "--row", name, "--out", row],
+        );
         let card = std::fs::read_to_string(root.join(row).join("README.md")).unwrap();
         assert!(card.contains(said), "{name}: {card}");
     }

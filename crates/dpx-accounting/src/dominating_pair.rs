@@ -332,19 +332,21 @@ pub(crate) mod tests {
     pub(crate) fn weights_are_binomial() -> bool {
         let shares = [1e-9, 0.016, 0.3, 0.5, 0.984, 1.0 - 1e-12];
         shares.into_iter().all(|share| {
-            [2, 5, 180, 181, 182, 1000, 10_000].into_iter().all(|count| {
-                let found = Binomial::new(count, share);
-                let total: f64 = found.weights.iter().sum();
-                let whole = (total - 1.0).abs() < 1e-13;
-                let none_lost = found.left_out < 1e-58 && found.left_out >= 0.0;
-                let mut each = (found.first..).zip(&found.weights);
-                whole
-                    && none_lost
-                    && each.all(|(j, weight)| {
-                        let exact = ln_binomial(count, j, share);
-                        *weight > 0.0 && (weight.ln() - exact).abs() < 1e-8
-                    })
-            })
+            [2, 5, 180, 181, 182, 1000, 10_000]
+                .into_iter()
+                .all(|count| {
+                    let found = Binomial::new(count, share);
+                    let total: f64 = found.weights.iter().sum();
+                    let whole = (total - 1.0).abs() < 1e-13;
+                    let none_lost = found.left_out < 1e-58 && found.left_out >= 0.0;
+                    let mut each = (found.first..).zip(&found.weights);
+                    whole
+                        && none_lost
+                        && each.all(|(j, weight)| {
+                            let exact = ln_binomial(count, j, share);
+                            *weight > 0.0 && (weight.ln() - exact).abs() < 1e-8
+                        })
+                })
         })
     }
 
@@ -357,7 +359,12 @@ pub(crate) mod tests {
         let mut terms: Vec<f64> = terms.chain([pair.rest.ln()]).collect();
         terms.sort_by(f64::total_cmp);
         let largest = terms[terms.len() - 1];
-        largest + terms.iter().map(|term| (term - largest).exp()).sum::<f64>().ln()
+        largest
+            + terms
+                .iter()
+                .map(|term| (term - largest).exp())
+                .sum::<f64>()
+                .ln()
     }
 
     /// At 7,943 records, a rate of 0.3 and sigma 50 the first place is 34: powers of -580 are numbers, but not times a weight of
@@ -370,7 +377,10 @@ pub(crate) mod tests {
                 let z = f64::from(part) * 0.1 * (pair.reach() + 8.0);
                 let (found, plain) = (pair.loss(z).value, plain_loss(&pair, z));
                 let apart = (found - plain).abs();
-                assert!(apart < 1e-11 * plain.abs().max(1.0), "{group} {z}: {found} {plain}");
+                assert!(
+                    apart < 1e-11 * plain.abs().max(1.0),
+                    "{group} {z}: {found} {plain}"
+                );
             }
         }
     }

@@ -25,7 +25,9 @@ fn text(state: &mut u64, line: &mut String) {
 }
 
 fn main() {
-    let numbers: Vec<usize> = std::env::args().filter_map(|one| one.parse().ok()).collect();
+    let numbers: Vec<usize> = std::env::args()
+        .filter_map(|one| one.parse().ok())
+        .collect();
     let count = numbers.first().copied().unwrap_or(1_000_000);
     let bytes = numbers.get(1).copied().unwrap_or(50) * 1_000_000;
     let mut line = String::new();

@@ -26,10 +26,7 @@ pub(crate) enum Fault {
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: &[Self] = &[
-        Self::LinesAlone,
-        Self::ShortTextsIgnored,
-    ];
+    pub(crate) const ALL: &[Self] = &[Self::LinesAlone, Self::ShortTextsIgnored];
 }
 
 #[cfg(test)]

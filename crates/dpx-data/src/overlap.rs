@@ -110,8 +110,7 @@ impl<'a> PrivateTexts<'a> {
 
     fn has(&self, hash: u64) -> bool {
         let place = (hash >> self.shift) as usize;
-        self.filter[place / 64] >> (place % 64) & 1 == 1
-            && self.hashes.binary_search(&hash).is_ok()
+        self.filter[place / 64] >> (place % 64) & 1 == 1 && self.hashes.binary_search(&hash).is_ok()
     }
 
     /// Looks for the private texts in a public one. Hashes that agree are confirmed by their words.
@@ -169,9 +168,9 @@ impl<'a> PrivateTexts<'a> {
                     .has(hash)
                     .then(|| (hash, words.digest(0, count), number, false));
             } else {
-                hit = self.embedded(&words).map(|(hash, at, length)| {
-                    (hash, words.digest(at, length), number, false)
-                });
+                hit = self
+                    .embedded(&words)
+                    .map(|(hash, at, length)| (hash, words.digest(at, length), number, false));
             }
             // A line of a table or of JSON: a text stands among labels and names.
             if hit.is_none() && line.contains(SEPARATORS) {
@@ -202,7 +201,9 @@ impl<'a> PrivateTexts<'a> {
                 hit = Some((hash, digest, from, false));
             }
             if let Some((hash, digest, line, is_short)) = hit
-                && found.last().is_none_or(|last| last.line != line || last.is_short)
+                && found
+                    .last()
+                    .is_none_or(|last| last.line != line || last.is_short)
             {
                 found.push(Candidate {
                     hash,
@@ -370,8 +371,9 @@ impl Tail {
         }
         let first = count.saturating_sub(PIECE - 1);
         let crossing = count.min(PIECE - 1);
-        let word_hash =
-            |index: usize| words.prefixes[index + 1].wrapping_sub(words.prefixes[index].wrapping_mul(BASE));
+        let word_hash = |index: usize| {
+            words.prefixes[index + 1].wrapping_sub(words.prefixes[index].wrapping_mul(BASE))
+        };
         for index in 0..crossing {
             prefix = prefix.wrapping_mul(BASE).wrapping_add(word_hash(index));
             self.words.push_back((words.word(index).to_owned(), number));
@@ -503,7 +505,9 @@ pub(crate) mod tests {
     /// A list of private names that is called a list of keywords.
     #[test]
     fn many_equal_short_lines_are_no_coincidence() {
-        let names: Vec<String> = (0..50).map(|number| format!("Ann Smith {number}")).collect();
+        let names: Vec<String> = (0..50)
+            .map(|number| format!("Ann Smith {number}"))
+            .collect();
         let public = format!("some\nother\nwords\n{}", names.join("\n"));
         let overlap = PrivateTexts::new(names.iter().map(String::as_str)).overlap(&public);
         assert_eq!((overlap.lines, overlap.first[0]), (50, 4));
@@ -511,7 +515,10 @@ pub(crate) mod tests {
         // A table of them, with labels.
         let table: Vec<String> = names.iter().map(|name| format!("{name},joy")).collect();
         let texts = names.iter().map(String::as_str);
-        assert_eq!(PrivateTexts::new(texts).overlap(&table.join("\n")).lines, 50);
+        assert_eq!(
+            PrivateTexts::new(texts).overlap(&table.join("\n")).lines,
+            50
+        );
         // The same among many other private texts, and in a list of little else.
         let others: Vec<String> = (0..9000).map(|number| format!("text {number}")).collect();
         let texts = names.iter().chain(&others).map(String::as_str);
@@ -545,13 +552,19 @@ pub(crate) mod tests {
         let overlap = private.overlap(&dialogue);
         assert!(overlap.is_none(), "{overlap:?}");
         assert!(overlap.coincidences > 0, "short lines are looked at");
-        let words: Vec<String> = crate::builtin::words().into_iter().map(|(word, _)| word).collect();
+        let words: Vec<String> = crate::builtin::words()
+            .into_iter()
+            .map(|(word, _)| word)
+            .collect();
         assert!(private.overlap(&words.join("\n")).is_none());
         // One text of the data in it is found.
         let text = &emotions.test[17].text;
         let leaky = format!("{dialogue}\n{text}");
         let found = private.overlap(&leaky);
-        assert!(found.lines >= 1 && found.first.contains(&32_001), "{found:?}");
+        assert!(
+            found.lines >= 1 && found.first.contains(&32_001),
+            "{found:?}"
+        );
     }
 
     proptest! {

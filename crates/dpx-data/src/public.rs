@@ -25,7 +25,9 @@ fn builtin_text(role: Role, name: &str) -> Result<String, DataError> {
         (Role::Corpus, "dialogue") => builtin::dialogue(),
         (Role::Vocabulary | Role::Keywords, "words") => {
             let words = builtin::words().into_iter();
-            words.map(|(word, count)| format!("{word} {count}")).collect()
+            words
+                .map(|(word, count)| format!("{word} {count}"))
+                .collect()
         }
         (Role::Keywords, "feelings") => {
             let feelings = builtin::feelings().into_iter();

@@ -82,11 +82,7 @@ impl Batch {
     /// Likewise, followed by idle sequences of the given lengths, which have a loss and a gradient of zero: they give a batch a
     /// shape that says nothing of the sequences. With `every_row` all rows have a target, those that do not count one of
     /// weight zero, so that the number of targets is that of the rows.
-    pub fn causal_with_idle(
-        sequences: &[Sequence<'_>],
-        idle: &[usize],
-        every_row: bool,
-    ) -> Self {
+    pub fn causal_with_idle(sequences: &[Sequence<'_>], idle: &[usize], every_row: bool) -> Self {
         let (mut ids, mut lengths) = (Vec::new(), Vec::new());
         let (mut rows, mut counts) = (Vec::new(), Vec::new());
         let (mut targets, mut weights) = (Vec::new(), Vec::new());

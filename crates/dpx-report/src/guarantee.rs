@@ -25,7 +25,11 @@ pub(super) fn study_delta(sources: &Sources<'_>) -> Result<Option<f64>, Assemble
         if is_private(instance.kind)
             && let Some(PrivacyRecord::Private(run)) = sources.privacy(id)?
         {
-            let other = if fault!(LargestDelta) { f64::max } else { f64::min };
+            let other = if fault!(LargestDelta) {
+                f64::max
+            } else {
+                f64::min
+            };
             least = Some(least.map_or(run.delta, |least| other(least, run.delta)));
         }
     }

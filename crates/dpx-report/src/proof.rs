@@ -76,8 +76,12 @@ fn loaded(text: &str) -> Result<Plan, String> {
 
 /// The plan of a private stage; calibrated once, however many studies and tests ask.
 fn planned(instance: &Instance, examples: u64) -> Result<PrivatePlan, String> {
-    static KNOWN: Mutex<BTreeMap<String, Result<PrivatePlan, String>>> = Mutex::new(BTreeMap::new());
-    let key = format!("{} {} {examples} {}", instance.kind, instance.stage, instance.params);
+    static KNOWN: Mutex<BTreeMap<String, Result<PrivatePlan, String>>> =
+        Mutex::new(BTreeMap::new());
+    let key = format!(
+        "{} {} {examples} {}",
+        instance.kind, instance.stage, instance.params
+    );
     let known = KNOWN.lock().unwrap().get(&key).cloned();
     known.unwrap_or_else(|| {
         let plan = dpx_stages::plan(instance.kind, &instance.stage, &instance.params, examples);
@@ -170,21 +174,33 @@ impl Ran {
         match instance.kind {
             Kind::Train | Kind::Teacher | Kind::Counts => {
                 let record = self.spend(id, instance, examples);
-                self.file(instance, "privacy.json", serde_json::to_string(&record).unwrap());
+                self.file(
+                    instance,
+                    "privacy.json",
+                    serde_json::to_string(&record).unwrap(),
+                );
             }
             Kind::Pretrain => {
                 let record = PrivacyRecord::Public {
                     source: "builtin:dialogue".into(),
                     inputs: PublicInputs::default(),
                 };
-                self.file(instance, "privacy.json", serde_json::to_string(&record).unwrap());
+                self.file(
+                    instance,
+                    "privacy.json",
+                    serde_json::to_string(&record).unwrap(),
+                );
             }
             Kind::Sample => {
                 let none = json!({"policy": "keep", "retried": 0, "dropped": 0});
                 let report =
                     json!({"texts": 12, "by_label": {}, "empty": none, "duplicates": none});
                 self.file(instance, "sample.json", report.to_string());
-                self.file(instance, "synthetic.csv", "text,label\nso it is,joy\n".into());
+                self.file(
+                    instance,
+                    "synthetic.csv",
+                    "text,label\nso it is,joy\n".into(),
+                );
             }
             // Some replicates have a score, others none.
             Kind::Classify if random.chance(60) => {
@@ -192,7 +208,11 @@ impl Ran {
                 let matrix = vec![vec![30, 10], vec![5, 35]];
                 let found =
                     dpx_stages::metric::Classification::from_matrix(&labels, matrix).unwrap();
-                self.file(instance, "metrics.json", serde_json::to_string(&found).unwrap());
+                self.file(
+                    instance,
+                    "metrics.json",
+                    serde_json::to_string(&found).unwrap(),
+                );
             }
             _ => {}
         }
@@ -261,7 +281,10 @@ impl Ran {
     /// The private instances behind one, found by the study's own graph.
     fn behind(&self, study: &random::Study, id: InstanceId) -> BTreeSet<InstanceId> {
         let instance = &self.plan.instances[id];
-        let stage = study.stages.iter().position(|stage| stage.name == instance.stage);
+        let stage = study
+            .stages
+            .iter()
+            .position(|stage| stage.name == instance.stage);
         let private = study.private_behind(stage.expect("every instance is of a stage"));
         private
             .into_iter()
@@ -276,7 +299,9 @@ impl Ran {
                 };
                 let found = self.plan.instances.iter().find(fits);
                 let found = found.unwrap_or_else(|| panic!("{name} behind {}", instance.name));
-                self.plan.find(&found.name).expect("it was found in the plan")
+                self.plan
+                    .find(&found.name)
+                    .expect("it was found in the plan")
             })
             .collect()
     }
@@ -284,7 +309,10 @@ impl Ran {
     /// Whether an instance belongs to a row, by its axes alone.
     fn in_row(&self, id: InstanceId, row: &Row) -> bool {
         let axes = &self.plan.instances[id].axes;
-        let mut own = axes.iter().filter(|(name, _)| *name != "replicate").peekable();
+        let mut own = axes
+            .iter()
+            .filter(|(name, _)| *name != "replicate")
+            .peekable();
         let without_axes = row.axes.is_empty();
         if without_axes {
             return row.name == "study" || self.plan.instances[id].stage == row.name;
@@ -390,10 +418,15 @@ fn examine(study: &random::Study, ran: &Ran) -> Result<(), String> {
             other => return Err(format!("{}: epsilon {other:?}", row.name)),
         }
         if kind == GuaranteeKind::Holds && found.delta.map(|delta| delta.value()) != ran.delta {
-            return Err(format!("{}: delta {:?} of {:?}", row.name, found.delta, ran.delta));
+            return Err(format!(
+                "{}: delta {:?} of {:?}",
+                row.name, found.delta, ran.delta
+            ));
         }
         // The same number everywhere.
-        let Some(certified) = found.epsilon else { continue };
+        let Some(certified) = found.epsilon else {
+            continue;
+        };
         let in_json = json["rows"][at]["guarantee"]["epsilon"].as_f64();
         let line = lines.iter().find(|line| line[0] == row.name);
         let in_csv = line.and_then(|line| line[column("epsilon_certified")].parse::<f64>().ok());
@@ -402,8 +435,11 @@ fn examine(study: &random::Study, ran: &Ran) -> Result<(), String> {
         }
         if kind == GuaranteeKind::Holds {
             let text = bound(certified);
-            for (place, shown) in [("terminal", &printed), ("markdown", &markdown), ("page", &page)]
-            {
+            for (place, shown) in [
+                ("terminal", &printed),
+                ("markdown", &markdown),
+                ("page", &page),
+            ] {
                 if !shown.contains(&text) {
                     return Err(format!("{}: {text} is not on the {place}", row.name));
                 }
@@ -437,7 +473,9 @@ fn joint(
         .flat_map(|row| ran.spent(study, row, true))
         .filter(|id| ran.executed.contains_key(id))
         .collect();
-    let expected = ran.cost(&spent).ok_or("a joint claim over unprotected runs")?;
+    let expected = ran
+        .cost(&spent)
+        .ok_or("a joint claim over unprotected runs")?;
     if !near(joint.epsilon.value(), expected) {
         return Err(format!("joint {}, expected {expected}", joint.epsilon));
     }
@@ -458,7 +496,9 @@ fn joint(
         .map(|&id| plan.instances[id].name.clone())
         .collect();
     let released = Release::gather(&ran.sources(), &names).map_err(|error| error.to_string())?;
-    let released = released.claim().map_or(0.0, |claim| claim.epsilon().value());
+    let released = released
+        .claim()
+        .map_or(0.0, |claim| claim.epsilon().value());
     let behind: BTreeSet<InstanceId> = samples
         .iter()
         .flat_map(|&id| ran.behind(study, id))
@@ -489,7 +529,10 @@ fn no_way_around(study: &random::Study, ran: &Ran) -> Result<(), String> {
             .iter()
             .any(|id| matches!(ran.executed.get(id), Some(Executed::Noise(_))));
         let released = Release::gather(&ran.sources(), std::slice::from_ref(&instance.name));
-        let refused = matches!(released, Err(ReleaseError::Refused(..) | ReleaseError::Missing(_)));
+        let refused = matches!(
+            released,
+            Err(ReleaseError::Refused(..) | ReleaseError::Missing(_))
+        );
         if refused != (unprotected || (noisy && ran.seeded)) {
             return Err(format!("{}: refused {refused}", instance.name));
         }

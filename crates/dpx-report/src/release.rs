@@ -201,7 +201,9 @@ impl Release {
                 std::fs::write(folder.join("privacy.json"), json + "\n")?;
             }
             None if !self.public_inputs.declared_overlap.is_empty() => {
-                card.push_str("No private data set was read, but a public input holds private texts.\n");
+                card.push_str(
+                    "No private data set was read, but a public input holds private texts.\n",
+                );
             }
             None => card.push_str("No private data used: the model that wrote them is public.\n"),
         }

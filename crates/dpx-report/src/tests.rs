@@ -8,7 +8,8 @@ use super::{claim, export, terminal};
 use dpx_accounting::{Adjacency, DpEvent, EpsilonBound};
 use dpx_engine::plan::{Axis, Instance, Need, Plan, RunSettings};
 use dpx_schema::{
-    Digest, Flow, Kind, Manifest, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, Record, Unit,
+    Digest, Flow, Kind, Manifest, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, Record,
+    Unit,
 };
 use dpx_stages::metric::Classification;
 use dpx_stages::score::read::LabelledTexts;
@@ -756,7 +757,8 @@ fn a_replicate_without_a_score_costs_as_much() {
     let whole = fake(&LABELS, &plain_texts(), Flow::Dp).study();
     let mut unscored = fake(&LABELS, &plain_texts(), Flow::Dp);
     unscored.folders.0.retain(|(instance, path), _| {
-        !instance.contains("replicate=2") || !matches!(path.as_str(), "metrics.json" | "scores.json")
+        !instance.contains("replicate=2")
+            || !matches!(path.as_str(), "metrics.json" | "scores.json")
     });
     let study = unscored.study();
     assert!(study.rows[1].replicates_finished < whole.rows[1].replicates_finished);

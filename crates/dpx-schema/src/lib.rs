@@ -24,7 +24,9 @@ pub use error::SchemaError;
 pub use flow::Flow;
 pub use kind::Kind;
 pub use params::LabelIntegration;
-pub use privacy::{Guarantee, NoiseSource, PRIVACY_FILE, PrivacyRecord, PrivateRun, PublicInputs, Unit};
+pub use privacy::{
+    Guarantee, NoiseSource, PRIVACY_FILE, PrivacyRecord, PrivateRun, PublicInputs, Unit,
+};
 pub use prompt::{Prompt, PromptParts};
 pub use public_schema::{MODEL_SCHEMA_FILE, PublicSchema, SCHEMA_FILE};
 pub use record::{FileEntry, Manifest, Record};

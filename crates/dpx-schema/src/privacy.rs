@@ -657,7 +657,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for record in &records {
             let text = record.statement().unwrap();
-            assert!(text.contains("Declared overlap: the public input `corpus` of `base`"), "{text}");
+            assert!(
+                text.contains("Declared overlap: the public input `corpus` of `base`"),
+                "{text}"
+            );
             assert!(text.contains("It was cleaned."), "{text}");
             record.save(folder.path()).unwrap();
             assert_eq!(PrivacyRecord::load(folder.path()).unwrap(), *record);

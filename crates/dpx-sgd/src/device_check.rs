@@ -238,16 +238,18 @@ pub(crate) mod tests {
             max_tokens: 60,
         };
         let clippings = [Clipping::Flat, Clipping::Automatic, Clipping::PerLayer];
-        [Device::Cpu, Device::under_test()].into_iter().all(|device| {
-            let network = network_on(device);
-            clippings.into_iter().all(|clipping| {
-                let found = check_mates(&network, clipping, &texts(9), sizes, 24.0);
-                if let Err(error) = &found {
-                    eprintln!("{device}, {clipping:?}: {error}");
-                }
-                found.is_ok()
+        [Device::Cpu, Device::under_test()]
+            .into_iter()
+            .all(|device| {
+                let network = network_on(device);
+                clippings.into_iter().all(|clipping| {
+                    let found = check_mates(&network, clipping, &texts(9), sizes, 24.0);
+                    if let Err(error) = &found {
+                        eprintln!("{device}, {clipping:?}: {error}");
+                    }
+                    found.is_ok()
+                })
             })
-        })
     }
 
     #[test]
@@ -308,7 +310,8 @@ pub(crate) mod tests {
                 return self.0.forward_backward(batch);
             }
             let rows: Vec<usize> = (1..=batch.len()).collect();
-            self.0.forward_backward(&texts(rows.len() + 1).batch(&rows, Idle::NONE))
+            self.0
+                .forward_backward(&texts(rows.len() + 1).batch(&rows, Idle::NONE))
         }
 
         fn forward_loss(&self, batch: &Batch) -> Result<Vec<f64>, Error> {

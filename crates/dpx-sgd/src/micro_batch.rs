@@ -210,11 +210,7 @@ mod tests {
 
     #[test]
     fn a_device_sees_one_shape_for_each_length() {
-        let examples = Texts(
-            (0..90)
-                .map(|row| vec![1; 2 + row * 37 % 60])
-                .collect(),
-        );
+        let examples = Texts((0..90).map(|row| vec![1; 2 + row * 37 % 60]).collect());
         let rows: Vec<usize> = (0..90).collect();
         let parts = on_device(&examples, &rows, LIMITS);
         rows_once(&parts, 90);
@@ -230,7 +226,10 @@ mod tests {
         shapes.sort_unstable();
         shapes.dedup();
         assert!(shapes.len() <= 3, "{shapes:?}");
-        assert!(shapes.iter().all(|shape| shape[1] == shape[3]), "{shapes:?}");
+        assert!(
+            shapes.iter().all(|shape| shape[1] == shape[3]),
+            "{shapes:?}"
+        );
     }
 
     #[test]
@@ -238,14 +237,26 @@ mod tests {
         let network = network_on(dpx_schema::Device::Cpu);
         let examples = texts(30);
         let rows: Vec<usize> = (0..30).collect();
-        let parts = plan(dpx_nn::Network::parameters(&network), &examples, &rows, LIMITS);
+        let parts = plan(
+            dpx_nn::Network::parameters(&network),
+            &examples,
+            &rows,
+            LIMITS,
+        );
         rows_once(&parts, 30);
         for part in &parts {
             let batch = part.batch(&examples);
             assert!(batch.rows.count().min(batch.targets_count()) >= 65);
-            assert!(part.idle.iter().all(|&length| length <= examples.max_seq_len()));
+            assert!(
+                part.idle
+                    .iter()
+                    .all(|&length| length <= examples.max_seq_len())
+            );
         }
         let flex = network_on(dpx_schema::Device::under_test());
-        rows_once(&plan(dpx_nn::Network::parameters(&flex), &examples, &rows, LIMITS), 30);
+        rows_once(
+            &plan(dpx_nn::Network::parameters(&flex), &examples, &rows, LIMITS),
+            30,
+        );
     }
 }

@@ -34,6 +34,9 @@ fn every_fault_is_killed_by_its_test() {
         assert!(!survives, "`{test}` does not notice {broken:?}");
     }
     for fault in Fault::ALL {
-        assert!(TABLE.iter().any(|(broken, ..)| broken == fault), "{fault:?} is in no row");
+        assert!(
+            TABLE.iter().any(|(broken, ..)| broken == fault),
+            "{fault:?} is in no row"
+        );
     }
 }

@@ -15,8 +15,8 @@ use dpx_accounting::{
 };
 use dpx_schema::params::{BudgetParams, Delta, Epsilon, NoiseMode, TeacherParams, TrainParams};
 use dpx_schema::{
-    Input, Kind, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, PublicSchema, SCHEMA_FILE, StageContext,
-    StageError, Unit,
+    Input, Kind, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, PublicSchema, SCHEMA_FILE,
+    StageContext, StageError, Unit,
 };
 use serde::Deserialize;
 use serde_json::Value;

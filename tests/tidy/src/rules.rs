@@ -161,7 +161,10 @@ mod tests {
         }
         assert_eq!(unresolved(&good, [45, 62], &read).len(), 1);
         let later = DOCUMENT.replace("| 2. ", "| 5. ");
-        assert_eq!(unresolved(&rules(&later).unwrap(), [1, 5], &read), Vec::<String>::new());
+        assert_eq!(
+            unresolved(&rules(&later).unwrap(), [1, 5], &read),
+            Vec::<String>::new()
+        );
         assert_eq!(unresolved(&rules(&later).unwrap(), [1, 4], &read).len(), 1);
         assert!(rules("| 1. One | `a/b` |\n").is_err());
     }

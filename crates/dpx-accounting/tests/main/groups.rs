@@ -62,7 +62,10 @@ fn epsilon_never_falls_up_to_the_largest_group() {
 #[test]
 fn no_bound_is_missing_between_two_that_are_found() {
     let event = run(0.3, 50.0, 5);
-    let sizes: Vec<u32> = (6_000..=10_000).step_by(571).chain([7_943, 10_000]).collect();
+    let sizes: Vec<u32> = (6_000..=10_000)
+        .step_by(571)
+        .chain([7_943, 10_000])
+        .collect();
     let mut sizes = sizes;
     sizes.sort_unstable();
     never_falls(&event, &sizes);

@@ -53,7 +53,9 @@ pub enum RunError {
         option: &'static str,
     },
     /// A public input holds private texts, and the experiment file does not say so.
-    #[error("public inputs hold private texts, which no guarantee would protect; nothing was run:{lines}")]
+    #[error(
+        "public inputs hold private texts, which no guarantee would protect; nothing was run:{lines}"
+    )]
     Overlap {
         /// Which, with line numbers and what to do.
         lines: String,

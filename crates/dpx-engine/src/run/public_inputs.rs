@@ -211,9 +211,7 @@ fn public_texts(plan: &Plan) -> BTreeSet<Public> {
                 (_, Source::Builtin(name)) => {
                     (format!("builtin:{name}"), PublicSource::Builtin(name))
                 }
-                (_, Source::Path(path)) => {
-                    (path.display().to_string(), PublicSource::Path(path))
-                }
+                (_, Source::Path(path)) => (path.display().to_string(), PublicSource::Path(path)),
             };
             let declared = instance.params["declared_overlap"]
                 .as_array()

@@ -89,7 +89,12 @@ impl Encoder {
             .iter()
             .map(|ids| ids.len().min(max_seq_len))
             .collect();
-        self.embed_groups(sequences, &lengths, groups(&lengths, micro_batch_tokens), &[])
+        self.embed_groups(
+            sequences,
+            &lengths,
+            groups(&lengths, micro_batch_tokens),
+            &[],
+        )
     }
 
     /// The same, where the embedding of a sequence does not depend on the others to the last bit: for sums over private texts.
@@ -116,7 +121,12 @@ impl Encoder {
         let least = rows_computed_alike(parameters.least_width().unwrap_or(1));
         let tokens = vec![0; max_seq_len.min(least)];
         let idle = vec![tokens.as_slice(); least.div_ceil(tokens.len().max(1))];
-        self.embed_groups(sequences, &lengths, groups(&lengths, micro_batch_tokens), &idle)
+        self.embed_groups(
+            sequences,
+            &lengths,
+            groups(&lengths, micro_batch_tokens),
+            &idle,
+        )
     }
 
     fn embed_groups(

@@ -112,7 +112,10 @@ fn solve(losses: &[(i64, f64)], delta: f64) -> f64 {
 fn it_agrees_with_dp_accounting() {
     for (steps, delta, expected) in DP_ACCOUNTING {
         let found = epsilon(steps, *delta);
-        assert!((found - expected).abs() < 0.03, "{steps:?}: {found} {expected}");
+        assert!(
+            (found - expected).abs() < 0.03,
+            "{steps:?}: {found} {expected}"
+        );
     }
 }
 

@@ -19,9 +19,31 @@ const FILES: u64 = 80;
 
 /// What lines are bent with.
 const WORDS: [&str; 26] = [
-    "0", "1", "3", "0.5", "\"inf\"", "-1", "1e-9", "1e300", "\"$epsilon\"", "\"$replicate\"", "\"$strength\"", "true",
-    "\"auto\"", "delta = 1e-6", "delta = 0.9", "sampling_rate = 0.1", "steps = 7", "canaries = 100", "noise = \"seeded\"",
-    "epsilon = 2", "epsilon = \"$epsilon\"", "needs = [\"train0\"]", "needs = [\"preprocess\"]", "limit = 100", "epochs = 2",
+    "0",
+    "1",
+    "3",
+    "0.5",
+    "\"inf\"",
+    "-1",
+    "1e-9",
+    "1e300",
+    "\"$epsilon\"",
+    "\"$replicate\"",
+    "\"$strength\"",
+    "true",
+    "\"auto\"",
+    "delta = 1e-6",
+    "delta = 0.9",
+    "sampling_rate = 0.1",
+    "steps = 7",
+    "canaries = 100",
+    "noise = \"seeded\"",
+    "epsilon = 2",
+    "epsilon = \"$epsilon\"",
+    "needs = [\"train0\"]",
+    "needs = [\"preprocess\"]",
+    "limit = 100",
+    "epochs = 2",
     "teacher = \"agree\"",
 ];
 
@@ -90,7 +112,10 @@ fn one_division(ran: &Ran, examples: u64) -> Result<(), String> {
             .entry(budget.to_string())
             .or_insert_with(|| (instance.name.clone(), whole.clone()));
         if *known != whole {
-            return Err(format!("{} and {other} divide one budget differently", instance.name));
+            return Err(format!(
+                "{} and {other} divide one budget differently",
+                instance.name
+            ));
         }
     }
     Ok(())
@@ -103,7 +128,9 @@ fn agree(ran: &Ran) -> Result<(), String> {
     let json: serde_json::Value = serde_json::from_str(&export::json(&shown).unwrap()).unwrap();
     let plan = &ran.plan;
     let replicates = plan.axes.iter().filter(|axis| axis.name == "replicate");
-    let lowest = replicates.flat_map(|axis| axis.values.iter().map(word)).min();
+    let lowest = replicates
+        .flat_map(|axis| axis.values.iter().map(word))
+        .min();
     let samples_of = |row: &Row, all: bool| -> Vec<InstanceId> {
         let first = |id: InstanceId| {
             let own = plan.instances[id].axes.get("replicate").map(word);
@@ -115,16 +142,25 @@ fn agree(ran: &Ran) -> Result<(), String> {
             .collect()
     };
     let release = |ids: &[InstanceId]| {
-        let names: Vec<String> = ids.iter().map(|&id| plan.instances[id].name.clone()).collect();
+        let names: Vec<String> = ids
+            .iter()
+            .map(|&id| plan.instances[id].name.clone())
+            .collect();
         Release::gather(&sources, &names)
     };
     let mut all = Vec::new();
     for (at, row) in shown.rows.iter().enumerate() {
         let holds = row.guarantee.kind == GuaranteeKind::Holds;
         let told = json["rows"][at]["guarantee"]["epsilon"].as_f64();
-        let epsilon = row.guarantee.epsilon.map(dpx_accounting::EpsilonBound::value);
+        let epsilon = row
+            .guarantee
+            .epsilon
+            .map(dpx_accounting::EpsilonBound::value);
         if told != epsilon.filter(|epsilon| epsilon.is_finite()) {
-            return Err(format!("{}: {epsilon:?}, in results.json {told:?}", row.name));
+            return Err(format!(
+                "{}: {epsilon:?}, in results.json {told:?}",
+                row.name
+            ));
         }
         let samples = samples_of(row, false);
         let done = |ids: &[InstanceId]| ids.iter().all(|&id| ran.known[id].record.is_some());
@@ -133,17 +169,26 @@ fn agree(ran: &Ran) -> Result<(), String> {
         }
         let released = release(&samples);
         if holds && released.is_err() {
-            return Err(format!("{} holds, its release: {:?}", row.name, released.err()));
+            return Err(format!(
+                "{} holds, its release: {:?}",
+                row.name,
+                released.err()
+            ));
         }
         let Ok(released) = released else { continue };
-        let released = released.claim().map_or(0.0, |claim| claim.epsilon().value());
+        let released = released
+            .claim()
+            .map_or(0.0, |claim| claim.epsilon().value());
         match epsilon {
             None => return Err(format!("{} promises nothing and is released", row.name)),
             Some(epsilon) if released > epsilon => {
                 return Err(format!("{}: {epsilon}, released at {released}", row.name));
             }
             Some(epsilon) => {
-                let spent = ran.executed.iter().filter(|(_, one)| matches!(one, Executed::Noise(_)));
+                let spent = ran
+                    .executed
+                    .iter()
+                    .filter(|(_, one)| matches!(one, Executed::Noise(_)));
                 let noisy: BTreeSet<InstanceId> = spent.map(|(&id, _)| id).collect();
                 let behind = private_behind(ran, &samples);
                 let own = row.guarantee.mechanisms.len();
@@ -159,7 +204,9 @@ fn agree(ran: &Ran) -> Result<(), String> {
     let done = all.iter().all(|&id| ran.known[id].record.is_some());
     if let (Some(joint), true, false) = (&shown.joint, done, all.is_empty()) {
         let released = release(&all).map_err(|error| error.to_string())?;
-        let released = released.claim().map_or(0.0, |claim| claim.epsilon().value());
+        let released = released
+            .claim()
+            .map_or(0.0, |claim| claim.epsilon().value());
         let largest = shown
             .rows
             .iter()
@@ -168,7 +215,10 @@ fn agree(ran: &Ran) -> Result<(), String> {
             .map(dpx_accounting::EpsilonBound::value)
             .fold(0.0, f64::max);
         if released > joint.epsilon.value() || joint.epsilon.value() < largest {
-            return Err(format!("joint {}, released {released}, a row {largest}", joint.epsilon));
+            return Err(format!(
+                "joint {}, released {released}, a row {largest}",
+                joint.epsilon
+            ));
         }
     }
     // A file that says less than it should is no record.
@@ -200,5 +250,8 @@ fn no_bent_file_has_two_claims_that_disagree() {
             panic!("file {seed}: {reason}\n{}", ran.text);
         }
     }
-    assert!(accepted * 10 >= files, "{accepted} of {files} files are studies");
+    assert!(
+        accepted * 10 >= files,
+        "{accepted} of {files} files are studies"
+    );
 }

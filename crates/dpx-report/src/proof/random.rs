@@ -102,7 +102,11 @@ impl Study {
         let divided = random.chance(55);
         let spend = |random: &mut Random| {
             // Members of a divided budget agree on their epsilon.
-            let own = if divided || random.chance(60) { &epsilon } else { &fixed };
+            let own = if divided || random.chance(60) {
+                &epsilon
+            } else {
+                &fixed
+            };
             format!("epsilon = {own}\n")
         };
         let mut counts = Vec::new();
@@ -233,7 +237,11 @@ impl Study {
                 .iter()
                 .map(|&need| format!("\"{}\"", self.stages[need].name))
                 .collect();
-            let _ = write!(text, "\n[stage.{}]\nkind = \"{}\"\n", stage.name, stage.kind);
+            let _ = write!(
+                text,
+                "\n[stage.{}]\nkind = \"{}\"\n",
+                stage.name, stage.kind
+            );
             if !needs.is_empty() {
                 let _ = writeln!(text, "needs = [{}]", needs.join(", "));
             }

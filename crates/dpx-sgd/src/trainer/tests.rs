@@ -561,5 +561,8 @@ pub(crate) fn allowance_follows_the_rows() -> bool {
 #[test]
 fn the_allowance_follows_the_expected_rows() {
     assert!(allowance_follows_the_rows());
-    assert!(!fault::with(Fault::AllowanceOfOneRow, allowance_follows_the_rows));
+    assert!(!fault::with(
+        Fault::AllowanceOfOneRow,
+        allowance_follows_the_rows
+    ));
 }

@@ -104,10 +104,14 @@ impl EmbeddingFeatures {
         };
         let among = self.encoder.embeddings_of_each(&texts)?;
         for (text, among) in texts.iter().zip(&among) {
-            let alone = self.encoder.embeddings_of_each(std::slice::from_ref(text))?;
+            let alone = self
+                .encoder
+                .embeddings_of_each(std::slice::from_ref(text))?;
             let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
             if !alone[0].iter().zip(among).all(same) {
-                return Err(refused("the embedding of a text changes with other texts".into()));
+                return Err(refused(
+                    "the embedding of a text changes with other texts".into(),
+                ));
             }
         }
         if device == Device::Cpu {

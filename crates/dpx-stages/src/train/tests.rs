@@ -9,8 +9,8 @@ use dpx_nn::model::ModelConfig;
 use dpx_nn::model::weights::StoredAs;
 use dpx_nn::text::{BpeOptions, train_bpe};
 use dpx_schema::Device;
-use dpx_schema::context::NoProgress;
 use dpx_schema::PrivacyRecord;
+use dpx_schema::context::NoProgress;
 use dpx_schema::{Flow, Input, Progress};
 use dpx_schema::{Kind, LabelIntegration, NoiseSource, Prompt, SCHEMA_FILE};
 use dpx_sgd::fault::{self, Fault};
@@ -263,7 +263,9 @@ fn a_seeded_run_is_the_same_however_often_it_is_stopped() {
 fn what_was_executed_is_recorded_however_often_it_stopped() {
     let mut state = 9u64;
     let mut below = |count: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (state >> 33) % count
     };
     for trial in 0..8 {
@@ -289,7 +291,10 @@ fn what_was_executed_is_recorded_however_often_it_stopped() {
         let lost = trial == 5;
         for stop in 0..1 + below(3) {
             let watch = Watch::stopping_after(1 + below(2));
-            assert!(place.run("out", &watch).unwrap_err().interrupted, "{trial} {stop}");
+            assert!(
+                place.run("out", &watch).unwrap_err().interrupted,
+                "{trial} {stop}"
+            );
         }
         if lost {
             // A checkpoint that is gone: the run begins anew under another identity, and counts twice.
@@ -299,7 +304,10 @@ fn what_was_executed_is_recorded_however_often_it_stopped() {
         place.run("out", &NoProgress).unwrap();
         let found = place.privacy("out");
         assert_eq!(found.event, *event, "{trial}");
-        assert_eq!((found.examples, found.canaries), (ROWS as u64 + canaries, canaries));
+        assert_eq!(
+            (found.examples, found.canaries),
+            (ROWS as u64 + canaries, canaries)
+        );
         let log = std::fs::read_to_string(place.path("out/internal/steps.jsonl")).unwrap();
         let DpEvent::PoissonSampledGaussian { steps, .. } = event else {
             panic!("{event:?}");

@@ -23,12 +23,18 @@ pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         if fields.iter().any(|field| field.key == key) {
             continue;
         }
-        let keys: Vec<String> = fields.iter().map(|field| format!("`{}`", field.key)).collect();
+        let keys: Vec<String> = fields
+            .iter()
+            .map(|field| format!("`{}`", field.key))
+            .collect();
         diagnostics.push(
             Diagnostic::at(
                 Code::UnknownWord,
                 item.origin,
-                format!("`{key}` is no key of `{}` that names a public input", stage.stage.name),
+                format!(
+                    "`{key}` is no key of `{}` that names a public input",
+                    stage.stage.name
+                ),
             )
             .help(format!("those are {}", keys.join(", "))),
         );
