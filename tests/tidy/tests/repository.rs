@@ -99,6 +99,7 @@ const MODULES: [(&str, &[&[&str]]); 2] = [
                 "arithmetic",
                 "public_inputs",
             ],
+            &["fault"],
         ],
     ),
 ];
