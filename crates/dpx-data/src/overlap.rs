@@ -2,8 +2,9 @@
 //!
 //! Words are runs of letters and digits, without case. A private text of 13 words or more is found by any 13 words in a row,
 //! also where a public file breaks them into lines; one of 8 to 12 words by all of its words within a line; one of 6 or 7 by
-//! a line, or a field of a table, that equals it. Shorter texts ("thank you so much") stand in any large corpus: they count where more than a few
-//! lines, and more than a fiftieth of the short lines or texts, are equal.
+//! a line that equals it. Shorter texts ("thank you so much") stand in any large corpus: they count where more than a few
+//! lines, and more than a fiftieth of the short lines or texts, are equal; and fields of tables, as which clauses between commas
+//! count too, where more than a fifth are.
 
 use super::fault::fault;
 use std::collections::HashSet;
@@ -17,6 +18,8 @@ const EMBEDDED: usize = 8;
 const TELLING: usize = 6;
 /// Share of the distinct short lines or short texts above which equal ones are no coincidence.
 const COMMON_SHARE: f64 = 0.02;
+/// The same for fields of tables, as which clauses between commas count too.
+const COMMON_FIELD_SHARE: f64 = 0.2;
 /// Equal short lines up to this number may be a coincidence whatever their share is.
 const COMMON_LINES: usize = 3;
 /// What parts the fields of a line.
@@ -118,26 +121,32 @@ impl<'a> PrivateTexts<'a> {
         let candidates = self.candidates(public);
         let confirmed = self.confirmed(&candidates);
         let mut overlap = Overlap::default();
-        let mut short_lines = Vec::new();
-        let mut short_texts = HashSet::new();
+        // Short lines, and short fields: where they are, and which texts they equal.
+        let mut short = [(Vec::new(), HashSet::new()), (Vec::new(), HashSet::new())];
         for candidate in &candidates.found {
             if !confirmed.contains(&(candidate.hash, candidate.digest)) {
                 continue;
             }
-            if candidate.is_short {
-                short_lines.push(candidate.line);
-                short_texts.insert(candidate.hash);
-            } else {
-                overlap.add(candidate.line);
+            match candidate.what {
+                What::Telling => overlap.add(candidate.line),
+                What::ShortLine | What::ShortField => {
+                    let (lines, texts) =
+                        &mut short[usize::from(candidate.what == What::ShortField)];
+                    lines.push(candidate.line);
+                    texts.insert(candidate.hash);
+                }
             }
         }
-        let share = |of: usize| short_texts.len() as f64 > COMMON_SHARE * of as f64;
-        if short_texts.len() > COMMON_LINES && (share(candidates.short_lines) || share(self.short))
+        let shares = [COMMON_SHARE, COMMON_FIELD_SHARE];
+        for (((lines, texts), share), among) in short.into_iter().zip(shares).zip(candidates.short)
         {
-            short_lines.into_iter().for_each(|line| overlap.add(line));
-            overlap.first.sort_unstable();
-        } else {
-            overlap.coincidences = short_lines.len() as u64;
+            let common = |of: usize| texts.len() as f64 > share * of as f64;
+            if texts.len() > COMMON_LINES && (common(among) || common(self.short)) {
+                lines.into_iter().for_each(|line| overlap.add(line));
+                overlap.first.sort_unstable();
+            } else {
+                overlap.coincidences += lines.len() as u64;
+            }
         }
         overlap
     }
@@ -145,7 +154,7 @@ impl<'a> PrivateTexts<'a> {
     /// The first place in each line at which a hash agrees.
     fn candidates(&self, public: &str) -> Candidates {
         let mut found: Vec<Candidate> = Vec::new();
-        let mut short_lines = HashSet::new();
+        let (mut short_lines, mut short_fields) = (HashSet::new(), HashSet::new());
         // The words of the lines before that a piece can begin in.
         let mut tail = Tail::default();
         let (mut words, mut field) = (Words::default(), Words::default());
@@ -160,17 +169,17 @@ impl<'a> PrivateTexts<'a> {
                 let hash = words.hash(0, count);
                 short_lines.insert(hash);
                 if self.has(hash) {
-                    hit = Some((hash, words.digest(0, count), number, true));
+                    hit = Some((hash, words.digest(0, count), number, What::ShortLine));
                 }
             } else if count < EMBEDDED {
                 let hash = words.hash(0, count);
                 hit = self
                     .has(hash)
-                    .then(|| (hash, words.digest(0, count), number, false));
+                    .then(|| (hash, words.digest(0, count), number, What::Telling));
             } else {
-                hit = self
-                    .embedded(&words)
-                    .map(|(hash, at, length)| (hash, words.digest(at, length), number, false));
+                hit = self.embedded(&words).map(|(hash, at, length)| {
+                    (hash, words.digest(at, length), number, What::Telling)
+                });
             }
             // A line of a table or of JSON: a text stands among labels and names.
             if hit.is_none() && line.contains(SEPARATORS) {
@@ -181,13 +190,9 @@ impl<'a> PrivateTexts<'a> {
                         continue;
                     }
                     let hash = field.hash(0, count);
-                    let is_short = count < TELLING;
-                    if is_short {
-                        short_lines.insert(hash);
-                    }
-                    let better = hit.is_none_or(|(.., is_short)| is_short);
-                    if better && self.has(hash) {
-                        hit = Some((hash, field.digest(0, count), number, is_short));
+                    short_fields.insert(hash);
+                    if hit.is_none() && self.has(hash) {
+                        hit = Some((hash, field.digest(0, count), number, What::ShortField));
                     }
                 }
             }
@@ -196,26 +201,26 @@ impl<'a> PrivateTexts<'a> {
                 .filter(|_| !fault!(LinesAlone));
             // A piece says more than a short line.
             if let Some((hash, digest, from)) = piece
-                && hit.is_none_or(|(.., is_short)| is_short)
+                && hit.is_none_or(|(.., what)| what != What::Telling)
             {
-                hit = Some((hash, digest, from, false));
+                hit = Some((hash, digest, from, What::Telling));
             }
-            if let Some((hash, digest, line, is_short)) = hit
+            if let Some((hash, digest, line, what)) = hit
                 && found
                     .last()
-                    .is_none_or(|last| last.line != line || last.is_short)
+                    .is_none_or(|last| last.line != line || last.what != What::Telling)
             {
                 found.push(Candidate {
                     hash,
                     digest,
                     line,
-                    is_short,
+                    what,
                 });
             }
         }
         Candidates {
             found,
-            short_lines: short_lines.len(),
+            short: [short_lines.len(), short_fields.len()],
         }
     }
 
@@ -254,15 +259,26 @@ impl<'a> PrivateTexts<'a> {
 struct Candidates {
     /// In the order of their lines.
     found: Vec<Candidate>,
-    /// Distinct lines of fewer than [`TELLING`] words.
-    short_lines: usize,
+    /// Distinct lines, and distinct fields, of fewer than [`TELLING`] words.
+    short: [usize; 2],
 }
 
 struct Candidate {
     hash: u64,
     digest: [u8; 16],
     line: u64,
-    is_short: bool,
+    what: What,
+}
+
+/// What agrees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// A piece, or a text of six words or more.
+    Telling,
+    /// A line of fewer words.
+    ShortLine,
+    /// A field of fewer than [`EMBEDDED`] words.
+    ShortField,
 }
 
 /// The words of one text: normalized, one after the other, with hashes of every beginning.
@@ -558,7 +574,8 @@ pub(crate) mod tests {
             .collect();
         assert!(private.overlap(&words.join("\n")).is_none());
         // One text of the data in it is found.
-        let text = &emotions.test[17].text;
+        let is_long = |row: &&crate::Row| row.text.split(' ').count() > 9;
+        let text = &emotions.test.iter().find(is_long).unwrap().text;
         let leaky = format!("{dialogue}\n{text}");
         let found = private.overlap(&leaky);
         assert!(
