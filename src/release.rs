@@ -150,6 +150,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             "note: no license is named, so the card says `other`: name one with `--license` or `license` in `[release]`",
         );
     }
+    for sentence in release.public_inputs().sentences() {
+        output::note(&format!("note: {sentence}"));
+    }
     let guarantee = statement.claim.as_ref().map_or_else(
         || "no private data used".to_owned(),
         |claim| format!("total {claim:.4}"),

@@ -127,6 +127,9 @@ fn run_once(
 ) -> Result<RunReport, Error> {
     let runner = Runner::new(plan, cache, options).map_err(not_run)?;
     signals.lead_to(runner.signals());
+    for note in runner.notes() {
+        output::note(note);
+    }
     if let Some((wanted, free)) = runner.short_of_room() {
         output::note(&format!(
             "warning: what runs took {wanted} bytes in the previous run, and the disk of `{}` has {free} left",

@@ -12,6 +12,7 @@ mod hub;
 mod inspect;
 mod ledger;
 mod privacy;
+mod public_inputs;
 mod readers;
 mod real_results;
 mod real_study;

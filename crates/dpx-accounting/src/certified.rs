@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The largest group of records that is accounted for.
-pub const MAX_GROUP: u32 = 1_000;
+pub const MAX_GROUP: u32 = 10_000;
 
 /// An accountant that gives certified upper bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -174,7 +174,7 @@ impl DpEvent {
             "number of records",
             f64::from(records),
             (1..=certified::MAX_GROUP).contains(&records),
-            "a number from 1 to 1000",
+            "a number from 1 to 10000",
         )?;
         certified::certify(self, delta, records)
     }

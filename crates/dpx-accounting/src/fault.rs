@@ -41,6 +41,8 @@ faults! {
     EarlyStoppedRdp,
     /// Noise is calibrated to the lower bound of epsilon.
     CalibratedToLower,
+    /// Weights of a group are powers, which vanish for a large one.
+    VanishingWeights,
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The table of injected faults: every one with a test that fails on it.
 
 use super::fault::{self, Fault};
-use super::{calibration, compose, tests};
+use super::{calibration, compose, dominating_pair, tests};
 
 type Row = (Fault, &'static str, fn() -> bool);
 
-const TABLE: [Row; 4] = [
+const TABLE: [Row; 5] = [
     (
         Fault::FftErrorOmitted,
         "the_transforms_rounding_is_inside_its_bound",
@@ -25,6 +25,11 @@ const TABLE: [Row; 4] = [
         Fault::CalibratedToLower,
         "the_answer_meets_the_target_and_a_little_less_does_not",
         calibration::tests::answers_are_tight,
+    ),
+    (
+        Fault::VanishingWeights,
+        "no_weight_vanishes_however_large_the_group",
+        dominating_pair::tests::weights_are_binomial,
     ),
 ];
 

@@ -18,6 +18,7 @@ mod live;
 mod metrics;
 mod observer;
 mod options;
+mod public_inputs;
 mod results;
 mod runner;
 mod slots;

@@ -13,6 +13,20 @@ pub struct Sequence<'a> {
 }
 
 impl<'a> Sequence<'a> {
+    /// Tokens whose prediction counts.
+    fn counted(&self) -> usize {
+        self.ids.len().saturating_sub(self.counted_from.max(1))
+    }
+
+    /// Tokens that are computed: all but the last, or none where nothing counts.
+    pub fn inputs(&self) -> usize {
+        if self.counted() == 0 {
+            0
+        } else {
+            self.ids.len() - 1
+        }
+    }
+
     /// Every token counts but the first, which nothing predicts.
     pub const fn whole(ids: &'a [u32]) -> Self {
         Self {
@@ -62,24 +76,36 @@ impl Batch {
     /// Tokens after which no prediction counts (the last one) are not computed. An example without a counted token is kept,
     /// with a loss and a gradient of zero.
     pub fn causal(sequences: &[Sequence<'_>]) -> Self {
+        Self::causal_with_idle(sequences, &[], false)
+    }
+
+    /// Likewise, followed by idle sequences of the given lengths, which have a loss and a gradient of zero: they give a batch a
+    /// shape that says nothing of the sequences. With `every_row` all rows have a target, those that do not count one of
+    /// weight zero, so that the number of targets is that of the rows.
+    pub fn causal_with_idle(sequences: &[Sequence<'_>], idle: &[usize], every_row: bool) -> Self {
         let (mut ids, mut lengths) = (Vec::new(), Vec::new());
         let (mut rows, mut counts) = (Vec::new(), Vec::new());
         let (mut targets, mut weights) = (Vec::new(), Vec::new());
         for sequence in sequences {
-            let from = sequence.counted_from.max(1);
-            let count = sequence.ids.len().saturating_sub(from);
-            let length = if count == 0 {
-                0
-            } else {
-                sequence.ids.len() - 1
-            };
+            let count = sequence.counted();
+            let length = sequence.inputs();
             let start = ids.len();
             ids.extend_from_slice(&sequence.ids[..length]);
             lengths.push(length);
-            counts.push(count);
-            rows.extend((start + length - count)..(start + length));
-            targets.extend_from_slice(&sequence.ids[sequence.ids.len() - count..]);
+            let before = if every_row { length - count } else { 0 };
+            counts.push(before + count);
+            rows.extend((start + length - count - before)..(start + length));
+            targets.extend_from_slice(&sequence.ids[sequence.ids.len() - count - before..]);
+            weights.extend(std::iter::repeat_n(0.0, before));
             weights.extend(std::iter::repeat_n(1.0 / count as f32, count));
+        }
+        for &length in idle {
+            rows.extend(ids.len()..ids.len() + length);
+            ids.resize(ids.len() + length, 0);
+            targets.resize(targets.len() + length, 0);
+            weights.resize(weights.len() + length, 0.0);
+            lengths.push(length);
+            counts.push(length);
         }
         Self {
             ids,
@@ -108,6 +134,20 @@ impl Batch {
         }
     }
 
+    /// The same with idle sequences behind ([`Batch::causal_with_idle`]), an even number of them: two make an example.
+    pub fn causal_pairs_with_idle(
+        pairs: &[[Sequence<'_>; 2]],
+        weight: f32,
+        idle: &[usize],
+        every_row: bool,
+    ) -> Self {
+        assert!(idle.len().is_multiple_of(2), "idle sequences in pairs");
+        Self {
+            mismatch: Some(weight),
+            ..Self::causal_with_idle(pairs.as_flattened(), idle, every_row)
+        }
+    }
+
     /// For a classifier: one class per sequence.
     pub fn classification(sequences: &[&[u32]], classes: &[u32]) -> Self {
         Self {
@@ -123,6 +163,15 @@ impl Batch {
             rows: PackedLayout::from_lengths(sequences.iter().map(|ids| ids.len())),
             targets: Targets::Nothing,
             mismatch: None,
+        }
+    }
+
+    /// Number of rows that have a target.
+    pub fn targets_count(&self) -> usize {
+        match &self.targets {
+            Targets::NextToken { rows, .. } => rows.len(),
+            Targets::Class(classes) => classes.len(),
+            Targets::Nothing => 0,
         }
     }
 
@@ -187,6 +236,38 @@ mod tests {
         assert_eq!(grouping.offsets(), [0, 2, 2, 3]);
         assert_eq!(ids, &[7, 8, 2]);
         assert_eq!(weights, &[0.5, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn idle_sequences_have_targets_of_weight_zero() {
+        let sequences = [
+            Sequence {
+                ids: &[5, 6, 7, 8],
+                counted_from: 2,
+            },
+            Sequence::whole(&[9]),
+        ];
+        for every_row in [false, true] {
+            let batch = Batch::causal_with_idle(&sequences, &[3, 0, 2], every_row);
+            assert_eq!(batch.ids, [5, 6, 7, 0, 0, 0, 0, 0]);
+            assert_eq!(batch.rows.offsets(), [0, 3, 3, 6, 6, 8]);
+            let Targets::NextToken {
+                rows,
+                grouping,
+                ids,
+                weights,
+            } = &batch.targets
+            else {
+                panic!("next tokens")
+            };
+            let first = usize::from(!every_row);
+            assert_eq!(*rows, (first..8).collect::<Vec<_>>());
+            assert_eq!(ids[..3 - first], [6, 7, 8][first..]);
+            assert_eq!(weights[..3 - first], [0.0, 0.5, 0.5][first..]);
+            assert!(weights[3 - first..].iter().all(|&weight| weight == 0.0));
+            assert_eq!(grouping.count(), rows.len());
+            assert_eq!(grouping.batch(), 5);
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub use example::{
 };
 pub use heads::Heads;
 pub use loss::{cross_entropy, cross_entropy_with_gradient};
-pub use matmul::{Side, matmul, matmul_add, precise_matmul};
+pub use matmul::{Side, matmul, matmul_add, precise_matmul, rows_computed_alike};
 pub use norm::{Normalized, layer_norm, norm_backward, rms_norm};
 
 /// The kernels of the place where an array is; all operands of a kernel are in one place.

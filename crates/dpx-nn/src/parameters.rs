@@ -230,6 +230,13 @@ impl Parameters {
         self.list.is_empty()
     }
 
+    /// The smallest dimension of any matrix; none where there is no matrix.
+    pub fn least_width(&self) -> Option<usize> {
+        let shapes = self.list.iter().map(|parameter| parameter.value.shape());
+        let matrices = shapes.filter(|shape| shape.len() > 1);
+        matrices.flatten().copied().min()
+    }
+
     /// Number of values in all parameters.
     pub fn value_count(&self) -> usize {
         self.list

@@ -274,7 +274,7 @@ fn assemble_row(
 fn taught_nothing(plan: &Plan, records: &Records, id: InstanceId) -> bool {
     ancestors(plan, id).into_iter().any(|teacher| {
         plan.instances[teacher].kind == Kind::Teacher
-            && records.get(teacher) == Some(&PrivacyRecord::Untouched)
+            && matches!(records.get(teacher), Some(PrivacyRecord::Untouched(_)))
     })
 }
 

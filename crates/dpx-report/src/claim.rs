@@ -3,7 +3,7 @@
 use super::study::{GuaranteeKind, Row, Study};
 use super::table::{bound, number, spread};
 use dpx_accounting::EpsilonBound;
-use dpx_schema::Unit;
+use dpx_schema::{PublicInputs, Unit};
 
 /// The row that the claim speaks of: the smallest epsilon with a guarantee and a figure.
 pub(super) fn strongest(study: &Study) -> Option<&Row> {
@@ -131,6 +131,12 @@ pub fn warnings(study: &Study) -> Vec<String> {
         warnings.push(format!(
             "Incomplete run; partial report: {} of {} stages finished.",
             study.finished, study.planned
+        ));
+    }
+    let records = study.rows.iter().flat_map(|row| &row.guarantee.records);
+    for name in PublicInputs::of(records).declared_overlap {
+        warnings.push(format!(
+            "Declared overlap: the public input {name} holds texts of the private data; no epsilon covers them."
         ));
     }
     let seeded: Vec<&str> = study

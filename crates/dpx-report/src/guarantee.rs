@@ -1,5 +1,6 @@
 //! What a row promises, from the records of the instances behind it.
 
+use super::fault::fault;
 use super::rows::{self, RowPlan, ancestors, replicate};
 use super::sources::{AssembleError, Sources};
 use super::study::{Guarantee, GuaranteeKind, MechanismView};
@@ -44,7 +45,12 @@ impl Records {
     /// Nothing where none ran.
     pub(super) fn delta(&self) -> Option<f64> {
         let runs = self.0.values().filter_map(PrivacyRecord::private);
-        runs.map(|run| run.delta).reduce(f64::min)
+        let other = if fault!(LargestDelta) {
+            f64::max
+        } else {
+            f64::min
+        };
+        runs.map(|run| run.delta).reduce(other)
     }
 }
 
@@ -82,9 +88,11 @@ pub(super) fn guarantee(
             behind.extend(ancestors(plan, id));
         }
     }
+    // Public models have records too: what is to be said of their corpora belongs to the claim.
+    let has_record = |kind| is_private(kind) || kind == Kind::Pretrain;
     let private: Vec<InstanceId> = behind
         .into_iter()
-        .filter(|&id| is_private(plan.instances[id].kind))
+        .filter(|&id| has_record(plan.instances[id].kind))
         .collect();
     let target = row.axes.get("epsilon").map(rows::word).or_else(|| {
         private
@@ -107,6 +115,9 @@ pub(super) fn guarantee(
             None => {}
         }
     }
+    if fault!(FirstMechanismAlone) {
+        own.truncate(1);
+    }
     let mut mechanisms = Vec::new();
     for (id, record) in &own {
         if let (Some(run), Some(delta)) = (record.private(), delta) {
@@ -117,6 +128,9 @@ pub(super) fn guarantee(
     }
     let promise = Promise::at(own.iter().map(|(_, record)| *record), delta.unwrap_or(0.5));
     let kind = match &promise {
+        _ if fault!(GuaranteeByTarget) && target.as_deref() == Some("0") => {
+            GuaranteeKind::Untouched
+        }
         _ if !finished => GuaranteeKind::Unknown,
         // Adjacencies or units that do not compose: nothing can be claimed of the row.
         Err(_) | Ok(Promise::None) => GuaranteeKind::None,

@@ -1,5 +1,6 @@
 //! What releasing rows together costs: the claim of every private run behind them, each once, replicates included.
 
+use super::fault::fault;
 use super::study::{GuaranteeKind, Joint, Row};
 use dpx_schema::Guarantee;
 
@@ -19,7 +20,15 @@ pub(crate) fn releasable(rows: &[Row]) -> Vec<&Row> {
 /// as one with.
 pub(crate) fn of_rows(rows: &[&Row]) -> Option<Joint> {
     let delta = rows.iter().find_map(|row| row.guarantee.delta)?;
-    let records = rows.iter().flat_map(|row| &row.guarantee.records);
+    let records = rows.iter().flat_map(|row| {
+        let all = row.guarantee.records.len();
+        let counted = if fault!(ScoredReplicatesAlone) && row.replicates > 0 {
+            all * row.replicates_finished as usize / row.replicates as usize
+        } else {
+            all
+        };
+        row.guarantee.records.iter().take(counted)
+    });
     let guarantee = Guarantee::at(records, delta.value()).ok()?;
     let claim = guarantee.claim()?;
     Some(Joint {

@@ -11,6 +11,7 @@ mod chart;
 pub mod claim;
 pub mod compare;
 pub mod export;
+mod fault;
 mod guarantee;
 pub mod html;
 mod joint;
@@ -41,5 +42,7 @@ pub use study::{InstanceState, Reference, Study};
 pub use verify::{Check, POINTS, Verification, verify};
 pub use write::write_results;
 
+#[cfg(test)]
+mod proof;
 #[cfg(test)]
 mod tests;

@@ -31,7 +31,7 @@ use super::rows::ancestors;
 use super::sources::{AssembleError, Sources};
 use dpx_engine::plan::InstanceId;
 use dpx_ledger::{PreparedRelease, ReleaseRequest};
-use dpx_schema::{Flow, Guarantee, Kind, PrivacyRecord};
+use dpx_schema::{Flow, Guarantee, Kind, PrivacyRecord, PublicInputs};
 use publish::{About, TextFile};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,6 +62,7 @@ pub struct Release {
     /// The study's.
     delta: f64,
     canaries: BTreeMap<String, u64>,
+    public_inputs: PublicInputs,
 }
 
 impl Release {
@@ -129,7 +130,7 @@ impl Release {
         let mut runs: BTreeMap<InstanceId, String> = BTreeMap::new();
         for &id in &behind {
             let instance = &plan.instances[id];
-            if !is_private(instance.kind) {
+            if !is_private(instance.kind) && instance.kind != Kind::Pretrain {
                 continue;
             }
             let record = sources
@@ -156,12 +157,14 @@ impl Release {
         }
         let texts = publish::texts(sources, &chosen, &runs)?;
         let about = publish::about(sources, &chosen, &behind, &runs, with_models)?;
+        let public_inputs = PublicInputs::of(records.iter().map(|(_, record)| record));
         Ok(Self {
             texts,
             about,
             records,
             delta,
             canaries,
+            public_inputs,
         })
     }
 
@@ -169,6 +172,11 @@ impl Release {
     /// letters were learnt beside the real ones.
     pub fn canaries(&self) -> &BTreeMap<String, u64> {
         &self.canaries
+    }
+
+    /// What is to be said of the public inputs behind the texts.
+    pub const fn public_inputs(&self) -> &PublicInputs {
+        &self.public_inputs
     }
 
     /// Number of rows.

@@ -8,7 +8,8 @@ use super::{claim, export, terminal};
 use dpx_accounting::{Adjacency, DpEvent, EpsilonBound};
 use dpx_engine::plan::{Axis, Instance, Need, Plan, RunSettings};
 use dpx_schema::{
-    Digest, Flow, Kind, Manifest, NoiseSource, PrivacyRecord, PrivateRun, Record, Unit,
+    Digest, Flow, Kind, Manifest, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, Record,
+    Unit,
 };
 use dpx_stages::metric::Classification;
 use dpx_stages::score::read::LabelledTexts;
@@ -253,6 +254,7 @@ fn privacy(instance: &str, noise_multiplier: f64, noise: NoiseSource) -> String 
         target_epsilon: 8.0,
         shared_with: Vec::new(),
         declared_overlap: Vec::new(),
+        provenance: Vec::new(),
     });
     serde_json::to_string(&record).unwrap()
 }
@@ -550,7 +552,7 @@ fn taught(epsilon: f64) -> Study {
             &instance,
             "privacy.json",
             if epsilon == 0.0 {
-                serde_json::to_string(&PrivacyRecord::Untouched).unwrap()
+                serde_json::to_string(&PrivacyRecord::Untouched(PublicInputs::default())).unwrap()
             } else {
                 privacy(&instance, 1.0, NoiseSource::Secure)
             },
@@ -747,6 +749,28 @@ fn results_hold_texts_that_other_tools_read() {
         })
         .unwrap();
     }
+}
+
+/// Rule 49: joint claims once counted replicates with a score alone.
+#[test]
+fn a_replicate_without_a_score_costs_as_much() {
+    let whole = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let mut unscored = fake(&LABELS, &plain_texts(), Flow::Dp);
+    unscored.folders.0.retain(|(instance, path), _| {
+        !instance.contains("replicate=2")
+            || !matches!(path.as_str(), "metrics.json" | "scores.json")
+    });
+    let study = unscored.study();
+    assert!(study.rows[1].replicates_finished < whole.rows[1].replicates_finished);
+    let joint = |study: &Study| study.joint.clone().unwrap();
+    assert_eq!(joint(&study).epsilon, joint(&whole).epsilon);
+    let runs = study.rows.iter().flat_map(|row| &row.guarantee.records);
+    let events: Vec<DpEvent> = runs
+        .filter_map(|record| Some(record.private()?.event.clone()))
+        .collect();
+    assert_eq!(events.len(), 4, "two rows of two replicates");
+    let all = DpEvent::composed(events).epsilon(1e-5).unwrap();
+    assert_eq!(joint(&study).epsilon, all);
 }
 
 #[test]

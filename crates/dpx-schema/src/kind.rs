@@ -74,15 +74,10 @@ impl Kind {
             // `score` 2: the perplexity of synthetic texts is taken under the model that `train` started from.
             // `train`, `teacher`, `counts` 2: a typed privacy record of what ran; internal files apart.
             // `pretrain`, `audit` 2: likewise.
-            Self::Preprocess
-            | Self::Score
-            | Self::Train
-            | Self::Teacher
-            | Self::Counts
-            | Self::Pretrain
-            | Self::Audit => 2,
+            Self::Preprocess | Self::Score | Self::Counts | Self::Pretrain | Self::Audit => 2,
+            // `train`, `teacher` 3: the allowance for rounding follows the expected rows; micro-batches of fixed shapes.
             // `classify` 2: the penalty of the bag-of-words classifier was chosen anew; 3: probabilities of labels.
-            Self::Classify => 3,
+            Self::Train | Self::Teacher | Self::Classify => 3,
             Self::Sample => 1,
         }
     }

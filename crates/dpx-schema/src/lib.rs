@@ -30,7 +30,9 @@ pub use instance_name::InstanceName;
 pub use kind::Kind;
 pub use ledger::{Budget, LedgerAccess};
 pub use params::LabelIntegration;
-pub use privacy::{Guarantee, NoiseSource, PRIVACY_FILE, PrivacyRecord, PrivateRun, Unit};
+pub use privacy::{
+    Guarantee, NoiseSource, PRIVACY_FILE, PrivacyRecord, PrivateRun, PublicInputs, Unit,
+};
 pub use prompt::{Prompt, PromptParts};
 pub use public_schema::{MODEL_SCHEMA_FILE, PublicSchema, SCHEMA_FILE};
 pub use record::{FileEntry, Manifest, Record};

@@ -62,13 +62,63 @@ pub enum PrivacyRecord {
     Public {
         /// What it was made from, in words.
         source: String,
+        /// What is to be said of it.
+        #[serde(flatten)]
+        inputs: PublicInputs,
     },
     /// The private data were not looked at: the base model as it was, or counts of nothing (epsilon 0).
-    Untouched,
+    Untouched(PublicInputs),
     /// Made from the private data without any protection (epsilon infinite).
     NotPrivate,
     /// Made from the private data by a mechanism.
     Private(PrivateRun),
+}
+
+/// What a reader of a claim has to know of the public inputs behind it; no guarantee covers it. It follows from the experiment
+/// file and from what dpx carries alone, never from private data.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicInputs {
+    /// Inputs such as "`corpus` of `base`" that the experiment file declares to hold texts of the private data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declared_overlap: Vec<String>,
+    /// How built-in inputs were made, in sentences, where that concerns data sets that may be private here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provenance: Vec<String>,
+}
+
+impl PublicInputs {
+    /// Takes in what else is to be said, each thing once.
+    pub fn join(&mut self, other: &Self) {
+        for (ours, theirs) in [
+            (&mut self.declared_overlap, &other.declared_overlap),
+            (&mut self.provenance, &other.provenance),
+        ] {
+            for one in theirs {
+                if !ours.contains(one) {
+                    ours.push(one.clone());
+                }
+            }
+        }
+    }
+
+    /// What is to be said of all inputs behind these records.
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a PrivacyRecord>) -> Self {
+        let mut all = Self::default();
+        for record in records {
+            all.join(&record.public_inputs());
+        }
+        all
+    }
+
+    /// In sentences, for whoever reads a claim.
+    pub fn sentences(&self) -> Vec<String> {
+        let overlaps = self.declared_overlap.iter().map(|name| {
+            format!(
+                "Declared overlap: the public input {name} holds texts of the private data; they are not protected."
+            )
+        });
+        overlaps.chain(self.provenance.iter().cloned()).collect()
+    }
 }
 
 /// What one private stage did: reported by the code that did it, never planned.
@@ -116,6 +166,9 @@ pub struct PrivateRun {
     /// Public inputs whose overlap with the private texts was declared in the experiment file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub declared_overlap: Vec<String>,
+    /// How its built-in public inputs were made ([`PublicInputs::provenance`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provenance: Vec<String>,
 }
 
 impl PrivateRun {
@@ -240,7 +293,19 @@ impl PrivacyRecord {
     pub const fn private(&self) -> Option<&PrivateRun> {
         match self {
             Self::Private(run) => Some(run),
-            Self::Public { .. } | Self::Untouched | Self::NotPrivate => None,
+            Self::Public { .. } | Self::Untouched(_) | Self::NotPrivate => None,
+        }
+    }
+
+    /// What is to be said of the public inputs behind it.
+    pub fn public_inputs(&self) -> PublicInputs {
+        match self {
+            Self::Public { inputs, .. } | Self::Untouched(inputs) => inputs.clone(),
+            Self::NotPrivate => PublicInputs::default(),
+            Self::Private(run) => PublicInputs {
+                declared_overlap: run.declared_overlap.clone(),
+                provenance: run.provenance.clone(),
+            },
         }
     }
 }
@@ -289,7 +354,7 @@ impl Guarantee {
         let mut runs = Vec::new();
         for record in records {
             match record {
-                PrivacyRecord::Public { .. } | PrivacyRecord::Untouched => {}
+                PrivacyRecord::Public { .. } | PrivacyRecord::Untouched(_) => {}
                 PrivacyRecord::NotPrivate => return Ok(Self::None),
                 PrivacyRecord::Private(run) => runs.push(run),
             }
@@ -346,23 +411,34 @@ impl PrivacyRecord {
     /// # Errors
     /// A number is out of range.
     pub fn statement(&self) -> Result<String, ClaimError> {
+        let with = |mut text: String, inputs: &PublicInputs| {
+            for sentence in inputs.sentences() {
+                text.push_str(&sentence);
+                text.push('\n');
+            }
+            text
+        };
         Ok(match self {
-            Self::Public { source } => format!("Made from public data alone: {source}.\n"),
-            Self::Untouched => "No private data used (epsilon 0).\n".to_owned(),
+            Self::Public { source, inputs } => {
+                with(format!("Made from public data alone: {source}.\n"), inputs)
+            }
+            Self::Untouched(inputs) => {
+                with("No private data used (epsilon 0).\n".to_owned(), inputs)
+            }
             Self::NotPrivate => {
                 "No guarantee: made from the private data without clipping and noise. NOT FOR RELEASE.\n".to_owned()
             }
-            Self::Private(run) => run.statement(&run.claim()?)?,
+            Self::Private(run) => run.statement(&run.claim()?, &self.public_inputs())?,
         })
     }
 }
 
 impl PrivateRun {
-    /// The run in words, with a claim of it alone at whatever delta.
+    /// The run in words, with a claim of it alone at whatever delta, and what is to be said of the public `inputs` behind it.
     ///
     /// # Errors
     /// A number is out of range.
-    pub fn statement(&self, claim: &Claim) -> Result<String, ClaimError> {
+    pub fn statement(&self, claim: &Claim, inputs: &PublicInputs) -> Result<String, ClaimError> {
         let certified = claim.certified();
         let mut text = String::new();
         let _ = writeln!(
@@ -408,11 +484,8 @@ impl PrivateRun {
                 claim.group(records)?.epsilon
             );
         }
-        for name in &self.declared_overlap {
-            let _ = writeln!(
-                text,
-                "Declared overlap: `{name}` is called public and holds texts of the private data; they are not protected."
-            );
+        for sentence in inputs.sentences() {
+            let _ = writeln!(text, "{sentence}");
         }
         text.push_str("Not covered:\n");
         for item in NOT_COVERED {
@@ -472,6 +545,7 @@ mod tests {
             target_epsilon: 3.0,
             shared_with: Vec::new(),
             declared_overlap: Vec::new(),
+            provenance: Vec::new(),
         }
     }
 
@@ -485,8 +559,9 @@ mod tests {
         for record in [
             PrivacyRecord::Public {
                 source: "builtin:dialogue".into(),
+                inputs: PublicInputs::default(),
             },
-            PrivacyRecord::Untouched,
+            PrivacyRecord::Untouched(PublicInputs::default()),
             PrivacyRecord::NotPrivate,
             PrivacyRecord::Private(run("train", gaussian(2.0))),
         ] {
@@ -540,14 +615,17 @@ mod tests {
     fn what_is_not_private_is_never_claimed() {
         let one = PrivacyRecord::Private(run("train", gaussian(2.0)));
         let silent = PrivacyRecord::Private(run("teacher", gaussian(0.0)));
-        let public = PrivacyRecord::Public { source: "x".into() };
+        let public = PrivacyRecord::Public {
+            source: "x".into(),
+            inputs: PublicInputs::default(),
+        };
         assert_eq!(
             Guarantee::of([&one, &PrivacyRecord::NotPrivate]).unwrap(),
             Guarantee::None
         );
         assert_eq!(Guarantee::of([&one, &silent]).unwrap(), Guarantee::None);
         assert_eq!(
-            Guarantee::of([&PrivacyRecord::Untouched, &public]).unwrap(),
+            Guarantee::of([&PrivacyRecord::Untouched(PublicInputs::default()), &public]).unwrap(),
             Guarantee::NoPrivateData
         );
         let mut seeded = run("train", gaussian(2.0));
@@ -573,6 +651,38 @@ mod tests {
         assert_eq!(claimed(&other).unwrap().claim().unwrap().delta(), 1e-6);
         other.adjacency = Adjacency::AddRemove;
         assert!(claimed(&other).is_err());
+    }
+
+    /// Rules 54 and 55: what is to be said of public inputs reaches every statement and every set of records, once.
+    #[test]
+    fn what_is_declared_of_public_inputs_is_in_every_statement() {
+        let inputs = PublicInputs {
+            declared_overlap: vec!["`corpus` of `base`".into()],
+            provenance: vec!["It was cleaned.".into()],
+        };
+        let mut private = run("train", gaussian(2.0));
+        private.declared_overlap = inputs.declared_overlap.clone();
+        private.provenance = inputs.provenance.clone();
+        let records = [
+            PrivacyRecord::Public {
+                source: "corpus.txt".into(),
+                inputs: inputs.clone(),
+            },
+            PrivacyRecord::Untouched(inputs.clone()),
+            PrivacyRecord::Private(private),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        for record in &records {
+            let text = record.statement().unwrap();
+            assert!(
+                text.contains("Declared overlap: the public input `corpus` of `base`"),
+                "{text}"
+            );
+            assert!(text.contains("It was cleaned."), "{text}");
+            record.save(folder.path()).unwrap();
+            assert_eq!(PrivacyRecord::load(folder.path()).unwrap(), *record);
+        }
+        assert_eq!(PublicInputs::of(&records), inputs);
     }
 
     #[test]

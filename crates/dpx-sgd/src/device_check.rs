@@ -4,8 +4,9 @@
 //! text has a part in the check, so that what it says is public.
 
 use super::clip::{ClipError, ClippedSum, Clipping, clipped_sum};
+use super::micro_batch::{self, Idle, Limits, MicroBatches};
 use super::trainer::Examples;
-use dpx_nn::{Array, Network};
+use dpx_nn::{Array, GradSample, Network};
 
 /// By how much of the bound the norm of a clipped gradient may exceed it: roundings of f32, which the noise is made for.
 const OVER_BOUND: f64 = 1e-4;
@@ -33,6 +34,9 @@ pub enum DeviceCheckError {
         /// Norm of the difference over that of the sum.
         difference: f64,
     },
+    /// The same example is computed otherwise among others.
+    #[error("the gradient of an example changes with the other examples of its micro-batch")]
+    Mates,
     /// The device computes something else.
     #[error(
         "a clipped gradient differs from the processor's by {difference:.2} of its size, where roundings explain {most}"
@@ -43,6 +47,78 @@ pub enum DeviceCheckError {
         /// Most that is taken for rounding.
         most: f64,
     },
+}
+
+/// Computes every example alone and among others, in the micro-batches of a private run: its loss, the bound of its norm and
+/// everything that its gradient is made of must be the same to the last bit. The sensitivity that noise is made for is that of
+/// one example: another one's gradient may not change with it.
+///
+/// # Errors
+/// [`DeviceCheckError::Mates`] when a bit changes.
+pub fn check_mates(
+    network: &dyn Network,
+    clipping: Clipping,
+    examples: &dyn Examples,
+    micro_batches: MicroBatches,
+    expected_rows: f64,
+) -> Result<(), DeviceCheckError> {
+    let limits = Limits {
+        micro_batches,
+        expected_rows,
+        bounded: true,
+    };
+    let all: Vec<usize> = (0..examples.rows()).collect();
+    let bits = |rows: &[usize], wanted: usize| {
+        let parts = micro_batch::plan(network.parameters(), examples, rows, limits);
+        let part = parts.iter().find(|part| part.rows.contains(&wanted));
+        let part = part.expect("every row is in a micro-batch");
+        let index = part.rows.iter().position(|&row| row == wanted);
+        let index = index.expect("the micro-batch was chosen for it");
+        let tape = network.forward_backward(&part.batch(examples))?;
+        let loss = tape.losses[index].to_bits();
+        let mut bits = made_of(&tape.grad_samples, index);
+        bits.push(loss);
+        let clipped = clipped_sum(network.parameters(), tape, clipping, 1.0)?;
+        bits.push(clipped.norms[index].to_bits());
+        Ok::<Vec<u64>, DeviceCheckError>(bits)
+    };
+    for &row in &all {
+        let alone = bits(&[row], row)?;
+        let fewer: Vec<usize> = all.iter().copied().filter(|&other| other >= row).collect();
+        for among in [&all, &fewer] {
+            if bits(among, row)? != alone {
+                return Err(DeviceCheckError::Mates);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The bits of what the gradient of an example is made of.
+fn made_of(samples: &[GradSample], index: usize) -> Vec<u64> {
+    let mut bits = Vec::new();
+    let mut add = |array: &Array, rows: std::ops::Range<usize>| {
+        let width = array.width();
+        let values = array.to_vec();
+        let own = &values[rows.start * width..rows.end * width];
+        bits.extend(own.iter().map(|value| u64::from(value.to_bits())));
+    };
+    for sample in samples {
+        match sample {
+            GradSample::Linear {
+                rows,
+                input,
+                gradient,
+                ..
+            } => {
+                add(input, rows.range(index));
+                add(gradient, rows.range(index));
+            }
+            GradSample::Embedding { rows, gradient, .. } => add(gradient, rows.range(index)),
+            GradSample::PerExample { gradient, .. } => add(gradient, index..index + 1),
+        }
+    }
+    bits
 }
 
 /// Computes the clipped gradients of all examples on the networks, which have the same weights: one `there`, on the device, one
@@ -59,7 +135,7 @@ pub fn check_device(
 ) -> Result<f64, DeviceCheckError> {
     let rows: Vec<usize> = (0..examples.rows()).collect();
     let sum = |network: &dyn Network, rows: &[usize], bound: f64| {
-        let tape = network.forward_backward(&examples.batch(rows))?;
+        let tape = network.forward_backward(&examples.batch(rows, Idle::NONE))?;
         Ok::<ClippedSum, DeviceCheckError>(clipped_sum(
             network.parameters(),
             tape,
@@ -125,7 +201,7 @@ fn difference(other: &[f64], of: &[f64]) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::fault::{Fault, with};
     use crate::trainer::tests::{Texts, network_on, texts};
@@ -153,6 +229,33 @@ mod tests {
             let difference = check(&there, clipping).unwrap();
             assert!(difference < 1e-4, "{clipping:?}: {difference}");
         }
+    }
+
+    /// Rule 56.
+    pub(crate) fn mates_are_not_felt() -> bool {
+        let sizes = MicroBatches {
+            max_rows: 7,
+            max_tokens: 60,
+        };
+        let clippings = [Clipping::Flat, Clipping::Automatic, Clipping::PerLayer];
+        [Device::Cpu, Device::under_test()]
+            .into_iter()
+            .all(|device| {
+                let network = network_on(device);
+                clippings.into_iter().all(|clipping| {
+                    let found = check_mates(&network, clipping, &texts(9), sizes, 24.0);
+                    if let Err(error) = &found {
+                        eprintln!("{device}, {clipping:?}: {error}");
+                    }
+                    found.is_ok()
+                })
+            })
+    }
+
+    #[test]
+    fn an_example_is_the_same_to_the_bit_whatever_its_mates() {
+        assert!(mates_are_not_felt());
+        assert!(!with(Fault::BareMicroBatches, mates_are_not_felt));
     }
 
     #[test]
@@ -207,7 +310,8 @@ mod tests {
                 return self.0.forward_backward(batch);
             }
             let rows: Vec<usize> = (1..=batch.len()).collect();
-            self.0.forward_backward(&texts(rows.len() + 1).batch(&rows))
+            self.0
+                .forward_backward(&texts(rows.len() + 1).batch(&rows, Idle::NONE))
         }
 
         fn forward_loss(&self, batch: &Batch) -> Result<Vec<f64>, Error> {

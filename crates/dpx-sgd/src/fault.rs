@@ -78,6 +78,10 @@ faults! {
     SeededCoins,
     /// A key is kept although the inputs changed.
     UnboundKey,
+    /// Micro-batches have the shape of what is in them.
+    BareMicroBatches,
+    /// The allowance for rounding is that of a batch of one row.
+    AllowanceOfOneRow,
 }
 
 #[cfg(any(test, feature = "fault-injection"))]

@@ -2,11 +2,11 @@
 
 use super::clip::tests::passes;
 use super::fault::{self, Fault};
-use super::{clip, key, noise, privatise, sampling, trainer};
+use super::{clip, device_check, key, noise, privatise, sampling, trainer};
 
 type Row = (Fault, &'static str, fn() -> bool);
 
-const TABLE: [Row; 26] = [
+const TABLE: [Row; 28] = [
     (
         Fault::NoClip,
         "any_example_moves_the_sum_by_at_most_the_sensitivity",
@@ -136,6 +136,16 @@ const TABLE: [Row; 26] = [
         Fault::UnboundKey,
         "a_key_bound_to_other_inputs_is_destroyed",
         key::tests::foreign_keys_are_destroyed,
+    ),
+    (
+        Fault::BareMicroBatches,
+        "an_example_is_the_same_to_the_bit_whatever_its_mates",
+        device_check::tests::mates_are_not_felt,
+    ),
+    (
+        Fault::AllowanceOfOneRow,
+        "the_allowance_follows_the_expected_rows",
+        trainer::tests::allowance_follows_the_rows,
     ),
 ];
 

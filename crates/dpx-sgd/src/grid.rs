@@ -65,12 +65,24 @@ pub fn rounding_allowance(
     expected_batch_size: f64,
     max_seq_len: usize,
 ) -> f64 {
-    let clipping = 1e-5;
-    let lattice = (values as f64).sqrt() * Grid::for_bound(max_grad_norm).step() / max_grad_norm;
+    let [clipping, lattice] = of_any_sum(values, max_grad_norm);
     let batch = expected_batch_size.max(1.0);
     let sums = (batch * max_seq_len as f64).sqrt() * f64::from(f32::EPSILON) / 2.0
         * batch.min(MAX_ROWS as f64);
     clipping + lattice + sums
+}
+
+/// The same for a sum in f64 over all of `rows` examples, which is regrouped by one more of them: sqrt(rows) 2^-53 rows.
+pub fn f64_rounding_allowance(values: usize, max_grad_norm: f64, rows: u64) -> f64 {
+    let rows = rows.max(1) as f64;
+    let sums = rows.sqrt() * rows * f64::EPSILON / 2.0;
+    of_any_sum(values, max_grad_norm).iter().sum::<f64>() + sums
+}
+
+/// Parts (a) and (b): by which the clipped norm may exceed its bound, and the lattice.
+fn of_any_sum(values: usize, max_grad_norm: f64) -> [f64; 2] {
+    let lattice = (values as f64).sqrt() * Grid::for_bound(max_grad_norm).step() / max_grad_norm;
+    [1e-5, lattice]
 }
 
 #[cfg(test)]
@@ -108,6 +120,19 @@ mod tests {
         for integer in [0, 1, -1, 1 << 50, -(1 << 50), 123_456_789_012_345] {
             assert_eq!(to_float(integer), integer as f64);
         }
+    }
+
+    /// Sums of random vectors of norm 1 over many rows, forwards and backwards.
+    #[test]
+    fn sums_in_f64_stay_within_their_allowance() {
+        for rows in [1_000u64, 100_000] {
+            let value = |row: u64| ((row * 7919) as f64).sin();
+            let forwards: f64 = (0..rows).map(value).sum();
+            let backwards: f64 = (0..rows).rev().map(value).sum();
+            let sums = f64_rounding_allowance(1, 1.0, rows) - f64_rounding_allowance(1, 1.0, 1);
+            assert!((forwards - backwards).abs() < sums, "{rows}");
+        }
+        assert!(f64_rounding_allowance(6 * 5_000, 1.0, 1_000_000) < 1e-4);
     }
 
     #[test]

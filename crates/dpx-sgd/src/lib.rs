@@ -6,6 +6,7 @@ pub mod device_check;
 pub mod grid;
 pub mod key;
 pub mod learner;
+mod micro_batch;
 pub mod noise;
 pub mod optimizer;
 pub mod privatise;

@@ -15,8 +15,10 @@ use super::fault::fault;
 use super::grid::{MAX_ROWS, rounding_allowance};
 use super::key::{Key, KeyFile, KeyFileError, KeyIsGone};
 use super::learner::{Learner, LearnerSettings};
+use super::micro_batch::{self, Limits};
+pub use super::micro_batch::{Idle, MicroBatches};
 use super::privatise::{NoiseOutOfRange, Protection};
-use super::sampling::{micro_batches, poisson_batch};
+use super::sampling::poisson_batch;
 use dpx_accounting::{DpEvent, Mechanism};
 use dpx_nn::{Batch, Network, Parameters};
 use dpx_schema::Device;
@@ -30,8 +32,19 @@ pub trait Examples {
     /// Tokens of a row.
     fn length(&self, row: usize) -> usize;
 
-    /// The batch of some rows. No row's part depends on another.
-    fn batch(&self, rows: &[usize]) -> Batch;
+    /// The batch of some rows, with idle sequences behind ([`Batch::causal_with_idle`]). No row's part depends on another.
+    fn batch(&self, rows: &[usize], idle: Idle<'_>) -> Batch;
+
+    /// Sequences of a row: 2 where a row is a pair.
+    fn sequences(&self) -> usize {
+        1
+    }
+
+    /// Tokens that are computed of each sequence of a row.
+    fn inputs(&self, row: usize) -> Vec<usize>;
+
+    /// Most tokens of any sequence; public.
+    fn max_seq_len(&self) -> usize;
 }
 
 /// Why a step or a checkpoint failed. No message depends on a record.
@@ -85,17 +98,11 @@ pub struct TrainerSettings {
     pub clipping: Clipping,
     /// What sums are divided by: a constant, whatever the size of the batch that is drawn.
     pub expected_batch_size: f64,
+    /// How many rows a batch has on average: the sampling rate times the number of rows. The allowance for rounding follows it,
+    /// whatever sums are divided by.
+    pub expected_rows: f64,
     /// Most tokens of one example.
     pub max_seq_len: usize,
-}
-
-/// What only changes speed or memory.
-#[derive(Debug, Clone, Copy)]
-pub struct MicroBatches {
-    /// Most rows computed at once.
-    pub max_rows: usize,
-    /// Most tokens computed at once.
-    pub max_tokens: usize,
 }
 
 /// What happened in a step. All of it is private: for internal logs alone.
@@ -149,7 +156,11 @@ impl Trainer {
                 rounding_allowance: rounding_allowance(
                     learner.values(),
                     mechanism.max_grad_norm(),
-                    settings.expected_batch_size,
+                    if fault!(AllowanceOfOneRow) {
+                        1.0
+                    } else {
+                        settings.expected_rows
+                    },
                     settings.max_seq_len,
                 ),
             };
@@ -173,6 +184,14 @@ impl Trainer {
             key,
             noise_ahead: None,
         })
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            micro_batches: self.micro_batches,
+            expected_rows: self.settings.expected_rows,
+            bounded: self.clipping != Clipping::None,
+        }
     }
 
     /// Whether the next step's noise is drawn on threads of its own while gradients are computed. Unless told otherwise it
@@ -229,9 +248,7 @@ impl Trainer {
         let rows = poisson_batch(&self.key, examples.rows(), self.mechanism.sampling_rate());
         let mut protection = self.protection;
         let mut divisor = self.settings.expected_batch_size;
-        let lengths: Vec<usize> = rows.iter().map(|&row| examples.length(row)).collect();
-        let limits = self.micro_batches;
-        let parts = micro_batches(&rows, &lengths, limits.max_rows, limits.max_tokens);
+        let parts = micro_batch::plan(network.parameters(), examples, &rows, self.limits());
         if fault!(SkippedEmpty) && rows.is_empty() {
             return Ok(Tally::default().telemetry(&[]));
         }
@@ -250,16 +267,17 @@ impl Trainer {
         }
         let mut tally = Tally::default();
         for part in parts {
-            let tape = network.forward_backward(&examples.batch(&part))?;
+            let tape = network.forward_backward(&part.batch(examples))?;
             let clipped = clipped_sum(
                 network.parameters(),
                 tape,
                 self.clipping,
                 self.mechanism.max_grad_norm(),
             )?;
+            let real = part.rows.len();
             tally.add(
-                &clipped.losses,
-                &clipped.norms,
+                &clipped.losses[..real],
+                clipped.norms.get(..real).unwrap_or_default(),
                 self.mechanism.max_grad_norm(),
             );
             self.learner.accumulate(&clipped.gradients);

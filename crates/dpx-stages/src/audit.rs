@@ -81,7 +81,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     };
     let certified = match &record {
         PrivacyRecord::Private(run) => Some(run.claim()?.epsilon().value()),
-        PrivacyRecord::Public { .. } | PrivacyRecord::Untouched => Some(0.0),
+        PrivacyRecord::Public { .. } | PrivacyRecord::Untouched(_) => Some(0.0),
         PrivacyRecord::NotPrivate => None,
     };
     let bound = one_run(count, guesses, right, delta, params.confidence);
@@ -115,7 +115,7 @@ fn canaries(path: &Path, record: &PrivacyRecord) -> Result<Vec<Canary>, StageErr
         // No message quotes what the file holds.
         Ok(text) => serde_json::from_slice(&text)
             .map_err(|_| StageError::new("canaries.json: expected a list of canaries")),
-        Err(_) if *record == PrivacyRecord::Untouched => Ok(Vec::new()),
+        Err(_) if matches!(record, PrivacyRecord::Untouched(_)) => Ok(Vec::new()),
         Err(error) => Err(StageError::new(format!(
             "there are no canaries to look for ({error}): add `canaries = 1000` to the `train` stage"
         ))),

@@ -16,7 +16,7 @@ use super::private::{self, Machine, PrivateStage, Spending};
 use dpx_accounting::DpEvent;
 use dpx_data::{Rows, builtin};
 use dpx_schema::params::CountsParams;
-use dpx_schema::{Finish, PrivacyRecord, PublicSchema, StageContext, StageError, StageResult};
+use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::key::{Key, forbid_core_dumps};
 use dpx_sgd::privatise::{Protection, privatise};
 use dpx_sgd::sum::GradientSum;
@@ -85,9 +85,10 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
         max_length: None,
         clipping: None,
     };
-    let record = run.as_ref().map_or(PrivacyRecord::Untouched, |run| {
-        stage.record(&run.id, Some(executed(&drawn)), machine)
-    });
+    let record = run.as_ref().map_or_else(
+        || stage.untouched(),
+        |run| stage.record(&run.id, Some(executed(&drawn)), machine),
+    );
     private::save(context, &record)?;
     Ok(run.map_or_else(Finish::nothing, KeyedRun::finish))
 }

@@ -8,6 +8,9 @@ pub mod audit;
 mod classify;
 pub mod counts;
 mod dispatch;
+mod fault;
+#[cfg(test)]
+mod fault_table;
 mod keyed_run;
 mod losses;
 pub mod metric;
@@ -16,6 +19,7 @@ pub mod people;
 pub mod preprocess;
 mod pretrain;
 mod private;
+mod public_inputs;
 pub mod sample;
 pub mod score;
 pub mod scrub;

@@ -7,8 +7,10 @@
 
 mod spent;
 
+use crate::fault::fault;
 use crate::keyed_run::KeyedRun;
 use crate::people;
+use crate::public_inputs::public_inputs;
 use dpx_accounting::budget::{self, Component, MechanismSpec};
 use dpx_accounting::{
     Adjacency, DpEvent, EpsilonBound, Sampling, SamplingPlan, check_delta_for, default_delta, sampling_plan,
@@ -16,8 +18,8 @@ use dpx_accounting::{
 use dpx_ledger::{Ledger, RunEntry, now};
 use dpx_schema::params::{BudgetParams, Delta, Epsilon, NoiseMode, TeacherParams, TrainParams};
 use dpx_schema::{
-    Input, Kind, NoiseSource, PrivacyRecord, PrivateRun, PublicSchema, SCHEMA_FILE, StageContext,
-    StageError, Unit,
+    Input, Kind, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, PublicSchema, SCHEMA_FILE,
+    StageContext, StageError, Unit,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -181,7 +183,11 @@ pub fn plan(
         None => members.push((stage.to_owned(), 1.0, own)),
         Some(shared) => {
             for (name, component) in &shared.components {
-                let one = unpriced(component.kind, name, &component.params, examples)?;
+                let mut params = component.params.clone();
+                if fault!(SiblingCanariesForgotten) && name != stage {
+                    params["canaries"] = 0.into();
+                }
+                let one = unpriced(component.kind, name, &params, examples)?;
                 members.push((name.clone(), component.share, one));
             }
         }
@@ -197,7 +203,8 @@ pub fn plan(
             (shared.epsilon, shared.delta)
         });
     let adjacency = members[at].2.adjacency;
-    if let Some((other, _, one)) = members.iter().find(|(.., one)| one.adjacency != adjacency) {
+    let mixed = members.iter().find(|(.., one)| one.adjacency != adjacency);
+    if let Some((other, _, one)) = mixed.filter(|_| !fault!(MixedAdjacency)) {
         return Err(StageError::new(format!(
             "`{stage}` and `{other}` share one budget, but `{stage}` holds under {adjacency} adjacency and `{other}` under \
              {}: a claim has one adjacency; leave out `sampling_rate` and `steps`, or the other mechanism",
@@ -217,6 +224,11 @@ pub fn plan(
         Epsilon::Infinite => Spending::NotPrivate,
         Epsilon::Finite(0.0) => Spending::Untouched,
         Epsilon::Finite(epsilon) => {
+            let largest = if fault!(DeltaCheckedInTrainAlone) && kind != Kind::Train {
+                1
+            } else {
+                largest
+            };
             check_delta_for(delta, largest).map_err(|_| {
                 StageError::new(format!(
                     "`delta` of `{stage}` is {delta:e}, not below 1 / {largest}: a mechanism that publishes one example whole \
@@ -265,6 +277,7 @@ pub(crate) struct PrivateStage<'a> {
     pub(crate) schema: PublicSchema,
     pub(crate) plan: PrivatePlan,
     noise: NoiseMode,
+    public_inputs: PublicInputs,
 }
 
 /// How a mechanism was run, beside its event.
@@ -298,6 +311,7 @@ impl<'a> PrivateStage<'a> {
             schema,
             plan,
             noise,
+            public_inputs: public_inputs(context)?,
         })
     }
 
@@ -368,7 +382,7 @@ impl<'a> PrivateStage<'a> {
         machine: Machine,
     ) -> PrivacyRecord {
         let planned = match &self.plan.spending {
-            Spending::Untouched => return PrivacyRecord::Untouched,
+            Spending::Untouched => return self.untouched(),
             Spending::NotPrivate => return PrivacyRecord::NotPrivate,
             Spending::Noise { planned, .. } => planned,
         };
@@ -400,8 +414,14 @@ impl<'a> PrivateStage<'a> {
                 .map(|(name, _)| name.clone())
                 .filter(|name| name != stage)
                 .collect(),
-            declared_overlap: Vec::new(),
+            declared_overlap: self.public_inputs.declared_overlap.clone(),
+            provenance: self.public_inputs.provenance.clone(),
         })
+    }
+
+    /// The record of a stage that did not look at the data.
+    pub(crate) fn untouched(&self) -> PrivacyRecord {
+        PrivacyRecord::Untouched(self.public_inputs.clone())
     }
 }
 
@@ -415,7 +435,7 @@ pub(crate) fn save(context: &StageContext<'_>, record: &PrivacyRecord) -> Result
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use dpx_schema::params::BudgetComponent;
     use serde_json::json;
@@ -474,6 +494,10 @@ mod tests {
     /// Rule 46: canaries of one stage once changed the number of examples that its siblings reckoned with, but not its own.
     #[test]
     fn every_stage_of_a_budget_plans_the_same_division() {
+        one_division();
+    }
+
+    pub(crate) fn one_division() {
         let budget = shared(vec![
             ("counts", 0.05, Kind::Counts, json!({"epsilon": 3})),
             ("teacher", 0.45, Kind::Teacher, teacher()),
@@ -507,6 +531,10 @@ mod tests {
     /// Rule 57: every private kind with a delta at which a record could be published whole.
     #[test]
     fn a_delta_that_protects_nobody_is_refused_for_every_kind() {
+        large_deltas_are_refused();
+    }
+
+    pub(crate) fn large_deltas_are_refused() {
         for (kind, params) in [
             (Kind::Train, json!({"model": "m", "epsilon": 3})),
             (Kind::Teacher, json!({"epsilon": 3})),
@@ -530,6 +558,10 @@ mod tests {
     /// Rule 58.
     #[test]
     fn one_budget_has_one_adjacency() {
+        one_adjacency();
+    }
+
+    pub(crate) fn one_adjacency() {
         let stated =
             json!({"model": "m", "epsilon": 3, "sampling_rate": 0.01, "steps": 10, "delta": 1e-6});
         let budget = shared(vec![

@@ -20,8 +20,8 @@ use dpx_accounting::DpEvent;
 use dpx_data::{Row, Rows, builtin};
 use dpx_schema::params::{TeacherKind, TeacherParams, TeacherPerformance};
 use dpx_schema::progress::ProgressUpdate;
-use dpx_schema::{Finish, PrivacyRecord, StageContext, StageError, StageResult};
-use dpx_sgd::grid::rounding_allowance;
+use dpx_schema::{Finish, StageContext, StageError, StageResult};
+use dpx_sgd::grid::f64_rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
 use dpx_sgd::privatise::{Protection, privatise};
 use dpx_sgd::softmax::{Descent, SoftmaxRegression};
@@ -60,7 +60,7 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
             weights,
             classes: schema.labels.len(),
         };
-        (model, PrivacyRecord::Untouched, Finish::nothing())
+        (model, stage.untouched(), Finish::nothing())
     } else {
         let run = stage.begin()?;
         let rows = Rows::read(input.path.join("train.jsonl"))?;
@@ -125,11 +125,11 @@ fn descend(
         .iter()
         .map(|row| schema.label_index(&row.label))
         .collect::<Result<_, _>>()?;
-    let examples = features.rows(&texts(rows))?;
+    let examples = features.private_rows(&texts(rows), context.device)?;
     let mut key = key.clone();
     let classes = schema.labels.len();
     let values = features.width() * classes;
-    let allowance = rounding_allowance(values, params.max_grad_norm, 1.0, 1);
+    let allowance = f64_rounding_allowance(values, params.max_grad_norm, schema.examples);
     let noisy = stage.plan.noise_multiplier() > 0.0;
     let protection = if noisy {
         Protection::Gaussian {

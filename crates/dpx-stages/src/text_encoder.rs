@@ -41,8 +41,20 @@ impl TextEncoder {
 
     /// The embedding of each text; what the model cannot read of a long one is cut off.
     pub(super) fn embeddings(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, StageError> {
+        Ok(self
+            .encoder
+            .embed(&self.ids(texts)?, self.micro_batch_tokens)?)
+    }
+
+    /// The same, to the same bits whatever the other texts are.
+    pub(super) fn embeddings_of_each(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, StageError> {
+        Ok(self
+            .encoder
+            .embed_each(&self.ids(texts)?, self.micro_batch_tokens)?)
+    }
+
+    fn ids(&self, texts: &[String]) -> Result<Vec<Vec<u32>>, StageError> {
         let max_seq_len = self.encoder.config().max_positions();
-        let ids = encode_all(&self.tokenizer, texts, max_seq_len)?;
-        Ok(self.encoder.embed(&ids, self.micro_batch_tokens)?)
+        encode_all(&self.tokenizer, texts, max_seq_len)
     }
 }

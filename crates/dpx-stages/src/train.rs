@@ -24,7 +24,7 @@ use dpx_nn::model::CausalLm;
 use dpx_schema::files::write_whole;
 use dpx_schema::params::{NoiseMode, TrainParams, TrainPerformance, Trainable};
 use dpx_schema::progress::{ProgressUpdate, StageMetrics};
-use dpx_schema::{Finish, PrivacyRecord, PublicSchema, StageContext, StageError, StageResult};
+use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::key::{Key, KeyFile, Opened, forbid_core_dumps};
 use dpx_sgd::learner::LearnerSettings;
 use dpx_sgd::optimizer::{AdamSettings, LearningRate};
@@ -65,7 +65,7 @@ fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
     let mut start = Start::load(context, context.device, &params, schema)?;
     if stage.plan.spending == Spending::Untouched {
         context.progress.log("epsilon 0: the model stays as it is");
-        artifact::write(context, schema, &start, &PrivacyRecord::Untouched)?;
+        artifact::write(context, schema, &start, &stage.untouched())?;
         return Ok(Some(Finish::nothing()));
     }
     keyed_run::destroy_orphans(context)?;
@@ -87,8 +87,10 @@ fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
             seed: context.seed,
         }),
     };
+    let expected_rows = mechanism.sampling_rate() * stage.plan.examples as f64;
     if mechanism.noise_multiplier() > 0.0 {
-        device_check::run(context, &params, schema, &start.network, &encoder)?;
+        let sizes = (micro_batches(&performance), expected_rows);
+        device_check::run(context, &params, schema, (&start.network, &encoder), sizes)?;
     }
     let encoded = encoder.encode(&rows)?;
     let run = Run {
@@ -103,6 +105,7 @@ fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
             .map_or(params.batch_size as f64, |sampling| {
                 sampling.expected_batch_size
             }),
+        expected_rows,
         binding: binding(
             context,
             &params,
@@ -164,6 +167,8 @@ struct Run<'a> {
     mechanism: Mechanism,
     max_seq_len: usize,
     expected_batch_size: f64,
+    /// Rows of a batch on average, canaries included.
+    expected_rows: f64,
     binding: [u8; 32],
 }
 
@@ -257,12 +262,10 @@ impl Run<'_> {
             },
             clipping: params.clipping.into(),
             expected_batch_size: self.expected_batch_size,
+            expected_rows: self.expected_rows,
             max_seq_len: self.tokens_per_example(),
         };
-        let micro_batches = MicroBatches {
-            max_rows: self.performance.micro_batch_size as usize,
-            max_tokens: self.performance.micro_batch_tokens as usize,
-        };
+        let micro_batches = micro_batches(self.performance);
         let first_key = source.oldest().clone();
         let trainer = Trainer::new(
             network.parameters(),
@@ -394,5 +397,12 @@ impl Run<'_> {
         }
         log.sync()?;
         Ok(log.path)
+    }
+}
+
+fn micro_batches(performance: &TrainPerformance) -> MicroBatches {
+    MicroBatches {
+        max_rows: performance.micro_batch_size as usize,
+        max_tokens: performance.micro_batch_tokens as usize,
     }
 }

@@ -92,7 +92,15 @@ const MODULES: [(&str, &[&[&str]]); 2] = [
             &["counts"],
             &["preprocess", "private", "losses", "text_encoder"],
             &["keyed_run"],
-            &["people", "metric", "scrub", "model_source", "arithmetic"],
+            &[
+                "people",
+                "metric",
+                "scrub",
+                "model_source",
+                "arithmetic",
+                "public_inputs",
+            ],
+            &["fault"],
         ],
     ),
 ];
@@ -103,7 +111,7 @@ const MOST_LINES: usize = 500;
 const MEDIAN_LINES: usize = 150;
 /// Rules in `docs/privacy-rules.md`: all up to the first number have a row, those of claims and releases up to the second one
 /// where they are kept.
-const RULES: [usize; 2] = [45, 62];
+const RULES: [usize; 2] = [62, 62];
 
 fn sources() -> Vec<File> {
     let sources = files(&root(), &[".rs"]);

@@ -46,7 +46,7 @@ fn nothing_falls_where_the_weight_of_no_record_vanishes() {
 }
 
 #[test]
-fn epsilon_never_falls_up_to_a_thousand_records() {
+fn epsilon_never_falls_up_to_the_largest_group() {
     for event in [
         run(0.016, 1.0, 188),
         run(0.984, 2.0, 20),
@@ -56,6 +56,21 @@ fn epsilon_never_falls_up_to_a_thousand_records() {
     ] {
         never_falls(&event, &spaced(20));
     }
+}
+
+/// Where the plain bound once stood for 7,943 records: 64,868, above the 9,784 for 10,000.
+#[test]
+fn no_bound_is_missing_between_two_that_are_found() {
+    let event = run(0.3, 50.0, 5);
+    let sizes: Vec<u32> = (6_000..=10_000)
+        .step_by(571)
+        .chain([7_943, 10_000])
+        .collect();
+    let mut sizes = sizes;
+    sizes.sort_unstable();
+    never_falls(&event, &sizes);
+    let found = event.group(DELTA, 7_943).unwrap();
+    assert!(found.epsilon < 7_000.0, "{:?}", found.epsilon);
 }
 
 /// At a rate of 0.55 the weight of no record vanishes near 900.

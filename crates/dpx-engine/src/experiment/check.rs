@@ -6,6 +6,7 @@ mod devices;
 mod graph;
 mod limits;
 mod links;
+mod overlap;
 mod privacy;
 mod release;
 mod sources;

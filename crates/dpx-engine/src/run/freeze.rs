@@ -113,16 +113,17 @@ pub fn hub_assets(
 }
 
 /// A parameter, or an item of one that is a list, that names something to read.
-struct Name {
-    role: Role,
-    key: &'static str,
+pub(super) struct Name {
+    pub(super) role: Role,
+    pub(super) key: &'static str,
     index: Option<usize>,
     /// As the plan calls it: `model`, `scrub[1]`.
-    place: String,
-    source: Source,
+    pub(super) place: String,
+    pub(super) source: Source,
 }
 
-fn names(kind: Kind, params: &Value) -> Vec<Name> {
+/// What the parameters of a kind name.
+pub(super) fn names(kind: Kind, params: &Value) -> Vec<Name> {
     let mut names = Vec::new();
     for field in source_fields(kind) {
         let key = field.key;

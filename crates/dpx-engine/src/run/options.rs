@@ -52,6 +52,24 @@ pub enum RunError {
         /// The option.
         option: &'static str,
     },
+    /// A public input holds private texts, and the experiment file does not say so.
+    #[error(
+        "public inputs hold private texts, which no guarantee would protect; nothing was run:{lines}"
+    )]
+    Overlap {
+        /// Which, with line numbers and what to do.
+        lines: String,
+    },
+    /// Private texts whose artifact is cached cannot be read again to be compared with a public input.
+    #[error(
+        "the public inputs cannot be compared with the private texts of `{stage}`: {reason}; nothing was run"
+    )]
+    NotCompared {
+        /// The stage that read them.
+        stage: String,
+        /// Why.
+        reason: String,
+    },
     /// A folder outside the cache cannot be made.
     #[error("cannot make the folder `{}`: {source}", path.display())]
     Folder {
@@ -65,7 +83,10 @@ pub enum RunError {
 impl RunError {
     /// Whether the arguments are at fault, not the machine.
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Self::UnknownName { .. } | Self::Zero { .. })
+        matches!(
+            self,
+            Self::UnknownName { .. } | Self::Zero { .. } | Self::Overlap { .. }
+        )
     }
 }
 

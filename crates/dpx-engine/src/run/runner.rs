@@ -12,6 +12,7 @@ use self::select::{cores, private_folder};
 use super::control::Control;
 use super::event::{Event, Finish, Outcome, Planned};
 use super::job::JobResult;
+use super::public_inputs;
 use super::slots::{Held, Slots};
 use super::{JournalObserver, Live, Observer, Options, RunError, View};
 use crate::cache::{Cache, Journal};
@@ -83,6 +84,8 @@ struct Running {
 
 /// One run of a plan.
 pub struct Runner<'a> {
+    /// What the comparison of public inputs with the private texts found that forbids nothing.
+    notes: Vec<String>,
     plan: &'a Plan,
     cache: &'a Cache,
     /// Identity of the cache.
@@ -125,7 +128,8 @@ impl<'a> Runner<'a> {
     /// Prepares a run: checks the names, opens the cache, begins the journal. Nothing runs yet.
     ///
     /// # Errors
-    /// When an option names nothing in the plan, or the cache cannot be written.
+    /// When an option names nothing in the plan, a public input holds private texts and the file does not declare it, or the
+    /// cache cannot be written.
     pub fn new(plan: &'a Plan, cache: &'a Cache, mut options: Options) -> Result<Self, RunError> {
         let (forced, selected) = selection(plan, &options)?;
         if options.device_slots == 0 {
@@ -157,8 +161,11 @@ impl<'a> Runner<'a> {
         if decisions.list().iter().any(|one| !one.state.is_cached()) {
             cache.probe()?;
         }
+        let list = decisions.list();
+        let notes = public_inputs::check(plan, cache, |id| list[id].state.is_cached())?;
         let (sender, news) = channel();
         Ok(Self {
+            notes,
             plan,
             cache,
             observers: vec![
@@ -193,6 +200,11 @@ impl<'a> Runner<'a> {
     pub fn observer(mut self, observer: impl Observer + 'a) -> Self {
         self.observers.push(Box::new(observer));
         self
+    }
+
+    /// What the comparison of public inputs with the private texts found that forbids nothing: for whoever runs the study.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Bytes that the instances which run wrote in the previous run, and bytes that are free, where the first are more.

@@ -42,6 +42,17 @@ impl<'a> Factor<'a> {
     }
 }
 
+/// From so many rows on the host computes each row of a product `[rows, outputs]` to the same bits however many there are and
+/// wherever it stands, given the least number of outputs.
+///
+/// `gemm` takes other paths for vectors, for products of at most 256 values and for those of at most 64 rows and columns; beyond
+/// them it cuts the inner dimension by that dimension alone. Tests compare the bits, and so does the check of a device before
+/// a private run.
+pub const fn rows_computed_alike(least_outputs: usize) -> usize {
+    let beyond_small = 256 / if least_outputs == 0 { 1 } else { least_outputs } + 1;
+    if beyond_small > 65 { beyond_small } else { 65 }
+}
+
 /// The product `[m, n]` of two factors; leading dimensions count as rows.
 pub fn matmul(a: &Array, a_side: Side, b: &Array, b_side: Side) -> Array {
     backend(a).matmul(Factor::new(a, a_side), Factor::new(b, b_side))

@@ -101,8 +101,7 @@ impl<'a> NextTokens<'a> {
             let losses = kernel::cross_entropy_with_gradient(logits, self.ids, self.weights);
             return self.grouping.sums(&losses);
         };
-        let ones = vec![1.0; self.ids.len()];
-        let losses = kernel::cross_entropy_with_gradient(logits, self.ids, &ones);
+        let losses = kernel::cross_entropy_with_gradient(logits, self.ids, &self.counted());
         let pairs = self.pairs(&losses, f64::from(weight));
         let factors: Vec<_> = pairs
             .iter()
@@ -116,6 +115,9 @@ impl<'a> NextTokens<'a> {
     pub(crate) fn losses(&self, logits: &Array) -> Vec<f64> {
         let mut losses = kernel::cross_entropy(logits, self.ids);
         if let Some(weight) = self.mismatch {
+            for (loss, counted) in losses.iter_mut().zip(self.counted()) {
+                *loss *= counted;
+            }
             let pairs = self.pairs(&losses, f64::from(weight));
             return pairs.into_iter().map(|pair| pair.loss).collect();
         }
@@ -125,16 +127,22 @@ impl<'a> NextTokens<'a> {
         self.grouping.sums(&losses)
     }
 
+    /// 1 for each target that counts, 0 for others.
+    fn counted(&self) -> Vec<f32> {
+        let weights = self.weights.iter();
+        weights.map(|&weight| f32::from(weight > 0.0)).collect()
+    }
+
     /// The prompt-mismatch loss of each pair of sequences, from the losses of all tokens (see [`Batch::causal_pairs`]).
     fn pairs(&self, of_tokens: &[f32], weight: f64) -> Vec<Pair> {
-        let lengths: Vec<usize> = self.grouping.lengths().collect();
+        let counts = self.grouping.sums(&self.counted());
         let sums = self.grouping.sums(of_tokens);
         sums.chunks_exact(2)
-            .zip(lengths.chunks_exact(2))
-            .map(|(sums, lengths)| {
-                let share = 1.0 / lengths[0].max(1) as f64;
+            .zip(counts.chunks_exact(2))
+            .map(|(sums, counts)| {
+                let share = 1.0 / counts[0].max(1.0);
                 // Without a second sequence there is nothing to be told apart.
-                let weight = if lengths[1] == 0 { 0.0 } else { weight };
+                let weight = if counts[1] == 0.0 { 0.0 } else { weight };
                 let lost = sums[1] - sums[0];
                 let pull = weight / (1.0 + lost.exp());
                 let told_apart = (-lost).max(0.0) + (-lost.abs()).exp().ln_1p();

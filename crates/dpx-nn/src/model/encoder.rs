@@ -1,6 +1,7 @@
 //! Texts as vectors: mean-pooled hidden states of any body.
 
 use super::{Body, ModelConfig, ModelError, Weights, load};
+use crate::kernel::rows_computed_alike;
 use crate::{Array, Batch, PackedLayout};
 use dpx_schema::Device;
 use std::path::Path;
@@ -88,9 +89,57 @@ impl Encoder {
             .iter()
             .map(|ids| ids.len().min(max_seq_len))
             .collect();
+        self.embed_groups(
+            sequences,
+            &lengths,
+            groups(&lengths, micro_batch_tokens),
+            &[],
+        )
+    }
+
+    /// The same, where the embedding of a sequence does not depend on the others to the last bit: for sums over private texts.
+    /// On the host an idle sequence fills each group up to the size from which rows are computed alike; on another device every
+    /// sequence is computed alone, which takes longer.
+    ///
+    /// # Errors
+    /// As [`Encoder::mean_pooled`].
+    pub fn embed_each(
+        &self,
+        sequences: &[Vec<u32>],
+        micro_batch_tokens: usize,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let max_seq_len = self.config.max_positions();
+        let lengths: Vec<usize> = sequences
+            .iter()
+            .map(|ids| ids.len().min(max_seq_len))
+            .collect();
+        let parameters = self.body.parameters();
+        if parameters.device() != Device::Cpu {
+            let alone = (0..sequences.len()).map(|index| vec![index]).collect();
+            return self.embed_groups(sequences, &lengths, alone, &[]);
+        }
+        let least = rows_computed_alike(parameters.least_width().unwrap_or(1));
+        let tokens = vec![0; max_seq_len.min(least)];
+        let idle = vec![tokens.as_slice(); least.div_ceil(tokens.len().max(1))];
+        self.embed_groups(
+            sequences,
+            &lengths,
+            groups(&lengths, micro_batch_tokens),
+            &idle,
+        )
+    }
+
+    fn embed_groups(
+        &self,
+        sequences: &[Vec<u32>],
+        lengths: &[usize],
+        groups: Vec<Vec<usize>>,
+        idle: &[&[u32]],
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
         let mut embeddings = vec![Vec::new(); sequences.len()];
-        for group in groups(&lengths, micro_batch_tokens) {
-            let slices: Vec<&[u32]> = group.iter().map(|&i| &sequences[i][..lengths[i]]).collect();
+        for group in groups {
+            let real = group.iter().map(|&i| &sequences[i][..lengths[i]]);
+            let slices: Vec<&[u32]> = real.chain(idle.iter().copied()).collect();
             let pooled = self.mean_pooled(&slices)?;
             for (index, row) in group.iter().zip(pooled.host().chunks_exact(pooled.width())) {
                 embeddings[*index] = row.to_vec();

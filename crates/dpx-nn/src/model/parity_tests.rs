@@ -289,6 +289,13 @@ fn bert_encoder_is_that_of_transformers() {
         close(pooled.host(), &expected.rows("mean_pooled").concat(), 1e-4);
         for most in [1, 12, 100] {
             let embedded = model.embed(&sequences, most).unwrap();
+            // Each alone is the same to the bit, whatever it was computed with.
+            let each = model.embed_each(&sequences, most).unwrap();
+            for (ids, among) in sequences.iter().zip(&each) {
+                let alone = model.embed_each(std::slice::from_ref(ids), most).unwrap();
+                let bits = |row: &[f32]| row.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&alone[0]), bits(among));
+            }
             close(
                 &embedded.concat(),
                 &expected.rows("mean_pooled").concat(),

@@ -4,6 +4,7 @@ use crate::study::{GuaranteeKind, Row, Study};
 use crate::table::{Column, NOTHING, Table, brief, number};
 use dpx_accounting::EpsilonBound;
 use dpx_engine::clock::duration;
+use dpx_schema::PublicInputs;
 use dpx_stages::metric::Share;
 
 fn known(value: Option<f64>, decimals: usize) -> String {
@@ -346,10 +347,12 @@ pub(crate) fn statements(study: &Study) -> Vec<(String, String)> {
     });
     let of_row = |row: &Row| -> Vec<(String, String)> {
         if row.guarantee.kind == GuaranteeKind::Untouched {
-            return vec![(
-                row.name.clone(),
-                "No private data used (epsilon 0).\n".into(),
-            )];
+            let mut text = String::from("No private data used (epsilon 0).\n");
+            for sentence in PublicInputs::of(&row.guarantee.records).sentences() {
+                text.push_str(&sentence);
+                text.push('\n');
+            }
+            return vec![(row.name.clone(), text)];
         }
         let mechanisms = row.guarantee.mechanisms.iter();
         let named = mechanisms.map(|mechanism| {

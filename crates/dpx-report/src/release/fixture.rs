@@ -120,6 +120,7 @@ pub(crate) fn release() -> (Release, Disclosure) {
         records: records.to_vec(),
         delta: DELTA,
         canaries: BTreeMap::new(),
+        public_inputs: dpx_schema::PublicInputs::default(),
     };
     // The quotation marks of the header's names.
     let mut release = release;

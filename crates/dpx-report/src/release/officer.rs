@@ -93,15 +93,10 @@ fn unprotected(statement: &Statement) -> String {
                 .map(|item| format!("Not covered: {item}.")),
         );
     }
-    let overlap: Vec<String> = statement
-        .runs
-        .values()
-        .flat_map(|run| run.declared_overlap.iter().cloned())
-        .collect();
-    if !overlap.is_empty() {
+    if !statement.declared_overlap.is_empty() {
         items.push(format!(
             "Texts that stand both in the private data and in {}, which the publisher declared to overlap: they were public already and are not protected.",
-            listed(&overlap)
+            listed(&statement.declared_overlap)
         ));
     }
     items.iter().map(|item| format!("- {item}\n")).collect()
@@ -328,14 +323,13 @@ fn scrubbing(statement: &Statement) -> String {
 }
 
 fn check(statement: &Statement) -> String {
-    let inputs = if statement.public_inputs.is_empty() {
-        String::new()
-    } else {
-        format!(
-            " Taken to be public were {}.",
-            listed(&statement.public_inputs)
-        )
-    };
+    let mut inputs = String::new();
+    if !statement.public_inputs.is_empty() {
+        inputs += &format!(" Taken to be public were {}.", listed(&statement.public_inputs));
+    }
+    for sentence in &statement.provenance {
+        inputs += &format!(" {sentence}");
+    }
     format!(
         "`dpx verify DIR`, with this folder and nothing else, compares the checksums, computes epsilon again from the events in `privacy.json` with three accountants, and compares this page and the dataset card with it. It cannot know whether the events are those that ran, nor who made the folder: that is the publisher's word.{inputs}"
     )

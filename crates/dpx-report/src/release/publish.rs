@@ -374,6 +374,8 @@ impl Release {
             total: disclosure.total.clone(),
             groups,
             public_inputs: self.about.public_inputs.clone(),
+            declared_overlap: self.public_inputs.declared_overlap.clone(),
+            provenance: self.public_inputs.provenance.clone(),
             scrubbing: self.about.scrubbing.clone(),
             not_covered,
         })

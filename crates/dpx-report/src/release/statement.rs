@@ -62,6 +62,11 @@ pub struct Statement {
     pub groups: Vec<Group>,
     /// Public models, texts and vocabularies that the study used; those of the publisher's own without a name.
     pub public_inputs: Vec<String>,
+    /// Public inputs, such as "`corpus` of `base`", that were declared to hold texts of the private data: those texts are not
+    /// protected.
+    pub declared_overlap: Vec<String>,
+    /// How built-in inputs were made, in sentences, where that concerns data sets that may be private here.
+    pub provenance: Vec<String>,
     /// What scrubbed the private texts before anything else saw them.
     pub scrubbing: Vec<String>,
     /// What no claim covers.
@@ -154,8 +159,6 @@ pub struct Run {
     pub clipping: Option<Clipping>,
     /// What sums of gradients are divided by.
     pub expected_batch_size: Option<u64>,
-    /// Public inputs that were declared to hold texts of the private data: those texts are not protected.
-    pub declared_overlap: Vec<String>,
 }
 
 impl Run {
@@ -173,11 +176,6 @@ impl Run {
             max_length: run.max_length,
             clipping: run.clipping,
             expected_batch_size: run.expected_batch_size,
-            declared_overlap: run
-                .declared_overlap
-                .iter()
-                .map(|name| super::public_name(name))
-                .collect(),
         };
         (run.part().instance, told)
     }

@@ -75,6 +75,9 @@ pub struct PretrainParams {
     /// Prompt template of the labels.
     #[serde(default = "prompt")]
     pub prompt: String,
+    /// Keys of this stage whose public input is known to hold texts of the private data, such as `["corpus"]`: without it such an input is refused. Every claim states them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declared_overlap: Vec<String>,
 }
 
 /// What only changes speed or memory.

@@ -49,6 +49,9 @@ pub struct TeacherParams {
     /// Where noise comes from.
     #[serde(default)]
     pub noise: NoiseMode,
+    /// Keys of this stage whose public input is known to hold texts of the private data, such as `["vocabulary"]`: without it such an input is refused. Every claim states them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declared_overlap: Vec<String>,
     /// One budget shared with other mechanisms; filled in from `[privacy] split`, never written by hand.
     #[serde(default)]
     #[schemars(skip)]

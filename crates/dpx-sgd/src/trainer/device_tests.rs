@@ -145,7 +145,9 @@ fn the_bound_holds_in_bfloat16() {
     network.parameters_mut().compute_in(Arithmetic::Bf16);
     let examples = texts(6);
     for row in 0..6 {
-        let tape = network.forward_backward(&examples.batch(&[row])).unwrap();
+        let tape = network
+            .forward_backward(&examples.batch(&[row], Idle::NONE))
+            .unwrap();
         let bound = 1e-3;
         let clipped = clipped_sum(network.parameters(), tape, Clipping::Flat, bound).unwrap();
         assert!(clipped.norms[0] > bound, "the example is clipped");

@@ -22,12 +22,21 @@ impl Examples for Texts {
         self.0[row].len()
     }
 
-    fn batch(&self, rows: &[usize]) -> Batch {
+    fn batch(&self, rows: &[usize], idle: Idle<'_>) -> Batch {
         let sequences: Vec<_> = rows
             .iter()
             .map(|&row| Sequence::whole(&self.0[row]))
             .collect();
-        Batch::causal(&sequences)
+        Batch::causal_with_idle(&sequences, idle.lengths, idle.every_row)
+    }
+
+    fn inputs(&self, row: usize) -> Vec<usize> {
+        vec![Sequence::whole(&self.0[row]).inputs()]
+    }
+
+    fn max_seq_len(&self) -> usize {
+        let longest = self.0.iter().map(Vec::len).max().unwrap_or(0);
+        longest.max(MAX_SEQ_LEN)
     }
 }
 
@@ -76,6 +85,7 @@ pub(super) fn settings(expected_batch_size: f64, averaging: Averaging) -> Traine
         },
         clipping: Clipping::Flat,
         expected_batch_size,
+        expected_rows: expected_batch_size,
         max_seq_len: MAX_SEQ_LEN,
     }
 }
@@ -530,4 +540,29 @@ fn base64(bytes: &[u8]) -> Vec<u8> {
             [18, 12, 6, 0].map(|shift| DIGITS[(word >> shift & 63) as usize])
         })
         .collect()
+}
+
+/// Rule 18: the allowance is for the rows that a batch has on average, whatever sums are divided by.
+pub(crate) fn allowance_follows_the_rows() -> bool {
+    let network = network();
+    let allowance = |expected_rows: f64, expected_batch_size: f64| {
+        let settings = TrainerSettings {
+            expected_rows,
+            ..settings(expected_batch_size, Averaging::None)
+        };
+        let parameters = network.parameters();
+        let trainer = Trainer::new(parameters, mechanism(0.5, 1.0), settings, ALL, seeded());
+        trainer.unwrap().protection().rounding_allowance()
+    };
+    allowance(4000.0, 10.0) == allowance(4000.0, 4000.0)
+        && allowance(4000.0, 10.0) > allowance(40.0, 10.0)
+}
+
+#[test]
+fn the_allowance_follows_the_expected_rows() {
+    assert!(allowance_follows_the_rows());
+    assert!(!fault::with(
+        Fault::AllowanceOfOneRow,
+        allowance_follows_the_rows
+    ));
 }

@@ -1,10 +1,9 @@
 //! The public lines: reading, holding out, encoding, and which of them a step sees.
 
 use super::order;
+use dpx_data::{Role, Source};
 use dpx_nn::text::Tokenizer;
 use dpx_schema::StageError;
-use std::io::Read;
-use std::path::Path;
 use std::sync::Mutex;
 
 /// Encoded lines. A line that is the start of a sequence for one in eight begins with the end token, so that the model can
@@ -20,7 +19,8 @@ pub(super) struct Corpus {
 pub(super) fn read(sources: &[String]) -> Result<Vec<String>, StageError> {
     let mut lines = Vec::new();
     for source in sources {
-        let text = read_source(source)?;
+        let text = dpx_data::public_text(Role::Corpus, &Source::parse(source))
+            .map_err(|error| StageError::new(format!("`corpus`: {error}")))?;
         lines.extend(
             text.lines()
                 .map(str::trim)
@@ -35,39 +35,6 @@ pub(super) fn read(sources: &[String]) -> Result<Vec<String>, StageError> {
         )));
     }
     Ok(lines)
-}
-
-fn read_source(source: &str) -> Result<String, StageError> {
-    if source == "builtin:dialogue" {
-        return Ok(dpx_data::builtin::dialogue().join("\n"));
-    }
-    if source.starts_with("builtin:") {
-        return Err(StageError::new(format!(
-            "`corpus`: there is no `{source}`; give `builtin:dialogue` or paths of text files"
-        )));
-    }
-    let failed =
-        |error: std::io::Error| StageError::new(format!("cannot read `{source}`: {error}"));
-    let bytes = std::fs::read(source).map_err(failed)?;
-    let compressed = Path::new(source)
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-    let bytes = if compressed {
-        let mut plain = Vec::new();
-        flate2::read::MultiGzDecoder::new(bytes.as_slice())
-            .read_to_end(&mut plain)
-            .map_err(failed)?;
-        plain
-    } else {
-        bytes
-    };
-    String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..good]
-            .split(|&byte| byte == b'\n')
-            .count();
-        StageError::new(format!("`{source}` line {line} is not valid UTF-8"))
-    })
 }
 
 impl Corpus {

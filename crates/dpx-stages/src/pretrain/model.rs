@@ -143,6 +143,7 @@ impl Start {
         )?;
         let record = PrivacyRecord::Public {
             source: params.corpus.join(", "),
+            inputs: crate::public_inputs::public_inputs(context)?,
         };
         crate::private::save(context, &record)
     }

@@ -131,7 +131,7 @@ fn applied(policy: TeacherPolicy, epsilon: f64) -> TeacherPolicy {
 /// how far the teacher is trusted; no claim reads it.
 fn asked_epsilon(record: &PrivacyRecord) -> f64 {
     match record {
-        PrivacyRecord::Public { .. } | PrivacyRecord::Untouched => 0.0,
+        PrivacyRecord::Public { .. } | PrivacyRecord::Untouched(_) => 0.0,
         PrivacyRecord::NotPrivate => f64::INFINITY,
         PrivacyRecord::Private(run) => run.target_epsilon,
     }

@@ -4,10 +4,10 @@ use super::*;
 use dpx_nn::model::weights::StoredAs;
 use dpx_nn::model::{CausalLm, ModelConfig};
 use dpx_nn::text::{BpeOptions, train_bpe};
-use dpx_schema::PrivacyRecord;
 use dpx_schema::context::NoProgress;
 use dpx_schema::{Flow, Input};
 use dpx_schema::{LabelIntegration, MODEL_SCHEMA_FILE, PublicSchema};
+use dpx_schema::{PrivacyRecord, PublicInputs};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -142,6 +142,7 @@ fn private(target_epsilon: f64) -> PrivacyRecord {
         target_epsilon,
         shared_with: Vec::new(),
         declared_overlap: Vec::new(),
+        provenance: Vec::new(),
     })
 }
 
@@ -326,7 +327,7 @@ fn above_epsilon_eight_agreement_decides_and_at_zero_the_teacher_has_no_say() {
         told["dropped_disagreeing"],
         confusion[0][1] + confusion[1][0]
     );
-    bench.teacher(&PrivacyRecord::Untouched);
+    bench.teacher(&PrivacyRecord::Untouched(PublicInputs::default()));
     let folder = bench.run_with(&params, 4, &[Kind::Teacher]).unwrap();
     assert_eq!(report(&folder)["teacher"]["applied"], "none");
     let own = bench

@@ -12,6 +12,21 @@ const CENTRING_TEXTS: usize = 2_000;
 /// Feature of the intercept, beside an embedding of norm 1.
 const INTERCEPT: f64 = 0.2;
 
+/// Public texts that a device is checked on.
+const CHECKED_TEXTS: usize = 6;
+/// Most tokens that the processor reads at once for that.
+const CHECKED_TOKENS: usize = 512;
+/// Most of an embedding's size that roundings of a device explain.
+const MAX_DIFFERENCE: f64 = 0.05;
+
+/// Norm of the difference over the norm of `of`.
+fn difference(other: &[f32], of: &[f32]) -> f64 {
+    let length = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+    let pairs = other.iter().zip(of);
+    let apart = length(&mut pairs.map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    apart / length(&mut of.iter().map(|x| f64::from(*x))).max(f64::MIN_POSITIVE)
+}
+
 /// A public encoder with the public mean of its embeddings.
 #[derive(Debug)]
 pub struct EmbeddingFeatures {
@@ -68,8 +83,55 @@ impl EmbeddingFeatures {
 
     /// Features of texts: the centred embedding scaled to norm 1, and the intercept; the whole scaled to norm 1.
     pub(super) fn rows(&self, texts: &[String]) -> Result<SparseRows, StageError> {
+        Ok(self.rows_of(self.encoder.embeddings(texts)?))
+    }
+
+    /// The same for private texts: to the same bits whatever the other texts are.
+    pub(super) fn rows_of_each(&self, texts: &[String]) -> Result<SparseRows, StageError> {
+        Ok(self.rows_of(self.encoder.embeddings_of_each(texts)?))
+    }
+
+    /// Refuses a device on which an embedding changes with the other texts, or is not that of the processor. It is tried on
+    /// public texts.
+    pub(super) fn check_device(&self, device: Device) -> Result<(), StageError> {
+        let mut texts = builtin::dialogue();
+        texts.truncate(CHECKED_TEXTS);
+        let refused = |what: String| {
+            StageError::new(format!(
+                "`{device}` computes wrongly, so no guarantee could be given: {what}; update its driver, or train with \
+                 `--device cpu`"
+            ))
+        };
+        let among = self.encoder.embeddings_of_each(&texts)?;
+        for (text, among) in texts.iter().zip(&among) {
+            let alone = self
+                .encoder
+                .embeddings_of_each(std::slice::from_ref(text))?;
+            let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
+            if !alone[0].iter().zip(among).all(same) {
+                return Err(refused(
+                    "the embedding of a text changes with other texts".into(),
+                ));
+            }
+        }
+        if device == Device::Cpu {
+            return Ok(());
+        }
+        let here = TextEncoder::load(&self.folder, Device::Cpu, CHECKED_TOKENS)?;
+        for (ours, theirs) in here.embeddings_of_each(&texts)?.iter().zip(&among) {
+            let difference = difference(theirs, ours);
+            if difference.is_nan() || difference > MAX_DIFFERENCE {
+                return Err(refused(format!(
+                    "an embedding differs from the processor's by {difference:.2} of its size"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn rows_of(&self, embeddings: Vec<Vec<f32>>) -> SparseRows {
         let mut rows = SparseRows::new(self.width());
-        for embedding in self.encoder.embeddings(texts)? {
+        for embedding in embeddings {
             let centred: Vec<f64> = embedding
                 .iter()
                 .zip(&self.centre)
@@ -88,7 +150,7 @@ impl EmbeddingFeatures {
                 .map(|(value, at)| (at, value * scale));
             rows.push_normalized(values.chain([intercept]));
         }
-        Ok(rows)
+        rows
     }
 
     /// Copies the encoder's files, so that the teacher can be read without the place they came from.

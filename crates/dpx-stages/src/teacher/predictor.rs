@@ -38,6 +38,24 @@ impl Features {
         }
     }
 
+    /// Features of private texts, which no other text changes; each row of norm 1. The device is checked first.
+    ///
+    /// # Errors
+    /// When an encoder cannot read a text, or the device computes wrongly.
+    pub(super) fn private_rows(
+        &self,
+        texts: &[String],
+        device: Device,
+    ) -> Result<SparseRows, StageError> {
+        match self {
+            Self::Words(_) => self.rows(texts),
+            Self::Embeddings(features) => {
+                features.check_device(device)?;
+                features.rows_of_each(texts)
+            }
+        }
+    }
+
     /// Features of texts, each row of norm 1.
     ///
     /// # Errors

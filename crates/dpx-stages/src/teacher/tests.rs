@@ -1,6 +1,7 @@
 //! The stage on a small built-in data set.
 
 use super::*;
+use dpx_schema::PrivacyRecord;
 use dpx_schema::context::NoProgress;
 use dpx_schema::{Flow, Input, Kind, PublicSchema, SCHEMA_FILE};
 use std::collections::BTreeMap;

@@ -7,16 +7,22 @@ use dpx_schema::Device;
 use dpx_schema::PublicSchema;
 use dpx_schema::params::{Precision, TrainParams};
 use dpx_schema::{StageContext, StageError};
-use dpx_sgd::device_check::{DeviceCheckError, check_device};
+use dpx_sgd::device_check::{DeviceCheckError, check_device, check_mates};
+use dpx_sgd::trainer::MicroBatches;
 
-/// Refuses a device on which clipped gradients are not those of the processor. The processor is not checked.
+/// Refuses a device on which the gradient of an example changes with its mates, the processor included, and another one than it
+/// where clipped gradients are not the processor's.
 pub(super) fn run(
     context: &StageContext<'_>,
     params: &TrainParams,
     schema: &PublicSchema,
-    there: &CausalLm,
-    encoder: &Encoder<'_>,
+    (there, encoder): (&CausalLm, &Encoder<'_>),
+    (micro_batches, expected_rows): (MicroBatches, f64),
 ) -> Result<(), StageError> {
+    let clipping = params.clipping.into();
+    let examples = encoder.made_up(&schema.labels)?;
+    check_mates(there, clipping, &examples, micro_batches, expected_rows)
+        .map_err(|error| refused(context, error))?;
     if context.device == Device::Cpu {
         return Ok(());
     }
@@ -26,8 +32,6 @@ pub(super) fn run(
         Precision::Bf16 => 0.25,
     };
     let here = Start::load(context, Device::Cpu, params, schema)?.network;
-    let examples = encoder.made_up(&schema.labels)?;
-    let clipping = params.clipping.into();
     match check_device(there, &here, clipping, &examples, most) {
         Ok(difference) => {
             context.progress.log(&format!(
@@ -36,13 +40,17 @@ pub(super) fn run(
             ));
             Ok(())
         }
-        Err(error @ (DeviceCheckError::Network(_) | DeviceCheckError::Clip(_))) => {
-            Err(error.into())
-        }
-        Err(error) => Err(StageError::new(format!(
+        Err(error) => Err(refused(context, error)),
+    }
+}
+
+fn refused(context: &StageContext<'_>, error: DeviceCheckError) -> StageError {
+    match error {
+        DeviceCheckError::Network(_) | DeviceCheckError::Clip(_) => error.into(),
+        error => StageError::new(format!(
             "`{}` computes wrongly, so no guarantee could be given: of made-up texts, {error}; update its driver, or train \
              with `--device cpu`",
             context.device
-        ))),
+        )),
     }
 }

@@ -10,7 +10,7 @@ use dpx_schema::Prompt;
 use dpx_schema::StageError;
 use dpx_schema::params::LossOn;
 use dpx_sgd::key::{Key, Purpose};
-use dpx_sgd::trainer::Examples;
+use dpx_sgd::trainer::{Examples, Idle};
 use serde::{Deserialize, Serialize};
 
 /// A text that nobody wrote, in the data with probability one half.
@@ -102,6 +102,8 @@ impl<'a> Mismatch<'a> {
 pub(super) struct Encoded {
     rows: Vec<Encoding>,
     mismatch: Option<f32>,
+    /// Most tokens of a sequence; public.
+    max_seq_len: usize,
 }
 
 struct Encoding {
@@ -143,6 +145,7 @@ impl Encoder<'_> {
         Ok(Encoded {
             rows: encoded.collect::<Result<_, _>>()?,
             mismatch: self.mismatch.map(|mismatch| mismatch.weight),
+            max_seq_len: self.max_seq_len,
         })
     }
 
@@ -235,10 +238,26 @@ impl Examples for Encoded {
         own.ids.len() + wrong.as_ref().map_or(0, |wrong| wrong.ids.len())
     }
 
-    fn batch(&self, rows: &[usize]) -> Batch {
+    fn sequences(&self) -> usize {
+        if self.mismatch.is_some() { 2 } else { 1 }
+    }
+
+    fn inputs(&self, row: usize) -> Vec<usize> {
+        let Encoding { own, wrong } = &self.rows[row];
+        let mut inputs = vec![own.sequence().inputs()];
+        inputs.extend(wrong.as_ref().map(|wrong| wrong.sequence().inputs()));
+        inputs
+    }
+
+    fn max_seq_len(&self) -> usize {
+        self.max_seq_len
+    }
+
+    fn batch(&self, rows: &[usize], idle: Idle<'_>) -> Batch {
         let rows = rows.iter().map(|&row| &self.rows[row]);
         let Some(weight) = self.mismatch else {
-            return Batch::causal(&rows.map(|row| row.own.sequence()).collect::<Vec<_>>());
+            let sequences: Vec<Sequence<'_>> = rows.map(|row| row.own.sequence()).collect();
+            return Batch::causal_with_idle(&sequences, idle.lengths, idle.every_row);
         };
         let nothing = Tokens::default();
         let pairs: Vec<[Sequence<'_>; 2]> = rows
@@ -247,6 +266,6 @@ impl Examples for Encoded {
                 [row.own.sequence(), wrong.sequence()]
             })
             .collect();
-        Batch::causal_pairs(&pairs, weight)
+        Batch::causal_pairs_with_idle(&pairs, weight, idle.lengths, idle.every_row)
     }
 }

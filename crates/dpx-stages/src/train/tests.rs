@@ -8,11 +8,12 @@ use dpx_nn::model::ModelConfig;
 use dpx_nn::model::weights::StoredAs;
 use dpx_nn::text::{BpeOptions, train_bpe};
 use dpx_schema::Device;
+use dpx_schema::PrivacyRecord;
 use dpx_schema::context::NoProgress;
 use dpx_schema::{Flow, Input, Progress};
 use dpx_schema::{Kind, LabelIntegration, NoiseSource, Prompt, SCHEMA_FILE};
 use dpx_sgd::fault::{self, Fault};
-use dpx_sgd::trainer::Examples;
+use dpx_sgd::trainer::{Examples, Idle};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -282,6 +283,66 @@ fn a_seeded_run_is_the_same_however_often_it_is_stopped() {
         );
     }
     assert_eq!(place.privacy("whole").noise, NoiseSource::Seeded);
+}
+
+/// Rule 46: alone or in a divided budget, with canaries or without, stopped, killed between checkpoints or begun anew, what is
+/// recorded is what was noised: every step of the plan once, at the planned rate and noise, over the planned examples.
+#[test]
+fn what_was_executed_is_recorded_however_often_it_stopped() {
+    let mut state = 9u64;
+    let mut below = |count: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) % count
+    };
+    for trial in 0..8 {
+        let (canaries, batch) = (below(3) * 12, 9 + below(20));
+        let own = json!({"epsilon": 3, "batch_size": batch, "epochs": 1.5, "canaries": canaries});
+        let mut params = own.clone();
+        if trial % 2 == 1 {
+            let mut own = own;
+            own["model"] = json!("m");
+            params["budget"] = json!({"epsilon": 3, "delta": "auto", "components": {
+                "train": {"share": 0.6, "kind": "train", "params": own},
+                "counts": {"share": 0.4, "kind": "counts", "params": {"epsilon": 3}},
+            }});
+        }
+        let place = Place::new(params);
+        let context = place.context("out", &NoProgress);
+        let plan = crate::plan(Kind::Train, "train", &context.params, ROWS as u64).unwrap();
+        let Spending::Noise { planned, .. } = &plan.spending else {
+            panic!("{:?}", plan.spending);
+        };
+        let (_, event) = planned.iter().find(|(name, _)| name == "train").unwrap();
+        let mut started = 1;
+        let lost = trial == 5;
+        for stop in 0..1 + below(3) {
+            let watch = Watch::stopping_after(1 + below(2));
+            assert!(
+                place.run("out", &watch).unwrap_err().interrupted,
+                "{trial} {stop}"
+            );
+        }
+        if lost {
+            // A checkpoint that is gone: the run begins anew under another identity, and counts twice.
+            std::fs::remove_file(place.path("state/state.bin")).unwrap();
+            started += 1;
+        }
+        place.run("out", &NoProgress).unwrap();
+        let found = place.privacy("out");
+        assert_eq!(found.event, *event, "{trial}");
+        assert_eq!(
+            (found.examples, found.canaries),
+            (ROWS as u64 + canaries, canaries)
+        );
+        let log = std::fs::read_to_string(place.path("out/internal/steps.jsonl")).unwrap();
+        let DpEvent::PoissonSampledGaussian { steps, .. } = event else {
+            panic!("{event:?}");
+        };
+        assert_eq!(log.lines().count() as u64, *steps, "{trial}");
+        assert_eq!(place.spent(), started, "{trial}");
+    }
 }
 
 /// Before it spends anything, a run on a device compares it with the processor.
@@ -615,7 +676,7 @@ fn a_mismatch_is_the_same_text_under_another_label() {
         let encoded = encoder(&labels, max_seq_len).encode(&rows).unwrap();
         let mut prompts = std::collections::BTreeSet::new();
         for row in 0..ROWS {
-            let batch = encoded.batch(&[row]);
+            let batch = encoded.batch(&[row], Idle::NONE);
             let (own, wrong) = counted(&batch);
             assert!(!own.is_empty());
             assert_eq!(own, wrong);
@@ -631,7 +692,7 @@ fn a_mismatch_is_the_same_text_under_another_label() {
     }
     let alone = encoder(&labels[..1], 30).encode(&rows[..2]).unwrap();
     assert!(
-        counted(&alone.batch(&[0])).1.is_empty(),
+        counted(&alone.batch(&[0], Idle::NONE)).1.is_empty(),
         "there is no other label"
     );
 }

@@ -46,9 +46,12 @@ pub(crate) fn row_squared_norms(x: Tensor<2>) -> SquaredNorms {
     }
 }
 
-/// The examples in groups of which each needs at most [`MAX_VALUES`] values.
+/// The examples in groups of equal size, of which each needs at most [`MAX_VALUES`] values: a last one of another shape could
+/// be computed by another kernel.
 fn groups(batch: usize, values_per_example: usize) -> impl Iterator<Item = Range<usize>> {
-    let size = (MAX_VALUES / values_per_example.max(1)).clamp(1, batch.max(1));
+    let most = (MAX_VALUES / values_per_example.max(1)).clamp(1, batch.max(1));
+    let divides = |size: &usize| batch.is_multiple_of(*size);
+    let size = (1..=most).rev().find(divides).unwrap_or(1);
     (0..batch)
         .step_by(size)
         .map(move |start| start..(start + size).min(batch))
@@ -123,21 +126,7 @@ pub(crate) fn embedding_squared_norms(
     let (batch, length) = (padding.batch, padding.max_seq_len);
     let lengths = row_lengths(gradient.clone());
     let lengths = column_sums(padding, lengths);
-    let repeats = offsets.windows(2).any(|pair| {
-        let mut own = ids[pair[0]..pair[1]].to_vec();
-        own.sort_unstable();
-        own.windows(2).any(|pair| pair[0] == pair[1])
-    });
-    if !repeats {
-        let squares = RowSums::of(gradient.clone() * gradient);
-        let width = squares.partial.dims()[1];
-        let padded = padding.zeroed(padding.pad(squares.partial), 0..batch);
-        return SquaredNorms {
-            parts: padded.reshape([batch, length * width]),
-            lengths: Some(lengths),
-            error: squares.error,
-        };
-    }
+    // One formula whether or not an id repeats: which one is taken must not depend on the rest of the batch.
     let part = |range: Range<usize>| {
         let count = range.len();
         let mut different = vec![true; count * length * length];

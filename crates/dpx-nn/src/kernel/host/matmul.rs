@@ -176,6 +176,64 @@ mod tests {
         }
     }
 
+    /// Rule 56: what `rows_computed_alike` says, over shapes on both sides of every threshold of `gemm`.
+    #[test]
+    fn a_row_of_a_product_does_not_depend_on_the_others() {
+        use crate::kernel::rows_computed_alike;
+        let value = |i: usize, j: usize| ((i * 7919 + j * 104_729 + i * j) as f32).sin();
+        for [k, n] in [
+            [1, 8],
+            [2, 8],
+            [3, 1],
+            [8, 2],
+            [8, 3],
+            [16, 64],
+            [64, 16],
+            [300, 65],
+            [513, 40],
+            [600, 130],
+            [1100, 33],
+            [2100, 7],
+        ] {
+            let least = rows_computed_alike(n);
+            let most = least + 140;
+            let b: Vec<f32> = (0..k * n).map(|at| value(at / n, at % n)).collect();
+            let bt: Vec<f32> = (0..k * n).map(|at| value(at % k, at / k)).collect();
+            let a: Vec<f32> = (0..most * k).map(|at| value(at / k + 3, at % k)).collect();
+            for plain in [true, false] {
+                let product = |first: usize, rows: usize, threads| {
+                    let mut c = vec![0.0; rows * n];
+                    let a = Matrix::new(&a[first * k..], k);
+                    let b = if plain {
+                        Matrix::new(&b, n)
+                    } else {
+                        Matrix::transposed(&bt, k)
+                    };
+                    matmul([rows, k, n], a, b, &mut c, n, false, threads);
+                    c
+                };
+                let whole = product(0, most, Threads::All);
+                for (first, rows) in [
+                    (0, least),
+                    (1, least),
+                    (5, least + 1),
+                    (7, least + 31),
+                    (10, least + 64),
+                    (13, most - 13),
+                ] {
+                    for threads in [Threads::One, Threads::All] {
+                        let part = product(first, rows, threads);
+                        let same = part
+                            .iter()
+                            .zip(&whole[first * n..])
+                            .all(|(x, y)| x.to_bits() == y.to_bits());
+                        assert!(same, "{rows} rows from {first}, k {k}, n {n}, {plain}");
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn an_empty_sum_is_zero() {
         let mut c = vec![7.0; 4];

@@ -1,0 +1,67 @@
+//! A million private texts against a public corpus of 50 MB: seconds to take the texts in, and to compare.
+//!
+//! `cargo bench -p dpx-data --bench overlap -- [TEXTS] [MEGABYTES]`
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use dpx_data::PrivateTexts;
+use std::fmt::Write;
+use std::time::Instant;
+
+/// Texts of 4 to 40 words, as many different ones as there are in a large corpus.
+fn text(state: &mut u64, line: &mut String) {
+    let mut next = || {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state >> 33
+    };
+    line.clear();
+    for word in 0..4 + next() % 37 {
+        let space = if word > 0 { " " } else { "" };
+        // Frequent words are short, as in a language.
+        let rank = next() % 50_000 * (next() % 1000) / 1000;
+        let _ = write!(line, "{space}w{rank:x}");
+    }
+}
+
+fn main() {
+    let numbers: Vec<usize> = std::env::args()
+        .filter_map(|one| one.parse().ok())
+        .collect();
+    let count = numbers.first().copied().unwrap_or(1_000_000);
+    let bytes = numbers.get(1).copied().unwrap_or(50) * 1_000_000;
+    let mut line = String::new();
+    let mut state = 7;
+    let texts: Vec<String> = (0..count)
+        .map(|_| {
+            text(&mut state, &mut line);
+            line.clone()
+        })
+        .collect();
+    let mut corpus = String::with_capacity(bytes + 1000);
+    state = 8;
+    let mut lines = 0;
+    while corpus.len() < bytes {
+        // One line in a hundred thousand is a private text.
+        if lines % 100_000 == 99_999 {
+            corpus.push_str(&texts[lines % count]);
+        } else {
+            text(&mut state, &mut line);
+            corpus.push_str(&line);
+        }
+        corpus.push('\n');
+        lines += 1;
+    }
+    let start = Instant::now();
+    let private = PrivateTexts::new(texts.iter().map(String::as_str));
+    let taken = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let overlap = private.overlap(&corpus);
+    let compared = start.elapsed().as_secs_f64();
+    println!(
+        "{count} texts taken in: {taken:.2} s; {} MB of {lines} lines compared: {compared:.2} s; {} lines found, {} expected",
+        corpus.len() / 1_000_000,
+        overlap.lines,
+        lines / 100_000,
+    );
+}

@@ -1,0 +1,32 @@
+//! The table of injected faults: every one with a test that fails on it.
+
+use super::fault::{self, Fault};
+use super::overlap::tests;
+
+const TABLE: [(Fault, &str, fn()); 2] = [
+    (
+        Fault::LinesAlone,
+        "lines_that_break_a_text_hide_nothing",
+        tests::broken_lines,
+    ),
+    (
+        Fault::ShortTextsIgnored,
+        "shorter_texts_count_whole",
+        tests::short_texts,
+    ),
+];
+
+#[test]
+fn every_fault_is_killed_by_its_test() {
+    for (broken, test, check) in TABLE {
+        check();
+        let survives = std::panic::catch_unwind(|| fault::with(broken, check)).is_ok();
+        assert!(!survives, "`{test}` does not notice {broken:?}");
+    }
+    for fault in Fault::ALL {
+        assert!(
+            TABLE.iter().any(|(broken, ..)| broken == fault),
+            "{fault:?} is in no row"
+        );
+    }
+}

@@ -1,0 +1,639 @@
+//! Whether a text that is called public holds private texts: by pieces of 13 words, and by whole texts where they are shorter.
+//!
+//! Words are runs of letters and digits, without case. A private text of 13 words or more is found by any 13 words in a row,
+//! also where a public file breaks them into lines; one of 8 to 12 words by all of its words within a line; one of 6 or 7 by
+//! a line that equals it. Shorter texts ("thank you so much") stand in any large corpus: they count where more than a few
+//! lines, and more than a fiftieth of the short lines or texts, are equal; and fields of tables, as which clauses between commas
+//! count too, where more than a fifth are.
+
+use super::fault::fault;
+use std::collections::HashSet;
+use unicode_normalization::{UnicodeNormalization, is_nfc_quick};
+
+/// Words of a piece.
+const PIECE: usize = 13;
+/// From so many words on, a whole private text counts also where it is a part of a public line.
+const EMBEDDED: usize = 8;
+/// From so many words on, a single line that equals a private text counts.
+const TELLING: usize = 6;
+/// Share of the distinct short lines or short texts above which equal ones are no coincidence.
+const COMMON_SHARE: f64 = 0.02;
+/// The same for fields of tables, as which clauses between commas count too.
+const COMMON_FIELD_SHARE: f64 = 0.2;
+/// Equal short lines up to this number may be a coincidence whatever their share is.
+const COMMON_LINES: usize = 3;
+/// What parts the fields of a line.
+const SEPARATORS: [char; 5] = ['\t', ',', ';', '|', '"'];
+/// Line numbers that are told.
+const SHOWN: usize = 20;
+/// An odd multiplier without structure (the golden ratio).
+const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// What a public text has in common with private ones: numbers alone, no content. It is a function of the private texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Overlap {
+    /// Lines that hold private texts, or pieces of them.
+    pub lines: u64,
+    /// The numbers of the first of them, counted from 1.
+    pub first: Vec<u64>,
+    /// Lines of fewer than six words that equal a private text, few enough to be a coincidence.
+    pub coincidences: u64,
+}
+
+impl Overlap {
+    /// Whether there is none.
+    pub const fn is_none(&self) -> bool {
+        self.lines == 0
+    }
+
+    fn add(&mut self, line: u64) {
+        self.lines += 1;
+        if self.first.len() < SHOWN {
+            self.first.push(line);
+        }
+    }
+}
+
+/// Private texts, ready to be looked for.
+#[derive(Debug)]
+pub struct PrivateTexts<'a> {
+    texts: Vec<&'a str>,
+    /// Hashes of all pieces and of all shorter texts, ascending.
+    hashes: Vec<u64>,
+    /// For each value of their highest bits whether a hash has it.
+    filter: Vec<u64>,
+    shift: u32,
+    /// Which numbers of words below [`PIECE`] a private text has.
+    lengths: [bool; PIECE],
+    /// Distinct texts of fewer than [`TELLING`] words.
+    short: usize,
+}
+
+impl<'a> PrivateTexts<'a> {
+    /// Takes in texts: eight bytes for each word.
+    pub fn new(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let texts: Vec<&str> = texts.into_iter().collect();
+        let mut hashes = Vec::new();
+        let mut lengths = [false; PIECE];
+        let mut short = HashSet::new();
+        let mut words = Words::default();
+        for text in &texts {
+            words.read(text);
+            let count = words.ends.len();
+            if fault!(ShortTextsIgnored) && count < PIECE {
+                continue;
+            }
+            if count < PIECE {
+                lengths[count] |= count > 0;
+                if (1..TELLING).contains(&count) {
+                    short.insert(words.hash(0, count));
+                }
+            }
+            hashes.extend(words.windows().map(|(hash, _)| hash));
+        }
+        hashes.sort_unstable();
+        hashes.dedup();
+        // About sixteen places for each hash: one in sixteen strangers is looked for in vain.
+        let bits = (hashes.len().max(4) * 16).next_power_of_two().ilog2();
+        let shift = 64 - bits;
+        let mut filter = vec![0; (1usize << bits).div_ceil(64)];
+        for hash in &hashes {
+            let place = (hash >> shift) as usize;
+            filter[place / 64] |= 1 << (place % 64);
+        }
+        Self {
+            texts,
+            hashes,
+            filter,
+            shift,
+            lengths,
+            short: short.len(),
+        }
+    }
+
+    fn has(&self, hash: u64) -> bool {
+        let place = (hash >> self.shift) as usize;
+        self.filter[place / 64] >> (place % 64) & 1 == 1 && self.hashes.binary_search(&hash).is_ok()
+    }
+
+    /// Looks for the private texts in a public one. Hashes that agree are confirmed by their words.
+    pub fn overlap(&self, public: &str) -> Overlap {
+        let candidates = self.candidates(public);
+        let confirmed = self.confirmed(&candidates);
+        let mut overlap = Overlap::default();
+        // Short lines, and short fields: where they are, and which texts they equal.
+        let mut short = [(Vec::new(), HashSet::new()), (Vec::new(), HashSet::new())];
+        for candidate in &candidates.found {
+            if !confirmed.contains(&(candidate.hash, candidate.digest)) {
+                continue;
+            }
+            match candidate.what {
+                What::Telling => overlap.add(candidate.line),
+                What::ShortLine | What::ShortField => {
+                    let (lines, texts) =
+                        &mut short[usize::from(candidate.what == What::ShortField)];
+                    lines.push(candidate.line);
+                    texts.insert(candidate.hash);
+                }
+            }
+        }
+        let shares = [COMMON_SHARE, COMMON_FIELD_SHARE];
+        for (((lines, texts), share), among) in short.into_iter().zip(shares).zip(candidates.short)
+        {
+            let common = |of: usize| texts.len() as f64 > share * of as f64;
+            if texts.len() > COMMON_LINES && (common(among) || common(self.short)) {
+                lines.into_iter().for_each(|line| overlap.add(line));
+                overlap.first.sort_unstable();
+            } else {
+                overlap.coincidences += lines.len() as u64;
+            }
+        }
+        overlap
+    }
+
+    /// The first place in each line at which a hash agrees.
+    fn candidates(&self, public: &str) -> Candidates {
+        let mut found: Vec<Candidate> = Vec::new();
+        let (mut short_lines, mut short_fields) = (HashSet::new(), HashSet::new());
+        // The words of the lines before that a piece can begin in.
+        let mut tail = Tail::default();
+        let (mut words, mut field) = (Words::default(), Words::default());
+        for (line, number) in public.lines().zip(1..) {
+            words.read(line);
+            let count = words.ends.len();
+            if count == 0 {
+                continue;
+            }
+            let mut hit = None;
+            if count < TELLING {
+                let hash = words.hash(0, count);
+                short_lines.insert(hash);
+                if self.has(hash) {
+                    hit = Some((hash, words.digest(0, count), number, What::ShortLine));
+                }
+            } else if count < EMBEDDED {
+                let hash = words.hash(0, count);
+                hit = self
+                    .has(hash)
+                    .then(|| (hash, words.digest(0, count), number, What::Telling));
+            } else {
+                hit = self.embedded(&words).map(|(hash, at, length)| {
+                    (hash, words.digest(at, length), number, What::Telling)
+                });
+            }
+            // A line of a table or of JSON: a text stands among labels and names.
+            if hit.is_none() && line.contains(SEPARATORS) {
+                for part in line.split(SEPARATORS) {
+                    field.read(part);
+                    let count = field.ends.len();
+                    if count == 0 || count >= EMBEDDED {
+                        continue;
+                    }
+                    let hash = field.hash(0, count);
+                    short_fields.insert(hash);
+                    if hit.is_none() && self.has(hash) {
+                        hit = Some((hash, field.digest(0, count), number, What::ShortField));
+                    }
+                }
+            }
+            let piece = tail
+                .push(&words, number, |hash| self.has(hash))
+                .filter(|_| !fault!(LinesAlone));
+            // A piece says more than a short line.
+            if let Some((hash, digest, from)) = piece
+                && hit.is_none_or(|(.., what)| what != What::Telling)
+            {
+                hit = Some((hash, digest, from, What::Telling));
+            }
+            if let Some((hash, digest, line, what)) = hit
+                && found
+                    .last()
+                    .is_none_or(|last| last.line != line || last.what != What::Telling)
+            {
+                found.push(Candidate {
+                    hash,
+                    digest,
+                    line,
+                    what,
+                });
+            }
+        }
+        Candidates {
+            found,
+            short: [short_lines.len(), short_fields.len()],
+        }
+    }
+
+    /// The first whole private text of 8 to 12 words, or piece, within a line: hash, first word, words.
+    fn embedded(&self, words: &Words) -> Option<(u64, usize, usize)> {
+        let count = words.ends.len();
+        (0..=count - EMBEDDED).find_map(|at| {
+            (EMBEDDED..=PIECE.min(count - at))
+                .filter(|&length| length == PIECE || self.lengths[length])
+                .map(|length| (words.hash(at, length), at, length))
+                .find(|&(hash, ..)| self.has(hash))
+        })
+    }
+
+    /// Which of the candidates are private texts word by word.
+    fn confirmed(&self, candidates: &Candidates) -> HashSet<(u64, [u8; 16])> {
+        let open: HashSet<u64> = candidates.found.iter().map(|one| one.hash).collect();
+        let mut confirmed = HashSet::new();
+        if open.is_empty() {
+            return confirmed;
+        }
+        let mut words = Words::default();
+        for text in &self.texts {
+            words.read(text);
+            let length = words.ends.len().min(PIECE);
+            for (hash, at) in words.windows() {
+                if open.contains(&hash) {
+                    confirmed.insert((hash, words.digest(at, length)));
+                }
+            }
+        }
+        confirmed
+    }
+}
+
+struct Candidates {
+    /// In the order of their lines.
+    found: Vec<Candidate>,
+    /// Distinct lines, and distinct fields, of fewer than [`TELLING`] words.
+    short: [usize; 2],
+}
+
+struct Candidate {
+    hash: u64,
+    digest: [u8; 16],
+    line: u64,
+    what: What,
+}
+
+/// What agrees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// A piece, or a text of six words or more.
+    Telling,
+    /// A line of fewer words.
+    ShortLine,
+    /// A field of fewer than [`EMBEDDED`] words.
+    ShortField,
+}
+
+/// The words of one text: normalized, one after the other, with hashes of every beginning.
+#[derive(Default)]
+struct Words {
+    text: String,
+    /// Where each word ends in `text`.
+    ends: Vec<usize>,
+    /// The hash of the words before each word, and of all.
+    prefixes: Vec<u64>,
+    composed: String,
+}
+
+impl Words {
+    fn read(&mut self, text: &str) {
+        self.text.clear();
+        self.ends.clear();
+        self.prefixes.clear();
+        self.prefixes.push(0);
+        if is_nfc_quick(text.chars()) == unicode_normalization::IsNormalized::Yes {
+            self.split(text);
+        } else {
+            let mut composed = std::mem::take(&mut self.composed);
+            composed.clear();
+            composed.extend(text.nfc());
+            self.split(&composed);
+            self.composed = composed;
+        }
+    }
+
+    fn split(&mut self, text: &str) {
+        let mut hash = 0;
+        let mut start = 0;
+        for letter in text.chars().chain([' ']) {
+            if letter.is_ascii_alphanumeric() {
+                let letter = letter.to_ascii_lowercase();
+                self.text.push(letter);
+                hash = mixed(hash ^ u64::from(letter as u8));
+            } else if !letter.is_ascii() && letter.is_alphanumeric() {
+                for letter in letter.to_lowercase() {
+                    self.text.push(letter);
+                    hash = mixed(hash ^ u64::from(letter));
+                }
+            } else if self.text.len() > start {
+                self.end(hash);
+                start = self.text.len();
+                hash = 0;
+            }
+        }
+    }
+
+    fn end(&mut self, word: u64) {
+        self.ends.push(self.text.len());
+        let before = self.prefixes[self.prefixes.len() - 1];
+        self.prefixes
+            .push(before.wrapping_mul(BASE).wrapping_add(finished(word)));
+    }
+
+    fn word(&self, index: usize) -> &str {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.text[start..self.ends[index]]
+    }
+
+    /// The hash of some words in a row.
+    fn hash(&self, at: usize, length: usize) -> u64 {
+        piece_hash(self.prefixes[at], self.prefixes[at + length], length)
+    }
+
+    /// What a private text is found by: all pieces, or the whole where it is shorter; hash and first word.
+    fn windows(&self) -> impl Iterator<Item = (u64, usize)> + '_ {
+        let count = self.ends.len();
+        let length = count.min(PIECE);
+        let places = if count == 0 { 0 } else { count - length + 1 };
+        (0..places).map(move |at| (self.hash(at, length), at))
+    }
+
+    fn digest(&self, at: usize, length: usize) -> [u8; 16] {
+        digest((at..at + length).map(|index| self.word(index)))
+    }
+}
+
+/// The last words before a line, in which pieces that cross its beginning begin.
+#[derive(Default)]
+struct Tail {
+    /// Word, its hash, its line.
+    words: std::collections::VecDeque<(String, u64)>,
+    prefixes: std::collections::VecDeque<u64>,
+}
+
+impl Tail {
+    /// Takes in a line: the first piece that begins in an earlier line and ends in this one, where its hash is known, with the
+    /// line in which it begins.
+    fn push(
+        &mut self,
+        words: &Words,
+        number: u64,
+        has: impl Fn(u64) -> bool,
+    ) -> Option<(u64, [u8; 16], u64)> {
+        let before = self.words.len();
+        let mut hit = None;
+        // Only as many words of this line as can end a piece that begins before it.
+        let count = words.ends.len();
+        let mut prefix = self.prefixes.back().copied().unwrap_or(0);
+        if self.prefixes.is_empty() {
+            self.prefixes.push_back(0);
+        }
+        let first = count.saturating_sub(PIECE - 1);
+        let crossing = count.min(PIECE - 1);
+        let word_hash = |index: usize| {
+            words.prefixes[index + 1].wrapping_sub(words.prefixes[index].wrapping_mul(BASE))
+        };
+        for index in 0..crossing {
+            prefix = prefix.wrapping_mul(BASE).wrapping_add(word_hash(index));
+            self.words.push_back((words.word(index).to_owned(), number));
+            self.prefixes.push_back(prefix);
+            let end = before + index + 1;
+            if hit.is_none() && before > 0 && end >= PIECE && end - PIECE < before {
+                let at = end - PIECE;
+                let hash = piece_hash(self.prefixes[at], self.prefixes[end], PIECE);
+                if has(hash) {
+                    let piece = self.words.range(at..end).map(|(word, _)| word.as_str());
+                    hit = Some((hash, digest(piece), self.words[at].1));
+                }
+            }
+        }
+        // What the next line can be crossed from: the last twelve words.
+        if first > 0 {
+            self.words.clear();
+            self.prefixes.clear();
+            self.prefixes.push_back(0);
+            let mut prefix: u64 = 0;
+            for index in first..count {
+                prefix = prefix.wrapping_mul(BASE).wrapping_add(word_hash(index));
+                self.words.push_back((words.word(index).to_owned(), number));
+                self.prefixes.push_back(prefix);
+            }
+        }
+        while self.words.len() > PIECE - 1 {
+            self.words.pop_front();
+            self.prefixes.pop_front();
+        }
+        hit
+    }
+}
+
+fn digest<'a>(words: impl Iterator<Item = &'a str>) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    for word in words {
+        hasher.update(word.as_bytes());
+        hasher.update(b" ");
+    }
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    digest
+}
+
+/// The hash of words from the hashes of what ends before them and with them.
+fn piece_hash(before: u64, with: u64, length: usize) -> u64 {
+    const POWERS: [u64; PIECE + 1] = powers();
+    let hash = with.wrapping_sub(before.wrapping_mul(POWERS[length]));
+    finished(hash ^ (length as u64) << 56)
+}
+
+const fn powers() -> [u64; PIECE + 1] {
+    let mut powers = [1u64; PIECE + 1];
+    let mut at = 1;
+    while at <= PIECE {
+        powers[at] = powers[at - 1].wrapping_mul(BASE);
+        at += 1;
+    }
+    powers
+}
+
+const fn mixed(value: u64) -> u64 {
+    value.rotate_left(5).wrapping_mul(0x517c_c1b7_2722_0a95)
+}
+
+/// Spreads a hash over all of its bits (the end of `MurmurHash3`).
+const fn finished(mut value: u64) -> u64 {
+    value ^= value >> 33;
+    value = value.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    value ^= value >> 33;
+    value = value.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    value ^ (value >> 33)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn found(private: &[&str], public: &str) -> Overlap {
+        PrivateTexts::new(private.iter().copied()).overlap(public)
+    }
+
+    const LONG: &str = "I never told anybody, but in March we moved to a house by the old mill.";
+
+    #[test]
+    fn thirteen_words_are_found_wherever_they_stand() {
+        let public = "nothing here\nas she wrote: never told anybody but in march WE moved to - a house by the\nnor here";
+        let overlap = found(&["another text", LONG], public);
+        assert_eq!((overlap.lines, overlap.first), (1, vec![2]));
+        // Twelve of them are not.
+        let fewer = "never told anybody but in march we moved to a house";
+        assert!(found(&[LONG], fewer).is_none());
+    }
+
+    #[test]
+    fn lines_that_break_a_text_hide_nothing() {
+        broken_lines();
+    }
+
+    pub(crate) fn broken_lines() {
+        let words: Vec<&str> = LONG.split(' ').collect();
+        for wide in 1..words.len() {
+            let public: Vec<String> = words.chunks(wide).map(|line| line.join(" ")).collect();
+            let public = format!("one more line\n\n{}\nand the end", public.join("\n"));
+            let overlap = found(&[LONG], &public);
+            assert!(overlap.lines >= 1, "{wide} words a line");
+            assert_eq!(overlap.first[0], 3, "{wide} words a line");
+        }
+    }
+
+    #[test]
+    fn shorter_texts_count_whole() {
+        short_texts();
+    }
+
+    pub(crate) fn short_texts() {
+        let eight = "we both know that he did it twice";
+        assert_eq!(found(&[eight], &format!("joy,\"{eight}\"")).first, [1]);
+        assert!(found(&[eight], "we both know that he did it once").is_none());
+        let six = "he has been ill since May";
+        assert_eq!(found(&[six], "HE has been ill, since may!").first, [1]);
+        assert!(found(&[six], "joy: he has been ill since may").is_none());
+        let short = found(&["thank you"], "thank you\nthank you\nno");
+        assert_eq!((short.lines, short.coincidences), (0, 2));
+    }
+
+    /// A list of private names that is called a list of keywords.
+    #[test]
+    fn many_equal_short_lines_are_no_coincidence() {
+        let names: Vec<String> = (0..50)
+            .map(|number| format!("Ann Smith {number}"))
+            .collect();
+        let public = format!("some\nother\nwords\n{}", names.join("\n"));
+        let overlap = PrivateTexts::new(names.iter().map(String::as_str)).overlap(&public);
+        assert_eq!((overlap.lines, overlap.first[0]), (50, 4));
+        assert_eq!(overlap.first.len(), SHOWN);
+        // A table of them, with labels.
+        let table: Vec<String> = names.iter().map(|name| format!("{name},joy")).collect();
+        let texts = names.iter().map(String::as_str);
+        assert_eq!(
+            PrivateTexts::new(texts).overlap(&table.join("\n")).lines,
+            50
+        );
+        // The same among many other private texts, and in a list of little else.
+        let others: Vec<String> = (0..9000).map(|number| format!("text {number}")).collect();
+        let texts = names.iter().chain(&others).map(String::as_str);
+        assert_eq!(PrivateTexts::new(texts).overlap(&public).lines, 50);
+    }
+
+    #[test]
+    fn composed_and_decomposed_letters_are_one() {
+        let text = "d\u{e9}j\u{e0} vu hier soir chez Zo\u{e9} et ses amis";
+        let other: String = text.nfd().collect();
+        assert_eq!(found(&[text], &other).lines, 1);
+    }
+
+    #[test]
+    fn a_hash_that_agrees_by_chance_is_not_confirmed() {
+        let private = PrivateTexts::new([LONG]);
+        let mut candidates = private.candidates(LONG);
+        assert_eq!(private.confirmed(&candidates).len(), 1);
+        candidates.found[0].digest = [0; 16];
+        let digest = candidates.found[0].digest;
+        let hash = candidates.found[0].hash;
+        assert!(!private.confirmed(&candidates).contains(&(hash, digest)));
+    }
+
+    #[test]
+    fn what_is_built_in_has_nothing_in_common() {
+        let emotions = crate::builtin::emotions();
+        let rows = emotions.splits().into_iter().flat_map(|(_, rows)| rows);
+        let private = PrivateTexts::new(rows.map(|row| row.text.as_str()));
+        let dialogue = crate::builtin::dialogue().join("\n");
+        let overlap = private.overlap(&dialogue);
+        assert!(overlap.is_none(), "{overlap:?}");
+        assert!(overlap.coincidences > 0, "short lines are looked at");
+        let words: Vec<String> = crate::builtin::words()
+            .into_iter()
+            .map(|(word, _)| word)
+            .collect();
+        assert!(private.overlap(&words.join("\n")).is_none());
+        // One text of the data in it is found.
+        let is_long = |row: &&crate::Row| row.text.split(' ').count() > 9;
+        let text = &emotions.test.iter().find(is_long).unwrap().text;
+        let leaky = format!("{dialogue}\n{text}");
+        let found = private.overlap(&leaky);
+        assert!(
+            found.lines >= 1 && found.first.contains(&32_001),
+            "{found:?}"
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        /// Against a direct comparison of words, over few words so that much agrees.
+        #[test]
+        fn it_agrees_with_a_direct_comparison(
+            private in prop::collection::vec(prop::collection::vec(0u8..3, 1..18), 1..6),
+            public in prop::collection::vec(prop::collection::vec(0u8..3, 0..30), 0..8),
+        ) {
+            let word = |number: &u8| ["a", "b", "c"][usize::from(*number)];
+            let joined = |text: &Vec<u8>| text.iter().map(word).collect::<Vec<_>>().join(" ");
+            let texts: Vec<String> = private.iter().map(joined).collect();
+            let lines: Vec<String> = public.iter().map(joined).collect();
+            let overlap = PrivateTexts::new(texts.iter().map(String::as_str)).overlap(&lines.join("\n"));
+            // The direct way, without texts and lines of fewer than six words.
+            let all: Vec<(u8, u64)> = public
+                .iter()
+                .zip(1u64..)
+                .flat_map(|(line, number)| line.iter().map(move |&word| (word, number)))
+                .collect();
+            let mut expected = HashSet::new();
+            for text in &private {
+                if text.len() >= PIECE {
+                    for piece in text.windows(PIECE) {
+                        for place in all.windows(PIECE) {
+                            if place.iter().map(|(word, _)| word).eq(piece) {
+                                expected.insert(place[0].1);
+                            }
+                        }
+                    }
+                } else if text.len() >= EMBEDDED {
+                    for (line, number) in public.iter().zip(1u64..) {
+                        if line.windows(text.len()).any(|part| part == text) {
+                            expected.insert(number);
+                        }
+                    }
+                } else if text.len() >= TELLING {
+                    for (line, number) in public.iter().zip(1u64..) {
+                        if line == text {
+                            expected.insert(number);
+                        }
+                    }
+                }
+            }
+            let has_short = private.iter().any(|text| text.len() < TELLING);
+            if !has_short {
+                // A line whose own beginning is known may hide that a piece crosses from it into the next.
+                prop_assert_eq!(overlap.is_none(), expected.is_empty(), "{:?} {:?}", overlap, expected);
+                prop_assert!(overlap.first.iter().all(|line| expected.contains(line)));
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Public is checked: every corpus, vocabulary and list of keywords of a plan is compared with every private data set of it
+//! before anything runs.
+//!
+//! What the comparison finds is itself a function of the private texts, without noise: it is told to whoever runs the study,
+//! in numbers of lines alone, remembered in the cache by content, and never released. What a release states is what the
+//! experiment file declares, whether or not there is an overlap.
+
+use super::RunError;
+use super::freeze::{Name, names, pinned};
+use crate::cache::Cache;
+use crate::plan::{InstanceId, Plan};
+use dpx_data::{Overlap, PrivateTexts, Request, Role, Source, public_text};
+use dpx_schema::Kind;
+use dpx_schema::params::PreprocessParams;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// What was found before, by what was compared; in the cache's folder.
+const MEMO: &str = "overlaps.json";
+
+/// A public text of the plan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Public {
+    stage: String,
+    key: &'static str,
+    name: String,
+    identity: String,
+    role: Role,
+    source: PublicSource,
+    declared: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum PublicSource {
+    Builtin(String),
+    Path(PathBuf),
+}
+
+/// A private data set of the plan.
+struct Private {
+    stage: String,
+    params: PreprocessParams,
+    identity: String,
+    /// The instances that read it.
+    instances: Vec<InstanceId>,
+}
+
+/// Compares, and says what was declared or may be a coincidence: lines for whoever runs the study.
+///
+/// # Errors
+/// [`RunError::Overlap`] where a public text holds private ones and the experiment file does not say so, or where they cannot
+/// be compared although both are there.
+pub(super) fn check(
+    plan: &Plan,
+    cache: &Cache,
+    is_cached: impl Fn(InstanceId) -> bool,
+) -> Result<Vec<String>, RunError> {
+    let publics = public_texts(plan);
+    if publics.is_empty() {
+        return Ok(Vec::new());
+    }
+    let memo = cache.root().join(MEMO);
+    let mut known: BTreeMap<String, Overlap> = std::fs::read(&memo)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
+    let before = known.len();
+    let (mut notes, mut refused) = (Vec::new(), String::new());
+    for private in private_data(plan) {
+        let open: Vec<&Public> = publics
+            .iter()
+            .filter(|public| !known.contains_key(&place(&private, public)))
+            .collect();
+        if !open.is_empty() {
+            let dataset = match dpx_data::load(&whole(&private.params)) {
+                Ok(dataset) => dataset,
+                // It is told by the stage, without whose artifact nothing private begins.
+                Err(_) if !private.instances.iter().any(|&id| is_cached(id)) => continue,
+                Err(error) => {
+                    return Err(RunError::NotCompared {
+                        stage: private.stage,
+                        reason: error.to_string(),
+                    });
+                }
+            };
+            let rows = dataset.splits().into_iter().flat_map(|(_, rows)| rows);
+            let texts = PrivateTexts::new(rows.map(|row| row.text.as_str()));
+            for public in open {
+                if let Some(text) = comparable(public) {
+                    known.insert(place(&private, public), texts.overlap(&text));
+                }
+            }
+        }
+        for public in &publics {
+            let Some(found) = known.get(&place(&private, public)) else {
+                continue;
+            };
+            tell(&private, public, found, &mut notes, &mut refused);
+        }
+    }
+    if known.len() > before {
+        remember(cache, &known);
+    }
+    if refused.is_empty() {
+        Ok(notes)
+    } else {
+        Err(RunError::Overlap { lines: refused })
+    }
+}
+
+fn tell(
+    private: &Private,
+    public: &Public,
+    found: &Overlap,
+    notes: &mut Vec<String>,
+    refused: &mut String,
+) {
+    let Public {
+        stage, key, name, ..
+    } = public;
+    if found.is_none() {
+        if found.coincidences > 0 {
+            notes.push(format!(
+                "note: {} short lines of `{name}` (`{key}` of `{stage}`) equal texts that `{}` reads, few enough to be a \
+                 coincidence",
+                found.coincidences, private.stage
+            ));
+        }
+        return;
+    }
+    let numbers: Vec<String> = found.first.iter().map(u64::to_string).collect();
+    let more = if found.lines > found.first.len() as u64 {
+        ", ..."
+    } else {
+        ""
+    };
+    let what = format!(
+        "`{name}` (`{key}` of `{stage}`) holds private texts that `{}` reads: {} of its lines do ({}{more})",
+        private.stage,
+        found.lines,
+        numbers.join(", ")
+    );
+    if public.declared {
+        notes.push(format!(
+            "note: {what}; `declared_overlap` says so, and every claim states it"
+        ));
+    } else {
+        let _ = write!(
+            refused,
+            "\n  {what}\n    remove these lines; or, if the texts are public anyway, write `declared_overlap = [\"{key}\"]` in \
+             `[stage.{stage}]`: every claim then states it"
+        );
+    }
+}
+
+/// The whole data set, whatever share of it the stage reads: rows left out are private too.
+fn whole(params: &PreprocessParams) -> Request<'_> {
+    Request {
+        limit: None,
+        ..Request::from(params)
+    }
+}
+
+fn private_data(plan: &Plan) -> Vec<Private> {
+    let mut found: Vec<Private> = Vec::new();
+    for (id, instance) in plan.instances.iter().enumerate() {
+        if instance.kind != Kind::Preprocess {
+            continue;
+        }
+        let params = pinned(instance.kind, &instance.params, &instance.sources);
+        let (Ok(params), Some(identity)) = (
+            serde_json::from_value::<PreprocessParams>(params),
+            instance.sources.get("dataset"),
+        ) else {
+            continue;
+        };
+        let private = Private {
+            stage: instance.stage.clone(),
+            params,
+            identity: identity.clone(),
+            instances: vec![id],
+        };
+        let content = content_of(&private);
+        match found.iter_mut().find(|other| content_of(other) == content) {
+            Some(other) => other.instances.push(id),
+            None => found.push(private),
+        }
+    }
+    found
+}
+
+fn public_texts(plan: &Plan) -> BTreeSet<Public> {
+    let mut found = BTreeSet::new();
+    for instance in &plan.instances {
+        if instance.kind == Kind::Preprocess {
+            continue;
+        }
+        for Name {
+            role,
+            key,
+            place,
+            source,
+            ..
+        } in names(instance.kind, &instance.params)
+        {
+            let (name, source) = match (role, source) {
+                // Of a model no text is known.
+                (Role::Dataset | Role::Model, _) | (_, Source::Hub(_)) => continue,
+                (_, Source::Builtin(name)) => {
+                    (format!("builtin:{name}"), PublicSource::Builtin(name))
+                }
+                (_, Source::Path(path)) => (path.display().to_string(), PublicSource::Path(path)),
+            };
+            let declared = instance.params["declared_overlap"]
+                .as_array()
+                .is_some_and(|list| list.iter().any(|declared| declared == key));
+            if let Some(identity) = instance.sources.get(&place) {
+                found.insert(Public {
+                    stage: instance.stage.clone(),
+                    key,
+                    name,
+                    identity: identity.clone(),
+                    role,
+                    source,
+                    declared,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// The text of a public input as it is compared: of a vocabulary the words without their counts. Nothing where the stage that
+/// reads it will say what is wrong.
+fn comparable(public: &Public) -> Option<String> {
+    let source = match &public.source {
+        PublicSource::Builtin(name) => Source::Builtin(name.clone()),
+        PublicSource::Path(path) => Source::Path(path.clone()),
+    };
+    let text = public_text(public.role, &source).ok()?;
+    Some(match public.role {
+        Role::Vocabulary => {
+            let words = text.lines().map(|line| line.split_whitespace().next());
+            let words: Vec<&str> = words.map(Option::unwrap_or_default).collect();
+            words.join("\n")
+        }
+        _ => text,
+    })
+}
+
+/// What of a data set decides which texts it holds.
+fn content_of(private: &Private) -> Value {
+    let params = &private.params;
+    json!({
+        "dataset": private.identity,
+        "text_column": params.text_column,
+        "label_column": params.label_column,
+        "quoting": params.quoting,
+        "escape": params.escape,
+        "delimiter": params.delimiter,
+    })
+}
+
+/// The place of a comparison among those that are remembered.
+fn place(private: &Private, public: &Public) -> String {
+    let compared = json!({
+        "version": 1,
+        "private": content_of(private),
+        "public": public.identity,
+        "role": public.role.what(),
+    });
+    blake3::hash(compared.to_string().as_bytes())
+        .to_hex()
+        .to_string()
+}
+
+/// A failure only costs time, so it is not told.
+fn remember(cache: &Cache, known: &BTreeMap<String, Overlap>) {
+    let write = || -> std::io::Result<()> {
+        let mut temporary = tempfile::NamedTempFile::new_in(cache.root())?;
+        serde_json::to_writer(&mut temporary, known)?;
+        temporary
+            .persist(cache.root().join(MEMO))
+            .map_err(|error| error.error)?;
+        Ok(())
+    };
+    drop(write());
+}

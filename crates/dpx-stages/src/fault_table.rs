@@ -1,0 +1,42 @@
+//! The table of injected faults: every one with a test that fails on it.
+
+use super::fault::{self, Fault};
+use super::{private, public_inputs};
+
+const TABLE: [(Fault, &str, fn()); 4] = [
+    (
+        Fault::SiblingCanariesForgotten,
+        "every_stage_of_a_budget_plans_the_same_division",
+        private::tests::one_division,
+    ),
+    (
+        Fault::ProvenanceForgotten,
+        "what_is_said_of_a_corpus_follows_its_model",
+        public_inputs::tests::corpora_follow,
+    ),
+    (
+        Fault::DeltaCheckedInTrainAlone,
+        "a_delta_that_protects_nobody_is_refused_for_every_kind",
+        private::tests::large_deltas_are_refused,
+    ),
+    (
+        Fault::MixedAdjacency,
+        "one_budget_has_one_adjacency",
+        private::tests::one_adjacency,
+    ),
+];
+
+#[test]
+fn every_fault_is_killed_by_its_test() {
+    for (broken, test, check) in TABLE {
+        check();
+        let survives = std::panic::catch_unwind(|| fault::with(broken, check)).is_ok();
+        assert!(!survives, "`{test}` does not notice {broken:?}");
+    }
+    for fault in Fault::ALL {
+        assert!(
+            TABLE.iter().any(|(broken, ..)| broken == fault),
+            "{fault:?} is in no row"
+        );
+    }
+}
