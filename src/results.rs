@@ -182,7 +182,7 @@ pub(crate) fn print(
     let Some(folder) = folder else {
         // Results are replaced only by whole ones.
         return output::print(&format!(
-            "\nnot all is finished: results of an earlier run, if any, stay as they are; what there is now: {}",
+            "\nIncomplete run; results of an earlier run, if any, are kept. Partial report: {}",
             command("dpx report")
         ));
     };
