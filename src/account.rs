@@ -43,7 +43,7 @@ fn selection(experiment: &Experiment, plan: &Plan) -> Result<Vec<String>, Error>
             .iter()
             .filter(|instance| instance.kind == Kind::Sample && instance.is_named(name));
         let before = rows.len();
-        rows.extend(found.map(|instance| instance.name.clone()));
+        rows.extend(found.map(|instance| instance.name.to_string()));
         if rows.len() == before {
             return Err(Error::usage(format!(
                 "`[privacy] selection` names `{name}`, which is no `sample` instance of its own"

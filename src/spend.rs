@@ -104,7 +104,7 @@ impl Study<'_> {
             run: format!("planned {id}"),
             key: String::new(),
             experiment: self.plan.experiment.clone(),
-            instance: instance.name.clone(),
+            instance: instance.name.to_string(),
             date: now(),
             people: Vec::new(),
             event,
@@ -122,7 +122,7 @@ impl Study<'_> {
         };
         if let Some(PrivacyRecord::Private(done)) = self.privacy(id)? {
             run.run = done.run;
-            run.instance = done.instance;
+            run.instance = done.instance.to_string();
             run.event = done.event;
             run.unit = done.unit;
             run.adjacency = done.adjacency;
@@ -231,7 +231,7 @@ impl Study<'_> {
                 .iter()
                 .filter_map(|other| planned.get(other))
                 .collect();
-            rows.push((instance.name.clone(), with(&behind)?));
+            rows.push((instance.name.to_string(), with(&behind)?));
             all.extend(behind);
         }
         let runs = || self.data.values().flat_map(|data| &data.book.runs);

@@ -101,7 +101,7 @@ fn enter(
         run: key[..32].to_owned(),
         key,
         experiment: record.experiment.clone(),
-        instance: record.instance.clone(),
+        instance: record.instance.to_string(),
         date: record.finished_at.clone(),
         people: Vec::new(),
         event: DpEvent::NonPrivate,
@@ -114,7 +114,7 @@ fn enter(
         adopted: true,
     };
     match privacy {
-        PrivacyRecord::Public { .. } | PrivacyRecord::Untouched => return Ok(()),
+        PrivacyRecord::Public { .. } | PrivacyRecord::Untouched(_) => return Ok(()),
         PrivacyRecord::NotPrivate => {
             let history = ledger.history()?;
             let mut runs = history.runs().iter();
@@ -125,7 +125,7 @@ fn enter(
         }
         PrivacyRecord::Private(run) => {
             entry.run = run.run;
-            entry.instance = run.instance;
+            entry.instance = run.instance.to_string();
             entry.event = run.event;
             entry.unit = run.unit;
             entry.adjacency = run.adjacency;

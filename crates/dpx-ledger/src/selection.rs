@@ -131,7 +131,7 @@ pub(crate) fn entries<'a>(
         if known.is_empty() {
             return Err(LedgerError::NoEntry {
                 folder: folder.to_owned(),
-                instance: run.instance.clone(),
+                instance: run.instance.to_string(),
                 run: run.run.clone(),
             });
         }
@@ -145,7 +145,7 @@ pub(crate) fn entries<'a>(
         if !known.iter().any(|entry| agrees(&entry)) {
             return Err(LedgerError::Disagrees {
                 folder: folder.to_owned(),
-                instance: run.instance.clone(),
+                instance: run.instance.to_string(),
                 run: run.run.clone(),
             });
         }

@@ -40,7 +40,7 @@ pub(crate) fn candidates(
         }
         match instance.flow {
             Flow::Public => {}
-            Flow::Private | Flow::Seeded => unprotected.push(instance.name.clone()),
+            Flow::Private | Flow::Seeded => unprotected.push(instance.name.to_string()),
             Flow::Dp => {
                 let mut records = Vec::new();
                 for other in behind {
@@ -49,7 +49,7 @@ pub(crate) fn candidates(
                     }
                 }
                 candidates.push(Candidate {
-                    row: instance.name.clone(),
+                    row: instance.name.to_string(),
                     records,
                 });
             }

@@ -58,7 +58,7 @@ struct Ran {
 
 impl Artifacts for Ran {
     fn read(&self, record: &Record, path: &str) -> Result<Option<Vec<u8>>, String> {
-        let name = (record.instance.clone(), path.to_owned());
+        let name = (record.instance.to_string(), path.to_owned());
         Ok(self.files.get(&name).cloned())
     }
 }
@@ -165,7 +165,7 @@ impl Ran {
     }
 
     fn file(&mut self, instance: &Instance, path: &str, content: String) {
-        let name = (instance.name.clone(), path.to_owned());
+        let name = (instance.name.to_string(), path.to_owned());
         self.files.insert(name, content.into_bytes());
     }
 
@@ -369,7 +369,7 @@ impl Ran {
             None => (GuaranteeKind::None, None),
             Some(_) if !noisy => (GuaranteeKind::Untouched, Some(0.0)),
             Some(epsilon) if self.seeded => (GuaranteeKind::Seeded, Some(epsilon)),
-            Some(epsilon) => (GuaranteeKind::Holds, Some(epsilon)),
+            Some(epsilon) => (GuaranteeKind::Dp, Some(epsilon)),
         }
     }
 
@@ -417,7 +417,7 @@ fn examine(study: &random::Study, ran: &Ran) -> Result<(), String> {
             (Some(found), Some(expected)) if near(found, expected) => {}
             other => return Err(format!("{}: epsilon {other:?}", row.name)),
         }
-        if kind == GuaranteeKind::Holds && found.delta.map(|delta| delta.value()) != ran.delta {
+        if kind == GuaranteeKind::Dp && found.delta.map(|delta| delta.value()) != ran.delta {
             return Err(format!(
                 "{}: delta {:?} of {:?}",
                 row.name, found.delta, ran.delta
@@ -433,7 +433,7 @@ fn examine(study: &random::Study, ran: &Ran) -> Result<(), String> {
         if in_json != Some(certified.value()) || in_csv != Some(certified.value()) {
             return Err(format!("{}: json {in_json:?}, csv {in_csv:?}", row.name));
         }
-        if kind == GuaranteeKind::Holds {
+        if kind == GuaranteeKind::Dp {
             let text = bound(certified);
             for (place, shown) in [
                 ("terminal", &printed),
@@ -459,7 +459,7 @@ fn joint(
     let holding: Vec<&Row> = shown
         .rows
         .iter()
-        .filter(|row| row.guarantee.kind == GuaranteeKind::Holds)
+        .filter(|row| row.guarantee.kind == GuaranteeKind::Dp)
         .collect();
     let Some(joint) = &shown.joint else {
         return if holding.is_empty() {
@@ -493,9 +493,9 @@ fn joint(
     }
     let names: Vec<String> = samples
         .iter()
-        .map(|&id| plan.instances[id].name.clone())
+        .map(|&id| plan.instances[id].name.to_string())
         .collect();
-    let released = Release::gather(&ran.sources(), &names).map_err(|error| error.to_string())?;
+    let released = Release::gather(&ran.sources(), &names, false).map_err(|error| error.to_string())?;
     let released = released
         .claim()
         .map_or(0.0, |claim| claim.epsilon().value());
@@ -528,7 +528,7 @@ fn no_way_around(study: &random::Study, ran: &Ran) -> Result<(), String> {
         let noisy = behind
             .iter()
             .any(|id| matches!(ran.executed.get(id), Some(Executed::Noise(_))));
-        let released = Release::gather(&ran.sources(), std::slice::from_ref(&instance.name));
+        let released = Release::gather(&ran.sources(), &[instance.name.to_string()], false);
         let refused = matches!(
             released,
             Err(ReleaseError::Refused(..) | ReleaseError::Missing(_))

@@ -179,6 +179,14 @@ impl Release {
         &self.public_inputs
     }
 
+    /// The claim of all rows together; nothing where no row touched private data.
+    #[cfg(test)]
+    pub(crate) fn claim(&self) -> Option<dpx_accounting::Claim> {
+        let records = self.records.iter().map(|(_, record)| record);
+        let guarantee = Guarantee::at(records, self.delta).expect("composed when it was gathered");
+        guarantee.claim().cloned()
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.texts.len()

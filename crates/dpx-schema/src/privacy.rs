@@ -302,10 +302,7 @@ impl PrivacyRecord {
         match self {
             Self::Public { inputs, .. } | Self::Untouched(inputs) => inputs.clone(),
             Self::NotPrivate => PublicInputs::default(),
-            Self::Private(run) => PublicInputs {
-                declared_overlap: run.declared_overlap.clone(),
-                provenance: run.provenance.clone(),
-            },
+            Self::Private(run) => run.public_inputs(),
         }
     }
 }
@@ -428,17 +425,25 @@ impl PrivacyRecord {
             Self::NotPrivate => {
                 "No guarantee: made from the private data without clipping and noise. NOT FOR RELEASE.\n".to_owned()
             }
-            Self::Private(run) => run.statement(&run.claim()?, &self.public_inputs())?,
+            Self::Private(run) => run.statement(&run.claim()?)?,
         })
     }
 }
 
 impl PrivateRun {
-    /// The run in words, with a claim of it alone at whatever delta, and what is to be said of the public `inputs` behind it.
+    /// What is to be said of the public inputs behind it.
+    pub fn public_inputs(&self) -> PublicInputs {
+        PublicInputs {
+            declared_overlap: self.declared_overlap.clone(),
+            provenance: self.provenance.clone(),
+        }
+    }
+
+    /// The run in words, with a claim of it alone at whatever delta, and what is to be said of the public inputs behind it.
     ///
     /// # Errors
     /// A number is out of range.
-    pub fn statement(&self, claim: &Claim, inputs: &PublicInputs) -> Result<String, ClaimError> {
+    pub fn statement(&self, claim: &Claim) -> Result<String, ClaimError> {
         let certified = claim.certified();
         let mut text = String::new();
         let _ = writeln!(
@@ -484,7 +489,7 @@ impl PrivateRun {
                 claim.group(records)?.epsilon
             );
         }
-        for sentence in inputs.sentences() {
+        for sentence in self.public_inputs().sentences() {
             let _ = writeln!(text, "{sentence}");
         }
         text.push_str("Not covered:\n");

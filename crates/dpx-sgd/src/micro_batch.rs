@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_host_fills_small_micro_batches_alone() {
-        let network = network_on(dpx_schema::Device::Cpu);
+        let network = network_on(Device::Cpu);
         let examples = texts(30);
         let rows: Vec<usize> = (0..30).collect();
         let parts = plan(
@@ -253,7 +253,7 @@ mod tests {
                     .all(|&length| length <= examples.max_seq_len())
             );
         }
-        let flex = network_on(dpx_schema::Device::under_test());
+        let flex = network_on(Device::under_test());
         rows_once(
             &plan(dpx_nn::Network::parameters(&flex), &examples, &rows, LIMITS),
             30,

@@ -288,6 +288,7 @@ impl Trainer {
         if noise_ahead && self.learner.step() < self.mechanism.steps() {
             self.learner.draw_noise_ahead(&self.protection, &self.key);
         }
+        let lengths: Vec<usize> = rows.iter().map(|&row| examples.length(row)).collect();
         Ok(tally.telemetry(&lengths))
     }
 

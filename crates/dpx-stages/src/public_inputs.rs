@@ -55,7 +55,7 @@ pub(crate) mod tests {
             flow: Flow::Public,
         };
         StageContext {
-            instance: format!("{kind}@epsilon=3"),
+            instance: format!("{kind}@epsilon=3").into(),
             kind,
             params,
             performance: json!({}),
@@ -63,7 +63,7 @@ pub(crate) mod tests {
             output: folder.to_owned(),
             state: folder.to_owned(),
             secrets: folder.to_owned(),
-            ledger: folder.to_owned(),
+            ledger: folder.to_owned().into(),
             key: "key".into(),
             seed: 1,
             device: Device::Cpu,

@@ -81,7 +81,7 @@ impl Instance {
 
     /// Whether a name means this instance: its own, or some of its axes, such as `epsilon=3`.
     pub fn is_named(&self, name: &str) -> bool {
-        name == self.name
+        self.name == *name
             || self.name.split_once('@').is_some_and(|(_, axes)| {
                 name.split(',')
                     .all(|part| axes.split(',').any(|axis| axis == part))

@@ -40,7 +40,7 @@ fn with_people() -> (tempfile::TempDir, Ledger) {
 fn record(entry: &RunEntry) -> PrivacyRecord {
     PrivacyRecord::Private(PrivateRun {
         version: PrivateRun::VERSION,
-        instance: entry.instance.clone(),
+        instance: entry.instance.clone().into(),
         run: entry.run.clone(),
         event: entry.event.clone(),
         adjacency: entry.adjacency,
@@ -57,6 +57,7 @@ fn record(entry: &RunEntry) -> PrivacyRecord {
         target_epsilon: 3.0,
         shared_with: Vec::new(),
         declared_overlap: Vec::new(),
+        provenance: Vec::new(),
     })
 }
 

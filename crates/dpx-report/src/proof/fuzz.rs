@@ -110,7 +110,7 @@ fn one_division(ran: &Ran, examples: u64) -> Result<(), String> {
         };
         let (other, known) = first
             .entry(budget.to_string())
-            .or_insert_with(|| (instance.name.clone(), whole.clone()));
+            .or_insert_with(|| (instance.name.to_string(), whole.clone()));
         if *known != whole {
             return Err(format!(
                 "{} and {other} divide one budget differently",
@@ -144,13 +144,13 @@ fn agree(ran: &Ran) -> Result<(), String> {
     let release = |ids: &[InstanceId]| {
         let names: Vec<String> = ids
             .iter()
-            .map(|&id| plan.instances[id].name.clone())
+            .map(|&id| plan.instances[id].name.to_string())
             .collect();
-        Release::gather(&sources, &names)
+        Release::gather(&sources, &names, false)
     };
     let mut all = Vec::new();
     for (at, row) in shown.rows.iter().enumerate() {
-        let holds = row.guarantee.kind == GuaranteeKind::Holds;
+        let holds = row.guarantee.kind == GuaranteeKind::Dp;
         let told = json["rows"][at]["guarantee"]["epsilon"].as_f64();
         let epsilon = row
             .guarantee
@@ -210,7 +210,7 @@ fn agree(ran: &Ran) -> Result<(), String> {
         let largest = shown
             .rows
             .iter()
-            .filter(|row| row.guarantee.kind == GuaranteeKind::Holds)
+            .filter(|row| row.guarantee.kind == GuaranteeKind::Dp)
             .filter_map(|row| row.guarantee.epsilon)
             .map(dpx_accounting::EpsilonBound::value)
             .fold(0.0, f64::max);

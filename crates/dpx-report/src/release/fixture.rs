@@ -21,7 +21,7 @@ pub(crate) const DELTA: f64 = 4e-4;
 pub(crate) fn run(instance: &str, event: DpEvent) -> PrivateRun {
     PrivateRun {
         version: PrivateRun::VERSION,
-        instance: instance.to_owned(),
+        instance: instance.into(),
         run: "0123456789abcdef0123456789abcdef".to_owned(),
         event,
         adjacency: Adjacency::ZeroOut,
@@ -38,6 +38,7 @@ pub(crate) fn run(instance: &str, event: DpEvent) -> PrivateRun {
         target_epsilon: 3.0,
         shared_with: Vec::new(),
         declared_overlap: Vec::new(),
+        provenance: Vec::new(),
     }
 }
 

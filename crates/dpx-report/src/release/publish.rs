@@ -84,7 +84,7 @@ pub(super) fn texts(
             .any(|id| matches!(kind(id), Kind::Train | Kind::Pretrain));
         let told = Texts {
             name: names.fresh(&file_name(&instance.name, stages.len() > 1)),
-            instance: instance.name.clone(),
+            instance: instance.name.to_string(),
             rows: table.rows() as u64,
             columns: table.header,
             author: if by_model {
@@ -228,7 +228,7 @@ fn models(
         let instance = &plan.instances[id];
         if !matches!(instance.flow, Flow::Public | Flow::Dp) {
             return Err(ReleaseError::Refused(
-                instance.name.clone(),
+                instance.name.to_string(),
                 "its model depends on private texts without a guarantee",
             ));
         }
@@ -253,7 +253,7 @@ fn models(
         }
         let told = Model {
             name: names.fresh(&file_name(&instance.name, true)),
-            instance: instance.name.clone(),
+            instance: instance.name.to_string(),
             files,
             runs: runs_of(&behind, runs),
         };
