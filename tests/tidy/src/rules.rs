@@ -68,23 +68,23 @@ fn names(cell: &str) -> Vec<Name> {
         .collect()
 }
 
-/// What is wrong with the rules, where `read` gives the text of a file. Every rule up to the first number has a row, and some up
-/// to the second.
+/// What is wrong with the rules, where `read` gives the text of a file. `lengths` are the numbers of rules that the table may have.
 pub fn unresolved(
     rules: &[Rule],
-    [all, most]: [usize; 2],
+    lengths: &[usize],
     read: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
-    for number in 1..=all {
-        if !rules.iter().any(|rule| rule.number == number) {
-            wrong.push(format!("rule {number} has no row"));
-        }
+    if !lengths.contains(&rules.len()) {
+        wrong.push(format!("{} rules instead of {lengths:?}", rules.len()));
     }
     for (place, rule) in rules.iter().enumerate() {
         let number = rule.number;
-        if place > 0 && rules[place - 1].number >= number || !(1..=most).contains(&number) {
-            wrong.push(format!("rule {number} stands in the wrong place"));
+        if number != place + 1 {
+            wrong.push(format!(
+                "rule {number} stands in the place of rule {}",
+                place + 1
+            ));
         }
         for (what, names) in [("symbol", &rule.kept_in), ("test", &rule.tests)] {
             if names.is_empty() {
