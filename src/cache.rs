@@ -2,9 +2,10 @@
 
 use super::experiment::{CacheArgs, ExperimentArgs};
 use super::{Error, ExitCode, output};
-use dpx_engine::cache::{Cache, CacheError, Collection, Roots};
+use dpx_engine::cache::{Cache, Collection, Roots};
+use dpx_engine::clock::duration;
 use dpx_engine::plan::{LocalSources, decide};
-use dpx_engine::run::{View, collect_leftovers, seconds};
+use dpx_engine::run::{View, collect_leftovers};
 use dpx_schema::{Key, Record};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -78,14 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 }
 
 fn open(args: &CacheArgs) -> Result<Cache, Error> {
-    Cache::at(&args.cache).map_err(failed)
-}
-
-fn failed(error: CacheError) -> Error {
-    match error {
-        CacheError::NoRoots => Error::usage(error.to_string()),
-        error => Error::failed(error.to_string()),
-    }
+    Ok(Cache::at(&args.cache)?)
 }
 
 fn size_of(record: &Record) -> u64 {
@@ -93,7 +87,7 @@ fn size_of(record: &Record) -> u64 {
 }
 
 fn list(cache: &Cache, as_json: bool) -> Result<ExitCode, Error> {
-    let mut records = cache.records().map_err(failed)?;
+    let mut records = cache.records()?;
     records.sort_by(|one, other| {
         (&one.experiment, &one.finished_at).cmp(&(&other.experiment, &other.finished_at))
     });
@@ -129,9 +123,9 @@ fn list(cache: &Cache, as_json: bool) -> Result<ExitCode, Error> {
         table.add_row([
             record.key.short(),
             record.experiment.clone(),
-            record.instance.clone(),
+            record.instance.to_string(),
             bytes(size_of(record)),
-            seconds(record.wall_seconds),
+            duration(record.wall_seconds),
             record.finished_at.clone(),
             state.to_owned(),
         ]);
@@ -152,7 +146,7 @@ fn list(cache: &Cache, as_json: bool) -> Result<ExitCode, Error> {
 }
 
 fn verify(cache: &Cache) -> Result<ExitCode, Error> {
-    let found = cache.verify().map_err(failed)?;
+    let found = cache.verify()?;
     let mut lines: Vec<String> = Vec::new();
     for digest in &found.damaged_objects {
         lines.push(format!("object {} was damaged: set aside", digest.short()));
@@ -195,17 +189,17 @@ fn collect(
         keys.extend(keys_of(cache, file)?);
     }
     if let Some(number) = keep_runs {
-        for run in cache.runs().map_err(failed)?.iter().rev().take(number) {
+        for run in cache.runs()?.iter().rev().take(number) {
             keys.extend(run.keys());
         }
     }
-    let roots = Roots::new(keys).map_err(failed)?;
+    let roots = Roots::new(keys).map_err(|error| Error::usage(error.to_string()))?;
     let collection = if yes {
         cache.collect(&roots)
     } else {
         cache.plan_collection(&roots)
     };
-    let collection = collection.map_err(failed)?;
+    let collection = collection?;
     output::print(&tell(&collection, yes))?;
     Ok(ExitCode::Done)
 }

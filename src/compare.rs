@@ -36,8 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let new = studies::find(&args.new, &args.set_new, &args.cache.cache)?;
     let found = compare(&old, &new);
     if args.json {
-        let text = serde_json::to_string_pretty(&found)
-            .map_err(|error| Error::failed(error.to_string()))?;
+        let text = serde_json::to_string_pretty(&found)?;
         output::print(&text)?;
     } else {
         output::print(&terminal::comparison(&found, super::results::width()))?;

@@ -19,8 +19,7 @@ pub(super) fn assets(assets: &BTreeSet<HubAsset>) -> Result<(), Error> {
     let hub = hub::Hub::from_env();
     for asset in assets {
         one(&hub, asset.role, &asset.name.at(&asset.commit))?;
-        hub.remember(asset.role, &asset.name, &asset.commit)
-            .map_err(|error| Error::failed(error.to_string()))?;
+        hub.remember(asset.role, &asset.name, &asset.commit)?;
     }
     Ok(())
 }
@@ -33,7 +32,7 @@ pub(super) fn one(hub: &hub::Hub, role: Role, name: &HubName) -> Result<hub::Sna
     };
     let snapshot = hub.fetch(role, name, &mut bar);
     bar.end(snapshot.is_ok());
-    snapshot.map_err(|error| Error::failed(error.to_string()))
+    Ok(snapshot?)
 }
 
 /// A bar while a file arrives, hidden where standard error is no terminal; then a line that says so.

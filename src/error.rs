@@ -68,20 +68,25 @@ impl Error {
     }
 }
 
-impl From<std::io::Error> for Error {
-    fn from(error: std::io::Error) -> Self {
-        Self::failed(error.to_string())
-    }
+/// Errors that become one by `?`: failures, then what the user got wrong.
+macro_rules! from {
+    ($($error:ty => $kind:ident,)*) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$kind(error.to_string())
+            }
+        })*
+    };
 }
 
-impl From<dpx_accounting::ClaimError> for Error {
-    fn from(error: dpx_accounting::ClaimError) -> Self {
-        Self::usage(error.to_string())
-    }
-}
-
-impl From<dpx_report::AssembleError> for Error {
-    fn from(error: dpx_report::AssembleError) -> Self {
-        Self::failed(error.to_string())
-    }
+from! {
+    std::io::Error => failed,
+    serde_json::Error => failed,
+    dpx_data::DataError => failed,
+    dpx_engine::cache::CacheError => failed,
+    dpx_engine::run::ResultsError => failed,
+    dpx_engine::run::RunError => failed,
+    dpx_report::AssembleError => failed,
+    dpx_accounting::AccountantError => usage,
+    dpx_accounting::ClaimError => usage,
 }

@@ -55,7 +55,7 @@ fn instances(plan: &Plan) -> Diagram {
         edges: Vec::new(),
     };
     for (id, instance) in plan.instances.iter().enumerate() {
-        diagram.nodes.push(instance.name.clone());
+        diagram.nodes.push(instance.name.to_string());
         for need in &instance.needs {
             diagram.edges.push((need.instance, id));
         }

@@ -3,6 +3,7 @@
 use super::experiment::{CacheArgs, ExperimentArgs};
 use super::{Error, ExitCode, output};
 use dpx_engine::cache::Cache;
+use dpx_engine::clock::duration;
 use dpx_engine::plan::{
     Cause, Decision, InstanceId, LocalSources, Plan, Reason, State, Summary, causes, decide,
     summary, times,
@@ -18,7 +19,7 @@ const MOST_NAMES: usize = 3;
 /// Say what would run and why, without running anything.
 ///
 /// Every instance is in one of three states: cached; will run, with the reason against the nearest earlier record of its
-/// stage; or runs only if an input comes out different from before.
+/// stage; or re-runs if an input changes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let plan = args
         .experiment
         .plan(&LocalSources::new(&args.cache.cache))?;
-    let cache = Cache::at(&args.cache.cache).map_err(|error| Error::failed(error.to_string()))?;
+    let cache = Cache::at(&args.cache.cache)?;
     let forced = forced(&plan, &args.force)?;
     let decisions = decide(&plan, &View::new(cache), &forced);
     let causes = causes(&plan, &decisions);
@@ -91,7 +92,7 @@ fn to_text(plan: &Plan, decisions: &[Decision], causes: &[Cause], summary: &Summ
             }
             State::OnlyIf { changed } => (
                 "only if",
-                format!("{} comes out different", names(plan, changed)),
+                format!("re-runs if the output of {} changes", names(plan, changed)),
             ),
         };
         let _ = writeln!(text, "{:width$}  {state:7}  {note}", instance.name);
@@ -130,7 +131,7 @@ fn to_text(plan: &Plan, decisions: &[Decision], causes: &[Cause], summary: &Summ
     text.push_str(&stage_times(plan, decisions));
     let _ = writeln!(
         text,
-        "\n{}: {} cached, {} to run, {} only if an input changes{}",
+        "\n{}: {} cached, {} to run, {} to re-run if an input changes{}",
         plan.experiment,
         summary.cached,
         summary.run,
@@ -184,7 +185,7 @@ fn took(seconds: f64) -> String {
     format!("took {}", duration(seconds))
 }
 
-/// `; about 3 min 20 s`, from what earlier instances of the same stages took.
+/// `; about 3m 20s`, from what earlier instances of the same stages took.
 fn estimate(summary: &Summary) -> String {
     let waiting = summary.run + summary.only_if;
     if waiting == 0 || summary.unknown == waiting {
@@ -198,19 +199,6 @@ fn estimate(summary: &Summary) -> String {
         let _ = write!(text, ", and {} that never ran before", summary.unknown);
     }
     text
-}
-
-/// `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
-fn duration(seconds: f64) -> String {
-    if seconds < 9.95 {
-        return format!("{seconds:.1} s");
-    }
-    let whole = seconds.round() as u64;
-    match whole {
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
-    }
 }
 
 fn to_json(plan: &Plan, decisions: &[Decision], causes: &[Cause], summary: &Summary) -> String {
@@ -280,17 +268,4 @@ fn to_json(plan: &Plan, decisions: &[Decision], causes: &[Cause], summary: &Summ
         },
     })
     .to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-
-    #[test]
-    fn durations_are_short() {
-        assert_eq!(duration(0.04), "0.0 s");
-        assert_eq!(duration(9.96), "10 s");
-        assert_eq!(duration(59.6), "1 min 0 s");
-        assert_eq!(duration(3700.0), "1 h 1 min");
-    }
 }

@@ -54,7 +54,7 @@ pub(crate) struct Args {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-    /// Print what each row of an experiment file would spend: mechanisms, shares, noise multipliers, certified epsilon.
+    /// Print what each row of an experiment file would cost: mechanisms, shares, noise multipliers, certified epsilon.
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "epsilon", "noise_multiplier", "delta", "examples", "sampling_rate", "steps", "group", "curve",
     ])]
@@ -73,12 +73,6 @@ struct Question {
 impl Question {
     fn event(&self, noise_multiplier: f64, steps: u64) -> Result<DpEvent, AccountantError> {
         DpEvent::poisson_sampled_gaussian(self.sampling.sampling_rate, noise_multiplier, steps)
-    }
-}
-
-impl From<AccountantError> for Error {
-    fn from(error: AccountantError) -> Self {
-        Self::usage(error.to_string())
     }
 }
 

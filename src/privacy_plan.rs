@@ -1,4 +1,4 @@
-//! `dpx privacy --plan`: what each row of an experiment file would spend, computed as the stages do.
+//! `dpx privacy --plan`: what each row of an experiment file would cost, computed as the stages do.
 
 use super::experiment::ExperimentArgs;
 use super::{Error, ExitCode, output};

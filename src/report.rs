@@ -41,7 +41,6 @@ enum Format {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let loaded = Loaded::new(&args.experiment, &args.cache.cache)?;
-    let failed = |error: &dyn std::fmt::Display| Error::failed(error.to_string());
     let study = loaded.with(assemble)??;
     let (name, text) = match args.format {
         Format::Html => {
@@ -57,18 +56,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             };
             (
                 "report.html",
-                html::render(&study, &extras).map_err(|error| failed(&error))?,
+                html::render(&study, &extras).map_err(|error| Error::failed(error.to_string()))?,
             )
         }
         Format::Md => ("summary.md", export::markdown(&study)),
         Format::Csv => (
             "results.csv",
-            export::csv(&study).map_err(|error| failed(&error))?,
+            export::csv(&study).map_err(|error| Error::failed(error.to_string()))?,
         ),
-        Format::Json => (
-            "results.json",
-            export::json(&study).map_err(|error| failed(&error))?,
-        ),
+        Format::Json => ("results.json", export::json(&study)?),
     };
     let folder = match (&args.out, args.format) {
         (Some(folder), _) => folder.clone(),
@@ -85,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             if error.is_usage() {
                 Error::usage(error.to_string())
             } else {
-                failed(&error)
+                error.into()
             }
         })?;
     } else {

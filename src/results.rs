@@ -194,7 +194,7 @@ pub(crate) fn print(
     let first = study
         .rows
         .iter()
-        .filter(|row| row.guarantee.kind == GuaranteeKind::Holds)
+        .filter(|row| row.guarantee.kind == GuaranteeKind::Dp)
         .min_by(|a, b| {
             let epsilon = |row: &Row| {
                 row.guarantee

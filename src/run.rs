@@ -56,14 +56,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let root = &args.cache.cache;
-    let cache = Cache::at(root).map_err(failed)?;
-    cache.prepare().map_err(failed)?;
+    let cache = Cache::at(root)?;
+    cache.prepare()?;
     let experiment = args.experiment.load()?;
     let plan = build(&experiment, &LocalSources::new(root))?;
     let folder = results::folder(&experiment, &plan, &args.results.results);
     results::check(&folder)?;
     let mut options = options(args, &plan)?;
-    let assets = hub_assets(&plan, &cache, &options).map_err(|error| not_run(&error))?;
+    let assets = hub_assets(&plan, &cache, &options).map_err(not_run)?;
     download::assets(&assets)?;
     let signals = Signals::listen()?;
     let mut attempts = 0;
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         }
     };
     // Of workers that were killed once their artifacts were safe, and of runs whose checkpoints are gone.
-    let secrets = options.secrets.join(cache.identity().map_err(failed)?);
+    let secrets = options.secrets.join(cache.identity()?);
     if let Err(error) = dpx_stages::destroy_orphaned_keys(&secrets, &cache.states()) {
         output::note(&format!("warning: {error}"));
     }
@@ -118,14 +118,14 @@ fn run_once(
     options: Options,
     signals: &Signals,
 ) -> Result<RunReport, Error> {
-    let runner = Runner::new(plan, cache, options).map_err(|error| not_run(&error))?;
+    let runner = Runner::new(plan, cache, options).map_err(not_run)?;
     signals.lead_to(runner.signals());
     for note in runner.notes() {
         output::note(note);
     }
     if let Some((wanted, free)) = runner.short_of_room() {
         output::note(&format!(
-            "warning: what runs took {wanted} bytes the last time, and the disk of `{}` has {free} left",
+            "warning: what runs took {wanted} bytes in the previous run, and the disk of `{}` has {free} left",
             cache.root().display()
         ));
     }
@@ -137,7 +137,7 @@ fn run_once(
     } else {
         runner.observer(PlainLines)
     };
-    runner.run().map_err(|error| not_run(&error))
+    runner.run().map_err(not_run)
 }
 
 /// Ctrl-C and requests to terminate, led to whichever runner is at work.
@@ -218,14 +218,10 @@ fn word(path: &Path) -> String {
     dpx_engine::run::shell_word(&path.to_string_lossy())
 }
 
-fn failed(error: impl std::fmt::Display) -> Error {
-    Error::failed(error.to_string())
-}
-
-fn not_run(error: &RunError) -> Error {
+fn not_run(error: RunError) -> Error {
     if error.is_usage() {
         Error::usage(error.to_string())
     } else {
-        Error::failed(error.to_string())
+        error.into()
     }
 }

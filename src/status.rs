@@ -3,10 +3,11 @@
 use super::experiment::CacheArgs;
 use super::{Error, ExitCode, output};
 use dpx_engine::cache::Cache;
-use dpx_engine::run::{InstanceStatus, RunStatus, seconds};
+use dpx_engine::clock::duration;
+use dpx_engine::run::{InstanceStatus, RunStatus};
 use serde_json::json;
 
-/// Say what the runs of this cache are at: those that live, or else the last one.
+/// Show running studies, or the last one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -17,10 +18,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let failed = |error: dpx_engine::cache::CacheError| Error::failed(error.to_string());
-    let runs = Cache::at(&args.cache.cache)
-        .and_then(|cache| cache.runs())
-        .map_err(failed)?;
+    let runs = Cache::at(&args.cache.cache)?.runs()?;
     let mut shown: Vec<RunStatus> = runs
         .iter()
         .filter(|run| run.live)
@@ -72,23 +70,24 @@ fn note(one: &InstanceStatus) -> String {
     let mut parts = Vec::new();
     if let Some(live) = &one.live {
         if live.total > 0 {
-            parts.push(format!("{} of {}", live.done, live.total));
+            parts.push(format!("{} of {} {}", live.done, live.total, live.unit));
         }
-        if !live.note.is_empty() {
-            parts.push(live.note.clone());
+        let told = live.to_string();
+        if !told.is_empty() {
+            parts.push(told);
         }
     }
     let running = one.state == "running";
     if let (true, Some(since)) = (running, elapsed(one.since.as_deref())) {
-        parts.push(format!("for {}", seconds(since)));
+        parts.push(format!("for {}", duration(since)));
     }
     if let Some(took) = one.seconds {
         let last_time = matches!(
             one.state.as_str(),
             "running" | "run" | "only-if" | "waiting"
         );
-        let verb = if last_time { "took last time" } else { "took" };
-        parts.push(format!("{verb} {}", seconds(took)));
+        let verb = if last_time { "previous run:" } else { "took" };
+        parts.push(format!("{verb} {}", duration(took)));
     }
     parts.extend(one.note.clone());
     parts.join(", ")

@@ -36,7 +36,7 @@ impl Loaded {
     pub(crate) fn new(arguments: &ExperimentArgs, cache: &Path) -> Result<Self, Error> {
         let experiment = arguments.load()?;
         let plan = experiment::build(&experiment, &LocalSources::new(cache))?;
-        let cache = Cache::at(cache).map_err(|error| Error::failed(error.to_string()))?;
+        let cache = Cache::at(cache)?;
         let decisions = decide(&plan, &View::new(cache.clone()), &BTreeSet::new());
         let known = decisions
             .into_iter()
@@ -150,7 +150,7 @@ pub(crate) fn find(name: &str, set: &[String], cache: &Path) -> Result<Study, Er
             .with(assemble)?
             .map_err(Error::from);
     }
-    let cache = Cache::at(cache).map_err(|error| Error::failed(error.to_string()))?;
+    let cache = Cache::at(cache)?;
     let runs = cache.runs().unwrap_or_default();
     let run = runs.iter().find(|run| run.id == name).ok_or_else(|| {
         Error::usage(format!("there is no file, folder or run `{name}`"))

@@ -28,7 +28,7 @@ fn the_run_ends_with_a_table_that_fits_and_leaves_nothing_out() {
         "accuracy ↑*",
         "similarity →*",
         "MAUVE ↑*",
-        "audited",
+        "audit",
         "PRV",
         "RDP",
         "noise",
@@ -152,9 +152,12 @@ fn an_unfinished_sweep_is_shown_as_such() {
         "md",
     ];
     let text = out(&study.dpx(&wider));
-    assert!(text.contains("> Unfinished: "), "{text}");
+    assert!(
+        text.contains("> Incomplete run; partial report: "),
+        "{text}"
+    );
     assert!(text.contains("epsilon=8 has 2 of 3 replicates"), "{text}");
-    assert!(text.contains("epsilon=8 (unfinished)"), "{text}");
+    assert!(text.contains("epsilon=8 (incomplete)"), "{text}");
     let none = [
         "report",
         "real.toml",
@@ -165,7 +168,7 @@ fn an_unfinished_sweep_is_shown_as_such() {
     ];
     study.dpx(&none);
     let page = std::fs::read_to_string(study.folder().join("none/report.html")).unwrap();
-    assert!(page.contains("Unfinished") && page.contains("Nothing can be said yet"));
+    assert!(page.contains("Incomplete run") && page.contains("No results yet"));
 }
 
 #[test]

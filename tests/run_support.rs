@@ -9,6 +9,7 @@ use dpx_engine::run::{
     InstanceResult, JsonLines, Observer, Options, Outcome, RunReport, Runner, Signal,
     WorkerCommand, worker,
 };
+use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{Digest, Finish, Flow, Kind, StageContext, StageError, StageResult};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -88,7 +89,7 @@ impl Study {
         params["trace"] = json!(self.trace);
         params["fails"] = json!(self.fails.as_ref() == Some(&name));
         Instance {
-            name,
+            name: name.into(),
             stage: stage.into(),
             kind,
             axes: row
@@ -200,7 +201,10 @@ pub(crate) fn artifacts(study: &Study, report: &RunReport) -> BTreeMap<String, D
         }
         other => panic!("{other:?}"),
     };
-    let names = plan.instances.iter().map(|instance| instance.name.clone());
+    let names = plan
+        .instances
+        .iter()
+        .map(|instance| instance.name.to_string());
     names.zip(report.instances.iter().map(digest)).collect()
 }
 
@@ -349,7 +353,8 @@ fn train(
         std::fs::write(&new, serde_json::to_vec(&state).unwrap())?;
         std::fs::rename(&new, &checkpoint)?;
         trace(format!("step {} {}", context.instance, state.0));
-        context.progress.update(state.0, steps, "training");
+        let update = ProgressUpdate::steps(state.0, steps).doing("training");
+        context.progress.update(&update);
         if context.progress.stop_requested() {
             return Err(StageError::interrupted());
         }

@@ -86,7 +86,7 @@ fn a_row_shows_own_labels_with_teacher_and_teacher_alone_within_one_budget() {
         assert_eq!(row["samples"].as_array().unwrap().len(), 2);
     }
     let guarantee = &rows[0]["guarantee"];
-    assert_eq!(guarantee["kind"], "holds");
+    assert_eq!(guarantee["kind"], "dp");
     let epsilon = guarantee["epsilon"].as_f64().unwrap();
     assert!(epsilon <= 8.0 && epsilon > 7.9, "{epsilon}");
     let mechanisms = guarantee["mechanisms"].as_array().unwrap();

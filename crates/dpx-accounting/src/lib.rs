@@ -56,7 +56,7 @@ pub use event::DpEvent;
 pub use gaussian::{gaussian_delta, gaussian_epsilon, gaussian_noise_multiplier};
 pub use mechanism::{Adjacency, Mechanism};
 pub use prv::{PRV_ERROR, Prv, prv};
-pub use rdp::{delta_rdp, epsilon_rdp};
+pub use rdp::{RdpOverSteps, delta_rdp, epsilon_rdp};
 pub use sampling::{
     Sampling, SamplingPlan, check_delta_for, default_delta, quantized_rate, sampling_plan,
 };

@@ -81,6 +81,59 @@ pub fn delta_rdp(event: &DpEvent, epsilon: f64) -> Result<DeltaBound, Accountant
     }
 }
 
+/// Epsilon by the Rényi accountant after each number of repetitions of one event: the divergences of one repetition are
+/// summed once, so that a running mechanism can show what it has cost so far at every step.
+///
+/// ```
+/// use dpx_accounting::{DpEvent, RdpOverSteps, epsilon_rdp};
+/// let step = DpEvent::poisson_sampled_gaussian(0.01, 1.0, 1)?;
+/// let curve = RdpOverSteps::new(&step, 1e-5)?;
+/// let whole = DpEvent::poisson_sampled_gaussian(0.01, 1.0, 1000)?;
+/// assert_eq!(curve.epsilon(1000), epsilon_rdp(&whole, 1e-5)?);
+/// # Ok::<(), dpx_accounting::AccountantError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct RdpOverSteps {
+    delta: f64,
+    /// Order and divergence of one repetition; none where there is no guarantee.
+    divergences: Option<Vec<(f64, f64)>>,
+}
+
+impl RdpOverSteps {
+    /// Of repetitions of `event` at `delta`.
+    ///
+    /// # Errors
+    /// A parameter is out of range.
+    pub fn new(event: &DpEvent, delta: f64) -> Result<Self, AccountantError> {
+        check_delta(delta)?;
+        let parts = match Composition::new(event, 1)? {
+            Composition::Free => Some(Vec::new()),
+            Composition::Unbounded => None,
+            Composition::Pairs { parts, .. } => Some(parts),
+        };
+        let divergences = parts.map(|parts| {
+            let of = |order| (order, composed(&parts, order));
+            orders().map(of).collect()
+        });
+        Ok(Self { delta, divergences })
+    }
+
+    /// An upper bound of epsilon after a number of repetitions.
+    pub fn epsilon(&self, repetitions: u64) -> EpsilonBound {
+        let Some(divergences) = &self.divergences else {
+            return EpsilonBound::INFINITE;
+        };
+        if repetitions == 0 || self.delta == 1.0 || divergences.iter().all(|(_, one)| *one == 0.0) {
+            return EpsilonBound::ZERO;
+        }
+        let least = divergences
+            .iter()
+            .filter_map(|(order, one)| convert(*order, repetitions as f64 * one, self.delta))
+            .fold(f64::INFINITY, f64::min);
+        EpsilonBound::certified(least)
+    }
+}
+
 pub(super) fn epsilon_of(parts: &[EqualSteps], delta: f64) -> f64 {
     orders()
         .filter_map(|order| convert(order, composed(parts, order), delta))

@@ -298,5 +298,4 @@ impl Ways {
 }
 
 #[cfg(test)]
-#[path = "labels_tests.rs"]
 mod tests;

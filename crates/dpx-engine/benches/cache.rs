@@ -122,7 +122,7 @@ fn plan() -> Plan {
 fn instance(kind: Kind, index: usize, needs: Vec<Need>) -> Instance {
     let params = json!({ "index": index });
     Instance {
-        name: format!("{kind}@index={index}"),
+        name: format!("{kind}@index={index}").into(),
         stage: kind.to_string(),
         kind,
         axes: BTreeMap::from([("index".to_owned(), json!(index))]),

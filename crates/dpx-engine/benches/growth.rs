@@ -160,7 +160,7 @@ fn plan_over_records(n: usize) -> Duration {
             panic!("nobody else is here")
         };
         let attempt = cache.new_attempt(&key).unwrap();
-        std::fs::write(attempt.join("result.json"), &instance.name).unwrap();
+        std::fs::write(attempt.join("result.json"), instance.name.as_str()).unwrap();
         let record = Record {
             version: Record::VERSION,
             key,
@@ -273,9 +273,9 @@ fn instance(kind: Kind, row: usize, version: u64, needs: Vec<Need>) -> Instance 
     let shared = kind == Kind::Preprocess;
     Instance {
         name: if shared {
-            kind.to_string()
+            kind.to_string().into()
         } else {
-            format!("{kind}@row={row}")
+            format!("{kind}@row={row}").into()
         },
         stage: kind.to_string(),
         kind,

@@ -22,6 +22,7 @@ mod packed_layout;
 mod parameters;
 pub(crate) mod pool;
 pub mod seed;
+pub mod softmax_regression;
 mod tape;
 pub mod text;
 

@@ -2,6 +2,7 @@
 
 use super::{Arithmetic, Array};
 use dpx_schema::Device;
+use dpx_schema::params::Trainable;
 use std::collections::HashMap;
 
 /// Place of a parameter in the registry.
@@ -48,6 +49,17 @@ pub enum Selection {
     Bias,
     /// The output layer.
     Head,
+}
+
+impl From<Trainable> for Selection {
+    fn from(asked: Trainable) -> Self {
+        match asked {
+            Trainable::All => Self::All,
+            Trainable::Lora => Self::Lora,
+            Trainable::Bias => Self::Bias,
+            Trainable::Head => Self::Head,
+        }
+    }
 }
 
 impl Selection {

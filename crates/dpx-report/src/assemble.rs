@@ -1,6 +1,6 @@
 //! From a plan, its records and its artifacts to the study.
 
-use super::guarantee::{guarantee, study_delta};
+use super::guarantee::{Records, guarantee};
 use super::rows::{self, RowPlan, ancestors, has_teacher, replicate, role};
 use super::settings::settings;
 use super::sources::{AssembleError, Sources};
@@ -9,7 +9,8 @@ use super::study::{
 };
 use super::values::score_figures;
 use dpx_engine::plan::{InstanceId, Plan};
-use dpx_schema::{Kind, PrivacyRecord};
+use dpx_schema::files::safe_name;
+use dpx_schema::{InstanceName, Kind, PrivacyRecord};
 use dpx_stages::audit::{AUDIT_FILE, AuditReport};
 use dpx_stages::metric::{Classification, Spread};
 use dpx_stages::sample::{SAMPLE_FILE, SampleReport};
@@ -23,10 +24,10 @@ use std::collections::BTreeMap;
 /// A file of a finished instance cannot be read or is not what it should be.
 pub fn assemble(sources: &Sources<'_>) -> Result<Study, AssembleError> {
     let plan = sources.plan;
-    let delta = study_delta(sources)?;
+    let records = Records::read(sources)?;
     let rows: Vec<Row> = rows::rows(plan)
         .iter()
-        .map(|row| assemble_row(sources, row, delta))
+        .map(|row| assemble_row(sources, row, &records))
         .collect::<Result<_, _>>()?;
     let benchmark = assemble_benchmark(sources)?;
     let labels = benchmark
@@ -79,7 +80,7 @@ pub fn assemble(sources: &Sources<'_>) -> Result<Study, AssembleError> {
     })
 }
 
-fn scrubbing(sources: &Sources<'_>) -> Result<BTreeMap<String, Tally>, AssembleError> {
+fn scrubbing(sources: &Sources<'_>) -> Result<BTreeMap<InstanceName, Tally>, AssembleError> {
     let mut found = BTreeMap::new();
     for (id, instance) in sources.plan.instances.iter().enumerate() {
         if instance.kind == Kind::Preprocess
@@ -101,7 +102,7 @@ fn instance_view(sources: &Sources<'_>, id: InstanceId) -> InstanceView {
         needs: instance
             .needs
             .iter()
-            .map(|need| sources.name(need.instance).to_owned())
+            .map(|need| sources.name(need.instance).clone())
             .collect(),
         state: sources.known[id].state,
         seconds: record.map(|record| record.wall_seconds),
@@ -189,7 +190,7 @@ impl Figures {
 fn assemble_row(
     sources: &Sources<'_>,
     row: &RowPlan,
-    delta: Option<f64>,
+    records: &Records,
 ) -> Result<Row, AssembleError> {
     let plan = sources.plan;
     let mut figures = Figures::default();
@@ -199,7 +200,7 @@ fn assemble_row(
     for &id in &row.own {
         let instance = &plan.instances[id];
         match instance.kind {
-            Kind::Classify => match (role(plan, id), taught_nothing(sources, id)?) {
+            Kind::Classify => match (role(plan, id), taught_nothing(plan, records, id)) {
                 (Some(role), false) => figures.classify(sources, id, role)?,
                 // Such texts carry the generator's own labels, as those of the row's other samples do.
                 (Some(Role::WithTeacher), true) if !has_own_labels(plan, &row.own) => {
@@ -250,7 +251,7 @@ fn assemble_row(
         name: row.name.clone(),
         label: row.label.clone(),
         axes: row.axes.clone(),
-        guarantee: guarantee(sources, row, delta)?,
+        guarantee: guarantee(sources, row, records)?,
         replicates: replicates as u64,
         replicates_finished: figures.values.values().map(Vec::len).max().unwrap_or(0) as u64,
         complete: row.own.iter().all(|&id| sources.known[id].record.is_some()),
@@ -263,27 +264,18 @@ fn assemble_row(
         classifications: figures.classifications,
         scores,
         audit,
-        instances: row
-            .own
-            .iter()
-            .map(|&id| sources.name(id).to_owned())
-            .collect(),
+        instances: row.own.iter().map(|&id| sources.name(id).clone()).collect(),
         seconds: seconds(sources, &row.own),
         samples,
     })
 }
 
 /// Whether a classifier has a teacher behind it that learnt nothing, as at epsilon 0: nothing is to be said of it then.
-fn taught_nothing(sources: &Sources<'_>, id: InstanceId) -> Result<bool, AssembleError> {
-    let plan = sources.plan;
-    for teacher in ancestors(plan, id) {
-        if plan.instances[teacher].kind == Kind::Teacher
-            && matches!(sources.privacy(teacher)?, Some(PrivacyRecord::Untouched(_)))
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+fn taught_nothing(plan: &Plan, records: &Records, id: InstanceId) -> bool {
+    ancestors(plan, id).into_iter().any(|teacher| {
+        plan.instances[teacher].kind == Kind::Teacher
+            && matches!(records.get(teacher), Some(PrivacyRecord::Untouched(_)))
+    })
 }
 
 fn has_own_labels(plan: &Plan, own: &[InstanceId]) -> bool {
@@ -341,24 +333,11 @@ fn sample_ref(
         instance: instance.name.clone(),
         replicate: replicate(instance),
         texts: report.map(|report| report.texts),
-        file: file_name(&file),
+        file: safe_name(&file),
         flow: sources
             .record(id)
             .map_or(instance.flow, |record| record.flow),
     })
-}
-
-/// A name that is safe as a file name everywhere.
-pub(crate) fn file_name(name: &str) -> String {
-    name.chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "=,.-_".contains(c) {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect()
 }
 
 fn assemble_benchmark(sources: &Sources<'_>) -> Result<Option<Row>, AssembleError> {
@@ -374,8 +353,8 @@ fn assemble_benchmark(sources: &Sources<'_>) -> Result<Option<Row>, AssembleErro
         figures.classify(sources, id, Role::Benchmark)?;
     }
     Ok(Some(Row {
-        name: "benchmark".into(),
-        label: "benchmark".into(),
+        name: Row::BENCHMARK.into(),
+        label: Row::BENCHMARK.into(),
         axes: BTreeMap::new(),
         guarantee: Guarantee::none(),
         replicates: own.len() as u64,
@@ -387,7 +366,7 @@ fn assemble_benchmark(sources: &Sources<'_>) -> Result<Option<Row>, AssembleErro
         classifications: figures.classifications,
         scores: None,
         audit: None,
-        instances: own.iter().map(|&id| sources.name(id).to_owned()).collect(),
+        instances: own.iter().map(|&id| sources.name(id).clone()).collect(),
         seconds: seconds(sources, &own),
         samples: Vec::new(),
     }))

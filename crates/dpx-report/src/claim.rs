@@ -1,4 +1,4 @@
-//! The sentences: what came out, what is promised, what to beware of.
+//! The sentences: key result, joint cost, warnings.
 
 use super::study::{GuaranteeKind, Row, Study};
 use super::table::{bound, number, spread};
@@ -10,7 +10,7 @@ pub(super) fn strongest(study: &Study) -> Option<&Row> {
     study
         .rows
         .iter()
-        .filter(|row| row.guarantee.kind == GuaranteeKind::Holds && row.main_accuracy().is_some())
+        .filter(|row| row.guarantee.kind == GuaranteeKind::Dp && row.main_accuracy().is_some())
         .min_by(|a, b| {
             let epsilon = |row: &Row| {
                 let epsilon = row.guarantee.epsilon.map(EpsilonBound::value);
@@ -91,13 +91,13 @@ pub fn claim(study: &Study) -> String {
             spread(accuracy, 3)
         ),
         None => format!(
-            "Nothing can be said yet: {} of {} stage instances are finished and none of them measured a synthetic text.",
+            "No results yet: {} of {} stages finished.",
             study.finished, study.planned
         ),
     }
 }
 
-/// What the private teacher adds to the generator's own labels, where the row has both.
+/// What the private teacher adds to the prompted labels, where the row has both.
 fn also(row: &Row, shown: &str) -> String {
     let id = "accuracy_with_teacher";
     match row.figures.get(id) {
@@ -116,7 +116,7 @@ pub fn warnings(study: &Study) -> Vec<String> {
     let mut warnings = Vec::new();
     for row in &study.rows {
         if let (Some(audit), Some(epsilon)) = (&row.audit, row.guarantee.epsilon)
-            && row.guarantee.kind == GuaranteeKind::Holds
+            && row.guarantee.kind == GuaranteeKind::Dp
             && audit.lower > epsilon.value()
         {
             warnings.push(format!(
@@ -129,7 +129,7 @@ pub fn warnings(study: &Study) -> Vec<String> {
     }
     if !study.is_finished() {
         warnings.push(format!(
-            "Unfinished: {} of {} stage instances are done. Rows without figures are still to run.",
+            "Incomplete run; partial report: {} of {} stages finished.",
             study.finished, study.planned
         ));
     }
@@ -147,7 +147,7 @@ pub fn warnings(study: &Study) -> Vec<String> {
         .collect();
     if !seeded.is_empty() {
         warnings.push(format!(
-            "Seeded noise in {}: anybody can subtract it, so there is no guarantee and these texts can never be released.",
+            "Seeded noise in {}: anyone with the seed can subtract it, so there is no guarantee and these texts can never be released.",
             seeded.join(", ")
         ));
     }
@@ -157,7 +157,7 @@ pub fn warnings(study: &Study) -> Vec<String> {
             && row.replicates_finished < row.replicates
         {
             warnings.push(format!(
-                "{} has {} of {} replicates: its spread is less sure than that of the others.",
+                "{} has {} of {} replicates: its standard deviation is less certain than that of the other rows.",
                 row.name, row.replicates_finished, row.replicates
             ));
         }
@@ -165,7 +165,7 @@ pub fn warnings(study: &Study) -> Vec<String> {
     warnings
 }
 
-/// Which models the figures of fidelity belong to, so that nobody sets them beside another encoder's.
+/// Which models the fidelity metrics were measured with: they do not compare across encoders.
 pub fn measured_with(study: &Study) -> Option<String> {
     let scores = study.rows.iter().find_map(|row| row.scores.as_ref())?;
     let mut sentences = Vec::new();
@@ -176,7 +176,7 @@ pub fn measured_with(study: &Study) -> Option<String> {
             ""
         };
         sentences.push(format!(
-            "Similarity, MAUVE and neighbours are measured with the encoder {}{kind}: they compare with no figure of another encoder, such as BERT.",
+            "Similarity, MAUVE and nearest neighbors are measured with the encoder {}{kind}; do not compare them with metrics of another encoder, such as BERT.",
             scores.encoder
         ));
     }
@@ -188,11 +188,11 @@ pub fn measured_with(study: &Study) -> Option<String> {
     (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
-/// What rows together spend, in a sentence.
+/// What releasing rows together costs, in a sentence.
 pub fn joint(study: &Study) -> Option<String> {
     let joint = study.joint.as_ref()?;
     Some(format!(
-        "Releasing the texts of every row with a guarantee ({}), replicates included, spends epsilon {} and delta {} together ({}). Rows without a guarantee can never be released.",
+        "Releasing the texts of every row with a guarantee ({}), replicates included, costs ({}, {})-DP in total ({}). Rows without a guarantee can never be released.",
         joint.rows.join("; "),
         bound(joint.epsilon),
         joint.delta,

@@ -1,6 +1,6 @@
 //! Two studies side by side: what differs, and what it did to each figure.
 
-use super::figure::{Direction, METRICS};
+use super::metric::{Direction, METRICS};
 use super::study::{Row, Study};
 use super::table::{Column, NOTHING, Table, spread};
 use dpx_stages::metric::Spread;
@@ -297,12 +297,6 @@ fn verdict(
 impl Comparison {
     /// For people: what differs, then each figure with its verdict. Figures with the same value on both sides are left out.
     pub fn tables(&self) -> (Table, Table) {
-        let column = |name: &str| Column {
-            name: name.into(),
-            internal: false,
-            numeric: false,
-            metric: None,
-        };
         let shown = |value: &Option<Value>| {
             value
                 .as_ref()
@@ -310,7 +304,7 @@ impl Comparison {
         };
         let settings = Table {
             caption: "What differs".into(),
-            columns: ["setting", "old", "new"].map(column).to_vec(),
+            columns: ["setting", "old", "new"].map(Column::text).to_vec(),
             rows: self
                 .settings
                 .iter()
@@ -322,8 +316,8 @@ impl Comparison {
         };
         let changes = Table {
             caption: "What it did to each figure".into(),
-            columns: ["row", "figure", "old", "new", "verdict"]
-                .map(column)
+            columns: ["row", "metric", "old", "new", "verdict"]
+                .map(Column::text)
                 .to_vec(),
             rows: self
                 .changes

@@ -6,7 +6,7 @@
 )]
 
 use super::claim;
-use super::figure::{Group, METRICS};
+use super::metric::{Group, METRICS};
 use super::study::Study;
 use super::table::{Table, group, summary};
 use dpx_accounting::{DeltaBound, EpsilonBound};
@@ -103,7 +103,7 @@ pub fn markdown(study: &Study) -> String {
         text.push_str(&format!("> {warning}\n\n"));
     }
     text.push_str(&markdown_table(&summary(study)));
-    text.push_str("\nColumns marked with * are outside the guarantee: measured on private data, for internal use only.\n");
+    text.push_str("\nColumns marked with * are internal: measured on private data, not covered by the DP guarantee.\n");
     if let Some(sentence) = claim::measured_with(study) {
         text.push_str(&format!("\n{sentence}\n"));
     }
@@ -135,7 +135,13 @@ fn markdown_table(table: &Table) -> String {
         table
             .columns
             .iter()
-            .map(|column| format!("{}{}", column.name, if column.internal { " *" } else { "" }))
+            .map(|column| {
+                format!(
+                    "{}{}",
+                    column.heading,
+                    if column.internal { " *" } else { "" }
+                )
+            })
             .collect(),
     );
     text.push_str(&line(table.columns.iter().map(|_| "---".into()).collect()));

@@ -4,10 +4,13 @@ use super::fault::fault;
 use super::rows::{self, RowPlan, ancestors, replicate};
 use super::sources::{AssembleError, Sources};
 use super::study::{Guarantee, GuaranteeKind, MechanismView};
-use dpx_accounting::{Claim, DpEvent, EpsilonBound};
+use dpx_accounting::{Claim, ClaimError, DpEvent, EpsilonBound};
 use dpx_engine::plan::InstanceId;
-use dpx_schema::{Flow, Guarantee as Promise, Kind, PrivacyRecord, PrivateRun};
+use dpx_schema::{
+    Flow, Guarantee as Promise, InstanceName, Kind, PRIVACY_FILE, PrivacyRecord, PrivateRun,
+};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Sizes of groups that the page tells the epsilon of.
 const GROUPS: [u32; 2] = [2, 5];
@@ -17,32 +20,54 @@ pub(super) const fn is_private(kind: Kind) -> bool {
     matches!(kind, Kind::Train | Kind::Teacher | Kind::Counts)
 }
 
-/// The one delta of every claim of the study: the least that any of its finished private runs was calibrated for. Nothing
-/// where none ran.
-pub(super) fn study_delta(sources: &Sources<'_>) -> Result<Option<f64>, AssembleError> {
-    let mut least: Option<f64> = None;
-    for (id, instance) in sources.plan.instances.iter().enumerate() {
-        if is_private(instance.kind)
-            && let Some(PrivacyRecord::Private(run)) = sources.privacy(id)?
-        {
-            let other = if fault!(LargestDelta) {
-                f64::max
-            } else {
-                f64::min
-            };
-            least = Some(least.map_or(run.delta, |least| other(least, run.delta)));
+/// The privacy records of every finished private instance, each read once.
+pub(super) struct Records(BTreeMap<InstanceId, PrivacyRecord>);
+
+impl Records {
+    pub(super) fn read(sources: &Sources<'_>) -> Result<Self, AssembleError> {
+        let mut found = BTreeMap::new();
+        for (id, instance) in sources.plan.instances.iter().enumerate() {
+            // Public models have records too: what is to be said of their corpora belongs to the claim.
+            if (is_private(instance.kind) || instance.kind == Kind::Pretrain)
+                && let Some(record) = sources.privacy(id)?
+            {
+                found.insert(id, record);
+            }
         }
+        Ok(Self(found))
     }
-    Ok(least)
+
+    /// The record of an instance; nothing where it is not finished or not private.
+    pub(super) fn get(&self, id: InstanceId) -> Option<&PrivacyRecord> {
+        self.0.get(&id)
+    }
+
+    /// The one delta of every claim of the study: the least that any of its finished private runs was calibrated for.
+    /// Nothing where none ran.
+    pub(super) fn delta(&self) -> Option<f64> {
+        let runs = self.0.values().filter_map(PrivacyRecord::private);
+        let least = if fault!(LargestDelta) {
+            f64::max
+        } else {
+            f64::min
+        };
+        runs.map(|run| run.delta).reduce(least)
+    }
+}
+
+/// [`Records::delta`] of a study whose records are needed for nothing else.
+pub(super) fn study_delta(sources: &Sources<'_>) -> Result<Option<f64>, AssembleError> {
+    Ok(Records::read(sources)?.delta())
 }
 
 /// What the row promises: composed from the records of the private instances behind its samples, and of its own.
 pub(super) fn guarantee(
     sources: &Sources<'_>,
     row: &RowPlan,
-    delta: Option<f64>,
+    all: &Records,
 ) -> Result<Guarantee, AssembleError> {
     let plan = sources.plan;
+    let delta = all.delta();
     let first = row
         .own
         .iter()
@@ -64,7 +89,6 @@ pub(super) fn guarantee(
             behind.extend(ancestors(plan, id));
         }
     }
-    // Public models have records too: what is to be said of their corpora belongs to the claim.
     let has_record = |kind| is_private(kind) || kind == Kind::Pretrain;
     let private: Vec<InstanceId> = behind
         .into_iter()
@@ -80,12 +104,12 @@ pub(super) fn guarantee(
     let mut own = Vec::new();
     let mut finished = true;
     for &id in &private {
-        match sources.privacy(id)? {
+        match all.get(id) {
             Some(record) => {
                 if of_first(id) {
-                    own.push((id, record.clone()));
+                    own.push((id, record));
                 }
-                records.push(record);
+                records.push(record.clone());
             }
             None if of_first(id) => finished = false,
             None => {}
@@ -94,22 +118,15 @@ pub(super) fn guarantee(
     if fault!(FirstMechanismAlone) {
         own.truncate(1);
     }
-    let claimed = |record: &PrivacyRecord| match (record.private(), delta) {
-        (Some(run), Some(delta)) => {
-            Claim::compose(&[run.part()], delta, run.adjacency, run.unit.name())
-                .ok()
-                .map(|claim| (run.clone(), claim))
-        }
-        _ => None,
-    };
     let mut mechanisms = Vec::new();
     for (id, record) in &own {
-        if let Some((run, claim)) = claimed(record) {
-            let kind = plan.instances[*id].kind.name();
-            mechanisms.push(mechanism(sources.name(*id), kind, run, &claim, record));
+        if let (Some(run), Some(delta)) = (record.private(), delta) {
+            let kind = plan.instances[*id].kind;
+            let view = mechanism(sources.name(*id), kind, run, delta);
+            mechanisms.push(view.map_err(|error| sources.unusable(*id, PRIVACY_FILE, error))?);
         }
     }
-    let promise = Promise::at(own.iter().map(|(_, record)| record), delta.unwrap_or(0.5));
+    let promise = Promise::at(own.iter().map(|(_, record)| *record), delta.unwrap_or(0.5));
     let kind = match &promise {
         _ if fault!(GuaranteeByTarget) && target.as_deref() == Some("0") => {
             GuaranteeKind::Untouched
@@ -121,12 +138,12 @@ pub(super) fn guarantee(
         Ok(Promise::Seeded(_)) => GuaranteeKind::Seeded,
         Ok(Promise::NoPrivateData) => GuaranteeKind::Untouched,
         Ok(Promise::Private(_)) if flow == Flow::Seeded => GuaranteeKind::Seeded,
-        Ok(Promise::Private(_)) => GuaranteeKind::Holds,
+        Ok(Promise::Private(_)) => GuaranteeKind::Dp,
     };
     let claim = promise.ok().and_then(|promise| promise.claim().cloned());
     let epsilon = match kind {
         GuaranteeKind::Untouched => Some(EpsilonBound::ZERO),
-        GuaranteeKind::Holds | GuaranteeKind::Seeded => claim.as_ref().map(Claim::epsilon),
+        GuaranteeKind::Dp | GuaranteeKind::Seeded => claim.as_ref().map(Claim::epsilon),
         GuaranteeKind::None | GuaranteeKind::Unknown => None,
     };
     Ok(Guarantee {
@@ -142,17 +159,17 @@ pub(super) fn guarantee(
 }
 
 fn mechanism(
-    instance: &str,
-    kind: &str,
-    run: PrivateRun,
-    claim: &Claim,
-    record: &PrivacyRecord,
-) -> MechanismView {
+    instance: &InstanceName,
+    kind: Kind,
+    run: &PrivateRun,
+    delta: f64,
+) -> Result<MechanismView, ClaimError> {
+    let claim = Claim::compose(&[run.part()], delta, run.adjacency, run.unit.name())?;
     let certified = claim.certified();
     let (noise_multiplier, sampling_rate, steps) = numbers(&run.event);
-    MechanismView {
-        instance: instance.to_owned(),
-        kind: kind.to_owned(),
+    Ok(MechanismView {
+        instance: instance.clone(),
+        kind,
         epsilon: certified.epsilon,
         epsilon_rdp: certified.rdp,
         epsilon_prv_lower: certified.prv.lower,
@@ -165,10 +182,10 @@ fn mechanism(
         adjacency: run.adjacency.to_string(),
         unit: run.unit.meaning().to_owned(),
         noise: run.noise,
-        statement: record.statement().unwrap_or_default(),
-        groups: groups(claim),
-        record: run,
-    }
+        statement: run.statement(&claim)?,
+        groups: groups(&claim),
+        record: run.clone(),
+    })
 }
 
 fn groups(claim: &Claim) -> Vec<(u64, EpsilonBound)> {

@@ -1,7 +1,7 @@
 //! `report.html`: one self-contained file.
 
 use super::chart::svg::visible;
-use super::figure::{METRICS, Metric};
+use super::metric::{METRICS, Metric};
 use super::page::{self, TextsOfLabel, Tile};
 use super::study::Study;
 use super::table::Table;
@@ -20,7 +20,7 @@ pub struct Extras<'a> {
 
 const CSS: &str = include_str!("../templates/report.css");
 
-type Pictures = Vec<(String, String)>;
+type Charts = Vec<(String, String)>;
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -37,7 +37,7 @@ struct Page<'a> {
     joint: Option<String>,
     joint_rows: Vec<String>,
     joint_subsets: Vec<(usize, String)>,
-    tradeoff: Pictures,
+    tradeoff: Charts,
     tradeoff_sentence: String,
     reference_source: Option<&'a str>,
     privacy_sentence: String,
@@ -45,27 +45,27 @@ struct Page<'a> {
     privacy_chart: Option<String>,
     mechanisms: Table,
     epsilon_sentence: String,
-    epsilon_charts: Pictures,
+    epsilon_charts: Charts,
     groups: Table,
     fidelity_sentence: String,
     measured_with: Option<String>,
-    fidelity_charts: Pictures,
+    fidelity_charts: Charts,
     fidelity: Table,
     labels_sentence: String,
-    matrices: Pictures,
-    other_matrices: Pictures,
+    matrices: Charts,
+    other_matrices: Charts,
     label_changes: Table,
     texts: Vec<TextsOfLabel<'a>>,
     texts_shown: usize,
     leakage_sentence: String,
-    leakage_charts: Pictures,
+    leakage_charts: Charts,
     leakage: Table,
     copies: Table,
     replay: Table,
     scrubbing_sentence: String,
     scrubbing: Table,
     run_sentence: String,
-    run_charts: Pictures,
+    run_charts: Charts,
     instances: Table,
     statements: Vec<(String, String)>,
     devices: String,
@@ -115,7 +115,7 @@ pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Erro
         fidelity_charts: page::fidelity_charts(study),
         fidelity: table::group(
             study,
-            super::figure::Group::Fidelity,
+            super::metric::Group::Fidelity,
             "Fidelity of every row; internal",
         ),
         labels_sentence: page::labels_sentence(study),
@@ -128,7 +128,7 @@ pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Erro
         leakage_charts: page::leakage_charts(study),
         leakage: table::group(
             study,
-            super::figure::Group::Leakage,
+            super::metric::Group::Leakage,
             "Copies and distances of every row; internal diagnostics",
         ),
         copies: page::copies(study),

@@ -1,10 +1,10 @@
-//! What rows spend together: the claim of every private run behind them, each once, replicates included.
+//! What releasing rows together costs: the claim of every private run behind them, each once, replicates included.
 
 use super::fault::fault;
 use super::study::{GuaranteeKind, Joint, Row};
 use dpx_schema::Guarantee;
 
-/// What releasing every row with a guarantee would spend. Nothing where no row has one.
+/// What releasing every row with a guarantee would cost. Nothing where no row has one.
 pub(crate) fn joint(rows: &[Row]) -> Option<Joint> {
     of_rows(&releasable(rows))
 }
@@ -12,11 +12,11 @@ pub(crate) fn joint(rows: &[Row]) -> Option<Joint> {
 /// The rows that could be released at a cost.
 pub(crate) fn releasable(rows: &[Row]) -> Vec<&Row> {
     rows.iter()
-        .filter(|row| row.guarantee.kind == GuaranteeKind::Holds && row.guarantee.epsilon.is_some())
+        .filter(|row| row.guarantee.kind == GuaranteeKind::Dp && row.guarantee.epsilon.is_some())
         .collect()
 }
 
-/// What releasing these rows would spend. Runs are counted, not figures: a replicate that no score was made of costs as much
+/// What releasing these rows would cost. Runs are counted, not figures: a replicate that no score was made of costs as much
 /// as one with.
 pub(crate) fn of_rows(rows: &[&Row]) -> Option<Joint> {
     let delta = rows.iter().find_map(|row| row.guarantee.delta)?;

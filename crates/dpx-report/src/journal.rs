@@ -4,7 +4,7 @@ use super::sources::Known;
 use super::study::InstanceState;
 use dpx_engine::cache::Cache;
 use dpx_engine::plan::{Axis, Instance, Need, Plan, RunSettings};
-use dpx_schema::{Key, Record};
+use dpx_schema::{InstanceName, Key, Record};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,22 +14,17 @@ use std::sync::Arc;
 /// Nothing where the lines are no journal, or no record of the run is left.
 pub fn past_run(cache: &Cache, lines: &[Value]) -> Option<(Plan, Vec<Known>)> {
     let start = lines.iter().find(|line| line["event"] == "run-started")?;
-    let mut keys: Vec<(String, Option<Key>)> = start["instances"]
+    let mut keys: Vec<(InstanceName, Option<Key>)> = start["instances"]
         .as_array()?
         .iter()
         .map(|planned| {
             let key = planned["key"].as_str().and_then(|key| key.parse().ok());
-            (
-                planned["instance"].as_str().unwrap_or_default().to_owned(),
-                key,
-            )
+            (planned["instance"].as_str().unwrap_or_default().into(), key)
         })
         .collect();
     for line in lines {
         let key = line["key"].as_str().and_then(|key| key.parse().ok());
-        let own = keys
-            .iter_mut()
-            .find(|(name, _)| line["instance"] == name.as_str());
+        let own = keys.iter_mut().find(|(name, _)| line["instance"] == **name);
         if let (Some(key), Some(own)) = (key, own) {
             own.1 = Some(key);
         }
@@ -62,14 +57,10 @@ pub fn past_run(cache: &Cache, lines: &[Value]) -> Option<(Plan, Vec<Known>)> {
         }
     }
     // Names tell the file's order of the axes, which the names of rows follow: those with most axes first.
-    let mut names: Vec<&str> = records
-        .iter()
-        .filter_map(|record| Some(record.instance.split_once('@')?.1))
-        .collect();
-    names.sort_by_key(|name| std::cmp::Reverse(name.matches('=').count()));
+    let mut names: Vec<&InstanceName> = records.iter().map(|record| &record.instance).collect();
+    names.sort_by_key(|name| std::cmp::Reverse(name.axes().count()));
     let mut order: Vec<&str> = Vec::new();
-    for axis in names.iter().flat_map(|name| name.split(',')) {
-        let axis = axis.split('=').next().unwrap_or(axis);
+    for (axis, _) in names.iter().flat_map(|name| name.axes()) {
         if !order.contains(&axis) {
             order.push(axis);
         }

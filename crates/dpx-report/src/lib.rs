@@ -2,7 +2,7 @@
 //!
 //! [`assemble`](assemble::assemble) turns a plan, its records and their artifacts into a [`Study`]; everything else only
 //! shows it: [`terminal`], [`html`], [`export`] (JSON, CSV, Markdown), [`texts`] (synthetic texts with their card),
-//! [`compare`]. [`figure`] is the one list of what the figures are called and mean.
+//! [`compare`]. [`metric`] is the one list of what the metrics are called and mean.
 
 pub mod assemble;
 mod chart;
@@ -10,11 +10,11 @@ pub mod claim;
 pub mod compare;
 pub mod export;
 mod fault;
-pub mod figure;
 mod guarantee;
 pub mod html;
 mod joint;
 pub mod journal;
+pub mod metric;
 mod page;
 mod real_texts;
 mod release;

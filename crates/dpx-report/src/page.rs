@@ -8,7 +8,8 @@
 
 use super::joint::{of_rows, releasable};
 use super::study::{GuaranteeKind, Row, Study};
-use super::table::{NOTHING, bound, brief, duration, number, spread};
+use super::table::{NOTHING, bound, brief, number, spread};
+use dpx_engine::clock::duration;
 use dpx_stages::score::Examples;
 
 mod charts;
@@ -63,7 +64,7 @@ pub(super) fn picker_css(labels: usize) -> String {
         .collect()
 }
 
-/// Names of the releasable rows, and what each set of them spends; only for few rows, since the sets double with each.
+/// Names of the releasable rows, and what releasing each set of them costs; only for few rows, since the sets double with each.
 pub(super) fn joint_subsets(study: &Study) -> (Vec<String>, Vec<(usize, String)>) {
     let rows = releasable(&study.rows);
     if rows.len() < 2 || rows.len() > 4 {
@@ -79,11 +80,7 @@ pub(super) fn joint_subsets(study: &Study) -> (Vec<String>, Vec<(usize, String)>
         let joint = of_rows(&chosen)?;
         Some((
             mask,
-            format!(
-                "together: epsilon {}, delta {:.1e}",
-                bound(joint.epsilon),
-                joint.delta
-            ),
+            format!("total: ({}, {:.1e})-DP", bound(joint.epsilon), joint.delta),
         ))
     });
     (
@@ -113,7 +110,7 @@ pub(super) fn summary_sentence(study: &Study) -> String {
     let with = study
         .rows
         .iter()
-        .filter(|row| row.guarantee.kind == GuaranteeKind::Holds)
+        .filter(|row| row.guarantee.kind == GuaranteeKind::Dp)
         .count();
     let replicates = study
         .rows
@@ -122,7 +119,7 @@ pub(super) fn summary_sentence(study: &Study) -> String {
         .max()
         .unwrap_or(1);
     let repeated = if replicates > 1 {
-        format!(" Every figure is mean ± standard deviation of up to {replicates} replicates.")
+        format!(" Every metric is mean ± standard deviation of up to {replicates} replicates.")
     } else {
         " One run of each: no error bars; differences of a few hundredths may be chance.".into()
     };
@@ -161,7 +158,7 @@ pub(super) fn tiles(study: &Study) -> Vec<Tile> {
     let beside =
         |parts: Vec<Option<String>>| parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
     for (id, name) in [
-        ("accuracy", "accuracy, own labels"),
+        ("accuracy", "accuracy, prompted labels"),
         ("accuracy_with_teacher", "accuracy with teacher"),
     ] {
         if let Some(found) = row.figures.get(id) {
@@ -195,10 +192,10 @@ pub(super) fn tiles(study: &Study) -> Vec<Tile> {
     }
     if let (Some(audit), Some(found)) = (&row.audit, row.figures.get("audit_lower")) {
         tiles.push(Tile {
-            name: "audited epsilon".into(),
+            name: "audit lower bound".into(),
             value: format!("≥ {}", brief(*found, 2)),
             note: Some(audit.ceiling).map_or_else(String::new, |ceiling| {
-                format!("could have shown {}", number(ceiling, 2))
+                format!("largest detectable {}", number(ceiling, 2))
             }),
             internal: true,
         });
@@ -206,7 +203,7 @@ pub(super) fn tiles(study: &Study) -> Vec<Tile> {
     tiles
 }
 
-/// What stronger privacy costs: the strongest row with a guarantee against the weakest row, beside the untouched model.
+/// What stronger privacy costs: the strongest row with a guarantee against the weakest row, beside the base model.
 pub(super) fn tradeoff_sentence(study: &Study) -> String {
     let rows = super::chart::tradeoff::ordered(study);
     let figures: Vec<(&Row, &'static str, dpx_stages::metric::Spread)> = rows
@@ -219,14 +216,17 @@ pub(super) fn tradeoff_sentence(study: &Study) -> String {
     let learnt = |row: &Row| row.guarantee.kind != GuaranteeKind::Untouched;
     let taught: Vec<_> = figures.iter().filter(|(row, _, _)| learnt(row)).collect();
     let (Some((low, id, a)), Some((high, other, b))) = (taught.first(), taught.last()) else {
-        return "There are too few finished rows to say.".into();
+        return "Too few finished rows.".into();
     };
     if low.name == high.name || id != other {
-        return "There are too few finished rows to say.".into();
+        return "Too few finished rows.".into();
     }
     let untouched = figures.iter().find(|(row, _, _)| !learnt(row));
     let untouched = untouched.map_or_else(String::new, |(_, _, found)| {
-        format!(" The public model, untouched, gives {}.", spread(*found, 3))
+        format!(
+            " The base model, not fine-tuned, gives {}.",
+            spread(*found, 3)
+        )
     });
     let change = b.mean - a.mean;
     // Two standard errors of the difference, where there are replicates.
@@ -255,7 +255,7 @@ pub(super) fn privacy_sentence(study: &Study) -> String {
     let certified: Vec<String> = study
         .rows
         .iter()
-        .filter(|row| row.guarantee.kind == GuaranteeKind::Holds)
+        .filter(|row| row.guarantee.kind == GuaranteeKind::Dp)
         .filter_map(|row| {
             Some(format!(
                 "{} in row {}",
@@ -294,7 +294,7 @@ pub(super) fn audit_sentence(study: &Study) -> Option<String> {
 pub(super) fn epsilon_sentence(study: &Study) -> String {
     let joint = study.joint.as_ref().map(|joint| {
         format!(
-            "All rows with a guarantee together spend epsilon {}; ",
+            "Releasing all rows with a guarantee costs epsilon {} in total; ",
             bound(joint.epsilon)
         )
     });

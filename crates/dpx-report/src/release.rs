@@ -81,13 +81,13 @@ impl Release {
                 _ if wanted.is_empty() => continue,
                 Flow::Seeded => {
                     return Err(ReleaseError::Refused(
-                        instance.name.clone(),
+                        instance.name.to_string(),
                         "its noise is derived from the seed, and whoever has the seed can subtract it; run it with `noise = \"secure\"`",
                     ));
                 }
                 Flow::Private => {
                     return Err(ReleaseError::Refused(
-                        instance.name.clone(),
+                        instance.name.to_string(),
                         "it depends on private texts without a guarantee",
                     ));
                 }
@@ -131,7 +131,7 @@ impl Release {
                 ))
             })?;
             if let Some(run) = record.private().filter(|run| run.canaries > 0) {
-                canaries.insert(instance.name.clone(), run.canaries);
+                canaries.insert(instance.name.to_string(), run.canaries);
             }
             records.push(record);
         }

@@ -2,7 +2,7 @@
 
 use super::study::Role;
 use dpx_engine::plan::{Instance, InstanceId, Plan};
-use dpx_schema::Kind;
+use dpx_schema::{InstanceName, Kind};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub(crate) struct RowPlan {
     pub own: Vec<InstanceId>,
 }
 
-/// A value of an axis as it stands in names.
+/// A value as people read it.
 pub(crate) fn word(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -56,21 +56,17 @@ pub(crate) fn rows(plan: &Plan) -> Vec<RowPlan> {
     let mut rows: Vec<RowPlan> = combinations
         .into_iter()
         .map(|combination| {
-            let pairs: Vec<String> = axes
+            let of_axes = axes
                 .iter()
-                .map(|axis| format!("{}={}", axis.name, word(&combination[&axis.name])))
-                .collect();
+                .map(|axis| (&*axis.name, &combination[&axis.name]));
+            let row = InstanceName::row_of(of_axes);
             let label = match axes.as_slice() {
                 [] => plan.experiment.clone(),
-                [axis] => word(&combination[&axis.name]),
-                _ => pairs.join(","),
+                [axis] => InstanceName::word(&combination[&axis.name]),
+                _ => row.clone(),
             };
             RowPlan {
-                name: if pairs.is_empty() {
-                    "study".into()
-                } else {
-                    pairs.join(",")
-                },
+                name: if row.is_empty() { "study".into() } else { row },
                 label,
                 own: (0..plan.instances.len())
                     .filter(|&id| belongs(plan, id, &combination, axes.is_empty()))
@@ -213,5 +209,5 @@ pub(crate) fn has_teacher(plan: &Plan, sample: InstanceId) -> bool {
 
 /// The replicate of an instance as a word.
 pub(crate) fn replicate(instance: &Instance) -> Option<String> {
-    instance.axes.get(REPLICATE).map(word)
+    instance.axes.get(REPLICATE).map(InstanceName::word)
 }

@@ -3,7 +3,7 @@
 use super::study::{InstanceState, Reference};
 use dpx_engine::cache::ArtifactReader;
 use dpx_engine::plan::{InstanceId, Plan};
-use dpx_schema::{PRIVACY_FILE, PrivacyRecord, Record};
+use dpx_schema::{InstanceName, PRIVACY_FILE, PrivacyRecord, Record};
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[error("`{file}` of `{instance}` {reason}; `dpx run` makes it again")]
 pub struct AssembleError {
     /// The instance.
-    pub instance: String,
+    pub instance: InstanceName,
     /// The file of its artifact.
     pub file: String,
     /// What is wrong with it.
@@ -78,14 +78,14 @@ impl Sources<'_> {
             .map_err(|reason| self.unusable(id, path, reason))
     }
 
-    fn unusable(
+    pub(crate) fn unusable(
         &self,
         id: InstanceId,
         path: &str,
         reason: impl std::fmt::Display,
     ) -> AssembleError {
         AssembleError {
-            instance: self.name(id).to_owned(),
+            instance: self.name(id).clone(),
             file: path.to_owned(),
             reason: format!("{reason}"),
         }
@@ -119,7 +119,7 @@ impl Sources<'_> {
             .map_err(|error| self.unusable(id, PRIVACY_FILE, error))
     }
 
-    pub(crate) fn name(&self, id: InstanceId) -> &str {
+    pub(crate) fn name(&self, id: InstanceId) -> &InstanceName {
         &self.plan.instances[id].name
     }
 }

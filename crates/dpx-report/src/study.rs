@@ -1,7 +1,7 @@
 //! The study: everything that tables, charts, files and comparisons are made from. Its JSON is `results.json`.
 
 use dpx_accounting::{Certified, DeltaBound, EpsilonBound};
-use dpx_schema::{Flow, Kind};
+use dpx_schema::{Flow, InstanceName, Kind};
 use dpx_schema::{NoiseSource, PrivacyRecord, PrivateRun};
 use dpx_stages::audit::AuditReport;
 use dpx_stages::metric::{Classification, Spread};
@@ -43,13 +43,13 @@ pub struct Study {
     pub rows: Vec<Row>,
     /// The floor: every text gets the label most frequent in the training texts, or in the test texts where those are unknown.
     pub majority: Option<Classification>,
-    /// What the releasable rows together spend.
+    /// What releasing every row with a guarantee costs.
     pub joint: Option<Joint>,
     /// Published figures.
     pub reference: Option<Reference>,
     /// Personal data that scrubbing replaced, by `preprocess` instance; internal.
     #[serde(default)]
-    pub scrubbing: BTreeMap<String, Tally>,
+    pub scrubbing: BTreeMap<InstanceName, Tally>,
     /// Every stage instance.
     pub instances: Vec<InstanceView>,
 }
@@ -104,7 +104,7 @@ pub struct Row {
     /// Whether every instance of the row is finished.
     pub complete: bool,
     /// Figures by name: mean, standard deviation and number over the replicates. Beside the names of
-    /// [`METRICS`](super::figure::METRICS) there are `f1.LABEL`, `share.LABEL` and `replayed.KIND`.
+    /// [`METRICS`](super::metric::METRICS) there are `f1.LABEL`, `share.LABEL` and `replayed.KIND`.
     pub figures: BTreeMap<String, Spread>,
     /// Ceilings by the figure's name: the same figure of as many real texts.
     pub ceilings: BTreeMap<String, f64>,
@@ -117,7 +117,7 @@ pub struct Row {
     /// What the audit found in the first replicate that has one.
     pub audit: Option<Audit>,
     /// Instances that belong to this row alone.
-    pub instances: Vec<String>,
+    pub instances: Vec<InstanceName>,
     /// Seconds of all of them, where known.
     pub seconds: f64,
     /// Synthetic artifacts, one per sample stage and replicate.
@@ -125,7 +125,15 @@ pub struct Row {
 }
 
 impl Row {
-    /// The utility shown first: the generator's own labels, else those of the teacher, else the teacher alone.
+    /// The name of the row of the classifier that learns from the real texts.
+    pub(crate) const BENCHMARK: &'static str = "benchmark";
+
+    /// Whether it is that row.
+    pub fn is_benchmark(&self) -> bool {
+        self.name == Self::BENCHMARK
+    }
+
+    /// The utility shown first: prompted labels, else those of the teacher, else the teacher alone.
     pub fn main_accuracy(&self) -> Option<(&'static str, Spread)> {
         [
             "accuracy",
@@ -191,9 +199,10 @@ impl Guarantee {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GuaranteeKind {
-    /// Differential privacy with secret noise.
-    Holds,
-    /// Nothing private was read: the public model untouched.
+    /// Differential privacy with secret noise; `holds` in results of before.
+    #[serde(alias = "holds")]
+    Dp,
+    /// No private data was read: the base model, not fine-tuned.
     Untouched,
     /// Noise from the experiment's seed: anybody can subtract it.
     Seeded,
@@ -207,8 +216,8 @@ impl GuaranteeKind {
     /// For people.
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Holds => "holds",
-            Self::Untouched => "holds (nothing learnt)",
+            Self::Dp => "differentially private",
+            Self::Untouched => "base model, no private data used",
             Self::Seeded => "none (seeded noise)",
             Self::None => "none",
             Self::Unknown => "not run yet",
@@ -220,9 +229,9 @@ impl GuaranteeKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MechanismView {
     /// Name of the instance.
-    pub instance: String,
-    /// Kind of its stage, such as `train`.
-    pub kind: String,
+    pub instance: InstanceName,
+    /// Kind of its stage.
+    pub kind: Kind,
     /// Certified upper bound of its own epsilon, at the study's delta.
     pub epsilon: EpsilonBound,
     /// By Renyi differential privacy.
@@ -255,7 +264,7 @@ pub struct MechanismView {
     pub record: PrivateRun,
 }
 
-/// What rows spend together.
+/// What releasing rows together costs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Joint {
     /// The certified upper bound of releasing all of them.
@@ -309,7 +318,7 @@ impl Role {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Benchmark => "trained on the real texts",
-            Self::OwnLabels => "generator's own labels",
+            Self::OwnLabels => "prompted labels",
             Self::WithTeacher => "with teacher",
             Self::TeacherAlone => "teacher alone",
         }
@@ -358,13 +367,13 @@ impl From<AuditReport> for Audit {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InstanceView {
     /// Its name.
-    pub name: String,
+    pub name: InstanceName,
     /// Its stage.
     pub stage: String,
     /// What it does.
     pub kind: Kind,
     /// Names of the instances that it reads.
-    pub needs: Vec<String>,
+    pub needs: Vec<InstanceName>,
     /// Where it stands.
     pub state: InstanceState,
     /// Seconds that its worker took.
@@ -414,7 +423,7 @@ impl InstanceState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleRef {
     /// Name of the instance.
-    pub instance: String,
+    pub instance: InstanceName,
     /// Its replicate, where the sweep has the axis.
     pub replicate: Option<String>,
     /// Number of texts.

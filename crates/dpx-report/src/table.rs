@@ -1,8 +1,10 @@
 //! Tables as data, and the tables of a study; terminal, Markdown and page show the same cells.
 
-use super::figure::{METRICS, Metric, metric_of};
+use super::metric::{METRICS, Metric, metric_of};
 use super::study::{GuaranteeKind, Row, Study};
 use dpx_accounting::EpsilonBound;
+use dpx_engine::clock::duration;
+use dpx_schema::Kind;
 use dpx_stages::metric::Spread;
 
 /// A table.
@@ -16,35 +18,87 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
 }
 
+/// What a column holds, whatever its heading says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnId {
+    /// The row's name.
+    Row,
+    /// Its guarantee in words.
+    Guarantee,
+    /// The certified upper bound of its epsilon.
+    Epsilon,
+    /// Its finished replicates.
+    Replicates,
+    /// A metric, by its id.
+    Metric(&'static str),
+    /// How long its stages took.
+    Time,
+    /// Epsilon by the PRV accountant.
+    Prv,
+    /// Epsilon by the Renyi accountant.
+    Rdp,
+    /// The noise multiplier.
+    Noise,
+}
+
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Heading.
-    pub name: String,
-    /// Whether the figures are outside the guarantee.
+    /// What it holds; none where nothing refers to it.
+    pub id: Option<ColumnId>,
+    /// What stands above it.
+    pub heading: String,
+    /// Whether its values are measured on private data, not covered by the guarantee.
     pub internal: bool,
     /// Whether it holds numbers, to be aligned at the right.
     pub numeric: bool,
-    /// Anchor of the glossary's entry, where there is one.
-    pub metric: Option<&'static str>,
 }
 
 impl Column {
-    fn new(name: &str, internal: bool) -> Self {
+    /// Of text, under a heading.
+    pub(crate) fn text(heading: &str) -> Self {
         Self {
-            name: name.into(),
-            internal,
-            numeric: !matches!(name, "row" | "guarantee" | "figure"),
-            metric: None,
+            id: None,
+            heading: heading.into(),
+            internal: false,
+            numeric: false,
+        }
+    }
+
+    /// Of numbers, under a heading.
+    pub(crate) fn numbers(heading: &str) -> Self {
+        Self {
+            numeric: true,
+            ..Self::text(heading)
+        }
+    }
+
+    pub(crate) fn internal(self) -> Self {
+        Self {
+            internal: true,
+            ..self
+        }
+    }
+
+    fn holding(self, id: ColumnId) -> Self {
+        Self {
+            id: Some(id),
+            ..self
         }
     }
 
     fn of(metric: &Metric) -> Self {
-        Self {
-            name: format!("{} {}", metric.name, metric.direction.arrow()),
-            internal: true,
-            numeric: true,
-            metric: Some(metric.id),
+        let heading = format!("{} {}", metric.name, metric.direction.arrow());
+        Self::numbers(&heading)
+            .internal()
+            .holding(ColumnId::Metric(metric.id))
+    }
+
+    /// The metric that it holds: the anchor of the glossary's entry.
+    pub const fn metric(&self) -> Option<&'static str> {
+        match self.id {
+            Some(ColumnId::Metric(id)) => Some(id),
+            _ => None,
         }
     }
 }
@@ -112,17 +166,6 @@ pub fn brief(spread: Spread, decimals: usize) -> String {
     }
 }
 
-/// Seconds for people: `41 s`, `3 min 20 s`, `1 h 05 min`.
-pub fn duration(seconds: f64) -> String {
-    let whole = seconds.round().max(0.0) as u64;
-    match whole {
-        0 if seconds > 0.0 => format!("{seconds:.1} s"),
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
-    }
-}
-
 /// The cell of a figure of a row.
 pub(crate) fn cell(row: &Row, id: &str) -> String {
     let decimals = metric_of(id).map_or(3, |metric| metric.decimals);
@@ -132,10 +175,15 @@ pub(crate) fn cell(row: &Row, id: &str) -> String {
 }
 
 fn guarantee_cell(row: &Row) -> String {
-    if row.name == "benchmark" {
+    if row.is_benchmark() {
         return "none".into();
     }
-    row.guarantee.kind.words().into()
+    match (&row.guarantee, row.guarantee.epsilon, row.guarantee.delta) {
+        (guarantee, Some(epsilon), Some(delta)) if guarantee.kind == GuaranteeKind::Dp => {
+            format!("({}, {delta})-DP", bound(epsilon))
+        }
+        (guarantee, ..) => guarantee.kind.words().into(),
+    }
 }
 
 fn epsilon_cell(row: &Row) -> String {
@@ -156,7 +204,7 @@ fn audit_cell(row: &Row) -> String {
         Some(found) if found.sd.is_some() => brief(*found, 2),
         _ => down(audit.lower),
     };
-    format!("≥ {lower} of {}", down(audit.ceiling))
+    format!("{lower} (largest detectable {})", down(audit.ceiling))
 }
 
 /// The mean over the rows of a figure's ceiling: each row has one of its own, of other real texts.
@@ -204,30 +252,30 @@ pub fn summary(study: &Study) -> Table {
     .filter_map(metric_of)
     .collect();
     let mut columns = vec![
-        Column::new("row", false),
-        Column::new("guarantee", false),
-        Column::new("epsilon", false),
+        Column::text("row").holding(ColumnId::Row),
+        Column::text("guarantee").holding(ColumnId::Guarantee),
+        Column::numbers("epsilon").holding(ColumnId::Epsilon),
     ];
     if repeated {
-        columns.push(Column::new("n", false));
+        columns.push(Column::numbers("n").holding(ColumnId::Replicates));
     }
     columns.extend(figures.iter().map(|metric| Column::of(metric)));
     if audited {
-        columns.push(Column {
-            metric: Some("audit_lower"),
-            ..Column::new("audited of at most", true)
-        });
+        let audit = Column::numbers("audit lower bound").internal();
+        columns.push(audit.holding(ColumnId::Metric("audit_lower")));
     }
-    columns.push(Column::new(
-        if repeated { "total time" } else { "time" },
-        true,
-    ));
+    let time = Column::numbers(if repeated { "total time" } else { "time" });
+    columns.push(time.internal().holding(ColumnId::Time));
     let accountants = study
         .rows
         .iter()
         .any(|row| !row.guarantee.mechanisms.is_empty());
     if accountants {
-        columns.extend(ACCOUNTANTS.map(|name| Column::new(name, false)));
+        columns.extend([
+            Column::numbers("PRV").holding(ColumnId::Prv),
+            Column::numbers("RDP").holding(ColumnId::Rdp),
+            Column::numbers("noise").holding(ColumnId::Noise),
+        ]);
     }
     let mut rows: Vec<Vec<String>> = study
         .all_rows()
@@ -236,10 +284,10 @@ pub fn summary(study: &Study) -> Table {
                 if row.complete {
                     row.name.clone()
                 } else {
-                    format!("{} (unfinished)", row.name)
+                    format!("{} (incomplete)", row.name)
                 },
                 guarantee_cell(row),
-                if row.name == "benchmark" {
+                if row.is_benchmark() {
                     NOTHING.into()
                 } else {
                     epsilon_cell(row)
@@ -288,17 +336,14 @@ pub fn summary(study: &Study) -> Table {
     }
 }
 
-/// The columns of [`summary`] that tell of the mechanism.
-const ACCOUNTANTS: [&str; 3] = ["PRV", "RDP", "noise"];
-/// The columns of [`summary`] that the page shows in the sections on privacy, on labels and on the run, where there is room.
-pub(crate) const IN_OTHER_SECTIONS: [&str; 7] = [
-    "PRV",
-    "RDP",
-    "noise",
-    "macro-F1 ↑",
-    "macro-F1 with teacher ↑",
-    "time",
-    "total time",
+/// The columns of [`summary`] that the page shows in its sections on privacy, labels and the run, which have room for them.
+pub(crate) const IN_OTHER_SECTIONS: [ColumnId; 6] = [
+    ColumnId::Prv,
+    ColumnId::Rdp,
+    ColumnId::Noise,
+    ColumnId::Metric("macro_f1"),
+    ColumnId::Metric("macro_f1_with_teacher"),
+    ColumnId::Time,
 ];
 
 fn accountant_cells(row: &Row) -> [String; 3] {
@@ -307,7 +352,7 @@ fn accountant_cells(row: &Row) -> [String; 3] {
         bound.map_or_else(|| NOTHING.into(), |bound| format!("{bound:.3}"))
     };
     let mechanisms = row.guarantee.mechanisms.iter();
-    let train = mechanisms.clone().find(|one| one.kind == "train");
+    let train = mechanisms.clone().find(|one| one.kind == Kind::Train);
     let noise = train.or_else(|| row.guarantee.mechanisms.first());
     let noise = noise.and_then(|one| one.noise_multiplier);
     [
@@ -318,12 +363,12 @@ fn accountant_cells(row: &Row) -> [String; 3] {
 }
 
 impl Table {
-    /// The table without the columns of these names.
-    pub(crate) fn without(mut self, names: &[&str]) -> Self {
+    /// The table without the columns that hold these.
+    pub(crate) fn without(mut self, ids: &[ColumnId]) -> Self {
         let kept: Vec<bool> = self
             .columns
             .iter()
-            .map(|column| !names.contains(&column.name.as_str()))
+            .map(|column| column.id.is_none_or(|id| !ids.contains(&id)))
             .collect();
         let keep = |cells: &mut Vec<String>| {
             let mut at = 0;
@@ -343,7 +388,7 @@ impl Table {
 }
 
 /// All figures of a group, one line each, a column per row of the study, and the ceiling.
-pub(crate) fn group(study: &Study, group: super::figure::Group, caption: &str) -> Table {
+pub(crate) fn group(study: &Study, group: super::metric::Group, caption: &str) -> Table {
     let rows: Vec<&Row> = study
         .rows
         .iter()
@@ -365,9 +410,9 @@ pub(crate) fn group(study: &Study, group: super::figure::Group, caption: &str) -
         Some(_) => caption.to_owned(),
         None => format!("{caption}; mean ± standard deviation (number of replicates)"),
     };
-    let mut columns = vec![Column::new("figure", false)];
-    columns.extend(rows.iter().map(|row| Column::new(&row.name, true)));
-    columns.push(Column::new("ceiling: real texts", true));
+    let mut columns = vec![Column::text("metric")];
+    columns.extend(rows.iter().map(|row| Column::numbers(&row.name).internal()));
+    columns.push(Column::numbers("ceiling: real texts").internal());
     let lines = METRICS
         .iter()
         .filter(|metric| {

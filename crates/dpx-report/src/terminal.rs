@@ -6,7 +6,7 @@ use super::study::Study;
 use super::table::{NOTHING, Table, summary};
 
 /// What follows the marked columns.
-const FOOTNOTE: &str = "* outside the guarantee: measured on private data, for internal use only";
+const FOOTNOTE: &str = "* internal: measured on private data, not covered by the DP guarantee";
 
 /// The summary and the claim, at most `width` columns wide. What does not fit beside goes below, in a second block with the
 /// rows' names again; nothing is left out.
@@ -131,7 +131,7 @@ fn heading(table: &Table, column: usize) -> Vec<String> {
     } else {
         ""
     };
-    let name = format!("{}{mark}", table.columns[column].name);
+    let name = format!("{}{mark}", table.columns[column].heading);
     // An arrow never stands alone on a line.
     let name = ["↑", "↓", "→"].iter().fold(name, |name, arrow| {
         name.replace(&format!(" {arrow}"), &format!("\u{1}{arrow}"))

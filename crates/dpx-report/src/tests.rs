@@ -25,7 +25,7 @@ struct Folders(BTreeMap<(String, String), Vec<u8>>);
 
 impl Artifacts for Folders {
     fn read(&self, record: &Record, path: &str) -> Result<Option<Vec<u8>>, String> {
-        let name = (record.instance.clone(), path.to_owned());
+        let name = (record.instance.to_string(), path.to_owned());
         Ok(self.0.get(&name).cloned())
     }
 }
@@ -106,7 +106,7 @@ impl Fake {
             })
             .collect();
         let instance = Instance {
-            name: name.clone(),
+            name: name.clone().into(),
             stage: stage.into(),
             kind,
             axes: axes
@@ -237,7 +237,7 @@ fn privacy(instance: &str, noise_multiplier: f64, noise: NoiseSource) -> String 
     let event = DpEvent::poisson_sampled_gaussian(0.016, noise_multiplier, 188).unwrap();
     let record = PrivacyRecord::Private(PrivateRun {
         version: PrivateRun::VERSION,
-        instance: instance.to_owned(),
+        instance: instance.into(),
         run: format!("{:032x}", 7),
         event,
         adjacency: Adjacency::ZeroOut,
@@ -415,7 +415,7 @@ fn rows_gather_replicates_guarantees_and_figures() {
     let values = &eight.values["accuracy"];
     assert!((accuracy.mean - f64::midpoint(values[0], values[1])).abs() < 1e-12);
     assert!(accuracy.sd.unwrap() > 0.0);
-    assert_eq!(eight.guarantee.kind, GuaranteeKind::Holds);
+    assert_eq!(eight.guarantee.kind, GuaranteeKind::Dp);
     let certified = eight.guarantee.mechanisms[0].record.event.certified(1e-5);
     assert_eq!(eight.guarantee.certified, certified.ok());
     let epsilon = eight.guarantee.epsilon.unwrap();
@@ -454,7 +454,7 @@ fn the_sentences_and_the_terminal_say_what_came_out() {
         narrow.lines().all(|line| line.chars().count() <= 80),
         "{narrow}"
     );
-    for heading in ["macro-F1 ↑*", "similarity →*", "at most*", "noise"] {
+    for heading in ["macro-F1 ↑*", "similarity →*", "bound*", "noise"] {
         assert!(narrow.contains(heading), "nothing is left out: {narrow}");
     }
     let blocks = narrow.matches("\n epsilon=3 ").count();
@@ -464,7 +464,7 @@ fn the_sentences_and_the_terminal_say_what_came_out() {
     partial.known[5].state = InstanceState::Missing;
     let warnings = claim::warnings(&partial.study());
     assert!(
-        warnings[0].starts_with("Unfinished: 27 of 28"),
+        warnings[0].starts_with("Incomplete run; partial report: 27 of 28"),
         "{warnings:?}"
     );
 }
@@ -487,7 +487,7 @@ fn every_figure_of_a_row_is_over_its_replicates() {
     assert!(page.contains(&shown), "F1 per label: {shown}");
     let accuracy = super::table::spread(eight.figures["accuracy"], 3);
     assert!(
-        page.contains(&format!("own labels: accuracy {accuracy}")),
+        page.contains(&format!("prompted labels: accuracy {accuracy}")),
         "the matrix: {accuracy}"
     );
     assert!(page.contains("mean ± standard deviation over n = 2 replicates"));
@@ -589,7 +589,7 @@ fn a_teacher_that_learnt_nothing_has_no_figure() {
     let shown = terminal::render(&both, 100);
     let line = shown
         .lines()
-        .find(|line| line.contains("nothing learnt"))
+        .find(|line| line.contains("base model, no private data used"))
         .unwrap();
     assert_eq!(line.matches("no teacher").count(), 2, "{shown}");
 }
@@ -761,7 +761,8 @@ fn a_replicate_without_a_score_costs_as_much() {
             || !matches!(path.as_str(), "metrics.json" | "scores.json")
     });
     let study = unscored.study();
-    assert!(study.rows[1].replicates_finished < whole.rows[1].replicates_finished);
+    let scored = |study: &Study| study.rows[1].figures["accuracy"].n;
+    assert_eq!((scored(&study), scored(&whole)), (1, 2));
     let joint = |study: &Study| study.joint.clone().unwrap();
     assert_eq!(joint(&study).epsilon, joint(&whole).epsilon);
     let runs = study.rows.iter().flat_map(|row| &row.guarantee.records);
@@ -777,7 +778,7 @@ fn a_replicate_without_a_score_costs_as_much() {
 fn an_empty_study_is_no_trouble() {
     let fake = Fake::new(Vec::new());
     let study = fake.study();
-    assert!(claim::claim(&study).starts_with("Nothing can be said yet"));
+    assert!(claim::claim(&study).starts_with("No results yet"));
     html::render(&study, &Extras::default()).unwrap();
     terminal::render(&study, 80);
     export::csv(&study).unwrap();

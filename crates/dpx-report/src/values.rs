@@ -2,7 +2,7 @@
 
 use dpx_stages::score::Scores;
 
-/// Every figure that the scores hold: name, value, ceiling. Beside the names of [`METRICS`](super::figure::METRICS) there
+/// Every figure that the scores hold: name, value, ceiling. Beside the names of [`METRICS`](super::metric::METRICS) there
 /// are `share.LABEL`, the share of a label among the synthetic texts, and `replayed.KIND`.
 pub(crate) fn score_figures(scores: &Scores) -> Vec<(String, f64, Option<f64>)> {
     let mut found: Vec<_> = named_figures(scores)

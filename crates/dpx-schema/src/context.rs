@@ -1,7 +1,7 @@
 //! What a stage is given: parameters, input folders, an output folder, a device and somewhere to report progress.
 
-use super::{Flow, Kind};
-use crate::Device;
+use crate::progress::ProgressUpdate;
+use crate::{Device, Flow, InstanceName, Kind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ pub struct Input {
 /// Everything a stage may use while it runs.
 pub struct StageContext<'a> {
     /// Instance name, such as `train@epsilon=8`.
-    pub instance: String,
+    pub instance: InstanceName,
     /// Kind of the stage.
     pub kind: Kind,
     /// Resolved parameters that can change the result: the kind's `Params` as JSON.
@@ -110,7 +110,7 @@ impl StageContext<'_> {
 
     /// Name of the stage: the instance's without its axes.
     pub fn stage(&self) -> &str {
-        self.instance.split('@').next().unwrap_or(&self.instance)
+        self.instance.stage()
     }
 
     /// A path for what no guarantee covers: the folder `internal` of the artifact, which no stage is given whose own
@@ -175,8 +175,8 @@ impl Finish {
 
 /// Receives what a running stage reports. Figures given here are internal: they are shown and journalled, never released.
 pub trait Progress: Send + Sync {
-    /// `done` of `total` units of work (steps, texts, ...) and a short note such as `epsilon 2.1 of 8`.
-    fn update(&self, done: u64, total: u64, note: &str);
+    /// How far the stage is, with what it measured.
+    fn update(&self, update: &ProgressUpdate);
     /// A line for the stage's log.
     fn log(&self, line: &str);
     /// Whether the runner asked to stop at the next checkpoint.
@@ -190,7 +190,7 @@ pub trait Progress: Send + Sync {
 pub struct NoProgress;
 
 impl Progress for NoProgress {
-    fn update(&self, _done: u64, _total: u64, _note: &str) {}
+    fn update(&self, _update: &ProgressUpdate) {}
     fn log(&self, _line: &str) {}
 }
 

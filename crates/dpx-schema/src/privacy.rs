@@ -1,6 +1,7 @@
 //! What every artifact says of privacy: one record, written by whoever ran the mechanism, and the one function that makes a
 //! claim from records.
 
+use crate::InstanceName;
 use dpx_accounting::{Adjacency, Claim, ClaimError, ClaimPart, DpEvent};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write as _};
@@ -127,7 +128,7 @@ pub struct PrivateRun {
     /// Version of this format.
     pub version: u32,
     /// The instance that ran, such as `train@epsilon=8`.
-    pub instance: String,
+    pub instance: InstanceName,
     /// Random identity of the run; it names its entry in the ledger.
     pub run: String,
     /// What it executed.
@@ -288,10 +289,7 @@ impl PrivacyRecord {
         match self {
             Self::Public { inputs, .. } | Self::Untouched(inputs) => inputs.clone(),
             Self::NotPrivate => PublicInputs::default(),
-            Self::Private(run) => PublicInputs {
-                declared_overlap: run.declared_overlap.clone(),
-                provenance: run.provenance.clone(),
-            },
+            Self::Private(run) => run.public_inputs(),
         }
     }
 }
@@ -414,14 +412,25 @@ impl PrivacyRecord {
             Self::NotPrivate => {
                 "No guarantee: made from the private data without clipping and noise. NOT FOR RELEASE.\n".to_owned()
             }
-            Self::Private(run) => run.statement(&self.public_inputs())?,
+            Self::Private(run) => run.statement(&run.claim()?)?,
         })
     }
 }
 
 impl PrivateRun {
-    fn statement(&self, inputs: &PublicInputs) -> Result<String, ClaimError> {
-        let claim = self.claim()?;
+    /// What is to be said of the public inputs behind it.
+    pub fn public_inputs(&self) -> PublicInputs {
+        PublicInputs {
+            declared_overlap: self.declared_overlap.clone(),
+            provenance: self.provenance.clone(),
+        }
+    }
+
+    /// The run in words, with a claim of it alone at whatever delta.
+    ///
+    /// # Errors
+    /// A number is out of range.
+    pub fn statement(&self, claim: &Claim) -> Result<String, ClaimError> {
         let certified = claim.certified();
         let mut text = String::new();
         let _ = writeln!(
@@ -467,7 +476,7 @@ impl PrivateRun {
                 claim.group(records)?.epsilon
             );
         }
-        for sentence in inputs.sentences() {
+        for sentence in self.public_inputs().sentences() {
             let _ = writeln!(text, "{sentence}");
         }
         text.push_str("Not covered:\n");
@@ -511,7 +520,7 @@ mod tests {
     fn run(instance: &str, event: DpEvent) -> PrivateRun {
         PrivateRun {
             version: PrivateRun::VERSION,
-            instance: instance.to_owned(),
+            instance: instance.into(),
             run: "00".repeat(16),
             event,
             adjacency: Adjacency::ZeroOut,

@@ -4,15 +4,15 @@
 //! whole, a [`Closing`] manifest beside it. Lines on the worker's standard input are commands: `stop` asks it to end at the
 //! next checkpoint; the end of the input means that the runner is gone.
 
-use crate::{Flow, Kind};
-use crate::{Key, Manifest};
+use crate::progress::ProgressUpdate;
+use crate::{Flow, InstanceName, Key, Kind, Manifest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Version of requests, messages and closing manifests. A worker refuses requests of another version.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The line on standard input that asks a worker to stop.
 pub const STOP: &str = "stop";
@@ -47,7 +47,7 @@ pub struct Request {
     /// Process of the runner, where the worker runs on the same machine: its death ends the worker.
     pub runner: Option<u32>,
     /// Instance name.
-    pub instance: String,
+    pub instance: InstanceName,
     /// Kind of the stage.
     pub kind: Kind,
     /// Key of the instance.
@@ -105,14 +105,7 @@ pub struct Closing {
 #[serde(tag = "message", rename_all = "kebab-case")]
 pub enum Message {
     /// The stage got somewhere.
-    Progress {
-        /// Units done.
-        done: u64,
-        /// Units in all; 0 when unknown.
-        total: u64,
-        /// A short note.
-        note: String,
-    },
+    Progress(ProgressUpdate),
     /// A line for the log.
     Log {
         /// The line.

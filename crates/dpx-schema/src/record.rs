@@ -1,7 +1,7 @@
 //! What the cache remembers of a finished stage instance.
 
 use super::{Digest, Key};
-use crate::{Flow, Kind};
+use crate::{Flow, InstanceName, Kind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ pub struct Record {
     /// Stage name, such as `train`.
     pub stage: String,
     /// Instance name, such as `train@epsilon=8`.
-    pub instance: String,
+    pub instance: InstanceName,
     /// Kind of the stage.
     pub kind: Kind,
     /// The kind's version when it ran.

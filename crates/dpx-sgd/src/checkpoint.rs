@@ -3,6 +3,7 @@
 //! Layout: magic, binding (32 bytes), step, number of vectors, their lengths (u64, little endian), the values, and a
 //! BLAKE3 digest of all before it. A checkpoint that is damaged or bound to other inputs counts as none.
 
+use dpx_schema::files::write_whole_by;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -25,9 +26,8 @@ pub(super) fn write(
     vectors: &[&[f32]],
 ) -> Result<(), CheckpointError> {
     let fresh = path.with_extension("fresh");
-    let written = (|| {
-        let file = File::create(&fresh)?;
-        let mut out = Hashed::new(BufWriter::with_capacity(1 << 18, &file));
+    let written = write_whole_by(&fresh, path, |file| {
+        let mut out = Hashed::new(BufWriter::with_capacity(1 << 18, file));
         out.write_all(&MAGIC)?;
         out.write_all(binding)?;
         out.write_all(&step.to_le_bytes())?;
@@ -43,16 +43,8 @@ pub(super) fn write(
         }
         let digest = out.hasher.finalize();
         out.inner.write_all(digest.as_bytes())?;
-        out.inner.flush()?;
-        drop(out);
-        file.sync_all()?;
-        std::fs::rename(&fresh, path)?;
-        #[cfg(unix)]
-        if let Some(folder) = path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
-    })();
+        out.inner.flush()
+    });
     written.map_err(|source| error(path, source))
 }
 

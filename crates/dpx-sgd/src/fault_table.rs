@@ -163,29 +163,3 @@ fn every_fault_is_killed_by_its_test() {
         assert!(found, "{fault:?} is in no row");
     }
 }
-
-#[test]
-fn every_test_of_the_table_exists() {
-    fn sources(folder: &std::path::Path, text: &mut String) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                sources(&path, text);
-            } else {
-                text.push_str(&std::fs::read_to_string(&path).unwrap());
-            }
-        }
-    }
-    let mut text = String::new();
-    sources(
-        &std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
-        &mut text,
-    );
-    for (_, test, _) in TABLE {
-        assert!(
-            text.contains(&format!("#[test]\nfn {test}()"))
-                || text.contains(&format!("#[test]\n    fn {test}()")),
-            "`{test}` is no test"
-        );
-    }
-}

@@ -5,8 +5,9 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-pub use average::{Averager, Averaging};
-pub use schedule::{LearningRate, Schedule};
+pub use average::Averager;
+pub use dpx_schema::params::{Averaging, Schedule};
+pub use schedule::LearningRate;
 
 use super::noise::{BLOCK, CHUNK};
 use super::privatise::Privatised;

@@ -4,6 +4,8 @@
 //! and clipping scales `p - y` alone. All sums are f64. `T` steps of noise multiplier `sigma sqrt(T)` cost what one Gaussian
 //! mechanism of noise multiplier `sigma` costs.
 
+use dpx_nn::softmax_regression::{add_scores, softmax};
+
 /// Sparse feature rows in compressed form.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SparseRows {
@@ -102,29 +104,11 @@ pub struct SoftmaxRegression {
     pub classes: usize,
 }
 
-/// Probabilities from logits, in place.
-pub fn softmax(logits: &mut [f64]) {
-    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut sum = 0.0;
-    for value in &mut *logits {
-        *value = (*value - largest).exp();
-        sum += *value;
-    }
-    for value in logits {
-        *value /= sum;
-    }
-}
-
 impl SoftmaxRegression {
     /// Probabilities of the classes, `[classes]`.
     pub fn probabilities(&self, row: impl Iterator<Item = (usize, f64)>) -> Vec<f64> {
         let mut logits = vec![0.0; self.classes];
-        for (column, value) in row {
-            let weights = &self.weights[column * self.classes..][..self.classes];
-            for (logit, weight) in logits.iter_mut().zip(weights) {
-                *logit += value * weight;
-            }
-        }
+        add_scores(row, &self.weights, &mut logits);
         softmax(&mut logits);
         logits
     }

@@ -110,6 +110,8 @@ pub struct TrainerSettings {
 pub struct Telemetry {
     /// Size of the batch that was drawn.
     pub batch_size: usize,
+    /// Tokens of its examples.
+    pub tokens: usize,
     /// Mean of the examples' losses; 0 in an empty batch.
     pub loss: f64,
     /// Mean of the examples' gradient norms before clipping, non-finite ones left out.
@@ -205,18 +207,23 @@ impl Trainer {
 
     /// What the run has done so far: the event that its record states.
     pub fn executed(&self) -> DpEvent {
+        self.event(self.learner.step())
+    }
+
+    /// What one step does.
+    pub fn step_event(&self) -> DpEvent {
+        self.event(1)
+    }
+
+    fn event(&self, steps: u64) -> DpEvent {
         let Protection::Gaussian {
             noise_multiplier, ..
         } = self.protection
         else {
             return DpEvent::NonPrivate;
         };
-        DpEvent::poisson_sampled_gaussian(
-            self.mechanism.sampling_rate(),
-            noise_multiplier,
-            self.learner.step(),
-        )
-        .unwrap_or(DpEvent::NonPrivate)
+        DpEvent::poisson_sampled_gaussian(self.mechanism.sampling_rate(), noise_multiplier, steps)
+            .unwrap_or(DpEvent::NonPrivate)
     }
 
     /// How the sums are protected.
@@ -243,7 +250,7 @@ impl Trainer {
         let mut divisor = self.settings.expected_batch_size;
         let parts = micro_batch::plan(network.parameters(), examples, &rows, self.limits());
         if fault!(SkippedEmpty) && rows.is_empty() {
-            return Ok(Tally::default().telemetry(0));
+            return Ok(Tally::default().telemetry(&[]));
         }
         if fault!(RealisedDivisor) {
             divisor = rows.len().max(1) as f64;
@@ -281,7 +288,7 @@ impl Trainer {
         if noise_ahead && self.learner.step() < self.mechanism.steps() {
             self.learner.draw_noise_ahead(&self.protection, &self.key);
         }
-        Ok(tally.telemetry(rows.len()))
+        Ok(tally.telemetry(&lengths))
     }
 
     /// Writes a checkpoint, then forgets the keys of the steps before it.
@@ -358,10 +365,13 @@ impl Tally {
         }
     }
 
-    fn telemetry(&self, batch_size: usize) -> Telemetry {
+    /// The step on a batch of examples of these lengths in tokens.
+    fn telemetry(&self, lengths: &[usize]) -> Telemetry {
+        let batch_size = lengths.len();
         let over = |count: usize| count.max(1) as f64;
         Telemetry {
             batch_size,
+            tokens: lengths.iter().sum(),
             loss: self.losses / over(batch_size),
             gradient_norm: self.norms / over(self.finite),
             clipped: self.clipped as f64 / over(self.finite),

@@ -14,7 +14,7 @@ pub(crate) fn arithmetic(precision: Precision, device: Device) -> Result<Arithme
             Ok(false) => Err(StageError::new(format!(
                 "`precision` is `bf16`, which the device `{device}` does not compute: use `f32`, or a GPU that does"
             ))),
-            Err(error) => Err(StageError::new(error.to_string())),
+            Err(error) => Err(error.into()),
         },
     }
 }

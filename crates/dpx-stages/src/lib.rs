@@ -30,5 +30,4 @@ mod train;
 use arithmetic::arithmetic;
 pub use dispatch::run;
 pub use keyed_run::destroy_orphaned_keys;
-use pretrain::schedule;
 pub use private::{PrivatePlan, Spending, plan};

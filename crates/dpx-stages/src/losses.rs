@@ -20,18 +20,15 @@ pub(super) fn text_losses(
     micro_batch_tokens: usize,
     texts: &[(&str, &str)],
 ) -> Result<Vec<TextLoss>, StageError> {
-    let failed = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
     let encoded = texts
         .iter()
         .map(|(label, text)| {
             if let Some(prompt) = prompt {
-                let found = prompt
-                    .encode(tokenizer, label, text, max_seq_len)
-                    .map_err(|error| failed(&error))?;
+                let found = prompt.encode(tokenizer, label, text, max_seq_len)?;
                 return Ok((found.ids, found.prompt_length));
             }
             let mut ids: Vec<u32> = tokenizer.special().bos.into_iter().collect();
-            ids.extend(tokenizer.encode(text).map_err(|error| failed(&error))?);
+            ids.extend(tokenizer.encode(text)?);
             ids.extend(tokenizer.end());
             ids.truncate(max_seq_len);
             Ok((ids, 1))
@@ -52,9 +49,7 @@ pub(super) fn text_losses(
                 counted_from: encoded[index].1,
             })
             .collect();
-        let found = model
-            .forward_loss(&Batch::causal(&sequences))
-            .map_err(|error| failed(&error))?;
+        let found = model.forward_loss(&Batch::causal(&sequences))?;
         for (&index, mean) in group.iter().zip(found) {
             let (ids, from) = &encoded[index];
             let tokens = ids.len().saturating_sub((*from).max(1)) as u64;

@@ -11,10 +11,7 @@ pub(super) struct ModelSource(Resolved);
 impl ModelSource {
     /// Finds `builtin:base`, `hf:owner/name@revision` or a folder.
     pub(super) fn find(name: &str) -> Result<Self, StageError> {
-        Source::parse(name)
-            .resolve(Role::Model)
-            .map(Self)
-            .map_err(|error| StageError::new(error.to_string()))
+        Ok(Self(Source::parse(name).resolve(Role::Model)?))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -32,9 +29,7 @@ pub(super) fn encode_all(
     texts
         .iter()
         .map(|text| {
-            let mut ids = tokenizer
-                .encode_with_special(text)
-                .map_err(|error| StageError::new(error.to_string()))?;
+            let mut ids = tokenizer.encode_with_special(text)?;
             if ids.len() > max_seq_len {
                 let close = ids.last().copied().filter(|id| {
                     let special = tokenizer.special();

@@ -6,6 +6,7 @@
 use crate::scrub::{Ner, Rules, Scrubber, Span, Tally, apply};
 use dpx_data::{Dataset, Role, Row, Rows, Source};
 use dpx_schema::params::PreprocessParams;
+use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{Prompt, PublicSchema, SCHEMA_FILE};
 use dpx_schema::{StageContext, StageError};
 
@@ -22,7 +23,7 @@ const CHUNK: usize = 256;
 pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: PreprocessParams = context.params()?;
     // A prompt that cannot work is an error here, before anything is trained.
-    Prompt::parse(&params.prompt, params.label_integration).map_err(|error| failed(&error))?;
+    Prompt::parse(&params.prompt, params.label_integration)?;
     let mut dataset = dpx_data::load(&dpx_data::Request::from(&params))?;
     let findings = std::mem::take(&mut dataset.findings);
     for line in findings.messages() {
@@ -46,7 +47,7 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let planted: Vec<(&str, String)> = planted(&dataset.train);
     let tally = scrub(&mut dataset, &scrubbers, context)?;
     if !planted.is_empty() {
-        let text = serde_json::to_string(&planted).map_err(|error| failed(&error))?;
+        let text = serde_json::to_string(&planted)?;
         std::fs::write(context.output_path("planted.json"), text + "\n")?;
     }
     for (name, rows) in dataset.splits() {
@@ -58,12 +59,11 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         params.label_integration,
         found,
     )
-    .save(context.output_path(SCHEMA_FILE))
-    .map_err(|error| failed(&error))?;
-    let mut text = serde_json::to_string_pretty(&findings).map_err(|error| failed(&error))?;
+    .save(context.output_path(SCHEMA_FILE))?;
+    let mut text = serde_json::to_string_pretty(&findings)?;
     text.push('\n');
     std::fs::write(context.internal_path(FINDINGS_FILE)?, text)?;
-    let mut text = serde_json::to_string_pretty(&tally).map_err(|error| failed(&error))?;
+    let mut text = serde_json::to_string_pretty(&tally)?;
     text.push('\n');
     std::fs::write(context.output_path("scrub.json"), text)?;
     Ok(())
@@ -114,7 +114,8 @@ fn scrub(
                 scrub_row(row, &spans, &mut tally);
             }
             done += chunk.len();
-            context.progress.update(done as u64, total as u64, name);
+            let update = ProgressUpdate::texts(done as u64, total as u64).doing(name);
+            context.progress.update(&update);
         }
     }
     tally.finish();
@@ -132,10 +133,5 @@ fn scrub_row(row: &mut Row, found: &[Vec<Span>], tally: &mut Tally) {
     row.text = scrubbed.text;
 }
 
-fn failed(error: &dyn std::fmt::Display) -> StageError {
-    StageError::new(error.to_string())
-}
-
 #[cfg(test)]
-#[path = "preprocess_tests.rs"]
 mod tests;

@@ -12,12 +12,13 @@ use corpus::Corpus;
 use dpx_nn::model::CausalModel;
 use dpx_nn::seed::Stream;
 use dpx_nn::{Batch, Network, Sequence, Targets};
-use dpx_schema::params::{PretrainParams, PretrainPerformance, Schedule};
+use dpx_schema::params::{PretrainParams, PretrainPerformance};
+use dpx_schema::progress::{ProgressUpdate, StageMetrics};
 use dpx_schema::{StageContext, StageError};
 use dpx_sgd::clip::{Clipping, clipped_sum};
 use dpx_sgd::key::Key;
 use dpx_sgd::learner::{Learner, LearnerSettings};
-use dpx_sgd::optimizer::{self, AdamSettings, Averaging, LearningRate};
+use dpx_sgd::optimizer::{AdamSettings, Averaging, LearningRate};
 use dpx_sgd::privatise::Protection;
 use dpx_sgd::sampling::micro_batches;
 use serde_json::json;
@@ -100,7 +101,7 @@ impl Run<'_> {
             },
             learning_rate: LearningRate::new(
                 params.learning_rate,
-                schedule(params.schedule),
+                params.schedule,
                 params.warmup,
                 params.steps,
             ),
@@ -108,12 +109,7 @@ impl Run<'_> {
         };
         let mut learner = Learner::new(network.parameters(), settings);
         let checkpoint = self.context.state.join("state.bin");
-        let failed =
-            |error: dpx_sgd::checkpoint::CheckpointError| StageError::new(error.to_string());
-        if learner
-            .restore(network.parameters_mut(), &checkpoint, &self.binding)
-            .map_err(failed)?
-        {
+        if learner.restore(network.parameters_mut(), &checkpoint, &self.binding)? {
             self.context
                 .progress
                 .log(&format!("goes on after step {}", learner.step()));
@@ -122,11 +118,13 @@ impl Run<'_> {
         // Without protection no noise is drawn; the key is a formality.
         let key = Key::seeded(self.context.seed, &self.context.instance);
         let quick = &self.corpus.validation[..self.corpus.validation.len().min(VALIDATION_LINES)];
+        let mut tokens = 0;
         while learner.step() < params.steps {
             let step = learner.step();
             let rows = self
                 .corpus
                 .rows_of_step(self.context.seed, step, params.batch_size);
+            tokens += self.tokens(&rows);
             let loss = self.accumulate(network, &mut learner, &rows)?;
             learner.apply(network.parameters_mut(), &Protection::None, &key, 1.0);
             let rate = settings.learning_rate.at(step);
@@ -134,7 +132,13 @@ impl Run<'_> {
             let done = learner.step();
             self.context
                 .progress
-                .update(done, params.steps, &format!("loss {loss:.3}"));
+                .update(
+                    &ProgressUpdate::steps(done, params.steps).with(StageMetrics {
+                        loss: Some(loss),
+                        tokens: Some(tokens),
+                        ..StageMetrics::default()
+                    }),
+                );
             let stop = self.context.progress.stop_requested();
             if stop || done.is_multiple_of(self.performance.checkpoint_every) {
                 if done < params.steps && !quick.is_empty() {
@@ -145,9 +149,7 @@ impl Run<'_> {
                     log.line(&json!({"step": done, "validation_perplexity": perplexity}))?;
                 }
                 log.sync()?;
-                learner
-                    .save(network.parameters(), &checkpoint, &self.binding)
-                    .map_err(failed)?;
+                learner.save(network.parameters(), &checkpoint, &self.binding)?;
             }
             if stop && done < params.steps {
                 return Err(StageError::interrupted());
@@ -161,6 +163,11 @@ impl Run<'_> {
         log.sync()?;
         std::fs::copy(&log.path, self.context.output_path("steps.jsonl"))?;
         Ok(perplexity)
+    }
+
+    fn tokens(&self, rows: &[usize]) -> u64 {
+        let lengths = rows.iter().map(|&row| self.corpus.train[row].len() as u64);
+        lengths.sum()
     }
 
     /// Adds the gradients of the mean loss over all tokens of the rows; returns that loss.
@@ -186,9 +193,8 @@ impl Run<'_> {
             if let Targets::NextToken { weights, .. } = &mut batch.targets {
                 weights.fill(1.0 / counted as f32);
             }
-            let tape = network.forward_backward(&batch).map_err(wrong)?;
-            let sum = clipped_sum(network.parameters(), tape, Clipping::None, 1.0)
-                .map_err(|error| StageError::new(error.to_string()))?;
+            let tape = network.forward_backward(&batch)?;
+            let sum = clipped_sum(network.parameters(), tape, Clipping::None, 1.0)?;
             loss += sum.losses.iter().sum::<f64>();
             learner.accumulate(&sum.gradients);
         }
@@ -214,9 +220,7 @@ impl Run<'_> {
                 .iter()
                 .map(|&row| Sequence::whole(&sequences[row]))
                 .collect();
-            let losses = network
-                .forward_loss(&Batch::causal(&batch))
-                .map_err(wrong)?;
+            let losses = network.forward_loss(&Batch::causal(&batch))?;
             for (row, mean) in part.iter().zip(losses) {
                 let counted = (lengths[*row] - 1) as f64;
                 loss += mean * counted;
@@ -229,19 +233,6 @@ impl Run<'_> {
             (loss / tokens).exp()
         })
     }
-}
-
-pub(super) const fn schedule(schedule: Schedule) -> optimizer::Schedule {
-    match schedule {
-        Schedule::Constant => optimizer::Schedule::Constant,
-        Schedule::Linear => optimizer::Schedule::Linear,
-        Schedule::Cosine => optimizer::Schedule::Cosine,
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
-fn wrong(error: dpx_nn::Error) -> StageError {
-    StageError::new(error.to_string())
 }
 
 /// `steps.jsonl` in the state folder: lines of steps after the checkpoint that a run goes on from are dropped.

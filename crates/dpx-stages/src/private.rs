@@ -5,6 +5,8 @@
 //! has; `dpx privacy --plan`, the stages and their siblings in a divided budget call it. What a record claims is another
 //! matter: that is what ran ([`PrivateStage::record`]).
 
+mod spent;
+
 use crate::fault::fault;
 use crate::keyed_run::KeyedRun;
 use crate::ledger::{self, Entry};
@@ -20,6 +22,7 @@ use dpx_schema::{
 };
 use serde::Deserialize;
 use serde_json::Value;
+pub(crate) use spent::Spent;
 
 /// What a private stage will do, decided before anything runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,8 +89,6 @@ struct Common {
     epsilon: Epsilon,
     #[serde(default)]
     delta: Delta,
-    #[serde(default)]
-    canaries: u64,
     #[serde(default)]
     budget: Option<BudgetParams>,
 }
@@ -176,7 +177,6 @@ pub fn plan(
 ) -> Result<PrivatePlan, StageError> {
     let common: Common = serde_json::from_value(params.clone()).map_err(unfit(stage))?;
     let own = unpriced(kind, stage, params, examples)?;
-    debug_assert_eq!(own.canaries, common.canaries);
     let mut members = Vec::new();
     match &common.budget {
         None => members.push((stage.to_owned(), 1.0, own)),
@@ -346,7 +346,7 @@ impl<'a> PrivateStage<'a> {
         let entry = Entry {
             run: run.to_owned(),
             key: self.context.key.clone(),
-            instance: self.context.instance.clone(),
+            instance: self.context.instance.to_string(),
             event,
             delta: self.plan.delta,
         };

@@ -5,7 +5,6 @@ use dpx_nn::model::{Encoder, load_encoder};
 use dpx_nn::text::Tokenizer;
 use dpx_schema::Device;
 use dpx_schema::StageError;
-use std::fmt::Display;
 use std::path::Path;
 
 /// An encoder with its tokenizer.
@@ -16,10 +15,6 @@ pub(super) struct TextEncoder {
     micro_batch_tokens: usize,
 }
 
-fn failed(error: impl Display) -> StageError {
-    StageError::new(error.to_string())
-}
-
 impl TextEncoder {
     /// Reads a model folder onto a device; at most `micro_batch_tokens` tokens are computed at once.
     pub(super) fn load(
@@ -28,8 +23,8 @@ impl TextEncoder {
         micro_batch_tokens: usize,
     ) -> Result<Self, StageError> {
         Ok(Self {
-            encoder: load_encoder(folder, device).map_err(failed)?,
-            tokenizer: Tokenizer::load(folder).map_err(failed)?,
+            encoder: load_encoder(folder, device)?,
+            tokenizer: Tokenizer::load(folder)?,
             micro_batch_tokens,
         })
     }
@@ -46,16 +41,16 @@ impl TextEncoder {
 
     /// The embedding of each text; what the model cannot read of a long one is cut off.
     pub(super) fn embeddings(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, StageError> {
-        self.encoder
-            .embed(&self.ids(texts)?, self.micro_batch_tokens)
-            .map_err(failed)
+        Ok(self
+            .encoder
+            .embed(&self.ids(texts)?, self.micro_batch_tokens)?)
     }
 
     /// The same, to the same bits whatever the other texts are.
     pub(super) fn embeddings_of_each(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, StageError> {
-        self.encoder
-            .embed_each(&self.ids(texts)?, self.micro_batch_tokens)
-            .map_err(failed)
+        Ok(self
+            .encoder
+            .embed_each(&self.ids(texts)?, self.micro_batch_tokens)?)
     }
 
     fn ids(&self, texts: &[String]) -> Result<Vec<Vec<u32>>, StageError> {

@@ -15,22 +15,19 @@ mod tests;
 use super::keyed_run;
 use super::losses::{MAX_SEQ_LEN, text_losses};
 use super::pretrain::StepLog;
-use super::private::{Machine, PrivatePlan, PrivateStage, Spending};
-use super::schedule;
+use super::private::{Machine, PrivatePlan, PrivateStage, Spending, Spent};
 use binding::{Code, binding};
 use dpx_accounting::Mechanism;
 use dpx_data::Rows;
+use dpx_nn::Network;
 use dpx_nn::model::CausalLm;
-use dpx_nn::{Network, Selection};
 use dpx_schema::files::write_whole;
-use dpx_schema::params::{
-    Averaging, Clipping, NoiseMode, TrainParams, TrainPerformance, Trainable,
-};
+use dpx_schema::params::{NoiseMode, TrainParams, TrainPerformance, Trainable};
+use dpx_schema::progress::{ProgressUpdate, StageMetrics};
 use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
-use dpx_sgd::clip;
 use dpx_sgd::key::{Key, KeyFile, Opened, forbid_core_dumps};
 use dpx_sgd::learner::LearnerSettings;
-use dpx_sgd::optimizer::{self, AdamSettings, LearningRate};
+use dpx_sgd::optimizer::{AdamSettings, LearningRate};
 use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerError, TrainerSettings};
 pub(super) use examples::Canary;
 use examples::{Encoded, Encoder, Mismatch};
@@ -125,7 +122,8 @@ fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
     if !run.restore(&mut session, &mut start.network)? {
         return Ok(None);
     }
-    let log = run.train(&mut session, &mut start.network, &encoded)?;
+    let spent = stage.plan.spent(&session.trainer.step_event())?;
+    let log = run.train(&mut session, &mut start.network, &encoded, &spent)?;
     let executed = session.trainer.executed();
     let machine = Machine {
         max_grad_norm: mechanism.max_grad_norm(),
@@ -145,10 +143,6 @@ fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
     }
     artifact::write(context, schema, &start, &record)?;
     Ok(Some(keyed_run::destroy_later(key)))
-}
-
-fn told(error: impl std::fmt::Display) -> StageError {
-    StageError::new(error.to_string())
 }
 
 /// The one description of what the run does; a noise multiplier of 0 stands for no protection.
@@ -206,8 +200,7 @@ impl Run<'_> {
                 false,
             );
         }
-        let open =
-            || KeyFile::open(&self.context.secrets, &self.context.key, self.binding).map_err(told);
+        let open = || KeyFile::open(&self.context.secrets, &self.context.key, self.binding);
         let (mut file, mut opened) = open()?;
         if let Opened::Resumed { step } = opened
             && step > 0
@@ -239,9 +232,8 @@ impl Run<'_> {
 
     /// Whether the checkpoint in the state folder is of step `step` or later.
     fn checkpoint_reaches(&self, step: u64) -> Result<bool, StageError> {
-        dpx_sgd::checkpoint::step(&self.checkpoint(), &self.binding)
-            .map(|found| found.is_some_and(|found| found >= step))
-            .map_err(told)
+        let found = dpx_sgd::checkpoint::step(&self.checkpoint(), &self.binding)?;
+        Ok(found.is_some_and(|found| found >= step))
     }
 
     fn session(
@@ -262,17 +254,13 @@ impl Run<'_> {
                 },
                 learning_rate: LearningRate::new(
                     params.learning_rate,
-                    schedule(params.schedule),
+                    params.schedule,
                     params.warmup,
                     self.mechanism.steps(),
                 ),
-                averaging: match params.averaging {
-                    Averaging::None => optimizer::Averaging::None,
-                    Averaging::Ema => optimizer::Averaging::Ema,
-                    Averaging::Tail => optimizer::Averaging::Tail,
-                },
+                averaging: params.averaging,
             },
-            clipping: clipping(params.clipping),
+            clipping: params.clipping.into(),
             expected_batch_size: self.expected_batch_size,
             expected_rows: self.expected_rows,
             max_seq_len: self.tokens_per_example(),
@@ -361,7 +349,7 @@ impl Run<'_> {
             }
             Ok(false) => Ok(true),
             Err(TrainerError::KeyIsGone(_)) => Ok(false),
-            Err(error) => Err(told(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -371,10 +359,12 @@ impl Run<'_> {
         session: &mut Session,
         network: &mut CausalLm,
         encoded: &Encoded,
+        spent: &Spent,
     ) -> Result<PathBuf, StageError> {
         let progress = self.context.progress;
         let trainer = &mut session.trainer;
         let steps = self.mechanism.steps();
+        let mut tokens = 0;
         let mut log = StepLog::open(
             self.context.state.join("steps.jsonl"),
             trainer.step_number(),
@@ -390,7 +380,12 @@ impl Run<'_> {
                 "clipped": seen.clipped,
                 "removed": seen.removed,
             }))?;
-            progress.update(done, steps, &format!("loss {:.3}", seen.loss));
+            tokens += seen.tokens as u64;
+            progress.update(&ProgressUpdate::steps(done, steps).with(StageMetrics {
+                loss: Some(seen.loss),
+                tokens: Some(tokens),
+                ..spent.metrics(done)
+            }));
             let stop = progress.stop_requested() && done < steps;
             if stop || (done.is_multiple_of(self.performance.checkpoint_every) && done < steps) {
                 log.sync()?;
@@ -409,22 +404,5 @@ fn micro_batches(performance: &TrainPerformance) -> MicroBatches {
     MicroBatches {
         max_rows: performance.micro_batch_size as usize,
         max_tokens: performance.micro_batch_tokens as usize,
-    }
-}
-
-const fn clipping(clipping: Clipping) -> clip::Clipping {
-    match clipping {
-        Clipping::Flat => clip::Clipping::Flat,
-        Clipping::Automatic => clip::Clipping::Automatic,
-        Clipping::PerLayer => clip::Clipping::PerLayer,
-    }
-}
-
-const fn selection(trainable: Trainable) -> Selection {
-    match trainable {
-        Trainable::All => Selection::All,
-        Trainable::Lora => Selection::Lora,
-        Trainable::Bias => Selection::Bias,
-        Trainable::Head => Selection::Head,
     }
 }

@@ -480,21 +480,19 @@ fn every_source_is_in_a_place_that_is_known() {
 }
 
 #[test]
-#[ignore = "the files are converted last; then this line goes"]
 fn modules_follow_one_convention() {
     let strange: Vec<String> = sources()
         .into_iter()
         .filter(|file| in_src(&file.path))
         .filter(|file| {
             file.path.ends_with("/mod.rs")
-                || file.path.ends_with("_tests.rs")
                 || code::test_items(&file.text)
                     .iter()
                     .any(|item| item.path.is_some())
         })
         .map(|file| {
             format!(
-                "{}: a module is `foo.rs` with `foo/`, its tests `foo/tests.rs`",
+                "{}: a module is `foo.rs` with `foo/`; its tests are at its end or in `foo/tests.rs`, never behind `#[path]`",
                 file.path
             )
         })

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::Role;
+use dpx_schema::files::{fresh_name, write_swapped};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::io;
@@ -124,7 +125,7 @@ impl Folders {
             .join("blobs")
             .join(key);
         // A new name that is moved into place: the old one may be a link that leads nowhere.
-        let new = temporary(&path);
+        let new = fresh_name(&path);
         drop(std::fs::remove_file(&new));
         if symlink(&target, &new).is_err() {
             std::fs::copy(self.blob(key), &new)?;
@@ -175,17 +176,7 @@ impl Folders {
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder)?;
-    let new = temporary(path);
-    std::fs::write(&new, bytes)?;
-    std::fs::rename(&new, path).inspect_err(|_| drop(std::fs::remove_file(&new)))
-}
-
-/// A name beside a path that no other process or thread uses.
-fn temporary(path: &Path) -> PathBuf {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!(".dpx-{}-{number}", std::process::id()))
+    write_swapped(path, bytes)
 }
 
 #[cfg(unix)]

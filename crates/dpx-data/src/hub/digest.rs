@@ -24,12 +24,6 @@ impl Stated {
         hexadecimal(digits, 40).map(Self::Git)
     }
 
-    /// From the name under which the Hub stores a file.
-    #[cfg(test)]
-    pub(super) fn from_etag(etag: &str) -> Option<Self> {
-        Self::sha256(etag).or_else(|| Self::git(etag))
-    }
-
     pub(super) fn digits(&self) -> &str {
         match self {
             Self::Sha256(digits) | Self::Git(digits) => digits,
@@ -108,8 +102,7 @@ mod tests {
         assert_eq!(digest(git.clone(), b"hello\n"), git.digits());
         let sha = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
         assert_eq!(digest(Stated::sha256(sha).unwrap(), b"hello\n"), sha);
-        assert_eq!(Stated::from_etag(sha), Stated::sha256(sha));
-        assert_eq!(Stated::from_etag("../x"), None);
+        assert_eq!(Stated::sha256("../x"), None);
         assert_eq!(Stated::git(&"g".repeat(40)), None);
     }
 }

@@ -172,5 +172,4 @@ fn is_other(name: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "files_tests.rs"]
 mod tests;

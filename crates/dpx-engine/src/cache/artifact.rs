@@ -1,7 +1,7 @@
 //! Reading artifacts back for people: every byte verified, and what cannot be read is told, never taken for missing.
 
 use super::{Cache, CacheError};
-use dpx_schema::{Key, Record};
+use dpx_schema::{InstanceName, Key, Record};
 use std::cell::RefCell;
 
 /// A file of an artifact that cannot be read as it was written.
@@ -9,7 +9,7 @@ use std::cell::RefCell;
 #[error("`{file}` of `{instance}` cannot be read: {cause}")]
 pub struct Damage {
     /// The instance that made the artifact.
-    pub instance: String,
+    pub instance: InstanceName,
     /// Its key.
     pub key: Key,
     /// Path in the artifact.

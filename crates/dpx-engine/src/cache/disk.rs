@@ -2,6 +2,7 @@
 
 use super::CacheError;
 use dpx_schema::Digest;
+use dpx_schema::files::sync_folder;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -159,16 +160,6 @@ fn or_missing(result: io::Result<()>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
-}
-
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// Reads everything from `source`, hands each piece to `sink`, and returns the digest and the length.

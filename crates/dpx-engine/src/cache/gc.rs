@@ -5,7 +5,7 @@
 
 use super::layout::names;
 use super::{Cache, CacheError};
-use dpx_schema::{Digest, Key};
+use dpx_schema::{Digest, InstanceName, Key};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -83,7 +83,7 @@ pub struct Doomed {
     /// Bytes.
     pub size: u64,
     /// Instance, where it is known.
-    pub instance: Option<String>,
+    pub instance: Option<InstanceName>,
 }
 
 /// What a collection deletes, or would delete; records before the objects that they name.
@@ -252,7 +252,7 @@ impl Cache {
 }
 
 impl Collection {
-    fn doom(&mut self, waste: Waste, path: PathBuf, instance: Option<String>) {
+    fn doom(&mut self, waste: Waste, path: PathBuf, instance: Option<InstanceName>) {
         let size = size(&path);
         self.doomed.push(Doomed {
             waste,

@@ -4,7 +4,7 @@
 //! that a cache may be moved.
 
 use super::{Cache, CacheError};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -55,9 +55,7 @@ impl Cache {
         });
         let removed = self.disk.remove_file(&temporary);
         placed.and(removed)?;
-        File::open(&self.layout.root)
-            .and_then(|folder| folder.sync_all())
-            .map_err(CacheError::io("sync", &self.layout.root))
+        self.disk.sync_folder(&self.layout.root)
     }
 
     /// Folder that holds the folders with checkpoints of unfinished instances, by key.

@@ -3,7 +3,7 @@
 use super::disk::digest_file;
 use super::layout::names;
 use super::{Cache, CacheError};
-use dpx_schema::{Digest, Key};
+use dpx_schema::{Digest, InstanceName, Key};
 use rayon::prelude::*;
 use std::fs;
 
@@ -21,7 +21,7 @@ pub struct Verification {
     /// Records that cannot be read or were altered; set aside.
     pub damaged_records: Vec<Key>,
     /// Instances that must be rebuilt because an object is missing or was set aside, by instance name and key.
-    pub to_rebuild: Vec<(String, Key)>,
+    pub to_rebuild: Vec<(InstanceName, Key)>,
 }
 
 impl Verification {

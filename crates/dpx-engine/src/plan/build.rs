@@ -10,6 +10,7 @@ use crate::experiment::{
     followed, source_fields,
 };
 use dpx_data::Source;
+use dpx_schema::InstanceName;
 use dpx_schema::Kind;
 use petgraph::algo::toposort;
 use petgraph::graph::DiGraph;
@@ -299,25 +300,10 @@ impl Builder<'_> {
         identity.map(|identity| ("base".to_owned(), identity))
     }
 
-    /// `train@epsilon=8,replicate=2`, axes in the file's order.
-    fn name(&self, stage: &Stage, axes: &BTreeMap<String, Value>) -> String {
-        let parts: Vec<String> = self
-            .experiment
-            .axes
-            .iter()
-            .filter_map(|axis| {
-                let value = axes.get(&axis.name)?;
-                let text = value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned);
-                Some(format!("{}={text}", axis.name))
-            })
-            .collect();
-        if parts.is_empty() {
-            stage.name.clone()
-        } else {
-            format!("{}@{}", stage.name, parts.join(","))
-        }
+    fn name(&self, stage: &Stage, axes: &BTreeMap<String, Value>) -> InstanceName {
+        let in_file_order = self.experiment.axes.iter();
+        let reaching = in_file_order.filter_map(|axis| Some((&*axis.name, axes.get(&axis.name)?)));
+        InstanceName::new(&stage.name, reaching)
     }
 
     /// The instance of a need that belongs to the same row.

@@ -38,7 +38,7 @@ pub enum State {
         /// Why; never empty.
         reasons: Vec<Reason>,
     },
-    /// Runs only if one of these needs comes out different from before: an earlier record agrees in everything else.
+    /// Re-runs if the output of one of these needs changes: an earlier record agrees in everything else.
     OnlyIf {
         /// The needs whose content is not known yet.
         changed: Vec<InstanceId>,

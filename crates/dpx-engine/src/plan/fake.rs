@@ -118,7 +118,7 @@ impl FakeCache {
 /// The names of instances.
 pub(super) fn names(plan: &Plan, ids: &[InstanceId]) -> Vec<String> {
     ids.iter()
-        .map(|id| plan.instances[*id].name.clone())
+        .map(|id| plan.instances[*id].name.to_string())
         .collect()
 }
 
@@ -134,7 +134,7 @@ pub(super) fn in_state(plan: &Plan, decisions: &[Decision], state: &str) -> Vec<
             };
             found == state
         })
-        .map(|decision| plan.instances[decision.instance].name.clone())
+        .map(|decision| plan.instances[decision.instance].name.to_string())
         .collect()
 }
 

@@ -23,7 +23,7 @@ pub struct Summary {
     pub cached: usize,
     /// Instances certain to run.
     pub run: usize,
-    /// Instances that run only if an input comes out different.
+    /// Instances that re-run if an input changes.
     pub only_if: usize,
     /// Seconds of all instances that run or may, one after the other, as far as earlier records tell.
     pub seconds: f64,

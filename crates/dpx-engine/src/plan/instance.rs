@@ -2,7 +2,7 @@
 
 use super::Recipe;
 use dpx_schema::{Digest, Key};
-use dpx_schema::{Flow, Kind};
+use dpx_schema::{Flow, InstanceName, Kind};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -42,8 +42,8 @@ pub struct Need {
 /// A stage at one combination of the axes that reach it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Instance {
-    /// Its name everywhere: `preprocess`, `train@epsilon=8`, `train@epsilon=8,replicate=2`.
-    pub name: String,
+    /// Its name everywhere.
+    pub name: InstanceName,
     /// Name of the stage.
     pub stage: String,
     /// What it does.

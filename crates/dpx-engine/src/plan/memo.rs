@@ -1,6 +1,7 @@
 //! Digests of files that were read before, by size and times: a plan does not read a model of gigabytes anew each time.
 
 use dpx_schema::Digest;
+use dpx_schema::files::write_swapped;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -78,14 +79,9 @@ impl Memo {
             return;
         };
         self.dirty = false;
-        let write = || -> std::io::Result<()> {
-            let folder = file.parent().unwrap_or(Path::new("."));
-            let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-            serde_json::to_writer(&mut temporary, &self.entries)?;
-            temporary.persist(file).map_err(|error| error.error)?;
-            Ok(())
-        };
-        drop(write());
+        if let Ok(bytes) = serde_json::to_vec(&self.entries) {
+            drop(write_swapped(file, &bytes));
+        }
     }
 }
 

@@ -58,7 +58,7 @@ fn plan(shape: &Shape) -> Plan {
         .iter()
         .enumerate()
         .map(|(index, (value, needs))| Instance {
-            name: format!("s{index}"),
+            name: format!("s{index}").into(),
             stage: format!("s{index}"),
             kind: Kind::ALL[index % Kind::ALL.len()],
             axes: BTreeMap::new(),
@@ -227,7 +227,7 @@ fn swept(shape: &Shape, rows: u8) -> Plan {
         let first = all.instances.len();
         for instance in &one.instances {
             let mut instance = instance.clone();
-            instance.name = format!("{}@row={row}", instance.name);
+            instance.name = format!("{}@row={row}", instance.name).into();
             instance.axes = BTreeMap::from([("row".to_owned(), json!(row))]);
             // Every other row is another's twin: one key, one piece of work.
             instance.seed = u64::from(row / 2);
@@ -347,7 +347,7 @@ proptest! {
             .into_iter()
             .enumerate()
             .filter(|(id, _)| known >> (id % 64) & 1 == 1)
-            .map(|(id, digest)| (plan.instances[id].name.clone(), digest))
+            .map(|(id, digest)| (plan.instances[id].name.to_string(), digest))
             .collect();
         let mut index = History::default();
         for instance in &plan.instances {
@@ -356,7 +356,7 @@ proptest! {
                 .iter()
                 .filter_map(|need| {
                     let made = &plan.instances[need.instance];
-                    Some((need.stage.clone(), *contents.get(&made.name)?))
+                    Some((need.stage.clone(), *contents.get(made.name.as_str())?))
                 })
                 .collect();
             let records = cache.history(instance.kind);

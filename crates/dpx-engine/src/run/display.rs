@@ -2,7 +2,9 @@
 
 use super::Observer;
 use super::event::{Event, Finish, Outcome, Planned, Stamped};
+use crate::clock::duration;
 use anstyle::{AnsiColor, Style};
+use dpx_schema::InstanceName;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,24 +14,13 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = AnsiColor::Yellow.on_default();
 
-/// Seconds as people read them: `0.4 s`, `2 min 5 s`, `3 h 20 min`.
-pub fn seconds(value: f64) -> String {
-    let whole = value.round().max(0.0) as u64;
-    match whole {
-        _ if value < 9.95 => format!("{:.1} s", value.max(0.0)),
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
-    }
-}
-
-/// One line about what a run is going to do: how much is cached, how much runs, how long that took the last time.
+/// One line about what a run is going to do: how much is cached, how much runs, how long that took in earlier runs.
 pub fn summary_line(experiment: &str, instances: &[Planned]) -> String {
     let count = |state: &str| instances.iter().filter(|one| one.state == state).count();
     let (cached, run, only_if) = (count("cached"), count("run"), count("only-if"));
     let mut parts = vec![format!("{experiment}: {cached} cached, {run} to run")];
     if only_if > 0 {
-        parts.push(format!("{only_if} only if an input comes out different"));
+        parts.push(format!("{only_if} to re-run if their inputs change"));
     }
     let to_run = || instances.iter().filter(|one| one.state == "run");
     let known: Vec<f64> = to_run().filter_map(|one| one.estimate).collect();
@@ -40,8 +31,8 @@ pub fn summary_line(experiment: &str, instances: &[Planned]) -> String {
         } else {
             format!(" for {} of them", known.len())
         };
-        let total = seconds(known.iter().sum());
-        parts.push(format!("about {total} of work{of} judging by earlier runs"));
+        let total = duration(known.iter().sum());
+        parts.push(format!("about {total}{of}, estimated from earlier runs"));
     }
     parts.join(", ")
 }
@@ -55,7 +46,7 @@ fn describe(event: &Event) -> Option<String> {
             ..
         } => summary_line(experiment, instances),
         Event::Unchanged { instance, .. } => {
-            format!("{instance}: {GOOD}cached{GOOD:#}, its inputs came out as before")
+            format!("{instance}: {GOOD}cached{GOOD:#}, its inputs did not change")
         }
         Event::Waiting {
             instance, owner, ..
@@ -80,7 +71,7 @@ fn describe(event: &Event) -> Option<String> {
             seconds: took,
             ..
         } => match how {
-            Finish::Ran => format!("{instance}: {GOOD}done{GOOD:#} in {}", seconds(*took)),
+            Finish::Ran => format!("{instance}: {GOOD}done{GOOD:#} in {}", duration(*took)),
             Finish::Adopted => {
                 format!("{instance}: {GOOD}done{GOOD:#}, finished by a worker of an earlier run")
             }
@@ -105,7 +96,7 @@ fn describe(event: &Event) -> Option<String> {
                 Outcome::Failed => format!("{BAD}failed{BAD:#}"),
                 Outcome::Interrupted => format!("{NOTE}interrupted{NOTE:#}"),
             };
-            let took = seconds(*took);
+            let took = duration(*took);
             let mut parts = vec![format!("{word} in {took}: {ran} ran, {cached} cached")];
             for (names, what) in [(failed, "failed"), (not_run, "not run")] {
                 if !names.is_empty() {
@@ -177,7 +168,7 @@ impl Observer for JsonLines {
 pub struct Bars {
     screen: MultiProgress,
     total: ProgressBar,
-    running: BTreeMap<String, ProgressBar>,
+    running: BTreeMap<InstanceName, ProgressBar>,
 }
 
 impl Default for Bars {
@@ -224,25 +215,21 @@ impl Bars {
             Event::Started { instance, .. } => {
                 let bar = self.screen.add(ProgressBar::new_spinner());
                 bar.set_style(style("  {spinner} {prefix} {wide_msg} {elapsed}"));
-                bar.set_prefix(instance.clone());
+                bar.set_prefix(instance.to_string());
                 bar.enable_steady_tick(Duration::from_millis(500));
                 self.running.insert(instance.clone(), bar);
             }
-            Event::Progress {
-                instance,
-                done,
-                total,
-                note,
-            } => {
+            Event::Progress { instance, update } => {
                 if let Some(bar) = self.running.get(instance) {
-                    if *total > 0 && bar.length() != Some(*total) {
-                        bar.set_length(*total);
-                        bar.set_style(style(
-                            "  {spinner} {prefix} {bar:12.cyan} {pos}/{len} {wide_msg} {elapsed}, {eta} left",
-                        ));
+                    if update.total > 0 && bar.length() != Some(update.total) {
+                        bar.set_length(update.total);
+                        let unit = update.unit;
+                        bar.set_style(style(&format!(
+                            "  {{spinner}} {{prefix}} {{bar:12.cyan}} {{pos}}/{{len}} {unit} {{wide_msg}} {{elapsed}}, {{eta}} left",
+                        )));
                     }
-                    bar.set_position(*done);
-                    bar.set_message(note.clone());
+                    bar.set_position(update.done);
+                    bar.set_message(update.to_string());
                 }
             }
             Event::Finished { instance, .. } | Event::Unchanged { instance, .. } => {
@@ -278,25 +265,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_well() {
-        let shown: Vec<String> = [0.0, 0.44, 9.94, 9.96, 59.4, 125.0, 12000.0]
-            .map(seconds)
-            .to_vec();
-        assert_eq!(
-            shown,
-            [
-                "0.0 s",
-                "0.4 s",
-                "9.9 s",
-                "10 s",
-                "59 s",
-                "2 min 5 s",
-                "3 h 20 min"
-            ]
-        );
-    }
-
-    #[test]
     fn the_summary_counts_states_and_estimates() {
         let planned = |state, estimate| Planned {
             instance: "x".into(),
@@ -313,7 +281,7 @@ mod tests {
                 planned("only-if", Some(5.0)),
             ],
         );
-        insta::assert_snapshot!(line, @"emotion: 1 cached, 2 to run, 1 only if an input comes out different, about 1 min 40 s of work for 1 of them judging by earlier runs");
+        insta::assert_snapshot!(line, @"emotion: 1 cached, 2 to run, 1 to re-run if their inputs change, about 1m 40s for 1 of them, estimated from earlier runs");
     }
 
     #[test]

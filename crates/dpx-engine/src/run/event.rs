@@ -2,7 +2,8 @@
 
 use crate::cache::Owner;
 use crate::plan::Reason;
-use dpx_schema::{Digest, Key};
+use dpx_schema::progress::ProgressUpdate;
+use dpx_schema::{Digest, InstanceName, Key};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -34,12 +35,12 @@ pub enum Finish {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Planned {
     /// Instance name.
-    pub instance: String,
+    pub instance: InstanceName,
     /// `cached`, `run`, `only-if`, or `not-asked`.
     pub state: &'static str,
     /// Its key, where every input is known.
     pub key: Option<Key>,
-    /// Seconds it took the last time.
+    /// Seconds it took in the previous run.
     pub estimate: Option<f64>,
 }
 
@@ -64,17 +65,17 @@ pub enum Event {
         /// Every instance.
         instances: Vec<Planned>,
     },
-    /// An input came out as before: an instance that might have run need not.
+    /// The inputs of an instance that might have run did not change: it is cached.
     Unchanged {
         /// Instance name.
-        instance: String,
+        instance: InstanceName,
         /// Its key.
         key: Key,
     },
     /// Another process works on the instance; this run waits for it.
     Waiting {
         /// Instance name.
-        instance: String,
+        instance: InstanceName,
         /// Its key.
         key: Key,
         /// Who that is, where it could be read.
@@ -83,7 +84,7 @@ pub enum Event {
     /// An instance begins.
     Started {
         /// Instance name.
-        instance: String,
+        instance: InstanceName,
         /// Its key.
         key: Key,
         /// Why it runs.
@@ -96,32 +97,29 @@ pub enum Event {
     /// An instance got somewhere.
     Progress {
         /// Instance name.
-        instance: String,
-        /// Units done.
-        done: u64,
-        /// Units in all; 0 when unknown.
-        total: u64,
-        /// A short note.
-        note: String,
+        instance: InstanceName,
+        /// How far it is, with what it measured.
+        #[serde(flatten)]
+        update: ProgressUpdate,
     },
     /// A line of an instance's log.
     Log {
         /// Instance name.
-        instance: String,
+        instance: InstanceName,
         /// The line.
         line: String,
     },
     /// A cached file was damaged; it was set aside and is rebuilt.
     Damaged {
         /// The instance that made it and will run again.
-        instance: String,
+        instance: InstanceName,
         /// What is wrong.
         what: String,
     },
     /// An instance is done.
     Finished {
         /// Instance name.
-        instance: String,
+        instance: InstanceName,
         /// Its key.
         key: Key,
         /// Where the artifact came from.
@@ -134,7 +132,7 @@ pub enum Event {
     /// An instance failed.
     Failed {
         /// Instance name.
-        instance: String,
+        instance: InstanceName,
         /// Its key.
         key: Key,
         /// Why.
@@ -149,7 +147,7 @@ pub enum Event {
     /// An instance stopped at a checkpoint, or was killed, because the run was interrupted.
     Stopped {
         /// Instance name.
-        instance: String,
+        instance: InstanceName,
     },
     /// An interrupt arrived.
     Interrupted {
@@ -165,9 +163,9 @@ pub enum Event {
         /// Instances that were there already, were adopted or reused.
         cached: usize,
         /// Instances that failed.
-        failed: Vec<String>,
+        failed: Vec<InstanceName>,
         /// Instances that were not run because something they need failed or the run stopped.
-        not_run: Vec<String>,
+        not_run: Vec<InstanceName>,
         /// Seconds from start to end.
         seconds: f64,
     },
@@ -175,7 +173,7 @@ pub enum Event {
 
 impl Event {
     /// Version of the lines of the journal and of `--json`.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 }
 
 /// An event with version and time, as the journal and `--json` write it.

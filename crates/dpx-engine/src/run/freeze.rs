@@ -160,8 +160,7 @@ fn check(place: &str, path: &Path, identity: &str) -> Result<(), StageError> {
         hasher.update_reader(std::fs::File::open(file)?)?;
         Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
     };
-    let found =
-        content_identity(path, &mut digest).map_err(|error| StageError::new(error.to_string()))?;
+    let found = content_identity(path, &mut digest)?;
     if found == identity {
         return Ok(());
     }

@@ -24,7 +24,7 @@ pub(super) struct JobInput {
     pub(super) record: Arc<Record>,
 }
 
-/// Everything that a thread needs to bring one instance about.
+/// Everything that a thread needs to run one instance.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) experiment: String,

@@ -1,4 +1,4 @@
-//! Figures of running stages for TensorBoard and MLflow, written while they run.
+//! Metrics of running stages for TensorBoard and MLflow, written while they run.
 //!
 //! Losses of private training are private: the files stand in the cache's folder `metrics/`, are never part of an artifact
 //! and can never be released.
@@ -11,22 +11,24 @@
 
 use super::event::Event;
 use super::observer::Observer;
+use dpx_schema::InstanceName;
+use dpx_schema::files::safe_name;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes what stages report as progress, such as `loss 2.31`. A file that cannot be written never fails a run.
+/// Writes the metrics that stages report with their progress. A file that cannot be written never fails a run.
 #[derive(Debug)]
 pub struct MetricsObserver {
     folder: PathBuf,
     run: String,
     experiment: String,
-    writers: BTreeMap<String, Option<Writer>>,
+    writers: BTreeMap<InstanceName, Option<Writer>>,
 }
 
 impl MetricsObserver {
-    /// Writes below a folder, which is made when the first figure arrives.
+    /// Writes below a folder, which is made when the first metric arrives.
     pub fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -46,21 +48,16 @@ impl Observer for MetricsObserver {
                 self.run.clone_from(run);
                 self.experiment.clone_from(experiment);
             }
-            Event::Progress {
-                instance,
-                done,
-                note,
-                ..
-            } => {
-                let figures = figures(note);
-                if figures.is_empty() {
+            Event::Progress { instance, update } => {
+                let series: Vec<(&str, f64)> = update.metrics.series().collect();
+                if series.is_empty() {
                     return;
                 }
                 let writer = self.writers.entry(instance.clone()).or_insert_with(|| {
                     Writer::new(&self.folder, &self.run, &self.experiment, instance).ok()
                 });
                 if let Some(open) = writer
-                    && open.write(*done, &figures).is_err()
+                    && open.write(update.done, &series).is_err()
                 {
                     *writer = None;
                 }
@@ -82,21 +79,6 @@ impl MetricsObserver {
     }
 }
 
-/// Names and numbers of a note such as `loss 2.31, epsilon 1.2 of 8`: each word before a number.
-fn figures(note: &str) -> Vec<(String, f64)> {
-    let words: Vec<&str> = note
-        .split([' ', ',', ';'])
-        .filter(|word| !word.is_empty())
-        .collect();
-    words
-        .windows(2)
-        .filter(|pair| pair[0].chars().all(|c| c.is_ascii_alphabetic() || c == '_'))
-        .filter(|pair| pair[0] != "of")
-        .filter_map(|pair| Some((pair[0].to_owned(), pair[1].parse::<f64>().ok()?)))
-        .filter(|(_, value)| value.is_finite())
-        .collect()
-}
-
 /// The files of one instance.
 #[derive(Debug)]
 struct Writer {
@@ -108,8 +90,8 @@ impl Writer {
     fn new(folder: &Path, run: &str, experiment: &str, instance: &str) -> io::Result<Self> {
         let board = folder
             .join("tensorboard")
-            .join(safe(run))
-            .join(safe(instance));
+            .join(safe_name(run))
+            .join(safe_name(instance));
         fs::create_dir_all(&board)?;
         let name = format!("events.out.tfevents.{}.dpx", now_ms() / 1000);
         let mut events = File::create(board.join(name))?;
@@ -118,23 +100,11 @@ impl Writer {
         Ok(Self { events, mlflow })
     }
 
-    fn write(&mut self, step: u64, figures: &[(String, f64)]) -> io::Result<()> {
+    fn write(&mut self, step: u64, series: &[(&str, f64)]) -> io::Result<()> {
         self.events
-            .write_all(&record(&scalars(now_seconds(), step, figures)))?;
-        self.mlflow.write(step, figures)
+            .write_all(&record(&scalars(now_seconds(), step, series)))?;
+        self.mlflow.write(step, series)
     }
-}
-
-fn safe(name: &str) -> String {
-    name.chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "=,.-_@".contains(c) {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect()
 }
 
 fn now_ms() -> i64 {
@@ -166,9 +136,9 @@ fn version(wall_time: f64) -> Vec<u8> {
 }
 
 /// `Event { wall_time: 1, step: 2, summary: 5 { value: 1 { tag: 1, simple_value: 2 } } }`.
-fn scalars(wall_time: f64, step: u64, figures: &[(String, f64)]) -> Vec<u8> {
+fn scalars(wall_time: f64, step: u64, series: &[(&str, f64)]) -> Vec<u8> {
     let mut summary = Vec::new();
-    for (name, value) in figures {
+    for (name, value) in series {
         let mut one = Vec::new();
         field(&mut one, 0x0a, name.as_bytes());
         one.push(0x15);
@@ -250,8 +220,8 @@ impl Mlflow {
         fs::write(self.folder.join("meta.yaml"), text)
     }
 
-    fn write(&self, step: u64, figures: &[(String, f64)]) -> io::Result<()> {
-        for (name, value) in figures {
+    fn write(&self, step: u64, series: &[(&str, f64)]) -> io::Result<()> {
+        for (name, value) in series {
             let mut file = OpenOptions::new()
                 .create(true)
                 .append(true)
@@ -270,14 +240,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn notes_give_figures() {
-        let found = figures("loss 2.5, epsilon 1.25 of 8");
-        assert_eq!(found, [("loss".into(), 2.5), ("epsilon".into(), 1.25)]);
-        assert!(figures("embedding").is_empty());
-        assert!(figures("loss NaN").is_empty());
-    }
+    use dpx_schema::progress::{ProgressUpdate, StageMetrics};
 
     /// The bytes that TensorBoard's own writer gives for the version record at time 0.
     #[test]
@@ -296,12 +259,13 @@ mod tests {
     fn an_instance_leaves_files_that_other_tools_find() {
         let folder = tempfile::tempdir().unwrap();
         let mut observer = MetricsObserver::new(folder.path());
-        for (done, note) in [(1, "loss 3.5"), (2, "loss 3.25"), (3, "sampling")] {
+        for (done, loss) in [(1, Some(3.5)), (2, Some(3.25)), (3, None)] {
             observer.observe(&Event::Progress {
                 instance: "train@epsilon=8".into(),
-                done,
-                total: 3,
-                note: note.into(),
+                update: ProgressUpdate::steps(done, 3).with(StageMetrics {
+                    loss,
+                    ..StageMetrics::default()
+                }),
             });
         }
         observer.observe(&Event::Stopped {

@@ -1,7 +1,9 @@
 //! What a run is at, from its journal and its live figures: for `dpx status` in another terminal.
 
-use super::live::{Live, LiveFigures};
+use super::live::Live;
 use crate::cache::RunFile;
+use dpx_schema::InstanceName;
+use dpx_schema::progress::ProgressUpdate;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -27,7 +29,7 @@ pub struct RunStatus {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct InstanceStatus {
     /// Its name.
-    pub instance: String,
+    pub instance: InstanceName,
     /// `cached`, `run` (not begun), `only-if`, `not-asked`, `waiting`, `running`, `done`, `failed` or `stopped`.
     pub state: String,
     /// Since when it is in this state, RFC 3339.
@@ -35,7 +37,7 @@ pub struct InstanceStatus {
     /// Seconds that its worker took, once it is done; before, what it took the last time.
     pub seconds: Option<f64>,
     /// How far it is, while it runs.
-    pub live: Option<LiveFigures>,
+    pub live: Option<ProgressUpdate>,
     /// Why it failed, or for whom it waits.
     pub note: Option<String>,
 }
@@ -56,7 +58,7 @@ impl RunStatus {
             started: text(start, "time").map(str::to_owned),
             instances: planned.iter().filter_map(InstanceStatus::planned).collect(),
         };
-        let places: HashMap<String, usize> = status
+        let places: HashMap<InstanceName, usize> = status
             .instances
             .iter()
             .enumerate()
@@ -76,7 +78,7 @@ impl RunStatus {
         Some(status)
     }
 
-    fn follow(&mut self, line: &Value, places: &HashMap<String, usize>) {
+    fn follow(&mut self, line: &Value, places: &HashMap<InstanceName, usize>) {
         let event = text(line, "event").unwrap_or_default();
         if event == "run-finished" {
             text(line, "outcome")
@@ -114,7 +116,7 @@ impl RunStatus {
 impl InstanceStatus {
     fn planned(value: &Value) -> Option<Self> {
         Some(Self {
-            instance: text(value, "instance")?.to_owned(),
+            instance: text(value, "instance")?.into(),
             state: text(value, "state")?.to_owned(),
             since: None,
             seconds: value.get("estimate").and_then(Value::as_f64),

@@ -1,13 +1,14 @@
 //! The worker process: serves one request.
 
 use super::freeze::{check_sources, pinned};
-use super::results::{sync_folder, sync_tree};
+use crate::cache::WorkerLock;
 use crate::cache::manifest_of_folder;
-use crate::cache::{CacheError, WorkerLock};
 use dpx_schema::Device;
+use dpx_schema::files::{sync_tree, write_swapped, write_whole};
+use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::protocol::{Closing, FAILED, INTERRUPTED, Message, PROTOCOL, Request, STOP};
 use dpx_schema::{Input, Progress, StageContext, StageError, StageResult};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +41,7 @@ fn attempt(
     let stop = Arc::new(AtomicBool::new(false));
     listen(Arc::clone(&stop));
     // An orphan of an earlier run may still be about to die; it must not meet this worker in the state folder.
-    let _lock = WorkerLock::wait(&request.lock).map_err(|error| cannot(&error))?;
+    let _lock = WorkerLock::wait(&request.lock)?;
     for folder in [&request.output, &request.state] {
         fs::create_dir_all(folder).map_err(|error| {
             StageError::new(format!("cannot make `{}`: {error}", folder.display()))
@@ -87,7 +88,7 @@ fn attempt(
     let closing = Closing {
         protocol: PROTOCOL,
         key: request.key,
-        output: manifest_of_folder(&request.output).map_err(|error| cannot(&error))?,
+        output: manifest_of_folder(&request.output)?,
         wall_seconds: start.elapsed().as_secs_f64(),
         device: device.to_string(),
         dpx_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -119,7 +120,7 @@ fn on_device(device: Device, stage: impl FnOnce() -> StageResult) -> StageResult
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("it does not say why");
+            .unwrap_or("no reason given");
         Err(StageError::new(format!(
             "the device `{device}` failed: {words}\n\
              if its memory ran out, lower `micro_batch_tokens`, `micro_batch_size` or `generation_batch` of the stage, or \
@@ -128,15 +129,11 @@ fn on_device(device: Device, stage: impl FnOnce() -> StageResult) -> StageResult
     })
 }
 
-fn cannot(error: &CacheError) -> StageError {
-    StageError::new(error.to_string())
-}
-
 fn read(path: &Path) -> Result<Request, StageError> {
     let wrong = |what: String| StageError::new(format!("the request `{}` {what}", path.display()));
     let bytes = fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     let value: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| wrong(format!("is no JSON: {error}")))?;
+        serde_json::from_slice(&bytes).map_err(|error| wrong(format!("is not JSON: {error}")))?;
     let protocol = value.get("protocol").and_then(serde_json::Value::as_u64);
     if protocol != Some(u64::from(PROTOCOL)) {
         return Err(wrong(format!(
@@ -151,19 +148,13 @@ fn read(path: &Path) -> Result<Request, StageError> {
 ///
 /// Where something cannot be undone afterwards, `durable` is the output folder: files and manifest are on the medium first.
 fn close(closing: &Closing, path: &Path, durable: Option<&PathBuf>) -> io::Result<()> {
-    if let Some(output) = durable {
-        sync_tree(output)?;
-    }
-    let temporary = path.with_extension("new");
-    let mut file = File::create(&temporary)?;
-    file.write_all(&serde_json::to_vec(closing)?)?;
-    if durable.is_some() {
-        file.sync_all()?;
-    }
-    fs::rename(&temporary, path)?;
-    match path.parent().filter(|_| durable.is_some()) {
-        Some(folder) => sync_folder(folder),
-        None => Ok(()),
+    let bytes = serde_json::to_vec(closing)?;
+    match durable {
+        Some(output) => {
+            sync_tree(output)?;
+            write_whole(path, &bytes)
+        }
+        None => write_swapped(path, &bytes),
     }
 }
 
@@ -213,22 +204,40 @@ fn say(message: &Message) {
     }
 }
 
+/// When a message about progress was sent, and the tokens computed by then.
+#[derive(Clone, Copy)]
+struct Reported {
+    at: Instant,
+    tokens: Option<u64>,
+}
+
+impl Reported {
+    /// The speed since an earlier message; none where no tokens are counted.
+    fn tokens_per_second(self, before: Self) -> Option<f64> {
+        let tokens = self.tokens?.checked_sub(before.tokens?)?;
+        let seconds = self.at.duration_since(before.at).as_secs_f64();
+        (seconds > 0.0).then(|| tokens as f64 / seconds)
+    }
+}
+
 struct Reporter {
     stop: Arc<AtomicBool>,
-    last: Mutex<Option<Instant>>,
+    last: Mutex<Option<Reported>>,
 }
 
 impl Progress for Reporter {
-    fn update(&self, done: u64, total: u64, note: &str) {
+    fn update(&self, update: &ProgressUpdate) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|last| last.elapsed() >= BETWEEN_REPORTS);
-        if due || done == total {
-            *last = Some(Instant::now());
-            say(&Message::Progress {
-                done,
-                total,
-                note: note.to_owned(),
-            });
+        let due = last.is_none_or(|last| last.at.elapsed() >= BETWEEN_REPORTS);
+        if due || update.done == update.total {
+            let now = Reported {
+                at: Instant::now(),
+                tokens: update.metrics.tokens,
+            };
+            let mut update = update.clone();
+            update.metrics.tokens_per_second = last.and_then(|last| now.tokens_per_second(last));
+            *last = Some(now);
+            say(&Message::Progress(update));
         }
     }
 
@@ -247,6 +256,22 @@ impl Progress for Reporter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn speed_is_that_since_the_last_message() {
+        let at = Instant::now();
+        let before = Reported {
+            at,
+            tokens: Some(1000),
+        };
+        let after = |tokens| Reported {
+            at: at + Duration::from_millis(500),
+            tokens,
+        };
+        assert_eq!(after(Some(1600)).tokens_per_second(before), Some(1200.0));
+        assert_eq!(after(None).tokens_per_second(before), None);
+        assert_eq!(before.tokens_per_second(before), None);
+    }
 
     #[test]
     fn a_device_that_fails_says_what_to_lower() {

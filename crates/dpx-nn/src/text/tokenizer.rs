@@ -256,5 +256,4 @@ fn write(path: &Path, content: &str) -> Result<(), TextError> {
 }
 
 #[cfg(test)]
-#[path = "tokenizer_tests.rs"]
 mod tests;

@@ -2,7 +2,7 @@
 
 use super::svg::{Svg, WIDTH, cut};
 use crate::study::{InstanceState, InstanceView, Row};
-use crate::table::duration;
+use dpx_engine::clock::duration;
 use dpx_stages::metric::Spread;
 use dpx_stages::metric::distribution::LabelShares;
 

@@ -14,7 +14,7 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
         .filter(|row| {
             matches!(
                 row.guarantee.kind,
-                GuaranteeKind::Holds | GuaranteeKind::Seeded
+                GuaranteeKind::Dp | GuaranteeKind::Seeded
             ) || row.audit.is_some()
         })
         .filter(|row| row.guarantee.epsilon.is_some() || row.audit.is_some())

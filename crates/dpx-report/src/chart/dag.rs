@@ -2,7 +2,7 @@
 
 use super::svg::{Svg, WIDTH, cut};
 use crate::study::{InstanceState, InstanceView, Study};
-use crate::table::duration;
+use dpx_engine::clock::duration;
 use std::collections::BTreeMap;
 
 struct Node<'a> {
@@ -16,7 +16,7 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
     let mut nodes: Vec<Node<'_>> = Vec::new();
     let mut stage_of = BTreeMap::new();
     for instance in &study.instances {
-        stage_of.insert(instance.name.as_str(), instance.stage.as_str());
+        stage_of.insert(&*instance.name, instance.stage.as_str());
         match nodes.iter_mut().find(|node| node.stage == instance.stage) {
             Some(node) => node.instances.push(instance),
             None => nodes.push(Node {

@@ -1,7 +1,7 @@
 //! A dot plot: one line per figure, one dot per row of the study, the ceiling as a tick.
 
 use super::svg::{Svg, WIDTH, cut};
-use crate::figure::{Group, METRICS};
+use crate::metric::{Group, METRICS};
 use crate::study::{Row, Study};
 use crate::table::{ceiling, spread};
 

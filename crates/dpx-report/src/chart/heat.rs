@@ -27,7 +27,7 @@ pub(crate) fn draw(id: &str, name: &str, figures: &Classification) -> String {
     });
     let title = format!("Confusion matrix of {name}");
     let mut svg = Svg::sized(WIDTH, height, &title, &finding);
-    svg.text(2.0, 13.0, "start", "axis", "true ↓ given →");
+    svg.text(2.0, 13.0, "start", "axis", "true ↓ predicted →");
     for (column, label) in figures.labels.iter().enumerate() {
         let place = left + size * (column as f64 + 0.5);
         svg.rising(place, top - 6.0, "tick", &cut(label, 9));

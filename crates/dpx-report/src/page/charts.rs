@@ -1,18 +1,19 @@
-//! The pictures of the page, each with its caption.
+//! The charts of the page, each with its caption.
 
 use crate::chart::curves::{Curve, Names, draw as curves, steps};
 use crate::chart::tradeoff::{Panel, draw as panel};
 use crate::chart::{bars, dag, dots, heat};
-use crate::figure::Group;
+use crate::metric::Group;
 use crate::study::{GuaranteeKind, Reference, Row, Study};
 use crate::table::{ceiling, spread};
+use dpx_schema::Kind;
 
 const CLASSES: [&str; 4] = ["s1", "s2", "s3", "s4"];
 
-type Pictures = Vec<(String, String)>;
+type Charts = Vec<(String, String)>;
 
 /// The two panels over epsilon.
-pub(crate) fn tradeoff(study: &Study) -> Pictures {
+pub(crate) fn tradeoff(study: &Study) -> Charts {
     let reference = study.reference.as_ref();
     let published = |of: fn(&Reference) -> &std::collections::BTreeMap<String, f64>| {
         reference
@@ -32,14 +33,14 @@ pub(crate) fn tradeoff(study: &Study) -> Pictures {
         lines.push(("majority".to_owned(), majority.accuracy));
     }
     let series: Vec<_> = [
-        ("accuracy", "own labels", "s1"),
+        ("accuracy", "prompted labels", "s1"),
         ("accuracy_with_teacher", "with teacher", "s2"),
         ("accuracy_teacher_alone", "teacher alone", "s3"),
     ]
     .into_iter()
     .filter(|(id, _, _)| study.rows.iter().any(|row| row.figures.contains_key(*id)))
     .collect();
-    let mut pictures = Vec::new();
+    let mut charts = Vec::new();
     if !series.is_empty() {
         let utility = Panel {
             id: "utility-chart",
@@ -48,7 +49,7 @@ pub(crate) fn tradeoff(study: &Study) -> Pictures {
             published: published(|reference| &reference.accuracy),
             title: "Accuracy on real test texts over epsilon",
         };
-        pictures.extend(panel(study, &utility).map(|svg| (svg, "Utility: accuracy on the real test texts of a classifier trained on synthetic texts.".into())));
+        charts.extend(panel(study, &utility).map(|svg| (svg, "Utility: accuracy on the real test texts of a classifier trained on synthetic texts.".into())));
     }
     let ceiling = ceiling(study, "similarity");
     let similarity = Panel {
@@ -62,12 +63,12 @@ pub(crate) fn tradeoff(study: &Study) -> Pictures {
         title: "Similarity to real texts over epsilon",
     };
     let encoder = study.encoder().unwrap_or("an encoder");
-    pictures.extend(panel(study, &similarity).map(|svg| (svg, format!("Fidelity: mean cosine to real texts of the same label, embedded by {encoder}; published figures used another encoder."))));
-    pictures
+    charts.extend(panel(study, &similarity).map(|svg| (svg, format!("Fidelity: mean cosine to real texts of the same label, embedded by {encoder}; published figures used another encoder."))));
+    charts
 }
 
 /// Epsilon over steps, as the Renyi accountant of the step logs or the accountants' end points tell it.
-pub(crate) fn epsilon_charts(study: &Study) -> Pictures {
+pub(crate) fn epsilon_charts(study: &Study) -> Charts {
     use dpx_accounting::{DpEvent, epsilon_rdp};
     let mut lines = Vec::new();
     for (at, row) in study
@@ -76,7 +77,7 @@ pub(crate) fn epsilon_charts(study: &Study) -> Pictures {
         .filter(|row| {
             matches!(
                 row.guarantee.kind,
-                GuaranteeKind::Holds | GuaranteeKind::Seeded
+                GuaranteeKind::Dp | GuaranteeKind::Seeded
             )
         })
         .enumerate()
@@ -85,7 +86,7 @@ pub(crate) fn epsilon_charts(study: &Study) -> Pictures {
             .guarantee
             .mechanisms
             .iter()
-            .find(|mechanism| mechanism.kind == "train")
+            .find(|mechanism| mechanism.kind == Kind::Train)
         else {
             continue;
         };
@@ -119,9 +120,9 @@ pub(crate) fn epsilon_charts(study: &Study) -> Pictures {
         .unwrap_or_default()
 }
 
-pub(crate) fn fidelity_charts(study: &Study) -> Pictures {
-    let mut pictures = Vec::new();
-    pictures.extend(dots::draw(study, Group::Fidelity).map(|svg| {
+pub(crate) fn fidelity_charts(study: &Study) -> Charts {
+    let mut charts = Vec::new();
+    charts.extend(dots::draw(study, Group::Fidelity).map(|svg| {
         (
             svg,
             "Figures between 0 and 1, means with one standard deviation where there are replicates. The upright tick is the ceiling: the same figure of as many other real texts.".to_owned(),
@@ -150,7 +151,7 @@ pub(crate) fn fidelity_charts(study: &Study) -> Pictures {
     }
     let finding =
         "Shares of texts by their number of words, synthetic against real held-out texts.";
-    pictures.extend(
+    charts.extend(
         curves(
             "length-chart",
             "Lengths of texts",
@@ -172,7 +173,7 @@ pub(crate) fn fidelity_charts(study: &Study) -> Pictures {
         .last()
         .and_then(|row| Some((row, row.scores.as_ref()?)))
     {
-        pictures.push((
+        charts.push((
             bars::labels("label-chart", row, &scores.label_shares),
             format!(
                 "Shares of labels, {} against the real training texts.",
@@ -180,7 +181,7 @@ pub(crate) fn fidelity_charts(study: &Study) -> Pictures {
             ),
         ));
     }
-    pictures
+    charts
 }
 
 /// Which replicate a curve is of, where there are several.
@@ -193,8 +194,8 @@ fn first_of(rows: &[&Row]) -> String {
 }
 
 /// The confusion matrices: those of the benchmark and of each row's classification shown first, then all others.
-pub(crate) fn matrices(study: &Study) -> (Pictures, Pictures) {
-    let (mut shown, mut others) = (Pictures::new(), Pictures::new());
+pub(crate) fn matrices(study: &Study) -> (Charts, Charts) {
+    let (mut shown, mut others) = (Charts::new(), Charts::new());
     for row in study.all_rows() {
         let main = row.main_classification();
         for found in &row.classifications {
@@ -225,8 +226,8 @@ pub(crate) fn matrices(study: &Study) -> (Pictures, Pictures) {
     (shown, others)
 }
 
-pub(crate) fn leakage_charts(study: &Study) -> Pictures {
-    let mut pictures = Vec::new();
+pub(crate) fn leakage_charts(study: &Study) -> Charts {
+    let mut charts = Vec::new();
     for row in &study.rows {
         let Some(near) = row
             .scores
@@ -264,8 +265,8 @@ pub(crate) fn leakage_charts(study: &Study) -> Pictures {
             line("training", "s1", &near.training),
             line("held out", "s2", &near.held_out),
         ];
-        let id = format!("near-{}", pictures.len());
-        pictures.extend(
+        let id = format!("near-{}", charts.len());
+        charts.extend(
             curves(
                 &id,
                 &format!("Distance to the nearest real text, {}", row.name),
@@ -286,15 +287,15 @@ pub(crate) fn leakage_charts(study: &Study) -> Pictures {
             }),
         );
     }
-    pictures
+    charts
 }
 
-pub(crate) fn run_charts(study: &Study) -> Pictures {
-    let mut pictures = Vec::new();
-    pictures.extend(dag::draw(study).map(|svg| (svg, "Stages from top to bottom; a need that a longer way implies is not drawn. Solid outline: all instances finished, dashed: some are missing, thick: some failed.".into())));
-    pictures.extend(
+pub(crate) fn run_charts(study: &Study) -> Charts {
+    let mut charts = Vec::new();
+    charts.extend(dag::draw(study).map(|svg| (svg, "Stages from top to bottom; transitive dependencies omitted. Solid outline: all instances finished, dashed: some are missing, thick: some failed.".into())));
+    charts.extend(
         bars::times(&study.instances)
             .map(|svg| (svg, "Time of each stage's workers together, and of one of them as mean ± standard deviation; hollow bars were cached.".into())),
     );
-    pictures
+    charts
 }

@@ -35,7 +35,7 @@ pub(crate) fn scrubbing(study: &Study) -> Table {
         for kind in kinds {
             let score = tally.planted.get(kind);
             rows.push(vec![
-                instance.clone(),
+                instance.to_string(),
                 kind.clone(),
                 tally.counts.get(kind).copied().unwrap_or(0).to_string(),
                 score.map_or_else(|| NOTHING.to_owned(), |score| score.planted.to_string()),
@@ -47,12 +47,7 @@ pub(crate) fn scrubbing(study: &Study) -> Table {
     Table {
         caption: "Personal data replaced by scrubbing, all splits. Where pieces were planted (builtin:emotions): recall is the share of them of which nothing is left; precision the share of replaced pieces that touch a planted one of their kind, a lower bound, since texts also hold what nobody planted. Internal".into(),
         columns: names
-            .map(|name| Column {
-                name: name.into(),
-                internal: true,
-                numeric: false,
-                metric: None,
-            })
+            .map(|heading| Column::text(heading).internal())
             .to_vec(),
         rows,
     }
@@ -94,7 +89,7 @@ mod tests {
         );
         let page = crate::html::render(&study, &crate::html::Extras::default()).unwrap();
         assert!(
-            page.contains("What was scrubbed?") && page.contains(">0.600<"),
+            page.contains(">Scrubbing<") && page.contains(">0.600<"),
             "{page}"
         );
     }

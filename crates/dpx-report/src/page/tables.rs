@@ -1,27 +1,14 @@
 //! The tables of the page that are not shown elsewhere.
 
 use crate::study::{GuaranteeKind, Row, Study};
-use crate::table::{Column, NOTHING, Table, brief, duration, number};
+use crate::table::{Column, NOTHING, Table, brief, number};
 use dpx_accounting::EpsilonBound;
+use dpx_engine::clock::duration;
 use dpx_schema::PublicInputs;
 use dpx_stages::metric::Share;
 
-fn column(name: &str, internal: bool) -> Column {
-    Column {
-        name: name.into(),
-        internal,
-        numeric: false,
-        metric: None,
-    }
-}
-
 fn known(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| NOTHING.into(), |value| number(value, decimals))
-}
-
-/// The stage of an instance's name.
-fn stage(instance: &str) -> &str {
-    instance.split('@').next().unwrap_or(instance)
 }
 
 /// Every mechanism of every row that has a guarantee, or noise without one.
@@ -43,7 +30,7 @@ pub(crate) fn mechanisms(study: &Study) -> Table {
         row.guarantee.mechanisms.iter().map(move |mechanism| {
             vec![
                 row.name.clone(),
-                stage(&mechanism.instance).to_owned(),
+                mechanism.instance.stage().to_owned(),
                 format!("{:.4}", mechanism.epsilon),
                 format!("{:.4}", mechanism.epsilon_prv_lower),
                 format!("{:.4}", mechanism.epsilon_prv_upper),
@@ -63,7 +50,7 @@ pub(crate) fn mechanisms(study: &Study) -> Table {
     Table {
         caption: "Epsilon of each mechanism alone by accountant, and what it is computed from"
             .into(),
-        columns: names.map(|name| column(name, false)).to_vec(),
+        columns: names.map(Column::text).to_vec(),
         rows: rows.collect(),
     }
 }
@@ -78,11 +65,11 @@ pub(crate) fn groups(study: &Study) -> Table {
         .collect();
     sizes.sort_unstable();
     sizes.dedup();
-    let mut columns = vec![column("row", false)];
+    let mut columns = vec![Column::text("row")];
     columns.extend(
         sizes
             .iter()
-            .map(|size| column(&format!("group of {size}"), false)),
+            .map(|size| Column::text(&format!("group of {size}"))),
     );
     let rows = study
         .rows
@@ -117,13 +104,13 @@ pub(crate) fn label_changes(study: &Study) -> Table {
         .filter(|row| row.main_classification().is_some())
         .collect();
     let mut columns = vec![
-        column("label", false),
-        column("test texts", true),
-        column("benchmark F1", true),
+        Column::text("label"),
+        Column::text("test texts").internal(),
+        Column::text("benchmark F1").internal(),
     ];
     columns.extend(
         rows.iter()
-            .map(|row| column(&format!("{} F1 (change)", row.name), true)),
+            .map(|row| Column::text(&format!("{} F1 (change)", row.name)).internal()),
     );
     let support = |label: &str| {
         let (row, found) = benchmark
@@ -247,7 +234,7 @@ pub(crate) fn copies(study: &Study) -> Table {
     });
     Table {
         caption: "Copies: number, and 95% Wilson interval of the share; with replicates the share's mean ± standard deviation (n); internal diagnostics, not a guarantee".into(),
-        columns: names.map(|name| column(name, true)).to_vec(),
+        columns: names.map(|name| Column::text(name).internal()).to_vec(),
         rows: rows.collect(),
     }
 }
@@ -266,8 +253,14 @@ pub(crate) fn replay(study: &Study) -> Table {
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
-    let mut columns = vec![column("kind", true), column("known pieces", true)];
-    columns.extend(rows.iter().map(|(row, _)| column(&row.name, true)));
+    let mut columns = vec![
+        Column::text("kind").internal(),
+        Column::text("known pieces").internal(),
+    ];
+    columns.extend(
+        rows.iter()
+            .map(|(row, _)| Column::text(&row.name).internal()),
+    );
     let lines = kinds.iter().map(|kind| {
         let own = |replay: &[dpx_stages::metric::planted::Replay]| {
             replay.iter().find(|own| own.kind == *kind).cloned()
@@ -303,7 +296,7 @@ pub(crate) fn instances(study: &Study) -> Table {
     ];
     let rows = study.instances.iter().map(|instance| {
         vec![
-            instance.name.clone(),
+            instance.name.to_string(),
             instance.kind.to_string(),
             instance.state.words().into(),
             instance.seconds.map_or_else(|| NOTHING.into(), duration),
@@ -317,7 +310,7 @@ pub(crate) fn instances(study: &Study) -> Table {
     });
     Table {
         caption: "Every stage instance; internal".into(),
-        columns: names.map(|name| column(name, true)).to_vec(),
+        columns: names.map(|name| Column::text(name).internal()).to_vec(),
         rows: rows.collect(),
     }
 }
@@ -326,7 +319,7 @@ pub(crate) fn instances(study: &Study) -> Table {
 pub(crate) fn keys(study: &Study) -> Table {
     let rows = study.instances.iter().filter_map(|instance| {
         Some(vec![
-            instance.name.clone(),
+            instance.name.to_string(),
             instance.key.clone()?,
             instance.dpx_version.clone().unwrap_or_default(),
         ])
@@ -334,7 +327,7 @@ pub(crate) fn keys(study: &Study) -> Table {
     Table {
         caption: "Keys of the instances; derived from private content, never to be released".into(),
         columns: ["instance", "key", "dpx"]
-            .map(|name| column(name, true))
+            .map(|name| Column::text(name).internal())
             .to_vec(),
         rows: rows.collect(),
     }
@@ -344,7 +337,7 @@ pub(crate) fn keys(study: &Study) -> Table {
 pub(crate) fn statements(study: &Study) -> Vec<(String, String)> {
     let mut rows: Vec<&Row> = study.rows.iter().collect();
     let epsilon = |row: &Row| {
-        let holds = row.guarantee.kind == GuaranteeKind::Holds;
+        let holds = row.guarantee.kind == GuaranteeKind::Dp;
         let epsilon = row.guarantee.epsilon.map(EpsilonBound::value);
         (!holds, epsilon.unwrap_or(f64::INFINITY))
     };
@@ -363,7 +356,7 @@ pub(crate) fn statements(study: &Study) -> Vec<(String, String)> {
         }
         let mechanisms = row.guarantee.mechanisms.iter();
         let named = mechanisms.map(|mechanism| {
-            let name = format!("{}, {}", row.name, stage(&mechanism.instance));
+            let name = format!("{}, {}", row.name, mechanism.instance.stage());
             (name, mechanism.statement.clone())
         });
         named.collect()

@@ -1,6 +1,7 @@
 //! From norms to the factor of each example.
 
 use super::super::fault::fault;
+use dpx_schema::params;
 
 /// How each example's gradient is bounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,6 +15,16 @@ pub enum Clipping {
     Automatic,
     /// Each of the k tensors is scaled by min(1, C / (sqrt(k) norm)) on its own.
     PerLayer,
+}
+
+impl From<params::Clipping> for Clipping {
+    fn from(asked: params::Clipping) -> Self {
+        match asked {
+            params::Clipping::Flat => Self::Flat,
+            params::Clipping::Automatic => Self::Automatic,
+            params::Clipping::PerLayer => Self::PerLayer,
+        }
+    }
 }
 
 /// The stabiliser of automatic clipping (Bu et al. 2022, section 4).

@@ -9,6 +9,7 @@
 
 use super::{Key, KeyIsGone, NoEntropy};
 use crate::fault::fault;
+use dpx_schema::files::{rename_durably, sync_folder};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -178,8 +179,7 @@ impl KeyFile {
             file.write_all(&*slot_bytes(&key))?;
             file.write_all(&[0; SLOT])?;
             file.sync_all()?;
-            std::fs::rename(fresh, path)?;
-            path.parent().map_or(Ok(()), sync_folder)
+            rename_durably(fresh, path)
         })();
         written.map_err(|source| io(path, source))?;
         Ok(Self {
@@ -388,13 +388,6 @@ fn restrict(path: &Path, mode: u32) -> std::io::Result<()> {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     }
     let _ = (path, mode);
-    Ok(())
-}
-
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    File::open(folder)?.sync_all()?;
-    let _ = folder;
     Ok(())
 }
 

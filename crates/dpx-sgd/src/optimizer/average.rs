@@ -1,20 +1,9 @@
 //! Averages of the iterates: post-processing of privatised updates, hence free (De et al. 2022; Shejwalkar et al. 2022).
 
+use dpx_schema::params::Averaging;
 use rayon::prelude::*;
 
 const TASK: usize = 1 << 16;
-
-/// Which average of the iterates is the result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Averaging {
-    /// The last iterate.
-    #[default]
-    None,
-    /// Exponential moving average over about a tenth of the steps; a plain mean until there are as many.
-    Ema,
-    /// Mean over the last half of the steps.
-    Tail,
-}
 
 /// Keeps an average of the weights over a run.
 #[derive(Debug)]

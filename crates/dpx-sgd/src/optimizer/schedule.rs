@@ -1,16 +1,6 @@
 //! The learning rate of a step: a function of the step number and of nothing else.
 
-/// How the learning rate goes after the warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Schedule {
-    /// Stays.
-    Constant,
-    /// Falls to zero in a straight line.
-    #[default]
-    Linear,
-    /// Falls to zero along half a cosine.
-    Cosine,
-}
+use dpx_schema::params::Schedule;
 
 /// The learning rate over a run.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -74,7 +74,7 @@ impl Place {
             flow: Flow::Private,
         };
         crate::run(&StageContext {
-            instance: format!("{kind}@output={output}"),
+            instance: format!("{kind}@output={output}").into(),
             kind,
             params,
             performance: json!({}),

@@ -11,6 +11,7 @@ use dpx_nn::seed::Stream;
 use dpx_nn::text::Tokenizer;
 use dpx_nn::{Network, Parameters};
 use dpx_schema::params::{ClassifyParams, ClassifyPerformance};
+use dpx_schema::progress::{ProgressUpdate, StageMetrics};
 use dpx_schema::{StageContext, StageError};
 use dpx_sgd::clip::{Clipping, clipped_sum};
 use dpx_sgd::key::Key;
@@ -71,10 +72,8 @@ pub(super) fn run(
     test: &LabelledTexts,
 ) -> Result<(Probabilities, Value), StageError> {
     let source = ModelSource::find(name)?;
-    let failed = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
-    let tokenizer = Tokenizer::load(source.path()).map_err(|error| failed(&error))?;
-    let mut classifier = classifier_from(source.path(), labels, context.seed, context.device)
-        .map_err(|error| failed(&error))?;
+    let tokenizer = Tokenizer::load(source.path())?;
+    let mut classifier = classifier_from(source.path(), labels, context.seed, context.device)?;
     let max_seq_len = (params.max_length as usize).min(classifier.config().max_positions());
     let encode = |texts: &LabelledTexts| -> Result<Examples, StageError> {
         Ok(Examples {
@@ -92,12 +91,8 @@ pub(super) fn run(
     };
     let log = trainer.train(&mut classifier, &train, &held_out)?;
     let folder = context.output_path("model");
-    classifier
-        .save(&folder, StoredAs::F32)
-        .map_err(|error| failed(&error))?;
-    tokenizer
-        .save(&folder, Some(classifier.config().max_positions()))
-        .map_err(|error| failed(&error))?;
+    classifier.save(&folder, StoredAs::F32)?;
+    tokenizer.save(&folder, Some(classifier.config().max_positions()))?;
     let probabilities = trainer.probabilities(&classifier, &encode(test)?.ids)?;
     Ok((probabilities, log))
 }
@@ -167,7 +162,7 @@ impl Trainer<'_> {
             },
             learning_rate: LearningRate::new(
                 params.learning_rate,
-                crate::schedule(params.schedule),
+                params.schedule,
                 params.warmup,
                 steps as u64,
             ),
@@ -194,10 +189,13 @@ impl Trainer<'_> {
                 loss += self.step(classifier, &mut learner, &key, train, rows, epoch as u64)?;
                 seen += rows.len();
                 done += 1;
-                let note = format!("epoch {}, loss {:.3}", epoch + 1, loss / seen as f64);
-                self.context
-                    .progress
-                    .update(done as u64, steps as u64, &note);
+                self.context.progress.update(
+                    &ProgressUpdate::steps(done as u64, steps as u64).with(StageMetrics {
+                        epoch: Some(epoch as u64 + 1),
+                        loss: Some(loss / seen as f64),
+                        ..StageMetrics::default()
+                    }),
+                );
             }
             let accuracy = if held_out.ids.is_empty() {
                 None
@@ -263,11 +261,8 @@ impl Trainer<'_> {
                     (class as u32, self.label_weights[class])
                 })
                 .unzip();
-            let tape = classifier
-                .weighted_forward_backward(&sequences, &classes, &weights)
-                .map_err(|error| StageError::new(error.to_string()))?;
-            let sum = clipped_sum(classifier.parameters(), tape, Clipping::None, 1.0)
-                .map_err(|error| StageError::new(error.to_string()))?;
+            let tape = classifier.weighted_forward_backward(&sequences, &classes, &weights)?;
+            let sum = clipped_sum(classifier.parameters(), tape, Clipping::None, 1.0)?;
             loss += sum.losses.iter().sum::<f64>();
             learner.accumulate(&sum.gradients);
         }
@@ -291,8 +286,6 @@ impl Trainer<'_> {
         classifier: &Classifier,
         ids: &[Vec<u32>],
     ) -> Result<Probabilities, StageError> {
-        classifier
-            .probabilities(ids, self.tokens)
-            .map_err(|error| StageError::new(error.to_string()))
+        Ok(classifier.probabilities(ids, self.tokens)?)
     }
 }

@@ -26,8 +26,7 @@ pub(super) fn save(
     log: &serde_json::Value,
 ) -> Result<(), StageError> {
     let predicted: Vec<usize> = probabilities.iter().map(|row| argmax(row)).collect();
-    let metrics = Classification::of(labels, &test.labels, &predicted)
-        .map_err(|error| StageError::new(error.to_string()))?;
+    let metrics = Classification::of(labels, &test.labels, &predicted)?;
     context.progress.log(&format!(
         "accuracy {:.4}, macro-F1 {:.4} on {} texts",
         metrics.accuracy, metrics.macro_f1, metrics.n

@@ -46,9 +46,7 @@ impl Corpus {
         max_seq_len: usize,
         validation_share: f64,
     ) -> Result<Self, StageError> {
-        let encoded = tokenizer
-            .encode_all(lines)
-            .map_err(|error| StageError::new(error.to_string()))?;
+        let encoded = tokenizer.encode_all(lines)?;
         let end = tokenizer.end();
         let (mut train, mut validation) = (Vec::new(), Vec::new());
         for (line, ids) in lines.iter().zip(encoded) {

@@ -40,18 +40,16 @@ pub(super) fn start(
     params: &PretrainParams,
     lines: &[String],
 ) -> Result<Start, StageError> {
-    let message = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
     if let Some(name) = &params.model {
         let source = ModelSource::find(name)?;
         return Ok(Start {
-            tokenizer: Tokenizer::load(source.path()).map_err(|error| message(&error))?,
-            network: load_causal(source.path(), context.device).map_err(|error| message(&error))?,
+            tokenizer: Tokenizer::load(source.path())?,
+            network: load_causal(source.path(), context.device)?,
         });
     }
     let tokenizer = tokenizer(context, params, lines)?;
     let config = gpt2_config(params, &tokenizer);
-    let config =
-        ModelConfig::parse(config, Path::new("config.json")).map_err(|error| message(&error))?;
+    let config = ModelConfig::parse(config, Path::new("config.json"))?;
     Ok(Start {
         tokenizer,
         network: CausalLm::new_gpt2(config, context.seed, context.device)?,
@@ -80,7 +78,7 @@ fn tokenizer(
         words: &words,
         ..BpeOptions::default()
     };
-    train_bpe(lines.iter(), &options).map_err(|error| StageError::new(error.to_string()))
+    Ok(train_bpe(lines.iter(), &options)?)
 }
 
 fn gpt2_config(params: &PretrainParams, tokenizer: &Tokenizer) -> serde_json::Map<String, Value> {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 struct StopAfter(AtomicU64);
 
 impl Progress for StopAfter {
-    fn update(&self, _done: u64, _total: u64, _note: &str) {
+    fn update(&self, _update: &ProgressUpdate) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
     fn log(&self, _line: &str) {}

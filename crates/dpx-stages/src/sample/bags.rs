@@ -8,6 +8,7 @@ use super::write::{Attempt, Slot, Source};
 use crate::counts::NoisyCounts;
 use dpx_data::builtin;
 use dpx_nn::seed::Stream;
+use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{StageContext, StageError};
 use serde_json::{Map, Value, json};
 use std::cell::LazyCell;
@@ -155,7 +156,9 @@ impl Source for Bags<'_> {
         let texts: Vec<Attempt> = slots.iter().map(|slot| self.text(*slot, attempt)).collect();
         self.progress.0 += texts.len() as u64;
         let (done, all) = self.progress;
-        self.context.progress.update(done, all, "texts");
+        self.context
+            .progress
+            .update(&ProgressUpdate::texts(done, all));
         Ok(texts)
     }
 

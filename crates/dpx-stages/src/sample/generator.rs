@@ -30,17 +30,15 @@ impl Generator {
         };
         let arithmetic = arithmetic(precision, context.device)?;
         let folder = input.path.join("model");
-        let failed = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
-        let schema =
-            PublicSchema::load(folder.join(MODEL_SCHEMA_FILE)).map_err(|error| failed(&error))?;
+        let schema = PublicSchema::load(folder.join(MODEL_SCHEMA_FILE))?;
         if schema.labels.is_empty() {
             return Err(StageError::new(
                 "the model's `dpx_schema.json` declares no labels, so that there is nothing to ask it for: train it on labelled texts",
             ));
         }
-        let prompt = schema.parsed_prompt().map_err(|error| failed(&error))?;
-        let tokenizer = Tokenizer::load(&folder).map_err(|error| failed(&error))?;
-        let mut model = load_causal(&folder, context.device).map_err(|error| failed(&error))?;
+        let prompt = schema.parsed_prompt()?;
+        let tokenizer = Tokenizer::load(&folder)?;
+        let mut model = load_causal(&folder, context.device)?;
         model.parameters_mut().compute_in(arithmetic);
         if tokenizer.vocabulary_size() > model.vocabulary() {
             return Err(StageError::new(format!(

@@ -8,6 +8,7 @@ use dpx_nn::model::generate::{Decoder, Request, Sampling, Steering, generate};
 use dpx_nn::seed::Stream;
 use dpx_nn::text::EncodePrompt;
 use dpx_schema::params::SampleParams;
+use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{StageContext, StageError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -103,9 +104,7 @@ impl<'a> Prompted<'a> {
             None => prompt.prefix(label),
         };
         let encode = |prefix: &str| {
-            let ids = prompt
-                .encode_prefix(tokenizer, prefix)
-                .map_err(|error| StageError::new(error.to_string()))?;
+            let ids = prompt.encode_prefix(tokenizer, prefix)?;
             if ids.len() >= model.context() {
                 return Err(StageError::new(format!(
                     "the prompt `{prefix}` has {} tokens, the model reads {}: shorten `prompt`",
@@ -171,17 +170,12 @@ impl<'a> Prompted<'a> {
                 self.batch,
                 |more| {
                     let done = finished.fetch_add(more as u64, Ordering::Relaxed) + more as u64;
-                    context.progress.update(done, begun, "texts");
+                    context.progress.update(&ProgressUpdate::texts(done, begun));
                 },
-            )
-            .map_err(|error| StageError::new(error.to_string()))?;
+            )?;
             self.progress.0 = finished.into_inner();
             for text in texts {
-                let decoded = self
-                    .generator
-                    .tokenizer
-                    .decode(&text.tokens, true)
-                    .map_err(|error| StageError::new(error.to_string()))?;
+                let decoded = self.generator.tokenizer.decode(&text.tokens, true)?;
                 attempts.push(Attempt {
                     text: self.generator.prompt.text_of(&decoded).to_owned(),
                     ended: text.ended,

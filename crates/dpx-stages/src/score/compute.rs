@@ -15,6 +15,7 @@ use crate::metric::similarity::set_similarity;
 use crate::metric::support::support;
 use crate::metric::{Embeddings, words::words};
 use dpx_schema::params::ScoreParams;
+use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{Progress, StageError};
 
 /// Turns texts into embeddings.
@@ -81,7 +82,7 @@ pub fn compute(
     let synthetic = pick(&texts.synthetic, most, seed, "synthetic");
     let held_out = pick(&texts.held_out, most, seed, "held out");
     let training = pick(&texts.training, held_out.len(), seed, "training");
-    progress.update(0, STEPS, "lengths, words and copies");
+    progress.update(&ProgressUpdate::steps(0, STEPS).doing("lengths, words and copies"));
     let word_counts = |set: &LabelledTexts| -> Vec<u64> {
         set.texts
             .iter()
@@ -129,7 +130,7 @@ pub fn compute(
     };
     stop_if_asked(progress)?;
     if let Some(embedder) = models.embedder {
-        progress.update(1, STEPS, "embedding");
+        progress.update(&ProgressUpdate::steps(1, STEPS).doing("embedding"));
         let sides = [&synthetic, &held_out, &training];
         let mut embedded = Vec::with_capacity(sides.len());
         for side in sides {
@@ -141,7 +142,7 @@ pub fn compute(
             &held_out.labels,
             &training.labels,
         ];
-        progress.update(2, STEPS, "similarity");
+        progress.update(&ProgressUpdate::steps(2, STEPS).doing("similarity"));
         scores.centred = embedder.needs_centring();
         if scores.centred {
             embedded = centred(&embedded);
@@ -150,14 +151,14 @@ pub fn compute(
     }
     stop_if_asked(progress)?;
     if params.perplexity {
-        progress.update(3, STEPS, "perplexity");
+        progress.update(&ProgressUpdate::steps(3, STEPS).doing("perplexity"));
         scores.perplexity = Some(perplexities(
             texts,
             [&synthetic, &held_out, &training],
             models,
         )?);
     }
-    progress.update(STEPS, STEPS, "done");
+    progress.update(&ProgressUpdate::steps(STEPS, STEPS));
     Ok(scores)
 }
 

@@ -11,12 +11,7 @@ use dpx_nn::text::Tokenizer;
 use dpx_schema::Device;
 use dpx_schema::StageError;
 use dpx_schema::{Prompt, PublicSchema};
-use std::fmt::Display;
 use std::path::Path;
-
-fn failed(error: impl Display) -> StageError {
-    StageError::new(error.to_string())
-}
 
 impl Embedder for TextEncoder {
     fn embed(&self, texts: &[String]) -> Result<Embeddings, StageError> {
@@ -48,14 +43,12 @@ impl LanguageModel {
         device: Device,
         micro_batch_tokens: usize,
     ) -> Result<Self, StageError> {
-        let model = load_causal(folder, device).map_err(failed)?;
+        let model = load_causal(folder, device)?;
         Ok(Self {
             max_seq_len: model.config().max_positions().min(MAX_SEQ_LEN),
             model,
-            tokenizer: Tokenizer::load(folder).map_err(failed)?,
-            prompt: schema
-                .map(|schema| schema.parsed_prompt().map_err(failed))
-                .transpose()?,
+            tokenizer: Tokenizer::load(folder)?,
+            prompt: schema.map(PublicSchema::parsed_prompt).transpose()?,
             micro_batch_tokens,
         })
     }

@@ -69,7 +69,7 @@ fn base_model(
 }
 
 fn schema(data: &Path) -> Result<PublicSchema, StageError> {
-    PublicSchema::load(data.join("schema.json")).map_err(|error| StageError::new(error.to_string()))
+    Ok(PublicSchema::load(data.join("schema.json"))?)
 }
 
 /// The stage with models at hand.

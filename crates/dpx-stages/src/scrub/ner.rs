@@ -153,5 +153,4 @@ fn best(scores: &[f32]) -> usize {
 }
 
 #[cfg(test)]
-#[path = "ner_tests.rs"]
 mod tests;

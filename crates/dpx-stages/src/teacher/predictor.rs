@@ -157,10 +157,8 @@ impl Teacher {
             .flat_map(|&weight| (weight as f32).to_le_bytes())
             .collect();
         let shape = vec![self.features.width(), self.model.classes];
-        let failed = |error: &dyn std::fmt::Display| StageError::new(error.to_string());
-        let view = TensorView::new(Dtype::F32, shape, &weights).map_err(|error| failed(&error))?;
-        let bytes =
-            safetensors::serialize([("weight", view)], None).map_err(|error| failed(&error))?;
+        let view = TensorView::new(Dtype::F32, shape, &weights)?;
+        let bytes = safetensors::serialize([("weight", view)], None)?;
         std::fs::create_dir_all(folder)?;
         std::fs::write(folder.join(WEIGHTS_FILE), bytes)?;
         let labels = self.labels.clone();
@@ -181,7 +179,7 @@ impl Teacher {
                 }
             }
         };
-        let json = serde_json::to_vec(&settings).map_err(|error| failed(&error))?;
+        let json = serde_json::to_vec(&settings)?;
         Ok(std::fs::write(folder.join(SETTINGS_FILE), json)?)
     }
 

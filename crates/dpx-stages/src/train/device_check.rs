@@ -2,7 +2,6 @@
 
 use super::examples::Encoder;
 use super::start::Start;
-use super::{clipping, told};
 use dpx_nn::model::CausalLm;
 use dpx_schema::Device;
 use dpx_schema::PublicSchema;
@@ -20,7 +19,7 @@ pub(super) fn run(
     (there, encoder): (&CausalLm, &Encoder<'_>),
     (micro_batches, expected_rows): (MicroBatches, f64),
 ) -> Result<(), StageError> {
-    let clipping = clipping(params.clipping);
+    let clipping = params.clipping.into();
     let examples = encoder.made_up(&schema.labels)?;
     check_mates(there, clipping, &examples, micro_batches, expected_rows)
         .map_err(|error| refused(context, error))?;
@@ -47,7 +46,7 @@ pub(super) fn run(
 
 fn refused(context: &StageContext<'_>, error: DeviceCheckError) -> StageError {
     match error {
-        DeviceCheckError::Network(_) | DeviceCheckError::Clip(_) => told(error),
+        DeviceCheckError::Network(_) | DeviceCheckError::Clip(_) => error.into(),
         error => StageError::new(format!(
             "`{}` computes wrongly, so no guarantee could be given: of made-up texts, {error}; update its driver, or train \
              with `--device cpu`",

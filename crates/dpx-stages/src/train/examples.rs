@@ -1,7 +1,6 @@
 //! The training sequences: one per row, prompt, text and end token, cut, never split; and the canaries of an audit.
 
 use super::keywords::Keywords;
-use super::told;
 use chacha20::cipher::StreamCipher;
 use dpx_data::Row;
 use dpx_nn::seed::Stream;
@@ -205,8 +204,7 @@ impl Encoder<'_> {
         };
         let example = self
             .prompt
-            .encode_after(self.tokenizer, &prefix, text, self.max_seq_len)
-            .map_err(told)?;
+            .encode_after(self.tokenizer, &prefix, text, self.max_seq_len)?;
         Ok(Tokens {
             counted_from: match self.loss_on {
                 LossOn::Text => example.prompt_length,

@@ -1,6 +1,5 @@
 //! The public model that training starts from.
 
-use super::{selection, told};
 use crate::arithmetic;
 use crate::model_source::ModelSource;
 use dpx_nn::Network;
@@ -47,23 +46,19 @@ impl Start {
         folder: &Path,
     ) -> Result<Self, StageError> {
         let arithmetic = arithmetic(params.precision, context.device)?;
-        let mut tokenizer = Tokenizer::load(folder).map_err(told)?;
-        let mut network = load_causal(folder, device).map_err(told)?;
-        let prompt = schema.parsed_prompt().map_err(told)?;
+        let mut tokenizer = Tokenizer::load(folder)?;
+        let mut network = load_causal(folder, device)?;
+        let prompt = schema.parsed_prompt()?;
         let special = prompt.special_tokens(&schema.labels);
         if !special.is_empty() {
-            tokenizer.add_special_tokens(&special).map_err(told)?;
+            tokenizer.add_special_tokens(&special)?;
         }
-        network
-            .resize_vocabulary(tokenizer.vocabulary_size())
-            .map_err(told)?;
+        network.resize_vocabulary(tokenizer.vocabulary_size())?;
         let trains = params.epsilon.value() != 0.0;
         if trains && params.parameters == Trainable::Lora {
             network.add_lora(params.lora_rank as usize, params.lora_alpha, context.seed);
         }
-        network
-            .parameters_mut()
-            .select(selection(params.parameters));
+        network.parameters_mut().select(params.parameters.into());
         network.parameters_mut().compute_in(arithmetic);
         if trains && network.parameters().trainable_ids().is_empty() {
             return Err(StageError::new(format!(

@@ -166,6 +166,7 @@ impl Place {
 struct Watch {
     stop_after: AtomicU64,
     said: Mutex<String>,
+    updates: Mutex<Vec<ProgressUpdate>>,
 }
 
 impl Watch {
@@ -178,9 +179,10 @@ impl Watch {
 }
 
 impl Progress for Watch {
-    fn update(&self, done: u64, total: u64, note: &str) {
+    fn update(&self, update: &ProgressUpdate) {
         self.stop_after.fetch_sub(1, Ordering::Relaxed);
-        self.log(&format!("{done} {total} {note}"));
+        self.log(&format!("{} {} {update}", update.done, update.total));
+        self.updates.lock().unwrap().push(update.clone());
     }
     fn log(&self, line: &str) {
         self.said.lock().unwrap().push_str(line);
@@ -226,6 +228,30 @@ fn a_private_run_leaves_a_whole_artifact_and_one_entry() {
         text.contains("zero-out") && text.contains("Poisson"),
         "{text}"
     );
+}
+
+#[test]
+fn progress_tells_loss_tokens_and_the_epsilon_so_far() {
+    let place = Place::new(json!({}));
+    let watch = Watch::stopping_after(u64::MAX);
+    place.run("out", &watch).unwrap();
+    let updates = watch.updates.into_inner().unwrap();
+    assert_eq!(updates.len(), 8);
+    let tokens: Vec<u64> = updates
+        .iter()
+        .map(|one| one.metrics.tokens.unwrap())
+        .collect();
+    assert!(tokens.is_sorted() && tokens[7] > 0, "{tokens:?}");
+    let epsilons: Vec<f64> = updates
+        .iter()
+        .map(|one| one.metrics.epsilon.unwrap().value())
+        .collect();
+    assert!(epsilons.is_sorted() && epsilons[0] < epsilons[7]);
+    assert!(epsilons[7] <= 3.0, "{epsilons:?}");
+    for update in &updates {
+        assert!(update.metrics.loss.is_some());
+        assert_eq!(update.metrics.epsilon_target, Some(3.0));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::values::Resolved;
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use dpx_schema::Kind;
 
-/// Parameters that only a model heeds.
+/// Parameters that are ignored without a model.
 pub(super) const OF_MODELS: [&str; 8] = [
     "temperature",
     "top_k",
@@ -25,7 +25,7 @@ pub(super) fn are_drawn(stage: &Resolved<'_>) -> bool {
             .any(|kind| has(stage, *kind))
 }
 
-/// Warns of parameters that only a model heeds.
+/// Warns of parameters that are ignored without a model.
 pub(super) fn no_effect(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     if !are_drawn(stage) {
         return;

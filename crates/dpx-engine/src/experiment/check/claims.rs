@@ -105,8 +105,8 @@ fn one_adjacency(
                 Code::MixedClaim,
                 entry.key_origin,
                 format!(
-                    "`{}` states its sampling rate and so holds under add/remove adjacency, but `{}` behind the same texts \
-                     holds under zero-out adjacency",
+                    "`{}` states its sampling rate, so its guarantee is under add/remove adjacency, but that of `{}` behind the same \
+                     texts is under zero-out adjacency",
                     one.name, other.name
                 ),
             )

@@ -20,7 +20,7 @@ pub(crate) fn devices(node: &Node, diagnostics: &mut Vec<Diagnostic>) {
             if name == "auto" {
                 "`auto` cannot stand in a list of devices".to_owned()
             } else {
-                format!("`{name}` is no device")
+                format!("unknown device `{name}`")
             },
         );
         diagnostics.push(match did_you_mean(name, ["auto", "cpu", "wgpu", "cuda"]) {

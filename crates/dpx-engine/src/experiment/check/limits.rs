@@ -49,7 +49,7 @@ fn prompt(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
             Diagnostic::at(
                 Code::BadPrompt,
                 origin,
-                format!("the prompt holds `{{{name}}}`, which stands for nothing"),
+                format!("unknown placeholder `{{{name}}}` in the prompt"),
             )
             .help("only `{label}` and `{text}` are filled in"),
         );

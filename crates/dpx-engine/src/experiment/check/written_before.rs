@@ -15,7 +15,7 @@ const OF_WRITING: [&str; 5] = [
     "precision",
 ];
 
-/// Refuses a stage where nobody chooses; warns of parameters that only a writer heeds.
+/// Refuses a stage where nobody chooses; warns of parameters that are ignored without a writer.
 pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let Some(texts) = stage.needs().find(|need| need.kind == Kind::Sample) else {
         return;

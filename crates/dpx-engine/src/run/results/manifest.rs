@@ -2,6 +2,7 @@
 
 use super::ResultsError;
 use crate::cache::{CacheError, manifest_of_folder};
+use dpx_schema::files::write_whole;
 use dpx_schema::{Digest, FileEntry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -111,10 +112,7 @@ impl OwnFiles {
         };
         let mut bytes = serde_json::to_vec_pretty(&written)?;
         bytes.push(b'\n');
-        let new = folder.join(format!("{MANIFEST}.new"));
-        fs::write(&new, bytes)?;
-        fs::File::open(&new)?.sync_all()?;
-        fs::rename(&new, folder.join(MANIFEST))
+        write_whole(&folder.join(MANIFEST), &bytes)
     }
 
     /// Replaces one of dpx's own files in a results folder, or adds one.
@@ -133,28 +131,15 @@ impl OwnFiles {
         }
         let entry = (bytes.len() as u64, Digest::of(bytes));
         own.files.insert(name.to_owned(), entry);
-        let mut file = tempfile::Builder::new()
-            .prefix(".dpx-")
-            .tempfile_in(folder)
-            .map_err(ResultsError::io("make a file in", folder))?;
-        let written = (|| {
-            use std::io::Write;
-            file.write_all(bytes)?;
-            file.as_file().sync_all()?;
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::PermissionsExt;
-                file.as_file()
-                    .set_permissions(fs::Permissions::from_mode(0o644))?;
-            }
-            file.persist(&path).map_err(|error| error.error)?;
-            // A crash between the two leaves a file that counts as edited: it is told of, not lost.
-            if own.before_manifests {
-                return Ok(());
-            }
-            own.write(folder)
-        })();
-        written.map_err(ResultsError::io("write", &path))
+        // A crash between the two leaves a file that counts as edited: it is told of, not lost.
+        write_whole(&path, bytes)
+            .and_then(|()| {
+                if own.before_manifests {
+                    return Ok(());
+                }
+                own.write(folder)
+            })
+            .map_err(ResultsError::io("write", &path))
     }
 
     /// Paths in the folder.

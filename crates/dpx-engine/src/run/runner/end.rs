@@ -7,7 +7,7 @@ use crate::run::RunError;
 use crate::run::event::{Event, Finish, Outcome};
 use crate::run::job::JobResult;
 use dpx_schema::protocol::Message;
-use dpx_schema::{Key, Record};
+use dpx_schema::{InstanceName, Key, Record};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,12 +24,7 @@ impl Runner<'_> {
             running.heard = Instant::now();
         }
         match message {
-            Message::Progress { done, total, note } => self.tell(&Event::Progress {
-                instance,
-                done,
-                total,
-                note,
-            }),
+            Message::Progress(update) => self.tell(&Event::Progress { instance, update }),
             Message::Log { line } => self.tell(&Event::Log { instance, line }),
             // The end of the job tells this again, with everything that belongs to it.
             Message::Failed { .. } => {}
@@ -173,7 +168,7 @@ impl Runner<'_> {
                 }
             })
             .collect();
-        let named = |wanted: fn(&InstanceResult) -> bool| -> Vec<String> {
+        let named = |wanted: fn(&InstanceResult) -> bool| -> Vec<InstanceName> {
             let ids = (0..results.len()).filter(|&id| wanted(&results[id]));
             ids.map(|id| self.name(id)).collect()
         };

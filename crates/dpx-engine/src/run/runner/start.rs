@@ -9,6 +9,7 @@ use crate::run::control::Control;
 use crate::run::event::Event;
 use crate::run::job::{Job, JobInput, JobResult, perform};
 use crate::run::slots::Held;
+use dpx_schema::files::safe_name;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -153,11 +154,7 @@ impl Runner<'_> {
 
     pub(super) fn log(&self, id: InstanceId) -> PathBuf {
         let name = &self.plan.instances[id].name;
-        let safe = |c: char| {
-            let fine = c.is_ascii_alphanumeric() || "-_.=@,".contains(c);
-            if fine { c } else { '_' }
-        };
-        let name: String = name.chars().map(safe).take(150).collect();
+        let name: String = safe_name(name).chars().take(150).collect();
         // Two names may look alike after this; the position in the plan tells them apart.
         self.journal.folder().join(format!("{id:03}-{name}.log"))
     }

@@ -2,6 +2,7 @@
 
 use super::BagOfWordsOptions;
 use super::features::Row;
+use crate::softmax_regression::{add_scores, softmax};
 use rayon::prelude::*;
 use std::collections::VecDeque;
 
@@ -10,30 +11,11 @@ const CHUNK: usize = 1024;
 /// Steps that the optimizer remembers.
 const MEMORY: usize = 10;
 
-/// Adds the scores of a row to `scores`; the bias weights stand last.
+/// The scores of a row, `[classes]`; the bias weights stand last.
 pub(super) fn scores(row: &Row, weights: &[f64], scores: &mut [f64]) {
-    let classes = scores.len();
-    scores.copy_from_slice(&weights[weights.len() - classes..]);
-    for (word, value) in row {
-        let start = *word as usize * classes;
-        for (score, weight) in scores.iter_mut().zip(&weights[start..start + classes]) {
-            *score += value * weight;
-        }
-    }
-}
-
-/// Scores to probabilities, in place; gives the logarithm of the normalizer.
-pub(super) fn softmax(scores: &mut [f64]) -> f64 {
-    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut total = 0.0;
-    for score in scores.iter_mut() {
-        *score = (*score - highest).exp();
-        total += *score;
-    }
-    for score in scores.iter_mut() {
-        *score /= total;
-    }
-    highest + total.ln()
+    scores.copy_from_slice(&weights[weights.len() - scores.len()..]);
+    let entries = row.iter().map(|(word, value)| (*word as usize, *value));
+    add_scores(entries, weights, scores);
 }
 
 /// Weights `[words + 1, classes]` that minimize `|w|^2 / 2 + C * sum of weighted losses`; biases are not penalized. The

@@ -247,5 +247,4 @@ fn decode(bytes: &[u8], number: Number) -> Vec<f32> {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

@@ -18,6 +18,7 @@ use super::{JournalObserver, Live, Observer, Options, RunError, View};
 use crate::cache::{Cache, Journal};
 use crate::plan::{Changed, Decisions, Instance, InstanceId, Plan, State};
 use dpx_schema::Device;
+use dpx_schema::InstanceName;
 use dpx_schema::protocol::Message;
 use dpx_schema::{Key, Record};
 use std::collections::{BTreeMap, BTreeSet};
@@ -206,7 +207,7 @@ impl<'a> Runner<'a> {
         &self.notes
     }
 
-    /// Bytes that the instances which run wrote the last time, and bytes that are free, where the first are more.
+    /// Bytes that the instances which run wrote in the previous run, and bytes that are free, where the first are more.
     pub fn short_of_room(&self) -> Option<(u64, u64)> {
         let wanted = self
             .decisions
@@ -260,7 +261,7 @@ impl<'a> Runner<'a> {
             .for_each(|observer| observer.observe(event));
     }
 
-    fn name(&self, id: InstanceId) -> String {
+    fn name(&self, id: InstanceId) -> InstanceName {
         self.plan.instances[id].name.clone()
     }
 

@@ -26,11 +26,11 @@ mod status;
 mod view;
 pub mod worker;
 
-pub use display::{Bars, JsonLines, PlainLines, failures_again, seconds, summary_line};
+pub use display::{Bars, JsonLines, PlainLines, failures_again, summary_line};
 pub use event::{Event, Finish, Outcome, Planned, Stamped};
 pub use executor::WorkerCommand;
 pub use freeze::{HubAsset, hub_assets, input_paths};
-pub use live::{Live, LiveFigures};
+pub use live::Live;
 pub use metrics::MetricsObserver;
 pub use observer::{JournalObserver, Observer};
 pub use options::{Options, RunError};

@@ -23,9 +23,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: ClassifyParams = context.params()?;
     let performance: ClassifyPerformance = context.performance()?;
     let data = &context.require(Kind::Preprocess)?.path;
-    let labels = PublicSchema::load(data.join(SCHEMA_FILE))
-        .map_err(|error| StageError::new(error.to_string()))?
-        .labels;
+    let labels = PublicSchema::load(data.join(SCHEMA_FILE))?.labels;
     if labels.is_empty() {
         return Err(StageError::new(
             "there are no labels to tell apart: declare `labels`",
@@ -83,9 +81,7 @@ fn trained(
     let (mut probabilities, mut log) = match params.model.as_str() {
         "bag-of-words" => {
             let model = bag_of_words(&training, labels.len(), params);
-            model
-                .save(&context.output_path("model"), labels)
-                .map_err(|error| StageError::new(error.to_string()))?;
+            model.save(&context.output_path("model"), labels)?;
             let log = serde_json::json!({"texts": training.len(), "words": model.vocabulary()});
             (by_words(&model, test), log)
         }

@@ -19,6 +19,7 @@ use super::private::{self, Machine, PrivateStage, Spending};
 use dpx_accounting::DpEvent;
 use dpx_data::{Row, Rows, builtin};
 use dpx_schema::params::{TeacherKind, TeacherParams, TeacherPerformance};
+use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{Finish, StageContext, StageError, StageResult};
 use dpx_sgd::grid::f64_rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
@@ -140,6 +141,7 @@ fn descend(
         Protection::None
     };
     protection.check()?;
+    let spent = stage.plan.spent(&protection.executed(1))?;
     let mut noised = 0;
     let descent = Descent {
         steps: params.steps,
@@ -154,9 +156,10 @@ fn descend(
     };
     let mut model =
         SoftmaxRegression::descend(&examples, &labels, classes, &descent, |step, sum| {
+            let update = ProgressUpdate::steps(step + 1, params.steps);
             context
                 .progress
-                .update(step + 1, params.steps, "noisy gradient descent");
+                .update(&update.with(spent.metrics(step + 1)));
             let sum = GradientSum::of(vec![sum]);
             let released = privatise(&sum, &protection, &key, 1.0).to_vec(0);
             key = key.ratchet();

@@ -17,6 +17,7 @@ pub use leftovers::collect_leftovers;
 pub use manifest::{MANIFEST, OwnFiles};
 
 use crate::cache::CacheError;
+use dpx_schema::files::{rename_durably, sync_folder, sync_tree};
 use leftovers::{clear, one_at_a_time};
 use std::collections::BTreeSet;
 use std::fs;
@@ -261,11 +262,10 @@ pub fn new_folder<E: From<ResultsError>>(
     fs::remove_file(fresh.path().join(MANIFEST))
         .and_then(|()| open_like(&folder, fresh.path()))
         .and_then(|()| sync_tree(fresh.path()))
-        .and_then(|()| fs::rename(fresh.path(), &folder))
+        .and_then(|()| rename_durably(fresh.path(), &folder))
         .map_err(ResultsError::io("write", &folder))?;
     // It has its name: nothing temporary is left.
     drop(fresh.keep());
-    sync_folder(parent).map_err(ResultsError::io("sync", parent))?;
     Ok(())
 }
 
@@ -386,33 +386,6 @@ fn open_like(old_folder: &Path, fresh: &Path) -> io::Result<()> {
 
 #[cfg(not(unix))]
 fn open_like(_old_folder: &Path, _fresh: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// Forces every file and folder below a folder to the medium.
-pub(super) fn sync_tree(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            sync_tree(&entry.path())?;
-        } else if kind.is_file() {
-            // A foreign file that only its owner may read needs no syncing.
-            if let Ok(file) = fs::File::open(entry.path()) {
-                file.sync_all()?;
-            }
-        }
-    }
-    sync_folder(folder)
-}
-
-#[cfg(unix)]
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    fs::File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 

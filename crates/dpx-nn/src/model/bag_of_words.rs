@@ -7,6 +7,7 @@ mod features;
 mod regression;
 mod store;
 
+use crate::softmax_regression::softmax;
 use dpx_schema::params::DEFAULT_INVERSE_PENALTY;
 use features::Features;
 
@@ -80,7 +81,7 @@ impl BagOfWords {
     pub fn probabilities(&self, text: &str) -> Vec<f32> {
         let mut scores = vec![0.0; self.classes];
         regression::scores(&self.features.row(text), &self.weights, &mut scores);
-        regression::softmax(&mut scores);
+        softmax(&mut scores);
         scores.iter().map(|score| *score as f32).collect()
     }
 

@@ -1,4 +1,4 @@
-//! Every figure that a row may have: its name, direction, range, meaning and traps. Tables, pages, files and comparisons all
+//! Every metric that a row may have: its name, direction, range, meaning and traps. Tables, pages, files and comparisons all
 //! read this one list.
 
 /// Which way is better.
@@ -32,7 +32,7 @@ impl Direction {
     }
 }
 
-/// The part of a study that a figure belongs to.
+/// The part of a study that a metric belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// How useful the texts are.
@@ -45,7 +45,7 @@ pub enum Group {
     Privacy,
 }
 
-/// One kind of figure.
+/// One kind of metric.
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
     /// Its name in `results.json`, `results.csv` and `dpx compare`.
@@ -82,7 +82,7 @@ const fn metric(
 use Direction::{Ceiling, Higher, Lower};
 use Group::{Fidelity, Leakage, Privacy, Utility};
 
-/// All figures, in the order in which they are shown.
+/// All metrics, in the order in which they are shown.
 pub const METRICS: &[Metric] = &[
     metric(
         "accuracy",
@@ -103,14 +103,14 @@ pub const METRICS: &[Metric] = &[
         "accuracy with teacher",
         Utility,
         Higher,
-        "The same accuracy where a differentially private teacher labelled the synthetic texts anew (by a label, or by the probability of each) or filtered them before the classifier learnt from them. It says how much of the teacher comes across, more than how good the texts are.",
+        "The same accuracy where a differentially private teacher relabeled the synthetic texts (by a label, or by the probability of each) or filtered them before the classifier learnt from them. It says how much of the teacher comes across, more than how good the texts are.",
     ),
     metric(
         "macro_f1_with_teacher",
         "macro-F1 with teacher",
         Utility,
         Higher,
-        "Macro-F1 of the classifier that learnt from the texts the teacher labelled anew or filtered.",
+        "Macro-F1 of the classifier that learnt from the texts that the teacher relabeled or filtered.",
     ),
     metric(
         "accuracy_teacher_alone",
@@ -138,7 +138,7 @@ pub const METRICS: &[Metric] = &[
         "similarity, real to synthetic",
         Fidelity,
         Ceiling,
-        "The symmetric twin: mean over the real texts of their mean cosine to the synthetic texts of the same label.",
+        "The reverse direction: mean over the real texts of their mean cosine to the synthetic texts of the same label.",
     ),
     metric(
         "mauve",
@@ -229,7 +229,7 @@ pub const METRICS: &[Metric] = &[
         "perplexity of synthetic texts",
         Fidelity,
         Ceiling,
-        "Perplexity per token of the synthetic texts under the public model that training started from; the ceiling is that of the real held-out texts. Far above: not fluent; far below: dull.",
+        "Perplexity per token of the synthetic texts under the base model that training started from; the ceiling is that of the real held-out texts. Far above: not fluent; far below: dull.",
     ),
     metric(
         "copies_exact",
@@ -275,14 +275,14 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "audit_lower",
-        "audited epsilon",
+        "audit lower bound",
         Privacy,
         Lower,
         "Empirical lower bound of epsilon from planted canaries (Steinke, Nasr, Jagielski 2023). Supplements the certified bound, never replaces it.",
     ),
 ];
 
-/// The figure of a name.
+/// The metric of a name.
 pub fn metric_of(id: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.id == id)
 }
@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_every_leakage_figure_is_called_what_it_is() {
+    fn names_are_unique_and_every_leakage_metric_is_called_what_it_is() {
         for (index, metric) in METRICS.iter().enumerate() {
             assert!(METRICS[..index].iter().all(|other| other.id != metric.id));
             assert!(metric.meaning.ends_with('.'));
