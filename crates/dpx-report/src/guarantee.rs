@@ -27,7 +27,8 @@ impl Records {
     pub(super) fn read(sources: &Sources<'_>) -> Result<Self, AssembleError> {
         let mut found = BTreeMap::new();
         for (id, instance) in sources.plan.instances.iter().enumerate() {
-            if is_private(instance.kind)
+            // Public models have records too: what is to be said of their corpora belongs to the claim.
+            if (is_private(instance.kind) || instance.kind == Kind::Pretrain)
                 && let Some(record) = sources.privacy(id)?
             {
                 found.insert(id, record);
@@ -88,7 +89,6 @@ pub(super) fn guarantee(
             behind.extend(ancestors(plan, id));
         }
     }
-    // Public models have records too: what is to be said of their corpora belongs to the claim.
     let has_record = |kind| is_private(kind) || kind == Kind::Pretrain;
     let private: Vec<InstanceId> = behind
         .into_iter()

@@ -297,7 +297,8 @@ fn what_was_executed_is_recorded_however_often_it_stopped() {
         (state >> 33) % count
     };
     for trial in 0..8 {
-        let (canaries, batch) = (below(3) * 12, 9 + below(20));
+        // Seven steps at least, of which two stops take four at most.
+        let (canaries, batch) = (below(3) * 12, 9 + below(6));
         let own = json!({"epsilon": 3, "batch_size": batch, "epochs": 1.5, "canaries": canaries});
         let mut params = own.clone();
         if trial % 2 == 1 {
@@ -317,7 +318,7 @@ fn what_was_executed_is_recorded_however_often_it_stopped() {
         let (_, event) = planned.iter().find(|(name, _)| name == "train").unwrap();
         let mut started = 1;
         let lost = trial == 5;
-        for stop in 0..1 + below(3) {
+        for stop in 0..1 + below(2) {
             let watch = Watch::stopping_after(1 + below(2));
             assert!(
                 place.run("out", &watch).unwrap_err().interrupted,
