@@ -28,9 +28,7 @@ pub(crate) fn access(
         folder: ledger.folder().to_owned(),
         experiment: plan.experiment.clone(),
         selection: selection(experiment, plan)?,
-        limit: privacy
-            .budget
-            .filter(|_| privacy.enforce == Enforce::Train),
+        limit: privacy.budget.filter(|_| privacy.enforce == Enforce::Train),
     })
 }
 
@@ -80,11 +78,7 @@ pub(crate) fn is_local(params: &PreprocessParams) -> bool {
 }
 
 /// Reads the raw data of a finished `preprocess` instance again and tells the ledger whose records they are.
-pub(crate) fn tell(
-    ledger: &Ledger,
-    instance: &Instance,
-    texts: &Digest,
-) -> Result<Noted, Error> {
+pub(crate) fn tell(ledger: &Ledger, instance: &Instance, texts: &Digest) -> Result<Noted, Error> {
     people::tell(ledger, &preprocess_params(instance)?, texts).map_err(|error| {
         Error::failed(format!(
             "the ledger `{}` does not know whose records the data of `{}` are, and they cannot be read again: {error}",

@@ -63,7 +63,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let plan = build(&experiment, &LocalSources::new(root))?;
     let folder = results::folder(&experiment, &plan, &args.results.results);
     results::check(&folder)?;
-    let ledger = args.state.ledger(Some((&experiment, &args.experiment.file)))?;
+    let ledger = args
+        .state
+        .ledger(Some((&experiment, &args.experiment.file)))?;
     let access = account::access(&ledger, &experiment, &plan)?;
     let mut options = options(args, &plan, access)?;
     let assets = hub_assets(&plan, &cache, &options).map_err(not_run)?;

@@ -1,7 +1,7 @@
 //! What a study would spend of its people: if any, each or all of its rows were released, on top of what was.
 
-use super::account::{data_of, is_local, preprocess_params, spends, texts};
 use super::Error;
+use super::account::{data_of, is_local, preprocess_params, spends, texts};
 use dpx_accounting::{Claim, EpsilonBound};
 use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::experiment::{Enforce, Experiment};
@@ -138,7 +138,9 @@ impl Study<'_> {
         };
         let unreadable = |reason: String| {
             let name = &self.plan.instances[id].name;
-            Error::failed(format!("the privacy record of `{name}` cannot be read: {reason}"))
+            Error::failed(format!(
+                "the privacy record of `{name}` cannot be read: {reason}"
+            ))
         };
         let Some(bytes) = reader.read(record, PRIVACY_FILE).map_err(unreadable)? else {
             return Ok(None);
@@ -180,7 +182,10 @@ impl Study<'_> {
                 "the examples of `{}` cannot be counted: {error}",
                 params.dataset
             ))
-            .hint(format!("declare `examples` in `[stage.{}]`", preprocess.stage))
+            .hint(format!(
+                "declare `examples` in `[stage.{}]`",
+                preprocess.stage
+            ))
         })?;
         let texts = dataset.train.iter().map(|row| row.text.as_str());
         Ok(Data {
@@ -242,7 +247,11 @@ impl Study<'_> {
             budget,
             enforce: experiment.privacy.enforce,
             delta,
-            releases: self.data.values().map(|data| data.book.releases.len()).sum(),
+            releases: self
+                .data
+                .values()
+                .map(|data| data.book.releases.len())
+                .sum(),
             released: with(&[])?,
             all: with(&all)?,
             rows,
@@ -327,10 +336,7 @@ impl Forecast {
             .max()
             .unwrap_or(0);
         let mut line = |name: &str, claim: Option<&Claim>, note: &str| {
-            let cost = claim.map_or_else(
-                || "nothing".to_owned(),
-                |claim| format!("{claim:.4}"),
-            );
+            let cost = claim.map_or_else(|| "nothing".to_owned(), |claim| format!("{claim:.4}"));
             let over = if self.exceeds(claim) {
                 "  exceeds the budget"
             } else {

@@ -155,7 +155,11 @@ fn releases_of_the_same_people_know_of_one_another() {
     let releases = book["releases"].as_array().unwrap();
     assert_eq!(releases.len(), 2);
     assert_eq!(releases[0]["folder"], "first");
-    assert_eq!(releases[0]["runs"].as_array().unwrap().len(), 2, "selection");
+    assert_eq!(
+        releases[0]["runs"].as_array().unwrap().len(),
+        2,
+        "selection"
+    );
     let (released, run) = (epsilon(&book["released"]), epsilon(&book["run"]));
     assert_eq!(released, run, "all three runs are behind the two releases");
     let alone: Vec<f64> = releases
@@ -203,7 +207,10 @@ fn a_row_that_was_named_before_is_released_at_its_own_cost() {
     place.succeeds(&["run", "small.toml"]);
     let named = place.release("epsilon=2", "named");
     let said = text(&named.stdout);
-    assert!(said.contains("were named before any of them was trained"), "{said}");
+    assert!(
+        said.contains("were named before any of them was trained"),
+        "{said}"
+    );
     let other = place.release("epsilon=4", "other");
     assert!(text(&other.stdout).contains("chosen among 2 rows"));
     let ledger = place.ledger();
@@ -240,15 +247,26 @@ fn a_budget_is_shown_by_plan_and_held_by_release() {
     place.succeeds(&["run", "small.toml", "--only", "sample@epsilon=4"]);
     let before = place.release("epsilon=4", "four");
     assert!(before.status.success(), "{}", text(&before.stderr));
-    let plan: Value = serde_json::from_str(&place.succeeds(&["plan", "small.toml", "--json"])).unwrap();
+    let plan: Value =
+        serde_json::from_str(&place.succeeds(&["plan", "small.toml", "--json"])).unwrap();
     let people = &plan["people"];
     assert_eq!(people["releases"], 1);
     let rows = people["rows"].as_array().unwrap();
-    assert_eq!((&rows[0]["exceeds"], &rows[1]["exceeds"]), (&Value::Bool(false), &Value::Bool(true)));
+    assert_eq!(
+        (&rows[0]["exceeds"], &rows[1]["exceeds"]),
+        (&Value::Bool(false), &Value::Bool(true))
+    );
     // What is released already costs nothing more.
     assert_eq!(epsilon(&rows[0]["claim"]), epsilon(&people["released"]));
     place.succeeds(&["run", "small.toml", "--only", "sample@epsilon=2"]);
-    let told = place.refused(&["release", "small.toml", "--row", "epsilon=2", "--out", "two"]);
+    let told = place.refused(&[
+        "release",
+        "small.toml",
+        "--row",
+        "epsilon=2",
+        "--out",
+        "two",
+    ]);
     for word in ["budget", "released before (", "alone (", "together ("] {
         assert!(told.contains(word), "{word}: {told}");
     }
@@ -266,9 +284,15 @@ fn a_budget_of_runs_refuses_the_study_before_anything_runs() {
         "{told}"
     );
     assert!(!place.path("state/ledger/ledger.jsonl").exists());
-    place.study("small.toml", "budget = { epsilon = 5, delta = 1e-4 }\nenforce = \"train\"");
+    place.study(
+        "small.toml",
+        "budget = { epsilon = 5, delta = 1e-4 }\nenforce = \"train\"",
+    );
     place.succeeds(&["run", "small.toml"]);
-    assert_eq!(place.ledger()["books"][0]["runs"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        place.ledger()["books"][0]["runs"].as_array().unwrap().len(),
+        2
+    );
     place.study("small.toml", "enforce = \"train\"");
     let told = place.refused(&["check", "small.toml"]);
     assert!(told.contains("there is no `budget`"), "{told}");
@@ -287,9 +311,15 @@ fn a_lost_ledger_refuses_releases_until_it_is_adopted_and_a_damaged_one_is_told(
     );
     assert!(!place.path("out").exists());
     let said = place.succeeds(&["ledger", "adopt", "small.toml"]);
-    assert!(said.contains("2 runs entered, 0 were there already"), "{said}");
+    assert!(
+        said.contains("2 runs entered, 0 were there already"),
+        "{said}"
+    );
     let said = place.succeeds(&["ledger", "adopt", "small.toml"]);
-    assert!(said.contains("0 runs entered, 2 were there already"), "{said}");
+    assert!(
+        said.contains("0 runs entered, 2 were there already"),
+        "{said}"
+    );
     place.succeeds(&["release", "small.toml", "--all", "--out", "out"]);
     assert!(place.succeeds(&["ledger"]).contains("(adopted)"));
 
@@ -328,7 +358,10 @@ fn a_ledger_may_be_shared_by_path_and_learns_of_cached_data() {
     let shared: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(shared["books"][0]["runs"].as_array().unwrap().len(), 2);
     // The ledger of the state folder knows the data, and no run.
-    assert_eq!(place.ledger()["books"][0]["runs"].as_array().unwrap().len(), 0);
+    assert_eq!(
+        place.ledger()["books"][0]["runs"].as_array().unwrap().len(),
+        0
+    );
     // Without the raw data nobody can be charged.
     std::fs::remove_file(place.path("texts.csv")).unwrap();
     let told = place.succeeds(&["ledger", "--ledger", "shared/ledger"]);

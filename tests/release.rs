@@ -122,7 +122,10 @@ fn covered_rows_leave_with_their_joint_guarantee_and_others_are_refused() {
             .map(str::len)
             .max()
             .unwrap();
-        assert!(longest < 20, "{name}: a run of {longest} hexadecimal digits");
+        assert!(
+            longest < 20,
+            "{name}: a run of {longest} hexadecimal digits"
+        );
     }
 
     for (row, reason) in [
@@ -209,7 +212,10 @@ fn texts_of_a_model_with_canaries_leave_with_a_warning() {
         "{warned}"
     );
     let page = std::fs::read_to_string(root.join("with/PRIVACY.md")).unwrap();
-    assert!(page.contains("20 made-up records of random letters"), "{page}");
+    assert!(
+        page.contains("20 made-up records of random letters"),
+        "{page}"
+    );
     let plain = release("0", "without");
     assert!(!plain.contains("warning"), "{plain}");
     let page = std::fs::read_to_string(root.join("without/PRIVACY.md")).unwrap();
@@ -264,7 +270,11 @@ fn holds_alone(release: &Path) {
     verify.env("HOME", elsewhere.path().join("home"));
     let verified = verify.output().unwrap();
     let told = text(&verified.stdout);
-    assert!(verified.status.success(), "{told}{}", text(&verified.stderr));
+    assert!(
+        verified.status.success(),
+        "{told}{}",
+        text(&verified.stderr)
+    );
     assert!(told.contains("shared holds: "), "{told}");
     let left: Vec<_> = std::fs::read_dir(elsewhere.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "verify wrote something: {left:?}");
@@ -342,7 +352,10 @@ fn words(text: &str) -> Vec<String> {
 
 /// Every run of 8 words.
 fn pieces(text: &str) -> Vec<String> {
-    words(text).windows(8).map(|piece| piece.join(" ")).collect()
+    words(text)
+        .windows(8)
+        .map(|piece| piece.join(" "))
+        .collect()
 }
 
 /// Everything that can be read in a release, unpacked: pages, texts in every format, strings in binary files.
@@ -390,7 +403,10 @@ fn nothing_outside_the_guarantee_is_in_a_release() {
     let root = study.folder();
     let everything = unpacked(release);
     let names: Vec<&String> = everything.iter().map(|(name, _)| name).collect();
-    assert!(names.iter().any(|name| name.ends_with("model.safetensors")), "{names:?}");
+    assert!(
+        names.iter().any(|name| name.ends_with("model.safetensors")),
+        "{names:?}"
+    );
     // Paths, people, machines.
     let mut never: BTreeSet<String> = BTreeSet::from([
         root.display().to_string(),
@@ -418,14 +434,25 @@ fn nothing_outside_the_guarantee_is_in_a_release() {
     }
     assert!(digests > 50, "{digests}");
     for file in files(&root.join("state")) {
-        never.extend(file.split('/').filter(|part| part.len() > 20).map(str::to_owned));
+        never.extend(
+            file.split('/')
+                .filter(|part| part.len() > 20)
+                .map(str::to_owned),
+        );
     }
     // Scores and losses, by their digits.
     let results: Value =
         serde_json::from_slice(&std::fs::read(study.results("results.json")).unwrap()).unwrap();
     let mut scores = BTreeSet::new();
     for row in results["rows"].as_array().unwrap() {
-        for part in ["figures", "ceilings", "values", "scores", "audit", "classifications"] {
+        for part in [
+            "figures",
+            "ceilings",
+            "values",
+            "scores",
+            "audit",
+            "classifications",
+        ] {
             figures(&row[part], &mut scores);
         }
     }
@@ -442,9 +469,17 @@ fn nothing_outside_the_guarantee_is_in_a_release() {
             }
         }
     }
-    assert!(scores.len() > 200 && losses > 10, "{} {losses}", scores.len());
+    assert!(
+        scores.len() > 200 && losses > 10,
+        "{} {losses}",
+        scores.len()
+    );
     // A private teacher's probabilities and the statement's own numbers are no scores.
-    never.extend(scores.into_iter().filter(|digits| !own_number(release, digits)));
+    never.extend(
+        scores
+            .into_iter()
+            .filter(|digits| !own_number(release, digits)),
+    );
     for (file, text) in &everything {
         for secret in &never {
             assert!(!text.contains(secret.as_str()), "{file} holds {secret}");
@@ -469,7 +504,10 @@ fn nothing_outside_the_guarantee_is_in_a_release() {
     for (file, text) in &everything {
         for piece in pieces(text) {
             compared += 1;
-            assert!(!private.contains(&piece), "{file} holds 8 words of a private text");
+            assert!(
+                !private.contains(&piece),
+                "{file} holds 8 words of a private text"
+            );
         }
     }
     assert!(compared > 1_000, "{compared}");
@@ -536,7 +574,8 @@ fn a_release_killed_anywhere_is_whole_or_not_there_and_the_next_one_clears_up() 
 fn license_and_language_are_the_publishers_word() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    let named = format!("{EXPERIMENT}\n[release]\nlicense = \"odc-by\"\nlanguage = [\"en\", \"de\"]\n");
+    let named =
+        format!("{EXPERIMENT}\n[release]\nlicense = \"odc-by\"\nlanguage = [\"en\", \"de\"]\n");
     std::fs::write(root.join("small.toml"), EXPERIMENT).unwrap();
     std::fs::write(root.join("named.toml"), named).unwrap();
     succeeds(root, &["run", "small.toml", "--only", "sample@epsilon=0"]);
@@ -548,23 +587,51 @@ fn license_and_language_are_the_publishers_word() {
         (card, text(&released.stderr))
     };
     let (plain, told) = card("small.toml", &[], "plain");
-    assert!(plain.contains("license: \"other\"\n") && !plain.contains("language:"), "{plain}");
+    assert!(
+        plain.contains("license: \"other\"\n") && !plain.contains("language:"),
+        "{plain}"
+    );
     assert!(told.contains("no license is named"), "{told}");
     assert!(plain.contains("No private data used"), "{plain}");
     let (named, told) = card("named.toml", &[], "named");
-    assert!(named.starts_with("---\nlanguage:\n- \"en\"\n- \"de\"\nlicense: \"odc-by\"\n"), "{named}");
+    assert!(
+        named.starts_with("---\nlanguage:\n- \"en\"\n- \"de\"\nlicense: \"odc-by\"\n"),
+        "{named}"
+    );
     assert!(!told.contains("license"), "{told}");
-    let own = ["--license", "other", "--license-name", "acme-1.0", "--language", "no"];
+    let own = [
+        "--license",
+        "other",
+        "--license-name",
+        "acme-1.0",
+        "--language",
+        "no",
+    ];
     let (own, _) = card("named.toml", &own, "own");
-    assert!(own.contains("license_name: \"acme-1.0\"") && own.contains("language:\n- \"no\"\nlicense"), "{own}");
+    assert!(
+        own.contains("license_name: \"acme-1.0\"") && own.contains("language:\n- \"no\"\nlicense"),
+        "{own}"
+    );
     for (more, reason) in [
         (["--license", "CC0-1.0"], "write `cc0-1.0`"),
         (["--language", "English"], "no code of a language"),
     ] {
-        let arguments = ["release", "small.toml", "--all", "--out", "no", more[0], more[1]];
+        let arguments = [
+            "release",
+            "small.toml",
+            "--all",
+            "--out",
+            "no",
+            more[0],
+            more[1],
+        ];
         let refused = dpx(root, &arguments);
         assert_eq!(refused.status.code(), Some(2));
-        assert!(text(&refused.stderr).contains(reason), "{}", text(&refused.stderr));
+        assert!(
+            text(&refused.stderr).contains(reason),
+            "{}",
+            text(&refused.stderr)
+        );
     }
     holds_alone(&root.join("own"));
 }

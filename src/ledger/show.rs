@@ -48,7 +48,10 @@ pub(super) fn text(
     }
     let idle = books.iter().filter(|book| !has_spent(book)).count();
     if idle > 0 {
-        let _ = writeln!(text, "\n{idle} books of data sets that no private run has read");
+        let _ = writeln!(
+            text,
+            "\n{idle} books of data sets that no private run has read"
+        );
     }
     Ok(text)
 }

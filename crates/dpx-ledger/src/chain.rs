@@ -170,7 +170,11 @@ impl Chain {
         if self.state.unterminated {
             text.push('\n');
         }
-        let mut last = self.state.last.clone().unwrap_or_else(|| GENESIS.to_owned());
+        let mut last = self
+            .state
+            .last
+            .clone()
+            .unwrap_or_else(|| GENESIS.to_owned());
         for (number, entry) in (self.state.entries.len() + 1..).zip(&entries) {
             let unsealed = Unsealed {
                 version: VERSION,
@@ -189,7 +193,10 @@ impl Chain {
             last = seal;
         }
         let write = || {
-            let mut file = options(&self.folder).append(true).create(true).open(&path)?;
+            let mut file = options(&self.folder)
+                .append(true)
+                .create(true)
+                .open(&path)?;
             if self.state.torn > 0 {
                 file.set_len(self.state.sound as u64)?;
             }
@@ -235,9 +242,12 @@ fn open(folder: &Path) -> Result<Option<Secret>, LedgerError> {
 }
 
 fn head_line(secret: Option<&Secret>, head: &Head) -> Result<String, LedgerError> {
-    let json = serde_json::to_string(head)
-        .map_err(|error| at("write", Path::new(HEAD))(error.into()))?;
-    let seal = secret.map_or_else(|| GENESIS.to_owned(), |secret| secret.seal_head(json.as_bytes()));
+    let json =
+        serde_json::to_string(head).map_err(|error| at("write", Path::new(HEAD))(error.into()))?;
+    let seal = secret.map_or_else(
+        || GENESIS.to_owned(),
+        |secret| secret.seal_head(json.as_bytes()),
+    );
     Ok(format!("{json} {seal}\n"))
 }
 
@@ -292,7 +302,8 @@ fn later(path: &Path, version: u32) -> Result<(), LedgerError> {
 fn verify(folder: &Path, secret: &Secret) -> Result<State, LedgerError> {
     let head_path = folder.join(HEAD);
     let path = folder.join(LEDGER);
-    let head = read(&head_path)?.ok_or_else(|| damaged(head_path.clone(), None, "it is missing"))?;
+    let head =
+        read(&head_path)?.ok_or_else(|| damaged(head_path.clone(), None, "it is missing"))?;
     let head = parse_head(&head_path, secret, &head)?;
     let bytes = read(&path)?;
     if bytes.is_none() && head.entries > 0 {

@@ -198,7 +198,10 @@ mod tests {
         for (a, b) in [
             (gaussian(2.0), gaussian(2.000_001)),
             (gaussian(2.0).self_composed(2), gaussian(2.0)),
-            (gaussian(2.0).self_composed(2), gaussian(2.0).self_composed(3)),
+            (
+                gaussian(2.0).self_composed(2),
+                gaussian(2.0).self_composed(3),
+            ),
             (sampled(0.1, 5), sampled(0.1, 6)),
             (sampled(0.1, 5), sampled(0.2, 5)),
             (sampled(0.1, 5), DpEvent::NonPrivate),

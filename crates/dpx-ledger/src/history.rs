@@ -1,8 +1,8 @@
 //! What a ledger says: its books, one per group of people.
 
+use crate::LedgerError;
 use crate::entry::{DataSet, Entry, ReleaseEntry, RunEntry};
 use crate::joint::compose;
-use crate::LedgerError;
 use dpx_accounting::Claim;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,11 @@ impl History {
             match entry.clone() {
                 Entry::DataSet(set) => history.data_sets.push(set),
                 Entry::Artifact { artifact, people } => {
-                    history.artifacts.entry(artifact).or_default().insert(people);
+                    history
+                        .artifacts
+                        .entry(artifact)
+                        .or_default()
+                        .insert(people);
                 }
                 Entry::Run(run) => history.runs.push(run),
                 Entry::Release(release) => history.releases.push(release),
@@ -130,7 +134,11 @@ impl History {
     }
 
     fn collect(&self, groups: &BTreeMap<&str, usize>, wanted: &BTreeSet<usize>) -> Book {
-        let is_in = |id: &String| groups.get(id.as_str()).is_some_and(|at| wanted.contains(at));
+        let is_in = |id: &String| {
+            groups
+                .get(id.as_str())
+                .is_some_and(|at| wanted.contains(at))
+        };
         let data_sets: Vec<DataSet> = self
             .data_sets
             .iter()
@@ -143,7 +151,10 @@ impl History {
             .iter()
             .filter(|release| release.people.iter().any(is_in));
         Book {
-            id: data_sets.first().map(|set| set.id.clone()).unwrap_or_default(),
+            id: data_sets
+                .first()
+                .map(|set| set.id.clone())
+                .unwrap_or_default(),
             runs: runs.cloned().collect(),
             releases: releases.cloned().collect(),
             data_sets,
@@ -201,10 +212,7 @@ impl Book {
         delta: f64,
     ) -> Result<Option<Claim>, LedgerError> {
         let runs = self.runs.iter();
-        compose(
-            runs.filter(|run| release.runs.contains(&run.run)),
-            delta,
-        )
+        compose(runs.filter(|run| release.runs.contains(&run.run)), delta)
     }
 }
 

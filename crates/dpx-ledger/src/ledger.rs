@@ -65,19 +65,18 @@ impl Ledger {
     /// # Errors
     /// It cannot be read, or does not verify.
     pub fn history(&self) -> Result<History, LedgerError> {
-        Ok(Chain::read(&self.folder)?.map_or_else(History::default, |chain| {
-            History::new(&chain.state().entries, chain.state().torn)
-        }))
+        Ok(
+            Chain::read(&self.folder)?.map_or_else(History::default, |chain| {
+                History::new(&chain.state().entries, chain.state().torn)
+            }),
+        )
     }
 
     /// Keyed digests of raw records, before scrubbing and prompting, in any order.
     ///
     /// # Errors
     /// The ledger cannot be read or made, or does not verify.
-    pub fn units<'a>(
-        &self,
-        records: impl Iterator<Item = &'a str>,
-    ) -> Result<Units, LedgerError> {
+    pub fn units<'a>(&self, records: impl Iterator<Item = &'a str>) -> Result<Units, LedgerError> {
         let secret = Chain::write(&self.folder)?.secret().clone();
         Ok(Units::of(&secret, records))
     }
@@ -115,10 +114,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The ledger cannot be read, or does not verify.
-    pub fn book_of<'a>(
-        &self,
-        records: impl Iterator<Item = &'a str>,
-    ) -> Result<Book, LedgerError> {
+    pub fn book_of<'a>(&self, records: impl Iterator<Item = &'a str>) -> Result<Book, LedgerError> {
         let Some(chain) = Chain::read(&self.folder)? else {
             return Ok(History::default().book([]));
         };

@@ -44,7 +44,9 @@ pub enum Selection {
 impl fmt::Display for Selection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None => formatter.write_str("no choice among rows was made by their scores on real data"),
+            Self::None => {
+                formatter.write_str("no choice among rows was made by their scores on real data")
+            }
             Self::Declared { rows } => write!(
                 formatter,
                 "the rows to release ({}) were named before any of them was trained",
@@ -94,9 +96,10 @@ pub(crate) fn selection(
     }
     let wanted: BTreeSet<&String> = rows.iter().collect();
     // What counts is what each run said when it began: a declaration that came later names what is known to be best.
-    let declared = own.iter().chain(&others).all(|run| {
-        !run.adopted && run.selection.iter().collect::<BTreeSet<_>>() == wanted
-    });
+    let declared = own
+        .iter()
+        .chain(&others)
+        .all(|run| !run.adopted && run.selection.iter().collect::<BTreeSet<_>>() == wanted);
     if declared {
         return Ok(Selection::Declared {
             rows: rows.to_vec(),

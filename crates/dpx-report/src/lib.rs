@@ -34,8 +34,8 @@ mod write;
 pub use assemble::assemble;
 pub use real_texts::real_texts;
 pub use release::{
-    Author, Disclosure, Format, Group, License, Model, Prior, Publication, Release, ReleaseError, Run,
-    Selection, Statement, Texts,
+    Author, Disclosure, Format, Group, License, Model, Prior, Publication, Release, ReleaseError,
+    Run, Selection, Statement, Texts,
 };
 pub use sources::{Artifacts, AssembleError, Known, Sources};
 pub use study::{InstanceState, Reference, Study};

@@ -495,7 +495,8 @@ fn joint(
         .iter()
         .map(|&id| plan.instances[id].name.to_string())
         .collect();
-    let released = Release::gather(&ran.sources(), &names, false).map_err(|error| error.to_string())?;
+    let released =
+        Release::gather(&ran.sources(), &names, false).map_err(|error| error.to_string())?;
     let released = released
         .claim()
         .map_or(0.0, |claim| claim.epsilon().value());

@@ -18,11 +18,11 @@ mod tests;
 pub(crate) use card::card;
 pub(crate) use officer::page;
 pub use publish::Publication;
-pub(crate) use statement::{
-    CARD_FILE, CHECKSUMS_FILE, GROUPS, MODEL_FOLDER, OFFICER_FILE, STATEMENT_FILE,
-};
 pub use statement::{
     Author, Disclosure, Format, Group, License, Model, Prior, Run, Selection, Statement, Texts,
+};
+pub(crate) use statement::{
+    CARD_FILE, CHECKSUMS_FILE, GROUPS, MODEL_FOLDER, OFFICER_FILE, STATEMENT_FILE,
 };
 
 use super::candidates::candidates;
@@ -201,7 +201,11 @@ impl Release {
         Ok(ReleaseRequest {
             experiment: sources.plan.experiment.clone(),
             rows: publish::instances(&self.texts),
-            records: self.records.iter().map(|(_, record)| record.clone()).collect(),
+            records: self
+                .records
+                .iter()
+                .map(|(_, record)| record.clone())
+                .collect(),
             candidates,
             unprotected,
             delta: self.delta,

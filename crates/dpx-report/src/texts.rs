@@ -62,7 +62,10 @@ impl Texts {
 
     /// A row as an object.
     pub(crate) fn json(&self, row: usize) -> Value {
-        let words = self.words.iter().map(|column| Value::from(column[row].as_str()));
+        let words = self
+            .words
+            .iter()
+            .map(|column| Value::from(column[row].as_str()));
         let numbers = self.numbers.iter().map(|column| Value::from(column[row]));
         let names = self.header.iter().cloned();
         let line: Map<String, Value> = names.zip(words.chain(numbers)).collect();
@@ -73,7 +76,10 @@ impl Texts {
     ///
     /// # Errors
     /// A label is not among them.
-    pub(crate) fn columns<'a>(&'a self, labels: &'a [String]) -> io::Result<Vec<(&'a str, Column<'a>)>> {
+    pub(crate) fn columns<'a>(
+        &'a self,
+        labels: &'a [String],
+    ) -> io::Result<Vec<(&'a str, Column<'a>)>> {
         let mut columns = Vec::new();
         for (name, words) in self.header.iter().zip(&self.words) {
             let column = if name == "label" && !labels.is_empty() {

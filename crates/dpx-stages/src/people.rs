@@ -43,6 +43,8 @@ pub(crate) fn know(context: &dpx_schema::StageContext<'_>) {
     let input = &context.require(dpx_schema::Kind::Preprocess).unwrap().path;
     let rows = dpx_data::Rows::read(input.join(TEXTS_FILE)).unwrap();
     let ledger = Ledger::at(&context.ledger.folder);
-    let units = ledger.units(rows.iter().map(|row| row.text.as_str())).unwrap();
+    let units = ledger
+        .units(rows.iter().map(|row| row.text.as_str()))
+        .unwrap();
     ledger.note_people(&texts(input).unwrap(), &units).unwrap();
 }

@@ -13,7 +13,8 @@ use crate::people;
 use crate::public_inputs::public_inputs;
 use dpx_accounting::budget::{self, Component, MechanismSpec};
 use dpx_accounting::{
-    Adjacency, DpEvent, EpsilonBound, Sampling, SamplingPlan, check_delta_for, default_delta, sampling_plan,
+    Adjacency, DpEvent, EpsilonBound, Sampling, SamplingPlan, check_delta_for, default_delta,
+    sampling_plan,
 };
 use dpx_ledger::{Ledger, RunEntry, now};
 use dpx_schema::params::{BudgetParams, Delta, Epsilon, NoiseMode, TeacherParams, TrainParams};

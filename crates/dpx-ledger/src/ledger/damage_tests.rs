@@ -223,7 +223,10 @@ fn a_ledger_of_an_earlier_dpx_is_not_taken_for_an_empty_one() {
         ledger.history().unwrap_err(),
     ] {
         let told = error.to_string();
-        assert!(told.contains("earlier dpx") && told.contains("adopt"), "{told}");
+        assert!(
+            told.contains("earlier dpx") && told.contains("adopt"),
+            "{told}"
+        );
     }
 }
 

@@ -115,7 +115,11 @@ fn the_same_people_are_one_book_whatever_is_done_to_their_data() {
         ("half removed", "half file", all[..500].to_vec()),
         ("a shard", "shard file", all[..20].to_vec()),
         ("another format", "other file", reformatted),
-        ("read twice", "double file", [all.clone(), all.clone()].concat()),
+        (
+            "read twice",
+            "double file",
+            [all.clone(), all.clone()].concat(),
+        ),
         ("prompted otherwise, renamed, copied", "file", all.clone()),
         ("scrubbed otherwise", "scrubbed file", all.clone()),
     ] {
@@ -190,7 +194,10 @@ fn a_resumed_run_counts_once_and_a_run_of_unknown_people_is_refused() {
     let error = ledger
         .enter_run(&file("file"), entry.clone(), None)
         .unwrap_err();
-    assert!(matches!(error, LedgerError::UnknownPeople { .. }), "{error}");
+    assert!(
+        matches!(error, LedgerError::UnknownPeople { .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("dpx ledger adopt"), "{error}");
     note(&ledger, "file", &texts(0, 10));
     assert!(enter(&ledger, "file", &entry));
@@ -294,7 +301,10 @@ fn a_release_without_entries_is_refused() {
         error.to_string()
     };
     let lost = refused(&request(&[&a]));
-    assert!(lost.contains("no entry") && lost.contains("dpx ledger adopt"), "{lost}");
+    assert!(
+        lost.contains("no entry") && lost.contains("dpx ledger adopt"),
+        "{lost}"
+    );
     enter(&ledger, "file", &a);
     let mut other = a.clone();
     other.event = DpEvent::gaussian(3.0).unwrap();
@@ -339,7 +349,10 @@ fn choosing_the_best_of_several_rows_costs_all_of_them() {
     close(prepared.own().claim(), exact(2.0, 1.0));
     close(prepared.joint(), exact(2.0, 2.0));
     let said = prepared.selection().to_string();
-    assert!(said.contains("2 rows") && said.contains("epsilon=inf"), "{said}");
+    assert!(
+        said.contains("2 rows") && said.contains("epsilon=inf"),
+        "{said}"
+    );
     prepared.commit("out", "digest").unwrap();
     assert_eq!(ledger.history().unwrap().releases()[0].runs.len(), 2);
     // Releasing all of them chooses nothing.
@@ -355,7 +368,10 @@ fn choosing_the_best_of_several_rows_costs_all_of_them() {
 #[test]
 fn a_choice_that_was_declared_before_costs_nothing() {
     let rows = |names: &[&str]| -> Vec<String> {
-        names.iter().map(|name| format!("sample@row={name}")).collect()
+        names
+            .iter()
+            .map(|name| format!("sample@row={name}"))
+            .collect()
     };
     for (declared_by_other, expected) in [
         (rows(&["a"]), true),
@@ -429,7 +445,10 @@ fn a_budget_of_runs_refuses_them_before_anything_is_spent() {
     bare.event = DpEvent::NonPrivate;
     for run in [&run_entry("c", 2.0), &bare] {
         let error = begin(run).unwrap_err();
-        assert!(matches!(error, LedgerError::RunOverBudget { .. }), "{error}");
+        assert!(
+            matches!(error, LedgerError::RunOverBudget { .. }),
+            "{error}"
+        );
     }
     assert_eq!(ledger.history().unwrap().runs().len(), 2);
     assert!(begin(&run_entry("e", 200.0)).unwrap());

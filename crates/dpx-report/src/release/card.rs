@@ -186,7 +186,9 @@ fn plain(text: &str) -> String {
 }
 
 fn link(name: &str) -> String {
-    name.replace('(', "%28").replace(')', "%29").replace(' ', "%20")
+    name.replace('(', "%28")
+        .replace(')', "%29")
+        .replace(' ', "%20")
 }
 
 fn capital(text: &str) -> String {
@@ -204,7 +206,10 @@ mod tests {
     #[test]
     fn words_that_yaml_would_take_for_something_else_are_strings() {
         assert_eq!(quoted("no"), "\"no\"");
-        assert_eq!(quoted("a\"b\n\u{85}\u{2028}"), "\"a\\\"b\\n\\u0085\\u2028\"");
+        assert_eq!(
+            quoted("a\"b\n\u{85}\u{2028}"),
+            "\"a\\\"b\\n\\u0085\\u2028\""
+        );
         assert_eq!(size_category(999), "n<1K");
         assert_eq!(size_category(1_000), "1K<n<10K");
         assert_eq!(size_category(24_000), "10K<n<100K");

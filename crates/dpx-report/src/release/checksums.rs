@@ -47,7 +47,9 @@ pub(crate) fn read(text: &str) -> Result<BTreeMap<String, String>, String> {
     for (number, line) in text.lines().enumerate() {
         let entry = line.split_once("  ").filter(|(sum, path)| {
             sum.len() == 64
-                && sum.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
+                && sum
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
                 && !path.is_empty()
         });
         let Some((sum, path)) = entry else {
@@ -57,7 +59,10 @@ pub(crate) fn read(text: &str) -> Result<BTreeMap<String, String>, String> {
             ));
         };
         if sums.insert(path.to_owned(), sum.to_owned()).is_some() {
-            return Err(format!("line {} names a file for the second time", number + 1));
+            return Err(format!(
+                "line {} names a file for the second time",
+                number + 1
+            ));
         }
     }
     if write(&sums) != text {

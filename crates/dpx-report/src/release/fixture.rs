@@ -1,9 +1,7 @@
 //! A release of everything that one may hold, made up: two sets of texts, a model, earlier releases, a selection, canaries.
 
 use super::publish::{About, ModelFiles, TextFile};
-use super::statement::{
-    Author, Disclosure, License, Model, Prior, Selection, Statement, Texts,
-};
+use super::statement::{Author, Disclosure, License, Model, Prior, Selection, Statement, Texts};
 use super::{Publication, Release};
 use dpx_accounting::{Adjacency, Claim, ClaimPart, DpEvent};
 use dpx_schema::params::Clipping;
@@ -60,7 +58,13 @@ fn texts(name: &str, instance: &str, csv: &str, runs: &[String]) -> TextFile {
             name: name.to_owned(),
             instance: instance.to_owned(),
             rows: csv.lines().count() as u64 - 1,
-            columns: csv.lines().next().unwrap().split(',').map(str::to_owned).collect(),
+            columns: csv
+                .lines()
+                .next()
+                .unwrap()
+                .split(',')
+                .map(str::to_owned)
+                .collect(),
             author: Author::Model,
             max_new_tokens: 48,
             runs: runs.to_vec(),
@@ -89,7 +93,9 @@ pub(crate) fn release() -> (Release, Disclosure) {
         told: Model {
             name: "train-epsilon=3".to_owned(),
             instance: "train@epsilon=3".to_owned(),
-            files: ["config.json", MODEL_SCHEMA_FILE].map(str::to_owned).to_vec(),
+            files: ["config.json", MODEL_SCHEMA_FILE]
+                .map(str::to_owned)
+                .to_vec(),
             runs: names[..1].to_vec(),
         },
         content: vec![b"{}\n".to_vec(), serde_json::to_vec(&schema).unwrap()],
@@ -125,7 +131,8 @@ pub(crate) fn release() -> (Release, Disclosure) {
     };
     // The quotation marks of the header's names.
     let mut release = release;
-    release.texts[1].csv = b"text,label,p_joy,\"p_fear: \"\"no\"\"\"\nten,joy,0.750000,0.250000\n".to_vec();
+    release.texts[1].csv =
+        b"text,label,p_joy,\"p_fear: \"\"no\"\"\"\nten,joy,0.750000,0.250000\n".to_vec();
     release.texts[1].told.columns = ["text", "label", "p_joy", "p_fear: \"no\""]
         .map(str::to_owned)
         .to_vec();
@@ -135,7 +142,9 @@ pub(crate) fn release() -> (Release, Disclosure) {
         delta: DELTA,
         date: "2026-11-30".to_owned(),
         selection: Selection::Undeclared {
-            candidates: ["sample@epsilon=3", "sample@epsilon=8"].map(str::to_owned).to_vec(),
+            candidates: ["sample@epsilon=3", "sample@epsilon=8"]
+                .map(str::to_owned)
+                .to_vec(),
             claim: claim(&chosen),
             unprotected: vec!["sample@epsilon=inf".to_owned()],
         },

@@ -102,7 +102,10 @@ pub(super) fn texts(
 
 /// The instances that wrote the texts.
 pub(super) fn instances(texts: &[TextFile]) -> Vec<String> {
-    texts.iter().map(|file| file.told.instance.clone()).collect()
+    texts
+        .iter()
+        .map(|file| file.told.instance.clone())
+        .collect()
 }
 
 /// Most tokens of a text: where texts are read from another stage, those that it wrote.
@@ -280,8 +283,7 @@ fn private_size(
 
 /// The public schema with no number of examples: under add/remove adjacency it is not public.
 fn without_size(bytes: &[u8]) -> Result<Vec<u8>, ReleaseError> {
-    let mut schema: PublicSchema =
-        serde_json::from_slice(bytes).map_err(std::io::Error::other)?;
+    let mut schema: PublicSchema = serde_json::from_slice(bytes).map_err(std::io::Error::other)?;
     schema.examples = 0;
     let text = serde_json::to_string_pretty(&schema).map_err(std::io::Error::other)?;
     Ok((text + "\n").into_bytes())
@@ -342,10 +344,10 @@ impl Release {
             .iter()
             .filter_map(|(kind, record)| Some(Run::of(*kind, record.private()?)))
             .collect();
-        let groups = disclosure.total.as_ref().map_or_else(
-            || Ok(Vec::new()),
-            |total| groups(total).map_err(nothing),
-        )?;
+        let groups = disclosure
+            .total
+            .as_ref()
+            .map_or_else(|| Ok(Vec::new()), |total| groups(total).map_err(nothing))?;
         let not_covered = if claim.is_some() {
             NOT_COVERED.map(str::to_owned).to_vec()
         } else {

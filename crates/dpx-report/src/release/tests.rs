@@ -63,12 +63,8 @@ fn the_number_of_records_is_told_only_where_it_is_public() {
         run.examples = 76_543;
         parts.push(run.part());
     }
-    let total = dpx_accounting::Claim::compose(
-        &parts,
-        disclosure.delta,
-        Adjacency::AddRemove,
-        "example",
-    );
+    let total =
+        dpx_accounting::Claim::compose(&parts, disclosure.delta, Adjacency::AddRemove, "example");
     disclosure.selection = Selection::None {};
     disclosure.prior.clear();
     disclosure.total = Some(total.unwrap());
@@ -81,7 +77,10 @@ fn the_number_of_records_is_told_only_where_it_is_public() {
         page(&statement),
         card(&statement),
     ] {
-        assert!(!text.contains("76543") && !text.contains("76_543"), "{text}");
+        assert!(
+            !text.contains("76543") && !text.contains("76_543"),
+            "{text}"
+        );
     }
 }
 
@@ -100,7 +99,10 @@ fn nothing_is_printed_below_what_is_certified() {
     let up = |bound: EpsilonBound| format!("{bound}").parse::<f64>().unwrap();
     for page in [page(&statement), card(&statement)] {
         let printed = printed(&page);
-        assert!(printed.contains(&up(total)) && printed.contains(&up(own)), "{printed:?}");
+        assert!(
+            printed.contains(&up(total)) && printed.contains(&up(own)),
+            "{printed:?}"
+        );
         assert!(printed.iter().all(|&value| value > 0.0), "{printed:?}");
     }
     assert!(up(total) >= total.value() && total > own);

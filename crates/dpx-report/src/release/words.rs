@@ -28,13 +28,19 @@ pub(super) fn factor(epsilon: EpsilonBound) -> String {
     } else if factor < 1e6 {
         format!("{:.0}", factor.ceil())
     } else {
-        format!("{:.1e}", EpsilonBound::new(factor).unwrap_or(EpsilonBound::INFINITE))
+        format!(
+            "{:.1e}",
+            EpsilonBound::new(factor).unwrap_or(EpsilonBound::INFINITE)
+        )
     }
 }
 
 /// A claim as a definite amount: `(3.00, 4.2e-5)-DP`.
 pub(super) fn claimed(claim: Option<&Claim>) -> String {
-    claim.map_or_else(|| "no private data used (epsilon 0)".to_owned(), Claim::to_string)
+    claim.map_or_else(
+        || "no private data used (epsilon 0)".to_owned(),
+        Claim::to_string,
+    )
 }
 
 /// Which data sets a guarantee compares.

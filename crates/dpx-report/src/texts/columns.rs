@@ -70,7 +70,8 @@ impl Column<'_> {
         let levels = Some(present.as_slice());
         match (self, writer) {
             (Self::Text(texts), ColumnWriter::ByteArrayColumnWriter(writer)) => {
-                let values: Vec<ByteArray> = texts.iter().map(|text| text.as_str().into()).collect();
+                let values: Vec<ByteArray> =
+                    texts.iter().map(|text| text.as_str().into()).collect();
                 writer.write_batch(&values, levels, None)?;
             }
             (Self::Label(places, _), ColumnWriter::Int64ColumnWriter(writer)) => {

@@ -19,25 +19,34 @@ fn soft_labels_are_numbers_in_every_format() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let expected =
-        serde_json::json!({"text": "007", "label": "fear", "p_joy": 0.1, "p_fear": 0.9});
+    let expected = serde_json::json!({"text": "007", "label": "fear", "p_joy": 0.1, "p_fear": 0.9});
     assert_eq!(rows[1], expected);
     let table = read_parquet(&folder.path().join("soft.parquet")).unwrap();
-    let names: Vec<&str> = table.columns.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = table
+        .columns
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     assert_eq!(names, ["text", "label", "p_joy", "p_fear"]);
     let texts = ["one, two", "007"].map(str::to_owned).to_vec();
     assert_eq!(table.columns[0].1, ParquetValues::Text(texts));
     assert_eq!(table.columns[1].1, ParquetValues::Integer(vec![0, 1]));
     assert_eq!(table.columns[2].1, ParquetValues::Number(vec![0.75, 0.1]));
     let kept = &table.metadata[FEATURES_KEY];
-    assert!(kept.contains(r#""label":{"_type":"ClassLabel","names":["joy","fear"]}"#), "{kept}");
+    assert!(
+        kept.contains(r#""label":{"_type":"ClassLabel","names":["joy","fear"]}"#),
+        "{kept}"
+    );
     let none = b"text,label,p_joy\none,joy,many\n";
     assert!(write(folder.path(), "none", none, &labels()).is_err());
     let other = b"text,label\none,love\n";
     assert!(write(folder.path(), "other", other, &labels()).is_err());
     assert_eq!(write(folder.path(), "words", other, &[]).unwrap(), 1);
     let table = read_parquet(&folder.path().join("words.parquet")).unwrap();
-    assert_eq!(table.columns[1].1, ParquetValues::Text(vec!["love".to_owned()]));
+    assert_eq!(
+        table.columns[1].1,
+        ParquetValues::Text(vec!["love".to_owned()])
+    );
 }
 
 /// Pages of a megabyte with few and with many different texts: both encodings of the column, several pages, and smaller
@@ -49,13 +58,19 @@ fn many_texts_survive_compression() {
         let mut csv = String::from("text,label\n");
         for row in 0..60_000_usize {
             let word = row % different;
-            csv.push_str(&format!("the text {word} of all {}\u{e9}\u{1f600},joy\n", word * 7919 % 10_007));
+            csv.push_str(&format!(
+                "the text {word} of all {}\u{e9}\u{1f600},joy\n",
+                word * 7919 % 10_007
+            ));
         }
         write(folder.path(), name, csv.as_bytes(), &labels()).unwrap();
         let path = folder.path().join(format!("{name}.parquet"));
         let table = read_parquet(&path).unwrap();
         let expected = Texts::read(csv.as_bytes()).unwrap();
-        assert_eq!(table.columns[0].1, ParquetValues::Text(expected.words[0].clone()));
+        assert_eq!(
+            table.columns[0].1,
+            ParquetValues::Text(expected.words[0].clone())
+        );
         let size = fs::metadata(&path).unwrap().len() as usize;
         assert!(size * 2 < csv.len(), "{name}: {size} of {}", csv.len());
     }

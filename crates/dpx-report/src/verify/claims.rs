@@ -25,9 +25,10 @@ pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
         return;
     };
     recheck("the claim", claim, failures);
-    failures.unless(claim.events().keys().collect::<BTreeSet<_>>() == runs, || {
-        "the events of the claim are not those of `runs`".to_owned()
-    });
+    failures.unless(
+        claim.events().keys().collect::<BTreeSet<_>>() == runs,
+        || "the events of the claim are not those of `runs`".to_owned(),
+    );
     failures.unless(!runs.is_empty(), || "the claim has no event".to_owned());
     for (name, run) in &statement.runs {
         failures.unless(
@@ -35,7 +36,9 @@ pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
             || format!("`{name}`: no stage of kind `{}` runs a mechanism", run.kind),
         );
         failures.unless(run.noise == NoiseSource::Secure, || {
-            format!("`{name}`: its noise follows from a seed, and whoever has the seed can subtract it")
+            format!(
+                "`{name}`: its noise follows from a seed, and whoever has the seed can subtract it"
+            )
         });
         failures.unless(
             run.examples.is_some() == (claim.adjacency() == Adjacency::ZeroOut),
@@ -76,7 +79,10 @@ pub(super) fn composition(statement: &Statement, failures: &mut Failures) {
             || "the candidates of the selection do not contain the released rows".to_owned(),
         );
     }
-    let prior = statement.prior.iter().filter_map(|prior| prior.claim.as_ref());
+    let prior = statement
+        .prior
+        .iter()
+        .filter_map(|prior| prior.claim.as_ref());
     all.extend(prior.map(|claim| ("an earlier release", claim)));
     let Some(total) = &statement.total else {
         failures.unless(all.is_empty(), || {
@@ -128,7 +134,11 @@ pub(super) fn groups(statement: &Statement, failures: &mut Failures) {
     failures.unless(sizes == GROUPS, || {
         format!("`groups` are those of {sizes:?} records, expected {GROUPS:?}")
     });
-    for group in statement.groups.iter().filter(|group| GROUPS.contains(&group.records)) {
+    for group in statement
+        .groups
+        .iter()
+        .filter(|group| GROUPS.contains(&group.records))
+    {
         let what = format!("for {} records", group.records);
         failures.of(&what, total.recheck_group(group.records, group.epsilon));
     }
@@ -160,6 +170,9 @@ fn recheck(what: &str, claim: &Claim, failures: &mut Failures) {
         format!("{what}: epsilon is infinite, which is no guarantee")
     });
     failures.unless(claim.unit() == Unit::Example.name(), || {
-        format!("{what}: `{}` is no unit of privacy that dpx knows", claim.unit())
+        format!(
+            "{what}: `{}` is no unit of privacy that dpx knows",
+            claim.unit()
+        )
     });
 }

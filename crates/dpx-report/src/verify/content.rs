@@ -29,7 +29,10 @@ fn page(root: &Path, name: &str, expected: &str, failures: &mut Failures) {
         return;
     }
     let lines = found.lines().zip(expected.lines());
-    let line = lines.take_while(|(found, expected)| found == expected).count() + 1;
+    let line = lines
+        .take_while(|(found, expected)| found == expected)
+        .count()
+        + 1;
     failures.add(format!(
         "line {line} is not what privacy.json says: the page has {:?}, expected {:?}",
         shortened(found.lines().nth(line - 1)),
@@ -124,7 +127,10 @@ pub(super) fn models(root: &Path, statement: &Statement, failures: &mut Failures
         match PublicSchema::load(&path) {
             Ok(schema) => {
                 failures.unless(schema.labels == statement.labels, || {
-                    format!("the model `{}` knows other labels than privacy.json", model.name)
+                    format!(
+                        "the model `{}` knows other labels than privacy.json",
+                        model.name
+                    )
                 });
                 let disclosed = model
                     .runs

@@ -45,7 +45,9 @@ pub(super) fn walk(root: &Path, failures: &mut Failures) -> io::Result<BTreeSet<
             } else if kind.is_file() {
                 files.insert(path);
             } else {
-                failures.add(format!("`{path}` is a link or something else that is no file"));
+                failures.add(format!(
+                    "`{path}` is a link or something else that is no file"
+                ));
             }
             if files.len() > MOST_FILES {
                 failures.add(format!("it holds more than {MOST_FILES} files"));

@@ -2,7 +2,7 @@
 
 use super::Failures;
 use super::folder::read_page;
-use crate::release::{Statement, STATEMENT_FILE};
+use crate::release::{STATEMENT_FILE, Statement};
 use dpx_schema::privacy::NOT_COVERED;
 use dpx_schema::publication::{NO_LICENSE, check_language, check_license, check_license_name};
 use std::collections::BTreeSet;
@@ -101,7 +101,10 @@ fn names(statement: &Statement, failures: &mut Failures) {
 
 fn fields(statement: &Statement, failures: &mut Failures) {
     failures.unless(is_day(&statement.date), || {
-        format!("`date` is {:?}: expected a day such as 2026-11-30", statement.date)
+        format!(
+            "`date` is {:?}: expected a day such as 2026-11-30",
+            statement.date
+        )
     });
     for language in &statement.language {
         failures.of("`language`", check_language(language));

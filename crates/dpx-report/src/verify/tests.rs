@@ -74,8 +74,16 @@ fn lowered(claim: &Claim, field: &str) -> Claim {
 
 /// All bounds of a claim a little lower: only the events tell.
 fn understated(claim: &Claim) -> Claim {
-    let fields = ["/epsilon", "/rdp", "/prv/lower", "/prv/upper", "/connect_the_dots"];
-    fields.iter().fold(claim.clone(), |claim, field| lowered(&claim, field))
+    let fields = [
+        "/epsilon",
+        "/rdp",
+        "/prv/lower",
+        "/prv/upper",
+        "/connect_the_dots",
+    ];
+    fields
+        .iter()
+        .fold(claim.clone(), |claim, field| lowered(&claim, field))
 }
 
 fn own(statement: &mut Statement) -> &mut Claim {
@@ -102,20 +110,28 @@ type Tampering = (&'static str, &'static str, Sums, fn(&Path));
 
 /// Name, the point that has to fail, whether the checksums are written anew, the change.
 const TAMPERINGS: &[Tampering] = &[
-    ("a text changed", "checksums", Kept, |folder| replace(folder, CSV, "one", "two")),
+    ("a text changed", "checksums", Kept, |folder| {
+        replace(folder, CSV, "one", "two")
+    }),
     ("a statement changed", "checksums", Kept, |folder| {
         replace(folder, STATEMENT_FILE, "feelings", "feeling");
     }),
     ("an officer's page changed", "checksums", Kept, |folder| {
         replace(folder, OFFICER_FILE, "protected", "safe");
     }),
-    ("a card changed", "checksums", Kept, |folder| replace(folder, CARD_FILE, "may", "never")),
+    ("a card changed", "checksums", Kept, |folder| {
+        replace(folder, CARD_FILE, "may", "never")
+    }),
     ("a parquet file cut off", "checksums", Kept, |folder| {
         let bytes = fs::read(folder.join(PARQUET)).unwrap();
         fs::write(folder.join(PARQUET), &bytes[..bytes.len() - 1]).unwrap();
     }),
-    ("a file removed", "checksums", Kept, |folder| fs::remove_file(folder.join(JSONL)).unwrap()),
-    ("a file added", "checksums", Kept, |folder| fs::write(folder.join("more.csv"), "").unwrap()),
+    ("a file removed", "checksums", Kept, |folder| {
+        fs::remove_file(folder.join(JSONL)).unwrap()
+    }),
+    ("a file added", "checksums", Kept, |folder| {
+        fs::write(folder.join("more.csv"), "").unwrap()
+    }),
     ("no checksums", "checksums", Kept, |folder| {
         fs::remove_file(folder.join(CHECKSUMS_FILE)).unwrap();
     }),
@@ -133,32 +149,61 @@ const TAMPERINGS: &[Tampering] = &[
         let text = fs::read_to_string(folder.join(CHECKSUMS_FILE)).unwrap();
         fs::write(folder.join(CHECKSUMS_FILE), format!("{text}# checked\n")).unwrap();
     }),
-    ("a checksum of a file outside", "checksums", Kept, |folder| {
-        let text = fs::read_to_string(folder.join(CHECKSUMS_FILE)).unwrap();
-        let outside = format!("{}  ../{CSV}\n", "0".repeat(64));
-        fs::write(folder.join(CHECKSUMS_FILE), format!("{outside}{text}")).unwrap();
-    }),
-    ("a file added with its checksum", "files", Written, |folder| {
-        fs::write(folder.join("train.jsonl"), "{}\n").unwrap();
-    }),
+    (
+        "a checksum of a file outside",
+        "checksums",
+        Kept,
+        |folder| {
+            let text = fs::read_to_string(folder.join(CHECKSUMS_FILE)).unwrap();
+            let outside = format!("{}  ../{CSV}\n", "0".repeat(64));
+            fs::write(folder.join(CHECKSUMS_FILE), format!("{outside}{text}")).unwrap();
+        },
+    ),
+    (
+        "a file added with its checksum",
+        "files",
+        Written,
+        |folder| {
+            fs::write(folder.join("train.jsonl"), "{}\n").unwrap();
+        },
+    ),
     ("a file added to the model", "files", Written, |folder| {
         fs::write(folder.join("model/train-epsilon=3/optimizer.bin"), "").unwrap();
     }),
-    ("a file removed with its checksum", "files", Written, |folder| {
-        fs::remove_file(folder.join(PARQUET)).unwrap();
+    (
+        "a file removed with its checksum",
+        "files",
+        Written,
+        |folder| {
+            fs::remove_file(folder.join(PARQUET)).unwrap();
+        },
+    ),
+    ("a hidden file", "files", Written, |folder| {
+        fs::write(folder.join(".notes"), "").unwrap()
     }),
-    ("a hidden file", "files", Written, |folder| fs::write(folder.join(".notes"), "").unwrap()),
     ("a link for a file", "folder", Written, |folder| {
         fs::rename(folder.join(CSV), folder.join("elsewhere")).unwrap();
         std::os::unix::fs::symlink("elsewhere", folder.join(CSV)).unwrap();
     }),
-    ("an empty folder", "folder", Written, |folder| fs::create_dir(folder.join("data")).unwrap()),
-    ("a text changed in the csv alone", "texts", Written, |folder| {
-        replace(folder, CSV, "one", "two");
+    ("an empty folder", "folder", Written, |folder| {
+        fs::create_dir(folder.join("data")).unwrap()
     }),
-    ("a text changed in the jsonl alone", "texts", Written, |folder| {
-        replace(folder, JSONL, "one", "two");
-    }),
+    (
+        "a text changed in the csv alone",
+        "texts",
+        Written,
+        |folder| {
+            replace(folder, CSV, "one", "two");
+        },
+    ),
+    (
+        "a text changed in the jsonl alone",
+        "texts",
+        Written,
+        |folder| {
+            replace(folder, JSONL, "one", "two");
+        },
+    ),
     ("another parquet file", "texts", Written, |folder| {
         let labels = statement(folder).labels;
         let csv = b"text,label\nother,joy\nmore,joy\n";
@@ -166,16 +211,27 @@ const TAMPERINGS: &[Tampering] = &[
         texts::write(beside.path(), "x", csv, &labels).unwrap();
         fs::copy(beside.path().join("x.parquet"), folder.join(PARQUET)).unwrap();
     }),
-    ("a parquet file that names labels otherwise", "texts", Written, |folder| {
-        let labels = ["fear: \"no\"", "joy"].map(str::to_owned);
-        let csv = fs::read(folder.join(CSV)).unwrap();
-        let beside = tempfile::tempdir().unwrap();
-        texts::write(beside.path(), "x", &csv, &labels).unwrap();
-        fs::copy(beside.path().join("x.parquet"), folder.join(PARQUET)).unwrap();
-    }),
+    (
+        "a parquet file that names labels otherwise",
+        "texts",
+        Written,
+        |folder| {
+            let labels = ["fear: \"no\"", "joy"].map(str::to_owned);
+            let csv = fs::read(folder.join(CSV)).unwrap();
+            let beside = tempfile::tempdir().unwrap();
+            texts::write(beside.path(), "x", &csv, &labels).unwrap();
+            fs::copy(beside.path().join("x.parquet"), folder.join(PARQUET)).unwrap();
+        },
+    ),
     ("a text less in every format", "texts", Written, |folder| {
         let labels = statement(folder).labels;
-        texts::write(folder, "sample-epsilon=3", b"text,label\nmore,joy\n", &labels).unwrap();
+        texts::write(
+            folder,
+            "sample-epsilon=3",
+            b"text,label\nmore,joy\n",
+            &labels,
+        )
+        .unwrap();
     }),
     ("a label that is not declared", "texts", Written, |folder| {
         replace(folder, CSV, ",joy", ",love");
@@ -187,37 +243,99 @@ const TAMPERINGS: &[Tampering] = &[
     ("labels in another order", "texts", Written, |folder| {
         restate(folder, |statement| statement.labels.swap(0, 1));
     }),
-    ("a lower epsilon on the officer's page", "PRIVACY.md", Written, |folder| {
-        let text = fs::read_to_string(folder.join(OFFICER_FILE)).unwrap();
-        let claim = statement(folder).claim.unwrap().to_string();
-        fs::write(folder.join(OFFICER_FILE), text.replace(&claim, "(0.10, 4.0e-4)-DP")).unwrap();
-    }),
-    ("a warning less on the officer's page", "PRIVACY.md", Written, |folder| {
-        replace(folder, OFFICER_FILE, "What their scores told whoever chose is bounded by nothing.", "");
-    }),
-    ("a sentence more on the officer's page", "PRIVACY.md", Written, |folder| {
-        let text = fs::read_to_string(folder.join(OFFICER_FILE)).unwrap();
-        fs::write(folder.join(OFFICER_FILE), text + "\nApproved by the regulator.\n").unwrap();
-    }),
-    ("a lower epsilon on the card", "README.md", Written, |folder| {
-        let text = fs::read_to_string(folder.join(CARD_FILE)).unwrap();
-        let claim = statement(folder).total.unwrap().to_string();
-        fs::write(folder.join(CARD_FILE), text.replace(&claim, "(0.10, 4.0e-4)-DP")).unwrap();
-    }),
-    ("a promise that nothing coincides", "README.md", Written, |folder| {
-        replace(folder, CARD_FILE, "Short phrases may coincide with training texts.", "No text was written by a person.");
-    }),
-    ("another license on the card", "README.md", Written, |folder| {
-        replace(folder, CARD_FILE, "cc-by-4.0", "cc0-1.0");
-    }),
+    (
+        "a lower epsilon on the officer's page",
+        "PRIVACY.md",
+        Written,
+        |folder| {
+            let text = fs::read_to_string(folder.join(OFFICER_FILE)).unwrap();
+            let claim = statement(folder).claim.unwrap().to_string();
+            fs::write(
+                folder.join(OFFICER_FILE),
+                text.replace(&claim, "(0.10, 4.0e-4)-DP"),
+            )
+            .unwrap();
+        },
+    ),
+    (
+        "a warning less on the officer's page",
+        "PRIVACY.md",
+        Written,
+        |folder| {
+            replace(
+                folder,
+                OFFICER_FILE,
+                "What their scores told whoever chose is bounded by nothing.",
+                "",
+            );
+        },
+    ),
+    (
+        "a sentence more on the officer's page",
+        "PRIVACY.md",
+        Written,
+        |folder| {
+            let text = fs::read_to_string(folder.join(OFFICER_FILE)).unwrap();
+            fs::write(
+                folder.join(OFFICER_FILE),
+                text + "\nApproved by the regulator.\n",
+            )
+            .unwrap();
+        },
+    ),
+    (
+        "a lower epsilon on the card",
+        "README.md",
+        Written,
+        |folder| {
+            let text = fs::read_to_string(folder.join(CARD_FILE)).unwrap();
+            let claim = statement(folder).total.unwrap().to_string();
+            fs::write(
+                folder.join(CARD_FILE),
+                text.replace(&claim, "(0.10, 4.0e-4)-DP"),
+            )
+            .unwrap();
+        },
+    ),
+    (
+        "a promise that nothing coincides",
+        "README.md",
+        Written,
+        |folder| {
+            replace(
+                folder,
+                CARD_FILE,
+                "Short phrases may coincide with training texts.",
+                "No text was written by a person.",
+            );
+        },
+    ),
+    (
+        "another license on the card",
+        "README.md",
+        Written,
+        |folder| {
+            replace(folder, CARD_FILE, "cc-by-4.0", "cc0-1.0");
+        },
+    ),
     ("an unknown key", "schema", Written, |folder| {
         replace(folder, STATEMENT_FILE, "{\n", "{\n  \"audited\": true,\n");
     }),
     ("an unknown key in a claim", "schema", Written, |folder| {
-        replace(folder, STATEMENT_FILE, "\"unit\": \"example\"", "\"unit\": \"example\", \"safe\": true");
+        replace(
+            folder,
+            STATEMENT_FILE,
+            "\"unit\": \"example\"",
+            "\"unit\": \"example\", \"safe\": true",
+        );
     }),
     ("a key twice", "schema", Written, |folder| {
-        replace(folder, STATEMENT_FILE, "\"license\"", "\"study\": \"other\",\n  \"license\"");
+        replace(
+            folder,
+            STATEMENT_FILE,
+            "\"license\"",
+            "\"study\": \"other\",\n  \"license\"",
+        );
     }),
     ("an event twice", "schema", Written, |folder| {
         let text = fs::read_to_string(folder.join(STATEMENT_FILE)).unwrap();
@@ -225,9 +343,14 @@ const TAMPERINGS: &[Tampering] = &[
         let twice = format!("{key}\"type\": \"gaussian\", \"noise_multiplier\": 90.0}},\n{key}");
         fs::write(folder.join(STATEMENT_FILE), text.replacen(&key, &twice, 1)).unwrap();
     }),
-    ("another form of the same statement", "schema", Written, |folder| {
-        replace(folder, STATEMENT_FILE, "\n  ", "\n\t");
-    }),
+    (
+        "another form of the same statement",
+        "schema",
+        Written,
+        |folder| {
+            replace(folder, STATEMENT_FILE, "\n  ", "\n\t");
+        },
+    ),
     ("a later version", "schema", Written, |folder| {
         restate(folder, |statement| statement.version += 1);
     }),
@@ -236,63 +359,113 @@ const TAMPERINGS: &[Tampering] = &[
         fs::write(folder.join(STATEMENT_FILE), &text[..text.len() / 2]).unwrap();
     }),
     ("a name that leads outside", "schema", Written, |folder| {
-        restate(folder, |statement| statement.texts[0].name = "../sample".to_owned());
+        restate(folder, |statement| {
+            statement.texts[0].name = "../sample".to_owned()
+        });
     }),
-    ("a file of a model that leads outside", "schema", Written, |folder| {
-        restate(folder, |statement| statement.models[0].files[0] = "../../x".to_owned());
-    }),
+    (
+        "a file of a model that leads outside",
+        "schema",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                statement.models[0].files[0] = "../../x".to_owned()
+            });
+        },
+    ),
     ("a language that is none", "schema", Written, |folder| {
-        restate(folder, |statement| statement.language = vec!["English".to_owned()]);
+        restate(folder, |statement| {
+            statement.language = vec!["English".to_owned()]
+        });
     }),
-    ("a list of what is not covered made shorter", "schema", Written, |folder| {
-        restate(folder, |statement| drop(statement.not_covered.pop()));
-    }),
+    (
+        "a list of what is not covered made shorter",
+        "schema",
+        Written,
+        |folder| {
+            restate(folder, |statement| drop(statement.not_covered.pop()));
+        },
+    ),
     ("lower bounds, everywhere", "claim", Written, |folder| {
-        restate(folder, |statement| *own(statement) = understated(own(statement)));
-    }),
-    ("a lower bound of one accountant", "claim", Written, |folder| {
-        restate(folder, |statement| *own(statement) = lowered(own(statement), "/rdp"));
-    }),
-    ("another accountant than the one that certified", "claim", Written, |folder| {
         restate(folder, |statement| {
-            *own(statement) = changed(own(statement), |value| {
-                let named = value["certified"]["accountant"] == "rdp";
-                value["certified"]["accountant"] = if named { "prv" } else { "rdp" }.into();
-            });
+            *own(statement) = understated(own(statement))
         });
     }),
-    ("less noise than the bounds are for", "claim", Written, |folder| {
-        restate(folder, |statement| {
-            let name = statement.runs.keys().next().unwrap().clone();
-            for claim in [&mut statement.claim, &mut statement.total] {
-                let claim = claim.as_mut().unwrap();
-                *claim = changed(claim, |value| {
-                    value["events"][&name]["noise_multiplier"] = 0.5.into();
+    (
+        "a lower bound of one accountant",
+        "claim",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                *own(statement) = lowered(own(statement), "/rdp")
+            });
+        },
+    ),
+    (
+        "another accountant than the one that certified",
+        "claim",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                *own(statement) = changed(own(statement), |value| {
+                    let named = value["certified"]["accountant"] == "rdp";
+                    value["certified"]["accountant"] = if named { "prv" } else { "rdp" }.into();
                 });
-            }
-        });
-    }),
-    ("an event left out of the claim", "claim", Written, |folder| {
-        restate(folder, |statement| {
-            let name = statement.runs.keys().next().unwrap().clone();
-            *own(statement) = changed(own(statement), |value| {
-                value["events"].as_object_mut().unwrap().remove(&name);
             });
-        });
-    }),
-    ("a run left out everywhere but behind the texts", "claim", Written, |folder| {
-        restate(folder, |statement| {
-            let name = statement.runs.keys().next().unwrap().clone();
-            statement.runs.remove(&name);
-        });
-    }),
-    ("a set of texts without its run", "claim", Written, |folder| {
-        restate(folder, |statement| {
-            for texts in &mut statement.texts {
-                texts.runs.pop();
-            }
-        });
-    }),
+        },
+    ),
+    (
+        "less noise than the bounds are for",
+        "claim",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                let name = statement.runs.keys().next().unwrap().clone();
+                for claim in [&mut statement.claim, &mut statement.total] {
+                    let claim = claim.as_mut().unwrap();
+                    *claim = changed(claim, |value| {
+                        value["events"][&name]["noise_multiplier"] = 0.5.into();
+                    });
+                }
+            });
+        },
+    ),
+    (
+        "an event left out of the claim",
+        "claim",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                let name = statement.runs.keys().next().unwrap().clone();
+                *own(statement) = changed(own(statement), |value| {
+                    value["events"].as_object_mut().unwrap().remove(&name);
+                });
+            });
+        },
+    ),
+    (
+        "a run left out everywhere but behind the texts",
+        "claim",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                let name = statement.runs.keys().next().unwrap().clone();
+                statement.runs.remove(&name);
+            });
+        },
+    ),
+    (
+        "a set of texts without its run",
+        "claim",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                for texts in &mut statement.texts {
+                    texts.runs.pop();
+                }
+            });
+        },
+    ),
     ("a larger delta, everywhere", "claim", Written, |folder| {
         restate(folder, |statement| {
             let larger = |claim: &mut Claim| {
@@ -309,11 +482,18 @@ const TAMPERINGS: &[Tampering] = &[
         });
     }),
     ("noise from a seed", "claim", Written, |folder| {
-        restate(folder, |statement| first_run(statement).noise = NoiseSource::Seeded);
+        restate(folder, |statement| {
+            first_run(statement).noise = NoiseSource::Seeded
+        });
     }),
-    ("a number of records kept secret", "claim", Written, |folder| {
-        restate(folder, |statement| first_run(statement).examples = None);
-    }),
+    (
+        "a number of records kept secret",
+        "claim",
+        Written,
+        |folder| {
+            restate(folder, |statement| first_run(statement).examples = None);
+        },
+    ),
     ("more canaries than records", "claim", Written, |folder| {
         restate(folder, |statement| first_run(statement).canaries = 5_000);
     }),
@@ -328,44 +508,82 @@ const TAMPERINGS: &[Tampering] = &[
             statement.not_covered.clear();
         });
     }),
-    ("an earlier release forgotten", "composition", Written, |folder| {
-        restate(folder, |statement| statement.prior.clear());
-    }),
-    ("a total that is the release alone", "composition", Written, |folder| {
-        restate(folder, |statement| {
-            statement.total = statement.claim.clone();
-            let total = statement.total.clone().unwrap();
-            for group in &mut statement.groups {
-                group.epsilon = total.group(group.records).unwrap().epsilon;
-            }
-        });
-    }),
-    ("lower bounds of the total", "composition", Written, |folder| {
-        restate(folder, |statement| *total(statement) = understated(total(statement)));
-    }),
-    ("lower bounds of an earlier release", "composition", Written, |folder| {
-        restate(folder, |statement| {
-            let prior: &mut Prior = &mut statement.prior[0];
-            prior.claim = prior.claim.as_ref().map(understated);
-        });
-    }),
-    ("a choice that is not told", "composition", Written, |folder| {
-        restate(folder, |statement| statement.selection = Selection::None {});
-    }),
-    ("a choice without the rows that were chosen", "composition", Written, |folder| {
-        restate(folder, |statement| {
-            let earlier = statement.prior[0].claim.clone().unwrap();
-            if let Selection::Undeclared { claim, .. } = &mut statement.selection {
-                *claim = earlier;
-            }
-        });
-    }),
-    ("another adjacency of the total", "composition", Written, |folder| {
-        restate(folder, |statement| {
-            *total(statement) =
-                changed(total(statement), |value| value["adjacency"] = "add-remove".into());
-        });
-    }),
+    (
+        "an earlier release forgotten",
+        "composition",
+        Written,
+        |folder| {
+            restate(folder, |statement| statement.prior.clear());
+        },
+    ),
+    (
+        "a total that is the release alone",
+        "composition",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                statement.total = statement.claim.clone();
+                let total = statement.total.clone().unwrap();
+                for group in &mut statement.groups {
+                    group.epsilon = total.group(group.records).unwrap().epsilon;
+                }
+            });
+        },
+    ),
+    (
+        "lower bounds of the total",
+        "composition",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                *total(statement) = understated(total(statement))
+            });
+        },
+    ),
+    (
+        "lower bounds of an earlier release",
+        "composition",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                let prior: &mut Prior = &mut statement.prior[0];
+                prior.claim = prior.claim.as_ref().map(understated);
+            });
+        },
+    ),
+    (
+        "a choice that is not told",
+        "composition",
+        Written,
+        |folder| {
+            restate(folder, |statement| statement.selection = Selection::None {});
+        },
+    ),
+    (
+        "a choice without the rows that were chosen",
+        "composition",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                let earlier = statement.prior[0].claim.clone().unwrap();
+                if let Selection::Undeclared { claim, .. } = &mut statement.selection {
+                    *claim = earlier;
+                }
+            });
+        },
+    ),
+    (
+        "another adjacency of the total",
+        "composition",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                *total(statement) = changed(total(statement), |value| {
+                    value["adjacency"] = "add-remove".into()
+                });
+            });
+        },
+    ),
     ("no total", "composition", Written, |folder| {
         restate(folder, |statement| {
             statement.total = None;
@@ -382,7 +600,9 @@ const TAMPERINGS: &[Tampering] = &[
         restate(folder, |statement| statement.groups.truncate(7));
     }),
     ("groups out of order", "groups", Written, |folder| {
-        restate(folder, |statement| statement.groups[2].epsilon = dpx_accounting::EpsilonBound::INFINITE);
+        restate(folder, |statement| {
+            statement.groups[2].epsilon = dpx_accounting::EpsilonBound::INFINITE
+        });
     }),
     ("a model of other labels", "models", Written, |folder| {
         let path = folder.join("model/train-epsilon=3/dpx_schema.json");
@@ -408,14 +628,20 @@ fn every_tampering_is_found_at_its_point() {
             sum(folder.path());
         }
         let found = verify(folder.path()).unwrap();
-        let check = found.checks.iter().find(|check| check.point == *point).unwrap();
+        let check = found
+            .checks
+            .iter()
+            .find(|check| check.point == *point)
+            .unwrap();
         if check.failures.is_empty() || found.holds() {
             missed.push(format!("{name}: {:?}", found.checks));
         }
         // The checksums alone tell whatever was not done to them too.
         let told = &found.checks[1].failures;
         if *sums == Written && !told.is_empty() && *point != "folder" {
-            missed.push(format!("{name}: the checksums were written anew, and fail: {told:?}"));
+            missed.push(format!(
+                "{name}: the checksums were written anew, and fail: {told:?}"
+            ));
         }
         // Nobody is sent to another file for a thing that stands in this one.
         assert!(check.failures.iter().all(|failure| !failure.is_empty()));
@@ -437,9 +663,14 @@ fn cheaper_events_that_are_consistent_everywhere_are_not_found() {
     disclosure.selection = Selection::None {};
     disclosure.prior.clear();
     disclosure.total = Some(fixture::claim(&parts));
-    let statement = release.statement(&disclosure, &fixture::publication()).unwrap();
+    let statement = release
+        .statement(&disclosure, &fixture::publication())
+        .unwrap();
     assert_eq!(statement.format, Format::Release);
-    assert_eq!(statement.claim.as_ref().unwrap().adjacency(), Adjacency::ZeroOut);
+    assert_eq!(
+        statement.claim.as_ref().unwrap().adjacency(),
+        Adjacency::ZeroOut
+    );
     let folder = tempfile::tempdir().unwrap();
     release.write(folder.path(), &statement).unwrap();
     assert!(verify(folder.path()).unwrap().holds());
@@ -452,5 +683,8 @@ fn a_folder_of_something_else_fails_at_every_point_that_can_be_checked() {
     let found = verify(folder.path()).unwrap();
     assert!(!found.holds() && found.statement.is_none());
     let unchecked = found.checks.iter().filter(|check| !check.checked).count();
-    assert_eq!((found.checks.len(), unchecked), (POINTS.len(), POINTS.len() - 3));
+    assert_eq!(
+        (found.checks.len(), unchecked),
+        (POINTS.len(), POINTS.len() - 3)
+    );
 }

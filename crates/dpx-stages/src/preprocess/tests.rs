@@ -234,7 +234,12 @@ fn people_are_known_by_their_raw_texts() {
         progress: &NoProgress,
     })
     .unwrap();
-    for file in ["train.jsonl", "schema.json", "scrub.json", "internal/findings.json"] {
+    for file in [
+        "train.jsonl",
+        "schema.json",
+        "scrub.json",
+        "internal/findings.json",
+    ] {
         let read = |name: &str| std::fs::read(folder.path().join(name).join(file)).unwrap();
         assert_eq!(read("one"), read("again"), "{file}");
     }

@@ -26,7 +26,8 @@ pub(crate) fn privacy(experiment: &Experiment, root: &Table, diagnostics: &mut V
 /// A budget is two numbers that can be met, and `enforce` holds one.
 fn budget(experiment: &Experiment, table: &Table, diagnostics: &mut Vec<Diagnostic>) {
     let mut wrong = |key: &str, origin, message: String, help: &str| {
-        diagnostics.push(Diagnostic::at(Code::BadBudget, origin, format!("`{key}` {message}")).help(help));
+        diagnostics
+            .push(Diagnostic::at(Code::BadBudget, origin, format!("`{key}` {message}")).help(help));
     };
     let Some(budget) = experiment.privacy.budget else {
         if let Some(entry) = table.entry("enforce") {
@@ -54,7 +55,10 @@ fn budget(experiment: &Experiment, table: &Table, diagnostics: &mut Vec<Diagnost
         wrong(
             "budget",
             entry.node.origin,
-            format!("has delta {}: expected a number above 0 and below 1", budget.delta),
+            format!(
+                "has delta {}: expected a number above 0 and below 1",
+                budget.delta
+            ),
             "delta lies below one over the number of records",
         );
     }
