@@ -24,6 +24,14 @@ fn replace(folder: &Path, file: &str, from: &str, to: &str) {
     fs::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
+fn copy(from: &Path, to: &Path) {
+    for file in folder::walk(from, &mut Failures::default()).unwrap() {
+        let path = to.join(&file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(from.join(&file), path).unwrap();
+    }
+}
+
 /// Writes the checksums of what is there.
 fn sum(folder: &Path) {
     let there = folder::walk(folder, &mut Failures::default()).unwrap();
@@ -622,7 +630,7 @@ fn every_tampering_is_found_at_its_point() {
     let mut missed = Vec::new();
     for (name, point, sums, change) in TAMPERINGS {
         let folder = tempfile::tempdir().unwrap();
-        fixture::write(folder.path());
+        copy(whole.path(), folder.path());
         change(folder.path());
         if *sums == Written {
             sum(folder.path());
