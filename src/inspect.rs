@@ -87,9 +87,18 @@ fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
     if args.json {
         output::print(&format!("{:#}", view.json()))?;
     } else {
-        output::print(&view.text())?;
+        output::print(&dpx_schema::printable_lines(&view.text()))?;
     }
-    Ok(ExitCode::Done)
+    // Whoever checks data in a script sees a problem without reading the words.
+    let problem = description
+        .splits
+        .iter()
+        .any(|split| split.problem.is_some());
+    Ok(if problem {
+        ExitCode::Failed
+    } else {
+        ExitCode::Done
+    })
 }
 
 /// The files of a model or dataset; what the Hub has is downloaded with a bar.
@@ -110,8 +119,13 @@ fn describe_model(args: &Args) -> Result<ExitCode, Error> {
     let source = find(&args.name, Role::Model)?;
     let folder = &source.path;
     let config = ModelConfig::read(folder).map_err(usage)?;
-    // A model may come without a tokenizer; then it is run on ids alone.
+    // A model may come without a tokenizer; then it is run on ids alone. One that cannot be read is a problem.
     let tokenizer = Tokenizer::load(folder);
+    if let Err(error) = &tokenizer
+        && folder.join("tokenizer.json").exists()
+    {
+        return Err(Error::failed(error.to_string()));
+    }
     let inputs = inputs(args, tokenizer.as_ref().ok())?;
     let results = match &inputs {
         Some(inputs) => Some(compute::run(folder, &config, inputs).map_err(usage)?),

@@ -481,7 +481,8 @@ fn cargo(words: &[String], desk: &Desk, place: &str) {
             understood(&filled(&words), desk, place);
         }
         "test" => {
-            for filter in words[end..].iter().skip(1) {
+            let filters = words[end..].iter().skip(1);
+            for filter in filters.filter(|word| !word.starts_with("--")) {
                 let (above, last) = filter.rsplit_once("::").unwrap_or(("", filter));
                 let source = if package == "dpx" { "tests" } else { "src" };
                 let inside = folder.join(source).join(above.replace("::", "/"));

@@ -137,7 +137,9 @@ fn a_dataset_is_shown_without_its_texts_unless_asked() {
     assert_eq!(json["public"], false);
     assert!(json["examples"].is_null());
     // Another column: its values are counted, and not shown where they are no labels.
-    let text = said(&[path, "--label-column", "emotion"]);
+    let output = inspect(&[path, "--label-column", "emotion"]);
+    assert_eq!(output.status.code(), Some(1), "a problem is shown");
+    let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("no column `emotion`"), "{text}");
     let output = inspect(&[path, "--text", "hello"]);
     assert_eq!(output.status.code(), Some(2));

@@ -8,6 +8,7 @@ mod chromium;
 mod device;
 mod documents;
 mod experiments;
+mod faults;
 mod hub;
 mod inspect;
 mod ledger;

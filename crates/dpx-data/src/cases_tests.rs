@@ -82,8 +82,13 @@ fn cases_that_are_read() {
         (stars.len(), stars[0].0.as_str(), stars[1].0.as_str()),
         (40, "3", "2")
     );
-    let (float, findings) =
-        load_with(&case("float-labels/d.csv"), &["neg", "pos"], |_| {}).unwrap();
+    // An index only where that is said.
+    let told = error(&case("float-labels/d.csv"), &["neg", "pos"]);
+    assert!(told.contains("set `labels_by = \"index\"`"), "{told}");
+    let (float, findings) = load_with(&case("float-labels/d.csv"), &["neg", "pos"], |request| {
+        request.labels_by = Some(LabelsBy::Index);
+    })
+    .unwrap();
     assert_eq!((count(&float, "neg"), count(&float, "pos")), (28, 32));
     assert_eq!(
         (float[0].0.as_str(), findings.labels_by["index"]),
@@ -729,4 +734,41 @@ fn no_error_shows_what_stands_in_a_row() {
             assert!(!error.contains(word), "{name}: {error}");
         }
     }
+}
+
+/// Texts without labels, under the one that is declared; and conversations of several turns.
+#[test]
+fn texts_without_labels_and_conversations() {
+    let unlabelled = rows(&case("unlabelled/texts.csv"), &["text"]);
+    assert!(unlabelled.len() > 30);
+    assert!(unlabelled.iter().all(|(label, _)| label == "text"));
+    let told = error(&case("unlabelled/texts.csv"), &["a", "b"]);
+    assert!(told.contains("no column `label`"), "{told}");
+    let (chats, _) = load_with(&case("chats/chats.jsonl"), &["chat"], |request| {
+        request.text_column = "messages";
+    })
+    .unwrap();
+    assert!(chats.len() > 1);
+    for (_, text) in &chats {
+        assert!(
+            text.starts_with("system: ") || text.starts_with("user: "),
+            "{text}"
+        );
+        assert!(text.contains("\nassistant: "), "{text}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.jsonl");
+    std::fs::write(
+        &path,
+        "{\"messages\": [{\"role\": 3}], \"label\": \"chat\"}\n",
+    )
+    .unwrap();
+    let told = load_with(&path, &["chat"], |request| {
+        request.text_column = "messages";
+    })
+    .unwrap_err();
+    assert!(
+        told.contains("d.jsonl:1: `messages` is no conversation"),
+        "{told}"
+    );
 }

@@ -1,5 +1,6 @@
 //! What can be wrong with a dataset. Messages name files and lines, never the content of a row.
 
+pub(crate) use dpx_schema::printable;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -67,19 +68,6 @@ impl DataError {
 /// A path for messages: control characters, which a terminal would obey, are replaced.
 fn shown(path: &Path) -> String {
     printable(&path.to_string_lossy())
-}
-
-/// A file's or column's name for messages, without control characters.
-pub(crate) fn printable(name: &str) -> String {
-    name.chars()
-        .map(|letter| {
-            if letter.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                letter
-            }
-        })
-        .collect()
 }
 
 /// Names in quotation marks with commas between them; of many the first.

@@ -101,6 +101,12 @@ impl DatasetFindings {
         self.train_texts_in_validation = within(&dataset.validation);
     }
 
+    /// Rows of the most frequent text of train.
+    pub fn largest_multiplicity(&self) -> u64 {
+        let train = self.splits.iter().find(|found| found.split == "train");
+        train.map_or(0, |found| found.largest_multiplicity)
+    }
+
     /// Labels without a text in a split, which figures per label cannot cover.
     pub fn labels_without_text(&self, split: &str) -> Vec<&str> {
         let found = self.splits.iter().find(|found| found.split == split);

@@ -60,6 +60,17 @@ impl<'a> Columns<'a> {
     }
 }
 
+impl Columns<'_> {
+    /// What rows are labelled with where a file has no column of labels: the one label that is declared. None where there
+    /// are several, so that the column is missed.
+    fn only_label(&self) -> Option<RawLabel> {
+        match self.labels {
+            [label] => Some(RawLabel::Text(label.clone())),
+            _ => None,
+        }
+    }
+}
+
 /// A row as it stands in a file.
 #[derive(Debug, PartialEq)]
 pub(crate) struct RawRow {

@@ -14,7 +14,7 @@ pub struct Resolved {
     /// the names of the files in `path`.
     pub splits: Option<SplitPaths>,
     /// Holds the files of an embedded model for as long as this lives.
-    _temporary: Option<tempfile::TempDir>,
+    _temporary: Option<Unpacked>,
 }
 
 impl Source {
@@ -71,7 +71,7 @@ impl Source {
         if name != "base" || role != Role::Model || builtin::BASE_FILES.is_empty() {
             return Err(no_builtin(name, role));
         }
-        let folder = tempfile::tempdir().map_err(|error| {
+        let folder = Unpacked::new().map_err(|error| {
             DataError::other(format!("no temporary folder for `builtin:{name}`: {error}"))
         })?;
         for (file, content) in builtin::BASE_FILES {
@@ -105,6 +105,60 @@ impl From<hub::Snapshot> for Resolved {
             path: snapshot.folder,
             splits: snapshot.splits,
             _temporary: None,
+        }
+    }
+}
+
+/// A temporary folder that says by a lock that somebody lives in it, so that those of killed processes can be cleared away.
+#[derive(Debug)]
+struct Unpacked {
+    // Unlocked after the folder is gone.
+    folder: tempfile::TempDir,
+    _lock: std::fs::File,
+}
+
+/// How the names of such folders begin, and the file that is locked.
+const UNPACKED: &str = "dpx-builtin-";
+const LOCK: &str = "lock";
+
+impl Unpacked {
+    fn new() -> std::io::Result<Self> {
+        collect(&std::env::temp_dir());
+        let folder = tempfile::Builder::new().prefix(UNPACKED).tempdir()?;
+        let lock = std::fs::File::create(folder.path().join(LOCK))?;
+        lock.lock()?;
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
+    }
+
+    fn path(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+}
+
+/// Removes what killed processes unpacked. Nothing depends on it, so nothing that fails is told.
+fn collect(place: &std::path::Path) {
+    for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
+        let ours = entry.file_name().to_string_lossy().starts_with(UNPACKED);
+        let folder = entry.path();
+        if !ours || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let dead = match std::fs::File::open(folder.join(LOCK)) {
+            // Whoever lives holds the lock.
+            Ok(lock) => lock.try_lock().is_ok(),
+            // Made a moment ago, or killed before there was a lock.
+            Err(_) => std::fs::metadata(&folder)
+                .and_then(|found| found.modified())
+                .is_ok_and(|made| {
+                    made.elapsed()
+                        .is_ok_and(|age| age > std::time::Duration::from_mins(10))
+                }),
+        };
+        if dead {
+            drop(std::fs::remove_dir_all(&folder));
         }
     }
 }
@@ -149,6 +203,27 @@ mod tests {
         );
         let error = Source::parse("no/such/file").resolve(Role::Dataset);
         assert!(error.unwrap_err().to_string().contains("no such file"));
+    }
+
+    #[test]
+    fn what_killed_processes_unpacked_is_cleared_away() {
+        let place = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            let folder = place.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::write(folder.join("model"), "weights").unwrap();
+            std::fs::File::create(folder.join(LOCK)).unwrap()
+        };
+        let living = make("dpx-builtin-a");
+        living.lock().unwrap();
+        drop(make("dpx-builtin-b"));
+        drop(make("somebody-else"));
+        std::fs::create_dir(place.path().join("dpx-builtin-c")).unwrap();
+        collect(place.path());
+        let left = |name: &str| place.path().join(name).exists();
+        assert!(left("dpx-builtin-a") && left("somebody-else"));
+        assert!(!left("dpx-builtin-b"));
+        assert!(left("dpx-builtin-c"), "it may be in the making");
     }
 
     #[test]

@@ -10,12 +10,13 @@ use super::study::{
 use super::values::score_figures;
 use dpx_engine::plan::{InstanceId, Plan};
 use dpx_schema::files::safe_name;
-use dpx_schema::{InstanceName, Kind, PrivacyRecord};
+use dpx_schema::{INTERNAL_FOLDER, InstanceName, Kind, PrivacyRecord};
 use dpx_stages::audit::{AUDIT_FILE, AuditReport};
 use dpx_stages::metric::{Classification, Spread};
 use dpx_stages::sample::{SAMPLE_FILE, SampleReport};
 use dpx_stages::score::{SCORES_FILE, Scores};
 use dpx_stages::scrub::Tally;
+use dpx_stages::truncation::{TRUNCATION_FILE, Truncation};
 use std::collections::BTreeMap;
 
 /// Puts the study together from whatever is finished.
@@ -45,6 +46,7 @@ pub fn assemble(sources: &Sources<'_>) -> Result<Study, AssembleError> {
         })
         .unwrap_or_default();
     let majority = majority(benchmark.as_ref(), &rows);
+    let findings = findings(sources, &rows)?;
     Ok(Study {
         schema_version: Study::SCHEMA_VERSION,
         dpx_version: env!("CARGO_PKG_VERSION").into(),
@@ -74,6 +76,7 @@ pub fn assemble(sources: &Sources<'_>) -> Result<Study, AssembleError> {
         majority,
         reference: sources.reference.cloned(),
         scrubbing: scrubbing(sources)?,
+        findings,
         instances: (0..plan.instances.len())
             .map(|id| instance_view(sources, id))
             .collect(),
@@ -90,6 +93,50 @@ fn scrubbing(sources: &Sources<'_>) -> Result<BTreeMap<InstanceName, Tally>, Ass
         }
     }
     Ok(found)
+}
+
+/// What each finished instance found that a reader of the figures should know.
+fn findings(
+    sources: &Sources<'_>,
+    rows: &[Row],
+) -> Result<BTreeMap<InstanceName, Vec<String>>, AssembleError> {
+    let mut found = BTreeMap::new();
+    for (id, instance) in sources.plan.instances.iter().enumerate() {
+        let lines = match instance.kind {
+            Kind::Preprocess => sources.findings(id)?.map(|found| {
+                let mut lines = found.messages();
+                lines.extend(groups(rows, found.largest_multiplicity()));
+                lines
+            }),
+            Kind::Train | Kind::Classify => sources
+                .json::<Truncation>(id, &format!("{INTERNAL_FOLDER}/{TRUNCATION_FILE}"))?
+                .map(|found| found.messages()),
+            Kind::Sample => sources
+                .json::<SampleReport>(id, SAMPLE_FILE)?
+                .map(|found| found.messages()),
+            _ => None,
+        };
+        if let Some(lines) = lines.filter(|lines| !lines.is_empty()) {
+            found.insert(instance.name.clone(), lines);
+        }
+    }
+    Ok(found)
+}
+
+/// The epsilon of whoever wrote the most frequent text, in each row.
+fn groups(rows: &[Row], multiplicity: u64) -> Vec<String> {
+    let of = |row: &Row| {
+        let mut found = row.guarantee.groups.iter();
+        let (size, epsilon) = found.find(|(size, _)| *size == multiplicity)?;
+        Some(format!(
+            "{}: epsilon {epsilon} for whoever wrote all {size} rows of one text",
+            row.name
+        ))
+    };
+    if multiplicity < 2 {
+        return Vec::new();
+    }
+    rows.iter().filter_map(of).collect()
 }
 
 fn instance_view(sources: &Sources<'_>, id: InstanceId) -> InstanceView {

@@ -90,6 +90,7 @@ pub(super) fn guarantee(
         }
     }
     let has_record = |kind| is_private(kind) || kind == Kind::Pretrain;
+    let behind_all: Vec<InstanceId> = behind.iter().copied().collect();
     let private: Vec<InstanceId> = behind
         .into_iter()
         .filter(|&id| has_record(plan.instances[id].kind))
@@ -153,7 +154,10 @@ pub(super) fn guarantee(
         delta: claim.as_ref().map(Claim::delta),
         certified: claim.as_ref().map(|claim| *claim.certified()),
         mechanisms,
-        groups: claim.as_ref().map_or_else(Vec::new, groups),
+        groups: match &claim {
+            Some(claim) => groups(claim, multiplicity(sources, &behind_all)?),
+            None => Vec::new(),
+        },
         records,
     })
 }
@@ -183,14 +187,33 @@ fn mechanism(
         unit: run.unit.meaning().to_owned(),
         noise: run.noise,
         statement: run.statement(&claim)?,
-        groups: groups(&claim),
+        groups: groups(&claim, None),
         record: run.clone(),
     })
 }
 
-fn groups(claim: &Claim) -> Vec<(u64, EpsilonBound)> {
-    let of = |&records: &u32| Some((u64::from(records), claim.group(records).ok()?.epsilon));
-    GROUPS.iter().filter_map(of).collect()
+fn groups(claim: &Claim, multiplicity: Option<u32>) -> Vec<(u64, EpsilonBound)> {
+    let mut sizes: Vec<u32> = GROUPS.into_iter().chain(multiplicity).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let of = |records: u32| Some((u64::from(records), claim.group(records).ok()?.epsilon));
+    sizes.into_iter().filter_map(of).collect()
+}
+
+/// Rows of the most frequent training text behind a row, where one repeats: whoever wrote it has so many examples.
+fn multiplicity(
+    sources: &Sources<'_>,
+    behind: &[InstanceId],
+) -> Result<Option<u32>, AssembleError> {
+    let mut most = 1;
+    for &id in behind {
+        if sources.plan.instances[id].kind == Kind::Preprocess
+            && let Some(found) = sources.findings(id)?
+        {
+            most = most.max(found.largest_multiplicity());
+        }
+    }
+    Ok(u32::try_from(most).ok().filter(|most| *most > 1))
 }
 
 /// Noise multiplier, sampling rate and steps of an event that has one of each.

@@ -162,6 +162,7 @@ fn sections(view: &Page<'_>) -> Vec<(&'static str, &'static str)> {
         ("texts", "Texts", !view.texts.is_empty()),
         ("leakage", "Leakage", !view.leakage.rows.is_empty()),
         ("scrubbing", "Scrubbing", !view.scrubbing.rows.is_empty()),
+        ("data", "Data", !view.study.findings.is_empty()),
         ("run", "Run", true),
         ("statement", "Statement", true),
         ("reproduce", "Reproduce", true),

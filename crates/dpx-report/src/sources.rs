@@ -3,7 +3,8 @@
 use super::study::{InstanceState, Reference};
 use dpx_engine::cache::ArtifactReader;
 use dpx_engine::plan::{InstanceId, Plan};
-use dpx_schema::{InstanceName, PRIVACY_FILE, PrivacyRecord, Record};
+use dpx_schema::{INTERNAL_FOLDER, InstanceName, PRIVACY_FILE, PrivacyRecord, Record};
+use dpx_stages::preprocess::{DatasetFindings, FINDINGS_FILE};
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::sync::Arc;
@@ -104,6 +105,14 @@ impl Sources<'_> {
                 })
             })
             .transpose()
+    }
+
+    /// What a `preprocess` instance found in its data.
+    pub(crate) fn findings(
+        &self,
+        id: InstanceId,
+    ) -> Result<Option<DatasetFindings>, AssembleError> {
+        self.json(id, &format!("{INTERNAL_FOLDER}/{FINDINGS_FILE}"))
     }
 
     /// The privacy record of an instance; nothing where it is not finished.

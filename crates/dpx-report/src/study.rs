@@ -50,6 +50,10 @@ pub struct Study {
     /// Personal data that scrubbing replaced, by `preprocess` instance; internal.
     #[serde(default)]
     pub scrubbing: BTreeMap<InstanceName, Tally>,
+    /// What was found in the data and in the texts that a model wrote, by instance: rows that repeat, texts that were cut,
+    /// labels without a text, files that were not read; internal.
+    #[serde(default)]
+    pub findings: BTreeMap<InstanceName, Vec<String>>,
     /// Every stage instance.
     pub instances: Vec<InstanceView>,
 }

@@ -4,6 +4,7 @@ use super::claim;
 use super::compare::Comparison;
 use super::study::Study;
 use super::table::{NOTHING, Table, summary};
+use dpx_schema::printable_lines;
 
 /// What follows the marked columns.
 const FOOTNOTE: &str = "* internal: measured on private data, not covered by the DP guarantee";
@@ -26,7 +27,16 @@ pub fn render(study: &Study, width: usize) -> String {
     for warning in claim::warnings(study) {
         lines.extend(wrap(&format!("! {warning}"), width));
     }
-    lines.join("\n")
+    if !study.findings.is_empty() {
+        lines.push(String::new());
+        lines.push("Data and texts (internal):".to_owned());
+    }
+    for (instance, found) in &study.findings {
+        for line in found {
+            lines.extend(wrap(&format!("{instance}: {line}"), width));
+        }
+    }
+    printable_lines(&lines.join("\n"))
 }
 
 /// The most replicates that a row has, where there are several.

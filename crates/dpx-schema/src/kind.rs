@@ -70,14 +70,18 @@ impl Kind {
     /// Raised whenever the meaning of a kind changes, so that records made before no longer count.
     pub const fn version(self) -> u32 {
         match self {
-            // `preprocess` 2: labels by name before index; quotation marks in tab-separated files; findings.json.
+            // `preprocess` 2: labels by name before index; quotation marks in tab-separated files; findings.json; 3: a number
+            // is an index only where that is said; scrubbing leaves dates, amounts, versions and code.
             // `score` 2: the perplexity of synthetic texts is taken under the model that `train` started from.
-            // `train`, `teacher`, `counts` 2: a typed privacy record of what ran; internal files apart.
+            // `train`, `teacher`, `counts` 2: a typed privacy record of what ran; internal files apart. `train` 3: what was
+            // cut off texts is counted.
             // `pretrain`, `audit` 2: likewise.
-            Self::Preprocess | Self::Score | Self::Counts | Self::Pretrain | Self::Audit => 2,
+            Self::Score | Self::Counts | Self::Pretrain | Self::Audit => 2,
             // `train`, `teacher` 3: the allowance for rounding follows the expected rows; micro-batches of fixed shapes.
-            // `classify` 2: the penalty of the bag-of-words classifier was chosen anew; 3: probabilities of labels.
-            Self::Train | Self::Teacher | Self::Classify => 3,
+            Self::Preprocess | Self::Train | Self::Teacher => 3,
+            // `classify` 2: the penalty of the bag-of-words classifier was chosen anew; 3: probabilities of labels; 4: what
+            // was cut off texts is counted.
+            Self::Classify => 4,
             Self::Sample => 1,
         }
     }

@@ -7,10 +7,12 @@ pub mod digest;
 mod error;
 pub mod files;
 mod flow;
+mod guard;
 mod instance_name;
 mod kind;
 mod ledger;
 pub mod params;
+mod printable;
 pub mod privacy;
 pub mod progress;
 mod prompt;
@@ -26,10 +28,12 @@ pub use device::Device;
 pub use digest::{Digest, Key};
 pub use error::SchemaError;
 pub use flow::Flow;
+pub use guard::guard;
 pub use instance_name::InstanceName;
 pub use kind::Kind;
 pub use ledger::{Budget, LedgerAccess};
 pub use params::LabelIntegration;
+pub use printable::{printable, printable_lines};
 pub use privacy::{
     Guarantee, NoiseSource, PRIVACY_FILE, PrivacyRecord, PrivateRun, PublicInputs, Unit,
 };

@@ -1,21 +1,71 @@
-//! Checkpoints: the step number and vectors of f32, bound to the run's inputs, written whole or not at all.
+//! Checkpoints: all that the rest of a run depends on, bound to the run's inputs, written whole or not at all.
 //!
-//! Layout: magic, binding (32 bytes), step, number of vectors, their lengths (u64, little endian), the values, and a
-//! BLAKE3 digest of all before it. A checkpoint that is damaged or bound to other inputs counts as none.
+//! Layout: magic, binding (32 bytes), step, number of vectors, number of notes, their lengths (u64, little endian), the
+//! vectors' values (f32), the notes' bytes, and a BLAKE3 digest of all before it. A checkpoint is read and verified whole
+//! before anything is done with it.
 
 use dpx_schema::files::write_whole_by;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-const MAGIC: [u8; 8] = *b"dpxstat1";
+const MAGIC: [u8; 8] = *b"dpxstat2";
+const HEAD: usize = 64;
+const DIGEST: u64 = 32;
 
 /// A checkpoint that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("checkpoint `{}`: {source}", path.display())]
+#[error("checkpoint `{}`: {source}; remove it to start again without it", path.display())]
 pub struct CheckpointError {
     path: PathBuf,
     source: std::io::Error,
+}
+
+/// A checkpoint that was verified.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    step: u64,
+    vectors: Vec<Vec<f32>>,
+    notes: Vec<Vec<u8>>,
+}
+
+impl Checkpoint {
+    /// Steps done.
+    pub const fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// What the stage put beside the trainer's state, in its order: none where the number is too high.
+    pub fn note(&self, number: usize) -> Option<&[u8]> {
+        self.notes.get(number).map(Vec::as_slice)
+    }
+
+    pub(super) fn vectors(&self) -> &[Vec<f32>] {
+        &self.vectors
+    }
+}
+
+/// What was found in the place of a checkpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// No file.
+    None,
+    /// A whole checkpoint of a run with other inputs.
+    OtherInputs,
+    /// A file that is no whole checkpoint; the reason.
+    Damaged(&'static str),
+    /// A checkpoint of these inputs.
+    Whole(Checkpoint),
+}
+
+impl Found {
+    /// The checkpoint, if there is one to go on from.
+    pub fn whole(self) -> Option<Checkpoint> {
+        match self {
+            Self::Whole(checkpoint) => Some(checkpoint),
+            _ => None,
+        }
+    }
 }
 
 /// Writes a checkpoint beside its place, syncs it and renames it there.
@@ -24,6 +74,7 @@ pub(super) fn write(
     binding: &[u8; 32],
     step: u64,
     vectors: &[&[f32]],
+    notes: &[&[u8]],
 ) -> Result<(), CheckpointError> {
     let fresh = path.with_extension("fresh");
     let written = write_whole_by(&fresh, path, |file| {
@@ -32,14 +83,19 @@ pub(super) fn write(
         out.write_all(binding)?;
         out.write_all(&step.to_le_bytes())?;
         out.write_all(&(vectors.len() as u64).to_le_bytes())?;
-        for vector in vectors {
-            out.write_all(&(vector.len() as u64).to_le_bytes())?;
+        out.write_all(&(notes.len() as u64).to_le_bytes())?;
+        let lengths = vectors.iter().map(|vector| vector.len());
+        for length in lengths.chain(notes.iter().map(|note| note.len())) {
+            out.write_all(&(length as u64).to_le_bytes())?;
         }
         let mut bytes = Vec::with_capacity(1 << 16);
         for part in vectors.iter().flat_map(|vector| vector.chunks(1 << 14)) {
             bytes.clear();
             bytes.extend(part.iter().flat_map(|value| value.to_le_bytes()));
             out.write_all(&bytes)?;
+        }
+        for note in notes {
+            out.write_all(note)?;
         }
         let digest = out.hasher.finalize();
         out.inner.write_all(digest.as_bytes())?;
@@ -48,85 +104,117 @@ pub(super) fn write(
     written.map_err(|source| error(path, source))
 }
 
-/// The step of a checkpoint by its first bytes; nothing where there is none bound to these inputs.
-pub fn step(path: &Path, binding: &[u8; 32]) -> Result<Option<u64>, CheckpointError> {
-    let mut head = [0; 48];
-    match File::open(path).and_then(|mut file| file.read_exact(&mut head)) {
-        Ok(()) if head[..8] == MAGIC && head[8..40] == *binding => {
-            let mut number = [0; 8];
-            number.copy_from_slice(&head[40..]);
-            Ok(Some(u64::from_le_bytes(number)))
+/// Reads a checkpoint and verifies all of it. It takes as much memory as the file is long.
+///
+/// # Errors
+/// When the file cannot be read; what stands in it is no error but [`Found::Damaged`].
+pub fn read(path: &Path, binding: &[u8; 32]) -> Result<Found, CheckpointError> {
+    let found = (|| {
+        // A pipe in the place of a checkpoint would be waited for.
+        if !std::fs::metadata(path)?.is_file() {
+            return Ok(Found::Damaged("it is not a file"));
         }
-        Ok(()) => Ok(None),
-        Err(source) if [ErrorKind::NotFound, ErrorKind::UnexpectedEof].contains(&source.kind()) => {
-            Ok(None)
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        read_from(&file, length, binding)
+    })();
+    match found {
+        Err(source) if source.kind() == ErrorKind::NotFound => Ok(Found::None),
+        Err(source) if source.kind() == ErrorKind::UnexpectedEof => {
+            Ok(Found::Damaged("it is too short"))
         }
-        Err(source) => Err(error(path, source)),
+        found => found.map_err(|source| error(path, source)),
     }
 }
 
-/// Reads a checkpoint into vectors of the same lengths; nothing when there is none that is whole and fits. The vectors
-/// change only when it is.
-pub(super) fn read(
-    path: &Path,
-    binding: &[u8; 32],
-    vectors: &mut [&mut [f32]],
-) -> Result<Option<u64>, CheckpointError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(source) if source.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(error(path, source)),
-    };
-    match read_from(&file, binding, vectors) {
-        Err(source) if source.kind() == ErrorKind::UnexpectedEof => Ok(None),
-        result => result.map_err(|source| error(path, source)),
-    }
-}
-
-fn read_from(
-    file: &File,
-    binding: &[u8; 32],
-    vectors: &mut [&mut [f32]],
-) -> std::io::Result<Option<u64>> {
+fn read_from(file: &File, length: u64, binding: &[u8; 32]) -> std::io::Result<Found> {
+    const NO_FIT: Found = Found::Damaged("its length is not the one that it states");
     let mut input = Hashed::new(BufReader::with_capacity(1 << 18, file));
-    let mut head = [0; 56];
+    let mut head = [0; HEAD];
     input.read_exact(&mut head)?;
-    let mut number = [0; 8];
-    number.copy_from_slice(&head[40..48]);
-    let step = u64::from_le_bytes(number);
-    number.copy_from_slice(&head[48..]);
-    let count = u64::from_le_bytes(number);
-    if head[..8] != MAGIC || head[8..40] != *binding || count != vectors.len() as u64 {
-        return Ok(None);
+    if head[..8] != MAGIC {
+        return Ok(Found::Damaged(
+            "it does not begin like a checkpoint of this version",
+        ));
     }
-    for vector in vectors.iter() {
-        input.read_exact(&mut number)?;
-        if u64::from_le_bytes(number) != vector.len() as u64 {
+    let number = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&head[at..at + 8]);
+        u64::from_le_bytes(bytes)
+    };
+    let (step, vectors, notes) = (number(40), number(48), number(56));
+    // Nothing is allocated that the file does not hold.
+    let mut left = length.saturating_sub(HEAD as u64 + DIGEST);
+    let mut lengths = |count: u64, size: u64| -> std::io::Result<Option<Vec<usize>>> {
+        if count > left / 8 {
             return Ok(None);
         }
-    }
-    let mut read: Vec<Vec<f32>> = Vec::with_capacity(vectors.len());
-    let mut bytes = vec![0; 1 << 16];
-    for vector in vectors.iter() {
-        let mut values = Vec::with_capacity(vector.len());
-        while values.len() < vector.len() {
-            let part = &mut bytes[..4 * (vector.len() - values.len()).min(1 << 14)];
-            input.read_exact(part)?;
-            let floats = part.as_chunks().0.iter();
-            values.extend(floats.map(|bytes| f32::from_le_bytes(*bytes)));
+        left -= 8 * count;
+        let mut lengths = Vec::with_capacity(count as usize);
+        let mut bytes = [0; 8];
+        for _ in 0..count {
+            input.read_exact(&mut bytes)?;
+            lengths.push(u64::from_le_bytes(bytes));
         }
-        read.push(values);
+        let mut all = Vec::with_capacity(lengths.len());
+        for length in lengths {
+            let Some(rest) = length
+                .checked_mul(size)
+                .and_then(|bytes| left.checked_sub(bytes))
+            else {
+                return Ok(None);
+            };
+            left = rest;
+            all.push(length as usize);
+        }
+        Ok(Some(all))
+    };
+    let Some(vectors) = lengths(vectors, 4)? else {
+        return Ok(NO_FIT);
+    };
+    let Some(notes) = lengths(notes, 1)? else {
+        return Ok(NO_FIT);
+    };
+    if left != 0 {
+        return Ok(NO_FIT);
     }
+    let vectors = vectors
+        .into_iter()
+        .map(|length| floats(&mut input, length))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    let notes = notes
+        .into_iter()
+        .map(|length| {
+            let mut note = vec![0; length];
+            input.read_exact(&mut note).map(|()| note)
+        })
+        .collect::<std::io::Result<Vec<_>>>()?;
     let computed = input.hasher.finalize();
-    let mut digest = [0; 32];
+    let mut digest = [0; DIGEST as usize];
     input.inner.read_exact(&mut digest)?;
     if digest != *computed.as_bytes() {
-        return Ok(None);
+        return Ok(Found::Damaged("its digest is not that of its content"));
     }
-    for (vector, values) in vectors.iter_mut().zip(read) {
-        vector.copy_from_slice(&values);
+    if head[8..40] != *binding {
+        return Ok(Found::OtherInputs);
     }
-    Ok(Some(step))
+    Ok(Found::Whole(Checkpoint {
+        step,
+        vectors,
+        notes,
+    }))
+}
+
+fn floats<T: Read>(input: &mut Hashed<T>, length: usize) -> std::io::Result<Vec<f32>> {
+    let mut bytes = vec![0; 1 << 16];
+    let mut values = Vec::with_capacity(length);
+    while values.len() < length {
+        let part = &mut bytes[..4 * (length - values.len()).min(1 << 14)];
+        input.read_exact(part)?;
+        let floats = part.as_chunks().0.iter();
+        values.extend(floats.map(|bytes| f32::from_le_bytes(*bytes)));
+    }
+    Ok(values)
 }
 
 /// Hashes what passes through.
@@ -172,73 +260,54 @@ mod tests {
 
     const BINDING: [u8; 32] = [1; 32];
 
-    fn stored() -> (tempfile::TempDir, PathBuf) {
+    fn stored(path: &Path) -> Vec<u8> {
+        let vectors: [&[f32]; 3] = [&[1.5, -0.0, f32::MIN_POSITIVE], &[], &[2.0; 50]];
+        write(path, &BINDING, 7, &vectors, &[b"a log", b""]).unwrap();
+        std::fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn bits_and_notes_survive() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.bin");
-        write(
-            &path,
-            &BINDING,
-            7,
-            &[&[1.5, -0.0, f32::MIN_POSITIVE], &[], &vec![2.0; 40_000]],
-        )
-        .unwrap();
-        (folder, path)
+        stored(&path);
+        let found = read(&path, &BINDING).unwrap().whole().unwrap();
+        assert_eq!(found.step(), 7);
+        assert_eq!(found.vectors()[0][1].to_bits(), (-0.0f32).to_bits());
+        assert_eq!(found.vectors()[0][0], 1.5);
+        assert_eq!(found.vectors()[2], [2.0; 50]);
+        assert_eq!(found.note(0), Some(b"a log".as_slice()));
+        assert_eq!(found.note(1), Some(b"".as_slice()));
+        assert_eq!(found.note(2), None);
+        assert_eq!(read(&path, &[2; 32]).unwrap(), Found::OtherInputs);
     }
 
-    fn read_back(
-        path: &Path,
-        binding: &[u8; 32],
-        lengths: [usize; 3],
-    ) -> (Option<u64>, Vec<Vec<f32>>) {
-        let mut vectors = lengths.map(|length| vec![9.0; length]).to_vec();
-        let mut slices: Vec<&mut [f32]> = vectors.iter_mut().map(Vec::as_mut_slice).collect();
-        let step = read(path, binding, &mut slices).unwrap();
-        (step, vectors)
-    }
-
+    /// Every single bit, every length shorter, one byte more, no file, a folder.
     #[test]
-    fn bits_survive() {
-        let (_folder, path) = stored();
-        let (step, vectors) = read_back(&path, &BINDING, [3, 0, 40_000]);
-        assert_eq!(step, Some(7));
-        assert_eq!(vectors[0][1].to_bits(), (-0.0f32).to_bits());
-        assert_eq!(vectors[0][0], 1.5);
-        assert!(vectors[2].iter().all(|&value| value == 2.0));
-    }
-
-    #[test]
-    fn what_does_not_fit_counts_as_none() {
-        let (_folder, path) = stored();
-        assert_eq!(
-            read_back(&path, &[2; 32], [3, 0, 40_000]).0,
-            None,
-            "another binding"
-        );
-        assert_eq!(
-            read_back(&path, &BINDING, [3, 1, 40_000]).0,
-            None,
-            "another shape"
-        );
-        let whole = std::fs::read(&path).unwrap();
-        for length in [0, 10, 60, 1000, whole.len() - 1] {
-            std::fs::write(&path, &whole[..length]).unwrap();
-            let (step, vectors) = read_back(&path, &BINDING, [3, 0, 40_000]);
-            assert_eq!(step, None, "cut at {length}");
-            assert_eq!(vectors[0], [9.0; 3], "nothing is changed");
+    fn damage_of_any_kind_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.bin");
+        let whole = stored(&path);
+        let found = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            read(&path, &BINDING).unwrap()
+        };
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let found = found(&flipped);
+            assert!(matches!(found, Found::Damaged(_)), "bit {bit}: {found:?}");
         }
-        let mut flipped = whole;
-        flipped[5000] ^= 1;
-        std::fs::write(&path, &flipped).unwrap();
-        assert_eq!(
-            read_back(&path, &BINDING, [3, 0, 40_000]).0,
-            None,
-            "a flipped bit"
-        );
+        for length in 0..whole.len() {
+            let found = found(&whole[..length]);
+            assert!(matches!(found, Found::Damaged(_)), "cut at {length}");
+        }
+        let longer = [&whole[..], &[0]].concat();
+        assert!(matches!(found(&longer), Found::Damaged(_)));
+        assert!(matches!(found(&whole), Found::Whole(_)));
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(
-            read_back(&path, &BINDING, [3, 0, 40_000]).0,
-            None,
-            "no file"
-        );
+        assert_eq!(read(&path, &BINDING).unwrap(), Found::None);
+        std::fs::create_dir(&path).unwrap();
+        assert!(matches!(read(&path, &BINDING).unwrap(), Found::Damaged(_)));
     }
 }

@@ -1,7 +1,7 @@
 //! What a run of training carries from step to step: the sum, Adam's state, the average, the step number; and its
 //! checkpoints, from which a run goes on bit for bit.
 
-use super::checkpoint::{self, CheckpointError};
+use super::checkpoint::{self, Checkpoint, CheckpointError};
 use super::key::Key;
 use super::noise::Ahead;
 use super::optimizer::{Adam, AdamSettings, Averager, Averaging, LearningRate};
@@ -177,7 +177,8 @@ impl Learner {
         }
     }
 
-    /// Writes all that the rest of the run depends on. `binding` is a digest of the run's inputs.
+    /// Writes all that the rest of the run depends on: this state, and the notes of the stage. `binding` is a digest of the
+    /// run's inputs.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -186,25 +187,23 @@ impl Learner {
         parameters: &Parameters,
         path: &Path,
         binding: &[u8; 32],
+        notes: &[&[u8]],
     ) -> Result<(), CheckpointError> {
         let weights = parameters.trainable_on_host();
         let weights = weights.iter().map(Array::host);
         let state = [&self.adam.first, &self.adam.second, &self.averager.average];
         let vectors = weights.chain(state.into_iter().flatten().map(Vec::as_slice));
-        checkpoint::write(path, binding, self.step, &vectors.collect::<Vec<_>>())
+        checkpoint::write(
+            path,
+            binding,
+            self.step,
+            &vectors.collect::<Vec<_>>(),
+            notes,
+        )
     }
 
-    /// Reads a checkpoint back; `false` when there is none that is whole and bound to these inputs, and nothing changed.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn restore(
-        &mut self,
-        parameters: &mut Parameters,
-        path: &Path,
-        binding: &[u8; 32],
-    ) -> Result<bool, CheckpointError> {
-        self.kept = None;
+    /// Goes on from a checkpoint; `false` where it is of another shape, and nothing changed.
+    pub fn restore(&mut self, parameters: &mut Parameters, checkpoint: &Checkpoint) -> bool {
         let device = parameters.device();
         parameters.move_trainable(Device::Cpu);
         let trainable = parameters
@@ -216,13 +215,35 @@ impl Learner {
         let mut vectors: Vec<&mut [f32]> = trainable
             .chain(state.into_iter().flatten().map(Vec::as_mut_slice))
             .collect();
-        let read = checkpoint::read(path, binding, &mut vectors);
+        let found = checkpoint.vectors();
+        let fits = vectors.len() == found.len()
+            && vectors.iter().zip(found).all(|(a, b)| a.len() == b.len());
+        if fits {
+            for (vector, values) in vectors.iter_mut().zip(found) {
+                vector.copy_from_slice(values);
+            }
+            self.kept = None;
+            self.step = checkpoint.step();
+            self.adam.steps = checkpoint.step();
+        }
         parameters.move_trainable(device);
-        let Some(step) = read? else {
-            return Ok(false);
-        };
-        self.step = step;
-        self.adam.steps = step;
-        Ok(true)
+        fits
+    }
+
+    /// A checkpoint of this state that claims to be of another step.
+    #[cfg(test)]
+    pub(crate) fn save_at(
+        &self,
+        parameters: &Parameters,
+        path: &Path,
+        binding: &[u8; 32],
+        step: u64,
+    ) {
+        let weights = parameters.trainable_on_host();
+        let weights = weights.iter().map(Array::host);
+        let state = [&self.adam.first, &self.adam.second, &self.averager.average];
+        let vectors = weights.chain(state.into_iter().flatten().map(Vec::as_slice));
+        let vectors: Vec<&[f32]> = vectors.collect();
+        checkpoint::write(path, binding, step, &vectors, &[]).unwrap();
     }
 }

@@ -9,7 +9,7 @@ pub(crate) mod replay;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use super::checkpoint::CheckpointError;
+use super::checkpoint::{Checkpoint, CheckpointError};
 use super::clip::{ClipError, Clipping, clipped_sum};
 use super::fault::fault;
 use super::grid::{MAX_ROWS, rounding_allowance};
@@ -62,6 +62,9 @@ pub enum TrainerError {
     /// A checkpoint cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The checkpoint is not of this run.
+    #[error("the checkpoint is of another model or of more steps than the run has: remove it")]
+    NoFit,
     /// The key cannot be kept.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
@@ -292,7 +295,7 @@ impl Trainer {
         Ok(tally.telemetry(&lengths))
     }
 
-    /// Writes a checkpoint, then forgets the keys of the steps before it.
+    /// Writes a checkpoint with the notes of the stage, then forgets the keys of the steps before it.
     ///
     /// # Errors
     /// When either cannot be written.
@@ -301,34 +304,39 @@ impl Trainer {
         parameters: &Parameters,
         path: &Path,
         binding: &[u8; 32],
+        notes: &[&[u8]],
     ) -> Result<(), TrainerError> {
-        self.learner.save(parameters, path, binding)?;
+        self.learner.save(parameters, path, binding, notes)?;
         if let KeySource::Secure(file) = &mut self.source {
             file.ratchet_to(self.learner.step())?;
         }
         Ok(())
     }
 
-    /// Goes on from a checkpoint, if there is a whole one bound to these inputs; says whether.
+    /// Goes on from a verified checkpoint, or begins where there is none.
     ///
     /// # Errors
     /// [`TrainerError::KeyIsGone`] when the checkpoint is older than the key, so that its noise cannot be repeated: the run
-    /// must start anew with a new key. Nothing has changed then.
+    /// must start anew with a new key. [`TrainerError::NoFit`] when the checkpoint is of another shape or beyond the last
+    /// step. Nothing has changed then.
     pub fn restore(
         &mut self,
         parameters: &mut Parameters,
-        path: &Path,
-        binding: &[u8; 32],
-    ) -> Result<bool, TrainerError> {
-        let found = super::checkpoint::step(path, binding)?;
-        let oldest = self.source.oldest();
-        let key = oldest.ratchet_to(found.unwrap_or(0))?;
-        if found.is_none() || !self.learner.restore(parameters, path, binding)? {
-            self.key = oldest.ratchet_to(0)?;
-            return Ok(false);
+        checkpoint: Option<&Checkpoint>,
+    ) -> Result<(), TrainerError> {
+        let step = checkpoint.map_or(0, Checkpoint::step);
+        // Before the key: a step that is far too high would be ratcheted to for ever.
+        if step > self.mechanism.steps() {
+            return Err(TrainerError::NoFit);
+        }
+        let key = self.source.oldest().ratchet_to(step)?;
+        if let Some(checkpoint) = checkpoint
+            && !self.learner.restore(parameters, checkpoint)
+        {
+            return Err(TrainerError::NoFit);
         }
         self.key = key;
-        Ok(true)
+        Ok(())
     }
 
     /// Ends the run: the average of the iterates becomes the model. Gives back the secret key, to be destroyed once what

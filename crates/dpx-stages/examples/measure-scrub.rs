@@ -1,6 +1,8 @@
 //! Measures scrubbing on sentences with marked entities: rules alone, a model alone, both.
 //!
 //! usage: measure-scrub MODEL FILE...    (FILE: lines of `token label` or `token TAB label`, an empty line between sentences)
+//!        measure-scrub rules FILE.jsonl...    (lines of `{"text": ..., "pieces": [[KIND, piece]...]}`, in order; rules alone, and
+//!        a piece counts only under its kind)
 //!
 //! Recall: marked entities of which nothing is left. Precision: replaced spans that touch a marked entity; what is personal
 //! data but not marked counts against it.
@@ -113,8 +115,63 @@ fn measure(name: &str, found: &[&[Vec<Span>]], sentences: &[Sentence]) {
     }
 }
 
+/// Rules on texts in which every piece of personal data is marked with its kind.
+fn measure_marked(path: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let cases: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let rules = Rules::new();
+    for unseen in [false, true] {
+        let (mut marked, mut replaced, mut correct) = (0, 0, 0);
+        let mut kinds: BTreeMap<String, [u32; 3]> = BTreeMap::new();
+        let cases = cases
+            .iter()
+            .filter(|case| (case["unseen"] == true) == unseen);
+        for case in cases.clone() {
+            let text = case["text"].as_str().unwrap();
+            let mut pieces: Vec<(String, String)> =
+                serde_json::from_value(case["pieces"].clone()).unwrap();
+            for (kind, _) in &pieces {
+                marked += 1;
+                kinds.entry(kind.clone()).or_default()[0] += 1;
+            }
+            for span in rules.spans(text) {
+                replaced += 1;
+                let entry = kinds.entry(span.kind.clone()).or_default();
+                entry[1] += 1;
+                let piece = (span.kind, text[span.start..span.end].to_owned());
+                if let Some(at) = pieces.iter().position(|other| *other == piece) {
+                    pieces.remove(at);
+                    correct += 1;
+                    entry[2] += 1;
+                } else {
+                    println!("    replaced: {} `{}` in `{text}`", piece.0, piece.1);
+                }
+            }
+            for (kind, piece) in pieces {
+                println!("    missed: {kind} `{piece}` in `{text}`");
+            }
+        }
+        let which = if unseen { "unseen" } else { "seen" };
+        println!(
+            "{which}: {} texts, recall {correct} of {marked}, precision {correct} of {replaced}",
+            cases.count()
+        );
+        for (kind, [marked, replaced, correct]) in kinds {
+            println!(
+                "    {kind:<8} recall {correct} of {marked}, precision {correct} of {replaced}"
+            );
+        }
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments[0] == "rules" {
+        return arguments[1..].iter().for_each(|path| measure_marked(path));
+    }
     let (rules, ner) = (
         Rules::new(),
         Ner::load(&arguments[0], dpx_schema::Device::Cpu).unwrap(),

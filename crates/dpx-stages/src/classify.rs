@@ -107,7 +107,7 @@ fn bag_of_words(training: &LabelledTexts, labels: usize, params: &ClassifyParams
         ..BagOfWordsOptions::default()
     };
     match &training.probabilities {
-        Some(soft) => BagOfWords::train_soft(&texts, &soft.concat(), labels, &options),
+        Some(soft) => BagOfWords::train_soft(&texts, soft.concat(), labels, &options),
         None => BagOfWords::train(&texts, &training.labels, labels, &options),
     }
 }

@@ -9,6 +9,10 @@ use dpx_sgd::key::{Key, KeyFile, Opened, RunId, sweep_orphans};
 use std::fs;
 use std::path::Path;
 
+/// What is told where a key could not be gone on with.
+pub(crate) const REPLACED: &str = "the key of an earlier attempt belongs to other inputs or is damaged: restarts with a new \
+                                   key; what the abandoned run spent stays in the ledger";
+
 /// A private run of one sitting: no checkpoints, and the key stays that of step 0.
 pub(crate) struct KeyedRun {
     /// Random identity of the run, as the ledger knows it.
@@ -37,9 +41,7 @@ impl KeyedRun {
         destroy_orphans(context)?;
         let (file, opened) = KeyFile::open(&context.secrets, &context.key, binding)?;
         if let Opened::Replaced { .. } = opened {
-            context.progress.log(
-                "the key of an earlier attempt belongs to other inputs or is damaged: restarts with a new key",
-            );
+            context.progress.log(REPLACED);
         }
         Ok(Self {
             id: hexadecimal(file.run()),
@@ -92,11 +94,18 @@ pub(crate) fn hexadecimal(run: RunId) -> String {
 pub(crate) fn run_identity(context: &StageContext<'_>) -> Result<String, StageError> {
     fs::create_dir_all(&context.state)?;
     let path = context.state.join("run");
-    if let Ok(run) = fs::read_to_string(&path)
-        && run.len() == 32
-        && run.bytes().all(|byte| byte.is_ascii_hexdigit())
-    {
-        return Ok(run);
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            if let Some(run) = checked(&text) {
+                return Ok(run.to_owned());
+            }
+            context.progress.log(
+                "the identity of an earlier attempt is damaged: this attempt is another run in the ledger",
+            );
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {}
+        Err(error) => return Err(error.into()),
     }
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| {
@@ -105,8 +114,19 @@ pub(crate) fn run_identity(context: &StageContext<'_>) -> Result<String, StageEr
         ))
     })?;
     let run = format!("{:032x}", u128::from_le_bytes(random));
-    dpx_schema::files::write_whole(&path, run.as_bytes())?;
+    let text = format!("{run} {}\n", check(&run));
+    dpx_schema::files::write_whole(&path, text.as_bytes())?;
     Ok(run)
+}
+
+/// The identity in the content of its file, if that is whole: one digit of another value would be another run.
+fn checked(text: &str) -> Option<&str> {
+    let (run, found) = text.strip_suffix('\n')?.split_once(' ')?;
+    (found == check(run)).then_some(run)
+}
+
+fn check(run: &str) -> String {
+    blake3::hash(run.as_bytes()).to_hex()[..16].to_owned()
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub mod scrub;
 pub mod teacher;
 mod text_encoder;
 mod train;
+pub mod truncation;
 
 use arithmetic::arithmetic;
 pub use dispatch::run;

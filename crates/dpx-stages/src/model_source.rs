@@ -1,5 +1,6 @@
 //! The models that stages read beside their inputs: where they are and how texts are given to them.
 
+use crate::truncation::Truncation;
 use dpx_data::{Resolved, Role, Source};
 use dpx_nn::text::Tokenizer;
 use dpx_schema::StageError;
@@ -20,16 +21,19 @@ impl ModelSource {
 }
 
 /// Texts as an encoder or classifier reads them: with the special tokens its tokenizer adds, cut to `max_seq_len` tokens. A
-/// closing token such as `[SEP]` stays at the end; a text without tokens becomes the end or padding token.
+/// closing token such as `[SEP]` stays at the end; a text without tokens becomes the end or padding token. What is cut is
+/// counted.
 pub(super) fn encode_all(
     tokenizer: &Tokenizer,
     texts: &[String],
     max_seq_len: usize,
+    truncation: &mut Truncation,
 ) -> Result<Vec<Vec<u32>>, StageError> {
     texts
         .iter()
         .map(|text| {
             let mut ids = tokenizer.encode_with_special(text)?;
+            truncation.add(ids.len(), ids.len().saturating_sub(max_seq_len));
             if ids.len() > max_seq_len {
                 let close = ids.last().copied().filter(|id| {
                     let special = tokenizer.special();

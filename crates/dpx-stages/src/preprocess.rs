@@ -14,6 +14,7 @@ use dpx_schema::{StageContext, StageError};
 
 /// What was found in the dataset ([`dpx_data::DatasetFindings`]): internal, like the rows.
 pub const FINDINGS_FILE: &str = "findings.json";
+pub use dpx_data::DatasetFindings;
 
 /// Texts scrubbed between two reports of progress.
 const CHUNK: usize = 256;

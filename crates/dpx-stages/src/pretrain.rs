@@ -15,6 +15,7 @@ use dpx_nn::{Batch, Network, Sequence, Targets};
 use dpx_schema::params::{PretrainParams, PretrainPerformance};
 use dpx_schema::progress::{ProgressUpdate, StageMetrics};
 use dpx_schema::{StageContext, StageError};
+use dpx_sgd::checkpoint::{self, Found};
 use dpx_sgd::clip::{Clipping, clipped_sum};
 use dpx_sgd::key::Key;
 use dpx_sgd::learner::{Learner, LearnerSettings};
@@ -23,7 +24,7 @@ use dpx_sgd::privatise::Protection;
 use dpx_sgd::sampling::micro_batches;
 use serde_json::json;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// Most lines on which the validation perplexity is measured during training; all of them count at the end.
 const VALIDATION_LINES: usize = 512;
@@ -108,13 +109,23 @@ impl Run<'_> {
             averaging: Averaging::None,
         };
         let mut learner = Learner::new(network.parameters(), settings);
-        let checkpoint = self.context.state.join("state.bin");
-        if learner.restore(network.parameters_mut(), &checkpoint, &self.binding)? {
+        let path = self.context.state.join("state.bin");
+        let found = checkpoint::read(&path, &self.binding)?;
+        if let Found::Damaged(reason) = found {
+            self.context.progress.log(&format!(
+                "the checkpoint of an earlier attempt is damaged ({reason}): training restarts from step 0"
+            ));
+        }
+        let found = found.whole().filter(|found| {
+            found.step() <= params.steps && learner.restore(network.parameters_mut(), found)
+        });
+        if found.is_some() {
             self.context
                 .progress
                 .log(&format!("goes on after step {}", learner.step()));
         }
-        let mut log = StepLog::open(self.context.state.join("steps.jsonl"), learner.step())?;
+        let earlier = found.and_then(|found| Some(found.note(0)?.to_vec()));
+        let mut log = StepLog::open(&self.context.state, earlier.unwrap_or_default())?;
         // Without protection no noise is drawn; the key is a formality.
         let key = Key::seeded(self.context.seed, &self.context.instance);
         let quick = &self.corpus.validation[..self.corpus.validation.len().min(VALIDATION_LINES)];
@@ -148,8 +159,7 @@ impl Run<'_> {
                     ));
                     log.line(&json!({"step": done, "validation_perplexity": perplexity}))?;
                 }
-                log.sync()?;
-                learner.save(network.parameters(), &checkpoint, &self.binding)?;
+                learner.save(network.parameters(), &path, &self.binding, &[log.text()])?;
             }
             if stop && done < params.steps {
                 return Err(StageError::interrupted());
@@ -160,8 +170,7 @@ impl Run<'_> {
         log.line(
             &json!({"step": params.steps, "validation_perplexity": perplexity, "final": true}),
         )?;
-        log.sync()?;
-        std::fs::copy(&log.path, self.context.output_path("steps.jsonl"))?;
+        std::fs::write(self.context.output_path("steps.jsonl"), log.text())?;
         Ok(perplexity)
     }
 
@@ -235,38 +244,28 @@ impl Run<'_> {
     }
 }
 
-/// `steps.jsonl` in the state folder: lines of steps after the checkpoint that a run goes on from are dropped.
+/// The log of the steps: kept in memory and in the checkpoints. `steps.jsonl` in the state folder is a copy to look at.
 pub(super) struct StepLog {
-    file: std::fs::File,
-    pub(super) path: PathBuf,
+    copy: std::fs::File,
+    text: Vec<u8>,
 }
 
 impl StepLog {
-    pub(super) fn open(path: PathBuf, steps: u64) -> Result<Self, StageError> {
-        let kept: String = match std::fs::read_to_string(&path) {
-            Ok(text) => text
-                .lines()
-                .filter(|line| {
-                    serde_json::from_str::<serde_json::Value>(line)
-                        .ok()
-                        .and_then(|line| line["step"].as_u64())
-                        .is_some_and(|step| step <= steps)
-                })
-                .flat_map(|line| [line, "\n"])
-                .collect(),
-            Err(_) => String::new(),
-        };
-        let mut file = std::fs::File::create(&path)?;
-        file.write_all(kept.as_bytes())?;
-        Ok(Self { file, path })
+    /// Goes on from the log of a checkpoint.
+    pub(super) fn open(state: &Path, text: Vec<u8>) -> Result<Self, StageError> {
+        let mut copy = std::fs::File::create(state.join("steps.jsonl"))?;
+        copy.write_all(&text)?;
+        Ok(Self { copy, text })
     }
 
     pub(super) fn line(&mut self, value: &serde_json::Value) -> Result<(), StageError> {
-        Ok(writeln!(self.file, "{value}")?)
+        let line = format!("{value}\n");
+        self.text.extend_from_slice(line.as_bytes());
+        Ok(self.copy.write_all(line.as_bytes())?)
     }
 
-    pub(super) fn sync(&self) -> Result<(), StageError> {
-        Ok(self.file.sync_all()?)
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
     }
 }
 

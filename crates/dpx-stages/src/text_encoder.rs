@@ -1,6 +1,7 @@
 //! Texts as vectors: an encoder with its tokenizer.
 
 use super::model_source::encode_all;
+use super::truncation::Truncation;
 use dpx_nn::model::{Encoder, load_encoder};
 use dpx_nn::text::Tokenizer;
 use dpx_schema::Device;
@@ -55,6 +56,11 @@ impl TextEncoder {
 
     fn ids(&self, texts: &[String]) -> Result<Vec<Vec<u32>>, StageError> {
         let max_seq_len = self.encoder.config().max_positions();
-        encode_all(&self.tokenizer, texts, max_seq_len)
+        encode_all(
+            &self.tokenizer,
+            texts,
+            max_seq_len,
+            &mut Truncation::default(),
+        )
     }
 }

@@ -21,14 +21,14 @@ use dpx_accounting::Mechanism;
 use dpx_data::Rows;
 use dpx_nn::Network;
 use dpx_nn::model::CausalLm;
-use dpx_schema::files::write_whole;
 use dpx_schema::params::{NoiseMode, TrainParams, TrainPerformance, Trainable};
 use dpx_schema::progress::{ProgressUpdate, StageMetrics};
 use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
+use dpx_sgd::checkpoint::{self, Checkpoint, Found};
 use dpx_sgd::key::{Key, KeyFile, Opened, forbid_core_dumps};
 use dpx_sgd::learner::LearnerSettings;
 use dpx_sgd::optimizer::{AdamSettings, LearningRate};
-use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerError, TrainerSettings};
+use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerSettings};
 pub(super) use examples::Canary;
 use examples::{Encoded, Encoder, Mismatch};
 use keywords::Keywords;
@@ -44,18 +44,6 @@ pub(super) const CANARIES_FILE: &str = "canaries.json";
 /// # Errors
 /// When an input does not fit, the budget cannot be met, or the stage is asked to stop. No message quotes a text.
 pub(super) fn run(context: &StageContext<'_>) -> StageResult {
-    if let Some(finish) = attempt(context)? {
-        return Ok(finish);
-    }
-    context
-        .progress
-        .log("the checkpoint of an earlier attempt is damaged: restarts with a new key");
-    std::fs::remove_file(context.state.join("state.bin"))?;
-    Ok(attempt(context)?.unwrap_or_default())
-}
-
-/// Nothing where it could not go on from what it found: nothing was computed then, and the checkpoint is of no use.
-fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
     let params: TrainParams = context.params()?;
     let performance: TrainPerformance = context.performance()?;
     forbid_core_dumps();
@@ -66,7 +54,7 @@ fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
     if stage.plan.spending == Spending::Untouched {
         context.progress.log("epsilon 0: the model stays as it is");
         artifact::write(context, schema, &start, &stage.untouched())?;
-        return Ok(Some(Finish::nothing()));
+        return Ok(Finish::nothing());
     }
     keyed_run::destroy_orphans(context)?;
     let mechanism = mechanism(&params, &stage.plan)?;
@@ -80,6 +68,8 @@ fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
         tokenizer: &tokenizer,
         keywords: keywords.as_ref(),
         max_seq_len,
+        max_length: params.max_length,
+        context: start.max_seq_len(),
         loss_on: params.loss_on,
         mismatch: (params.prompt_mismatch > 0.0).then_some(Mismatch {
             weight: params.prompt_mismatch as f32,
@@ -88,11 +78,13 @@ fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
         }),
     };
     let expected_rows = mechanism.sampling_rate() * stage.plan.examples as f64;
+    encoder.check(&schema.labels)?;
     if mechanism.noise_multiplier() > 0.0 {
         let sizes = (micro_batches(&performance), expected_rows);
         device_check::run(context, &params, schema, (&start.network, &encoder), sizes)?;
     }
     let encoded = encoder.encode(&rows)?;
+    encoded.truncation.save(context)?;
     let run = Run {
         context,
         params: &params,
@@ -118,12 +110,16 @@ fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
     let mut session = run.open(&start.network)?;
     stage.enter(&session.run)?;
     let canaries = run.canaries(&session, schema, &start)?;
-    let encoded = encoder.plant(&canaries, encoded)?;
-    if !run.restore(&mut session, &mut start.network)? {
-        return Ok(None);
-    }
+    let encoded = encoder.plant(&canaries.drawn, encoded)?;
+    run.restore(&mut session, &mut start.network)?;
     let spent = stage.plan.spent(&session.trainer.step_event())?;
-    let log = run.train(&mut session, &mut start.network, &encoded, &spent)?;
+    let log = run.train(
+        &mut session,
+        &mut start.network,
+        &encoded,
+        &canaries,
+        &spent,
+    )?;
     let executed = session.trainer.executed();
     let machine = Machine {
         max_grad_norm: mechanism.max_grad_norm(),
@@ -136,13 +132,12 @@ fn attempt(context: &StageContext<'_>) -> Result<Option<Finish>, StageError> {
     if params.parameters == Trainable::Lora {
         start.network = start.network.merge_lora();
     }
-    std::fs::copy(log, context.internal_path("steps.jsonl")?)?;
-    if !canaries.is_empty() {
-        let text = format!("{:#}\n", json!(canaries));
-        std::fs::write(context.internal_path(CANARIES_FILE)?, text)?;
+    std::fs::write(context.internal_path("steps.jsonl")?, log.text())?;
+    if !canaries.drawn.is_empty() {
+        std::fs::write(context.internal_path(CANARIES_FILE)?, &canaries.text)?;
     }
     artifact::write(context, schema, &start, &record)?;
-    Ok(Some(keyed_run::destroy_later(key)))
+    Ok(keyed_run::destroy_later(key))
 }
 
 /// The one description of what the run does; a noise multiplier of 0 stands for no protection.
@@ -172,13 +167,23 @@ struct Run<'a> {
     binding: [u8; 32],
 }
 
-/// A run that has been opened: its trainer and its identity.
+/// What the stage keeps in a checkpoint beside the trainer's state, by place.
+const LOG_NOTE: usize = 0;
+const CANARIES_NOTE: usize = 1;
+
+/// A run that has been opened: its trainer, its identity, and the checkpoint that it goes on from.
 struct Session {
     trainer: Trainer,
     /// The key of step 0, while it exists: canaries are drawn from it.
     first_key: Key,
     run: String,
-    fresh: bool,
+    checkpoint: Option<Checkpoint>,
+}
+
+/// The canaries with the text that holds them: a run that goes on writes the bytes that it found.
+struct Canaries {
+    drawn: Vec<Canary>,
+    text: String,
 }
 
 impl Run<'_> {
@@ -186,9 +191,22 @@ impl Run<'_> {
         self.context.state.join("state.bin")
     }
 
+    /// The checkpoint of an earlier attempt, verified whole. One that is damaged is told, and of no use.
+    fn found(&self) -> Result<Option<Checkpoint>, StageError> {
+        let found = checkpoint::read(&self.checkpoint(), &self.binding)?;
+        if let Found::Damaged(reason) = found {
+            self.context.progress.log(&format!(
+                "the checkpoint of an earlier attempt is damaged ({reason}): training restarts from step 0"
+            ));
+        }
+        let steps = self.mechanism.steps();
+        Ok(found.whole().filter(|found| found.step() <= steps))
+    }
+
     /// Opens the key and finds out whether a checkpoint can be gone on from. Where it cannot, the old key is destroyed, the
     /// run starts anew under another identity, and what the abandoned one spent stays in the ledger.
     fn open(&self, network: &CausalLm) -> Result<Session, StageError> {
+        let mut found = self.found()?;
         let secure =
             self.params.noise == NoiseMode::Secure && self.mechanism.noise_multiplier() > 0.0;
         if !secure {
@@ -197,27 +215,29 @@ impl Run<'_> {
                 network,
                 KeySource::Seeded(key),
                 keyed_run::run_identity(self.context)?,
-                false,
+                found,
             );
         }
         let open = || KeyFile::open(&self.context.secrets, &self.context.key, self.binding);
         let (mut file, mut opened) = open()?;
         if let Opened::Resumed { step } = opened
-            && step > 0
-            && !self.checkpoint_reaches(step)?
+            && found.as_ref().map_or(0, Checkpoint::step) < step
         {
             file.destroy()?;
             (file, opened) = open()?;
-            self.context
-                .progress
-                .log("the checkpoint of an earlier attempt is gone: restarts with a new key");
+            self.context.progress.log(
+                "no checkpoint reaches the step whose key is kept: restarts with a new key; what the abandoned run spent \
+                 stays in the ledger",
+            );
+        } else if let Opened::Replaced { .. } = opened {
+            self.context.progress.log(keyed_run::REPLACED);
         }
-        let fresh = !matches!(opened, Opened::Resumed { .. });
-        if fresh {
+        if !matches!(opened, Opened::Resumed { .. }) {
             self.forget()?;
+            found = None;
         }
         let run = keyed_run::hexadecimal(file.run());
-        self.session(network, KeySource::Secure(file), run, fresh)
+        self.session(network, KeySource::Secure(file), run, found)
     }
 
     /// Most tokens that the gradient of one example sums over: with the prompt-mismatch loss those of two sequences.
@@ -230,18 +250,12 @@ impl Run<'_> {
         sequences * self.max_seq_len
     }
 
-    /// Whether the checkpoint in the state folder is of step `step` or later.
-    fn checkpoint_reaches(&self, step: u64) -> Result<bool, StageError> {
-        let found = dpx_sgd::checkpoint::step(&self.checkpoint(), &self.binding)?;
-        Ok(found.is_some_and(|found| found >= step))
-    }
-
     fn session(
         &self,
         network: &CausalLm,
         source: KeySource,
         run: String,
-        fresh: bool,
+        checkpoint: Option<Checkpoint>,
     ) -> Result<Session, StageError> {
         let params = self.params;
         let settings = TrainerSettings {
@@ -278,13 +292,13 @@ impl Run<'_> {
             trainer,
             first_key,
             run,
-            fresh,
+            checkpoint,
         })
     }
 
     /// Removes what an abandoned attempt left in the state folder.
     fn forget(&self) -> Result<(), StageError> {
-        for name in ["state.bin", "canaries.json", "steps.jsonl"] {
+        for name in ["state.bin", "steps.jsonl"] {
             match std::fs::remove_file(self.context.state.join(name)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(error.into());
@@ -295,22 +309,25 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The canaries of the run: drawn from the first key, kept in the state folder, as that key is soon forgotten.
+    /// The canaries of the run: drawn from the first key, kept in the checkpoints, as that key is soon forgotten.
     fn canaries(
         &self,
         session: &Session,
         schema: &PublicSchema,
         start: &Start,
-    ) -> Result<Vec<Canary>, StageError> {
+    ) -> Result<Canaries, StageError> {
         if self.params.canaries == 0 {
-            return Ok(Vec::new());
+            return Ok(Canaries {
+                drawn: Vec::new(),
+                text: String::new(),
+            });
         }
-        let path = self.context.state.join("canaries.json");
-        if !session.fresh
-            && let Ok(text) = std::fs::read(&path)
-            && let Ok(canaries) = serde_json::from_slice(&text)
-        {
-            return Ok(canaries);
+        if let Some(checkpoint) = &session.checkpoint {
+            let text = String::from_utf8(note(checkpoint, CANARIES_NOTE))?;
+            return Ok(Canaries {
+                drawn: serde_json::from_str(&text)?,
+                text,
+            });
         }
         let mut canaries = examples::draw(&session.first_key, self.params.canaries, &schema.labels);
         let texts: Vec<(&str, &str)> = canaries
@@ -329,46 +346,43 @@ impl Run<'_> {
         for (canary, loss) in canaries.iter_mut().zip(losses) {
             canary.base_loss = Some(loss.nats).filter(|nats| nats.is_finite());
         }
-        write_whole(&path, json!(canaries).to_string().as_bytes())?;
-        Ok(canaries)
+        let text = format!("{:#}\n", json!(canaries));
+        Ok(Canaries {
+            drawn: canaries,
+            text,
+        })
     }
 
-    /// Goes on from the checkpoint, if there is one; `false` when it is damaged and its keys are gone.
-    fn restore(&self, session: &mut Session, network: &mut CausalLm) -> Result<bool, StageError> {
-        let restored =
-            session
-                .trainer
-                .restore(network.parameters_mut(), &self.checkpoint(), &self.binding);
-        match restored {
-            Ok(true) => {
-                let step = session.trainer.step_number();
-                self.context
-                    .progress
-                    .log(&format!("goes on after step {step}"));
-                Ok(true)
-            }
-            Ok(false) => Ok(true),
-            Err(TrainerError::KeyIsGone(_)) => Ok(false),
-            Err(error) => Err(error.into()),
+    /// Goes on from the checkpoint, if there is one.
+    fn restore(&self, session: &mut Session, network: &mut CausalLm) -> Result<(), StageError> {
+        let checkpoint = session.checkpoint.as_ref();
+        let trainer = &mut session.trainer;
+        trainer.restore(network.parameters_mut(), checkpoint)?;
+        if checkpoint.is_some() {
+            let step = trainer.step_number();
+            let line = format!("goes on after step {step}");
+            self.context.progress.log(&line);
         }
+        Ok(())
     }
 
-    /// All steps that are left; the path of the step log.
+    /// All steps that are left; the log of all steps.
     fn train(
         &self,
         session: &mut Session,
         network: &mut CausalLm,
         encoded: &Encoded,
+        canaries: &Canaries,
         spent: &Spent,
-    ) -> Result<PathBuf, StageError> {
+    ) -> Result<StepLog, StageError> {
         let progress = self.context.progress;
+        // The checkpoint has been copied from: its memory is needed no longer.
+        let earlier = session.checkpoint.take();
+        let earlier = earlier.map(|checkpoint| note(&checkpoint, LOG_NOTE));
+        let mut log = StepLog::open(&self.context.state, earlier.unwrap_or_default())?;
         let trainer = &mut session.trainer;
         let steps = self.mechanism.steps();
         let mut tokens = 0;
-        let mut log = StepLog::open(
-            self.context.state.join("steps.jsonl"),
-            trainer.step_number(),
-        )?;
         while trainer.step_number() < steps {
             let seen = trainer.step(network, encoded)?;
             let done = trainer.step_number();
@@ -388,16 +402,20 @@ impl Run<'_> {
             }));
             let stop = progress.stop_requested() && done < steps;
             if stop || (done.is_multiple_of(self.performance.checkpoint_every) && done < steps) {
-                log.sync()?;
-                trainer.checkpoint(network.parameters(), &self.checkpoint(), &self.binding)?;
+                let notes = [log.text(), canaries.text.as_bytes()];
+                let path = self.checkpoint();
+                trainer.checkpoint(network.parameters(), &path, &self.binding, &notes)?;
             }
             if stop {
                 return Err(StageError::interrupted());
             }
         }
-        log.sync()?;
-        Ok(log.path)
+        Ok(log)
     }
+}
+
+fn note(checkpoint: &Checkpoint, place: usize) -> Vec<u8> {
+    checkpoint.note(place).unwrap_or_default().to_vec()
 }
 
 fn micro_batches(performance: &TrainPerformance) -> MicroBatches {

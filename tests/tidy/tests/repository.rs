@@ -101,6 +101,7 @@ const MODULES: [(&str, &[&[&str]]); 2] = [
                 "public_inputs",
             ],
             &["fault"],
+            &["truncation"],
         ],
     ),
 ];

@@ -166,6 +166,14 @@ fn row(object: &str, line: u64, columns: &Columns<'_>) -> Result<RawRow, String>
     let text = match field(columns.text, "text_column")? {
         Value::String(text) => text.clone(),
         Value::Null => return Err("the text is missing: leave the row out".to_owned()),
+        Value::Array(turns) if turns.iter().any(|turn| turn.get("role").is_some()) => {
+            conversation(turns).ok_or_else(|| {
+                format!(
+                    "`{}` is no conversation: expected objects with `role` and `content`",
+                    columns.text
+                )
+            })?
+        }
         Value::Array(_) | Value::Object(_) => {
             return Err(format!(
                 "`{}` is a list or an object, not a string",
@@ -176,6 +184,11 @@ fn row(object: &str, line: u64, columns: &Columns<'_>) -> Result<RawRow, String>
     };
     if text.len() > LONGEST {
         return Err(too_long(text.len()));
+    }
+    if let Some(label) = columns.only_label()
+        && object.value(columns.label).is_none()
+    {
+        return Ok(RawRow { line, text, label });
     }
     let label = match field(columns.label, "label_column")? {
         Value::String(name) => RawLabel::Text(name.clone()),
@@ -197,6 +210,26 @@ fn row(object: &str, line: u64, columns: &Columns<'_>) -> Result<RawRow, String>
         }
     };
     Ok(RawRow { line, text, label })
+}
+
+/// The turns of a conversation as one text, `role: content` a line, as chats in the layout of OpenAI have them. None where a
+/// turn is something else. Turns without words, such as calls of tools, are left out.
+fn conversation(turns: &[Value]) -> Option<String> {
+    let mut lines = Vec::with_capacity(turns.len());
+    for turn in turns {
+        let role = turn.get("role")?.as_str()?;
+        let content = match turn.get("content") {
+            None | Some(Value::Null) => continue,
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(parts)) => {
+                let texts = parts.iter().filter_map(|part| part.get("text")?.as_str());
+                texts.collect::<Vec<_>>().join(" ")
+            }
+            Some(_) => return None,
+        };
+        lines.push(format!("{role}: {content}"));
+    }
+    Some(lines.join("\n"))
 }
 
 /// The keys of an object, and the values of those that are wanted.

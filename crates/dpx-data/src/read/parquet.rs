@@ -3,7 +3,6 @@
 
 mod codec;
 mod footer;
-mod guard;
 mod pages;
 mod thrift;
 mod whole;
@@ -40,7 +39,7 @@ pub(super) fn read(
     let broken = |error: &dyn std::fmt::Display| {
         DataError::file(path, format!("unreadable parquet file: {error}"))
     };
-    guard::guard(|| {
+    dpx_schema::guard(|| {
         let (file, size) = open::open(path)?;
         let metadata = metadata(&file, size).map_err(|error| broken(&error))?;
         let (text, label) = find(&metadata, columns, path)?;
@@ -77,7 +76,7 @@ pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
     let broken = |error: &dyn std::fmt::Display| {
         DataError::file(path, format!("unreadable parquet file: {error}"))
     };
-    guard::guard(|| {
+    dpx_schema::guard(|| {
         let (file, size) = open::open(path)?;
         let metadata = metadata(&file, size).map_err(|error| broken(&error))?;
         Ok(roots(metadata.file_metadata()))

@@ -217,7 +217,11 @@ impl File<'_> {
         };
         let shape = Shape {
             text: find(self.columns.text, "text_column")?,
-            label: find(self.columns.label, "label_column")?,
+            label: match find(self.columns.label, "label_column") {
+                // Behind the last one: rows have the one label that is declared.
+                Err(_) if self.columns.only_label().is_some() => header.fields.len(),
+                label => label?,
+            },
             fields: header.fields.len(),
             newline,
         };
@@ -313,21 +317,16 @@ impl File<'_> {
             return;
         }
         let mut fields = record.fields;
-        let label = std::mem::take(&mut fields[shape.label].text);
-        let text = if shape.text == shape.label {
-            label.clone()
-        } else {
-            std::mem::take(&mut fields[shape.text].text)
+        let text = fields[shape.text].text.clone();
+        let label = match fields.get_mut(shape.label) {
+            Some(field) => RawLabel::Text(std::mem::take(&mut field.text)),
+            None => self.columns.only_label().unwrap_or(RawLabel::Missing),
         };
         if text.len() > LONGEST {
             read.problems.push((line, too_long(text.len())));
             return;
         }
-        read.rows.push(RawRow {
-            line,
-            text,
-            label: RawLabel::Text(label),
-        });
+        read.rows.push(RawRow { line, text, label });
     }
 }
 
@@ -380,7 +379,9 @@ impl Shape {
         };
         parsed.len() == self.fields
             && self.fields > 1
-            && known.contains(&normal(parsed[self.label].trim_matches('"')))
+            && parsed
+                .get(self.label)
+                .is_some_and(|label| known.contains(&normal(label.trim_matches('"'))))
     }
 }
 

@@ -4,7 +4,7 @@ use super::Observer;
 use super::event::{Event, Finish, Outcome, Planned, Stamped};
 use crate::clock::duration;
 use anstyle::{AnsiColor, Style};
-use dpx_schema::InstanceName;
+use dpx_schema::{InstanceName, printable, printable_lines};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -144,9 +144,32 @@ impl Observer for PlainLines {
     fn observe(&mut self, event: &Event) {
         if let Some(text) = describe(event) {
             // Nobody may be left to read; the run goes on.
+            let text = shown(&text);
             drop(writeln!(anstream::stderr().lock(), "{text}"));
         }
     }
+}
+
+/// What stages and files say, without commands to a terminal; colors are dpx's own.
+fn shown(text: &str) -> String {
+    let parts = text.split("\u{1b}[");
+    let parts = parts.enumerate().map(|(at, part)| {
+        let color = part.find('m').filter(|end| {
+            at > 0
+                && part[..*end]
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || byte == b';')
+        });
+        match color {
+            Some(end) => format!(
+                "\u{1b}[{}{}",
+                &part[..=end],
+                printable_lines(&part[end + 1..])
+            ),
+            None => printable_lines(part),
+        }
+    });
+    parts.collect()
 }
 
 /// Every event as one line of JSON on standard output.
@@ -229,7 +252,7 @@ impl Bars {
                         )));
                     }
                     bar.set_position(update.done);
-                    bar.set_message(update.to_string());
+                    bar.set_message(printable(&update.to_string()));
                 }
             }
             Event::Finished { instance, .. } | Event::Unchanged { instance, .. } => {
@@ -255,7 +278,7 @@ impl Observer for Bars {
         }
         if let Some(text) = describe(event) {
             self.screen
-                .suspend(|| drop(writeln!(anstream::stderr().lock(), "{text}")));
+                .suspend(|| drop(writeln!(anstream::stderr().lock(), "{}", shown(&text))));
         }
     }
 }

@@ -56,19 +56,19 @@ impl BagOfWords {
         for (row, label) in labels.iter().enumerate() {
             certain[row * classes + label] = 1.0;
         }
-        Self::train_soft(texts, &certain, classes, options)
+        Self::train_soft(texts, certain, classes, options)
     }
 
     /// Trains on texts and the probabilities of their classes, `[texts, classes]`: the loss of a text is the cross-entropy
     /// with them, as if it stood there once for each class, with that weight.
     pub fn train_soft(
         texts: &[&str],
-        probabilities: &[f64],
+        probabilities: Vec<f64>,
         classes: usize,
         options: &BagOfWordsOptions,
     ) -> Self {
         let features = Features::fit(texts, options.least_texts);
-        let rows: Vec<_> = texts.iter().map(|text| features.row(text)).collect();
+        let rows = features.rows(texts);
         let weights = regression::fit(&rows, probabilities, classes, features.len(), options);
         Self {
             features,
@@ -80,7 +80,11 @@ impl BagOfWords {
     /// Probabilities of the classes for a text.
     pub fn probabilities(&self, text: &str) -> Vec<f32> {
         let mut scores = vec![0.0; self.classes];
-        regression::scores(&self.features.row(text), &self.weights, &mut scores);
+        regression::scores(
+            self.features.row(text).into_iter(),
+            &self.weights,
+            &mut scores,
+        );
         softmax(&mut scores);
         scores.iter().map(|score| *score as f32).collect()
     }

@@ -10,6 +10,8 @@ pub struct EncodedExample {
     pub ids: Vec<u32>,
     /// Number of leading ids that belong to the prompt, on which there is no loss.
     pub prompt_length: usize,
+    /// Tokens at its end that there was no room for.
+    pub cut: usize,
 }
 
 /// A prompt in a tokenizer's ids.
@@ -77,8 +79,13 @@ impl EncodePrompt for Prompt {
         let prompt_length = ids.len().min(max_seq_len);
         ids.extend(tokenizer.encode(&self.body(text))?);
         ids.extend(tokenizer.end());
+        let cut = ids.len().saturating_sub(max_seq_len);
         ids.truncate(max_seq_len);
-        Ok(EncodedExample { ids, prompt_length })
+        Ok(EncodedExample {
+            ids,
+            prompt_length,
+            cut,
+        })
     }
 }
 
@@ -114,5 +121,6 @@ mod tests {
         assert_eq!(example.ids[..example.ids.len() - 1], whole);
         let short = prompt.encode(&tokenizer, "joy", "i am so glad", 3).unwrap();
         assert_eq!(short.ids, example.ids[..3]);
+        assert_eq!((example.cut, short.cut), (0, example.ids.len() - 3));
     }
 }

@@ -21,10 +21,12 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
         }
     }
     let one_file = folder.join("tokenizer.json");
-    let tokenizer = if one_file.is_file() {
-        parse(&read(&one_file)?, &one_file)?
+    let (path, tokenizer) = if one_file.is_file() {
+        let tokenizer = parse(&read(&one_file)?, &one_file);
+        (one_file, tokenizer)
     } else if let Some((vocabulary, merges)) = gpt2_files(folder) {
-        gpt2(&vocabulary, &merges)?
+        let tokenizer = unbroken(&vocabulary, || gpt2(&vocabulary, &merges));
+        (vocabulary, tokenizer)
     } else {
         let vocabulary = folder.join("vocab.txt");
         if !vocabulary.is_file() {
@@ -32,14 +34,36 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
                 folder: folder.to_owned(),
             });
         }
-        bert(&vocabulary, &config)?
+        let tokenizer = unbroken(&vocabulary, || bert(&vocabulary, &config));
+        (vocabulary, tokenizer)
     };
+    let tokenizer = tokenizer?;
+    // What breaks on a letter shall break here, where the file has a name.
+    unbroken(&path, || {
+        let ids = tokenizer
+            .encode_fast("a", true)
+            .map(|found| found.get_ids().to_vec());
+        drop(tokenizer.decode(&ids.unwrap_or_default(), false));
+        Ok(())
+    })?;
     Ok((tokenizer, config))
+}
+
+/// Runs code that panics on some damaged files; a panic becomes an error that names the file.
+fn unbroken<T>(path: &Path, run: impl FnOnce() -> Result<T, TextError>) -> Result<T, TextError> {
+    dpx_schema::guard(run).unwrap_or_else(|| {
+        Err(malformed(
+            path,
+            &"it is damaged: the library that reads tokenizers gave up on it",
+        ))
+    })
 }
 
 /// Parses the content of a `tokenizer.json`.
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Tokenizer, TextError> {
-    Tokenizer::from_bytes(bytes).map_err(|error| malformed(path, &error))
+    unbroken(path, || {
+        Tokenizer::from_bytes(bytes).map_err(|error| malformed(path, &error))
+    })
 }
 
 /// Parses the content of a `tokenizer_config.json`.

@@ -65,8 +65,7 @@ impl Tokenizer {
             .expect("switching truncation off is always possible");
         let special = SpecialTokens::find(&config, |token| inner.token_to_id(token));
         let starts_with_bos = special.bos.is_some()
-            && inner
-                .encode_fast("a", true)
+            && guarded(|| inner.encode_fast("a", true))
                 .is_ok_and(|encoding| encoding.get_ids().first() == special.bos.as_ref());
         Self {
             inner,
@@ -120,7 +119,7 @@ impl Tokenizer {
     /// # Errors
     /// When the tokenizer cannot represent it (no unknown token in the vocabulary).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
-        let encoding = self.inner.encode_fast(text, false).map_err(failed)?;
+        let encoding = guarded(|| self.inner.encode_fast(text, false))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -129,7 +128,7 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_with_special(&self, text: &str) -> Result<Vec<u32>, TextError> {
-        let encoding = self.inner.encode_fast(text, true).map_err(failed)?;
+        let encoding = guarded(|| self.inner.encode_fast(text, true))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -152,7 +151,7 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_aligned(&self, text: &str) -> Result<AlignedEncoding, TextError> {
-        let encoding = self.inner.encode(text, true).map_err(failed)?;
+        let encoding = guarded(|| self.inner.encode(text, true))?;
         Ok(AlignedEncoding {
             ids: encoding.get_ids().to_vec(),
             offsets: encoding.get_offsets().to_vec(),
@@ -170,7 +169,7 @@ impl Tokenizer {
     /// # Errors
     /// When the decoder fails.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TextError> {
-        self.inner.decode(ids, skip_special).map_err(failed)
+        guarded(|| self.inner.decode(ids, skip_special))
     }
 
     /// Adds special tokens to the vocabulary where they are missing and returns the id of each, in order.
@@ -241,6 +240,16 @@ impl Tokenizer {
 )]
 fn failed(error: tokenizers::Error) -> TextError {
     TextError::Tokenizer(error.to_string())
+}
+
+/// Runs code that panics with some damaged tokenizers.
+fn guarded<T>(run: impl FnOnce() -> Result<T, tokenizers::Error>) -> Result<T, TextError> {
+    match dpx_schema::guard(run) {
+        Some(result) => result.map_err(failed),
+        None => Err(TextError::Tokenizer(
+            "the files of the tokenizer are damaged: the library that reads them gave up".into(),
+        )),
+    }
 }
 
 fn pretty(map: &Map<String, Value>) -> String {

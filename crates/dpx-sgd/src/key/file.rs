@@ -3,7 +3,7 @@
 //! Each cache has a folder of its own, named by the cache's identity: a cache that moves keeps its keys, and no other cache
 //! sweeps them.
 //!
-//! Layout: a header (magic, run id, binding), then two slots of (step, key, checksum). A ratchet writes the
+//! Layout: a header (magic, run id, binding, checksum), then two slots of (step, key, checksum). A ratchet writes the
 //! empty slot, syncs, then overwrites the old one with zeros and syncs again: at every moment one slot is whole, and the
 //! old key does not stay behind in a renamed file. File systems that copy on write may keep old blocks all the same.
 
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-const MAGIC: [u8; 8] = *b"dpxkey1\n";
+const MAGIC: [u8; 8] = *b"dpxkey2\n";
 const HEADER: usize = 4096;
 const SLOT: usize = 64;
 
@@ -174,6 +174,8 @@ impl KeyFile {
         header[..8].copy_from_slice(&MAGIC);
         header[8..24].copy_from_slice(&run);
         header[24..56].copy_from_slice(&binding);
+        let check = blake3::hash(&header[..56]);
+        header[56..88].copy_from_slice(check.as_bytes());
         let written = (|| {
             file.write_all(&header)?;
             file.write_all(&*slot_bytes(&key))?;
@@ -313,6 +315,10 @@ fn read(file: &mut File) -> std::io::Result<Option<Found>> {
     file.seek(SeekFrom::Start(0))?;
     file.read_to_end(&mut bytes)?;
     if bytes.len() != HEADER + 2 * SLOT || bytes[..8] != MAGIC {
+        return Ok(None);
+    }
+    // Another identity would be another entry of the ledger, another binding another run.
+    if bytes[56..88] != *blake3::hash(&bytes[..56]).as_bytes() {
         return Ok(None);
     }
     let slots = [0, 1].map(|slot| {

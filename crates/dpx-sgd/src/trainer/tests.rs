@@ -1,6 +1,7 @@
 //! The private step: micro-batches, empty batches, divisor, noise per step, epsilon = infinity, resume, keys at rest.
 
 use super::*;
+use crate::checkpoint;
 use crate::fault::{self, Fault};
 use crate::optimizer::{AdamSettings, Averaging, LearningRate, Schedule};
 use dpx_accounting::Adjacency;
@@ -284,11 +285,10 @@ fn noise_drawn_ahead_changes_no_bit() {
         let mut trainer = trainer(&network, mechanism(0.5, noise_multiplier), 8.0, ALL);
         trainer.draw_noise_ahead(ahead);
         if let Some(path) = from {
-            assert!(
-                trainer
-                    .restore(network.parameters_mut(), path, &BINDING)
-                    .unwrap()
-            );
+            let found = checkpoint::read(path, &BINDING).unwrap().whole();
+            trainer
+                .restore(network.parameters_mut(), Some(&found.unwrap()))
+                .unwrap();
         }
         let mut noised = Vec::new();
         while trainer.step_number() < 8 {
@@ -297,7 +297,7 @@ fn noise_drawn_ahead_changes_no_bit() {
             if trainer.step_number() == 3 && from.is_none() {
                 let path = folder.path().join(format!("{noise_multiplier}-{ahead}"));
                 trainer
-                    .checkpoint(network.parameters(), &path, &BINDING)
+                    .checkpoint(network.parameters(), &path, &BINDING, &[])
                     .unwrap();
             }
         }
@@ -379,14 +379,15 @@ fn interrupted(folder: &Path, killed_after: u64, every: u64, secure: bool) -> Ve
         let parameters = network.parameters();
         let mut trainer =
             Trainer::new(parameters, mechanism(0.5, 1.0), settings, ALL, source).unwrap();
+        let found = checkpoint::read(&state, &BINDING).unwrap().whole();
         trainer
-            .restore(network.parameters_mut(), &state, &BINDING)
+            .restore(network.parameters_mut(), found.as_ref())
             .unwrap();
         while trainer.step_number() < limit {
             trainer.step(&mut network, &texts(16)).unwrap();
             if trainer.step_number().is_multiple_of(every) {
                 trainer
-                    .checkpoint(network.parameters(), &state, &BINDING)
+                    .checkpoint(network.parameters(), &state, &BINDING, &[])
                     .unwrap();
             }
         }
@@ -458,7 +459,7 @@ fn a_checkpoint_older_than_the_key_is_refused() {
     for step in 1..=4 {
         trainer.step(&mut network, &texts(16)).unwrap();
         trainer
-            .checkpoint(network.parameters(), &state, &BINDING)
+            .checkpoint(network.parameters(), &state, &BINDING, &[])
             .unwrap();
         if step == 2 {
             std::fs::copy(&state, &old).unwrap();
@@ -466,16 +467,21 @@ fn a_checkpoint_older_than_the_key_is_refused() {
     }
     drop(trainer);
     let mut trainer = start(&network);
-    let refused = trainer.restore(network.parameters_mut(), &old, &BINDING);
+    let at = |path: &Path| checkpoint::read(path, &BINDING).unwrap().whole();
+    let refused = trainer.restore(network.parameters_mut(), at(&old).as_ref());
     assert!(matches!(refused, Err(TrainerError::KeyIsGone(_))));
-    let missing = trainer.restore(network.parameters_mut(), Path::new("none"), &BINDING);
+    let missing = trainer.restore(network.parameters_mut(), at(Path::new("none")).as_ref());
     assert!(matches!(missing, Err(TrainerError::KeyIsGone(_))));
-    assert!(
-        trainer
-            .restore(network.parameters_mut(), &state, &BINDING)
-            .unwrap()
-    );
+    trainer
+        .restore(network.parameters_mut(), at(&state).as_ref())
+        .unwrap();
     assert_eq!(trainer.step_number(), 4);
+    // A step beyond the last, as a checkpoint of a longer run has it: refused before a key is derived.
+    let mut longer = network_on(Device::Cpu);
+    let far = Learner::new(longer.parameters(), settings(8.0, Averaging::None).learner);
+    far.save_at(longer.parameters(), &old, &BINDING, u64::MAX / 2);
+    let refused = trainer.restore(longer.parameters_mut(), at(&old).as_ref());
+    assert!(matches!(refused, Err(TrainerError::NoFit)));
 }
 
 /// No file of a run's state holds a key that the run has used: raw, hexadecimal or base64.
@@ -504,7 +510,7 @@ fn keys_stand_in_no_state_file() {
         keys.push(keys[keys.len() - 1].ratchet());
     }
     trainer
-        .checkpoint(network.parameters(), &state, &BINDING)
+        .checkpoint(network.parameters(), &state, &BINDING, &[])
         .unwrap();
     let mut written = std::fs::read(&state).unwrap();
     written.extend_from_slice(printed.as_bytes());

@@ -5,6 +5,7 @@ use super::report::argmax;
 use crate::model_source;
 use crate::model_source::ModelSource;
 use crate::score::read::LabelledTexts;
+use crate::truncation::Truncation;
 use dpx_nn::model::weights::StoredAs;
 use dpx_nn::model::{Classifier, classifier_from};
 use dpx_nn::seed::Stream;
@@ -75,9 +76,11 @@ pub(super) fn run(
     let tokenizer = Tokenizer::load(source.path())?;
     let mut classifier = classifier_from(source.path(), labels, context.seed, context.device)?;
     let max_seq_len = (params.max_length as usize).min(classifier.config().max_positions());
-    let encode = |texts: &LabelledTexts| -> Result<Examples, StageError> {
+    let context_length = classifier.config().max_positions();
+    let mut truncation = Truncation::new(params.max_length, context_length);
+    let mut encode = |texts: &LabelledTexts| -> Result<Examples, StageError> {
         Ok(Examples {
-            ids: model_source::encode_all(&tokenizer, &texts.texts, max_seq_len)?,
+            ids: model_source::encode_all(&tokenizer, &texts.texts, max_seq_len, &mut truncation)?,
             labels: texts.labels.clone(),
             probabilities: texts.probabilities.clone(),
         })
@@ -94,6 +97,7 @@ pub(super) fn run(
     classifier.save(&folder, StoredAs::F32)?;
     tokenizer.save(&folder, Some(classifier.config().max_positions()))?;
     let probabilities = trainer.probabilities(&classifier, &encode(test)?.ids)?;
+    truncation.save(context)?;
     Ok((probabilities, log))
 }
 

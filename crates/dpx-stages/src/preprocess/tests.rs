@@ -84,7 +84,7 @@ fn the_bytes_depend_on_what_was_found_alone() {
         writeln!(content, "text number {row},{}", row % 2).unwrap();
     }
     std::fs::write(&path, &content).unwrap();
-    let params = |scrub: Value| json!({"dataset": path, "labels": ["joy", "fear"], "scrub": scrub});
+    let params = |scrub: Value| json!({"dataset": path, "labels": ["joy", "fear"], "labels_by": "index", "scrub": scrub});
     let none = files(params(json!([])));
     assert_eq!(none, files(params(json!("rules"))));
     assert_eq!(

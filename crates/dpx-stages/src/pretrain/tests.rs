@@ -129,6 +129,51 @@ fn a_run_stopped_anywhere_ends_with_the_same_bytes() {
     }
 }
 
+/// Every result is that of the uninterrupted run, log included, whatever became of the checkpoint.
+#[test]
+fn damage_to_a_checkpoint_changes_no_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let quiet = &dpx_schema::context::NoProgress;
+    run_once(folder.path(), "whole", quiet).unwrap();
+    let result = |name: &str| {
+        [
+            "model/model.safetensors",
+            "steps.jsonl",
+            "model/tokenizer.json",
+        ]
+        .map(|file| std::fs::read(folder.path().join(name).join(file)).unwrap())
+    };
+    // Stopped at a step at which the uninterrupted run writes a checkpoint, so that both measure the perplexity there.
+    for damage in ["none", "step", "value", "log", "cut", "lost", "copy"] {
+        let first = run_once(folder.path(), damage, &StopAfter(AtomicU64::new(5)));
+        assert!(first.unwrap_err().interrupted);
+        let state = folder.path().join(damage).with_extension("state");
+        let path = state.join("state.bin");
+        let mut bytes = std::fs::read(&path).unwrap();
+        match damage {
+            "step" => bytes[47] ^= 0x80,
+            "value" => {
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+            }
+            "log" => {
+                let place = bytes.len() - 50;
+                bytes[place] ^= 1;
+            }
+            "cut" => bytes.truncate(100),
+            _ => {}
+        }
+        std::fs::write(&path, bytes).unwrap();
+        match damage {
+            "lost" => std::fs::remove_file(&path).unwrap(),
+            "copy" => std::fs::write(state.join("steps.jsonl"), "{}").unwrap(),
+            _ => {}
+        }
+        run_once(folder.path(), damage, quiet).unwrap();
+        assert!(result(damage) == result("whole"), "{damage}");
+    }
+}
+
 #[test]
 fn wrong_sizes_and_empty_corpora_are_refused() {
     let folder = tempfile::tempdir().unwrap();

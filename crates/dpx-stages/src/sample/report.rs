@@ -4,6 +4,7 @@ use super::keywords::Keywords;
 use super::teacher::{Choice, Chooser};
 use super::write::{Length, Text, Written};
 use crate::score::read::probability_column;
+use crate::truncation::percent;
 use dpx_schema::params::{SampleParams, TeacherPolicy};
 use dpx_schema::{StageContext, StageError};
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,29 @@ pub struct SampleReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<Value>,
 }
+
+impl SampleReport {
+    /// What to tell the user about texts that never end, a line each.
+    pub fn messages(&self) -> Vec<String> {
+        let Some(share) = self.ended_share.filter(|share| *share < ENDS) else {
+            return Vec::new();
+        };
+        let ended = (share * self.texts as f64).round() as u64;
+        let line = if ended == 0 {
+            "no text ends by itself: all were cut at `max_new_tokens`; the model did not learn to end its texts".to_owned()
+        } else {
+            format!(
+                "{ended} of {} texts ({}) end by themselves; the others were cut at `max_new_tokens`",
+                self.texts,
+                percent(ended, self.texts)
+            )
+        };
+        vec![line]
+    }
+}
+
+/// Share of texts that end by themselves, below which the user is told.
+const ENDS: f64 = 0.9;
 
 /// Numbers of texts of a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +164,9 @@ pub(super) fn save(
         bags_of_words: asked.words.clone(),
         teacher: teacher.cloned(),
     };
+    for line in report.messages() {
+        context.progress.log(&line);
+    }
     let json = serde_json::to_string_pretty(&report)?;
     std::fs::write(context.output_path(SAMPLE_FILE), json + "\n")?;
     Ok(())

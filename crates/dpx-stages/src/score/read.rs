@@ -2,6 +2,7 @@
 
 use dpx_schema::StageError;
 use serde::Deserialize;
+use std::io::BufRead;
 use std::path::Path;
 
 /// Texts with their labels as indices into the declared labels.
@@ -78,9 +79,12 @@ fn name(path: &Path) -> String {
         .into_owned()
 }
 
+fn unreadable(path: &Path, error: &std::io::Error) -> StageError {
+    StageError::new(format!("could not read `{}`: {error}", name(path)))
+}
+
 fn read(path: &Path) -> Result<String, StageError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| StageError::new(format!("could not read `{}`: {error}", name(path))))
+    std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))
 }
 
 /// Reads one split of a `preprocess` artifact: JSON lines with `text` and `label`.
@@ -94,8 +98,10 @@ pub fn split(path: &Path, labels: &[String]) -> Result<LabelledTexts, StageError
         label: String,
     }
     let mut found = LabelledTexts::default();
-    for (index, line) in read(path)?.lines().enumerate() {
-        let row: Row = serde_json::from_str(line).map_err(|_| {
+    let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
+    for (index, line) in std::io::BufReader::new(file).lines().enumerate() {
+        let line = line.map_err(|error| unreadable(path, &error))?;
+        let row: Row = serde_json::from_str(&line).map_err(|_| {
             StageError::new(format!(
                 "{}:{}: no row: expected a JSON object with `text` and `label`",
                 name(path),

@@ -1,6 +1,7 @@
 //! The training sequences: one per row, prompt, text and end token, cut, never split; and the canaries of an audit.
 
 use super::keywords::Keywords;
+use crate::truncation::Truncation;
 use chacha20::cipher::StreamCipher;
 use dpx_data::Row;
 use dpx_nn::seed::Stream;
@@ -73,8 +74,10 @@ pub(super) struct Encoder<'a> {
     pub(super) prompt: &'a Prompt,
     pub(super) tokenizer: &'a Tokenizer,
     pub(super) keywords: Option<&'a Keywords>,
-    /// Most tokens of a sequence.
+    /// Most tokens of a sequence: `max_length`, or the model's context where that is smaller.
     pub(super) max_seq_len: usize,
+    pub(super) max_length: u64,
+    pub(super) context: usize,
     pub(super) loss_on: LossOn,
     pub(super) mismatch: Option<Mismatch<'a>>,
 }
@@ -104,6 +107,8 @@ pub(super) struct Encoded {
     mismatch: Option<f32>,
     /// Most tokens of a sequence; public.
     max_seq_len: usize,
+    /// What was cut off the texts; canaries are none.
+    pub(super) truncation: Truncation,
 }
 
 struct Encoding {
@@ -116,6 +121,9 @@ struct Encoding {
 struct Tokens {
     ids: Vec<u32>,
     counted_from: usize,
+    prompt_length: usize,
+    /// Tokens that there was no room for.
+    cut: usize,
 }
 
 impl Tokens {
@@ -142,11 +150,51 @@ impl Encoder<'_> {
             let keyword = self.keywords.and_then(|keywords| keywords.of(row));
             self.encoding(row.id, &row.label, keyword, &row.text)
         });
+        let rows: Vec<Encoding> = encoded.collect::<Result<_, _>>()?;
+        let mut truncation = Truncation::new(self.max_length, self.context);
+        for own in rows.iter().map(|row| &row.own) {
+            truncation.add(own.ids.len() - own.prompt_length + own.cut, own.cut);
+        }
         Ok(Encoded {
-            rows: encoded.collect::<Result<_, _>>()?,
+            rows,
             mismatch: self.mismatch.map(|mismatch| mismatch.weight),
             max_seq_len: self.max_seq_len,
+            truncation,
         })
+    }
+
+    /// Refuses prompts that leave no room for a text: its gradient would be zero, and the budget spent on nothing.
+    pub(super) fn check(&self, labels: &[String]) -> Result<(), StageError> {
+        let length = |label: &str, keyword: Option<&str>| {
+            Ok::<_, StageError>(self.tokens(label, keyword, "")?.prompt_length)
+        };
+        let mut longest: Option<(usize, &str)> = None;
+        for label in labels {
+            let found = length(label, None)?;
+            if longest.is_none_or(|(most, _)| found > most) {
+                longest = Some((found, label));
+            }
+        }
+        let Some((mut most, label)) = longest else {
+            return Ok(());
+        };
+        for word in self.keywords.into_iter().flat_map(Keywords::words) {
+            most = most.max(length(label, Some(word))?);
+        }
+        if most < self.max_seq_len {
+            return Ok(());
+        }
+        Err(StageError::new(format!(
+            "the prompt of the label `{}` fills all {} tokens of a training sequence, so that no text would be learnt and the \
+             budget be spent on nothing: {}",
+            label.escape_debug(),
+            self.max_seq_len,
+            if self.max_length > self.context as u64 {
+                "the model reads no more; shorten `prompt`"
+            } else {
+                "raise `max_length`, or shorten `prompt`"
+            }
+        )))
     }
 
     /// Rows of [`made_up`] texts alone.
@@ -190,6 +238,7 @@ impl Encoder<'_> {
             .map(|mut wrong| {
                 let counted = |tokens: &Tokens| tokens.ids.len() - tokens.counted_from;
                 let count = counted(&own).min(counted(&wrong));
+                own.cut += counted(&own) - count;
                 own.ids.truncate(own.counted_from + count);
                 wrong.ids.truncate(wrong.counted_from + count);
                 wrong
@@ -210,6 +259,8 @@ impl Encoder<'_> {
                 LossOn::Text => example.prompt_length,
                 LossOn::All => 1,
             },
+            prompt_length: example.prompt_length,
+            cut: example.cut,
             ids: example.ids,
         })
     }

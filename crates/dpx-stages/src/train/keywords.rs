@@ -37,6 +37,11 @@ impl Keywords {
         Ok(Some(Self { words, index, seed }))
     }
 
+    /// All words of the vocabulary.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().map(String::as_str)
+    }
+
     /// The first keyword of a row's text, for the half of the rows whose coin shows heads.
     pub(super) fn of(&self, row: &Row) -> Option<&str> {
         let heads = Stream::new(self.seed, "train keyword", &[row.id]).next_u64() & 1 == 1;

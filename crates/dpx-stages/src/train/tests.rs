@@ -158,6 +158,22 @@ impl Place {
         ledger.history().unwrap().runs().len()
     }
 
+    /// All bytes of the last result but the identity of its run.
+    fn result(&self) -> Vec<Vec<u8>> {
+        let files = ["internal/steps.jsonl", "internal/canaries.json"];
+        let mut all: Vec<Vec<u8>> = files
+            .iter()
+            .map(|name| std::fs::read(self.path("out").join(name)).unwrap())
+            .collect();
+        all.push(self.weights("out"));
+        all
+    }
+
+    fn steps(&self) -> usize {
+        let log = std::fs::read_to_string(self.path("out/internal/steps.jsonl")).unwrap();
+        log.lines().count()
+    }
+
     fn key_file(&self) -> PathBuf {
         self.path(&format!("secrets/{}.key", "cd".repeat(32)))
     }
@@ -448,6 +464,8 @@ fn the_key_is_bound_to_the_device_and_the_program() {
         tokenizer: &start.tokenizer,
         keywords: None,
         max_seq_len: 20,
+        max_length: 20,
+        context: 32,
         loss_on: params.loss_on,
         mismatch: None,
     };
@@ -491,28 +509,124 @@ fn the_key_is_bound_to_the_device_and_the_program() {
     }
 }
 
+/// Bits of every kind of byte of a checkpoint, cuts, and each file of the state folder gone: a seeded run ends with the
+/// bytes of the uninterrupted one, a secure one restarts, says so, and is counted again. No attempt hangs.
 #[test]
-fn a_lost_or_damaged_checkpoint_starts_anew_and_counts_again() {
-    for damage in ["lost", "damaged"] {
+fn a_lost_or_damaged_checkpoint_costs_a_restart_and_is_told() {
+    let (whole, steps) = {
+        let place = Place::new(json!({"noise": "seeded", "canaries": 6}));
+        place.run("out", &NoProgress).unwrap();
+        (place.result(), place.steps())
+    };
+    for noise in ["secure", "seeded"] {
+        let place = Place::new(json!({"noise": noise, "canaries": 6}));
+        let stop = || {
+            drop(std::fs::remove_dir_all(place.path("state")));
+            let stopped = place.run("out", &Watch::stopping_after(4)).unwrap_err();
+            assert!(stopped.interrupted);
+        };
+        stop();
+        let length = std::fs::read(place.path("state/state.bin")).unwrap().len();
+        // Magic, binding, step (its highest bit: what once hung), numbers, lengths, values, notes, digest.
+        let bits = [
+            3,
+            8 * 20,
+            8 * 40,
+            8 * 47 + 7,
+            8 * 48,
+            8 * 55 + 7,
+            8 * 56 + 1,
+            8 * 66,
+            4 * length,
+            8 * (length - 400),
+            8 * length - 1,
+        ];
+        let flips = bits.map(|bit| (format!("bit {bit}"), Some(bit), None));
+        let cuts = [0, 10, 64, length / 2, length - 1]
+            .map(|end| (format!("cut at {end}"), None, Some(end)));
+        let mut damages: Vec<_> = flips.into_iter().chain(cuts).collect();
+        damages.push(("lost".to_owned(), None, None));
+        for (name, bit, end) in damages {
+            stop();
+            let spent = place.spent();
+            let path = place.path("state/state.bin");
+            let mut bytes = std::fs::read(&path).unwrap();
+            match (bit, end) {
+                (Some(bit), _) => bytes[bit / 8] ^= 1 << (bit % 8),
+                (_, Some(end)) => bytes.truncate(end),
+                _ => bytes.clear(),
+            }
+            if name == "lost" {
+                std::fs::remove_file(&path).unwrap();
+            } else {
+                std::fs::write(&path, bytes).unwrap();
+            }
+            let watch = Watch::stopping_after(u64::MAX);
+            place.run("out", &watch).unwrap();
+            let said = watch.said.into_inner().unwrap();
+            assert!(
+                name == "lost" || said.contains("is damaged"),
+                "{noise}, {name}: {said}"
+            );
+            assert!(!said.contains("goes on after"), "{noise}, {name}: {said}");
+            if noise == "seeded" {
+                assert!(place.result() == whole, "{name}");
+            } else {
+                assert!(said.contains("restarts with a new key"), "{name}: {said}");
+                assert_eq!(place.spent(), spent + 1, "{name}");
+                assert_eq!(place.steps(), steps, "{name}");
+            }
+            assert!(!place.key_file().exists());
+        }
+        // The copy of the log that stands beside the checkpoint counts for nothing.
+        for content in [None, Some(""), Some("{\"step\":1}\n")] {
+            stop();
+            let path = place.path("state/steps.jsonl");
+            match content {
+                None => std::fs::remove_file(&path).unwrap(),
+                Some(text) => std::fs::write(&path, text).unwrap(),
+            }
+            place.run("out", &NoProgress).unwrap();
+            assert_eq!(place.steps(), steps);
+            assert!(noise == "secure" || place.result() == whole);
+        }
+        if noise == "seeded" {
+            stop();
+            let spent = place.spent();
+            std::fs::write(place.path("state/run"), "0".repeat(32)).unwrap();
+            let watch = Watch::stopping_after(u64::MAX);
+            place.run("out", &watch).unwrap();
+            let said = watch.said.into_inner().unwrap();
+            assert!(said.contains("another run in the ledger"), "{said}");
+            assert_eq!(place.spent(), spent + 1);
+        }
+    }
+}
+
+/// A bit of the key file's header is another identity or another binding: the key is of no use then.
+#[test]
+fn a_damaged_key_file_is_told_and_counted() {
+    for byte in [0, 9, 30, 60, 4096, 4110, 4150] {
         let place = Place::new(json!({}));
         assert!(
             place
-                .run("out", &Watch::stopping_after(4))
+                .run("out", &Watch::stopping_after(1))
                 .unwrap_err()
                 .interrupted
         );
-        let state = place.path("state/state.bin");
-        if damage == "lost" {
-            std::fs::remove_file(&state).unwrap();
-        } else {
-            let mut bytes = std::fs::read(&state).unwrap();
-            let middle = bytes.len() / 2;
-            bytes[middle] ^= 1;
-            std::fs::write(&state, bytes).unwrap();
-        }
-        place.run("out", &NoProgress).unwrap();
-        assert_eq!(place.spent(), 2, "{damage}");
-        assert!(!place.key_file().exists());
+        let mut bytes = std::fs::read(place.key_file()).unwrap();
+        // The slot in use is the second after one checkpoint.
+        let byte = if byte >= 4096 { byte + 64 } else { byte };
+        bytes[byte] ^= 4;
+        std::fs::write(place.key_file(), bytes).unwrap();
+        let watch = Watch::stopping_after(u64::MAX);
+        place.run("out", &watch).unwrap();
+        let said = watch.said.into_inner().unwrap();
+        assert!(
+            said.contains("restarts with a new key"),
+            "byte {byte}: {said}"
+        );
+        assert_eq!(place.spent(), 2, "byte {byte}");
     }
 }
 
@@ -561,13 +675,16 @@ fn canaries_are_drawn_by_coins_of_their_own_and_survive_a_stop() {
             .unwrap_err()
             .interrupted
     );
-    let drawn = std::fs::read(place.path("state/canaries.json")).unwrap();
+    let state = std::fs::read(place.path("state/state.bin")).unwrap();
     place.run("out", &NoProgress).unwrap();
-    let drawn: Vec<Canary> = serde_json::from_slice(&drawn).unwrap();
+    let text = std::fs::read(place.path("out/internal/canaries.json")).unwrap();
+    assert!(
+        state.windows(text.len()).any(|part| part == text),
+        "the canaries of the checkpoint"
+    );
     let kept: Vec<Canary> =
         serde_json::from_slice(&std::fs::read(place.path("out/internal/canaries.json")).unwrap())
             .unwrap();
-    assert_eq!(drawn, kept);
     assert_eq!(kept.len(), 40);
     let planted = kept.iter().filter(|canary| canary.included).count();
     assert!((5..36).contains(&planted), "{planted}");
@@ -655,6 +772,8 @@ fn a_mismatch_is_the_same_text_under_another_label() {
         tokenizer: &start.tokenizer,
         keywords: None,
         max_seq_len,
+        max_length: max_seq_len as u64,
+        context: 32,
         loss_on: params.loss_on,
         mismatch: Some(Mismatch {
             weight: 1.0,
@@ -728,4 +847,34 @@ fn the_allowance_for_rounding_covers_both_sequences() {
         allowance(json!({"prompt_mismatch": 1.0})),
     );
     assert!(two > one, "{two}, {one}");
+}
+
+/// What is cut is counted and told, and a prompt that leaves no room is refused before anything is spent.
+#[test]
+fn truncation_is_told_and_full_prompts_are_refused() {
+    let mut place = Place::new(json!({"max_length": 100}));
+    let long: Vec<String> = (0..ROWS)
+        .map(|row| "i feel glad today ".repeat(if row == 0 { 40 } else { 1 }))
+        .collect();
+    place.write_rows(&long);
+    let watch = Watch::stopping_after(u64::MAX);
+    place.run("out", &watch).unwrap();
+    let said = watch.said.into_inner().unwrap();
+    assert!(said.contains("the model reads at most 32 tokens"), "{said}");
+    assert!(said.contains("1 of 60 texts (1.7 %)"), "{said}");
+    let text = std::fs::read(place.path("out/internal/truncation.json")).unwrap();
+    let found: crate::truncation::Truncation = serde_json::from_slice(&text).unwrap();
+    assert_eq!((found.texts, found.texts_cut, found.context), (60, 1, 32));
+    assert!(found.tokens_cut > 50 && found.tokens_cut < found.tokens);
+
+    for loss in ["text", "all"] {
+        let spent = place.spent();
+        place.params = json!({"max_length": 3, "loss_on": loss});
+        let refused = place.run("out", &NoProgress).unwrap_err().to_string();
+        assert!(
+            refused.contains("fills all 3 tokens") && refused.contains("`max_length`"),
+            "{refused}"
+        );
+        assert_eq!(place.spent(), spent);
+    }
 }

@@ -1,6 +1,7 @@
 //! Values of one stage that exclude each other.
 
 use super::values::Resolved;
+use crate::experiment::checked::Stage;
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::files::Origin;
 use dpx_schema::Kind;
@@ -95,14 +96,20 @@ fn labels(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         }
         seen.entry(label).or_insert(item.origin);
     }
-    if items.len() == 1 && stage.stage.kind == Kind::Preprocess {
+    let told_apart = |other: &Stage| matches!(other.kind, Kind::Classify | Kind::Teacher);
+    if items.len() == 1
+        && stage.stage.kind == Kind::Preprocess
+        && stage.experiment.stages.iter().any(told_apart)
+    {
         diagnostics.push(
             Diagnostic::at(
                 Code::BadLabel,
                 stage.origin("labels"),
                 "one label alone leaves nothing to classify",
             )
-            .help("declare every label that the data have"),
+            .help(
+                "declare every label that the data have; texts without labels are studied without stages of kind `classify` and `teacher`",
+            ),
         );
     }
 }

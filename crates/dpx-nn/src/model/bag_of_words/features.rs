@@ -1,9 +1,35 @@
 //! Words of a text as a sparse row of tf-idf weights.
 
-use std::collections::BTreeMap;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+
+/// Texts made into rows at once.
+const CHUNK: usize = 1 << 14;
 
 /// Nonzero entries of a row: word number and weight, by word number.
 pub(super) type Row = Vec<(u32, f64)>;
+
+/// Many rows, without a list of their own for each: data sets of a million texts are held here.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rows {
+    /// Where each row begins, and the end of the last.
+    starts: Vec<usize>,
+    words: Vec<u32>,
+    weights: Vec<f64>,
+}
+
+impl Rows {
+    pub(super) const fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The entries of a row, in order.
+    pub(super) fn row(&self, index: usize) -> impl Iterator<Item = (u32, f64)> {
+        let range = self.starts[index]..self.starts[index + 1];
+        let words = self.words[range.clone()].iter().copied();
+        words.zip(self.weights[range].iter().copied())
+    }
+}
 
 /// The vocabulary with the weight of each word.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -17,16 +43,21 @@ pub(super) struct Features {
 impl Features {
     /// The words that stand in at least `least_texts` of the texts.
     pub(super) fn fit(texts: &[&str], least_texts: u32) -> Self {
-        let mut frequencies: BTreeMap<String, u32> = BTreeMap::new();
-        for text in texts {
-            let mut words: Vec<String> = words(text).collect();
-            words.sort_unstable();
-            words.dedup();
-            for word in words {
+        let mut frequencies: HashMap<String, u32> = HashMap::new();
+        for chunk in texts.chunks(CHUNK) {
+            let words_of = |text: &&str| {
+                let mut words: Vec<String> = words(text).collect();
+                words.sort_unstable();
+                words.dedup();
+                words
+            };
+            let all: Vec<Vec<String>> = chunk.par_iter().map(words_of).collect();
+            for word in all.into_iter().flatten() {
                 *frequencies.entry(word).or_default() += 1;
             }
         }
         frequencies.retain(|_, count| *count >= least_texts);
+        let frequencies: BTreeMap<String, u32> = frequencies.into_iter().collect();
         let count = texts.len() as f64;
         let (words, weights): (Vec<String>, Vec<f64>) = frequencies
             .into_iter()
@@ -58,6 +89,26 @@ impl Features {
 
     pub(super) fn inverse_frequencies(&self) -> &[f64] {
         &self.inverse_frequencies
+    }
+
+    /// The rows of all texts, in order.
+    pub(super) fn rows(&self, texts: &[&str]) -> Rows {
+        let mut rows = Rows {
+            starts: vec![0],
+            ..Rows::default()
+        };
+        for chunk in texts.chunks(CHUNK) {
+            let made: Vec<Row> = chunk.par_iter().map(|text| self.row(text)).collect();
+            for (word, weight) in made.iter().flatten() {
+                rows.words.push(*word);
+                rows.weights.push(*weight);
+            }
+            for row in &made {
+                let end = rows.starts[rows.starts.len() - 1] + row.len();
+                rows.starts.push(end);
+            }
+        }
+        rows
     }
 
     /// The row of a text: count times inverse document frequency, scaled to length 1. Unknown words do not count.

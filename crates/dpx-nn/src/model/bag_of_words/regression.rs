@@ -1,7 +1,7 @@
 //! Multinomial logistic regression on sparse rows, fitted by L-BFGS (Liu and Nocedal 1989).
 
 use super::BagOfWordsOptions;
-use super::features::Row;
+use super::features::Rows;
 use crate::softmax_regression::{add_scores, softmax};
 use rayon::prelude::*;
 use std::collections::VecDeque;
@@ -12,17 +12,20 @@ const CHUNK: usize = 1024;
 const MEMORY: usize = 10;
 
 /// The scores of a row, `[classes]`; the bias weights stand last.
-pub(super) fn scores(row: &Row, weights: &[f64], scores: &mut [f64]) {
+pub(super) fn scores(row: impl Iterator<Item = (u32, f64)>, weights: &[f64], scores: &mut [f64]) {
     scores.copy_from_slice(&weights[weights.len() - scores.len()..]);
-    let entries = row.iter().map(|(word, value)| (*word as usize, *value));
-    add_scores(entries, weights, scores);
+    add_scores(
+        row.map(|(word, value)| (word as usize, value)),
+        weights,
+        scores,
+    );
 }
 
 /// Weights `[words + 1, classes]` that minimize `|w|^2 / 2 + C * sum of weighted losses`; biases are not penalized. The
 /// probabilities `[rows, classes]` are the targets; balancing weighs each class by the inverse of their mean.
 pub(super) fn fit(
-    rows: &[Row],
-    probabilities: &[f64],
+    rows: &Rows,
+    mut probabilities: Vec<f64>,
     classes: usize,
     words: usize,
     options: &BagOfWordsOptions,
@@ -46,21 +49,21 @@ pub(super) fn fit(
             options.inverse_penalty * balance
         })
         .collect();
-    let targets: Vec<f64> = probabilities
-        .iter()
-        .zip(class_weights.iter().cycle())
-        .map(|(probability, weight)| probability * weight)
-        .collect();
+    for row in probabilities.chunks_exact_mut(classes) {
+        for (probability, weight) in row.iter_mut().zip(&class_weights) {
+            *probability *= weight;
+        }
+    }
     let problem = Problem {
         rows,
-        targets: &targets,
+        targets: &probabilities,
         classes,
     };
     minimize(&problem, vec![0.0; (words + 1) * classes], options.rounds)
 }
 
 struct Problem<'a> {
-    rows: &'a [Row],
+    rows: &'a Rows,
     /// Weights of a row's classes, `[rows, classes]`.
     targets: &'a [f64],
     classes: usize,
@@ -85,7 +88,7 @@ impl Problem<'_> {
                 for index in range {
                     let targets = &self.targets[index * classes..][..classes];
                     let weight: f64 = targets.iter().sum();
-                    scores(&self.rows[index], weights, &mut row_scores);
+                    scores(self.rows.row(index), weights, &mut row_scores);
                     let own = dot(targets, &row_scores);
                     let normalizer = softmax(&mut row_scores);
                     loss += weight * normalizer - own;
@@ -97,10 +100,9 @@ impl Problem<'_> {
             .collect();
         for (chunk, (loss, factors)) in factors.iter().enumerate() {
             value += loss;
-            let rows = &self.rows[chunk * CHUNK..];
-            for (row, factor) in rows.iter().zip(factors.chunks_exact(classes)) {
-                for (word, entry) in row {
-                    let start = *word as usize * classes;
+            for (row, factor) in factors.chunks_exact(classes).enumerate() {
+                for (word, entry) in self.rows.row(chunk * CHUNK + row) {
+                    let start = word as usize * classes;
                     for (sum, factor) in gradient[start..start + classes].iter_mut().zip(factor) {
                         *sum += entry * factor;
                     }

@@ -71,7 +71,7 @@ fn soft_labels_count_as_texts_of_each_class_with_that_weight() {
         inverse_penalty: 4.0,
         ..BagOfWordsOptions::default()
     };
-    let model = BagOfWords::train_soft(&texts, &soft, 2, &options);
+    let model = BagOfWords::train_soft(&texts, soft.to_vec(), 2, &options);
     // Each text four times, a quarter of the weight each.
     let (repeated, labels): (Vec<&str>, Vec<usize>) = texts
         .iter()

@@ -9,8 +9,8 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The result, or none where it panicked.
-pub(super) fn guard<T>(run: impl FnOnce() -> T) -> Option<T> {
+/// The result, or none where it panicked. The function must leave nothing half done that is used afterwards.
+pub fn guard<T>(run: impl FnOnce() -> T) -> Option<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = take_hook();

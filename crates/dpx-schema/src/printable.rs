@@ -1,0 +1,47 @@
+//! Text that a terminal shows and does not obey.
+
+/// The text with control characters replaced, which a terminal would take for commands, and those that turn the direction of
+/// writing. Line breaks and tabs are replaced as well: for names and labels, which have a line to stand on.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|letter| {
+            if is_command(letter) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                letter
+            }
+        })
+        .collect()
+}
+
+/// As [`printable`], for text of several lines: line breaks and tabs stay.
+pub fn printable_lines(text: &str) -> String {
+    text.chars()
+        .map(|letter| match letter {
+            '\n' | '\t' => letter,
+            _ if is_command(letter) => char::REPLACEMENT_CHARACTER,
+            _ => letter,
+        })
+        .collect()
+}
+
+fn is_command(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_for_a_terminal_to_obey() {
+        let text = "a\u{1b}]0;title\u{7}b\u{9b}2Jc\r\u{202e}d\n\te";
+        assert_eq!(
+            printable(text),
+            "a\u{fffd}]0;title\u{fffd}b\u{fffd}2Jc\u{fffd}\u{fffd}d\u{fffd}\u{fffd}e"
+        );
+        assert!(printable_lines(text).ends_with("d\n\te"));
+        assert_eq!(printable("كتاب, שלום, é"), "كتاب, שלום, é");
+    }
+}
