@@ -7,11 +7,10 @@ mod causal;
 mod causal_lm;
 mod classifier;
 pub mod config;
+mod decoder;
 mod encoder;
 mod error;
 pub mod generate;
-pub mod gpt2;
-pub mod llama;
 mod load;
 pub mod weights;
 
@@ -20,11 +19,10 @@ pub use body::Body;
 pub use causal::CausalModel;
 pub use causal_lm::{CausalLm, load_causal};
 pub use classifier::{Classifier, classifier_from, load_classifier};
-pub use config::{Architecture, Head, ModelConfig};
+pub use config::{Architecture, Family, Head, ModelConfig};
+pub use decoder::Decoder;
 pub use encoder::{Encoder, center, groups, load_encoder};
 pub use error::ModelError;
-pub use gpt2::Gpt2;
-pub use llama::Llama;
 pub use load::is_buffer;
 pub use weights::Weights;
 

@@ -4,7 +4,7 @@ mod block;
 mod build;
 mod position_bias;
 
-use super::config::BertConfig;
+use super::config::EncoderConfig;
 use crate::kernel::{Heads, Normalized};
 use crate::{Array, Batch, Embedding, Norm, PackedLayout, Parameters, Tape};
 use block::{Block, Saved};
@@ -14,7 +14,7 @@ pub use position_bias::PositionBias;
 /// The body of a BERT or MPNet model, without a head.
 #[derive(Debug, Clone)]
 pub struct Bert {
-    config: BertConfig,
+    config: EncoderConfig,
     parameters: Parameters,
     heads: Heads,
     tokens: Embedding,
@@ -23,8 +23,6 @@ pub struct Bert {
     segments: Option<Embedding>,
     embedding_norm: Norm,
     blocks: Vec<Block>,
-    /// Position of a text's first token.
-    first_position: u32,
     position_bias: Option<PositionBias>,
 }
 
@@ -37,7 +35,7 @@ pub(super) struct BodySaved {
 
 impl Bert {
     /// Sizes of the model.
-    pub const fn config(&self) -> &BertConfig {
+    pub const fn config(&self) -> &EncoderConfig {
         &self.config
     }
 
@@ -69,7 +67,7 @@ impl Bert {
     fn positions(&self, rows: &PackedLayout) -> Vec<u32> {
         let mut positions = rows.positions();
         for position in &mut positions {
-            *position += self.first_position;
+            *position += self.config.first_position as u32;
         }
         positions
     }

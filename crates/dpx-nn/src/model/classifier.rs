@@ -2,7 +2,7 @@
 
 use super::causal_lm::stored;
 use super::weights::{StoredAs, write};
-use super::{Architecture, Body, Head, ModelConfig, ModelError, Weights, load};
+use super::{Body, Family, Head, ModelConfig, ModelError, Weights, load};
 use crate::kernel;
 use crate::{
     Array, Batch, Error, Initializer, Layout, Linear, Network, PackedLayout, Parameters, Role,
@@ -111,18 +111,18 @@ impl Classifier {
             };
             Ok(Linear::new(weight, bias, Layout::OutIn))
         };
-        let head = match (&config.architecture, config.head) {
-            (Architecture::Gpt2(_) | Architecture::Llama(_), _) => HeadLayers::Last {
+        let head = match (config.family(), config.head) {
+            (Family::Gpt2 | Family::Llama, _) => HeadLayers::Last {
                 out: linear("score", classes, false)?,
             },
             (_, Head::TokenClassification) => HeadLayers::Token {
                 out: linear("classifier", classes, true)?,
             },
-            (Architecture::Bert(_), _) => HeadLayers::First {
+            (Family::Bert, _) => HeadLayers::First {
                 dense: linear("bert.pooler.dense", width, true)?,
                 out: linear("classifier", classes, true)?,
             },
-            (Architecture::Mpnet(_), _) => HeadLayers::First {
+            (Family::Mpnet, _) => HeadLayers::First {
                 dense: linear("classifier.dense", width, true)?,
                 out: linear("classifier.out_proj", classes, true)?,
             },

@@ -1,14 +1,16 @@
 //! `config.json` of the supported architectures, checked: what cannot be computed faithfully is refused by name.
 
-mod bert;
+mod decoder;
+mod encoder;
+mod family;
 mod gpt2;
 mod llama;
-mod mpnet;
+mod rotary;
 
-pub use bert::BertConfig;
-pub use gpt2::Gpt2Config;
-pub use llama::LlamaConfig;
-pub use mpnet::MpnetConfig;
+pub use decoder::{Activation, Biases, DecoderConfig, LayerKind, NormKind, Sizes};
+pub use encoder::EncoderConfig;
+pub use family::Family;
+pub use rotary::Rotary;
 
 use super::ModelError;
 use serde_json::{Map, Value};
@@ -17,14 +19,10 @@ use std::path::{Path, PathBuf};
 /// The architecture and its sizes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Architecture {
-    /// GPT-2 (Radford et al. 2019).
-    Gpt2(Gpt2Config),
-    /// Llama (Touvron et al. 2023).
-    Llama(LlamaConfig),
-    /// BERT (Devlin et al. 2018).
-    Bert(BertConfig),
-    /// MPNet (Song et al. 2020).
-    Mpnet(MpnetConfig),
+    /// Blocks with norms before their layers.
+    Decoder(DecoderConfig),
+    /// Blocks with norms behind their layers.
+    Encoder(EncoderConfig),
 }
 
 /// What stands on top of the body.
@@ -78,28 +76,26 @@ impl ModelConfig {
     /// When it names an architecture or variant that is not supported.
     pub fn parse(raw: Map<String, Value>, path: &Path) -> Result<Self, ModelError> {
         let fields = Fields { raw: &raw, path };
-        let kind = fields.text("model_type")?;
-        let architecture = match kind {
-            Some("gpt2") => Architecture::Gpt2(Gpt2Config::parse(&fields)?),
-            Some("llama") => Architecture::Llama(LlamaConfig::parse(&fields)?),
-            Some("bert") => Architecture::Bert(BertConfig::parse(&fields)?),
-            Some("mpnet") => Architecture::Mpnet(MpnetConfig::parse(&fields)?),
-            Some(other) => {
-                return Err(ModelError::unsupported(
-                    path,
-                    format!(
-                        "`model_type` is `{other}`; supported are `gpt2`, `llama`, `bert` and `mpnet`"
-                    ),
-                ));
-            }
+        let all = || Family::list(|_| true);
+        let family = match fields.text("model_type")? {
+            Some(name) => Family::of(name).ok_or_else(|| {
+                fields.unsupported(format!("`model_type` is `{name}`; supported are {}", all()))
+            })?,
             None => {
-                return Err(ModelError::unsupported(
-                    path,
-                    "`model_type` is missing; supported are `gpt2`, `llama`, `bert` and `mpnet`",
-                ));
+                return Err(fields.unsupported(format!(
+                    "`model_type` is missing; supported are {}",
+                    all()
+                )));
             }
         };
-        let head = head(&fields, &architecture)?;
+        let architecture = match family {
+            Family::Gpt2 => Architecture::Decoder(gpt2::parse(&fields)?),
+            Family::Llama => Architecture::Decoder(llama::parse(&fields)?),
+            Family::Bert | Family::Mpnet => {
+                Architecture::Encoder(EncoderConfig::parse(&fields, family)?)
+            }
+        };
+        let head = head(&fields, family)?;
         let labels = match head {
             Head::SequenceClassification | Head::TokenClassification => labels(&fields)?,
             Head::CausalLm | Head::Encoder => Vec::new(),
@@ -115,58 +111,54 @@ impl ModelConfig {
         })
     }
 
+    /// The family.
+    pub const fn family(&self) -> Family {
+        match &self.architecture {
+            Architecture::Decoder(config) => config.family,
+            Architecture::Encoder(config) => config.family,
+        }
+    }
+
     /// The name in `model_type`.
     pub const fn model_type(&self) -> &'static str {
-        match self.architecture {
-            Architecture::Gpt2(_) => "gpt2",
-            Architecture::Llama(_) => "llama",
-            Architecture::Bert(_) => "bert",
-            Architecture::Mpnet(_) => "mpnet",
-        }
+        self.family().model_type()
     }
 
     /// Number of tokens that have an embedding.
     pub const fn vocabulary(&self) -> usize {
         match &self.architecture {
-            Architecture::Gpt2(config) => config.vocab_size,
-            Architecture::Llama(config) => config.vocab_size,
-            Architecture::Bert(config) => config.vocab_size,
-            Architecture::Mpnet(config) => config.bert.vocab_size,
+            Architecture::Decoder(config) => config.sizes.vocabulary,
+            Architecture::Encoder(config) => config.vocabulary,
         }
     }
 
     /// Width of the hidden states.
     pub const fn hidden(&self) -> usize {
         match &self.architecture {
-            Architecture::Gpt2(config) => config.n_embd,
-            Architecture::Llama(config) => config.hidden_size,
-            Architecture::Bert(config) => config.hidden_size,
-            Architecture::Mpnet(config) => config.bert.hidden_size,
+            Architecture::Decoder(config) => config.sizes.hidden,
+            Architecture::Encoder(config) => config.hidden,
+        }
+    }
+
+    /// Blocks, and attention heads of each.
+    pub const fn depth(&self) -> (usize, usize) {
+        match &self.architecture {
+            Architecture::Decoder(config) => (config.sizes.layers, config.sizes.heads),
+            Architecture::Encoder(config) => (config.layers, config.heads),
         }
     }
 
     /// Most tokens that a text may have.
     pub const fn max_positions(&self) -> usize {
         match &self.architecture {
-            Architecture::Gpt2(config) => config.n_positions,
-            Architecture::Llama(config) => config.max_position_embeddings,
-            Architecture::Bert(config) => config.max_position_embeddings,
-            // Positions start behind the padding's.
-            Architecture::Mpnet(config) => config
-                .bert
-                .max_position_embeddings
-                .saturating_sub(config.padding + 1),
+            Architecture::Decoder(config) => config.sizes.max_positions,
+            Architecture::Encoder(config) => config.max_positions(),
         }
     }
 
     /// Prefix of the body's tensors in files that hold a head too.
     pub const fn prefix(&self) -> &'static str {
-        match self.architecture {
-            Architecture::Gpt2(_) => "transformer.",
-            Architecture::Llama(_) => "model.",
-            Architecture::Bert(_) => "bert.",
-            Architecture::Mpnet(_) => "mpnet.",
-        }
+        self.family().prefix()
     }
 
     /// The same body with a classification head over `labels`, as it is written.
@@ -213,25 +205,21 @@ impl ModelConfig {
 
 /// The class of `transformers` for an architecture and head.
 fn class_name(config: &ModelConfig, head: Head) -> String {
-    let (family, causal) = match config.architecture {
-        Architecture::Gpt2(_) => ("GPT2", "LMHeadModel"),
-        Architecture::Llama(_) => ("Llama", "ForCausalLM"),
-        Architecture::Bert(_) => ("Bert", "LMHeadModel"),
-        Architecture::Mpnet(_) => ("MPNet", "ForMaskedLM"),
-    };
+    let family = config.family();
     let suffix = match head {
-        Head::CausalLm => causal,
+        Head::CausalLm => family.causal_suffix(),
         Head::Encoder => "Model",
         Head::SequenceClassification => "ForSequenceClassification",
         Head::TokenClassification => "ForTokenClassification",
     };
-    format!("{family}{suffix}")
+    format!("{}{suffix}", family.class())
 }
 
-fn head(fields: &Fields<'_>, architecture: &Architecture) -> Result<Head, ModelError> {
-    let default = match architecture {
-        Architecture::Gpt2(_) | Architecture::Llama(_) => Head::CausalLm,
-        Architecture::Bert(_) | Architecture::Mpnet(_) => Head::Encoder,
+fn head(fields: &Fields<'_>, family: Family) -> Result<Head, ModelError> {
+    let default = if family.is_causal() {
+        Head::CausalLm
+    } else {
+        Head::Encoder
     };
     let Some(list) = fields.get("architectures").and_then(Value::as_array) else {
         return Ok(default);
@@ -242,12 +230,13 @@ fn head(fields: &Fields<'_>, architecture: &Architecture) -> Result<Head, ModelE
     if name.ends_with("ForSequenceClassification") {
         Ok(Head::SequenceClassification)
     } else if name.ends_with("ForTokenClassification") {
-        match architecture {
-            Architecture::Bert(_) | Architecture::Mpnet(_) => Ok(Head::TokenClassification),
-            Architecture::Gpt2(_) | Architecture::Llama(_) => Err(fields.unsupported(format!(
-                "`architectures` names `{name}`; token classification is supported for `bert` and `mpnet`"
-            ))),
+        if family.is_causal() {
+            return Err(fields.unsupported(format!(
+                "`architectures` names `{name}`; token classification is supported for {}",
+                Family::list(|family| !family.is_causal())
+            )));
         }
+        Ok(Head::TokenClassification)
     } else {
         // Heads for pretraining (masked words, next sentence) are left out of an encoder; their tensors are skipped by name.
         Ok(default)

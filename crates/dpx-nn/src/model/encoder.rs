@@ -40,7 +40,7 @@ impl Encoder {
     /// Whether embeddings share a large common part, as those of causal language models do: take their mean away (see
     /// [`center`]) before cosines are compared.
     pub const fn needs_centring(&self) -> bool {
-        matches!(self.body, Body::Gpt2(_) | Body::Llama(_))
+        self.config.family().is_causal()
     }
 
     /// Mean of the hidden states over each sequence's tokens, `[sequences, hidden]`, on the host. No sequence may be empty.

@@ -457,12 +457,12 @@ fn write_mpnet(folder: &std::path::Path) {
         panic!("an object")
     };
     let config = ModelConfig::parse(raw, folder).unwrap();
-    let Architecture::Mpnet(sizes) = config.architecture.clone() else {
+    let Architecture::Encoder(sizes) = config.architecture.clone() else {
         panic!("mpnet")
     };
     let mut random = crate::Initializer::new(5);
     let mut tensors = Vec::new();
-    Bert::build_mpnet(sizes, Device::Cpu, |name, _, shape| {
+    Bert::build(sizes, Device::Cpu, |name, _, shape| {
         let mean = if name.ends_with("LayerNorm.weight") {
             1.0
         } else {

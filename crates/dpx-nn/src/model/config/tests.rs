@@ -25,6 +25,13 @@ fn bert() -> Value {
         "num_attention_heads": 4})
 }
 
+fn decoder(config: &ModelConfig) -> &DecoderConfig {
+    match &config.architecture {
+        Architecture::Decoder(stack) => stack,
+        Architecture::Encoder(_) => panic!("a decoder is meant"),
+    }
+}
+
 fn with(mut base: Value, key: &str, value: Value) -> Value {
     base[key] = value;
     base
@@ -33,29 +40,24 @@ fn with(mut base: Value, key: &str, value: Value) -> Value {
 #[test]
 fn sizes_are_read_with_their_defaults() {
     let config = parse(gpt2()).unwrap();
-    let Architecture::Gpt2(sizes) = &config.architecture else {
-        panic!("gpt2 is meant")
-    };
-    assert_eq!((sizes.n_inner, sizes.n_positions), (128, 32));
+    let sizes = decoder(&config).sizes;
+    assert_eq!((sizes.intermediate, sizes.max_positions), (128, 32));
     assert_eq!(config.end_tokens, [2]);
     assert_eq!(config.head, Head::CausalLm);
     let config = parse(llama()).unwrap();
-    let Architecture::Llama(sizes) = &config.architecture else {
-        panic!("llama is meant")
-    };
-    assert_eq!((sizes.head_dim, sizes.rope_theta), (4, 10_000.0));
+    let stack = decoder(&config);
+    assert_eq!(stack.sizes.head_dim, 4);
+    assert_eq!(stack.rotary, [Rotary::plain(4, 10_000.0)]);
     assert_eq!(config.end_tokens, [2, 3]);
 }
 
 #[test]
 fn the_rotary_base_stands_in_either_place() {
-    let theta = |value: Value| match parse(value).unwrap().architecture {
-        Architecture::Llama(sizes) => sizes.rope_theta,
-        _ => panic!("llama is meant"),
-    };
-    assert_eq!(theta(with(llama(), "rope_theta", json!(5e4))), 5e4);
+    let rotary = |value: Value| decoder(&parse(value).unwrap()).rotary.clone();
+    let wanted = |theta| [Rotary::plain(4, theta)];
+    assert_eq!(rotary(with(llama(), "rope_theta", json!(5e4))), wanted(5e4));
     let table = json!({"rope_theta": 1e5, "rope_type": "default"});
-    assert_eq!(theta(with(llama(), "rope_parameters", table)), 1e5);
+    assert_eq!(rotary(with(llama(), "rope_parameters", table)), wanted(1e5));
 }
 
 #[test]
