@@ -11,7 +11,10 @@ mod decoder;
 mod encoder;
 mod error;
 pub mod generate;
+mod head;
 mod load;
+mod sentence;
+mod static_table;
 pub mod weights;
 
 pub use bert::Bert;
@@ -24,6 +27,7 @@ pub use decoder::Decoder;
 pub use encoder::{Encoder, center, groups, load_encoder};
 pub use error::ModelError;
 pub use load::is_buffer;
+pub use static_table::StaticTable;
 pub use weights::Weights;
 
 #[cfg(test)]

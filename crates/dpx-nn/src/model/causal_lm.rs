@@ -1,9 +1,7 @@
 //! A causal language model of any supported architecture, from a folder and back.
 
 use super::weights::{StoredAs, write};
-use super::{
-    Architecture, CausalModel, Decoder, Family, ModelConfig, ModelError, Weights, load,
-};
+use super::{Architecture, CausalModel, Decoder, Family, ModelConfig, ModelError, Weights, load};
 use crate::device::DeviceExt;
 use crate::{Arithmetic, Array, Batch, Error, KvCache, Network, Parameters, Role, Tape};
 use dpx_schema::Device;
@@ -24,14 +22,15 @@ pub struct CausalLm {
 pub fn load_causal(folder: impl AsRef<Path>, device: Device) -> Result<CausalLm, ModelError> {
     device.usable()?;
     let folder = folder.as_ref();
-    let config = ModelConfig::read(folder)?;
+    let mut config = ModelConfig::read(folder)?;
     let mut weights = Weights::open(folder, config.prefix())?;
+    load::untie_where_stored(&mut config, &mut weights)?;
     let value = |name: &str, _: Role, shape: &[usize]| load::array(&mut weights, name, shape);
     let network = match &config.architecture {
         Architecture::Decoder(stack) if stack.family.is_causal() => {
             Decoder::build(stack.clone(), device, value)?
         }
-        Architecture::Decoder(_) | Architecture::Encoder(_) => {
+        _ => {
             return Err(ModelError::unsupported(
                 folder.join("config.json"),
                 format!(

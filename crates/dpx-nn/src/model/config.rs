@@ -3,16 +3,21 @@
 mod decoder;
 mod encoder;
 mod family;
+mod fields;
 mod gpt2;
+mod layers;
 mod llama;
+mod modernbert;
+mod neox;
 mod rotary;
 
-pub use decoder::{Activation, Biases, DecoderConfig, LayerKind, NormKind, Sizes};
+pub use decoder::{Activation, Biases, DecoderConfig, LayerKind, QueryKeyNorm, Sizes};
 pub use encoder::EncoderConfig;
 pub use family::Family;
 pub use rotary::Rotary;
 
 use super::ModelError;
+use fields::Fields;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +28,20 @@ pub enum Architecture {
     Decoder(DecoderConfig),
     /// Blocks with norms behind their layers.
     Encoder(EncoderConfig),
+    /// A vector for each token (model2vec).
+    Static(StaticConfig),
+}
+
+/// A table of static embeddings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StaticConfig {
+    /// Numbers of an embedding.
+    pub hidden: usize,
+}
+
+impl StaticConfig {
+    /// Longest text in tokens, as model2vec reads it.
+    pub const MAX_TOKENS: usize = 512;
 }
 
 /// What stands on top of the body.
@@ -64,6 +83,14 @@ impl ModelConfig {
     /// When it is missing, no JSON, or names an architecture or variant that is not supported.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("config.json");
+        let adapter = folder.join("adapter_config.json");
+        if adapter.is_file() {
+            return Err(ModelError::unsupported(
+                adapter,
+                "a PEFT adapter lies beside the model, and `transformers` would load both; merge it (merge_and_unload, \
+                 save_pretrained), or take the file away to use the base model alone",
+            ));
+        }
         let text = std::fs::read(&path).map_err(|error| ModelError::read(&path, error))?;
         let raw: Map<String, Value> = serde_json::from_slice(&text)
             .map_err(|error| ModelError::malformed(&path, format!("no JSON object: {error}")))?;
@@ -82,18 +109,33 @@ impl ModelConfig {
                 fields.unsupported(format!("`model_type` is `{name}`; supported are {}", all()))
             })?,
             None => {
-                return Err(fields.unsupported(format!(
-                    "`model_type` is missing; supported are {}",
-                    all()
-                )));
+                return Err(
+                    fields.unsupported(format!("`model_type` is missing; supported are {}", all()))
+                );
             }
         };
+        fields.refuse_quantized()?;
         let architecture = match family {
             Family::Gpt2 => Architecture::Decoder(gpt2::parse(&fields)?),
-            Family::Llama => Architecture::Decoder(llama::parse(&fields)?),
-            Family::Bert | Family::Mpnet => {
-                Architecture::Encoder(EncoderConfig::parse(&fields, family)?)
-            }
+            Family::GptNeox => Architecture::Decoder(neox::parse(&fields)?),
+            Family::Llama
+            | Family::Mistral
+            | Family::Qwen2
+            | Family::Qwen3
+            | Family::SmolLm3
+            | Family::Phi3
+            | Family::Olmo2
+            | Family::Gemma3 => Architecture::Decoder(llama::parse(&fields, family)?),
+            Family::ModernBert => Architecture::Decoder(modernbert::parse(&fields)?),
+            Family::Model2Vec => Architecture::Static(StaticConfig {
+                hidden: fields.size("hidden_dim")?,
+            }),
+            Family::Bert
+            | Family::Roberta
+            | Family::XlmRoberta
+            | Family::DistilBert
+            | Family::Electra
+            | Family::Mpnet => Architecture::Encoder(EncoderConfig::parse(&fields, family)?),
         };
         let head = head(&fields, family)?;
         let labels = match head {
@@ -116,6 +158,7 @@ impl ModelConfig {
         match &self.architecture {
             Architecture::Decoder(config) => config.family,
             Architecture::Encoder(config) => config.family,
+            Architecture::Static(_) => Family::Model2Vec,
         }
     }
 
@@ -124,11 +167,12 @@ impl ModelConfig {
         self.family().model_type()
     }
 
-    /// Number of tokens that have an embedding.
+    /// Number of tokens that have an embedding; 0 where the weights alone tell ([`StaticTable`](super::StaticTable)).
     pub const fn vocabulary(&self) -> usize {
         match &self.architecture {
             Architecture::Decoder(config) => config.sizes.vocabulary,
             Architecture::Encoder(config) => config.vocabulary,
+            Architecture::Static(_) => 0,
         }
     }
 
@@ -137,6 +181,7 @@ impl ModelConfig {
         match &self.architecture {
             Architecture::Decoder(config) => config.sizes.hidden,
             Architecture::Encoder(config) => config.hidden,
+            Architecture::Static(config) => config.hidden,
         }
     }
 
@@ -145,6 +190,7 @@ impl ModelConfig {
         match &self.architecture {
             Architecture::Decoder(config) => (config.sizes.layers, config.sizes.heads),
             Architecture::Encoder(config) => (config.layers, config.heads),
+            Architecture::Static(_) => (0, 0),
         }
     }
 
@@ -153,6 +199,7 @@ impl ModelConfig {
         match &self.architecture {
             Architecture::Decoder(config) => config.sizes.max_positions,
             Architecture::Encoder(config) => config.max_positions(),
+            Architecture::Static(_) => StaticConfig::MAX_TOKENS,
         }
     }
 
@@ -178,7 +225,10 @@ impl ModelConfig {
         raw.insert("pad_token_id".into(), config.pad_token.into());
         raw.insert("id2label".into(), Value::Object(id2label.collect()));
         raw.insert("label2id".into(), Value::Object(label2id.collect()));
-        raw.insert("architectures".into(), vec![class_name(self, head)].into());
+        raw.insert(
+            "architectures".into(),
+            vec![self.family().class_name(head)].into(),
+        );
         config
     }
 
@@ -191,7 +241,7 @@ impl ModelConfig {
         let mut raw = self.raw.clone();
         raw.insert(
             "architectures".into(),
-            vec![class_name(self, self.head)].into(),
+            vec![self.family().class_name(self.head)].into(),
         );
         raw.insert("vocab_size".into(), self.vocabulary().into());
         for key in ["torch_dtype", "dtype"] {
@@ -201,18 +251,6 @@ impl ModelConfig {
         let text = format!("{:#}\n", Value::Object(raw));
         std::fs::write(&path, text).map_err(|error| ModelError::write(&path, error))
     }
-}
-
-/// The class of `transformers` for an architecture and head.
-fn class_name(config: &ModelConfig, head: Head) -> String {
-    let family = config.family();
-    let suffix = match head {
-        Head::CausalLm => family.causal_suffix(),
-        Head::Encoder => "Model",
-        Head::SequenceClassification => "ForSequenceClassification",
-        Head::TokenClassification => "ForTokenClassification",
-    };
-    format!("{}{suffix}", family.class())
 }
 
 fn head(fields: &Fields<'_>, family: Family) -> Result<Head, ModelError> {
@@ -227,6 +265,13 @@ fn head(fields: &Fields<'_>, family: Family) -> Result<Head, ModelError> {
     let Some(name) = list.first().and_then(Value::as_str) else {
         return Ok(default);
     };
+    let classifies =
+        name.ends_with("ForSequenceClassification") || name.ends_with("ForTokenClassification");
+    if classifies && family == Family::Model2Vec {
+        return Err(fields.unsupported(format!(
+            "`architectures` names `{name}`; static embeddings have no such head"
+        )));
+    }
     if name.ends_with("ForSequenceClassification") {
         Ok(Head::SequenceClassification)
     } else if name.ends_with("ForTokenClassification") {
@@ -276,127 +321,6 @@ fn end_tokens(fields: &Fields<'_>) -> Result<Vec<u32>, ModelError> {
             })
             .collect(),
         _ => Ok(fields.token("eos_token_id")?.into_iter().collect()),
-    }
-}
-
-/// Typed access to the fields of a `config.json`.
-pub(super) struct Fields<'a> {
-    raw: &'a Map<String, Value>,
-    path: &'a Path,
-}
-
-impl Fields<'_> {
-    /// A field that is there and not null.
-    fn get(&self, key: &str) -> Option<&Value> {
-        self.raw.get(key).filter(|value| !value.is_null())
-    }
-
-    fn malformed(&self, problem: String) -> ModelError {
-        ModelError::malformed(self.path, problem)
-    }
-
-    fn unsupported(&self, problem: String) -> ModelError {
-        ModelError::unsupported(self.path, problem)
-    }
-
-    fn wrong(&self, key: &str, expected: &str) -> ModelError {
-        let found = self.raw.get(key).unwrap_or(&Value::Null);
-        self.malformed(format!("`{key}` is `{found}`, expected {expected}"))
-    }
-
-    fn text(&self, key: &str) -> Result<Option<&str>, ModelError> {
-        self.get(key)
-            .map(|value| value.as_str().ok_or_else(|| self.wrong(key, "a string")))
-            .transpose()
-    }
-
-    /// A size: at least 1, and small enough that products of a few of them do not overflow.
-    fn size(&self, key: &str) -> Result<usize, ModelError> {
-        let value = self
-            .get(key)
-            .ok_or_else(|| self.malformed(format!("`{key}` is missing")))?;
-        match value.as_u64() {
-            Some(size @ 1..=16_777_216) => Ok(size as usize),
-            _ => Err(self.wrong(key, "a whole number from 1 to 16777216")),
-        }
-    }
-
-    fn size_or(&self, key: &str, default: usize) -> Result<usize, ModelError> {
-        match self.get(key) {
-            Some(_) => self.size(key),
-            None => Ok(default),
-        }
-    }
-
-    fn number_or(&self, key: &str, default: f64) -> Result<f64, ModelError> {
-        match self.get(key) {
-            Some(value) => value
-                .as_f64()
-                .filter(|number| number.is_finite() && *number > 0.0)
-                .ok_or_else(|| self.wrong(key, "a number above 0")),
-            None => Ok(default),
-        }
-    }
-
-    fn flag_or(&self, key: &str, default: bool) -> Result<bool, ModelError> {
-        match self.get(key) {
-            Some(value) => value
-                .as_bool()
-                .ok_or_else(|| self.wrong(key, "true or false")),
-            None => Ok(default),
-        }
-    }
-
-    fn token(&self, key: &str) -> Result<Option<u32>, ModelError> {
-        self.get(key)
-            .map(|value| {
-                // Some files write -1 for "none".
-                if value.as_i64() == Some(-1) {
-                    return Ok(None);
-                }
-                let token = value.as_u64().and_then(|token| u32::try_from(token).ok());
-                token
-                    .map(Some)
-                    .ok_or_else(|| self.wrong(key, "a token number"))
-            })
-            .transpose()
-            .map(Option::flatten)
-    }
-
-    /// Refuses a flag that is set otherwise than the one way that is supported.
-    fn require_flag(&self, key: &str, only: bool) -> Result<(), ModelError> {
-        if self.flag_or(key, only)? == only {
-            Ok(())
-        } else {
-            Err(self.unsupported(format!(
-                "`{key}` is `{}`; only `{only}` is supported",
-                !only
-            )))
-        }
-    }
-
-    /// Refuses a word that is none of the supported ones; the first is the default.
-    fn require_word(&self, key: &str, supported: &[&str]) -> Result<(), ModelError> {
-        match self.text(key)? {
-            None => Ok(()),
-            Some(word) if supported.contains(&word) => Ok(()),
-            Some(word) => Err(self.unsupported(format!(
-                "`{key}` is `{word}`; supported: `{}`",
-                supported.join("`, `")
-            ))),
-        }
-    }
-
-    /// Refuses sizes of which one must be a multiple of the other and is not.
-    fn divides(&self, whole: (&str, usize), part: (&str, usize)) -> Result<(), ModelError> {
-        if whole.1.is_multiple_of(part.1) {
-            Ok(())
-        } else {
-            Err(self.malformed(format!(
-                "`{}` ({}) is no multiple of `{}` ({})",
-                whole.0, whole.1, part.0, part.1
-            )))
-        }
     }
 }
 

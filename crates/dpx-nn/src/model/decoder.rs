@@ -1,4 +1,4 @@
-//! A stack of pre-norm blocks: every family of language models, by its configuration.
+//! A stack of blocks with norms on their branches: every family of language models by its configuration, and ModernBERT.
 
 mod attention;
 mod block;
@@ -19,6 +19,7 @@ use crate::{
     ParameterId, Parameters, Tape,
 };
 use block::{Block, Saved};
+pub(super) use names::tables;
 use pass::Pass;
 use rotary::Angles;
 
@@ -31,6 +32,7 @@ pub struct Decoder {
     tokens: Embedding,
     /// Learned positions.
     positions: Option<Embedding>,
+    embedding_norm: Option<Norm>,
     blocks: Vec<Block>,
     last_norm: Norm,
     /// Weight of the output layer: the token embedding where they are tied.
@@ -39,6 +41,7 @@ pub struct Decoder {
 
 /// What the backward pass of the body needs.
 pub(super) struct BodySaved {
+    embedding_norm: Option<Normalized>,
     blocks: Vec<Saved>,
     last_norm: Normalized,
     positions: Vec<u32>,
@@ -51,12 +54,21 @@ impl Decoder {
     }
 
     /// The embedded tokens that enter the first block.
-    fn embed(&self, ids: &[u32], positions: &[u32]) -> Array {
+    fn embed(&self, ids: &[u32], positions: &[u32]) -> (Array, Option<Normalized>) {
         let mut hidden = self.tokens.forward(&self.parameters, ids);
         if let Some(table) = &self.positions {
             table.add_forward(&self.parameters, positions, &mut hidden);
         }
-        hidden
+        if let Some(scale) = self.config.embedding_scale {
+            kernel::scale(&mut hidden, scale);
+        }
+        match &self.embedding_norm {
+            Some(norm) => {
+                let (hidden, saved) = norm.forward(&self.parameters, &hidden);
+                (hidden, Some(saved))
+            }
+            None => (hidden, None),
+        }
     }
 
     const fn pass<'a>(&'a self, rows: &'a PackedLayout, positions: &'a [u32]) -> Pass<'a> {
@@ -72,7 +84,7 @@ impl Decoder {
     pub(super) fn body(&self, ids: &[u32], rows: &PackedLayout) -> (Array, BodySaved) {
         let positions = rows.positions();
         let pass = self.pass(rows, &positions);
-        let mut hidden = self.embed(ids, &positions);
+        let (mut hidden, embedding_norm) = self.embed(ids, &positions);
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
             let (output, saved) = block.forward(&pass, &hidden, &mut |heads, qkv| {
@@ -84,6 +96,7 @@ impl Decoder {
         }
         let (output, last_norm) = self.last_norm.forward(&self.parameters, &hidden);
         let saved = BodySaved {
+            embedding_norm,
             blocks,
             last_norm,
             positions,
@@ -100,7 +113,7 @@ impl Decoder {
     ) -> Array {
         let positions = rows.positions();
         let pass = self.pass(rows, &positions);
-        let mut hidden = self.embed(ids, &positions);
+        let (mut hidden, _) = self.embed(ids, &positions);
         for (layer, block) in self.blocks.iter().enumerate() {
             let (output, _) = block.forward(&pass, &hidden, &mut |heads, qkv| {
                 if let Some(cache) = cache.as_deref_mut() {
@@ -128,6 +141,7 @@ impl Decoder {
     ) {
         let (parameters, rows) = (&self.parameters, &batch.rows);
         let BodySaved {
+            embedding_norm,
             blocks,
             last_norm,
             positions,
@@ -138,6 +152,12 @@ impl Decoder {
             .backward(parameters, rows, &last_norm, gradient, None, tape);
         for (block, saved) in self.blocks.iter().zip(blocks).rev() {
             gradient = block.backward(&pass, saved, &gradient, tape);
+        }
+        if let Some((norm, saved)) = self.embedding_norm.as_ref().zip(embedding_norm) {
+            gradient = norm.backward(parameters, rows, &saved, &gradient, None, tape);
+        }
+        if let Some(scale) = self.config.embedding_scale {
+            kernel::scale(&mut gradient, scale);
         }
         if let Some(table) = &self.positions {
             table.backward(parameters, rows, positions, &gradient, tape);
@@ -228,7 +248,7 @@ impl CausalModel for Decoder {
         check_step(cache, tokens, sizes.vocabulary, sizes.max_positions)?;
         let (rows, positions) = (PackedLayout::single(tokens.len()), cache.positions());
         let pass = self.pass(&rows, &positions);
-        let mut hidden = self.embed(tokens, &positions);
+        let (mut hidden, _) = self.embed(tokens, &positions);
         for (layer, block) in self.blocks.iter().enumerate() {
             let mut attend = |_: &Heads, qkv: &Array| (cache.attend(layer, qkv), None);
             hidden = block.forward(&pass, &hidden, &mut attend).0;

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod autodiff;
+mod families;
 mod layers;
 mod models;
 mod pairs;

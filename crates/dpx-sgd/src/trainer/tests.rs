@@ -117,7 +117,12 @@ fn seeded() -> KeySource {
     KeySource::Seeded(Key::seeded(1, "trainer"))
 }
 
-fn trainer(network: &Decoder, mechanism: Mechanism, expected: f64, at_once: MicroBatches) -> Trainer {
+fn trainer(
+    network: &Decoder,
+    mechanism: Mechanism,
+    expected: f64,
+    at_once: MicroBatches,
+) -> Trainer {
     let settings = settings(expected, Averaging::None);
     Trainer::new(network.parameters(), mechanism, settings, at_once, seeded()).unwrap()
 }

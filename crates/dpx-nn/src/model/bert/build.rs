@@ -6,21 +6,29 @@ use crate::model::config::{EncoderConfig, Family};
 use crate::{Array, Embedding, Layout, Linear, Norm, Parameters, Role};
 use dpx_schema::Device;
 
-/// The names of a block's layers behind `encoder.layer.N.`.
+/// The names of a block's layers behind those of the stack and a number.
 struct Names {
+    blocks: &'static str,
     query: &'static str,
     key: &'static str,
     value: &'static str,
     attention_out: &'static str,
     first_norm: &'static str,
+    up: &'static str,
+    down: &'static str,
+    second_norm: &'static str,
 }
 
 const BERT: Names = Names {
+    blocks: "encoder.layer",
     query: "attention.self.query",
     key: "attention.self.key",
     value: "attention.self.value",
     attention_out: "attention.output.dense",
     first_norm: "attention.output.LayerNorm",
+    up: "intermediate.dense",
+    down: "output.dense",
+    second_norm: "output.LayerNorm",
 };
 
 const MPNET: Names = Names {
@@ -29,12 +37,26 @@ const MPNET: Names = Names {
     value: "attention.attn.v",
     attention_out: "attention.attn.o",
     first_norm: "attention.LayerNorm",
+    ..BERT
+};
+
+const DISTILBERT: Names = Names {
+    blocks: "transformer.layer",
+    query: "attention.q_lin",
+    key: "attention.k_lin",
+    value: "attention.v_lin",
+    attention_out: "attention.out_lin",
+    first_norm: "sa_layer_norm",
+    up: "ffn.lin1",
+    down: "ffn.lin2",
+    second_norm: "output_layer_norm",
 };
 
 impl Names {
-    fn of(family: Family) -> &'static Self {
+    const fn of(family: Family) -> &'static Self {
         match family {
             Family::Mpnet => &MPNET,
+            Family::DistilBert => &DISTILBERT,
             _ => &BERT,
         }
     }
@@ -71,7 +93,7 @@ impl Bert {
         let width = config.hidden;
         let mut table = |name: &str, entries: usize| {
             let name = format!("embeddings.{name}_embeddings.weight");
-            add(&name, Role::Embedding, &[entries, width]).map(Embedding::new)
+            add(&name, Role::Embedding, &[entries, config.embedding]).map(Embedding::new)
         };
         let tokens = table("word", config.vocabulary)?;
         let positions = table("position", config.positions)?;
@@ -79,24 +101,29 @@ impl Bert {
             .segments
             .map(|segments| table("token_type", segments))
             .transpose()?;
-        let mut norm = |name: &str| {
+        let mut norm = |name: &str, width: usize| {
             let weight = add(&format!("{name}.weight"), Role::Norm, &[width])?;
             let bias = add(&format!("{name}.bias"), Role::Norm, &[width])?;
             Ok(Norm::layer(weight, bias, config.norm_epsilon as f32))
         };
-        let embedding_norm = norm("embeddings.LayerNorm")?;
+        let embedding_norm = norm("embeddings.LayerNorm", config.embedding)?;
         let mut blocks = Vec::new();
         for layer in 0..config.layers {
-            let name = |part: &str| format!("encoder.layer.{layer}.{part}");
-            let first_norm = norm(&name(names.first_norm))?;
-            let second_norm = norm(&name("output.LayerNorm"))?;
+            let name = |part: &str| format!("{}.{layer}.{part}", names.blocks);
+            let first_norm = norm(&name(names.first_norm), width)?;
+            let second_norm = norm(&name(names.second_norm), width)?;
             blocks.push((first_norm, second_norm));
         }
-        let mut linear = |layer: usize, part: &str, inputs: usize, outputs: usize| {
-            let name = format!("encoder.layer.{layer}.{part}");
+        let mut linear = |name: &str, inputs: usize, outputs: usize| {
             let weight = add(&format!("{name}.weight"), Role::Weight, &[outputs, inputs])?;
             let bias = add(&format!("{name}.bias"), Role::Bias, &[outputs])?;
             Ok(Linear::new(weight, Some(bias), Layout::OutIn))
+        };
+        let projection = (config.embedding != width)
+            .then(|| linear("embeddings_project", config.embedding, width))
+            .transpose()?;
+        let mut linear = |layer: usize, part: &str, inputs: usize, outputs: usize| {
+            linear(&format!("{}.{layer}.{part}", names.blocks), inputs, outputs)
         };
         let inner = config.intermediate;
         let blocks = blocks
@@ -109,8 +136,8 @@ impl Bert {
                     value: linear(layer, names.value, width, width)?,
                     attention_out: linear(layer, names.attention_out, width, width)?,
                     first_norm,
-                    up: linear(layer, "intermediate.dense", width, inner)?,
-                    down: linear(layer, "output.dense", inner, width)?,
+                    up: linear(layer, names.up, width, inner)?,
+                    down: linear(layer, names.down, inner, width)?,
                     second_norm,
                 })
             })
@@ -123,6 +150,7 @@ impl Bert {
             positions,
             segments,
             embedding_norm,
+            projection,
             blocks,
             position_bias,
             config,

@@ -1,6 +1,7 @@
-//! What a stack of pre-norm blocks computes: one type for all families of language models.
+//! What a stack of blocks with norms before (or on the branches of) their layers computes: one type for all families.
 
 use super::{Family, Rotary};
+use crate::NormKind;
 
 /// The sizes that every family has.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,15 +26,6 @@ pub struct Sizes {
     pub norm_epsilon: f64,
 }
 
-/// Which norm stands before and after layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NormKind {
-    /// Layer norm with scale and shift.
-    Layer,
-    /// RMS norm.
-    Rms,
-}
-
 /// What the feed-forward layer does between its linear layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
@@ -41,7 +33,7 @@ pub enum Activation {
     GeluTanh,
     /// GELU, erf form.
     GeluErf,
-    /// `x sigmoid(x)`.
+    /// `x sigmoid(x)`; only as a gate.
     Silu,
 }
 
@@ -67,16 +59,27 @@ impl Biases {
     }
 }
 
-/// How a block knows positions, and what it sees.
+/// What a norm of queries and keys goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryKeyNorm {
+    /// Each head by itself, all with one scale.
+    Heads,
+    /// All heads together.
+    Whole,
+}
+
+/// How a block knows positions, and how far it sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LayerKind {
-    /// Which of the model's rotary embeddings turns queries and keys; none in models with learned positions.
+    /// Which of the model's rotary embeddings turns queries and keys; none where positions are learned or left out.
     pub rotary: Option<usize>,
+    /// Only positions less than this far away are seen.
+    pub window: Option<usize>,
 }
 
 /// A stack of blocks, each with attention and a feed-forward layer beside a residual.
 ///
-/// How tensors are called and which norms a block has follows from the family.
+/// How tensors are called, which norms a block has and whether it looks ahead follow from the family.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderConfig {
     /// The family.
@@ -89,10 +92,20 @@ pub struct DecoderConfig {
     pub rotary: Vec<Rotary>,
     /// Kind of the norms.
     pub norm: NormKind,
+    /// Whether layer norms have a shift.
+    pub norm_shift: bool,
+    /// Norms of queries and keys.
+    pub query_key_norm: Option<QueryKeyNorm>,
+    /// Whether attention and feed-forward layer both read the input of the block.
+    pub parallel: bool,
     /// Activation of the feed-forward layer, or of its gate.
     pub activation: Activation,
     /// Which linear layers have biases.
     pub biases: Biases,
+    /// Factor of attention scores, where it is not 1 / sqrt(head_dim).
+    pub score_scale: Option<f32>,
+    /// Factor of embedded tokens.
+    pub embedding_scale: Option<f32>,
     /// Whether the output layer is the embedding.
     pub tied: bool,
 }
@@ -106,23 +119,33 @@ impl DecoderConfig {
             layers: vec![LayerKind::default(); sizes.layers],
             rotary: Vec::new(),
             norm: NormKind::Layer,
+            norm_shift: true,
+            query_key_norm: None,
+            parallel: false,
             activation: Activation::GeluTanh,
             biases: Biases::everywhere(true),
+            score_scale: None,
+            embedding_scale: None,
             tied: true,
         }
     }
 
-    /// Llama: RMS norms, rotary positions, SwiGLU, no biases.
-    pub fn llama(sizes: Sizes, rope_theta: f64, tied: bool) -> Self {
+    /// Llama: RMS norms, rotary positions, SwiGLU, no biases. Its relatives differ in single fields.
+    pub fn llama(sizes: Sizes, rotary: Rotary, tied: bool) -> Self {
+        let turned = LayerKind {
+            rotary: Some(0),
+            window: None,
+        };
         Self {
             family: Family::Llama,
-            sizes,
-            layers: vec![LayerKind { rotary: Some(0) }; sizes.layers],
-            rotary: vec![Rotary::plain(sizes.head_dim, rope_theta)],
+            layers: vec![turned; sizes.layers],
+            rotary: vec![rotary],
             norm: NormKind::Rms,
+            norm_shift: false,
             activation: Activation::Silu,
             biases: Biases::everywhere(false),
             tied,
+            ..Self::gpt2(sizes)
         }
     }
 }

@@ -12,10 +12,13 @@ pub struct EncoderConfig {
     pub vocabulary: usize,
     /// Rows of the table of positions.
     pub positions: usize,
-    /// Position of a text's first token.
-    pub first_position: usize,
+    /// The padding token of families that count positions from behind its number on, and leave it out where it stands inside
+    /// a text.
+    pub padding: Option<u32>,
     /// Rows of the table of segments, of which a single text is the first; none where the family has no segments.
     pub segments: Option<usize>,
+    /// Width of the embeddings; where it is not that of the hidden states a linear layer stands between.
+    pub embedding: usize,
     /// Width of the hidden states.
     pub hidden: usize,
     /// Width of the feed-forward layer.
@@ -31,8 +34,11 @@ pub struct EncoderConfig {
 }
 
 impl EncoderConfig {
-    /// `config.json` of `bert` and `mpnet`. The GELU is the erf form.
+    /// `config.json` of one of the families. The GELU is the erf form.
     pub(super) fn parse(fields: &Fields<'_>, family: Family) -> Result<Self, ModelError> {
+        if family == Family::DistilBert {
+            return Self::distilbert(fields);
+        }
         fields.require_word("hidden_act", &["gelu"])?;
         fields.require_word("position_embedding_type", &["absolute"])?;
         fields.require_flag("is_decoder", false)?;
@@ -44,8 +50,9 @@ impl EncoderConfig {
             family,
             vocabulary: fields.size("vocab_size")?,
             positions: fields.size_or("max_position_embeddings", 512)?,
-            first_position: 0,
+            padding: None,
             segments: Some(fields.size_or("type_vocab_size", 2)?),
+            embedding: hidden,
             hidden,
             intermediate: fields.size("intermediate_size")?,
             layers: fields.size("num_hidden_layers")?,
@@ -53,27 +60,66 @@ impl EncoderConfig {
             norm_epsilon: fields.number_or("layer_norm_eps", 1e-12)?,
             position_buckets: None,
         };
-        if family == Family::Mpnet {
-            config.segments = None;
-            // Positions start behind the padding's.
-            config.first_position = fields.token("pad_token_id")?.unwrap_or(1) as usize + 1;
-            if config.positions <= config.first_position {
-                return Err(fields.malformed(format!(
-                    "`max_position_embeddings` is {}, but positions start at {}",
-                    config.positions, config.first_position
-                )));
+        match family {
+            Family::Electra => config.embedding = fields.size_or("embedding_size", 128)?,
+            Family::Roberta | Family::XlmRoberta => config.padding = padding(fields)?,
+            Family::Mpnet => {
+                config.segments = None;
+                config.padding = padding(fields)?;
+                let buckets = fields.size_or("relative_attention_num_buckets", 32)?;
+                if buckets < 4 || !buckets.is_multiple_of(4) {
+                    return Err(fields.wrong("relative_attention_num_buckets", "a multiple of 4"));
+                }
+                config.position_buckets = Some(buckets);
             }
-            let buckets = fields.size_or("relative_attention_num_buckets", 32)?;
-            if buckets < 4 || !buckets.is_multiple_of(4) {
-                return Err(fields.wrong("relative_attention_num_buckets", "a multiple of 4"));
-            }
-            config.position_buckets = Some(buckets);
+            _ => {}
+        }
+        if config.positions <= config.first_position() {
+            return Err(fields.malformed(format!(
+                "`max_position_embeddings` is {}, but positions start at {}",
+                config.positions,
+                config.first_position()
+            )));
         }
         Ok(config)
     }
 
+    fn distilbert(fields: &Fields<'_>) -> Result<Self, ModelError> {
+        fields.require_word("activation", &["gelu"])?;
+        let hidden = fields.size_or("dim", 768)?;
+        let heads = fields.size_or("n_heads", 12)?;
+        fields.divides(("dim", hidden), ("n_heads", heads))?;
+        Ok(Self {
+            family: Family::DistilBert,
+            vocabulary: fields.size("vocab_size")?,
+            positions: fields.size_or("max_position_embeddings", 512)?,
+            padding: None,
+            segments: None,
+            embedding: hidden,
+            hidden,
+            intermediate: fields.size_or("hidden_dim", 3072)?,
+            layers: fields.size_or("n_layers", 6)?,
+            heads,
+            norm_epsilon: 1e-12,
+            position_buckets: None,
+        })
+    }
+
+    /// Position of a text's first token.
+    pub const fn first_position(&self) -> usize {
+        match self.padding {
+            Some(padding) => padding as usize + 1,
+            None => 0,
+        }
+    }
+
     /// Longest text.
     pub const fn max_positions(&self) -> usize {
-        self.positions.saturating_sub(self.first_position)
+        self.positions.saturating_sub(self.first_position())
     }
+}
+
+/// The padding token, which is 1 where the file names none.
+fn padding(fields: &Fields<'_>) -> Result<Option<u32>, ModelError> {
+    Ok(Some(fields.token("pad_token_id")?.unwrap_or(1)))
 }

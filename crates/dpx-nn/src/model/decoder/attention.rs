@@ -1,8 +1,8 @@
 //! The attention of a block: projections, positions, scores, output.
 
 use super::pass::Pass;
-use crate::kernel::{self, Heads};
-use crate::{Array, Linear, Tape};
+use crate::kernel::{self, Heads, Normalized};
+use crate::{Array, Linear, Norm, Tape};
 
 /// How queries, keys and values are projected.
 #[derive(Debug, Clone)]
@@ -11,6 +11,17 @@ pub(super) enum Projection {
     Separate([Linear; 3]),
     /// By one layer: all queries, then all keys, then all values.
     Fused(Linear),
+    /// By one layer: query, key and value of the first head, then of the next.
+    Interleaved(Linear),
+}
+
+/// Norms of queries and keys before positions turn them.
+#[derive(Debug, Clone)]
+pub(super) struct QueryKeyNorms {
+    pub(super) query: Norm,
+    pub(super) key: Norm,
+    /// Whether each head is normed by itself.
+    pub(super) by_head: bool,
 }
 
 /// Layers of the attention of a block.
@@ -18,6 +29,7 @@ pub(super) enum Projection {
 pub(super) struct Attention {
     pub(super) heads: Heads,
     pub(super) projection: Projection,
+    pub(super) norms: Option<QueryKeyNorms>,
     /// Which rotary embedding turns queries and keys.
     pub(super) rotary: Option<usize>,
     pub(super) out: Linear,
@@ -26,6 +38,8 @@ pub(super) struct Attention {
 /// What the backward pass needs.
 pub(super) struct Saved {
     input: Array,
+    /// Of queries and keys.
+    normed: Option<[Normalized; 2]>,
     qkv: Array,
     probabilities: Option<Array>,
     attended: Array,
@@ -36,9 +50,12 @@ pub(super) struct Saved {
 pub(super) type Attend<'a> = &'a mut dyn FnMut(&Heads, &Array) -> (Array, Option<Array>);
 
 impl Attention {
-    fn qkv(&self, pass: &Pass<'_>, input: &Array) -> Array {
+    fn qkv(&self, pass: &Pass<'_>, input: &Array) -> (Array, Option<[Normalized; 2]>) {
         let mut qkv = match &self.projection {
             Projection::Fused(layer) => layer.forward(pass.parameters, input),
+            Projection::Interleaved(layer) => {
+                self.sorted(layer.forward(pass.parameters, input), false)
+            }
             Projection::Separate(layers) => {
                 let parts = layers
                     .each_ref()
@@ -46,8 +63,41 @@ impl Attention {
                 kernel::join_columns(&parts.each_ref())
             }
         };
+        let normed = self.norms.as_ref().map(|norms| {
+            let [query, key, value] = self.parts(&qkv);
+            let (query, saved_query) = norms.forward(pass, &norms.query, query, &self.heads);
+            let (key, saved_key) = norms.forward(pass, &norms.key, key, &self.heads);
+            qkv = kernel::join_columns(&[&query, &key, &value]);
+            [saved_query, saved_key]
+        });
         self.rotate(pass, &mut qkv, false);
-        qkv
+        (qkv, normed)
+    }
+
+    /// Queries, keys and values by themselves.
+    fn parts(&self, qkv: &Array) -> [Array; 3] {
+        let shared = self.heads.kv_heads * self.heads.head_dim;
+        let parts = kernel::split_columns(qkv, &[self.heads.out_width(), shared, shared]);
+        parts.try_into().expect("three widths make three parts")
+    }
+
+    /// Interleaved queries, keys and values as all queries, all keys, all values; or back.
+    fn sorted(&self, qkv: Array, back: bool) -> Array {
+        let (rows, heads, dim) = (qkv.rows(), self.heads.heads, self.heads.head_dim);
+        let places: Vec<usize> = (0..rows)
+            .flat_map(|row| {
+                (0..3 * heads).map(move |place| {
+                    let from = if back {
+                        place % 3 * heads + place / 3
+                    } else {
+                        place % heads * 3 + place / heads
+                    };
+                    row * 3 * heads + from
+                })
+            })
+            .collect();
+        let pieces = qkv.reshape(&[rows * 3 * heads, dim]);
+        kernel::gather_rows(&pieces, &places).reshape(&[rows, 3 * heads * dim])
     }
 
     fn rotate(&self, pass: &Pass<'_>, qkv: &mut Array, inverse: bool) {
@@ -71,10 +121,11 @@ impl Attention {
         input: Array,
         attend: Attend<'_>,
     ) -> (Array, Saved) {
-        let qkv = self.qkv(pass, &input);
+        let (qkv, normed) = self.qkv(pass, &input);
         let (attended, probabilities) = attend(&self.heads, &qkv);
         let saved = Saved {
             input,
+            normed,
             qkv,
             probabilities,
             attended: attended.clone(),
@@ -101,12 +152,21 @@ impl Attention {
             kernel::attention_backward(heads, rows, &saved.qkv, &probabilities, &attended);
         drop((attended, saved.qkv, probabilities, saved.attended));
         self.rotate(pass, &mut qkv, true);
+        if let Some((norms, [query_saved, key_saved])) = self.norms.as_ref().zip(saved.normed) {
+            let [query, key, value] = self.parts(&qkv);
+            let query = norms.backward(pass, &norms.query, &query_saved, query, tape);
+            let key = norms.backward(pass, &norms.key, &key_saved, key, tape);
+            qkv = kernel::join_columns(&[&query, &key, &value]);
+        }
         let input = &saved.input;
         match &self.projection {
             Projection::Fused(layer) => layer.backward(parameters, rows, input, &qkv, tape),
+            Projection::Interleaved(layer) => {
+                let qkv = self.sorted(qkv, true);
+                layer.backward(parameters, rows, input, &qkv, tape)
+            }
             Projection::Separate(layers) => {
-                let shared = heads.kv_heads * heads.head_dim;
-                let parts = kernel::split_columns(&qkv, &[heads.out_width(), shared, shared]);
+                let parts = self.parts(&qkv);
                 let mut parts = layers
                     .iter()
                     .zip(&parts)
@@ -123,9 +183,49 @@ impl Attention {
     pub(super) fn linears_mut(&mut self) -> Vec<&mut Linear> {
         let mut linears: Vec<&mut Linear> = match &mut self.projection {
             Projection::Separate(layers) => layers.iter_mut().collect(),
-            Projection::Fused(layer) => vec![layer],
+            Projection::Fused(layer) | Projection::Interleaved(layer) => vec![layer],
         };
         linears.push(&mut self.out);
         linears
+    }
+}
+
+impl QueryKeyNorms {
+    fn forward(
+        &self,
+        pass: &Pass<'_>,
+        norm: &Norm,
+        x: Array,
+        heads: &Heads,
+    ) -> (Array, Normalized) {
+        let shape = [x.rows(), x.width()];
+        let x = if self.by_head {
+            x.reshape(&[shape[0] * shape[1] / heads.head_dim, heads.head_dim])
+        } else {
+            x
+        };
+        let (output, saved) = norm.forward(pass.parameters, &x);
+        (output.reshape(&shape), saved)
+    }
+
+    fn backward(
+        &self,
+        pass: &Pass<'_>,
+        norm: &Norm,
+        saved: &Normalized,
+        gradient: Array,
+        tape: &mut Tape,
+    ) -> Array {
+        let shape = [gradient.rows(), gradient.width()];
+        let width = saved.values.width();
+        // A row of the norm is a head of a row of the batch, or all of it.
+        let rows = if self.by_head {
+            &pass.rows.times(shape[1] / width)
+        } else {
+            pass.rows
+        };
+        let gradient = gradient.reshape(&[rows.count(), width]);
+        let input = norm.backward(pass.parameters, rows, saved, &gradient, None, tape);
+        input.reshape(&shape)
     }
 }

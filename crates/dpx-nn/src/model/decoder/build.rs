@@ -1,14 +1,16 @@
 //! The layers of a stack from its configuration, and its adapters.
 
-use super::attention::{Attention, Projection};
-use super::block::Block;
-use super::feed_forward::{FeedForward, First};
-use super::names::{self, Names};
-use super::rotary::Angles;
 use super::Decoder;
+use super::attention::{Attention, Projection, QueryKeyNorms};
+use super::block::Block;
+use super::feed_forward::{FeedForward, First, Gate};
+use super::names::{self, Names, QUERY_KEY_NORMS};
+use super::rotary::Angles;
 use crate::kernel::{Gelu, Heads};
-use crate::model::config::{Activation, DecoderConfig, NormKind};
-use crate::{Array, Embedding, Initializer, Layout, Linear, Lora, Norm, ParameterId, Parameters, Role};
+use crate::model::config::{Activation, DecoderConfig, Family, QueryKeyNorm};
+use crate::{
+    Array, Embedding, Initializer, Layout, Linear, Lora, Norm, ParameterId, Parameters, Role,
+};
 use dpx_schema::Device;
 
 /// Deviation of initial weights (Radford et al. 2019).
@@ -33,22 +35,34 @@ impl<E, F: FnMut(&str, Role, &[usize]) -> Result<Array, E>> Registry<'_, F> {
 
     /// A parameter under its name behind the family's prefix.
     fn inner(&mut self, name: &str, role: Role, shape: &[usize]) -> Result<ParameterId, E> {
-        self.add(&format!("{}{name}", self.config.family.prefix()), role, shape)
+        self.add(
+            &format!("{}{name}", self.config.family.prefix()),
+            role,
+            shape,
+        )
     }
 
     fn norm(&mut self, name: &str, width: usize) -> Result<Norm, E> {
         let weight = self.inner(&format!("{name}.weight"), Role::Norm, &[width])?;
-        let epsilon = self.config.sizes.norm_epsilon as f32;
-        Ok(match self.config.norm {
-            NormKind::Layer => {
-                let bias = self.inner(&format!("{name}.bias"), Role::Norm, &[width])?;
-                Norm::layer(weight, bias, epsilon)
-            }
-            NormKind::Rms => Norm::rms(weight, epsilon),
+        let bias = self
+            .config
+            .norm_shift
+            .then(|| self.inner(&format!("{name}.bias"), Role::Norm, &[width]))
+            .transpose()?;
+        Ok(Norm {
+            weight,
+            bias,
+            epsilon: self.config.sizes.norm_epsilon as f32,
+            kind: self.config.norm,
         })
     }
 
-    fn linear(&mut self, name: &str, [inputs, outputs]: [usize; 2], biased: bool) -> Result<Linear, E> {
+    fn linear(
+        &mut self,
+        name: &str,
+        [inputs, outputs]: [usize; 2],
+        biased: bool,
+    ) -> Result<Linear, E> {
         let shape = match self.layout {
             Layout::InOut => [inputs, outputs],
             Layout::OutIn => [outputs, inputs],
@@ -62,50 +76,108 @@ impl<E, F: FnMut(&str, Role, &[usize]) -> Result<Array, E>> Registry<'_, F> {
 
     fn block(&mut self, names: &Names, layer: usize) -> Result<Block, E> {
         let config = self.config;
-        let (sizes, biases) = (&config.sizes, config.biases);
-        let (width, inner) = (sizes.hidden, sizes.intermediate);
-        let (queries, shared) = (sizes.heads * sizes.head_dim, sizes.kv_heads * sizes.head_dim);
+        let (sizes, width) = (&config.sizes, config.sizes.hidden);
         let name = |part: &str| format!("{}.{layer}.{part}", names.blocks);
-        let mut norm = |part: Option<&str>| part.map(|part| self.norm(&name(part), width)).transpose();
-        let before_attention = norm(names.before_attention)?;
+        let mut norm =
+            |part: Option<&str>| part.map(|part| self.norm(&name(part), width)).transpose();
+        let first = layer > 0 || names.before_first_attention;
+        let before_attention = norm(names.before_attention.filter(|_| first))?;
+        let after_attention = norm(names.after_attention)?;
         let before_feed = norm(names.before_feed)?;
-        let mut linear = |part: &str, shape: [usize; 2], biased: bool| self.linear(&name(part), shape, biased);
+        let after_feed = norm(names.after_feed)?;
+        let mut heads = Heads::grouped(
+            sizes.heads,
+            sizes.kv_heads,
+            sizes.head_dim,
+            config.family.is_causal(),
+        )
+        .within(config.layers[layer].window);
+        if let Some(scale) = config.score_scale {
+            heads.scale = scale;
+        }
+        Ok(Block {
+            before_attention,
+            attention: self.attention(names, layer, heads)?,
+            after_attention,
+            before_feed,
+            feed_forward: self.feed_forward(names, layer)?,
+            after_feed,
+            parallel: config.parallel,
+        })
+    }
+
+    fn attention(&mut self, names: &Names, layer: usize, heads: Heads) -> Result<Attention, E> {
+        let config = self.config;
+        let (width, biases) = (config.sizes.hidden, config.biases);
+        let (queries, shared) = (heads.out_width(), heads.kv_heads * heads.head_dim);
+        let name = |part: &str| format!("{}.{layer}.{part}", names.blocks);
+        let norms = config
+            .query_key_norm
+            .map(|over| {
+                let by_head = over == QueryKeyNorm::Heads;
+                let [query, key] =
+                    [queries, shared].map(|width| if by_head { heads.head_dim } else { width });
+                Ok(QueryKeyNorms {
+                    query: self.norm(&name(QUERY_KEY_NORMS[0]), query)?,
+                    key: self.norm(&name(QUERY_KEY_NORMS[1]), key)?,
+                    by_head,
+                })
+            })
+            .transpose()?;
+        let mut linear =
+            |part: &str, shape: [usize; 2], biased: bool| self.linear(&name(part), shape, biased);
+        let fused = [width, queries + 2 * shared];
         let projection = match &names.projection {
             names::Projection::Separate([query, key, value]) => Projection::Separate([
                 linear(query, [width, queries], biases.qkv)?,
                 linear(key, [width, shared], biases.qkv)?,
                 linear(value, [width, shared], biases.qkv)?,
             ]),
-            names::Projection::Fused(part) => {
-                Projection::Fused(linear(part, [width, queries + 2 * shared], biases.qkv)?)
+            names::Projection::Fused(part) => Projection::Fused(linear(part, fused, biases.qkv)?),
+            names::Projection::Interleaved(part) => {
+                Projection::Interleaved(linear(part, fused, biases.qkv)?)
             }
         };
-        let out = linear(names.attention_out, [queries, width], biases.attention_out)?;
+        Ok(Attention {
+            heads,
+            projection,
+            norms,
+            rotary: config.layers[layer].rotary,
+            out: linear(names.attention_out, [queries, width], biases.attention_out)?,
+        })
+    }
+
+    fn feed_forward(&mut self, names: &Names, layer: usize) -> Result<FeedForward, E> {
+        let config = self.config;
+        let (width, inner) = (config.sizes.hidden, config.sizes.intermediate);
+        let mut linear = |part: &str, shape: [usize; 2]| {
+            let name = format!("{}.{layer}.{part}", names.blocks);
+            self.linear(&name, shape, config.biases.feed_forward)
+        };
+        let gate = match config.activation {
+            Activation::Silu => Gate::Silu,
+            Activation::GeluTanh => Gate::Gelu(Gelu::Tanh),
+            Activation::GeluErf => Gate::Gelu(Gelu::Erf),
+        };
         let first = match &names.first {
             names::First::Plain(part) => First::Plain {
-                up: linear(part, [width, inner], biases.feed_forward)?,
-                gelu: match config.activation {
-                    Activation::GeluErf => Gelu::Erf,
-                    Activation::GeluTanh | Activation::Silu => Gelu::Tanh,
+                up: linear(part, [width, inner])?,
+                gelu: match gate {
+                    Gate::Gelu(form) => form,
+                    Gate::Silu => unreachable!("`config` gives no such family without a gate"),
                 },
             },
-            names::First::Gated([gate, up]) => First::Gated {
-                gate: linear(gate, [width, inner], biases.feed_forward)?,
-                up: linear(up, [width, inner], biases.feed_forward)?,
+            names::First::Gated([one, other]) => First::Gated {
+                linears: [linear(one, [width, inner])?, linear(other, [width, inner])?],
+                gate,
+            },
+            names::First::Fused(part) => First::Fused {
+                both: linear(part, [width, 2 * inner])?,
+                gate,
             },
         };
-        let down = linear(names.down, [inner, width], biases.feed_forward)?;
-        Ok(Block {
-            before_attention,
-            attention: Attention {
-                heads: Heads::grouped(sizes.heads, sizes.kv_heads, sizes.head_dim, config.family.is_causal()),
-                projection,
-                rotary: config.layers[layer].rotary,
-                out,
-            },
-            before_feed,
-            feed_forward: FeedForward { first, down },
-        })
+        let down = linear(names.down, [inner, width])?;
+        Ok(FeedForward { first, down })
     }
 }
 
@@ -116,7 +188,7 @@ impl Decoder {
     /// # Panics
     /// When the configuration is that of another family.
     pub fn new_gpt2(config: DecoderConfig, seed: u64, device: Device) -> Self {
-        assert_eq!(config.family, crate::model::Family::Gpt2, "a GPT-2 is made from scratch");
+        assert_eq!(config.family, Family::Gpt2, "a GPT-2 is made from scratch");
         let mut random = Initializer::new(seed);
         let residual = DEVIATION / (2.0 * config.sizes.layers as f64).sqrt();
         let built = Self::build(config, device, |name, role, shape| {
@@ -152,14 +224,26 @@ impl Decoder {
             value,
         };
         let (vocabulary, width) = (config.sizes.vocabulary, config.sizes.hidden);
-        let table = if config.tied { Role::TiedEmbedding } else { Role::Embedding };
-        let tokens = registry.inner(&format!("{}.weight", names.tokens), table, &[vocabulary, width])?;
+        let table = if config.tied {
+            Role::TiedEmbedding
+        } else {
+            Role::Embedding
+        };
+        let tokens = registry.inner(
+            &format!("{}.weight", names.tokens),
+            table,
+            &[vocabulary, width],
+        )?;
         let positions = names
             .positions
             .map(|name| {
                 let shape = [config.sizes.max_positions, width];
                 registry.inner(&format!("{name}.weight"), Role::Embedding, &shape)
             })
+            .transpose()?;
+        let embedding_norm = names
+            .embedding_norm
+            .map(|name| registry.norm(name, width))
             .transpose()?;
         let blocks = (0..config.sizes.layers)
             .map(|layer| registry.block(names, layer))
@@ -168,7 +252,11 @@ impl Decoder {
         let head = if config.tied {
             tokens
         } else {
-            registry.add(&format!("{}.weight", names.head), Role::Head, &[vocabulary, width])?
+            registry.add(
+                &format!("{}.weight", names.head),
+                Role::Head,
+                &[vocabulary, width],
+            )?
         };
         let angles = config
             .rotary
@@ -180,6 +268,7 @@ impl Decoder {
             angles,
             tokens: Embedding::new(tokens),
             positions: positions.map(Embedding::new),
+            embedding_norm,
             blocks,
             last_norm,
             head,

@@ -4,13 +4,24 @@ use super::pass::Pass;
 use crate::kernel::{self, Gelu};
 use crate::{Array, Linear, Tape};
 
+/// What is multiplied with the other factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// `silu(gate)`.
+    Silu,
+    /// `gelu(gate)`.
+    Gelu(Gelu),
+}
+
 /// What comes before the last linear layer.
 #[derive(Debug, Clone)]
 pub(super) enum First {
     /// `gelu(up)`.
     Plain { up: Linear, gelu: Gelu },
-    /// `silu(gate) up`.
-    Gated { gate: Linear, up: Linear },
+    /// Gate times `up`.
+    Gated { linears: [Linear; 2], gate: Gate },
+    /// The same with gate and other factor side by side.
+    Fused { both: Linear, gate: Gate },
 }
 
 /// A feed-forward layer.
@@ -18,6 +29,34 @@ pub(super) enum First {
 pub(super) struct FeedForward {
     pub(super) first: First,
     pub(super) down: Linear,
+}
+
+impl Gate {
+    fn forward(self, gate: &Array, up: &Array) -> Array {
+        match self {
+            Self::Silu => kernel::swiglu(gate, up),
+            Self::Gelu(form) => {
+                let mut product = kernel::gelu(gate, form);
+                kernel::multiply(&mut product, up);
+                product
+            }
+        }
+    }
+
+    /// Gradients of gate and up.
+    fn backward(self, gate: &Array, up: &Array, gradient: Array) -> (Array, Array) {
+        match self {
+            Self::Silu => kernel::swiglu_backward(gate, up, &gradient),
+            Self::Gelu(form) => {
+                let mut of_up = kernel::gelu(gate, form);
+                kernel::multiply(&mut of_up, &gradient);
+                let mut of_gate = gradient;
+                kernel::multiply(&mut of_gate, up);
+                kernel::gelu_backward(gate, &mut of_gate, form);
+                (of_gate, of_up)
+            }
+        }
+    }
 }
 
 /// What the backward pass needs.
@@ -41,11 +80,17 @@ impl FeedForward {
                 };
                 ((before, None), activation)
             }
-            First::Gated { gate, up } => {
-                let gate = gate.forward(parameters, &input);
-                let up = up.forward(parameters, &input);
-                let activation = kernel::swiglu(&gate, &up);
-                ((gate, Some(up)), activation)
+            First::Gated { linears, gate } => {
+                let [first, second] = linears
+                    .each_ref()
+                    .map(|layer| layer.forward(parameters, &input));
+                let activation = gate.forward(&first, &second);
+                ((first, Some(second)), activation)
+            }
+            First::Fused { both, gate } => {
+                let [first, second] = halves(&both.forward(parameters, &input));
+                let activation = gate.forward(&first, &second);
+                ((first, Some(second)), activation)
             }
         };
         let saved = Saved {
@@ -80,16 +125,21 @@ impl FeedForward {
                 drop(before);
                 up.backward(parameters, rows, &input, &inner, tape)
             }
-            (First::Gated { gate, up }, (gated, Some(factor))) => {
-                let (gate_gradient, up_gradient) =
-                    kernel::swiglu_backward(&gated, &factor, &inner);
-                drop((inner, gated, factor));
-                let mut sum = gate.backward(parameters, rows, &input, &gate_gradient, tape);
-                let from_up = up.backward(parameters, rows, &input, &up_gradient, tape);
+            (First::Gated { linears, gate }, (first, Some(second))) => {
+                let (of_gate, of_up) = gate.backward(&first, &second, inner);
+                drop((first, second));
+                let mut sum = linears[0].backward(parameters, rows, &input, &of_gate, tape);
+                let from_up = linears[1].backward(parameters, rows, &input, &of_up, tape);
                 kernel::add(&mut sum, &from_up);
                 sum
             }
-            (First::Gated { .. }, (_, None)) => {
+            (First::Fused { both, gate }, (first, Some(second))) => {
+                let (of_gate, of_up) = gate.backward(&first, &second, inner);
+                drop((first, second));
+                let joined = kernel::join_columns(&[&of_gate, &of_up]);
+                both.backward(parameters, rows, &input, &joined, tape)
+            }
+            (First::Gated { .. } | First::Fused { .. }, (_, None)) => {
                 unreachable!("a gated forward pass saves both factors")
             }
         }
@@ -98,9 +148,17 @@ impl FeedForward {
     pub(super) fn linears_mut(&mut self) -> Vec<&mut Linear> {
         let mut linears = match &mut self.first {
             First::Plain { up, .. } => vec![up],
-            First::Gated { gate, up } => vec![gate, up],
+            First::Gated { linears, .. } => linears.iter_mut().collect(),
+            First::Fused { both, .. } => vec![both],
         };
         linears.push(&mut self.down);
         linears
     }
+}
+
+/// The two halves of the columns.
+fn halves(x: &Array) -> [Array; 2] {
+    let half = x.width() / 2;
+    let parts = kernel::split_columns(x, &[half, half]);
+    parts.try_into().expect("two widths make two parts")
 }

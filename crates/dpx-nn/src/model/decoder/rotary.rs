@@ -20,7 +20,7 @@ impl Angles {
                 .flat_map(|position| {
                     frequencies
                         .iter()
-                        .map(move |frequency| function(position as f64 * frequency) as f32)
+                        .map(move |f| (rotary.scale * function(position as f64 * f)) as f32)
                 })
                 .collect();
             Array::from_vec(values, &[positions, frequencies.len()]).on(device)

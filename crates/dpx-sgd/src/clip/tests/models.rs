@@ -8,7 +8,7 @@ use super::{batch, examples};
 use dpx_nn::device::Tensor;
 use dpx_nn::kernel::Heads;
 use dpx_nn::model::Decoder;
-use dpx_nn::model::config::{DecoderConfig, Sizes};
+use dpx_nn::model::config::{DecoderConfig, Rotary, Sizes};
 use dpx_nn::{
     Array, Batch, Initializer, Layout, Network, Parameters, Role, Selection, Sequence, Tape,
 };
@@ -165,7 +165,8 @@ pub(super) fn llama_model(tied: bool) -> Decoder {
         head_dim: 6,
         norm_epsilon: 1e-5,
     };
-    let config = DecoderConfig::llama(sizes, ROPE_THETA, tied);
+    let rotary = Rotary::plain(sizes.head_dim, ROPE_THETA);
+    let config = DecoderConfig::llama(sizes, rotary, tied);
     let mut random = Initializer::new(21);
     Decoder::build(config, Device::Cpu, |_, role, shape| {
         let mut value = random.normal(shape, 0.2);
