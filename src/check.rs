@@ -1,11 +1,16 @@
 //! `dpx check`: every mistake of an experiment file.
 
 use super::experiment::ExperimentArgs;
+use super::families::LocalModels;
 use super::{Error, ExitCode, output};
 use dpx_engine::experiment::{self, Loaded, Severity};
+use dpx_engine::plan;
 use serde_json::json;
 
 /// Check an experiment file: every mistake at once, nothing runs, no network.
+///
+/// Models in folders are refused where dpx cannot compute their `config.json`; those on the Hub by `dpx plan`, before any weights
+/// are downloaded.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -16,7 +21,15 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let loaded = experiment::load(&args.experiment.file, &args.experiment.set);
+    let mut loaded = experiment::load(&args.experiment.file, &args.experiment.set);
+    let unfit = loaded
+        .experiment
+        .as_ref()
+        .and_then(|experiment| plan::build(experiment, &LocalModels).err());
+    if let Some(diagnostics) = unfit {
+        loaded.diagnostics.extend(diagnostics);
+        loaded.experiment = None;
+    }
     if args.json {
         output::print(&to_json(&loaded))?;
     } else if !loaded.diagnostics.is_empty() {

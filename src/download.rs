@@ -1,11 +1,12 @@
 //! Downloads from the Hub with a bar per file, before anything is run.
 
 use super::{Error, output};
-use dpx_data::{HubName, Role, hub};
+use dpx_data::{DataError, HubName, Role, hub};
 use dpx_engine::run::HubAsset;
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How often the bar is drawn anew where nothing arrives.
@@ -33,6 +34,22 @@ pub(super) fn one(hub: &hub::Hub, role: Role, name: &HubName) -> Result<hub::Sna
     let snapshot = hub.fetch(role, name, &mut bar);
     bar.end(snapshot.is_ok());
     Ok(snapshot?)
+}
+
+/// Downloads one file of a model or dataset; none where it does not have it.
+pub(super) fn file(
+    hub: &hub::Hub,
+    role: Role,
+    name: &HubName,
+    file: &str,
+) -> Result<Option<PathBuf>, DataError> {
+    let mut bar = Bar {
+        repository: &name.repository,
+        file: None,
+    };
+    let found = hub.file(role, name, file, &mut bar);
+    bar.end(found.is_ok());
+    found
 }
 
 /// A bar while a file arrives, hidden where standard error is no terminal; then a line that says so.

@@ -1,7 +1,7 @@
 //! `dpx fetch`: downloads all that a file needs and runs nothing.
 
 use super::experiment::{ExperimentArgs, build};
-use super::{Error, ExitCode, download, output};
+use super::{Error, ExitCode, download, families, output};
 use dpx_data::{HubName, Role, Source, hub};
 use dpx_engine::plan::{SourceError, Sources};
 use std::cell::RefCell;
@@ -23,6 +23,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let hub = hub::Hub::from_env();
     let names = names.0.into_inner();
     for (role, name) in &names {
+        if *role == Role::Model {
+            families::of_hub(&hub, name).map_err(|error| Error::failed(error.to_string()))?;
+        }
         let snapshot = download::one(&hub, *role, name)?;
         output::print(&format!(
             "{} in {}",

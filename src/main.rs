@@ -13,6 +13,7 @@ mod download;
 mod error;
 mod exit;
 mod experiment;
+mod families;
 mod fetch;
 mod graph;
 mod init;

@@ -1,6 +1,7 @@
 //! `dpx plan`: what would run, and why.
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
+use super::families::Understood;
 use super::spend::{self, Forecast};
 use super::state::StateArgs;
 use super::{Error, ExitCode, output};
@@ -40,7 +41,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let experiment = args.experiment.load()?;
-    let plan = build(&experiment, &LocalSources::new(&args.cache.cache))?;
+    let plan = build(
+        &experiment,
+        &Understood::new(LocalSources::new(&args.cache.cache)),
+    )?;
     let cache = Cache::at(&args.cache.cache)?;
     let forced = forced(&plan, &args.force)?;
     let decisions = decide(&plan, &View::new(cache.clone()), &forced);

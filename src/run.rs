@@ -1,6 +1,7 @@
 //! `dpx run`: bring about everything that an experiment file asks for.
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
+use super::families::Understood;
 use super::results::{self, ResultsArgs, Written};
 use super::state::StateArgs;
 use super::{Error, ExitCode, account, devices, download, output, spend};
@@ -60,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let cache = Cache::at(root)?;
     cache.prepare()?;
     let experiment = args.experiment.load()?;
-    let plan = build(&experiment, &LocalSources::new(root))?;
+    let plan = build(&experiment, &Understood::new(LocalSources::new(root)))?;
     let folder = results::folder(&experiment, &plan, &args.results.results);
     results::check(&folder)?;
     let ledger = args

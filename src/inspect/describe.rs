@@ -1,6 +1,6 @@
 //! What a model is, from its `config.json`, the headers of its weights and its tokenizer.
 
-use dpx_nn::model::{Architecture, Head, ModelConfig, ModelError, Weights, is_buffer};
+use dpx_nn::model::{Head, ModelConfig, ModelError, Weights, is_buffer};
 use dpx_nn::text::Tokenizer;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -13,7 +13,7 @@ pub(super) fn json(
     tokenizer: Option<&Tokenizer>,
 ) -> Result<Map<String, Value>, ModelError> {
     let weights = Weights::open(folder, config.prefix())?;
-    let (layers, heads) = depth(config);
+    let (layers, heads) = config.depth();
     let mut object = Map::new();
     let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
     put("model", name.into());
@@ -54,7 +54,7 @@ pub(super) fn text(
 ) -> Result<String, ModelError> {
     let weights = Weights::open(folder, config.prefix())?;
     let parameters = weights.value_count(|name| is_buffer(config, name));
-    let (layers, heads) = depth(config);
+    let (layers, heads) = config.depth();
     let mut lines = vec![
         ("model", name.to_owned()),
         (
@@ -112,17 +112,6 @@ const fn head(config: &ModelConfig) -> &'static str {
         Head::Encoder => "encoder",
         Head::SequenceClassification => "text classifier",
         Head::TokenClassification => "token classifier",
-    }
-}
-
-const fn depth(config: &ModelConfig) -> (usize, usize) {
-    match &config.architecture {
-        Architecture::Gpt2(sizes) => (sizes.n_layer, sizes.n_head),
-        Architecture::Llama(sizes) => (sizes.num_hidden_layers, sizes.num_attention_heads),
-        Architecture::Bert(sizes) => (sizes.num_hidden_layers, sizes.num_attention_heads),
-        Architecture::Mpnet(sizes) => {
-            (sizes.bert.num_hidden_layers, sizes.bert.num_attention_heads)
-        }
     }
 }
 

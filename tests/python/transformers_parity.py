@@ -52,7 +52,7 @@ def auto_class(config):
         return "classifier", transformers.AutoModelForSequenceClassification
     if name.endswith("ForTokenClassification"):
         return "token classifier", transformers.AutoModelForTokenClassification
-    if config.model_type in ("gpt2", "llama"):
+    if name.endswith(("ForCausalLM", "LMHeadModel")):
         return "causal", transformers.AutoModelForCausalLM
     return "encoder", transformers.AutoModel
 

@@ -191,6 +191,11 @@ impl Hub {
     ) -> Result<Option<PathBuf>, DataError> {
         check(role, name)?;
         let folders = self.folders(role, name);
+        // A file of a commit never changes.
+        let here = folders.snapshot(&name.revision).join(file);
+        if is_commit(&name.revision) && here.is_file() {
+            return Ok(Some(here));
+        }
         let Some(info) = self.ask(role, name, true, progress)? else {
             let commit = self.known_commit(&folders, role, name)?;
             let path = folders.snapshot(&commit).join(file);

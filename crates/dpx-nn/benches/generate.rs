@@ -4,9 +4,9 @@
 //! real model.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use dpx_nn::model::config::Gpt2Config;
+use dpx_nn::model::Decoder;
+use dpx_nn::model::config::{DecoderConfig, Sizes};
 use dpx_nn::model::generate::{Request, Sampling, generate};
-use dpx_nn::model::gpt2::Gpt2;
 use dpx_nn::seed::Stream;
 use dpx_schema::Device;
 use std::time::Instant;
@@ -46,19 +46,18 @@ fn main() {
     } else {
         ("GPT-2 124M", 768, 12, 50_257)
     };
-    let model = Gpt2::new(
-        Gpt2Config {
-            vocab_size,
-            n_positions: 128,
-            n_embd: width,
-            n_layer: layers,
-            n_head: width / 64,
-            n_inner: 4 * width,
-            layer_norm_epsilon: 1e-5,
-        },
-        1,
-        device,
-    );
+    let config = DecoderConfig::gpt2(Sizes {
+        vocabulary: vocab_size,
+        max_positions: 128,
+        hidden: width,
+        intermediate: 4 * width,
+        layers: layers,
+        heads: width / 64,
+        kv_heads: width / 64,
+        head_dim: 64,
+        norm_epsilon: 1e-5,
+    });
+    let model = Decoder::new_gpt2(config, 1, device);
     let sampling = Sampling {
         top_p: 0.95,
         max_new_tokens: 48,

@@ -27,14 +27,15 @@ pub(super) use host::HostKernels;
 pub(super) use kernels::Kernels;
 
 pub use activation::{
-    Gelu, bias_gelu, gelu, gelu_backward, swiglu, swiglu_backward, tanh, tanh_backward,
+    Gelu, bias_gelu, gelu, gelu_backward, relu, relu_backward, swiglu, swiglu_backward, tanh,
+    tanh_backward,
 };
 pub use attention::{
     attention, attention_backward, attention_step, keep_rows, rotate, store_prompts,
 };
 pub use elementwise::{
-    add, add_bias, add_bias_residual, gather_rows, join_columns, scale, scaled_rows, scatter_rows,
-    split_columns,
+    add, add_bias, add_bias_residual, gather_rows, join_columns, multiply, scale, scaled_rows,
+    scatter_rows, split_columns,
 };
 pub use embedding::{embedding, embedding_add, scatter_add};
 pub use example::{

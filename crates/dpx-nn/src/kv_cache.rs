@@ -7,7 +7,8 @@ use dpx_schema::Device;
 /// Keys and values of every layer for a batch of sequences of unequal lengths.
 #[derive(Debug, Clone)]
 pub struct KvCache {
-    heads: Heads,
+    /// The shape of each layer's attention.
+    heads: Vec<Heads>,
     capacity: usize,
     lengths: Vec<usize>,
     /// `[batch, capacity, kv_heads * head_dim]` for each layer; on the host there may be more rows behind those in use.
@@ -15,16 +16,19 @@ pub struct KvCache {
 }
 
 impl KvCache {
-    /// Room for `capacity` tokens in each of `batch` rows.
-    pub fn new(heads: Heads, layers: usize, batch: usize, capacity: usize, device: Device) -> Self {
-        let shape = [batch, capacity, heads.kv_heads * heads.head_dim];
+    /// Room for `capacity` tokens in each of `batch` rows, for a layer of each shape.
+    pub fn new(heads: Vec<Heads>, batch: usize, capacity: usize, device: Device) -> Self {
         Self {
-            heads,
             capacity,
             lengths: vec![0; batch],
-            layers: (0..layers)
-                .map(|_| [(); 2].map(|()| Array::zeros_on(&shape, device)))
+            layers: heads
+                .iter()
+                .map(|heads| {
+                    let shape = [batch, capacity, heads.kv_heads * heads.head_dim];
+                    [(); 2].map(|()| Array::zeros_on(&shape, device))
+                })
                 .collect(),
+            heads,
         }
     }
 
@@ -51,7 +55,7 @@ impl KvCache {
     /// Stores the keys and values of whole prompts of a layer, from `qkv` of a packed forward pass.
     pub fn fill(&mut self, layer: usize, rows: &PackedLayout, qkv: &Array) {
         let [keys, values] = &mut self.layers[layer];
-        kernel::store_prompts(&self.heads, rows, qkv, keys, values);
+        kernel::store_prompts(&self.heads[layer], rows, qkv, keys, values);
     }
 
     /// Says that whole prompts of these lengths have been stored in all layers.
@@ -62,7 +66,7 @@ impl KvCache {
     /// Appends one token per row to a layer and attends over all of them.
     pub fn attend(&mut self, layer: usize, qkv: &Array) -> Array {
         let [keys, values] = &mut self.layers[layer];
-        kernel::attention_step(&self.heads, &self.lengths, qkv, keys, values)
+        kernel::attention_step(&self.heads[layer], &self.lengths, qkv, keys, values)
     }
 
     /// Says that one token per row has been appended in all layers.

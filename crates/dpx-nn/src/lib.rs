@@ -36,7 +36,7 @@ pub use kv_cache::KvCache;
 pub use linear::Linear;
 pub use lora::Lora;
 pub use network::Network;
-pub use norm::Norm;
+pub use norm::{Norm, NormKind};
 pub use packed_layout::PackedLayout;
 pub use parameters::{Parameter, ParameterId, Parameters, Role, Selection};
 pub use pool::release_memory;

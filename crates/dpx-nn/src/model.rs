@@ -7,12 +7,14 @@ mod causal;
 mod causal_lm;
 mod classifier;
 pub mod config;
+mod decoder;
 mod encoder;
 mod error;
 pub mod generate;
-pub mod gpt2;
-pub mod llama;
+mod head;
 mod load;
+mod sentence;
+mod static_table;
 pub mod weights;
 
 pub use bert::Bert;
@@ -20,12 +22,12 @@ pub use body::Body;
 pub use causal::CausalModel;
 pub use causal_lm::{CausalLm, load_causal};
 pub use classifier::{Classifier, classifier_from, load_classifier};
-pub use config::{Architecture, Head, ModelConfig};
+pub use config::{Architecture, Family, Head, ModelConfig};
+pub use decoder::Decoder;
 pub use encoder::{Encoder, center, groups, load_encoder};
 pub use error::ModelError;
-pub use gpt2::Gpt2;
-pub use llama::Llama;
 pub use load::is_buffer;
+pub use static_table::StaticTable;
 pub use weights::Weights;
 
 #[cfg(test)]

@@ -3,24 +3,38 @@
 use super::kernel::{self, Normalized};
 use super::{Array, GradSample, PackedLayout, ParameterId, Parameters, Tape};
 
-/// Layer norm when it has a bias, RMS norm when not.
+/// Which norm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormKind {
+    /// Layer norm: the mean is taken away.
+    Layer,
+    /// RMS norm.
+    Rms,
+    /// RMS norm whose scale is 1 plus the stored weight (Gemma).
+    RmsPlusOne,
+}
+
+/// A norm over the last dimension.
 #[derive(Debug, Clone, Copy)]
 pub struct Norm {
     /// Scale `[width]`.
     pub weight: ParameterId,
-    /// Shift `[width]`: its presence makes this a layer norm.
+    /// Shift `[width]` of a layer norm that has one.
     pub bias: Option<ParameterId>,
     /// Added to the variance or mean square.
     pub epsilon: f32,
+    /// Which norm.
+    pub kind: NormKind,
 }
 
 impl Norm {
-    /// A layer norm.
+    /// A layer norm with a shift.
     pub const fn layer(weight: ParameterId, bias: ParameterId, epsilon: f32) -> Self {
         Self {
             weight,
             bias: Some(bias),
             epsilon,
+            kind: NormKind::Layer,
         }
     }
 
@@ -30,15 +44,37 @@ impl Norm {
             weight,
             bias: None,
             epsilon,
+            kind: NormKind::Rms,
+        }
+    }
+
+    /// What the normalized input is multiplied by.
+    fn scale(&self, parameters: &Parameters) -> Array {
+        let weight = parameters.value(self.weight);
+        match self.kind {
+            NormKind::Layer | NormKind::Rms => weight.clone(),
+            NormKind::RmsPlusOne => {
+                let mut scale = Array::full(weight.shape(), 1.0).on(weight.device());
+                kernel::add(&mut scale, weight);
+                scale
+            }
         }
     }
 
     /// The output, and what the backward pass needs.
     pub fn forward(&self, parameters: &Parameters, input: &Array) -> (Array, Normalized) {
-        let weight = parameters.value(self.weight);
-        match self.bias {
-            Some(bias) => kernel::layer_norm(input, weight, parameters.value(bias), self.epsilon),
-            None => kernel::rms_norm(input, weight, self.epsilon),
+        let scale = self.scale(parameters);
+        match (self.kind, self.bias) {
+            (NormKind::Layer, Some(bias)) => {
+                kernel::layer_norm(input, &scale, parameters.value(bias), self.epsilon)
+            }
+            (NormKind::Layer, None) => {
+                let shift = Array::zeros_on(scale.shape(), scale.device());
+                kernel::layer_norm(input, &scale, &shift, self.epsilon)
+            }
+            (NormKind::Rms | NormKind::RmsPlusOne, _) => {
+                kernel::rms_norm(input, &scale, self.epsilon)
+            }
         }
     }
 
@@ -62,6 +98,6 @@ impl Norm {
                 gradient: kernel::column_sums(rows, gradient),
             });
         }
-        kernel::norm_backward(saved, parameters.value(self.weight), gradient, residual)
+        kernel::norm_backward(saved, &self.scale(parameters), gradient, residual)
     }
 }

@@ -51,6 +51,12 @@ impl PackedLayout {
         Self::from_offsets(self.offsets.iter().copied().step_by(2).collect())
     }
 
+    /// The same examples with `count` rows for each of theirs.
+    #[must_use]
+    pub fn times(&self, count: usize) -> Self {
+        Self::from_offsets(self.offsets.iter().map(|row| row * count).collect())
+    }
+
     /// Number of examples.
     pub fn batch(&self) -> usize {
         self.offsets.len() - 1

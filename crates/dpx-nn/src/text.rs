@@ -7,6 +7,7 @@ mod bpe;
 mod encode;
 mod error;
 mod load;
+mod overrides;
 mod special;
 mod tokenizer;
 mod words;

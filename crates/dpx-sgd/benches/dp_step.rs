@@ -7,8 +7,8 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 use dpx_nn::device::DeviceExt;
-use dpx_nn::model::config::Gpt2Config;
-use dpx_nn::model::gpt2::Gpt2;
+use dpx_nn::model::Decoder;
+use dpx_nn::model::config::{DecoderConfig, Sizes};
 use dpx_nn::{Arithmetic, Batch, Network, Sequence};
 use dpx_schema::Device;
 use dpx_sgd::clip::{Clipping, clipped_sum};
@@ -133,7 +133,7 @@ fn median(times: &[Time], which: usize) -> f64 {
     values[values.len() / 2]
 }
 
-fn gradient(model: &Gpt2, batch: &Batch, clipping: Clipping) {
+fn gradient(model: &Decoder, batch: &Batch, clipping: Clipping) {
     let tape = model.forward_backward(batch).expect("ids in range");
     let sum = clipped_sum(model.parameters(), tape, clipping, 1.0).expect("all recorded");
     std::hint::black_box(sum);
@@ -145,16 +145,18 @@ fn run(shape: Shape, options: Options) {
         device,
         ..
     } = options;
-    let config = Gpt2Config {
-        vocab_size: shape.vocabulary,
-        n_positions: shape.tokens.max(64),
-        n_embd: shape.width,
-        n_layer: shape.layers,
-        n_head: shape.heads,
-        n_inner: 4 * shape.width,
-        layer_norm_epsilon: 1e-5,
-    };
-    let mut model = Gpt2::new(config, 7, device);
+    let config = DecoderConfig::gpt2(Sizes {
+        vocabulary: shape.vocabulary,
+        max_positions: shape.tokens.max(64),
+        hidden: shape.width,
+        intermediate: 4 * shape.width,
+        layers: shape.layers,
+        heads: shape.heads,
+        kv_heads: shape.heads,
+        head_dim: shape.width / shape.heads,
+        norm_epsilon: 1e-5,
+    });
+    let mut model = Decoder::new_gpt2(config, 7, device);
     model.parameters_mut().compute_in(options.arithmetic);
     let mut state = 3_u64;
     let examples: Vec<Vec<u32>> = (0..shape.batch)
@@ -252,7 +254,7 @@ struct Updates<'a> {
 }
 
 impl<'a> Updates<'a> {
-    fn new(model: &Gpt2, batch: &'a Batch, repetitions: usize) -> Self {
+    fn new(model: &Decoder, batch: &'a Batch, repetitions: usize) -> Self {
         let settings = LearnerSettings {
             adam: AdamSettings::default(),
             learning_rate: LearningRate {
@@ -273,7 +275,7 @@ impl<'a> Updates<'a> {
 
     /// Median seconds: of the processor, or on another device of the wall clock. Noise that is drawn ahead is drawn beside
     /// the gradient, whose time is not part of it.
-    fn time(&mut self, model: &mut Gpt2, protection: Protection, ahead: bool) -> f64 {
+    fn time(&mut self, model: &mut Decoder, protection: Protection, ahead: bool) -> f64 {
         let times: Vec<Time> = (0..self.repetitions)
             .map(|_| {
                 if ahead {

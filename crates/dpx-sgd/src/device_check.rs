@@ -206,7 +206,7 @@ pub(crate) mod tests {
     use crate::fault::{Fault, with};
     use crate::trainer::tests::{Texts, network_on, texts};
     use dpx_nn::device::DeviceExt;
-    use dpx_nn::model::gpt2::Gpt2;
+    use dpx_nn::model::Decoder;
     use dpx_nn::{Batch, Error, Parameters, Tape};
     use dpx_schema::Device;
 
@@ -294,7 +294,7 @@ pub(crate) mod tests {
     }
 
     /// Computes other examples where it is given several.
-    struct Mixing(Gpt2);
+    struct Mixing(Decoder);
 
     impl Network for Mixing {
         fn parameters(&self) -> &Parameters {

@@ -31,8 +31,8 @@ impl TextEncoder {
     }
 
     /// Numbers of an embedding.
-    pub(super) const fn width(&self) -> usize {
-        self.encoder.config().hidden()
+    pub(super) fn width(&self) -> usize {
+        self.encoder.width()
     }
 
     /// Whether the mean of all embeddings is to be taken away before they are compared.
@@ -55,12 +55,35 @@ impl TextEncoder {
     }
 
     fn ids(&self, texts: &[String]) -> Result<Vec<Vec<u32>>, StageError> {
-        let max_seq_len = self.encoder.config().max_positions();
-        encode_all(
-            &self.tokenizer,
-            texts,
-            max_seq_len,
-            &mut Truncation::default(),
-        )
+        let prompt = self.encoder.prompt();
+        let prompted: Vec<String>;
+        let texts = if prompt.is_empty() {
+            texts
+        } else {
+            prompted = texts.iter().map(|text| format!("{prompt}{text}")).collect();
+            &prompted
+        };
+        if self.encoder.reads_plain_tokens() {
+            self.plain(texts)
+        } else {
+            let mut truncation = Truncation::default();
+            encode_all(
+                &self.tokenizer,
+                texts,
+                self.encoder.max_seq_len(),
+                &mut truncation,
+            )
+        }
+    }
+
+    /// The tokens of each text as static embeddings read them: cut, then without unknown ones.
+    fn plain(&self, texts: &[String]) -> Result<Vec<Vec<u32>>, StageError> {
+        let unknown = self.tokenizer.special().unk;
+        let mut ids = self.tokenizer.encode_all(texts)?;
+        for ids in &mut ids {
+            ids.truncate(self.encoder.max_seq_len());
+            ids.retain(|id| Some(*id) != unknown);
+        }
+        Ok(ids)
     }
 }

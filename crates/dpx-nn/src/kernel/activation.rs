@@ -1,4 +1,4 @@
-//! GELU, SwiGLU, tanh.
+//! GELU, SwiGLU, ReLU, tanh.
 
 use super::backend;
 use crate::Array;
@@ -40,6 +40,17 @@ pub fn swiglu_backward(gate: &Array, up: &Array, gradient: &Array) -> (Array, Ar
     assert_eq!(gate.len(), up.len(), "gate and up");
     assert_eq!(gate.len(), gradient.len(), "gradient of {gate:?}");
     backend(gate).swiglu_backward(gate, up, gradient).into()
+}
+
+/// `x = max(x, 0)`.
+pub fn relu(x: &mut Array) {
+    backend(x).relu(x);
+}
+
+/// Keeps the gradient where y is above 0, y being the output of [`relu`].
+pub fn relu_backward(y: &Array, gradient: &mut Array) {
+    assert_eq!(y.len(), gradient.len(), "gradient of {y:?}");
+    backend(y).relu_backward(y, gradient);
 }
 
 /// `x = tanh(x)`.

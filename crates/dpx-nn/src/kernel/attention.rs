@@ -84,7 +84,8 @@ pub fn keep_rows(cached: &mut Array, rows: &[usize], lengths: &[usize]) {
 
 /// Rotates queries and keys by their positions, or back when `inverse`: the transpose, so also the backward pass.
 ///
-/// `cosines` and `sines` are `[positions, head_dim / 2]`; value i turns with value i + head_dim / 2 (Llama's layout).
+/// `cosines` and `sines` are `[positions, half]`; value i of a head turns with value i + half (Llama's layout), values from
+/// `2 half` on stay.
 pub fn rotate(
     heads: &Heads,
     qkv: &mut Array,
@@ -94,6 +95,7 @@ pub fn rotate(
     inverse: bool,
 ) {
     assert_eq!(qkv.rows(), positions.len(), "a position for each row");
+    assert!(2 * cosines.width() <= heads.head_dim, "angles of a head");
     let sign = if inverse { -1.0 } else { 1.0 };
     backend(qkv).rotate(heads, qkv, positions, [cosines, sines], sign);
 }

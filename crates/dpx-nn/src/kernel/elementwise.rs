@@ -22,6 +22,12 @@ pub fn add(y: &mut Array, x: &Array) {
     backend(y).add(y, x);
 }
 
+/// `y *= x`, value by value.
+pub fn multiply(y: &mut Array, x: &Array) {
+    assert_eq!(y.len(), x.len(), "product of {y:?} and {x:?}");
+    backend(y).multiply(y, x);
+}
+
 /// `y *= factor`.
 pub fn scale(y: &mut Array, factor: f32) {
     backend(y).scale(y, factor);

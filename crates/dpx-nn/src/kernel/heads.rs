@@ -15,6 +15,8 @@ pub struct Heads {
     pub scale: f32,
     /// Whether a position sees only itself and earlier ones.
     pub causal: bool,
+    /// How many positions each way are seen, the own one counted: `Some(1)` sees itself alone. None: all.
+    pub window: Option<usize>,
 }
 
 impl Heads {
@@ -31,6 +33,22 @@ impl Heads {
             head_dim,
             scale: 1.0 / (head_dim as f32).sqrt(),
             causal,
+            window: None,
+        }
+    }
+
+    /// The same, seeing only positions that are less than `window` away.
+    #[must_use]
+    pub const fn within(self, window: Option<usize>) -> Self {
+        Self { window, ..self }
+    }
+
+    /// The positions that one of `length` positions sees.
+    pub(crate) fn seen(&self, position: usize, length: usize) -> std::ops::Range<usize> {
+        let end = if self.causal { position + 1 } else { length };
+        match self.window {
+            None => 0..end,
+            Some(window) => (position + 1).saturating_sub(window)..end.min(position + window),
         }
     }
 

@@ -14,6 +14,7 @@ pub(crate) trait Kernels {
     fn add_bias(&self, y: &mut Array, bias: &Array);
     fn add_bias_residual(&self, y: &mut Array, bias: &Array, x: &Array);
     fn add(&self, y: &mut Array, x: &Array);
+    fn multiply(&self, y: &mut Array, x: &Array);
     fn scale(&self, y: &mut Array, factor: f32);
 
     fn scaled_rows(&self, x: &Array, factors: &[Option<f32>]) -> Array;
@@ -34,6 +35,8 @@ pub(crate) trait Kernels {
     fn swiglu(&self, gate: &Array, up: &Array) -> Array;
     /// Gradients of gate and up.
     fn swiglu_backward(&self, gate: &Array, up: &Array, gradient: &Array) -> [Array; 2];
+    fn relu(&self, x: &mut Array);
+    fn relu_backward(&self, y: &Array, gradient: &mut Array);
     fn tanh(&self, x: &mut Array);
     fn tanh_backward(&self, y: &Array, gradient: &mut Array);
 
@@ -69,7 +72,7 @@ pub(crate) trait Kernels {
         probabilities: &Array,
         gradient: &Array,
     ) -> Array;
-    /// `angles` are cosines and sines; `sign` is 1, or -1 to rotate back.
+    /// `angles` are cosines and sines `[positions, half]`; `sign` is 1, or -1 to rotate back.
     fn rotate(
         &self,
         heads: &Heads,

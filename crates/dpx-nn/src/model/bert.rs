@@ -1,43 +1,48 @@
-//! BERT: post-norm blocks that see the whole text. MPNet is the same with other names and a relative position bias.
+//! BERT and its descendants: blocks that see the whole text, with norms behind their layers.
+//!
+//! RoBERTa counts positions from another number on, DistilBERT has no segments, ELECTRA embeds more narrowly than it computes,
+//! MPNet adds a relative position bias; their tensors have other names.
 
 mod block;
 mod build;
 mod position_bias;
 
-use super::config::BertConfig;
+use super::config::EncoderConfig;
 use crate::kernel::{Heads, Normalized};
-use crate::{Array, Batch, Embedding, Norm, PackedLayout, Parameters, Tape};
+use crate::{Array, Batch, Embedding, Linear, Norm, PackedLayout, Parameters, Tape};
 use block::{Block, Saved};
 pub(super) use build::POSITION_BIAS;
 pub use position_bias::PositionBias;
 
-/// The body of a BERT or MPNet model, without a head.
+/// The body of a model, without a head.
 #[derive(Debug, Clone)]
 pub struct Bert {
-    config: BertConfig,
+    config: EncoderConfig,
     parameters: Parameters,
     heads: Heads,
     tokens: Embedding,
     positions: Embedding,
-    /// Segments; MPNet has none.
+    /// Segments, in families that have any.
     segments: Option<Embedding>,
     embedding_norm: Norm,
+    /// From the width of the embeddings to that of the hidden states, where they differ.
+    projection: Option<Linear>,
     blocks: Vec<Block>,
-    /// Position of a text's first token.
-    first_position: u32,
     position_bias: Option<PositionBias>,
 }
 
 /// What the backward pass of the body needs.
 pub(super) struct BodySaved {
     embedding_norm: Normalized,
+    /// Embeddings, where they are projected.
+    embedded: Option<Array>,
     blocks: Vec<Saved>,
     positions: Vec<u32>,
 }
 
 impl Bert {
     /// Sizes of the model.
-    pub const fn config(&self) -> &BertConfig {
+    pub const fn config(&self) -> &EncoderConfig {
         &self.config
     }
 
@@ -56,20 +61,41 @@ impl Bert {
         self.position_bias.as_ref()
     }
 
-    fn embed(&self, ids: &[u32], positions: &[u32]) -> (Array, Normalized) {
+    /// What enters the first block; with what the backward pass needs.
+    fn embed(&self, ids: &[u32], positions: &[u32]) -> (Array, Normalized, Option<Array>) {
         let parameters = &self.parameters;
         let mut sum = self.tokens.forward(parameters, ids);
         self.positions.add_forward(parameters, positions, &mut sum);
         if let Some(segments) = &self.segments {
             segments.add_forward(parameters, &vec![0; ids.len()], &mut sum);
         }
-        self.embedding_norm.forward(parameters, &sum)
+        let (embedded, saved) = self.embedding_norm.forward(parameters, &sum);
+        match &self.projection {
+            Some(projection) => {
+                let hidden = projection.forward(parameters, &embedded);
+                (hidden, saved, Some(embedded))
+            }
+            None => (embedded, saved, None),
+        }
     }
 
-    fn positions(&self, rows: &PackedLayout) -> Vec<u32> {
-        let mut positions = rows.positions();
-        for position in &mut positions {
-            *position += self.first_position;
+    /// The position of each token. Where padding has a position of its own, a padding token inside a text has it, and those
+    /// behind count on as if it were not there.
+    fn positions(&self, ids: &[u32], rows: &PackedLayout) -> Vec<u32> {
+        let Some(padding) = self.config.padding else {
+            return rows.positions();
+        };
+        let mut positions = Vec::with_capacity(ids.len());
+        for example in 0..rows.batch() {
+            let mut last = padding;
+            for id in &ids[rows.range(example)] {
+                if *id == padding {
+                    positions.push(padding);
+                } else {
+                    last += 1;
+                    positions.push(last);
+                }
+            }
         }
         positions
     }
@@ -85,8 +111,8 @@ impl Bert {
 
     /// Hidden states `[rows, width]`, with what the backward pass needs.
     pub(super) fn body(&self, ids: &[u32], rows: &PackedLayout) -> (Array, BodySaved) {
-        let positions = self.positions(rows);
-        let (mut hidden, embedding_norm) = self.embed(ids, &positions);
+        let positions = self.positions(ids, rows);
+        let (mut hidden, embedding_norm, embedded) = self.embed(ids, &positions);
         let bias = self.score_bias(rows);
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
@@ -97,6 +123,7 @@ impl Bert {
         }
         let saved = BodySaved {
             embedding_norm,
+            embedded,
             blocks,
             positions,
         };
@@ -105,7 +132,7 @@ impl Bert {
 
     /// The same hidden states alone.
     pub(super) fn body_for_inference(&self, ids: &[u32], rows: &PackedLayout) -> Array {
-        let (mut hidden, _) = self.embed(ids, &self.positions(rows));
+        let (mut hidden, _, _) = self.embed(ids, &self.positions(ids, rows));
         let bias = self.score_bias(rows);
         for block in &self.blocks {
             hidden = block
@@ -127,6 +154,9 @@ impl Bert {
         let mut gradient = gradient.clone();
         for (block, saved) in self.blocks.iter().zip(saved.blocks).rev() {
             gradient = block.backward(parameters, &self.heads, rows, saved, &gradient, tape);
+        }
+        if let Some((projection, embedded)) = self.projection.as_ref().zip(saved.embedded) {
+            gradient = projection.backward(parameters, rows, &embedded, &gradient, tape);
         }
         let norm = &saved.embedding_norm;
         let sum = self

@@ -1,7 +1,7 @@
 //! A causal language model of any supported architecture, from a folder and back.
 
 use super::weights::{StoredAs, write};
-use super::{Architecture, CausalModel, Gpt2, Llama, ModelConfig, ModelError, Weights, load};
+use super::{Architecture, CausalModel, Decoder, Family, ModelConfig, ModelError, Weights, load};
 use crate::device::DeviceExt;
 use crate::{Arithmetic, Array, Batch, Error, KvCache, Network, Parameters, Role, Tape};
 use dpx_schema::Device;
@@ -11,13 +11,7 @@ use std::path::Path;
 #[derive(Debug, Clone)]
 pub struct CausalLm {
     config: ModelConfig,
-    network: Causal,
-}
-
-#[derive(Debug, Clone)]
-enum Causal {
-    Gpt2(Gpt2),
-    Llama(Llama),
+    network: Decoder,
 }
 
 /// Reads the causal language model of a folder onto a device.
@@ -28,18 +22,21 @@ enum Causal {
 pub fn load_causal(folder: impl AsRef<Path>, device: Device) -> Result<CausalLm, ModelError> {
     device.usable()?;
     let folder = folder.as_ref();
-    let config = ModelConfig::read(folder)?;
+    let mut config = ModelConfig::read(folder)?;
     let mut weights = Weights::open(folder, config.prefix())?;
+    load::untie_where_stored(&mut config, &mut weights)?;
     let value = |name: &str, _: Role, shape: &[usize]| load::array(&mut weights, name, shape);
     let network = match &config.architecture {
-        Architecture::Gpt2(sizes) => Causal::Gpt2(Gpt2::build(sizes.clone(), device, value)?),
-        Architecture::Llama(sizes) => Causal::Llama(Llama::build(sizes.clone(), device, value)?),
-        Architecture::Bert(_) | Architecture::Mpnet(_) => {
+        Architecture::Decoder(stack) if stack.family.is_causal() => {
+            Decoder::build(stack.clone(), device, value)?
+        }
+        _ => {
             return Err(ModelError::unsupported(
                 folder.join("config.json"),
                 format!(
-                    "`model_type` is `{}`, which writes no text; give a `gpt2` or `llama` model",
-                    config.model_type()
+                    "`model_type` is `{}`, which writes no text; models of these types do: {}",
+                    config.model_type(),
+                    Family::list(Family::is_causal)
                 ),
             ));
         }
@@ -56,8 +53,8 @@ impl CausalLm {
     pub fn new_gpt2(config: ModelConfig, seed: u64, device: Device) -> Result<Self, ModelError> {
         device.usable()?;
         match &config.architecture {
-            Architecture::Gpt2(sizes) => Ok(Self {
-                network: Causal::Gpt2(Gpt2::new(sizes.clone(), seed, device)),
+            Architecture::Decoder(stack) if stack.family == Family::Gpt2 => Ok(Self {
+                network: Decoder::new_gpt2(stack.clone(), seed, device),
                 config,
             }),
             _ => Err(ModelError::Input(format!(
@@ -74,20 +71,14 @@ impl CausalLm {
 
     /// Puts a low-rank adapter beside every linear layer of the blocks, without effect at first.
     pub fn add_lora(&mut self, rank: usize, alpha: f64, seed: u64) {
-        match &mut self.network {
-            Causal::Gpt2(model) => model.add_lora(rank, alpha, seed),
-            Causal::Llama(model) => model.add_lora(rank, alpha, seed),
-        }
+        self.network.add_lora(rank, alpha, seed);
     }
 
     /// Adds the adapters to the weights and takes them out of the model.
     #[must_use]
     pub fn merge_lora(mut self) -> Self {
         self.parameters_mut().compute_in(Arithmetic::F32);
-        self.network = match self.network {
-            Causal::Gpt2(model) => Causal::Gpt2(model.merge_lora()),
-            Causal::Llama(model) => Causal::Llama(model.merge_lora()),
-        };
+        self.network = self.network.merge_lora();
         self
     }
 
@@ -116,18 +107,9 @@ impl CausalLm {
                 with_mean_rows(array, vocabulary)
             })
         };
-        match &mut self.config.architecture {
-            Architecture::Gpt2(sizes) => {
-                sizes.vocab_size = vocabulary;
-                self.network =
-                    Causal::Gpt2(Gpt2::build::<ModelError>(sizes.clone(), device, value)?);
-            }
-            Architecture::Llama(sizes) => {
-                sizes.vocab_size = vocabulary;
-                self.network =
-                    Causal::Llama(Llama::build::<ModelError>(sizes.clone(), device, value)?);
-            }
-            Architecture::Bert(_) | Architecture::Mpnet(_) => {}
+        if let Architecture::Decoder(stack) = &mut self.config.architecture {
+            stack.sizes.vocabulary = vocabulary;
+            self.network = Decoder::build::<ModelError>(stack.clone(), device, value)?;
         }
         Ok(())
     }
@@ -145,13 +127,6 @@ impl CausalLm {
         }
         self.config.write(folder)?;
         write(folder, stored(self.parameters()), stored_as)
-    }
-
-    fn network(&self) -> &dyn CausalModel {
-        match &self.network {
-            Causal::Gpt2(model) => model,
-            Causal::Llama(model) => model,
-        }
     }
 }
 
@@ -188,43 +163,40 @@ fn with_mean_rows(table: &Array, rows: usize) -> Array {
 
 impl Network for CausalLm {
     fn parameters(&self) -> &Parameters {
-        self.network().parameters()
+        self.network.parameters()
     }
 
     fn parameters_mut(&mut self) -> &mut Parameters {
-        match &mut self.network {
-            Causal::Gpt2(model) => model.parameters_mut(),
-            Causal::Llama(model) => model.parameters_mut(),
-        }
+        self.network.parameters_mut()
     }
 
     fn forward_backward(&self, batch: &Batch) -> Result<Tape, Error> {
-        self.network().forward_backward(batch)
+        self.network.forward_backward(batch)
     }
 
     fn forward_loss(&self, batch: &Batch) -> Result<Vec<f64>, Error> {
-        self.network().forward_loss(batch)
+        self.network.forward_loss(batch)
     }
 }
 
 impl CausalModel for CausalLm {
     fn vocabulary(&self) -> usize {
-        self.network().vocabulary()
+        self.network.vocabulary()
     }
 
     fn context(&self) -> usize {
-        self.network().context()
+        self.network.context()
     }
 
     fn logits(&self, sequences: &[&[u32]]) -> Result<Array, Error> {
-        self.network().logits(sequences)
+        self.network.logits(sequences)
     }
 
     fn prefill(&self, prompts: &[&[u32]], capacity: usize) -> Result<(KvCache, Array), Error> {
-        self.network().prefill(prompts, capacity)
+        self.network.prefill(prompts, capacity)
     }
 
     fn decode(&self, cache: &mut KvCache, tokens: &[u32]) -> Result<Array, Error> {
-        self.network().decode(cache, tokens)
+        self.network.decode(cache, tokens)
     }
 }

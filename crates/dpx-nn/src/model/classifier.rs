@@ -1,12 +1,12 @@
 //! A classification head on any body: one label for a text, or one for each token.
 
 use super::causal_lm::stored;
+use super::head::{HeadLayers, HeadSaved, Pooling};
 use super::weights::{StoredAs, write};
-use super::{Architecture, Body, Head, ModelConfig, ModelError, Weights, load};
+use super::{Body, Head, ModelConfig, ModelError, Weights, load};
 use crate::kernel;
 use crate::{
-    Array, Batch, Error, Initializer, Layout, Linear, Network, PackedLayout, Parameters, Role,
-    Tape, Targets,
+    Array, Batch, Error, Initializer, Network, PackedLayout, Parameters, Role, Tape, Targets,
 };
 use dpx_schema::Device;
 use std::path::Path;
@@ -17,17 +17,6 @@ pub struct Classifier {
     config: ModelConfig,
     body: Body,
     head: HeadLayers,
-}
-
-/// The layers of a head, as `transformers` has them.
-#[derive(Debug, Clone)]
-enum HeadLayers {
-    /// BERT, MPNet: the first token through a dense layer and tanh, then scores.
-    First { dense: Linear, out: Linear },
-    /// GPT-2, Llama: the last token's scores.
-    Last { out: Linear },
-    /// Scores of every token.
-    Token { out: Linear },
 }
 
 /// Reads a folder as a classifier with its own head onto a device.
@@ -49,16 +38,14 @@ pub fn load_classifier(folder: impl AsRef<Path>, device: Device) -> Result<Class
     let classifier = Classifier::with_head(config, body, |name, _, shape| {
         load::array(&mut weights, name, shape)
     })?;
-    let unused = |name: &str| {
-        // A head for pretraining, or a pooler that token classification has no use for.
-        let is_head = name.starts_with("cls.") || name.starts_with("pooler.");
-        load::is_buffer(&classifier.config, name) || is_head
-    };
-    weights.finish(unused)?;
+    let config = &classifier.config;
+    weights
+        .finish(|name| load::is_buffer(config, name) || load::is_pretraining_head(config, name))?;
     Ok(classifier)
 }
 
-/// Reads the body of a folder onto a device and puts a new head for `labels` on it. BERT's pooler is read where it is there.
+/// Reads the body of a folder onto a device and puts a new head for `labels` on it. A layer of the head that pretraining
+/// leaves (BERT's pooler, ModernBERT's dense layer) is read where it is there.
 ///
 /// # Errors
 /// As [`super::load_encoder`].
@@ -74,10 +61,13 @@ pub fn classifier_from(
     let body = load::body(&config, &mut weights, device)?;
     let mut random = Initializer::new(seed);
     let classifier = Classifier::with_head(config, body, |name, role, shape| {
-        if name.contains("pooler.") && weights.shape(name) == Some(shape) {
+        let pretrained = name.contains("pooler.") || name.starts_with("head.");
+        if pretrained && weights.shape(name) == Some(shape) {
             return load::array(&mut weights, name, shape);
         }
-        Ok(if role == Role::Bias || shape.len() == 1 {
+        Ok(if name == "head.norm.weight" {
+            Array::full(shape, 1.0)
+        } else if role == Role::Bias || shape.len() == 1 {
             Array::zeros(shape)
         } else {
             random.normal(shape, 0.02)
@@ -94,45 +84,24 @@ impl Classifier {
         mut body: Body,
         mut value: impl FnMut(&str, Role, &[usize]) -> Result<Array, ModelError>,
     ) -> Result<Self, ModelError> {
-        let (width, classes) = (config.hidden(), config.labels.len());
-        let parameters = body.parameters_mut();
-        let device = parameters.device();
-        let mut linear = |name: &str, outputs: usize, biased: bool| -> Result<_, ModelError> {
-            // The head is a classifier's own: BERT's pooler counts as part of it.
-            let mut add = |name: String, shape: &[usize]| {
-                let array = value(&name, Role::Head, shape)?;
-                Ok::<_, ModelError>(parameters.add(name, Role::Head, array.on(device)))
-            };
-            let weight = add(format!("{name}.weight"), &[outputs, width])?;
-            let bias = if biased {
-                Some(add(format!("{name}.bias"), &[outputs])?)
-            } else {
-                None
-            };
-            Ok(Linear::new(weight, bias, Layout::OutIn))
-        };
-        let head = match (&config.architecture, config.head) {
-            (Architecture::Gpt2(_) | Architecture::Llama(_), _) => HeadLayers::Last {
-                out: linear("score", classes, false)?,
-            },
-            (_, Head::TokenClassification) => HeadLayers::Token {
-                out: linear("classifier", classes, true)?,
-            },
-            (Architecture::Bert(_), _) => HeadLayers::First {
-                dense: linear("bert.pooler.dense", width, true)?,
-                out: linear("classifier", classes, true)?,
-            },
-            (Architecture::Mpnet(_), _) => HeadLayers::First {
-                dense: linear("classifier.dense", width, true)?,
-                out: linear("classifier.out_proj", classes, true)?,
-            },
-        };
+        let head = HeadLayers::build(&config, body.parameters_mut(), &mut value)?;
         Ok(Self { config, body, head })
     }
 
     /// The model's `config.json`.
     pub const fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// Says which token pads a batch, so that the last token of a text is found by whoever loads what [`Self::save`] writes.
+    pub fn pad_with(&mut self, padding: u32) {
+        self.config.pad_token = Some(padding);
+        self.config
+            .raw
+            .insert("pad_token_id".into(), padding.into());
+        if let Pooling::Last { padding: place } = &mut self.head.pooling {
+            *place = Some(padding);
+        }
     }
 
     /// Names of the classes, in order.
@@ -147,7 +116,7 @@ impl Classifier {
     pub fn logits(&self, sequences: &[&[u32]]) -> Result<Array, ModelError> {
         let batch = super::encoder::checked(&self.config, sequences)?;
         let hidden = self.body.hidden(&batch.ids, &batch.rows);
-        Ok(self.head_forward(&hidden, &batch.rows).0)
+        Ok(self.head_forward(&hidden, &batch).0)
     }
 
     /// [`Network::forward_backward`] with each example's loss and gradient times a weight.
@@ -167,30 +136,19 @@ impl Classifier {
         let classes = self.classes(batch)?;
         let parameters = self.body.parameters();
         let (hidden, saved) = self.body.forward(batch);
-        let (mut logits, pooled, first) = self.head_forward(&hidden, &batch.rows);
+        let (mut logits, saved_head) = self.head_forward(&hidden, batch);
         let losses = kernel::cross_entropy_with_gradient(&mut logits, classes, weights);
         let mut tape = Tape::new(losses.iter().copied().map(f64::from).collect());
         let single = PackedLayout::single(batch.len());
-        let count = batch.rows.count();
-        let gradient = match (&self.head, first) {
-            (HeadLayers::First { dense, out }, Some(first)) => {
-                let mut pooled_gradient =
-                    out.backward(parameters, &single, &pooled, &logits, &mut tape);
-                kernel::tanh_backward(&pooled, &mut pooled_gradient);
-                let first_gradient =
-                    dense.backward(parameters, &single, &first, &pooled_gradient, &mut tape);
-                kernel::scatter_rows(&first_gradient, &pooled_rows(&batch.rows, false), count)
-            }
-            (
-                HeadLayers::Last { out }
-                | HeadLayers::Token { out }
-                | HeadLayers::First { out, .. },
-                _,
-            ) => {
-                let last = out.backward(parameters, &single, &pooled, &logits, &mut tape);
-                kernel::scatter_rows(&last, &pooled_rows(&batch.rows, true), count)
-            }
-        };
+        let HeadSaved { dense, input } = saved_head;
+        let mut gradient = self
+            .head
+            .out
+            .backward(parameters, &single, &input, &logits, &mut tape);
+        if let Some((layers, saved)) = self.head.dense.as_ref().zip(dense) {
+            gradient = layers.backward(parameters, &single, saved, gradient, &mut tape);
+        }
+        let gradient = self.head.pooling.backward(&gradient, batch);
         self.body.backward(batch, saved, &gradient, &mut tape);
         Ok(tape)
     }
@@ -238,22 +196,19 @@ impl Classifier {
         )
     }
 
-    /// Scores, with the pooled input of the last layer and of the dense one.
-    fn head_forward(&self, hidden: &Array, rows: &PackedLayout) -> (Array, Array, Option<Array>) {
+    /// Scores, and what the backward pass needs.
+    fn head_forward(&self, hidden: &Array, batch: &Batch) -> (Array, HeadSaved) {
         let parameters = self.body.parameters();
-        match &self.head {
-            HeadLayers::Token { out } => (out.forward(parameters, hidden), hidden.clone(), None),
-            HeadLayers::Last { out } => {
-                let pooled = kernel::gather_rows(hidden, &pooled_rows(rows, true));
-                (out.forward(parameters, &pooled), pooled, None)
+        let pooled = self.head.pooling.forward(hidden, batch);
+        let (input, dense) = match &self.head.dense {
+            Some(layers) => {
+                let (input, saved) = layers.forward(parameters, pooled);
+                (input, Some(saved))
             }
-            HeadLayers::First { dense, out } => {
-                let first = kernel::gather_rows(hidden, &pooled_rows(rows, false));
-                let mut pooled = dense.forward(parameters, &first);
-                kernel::tanh(&mut pooled);
-                (out.forward(parameters, &pooled), pooled, Some(first))
-            }
-        }
+            None => (pooled, None),
+        };
+        let scores = self.head.out.forward(parameters, &input);
+        (scores, HeadSaved { dense, input })
     }
 
     /// Checks a batch of sequences with a class each.
@@ -262,7 +217,7 @@ impl Classifier {
         if let Some(example) = batch.rows.lengths().position(|length| length == 0) {
             return Err(Error::EmptySequence { example });
         }
-        if matches!(self.head, HeadLayers::Token { .. }) {
+        if self.head.pooling == Pooling::Every {
             return Err(Error::WrongTargets {
                 found: "a class for each text",
                 expected: "a class for each token",
@@ -289,16 +244,6 @@ impl Classifier {
     }
 }
 
-/// First or last row of each example; examples without rows have none and are refused before.
-fn pooled_rows(rows: &PackedLayout, last: bool) -> Vec<usize> {
-    (0..rows.batch())
-        .map(|example| {
-            let range = rows.range(example);
-            if last { range.end - 1 } else { range.start }
-        })
-        .collect()
-}
-
 impl Network for Classifier {
     fn parameters(&self) -> &Parameters {
         self.body.parameters()
@@ -315,7 +260,7 @@ impl Network for Classifier {
     fn forward_loss(&self, batch: &Batch) -> Result<Vec<f64>, Error> {
         let classes = self.classes(batch)?;
         let hidden = self.body.hidden(&batch.ids, &batch.rows);
-        let (logits, _, _) = self.head_forward(&hidden, &batch.rows);
+        let (logits, _) = self.head_forward(&hidden, batch);
         let losses = kernel::cross_entropy(&logits, classes);
         Ok(losses.into_iter().map(f64::from).collect())
     }

@@ -1,30 +1,47 @@
 //! `config.json` of the supported architectures, checked: what cannot be computed faithfully is refused by name.
 
-mod bert;
+mod decoder;
+mod encoder;
+mod family;
+mod fields;
 mod gpt2;
+mod layers;
 mod llama;
-mod mpnet;
+mod modernbert;
+mod neox;
+mod rotary;
 
-pub use bert::BertConfig;
-pub use gpt2::Gpt2Config;
-pub use llama::LlamaConfig;
-pub use mpnet::MpnetConfig;
+pub use decoder::{Activation, Biases, DecoderConfig, LayerKind, QueryKeyNorm, Sizes};
+pub use encoder::EncoderConfig;
+pub use family::Family;
+pub use rotary::Rotary;
 
 use super::ModelError;
+use fields::Fields;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 /// The architecture and its sizes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Architecture {
-    /// GPT-2 (Radford et al. 2019).
-    Gpt2(Gpt2Config),
-    /// Llama (Touvron et al. 2023).
-    Llama(LlamaConfig),
-    /// BERT (Devlin et al. 2018).
-    Bert(BertConfig),
-    /// MPNet (Song et al. 2020).
-    Mpnet(MpnetConfig),
+    /// Blocks with norms before their layers.
+    Decoder(DecoderConfig),
+    /// Blocks with norms behind their layers.
+    Encoder(EncoderConfig),
+    /// A vector for each token (model2vec).
+    Static(StaticConfig),
+}
+
+/// A table of static embeddings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StaticConfig {
+    /// Numbers of an embedding.
+    pub hidden: usize,
+}
+
+impl StaticConfig {
+    /// Longest text in tokens, as model2vec reads it.
+    pub const MAX_TOKENS: usize = 512;
 }
 
 /// What stands on top of the body.
@@ -66,6 +83,14 @@ impl ModelConfig {
     /// When it is missing, no JSON, or names an architecture or variant that is not supported.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("config.json");
+        let adapter = folder.join("adapter_config.json");
+        if adapter.is_file() {
+            return Err(ModelError::unsupported(
+                adapter,
+                "a PEFT adapter lies beside the model, and `transformers` would load both; merge it (merge_and_unload, \
+                 save_pretrained), or take the file away to use the base model alone",
+            ));
+        }
         let text = std::fs::read(&path).map_err(|error| ModelError::read(&path, error))?;
         let raw: Map<String, Value> = serde_json::from_slice(&text)
             .map_err(|error| ModelError::malformed(&path, format!("no JSON object: {error}")))?;
@@ -78,28 +103,41 @@ impl ModelConfig {
     /// When it names an architecture or variant that is not supported.
     pub fn parse(raw: Map<String, Value>, path: &Path) -> Result<Self, ModelError> {
         let fields = Fields { raw: &raw, path };
-        let kind = fields.text("model_type")?;
-        let architecture = match kind {
-            Some("gpt2") => Architecture::Gpt2(Gpt2Config::parse(&fields)?),
-            Some("llama") => Architecture::Llama(LlamaConfig::parse(&fields)?),
-            Some("bert") => Architecture::Bert(BertConfig::parse(&fields)?),
-            Some("mpnet") => Architecture::Mpnet(MpnetConfig::parse(&fields)?),
-            Some(other) => {
-                return Err(ModelError::unsupported(
-                    path,
-                    format!(
-                        "`model_type` is `{other}`; supported are `gpt2`, `llama`, `bert` and `mpnet`"
-                    ),
-                ));
-            }
+        let all = || Family::list(|_| true);
+        let family = match fields.text("model_type")? {
+            Some(name) => Family::of(name).ok_or_else(|| {
+                fields.unsupported(format!("`model_type` is `{name}`; supported are {}", all()))
+            })?,
             None => {
-                return Err(ModelError::unsupported(
-                    path,
-                    "`model_type` is missing; supported are `gpt2`, `llama`, `bert` and `mpnet`",
-                ));
+                return Err(
+                    fields.unsupported(format!("`model_type` is missing; supported are {}", all()))
+                );
             }
         };
-        let head = head(&fields, &architecture)?;
+        fields.refuse_quantized()?;
+        let architecture = match family {
+            Family::Gpt2 => Architecture::Decoder(gpt2::parse(&fields)?),
+            Family::GptNeox => Architecture::Decoder(neox::parse(&fields)?),
+            Family::Llama
+            | Family::Mistral
+            | Family::Qwen2
+            | Family::Qwen3
+            | Family::SmolLm3
+            | Family::Phi3
+            | Family::Olmo2
+            | Family::Gemma3 => Architecture::Decoder(llama::parse(&fields, family)?),
+            Family::ModernBert => Architecture::Decoder(modernbert::parse(&fields)?),
+            Family::Model2Vec => Architecture::Static(StaticConfig {
+                hidden: fields.size("hidden_dim")?,
+            }),
+            Family::Bert
+            | Family::Roberta
+            | Family::XlmRoberta
+            | Family::DistilBert
+            | Family::Electra
+            | Family::Mpnet => Architecture::Encoder(EncoderConfig::parse(&fields, family)?),
+        };
+        let head = head(&fields, family)?;
         let labels = match head {
             Head::SequenceClassification | Head::TokenClassification => labels(&fields)?,
             Head::CausalLm | Head::Encoder => Vec::new(),
@@ -115,58 +153,59 @@ impl ModelConfig {
         })
     }
 
-    /// The name in `model_type`.
-    pub const fn model_type(&self) -> &'static str {
-        match self.architecture {
-            Architecture::Gpt2(_) => "gpt2",
-            Architecture::Llama(_) => "llama",
-            Architecture::Bert(_) => "bert",
-            Architecture::Mpnet(_) => "mpnet",
+    /// The family.
+    pub const fn family(&self) -> Family {
+        match &self.architecture {
+            Architecture::Decoder(config) => config.family,
+            Architecture::Encoder(config) => config.family,
+            Architecture::Static(_) => Family::Model2Vec,
         }
     }
 
-    /// Number of tokens that have an embedding.
+    /// The name in `model_type`.
+    pub const fn model_type(&self) -> &'static str {
+        self.family().model_type()
+    }
+
+    /// Number of tokens that have an embedding; 0 where the weights alone tell ([`StaticTable`](super::StaticTable)).
     pub const fn vocabulary(&self) -> usize {
         match &self.architecture {
-            Architecture::Gpt2(config) => config.vocab_size,
-            Architecture::Llama(config) => config.vocab_size,
-            Architecture::Bert(config) => config.vocab_size,
-            Architecture::Mpnet(config) => config.bert.vocab_size,
+            Architecture::Decoder(config) => config.sizes.vocabulary,
+            Architecture::Encoder(config) => config.vocabulary,
+            Architecture::Static(_) => 0,
         }
     }
 
     /// Width of the hidden states.
     pub const fn hidden(&self) -> usize {
         match &self.architecture {
-            Architecture::Gpt2(config) => config.n_embd,
-            Architecture::Llama(config) => config.hidden_size,
-            Architecture::Bert(config) => config.hidden_size,
-            Architecture::Mpnet(config) => config.bert.hidden_size,
+            Architecture::Decoder(config) => config.sizes.hidden,
+            Architecture::Encoder(config) => config.hidden,
+            Architecture::Static(config) => config.hidden,
+        }
+    }
+
+    /// Blocks, and attention heads of each.
+    pub const fn depth(&self) -> (usize, usize) {
+        match &self.architecture {
+            Architecture::Decoder(config) => (config.sizes.layers, config.sizes.heads),
+            Architecture::Encoder(config) => (config.layers, config.heads),
+            Architecture::Static(_) => (0, 0),
         }
     }
 
     /// Most tokens that a text may have.
     pub const fn max_positions(&self) -> usize {
         match &self.architecture {
-            Architecture::Gpt2(config) => config.n_positions,
-            Architecture::Llama(config) => config.max_position_embeddings,
-            Architecture::Bert(config) => config.max_position_embeddings,
-            // Positions start behind the padding's.
-            Architecture::Mpnet(config) => config
-                .bert
-                .max_position_embeddings
-                .saturating_sub(config.padding + 1),
+            Architecture::Decoder(config) => config.sizes.max_positions,
+            Architecture::Encoder(config) => config.max_positions(),
+            Architecture::Static(_) => StaticConfig::MAX_TOKENS,
         }
     }
 
     /// Prefix of the body's tensors in files that hold a head too.
     pub const fn prefix(&self) -> &'static str {
-        match self.architecture {
-            Architecture::Gpt2(_) => "transformer.",
-            Architecture::Llama(_) => "model.",
-            Architecture::Bert(_) => "bert.",
-            Architecture::Mpnet(_) => "mpnet.",
-        }
+        self.family().prefix()
     }
 
     /// The same body with a classification head over `labels`, as it is written.
@@ -186,7 +225,10 @@ impl ModelConfig {
         raw.insert("pad_token_id".into(), config.pad_token.into());
         raw.insert("id2label".into(), Value::Object(id2label.collect()));
         raw.insert("label2id".into(), Value::Object(label2id.collect()));
-        raw.insert("architectures".into(), vec![class_name(self, head)].into());
+        raw.insert(
+            "architectures".into(),
+            vec![self.family().class_name(head)].into(),
+        );
         config
     }
 
@@ -199,7 +241,7 @@ impl ModelConfig {
         let mut raw = self.raw.clone();
         raw.insert(
             "architectures".into(),
-            vec![class_name(self, self.head)].into(),
+            vec![self.family().class_name(self.head)].into(),
         );
         raw.insert("vocab_size".into(), self.vocabulary().into());
         for key in ["torch_dtype", "dtype"] {
@@ -211,27 +253,11 @@ impl ModelConfig {
     }
 }
 
-/// The class of `transformers` for an architecture and head.
-fn class_name(config: &ModelConfig, head: Head) -> String {
-    let (family, causal) = match config.architecture {
-        Architecture::Gpt2(_) => ("GPT2", "LMHeadModel"),
-        Architecture::Llama(_) => ("Llama", "ForCausalLM"),
-        Architecture::Bert(_) => ("Bert", "LMHeadModel"),
-        Architecture::Mpnet(_) => ("MPNet", "ForMaskedLM"),
-    };
-    let suffix = match head {
-        Head::CausalLm => causal,
-        Head::Encoder => "Model",
-        Head::SequenceClassification => "ForSequenceClassification",
-        Head::TokenClassification => "ForTokenClassification",
-    };
-    format!("{family}{suffix}")
-}
-
-fn head(fields: &Fields<'_>, architecture: &Architecture) -> Result<Head, ModelError> {
-    let default = match architecture {
-        Architecture::Gpt2(_) | Architecture::Llama(_) => Head::CausalLm,
-        Architecture::Bert(_) | Architecture::Mpnet(_) => Head::Encoder,
+fn head(fields: &Fields<'_>, family: Family) -> Result<Head, ModelError> {
+    let default = if family.is_causal() {
+        Head::CausalLm
+    } else {
+        Head::Encoder
     };
     let Some(list) = fields.get("architectures").and_then(Value::as_array) else {
         return Ok(default);
@@ -239,15 +265,23 @@ fn head(fields: &Fields<'_>, architecture: &Architecture) -> Result<Head, ModelE
     let Some(name) = list.first().and_then(Value::as_str) else {
         return Ok(default);
     };
+    let classifies =
+        name.ends_with("ForSequenceClassification") || name.ends_with("ForTokenClassification");
+    if classifies && family == Family::Model2Vec {
+        return Err(fields.unsupported(format!(
+            "`architectures` names `{name}`; static embeddings have no such head"
+        )));
+    }
     if name.ends_with("ForSequenceClassification") {
         Ok(Head::SequenceClassification)
     } else if name.ends_with("ForTokenClassification") {
-        match architecture {
-            Architecture::Bert(_) | Architecture::Mpnet(_) => Ok(Head::TokenClassification),
-            Architecture::Gpt2(_) | Architecture::Llama(_) => Err(fields.unsupported(format!(
-                "`architectures` names `{name}`; token classification is supported for `bert` and `mpnet`"
-            ))),
+        if family.is_causal() {
+            return Err(fields.unsupported(format!(
+                "`architectures` names `{name}`; token classification is supported for {}",
+                Family::list(|family| !family.is_causal())
+            )));
         }
+        Ok(Head::TokenClassification)
     } else {
         // Heads for pretraining (masked words, next sentence) are left out of an encoder; their tensors are skipped by name.
         Ok(default)
@@ -287,127 +321,6 @@ fn end_tokens(fields: &Fields<'_>) -> Result<Vec<u32>, ModelError> {
             })
             .collect(),
         _ => Ok(fields.token("eos_token_id")?.into_iter().collect()),
-    }
-}
-
-/// Typed access to the fields of a `config.json`.
-pub(super) struct Fields<'a> {
-    raw: &'a Map<String, Value>,
-    path: &'a Path,
-}
-
-impl Fields<'_> {
-    /// A field that is there and not null.
-    fn get(&self, key: &str) -> Option<&Value> {
-        self.raw.get(key).filter(|value| !value.is_null())
-    }
-
-    fn malformed(&self, problem: String) -> ModelError {
-        ModelError::malformed(self.path, problem)
-    }
-
-    fn unsupported(&self, problem: String) -> ModelError {
-        ModelError::unsupported(self.path, problem)
-    }
-
-    fn wrong(&self, key: &str, expected: &str) -> ModelError {
-        let found = self.raw.get(key).unwrap_or(&Value::Null);
-        self.malformed(format!("`{key}` is `{found}`, expected {expected}"))
-    }
-
-    fn text(&self, key: &str) -> Result<Option<&str>, ModelError> {
-        self.get(key)
-            .map(|value| value.as_str().ok_or_else(|| self.wrong(key, "a string")))
-            .transpose()
-    }
-
-    /// A size: at least 1, and small enough that products of a few of them do not overflow.
-    fn size(&self, key: &str) -> Result<usize, ModelError> {
-        let value = self
-            .get(key)
-            .ok_or_else(|| self.malformed(format!("`{key}` is missing")))?;
-        match value.as_u64() {
-            Some(size @ 1..=16_777_216) => Ok(size as usize),
-            _ => Err(self.wrong(key, "a whole number from 1 to 16777216")),
-        }
-    }
-
-    fn size_or(&self, key: &str, default: usize) -> Result<usize, ModelError> {
-        match self.get(key) {
-            Some(_) => self.size(key),
-            None => Ok(default),
-        }
-    }
-
-    fn number_or(&self, key: &str, default: f64) -> Result<f64, ModelError> {
-        match self.get(key) {
-            Some(value) => value
-                .as_f64()
-                .filter(|number| number.is_finite() && *number > 0.0)
-                .ok_or_else(|| self.wrong(key, "a number above 0")),
-            None => Ok(default),
-        }
-    }
-
-    fn flag_or(&self, key: &str, default: bool) -> Result<bool, ModelError> {
-        match self.get(key) {
-            Some(value) => value
-                .as_bool()
-                .ok_or_else(|| self.wrong(key, "true or false")),
-            None => Ok(default),
-        }
-    }
-
-    fn token(&self, key: &str) -> Result<Option<u32>, ModelError> {
-        self.get(key)
-            .map(|value| {
-                // Some files write -1 for "none".
-                if value.as_i64() == Some(-1) {
-                    return Ok(None);
-                }
-                let token = value.as_u64().and_then(|token| u32::try_from(token).ok());
-                token
-                    .map(Some)
-                    .ok_or_else(|| self.wrong(key, "a token number"))
-            })
-            .transpose()
-            .map(Option::flatten)
-    }
-
-    /// Refuses a flag that is set otherwise than the one way that is supported.
-    fn require_flag(&self, key: &str, only: bool) -> Result<(), ModelError> {
-        if self.flag_or(key, only)? == only {
-            Ok(())
-        } else {
-            Err(self.unsupported(format!(
-                "`{key}` is `{}`; only `{only}` is supported",
-                !only
-            )))
-        }
-    }
-
-    /// Refuses a word that is none of the supported ones; the first is the default.
-    fn require_word(&self, key: &str, supported: &[&str]) -> Result<(), ModelError> {
-        match self.text(key)? {
-            None => Ok(()),
-            Some(word) if supported.contains(&word) => Ok(()),
-            Some(word) => Err(self.unsupported(format!(
-                "`{key}` is `{word}`; supported: `{}`",
-                supported.join("`, `")
-            ))),
-        }
-    }
-
-    /// Refuses sizes of which one must be a multiple of the other and is not.
-    fn divides(&self, whole: (&str, usize), part: (&str, usize)) -> Result<(), ModelError> {
-        if whole.1.is_multiple_of(part.1) {
-            Ok(())
-        } else {
-            Err(self.malformed(format!(
-                "`{}` ({}) is no multiple of `{}` ({})",
-                whole.0, whole.1, part.0, part.1
-            )))
-        }
     }
 }
 

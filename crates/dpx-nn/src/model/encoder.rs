@@ -1,29 +1,50 @@
-//! Texts as vectors: mean-pooled hidden states of any body.
+//! Texts as vectors: pooled hidden states of any body, or static embeddings.
 
-use super::{Body, ModelConfig, ModelError, Weights, load};
+use super::sentence::{Modules, Pooled};
+use super::{Architecture, Body, ModelConfig, ModelError, StaticTable, Weights, load};
 use crate::kernel::rows_computed_alike;
 use crate::{Array, Batch, PackedLayout};
 use dpx_schema::Device;
 use std::path::Path;
 
-/// A body without a head that turns texts into vectors.
+/// A model without a head that turns texts into vectors.
 #[derive(Debug, Clone)]
 pub struct Encoder {
     config: ModelConfig,
-    body: Body,
+    kind: Kind,
+    modules: Modules,
 }
 
-/// Reads the body of a folder's model onto a device; a head, where there is one, is left out.
+#[derive(Debug, Clone)]
+enum Kind {
+    Body(Body),
+    Static(StaticTable),
+}
+
+/// Reads the body of a folder's model onto a device, with what sentence-transformers lays over it; a head, where there is
+/// one, is left out.
 ///
 /// # Errors
-/// When a tensor of the body is missing or misshapen, one has no place, or the device cannot be used.
+/// When a tensor of the body is missing or misshapen, one has no place, a module is not known, or the device cannot be used.
 pub fn load_encoder(folder: impl AsRef<Path>, device: Device) -> Result<Encoder, ModelError> {
     let folder = folder.as_ref();
     let config = ModelConfig::read(folder)?;
+    if let Architecture::Static(_) = config.architecture {
+        return Ok(Encoder {
+            kind: Kind::Static(StaticTable::read(folder, &config)?),
+            modules: Modules::none(),
+            config,
+        });
+    }
+    let modules = Modules::read(folder, config.hidden())?;
     let mut weights = Weights::open(folder, config.prefix())?;
     let body = load::body(&config, &mut weights, device)?;
     weights.finish(|name| load::is_buffer(&config, name) || load::is_head(&config, name))?;
-    Ok(Encoder { config, body })
+    Ok(Encoder {
+        config,
+        kind: Kind::Body(body),
+        modules,
+    })
 }
 
 impl Encoder {
@@ -32,15 +53,34 @@ impl Encoder {
         &self.config
     }
 
-    /// The body.
-    pub const fn body(&self) -> &Body {
-        &self.body
+    /// Numbers of an embedding.
+    pub fn width(&self) -> usize {
+        self.modules.width(self.config.hidden())
+    }
+
+    /// Most tokens of a text that are read.
+    pub fn max_seq_len(&self) -> usize {
+        let read = self.config.max_positions();
+        self.modules.max_seq_len.map_or(read, |most| most.min(read))
+    }
+
+    /// What is put before every text; empty in most models.
+    pub fn prompt(&self) -> &str {
+        &self.modules.prompt
+    }
+
+    /// Whether texts are read without the special tokens that the tokenizer adds, and without unknown ones.
+    pub const fn reads_plain_tokens(&self) -> bool {
+        matches!(self.kind, Kind::Static(_))
     }
 
     /// Whether embeddings share a large common part, as those of causal language models do: take their mean away (see
     /// [`center`]) before cosines are compared.
     pub const fn needs_centring(&self) -> bool {
-        matches!(self.body, Body::Gpt2(_) | Body::Llama(_))
+        match &self.config.architecture {
+            Architecture::Decoder(stack) => stack.family.is_causal(),
+            Architecture::Encoder(_) | Architecture::Static(_) => false,
+        }
     }
 
     /// Mean of the hidden states over each sequence's tokens, `[sequences, hidden]`, on the host. No sequence may be empty.
@@ -48,19 +88,33 @@ impl Encoder {
     /// # Errors
     /// When a sequence is empty or too long, or a token has no embedding.
     pub fn mean_pooled(&self, sequences: &[&[u32]]) -> Result<Array, ModelError> {
+        self.pooled(sequences, Pooled::Mean)
+    }
+
+    fn pooled(&self, sequences: &[&[u32]], pooling: Pooled) -> Result<Array, ModelError> {
+        if let Kind::Static(table) = &self.kind {
+            return table.means(sequences);
+        }
         let (hidden, rows) = self.hidden(sequences)?;
         let hidden = hidden.on(Device::Cpu);
         let width = hidden.width();
         let mut pooled = Vec::with_capacity(rows.batch() * width);
         for example in 0..rows.batch() {
             let range = rows.range(example);
-            let mut sums = vec![0.0f64; width];
-            for row in hidden.host()[range.start * width..range.end * width].chunks_exact(width) {
-                for (sum, value) in sums.iter_mut().zip(row) {
-                    *sum += f64::from(*value);
+            let row = |row: usize| &hidden.host()[row * width..(row + 1) * width];
+            match pooling {
+                Pooled::First => pooled.extend(row(range.start)),
+                Pooled::Last => pooled.extend(row(range.end - 1)),
+                Pooled::Mean => {
+                    let mut sums = vec![0.0f64; width];
+                    for row in range.clone().map(row) {
+                        for (sum, value) in sums.iter_mut().zip(row) {
+                            *sum += f64::from(*value);
+                        }
+                    }
+                    pooled.extend(sums.iter().map(|sum| (sum / range.len() as f64) as f32));
                 }
             }
-            pooled.extend(sums.iter().map(|sum| (sum / range.len() as f64) as f32));
         }
         Ok(Array::from_vec(pooled, &[rows.batch(), width]))
     }
@@ -68,14 +122,20 @@ impl Encoder {
     /// Hidden states of all tokens, packed, `[tokens, hidden]`, and how they belong to the sequences.
     ///
     /// # Errors
-    /// As [`Encoder::mean_pooled`].
+    /// As [`Encoder::mean_pooled`]; when the model has none, being a table of static embeddings.
     pub fn hidden(&self, sequences: &[&[u32]]) -> Result<(Array, PackedLayout), ModelError> {
+        let Kind::Body(body) = &self.kind else {
+            return Err(ModelError::Input(
+                "static embeddings have no hidden states of tokens".into(),
+            ));
+        };
         let batch = checked(&self.config, sequences)?;
-        Ok((self.body.hidden(&batch.ids, &batch.rows), batch.rows))
+        Ok((body.hidden(&batch.ids, &batch.rows), batch.rows))
     }
 
-    /// [`Encoder::mean_pooled`] of any number of sequences, computed in groups of like length of at most
-    /// `micro_batch_tokens` tokens. Sequences are cut at what the model reads. The groups change speed alone.
+    /// The embedding of any number of sequences, pooled as the folder says (by the mean where it says nothing) and sent through
+    /// its dense layers and normalization, computed in groups of like length of at most `micro_batch_tokens` tokens.
+    /// Sequences are cut at what the model reads. The groups change speed alone.
     ///
     /// # Errors
     /// As [`Encoder::mean_pooled`].
@@ -84,7 +144,7 @@ impl Encoder {
         sequences: &[Vec<u32>],
         micro_batch_tokens: usize,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        let max_seq_len = self.config.max_positions();
+        let max_seq_len = self.max_seq_len();
         let lengths: Vec<usize> = sequences
             .iter()
             .map(|ids| ids.len().min(max_seq_len))
@@ -108,12 +168,15 @@ impl Encoder {
         sequences: &[Vec<u32>],
         micro_batch_tokens: usize,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        let max_seq_len = self.config.max_positions();
+        let Kind::Body(body) = &self.kind else {
+            return self.embed(sequences, micro_batch_tokens);
+        };
+        let max_seq_len = self.max_seq_len();
         let lengths: Vec<usize> = sequences
             .iter()
             .map(|ids| ids.len().min(max_seq_len))
             .collect();
-        let parameters = self.body.parameters();
+        let parameters = body.parameters();
         if parameters.device() != Device::Cpu {
             let alone = (0..sequences.len()).map(|index| vec![index]).collect();
             return self.embed_groups(sequences, &lengths, alone, &[]);
@@ -140,9 +203,9 @@ impl Encoder {
         for group in groups {
             let real = group.iter().map(|&i| &sequences[i][..lengths[i]]);
             let slices: Vec<&[u32]> = real.chain(idle.iter().copied()).collect();
-            let pooled = self.mean_pooled(&slices)?;
+            let pooled = self.pooled(&slices, self.modules.pooling)?;
             for (index, row) in group.iter().zip(pooled.host().chunks_exact(pooled.width())) {
-                embeddings[*index] = row.to_vec();
+                embeddings[*index] = self.modules.finish(row.to_vec());
             }
         }
         Ok(embeddings)

@@ -128,6 +128,22 @@ fn gradient_norms(parameters: &Parameters, tape: &Tape) -> Vec<f64> {
     gradients.iter().map(norm).collect()
 }
 
+/// All fixtures that write text.
+const CAUSAL: [&str; 12] = [
+    "gpt2-tiny",
+    "llama-tiny",
+    "llama-tiny-untied",
+    "llama3-rope-tiny",
+    "mistral-tiny",
+    "qwen2-tiny",
+    "qwen3-tiny",
+    "smollm3-tiny",
+    "phi3-tiny",
+    "olmo2-tiny",
+    "gpt-neox-tiny",
+    "gemma3-tiny",
+];
+
 fn check_causal(name: &str) {
     for device in Device::all_under_test() {
         check_causal_on(name, device);
@@ -183,6 +199,51 @@ fn llama_with_an_output_layer_of_its_own_is_that_of_transformers() {
     check_causal("llama-tiny-untied");
 }
 
+#[test]
+fn llama_with_scaled_rotary_embeddings_is_that_of_transformers() {
+    check_causal("llama3-rope-tiny");
+}
+
+#[test]
+fn mistral_with_a_window_is_that_of_transformers() {
+    check_causal("mistral-tiny");
+}
+
+#[test]
+fn qwen2_is_that_of_transformers() {
+    check_causal("qwen2-tiny");
+}
+
+#[test]
+fn qwen3_is_that_of_transformers() {
+    check_causal("qwen3-tiny");
+}
+
+#[test]
+fn smollm3_is_that_of_transformers() {
+    check_causal("smollm3-tiny");
+}
+
+#[test]
+fn phi3_is_that_of_transformers() {
+    check_causal("phi3-tiny");
+}
+
+#[test]
+fn olmo2_is_that_of_transformers() {
+    check_causal("olmo2-tiny");
+}
+
+#[test]
+fn gpt_neox_is_that_of_transformers() {
+    check_causal("gpt-neox-tiny");
+}
+
+#[test]
+fn gemma3_is_that_of_transformers() {
+    check_causal("gemma3-tiny");
+}
+
 /// In bfloat16 logits are near those of f32, and what is written is, to f32, as good as the likeliest.
 #[test]
 fn texts_in_bfloat16_are_near_those_in_f32() {
@@ -221,10 +282,8 @@ fn texts_in_bfloat16_are_near_those_in_f32() {
     }
 }
 
-#[test]
-fn bert_classifier_is_that_of_transformers() {
+fn check_classifier(name: &str) {
     for device in Device::all_under_test() {
-        let name = "bert-tiny-classifier";
         let (model, expected) = (
             load_classifier(folder(name), device).unwrap(),
             Expected::of(name),
@@ -245,6 +304,31 @@ fn bert_classifier_is_that_of_transformers() {
         let norms = gradient_norms(model.parameters(), &tape);
         close(&single(&norms), &expected.numbers("grad_norm"), 1e-4);
     }
+}
+
+#[test]
+fn bert_classifier_is_that_of_transformers() {
+    check_classifier("bert-tiny-classifier");
+}
+
+#[test]
+fn roberta_classifier_is_that_of_transformers() {
+    check_classifier("roberta-tiny-classifier");
+}
+
+#[test]
+fn distilbert_classifier_is_that_of_transformers() {
+    check_classifier("distilbert-tiny-classifier");
+}
+
+#[test]
+fn electra_classifier_is_that_of_transformers() {
+    check_classifier("electra-tiny-classifier");
+}
+
+#[test]
+fn modernbert_classifier_is_that_of_transformers() {
+    check_classifier("modernbert-tiny-classifier");
 }
 
 #[test]
@@ -278,8 +362,21 @@ fn bert_token_classifier_is_that_of_transformers() {
 
 #[test]
 fn bert_encoder_is_that_of_transformers() {
+    check_encoder("bert-tiny-encoder");
+}
+
+#[test]
+fn xlm_roberta_encoder_is_that_of_transformers() {
+    check_encoder("xlm-roberta-tiny-encoder");
+}
+
+#[test]
+fn modernbert_encoder_is_that_of_transformers() {
+    check_encoder("modernbert-tiny-encoder");
+}
+
+fn check_encoder(name: &str) {
     for device in Device::all_under_test() {
-        let name = "bert-tiny-encoder";
         let (model, expected) = (
             load_encoder(folder(name), device).unwrap(),
             Expected::of(name),
@@ -427,6 +524,16 @@ fn classifiers_on_every_body_have_the_right_gradient_and_survive_saving() {
         folder("llama-tiny-untied"),
         folder("bert-tiny-encoder"),
         mpnet.path().to_owned(),
+        folder("qwen3-tiny"),
+        folder("phi3-tiny"),
+        folder("olmo2-tiny"),
+        folder("gpt-neox-tiny"),
+        folder("gemma3-tiny"),
+        folder("roberta-tiny-classifier"),
+        folder("xlm-roberta-tiny-encoder"),
+        folder("distilbert-tiny-classifier"),
+        folder("electra-tiny-classifier"),
+        folder("modernbert-tiny-encoder"),
     ];
     let sequences = Expected::of("gpt2-tiny").sequences();
     let devices = Device::all_under_test();
@@ -457,12 +564,12 @@ fn write_mpnet(folder: &std::path::Path) {
         panic!("an object")
     };
     let config = ModelConfig::parse(raw, folder).unwrap();
-    let Architecture::Mpnet(sizes) = config.architecture.clone() else {
+    let Architecture::Encoder(sizes) = config.architecture.clone() else {
         panic!("mpnet")
     };
     let mut random = crate::Initializer::new(5);
     let mut tensors = Vec::new();
-    Bert::build_mpnet(sizes, Device::Cpu, |name, _, shape| {
+    Bert::build(sizes, Device::Cpu, |name, _, shape| {
         let mean = if name.ends_with("LayerNorm.weight") {
             1.0
         } else {
@@ -480,7 +587,7 @@ fn write_mpnet(folder: &std::path::Path) {
 
 #[test]
 fn a_language_model_survives_saving_and_growing() {
-    for name in ["gpt2-tiny", "llama-tiny", "llama-tiny-untied"] {
+    for name in CAUSAL {
         let mut model = load_causal(folder(name), Device::Cpu).unwrap();
         let sequences = Expected::of(name).sequences();
         let before = model.logits(&slices(&sequences)).unwrap();

@@ -42,7 +42,7 @@ where
 {
     let failed = |error: tokenizers::Error| TextError::Tokenizer(error.to_string());
     let mut inner = tokenizers::Tokenizer::new(BPE::default());
-    load::byte_level(&mut inner);
+    load::byte_level(&mut inner, false);
     let mut trainer = TrainerWrapper::from(
         BpeTrainer::builder()
             .vocab_size(options.vocabulary_size)

@@ -1,6 +1,6 @@
 //! Reads tokenizers from model folders: the one-file format and the two older ones.
 
-use super::TextError;
+use super::{TextError, overrides};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use tokenizers::models::bpe::BPE;
@@ -21,11 +21,11 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
         }
     }
     let one_file = folder.join("tokenizer.json");
-    let (path, tokenizer) = if one_file.is_file() {
-        let tokenizer = parse(&read(&one_file)?, &one_file);
-        (one_file, tokenizer)
+    let (path, mut tokenizer) = if one_file.is_file() {
+        let tokenizer = parse_with(&read(&one_file)?, &one_file, &config)?;
+        (one_file.clone(), tokenizer)
     } else if let Some((vocabulary, merges)) = gpt2_files(folder) {
-        let tokenizer = unbroken(&vocabulary, || gpt2(&vocabulary, &merges));
+        let tokenizer = unbroken(&vocabulary, || gpt2(&vocabulary, &merges, &config))?;
         (vocabulary, tokenizer)
     } else {
         let vocabulary = folder.join("vocab.txt");
@@ -34,10 +34,19 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
                 folder: folder.to_owned(),
             });
         }
-        let tokenizer = unbroken(&vocabulary, || bert(&vocabulary, &config));
+        let tokenizer = unbroken(&vocabulary, || bert(&vocabulary, &config))?;
         (vocabulary, tokenizer)
     };
-    let tokenizer = tokenizer?;
+    let added_tokens = folder.join("added_tokens.json");
+    // Where there is a `tokenizer.json`, it holds these tokens already.
+    let added = if added_tokens.is_file() && !one_file.is_file() {
+        parse_config(&read(&added_tokens)?, &added_tokens)?
+    } else {
+        Map::new()
+    };
+    overrides::add_tokens(&mut tokenizer, &config, &added)
+        .and_then(|()| overrides::begin_and_end(&mut tokenizer, &config))
+        .map_err(|problem| malformed(&folder.join("tokenizer_config.json"), &problem))?;
     // What breaks on a letter shall break here, where the file has a name.
     unbroken(&path, || {
         let ids = tokenizer
@@ -66,6 +75,23 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Tokenizer, TextError> {
     })
 }
 
+/// The same, changed as a `tokenizer_config.json` asks for.
+fn parse_with(
+    bytes: &[u8],
+    path: &Path,
+    config: &Map<String, Value>,
+) -> Result<Tokenizer, TextError> {
+    let mut value: Value =
+        serde_json::from_slice(bytes).map_err(|error| malformed(path, &error))?;
+    let before = value.clone();
+    overrides::apply(&mut value, config)
+        .map_err(|problem| malformed(&path.with_file_name("tokenizer_config.json"), &problem))?;
+    if value == before {
+        return parse(bytes, path);
+    }
+    parse(value.to_string().as_bytes(), path)
+}
+
 /// Parses the content of a `tokenizer_config.json`.
 pub(super) fn parse_config(bytes: &[u8], path: &Path) -> Result<Map<String, Value>, TextError> {
     serde_json::from_slice(bytes).map_err(|error| malformed(path, &error))
@@ -78,12 +104,17 @@ fn gpt2_files(folder: &Path) -> Option<(PathBuf, PathBuf)> {
         .find(|(vocabulary, merges)| vocabulary.is_file() && merges.is_file())
 }
 
-fn gpt2(vocabulary: &Path, merges: &Path) -> Result<Tokenizer, TextError> {
+fn gpt2(
+    vocabulary: &Path,
+    merges: &Path,
+    config: &Map<String, Value>,
+) -> Result<Tokenizer, TextError> {
     let model = BPE::from_file(&vocabulary.to_string_lossy(), &merges.to_string_lossy())
         .build()
         .map_err(|error| malformed(vocabulary, &error))?;
     let mut tokenizer = Tokenizer::new(model);
-    byte_level(&mut tokenizer);
+    let spaced = config.get("add_prefix_space").and_then(Value::as_bool);
+    byte_level(&mut tokenizer, spaced.unwrap_or(false));
     tokenizer
         .add_special_tokens([AddedToken::from("<|endoftext|>", true)])
         .map_err(|error| malformed(vocabulary, &error))?;
@@ -91,9 +122,9 @@ fn gpt2(vocabulary: &Path, merges: &Path) -> Result<Tokenizer, TextError> {
 }
 
 /// Gives a byte-level BPE model its pre-tokenizer, decoder and post-processor, as GPT-2 has them.
-pub(super) fn byte_level(tokenizer: &mut Tokenizer) {
+pub(super) fn byte_level(tokenizer: &mut Tokenizer, prefix_space: bool) {
     tokenizer
-        .with_pre_tokenizer(Some(ByteLevel::new(false, true, true)))
+        .with_pre_tokenizer(Some(ByteLevel::new(prefix_space, true, true)))
         .with_decoder(Some(ByteLevel::default()))
         .with_post_processor(Some(ByteLevel::new(false, false, true)));
 }
@@ -114,12 +145,15 @@ fn bert(vocabulary: &Path, config: &Map<String, Value>) -> Result<Tokenizer, Tex
     };
     let (separator, class) = (id("[SEP]")?, id("[CLS]")?);
     let cased = tokenizer.token_to_id("The").is_some();
-    let lowercase = config
-        .get("do_lower_case")
-        .and_then(Value::as_bool)
-        .unwrap_or(!cased);
+    let given = |key: &str| config.get(key).and_then(Value::as_bool);
+    let lowercase = given("do_lower_case").unwrap_or(!cased);
     tokenizer
-        .with_normalizer(Some(BertNormalizer::new(true, true, None, lowercase)))
+        .with_normalizer(Some(BertNormalizer::new(
+            true,
+            given("tokenize_chinese_chars").unwrap_or(true),
+            given("strip_accents"),
+            lowercase,
+        )))
         .map_err(|error| malformed(vocabulary, &error))?
         .with_pre_tokenizer(Some(BertPreTokenizer))
         .with_decoder(Some(tokenizers::decoders::wordpiece::WordPiece::default()))

@@ -90,6 +90,15 @@ impl Tokenizer {
         self.special.pad.or_else(|| self.end()).unwrap_or(0)
     }
 
+    /// Makes [`Tokenizer::pad`] the padding token by role too, where there is none yet, so that it is written down.
+    pub fn settle_pad(&mut self) {
+        self.special.pad = Some(self.pad());
+        // An explicit null would hide the role.
+        if self.config.get("pad_token").is_some_and(Value::is_null) {
+            self.config.remove("pad_token");
+        }
+    }
+
     /// Whether the model expects its begin token before every sequence (Llama 2 and 3; not GPT-2, not SmolLM2).
     pub const fn starts_with_bos(&self) -> bool {
         self.starts_with_bos

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod autodiff;
+mod families;
 mod layers;
 mod models;
 mod pairs;
@@ -9,24 +10,26 @@ mod rules;
 
 use super::*;
 use crate::fault::fault;
-use dpx_nn::model::config::Gpt2Config;
-use dpx_nn::model::gpt2::Gpt2;
+use dpx_nn::model::Decoder;
+use dpx_nn::model::config::{DecoderConfig, Sizes};
 use dpx_nn::{Array, Batch, Layout, Network, PackedLayout, Role, Selection, Sequence};
 use dpx_schema::Device;
 
 const VOCABULARY: u32 = 53;
 
-fn model() -> Gpt2 {
-    let config = Gpt2Config {
-        vocab_size: VOCABULARY as usize,
-        n_positions: 48,
-        n_embd: 24,
-        n_layer: 2,
-        n_head: 3,
-        n_inner: 40,
-        layer_norm_epsilon: 1e-5,
-    };
-    let mut model = Gpt2::new(config, 11, Device::Cpu);
+fn model() -> Decoder {
+    let config = DecoderConfig::gpt2(Sizes {
+        vocabulary: VOCABULARY as usize,
+        max_positions: 48,
+        hidden: 24,
+        intermediate: 40,
+        layers: 2,
+        heads: 3,
+        kv_heads: 3,
+        head_dim: 8,
+        norm_epsilon: 1e-5,
+    });
+    let mut model = Decoder::new_gpt2(config, 11, Device::Cpu);
     // Weights large enough that every path of the gradient matters, norms and biases away from one and zero.
     let mut random = dpx_nn::Initializer::new(5);
     for (_, parameter) in model.parameters_mut().iter_mut() {
@@ -64,13 +67,13 @@ fn batch(examples: &[Vec<u32>]) -> Batch {
     Batch::causal(&whole)
 }
 
-fn clipped(model: &Gpt2, examples: &[Vec<u32>], clipping: Clipping, bound: f64) -> ClippedSum {
+fn clipped(model: &Decoder, examples: &[Vec<u32>], clipping: Clipping, bound: f64) -> ClippedSum {
     let tape = model.forward_backward(&batch(examples)).unwrap();
     clipped_sum(model.parameters(), tape, clipping, bound).unwrap()
 }
 
 /// Gradient of one example, computed alone and without clipping: all tensors one after the other, in f64.
-fn alone(model: &Gpt2, example: &[u32]) -> Vec<f64> {
+fn alone(model: &Decoder, example: &[u32]) -> Vec<f64> {
     flat(&clipped(model, &[example.to_vec()], Clipping::None, 1.0))
 }
 
@@ -91,7 +94,7 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Sum of `factor(norm) x gradient`, each example's gradient computed alone.
-fn reference(model: &Gpt2, examples: &[Vec<u32>], factor: impl Fn(f64) -> f64) -> Vec<f64> {
+fn reference(model: &Decoder, examples: &[Vec<u32>], factor: impl Fn(f64) -> f64) -> Vec<f64> {
     let mut total = Vec::new();
     for example in examples {
         let gradient = alone(model, example);
@@ -117,7 +120,7 @@ pub(crate) fn norms_are_exact() {
 }
 
 /// As `alone`, whatever fault is active.
-fn alone_unpadded(model: &Gpt2, example: &[u32]) -> Vec<f64> {
+fn alone_unpadded(model: &Decoder, example: &[u32]) -> Vec<f64> {
     let tape = model
         .forward_backward(&Batch::causal(&[Sequence::whole(example)]))
         .unwrap();
@@ -386,7 +389,7 @@ fn adapters_alone_are_trained_and_merge() {
     }
 }
 
-fn norms_of(model: &Gpt2) {
+fn norms_of(model: &Decoder) {
     let sum = clipped(model, &examples(), Clipping::Flat, 1.0);
     for (got, example) in sum.norms.iter().zip(&examples()) {
         let want = norm(&alone(model, example));

@@ -5,7 +5,7 @@ use super::*;
 use crate::learner::Recorded;
 use crate::optimizer::Averaging;
 use dpx_nn::device::DeviceExt;
-use dpx_nn::model::gpt2::Gpt2;
+use dpx_nn::model::Decoder;
 use dpx_nn::{Arithmetic, Array};
 use dpx_schema::Device;
 
@@ -15,7 +15,7 @@ const EVERYTHING: MicroBatches = MicroBatches {
 };
 const BINDING: [u8; 32] = [4; 32];
 
-fn trainer(network: &Gpt2, clipping: Clipping, noise_multiplier: f64) -> Trainer {
+fn trainer(network: &Decoder, clipping: Clipping, noise_multiplier: f64) -> Trainer {
     let settings = TrainerSettings {
         clipping,
         ..settings(8.0, Averaging::Ema)
@@ -51,7 +51,7 @@ fn steps(
     )
 }
 
-fn weights(network: &Gpt2) -> Vec<f32> {
+fn weights(network: &Decoder) -> Vec<f32> {
     let parameters = network.parameters().iter();
     parameters
         .flat_map(|(_, parameter)| parameter.value.to_vec())

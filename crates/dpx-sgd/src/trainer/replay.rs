@@ -6,14 +6,14 @@ use crate::fault::{self, Fault};
 use crate::learner::Recorded;
 use crate::optimizer::Averaging;
 use dpx_nn::device::DeviceExt;
-use dpx_nn::model::gpt2::Gpt2;
+use dpx_nn::model::Decoder;
 use dpx_schema::Device;
 
 const RATE: f64 = 0.6;
 
 /// One step from the same weights with the coins and the noise of step `step`.
 fn replay(
-    network: &Gpt2,
+    network: &Decoder,
     examples: &Texts,
     step: u64,
     at_once: usize,
@@ -37,7 +37,7 @@ fn replay(
 }
 
 /// Position 14 multiplies what it touches beyond f32, position 15 makes it not a number: records that long are extreme.
-fn treacherous(device: Device) -> Gpt2 {
+fn treacherous(device: Device) -> Decoder {
     let mut network = network_on(device);
     let id = network.parameters().find("transformer.wpe.weight").unwrap();
     let value = network.parameters_mut().value_mut(id);

@@ -6,8 +6,8 @@ use crate::fault::{self, Fault};
 use crate::optimizer::{AdamSettings, Averaging, LearningRate, Schedule};
 use dpx_accounting::Adjacency;
 use dpx_nn::Sequence;
-use dpx_nn::model::config::Gpt2Config;
-use dpx_nn::model::gpt2::Gpt2;
+use dpx_nn::model::Decoder;
+use dpx_nn::model::config::{DecoderConfig, Sizes};
 
 pub(super) const MAX_SEQ_LEN: usize = 16;
 const VOCABULARY: usize = 24;
@@ -60,21 +60,23 @@ pub(crate) fn texts(count: usize) -> Texts {
     )
 }
 
-pub(super) fn network() -> Gpt2 {
+pub(super) fn network() -> Decoder {
     network_on(Device::Cpu)
 }
 
-pub(crate) fn network_on(device: Device) -> Gpt2 {
-    let config = Gpt2Config {
-        vocab_size: VOCABULARY,
-        n_positions: MAX_SEQ_LEN,
-        n_embd: 8,
-        n_layer: 1,
-        n_head: 2,
-        n_inner: 16,
-        layer_norm_epsilon: 1e-5,
-    };
-    Gpt2::new(config, 3, device)
+pub(crate) fn network_on(device: Device) -> Decoder {
+    let config = DecoderConfig::gpt2(Sizes {
+        vocabulary: VOCABULARY,
+        max_positions: MAX_SEQ_LEN,
+        hidden: 8,
+        intermediate: 16,
+        layers: 1,
+        heads: 2,
+        kv_heads: 2,
+        head_dim: 4,
+        norm_epsilon: 1e-5,
+    });
+    Decoder::new_gpt2(config, 3, device)
 }
 
 pub(super) fn settings(expected_batch_size: f64, averaging: Averaging) -> TrainerSettings {
@@ -116,12 +118,17 @@ fn seeded() -> KeySource {
     KeySource::Seeded(Key::seeded(1, "trainer"))
 }
 
-fn trainer(network: &Gpt2, mechanism: Mechanism, expected: f64, at_once: MicroBatches) -> Trainer {
+fn trainer(
+    network: &Decoder,
+    mechanism: Mechanism,
+    expected: f64,
+    at_once: MicroBatches,
+) -> Trainer {
     let settings = settings(expected, Averaging::None);
     Trainer::new(network.parameters(), mechanism, settings, at_once, seeded()).unwrap()
 }
 
-fn weights(network: &Gpt2) -> Vec<u32> {
+fn weights(network: &Decoder) -> Vec<u32> {
     network
         .parameters()
         .iter()
@@ -443,7 +450,7 @@ fn a_checkpoint_older_than_the_key_is_refused() {
     );
     let open = || KeyFile::open(folder.path(), "train", BINDING).unwrap().0;
     let mut network = network();
-    let start = |network: &Gpt2| {
+    let start = |network: &Decoder| {
         let source = KeySource::Secure(open());
         let settings = settings(8.0, Averaging::None);
         Trainer::new(

@@ -73,8 +73,11 @@ pub(super) fn run(
     test: &LabelledTexts,
 ) -> Result<(Probabilities, Value), StageError> {
     let source = ModelSource::find(name)?;
-    let tokenizer = Tokenizer::load(source.path())?;
+    let mut tokenizer = Tokenizer::load(source.path())?;
     let mut classifier = classifier_from(source.path(), labels, context.seed, context.device)?;
+    // One padding token in tokenizer and model: whoever loads them pads a batch and looks for the last token before the padding.
+    tokenizer.settle_pad();
+    classifier.pad_with(tokenizer.pad());
     let max_seq_len = (params.max_length as usize).min(classifier.config().max_positions());
     let context_length = classifier.config().max_positions();
     let mut truncation = Truncation::new(params.max_length, context_length);

@@ -48,6 +48,14 @@ impl Start {
         let arithmetic = arithmetic(params.precision, context.device)?;
         let mut tokenizer = Tokenizer::load(folder)?;
         let mut network = load_causal(folder, device)?;
+        let (known, embedded) = (tokenizer.vocabulary_size(), network.vocabulary());
+        if known > embedded {
+            return Err(StageError::new(format!(
+                "the tokenizer of `{}` has {known} tokens, but `vocab_size` of its config.json is {embedded}: use the tokenizer \
+                 that belongs to the model",
+                params.model
+            )));
+        }
         let prompt = schema.parsed_prompt()?;
         let special = prompt.special_tokens(&schema.labels);
         if !special.is_empty() {

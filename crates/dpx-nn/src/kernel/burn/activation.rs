@@ -1,4 +1,4 @@
-//! GELU (tanh and erf forms), SwiGLU, tanh: the formulas of the host, operation by operation.
+//! GELU (tanh and erf forms), SwiGLU, ReLU, tanh: the formulas of the host, operation by operation.
 
 use crate::device::Tensor;
 use crate::kernel::Gelu;
@@ -68,6 +68,16 @@ pub(crate) fn swiglu_backward(
     let s = sigmoid(gate.clone());
     let slope = s.clone() * (gate.clone() * (s.clone().neg() + 1.0) + 1.0);
     (gradient.clone() * up * slope, gradient * gate * s)
+}
+
+/// `max(x, 0)`.
+pub(crate) fn relu(x: Tensor<2>) -> Tensor<2> {
+    x.clamp_min(0.0)
+}
+
+/// The gradient where y is above 0, y being the output of [`relu`].
+pub(crate) fn relu_backward(y: Tensor<2>, gradient: Tensor<2>) -> Tensor<2> {
+    gradient.mask_fill(y.lower_equal_elem(0.0), 0.0)
 }
 
 /// `tanh(x)`.

@@ -87,13 +87,14 @@ pub(crate) fn forward(
     if let Some(bias) = bias {
         scores = scores + bias.of(heads, max_seq_len);
     }
-    if heads.causal {
-        // Padding stands behind every token, so that none sees it.
-        let later = padding
-            .later(heads.group())
-            .reshape([1, 1, dims[2], dims[3]]);
-        scores = scores.mask_fill(later.expand(dims), UNSEEN);
-    } else if let Some(unseen) = padding.padding(0..batch) {
+    if let Some(unseen) = padding.unseen(heads) {
+        let unseen = unseen.reshape([1, 1, dims[2], dims[3]]);
+        scores = scores.mask_fill(unseen.expand(dims), UNSEEN);
+    }
+    // Padding stands behind every token, so that none that looks back alone sees it.
+    if !heads.causal
+        && let Some(unseen) = padding.padding(0..batch)
+    {
         let unseen = unseen.reshape([batch, 1, 1, max_seq_len]);
         scores = scores.mask_fill(unseen.expand(dims), UNSEEN);
     }

@@ -64,9 +64,10 @@ pub(crate) fn step(
     let query = qkv.narrow(1, 0, out);
     let query = query.reshape([batch, heads.kv_heads, heads.group(), heads.head_dim]);
     let scores = query.matmul(split(keys.clone()).swap_dims(2, 3)) * heads.scale;
-    let unseen = lengths
-        .iter()
-        .flat_map(|&length| (0..read).map(move |position| position > length));
+    let unseen = lengths.iter().flat_map(|&length| {
+        let seen = heads.seen(length, length + 1);
+        (0..read).map(move |position| !seen.contains(&position))
+    });
     let unseen = mask(unseen.collect(), [batch, 1, 1, read], &device);
     let scores_dims = scores.dims();
     let scores = scores.mask_fill(unseen.expand(scores_dims), super::attention::UNSEEN);

@@ -124,6 +124,10 @@ impl Kernels for DeviceKernels {
         });
     }
 
+    fn multiply(&self, y: &mut Array, x: &Array) {
+        change(y, [x], |y, [x]| y * x);
+    }
+
     fn add_bias(&self, y: &mut Array, bias: &Array) {
         change(y, [bias], |y, [bias]| y + bias);
     }
@@ -217,6 +221,16 @@ impl Kernels for DeviceKernels {
             [gate.shape(); 2],
             |[gate, up, gradient]| activation::swiglu_backward(gate, up, gradient).into(),
         )
+    }
+
+    fn relu(&self, x: &mut Array) {
+        change(x, [], |x, []| activation::relu(x));
+    }
+
+    fn relu_backward(&self, y: &Array, gradient: &mut Array) {
+        change(gradient, [y], |gradient, [y]| {
+            activation::relu_backward(y, gradient)
+        });
     }
 
     fn tanh(&self, x: &mut Array) {

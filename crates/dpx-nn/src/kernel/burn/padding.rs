@@ -3,6 +3,7 @@
 use super::upload::{indices, mask};
 use crate::PackedLayout;
 use crate::device::Tensor;
+use crate::kernel::Heads;
 use burn::tensor::{Bool, Int};
 use burn_dispatch::DispatchDevice;
 use std::ops::Range;
@@ -16,7 +17,8 @@ pub(crate) struct Padding {
     pub(super) device: DispatchDevice,
     /// None where all examples are equally long: then padding is a reshape.
     moves: Option<Moves>,
-    causal: OnceLock<(usize, Tensor<2, Bool>)>,
+    /// What a position may not see, for the attention that a model has in all its layers, and for that with a window.
+    unseen: [OnceLock<(Heads, Tensor<2, Bool>)>; 2],
 }
 
 struct Moves {
@@ -64,7 +66,7 @@ impl Padding {
             max_seq_len,
             device: device.clone(),
             moves,
-            causal: OnceLock::new(),
+            unseen: Default::default(),
         }
     }
 
@@ -127,19 +129,27 @@ impl Padding {
         })
     }
 
-    /// What a position may not see, `[group * max_seq_len, max_seq_len]`: `group` queries share each key.
-    pub(super) fn later(&self, group: usize) -> Tensor<2, Bool> {
+    /// What a position may not see but for padding, `[group * max_seq_len, max_seq_len]`: `group` queries share each key.
+    /// Nothing where it may see all.
+    pub(super) fn unseen(&self, heads: &Heads) -> Option<Tensor<2, Bool>> {
+        if !heads.causal && heads.window.is_none() {
+            return None;
+        }
+        let length = self.max_seq_len;
         let make = || {
-            let later = (0..group * self.max_seq_len)
-                .flat_map(|row| (0..self.max_seq_len).map(move |key| key > row % self.max_seq_len));
-            let dims = [group * self.max_seq_len, self.max_seq_len];
-            mask(later.collect(), dims, &self.device)
+            let unseen = (0..heads.group() * length).flat_map(|row| {
+                let seen = heads.seen(row % length, length);
+                (0..length).map(move |key| !seen.contains(&key))
+            });
+            let dims = [heads.group() * length, length];
+            mask(unseen.collect(), dims, &self.device)
         };
-        let (made_for, mask) = self.causal.get_or_init(|| (group, make()));
-        if *made_for == group {
+        let place = &self.unseen[usize::from(heads.window.is_some())];
+        let (made_for, mask) = place.get_or_init(|| (*heads, make()));
+        Some(if made_for == heads {
             mask.clone()
         } else {
             make()
-        }
+        })
     }
 }

@@ -162,12 +162,23 @@ fn activations() {
             vec![kernel::gelu(&x[0], form), biased, after_bias, gradient]
         });
     }
-    same("swiglu and tanh", &inputs, |x| {
+    same("swiglu, tanh and relu", &inputs, |x| {
         let (gate, up) = kernel::swiglu_backward(&x[0], &x[1], &x[1]);
         let (mut y, mut gradient) = (x[0].clone(), x[1].clone());
         kernel::tanh(&mut y);
         kernel::tanh_backward(&y, &mut gradient);
-        vec![kernel::swiglu(&x[0], &x[1]), gate, up, y, gradient]
+        let (mut positive, mut kept) = (x[0].clone(), x[1].clone());
+        kernel::relu(&mut positive);
+        kernel::relu_backward(&positive, &mut kept);
+        vec![
+            kernel::swiglu(&x[0], &x[1]),
+            gate,
+            up,
+            y,
+            gradient,
+            positive,
+            kept,
+        ]
     });
 }
 
@@ -209,6 +220,7 @@ fn rows_and_columns() {
         kernel::add_bias_residual(&mut y, &x[2], &x[0]);
         kernel::scale(&mut y, 0.3);
         kernel::add(&mut y, &x[0]);
+        kernel::multiply(&mut y, &x[0]);
         parts.extend([
             joined,
             y,
@@ -238,15 +250,18 @@ fn embeddings() {
 
 #[test]
 fn attention_of_examples_of_many_lengths() {
-    for (kv_heads, causal, biased) in [
-        (4, true, false),
-        (2, true, false),
-        (4, false, true),
-        (1, false, false),
+    for (kv_heads, causal, biased, window) in [
+        (4, true, false, None),
+        (2, true, false, None),
+        (4, false, true, None),
+        (1, false, false, None),
+        (2, true, false, Some(2)),
+        (4, false, false, Some(2)),
+        (1, false, true, Some(3)),
     ] {
         for lengths in [vec![3, 0, 5, 1], vec![4, 4]] {
             let rows = PackedLayout::from_lengths(lengths);
-            let heads = Heads::grouped(4, kv_heads, 6, causal);
+            let heads = Heads::grouped(4, kv_heads, 6, causal).within(window);
             let inputs = [
                 random(17, &[rows.count(), heads.qkv_width()]),
                 random(18, &[rows.count(), heads.out_width()]),
@@ -266,37 +281,42 @@ fn attention_of_examples_of_many_lengths() {
 fn rotary_positions() {
     let heads = Heads::grouped(4, 2, 6, true);
     let positions = [0, 1, 2, 0, 3];
-    let inputs = [
-        random(20, &[5, heads.qkv_width()]),
-        random(21, &[4, 3]),
-        random(22, &[4, 3]),
-    ];
-    same("rotary positions", &inputs, |x| {
-        let (mut there, mut back) = (x[0].clone(), x[0].clone());
-        kernel::rotate(&heads, &mut there, &positions, &x[1], &x[2], false);
-        kernel::rotate(&heads, &mut back, &positions, &x[1], &x[2], true);
-        vec![there, back]
-    });
+    // A whole head, and its first four values.
+    for half in [3, 2] {
+        let inputs = [
+            random(20, &[5, heads.qkv_width()]),
+            random(21, &[4, half]),
+            random(22, &[4, half]),
+        ];
+        same("rotary positions", &inputs, |x| {
+            let (mut there, mut back) = (x[0].clone(), x[0].clone());
+            kernel::rotate(&heads, &mut there, &positions, &x[1], &x[2], false);
+            kernel::rotate(&heads, &mut back, &positions, &x[1], &x[2], true);
+            vec![there, back]
+        });
+    }
 }
 
 #[test]
 fn attention_over_a_cache() {
-    let heads = Heads::grouped(4, 2, 6, true);
-    let rows = PackedLayout::from_lengths([3, 1, 2]);
-    let inputs = [
-        random(23, &[rows.count(), heads.qkv_width()]),
-        random(24, &[3, heads.qkv_width()]),
-        Array::zeros(&[3, 20, 12]),
-        Array::zeros(&[3, 20, 12]),
-    ];
-    same("a cache", &inputs, |x| {
-        let [prompts, new, mut keys, mut values] =
-            [x[0].clone(), x[1].clone(), x[2].clone(), x[3].clone()];
-        kernel::store_prompts(&heads, &rows, &prompts, &mut keys, &mut values);
-        let first = kernel::attention_step(&heads, &[3, 1, 2], &new, &mut keys, &mut values);
-        let second = kernel::attention_step(&heads, &[4, 2, 3], &new, &mut keys, &mut values);
-        vec![first, second, keys, values]
-    });
+    for window in [None, Some(3)] {
+        let heads = Heads::grouped(4, 2, 6, true).within(window);
+        let rows = PackedLayout::from_lengths([3, 1, 2]);
+        let inputs = [
+            random(23, &[rows.count(), heads.qkv_width()]),
+            random(24, &[3, heads.qkv_width()]),
+            Array::zeros(&[3, 20, 12]),
+            Array::zeros(&[3, 20, 12]),
+        ];
+        same("a cache", &inputs, |x| {
+            let [prompts, new, mut keys, mut values] =
+                [x[0].clone(), x[1].clone(), x[2].clone(), x[3].clone()];
+            kernel::store_prompts(&heads, &rows, &prompts, &mut keys, &mut values);
+            let first = kernel::attention_step(&heads, &[3, 1, 2], &new, &mut keys, &mut values);
+            let second = kernel::attention_step(&heads, &[4, 2, 3], &new, &mut keys, &mut values);
+            vec![first, second, keys, values]
+        });
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! GELU (tanh and erf forms), SwiGLU, tanh.
+//! GELU (tanh and erf forms), SwiGLU, ReLU, tanh.
 
 use super::level::multiversion;
 use super::math::{erf, exp, flushed, sigmoid};
@@ -156,6 +156,22 @@ pub(crate) fn swiglu_backward(
         .zip(up.par_chunks(chunk))
         .zip(gradient.par_chunks(chunk))
         .for_each(|((((dgate, dup), gate), up), g)| swiglu_backward_slice(gate, up, g, dgate, dup));
+}
+
+/// `x = max(x, 0)`.
+pub(crate) fn relu(x: &mut [f32]) {
+    for x in x {
+        *x = x.max(0.0);
+    }
+}
+
+/// Keeps the gradient where y is above 0, y being the output of [`relu`].
+pub(crate) fn relu_backward(y: &[f32], gradient: &mut [f32]) {
+    for (y, g) in y.iter().zip(gradient) {
+        if *y <= 0.0 {
+            *g = 0.0;
+        }
+    }
 }
 
 /// `x = tanh(x)`.

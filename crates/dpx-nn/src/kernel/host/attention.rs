@@ -15,12 +15,14 @@ multiversion! {
 }
 
 multiversion! {
-    fn softmax_rows(scores: &mut [f32], length: usize, scale: f32, causal: bool) {
+    fn softmax_rows(scores: &mut [f32], length: usize, heads: &Heads) {
         for (i, row) in scores.chunks_exact_mut(length).enumerate() {
-            let seen = if causal { i + 1 } else { length };
-            let (row, rest) = row.split_at_mut(seen);
-            softmax(row, scale);
-            rest.fill(0.0);
+            let seen = heads.seen(i, length);
+            let (row, after) = row.split_at_mut(seen.end);
+            let (before, row) = row.split_at_mut(seen.start);
+            softmax(row, heads.scale);
+            before.fill(0.0);
+            after.fill(0.0);
         }
     }
 }
@@ -96,7 +98,7 @@ pub(crate) fn forward(
                 if let Some(bias) = bias {
                     add_bias(p, length, bias, head, heads.scale);
                 }
-                softmax_rows(p, length, heads.scale, heads.causal);
+                softmax_rows(p, length, heads);
                 let (p, value) = (Matrix::new(p, length), Matrix::new(&qkv[v..], width));
                 let out = &mut out[head * dim..];
                 matmul(

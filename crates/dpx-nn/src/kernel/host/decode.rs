@@ -87,9 +87,11 @@ pub(crate) fn step(
             let place = length * stride..(length + 1) * stride;
             keys[place.clone()].copy_from_slice(&qkv[key_columns..key_columns + stride]);
             values[place].copy_from_slice(&qkv[key_columns + stride..]);
-            let mut scores = vec![0.0_f32; length + 1];
+            let seen = heads.seen(length, length + 1);
+            let mut scores = vec![0.0_f32; seen.len()];
+            let first = seen.start * stride;
             for (head, out) in out.chunks_exact_mut(dim).enumerate() {
-                let column = head / heads.group() * dim;
+                let column = first + head / heads.group() * dim;
                 let query = &qkv[head * dim..(head + 1) * dim];
                 scores_row(query, &keys[column..], stride, &mut scores);
                 softmax_row(&mut scores, heads.scale);

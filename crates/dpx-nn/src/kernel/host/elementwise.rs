@@ -57,6 +57,22 @@ pub(crate) fn add(y: &mut [f32], x: &[f32]) {
 }
 
 multiversion! {
+    fn multiply_slice(y: &mut [f32], x: &[f32]) {
+        for (y, x) in y.iter_mut().zip(x) {
+            *y *= x;
+        }
+    }
+}
+
+/// `y *= x`.
+pub(crate) fn multiply(y: &mut [f32], x: &[f32]) {
+    let chunk = rows_per_task(y.len()).max(4096);
+    y.par_chunks_mut(chunk)
+        .zip(x.par_chunks(chunk))
+        .for_each(|(y, x)| multiply_slice(y, x));
+}
+
+multiversion! {
     fn scale_slice(y: &mut [f32], factor: f32) {
         for y in y {
             *y *= factor;

@@ -52,6 +52,10 @@ impl Kernels for HostKernels {
         );
     }
 
+    fn multiply(&self, y: &mut Array, x: &Array) {
+        elementwise::multiply(y.host_mut(), x.host());
+    }
+
     fn add_bias(&self, y: &mut Array, bias: &Array) {
         elementwise::add_bias(y.host_mut(), bias.host());
     }
@@ -150,6 +154,14 @@ impl Kernels for HostKernels {
         let inputs = [gate.host(), up.host(), gradient.host()];
         activation::swiglu_backward(inputs, &mut dgate, &mut dup);
         [dgate, dup].map(|values| Array::from_buffer(values, gate.shape()))
+    }
+
+    fn relu(&self, x: &mut Array) {
+        activation::relu(x.host_mut());
+    }
+
+    fn relu_backward(&self, y: &Array, gradient: &mut Array) {
+        activation::relu_backward(y.host(), gradient.host_mut());
     }
 
     fn tanh(&self, x: &mut Array) {
@@ -254,6 +266,7 @@ impl Kernels for HostKernels {
             heads,
             qkv.host_mut(),
             positions,
+            angles[0].width(),
             angles.map(Array::host),
             sign,
         );

@@ -1,4 +1,4 @@
-//! Rotary position embedding in the half-split layout of Llama.
+//! Rotary position embedding in the half-split layout of Llama, of a whole head or its first values.
 
 use super::rows_per_task;
 use crate::kernel::Heads;
@@ -6,16 +6,16 @@ use rayon::prelude::*;
 
 /// Rotates the queries and keys in `qkv`; `sign` is 1, or -1 for the backward pass.
 ///
-/// `cosines` and `sines` are `[positions, head_dim / 2]`.
+/// `cosines` and `sines` are `[positions, half]`: value i of a head turns with value i + half, the rest stays.
 pub(crate) fn rotate(
     heads: &Heads,
     qkv: &mut [f32],
     positions: &[u32],
+    half: usize,
     [cosines, sines]: [&[f32]; 2],
     sign: f32,
 ) {
     let (width, dim) = (heads.qkv_width(), heads.head_dim);
-    let half = dim / 2;
     let rows = rows_per_task(positions.len());
     qkv.par_chunks_mut(rows * width)
         .zip(positions.par_chunks(rows))
@@ -25,7 +25,7 @@ pub(crate) fn rotate(
                 let sines = &sines[position as usize * half..][..half];
                 let rotated = (heads.heads + heads.kv_heads) * dim;
                 for head in row[..rotated].chunks_exact_mut(dim) {
-                    let (first, second) = head.split_at_mut(half);
+                    let (first, second) = head[..2 * half].split_at_mut(half);
                     let angles = cosines.iter().zip(sines);
                     for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(angles) {
                         let (x, y) = (*a, *b);

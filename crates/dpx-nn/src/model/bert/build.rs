@@ -1,26 +1,34 @@
-//! Parameters of BERT and MPNet under their Hugging Face names.
+//! Parameters of BERT and its descendants under their Hugging Face names.
 
 use super::{Bert, Block, PositionBias};
 use crate::kernel::Heads;
-use crate::model::config::{BertConfig, MpnetConfig};
+use crate::model::config::{EncoderConfig, Family};
 use crate::{Array, Embedding, Layout, Linear, Norm, Parameters, Role};
 use dpx_schema::Device;
 
-/// The names of a block's layers behind `encoder.layer.N.`.
+/// The names of a block's layers behind those of the stack and a number.
 struct Names {
+    blocks: &'static str,
     query: &'static str,
     key: &'static str,
     value: &'static str,
     attention_out: &'static str,
     first_norm: &'static str,
+    up: &'static str,
+    down: &'static str,
+    second_norm: &'static str,
 }
 
 const BERT: Names = Names {
+    blocks: "encoder.layer",
     query: "attention.self.query",
     key: "attention.self.key",
     value: "attention.self.value",
     attention_out: "attention.output.dense",
     first_norm: "attention.output.LayerNorm",
+    up: "intermediate.dense",
+    down: "output.dense",
+    second_norm: "output.LayerNorm",
 };
 
 const MPNET: Names = Names {
@@ -29,90 +37,95 @@ const MPNET: Names = Names {
     value: "attention.attn.v",
     attention_out: "attention.attn.o",
     first_norm: "attention.LayerNorm",
+    ..BERT
 };
+
+const DISTILBERT: Names = Names {
+    blocks: "transformer.layer",
+    query: "attention.q_lin",
+    key: "attention.k_lin",
+    value: "attention.v_lin",
+    attention_out: "attention.out_lin",
+    first_norm: "sa_layer_norm",
+    up: "ffn.lin1",
+    down: "ffn.lin2",
+    second_norm: "output_layer_norm",
+};
+
+impl Names {
+    const fn of(family: Family) -> &'static Self {
+        match family {
+            Family::Mpnet => &MPNET,
+            Family::DistilBert => &DISTILBERT,
+            _ => &BERT,
+        }
+    }
+}
 
 /// Name of MPNet's table of position biases.
 pub(crate) const POSITION_BIAS: &str = "mpnet.encoder.relative_attention_bias.weight";
 
 impl Bert {
-    /// A BERT whose every value comes from `value(name, role, shape)`, called in the order of the registry, and lives on a
-    /// device that can be used.
+    /// A model whose every value comes from `value(name, role, shape)`, called in the order of the registry (a position bias,
+    /// which stands in none, before all others), and lives on a device that can be used.
     ///
     /// # Errors
     /// The first error of `value`, before anything more is made.
     pub fn build<E>(
-        config: BertConfig,
+        config: EncoderConfig,
         device: Device,
         mut value: impl FnMut(&str, Role, &[usize]) -> Result<Array, E>,
     ) -> Result<Self, E> {
-        Self::with_names(config, device, "bert", &BERT, &mut value)
-    }
-
-    /// An MPNet, likewise.
-    ///
-    /// # Errors
-    /// The first error of `value`, before anything more is made.
-    pub fn build_mpnet<E>(
-        config: MpnetConfig,
-        device: Device,
-        mut value: impl FnMut(&str, Role, &[usize]) -> Result<Array, E>,
-    ) -> Result<Self, E> {
-        let shape = [
-            config.relative_attention_num_buckets,
-            config.bert.num_attention_heads,
-        ];
-        let table = value(POSITION_BIAS, Role::Weight, &shape)?;
-        let mut model = Self::with_names(config.bert, device, "mpnet", &MPNET, &mut value)?;
-        model.first_position = config.padding as u32 + 1;
-        model.position_bias = Some(PositionBias::new(table));
-        Ok(model)
-    }
-
-    fn with_names<E>(
-        config: BertConfig,
-        device: Device,
-        prefix: &str,
-        names: &Names,
-        value: &mut impl FnMut(&str, Role, &[usize]) -> Result<Array, E>,
-    ) -> Result<Self, E> {
+        let names = Names::of(config.family);
+        let prefix = config.family.prefix();
+        let position_bias = config
+            .position_buckets
+            .map(|buckets| value(POSITION_BIAS, Role::Weight, &[buckets, config.heads]))
+            .transpose()?
+            .map(PositionBias::new);
         let mut parameters = Parameters::new();
         let mut add = |name: &str, role: Role, shape: &[usize]| {
-            let name = format!("{prefix}.{name}");
+            let name = format!("{prefix}{name}");
             let array = value(&name, role, shape)?;
             assert_eq!(array.shape(), shape, "shape of `{name}`");
             Ok(parameters.add(name, role, array.on(device)))
         };
-        let width = config.hidden_size;
+        let width = config.hidden;
         let mut table = |name: &str, entries: usize| {
             let name = format!("embeddings.{name}_embeddings.weight");
-            add(&name, Role::Embedding, &[entries, width]).map(Embedding::new)
+            add(&name, Role::Embedding, &[entries, config.embedding]).map(Embedding::new)
         };
-        let tokens = table("word", config.vocab_size)?;
-        let positions = table("position", config.max_position_embeddings)?;
-        let segments = match prefix {
-            "bert" => Some(table("token_type", config.type_vocab_size)?),
-            _ => None,
-        };
-        let mut norm = |name: &str| {
+        let tokens = table("word", config.vocabulary)?;
+        let positions = table("position", config.positions)?;
+        let segments = config
+            .segments
+            .map(|segments| table("token_type", segments))
+            .transpose()?;
+        let mut norm = |name: &str, width: usize| {
             let weight = add(&format!("{name}.weight"), Role::Norm, &[width])?;
             let bias = add(&format!("{name}.bias"), Role::Norm, &[width])?;
-            Ok(Norm::layer(weight, bias, config.layer_norm_eps as f32))
+            Ok(Norm::layer(weight, bias, config.norm_epsilon as f32))
         };
-        let embedding_norm = norm("embeddings.LayerNorm")?;
+        let embedding_norm = norm("embeddings.LayerNorm", config.embedding)?;
         let mut blocks = Vec::new();
-        for layer in 0..config.num_hidden_layers {
-            let name = |part: &str| format!("encoder.layer.{layer}.{part}");
-            let first_norm = norm(&name(names.first_norm))?;
-            let second_norm = norm(&name("output.LayerNorm"))?;
+        for layer in 0..config.layers {
+            let name = |part: &str| format!("{}.{layer}.{part}", names.blocks);
+            let first_norm = norm(&name(names.first_norm), width)?;
+            let second_norm = norm(&name(names.second_norm), width)?;
             blocks.push((first_norm, second_norm));
         }
-        let mut linear = |layer: usize, part: &str, inputs: usize, outputs: usize| {
-            let name = format!("encoder.layer.{layer}.{part}");
+        let mut linear = |name: &str, inputs: usize, outputs: usize| {
             let weight = add(&format!("{name}.weight"), Role::Weight, &[outputs, inputs])?;
             let bias = add(&format!("{name}.bias"), Role::Bias, &[outputs])?;
             Ok(Linear::new(weight, Some(bias), Layout::OutIn))
         };
-        let inner = config.intermediate_size;
+        let projection = (config.embedding != width)
+            .then(|| linear("embeddings_project", config.embedding, width))
+            .transpose()?;
+        let mut linear = |layer: usize, part: &str, inputs: usize, outputs: usize| {
+            linear(&format!("{}.{layer}.{part}", names.blocks), inputs, outputs)
+        };
+        let inner = config.intermediate;
         let blocks = blocks
             .into_iter()
             .enumerate()
@@ -123,13 +136,13 @@ impl Bert {
                     value: linear(layer, names.value, width, width)?,
                     attention_out: linear(layer, names.attention_out, width, width)?,
                     first_norm,
-                    up: linear(layer, "intermediate.dense", width, inner)?,
-                    down: linear(layer, "output.dense", inner, width)?,
+                    up: linear(layer, names.up, width, inner)?,
+                    down: linear(layer, names.down, inner, width)?,
                     second_norm,
                 })
             })
             .collect::<Result<Vec<Block>, E>>()?;
-        let heads = config.num_attention_heads;
+        let heads = config.heads;
         Ok(Self {
             heads: Heads::new(heads, width / heads, false),
             parameters,
@@ -137,9 +150,9 @@ impl Bert {
             positions,
             segments,
             embedding_norm,
+            projection,
             blocks,
-            first_position: 0,
-            position_bias: None,
+            position_bias,
             config,
         })
     }

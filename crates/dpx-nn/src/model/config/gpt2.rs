@@ -1,45 +1,30 @@
-//! Sizes of a GPT-2 model.
+//! `config.json` of GPT-2.
 
-use super::Fields;
+use super::{DecoderConfig, Fields, Sizes};
 use crate::model::ModelError;
 
-/// `config.json` of `model_type` `gpt2`. The GELU is the tanh form, the head shares the embedding.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Gpt2Config {
-    /// Tokens.
-    pub vocab_size: usize,
-    /// Longest text.
-    pub n_positions: usize,
-    /// Width of the hidden states.
-    pub n_embd: usize,
-    /// Blocks.
-    pub n_layer: usize,
-    /// Attention heads of a block.
-    pub n_head: usize,
-    /// Width of the feed-forward layer.
-    pub n_inner: usize,
-    /// Added to variances.
-    pub layer_norm_epsilon: f64,
-}
-
-impl Gpt2Config {
-    pub(super) fn parse(fields: &Fields<'_>) -> Result<Self, ModelError> {
-        fields.require_word("activation_function", &["gelu_new", "gelu_pytorch_tanh"])?;
-        fields.require_flag("scale_attn_weights", true)?;
-        fields.require_flag("scale_attn_by_inverse_layer_idx", false)?;
-        fields.require_flag("add_cross_attention", false)?;
-        fields.require_flag("tie_word_embeddings", true)?;
-        let n_embd = fields.size("n_embd")?;
-        let n_head = fields.size("n_head")?;
-        fields.divides(("n_embd", n_embd), ("n_head", n_head))?;
-        Ok(Self {
-            vocab_size: fields.size("vocab_size")?,
-            n_positions: fields.size_or("n_positions", 1024)?,
-            n_embd,
-            n_layer: fields.size("n_layer")?,
-            n_head,
-            n_inner: fields.size_or("n_inner", 4 * n_embd)?,
-            layer_norm_epsilon: fields.number_or("layer_norm_epsilon", 1e-5)?,
-        })
-    }
+/// `config.json` of `model_type` `gpt2`. The GELU is the tanh form, the head shares the embedding unless the file says otherwise.
+pub(super) fn parse(fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
+    fields.require_word("activation_function", &["gelu_new", "gelu_pytorch_tanh"])?;
+    fields.require_flag("scale_attn_weights", true)?;
+    fields.require_flag("scale_attn_by_inverse_layer_idx", false)?;
+    fields.require_flag("add_cross_attention", false)?;
+    let hidden = fields.size("n_embd")?;
+    let heads = fields.size("n_head")?;
+    fields.divides(("n_embd", hidden), ("n_head", heads))?;
+    let sizes = Sizes {
+        vocabulary: fields.size("vocab_size")?,
+        max_positions: fields.size_or("n_positions", 1024)?,
+        hidden,
+        intermediate: fields.size_or("n_inner", 4 * hidden)?,
+        layers: fields.size("n_layer")?,
+        heads,
+        kv_heads: heads,
+        head_dim: hidden / heads,
+        norm_epsilon: fields.number_or("layer_norm_epsilon", 1e-5)?,
+    };
+    Ok(DecoderConfig {
+        tied: fields.flag_or("tie_word_embeddings", true)?,
+        ..DecoderConfig::gpt2(sizes)
+    })
 }

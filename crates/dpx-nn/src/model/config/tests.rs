@@ -25,6 +25,13 @@ fn bert() -> Value {
         "num_attention_heads": 4})
 }
 
+fn decoder(config: &ModelConfig) -> &DecoderConfig {
+    match &config.architecture {
+        Architecture::Decoder(stack) => stack,
+        _ => panic!("a decoder is meant"),
+    }
+}
+
 fn with(mut base: Value, key: &str, value: Value) -> Value {
     base[key] = value;
     base
@@ -33,38 +40,30 @@ fn with(mut base: Value, key: &str, value: Value) -> Value {
 #[test]
 fn sizes_are_read_with_their_defaults() {
     let config = parse(gpt2()).unwrap();
-    let Architecture::Gpt2(sizes) = &config.architecture else {
-        panic!("gpt2 is meant")
-    };
-    assert_eq!((sizes.n_inner, sizes.n_positions), (128, 32));
+    let sizes = decoder(&config).sizes;
+    assert_eq!((sizes.intermediate, sizes.max_positions), (128, 32));
     assert_eq!(config.end_tokens, [2]);
     assert_eq!(config.head, Head::CausalLm);
     let config = parse(llama()).unwrap();
-    let Architecture::Llama(sizes) = &config.architecture else {
-        panic!("llama is meant")
-    };
-    assert_eq!((sizes.head_dim, sizes.rope_theta), (4, 10_000.0));
+    let stack = decoder(&config);
+    assert_eq!(stack.sizes.head_dim, 4);
+    assert_eq!(stack.rotary, [Rotary::plain(4, 10_000.0)]);
     assert_eq!(config.end_tokens, [2, 3]);
 }
 
 #[test]
 fn the_rotary_base_stands_in_either_place() {
-    let theta = |value: Value| match parse(value).unwrap().architecture {
-        Architecture::Llama(sizes) => sizes.rope_theta,
-        _ => panic!("llama is meant"),
-    };
-    assert_eq!(theta(with(llama(), "rope_theta", json!(5e4))), 5e4);
+    let rotary = |value: Value| decoder(&parse(value).unwrap()).rotary.clone();
+    let wanted = |theta| [Rotary::plain(4, theta)];
+    assert_eq!(rotary(with(llama(), "rope_theta", json!(5e4))), wanted(5e4));
     let table = json!({"rope_theta": 1e5, "rope_type": "default"});
-    assert_eq!(theta(with(llama(), "rope_parameters", table)), 1e5);
+    assert_eq!(rotary(with(llama(), "rope_parameters", table)), wanted(1e5));
 }
 
 #[test]
 fn what_is_not_supported_is_named() {
     let cases = [
-        (
-            json!({"model_type": "t5"}),
-            "`gpt2`, `llama`, `bert` and `mpnet`",
-        ),
+        (json!({"model_type": "t5"}), "`modernbert` and `model2vec`"),
         (json!({}), "`model_type` is missing"),
         (with(gpt2(), "activation_function", json!("relu")), "`relu`"),
         (
@@ -74,16 +73,28 @@ fn what_is_not_supported_is_named() {
         (with(gpt2(), "n_head", json!(5)), "no multiple of `n_head`"),
         (with(gpt2(), "n_embd", json!(-1)), "`n_embd` is `-1`"),
         (
-            with(llama(), "attention_bias", json!(true)),
-            "`attention_bias`",
-        ),
-        (
             with(llama(), "rope_scaling", json!({"type": "linear"})),
-            "`linear`",
+            "`rope_scaling.factor`",
         ),
         (
-            with(llama(), "rope_parameters", json!({"rope_type": "llama3"})),
-            "`llama3`",
+            with(llama(), "rope_parameters", json!({"rope_type": "ntk"})),
+            "`ntk`",
+        ),
+        (
+            with(llama(), "rope_parameters", json!({"mrope_section": [1]})),
+            "`mrope_section`",
+        ),
+        (
+            with(llama(), "partial_rotary_factor", json!(0.5)),
+            "`partial_rotary_factor`",
+        ),
+        (
+            with(
+                llama(),
+                "quantization_config",
+                json!({"quant_method": "gptq"}),
+            ),
+            "gptq",
         ),
         (
             with(llama(), "num_key_value_heads", json!(2)),
@@ -146,4 +157,128 @@ fn classes_are_read_and_written_in_order() {
         json!(["GPT2ForSequenceClassification"])
     );
     assert_eq!(read.raw["unknown"], json!([1]), "unknown keys are kept");
+}
+
+#[test]
+fn an_adapter_beside_a_model_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    parse(gpt2()).unwrap().write(dir.path()).unwrap();
+    ModelConfig::read(dir.path()).unwrap();
+    std::fs::write(dir.path().join("adapter_config.json"), "{}").unwrap();
+    let error = ModelConfig::read(dir.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("adapter_config.json") && error.contains("merge_and_unload"),
+        "{error}"
+    );
+}
+
+/// Every fixture is of the kind and sizes that its file says, and blocks see what `transformers` lets them see.
+#[test]
+fn kinds_of_blocks_are_those_of_the_files() {
+    let folder = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../tests/fixtures")
+            .join(name)
+    };
+    let read = |name: &str| ModelConfig::read(&folder(name)).unwrap();
+    let windows = |name: &str| -> Vec<Option<usize>> {
+        let config = read(name);
+        decoder(&config)
+            .layers
+            .iter()
+            .map(|layer| layer.window)
+            .collect()
+    };
+    assert_eq!(windows("mistral-tiny"), [Some(6); 2]);
+    assert_eq!(windows("qwen3-tiny"), [None; 2]);
+    assert_eq!(windows("gemma3-tiny"), [Some(6), Some(6), None]);
+    assert_eq!(windows("modernbert-tiny-encoder"), [None, Some(4), Some(4)]);
+    let config = read("smollm3-tiny");
+    let turned: Vec<bool> = decoder(&config)
+        .layers
+        .iter()
+        .map(|layer| layer.rotary.is_some())
+        .collect();
+    assert_eq!(turned, [true, true, true, false]);
+    let config = read("gpt-neox-tiny");
+    assert_eq!(decoder(&config).rotary, [Rotary::plain(2, 10_000.0)]);
+    assert!(decoder(&config).parallel);
+}
+
+#[test]
+fn keys_that_change_the_arithmetic_of_a_family_are_named() {
+    let read = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../tests/fixtures")
+            .join(name);
+        let text = std::fs::read_to_string(path.join("config.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    for (name, key, value, needle) in [
+        (
+            "gemma3-tiny",
+            "final_logit_softcapping",
+            json!(30.0),
+            "`final_logit_softcapping`",
+        ),
+        (
+            "gemma3-tiny",
+            "attn_logit_softcapping",
+            json!(50.0),
+            "`attn_logit_softcapping`",
+        ),
+        (
+            "gemma3-tiny",
+            "use_bidirectional_attention",
+            json!(true),
+            "`use_bidirectional_attention`",
+        ),
+        (
+            "mistral-tiny",
+            "layer_types",
+            json!(["full_attention", "sliding_attention"]),
+            "`layer_types`",
+        ),
+        (
+            "qwen2-tiny",
+            "layer_types",
+            json!(["chunked_attention", "full_attention"]),
+            "chunked_attention",
+        ),
+        ("qwen3-tiny", "hidden_act", json!("relu"), "`hidden_act`"),
+        (
+            "smollm3-tiny",
+            "no_rope_layers",
+            json!([1]),
+            "`no_rope_layers`",
+        ),
+        (
+            "phi3-tiny",
+            "rope_parameters",
+            json!({"rope_type": "yarn"}),
+            "`yarn`",
+        ),
+        ("gpt-neox-tiny", "hidden_act", json!("relu"), "`hidden_act`"),
+        (
+            "modernbert-tiny-encoder",
+            "hidden_activation",
+            json!("silu"),
+            "`hidden_activation`",
+        ),
+        (
+            "roberta-tiny-classifier",
+            "position_embedding_type",
+            json!("relative_key"),
+            "`relative_key`",
+        ),
+        (
+            "distilbert-tiny-classifier",
+            "activation",
+            json!("relu"),
+            "`activation`",
+        ),
+    ] {
+        let error = parse(with(read(name), key, value)).unwrap_err();
+        assert!(error.contains(needle), "{name}: {error}");
+    }
 }

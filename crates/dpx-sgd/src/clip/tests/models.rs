@@ -7,9 +7,8 @@ use super::autodiff::{
 use super::{batch, examples};
 use dpx_nn::device::Tensor;
 use dpx_nn::kernel::Heads;
-use dpx_nn::model::config::{Gpt2Config, LlamaConfig};
-use dpx_nn::model::gpt2::Gpt2;
-use dpx_nn::model::llama::Llama;
+use dpx_nn::model::Decoder;
+use dpx_nn::model::config::{DecoderConfig, Rotary, Sizes};
 use dpx_nn::{
     Array, Batch, Initializer, Layout, Network, Parameters, Role, Selection, Sequence, Tape,
 };
@@ -17,6 +16,7 @@ use dpx_schema::Device;
 
 pub(super) const LORA_RANK: usize = 3;
 pub(super) const LORA_ALPHA: f64 = 6.0;
+const ROPE_THETA: f64 = 100.0;
 
 /// The part of a sequence that is read, and the targets from `counted_from` on; nothing where there are none.
 fn split(ids: &[u32], counted_from: usize) -> Option<(&[u32], usize, &[u32])> {
@@ -32,24 +32,25 @@ fn scored(x: Tensor<2>, first: usize) -> Tensor<2> {
 /// Radford et al. 2019.
 fn gpt2(
     leaves: &Leaves,
-    config: &Gpt2Config,
+    config: &DecoderConfig,
     ids: &[u32],
     counted_from: usize,
 ) -> Option<Tensor<1>> {
     let (read, first, targets) = split(ids, counted_from)?;
     let scale = LORA_ALPHA / LORA_RANK as f64;
-    let heads = Heads::new(config.n_head, config.n_embd / config.n_head, true);
+    let sizes = &config.sizes;
+    let heads = Heads::new(sizes.heads, sizes.head_dim, true);
     let name = |part: &str| format!("transformer.{part}");
     let norm = |part: &str, x: Tensor<2>| {
         let weight = leaves.vector(&name(&format!("{part}.weight")));
         let bias = leaves.vector(&name(&format!("{part}.bias")));
-        layer_norm(x, weight, bias, config.layer_norm_epsilon)
+        layer_norm(x, weight, bias, sizes.norm_epsilon)
     };
     let linear = |part: &str, x| leaves.linear(&name(part), Layout::InOut, scale, x);
     let positions: Vec<u32> = (0..read.len() as u32).collect();
     let mut x =
         leaves.lookup(&name("wte.weight"), read) + leaves.lookup(&name("wpe.weight"), &positions);
-    for layer in 0..config.n_layer {
+    for layer in 0..sizes.layers {
         let part = |part: &str| format!("h.{layer}.{part}");
         let qkv = linear(&part("attn.c_attn"), norm(&part("ln_1"), x.clone()));
         x = x + linear(&part("attn.c_proj"), attention(leaves, &heads, &qkv));
@@ -64,33 +65,30 @@ fn gpt2(
 /// Touvron et al. 2023.
 fn llama(
     leaves: &Leaves,
-    config: &LlamaConfig,
+    config: &DecoderConfig,
     ids: &[u32],
     counted_from: usize,
 ) -> Option<Tensor<1>> {
     let (read, first, targets) = split(ids, counted_from)?;
     let scale = LORA_ALPHA / LORA_RANK as f64;
-    let (count, shared, dim) = (
-        config.num_attention_heads,
-        config.num_key_value_heads,
-        config.head_dim,
-    );
+    let sizes = &config.sizes;
+    let (count, shared, dim) = (sizes.heads, sizes.kv_heads, sizes.head_dim);
     let heads = Heads::grouped(count, shared, dim, true);
     let norm = |name: &str, x| {
         rms_norm(
             x,
             leaves.vector(&format!("{name}.weight")),
-            config.rms_norm_eps,
+            sizes.norm_epsilon,
         )
     };
     let linear = |name: &str, x| leaves.linear(name, Layout::OutIn, scale, x);
     let mut x = leaves.lookup("model.embed_tokens.weight", read);
-    for layer in 0..config.num_hidden_layers {
+    for layer in 0..sizes.layers {
         let part = |part: &str| format!("model.layers.{layer}.{part}");
         let normed = norm(&part("input_layernorm"), x.clone());
         let turned = |name: &str| {
             let y = linear(&part(name), normed.clone());
-            rotary(leaves, &y, dim, config.rope_theta)
+            rotary(leaves, &y, dim, ROPE_THETA)
         };
         let value = linear(&part("self_attn.v_proj"), normed.clone());
         let qkv = Tensor::cat(
@@ -109,7 +107,7 @@ fn llama(
         x = x + linear(&part("mlp.down_proj"), swiglu(gate, up));
     }
     let x = scored(norm("model.norm", x), first);
-    let head = if config.tie_word_embeddings {
+    let head = if config.tied {
         "model.embed_tokens.weight"
     } else {
         "lm_head.weight"
@@ -151,26 +149,26 @@ impl<N: Network> Subject for Model<N> {
     }
 }
 
-fn gpt2_model() -> Gpt2 {
+fn gpt2_model() -> Decoder {
     super::model()
 }
 
-pub(super) fn llama_model(tied: bool) -> Llama {
-    let config = LlamaConfig {
-        vocab_size: super::VOCABULARY as usize,
-        max_position_embeddings: 48,
-        hidden_size: 20,
-        intermediate_size: 36,
-        num_hidden_layers: 2,
-        num_attention_heads: 4,
-        num_key_value_heads: 2,
+pub(super) fn llama_model(tied: bool) -> Decoder {
+    let sizes = Sizes {
+        vocabulary: super::VOCABULARY as usize,
+        max_positions: 48,
+        hidden: 20,
+        intermediate: 36,
+        layers: 2,
+        heads: 4,
+        kv_heads: 2,
         head_dim: 6,
-        rms_norm_eps: 1e-5,
-        rope_theta: 100.0,
-        tie_word_embeddings: tied,
+        norm_epsilon: 1e-5,
     };
+    let rotary = Rotary::plain(sizes.head_dim, ROPE_THETA);
+    let config = DecoderConfig::llama(sizes, rotary, tied);
     let mut random = Initializer::new(21);
-    Llama::build(config, Device::Cpu, |_, role, shape| {
+    Decoder::build(config, Device::Cpu, |_, role, shape| {
         let mut value = random.normal(shape, 0.2);
         if role == Role::Norm {
             dpx_nn::kernel::add(&mut value, &Array::full(shape, 1.0));
@@ -190,7 +188,7 @@ pub(super) fn fill_adapters(parameters: &mut Parameters) {
     }
 }
 
-pub(super) fn gpt2_subject(network: Gpt2, counted_from: usize) -> Model<Gpt2> {
+pub(super) fn gpt2_subject(network: Decoder, counted_from: usize) -> Model<Decoder> {
     Model {
         network,
         oracle: |network, leaves, ids, from| gpt2(leaves, network.config(), ids, from),
@@ -198,7 +196,7 @@ pub(super) fn gpt2_subject(network: Gpt2, counted_from: usize) -> Model<Gpt2> {
     }
 }
 
-pub(super) fn llama_subject(network: Llama, counted_from: usize) -> Model<Llama> {
+pub(super) fn llama_subject(network: Decoder, counted_from: usize) -> Model<Decoder> {
     Model {
         network,
         oracle: |network, leaves, ids, from| llama(leaves, network.config(), ids, from),
@@ -272,7 +270,7 @@ fn llama_with_adapters_agrees_with_autodiff() {
     }
 }
 
-/// The oracle's own loss is that of the forward pass that `transformers` confirmed (crates/dpx-nn/src/model/gpt2/tests.rs).
+/// The oracle's own loss is that of the forward pass that `transformers` confirmed (crates/dpx-nn/src/model/decoder/tests.rs).
 #[test]
 fn the_oracle_computes_the_losses_of_the_models() {
     let model = gpt2_model();

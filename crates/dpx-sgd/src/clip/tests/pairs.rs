@@ -24,7 +24,7 @@ fn batch_of(pairs: &[usize]) -> Batch {
     Batch::causal_pairs(&pairs, WEIGHT)
 }
 
-fn sum_of(model: &Gpt2, pairs: &[usize], clipping: Clipping, bound: f64) -> ClippedSum {
+fn sum_of(model: &Decoder, pairs: &[usize], clipping: Clipping, bound: f64) -> ClippedSum {
     let tape = model.forward_backward(&batch_of(pairs)).unwrap();
     clipped_sum(model.parameters(), tape, clipping, bound).unwrap()
 }
@@ -64,7 +64,7 @@ fn a_pair_is_clipped_as_one_example() {
 #[test]
 fn the_loss_is_that_of_the_formula_and_the_gradient_its_slope() {
     let mut model = model();
-    let plain = |model: &Gpt2, of: usize| {
+    let plain = |model: &Decoder, of: usize| {
         let sequence = Sequence {
             ids: PAIRS[0][of],
             counted_from: PROMPTS[0][of],

@@ -1,64 +1,102 @@
-//! GPT-2: pre-norm blocks, learned positions, an output layer tied to the token embedding.
+//! A stack of blocks with norms on their branches: every family of language models by its configuration, and ModernBERT.
 
+mod attention;
 mod block;
 mod build;
+mod feed_forward;
+mod names;
+mod pass;
+mod rotary;
 #[cfg(test)]
 mod tests;
 
 use super::CausalModel;
 use super::causal::{NextTokens, check_step, last_rows};
-use super::config::Gpt2Config;
+use super::config::DecoderConfig;
 use crate::kernel::{self, Heads, Normalized, Side};
 use crate::{
     Array, Batch, Embedding, Error, GradSample, KvCache, Layout, Network, Norm, PackedLayout,
-    Parameters, Tape,
+    ParameterId, Parameters, Tape,
 };
 use block::{Block, Saved};
+pub(super) use names::tables;
+use pass::Pass;
+use rotary::Angles;
 
-/// A GPT-2 language model.
+/// A language model, or the body of one.
 #[derive(Debug, Clone)]
-pub struct Gpt2 {
-    config: Gpt2Config,
+pub struct Decoder {
+    config: DecoderConfig,
     parameters: Parameters,
-    heads: Heads,
+    angles: Vec<Angles>,
     tokens: Embedding,
-    positions: Embedding,
+    /// Learned positions.
+    positions: Option<Embedding>,
+    embedding_norm: Option<Norm>,
     blocks: Vec<Block>,
     last_norm: Norm,
+    /// Weight of the output layer: the token embedding where they are tied.
+    head: ParameterId,
 }
 
 /// What the backward pass of the body needs.
 pub(super) struct BodySaved {
+    embedding_norm: Option<Normalized>,
     blocks: Vec<Saved>,
     last_norm: Normalized,
     positions: Vec<u32>,
 }
 
-impl Gpt2 {
-    /// Sizes of the model.
-    pub const fn config(&self) -> &Gpt2Config {
+impl Decoder {
+    /// What the model computes.
+    pub const fn config(&self) -> &DecoderConfig {
         &self.config
     }
 
-    fn embed(&self, ids: &[u32], positions: &[u32]) -> Array {
+    /// The embedded tokens that enter the first block.
+    fn embed(&self, ids: &[u32], positions: &[u32]) -> (Array, Option<Normalized>) {
         let mut hidden = self.tokens.forward(&self.parameters, ids);
-        self.positions
-            .add_forward(&self.parameters, positions, &mut hidden);
-        hidden
+        if let Some(table) = &self.positions {
+            table.add_forward(&self.parameters, positions, &mut hidden);
+        }
+        if let Some(scale) = self.config.embedding_scale {
+            kernel::scale(&mut hidden, scale);
+        }
+        match &self.embedding_norm {
+            Some(norm) => {
+                let (hidden, saved) = norm.forward(&self.parameters, &hidden);
+                (hidden, Some(saved))
+            }
+            None => (hidden, None),
+        }
+    }
+
+    const fn pass<'a>(&'a self, rows: &'a PackedLayout, positions: &'a [u32]) -> Pass<'a> {
+        Pass {
+            parameters: &self.parameters,
+            angles: self.angles.as_slice(),
+            rows,
+            positions,
+        }
     }
 
     /// Hidden states after the last norm `[rows, width]`, with what the backward pass needs.
     pub(super) fn body(&self, ids: &[u32], rows: &PackedLayout) -> (Array, BodySaved) {
         let positions = rows.positions();
-        let mut hidden = self.embed(ids, &positions);
+        let pass = self.pass(rows, &positions);
+        let (mut hidden, embedding_norm) = self.embed(ids, &positions);
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            let (output, saved) = block.forward(&self.parameters, &self.heads, rows, &hidden);
+            let (output, saved) = block.forward(&pass, &hidden, &mut |heads, qkv| {
+                let (attended, probabilities) = kernel::attention(heads, rows, qkv, None);
+                (attended, Some(probabilities))
+            });
             hidden = output;
             blocks.push(saved);
         }
         let (output, last_norm) = self.last_norm.forward(&self.parameters, &hidden);
         let saved = BodySaved {
+            embedding_norm,
             blocks,
             last_norm,
             positions,
@@ -73,19 +111,23 @@ impl Gpt2 {
         rows: &PackedLayout,
         mut cache: Option<&mut KvCache>,
     ) -> Array {
-        let mut hidden = self.embed(ids, &rows.positions());
+        let positions = rows.positions();
+        let pass = self.pass(rows, &positions);
+        let (mut hidden, _) = self.embed(ids, &positions);
         for (layer, block) in self.blocks.iter().enumerate() {
-            let (output, saved) = block.forward(&self.parameters, &self.heads, rows, &hidden);
-            if let Some(cache) = cache.as_deref_mut() {
-                cache.fill(layer, rows, saved.qkv());
-            }
+            let (output, _) = block.forward(&pass, &hidden, &mut |heads, qkv| {
+                if let Some(cache) = cache.as_deref_mut() {
+                    cache.fill(layer, rows, qkv);
+                }
+                (kernel::attention(heads, rows, qkv, None).0, None)
+            });
             hidden = output;
         }
         self.last_norm.forward(&self.parameters, &hidden).0
     }
 
     fn output_logits(&self, hidden: &Array) -> Array {
-        let weight = self.parameters.value(self.tokens.weight);
+        let weight = self.parameters.value(self.head);
         kernel::matmul(hidden, Side::Plain, weight, Side::Transposed)
     }
 
@@ -99,24 +141,43 @@ impl Gpt2 {
     ) {
         let (parameters, rows) = (&self.parameters, &batch.rows);
         let BodySaved {
+            embedding_norm,
             blocks,
             last_norm,
             positions,
         } = saved;
+        let pass = self.pass(rows, &positions);
         let mut gradient = self
             .last_norm
             .backward(parameters, rows, &last_norm, gradient, None, tape);
         for (block, saved) in self.blocks.iter().zip(blocks).rev() {
-            gradient = block.backward(parameters, &self.heads, rows, saved, &gradient, tape);
+            gradient = block.backward(&pass, saved, &gradient, tape);
         }
-        self.positions
-            .backward(parameters, rows, positions, &gradient, tape);
-        self.tokens
-            .backward(parameters, rows, batch.ids.as_slice(), &gradient, tape);
+        if let Some((norm, saved)) = self.embedding_norm.as_ref().zip(embedding_norm) {
+            gradient = norm.backward(parameters, rows, &saved, &gradient, None, tape);
+        }
+        if let Some(scale) = self.config.embedding_scale {
+            kernel::scale(&mut gradient, scale);
+        }
+        if let Some(table) = &self.positions {
+            table.backward(parameters, rows, positions, &gradient, tape);
+        }
+        let ids = batch.ids.as_slice();
+        self.tokens.backward(parameters, rows, ids, &gradient, tape);
+    }
+
+    fn check(&self, batch: &Batch) -> Result<(), Error> {
+        let sizes = &self.config.sizes;
+        batch.check(sizes.vocabulary, sizes.max_positions)
+    }
+
+    fn heads(&self) -> Vec<Heads> {
+        let blocks = self.blocks.iter();
+        blocks.map(|block| block.attention.heads).collect()
     }
 }
 
-impl Network for Gpt2 {
+impl Network for Decoder {
     fn parameters(&self) -> &Parameters {
         &self.parameters
     }
@@ -126,21 +187,16 @@ impl Network for Gpt2 {
     }
 
     fn forward_backward(&self, batch: &Batch) -> Result<Tape, Error> {
-        batch.check(self.config.vocab_size, self.config.n_positions)?;
+        self.check(batch)?;
         let next = NextTokens::of(batch)?;
         let (hidden, saved) = self.body(&batch.ids, &batch.rows);
         let hidden = kernel::gather_rows(&hidden, next.rows);
         let mut logits = self.output_logits(&hidden);
         let mut tape = Tape::new(next.losses_with_gradient(&mut logits));
-        let weight = self.tokens.weight;
-        let hidden_gradient = kernel::matmul(
-            &logits,
-            Side::Plain,
-            self.parameters.value(weight),
-            Side::Plain,
-        );
-        tape.record(&self.parameters, weight, || GradSample::Linear {
-            parameter: weight,
+        let weight = self.parameters.value(self.head);
+        let hidden_gradient = kernel::matmul(&logits, Side::Plain, weight, Side::Plain);
+        tape.record(&self.parameters, self.head, || GradSample::Linear {
+            parameter: self.head,
             layout: Layout::OutIn,
             rows: next.grouping.clone(),
             input: hidden,
@@ -152,7 +208,7 @@ impl Network for Gpt2 {
     }
 
     fn forward_loss(&self, batch: &Batch) -> Result<Vec<f64>, Error> {
-        batch.check(self.config.vocab_size, self.config.n_positions)?;
+        self.check(batch)?;
         let next = NextTokens::of(batch)?;
         let hidden = self.body_for_inference(&batch.ids, &batch.rows, None);
         let logits = self.output_logits(&kernel::gather_rows(&hidden, next.rows));
@@ -160,30 +216,27 @@ impl Network for Gpt2 {
     }
 }
 
-impl CausalModel for Gpt2 {
+impl CausalModel for Decoder {
     fn vocabulary(&self) -> usize {
-        self.config.vocab_size
+        self.config.sizes.vocabulary
     }
 
     fn context(&self) -> usize {
-        self.config.n_positions
+        self.config.sizes.max_positions
     }
 
     fn logits(&self, sequences: &[&[u32]]) -> Result<Array, Error> {
         let batch = Batch::inference(sequences);
-        batch.check(self.config.vocab_size, self.config.n_positions)?;
+        self.check(&batch)?;
         Ok(self.output_logits(&self.body_for_inference(&batch.ids, &batch.rows, None)))
     }
 
     fn prefill(&self, prompts: &[&[u32]], capacity: usize) -> Result<(KvCache, Array), Error> {
         let batch = Batch::inference(prompts);
-        batch.check(
-            self.config.vocab_size,
-            self.config.n_positions.min(capacity),
-        )?;
+        let sizes = &self.config.sizes;
+        batch.check(sizes.vocabulary, sizes.max_positions.min(capacity))?;
         let device = self.parameters.device();
-        let (layers, batch_size) = (self.blocks.len(), prompts.len());
-        let mut cache = KvCache::new(self.heads, layers, batch_size, capacity, device);
+        let mut cache = KvCache::new(self.heads(), prompts.len(), capacity, device);
         let hidden = self.body_for_inference(&batch.ids, &batch.rows, Some(&mut cache));
         cache.set_lengths(&batch.rows);
         let last = kernel::gather_rows(&hidden, &last_rows(&batch.rows));
@@ -191,15 +244,14 @@ impl CausalModel for Gpt2 {
     }
 
     fn decode(&self, cache: &mut KvCache, tokens: &[u32]) -> Result<Array, Error> {
-        check_step(
-            cache,
-            tokens,
-            self.config.vocab_size,
-            self.config.n_positions,
-        )?;
-        let mut hidden = self.embed(tokens, &cache.positions());
+        let sizes = &self.config.sizes;
+        check_step(cache, tokens, sizes.vocabulary, sizes.max_positions)?;
+        let (rows, positions) = (PackedLayout::single(tokens.len()), cache.positions());
+        let pass = self.pass(&rows, &positions);
+        let (mut hidden, _) = self.embed(tokens, &positions);
         for (layer, block) in self.blocks.iter().enumerate() {
-            hidden = block.step(&self.parameters, cache, layer, &hidden);
+            let mut attend = |_: &Heads, qkv: &Array| (cache.attend(layer, qkv), None);
+            hidden = block.forward(&pass, &hidden, &mut attend).0;
         }
         cache.advance();
         let (output, _) = self.last_norm.forward(&self.parameters, &hidden);

@@ -7,14 +7,14 @@ use dpx_schema::Device;
 use serde_json::Value;
 use std::path::PathBuf;
 
-fn fixture() -> (Gpt2, Value) {
+fn fixture() -> (Decoder, Value) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/gpt2-tiny");
     let config = ModelConfig::read(&folder).unwrap();
-    let Architecture::Gpt2(config) = config.architecture else {
+    let Architecture::Decoder(config) = config.architecture else {
         panic!("a GPT-2 fixture")
     };
     let mut weights = Weights::open(&folder, "").unwrap();
-    let model = Gpt2::build(config, Device::Cpu, |name, _, shape| {
+    let model = Decoder::build(config, Device::Cpu, |name, _, shape| {
         Ok::<_, crate::model::ModelError>(Array::from_vec(weights.take(name, shape)?, shape))
     })
     .unwrap();

@@ -1,0 +1,151 @@
+//! What a stack of blocks with norms before (or on the branches of) their layers computes: one type for all families.
+
+use super::{Family, Rotary};
+use crate::NormKind;
+
+/// The sizes that every family has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sizes {
+    /// Tokens.
+    pub vocabulary: usize,
+    /// Longest text.
+    pub max_positions: usize,
+    /// Width of the hidden states.
+    pub hidden: usize,
+    /// Width of the feed-forward layer.
+    pub intermediate: usize,
+    /// Blocks.
+    pub layers: usize,
+    /// Query heads of a block.
+    pub heads: usize,
+    /// Key and value heads of a block; each serves an equal group of query heads.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Added to variances or mean squares.
+    pub norm_epsilon: f64,
+}
+
+/// What the feed-forward layer does between its linear layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// GELU, tanh form.
+    GeluTanh,
+    /// GELU, erf form.
+    GeluErf,
+    /// `x sigmoid(x)`; only as a gate.
+    Silu,
+}
+
+/// Which linear layers have biases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Biases {
+    /// Queries, keys and values.
+    pub qkv: bool,
+    /// Output of attention.
+    pub attention_out: bool,
+    /// Feed-forward layer.
+    pub feed_forward: bool,
+}
+
+impl Biases {
+    /// None, or all.
+    pub const fn everywhere(biased: bool) -> Self {
+        Self {
+            qkv: biased,
+            attention_out: biased,
+            feed_forward: biased,
+        }
+    }
+}
+
+/// What a norm of queries and keys goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryKeyNorm {
+    /// Each head by itself, all with one scale.
+    Heads,
+    /// All heads together.
+    Whole,
+}
+
+/// How a block knows positions, and how far it sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LayerKind {
+    /// Which of the model's rotary embeddings turns queries and keys; none where positions are learned or left out.
+    pub rotary: Option<usize>,
+    /// Only positions less than this far away are seen.
+    pub window: Option<usize>,
+}
+
+/// A stack of blocks, each with attention and a feed-forward layer beside a residual.
+///
+/// How tensors are called, which norms a block has and whether it looks ahead follow from the family.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecoderConfig {
+    /// The family.
+    pub family: Family,
+    /// Sizes.
+    pub sizes: Sizes,
+    /// The kind of each block.
+    pub layers: Vec<LayerKind>,
+    /// Rotary embeddings; none in models with learned positions.
+    pub rotary: Vec<Rotary>,
+    /// Kind of the norms.
+    pub norm: NormKind,
+    /// Whether layer norms have a shift.
+    pub norm_shift: bool,
+    /// Norms of queries and keys.
+    pub query_key_norm: Option<QueryKeyNorm>,
+    /// Whether attention and feed-forward layer both read the input of the block.
+    pub parallel: bool,
+    /// Activation of the feed-forward layer, or of its gate.
+    pub activation: Activation,
+    /// Which linear layers have biases.
+    pub biases: Biases,
+    /// Factor of attention scores, where it is not 1 / sqrt(head_dim).
+    pub score_scale: Option<f32>,
+    /// Factor of embedded tokens.
+    pub embedding_scale: Option<f32>,
+    /// Whether the output layer is the embedding.
+    pub tied: bool,
+}
+
+impl DecoderConfig {
+    /// GPT-2: layer norms, learned positions, GELU of the tanh form, biases everywhere, a tied output layer.
+    pub fn gpt2(sizes: Sizes) -> Self {
+        Self {
+            family: Family::Gpt2,
+            sizes,
+            layers: vec![LayerKind::default(); sizes.layers],
+            rotary: Vec::new(),
+            norm: NormKind::Layer,
+            norm_shift: true,
+            query_key_norm: None,
+            parallel: false,
+            activation: Activation::GeluTanh,
+            biases: Biases::everywhere(true),
+            score_scale: None,
+            embedding_scale: None,
+            tied: true,
+        }
+    }
+
+    /// Llama: RMS norms, rotary positions, SwiGLU, no biases. Its relatives differ in single fields.
+    pub fn llama(sizes: Sizes, rotary: Rotary, tied: bool) -> Self {
+        let turned = LayerKind {
+            rotary: Some(0),
+            window: None,
+        };
+        Self {
+            family: Family::Llama,
+            layers: vec![turned; sizes.layers],
+            rotary: vec![rotary],
+            norm: NormKind::Rms,
+            norm_shift: false,
+            activation: Activation::Silu,
+            biases: Biases::everywhere(false),
+            tied,
+            ..Self::gpt2(sizes)
+        }
+    }
+}

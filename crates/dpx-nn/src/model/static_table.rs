@@ -1,0 +1,142 @@
+//! Static embeddings (model2vec): a vector for each token, and the mean of a text's tokens for the text.
+
+use super::{ModelConfig, ModelError, Weights};
+use crate::Array;
+use std::path::Path;
+
+/// The table of a static encoder. It is read and looked up, never trained.
+#[derive(Debug, Clone)]
+pub struct StaticTable {
+    /// `[tokens, width]`, a token's weight multiplied in.
+    values: Vec<f32>,
+    tokens: usize,
+    width: usize,
+    normalize: bool,
+}
+
+impl StaticTable {
+    /// Reads `embeddings` and, where they are there, the `weights` of tokens.
+    pub(super) fn read(folder: &Path, config: &ModelConfig) -> Result<Self, ModelError> {
+        let mut weights = Weights::open(folder, "")?;
+        let width = config.hidden();
+        let tokens = match weights.shape("embeddings") {
+            Some([tokens, found]) if *found == width => *tokens,
+            found => {
+                return Err(ModelError::Tensor {
+                    path: folder.to_owned(),
+                    problem: format!(
+                        "tensor `embeddings` has shape {found:?}, but `hidden_dim` of config.json asks for [tokens, {width}]"
+                    ),
+                });
+            }
+        };
+        if weights.contains("mapping") {
+            return Err(ModelError::Tensor {
+                path: folder.to_owned(),
+                problem: "tensor `mapping` lets tokens share rows, which dpx does not read".into(),
+            });
+        }
+        let mut values = weights.take("embeddings", &[tokens, width])?;
+        if weights.contains("weights") {
+            let factors = weights.take("weights", &[tokens])?;
+            for (row, factor) in values.chunks_exact_mut(width).zip(factors) {
+                row.iter_mut().for_each(|value| *value *= factor);
+            }
+        }
+        weights.finish(|_| false)?;
+        Ok(Self {
+            values,
+            tokens,
+            width,
+            normalize: config
+                .raw
+                .get("normalize")
+                .and_then(serde_json::Value::as_bool)
+                .unwrap_or(false),
+        })
+    }
+
+    /// Number of tokens that have a vector.
+    pub const fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// The mean of the vectors of each sequence's tokens, `[sequences, width]`; zeros for a sequence without any.
+    pub(super) fn means(&self, sequences: &[&[u32]]) -> Result<Array, ModelError> {
+        let mut means = Vec::with_capacity(sequences.len() * self.width);
+        for ids in sequences {
+            let mut sums = vec![0.0f64; self.width];
+            for id in *ids {
+                let place = *id as usize;
+                if place >= self.tokens {
+                    return Err(ModelError::Network(crate::Error::TokenOutOfRange {
+                        id: *id,
+                        vocabulary: self.tokens,
+                    }));
+                }
+                let row = &self.values[place * self.width..(place + 1) * self.width];
+                for (sum, value) in sums.iter_mut().zip(row) {
+                    *sum += f64::from(*value);
+                }
+            }
+            let count = ids.len().max(1) as f64;
+            sums.iter_mut().for_each(|sum| *sum /= count);
+            if self.normalize {
+                let norm = sums.iter().map(|sum| sum * sum).sum::<f64>().sqrt() + 1e-32;
+                sums.iter_mut().for_each(|sum| *sum /= norm);
+            }
+            means.extend(sums.iter().map(|mean| *mean as f32));
+        }
+        Ok(Array::from_vec(means, &[sequences.len(), self.width]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load_encoder;
+    use super::super::weights::{StoredAs, write};
+    use dpx_schema::Device;
+    use serde_json::json;
+
+    fn folder(config: serde_json::Value, weighted: bool) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+        let mut tensors = vec![(
+            "embeddings".to_owned(),
+            vec![3, 2],
+            vec![1.0, 0.0, 0.0, 2.0, 3.0, 4.0],
+        )];
+        if weighted {
+            tensors.push(("weights".to_owned(), vec![3], vec![1.0, 0.5, 2.0]));
+        }
+        write(dir.path(), tensors.into_iter(), StoredAs::F32).unwrap();
+        dir
+    }
+
+    /// By hand, after `StaticModel._encode_batch` of model2vec 0.10.
+    #[test]
+    fn texts_are_means_of_their_tokens() {
+        let config = json!({"model_type": "model2vec", "hidden_dim": 2, "normalize": false});
+        let dir = folder(config.clone(), false);
+        let encoder = load_encoder(dir.path(), Device::Cpu).unwrap();
+        let means = encoder.embed(&[vec![0, 1], vec![], vec![2]], 100).unwrap();
+        assert_eq!(means, [vec![0.5, 1.0], vec![0.0, 0.0], vec![3.0, 4.0]]);
+        let dir = folder(config, true);
+        let encoder = load_encoder(dir.path(), Device::Cpu).unwrap();
+        assert_eq!(encoder.embed(&[vec![0, 1]], 100).unwrap(), [[0.5, 0.5]]);
+        let config = json!({"model_type": "model2vec", "hidden_dim": 2, "normalize": true});
+        let dir = folder(config, false);
+        let encoder = load_encoder(dir.path(), Device::Cpu).unwrap();
+        assert_eq!(encoder.embed(&[vec![2]], 100).unwrap(), [[0.6, 0.8]]);
+        let error = encoder.embed(&[vec![3]], 100).unwrap_err().to_string();
+        assert!(error.contains("token id 3"), "{error}");
+    }
+
+    #[test]
+    fn a_table_of_another_width_is_named() {
+        let config = json!({"model_type": "model2vec", "hidden_dim": 4});
+        let dir = folder(config, false);
+        let error = load_encoder(dir.path(), Device::Cpu).unwrap_err();
+        assert!(error.to_string().contains("`hidden_dim`"), "{error}");
+    }
+}

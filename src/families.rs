@@ -1,0 +1,85 @@
+//! Whether the models that an experiment file names are of a family that dpx computes, before their weights are downloaded.
+
+use super::download;
+use dpx_data::{HubName, Role, Source, hub};
+use dpx_engine::plan::{SourceError, Sources};
+use dpx_nn::model::ModelConfig;
+use std::path::{Path, PathBuf};
+
+/// Sources whose models are refused by their `config.json` where dpx cannot compute them.
+pub(crate) struct Understood<S> {
+    sources: S,
+    hub: hub::Hub,
+}
+
+impl<S: Sources> Understood<S> {
+    /// Checks what `sources` finds.
+    pub(crate) fn new(sources: S) -> Self {
+        Self {
+            sources,
+            hub: hub::Hub::from_env(),
+        }
+    }
+}
+
+impl<S: Sources> Sources for Understood<S> {
+    fn identity(&self, role: Role, source: &Source) -> Result<String, SourceError> {
+        let identity = self.sources.identity(role, source)?;
+        if role == Role::Model {
+            match source {
+                Source::Path(folder) => of_folder(folder)?,
+                // The commit that the identity names, so that no other can come between.
+                Source::Hub(name) => of_hub(&self.hub, &pinned(name, &identity))?,
+                Source::Builtin(_) => {}
+            }
+        }
+        Ok(identity)
+    }
+}
+
+/// Checks a model on the Hub by its `config.json`, which is downloaded if it is not there yet.
+pub(crate) fn of_hub(hub: &hub::Hub, name: &HubName) -> Result<(), SourceError> {
+    let file = download::file(hub, Role::Model, name, "config.json")?;
+    match file.as_deref().and_then(Path::parent) {
+        Some(folder) => understood(folder),
+        None => Err(SourceError::new(format!(
+            "{name}: there is no `config.json` in it; dpx reads models in the layout of `transformers`"
+        ))),
+    }
+}
+
+/// Says of models on this machine alone whether they are understood; nothing else is read, nothing is asked for.
+pub(crate) struct LocalModels;
+
+impl Sources for LocalModels {
+    fn identity(&self, role: Role, source: &Source) -> Result<String, SourceError> {
+        if let (Role::Model, Source::Path(folder)) = (role, source) {
+            of_folder(folder)?;
+        }
+        Ok("not read".to_owned())
+    }
+}
+
+/// A name at the commit of an identity, where it names one.
+fn pinned(name: &HubName, identity: &str) -> HubName {
+    match identity.rsplit_once('@') {
+        Some((_, commit)) => name.at(commit),
+        None => name.clone(),
+    }
+}
+
+/// Checks a folder; one without a `config.json` is left to the stage that reads it, which may know its format.
+fn of_folder(folder: &Path) -> Result<(), SourceError> {
+    let config: PathBuf = folder.join("config.json");
+    if config.is_file() {
+        understood(folder)
+    } else {
+        Ok(())
+    }
+}
+
+fn understood(folder: &Path) -> Result<(), SourceError> {
+    ModelConfig::read(folder)
+        .map(|_| ())
+        .map_err(|error| SourceError::new(error.to_string()))
+}
