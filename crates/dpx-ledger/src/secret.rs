@@ -1,6 +1,7 @@
 //! The ledger's secret: without it nobody can confirm a guessed record from a digest, nor seal an entry.
 
 use crate::LedgerError;
+use crate::chain::HEAD;
 use crate::files::{at, read, write_whole};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,8 @@ impl Secret {
         let Some(bytes) = read(&path)? else {
             return Ok(None);
         };
-        if bytes.len() == 32 {
+        // A secret of this version that was cut lies beside a head.
+        if bytes.len() == 32 && !folder.join(HEAD).exists() {
             return Err(LedgerError::Version {
                 path: folder.to_owned(),
                 what: "is of an earlier dpx, which kept a book per data set; move it away and enter what the cache knows with \
