@@ -143,7 +143,7 @@ fn releases_of_the_same_people_know_of_one_another() {
         cache[1],
     ]);
     assert!(
-        second.contains("with 1 earlier releases of the same people"),
+        second.contains("with 1 earlier release of the same people"),
         "{second}"
     );
 
