@@ -179,7 +179,7 @@ impl Place {
         let records = cache.records().unwrap();
         let files = records.iter().flat_map(|record| {
             let files = record.output.files.iter();
-            files.map(|file| ((record.instance.clone(), file.path.clone()), file.digest))
+            files.map(|file| ((record.instance.to_string(), file.path.clone()), file.digest))
         });
         files
             .filter(|((_, path), _)| path != "privacy.json" && path != "statement.txt")

@@ -27,7 +27,7 @@ fn mutated(bytes: &[u8], random: &mut Random) -> Vec<u8> {
             4 => bytes.truncate(at),
             5 => bytes[at..end].fill(*random.pick(&[0x00, 0xff, b'9', b'"', b'[', b'\n', b' '])),
             6 => {
-                let odd: &[u8] = random.pick(&[
+                let odd: &[u8] = random.pick::<&[u8]>(&[
                     &b"\xef\xbb\xbf"[..],
                     b"\xff\xfe",
                     b"\r\n",

@@ -1,7 +1,7 @@
 //! Every column of a parquet file of plain values, as releases are written; checked like any other file.
 
 use super::pages::Pages;
-use super::{RawLabel, guard, metadata, roots, strings, unsigned, values};
+use super::{RawLabel, metadata, roots, strings, unsigned, values};
 use crate::DataError;
 use crate::read::open::{self, Allowance};
 use ::parquet::basic::Type as Physical;
@@ -37,7 +37,7 @@ pub struct ParquetTable {
 /// The file cannot be read, is damaged, or holds something else.
 pub fn read_parquet(path: &Path) -> Result<ParquetTable, DataError> {
     let broken = |error: String| DataError::file(path, format!("unreadable parquet file: {error}"));
-    guard::guard(|| {
+    dpx_schema::guard(|| {
         let (file, size) = open::open(path)?;
         read(&file, size).map_err(broken)
     })
