@@ -82,13 +82,8 @@ fn cases_that_are_read() {
         (stars.len(), stars[0].0.as_str(), stars[1].0.as_str()),
         (40, "3", "2")
     );
-    // An index only where that is said.
-    let told = error(&case("float-labels/d.csv"), &["neg", "pos"]);
-    assert!(told.contains("set `labels_by = \"index\"`"), "{told}");
-    let (float, findings) = load_with(&case("float-labels/d.csv"), &["neg", "pos"], |request| {
-        request.labels_by = Some(LabelsBy::Index);
-    })
-    .unwrap();
+    let (float, findings) =
+        load_with(&case("float-labels/d.csv"), &["neg", "pos"], |_| {}).unwrap();
     assert_eq!((count(&float, "neg"), count(&float, "pos")), (28, 32));
     assert_eq!(
         (float[0].0.as_str(), findings.labels_by["index"]),

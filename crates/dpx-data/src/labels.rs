@@ -148,6 +148,11 @@ impl Labels {
         &self.declared
     }
 
+    /// Whether a number can be the name of a label, so that none is taken for an index unasked.
+    fn has_numbers(&self) -> bool {
+        !self.numbers.is_empty() || !self.truths.is_empty()
+    }
+
     /// The places among the declared labels of the names that a dataset stores.
     ///
     /// # Errors
@@ -230,7 +235,14 @@ impl Labels {
         if let Some(place) = by_name.or_else(by_truth).or_else(by_number) {
             return Ok((place, How::Name));
         }
-        if let Some(found) = in_stored() {
+        if stored.is_some() {
+            if let Some(found) = in_stored() {
+                return Ok(found);
+            }
+        } else if self.by.is_none()
+            && !self.has_numbers()
+            && let Some(found) = index()
+        {
             return Ok(found);
         }
         Err(self.unknown(label, &text, numeral.is_some()))
@@ -247,8 +259,11 @@ impl Labels {
                 Some(LabelsBy::Index) => format!(
                     "the label is a number that is no index from 0 to {last}: {expected} (`labels_by` is \"index\")"
                 ),
+                None if !self.has_numbers() => format!(
+                    "the label is a number that is no index from 0 to {last}: {expected}, or the place of one, counted from 0"
+                ),
                 _ => format!(
-                    "the label is a number that is none of the declared names: {expected}; if it is a place among them, counted from 0, set `labels_by = \"index\"`"
+                    "the label is a number that is none of the declared names: {expected}; if it counts these names from 0, set `labels_by = \"index\"`"
                 ),
             };
         }

@@ -18,7 +18,7 @@ pub struct Request<'a> {
     pub label_column: &'a str,
     /// The declared labels; empty: those of a built-in dataset.
     pub labels: &'a [String],
-    /// How numbers in the label column are understood; none: by name alone.
+    /// How numbers in the label column are understood; none: by name, by index where no declared label is a number.
     pub labels_by: Option<LabelsBy>,
     /// How files with delimiters are written.
     pub format: Format,

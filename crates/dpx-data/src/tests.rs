@@ -126,7 +126,7 @@ fn bad_files_are_told_by_file_and_line() {
         (
             "train.csv",
             b"text,label\na,2\n",
-            "DATA/train.csv:2: the label is a number that is none of the declared names",
+            "DATA/train.csv:2: the label is a number that is no index from 0 to 1",
         ),
         (
             "train.csv",

@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 /// Studies of a run of the tests.
-const STUDIES: u64 = 12;
+const STUDIES: u64 = 6;
 
 fn studies() -> u64 {
     let asked = std::env::var("DPX_PROOF_STUDIES").ok();

@@ -122,10 +122,13 @@ mod tests {
     fn a_name_is_made_and_taken_apart_once() {
         let (eight, text, small) = (json!(8), json!("inf"), json!(1e-5));
         let name = InstanceName::new("train", [("epsilon", &eight), ("rate", &small)]);
-        assert_eq!(name, "train@epsilon=8,rate=1e-5");
-        assert_eq!((name.stage(), name.row()), ("train", "epsilon=8,rate=1e-5"));
+        assert_eq!(name, "train@epsilon=8,rate=0.00001");
+        assert_eq!(
+            (name.stage(), name.row()),
+            ("train", "epsilon=8,rate=0.00001")
+        );
         let axes: Vec<_> = name.axes().collect();
-        assert_eq!(axes, [("epsilon", "8"), ("rate", "1e-5")]);
+        assert_eq!(axes, [("epsilon", "8"), ("rate", "0.00001")]);
         let name = InstanceName::new("train", [("epsilon", &text)]);
         assert_eq!(name.to_string(), "train@epsilon=inf");
         let plain = InstanceName::new("preprocess", []);

@@ -19,7 +19,7 @@ pub struct PreprocessParams {
     /// The declared labels, in order; public. May be left out for a built-in dataset.
     #[serde(default)]
     pub labels: Vec<String>,
-    /// How numbers in the label column are understood: `name` (a label called `1` is written 1, 1.0 or "1") or `index` (place in `labels`, from 0). Left out: by name alone. Names that the dataset stores itself (ClassLabel) come first.
+    /// How numbers in the label column are understood: `name` (a label called `1` is written 1, 1.0 or "1") or `index` (place in `labels`, from 0). Left out: by name; by index only where none of `labels` is a number. Names that the dataset stores itself (ClassLabel) come first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels_by: Option<LabelsBy>,
     /// Quotation marks in csv and tsv: `double` (fields may stand in quotation marks, one inside is doubled) or `none` (quotation marks are part of the text). Left out: `double`, and for tab-separated files what fits the whole file.
