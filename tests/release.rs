@@ -122,8 +122,9 @@ fn covered_rows_leave_with_their_joint_guarantee_and_others_are_refused() {
             .map(str::len)
             .max()
             .unwrap();
+        // Half of a run's random identity has 16, a long number 21, a digest 64.
         assert!(
-            longest < 20,
+            longest < 32,
             "{name}: a run of {longest} hexadecimal digits"
         );
     }
