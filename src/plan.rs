@@ -51,14 +51,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let causes = causes(&plan, &decisions);
     let summary = summary(&decisions);
     // Who the people are is found in the data: only a study with a budget is worth reading them for a plan.
-    let spend = match experiment.privacy.budget {
-        None => None,
-        Some(_) => {
-            let ledger = args
-                .state
-                .ledger(Some((&experiment, &args.experiment.file)))?;
-            Some(spend::forecast(&ledger, &experiment, &plan, Some(&cache))?)
-        }
+    let spend = if experiment.privacy.budget.is_none() {
+        None
+    } else {
+        let ledger = args
+            .state
+            .ledger(Some((&experiment, &args.experiment.file)))?;
+        Some(spend::forecast(&ledger, &experiment, &plan, Some(&cache))?)
     };
     let text = if args.json {
         to_json(&plan, &decisions, &causes, &summary, spend.as_ref())

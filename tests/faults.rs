@@ -231,15 +231,14 @@ impl Place {
     }
 }
 
-/// Different runs that `dpx ledger` lists: identities of 32 digits on the lines of the two private stages.
+/// Different runs that `dpx ledger` lists: the identities on the lines of the two private stages.
 fn count_runs(ledger: &str) -> usize {
     let lines = ledger
         .lines()
-        .filter(|line| line.contains("train") || line.contains("counts"));
-    let words = lines.flat_map(str::split_whitespace);
-    let runs: std::collections::BTreeSet<&str> = words
-        .filter(|word| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        .collect();
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|words| words.first() == Some(&"run"));
+    let runs: std::collections::BTreeSet<&str> =
+        lines.filter_map(|words| words.get(2).copied()).collect();
     runs.len()
 }
 

@@ -182,7 +182,7 @@ fn releases_of_the_same_people_know_of_one_another() {
         assert!(words.contains(word), "{word}: {words}");
     }
     let at = place.succeeds(&["ledger", "--delta", "1e-3"]);
-    assert!(at.contains("1e-3)-DP"), "{at}");
+    assert!(at.contains("1.0e-3)-DP"), "{at}");
     assert_ne!(at, words);
 
     // Nothing of the ledger is in a release.

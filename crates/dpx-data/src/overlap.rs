@@ -142,7 +142,9 @@ impl<'a> PrivateTexts<'a> {
         {
             let common = |of: usize| texts.len() as f64 > share * of as f64;
             if texts.len() > COMMON_LINES && (common(among) || common(self.short)) {
-                lines.into_iter().for_each(|line| overlap.add(line));
+                for line in lines {
+                    overlap.add(line);
+                }
                 overlap.first.sort_unstable();
             } else {
                 overlap.coincidences += lines.len() as u64;

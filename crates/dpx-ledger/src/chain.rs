@@ -95,18 +95,17 @@ impl Chain {
             .open(folder.join(LOCK))
             .and_then(|lock| lock.lock().map(|()| lock))
             .map_err(at("lock", folder))?;
-        let secret = match open(folder)? {
-            Some(secret) => secret,
-            None => {
-                // The head first: from here on its absence is damage.
-                let head = Head {
-                    version: VERSION,
-                    entries: 0,
-                    last: GENESIS.to_owned(),
-                };
-                write_whole(folder, HEAD, head_line(None, &head)?.as_bytes())?;
-                Secret::create(folder)?
-            }
+        let secret = if let Some(secret) = open(folder)? {
+            secret
+        } else {
+            // The head first: from here on its absence is damage.
+            let head = Head {
+                version: VERSION,
+                entries: 0,
+                last: GENESIS.to_owned(),
+            };
+            write_whole(folder, HEAD, head_line(None, &head)?.as_bytes())?;
+            Secret::create(folder)?
         };
         let state = verify(folder, &secret)?;
         Ok(Self {

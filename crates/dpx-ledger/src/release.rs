@@ -142,13 +142,13 @@ impl PreparedRelease {
             epsilon: alone.map_or(EpsilonBound::ZERO, |claim| claim.epsilon()),
         };
         Ok(Self {
+            chain,
             entry,
             own,
             selection,
             prior,
             joint,
             ever_run,
-            chain,
         })
     }
 

@@ -51,7 +51,7 @@ fn main() {
         max_positions: 128,
         hidden: width,
         intermediate: 4 * width,
-        layers: layers,
+        layers,
         heads: width / 64,
         kv_heads: width / 64,
         head_dim: 64,

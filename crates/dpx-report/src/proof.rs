@@ -417,7 +417,9 @@ fn examine(study: &random::Study, ran: &Ran) -> Result<(), String> {
             (Some(found), Some(expected)) if near(found, expected) => {}
             other => return Err(format!("{}: epsilon {other:?}", row.name)),
         }
-        if kind == GuaranteeKind::Dp && found.delta.map(|delta| delta.value()) != ran.delta {
+        if kind == GuaranteeKind::Dp
+            && found.delta.map(dpx_accounting::DeltaBound::value) != ran.delta
+        {
             return Err(format!(
                 "{}: delta {:?} of {:?}",
                 row.name, found.delta, ran.delta

@@ -16,6 +16,7 @@ pub struct Encoder {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "one encoder at a time")]
 enum Kind {
     Body(Body),
     Static(StaticTable),

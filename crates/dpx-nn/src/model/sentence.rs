@@ -282,6 +282,10 @@ mod tests {
         std::fs::write(path, value.to_string()).unwrap();
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "made where it is handed over"
+    )]
     fn modules(pooling: Value) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let kind = |name: &str| format!("sentence_transformers.models.{name}");
@@ -305,12 +309,7 @@ mod tests {
             ),
             ("linear.bias".to_owned(), vec![2], vec![1.0, 1.0]),
         ];
-        write(
-            &dir.path().join("2_Dense"),
-            tensors.into_iter(),
-            StoredAs::F32,
-        )
-        .unwrap();
+        write(&dir.path().join("2_Dense"), tensors, StoredAs::F32).unwrap();
         dir
     }
 

@@ -40,7 +40,9 @@ impl StaticTable {
         if weights.contains("weights") {
             let factors = weights.take("weights", &[tokens])?;
             for (row, factor) in values.chunks_exact_mut(width).zip(factors) {
-                row.iter_mut().for_each(|value| *value *= factor);
+                for value in row {
+                    *value *= factor;
+                }
             }
         }
         weights.finish(|_| false)?;
@@ -80,10 +82,14 @@ impl StaticTable {
                 }
             }
             let count = ids.len().max(1) as f64;
-            sums.iter_mut().for_each(|sum| *sum /= count);
+            for sum in &mut sums {
+                *sum /= count;
+            }
             if self.normalize {
                 let norm = sums.iter().map(|sum| sum * sum).sum::<f64>().sqrt() + 1e-32;
-                sums.iter_mut().for_each(|sum| *sum /= norm);
+                for sum in &mut sums {
+                    *sum /= norm;
+                }
             }
             means.extend(sums.iter().map(|mean| *mean as f32));
         }
@@ -98,6 +104,10 @@ mod tests {
     use dpx_schema::Device;
     use serde_json::json;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "made where it is handed over"
+    )]
     fn folder(config: serde_json::Value, weighted: bool) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
@@ -109,7 +119,7 @@ mod tests {
         if weighted {
             tensors.push(("weights".to_owned(), vec![3], vec![1.0, 0.5, 2.0]));
         }
-        write(dir.path(), tensors.into_iter(), StoredAs::F32).unwrap();
+        write(dir.path(), tensors, StoredAs::F32).unwrap();
         dir
     }
 

@@ -17,8 +17,9 @@ pub(super) fn apply(tokenizer: &mut Value, config: &Map<String, Value>) -> Resul
     let class = config
         .get("tokenizer_class")
         .and_then(Value::as_str)
-        .map(|class| class.trim_end_matches("Fast").trim_end_matches("Tokenizer"))
-        .unwrap_or("");
+        .map_or("", |class| {
+            class.trim_end_matches("Fast").trim_end_matches("Tokenizer")
+        });
     normalizer(tokenizer, config, BERT_CLASSES.contains(&class))?;
     prefix_space(tokenizer, config, BYTE_LEVEL_CLASSES.contains(&class))
 }
@@ -242,20 +243,18 @@ fn add(tokenizer: &mut Tokenizer, token: AddedToken) -> Result<(), String> {
 /// A token, written as a string or as an object with `content` and flags.
 fn token(value: &Value, key: &str) -> Result<AddedToken, String> {
     let flag = |name: &str| value.get(name).and_then(Value::as_bool).unwrap_or(false);
-    match value {
-        Value::String(content) => Ok(AddedToken::from(content.as_str(), true)),
-        _ => {
-            let content = value.get("content").and_then(Value::as_str);
-            let content =
-                content.ok_or_else(|| format!("`{key}` holds a token without `content`"))?;
-            let special = flag("special");
-            let token = AddedToken::from(content, special)
-                .lstrip(flag("lstrip"))
-                .rstrip(flag("rstrip"))
-                .single_word(flag("single_word"));
-            let normalized = value.get("normalized").and_then(Value::as_bool);
-            Ok(token.normalized(normalized.unwrap_or(!special)))
-        }
+    if let Value::String(content) = value {
+        Ok(AddedToken::from(content.as_str(), true))
+    } else {
+        let content = value.get("content").and_then(Value::as_str);
+        let content = content.ok_or_else(|| format!("`{key}` holds a token without `content`"))?;
+        let special = flag("special");
+        let token = AddedToken::from(content, special)
+            .lstrip(flag("lstrip"))
+            .rstrip(flag("rstrip"))
+            .single_word(flag("single_word"));
+        let normalized = value.get("normalized").and_then(Value::as_bool);
+        Ok(token.normalized(normalized.unwrap_or(!special)))
     }
 }
 

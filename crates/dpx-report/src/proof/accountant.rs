@@ -66,7 +66,9 @@ fn losses(rate: f64, sigma: f64, removed: bool) -> Losses {
         *found.entry((loss / STEP).round() as i64).or_default() += mass;
     }
     found.retain(|_, mass| *mass > 1e-13 * total);
-    found.values_mut().for_each(|mass| *mass /= total);
+    for mass in found.values_mut() {
+        *mass /= total;
+    }
     found
 }
 

@@ -49,7 +49,7 @@ const WORDS: [&str; 26] = [
 
 fn bent(text: &str, random: &mut Random) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    for _ in 0..1 + random.below(3) {
+    for _ in 0..=random.below(3) {
         let at = random.below(lines.len());
         match random.below(6) {
             0 => {

@@ -119,7 +119,7 @@ impl Study {
             study.add("teacher", "teacher", &[preprocess], body)
         });
         let mut trains = Vec::new();
-        for number in 0..1 + random.below(2) {
+        for number in 0..=random.below(2) {
             let canaries = if random.chance(30) { examples / 4 } else { 0 };
             let batch = examples as usize / (2 + random.below(6));
             let mut needs = vec![preprocess];
@@ -148,7 +148,7 @@ impl Study {
         // A sample of each model, some with counts or the teacher; perhaps one of the same model again, and one of the base.
         let mut samples = Vec::new();
         for (number, &train) in trains.iter().enumerate() {
-            for again in 0..1 + usize::from(random.chance(30)) {
+            for again in 0..=usize::from(random.chance(30)) {
                 let mut needs = vec![train];
                 let mut body = "count = 12\n".to_owned();
                 if let Some(&counts) = counts.first().filter(|_| random.chance(50)) {

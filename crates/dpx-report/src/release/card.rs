@@ -4,6 +4,7 @@
 use super::officer::{events, generated};
 use super::statement::{MODEL_FOLDER, Statement, Texts};
 use super::words::{claimed, code, count};
+use dpx_schema::PublicInputs;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -103,6 +104,13 @@ fn guarantee(card: &mut String, statement: &Statement) {
             );
         }
         _ => card.push_str("No private data used: all texts come from public data.\n\n"),
+    }
+    let inputs = PublicInputs {
+        declared_overlap: statement.declared_overlap.clone(),
+        provenance: statement.provenance.clone(),
+    };
+    for sentence in inputs.sentences() {
+        let _ = write!(card, "{sentence}\n\n");
     }
     card.push_str("[PRIVACY.md](PRIVACY.md) says in plain words what that means and what it does not cover; [privacy.json](privacy.json) holds what is needed to compute it again: `dpx verify DIR`, with this folder and nothing else.\n\n");
 }

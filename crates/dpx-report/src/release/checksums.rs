@@ -33,9 +33,9 @@ pub(crate) fn sha256(path: &Path) -> io::Result<String> {
 
 /// The content of `SHA256SUMS`: one line per file, sorted by path.
 pub(crate) fn write(sums: &BTreeMap<String, String>) -> String {
-    sums.iter()
-        .map(|(path, sum)| format!("{sum}  {path}\n"))
-        .collect()
+    sums.iter().fold(String::new(), |list, (path, sum)| {
+        list + sum + "  " + path + "\n"
+    })
 }
 
 /// Reads `SHA256SUMS`: checksums by path.

@@ -99,7 +99,9 @@ fn unprotected(statement: &Statement) -> String {
             listed(&statement.declared_overlap)
         ));
     }
-    items.iter().map(|item| format!("- {item}\n")).collect()
+    items
+        .iter()
+        .fold(String::new(), |list, item| list + "- " + item + "\n")
 }
 
 /// What wrote the texts.
@@ -182,11 +184,9 @@ fn groups(statement: &Statement) -> String {
         return "Nobody's records were used.".to_owned();
     }
     let cells = |cell: &dyn Fn(&super::statement::Group) -> String| {
-        statement
-            .groups
-            .iter()
-            .map(|group| format!(" {} |", cell(group)))
-            .collect::<String>()
+        statement.groups.iter().fold(String::new(), |cells, group| {
+            cells + " " + &cell(group) + " |"
+        })
     };
     let lines = vec!["---"; GROUPS.len() + 1].join(" | ");
     format!(
@@ -330,13 +330,14 @@ fn scrubbing(statement: &Statement) -> String {
 fn check(statement: &Statement) -> String {
     let mut inputs = String::new();
     if !statement.public_inputs.is_empty() {
-        inputs += &format!(
+        inputs = format!(
             " Taken to be public were {}.",
             listed(&statement.public_inputs)
         );
     }
     for sentence in &statement.provenance {
-        inputs += &format!(" {sentence}");
+        inputs.push(' ');
+        inputs += sentence;
     }
     format!(
         "`dpx verify DIR`, with this folder and nothing else, compares the checksums, computes epsilon again from the events in `privacy.json` with three accountants, and compares this page and the dataset card with it. It cannot know whether the events are those that ran, nor who made the folder: that is the publisher's word.{inputs}"

@@ -73,9 +73,9 @@ pub(super) fn texts(root: &Path, statement: &Statement, failures: &mut Failures)
                 told.rows
             )
         });
-        let lines: String = (0..table.rows())
-            .map(|row| format!("{}\n", table.json(row)))
-            .collect();
+        let lines: String = (0..table.rows()).fold(String::new(), |lines, row| {
+            lines + &table.json(row).to_string() + "\n"
+        });
         match fs::read(root.join(format!("{name}.jsonl"))) {
             Ok(found) => failures.unless(found == lines.as_bytes(), || {
                 format!("`{name}.jsonl` holds something else than `{name}.csv`")

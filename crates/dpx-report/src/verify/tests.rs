@@ -119,7 +119,7 @@ type Tampering = (&'static str, &'static str, Sums, fn(&Path));
 /// Name, the point that has to fail, whether the checksums are written anew, the change.
 const TAMPERINGS: &[Tampering] = &[
     ("a text changed", "checksums", Kept, |folder| {
-        replace(folder, CSV, "one", "two")
+        replace(folder, CSV, "one", "two");
     }),
     ("a statement changed", "checksums", Kept, |folder| {
         replace(folder, STATEMENT_FILE, "feelings", "feeling");
@@ -128,17 +128,17 @@ const TAMPERINGS: &[Tampering] = &[
         replace(folder, OFFICER_FILE, "protected", "safe");
     }),
     ("a card changed", "checksums", Kept, |folder| {
-        replace(folder, CARD_FILE, "may", "never")
+        replace(folder, CARD_FILE, "may", "never");
     }),
     ("a parquet file cut off", "checksums", Kept, |folder| {
         let bytes = fs::read(folder.join(PARQUET)).unwrap();
         fs::write(folder.join(PARQUET), &bytes[..bytes.len() - 1]).unwrap();
     }),
     ("a file removed", "checksums", Kept, |folder| {
-        fs::remove_file(folder.join(JSONL)).unwrap()
+        fs::remove_file(folder.join(JSONL)).unwrap();
     }),
     ("a file added", "checksums", Kept, |folder| {
-        fs::write(folder.join("more.csv"), "").unwrap()
+        fs::write(folder.join("more.csv"), "").unwrap();
     }),
     ("no checksums", "checksums", Kept, |folder| {
         fs::remove_file(folder.join(CHECKSUMS_FILE)).unwrap();
@@ -187,14 +187,14 @@ const TAMPERINGS: &[Tampering] = &[
         },
     ),
     ("a hidden file", "files", Written, |folder| {
-        fs::write(folder.join(".notes"), "").unwrap()
+        fs::write(folder.join(".notes"), "").unwrap();
     }),
     ("a link for a file", "folder", Written, |folder| {
         fs::rename(folder.join(CSV), folder.join("elsewhere")).unwrap();
         std::os::unix::fs::symlink("elsewhere", folder.join(CSV)).unwrap();
     }),
     ("an empty folder", "folder", Written, |folder| {
-        fs::create_dir(folder.join("data")).unwrap()
+        fs::create_dir(folder.join("data")).unwrap();
     }),
     (
         "a text changed in the csv alone",
@@ -368,7 +368,7 @@ const TAMPERINGS: &[Tampering] = &[
     }),
     ("a name that leads outside", "schema", Written, |folder| {
         restate(folder, |statement| {
-            statement.texts[0].name = "../sample".to_owned()
+            statement.texts[0].name = "../sample".to_owned();
         });
     }),
     (
@@ -377,13 +377,13 @@ const TAMPERINGS: &[Tampering] = &[
         Written,
         |folder| {
             restate(folder, |statement| {
-                statement.models[0].files[0] = "../../x".to_owned()
+                statement.models[0].files[0] = "../../x".to_owned();
             });
         },
     ),
     ("a language that is none", "schema", Written, |folder| {
         restate(folder, |statement| {
-            statement.language = vec!["English".to_owned()]
+            statement.language = vec!["English".to_owned()];
         });
     }),
     (
@@ -396,7 +396,7 @@ const TAMPERINGS: &[Tampering] = &[
     ),
     ("lower bounds, everywhere", "claim", Written, |folder| {
         restate(folder, |statement| {
-            *own(statement) = understated(own(statement))
+            *own(statement) = understated(own(statement));
         });
     }),
     (
@@ -405,7 +405,7 @@ const TAMPERINGS: &[Tampering] = &[
         Written,
         |folder| {
             restate(folder, |statement| {
-                *own(statement) = lowered(own(statement), "/rdp")
+                *own(statement) = lowered(own(statement), "/rdp");
             });
         },
     ),
@@ -491,7 +491,7 @@ const TAMPERINGS: &[Tampering] = &[
     }),
     ("noise from a seed", "claim", Written, |folder| {
         restate(folder, |statement| {
-            first_run(statement).noise = NoiseSource::Seeded
+            first_run(statement).noise = NoiseSource::Seeded;
         });
     }),
     (
@@ -544,7 +544,7 @@ const TAMPERINGS: &[Tampering] = &[
         Written,
         |folder| {
             restate(folder, |statement| {
-                *total(statement) = understated(total(statement))
+                *total(statement) = understated(total(statement));
             });
         },
     ),
@@ -587,7 +587,7 @@ const TAMPERINGS: &[Tampering] = &[
         |folder| {
             restate(folder, |statement| {
                 *total(statement) = changed(total(statement), |value| {
-                    value["adjacency"] = "add-remove".into()
+                    value["adjacency"] = "add-remove".into();
                 });
             });
         },
@@ -609,7 +609,7 @@ const TAMPERINGS: &[Tampering] = &[
     }),
     ("groups out of order", "groups", Written, |folder| {
         restate(folder, |statement| {
-            statement.groups[2].epsilon = dpx_accounting::EpsilonBound::INFINITE
+            statement.groups[2].epsilon = dpx_accounting::EpsilonBound::INFINITE;
         });
     }),
     ("a model of other labels", "models", Written, |folder| {

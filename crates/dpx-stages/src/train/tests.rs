@@ -334,7 +334,7 @@ fn what_was_executed_is_recorded_however_often_it_stopped() {
         let (_, event) = planned.iter().find(|(name, _)| name == "train").unwrap();
         let mut started = 1;
         let lost = trial == 5;
-        for stop in 0..1 + below(2) {
+        for stop in 0..=below(2) {
             let watch = Watch::stopping_after(1 + below(2));
             assert!(
                 place.run("out", &watch).unwrap_err().interrupted,

@@ -117,6 +117,10 @@ pub(crate) fn linear_squared_norms(
 }
 
 /// Squared norm of each example's embedding gradient: rows of one id add up first.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "tensors are handed over in this module"
+)]
 pub(crate) fn embedding_squared_norms(
     padding: &Padding,
     offsets: &[usize],

@@ -92,12 +92,11 @@ pub(super) fn parse(fields: &Fields<'_>, family: Family) -> Result<DecoderConfig
             _ => TYPES,
         },
     };
-    let (tables, longest) = match family {
-        Family::Gemma3 => gemma_rotary(fields, &defaults)?,
-        _ => {
-            let (table, longest) = rotary::parse(fields, &defaults)?;
-            (vec![table], longest)
-        }
+    let (tables, longest) = if family == Family::Gemma3 {
+        gemma_rotary(fields, &defaults)?
+    } else {
+        let (table, longest) = rotary::parse(fields, &defaults)?;
+        (vec![table], longest)
     };
     sizes.max_positions = longest.min(MAX_CONTEXT);
     let tied = fields.flag_or("tie_word_embeddings", missing.tied)?;

@@ -74,6 +74,7 @@ pub(super) fn parse_table(
 }
 
 /// An object that describes a rotary embedding.
+#[expect(clippy::struct_field_names, reason = "a table in a table")]
 struct Table<'a> {
     fields: &'a Fields<'a>,
     key: &'a str,
@@ -317,6 +318,10 @@ mod tests {
     use serde_json::json;
     use std::path::Path;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "made where it is handed over"
+    )]
     fn parsed(table: Value, max_positions: usize) -> Result<(Rotary, usize), String> {
         let Value::Object(raw) = json!({ "rope_parameters": table }) else {
             panic!("an object is meant")

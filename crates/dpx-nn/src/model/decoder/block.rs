@@ -49,19 +49,18 @@ fn normed_backward(
     residual: &Array,
     tape: &mut Tape,
 ) -> Array {
-    match norm.zip(saved) {
-        Some((norm, saved)) => norm.backward(
+    if let Some((norm, saved)) = norm.zip(saved) {
+        norm.backward(
             pass.parameters,
             pass.rows,
             saved,
             &gradient,
             Some(residual),
             tape,
-        ),
-        None => {
-            kernel::add(&mut gradient, residual);
-            gradient
-        }
+        )
+    } else {
+        kernel::add(&mut gradient, residual);
+        gradient
     }
 }
 
