@@ -734,10 +734,17 @@ fn results_hold_texts_that_other_tools_read() {
         line.lines().next().unwrap(),
         "{\"label\":\"joy\",\"text\":\"one, \\\"two\\\"\"}"
     );
-    let file = std::fs::File::open(texts.join("epsilon=3,replicate=2.parquet")).unwrap();
-    let reader = parquet::file::serialized_reader::SerializedFileReader::new(file).unwrap();
-    let rows = parquet::file::reader::FileReader::get_row_iter(&reader, None).unwrap();
-    assert_eq!(rows.count(), 2);
+    let table = dpx_data::read_parquet(&texts.join("epsilon=3,replicate=2.parquet")).unwrap();
+    let names: Vec<&str> = table
+        .columns
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(names, ["text", "label"]);
+    let dpx_data::ParquetValues::Text(column) = &table.columns[0].1 else {
+        panic!("{:?}", table.columns)
+    };
+    assert_eq!(column.len(), 2);
     let card = std::fs::read_to_string(texts.join("README.md")).unwrap();
     assert!(
         card.starts_with("---\n") && card.contains("config_name: \"epsilon=8,replicate=1\""),
