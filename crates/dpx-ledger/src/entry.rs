@@ -123,7 +123,7 @@ const ROUNDING: f64 = 1e-12;
 
 /// Whether two events are the same but for rounding: what is planned as one Gaussian mechanism may be drawn in shares that add
 /// up to it.
-pub(crate) fn alike(one: &DpEvent, other: &DpEvent) -> bool {
+pub fn alike(one: &DpEvent, other: &DpEvent) -> bool {
     let close = |a: f64, b: f64| (a - b).abs() <= ROUNDING * a.abs().max(b.abs());
     match (one, other) {
         (DpEvent::NonPrivate, DpEvent::NonPrivate) => true,

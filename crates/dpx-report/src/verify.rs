@@ -8,6 +8,7 @@
 mod claims;
 mod content;
 mod folder;
+mod runs;
 mod schema;
 
 use super::release::{STATEMENT_FILE, Statement};

@@ -1,8 +1,9 @@
 //! Every epsilon, computed again from the events.
 
 use super::Failures;
+use super::runs::Runs;
 use crate::release::{GROUPS, Selection, Statement};
-use dpx_accounting::{Accountant, Adjacency, Claim, ClaimPart};
+use dpx_accounting::{Accountant, Adjacency, Claim};
 use dpx_schema::{Kind, NoiseSource, Unit};
 use std::collections::BTreeSet;
 
@@ -66,7 +67,6 @@ pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
 
 /// The claims of selection and earlier releases, and that the total is that of everything together.
 pub(super) fn composition(statement: &Statement, failures: &mut Failures) {
-    let mut parts = Vec::new();
     let mut all: Vec<(&str, &Claim)> = Vec::new();
     all.extend(statement.claim.iter().map(|claim| ("this release", claim)));
     if let Selection::Undeclared { claim, .. } = &statement.selection {
@@ -75,7 +75,7 @@ pub(super) fn composition(statement: &Statement, failures: &mut Failures) {
             statement
                 .claim
                 .as_ref()
-                .is_none_or(|own| own.events().iter().all(|event| holds(claim, event))),
+                .is_none_or(|own| Runs::of(own).are_in(&Runs::of(claim))),
             || "the candidates of the selection do not contain the released rows".to_owned(),
         );
     }
@@ -91,6 +91,7 @@ pub(super) fn composition(statement: &Statement, failures: &mut Failures) {
         return;
     };
     recheck("the total", total, failures);
+    let mut together = Runs::default();
     for (whose, claim) in all {
         if whose != "this release" {
             recheck(&format!("the claim of {whose}"), claim, failures);
@@ -98,28 +99,16 @@ pub(super) fn composition(statement: &Statement, failures: &mut Failures) {
         failures.unless(claim.delta() == total.delta(), || {
             format!("the claim of {whose} is made at another delta than the total")
         });
-        parts.extend(claim.events().iter().map(|(instance, event)| ClaimPart {
-            instance: instance.clone(),
-            event: event.clone(),
-            adjacency: claim.adjacency(),
-            unit: claim.unit().to_owned(),
-        }));
+        failures.unless(
+            claim.adjacency() == total.adjacency() && claim.unit() == total.unit(),
+            || format!("the claim of {whose} has another adjacency or unit than the total: no theorem composes them"),
+        );
+        together.add(claim);
     }
-    match Claim::compose(
-        &parts,
-        total.delta().value(),
-        total.adjacency(),
-        total.unit(),
-    ) {
-        Ok(own) => failures.unless(own.events() == total.events(), || {
-            "the events of the total are not those of this release, the selection and the earlier releases together".to_owned()
-        }),
-        Err(error) => failures.add(format!("the claims do not compose: {error}")),
-    }
-}
-
-fn holds(claim: &Claim, (name, event): (&String, &dpx_accounting::DpEvent)) -> bool {
-    claim.events().get(name) == Some(event)
+    let of_total = Runs::of(total);
+    failures.unless(together.are_in(&of_total) && of_total.are_in(&together), || {
+        "the events of the total are not those of this release, the selection and the earlier releases together".to_owned()
+    });
 }
 
 /// The epsilons of groups.
