@@ -1,5 +1,6 @@
 //! Names of files, and writing a file whole or not at all.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,19 @@ pub fn fresh_name(path: &Path) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     path.with_file_name(format!(".dpx-{}-{number}", std::process::id()))
+}
+
+/// Whether a file has a name of [`fresh_name`]'s making.
+pub fn is_fresh_name(name: &OsStr) -> bool {
+    let numbers = name.to_str().and_then(|name| {
+        let (process, number) = name.strip_prefix(".dpx-")?.split_once('-')?;
+        Some([process, number])
+    });
+    numbers.is_some_and(|numbers| {
+        numbers
+            .iter()
+            .all(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    })
 }
 
 /// Writes a file so that whoever reads it, also after a crash or a power cut, finds the old content or the new one whole.

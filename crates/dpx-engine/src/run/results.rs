@@ -27,6 +27,9 @@ use std::path::{Path, PathBuf};
 /// What is written to find out whether a folder takes files.
 const PROBE: usize = 256 * 1024;
 
+/// Where a new folder is filled.
+const CONTENT: &str = "content";
+
 /// A results folder that new results may go to.
 #[derive(Debug, Clone)]
 pub struct ResultsFolder {
@@ -258,14 +261,16 @@ pub fn new_folder<E: From<ResultsError>>(
     OwnFiles::filling()
         .write(fresh.path())
         .map_err(ResultsError::io("write to", fresh.path()))?;
-    fill(fresh.path())?;
-    fs::remove_file(fresh.path().join(MANIFEST))
-        .and_then(|()| open_like(&folder, fresh.path()))
-        .and_then(|()| sync_tree(fresh.path()))
-        .and_then(|()| rename_durably(fresh.path(), &folder))
+    // A folder within: the one around it keeps its manifest until it goes, so that it is known for dpx's own at any moment.
+    let content = fresh.path().join(CONTENT);
+    fs::create_dir(&content).map_err(ResultsError::io("make the folder", &content))?;
+    fill(&content)?;
+    open_like(&folder, &content)
+        .and_then(|()| sync_tree(&content))
+        .and_then(|()| rename_durably(&content, &folder))
         .map_err(ResultsError::io("write", &folder))?;
-    // It has its name: nothing temporary is left.
-    drop(fresh.keep());
+    // The folder is there, whole: what cannot be removed beside it is cleared away by the next run.
+    drop(fresh.close());
     Ok(())
 }
 

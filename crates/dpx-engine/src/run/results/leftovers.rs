@@ -1,6 +1,7 @@
 //! What killed runs leave beside a results folder: `.NAME-XXXXXX`.
 
 use super::manifest::{MANIFEST, OwnFiles};
+use dpx_schema::files::is_fresh_name;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
@@ -81,7 +82,7 @@ fn clear_one(beside: &Path, folder: &Path) -> bool {
         return true;
     }
     if !beside.join(MANIFEST).is_file() {
-        return false;
+        return without_manifest(beside).is_ok();
     }
     let Ok(own) = OwnFiles::read(beside) else {
         return false;
@@ -95,6 +96,17 @@ fn clear_one(beside: &Path, folder: &Path) -> bool {
         return fs::rename(beside, folder).is_ok();
     }
     retire(beside, folder, &own).is_ok_and(|()| !beside.exists())
+}
+
+/// Removes a folder whose maker was killed while it wrote the manifest: it holds files with unfinished names and nothing else.
+fn without_manifest(beside: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(beside)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_file() || !is_fresh_name(&entry.file_name()) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+    }
+    fs::remove_dir_all(beside)
 }
 
 /// Removes an old results folder: dpx's own files, and links to files that the new folder has too. Whatever somebody put

@@ -299,6 +299,32 @@ fn a_new_folder_appears_whole_or_not_at_all() {
 }
 
 #[test]
+fn whatever_moment_a_new_folders_maker_is_killed_at_the_next_one_clears_up() {
+    let place = Place::new();
+    let out = place.path("release");
+    // Made; its manifest half written; filled in part; whole, with the folder renamed already.
+    fs::create_dir(place.path(".release-aaaaaa")).unwrap();
+    place.write(".release-bbbbbb/.dpx-4711-0", "{");
+    place.write(".release-cccccc/content/texts.csv", "half");
+    fs::create_dir(place.path(".release-dddddd")).unwrap();
+    for random in ["cccccc", "dddddd"] {
+        let left = place.path(&format!(".release-{random}"));
+        OwnFiles::filling().write(&left).unwrap();
+    }
+    // Nobody's but the user's.
+    place.write(".release-eeeeee/.dpx-4711-x", "mine");
+    place.write(".release-ffffff/content/texts.csv", "mine");
+    new_folder(&out, fill("one")).unwrap();
+    let mut left: Vec<String> = beside(&out)
+        .iter()
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    left.sort();
+    assert_eq!(left, [".release-eeeeee", ".release-ffffff"]);
+    assert_eq!(place.read("release/report.html"), "one");
+}
+
+#[test]
 fn one_file_is_replaced_and_stays_dpxs_own() {
     let place = Place::new();
     place.replace("one").unwrap();
