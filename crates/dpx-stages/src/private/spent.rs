@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn epsilon_grows_with_the_steps_and_ends_within_the_target() {
-        let params = json!({"epsilon": 3, "batch_size": 16, "epochs": 3});
+        let params = json!({"model": "builtin:base", "epsilon": 3, "batch_size": 16, "epochs": 3});
         let planned = plan(Kind::Train, "train", &params, 600).unwrap();
         let sampling = planned.sampling.unwrap();
         let step = DpEvent::poisson_sampled_gaussian(
@@ -75,15 +75,19 @@ mod tests {
         .unwrap();
         let spent = planned.spent(&step).unwrap();
         let after = |steps| spent.metrics(steps).epsilon.unwrap().value();
-        assert!(after(1) < after(sampling.steps / 2));
-        assert!(after(sampling.steps / 2) < after(sampling.steps));
+        // The Renyi accountant's own bound of this many steps lies above the target, where it is cut.
+        assert!(after(1) < after(2) && after(2) < 3.0, "{}", after(2));
+        for steps in 1..sampling.steps {
+            assert!(after(steps) <= after(steps + 1));
+        }
         assert!(after(sampling.steps) > 2.5 && after(sampling.steps) <= 3.0);
         assert_eq!(spent.metrics(1).epsilon_target, Some(3.0));
     }
 
     #[test]
     fn without_noise_there_is_nothing_to_show() {
-        let params = json!({"epsilon": "inf", "batch_size": 16, "epochs": 3});
+        let params =
+            json!({"model": "builtin:base", "epsilon": "inf", "batch_size": 16, "epochs": 3});
         let planned = plan(Kind::Train, "train", &params, 600).unwrap();
         let spent = planned.spent(&DpEvent::NonPrivate).unwrap();
         assert_eq!(spent.metrics(5), StageMetrics::default());
