@@ -18,38 +18,14 @@ pub(crate) const fn spends(kind: Kind) -> bool {
 }
 
 /// What the runs of a study say in the ledger.
-pub(crate) fn access(
-    ledger: &Ledger,
-    experiment: &Experiment,
-    plan: &Plan,
-) -> Result<LedgerAccess, Error> {
+pub(crate) fn access(ledger: &Ledger, experiment: &Experiment, plan: &Plan) -> LedgerAccess {
     let privacy = &experiment.privacy;
-    Ok(LedgerAccess {
+    LedgerAccess {
         folder: ledger.folder().to_owned(),
         experiment: plan.experiment.clone(),
-        selection: selection(experiment, plan)?,
+        selection: plan.selected(&privacy.selection).into_iter().collect(),
         limit: privacy.budget.filter(|_| privacy.enforce == Enforce::Train),
-    })
-}
-
-/// The `sample` instances that `[privacy] selection` names.
-fn selection(experiment: &Experiment, plan: &Plan) -> Result<Vec<String>, Error> {
-    let mut rows = BTreeSet::new();
-    for name in &experiment.privacy.selection {
-        let found = plan
-            .instances
-            .iter()
-            .filter(|instance| instance.kind == Kind::Sample && instance.is_named(name));
-        let before = rows.len();
-        rows.extend(found.map(|instance| instance.name.to_string()));
-        if rows.len() == before {
-            return Err(Error::usage(format!(
-                "`[privacy] selection` names `{name}`, which is no `sample` instance of its own"
-            ))
-            .hint("name rows as `dpx plan` does, such as `epsilon=3`, each once"));
-        }
     }
-    Ok(rows.into_iter().collect())
 }
 
 /// The digest of the training texts in a `preprocess` artifact.

@@ -6,7 +6,7 @@ use dpx_engine::cache::{Cache, Collection, Roots};
 use dpx_engine::clock::duration;
 use dpx_engine::plan::{LocalSources, decide};
 use dpx_engine::run::{View, collect_leftovers};
-use dpx_schema::{Key, Record};
+use dpx_schema::{Key, Record, counted};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -138,8 +138,8 @@ fn list(cache: &Cache, as_json: bool) -> Result<ExitCode, Error> {
         .collect();
     let total = files.iter().map(|(_, size)| size).sum();
     output::print(&format!(
-        "{table}\n{} records, {}",
-        records.len(),
+        "{table}\n{}, {}",
+        counted(records.len() as u64, "record"),
         bytes(total)
     ))?;
     Ok(ExitCode::Done)
@@ -165,8 +165,8 @@ fn verify(cache: &Cache) -> Result<ExitCode, Error> {
     }
     let sound = if found.is_sound() { ", all sound" } else { "" };
     lines.push(format!(
-        "read {} objects ({}) and {} records{sound}",
-        found.objects,
+        "read {} ({}) and {}{sound}",
+        counted(found.objects as u64, "object"),
         bytes(found.bytes),
         found.records
     ));
@@ -234,9 +234,9 @@ fn tell(collection: &Collection, done: bool) -> String {
         lines.push(format!("{number} {}: {}", waste.name(), bytes(size)));
     }
     lines.push(format!(
-        "{verb} {}; {} records with {} stay",
+        "{verb} {}; {} with {} stay",
         bytes(collection.freed()),
-        collection.kept_records,
+        counted(collection.kept_records as u64, "record"),
         bytes(collection.kept_bytes)
     ));
     if !done && !collection.doomed.is_empty() {

@@ -8,6 +8,7 @@ use dpx_engine::experiment::ReleaseTable;
 use dpx_engine::run::{ResultsError, new_folder};
 use dpx_ledger::{LedgerError, PreparedRelease, Selection};
 use dpx_report::{Disclosure, License, Publication, Release, ReleaseError};
+use dpx_schema::counted;
 use dpx_schema::publication::{NO_LICENSE, check_language, check_license, check_license_name};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -158,9 +159,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         |claim| format!("total {claim:.4}"),
     );
     output::print(&format!(
-        "{}: {} rows, {guarantee}{spent}",
+        "{}: {}, {guarantee}{spent}",
         args.out.display(),
-        release.rows()
+        counted(release.rows() as u64, "row")
     ))?;
     Ok(ExitCode::Done)
 }
@@ -174,9 +175,8 @@ fn spent(prepared: &PreparedRelease) -> String {
     if let (Some(joint), false) = (prepared.joint(), prepared.prior().is_empty()) {
         let _ = write!(
             text,
-            "\nwith {} earlier release{} of the same people: {joint:.4} in all",
-            prepared.prior().len(),
-            if prepared.prior().len() == 1 { "" } else { "s" }
+            "\nwith {} of the same people: {joint:.4} in all",
+            counted(prepared.prior().len() as u64, "earlier release")
         );
     }
     text

@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let ledger = args
         .state
         .ledger(Some((&experiment, &args.experiment.file)))?;
-    let access = account::access(&ledger, &experiment, &plan)?;
+    let access = account::access(&ledger, &experiment, &plan);
     let mut options = options(args, &plan, access)?;
     let assets = hub_assets(&plan, &cache, &options).map_err(not_run)?;
     download::assets(&assets)?;

@@ -312,12 +312,12 @@ fn a_lost_ledger_refuses_releases_until_it_is_adopted_and_a_damaged_one_is_told(
     assert!(!place.path("out").exists());
     let said = place.succeeds(&["ledger", "adopt", "small.toml"]);
     assert!(
-        said.contains("2 runs entered, 0 were there already"),
+        said.contains("2 runs entered, 0 there already"),
         "{said}"
     );
     let said = place.succeeds(&["ledger", "adopt", "small.toml"]);
     assert!(
-        said.contains("0 runs entered, 2 were there already"),
+        said.contains("0 runs entered, 2 there already"),
         "{said}"
     );
     place.succeeds(&["release", "small.toml", "--all", "--out", "out"]);

@@ -7,7 +7,7 @@ use crate::experiment::ExperimentArgs;
 use dpx_accounting::{Adjacency, DpEvent, EpsilonBound};
 use dpx_engine::cache::ArtifactReader;
 use dpx_ledger::{Ledger, RunEntry};
-use dpx_schema::{Digest, Kind, NoiseSource, PRIVACY_FILE, PrivacyRecord, Record, Unit};
+use dpx_schema::{Digest, Kind, NoiseSource, PRIVACY_FILE, PrivacyRecord, Record, Unit, counted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -21,9 +21,9 @@ pub(super) fn run(args: &AdoptArgs) -> Result<ExitCode, Error> {
         let ledger = args.state.ledger(Some((&loaded.experiment, file)))?;
         let adopted = adopt(&ledger, &loaded)?;
         output::print(&format!(
-            "{}: {} runs entered, {} were there already",
+            "{}: {} entered, {} there already",
             file.display(),
-            adopted.entered,
+            counted(adopted.entered as u64, "run"),
             adopted.known
         ))?;
     }

@@ -1,9 +1,9 @@
 //! The ledger in words and as JSON.
 
 use super::super::Error;
-use dpx_accounting::Claim;
+use dpx_accounting::{Claim, DeltaBound};
 use dpx_ledger::{Book, DataSet, History, Ledger, RunEntry};
-use dpx_schema::NoiseSource;
+use dpx_schema::{NoiseSource, counted};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -50,7 +50,8 @@ pub(super) fn text(
     if idle > 0 {
         let _ = writeln!(
             text,
-            "\n{idle} books of data sets that no private run has read"
+            "\n{} of data sets that no private run has read",
+            counted(idle as u64, "book")
         );
     }
     Ok(text)
@@ -61,9 +62,9 @@ fn write_book(text: &mut String, book: &Book, delta: Option<f64>) -> Result<(), 
     for set in &book.data_sets {
         let _ = writeln!(
             text,
-            "  data set {}  {} records, since {}{}",
+            "  data set {}  {}, since {}{}",
             short(&set.id),
-            set.units,
+            counted(set.units, "record"),
             day(&set.date),
             overlaps(set)
         );
@@ -102,20 +103,21 @@ fn write_book(text: &mut String, book: &Book, delta: Option<f64>) -> Result<(), 
     let covered = book.runs.len() - book.outside();
     let _ = writeln!(
         text,
-        "  everything released: {} ({} releases)",
+        "  everything released: {} ({})",
         words(book.released(delta)?.as_ref()),
-        book.releases.len()
+        counted(book.releases.len() as u64, "release")
     );
     let _ = writeln!(
         text,
-        "  everything run: {} ({covered} runs)",
-        words(book.run(delta)?.as_ref())
+        "  everything run: {} ({})",
+        words(book.run(delta)?.as_ref()),
+        counted(covered as u64, "run")
     );
     if book.outside() > 0 {
         let _ = writeln!(
             text,
-            "  without guarantee: {} runs; their outputs carry no privacy guarantee",
-            book.outside()
+            "  without guarantee: {}; their outputs carry no privacy guarantee",
+            counted(book.outside() as u64, "run")
         );
     }
     Ok(())
@@ -147,7 +149,10 @@ fn cost(run: &RunEntry) -> String {
         NoiseSource::Secure => "",
         NoiseSource::Seeded => " with seeded noise",
     };
-    format!("({:.4}, {:e})-DP{seeded}", run.epsilon, run.delta)
+    match DeltaBound::new(run.delta) {
+        Ok(delta) => format!("({:.4}, {delta})-DP{seeded}", run.epsilon),
+        Err(error) => format!("unreadable: {error}"),
+    }
 }
 
 fn words(claim: Option<&Claim>) -> String {

@@ -3,6 +3,7 @@
 
 use super::Dataset;
 use super::error::listed;
+use dpx_schema::counted;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -201,10 +202,6 @@ impl DatasetFindings {
         }
         lines
     }
-}
-
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod key;
 mod local;
 mod memo;
 mod seed;
+mod selection;
 mod sources;
 mod view;
 

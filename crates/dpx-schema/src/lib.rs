@@ -2,6 +2,7 @@
 //! records, the public schema of a dataset, and what runner and worker say to each other.
 
 pub mod context;
+mod counted;
 mod device;
 pub mod digest;
 mod error;
@@ -24,6 +25,7 @@ mod record;
 pub use context::{
     Finish, INTERNAL_FOLDER, Input, NoProgress, Progress, StageContext, StageError, StageResult,
 };
+pub use counted::counted;
 pub use device::Device;
 pub use digest::{Digest, Key};
 pub use error::SchemaError;

@@ -17,6 +17,8 @@ pub struct Experiment {
     pub axes: Vec<SweepAxis>,
     /// `[privacy]`.
     pub privacy: PrivacyTable,
+    /// The names in `[privacy] selection`, where they were written.
+    pub selection: Vec<Node>,
     /// `[run]`.
     pub run: RunTable,
     /// `[report]`.

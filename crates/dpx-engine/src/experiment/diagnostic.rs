@@ -97,6 +97,8 @@ codes! {
     BadSplit = "bad-split",
     /// A budget of people that nothing can meet, or nothing that is held to one.
     BadBudget = "bad-budget",
+    /// A row selected for release that the study does not have, or that was named before.
+    BadSelection = "bad-selection",
     /// Stages of one split with different budgets.
     MixedBudget = "mixed-budget",
     /// What stands behind one set of texts cannot be claimed together.

@@ -132,6 +132,12 @@ impl Reader<'_> {
             .diagnostics
             .iter()
             .any(|diagnostic| diagnostic.severity == Severity::Error);
+        let selection = root
+            .get("privacy")
+            .and_then(Node::as_table)
+            .and_then(|privacy| privacy.get("selection"))
+            .and_then(Node::as_array)
+            .unwrap_or_default();
         let sound = Experiment {
             experiment: experiment.unwrap_or_else(|| ExperimentTable {
                 name: "unnamed".into(),
@@ -141,6 +147,7 @@ impl Reader<'_> {
             }),
             axes,
             privacy: privacy.unwrap_or_default(),
+            selection: selection.to_vec(),
             run: run.unwrap_or_default(),
             report: report.unwrap_or_default(),
             release: release.unwrap_or_default(),

@@ -4,6 +4,7 @@ use super::budget;
 use super::flow::flow;
 use super::instance::{Axis, Instance, InstanceId, Need, Plan, RunSettings};
 use super::seed::mix;
+use super::selection;
 use super::sources::{Absent, SourceError, Sources};
 use crate::experiment::{
     Code, Combination, Diagnostic, Experiment, KindTable, Origin, SourceRef, Stage, combinations,
@@ -72,6 +73,7 @@ pub fn build(experiment: &Experiment, sources: &dyn Sources) -> Result<Plan, Vec
         instances,
         ..
     } = builder;
+    diagnostics.extend(selection::check(&experiment.selection, &instances));
     if !diagnostics.is_empty() {
         let mut seen = HashSet::new();
         diagnostics.retain(|diagnostic| seen.insert(diagnostic.clone()));

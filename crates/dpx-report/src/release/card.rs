@@ -3,8 +3,9 @@
 
 use super::officer::{events, generated};
 use super::statement::{MODEL_FOLDER, Statement, Texts};
-use super::words::{claimed, code, count};
+use super::words::{claimed, code};
 use dpx_schema::PublicInputs;
+use dpx_schema::counted;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -16,7 +17,7 @@ pub(crate) fn card(statement: &Statement) -> String {
         "\n# Synthetic texts: {}\n\n{}: {} made with [dpx](https://crates.io/crates/dpx) {} on {}. Short phrases may coincide with training texts.\n\n",
         plain(&statement.study),
         capital(&generated(statement)),
-        count(statement.rows(), "text"),
+        counted(statement.rows(), "text"),
         statement.dpx_version,
         statement.date,
     );

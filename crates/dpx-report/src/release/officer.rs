@@ -4,8 +4,9 @@
 //! privacy, composition, then what lies around the mechanism. A function of the statement alone.
 
 use super::statement::{Author, GROUPS, Prior, Selection, Statement};
-use super::words::{belief, claimed, code, count, factor, listed, neighbors};
+use super::words::{belief, claimed, code, factor, listed, neighbors};
 use dpx_accounting::{Claim, DpEvent, EpsilonBound};
+use dpx_schema::counted;
 use dpx_schema::{Kind, Unit, privacy::describe};
 use std::fmt::Write;
 
@@ -56,10 +57,10 @@ fn protected(statement: &Statement) -> String {
 
 /// What is released, as the beginning of a sentence.
 fn files(statement: &Statement) -> String {
-    let texts = count(statement.rows(), "text");
+    let texts = counted(statement.rows(), "text");
     match statement.models.len() {
         0 => format!("The {texts} here"),
-        models => format!("The {texts} and {} here", count(models as u64, "model")),
+        models => format!("The {texts} and {} here", counted(models as u64, "model")),
     }
 }
 
@@ -207,7 +208,7 @@ fn prior(statement: &Statement) -> String {
     }
     let mut text = format!(
         "{ledger} of {}, and the claims add up: with this one, **{}**.\n\n| released | study | rows | by itself |\n| --- | --- | --- | --- |\n",
-        count(statement.prior.len() as u64, "earlier release"),
+        counted(statement.prior.len() as u64, "earlier release"),
         claimed(statement.total.as_ref())
     );
     for Prior {
@@ -244,7 +245,7 @@ fn selection(statement: &Statement) -> String {
         } => {
             let mut text = format!(
                 "The rows were chosen among {} that were scored on private data ({}). The choice itself tells something of the data; it is covered by counting all candidates as if they were released: **{claim}**. The total of section 4 contains it.",
-                count(candidates.len() as u64, "candidate"),
+                counted(candidates.len() as u64, "candidate"),
                 listed(candidates)
             );
             if !unprotected.is_empty() {

@@ -76,15 +76,6 @@ pub(super) fn code(name: &str) -> String {
     format!("`{plain}`")
 }
 
-/// `1 record`, `5 records`.
-pub(super) fn count(number: u64, one: &str) -> String {
-    if number == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{number} {one}s")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,7 +102,5 @@ mod tests {
     #[test]
     fn names_stay_code() {
         assert_eq!(code("a`b\nc"), "`a'b'c`");
-        assert_eq!(count(1, "text"), "1 text");
-        assert_eq!(count(2, "text"), "2 texts");
     }
 }
