@@ -2,15 +2,16 @@
 
 use super::Error;
 use dpx_data::Source;
-use dpx_engine::cache::Cache;
+use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::experiment::{Enforce, Experiment};
 use dpx_engine::plan::{Instance, InstanceId, Plan, State, decide};
 use dpx_engine::run::{View, pinned};
 use dpx_ledger::{Ledger, Noted};
 use dpx_schema::params::PreprocessParams;
-use dpx_schema::{Digest, Kind, LedgerAccess, Record};
+use dpx_schema::{Digest, Kind, LedgerAccess, PRIVACY_FILE, PrivacyRecord, Record, counted};
 use dpx_stages::people;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// Whether a kind of stage spends privacy.
 pub(crate) const fn spends(kind: Kind) -> bool {
@@ -51,6 +52,53 @@ pub(crate) fn preprocess_params(instance: &Instance) -> Result<PreprocessParams,
 /// Whether the data lie on this machine.
 pub(crate) fn is_local(params: &PreprocessParams) -> bool {
     !matches!(Source::parse(&params.dataset), Source::Hub(_))
+}
+
+/// Refuses where the cache holds private runs on data of the ledger's people that the ledger does not know: it was lost, or
+/// another one was used, and what it knows is not all that was spent.
+pub(crate) fn knows_all(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
+    let unreadable = |error: dpx_engine::cache::CacheError| Error::failed(error.to_string());
+    let records = cache.records().map_err(unreadable)?;
+    let data: BTreeMap<Digest, Digest> = records
+        .iter()
+        .filter(|record| record.kind == Kind::Preprocess)
+        .filter_map(|record| Some((record.output.digest(), texts(record)?)))
+        .collect();
+    let history = ledger.history()?;
+    let known: BTreeSet<&str> = history.runs().iter().map(|run| run.run.as_str()).collect();
+    let reader = ArtifactReader::new(cache.clone());
+    let mut unknown = Vec::new();
+    for record in records.iter().filter(|record| spends(record.kind)) {
+        // What cannot be read is told where it is used.
+        let privacy = reader.read(record, PRIVACY_FILE).ok().flatten();
+        let privacy = privacy
+            .and_then(|bytes| PrivacyRecord::from_bytes(&bytes, Path::new(PRIVACY_FILE)).ok());
+        let Some(PrivacyRecord::Private(run)) = privacy else {
+            continue;
+        };
+        if known.contains(run.run.as_str()) {
+            continue;
+        }
+        for texts in record.inputs.values().filter_map(|input| data.get(input)) {
+            if !ledger.people(texts)?.is_empty() {
+                unknown.push(format!("`{}` of {}", record.instance, record.experiment));
+            }
+        }
+    }
+    let Some(first) = unknown.first() else {
+        return Ok(());
+    };
+    Err(Error::usage(format!(
+        "the cache holds {} on data of people that the ledger `{}` knows, and the ledger knows nothing of {} ({first}): a joint \
+         guarantee would leave that out",
+        counted(unknown.len() as u64, "private run"),
+        ledger.folder().display(),
+        if unknown.len() == 1 { "it" } else { "them" },
+    ))
+    .hint(
+        "enter them with `dpx ledger adopt FILE` for the experiment files that they belong to, or name the ledger that knows them \
+         with `--ledger DIR`",
+    ))
 }
 
 /// Reads the raw data of a finished `preprocess` instance again and tells the ledger whose records they are.

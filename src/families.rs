@@ -4,6 +4,7 @@ use super::download;
 use dpx_data::{HubName, Role, Source, hub};
 use dpx_engine::plan::{SourceError, Sources};
 use dpx_nn::model::ModelConfig;
+use dpx_schema::{MODEL_SCHEMA_FILE, PublicSchema};
 use std::path::{Path, PathBuf};
 
 /// Sources whose models are refused by their `config.json` where dpx cannot compute them.
@@ -68,8 +69,17 @@ fn pinned(name: &HubName, identity: &str) -> HubName {
     }
 }
 
-/// Checks a folder; one without a `config.json` is left to the stage that reads it, which may know its format.
+/// Checks a folder; one without a `config.json` is left to the stage that reads it, which may know its format. A model that dpx
+/// trained on private texts is not public, and its folder does not say what was promised of them.
 fn of_folder(folder: &Path) -> Result<(), SourceError> {
+    let schema = folder.join(MODEL_SCHEMA_FILE);
+    if PublicSchema::load(schema).is_ok_and(|schema| schema.trained_on_private) {
+        return Err(SourceError::new(format!(
+            "`{}` was trained by dpx on private texts: taken for a public model, it would carry them past every guarantee; name the \
+             stage that trained it (`model = \"stage:NAME\"`), in the study whose claim counts it",
+            folder.display()
+        )));
+    }
     let config: PathBuf = folder.join("config.json");
     if config.is_file() {
         understood(folder)

@@ -3,7 +3,7 @@
 use super::experiment::{CacheArgs, ExperimentArgs};
 use super::state::StateArgs;
 use super::studies::Loaded;
-use super::{Error, ExitCode, output};
+use super::{Error, ExitCode, account, output};
 use dpx_engine::experiment::ReleaseTable;
 use dpx_engine::run::{ResultsError, new_folder};
 use dpx_ledger::{LedgerError, PreparedRelease, Selection};
@@ -128,7 +128,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         .map_err(told)?;
     request.budget = loaded.experiment.privacy.budget;
     let study = (&loaded.experiment, args.experiment.file.as_path());
-    let prepared = args.state.ledger(Some(study))?.prepare_release(&request)?;
+    let ledger = args.state.ledger(Some(study))?;
+    account::knows_all(&ledger, &loaded.cache)?;
+    let prepared = ledger.prepare_release(&request)?;
     let statement = release
         .statement(&Disclosure::from(&prepared), &publication)
         .map_err(told)?;
@@ -169,7 +171,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 /// What the ledger adds to the guarantee of the rows: how they were chosen, and everything released of the same people.
 fn spent(prepared: &PreparedRelease) -> String {
     let mut text = String::new();
-    if !matches!(prepared.selection(), Selection::None) {
+    if !matches!(prepared.selection(), Selection::None { unprotected } if unprotected.is_empty()) {
         let _ = write!(text, "\nselection: {}", prepared.selection());
     }
     if let (Some(joint), false) = (prepared.joint(), prepared.prior().is_empty()) {

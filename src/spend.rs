@@ -7,10 +7,12 @@ use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::experiment::{Enforce, Experiment};
 use dpx_engine::plan::{InstanceId, Plan, State, decide};
 use dpx_engine::run::View;
-use dpx_ledger::{Book, Ledger, RunEntry, compose, now};
+use dpx_ledger::{Book, Ledger, LedgerError, RunEntry, compose, now};
 use dpx_schema::params::NoiseMode;
-use dpx_schema::{Budget, Flow, Kind, NoiseSource, PRIVACY_FILE, PrivacyRecord, Record, Unit};
-use dpx_stages::{Spending, plan as plan_stage};
+use dpx_schema::{
+    Budget, Flow, Kind, NoiseSource, PRIVACY_FILE, PrivacyRecord, Record, Unit, counted,
+};
+use dpx_stages::{Spending, people, plan as plan_stage};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -27,6 +29,8 @@ pub(crate) struct Forecast {
     released: Option<Claim>,
     /// The same with each row.
     rows: Vec<(String, Option<Claim>)>,
+    /// The same with one row that is chosen when all were scored; nothing where there is no such choice.
+    chosen: Option<Claim>,
     /// The same with all rows.
     all: Option<Claim>,
     /// Everything that was run and everything that is planned, where runs are held to the budget.
@@ -172,9 +176,10 @@ impl Study<'_> {
                 return Ok(Data { examples, book });
             }
         }
+        let source = people::source(&params).map_err(|error| Error::usage(error.to_string()))?;
         if let (false, Some(examples)) = (is_local(&params), params.examples) {
-            // Not to be downloaded for a forecast: taken for new people, which `release` finds out.
-            let book = self.ledger.book_of(std::iter::empty())?;
+            // Not to be downloaded for a forecast: known by its name alone, the rest of which `release` finds out.
+            let book = self.ledger.book_of(std::iter::empty(), &source)?;
             return Ok(Data { examples, book });
         }
         let dataset = dpx_data::load(&dpx_data::Request::from(&params)).map_err(|error| {
@@ -190,7 +195,7 @@ impl Study<'_> {
         let texts = dataset.train.iter().map(|row| row.text.as_str());
         Ok(Data {
             examples: dataset.train.len() as u64,
-            book: self.ledger.book_of(texts)?,
+            book: self.ledger.book_of(texts, &source)?,
         })
     }
 
@@ -225,9 +230,17 @@ impl Study<'_> {
             |budget| budget.delta,
         );
         let delta = if delta < 1.0 { delta } else { 0.5 };
+        if let (Some(budget), Some(records)) =
+            (budget, self.data.values().map(|data| data.examples).max())
+            && budget.delta * records as f64 >= 1.0
+        {
+            return Err(LedgerError::BudgetDelta { budget, records }.into());
+        }
         let with = |more: &[&RunEntry]| compose(before.iter().chain(more).copied(), delta);
         let mut rows = Vec::new();
         let mut all: Vec<&RunEntry> = Vec::new();
+        let mut scored: Vec<&RunEntry> = Vec::new();
+        let (mut candidates, will_be_scored) = (0, scored_by(self.plan));
         for (id, instance) in self.plan.instances.iter().enumerate() {
             if instance.kind != Kind::Sample || instance.flow != Flow::Dp {
                 continue;
@@ -237,8 +250,18 @@ impl Study<'_> {
                 .filter_map(|other| planned.get(other))
                 .collect();
             rows.push((instance.name.to_string(), with(&behind)?));
+            if will_be_scored(id) {
+                candidates += 1;
+                scored.extend(&behind);
+            }
             all.extend(behind);
         }
+        let declared = !experiment.privacy.selection.is_empty();
+        let chosen = if candidates > 1 && !declared {
+            with(&scored)?
+        } else {
+            None
+        };
         let runs = || self.data.values().flat_map(|data| &data.book.runs);
         let bare = planned
             .iter()
@@ -253,6 +276,7 @@ impl Study<'_> {
                 .map(|data| data.book.releases.len())
                 .sum(),
             released: with(&[])?,
+            chosen,
             all: with(&all)?,
             rows,
             run: match experiment.privacy.enforce {
@@ -261,6 +285,22 @@ impl Study<'_> {
             },
             bare: bare.map(|(_, run)| run.instance.clone()).collect(),
         })
+    }
+}
+
+/// Tells whether texts, or what wrote them, are going to be scored on real data.
+fn scored_by(plan: &Plan) -> impl Fn(InstanceId) -> bool {
+    let scored: BTreeSet<InstanceId> = plan
+        .instances
+        .iter()
+        .enumerate()
+        .filter(|(_, instance)| matches!(instance.kind, Kind::Score | Kind::Classify | Kind::Audit))
+        .flat_map(|(id, _)| behind(plan, id))
+        .collect();
+    move |id| {
+        let part =
+            |other: &InstanceId| spends(plan.instances[*other].kind) && scored.contains(other);
+        scored.contains(&id) || behind(plan, id).iter().any(part)
     }
 }
 
@@ -327,12 +367,13 @@ impl Forecast {
                 self.delta
             ),
         };
-        let any = format!("any one of {} rows", self.rows.len());
+        let any = format!("any one of {}", counted(self.rows.len() as u64, "row"));
+        const CHOSEN: &str = "any one, chosen by its scores";
         let width = self
             .rows
             .iter()
             .map(|(name, _)| name.chars().count())
-            .chain([any.len()])
+            .chain([any.len(), self.chosen.as_ref().map_or(0, |_| CHOSEN.len())])
             .max()
             .unwrap_or(0);
         let mut line = |name: &str, claim: Option<&Claim>, note: &str| {
@@ -344,7 +385,7 @@ impl Forecast {
             };
             let _ = writeln!(text, "  {name:width$}  {cost}{note}{over}");
         };
-        let releases = format!("  ({} releases)", self.releases);
+        let releases = format!("  ({})", counted(self.releases as u64, "release"));
         line("released before", self.released.as_ref(), &releases);
         if self.rows.is_empty() {
             text.push_str("  no row of this study can be released under a guarantee\n");
@@ -354,9 +395,18 @@ impl Forecast {
             line(name, claim.as_ref(), "");
         }
         line(&any, self.dearest(), "  at most");
+        if let Some(chosen) = &self.chosen {
+            line(CHOSEN, Some(chosen), "");
+        }
         line("all rows", self.all.as_ref(), "");
         if let Some(run) = &self.run {
             line("everything run", Some(run), "");
+        }
+        if self.chosen.is_some() {
+            text.push_str(
+                "A row by itself costs what its line says where it is named in `[privacy] selection` before anything is trained;\n\
+                 whoever has seen the scores of several has learned from all of them.\n",
+            );
         }
         text
     }
@@ -377,6 +427,7 @@ impl Forecast {
             "released": self.released,
             "rows": rows,
             "any": self.dearest(),
+            "chosen": self.chosen,
             "all": self.all,
             "exceeds": self.exceeds(self.all.as_ref()),
             "run": self.run,

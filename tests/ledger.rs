@@ -311,15 +311,9 @@ fn a_lost_ledger_refuses_releases_until_it_is_adopted_and_a_damaged_one_is_told(
     );
     assert!(!place.path("out").exists());
     let said = place.succeeds(&["ledger", "adopt", "small.toml"]);
-    assert!(
-        said.contains("2 runs entered, 0 there already"),
-        "{said}"
-    );
+    assert!(said.contains("2 runs entered, 0 there already"), "{said}");
     let said = place.succeeds(&["ledger", "adopt", "small.toml"]);
-    assert!(
-        said.contains("0 runs entered, 2 there already"),
-        "{said}"
-    );
+    assert!(said.contains("0 runs entered, 2 there already"), "{said}");
     place.succeeds(&["release", "small.toml", "--all", "--out", "out"]);
     assert!(place.succeeds(&["ledger"]).contains("(adopted)"));
 
@@ -388,4 +382,132 @@ fn two_runs_at_once_share_a_ledger() {
     let books = ledger["books"].as_array().unwrap();
     assert_eq!(books.len(), 1);
     assert_eq!(books[0]["runs"].as_array().unwrap().len(), 4);
+}
+
+/// With a new ledger and a new run of the same people, the cache's earlier runs are missed.
+#[test]
+fn a_ledger_that_lacks_runs_of_the_cache_releases_nothing() {
+    let place = Place::new("");
+    place.succeeds(&["run", "small.toml"]);
+    std::fs::remove_dir_all(place.path("state/ledger")).unwrap();
+    let study = STUDY.replace("PRIVACY", "").replace("[4, 2]", "[1]");
+    std::fs::write(place.path("again.toml"), study).unwrap();
+    place.succeeds(&["run", "again.toml", "--results", "again"]);
+    let arguments = ["release", "again.toml", "--all", "--out", "out"];
+    let told = place.refused(&arguments);
+    for word in ["2 private runs", "`counts@epsilon=", "dpx ledger adopt"] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    assert!(!place.path("out").exists());
+    place.succeeds(&["ledger", "adopt", "small.toml"]);
+    place.succeeds(&arguments);
+}
+
+/// Another column of the same file is another text of the same person.
+#[test]
+fn titles_and_bodies_of_one_file_are_one_account() {
+    let place = Place::new("");
+    let mut rows = "title,body,label\n".to_owned();
+    for row in 0..200 {
+        writeln!(rows, "title of joy {row},a good day of person {row},joy").unwrap();
+        writeln!(rows, "title of woe {row},a bad day of person {row},sadness").unwrap();
+    }
+    std::fs::write(place.path("tickets.csv"), rows).unwrap();
+    for column in ["title", "body"] {
+        let dataset = format!("tickets.csv\"\ntext_column = \"{column}\"");
+        let study = STUDY
+            .replace("PRIVACY", "")
+            .replace("[4, 2]", "[2]")
+            .replace("texts.csv\"", &dataset);
+        std::fs::write(place.path("small.toml"), study).unwrap();
+        place.succeeds(&["run", "small.toml"]);
+        let released = place.release("epsilon=2", column);
+        assert!(released.status.success(), "{}", text(&released.stderr));
+        let told = text(&released.stdout);
+        assert_eq!(
+            told.contains("with 1 earlier release"),
+            column == "body",
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_choice_that_saw_rows_without_a_guarantee_is_told() {
+    let place = Place::new("");
+    let study = STUDY
+        .replace("PRIVACY", "")
+        .replace("[4, 2]", "[\"inf\", 2]");
+    std::fs::write(place.path("small.toml"), study).unwrap();
+    place.succeeds(&["run", "small.toml"]);
+    let said = text(&place.release("epsilon=2", "out").stdout);
+    assert!(said.contains("(sample@epsilon=inf)"), "{said}");
+    let page = std::fs::read_to_string(place.path("out/PRIVACY.md")).unwrap();
+    assert!(
+        page.contains("without a guarantee: `sample@epsilon=inf`")
+            && !page.contains("Nothing was chosen"),
+        "{page}"
+    );
+    place.succeeds(&["verify", "out"]);
+}
+
+/// What `plan` shows is what `release` charges.
+#[test]
+fn a_plan_shows_what_a_choice_costs() {
+    let place = Place::new("budget = { epsilon = 4.2, delta = 1e-4 }");
+    let plan: Value =
+        serde_json::from_str(&place.succeeds(&["plan", "small.toml", "--json"])).unwrap();
+    let chosen = epsilon(&plan["people"]["chosen"]);
+    assert!(chosen > 4.2, "{chosen}");
+    let chosen = (chosen * 100.0).ceil() / 100.0;
+    place.succeeds(&["run", "small.toml"]);
+    let told = text(&place.release("epsilon=2", "two").stderr);
+    assert!(
+        told.contains(&format!("alone ({chosen:.2}")) && told.contains("`[privacy] selection`"),
+        "{chosen}: {told}"
+    );
+    place.study("small.toml", "budget = { epsilon = 9, delta = 0.01 }");
+    for arguments in [
+        &["plan", "small.toml"][..],
+        &[
+            "release",
+            "small.toml",
+            "--row",
+            "epsilon=2",
+            "--out",
+            "two",
+        ],
+    ] {
+        let told = place.refused(arguments);
+        assert!(
+            told.contains("not below one over the 326 records"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn names_that_tell_of_the_publisher_are_not_released_and_data_sets_are_counted() {
+    let place = Place::new("");
+    std::fs::copy(place.path("texts.csv"), place.path("more.csv")).unwrap();
+    let study = |first: &str| {
+        STUDY
+            .replace("PRIVACY", &format!("data = [\"{first}\", \"more.csv\"]\n"))
+            .replace("[4, 2]", "[2]")
+            .replace("dataset = \"texts.csv\"", "dataset = \"$data\"")
+    };
+    let path = place.path("texts.csv").display().to_string();
+    std::fs::write(place.path("small.toml"), study(&path)).unwrap();
+    place.succeeds(&["run", "small.toml"]);
+    let told = place.refused(&["release", "small.toml", "--all", "--out", "out"]);
+    assert!(told.contains("names of rows are public"), "{told}");
+    std::fs::write(place.path("small.toml"), study("texts.csv")).unwrap();
+    place.succeeds(&["run", "small.toml"]);
+    place.succeeds(&["release", "small.toml", "--all", "--out", "out"]);
+    let page = std::fs::read_to_string(place.path("out/PRIVACY.md")).unwrap();
+    assert!(
+        page.contains("2 private data sets (326 private records; 326 private records)"),
+        "{page}"
+    );
+    place.succeeds(&["verify", "out"]);
 }

@@ -635,6 +635,92 @@ fn license_and_language_are_the_publishers_word() {
     holds_alone(&root.join("own"));
 }
 
+/// A model that was trained on private texts stays what it is, wherever its folder goes.
+#[test]
+fn a_model_of_private_texts_is_not_taken_for_a_public_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    std::fs::write(root.join("small.toml"), EXPERIMENT).unwrap();
+    succeeds(root, &["run", "small.toml", "--only", "sample@epsilon=3"]);
+    let arguments = [
+        "release",
+        "small.toml",
+        "--row",
+        "epsilon=3",
+        "--model",
+        "--out",
+        "out",
+    ];
+    succeeds(root, &arguments);
+    let model = files(&root.join("out"))
+        .into_iter()
+        .find_map(|file| Some(file.strip_suffix("/config.json")?.to_owned()))
+        .unwrap();
+    let other = EXPERIMENT
+        .replace(
+            "model = \"stage:base\"",
+            &format!("model = \"out/{model}\""),
+        )
+        .replace(
+            "needs = [\"preprocess\", \"base\"]",
+            "needs = [\"preprocess\"]",
+        );
+    std::fs::write(root.join("other.toml"), other).unwrap();
+    for verb in ["check", "plan", "run"] {
+        let refused = dpx(root, &[verb, "other.toml"]);
+        assert_eq!(refused.status.code(), Some(2), "{verb}");
+        let told = text(&refused.stderr);
+        assert!(
+            told.contains("was trained by dpx on private texts"),
+            "{told}"
+        );
+    }
+}
+
+/// Of the same people, one release under each adjacency: the second is stated, and verifies, under zero-out.
+#[test]
+fn releases_under_both_adjacencies_compose_under_zero_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    std::fs::write(root.join("small.toml"), EXPERIMENT).unwrap();
+    let stated = EXPERIMENT
+        .replace(
+            "name = \"small\"",
+            "name = \"stated\"\n\n[privacy]\ndelta = 1e-3",
+        )
+        .replace(
+            "epochs = 1\nbatch_size = 40",
+            "sampling_rate = 0.1\nsteps = 4",
+        );
+    std::fs::write(root.join("stated.toml"), stated).unwrap();
+    for (study, out) in [
+        ("small.toml", "one"),
+        ("stated.toml", "two"),
+        ("small.toml", "three"),
+    ] {
+        succeeds(root, &["run", study, "--only", "sample@epsilon=3"]);
+        succeeds(
+            root,
+            &["release", study, "--row", "epsilon=3", "--out", out],
+        );
+        holds_alone(&root.join(out));
+    }
+    let two = statement(&root.join("two"));
+    for claim in ["claim", "total"] {
+        assert_eq!(two[claim]["adjacency"], "zero-out", "{two}");
+    }
+    let run = two["runs"].as_object().unwrap().values().next().unwrap();
+    assert_eq!(
+        (&run["adjacency"], &run["examples"]),
+        (&"add-remove".into(), &Value::Null)
+    );
+    let page = std::fs::read_to_string(root.join("two/PRIVACY.md")).unwrap();
+    assert!(
+        page.contains("their number of records is not disclosed"),
+        "{page}"
+    );
+}
+
 /// The release read by the packages that people would use; `None` where Python or a package is missing.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn python(script: &Path, arguments: &[&Path]) -> Option<(bool, String)> {

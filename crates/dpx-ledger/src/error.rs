@@ -86,8 +86,8 @@ pub enum LedgerError {
     NotPrivate(String),
     /// A release would spend more of these people than the budget allows.
     #[error(
-        "the budget of these people is ({}, {})-DP (`[privacy] budget`), and this release would exceed it: released before \
-         {before}, this release alone {alone}, together {together}; release fewer rows, or raise the budget",
+        "the budget of these people is ({}, {:e})-DP (`[privacy] budget`), and this release would exceed it: released before \
+         {before}, this release alone {alone}, together {together}; {advice}",
         budget.epsilon, budget.delta
     )]
     OverBudget {
@@ -99,10 +99,24 @@ pub enum LedgerError {
         alone: Box<Claim>,
         /// All of it.
         together: Box<Claim>,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A budget whose delta allows to publish a record whole.
+    #[error(
+        "`[privacy] budget` has delta {:e}, which is not below one over the {records} records of the data: publishing one of them \
+         whole would stay within it; write a smaller delta",
+        budget.delta
+    )]
+    BudgetDelta {
+        /// The budget.
+        budget: Budget,
+        /// Records of the largest data set.
+        records: u64,
     },
     /// A run would spend more of these people than the budget allows, with `enforce = "train"`.
     #[error(
-        "the budget of these people is ({}, {})-DP (`[privacy] budget` with `enforce = \"train\"`), and `{instance}` would exceed \
+        "the budget of these people is ({}, {:e})-DP (`[privacy] budget` with `enforce = \"train\"`), and `{instance}` would exceed \
          it: run before {before}, together {together}; nothing was spent; plan fewer or noisier runs, or raise the budget",
         budget.epsilon, budget.delta
     )]
@@ -130,6 +144,7 @@ impl LedgerError {
                 | Self::Disagrees { .. }
                 | Self::NotPrivate(_)
                 | Self::OverBudget { .. }
+                | Self::BudgetDelta { .. }
                 | Self::RunOverBudget { .. }
                 | Self::UnknownPeople { .. }
                 | Self::Claim(_)

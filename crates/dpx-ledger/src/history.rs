@@ -211,8 +211,16 @@ impl Book {
         release: &ReleaseEntry,
         delta: f64,
     ) -> Result<Option<Claim>, LedgerError> {
+        compose(self.runs_of(release), delta)
+    }
+
+    /// The runs that a release composes.
+    pub(crate) fn runs_of<'a>(
+        &'a self,
+        release: &'a ReleaseEntry,
+    ) -> impl Iterator<Item = &'a RunEntry> {
         let runs = self.runs.iter();
-        compose(runs.filter(|run| release.runs.contains(&run.run)), delta)
+        runs.filter(|run| release.runs.contains(&run.run))
     }
 }
 

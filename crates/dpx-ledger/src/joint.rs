@@ -16,6 +16,29 @@ pub fn compose<'a>(
     runs: impl IntoIterator<Item = &'a RunEntry>,
     delta: f64,
 ) -> Result<Option<Claim>, LedgerError> {
+    compose_under(runs, delta, None)
+}
+
+/// The adjacency under which all of `runs` have a guarantee: zero-out where they differ; nothing where there are none.
+pub(crate) fn adjacency<'a>(runs: impl IntoIterator<Item = &'a RunEntry>) -> Option<Adjacency> {
+    runs.into_iter()
+        .filter(|run| run.is_covered())
+        .map(|run| run.adjacency)
+        .reduce(|one, other| {
+            if one == other {
+                one
+            } else {
+                Adjacency::ZeroOut
+            }
+        })
+}
+
+/// Likewise under a stated adjacency, which has to be theirs or zero-out: that of claims which stand beside others.
+pub(crate) fn compose_under<'a>(
+    runs: impl IntoIterator<Item = &'a RunEntry>,
+    delta: f64,
+    stated: Option<Adjacency>,
+) -> Result<Option<Claim>, LedgerError> {
     let mut parts: Vec<ClaimPart> = Vec::new();
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
     for run in runs.into_iter().filter(|run| run.is_covered()) {
@@ -45,7 +68,7 @@ pub fn compose<'a>(
         return Ok(None);
     };
     let unit = first.unit.clone();
-    let mut adjacency = first.adjacency;
+    let mut adjacency = stated.unwrap_or(first.adjacency);
     if parts.iter().any(|part| part.adjacency != adjacency) {
         adjacency = Adjacency::ZeroOut;
         for part in &mut parts {

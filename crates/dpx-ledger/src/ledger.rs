@@ -82,24 +82,31 @@ impl Ledger {
     }
 
     /// Tells the ledger whose records a file of training texts holds: `texts` is the digest of that file, `units` what it was
-    /// made from.
+    /// made from, `source` what is the same whichever columns of it are read.
     ///
     /// # Errors
     /// The ledger cannot be read or written, or does not verify.
-    pub fn note_people(&self, texts: &Digest, units: &Units) -> Result<Noted, LedgerError> {
+    pub fn note_people(
+        &self,
+        texts: &Digest,
+        units: &Units,
+        source: &str,
+    ) -> Result<Noted, LedgerError> {
         let mut chain = Chain::write(&self.folder)?;
         let history = History::new(&chain.state().entries, chain.state().torn);
         let (set, is_new) = data_set(&self.folder, chain.secret(), &history, units, &now())?;
-        let artifact = chain.secret().artifact(texts.as_bytes());
         let mut entries = Vec::new();
         if is_new {
             entries.push(Entry::DataSet(set.clone()));
         }
-        if !history.of_artifact(&artifact).contains(&set.id) {
-            entries.push(Entry::Artifact {
-                artifact,
-                people: set.id.clone(),
-            });
+        for made in [texts.as_bytes(), source.as_bytes()] {
+            let artifact = chain.secret().artifact(made);
+            if !history.of_artifact(&artifact).contains(&set.id) {
+                entries.push(Entry::Artifact {
+                    artifact,
+                    people: set.id.clone(),
+                });
+            }
         }
         let torn = chain.state().torn;
         chain.append(entries)?;
@@ -110,17 +117,23 @@ impl Ledger {
         })
     }
 
-    /// The book of the people behind raw records, without entering anything; empty where the ledger knows none of them.
+    /// The book of the people behind raw records of a source, without entering anything; empty where the ledger knows none of
+    /// them.
     ///
     /// # Errors
     /// The ledger cannot be read, or does not verify.
-    pub fn book_of<'a>(&self, records: impl Iterator<Item = &'a str>) -> Result<Book, LedgerError> {
+    pub fn book_of<'a>(
+        &self,
+        records: impl Iterator<Item = &'a str>,
+        source: &str,
+    ) -> Result<Book, LedgerError> {
         let Some(chain) = Chain::read(&self.folder)? else {
             return Ok(History::default().book([]));
         };
         let history = History::new(&chain.state().entries, 0);
         let units = Units::of(chain.secret(), records);
-        let same = same_people(&self.folder, chain.secret(), &history, &units)?;
+        let mut same = same_people(&self.folder, chain.secret(), &history, &units)?;
+        same.extend(history.of_artifact(&chain.secret().artifact(source.as_bytes())));
         Ok(history.book(&same))
     }
 

@@ -3,10 +3,10 @@
 use crate::chain::Chain;
 use crate::entry::{Entry, ReleaseEntry, RunEntry};
 use crate::history::{Book, History};
-use crate::joint::{compose, nothing};
+use crate::joint::{adjacency, compose, compose_under, nothing};
 use crate::selection::{Candidate, Selection, entries, selection};
 use crate::{LedgerError, ledger};
-use dpx_accounting::{Claim, EpsilonBound};
+use dpx_accounting::{Adjacency, Claim, EpsilonBound};
 use dpx_schema::{Budget, Guarantee, PrivacyRecord};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -92,7 +92,9 @@ impl PreparedRelease {
             .iter()
             .map(|run| run.delta)
             .fold(request.delta, f64::min);
-        let own = Guarantee::at(&request.records, delta)?;
+        let considered = candidates.iter().flat_map(|(_, runs)| runs);
+        let adjacency = adjacency(released.iter().chain(&own_runs).chain(considered).copied());
+        let own = Guarantee::under(&request.records, delta, adjacency)?;
         match &own {
             Guarantee::NoPrivateData | Guarantee::Private(_) => {}
             Guarantee::Seeded(_) | Guarantee::None => {
@@ -106,7 +108,7 @@ impl PreparedRelease {
             &own_runs,
             &candidates,
             &request.unprotected,
-            delta,
+            (delta, adjacency),
         )?;
         let mut charged = own_runs.clone();
         if let Selection::Undeclared { .. } = selection {
@@ -115,13 +117,13 @@ impl PreparedRelease {
         let prior = book
             .releases
             .iter()
-            .map(|release| prior(&book, release, delta))
+            .map(|release| prior(&book, release, delta, adjacency))
             .collect::<Result<Vec<_>, LedgerError>>()?;
         let all = || released.iter().chain(&charged).copied();
         if let Some(budget) = request.budget {
-            within(&budget, &book, &charged, all())?;
+            within(&budget, &book, &charged, &selection, all())?;
         }
-        let joint = compose(all(), delta)?;
+        let joint = compose_under(all(), delta, adjacency)?;
         let alone = compose(charged.iter().copied(), delta)?;
         let ever_run = book.run(delta)?;
         let entry = ReleaseEntry {
@@ -202,13 +204,19 @@ impl PreparedRelease {
     }
 }
 
-fn prior(book: &Book, release: &ReleaseEntry, delta: f64) -> Result<PriorRelease, LedgerError> {
+fn prior(
+    book: &Book,
+    release: &ReleaseEntry,
+    delta: f64,
+    adjacency: Option<Adjacency>,
+) -> Result<PriorRelease, LedgerError> {
+    let runs = book.runs_of(release);
     Ok(PriorRelease {
         date: release.date.clone(),
         experiment: release.experiment.clone(),
         rows: release.rows.clone(),
         folder: release.folder.clone(),
-        claim: book.release(release, delta)?,
+        claim: compose_under(runs, delta, adjacency)?,
     })
 }
 
@@ -217,8 +225,16 @@ fn within<'a>(
     budget: &Budget,
     book: &Book,
     charged: &[&RunEntry],
+    selection: &Selection,
     all: impl Iterator<Item = &'a RunEntry>,
 ) -> Result<(), LedgerError> {
+    let largest = book.data_sets.iter().map(|set| set.units).max();
+    if let Some(records) = largest.filter(|&records| budget.delta * records as f64 >= 1.0) {
+        return Err(LedgerError::BudgetDelta {
+            budget: *budget,
+            records,
+        });
+    }
     let Some(together) = compose(all, budget.delta)? else {
         return Ok(());
     };
@@ -232,5 +248,14 @@ fn within<'a>(
         before: or_nothing(book.released(budget.delta)?),
         alone: or_nothing(compose(charged.iter().copied(), budget.delta)?),
         together: Box::new(together),
+        advice: match selection {
+            Selection::Undeclared { .. } => {
+                "this release is charged for every row that was scored, since one was chosen by its score: \
+                 name the rows to release in `[privacy] selection` before they are trained, or raise the budget"
+            }
+            Selection::None { .. } | Selection::Declared { .. } => {
+                "release fewer rows, or raise the budget"
+            }
+        },
     })
 }

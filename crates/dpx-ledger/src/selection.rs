@@ -2,9 +2,9 @@
 
 use crate::entry::alike;
 use crate::history::History;
-use crate::joint::compose;
+use crate::joint::compose_under;
 use crate::{LedgerError, RunEntry};
-use dpx_accounting::{Claim, DpEvent};
+use dpx_accounting::{Adjacency, Claim, DpEvent};
 use dpx_schema::PrivacyRecord;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -23,8 +23,12 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Selection {
-    /// There was nothing to choose: every row that was scored on real data is released, or costs nothing.
-    None,
+    /// There was nothing to choose among rows under a guarantee: every one that was scored on real data is released, or costs
+    /// nothing.
+    None {
+        /// Rows without a guarantee that were scored as well: a choice that looked at them is not covered.
+        unprotected: Vec<String>,
+    },
     /// The released rows were named in `[privacy] selection` before any run behind them or the other candidates began.
     Declared {
         /// The rows.
@@ -44,9 +48,15 @@ pub enum Selection {
 impl fmt::Display for Selection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None => {
+            Self::None { unprotected } if unprotected.is_empty() => {
                 formatter.write_str("no choice among rows was made by their scores on real data")
             }
+            Self::None { unprotected } => write!(
+                formatter,
+                "no other row under a guarantee was scored on real data; rows without one were ({}), and a choice that looked at \
+                 their scores is not covered",
+                unprotected.join("; ")
+            ),
             Self::Declared { rows } => write!(
                 formatter,
                 "the rows to release ({}) were named before any of them was trained",
@@ -82,8 +92,11 @@ pub(crate) fn selection(
     own: &[&RunEntry],
     candidates: &[(String, Vec<&RunEntry>)],
     unprotected: &[String],
-    delta: f64,
+    (delta, adjacency): (f64, Option<Adjacency>),
 ) -> Result<Selection, LedgerError> {
+    let none = || Selection::None {
+        unprotected: unprotected.to_vec(),
+    };
     let identities: BTreeSet<&String> = own.iter().map(|run| &run.run).collect();
     let others: Vec<&RunEntry> = candidates
         .iter()
@@ -92,7 +105,7 @@ pub(crate) fn selection(
         .filter(|run| !identities.contains(&run.run))
         .collect();
     if others.is_empty() {
-        return Ok(Selection::None);
+        return Ok(none());
     }
     let wanted: BTreeSet<&String> = rows.iter().collect();
     // What counts is what each run said when it began: a declaration that came later names what is known to be best.
@@ -106,8 +119,8 @@ pub(crate) fn selection(
         });
     }
     let all = own.iter().chain(&others).copied();
-    let Some(claim) = compose(all, delta)? else {
-        return Ok(Selection::None);
+    let Some(claim) = compose_under(all, delta, adjacency)? else {
+        return Ok(none());
     };
     let mut names: BTreeSet<String> = rows.iter().cloned().collect();
     names.extend(candidates.iter().map(|(row, _)| row.clone()));

@@ -31,11 +31,11 @@ pub(crate) fn candidates(
             continue;
         }
         let behind = ancestors(plan, id);
-        // An audit looks at the model: its figure is one of the row, too.
-        let model_scored = behind
+        // An audit looks at the model, a classifier may be the teacher itself: their figures are the row's, too.
+        let part_scored = behind
             .iter()
-            .any(|other| plan.instances[*other].kind == Kind::Train && scored.contains(other));
-        if !scored.contains(&id) && !model_scored {
+            .any(|other| is_private(plan.instances[*other].kind) && scored.contains(other));
+        if !scored.contains(&id) && !part_scored {
             continue;
         }
         match instance.flow {

@@ -29,11 +29,12 @@ use super::candidates::candidates;
 use super::guarantee::{is_private, study_delta};
 use super::rows::ancestors;
 use super::sources::{AssembleError, Sources};
-use dpx_engine::plan::InstanceId;
+use dpx_engine::plan::{InstanceId, Plan};
 use dpx_ledger::{PreparedRelease, ReleaseRequest};
 use dpx_schema::{Flow, Guarantee, Kind, PrivacyRecord, PublicInputs};
 use publish::{About, TextFile};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// Why there is no release.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +60,8 @@ pub struct Release {
     about: About,
     /// The records of the private instances behind them, each with its kind.
     pub(crate) records: Vec<(Kind, PrivacyRecord)>,
+    /// The private data sets behind each of these runs, by their names in the claim: numbers from 1.
+    data_sets: BTreeMap<String, u64>,
     /// The study's.
     delta: f64,
     canaries: BTreeMap<String, u64>,
@@ -84,6 +87,14 @@ impl Release {
         let mut found = BTreeSet::new();
         for id in samples {
             let instance = &plan.instances[id];
+            // Also of rows that stay: the release says among which ones was chosen.
+            if let Some(value) = instance.axes.values().find_map(telling) {
+                return Err(ReleaseError::Missing(format!(
+                    "`{}` bears the name `{value}`, which says something of the publisher and would stand in the release: names of \
+                     rows are public. Let the axis hold plain words, numbers or relative paths, and `dpx run` again",
+                    instance.name
+                )));
+            }
             let named: Vec<&String> = wanted
                 .iter()
                 .filter(|name| instance.is_named(name))
@@ -128,6 +139,7 @@ impl Release {
         let mut records = Vec::new();
         // The name of its run in the claim, by instance.
         let mut runs: BTreeMap<InstanceId, String> = BTreeMap::new();
+        let mut data_sets = DataSets::default();
         for &id in &behind {
             let instance = &plan.instances[id];
             if !is_private(instance.kind) && instance.kind != Kind::Pretrain {
@@ -137,7 +149,9 @@ impl Release {
                 .privacy(id)?
                 .ok_or_else(|| unfinished(&instance.name))?;
             if let Some(run) = record.private() {
-                runs.insert(id, run.part().instance);
+                let name = run.part().instance;
+                data_sets.add(plan, id, &name);
+                runs.insert(id, name);
                 if run.canaries > 0 {
                     canaries.insert(instance.name.to_string(), run.canaries);
                 }
@@ -162,6 +176,7 @@ impl Release {
             texts,
             about,
             records,
+            data_sets: data_sets.of_run,
             delta,
             canaries,
             public_inputs,
@@ -217,7 +232,7 @@ impl Release {
 impl From<&PreparedRelease> for Disclosure {
     fn from(prepared: &PreparedRelease) -> Self {
         let selection = match prepared.selection().clone() {
-            dpx_ledger::Selection::None => Selection::None {},
+            dpx_ledger::Selection::None { unprotected } => Selection::None { unprotected },
             dpx_ledger::Selection::Declared { rows } => Selection::Declared { rows },
             dpx_ledger::Selection::Undeclared {
                 candidates,
@@ -243,6 +258,39 @@ impl From<&PreparedRelease> for Disclosure {
             prior: prior.collect(),
             total: prepared.joint().cloned(),
         }
+    }
+}
+
+/// The value of an axis where it would tell who the publisher is or how their machine is laid out.
+fn telling(value: &serde_json::Value) -> Option<&str> {
+    let text = value.as_str()?;
+    let is_public = text.starts_with("builtin:") || text.starts_with("hf:");
+    let is_path = Path::new(text).is_absolute()
+        || text.starts_with('~')
+        || text.contains('\\')
+        || text.split('/').any(|part| part == "..");
+    (!is_public && (is_path || text.contains('@'))).then_some(text)
+}
+
+/// Numbers for the private data sets behind runs, in the order of the plan.
+#[derive(Debug, Default)]
+struct DataSets {
+    known: Vec<BTreeSet<InstanceId>>,
+    of_run: BTreeMap<String, u64>,
+}
+
+impl DataSets {
+    fn add(&mut self, plan: &Plan, id: InstanceId, run: &str) {
+        let read: BTreeSet<InstanceId> = ancestors(plan, id)
+            .into_iter()
+            .filter(|&other| plan.instances[other].kind == Kind::Preprocess)
+            .collect();
+        let at = self.known.iter().position(|known| *known == read);
+        let at = at.unwrap_or_else(|| {
+            self.known.push(read);
+            self.known.len() - 1
+        });
+        self.of_run.insert(run.to_owned(), at as u64 + 1);
     }
 }
 

@@ -352,6 +352,20 @@ impl Guarantee {
         records: impl IntoIterator<Item = &'a PrivacyRecord>,
         delta: f64,
     ) -> Result<Self, ClaimError> {
+        Self::under(records, delta, None)
+    }
+
+    /// Likewise, under a stated adjacency: that of the runs, or zero-out. What holds under add/remove also holds under
+    /// zero-out: a record that is replaced by a null one changes the sums as its removal does, and nothing else of such a run
+    /// depends on the number of records.
+    ///
+    /// # Errors
+    /// As [`Guarantee::of`], and add/remove for runs under zero-out.
+    pub fn under<'a>(
+        records: impl IntoIterator<Item = &'a PrivacyRecord>,
+        delta: f64,
+        adjacency: Option<Adjacency>,
+    ) -> Result<Self, ClaimError> {
         let mut runs = Vec::new();
         for record in records {
             match record {
@@ -363,8 +377,14 @@ impl Guarantee {
         let Some(first) = runs.first() else {
             return Ok(Self::NoPrivateData);
         };
-        let parts: Vec<ClaimPart> = runs.iter().map(|run| run.part()).collect();
-        let claim = Claim::compose(&parts, delta, first.adjacency, first.unit.name())?;
+        let mut parts: Vec<ClaimPart> = runs.iter().map(|run| run.part()).collect();
+        if adjacency == Some(Adjacency::ZeroOut) {
+            for part in &mut parts {
+                part.adjacency = Adjacency::ZeroOut;
+            }
+        }
+        let adjacency = adjacency.unwrap_or(first.adjacency);
+        let claim = Claim::compose(&parts, delta, adjacency, first.unit.name())?;
         if claim.event().is_non_private() {
             return Ok(Self::None);
         }

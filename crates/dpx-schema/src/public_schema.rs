@@ -24,6 +24,9 @@ pub struct PublicSchema {
     pub label_integration: LabelIntegration,
     /// The declared number of training examples.
     pub examples: u64,
+    /// Whether the model beside it was trained on private texts, with a guarantee or without: no folder says what that was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trained_on_private: bool,
 }
 
 impl PublicSchema {
@@ -43,6 +46,7 @@ impl PublicSchema {
             prompt: prompt.into(),
             label_integration,
             examples,
+            trained_on_private: false,
         }
     }
 

@@ -4,7 +4,7 @@
 //! The keyed digests of the records lie with the ledger and under its secret. Nothing of them is in the artifact: its bytes
 //! are the same on every machine, and whoever has the cache cannot find out from them what scrubbing took away.
 
-use dpx_data::{Dataset, file_digest};
+use dpx_data::{Dataset, Source, content_identity, file_digest};
 use dpx_ledger::{Ledger, LedgerError, Noted, Units};
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::{Digest, StageError};
@@ -34,7 +34,21 @@ pub fn tell(
     texts: &Digest,
 ) -> Result<Noted, StageError> {
     let dataset = dpx_data::load(&dpx_data::Request::from(params))?;
-    Ok(ledger.note_people(texts, &units(ledger, &dataset)?)?)
+    Ok(ledger.note_people(texts, &units(ledger, &dataset)?, &source(params)?)?)
+}
+
+/// What stays the same whichever columns of a data set are read, in whichever order and with whatever limit: one person's
+/// title and body are two texts of one record.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn source(params: &PreprocessParams) -> Result<String, StageError> {
+    Ok(match Source::parse(&params.dataset) {
+        Source::Builtin(name) => format!("builtin:{name}"),
+        // Whatever its revision.
+        Source::Hub(name) => format!("hf:{}", name.repository),
+        Source::Path(path) => content_identity(&path, &mut file_digest)?,
+    })
 }
 
 /// Tells the ledger of a stage's input, as `preprocess` would have.
@@ -46,5 +60,7 @@ pub(crate) fn know(context: &dpx_schema::StageContext<'_>) {
     let units = ledger
         .units(rows.iter().map(|row| row.text.as_str()))
         .unwrap();
-    ledger.note_people(&texts(input).unwrap(), &units).unwrap();
+    ledger
+        .note_people(&texts(input).unwrap(), &units, "tests")
+        .unwrap();
 }

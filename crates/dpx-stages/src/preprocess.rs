@@ -59,7 +59,11 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     for (name, rows) in dataset.splits() {
         Rows::write(context.output_path(format!("{name}.jsonl")), rows)?;
     }
-    ledger.note_people(&people::texts(&context.output)?, &units)?;
+    ledger.note_people(
+        &people::texts(&context.output)?,
+        &units,
+        &people::source(&params)?,
+    )?;
     PublicSchema::new(
         dataset.labels,
         params.prompt,

@@ -31,6 +31,27 @@ pub struct Experiment {
     pub files: Files,
 }
 
+impl Experiment {
+    /// Parameters of a stage as JSON, those that can change a result and those that cannot: what the file says, with what
+    /// `[privacy]` says for all stages.
+    pub(crate) fn written(&self, stage: &Stage, at: &Combination) -> (Value, Value) {
+        let (mut params, performance) = stage.written(&self.axes, at);
+        let table = KindTable::of(stage.kind);
+        for (key, value) in [
+            ("delta", self.privacy.delta.map(serde_json::to_value)),
+            ("noise", self.privacy.noise.map(serde_json::to_value)),
+        ] {
+            if let Some(Ok(value)) = value
+                && table.property(key).is_some()
+                && params.get(key).is_none()
+            {
+                params[key] = value;
+            }
+        }
+        (params, performance)
+    }
+}
+
 /// One axis of the sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepAxis {

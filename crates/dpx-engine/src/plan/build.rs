@@ -325,21 +325,8 @@ impl Builder<'_> {
 
     /// Parameters with defaults, `[privacy]` filled in.
     fn resolve(&mut self, stage: &Stage, at: &Combination) -> Option<(Value, Value)> {
-        let (mut params, performance) = stage.written(&self.experiment.axes, at);
-        let privacy = &self.experiment.privacy;
-        let table = KindTable::of(stage.kind);
-        for (key, value) in [
-            ("delta", privacy.delta.map(serde_json::to_value)),
-            ("noise", privacy.noise.map(serde_json::to_value)),
-        ] {
-            if let Some(Ok(value)) = value
-                && table.property(key).is_some()
-                && params.get(key).is_none()
-            {
-                params[key] = value;
-            }
-        }
-        match table.normalise(params, performance) {
+        let (params, performance) = self.experiment.written(stage, at);
+        match KindTable::of(stage.kind).normalise(params, performance) {
             Ok(pair) => Some(pair),
             Err(error) => {
                 self.diagnostics.push(Diagnostic::at(

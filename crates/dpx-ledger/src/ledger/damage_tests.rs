@@ -63,13 +63,15 @@ fn no_flipped_bit_makes_anything_cheaper_without_an_error() {
         fs::write(&path, &bytes).unwrap();
         let records = texts(3, 9);
         let error = ledger
-            .book_of(records.iter().map(String::as_str))
+            .book_of(records.iter().map(String::as_str), "source")
             .unwrap_err();
         assert!(matches!(error, LedgerError::Damaged { .. }), "{error}");
     }
     fs::remove_file(&path).unwrap();
     let other = ledger.units(["new"].into_iter()).unwrap();
-    let error = ledger.note_people(&file("other"), &other).unwrap_err();
+    let error = ledger
+        .note_people(&file("other"), &other, "source")
+        .unwrap_err();
     assert!(error.to_string().contains("missing"), "{error}");
 }
 
@@ -79,22 +81,22 @@ fn edited_reordered_missing_and_repeated_lines_are_told_with_their_number() {
     let path = ledger.folder().join("ledger.jsonl");
     let whole = fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = whole.lines().collect();
-    assert_eq!(lines.len(), 4, "data set, file, two runs");
-    let [a, b, c, d] = [lines[0], lines[1], lines[2], lines[3]];
+    assert_eq!(lines.len(), 5, "data set, file, source, two runs");
+    let [a, b, s, c, d] = [lines[0], lines[1], lines[2], lines[3], lines[4]];
     let joined = |lines: &[&str]| lines.join("\n") + "\n";
     let edited = c.replace("\"noise_multiplier\":2.0", "\"noise_multiplier\":8.0");
     assert_ne!(edited, c);
     let cut = whole[..whole.len() - 30].to_owned();
     for (what, text, line) in [
-        ("edited", joined(&[a, b, &edited, d]), 3),
-        ("reordered", joined(&[a, b, d, c]), 3),
-        ("first missing", joined(&[b, c, d]), 1),
-        ("middle missing", joined(&[a, b, d]), 3),
-        ("last missing", joined(&[a, b, c]), 4),
-        ("repeated", joined(&[a, b, b, c, d]), 3),
+        ("edited", joined(&[a, b, s, &edited, d]), 4),
+        ("reordered", joined(&[a, b, s, d, c]), 4),
+        ("first missing", joined(&[b, s, c, d]), 1),
+        ("middle missing", joined(&[a, b, s, d]), 4),
+        ("last missing", joined(&[a, b, s, c]), 5),
+        ("repeated", joined(&[a, b, b, s, c, d]), 3),
         ("emptied", String::new(), 1),
         ("nonsense before", format!("nonsense\n{whole}"), 1),
-        ("cut within the last line", cut, 4),
+        ("cut within the last line", cut, 5),
     ] {
         fs::write(&path, text).unwrap();
         let error = ledger.history().unwrap_err().to_string();

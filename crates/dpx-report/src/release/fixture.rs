@@ -125,6 +125,7 @@ pub(crate) fn release() -> (Release, Disclosure) {
             models: vec![model],
         },
         records: records.to_vec(),
+        data_sets: BTreeMap::new(),
         delta: DELTA,
         canaries: BTreeMap::new(),
         public_inputs: dpx_schema::PublicInputs::default(),

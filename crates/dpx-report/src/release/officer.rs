@@ -8,6 +8,7 @@ use super::words::{belief, claimed, code, factor, listed, neighbors};
 use dpx_accounting::{Claim, DpEvent, EpsilonBound};
 use dpx_schema::counted;
 use dpx_schema::{Kind, Unit, privacy::describe};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The page.
@@ -44,12 +45,7 @@ fn protected(statement: &Statement) -> String {
     let Some(claim) = &statement.claim else {
         return format!("No private data were used: {what} come from public data alone.");
     };
-    let records: Vec<String> = sizes(statement);
-    let of = if records.is_empty() {
-        "private records".to_owned()
-    } else {
-        format!("{} private records", records.join(" and "))
-    };
+    let of = records(statement);
     format!(
         "{what} were made from {of} under differential privacy: **{claim}** for all of them together. Whoever sees this folder learns almost the same about any one record as if that record had not been used: whether it was there, and what it says. This holds whatever else they know and however much they compute, now and later."
     )
@@ -64,16 +60,29 @@ fn files(statement: &Statement) -> String {
     }
 }
 
-/// The public numbers of records, each once.
-fn sizes(statement: &Statement) -> Vec<String> {
-    let mut sizes: Vec<u64> = statement
-        .runs
-        .values()
-        .filter_map(|run| Some(run.examples? - run.canaries.min(run.examples?)))
-        .collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    sizes.iter().map(u64::to_string).collect()
+/// How many private records there were, as far as that is public, data set by data set.
+fn records(statement: &Statement) -> String {
+    let mut sizes: BTreeMap<u64, Option<u64>> = BTreeMap::new();
+    for run in statement.runs.values() {
+        let own = run
+            .examples
+            .map(|examples| examples.saturating_sub(run.canaries));
+        let known = sizes.entry(run.data_set).or_default();
+        *known = (*known).max(own);
+    }
+    let of_one = |size: &Option<u64>| match size {
+        Some(size) => counted(*size, "private record"),
+        None => "private records".to_owned(),
+    };
+    let all: Vec<String> = sizes.values().map(of_one).collect();
+    if let [one] = all.as_slice() {
+        return one.clone();
+    }
+    format!(
+        "{} ({})",
+        counted(all.len() as u64, "private data set"),
+        all.join("; ")
+    )
 }
 
 fn unprotected(statement: &Statement) -> String {
@@ -127,9 +136,18 @@ fn unit(statement: &Statement) -> String {
     } else {
         format!("One {}.", claim.unit())
     };
+    let undisclosed = statement
+        .runs
+        .values()
+        .any(|run| run.adjacency != claim.adjacency());
     format!(
-        "{unit} The guarantee compares {}.",
-        neighbors(claim.adjacency())
+        "{unit} The guarantee compares {}.{}",
+        neighbors(claim.adjacency()),
+        if undisclosed {
+            " For runs that were calibrated under add/remove adjacency that is no weaker, and their number of records is not disclosed."
+        } else {
+            ""
+        }
     )
 }
 
@@ -140,7 +158,7 @@ fn epsilon(statement: &Statement) -> String {
     let bound = total.epsilon();
     let certified = total.certified();
     let mut text = format!(
-        "Everything of these people that was ever released, this folder included, is **{total}** together. In words: whoever suspects something of one record sees the odds of the suspicion change by a factor of at most {}. A suspicion held to be as likely as not (50 %) may rise to {}, one of 1 % to {}, and no further. {} With a probability of at most delta = {} this may fail.\n\n",
+        "Everything that the ledger counts to the same people and that was ever released, this folder included, is **{total}** together. In words: whoever suspects something of one record sees the odds of the suspicion change by a factor of at most {}. A suspicion held to be as likely as not (50 %) may rise to {}, one of 1 % to {}, and no further. {} With a probability of at most delta = {} this may fail.\n\n",
         factor(bound),
         belief(0.5, bound),
         belief(0.01, bound),
@@ -199,7 +217,7 @@ fn groups(statement: &Statement) -> String {
 }
 
 fn prior(statement: &Statement) -> String {
-    let ledger = "The ledger of whoever made this release knows";
+    let ledger = "Data sets are the same people's where more than one record in a hundred of the smaller one is in both, or they come from one source. Somebody whose records are also in another data set that shares fewer is promised less: the sum of the claims of both. The ledger of whoever made this release knows";
     if statement.claim.is_none() && statement.prior.is_empty() {
         return "No private data were used: there is nothing to add up.".to_owned();
     }
@@ -231,9 +249,13 @@ fn prior(statement: &Statement) -> String {
 
 fn selection(statement: &Statement) -> String {
     match &statement.selection {
-        Selection::None {} => {
+        Selection::None { unprotected } if unprotected.is_empty() => {
             "Nothing was chosen by scores on private data: every row that was scored is here, or costs nothing. What the publisher tried outside this study is not known to dpx.".to_owned()
         }
+        Selection::None { unprotected } => format!(
+            "Every row under a guarantee that was scored on private data is here, or costs nothing. Scored too, and without a guarantee: {}. What their scores told whoever decided on this release is bounded by nothing.",
+            listed(unprotected)
+        ),
         Selection::Declared { rows } => format!(
             "The rows ({}) were named in the experiment file before any candidate was trained: the choice costs nothing.",
             listed(rows)

@@ -335,14 +335,19 @@ impl Release {
         publication: &Publication,
     ) -> Result<Statement, ReleaseError> {
         let records = self.records.iter().map(|(_, record)| record);
-        let claim = Guarantee::at(records, disclosure.delta)
+        let adjacency = disclosure.total.as_ref().map(Claim::adjacency);
+        let claim = Guarantee::under(records, disclosure.delta, adjacency)
             .map_err(nothing)?
             .claim()
             .cloned();
         let runs: BTreeMap<String, Run> = self
             .records
             .iter()
-            .filter_map(|(kind, record)| Some(Run::of(*kind, record.private()?)))
+            .filter_map(|(kind, record)| {
+                let run = record.private()?;
+                let data_set = self.data_sets.get(&run.part().instance);
+                Some(Run::of(*kind, run, data_set.copied().unwrap_or(1)))
+            })
             .collect();
         let groups = disclosure
             .total

@@ -141,6 +141,10 @@ pub struct Model {
 pub struct Run {
     /// What it did.
     pub kind: Kind,
+    /// Which of the private data sets it read: the first that a run of this release read is 1.
+    pub data_set: u64,
+    /// The adjacency under which it was calibrated; the claim's may be zero-out where this is add/remove.
+    pub adjacency: Adjacency,
     /// The number of records, canaries included, where it is public: under zero-out adjacency.
     pub examples: Option<u64>,
     /// Canaries among them.
@@ -163,10 +167,12 @@ pub struct Run {
 
 impl Run {
     /// What may be said of a run, and under which name.
-    pub(super) fn of(kind: Kind, run: &PrivateRun) -> (String, Self) {
+    pub(super) fn of(kind: Kind, run: &PrivateRun, data_set: u64) -> (String, Self) {
         let public_size = run.adjacency == Adjacency::ZeroOut;
         let told = Self {
             kind,
+            data_set,
+            adjacency: run.adjacency,
             examples: public_size.then_some(run.examples),
             canaries: run.canaries,
             noise: run.noise,
@@ -185,8 +191,11 @@ impl Run {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Selection {
-    /// There was nothing to choose, or everything is released.
-    None {},
+    /// There was nothing to choose among rows under a guarantee, or all of them are released.
+    None {
+        /// Scored rows without a guarantee: what they taught whoever chose is bounded by nothing.
+        unprotected: Vec<String>,
+    },
     /// The rows were named before any of the candidates was trained.
     Declared {
         /// As they were named.
@@ -244,7 +253,7 @@ pub struct Disclosure {
 
 impl Statement {
     /// The version that is written.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// The bytes of `privacy.json`: one statement has one form.
     ///

@@ -16,7 +16,7 @@ fn statement() -> Statement {
 #[test]
 fn the_pages_belong_to_their_version() {
     let statement = statement();
-    assert_eq!(Statement::VERSION, 1);
+    assert_eq!(Statement::VERSION, 2);
     insta::assert_snapshot!("officer", page(&statement));
     insta::assert_snapshot!("card", card(&statement));
     insta::assert_snapshot!("statement", statement.to_json().unwrap());
@@ -33,7 +33,9 @@ fn no_private_data_is_said_in_so_many_words() {
     let disclosure = Disclosure {
         delta: 0.5,
         date: "2026-11-30".to_owned(),
-        selection: Selection::None {},
+        selection: Selection::None {
+            unprotected: Vec::new(),
+        },
         prior: Vec::new(),
         total: None,
     };
@@ -65,7 +67,9 @@ fn the_number_of_records_is_told_only_where_it_is_public() {
     }
     let total =
         dpx_accounting::Claim::compose(&parts, disclosure.delta, Adjacency::AddRemove, "example");
-    disclosure.selection = Selection::None {};
+    disclosure.selection = Selection::None {
+        unprotected: Vec::new(),
+    };
     disclosure.prior.clear();
     disclosure.total = Some(total.unwrap());
     release.about.models.clear();

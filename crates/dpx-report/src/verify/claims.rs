@@ -42,9 +42,16 @@ pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
             )
         });
         failures.unless(
-            run.examples.is_some() == (claim.adjacency() == Adjacency::ZeroOut),
+            run.examples.is_some() == (run.adjacency == Adjacency::ZeroOut),
             || format!("`{name}`: the number of records is public under zero-out adjacency, and under no other"),
         );
+        failures.unless(
+            run.adjacency == claim.adjacency() || claim.adjacency() == Adjacency::ZeroOut,
+            || format!("`{name}`: it was calibrated under zero-out adjacency, and the claim is under another"),
+        );
+        failures.unless(run.data_set > 0, || {
+            format!("`{name}`: data sets are counted from 1")
+        });
         let examples = run.examples.unwrap_or(u64::MAX);
         failures.unless(run.canaries < examples, || {
             format!("`{name}`: {} canaries of {examples} records", run.canaries)

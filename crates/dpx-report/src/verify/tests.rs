@@ -564,7 +564,11 @@ const TAMPERINGS: &[Tampering] = &[
         "composition",
         Written,
         |folder| {
-            restate(folder, |statement| statement.selection = Selection::None {});
+            restate(folder, |statement| {
+                statement.selection = Selection::None {
+                    unprotected: Vec::new(),
+                }
+            });
         },
     ),
     (
@@ -668,7 +672,9 @@ fn cheaper_events_that_are_consistent_everywhere_are_not_found() {
             parts.push(run.part());
         }
     }
-    disclosure.selection = Selection::None {};
+    disclosure.selection = Selection::None {
+        unprotected: Vec::new(),
+    };
     disclosure.prior.clear();
     disclosure.total = Some(fixture::claim(&parts));
     let statement = release

@@ -19,6 +19,14 @@ pub(super) fn write(
     start
         .tokenizer
         .save(&folder, Some(start.network.context()))?;
-    schema.save(folder.join(MODEL_SCHEMA_FILE))?;
+    let is_private = matches!(
+        record,
+        PrivacyRecord::Private(_) | PrivacyRecord::NotPrivate
+    );
+    PublicSchema {
+        trained_on_private: is_private,
+        ..schema.clone()
+    }
+    .save(folder.join(MODEL_SCHEMA_FILE))?;
     private::save(context, record)
 }

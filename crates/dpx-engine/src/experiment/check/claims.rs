@@ -21,7 +21,7 @@ pub(crate) fn claims(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>)
             .filter(|stage| spends(stage.kind))
             .collect();
         one_adjacency(&private, &mut told, diagnostics);
-        one_delta(&private, &mut told, diagnostics);
+        one_delta(experiment, &private, &mut told, diagnostics);
     }
 }
 
@@ -117,6 +117,7 @@ fn one_adjacency(
 }
 
 fn one_delta(
+    experiment: &Experiment,
     private: &[&Stage],
     told: &mut BTreeSet<(String, &'static str)>,
     diagnostics: &mut Vec<Diagnostic>,
@@ -124,7 +125,11 @@ fn one_delta(
     let stated: Vec<(&Stage, f64, Origin)> = private
         .iter()
         .filter_map(|stage| {
-            let entry = stage.fields.entry("delta")?;
+            let Some(entry) = stage.fields.entry("delta") else {
+                // `[privacy]` speaks for it.
+                let common = serde_json::to_value(experiment.privacy.delta).ok()?;
+                return Some((*stage, common.as_f64()?, stage.origin));
+            };
             Some((*stage, entry.node.to_json().as_f64()?, entry.node.origin))
         })
         .collect();

@@ -68,7 +68,7 @@ pub(crate) fn values(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>)
     let mut all: Vec<Resolved<'_>> = Vec::new();
     for stage in &experiment.stages {
         for at in combinations(&experiment.axes, &stage.mentions(&experiment.axes)) {
-            let (params, performance) = stage.written(&experiment.axes, &at);
+            let (params, performance) = experiment.written(stage, &at);
             match KindTable::of(stage.kind).normalise(params, performance) {
                 Ok((params, _)) => all.push(Resolved {
                     experiment,
