@@ -29,8 +29,11 @@ pub(crate) fn access(ledger: &Ledger, experiment: &Experiment, plan: &Plan) -> L
     }
 }
 
-/// The digest of the training texts in a `preprocess` artifact.
+/// The digest of the training texts in a `preprocess` artifact; nothing of another kind.
 pub(crate) fn texts(record: &Record) -> Option<Digest> {
+    if record.kind != Kind::Preprocess {
+        return None;
+    }
     let mut files = record.output.files.iter();
     let file = files.find(|file| file.path == people::TEXTS_FILE)?;
     Some(file.digest)

@@ -5,6 +5,7 @@
 
 mod account;
 mod cache;
+mod candidates;
 mod check;
 mod compare;
 mod completions;
@@ -30,6 +31,7 @@ mod results;
 mod run;
 mod schema;
 mod spend;
+mod standing;
 mod state;
 mod status;
 mod studies;

@@ -3,7 +3,7 @@
 use super::experiment::{CacheArgs, ExperimentArgs};
 use super::state::StateArgs;
 use super::studies::Loaded;
-use super::{Error, ExitCode, account, output};
+use super::{Error, ExitCode, account, candidates, output, standing};
 use dpx_engine::experiment::ReleaseTable;
 use dpx_engine::run::{ResultsError, new_folder};
 use dpx_ledger::{LedgerError, PreparedRelease, Selection};
@@ -129,7 +129,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     request.budget = loaded.experiment.privacy.budget;
     let study = (&loaded.experiment, args.experiment.file.as_path());
     let ledger = args.state.ledger(Some(study))?;
+    standing::check(&ledger, &loaded.cache)?;
     account::knows_all(&ledger, &loaded.cache)?;
+    let (earlier, unprotected) = candidates::scored(&ledger, &loaded)?;
+    request.add_candidates(earlier, unprotected);
     let prepared = ledger.prepare_release(&request)?;
     let statement = release
         .statement(&Disclosure::from(&prepared), &publication)
@@ -143,6 +146,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         Ok::<(), Stopped>(())
     })
     .map_err(|Stopped(message)| Error::failed(message))?;
+    standing::note(&ledger, &loaded.cache)?;
     for (instance, planted) in release.canaries() {
         output::note(&format!(
             "warning: `{instance}` was trained with {planted} canaries for an audit: texts of random letters may stand among those released"

@@ -4,7 +4,7 @@ use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::Understood;
 use super::results::{self, ResultsArgs, Written};
 use super::state::StateArgs;
-use super::{Error, ExitCode, account, devices, download, output, spend};
+use super::{Error, ExitCode, account, devices, download, output, spend, standing};
 use dpx_engine::cache::{Cache, Damage};
 use dpx_engine::plan::{LocalSources, Plan};
 use dpx_engine::run::{
@@ -67,6 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let ledger = args
         .state
         .ledger(Some((&experiment, &args.experiment.file)))?;
+    standing::check(&ledger, &cache)?;
     let access = account::access(&ledger, &experiment, &plan);
     let mut options = options(args, &plan, access)?;
     let assets = hub_assets(&plan, &cache, &options).map_err(not_run)?;
@@ -105,6 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             }
         }
     };
+    standing::note(&ledger, &cache)?;
     // Of workers that were killed once their artifacts were safe, and of runs whose checkpoints are gone.
     let secrets = options.secrets.join(cache.identity()?);
     if let Err(error) = dpx_stages::destroy_orphaned_keys(&secrets, &cache.states()) {

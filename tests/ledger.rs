@@ -511,3 +511,53 @@ fn names_that_tell_of_the_publisher_are_not_released_and_data_sets_are_counted()
     );
     place.succeeds(&["verify", "out"]);
 }
+
+/// Narrowing a sweep to its best row does not undo the choice; a ledger that was put back does not undo a release.
+#[test]
+fn a_narrowed_sweep_and_an_older_ledger_forget_nothing() {
+    let place = Place::new("");
+    place.succeeds(&["run", "small.toml"]);
+    let narrowed = STUDY.replace("PRIVACY", "").replace("[4, 2]", "[2]");
+    std::fs::write(place.path("small.toml"), narrowed).unwrap();
+    place.succeeds(&["run", "small.toml"]);
+    let kept = place.path("kept");
+    let copy = |from: &Path, to: &Path| {
+        std::fs::create_dir_all(to.join("units")).unwrap();
+        for file in ["head", "ledger.jsonl", "secret", "lock"] {
+            std::fs::copy(from.join(file), to.join(file)).unwrap();
+        }
+        for unit in std::fs::read_dir(from.join("units")).unwrap() {
+            let unit = unit.unwrap();
+            std::fs::copy(unit.path(), to.join("units").join(unit.file_name())).unwrap();
+        }
+    };
+    copy(&place.path("state/ledger"), &kept);
+    let said = text(&place.release("epsilon=2", "two").stdout);
+    assert!(
+        said.contains("chosen among 2 rows") && said.contains("sample@epsilon=4"),
+        "{said}"
+    );
+    copy(&kept, &place.path("state/ledger"));
+    let told = text(&place.release("epsilon=2", "again").stderr);
+    assert!(told.contains("is an older copy of itself"), "{told}");
+    let told = text(&dpx(place.root(), &["run", "small.toml"]).stderr);
+    assert!(told.contains("is an older copy of itself"), "{told}");
+}
+
+/// Noise that follows from the seed is no guarantee, in the ledger as everywhere.
+#[test]
+fn seeded_runs_lie_outside_every_claim_and_budget() {
+    let place = Place::new("noise = \"seeded\"");
+    place.succeeds(&["run", "small.toml"]);
+    let told = place.succeeds(&["ledger"]);
+    assert!(
+        told.contains("without guarantee (seeded noise)")
+            && told.contains("everything run: nothing under a guarantee (0 runs)")
+            && told.contains("without guarantee: 2 runs"),
+        "{told}"
+    );
+    let held = "noise = \"seeded\"\nbudget = { epsilon = 50, delta = 1e-4 }\nenforce = \"train\"";
+    place.study("held.toml", &held.replace("50", "60"));
+    let told = place.refused(&["run", "held.toml", "--cache", "other", "--results", "there"]);
+    assert!(told.contains("has no guarantee at all"), "{told}");
+}

@@ -143,14 +143,14 @@ fn overlaps(set: &DataSet) -> String {
 
 fn cost(run: &RunEntry) -> String {
     if !run.is_covered() {
-        return "without guarantee".to_owned();
+        return match run.noise {
+            NoiseSource::Secure => "without guarantee",
+            NoiseSource::Seeded => "without guarantee (seeded noise)",
+        }
+        .to_owned();
     }
-    let seeded = match run.noise {
-        NoiseSource::Secure => "",
-        NoiseSource::Seeded => " with seeded noise",
-    };
     match DeltaBound::new(run.delta) {
-        Ok(delta) => format!("({:.4}, {delta})-DP{seeded}", run.epsilon),
+        Ok(delta) => format!("({:.4}, {delta})-DP", run.epsilon),
         Err(error) => format!("unreadable: {error}"),
     }
 }

@@ -41,8 +41,8 @@ pub(crate) struct State {
     pub(crate) entries: Vec<Entry>,
     /// Bytes behind the last whole line that are of an append that died.
     pub(crate) torn: usize,
-    /// Seal of the last line.
-    last: Option<String>,
+    /// Seals of the lines.
+    pub(crate) seals: Vec<String>,
     /// Bytes of the file that are sound.
     sound: usize,
     /// The last line has no end.
@@ -169,10 +169,12 @@ impl Chain {
         if self.state.unterminated {
             text.push('\n');
         }
+        let mut seals = Vec::new();
         let mut last = self
             .state
-            .last
-            .clone()
+            .seals
+            .last()
+            .cloned()
             .unwrap_or_else(|| GENESIS.to_owned());
         for (number, entry) in (self.state.entries.len() + 1..).zip(&entries) {
             let unsealed = Unsealed {
@@ -189,7 +191,8 @@ impl Chain {
             text.push_str(SEAL);
             text.push_str(&seal);
             text.push_str("\"}\n");
-            last = seal;
+            last.clone_from(&seal);
+            seals.push(seal);
         }
         let write = || {
             let mut file = options(&self.folder)
@@ -208,7 +211,7 @@ impl Chain {
         self.state.torn = 0;
         self.state.unterminated = false;
         self.state.entries.extend(entries);
-        self.state.last = Some(last.clone());
+        self.state.seals.extend(seals);
         let head = Head {
             version: VERSION,
             entries: self.state.entries.len(),
@@ -320,7 +323,8 @@ fn verify(folder: &Path, secret: &Secret) -> Result<State, LedgerError> {
         match parse(secret, line, number, &last) {
             Ok((entry, seal)) => {
                 state.entries.push(entry);
-                last = seal;
+                last.clone_from(&seal);
+                state.seals.push(seal);
                 state.unterminated = end.is_none();
                 state.sound += line.len() + usize::from(end.is_some());
             }
@@ -350,7 +354,6 @@ fn verify(folder: &Path, secret: &Secret) -> Result<State, LedgerError> {
         );
         return Err(damaged(path, Some(state.entries.len() + 1), reason));
     }
-    state.last = (!state.entries.is_empty()).then_some(last);
     Ok(state)
 }
 

@@ -91,9 +91,9 @@ const fn infinite() -> EpsilonBound {
 }
 
 impl RunEntry {
-    /// Whether the run has a guarantee of its own.
+    /// Whether the run has a guarantee of its own: it drew noise that nobody can draw again.
     pub fn is_covered(&self) -> bool {
-        !self.event.is_non_private()
+        !self.event.is_non_private() && self.noise == NoiseSource::Secure
     }
 
     /// The run as a part of a claim.

@@ -102,6 +102,20 @@ pub enum LedgerError {
         /// What to do.
         advice: &'static str,
     },
+    /// A copy of the ledger that has forgotten entries.
+    #[error(
+        "the ledger `{}` is an older copy of itself: it has {entries} entries, and was seen with {seen}, or others since; what was \
+         run and released in between would not be counted; put the newer copy back",
+        folder.display()
+    )]
+    Older {
+        /// The ledger's folder.
+        folder: PathBuf,
+        /// Entries that it has.
+        entries: u64,
+        /// Entries that it had.
+        seen: u64,
+    },
     /// A budget whose delta allows to publish a record whole.
     #[error(
         "`[privacy] budget` has delta {:e}, which is not below one over the {records} records of the data: publishing one of them \

@@ -5,11 +5,12 @@ use crate::entry::{Entry, RunEntry};
 use crate::files::at;
 use crate::history::{Book, History};
 use crate::joint::compose;
-use crate::people::{Units, data_set, same_people};
+use crate::people::{Units, check, data_set, same_people};
 use crate::release::{PreparedRelease, ReleaseRequest};
 use crate::{DataSet, LedgerError};
 use dpx_schema::{Budget, Digest};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,17 @@ pub struct Noted {
     pub is_new: bool,
     /// Bytes of an append that died, cut off now.
     pub torn: usize,
+}
+
+/// How far a ledger had come at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Which ledger: a digest under its secret.
+    pub ledger: String,
+    /// Number of entries.
+    pub entries: u64,
+    /// Seal of the last.
+    pub last: String,
 }
 
 /// Now, RFC 3339. A clock beyond the calendar gives its end.
@@ -65,11 +77,52 @@ impl Ledger {
     /// # Errors
     /// It cannot be read, or does not verify.
     pub fn history(&self) -> Result<History, LedgerError> {
-        Ok(
-            Chain::read(&self.folder)?.map_or_else(History::default, |chain| {
-                History::new(&chain.state().entries, chain.state().torn)
-            }),
-        )
+        let Some(chain) = Chain::read(&self.folder)? else {
+            return Ok(History::default());
+        };
+        let history = History::new(&chain.state().entries, chain.state().torn);
+        check(&self.folder, chain.secret(), &history)?;
+        Ok(history)
+    }
+
+    /// How far the ledger has come; nothing where nothing was ever entered.
+    ///
+    /// # Errors
+    /// It cannot be read, or does not verify.
+    pub fn standing(&self) -> Result<Option<Standing>, LedgerError> {
+        let Some(chain) = Chain::read(&self.folder)? else {
+            return Ok(None);
+        };
+        Ok(chain.state().seals.last().map(|last| Standing {
+            ledger: chain.secret().artifact(b"this ledger"),
+            entries: chain.state().seals.len() as u64,
+            last: last.clone(),
+        }))
+    }
+
+    /// Compares the ledger with how far it had come when it was seen before: an older copy that was put back has forgotten
+    /// what was run and released since.
+    ///
+    /// # Errors
+    /// It is older than that, or another one that began as the same; or it cannot be read, or does not verify.
+    pub fn continues(&self, seen: &Standing) -> Result<(), LedgerError> {
+        let Some(chain) = Chain::read(&self.folder)? else {
+            return Ok(());
+        };
+        // Another ledger is compared by what the cache knows of its runs.
+        if chain.secret().artifact(b"this ledger") != seen.ledger {
+            return Ok(());
+        }
+        let at = usize::try_from(seen.entries).unwrap_or(usize::MAX);
+        let then = at.checked_sub(1).and_then(|at| chain.state().seals.get(at));
+        if then == Some(&seen.last) {
+            return Ok(());
+        }
+        Err(LedgerError::Older {
+            folder: self.folder.clone(),
+            entries: chain.state().seals.len() as u64,
+            seen: seen.entries,
+        })
     }
 
     /// Keyed digests of raw records, before scrubbing and prompting, in any order.
@@ -210,7 +263,10 @@ fn within(limit: &Budget, before: &[RunEntry], run: &RunEntry) -> Result<(), Led
         })
     };
     if !run.is_covered() {
-        return refuse("without any guarantee, since it has no noise".to_owned());
+        return refuse(
+            "without any guarantee, since it has no noise, or noise that follows from the seed"
+                .to_owned(),
+        );
     }
     match compose(before.iter().chain([run]), limit.delta)? {
         Some(together) if together.epsilon().value() > limit.epsilon => {

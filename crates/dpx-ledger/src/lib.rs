@@ -24,7 +24,7 @@ pub use entry::{DataSet, Overlap, ReleaseEntry, RunEntry, alike};
 pub use error::LedgerError;
 pub use history::{Book, History};
 pub use joint::compose;
-pub use ledger::{Ledger, Noted, now};
+pub use ledger::{Ledger, Noted, Standing, now};
 pub use people::{SHARE, Units};
 pub use release::{PreparedRelease, PriorRelease, ReleaseRequest};
 pub use selection::{Candidate, Selection};

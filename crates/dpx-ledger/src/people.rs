@@ -7,6 +7,7 @@ use crate::history::History;
 use crate::secret::Secret;
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
+use unicode_normalization::UnicodeNormalization;
 
 /// Two data sets are one account when they share more than this share of the records of the smaller one. What is shared below
 /// is told by `dpx ledger`.
@@ -23,17 +24,18 @@ const UNITS: &str = "units";
 pub struct Units(Vec<u64>);
 
 impl Units {
-    /// The units of raw records. White space and capital letters do not count, so that another file format is no other person.
+    /// The units of raw records. Only letters and digits count, in Unicode's compatibility form and without capitals: another
+    /// file format, another way of quoting or of writing an accent is no other person.
     pub(crate) fn of<'a>(secret: &Secret, records: impl Iterator<Item = &'a str>) -> Self {
         let mut normal = String::new();
         let mut units: Vec<u64> = records
             .map(|record| {
                 normal.clear();
-                for word in record.split_whitespace() {
-                    if !normal.is_empty() {
-                        normal.push(' ');
-                    }
-                    normal.extend(word.chars().flat_map(char::to_lowercase));
+                let letters = record.nfkc().filter(|letter| letter.is_alphanumeric());
+                normal.extend(letters.flat_map(char::to_lowercase));
+                if normal.is_empty() {
+                    // Signs alone: they are all that there is.
+                    normal.extend(record.nfkc().filter(|letter| !letter.is_whitespace()));
                 }
                 secret.unit(&normal)
             })
@@ -104,6 +106,14 @@ fn load(folder: &Path, secret: &Secret, set: &DataSet) -> Result<Units, LedgerEr
         u64::from_le_bytes(unit)
     });
     Ok(Units(units.collect()))
+}
+
+/// Reads the units of every data set, so that damage to one is told before anything is said or built on the ledger.
+pub(crate) fn check(folder: &Path, secret: &Secret, history: &History) -> Result<(), LedgerError> {
+    history
+        .data_sets()
+        .iter()
+        .try_for_each(|set| load(folder, secret, set).map(drop))
 }
 
 /// What these units share with every data set that the ledger knows.
@@ -179,6 +189,9 @@ mod tests {
         let one = of(&["Good  day\r\n", "bad day", "bad day"]);
         assert_eq!(one.len(), 2);
         assert_eq!(one, of(&["bad day", "good day"]));
+        assert_eq!(one, of(&["“Bad day!”", "\u{ff27}ood\u{200b} day"]));
+        assert_eq!(of(&["caf\u{e9}"]), of(&["cafe\u{301}"]));
+        assert_ne!(of(&[":)"]), of(&[":("]));
         assert_eq!(one.shared(&of(&["good day", "other", "another"])), 1);
         let other = Secret::create(folder.path()).unwrap();
         assert_ne!(Units::of(&other, ["bad day", "good day"].into_iter()), one);

@@ -4,6 +4,7 @@ use crate::chain::Chain;
 use crate::entry::{Entry, ReleaseEntry, RunEntry};
 use crate::history::{Book, History};
 use crate::joint::{adjacency, compose, compose_under, nothing};
+use crate::people::check;
 use crate::selection::{Candidate, Selection, entries, selection};
 use crate::{LedgerError, ledger};
 use dpx_accounting::{Adjacency, Claim, EpsilonBound};
@@ -28,6 +29,35 @@ pub struct ReleaseRequest {
     pub delta: f64,
     /// What releases of these people may spend together.
     pub budget: Option<Budget>,
+}
+
+impl ReleaseRequest {
+    /// Adds rows that were scored and that the study no longer asks for.
+    pub fn add_candidates(&mut self, candidates: Vec<Candidate>, unprotected: Vec<String>) {
+        let runs = |candidate: &Candidate| -> BTreeSet<String> {
+            let private = candidate.records.iter().filter_map(PrivacyRecord::private);
+            private.map(|run| run.run.clone()).collect()
+        };
+        for mut more in candidates {
+            let known = |known: &&Candidate| runs(known) == runs(&more);
+            if self.candidates.iter().find(known).is_some() {
+                continue;
+            }
+            // A row of this name that ran anew is another row.
+            let name = more.row.clone();
+            let mut number = 1;
+            while self.rows.contains(&more.row)
+                || self.candidates.iter().any(|known| known.row == more.row)
+            {
+                more.row = format!("{name} (earlier {number})");
+                number += 1;
+            }
+            self.candidates.push(more);
+        }
+        self.unprotected.extend(unprotected);
+        self.unprotected.sort();
+        self.unprotected.dedup();
+    }
 }
 
 /// An earlier release of the same people.
@@ -71,6 +101,7 @@ impl PreparedRelease {
     pub(crate) fn new(chain: Chain, request: &ReleaseRequest) -> Result<Self, LedgerError> {
         let history = History::new(&chain.state().entries, chain.state().torn);
         let folder = chain.folder();
+        check(folder, chain.secret(), &history)?;
         let own_runs = entries(folder, &history, &request.records)?;
         let candidates = request
             .candidates

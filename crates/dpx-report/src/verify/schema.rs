@@ -128,6 +128,18 @@ fn fields(statement: &Statement, failures: &mut Failures) {
     failures.unless(statement.not_covered == expected, || {
         "`not_covered` is not the list of what no claim covers".to_owned()
     });
+    let known: Vec<&str> = statement
+        .public_inputs
+        .iter()
+        .filter_map(|input| dpx_data::builtin::provenance(input))
+        .collect();
+    failures.unless(
+        statement
+            .provenance
+            .iter()
+            .all(|sentence| known.contains(&sentence.as_str())),
+        || "`provenance` says something that dpx does not say of the public inputs".to_owned(),
+    );
     let soft: Vec<String> = statement
         .labels
         .iter()

@@ -585,6 +585,23 @@ const TAMPERINGS: &[Tampering] = &[
         },
     ),
     (
+        "a promise of the publisher's own among what is said of public inputs",
+        "schema",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                statement
+                    .provenance
+                    .push("Everything here is (0.10, 1e-9)-DP.".to_owned());
+            });
+        },
+    ),
+    ("an adjacency that no run has", "claim", Written, |folder| {
+        restate(folder, |statement| {
+            first_run(statement).adjacency = dpx_accounting::Adjacency::AddRemove;
+        });
+    }),
+    (
         "another adjacency of the total",
         "composition",
         Written,
