@@ -7,7 +7,7 @@ use super::{Error, ExitCode, account, candidates, output, standing};
 use dpx_engine::experiment::ReleaseTable;
 use dpx_engine::run::{ResultsError, new_folder};
 use dpx_ledger::{LedgerError, PreparedRelease, Selection};
-use dpx_report::{Disclosure, License, Publication, Release, ReleaseError};
+use dpx_report::{Disclosure, License, Publication, Release, ReleaseError, verify};
 use dpx_schema::counted;
 use dpx_schema::publication::{NO_LICENSE, check_language, check_license, check_license_name};
 use std::fmt::Write;
@@ -141,6 +141,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let spent = spent(&prepared);
     new_folder(&args.out, |fresh| {
         let content = release.write(fresh, &statement)?;
+        // What its readers would find wrong is not to be released.
+        let found = verify(fresh).map_err(ReleaseError::from)?;
+        if let Some(wrong) = found.checks.iter().find(|check| !check.failures.is_empty()) {
+            return Err(Stopped(format!(
+                "nothing was released: `dpx verify` would refuse it ({}: {}); this is a fault of dpx, please report it",
+                wrong.point,
+                wrong.failures.join("; ")
+            )));
+        }
         // The last thing before the folder becomes visible: what can be seen has been counted.
         prepared.commit(&name, &content)?;
         Ok::<(), Stopped>(())

@@ -86,6 +86,7 @@ pub struct PreparedRelease {
     prior: Vec<PriorRelease>,
     joint: Option<Claim>,
     ever_run: Option<Claim>,
+    rebuilt: bool,
 }
 
 impl std::fmt::Debug for PreparedRelease {
@@ -182,6 +183,7 @@ impl PreparedRelease {
             prior,
             joint,
             ever_run,
+            rebuilt: book.runs.iter().any(|run| run.adopted),
         })
     }
 
@@ -215,6 +217,11 @@ impl PreparedRelease {
     /// The delta of all claims here: the least of the study's own and those of earlier releases.
     pub const fn delta(&self) -> f64 {
         self.entry.delta
+    }
+
+    /// Whether runs of these people were entered anew from a cache: releases before that are not known.
+    pub const fn rebuilt(&self) -> bool {
+        self.rebuilt
     }
 
     /// When the release is entered, RFC 3339.

@@ -256,6 +256,7 @@ impl From<&PreparedRelease> for Disclosure {
             date: day(prepared.date()).to_owned(),
             selection,
             prior: prior.collect(),
+            rebuilt_ledger: prepared.rebuilt(),
             total: prepared.joint().cloned(),
         }
     }
@@ -304,7 +305,7 @@ fn unfinished(instance: &str) -> ReleaseError {
 }
 
 /// The name of a model, corpus or vocabulary as far as it is public: a path says more about the publisher than about it.
-fn public_name(name: &str) -> String {
+pub(crate) fn public_name(name: &str) -> String {
     if name.starts_with("builtin:") || name.starts_with("hf:") || name == "rules" {
         name.to_owned()
     } else {

@@ -72,6 +72,38 @@ impl Texts {
         Value::from(line)
     }
 
+    /// The table as CSV: the bytes of a `synthetic.csv` that dpx wrote, whose numbers have six decimals.
+    ///
+    /// # Errors
+    /// None that a table in memory gives rise to; the writer's own.
+    pub(crate) fn csv(&self) -> io::Result<Vec<u8>> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer
+            .write_record(&self.header)
+            .map_err(io::Error::other)?;
+        for row in 0..self.rows() {
+            let words = self.words.iter().map(|column| column[row].clone());
+            let numbers = self
+                .numbers
+                .iter()
+                .map(|column| format!("{:.6}", column[row]));
+            writer
+                .write_record(words.chain(numbers))
+                .map_err(io::Error::other)?;
+        }
+        writer.into_inner().map_err(io::Error::other)
+    }
+
+    /// The bytes of its parquet file.
+    ///
+    /// # Errors
+    /// A label is not among `labels`.
+    pub(crate) fn parquet(&self, labels: &[String]) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        columns::encode(&mut bytes, &self.columns(labels)?).map_err(io::Error::other)?;
+        Ok(bytes)
+    }
+
     /// The columns as a parquet file has them; labels by their place among `labels`, or as words where there are none.
     ///
     /// # Errors

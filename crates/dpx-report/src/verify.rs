@@ -8,6 +8,7 @@
 mod claims;
 mod content;
 mod folder;
+mod mechanism;
 mod runs;
 mod schema;
 
@@ -114,7 +115,10 @@ pub fn verify(root: &Path) -> io::Result<Verification> {
             ),
             (
                 "claim",
-                Box::new(|failures| claims::claim(statement, failures)),
+                Box::new(|failures| {
+                    claims::claim(statement, failures);
+                    mechanism::runs(statement, failures);
+                }),
             ),
             (
                 "composition",

@@ -45,7 +45,7 @@ pub(crate) fn gaussian(sigma: f64) -> DpEvent {
 }
 
 pub(crate) fn training() -> DpEvent {
-    DpEvent::poisson_sampled_gaussian(0.02, 1.1, 50).unwrap()
+    DpEvent::poisson_sampled_gaussian(20.0 / 1_020.0, 1.1, 50).unwrap()
 }
 
 pub(crate) fn claim(parts: &[ClaimPart]) -> Claim {
@@ -149,6 +149,7 @@ pub(crate) fn release() -> (Release, Disclosure) {
             claim: claim(&chosen),
             unprotected: vec!["sample@epsilon=inf".to_owned()],
         },
+        rebuilt_ledger: false,
         prior: vec![Prior {
             date: "2026-10-01".to_owned(),
             study: "feelings".to_owned(),

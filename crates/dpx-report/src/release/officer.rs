@@ -46,8 +46,13 @@ fn protected(statement: &Statement) -> String {
         return format!("No private data were used: {what} come from public data alone.");
     };
     let of = records(statement);
+    let promise = if claim.epsilon().value() <= LARGE {
+        "Whoever sees this folder learns almost the same about any one record as if that record had not been used: whether it was there, and what it says."
+    } else {
+        "An epsilon this large promises next to nothing by itself: what is learned of a record is bounded in theory, and hardly in practice."
+    };
     format!(
-        "{what} were made from {of} under differential privacy: **{claim}** for all of them together. Whoever sees this folder learns almost the same about any one record as if that record had not been used: whether it was there, and what it says. This holds whatever else they know and however much they compute, now and later."
+        "{what} were made from {of} under differential privacy: **{claim}** for all of them together. {promise} This holds whatever else they know and however much they compute, now and later."
     )
 }
 
@@ -95,6 +100,7 @@ fn unprotected(statement: &Statement) -> String {
         ),
     ];
     if statement.claim.is_some() {
+        items.push("Records that the texts were only scored on (test and validation records): the promise is to the records that were learned from.".to_owned());
         items.push("Anything against whoever holds the private data, the cache or the internal results of the study: none of that is in this folder.".to_owned());
         items.extend(
             statement
@@ -185,6 +191,9 @@ fn epsilon(statement: &Statement) -> String {
     text
 }
 
+/// From here on a promise excludes next to nothing.
+const LARGE: f64 = 20.0;
+
 /// How much the promise is worth, in words.
 fn strength(epsilon: EpsilonBound) -> &'static str {
     match epsilon.value() {
@@ -192,6 +201,7 @@ fn strength(epsilon: EpsilonBound) -> &'static str {
         value if value <= 10.0 => {
             "That is a moderate promise: what is learned of a record is bounded, and not small."
         }
+        value if value > LARGE => "That is hardly a promise.",
         _ => {
             "That is a weak promise: it alone excludes little of what might be learned of a record."
         }
@@ -221,11 +231,16 @@ fn prior(statement: &Statement) -> String {
     if statement.claim.is_none() && statement.prior.is_empty() {
         return "No private data were used: there is nothing to add up.".to_owned();
     }
+    let rebuilt = if statement.rebuilt_ledger {
+        " That ledger was lost once and made anew from what was still known of runs; releases before that are not in it, and what they promised adds to what stands here."
+    } else {
+        ""
+    };
     if statement.prior.is_empty() {
-        return format!("{ledger} of none.");
+        return format!("{ledger} of none.{rebuilt}");
     }
     let mut text = format!(
-        "{ledger} of {}, and the claims add up: with this one, **{}**.\n\n| released | study | rows | by itself |\n| --- | --- | --- | --- |\n",
+        "{ledger} of {}, and the claims add up: with this one, **{}**.{rebuilt}\n\n| released | study | rows | by itself |\n| --- | --- | --- | --- |\n",
         counted(statement.prior.len() as u64, "earlier release"),
         claimed(statement.total.as_ref())
     );
@@ -266,7 +281,7 @@ fn selection(statement: &Statement) -> String {
             unprotected,
         } => {
             let mut text = format!(
-                "The rows were chosen among {} that were scored on private data ({}). The choice itself tells something of the data; it is covered by counting all candidates as if they were released: **{claim}**. The total of section 4 contains it.",
+                "The rows were chosen among {} that were scored on private data ({}). The choice itself tells something of the data; what the candidates themselves tell is covered by counting all of them as if they were released: **{claim}**. The total of section 4 contains it. The scores were computed on private records without noise: that this candidate was preferred, one of so many possible answers, is told to whoever reads this, and no noise protects it.",
                 counted(candidates.len() as u64, "candidate"),
                 listed(candidates)
             );

@@ -378,6 +378,7 @@ impl Release {
             runs,
             selection: disclosure.selection.clone(),
             prior: disclosure.prior.clone(),
+            rebuilt_ledger: disclosure.rebuilt_ledger,
             total: disclosure.total.clone(),
             groups,
             public_inputs: self.about.public_inputs.clone(),

@@ -55,6 +55,8 @@ pub struct Statement {
     pub selection: Selection,
     /// Earlier releases of the same people.
     pub prior: Vec<Prior>,
+    /// Whether the ledger was made anew from what a cache knew: releases before that are in none of these claims.
+    pub rebuilt_ledger: bool,
     /// What everything together promises that was ever released of these people, this release and the choice of its rows
     /// included; nothing where no private data were used.
     pub total: Option<Claim>,
@@ -247,6 +249,8 @@ pub struct Disclosure {
     pub selection: Selection,
     /// Earlier releases of the same people, oldest first.
     pub prior: Vec<Prior>,
+    /// Whether the ledger was made anew from what a cache knew.
+    pub rebuilt_ledger: bool,
     /// The claim of everything together; nothing where no private data were used.
     pub total: Option<Claim>,
 }

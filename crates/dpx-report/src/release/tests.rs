@@ -37,6 +37,7 @@ fn no_private_data_is_said_in_so_many_words() {
             unprotected: Vec::new(),
         },
         prior: Vec::new(),
+        rebuilt_ledger: false,
         total: None,
     };
     let statement = release

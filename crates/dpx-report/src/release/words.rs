@@ -23,6 +23,9 @@ pub(super) fn belief(before: f64, epsilon: EpsilonBound) -> String {
 /// By how much the release may raise the odds of a suspicion.
 pub(super) fn factor(epsilon: EpsilonBound) -> String {
     let factor = epsilon.value().exp();
+    if !factor.is_finite() {
+        return "more than 10^300".to_owned();
+    }
     if factor < 10.0 {
         format!("{:.2}", (factor * 100.0).ceil() / 100.0)
     } else if factor < 1e6 {
@@ -91,7 +94,7 @@ mod tests {
         assert_eq!(factor(epsilon(3.0)), "21");
         assert_eq!(factor(epsilon(0.1)), "1.11");
         assert_eq!(factor(epsilon(20.0)), "4.9e8");
-        assert_eq!(factor(EpsilonBound::INFINITE), "inf");
+        assert_eq!(factor(EpsilonBound::INFINITE), "more than 10^300");
         for step in 0..400 {
             let value = f64::from(step) / 20.0;
             let shown: f64 = factor(epsilon(value)).parse().unwrap();

@@ -96,6 +96,14 @@ pub(crate) fn features<'a>(columns: impl Iterator<Item = (&'a str, &'a Column<'a
 
 /// Writes columns of equal length as one row group without nulls.
 pub(crate) fn write(path: &Path, columns: &[(&str, Column<'_>)]) -> Result<(), ParquetError> {
+    encode(&mut File::create(path)?, columns)
+}
+
+/// Likewise into whatever takes bytes.
+pub(crate) fn encode(
+    target: &mut (impl std::io::Write + Send),
+    columns: &[(&str, Column<'_>)],
+) -> Result<(), ParquetError> {
     let fields = columns
         .iter()
         .map(|(name, column)| column.schema(name))
@@ -110,8 +118,7 @@ pub(crate) fn write(path: &Path, columns: &[(&str, Column<'_>)]) -> Result<(), P
             .set_key_value_metadata(Some(vec![KeyValue::new(FEATURES_KEY.to_owned(), features)]))
             .build(),
     );
-    let mut file =
-        SerializedFileWriter::new(File::create(path)?, Arc::new(schema), properties.clone())?;
+    let mut file = SerializedFileWriter::new(target, Arc::new(schema), properties.clone())?;
     let descriptions: Vec<ColumnDescPtr> = file.schema_descr().columns().to_vec();
     let mut group = file.next_row_group()?;
     for (description, (_, column)) in descriptions.into_iter().zip(columns) {

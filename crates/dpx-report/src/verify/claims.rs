@@ -1,6 +1,7 @@
 //! Every epsilon, computed again from the events.
 
 use super::Failures;
+use super::mechanism;
 use super::runs::Runs;
 use crate::release::{GROUPS, Selection, Statement};
 use dpx_accounting::{Accountant, Adjacency, Claim};
@@ -72,8 +73,24 @@ pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
     }
 }
 
+/// The rows of a release are those that it says were named before.
+fn declared(statement: &Statement, failures: &mut Failures) {
+    if let Selection::Declared { rows } = &statement.selection {
+        let named: BTreeSet<&String> = rows.iter().collect();
+        let released: BTreeSet<&String> = statement
+            .texts
+            .iter()
+            .map(|texts| &texts.instance)
+            .collect();
+        failures.unless(named == released, || {
+            "the rows of the selection are not those that are released".to_owned()
+        });
+    }
+}
+
 /// The claims of selection and earlier releases, and that the total is that of everything together.
 pub(super) fn composition(statement: &Statement, failures: &mut Failures) {
+    declared(statement, failures);
     let mut all: Vec<(&str, &Claim)> = Vec::new();
     all.extend(statement.claim.iter().map(|claim| ("this release", claim)));
     if let Selection::Undeclared { claim, .. } = &statement.selection {
@@ -159,9 +176,7 @@ fn recheck(what: &str, claim: &Claim, failures: &mut Failures) {
             && all.iter().all(|&other| certified.epsilon <= of(other)),
         || format!("{what}: epsilon is not the least of the accountants' bounds, by the one that it names"),
     );
-    failures.unless(certified.prv.lower <= certified.prv.upper.value(), || {
-        format!("{what}: the lower PRV bound is above the upper one")
-    });
+    mechanism::estimate(what, claim, failures);
     failures.unless(certified.epsilon.is_finite(), || {
         format!("{what}: epsilon is infinite, which is no guarantee")
     });

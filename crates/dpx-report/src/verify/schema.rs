@@ -2,7 +2,7 @@
 
 use super::Failures;
 use super::folder::read_page;
-use crate::release::{STATEMENT_FILE, Statement};
+use crate::release::{STATEMENT_FILE, Statement, public_name};
 use dpx_schema::privacy::NOT_COVERED;
 use dpx_schema::publication::{NO_LICENSE, check_language, check_license, check_license_name};
 use std::collections::BTreeSet;
@@ -100,6 +100,17 @@ fn names(statement: &Statement, failures: &mut Failures) {
 }
 
 fn fields(statement: &Statement, failures: &mut Failures) {
+    let is_version = statement.dpx_version.len() < 40
+        && statement
+            .dpx_version
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || ".-+".contains(letter));
+    failures.unless(is_version, || "`dpx_version` is no version".to_owned());
+    for name in statement.scrubbing.iter().chain(&statement.public_inputs) {
+        failures.unless(*name == public_name(name), || {
+            format!("{name:?} is no name that dpx gives a public input or a scrubber")
+        });
+    }
     failures.unless(is_day(&statement.date), || {
         format!(
             "`date` is {:?}: expected a day such as 2026-11-30",
@@ -164,7 +175,15 @@ fn is_day(text: &str) -> bool {
     let [year, month, day] = parts.as_slice() else {
         return false;
     };
-    number(year, 4).is_some()
-        && number(month, 2).is_some_and(|month| (1..=12).contains(&month))
-        && number(day, 2).is_some_and(|day| (1..=31).contains(&day))
+    let (Some(year), Some(month), Some(day)) = (number(year, 4), number(month, 2), number(day, 2))
+    else {
+        return false;
+    };
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    (1..=12).contains(&month) && (1..=last).contains(&day)
 }

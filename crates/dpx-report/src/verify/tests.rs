@@ -598,9 +598,116 @@ const TAMPERINGS: &[Tampering] = &[
     ),
     ("an adjacency that no run has", "claim", Written, |folder| {
         restate(folder, |statement| {
-            first_run(statement).adjacency = dpx_accounting::Adjacency::AddRemove;
+            first_run(statement).adjacency = Adjacency::AddRemove;
         });
     }),
+    (
+        "a choice said to be of rows that are not here",
+        "composition",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                statement.selection = Selection::Declared {
+                    rows: vec!["sample@epsilon=9".to_owned()],
+                };
+            });
+        },
+    ),
+    (
+        "another batch than the rate is for",
+        "claim",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                let run = statement
+                    .runs
+                    .values_mut()
+                    .find(|run| run.kind == dpx_schema::Kind::Train)
+                    .unwrap();
+                run.expected_batch_size = Some(2);
+            });
+        },
+    ),
+    ("training said to be counting", "claim", Written, |folder| {
+        restate(folder, |statement| {
+            statement
+                .runs
+                .values_mut()
+                .for_each(|run| run.kind = dpx_schema::Kind::Counts);
+        });
+    }),
+    ("rounding that no run has", "claim", Written, |folder| {
+        restate(folder, |statement| {
+            first_run(statement).rounding_allowance = 7.0;
+        });
+    }),
+    (
+        "a run calibrated for a delta that hides nothing",
+        "claim",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                first_run(statement).calibrated_for_delta = 0.9;
+            });
+        },
+    ),
+    (
+        "an estimate below both bounds",
+        "claim",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                *own(statement) = changed(own(statement), |value| {
+                    value["certified"]["prv"]["estimate"] = serde_json::json!(0.1)
+                });
+            });
+        },
+    ),
+    ("a day that never was", "schema", Written, |folder| {
+        restate(folder, |statement| {
+            statement.date = "2026-02-31".to_owned();
+        });
+    }),
+    ("a promise for a version", "schema", Written, |folder| {
+        restate(folder, |statement| {
+            statement.dpx_version = "0.1.0 (certified)".to_owned();
+        });
+    }),
+    ("a promise for a scrubber", "schema", Written, |folder| {
+        restate(folder, |statement| {
+            statement
+                .scrubbing
+                .push("an independent auditor".to_owned());
+        });
+    }),
+    (
+        "quotation marks that say nothing",
+        "texts",
+        Written,
+        |folder| {
+            let path = folder.join(CSV);
+            let csv = fs::read_to_string(&path).unwrap();
+            let header = csv.lines().next().unwrap().to_owned();
+            let quoted = header
+                .split(',')
+                .map(|name| format!("\"{name}\""))
+                .collect::<Vec<_>>();
+            fs::write(&path, csv.replacen(&header, &quoted.join(","), 1)).unwrap();
+        },
+    ),
+    (
+        "bytes that no reader sees in a parquet file",
+        "texts",
+        Written,
+        |folder| {
+            let path = folder.join(PARQUET);
+            let mut bytes = fs::read(&path).unwrap();
+            let end = bytes.len() - 8;
+            let footer = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap()) as usize;
+            bytes.splice(end - footer..end - footer, *b"hidden");
+            fs::write(&path, bytes).unwrap();
+        },
+    ),
     (
         "another adjacency of the total",
         "composition",
@@ -685,7 +792,11 @@ fn cheaper_events_that_are_consistent_everywhere_are_not_found() {
     let mut parts = Vec::new();
     for (_, record) in &mut release.records {
         if let dpx_schema::PrivacyRecord::Private(run) = record {
-            run.event = DpEvent::gaussian(50.0).unwrap();
+            run.event = match run.event {
+                DpEvent::Gaussian { .. } => DpEvent::gaussian(50.0),
+                _ => DpEvent::poisson_sampled_gaussian(20.0 / 1_020.0, 50.0, 50),
+            }
+            .unwrap();
             parts.push(run.part());
         }
     }
