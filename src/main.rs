@@ -16,6 +16,7 @@ mod exit;
 mod experiment;
 mod families;
 mod fetch;
+mod floors;
 mod graph;
 mod init;
 mod inspect;

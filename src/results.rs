@@ -1,5 +1,6 @@
 //! The end of a run: the study on the terminal, and `results/NAME/` replaced as a whole.
 
+use super::floors::CachedFloors;
 use super::{Error, output, studies};
 use dpx_engine::cache::{ArtifactReader, Cache, Damage};
 use dpx_engine::experiment::Experiment;
@@ -77,10 +78,12 @@ pub(crate) fn write(
     let known: Vec<Known> = report.instances.iter().map(known).collect();
     let reference = studies::reference(experiment);
     let artifacts = ArtifactReader::new(cache.clone());
+    let floors = CachedFloors::computing(cache);
     let sources = Sources {
         plan,
         known: &known,
         artifacts: &artifacts,
+        floors: &floors,
         title: experiment.report.title.as_deref(),
         reference: reference.as_ref(),
     };

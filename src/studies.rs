@@ -1,6 +1,7 @@
 //! Studies for `report`, `compare` and the end of `run`: from an experiment file and the cache, a results folder, or a run.
 
 use super::experiment::ExperimentArgs;
+use super::floors::CachedFloors;
 use super::{Error, experiment};
 use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::experiment::Experiment;
@@ -67,10 +68,12 @@ impl Loaded {
     pub(crate) fn with<T>(&self, call: impl FnOnce(&Sources<'_>) -> T) -> Result<T, Error> {
         let reference = reference(&self.experiment);
         let artifacts = ArtifactReader::new(self.cache.clone());
+        let floors = CachedFloors::known(&self.cache);
         let made = call(&Sources {
             plan: &self.plan,
             known: &self.known,
             artifacts: &artifacts,
+            floors: &floors,
             title: self.experiment.report.title.as_deref(),
             reference: reference.as_ref(),
         });
@@ -107,6 +110,7 @@ pub(crate) fn reference(experiment: &Experiment) -> Option<Reference> {
     let written = experiment.report.reference.as_ref()?;
     Some(Reference {
         source: written.source.clone(),
+        dataset: written.dataset.clone(),
         benchmark: written.benchmark,
         accuracy: written.accuracy.clone(),
         similarity: written.similarity.clone(),
@@ -159,10 +163,12 @@ pub(crate) fn find(name: &str, set: &[String], cache: &Path) -> Result<Study, Er
     let (plan, known) = journal::past_run(&cache, &run.lines())
         .ok_or_else(|| Error::usage(format!("nothing is left in the cache of run `{name}`")))?;
     let artifacts = ArtifactReader::new(cache.clone());
+    let floors = CachedFloors::known(&cache);
     let study = assemble(&Sources {
         plan: &plan,
         known: &known,
         artifacts: &artifacts,
+        floors: &floors,
         title: None,
         reference: None,
     });

@@ -31,6 +31,11 @@ struct Page<'a> {
     sections: Vec<(&'static str, &'static str)>,
     warnings: Vec<String>,
     claim: String,
+    fitness: Option<String>,
+    facts: String,
+    written: Table,
+    interval_note: Option<&'static str>,
+    floor_note: Option<&'static str>,
     tiles: Vec<Tile>,
     summary_sentence: String,
     summary: Table,
@@ -91,6 +96,15 @@ pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Erro
         sections: Vec::new(),
         warnings: claim::warnings(study),
         claim: claim::claim(study),
+        fitness: claim::fitness(study),
+        facts: study.facts.sentence(&study.dpx_version),
+        written: super::facts::table(&study.rows),
+        interval_note: table::interval_note(study),
+        floor_note: study
+            .rows
+            .iter()
+            .any(|row| row.floor.is_some())
+            .then_some(super::terminal::FLOOR_NOTE),
         tiles: page::tiles(study),
         summary_sentence: page::summary_sentence(study),
         summary: table::summary(study).without(&table::IN_OTHER_SECTIONS),

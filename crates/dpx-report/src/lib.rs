@@ -11,7 +11,10 @@ mod chart;
 pub mod claim;
 pub mod compare;
 pub mod export;
+pub mod facts;
 mod fault;
+mod floor;
+mod format;
 mod guarantee;
 pub mod html;
 mod joint;
@@ -20,6 +23,7 @@ pub mod metric;
 mod page;
 mod real_texts;
 mod release;
+mod row_figures;
 mod rows;
 mod settings;
 mod sources;
@@ -28,6 +32,7 @@ pub mod table;
 pub mod terminal;
 pub mod texts;
 mod values;
+pub mod verdict;
 mod verify;
 mod write;
 
@@ -37,7 +42,7 @@ pub use release::{
     Author, Disclosure, Format, Group, License, Model, Prior, Publication, Release, ReleaseError,
     Run, Selection, Statement, Texts,
 };
-pub use sources::{Artifacts, AssembleError, Known, Sources};
+pub use sources::{Artifacts, AssembleError, Floors, Known, NoFloors, Sources};
 pub use study::{InstanceState, Reference, Study};
 pub use verify::{Check, POINTS, Verification, verify};
 pub use write::write_results;

@@ -3,11 +3,14 @@
 use super::claim;
 use super::compare::Comparison;
 use super::study::Study;
-use super::table::{NOTHING, Table, summary};
+use super::table::{NOTHING, Table, interval_note, summary};
 use dpx_schema::printable_lines;
 
 /// What follows the marked columns.
 const FOOTNOTE: &str = "* internal: measured on private data, not covered by the DP guarantee";
+
+/// What the floor is.
+pub(crate) const FLOOR_NOTE: &str = "word bags: the same classifier after bags of words from one private histogram at the row's budget; a model that does not beat them is not working yet";
 
 /// The summary and the claim, at most `width` columns wide. What does not fit beside goes below, in a second block with the
 /// rows' names again; nothing is left out.
@@ -19,13 +22,27 @@ pub fn render(study: &Study, width: usize) -> String {
             "± standard deviation over the n finished replicates of {replicates}"
         ));
     }
+    if let Some(note) = interval_note(study) {
+        lines.extend(wrap(note, width));
+    }
+    if study.rows.iter().any(|row| row.floor.is_some()) {
+        lines.extend(wrap(FLOOR_NOTE, width));
+    }
     if let Some(sentence) = claim::measured_with(study) {
         lines.extend(wrap(&sentence, width));
     }
     lines.push(String::new());
+    lines.extend(wrap(&study.facts.sentence(&study.dpx_version), width));
+    lines.push(String::new());
     lines.extend(wrap(&claim::claim(study), width));
+    if let Some(sentence) = claim::fitness(study) {
+        lines.extend(wrap(&sentence, width));
+    }
     for warning in claim::warnings(study) {
         lines.extend(wrap(&format!("! {warning}"), width));
+    }
+    for note in &study.facts.notes {
+        lines.extend(wrap(note, width));
     }
     if !study.findings.is_empty() {
         lines.push(String::new());

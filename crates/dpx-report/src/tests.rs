@@ -2,7 +2,7 @@
 
 use super::assemble::assemble;
 use super::html::{self, Extras};
-use super::sources::{Artifacts, Known, Sources};
+use super::sources::{Artifacts, Floors, Known, Sources};
 use super::study::{GuaranteeKind, InstanceState, Reference, Role, Study};
 use super::{claim, export, terminal};
 use dpx_accounting::{Adjacency, DpEvent, EpsilonBound};
@@ -11,6 +11,7 @@ use dpx_schema::{
     Digest, Flow, Kind, Manifest, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, Record,
     Unit,
 };
+use dpx_stages::floor::FloorRequest;
 use dpx_stages::metric::Classification;
 use dpx_stages::score::read::LabelledTexts;
 use dpx_stages::score::{Models, Scores, Texts, compute};
@@ -57,6 +58,17 @@ fn record(instance: &Instance) -> Record {
         device: "cpu".into(),
         dpx_version: "0.1.0".into(),
         finished_at: "2026-11-24T08:00:00Z".into(),
+    }
+}
+
+/// Bags of words that are right half of the time.
+struct AlwaysHalf;
+
+impl Floors for AlwaysHalf {
+    fn floor(&self, _: &Record, request: &FloorRequest) -> Option<Classification> {
+        assert!(request.delta > 0.0 && request.texts > 0);
+        let labels: Vec<String> = ["a", "b"].map(str::to_owned).to_vec();
+        Classification::from_matrix(&labels, vec![vec![25, 25], vec![25, 25]]).ok()
     }
 }
 
@@ -138,6 +150,7 @@ impl Fake {
     fn with<T>(&self, call: impl FnOnce(&Sources<'_>) -> T) -> T {
         let reference = Reference {
             source: Some("the published study".into()),
+            dataset: Some("hf:who/feelings".into()),
             benchmark: Some(0.925),
             accuracy: [
                 ("inf".into(), 0.861),
@@ -151,6 +164,7 @@ impl Fake {
             plan: &self.plan,
             known: &self.known,
             artifacts: &self.folders,
+            floors: &AlwaysHalf,
             title: None,
             reference: Some(&reference),
         })
