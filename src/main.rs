@@ -4,6 +4,8 @@
 //! [`Error`] decides the first, [`output`] the second.
 
 mod account;
+mod advice;
+mod bounds;
 mod cache;
 mod candidates;
 mod check;
@@ -23,6 +25,7 @@ mod inspect;
 mod ledger;
 mod man;
 mod output;
+mod own_data;
 mod plan;
 mod privacy;
 mod privacy_plan;

@@ -6,6 +6,7 @@
 //! mean.
 
 pub mod assemble;
+pub mod bibtex;
 mod candidates;
 mod chart;
 pub mod claim;
@@ -19,8 +20,10 @@ mod guarantee;
 pub mod html;
 mod joint;
 pub mod journal;
+pub mod latex;
 pub mod metric;
 mod page;
+pub mod picture;
 mod real_texts;
 mod release;
 mod row_figures;
@@ -37,7 +40,7 @@ mod verify;
 mod write;
 
 pub use assemble::assemble;
-pub use real_texts::real_texts;
+pub use real_texts::{RealTexts, real_texts};
 pub use release::{
     Author, Disclosure, Format, Group, License, Model, Prior, Publication, Release, ReleaseError,
     Run, Selection, Statement, Texts,

@@ -7,6 +7,7 @@
 )]
 
 use super::joint::{of_rows, releasable};
+use super::real_texts::{Nearest, RealTexts};
 use super::study::{GuaranteeKind, Row, Study};
 use super::table::{NOTHING, bound, difference, number, spread, spread_or_interval};
 use dpx_engine::clock::duration;
@@ -19,9 +20,9 @@ mod scrubbing;
 mod tables;
 mod tiles;
 pub(super) use charts::{
-    epsilon_charts, fidelity_charts, leakage_charts, matrices, run_charts, tradeoff,
+    Matrices, epsilon_charts, fidelity_charts, leakage_charts, matrices, run_charts, tradeoff,
 };
-pub(super) use labels::{label_changes, labels_sentence};
+pub(super) use labels::{confusions, label_changes, labels_sentence};
 pub(super) use leakage::{copies, leakage_sentence, replay};
 pub(super) use scrubbing::{scrubbing, scrubbing_sentence};
 pub(super) use tables::{groups, instances, keys, mechanisms, statements};
@@ -30,26 +31,51 @@ pub(super) use tiles::{Tile, tiles};
 /// Most texts per label and row on the page; the rest are files.
 pub(super) const MOST_TEXTS: usize = 50;
 
+/// Most texts on the page in all: with many labels and rows fewer of each.
+const MOST_TEXTS_IN_ALL: usize = 3_000;
+
+/// Most labels whose texts stand on the page.
+pub(super) const MOST_LABELS: usize = 100;
+
+/// A text on the page, with the real text that it is nearest to where that was asked for.
+pub(super) struct ShownText<'a> {
+    pub(super) text: &'a str,
+    pub(super) nearest: Option<&'a Nearest>,
+}
+
 /// Texts of one label: its name, and per row of the study its texts.
 pub(super) struct TextsOfLabel<'a> {
     pub(super) name: &'a str,
-    pub(super) columns: Vec<(String, Vec<&'a str>)>,
+    pub(super) columns: Vec<(String, Vec<ShownText<'a>>)>,
 }
 
-pub(super) fn texts<'a>(study: &'a Study, real: &'a [Examples]) -> Vec<TextsOfLabel<'a>> {
-    let of = |examples: &'a [Examples], label: &str| -> Vec<&'a str> {
+/// How many texts of each label and row stand on the page.
+pub(super) fn texts_each(study: &Study) -> usize {
+    let labels = study.labels.len().clamp(1, MOST_LABELS);
+    let rows = study.rows.iter().filter(|row| row.scores.is_some()).count();
+    (MOST_TEXTS_IN_ALL / (labels * rows.max(1))).clamp(1, MOST_TEXTS)
+}
+
+pub(super) fn texts<'a>(study: &'a Study, real: &'a RealTexts) -> Vec<TextsOfLabel<'a>> {
+    let most = texts_each(study);
+    let of = |examples: &'a [Examples], label: &str| -> Vec<ShownText<'a>> {
         let own = examples.iter().filter(|own| own.label == label);
-        own.flat_map(|own| own.texts.iter().take(MOST_TEXTS).map(String::as_str))
+        let texts = own.flat_map(|own| own.texts.iter().take(most));
+        texts
+            .map(|text| ShownText {
+                text,
+                nearest: real.nearest.get(text.as_str()),
+            })
             .collect()
     };
-    let labels = study.labels.iter().map(|label| {
-        let mut columns: Vec<(String, Vec<&str>)> = study
+    let labels = study.labels.iter().take(MOST_LABELS).map(|label| {
+        let mut columns: Vec<(String, Vec<ShownText<'_>>)> = study
             .rows
             .iter()
             .filter_map(|row| Some((row.name.clone(), of(&row.scores.as_ref()?.examples, label))))
             .collect();
-        if !real.is_empty() {
-            columns.push(("real texts (private!)".into(), of(real, label)));
+        if !real.examples.is_empty() {
+            columns.push(("real texts (private!)".into(), of(&real.examples, label)));
         }
         TextsOfLabel {
             name: label,

@@ -283,6 +283,7 @@ impl<'a> Runner<'a> {
             experiment: self.plan.experiment.clone(),
             dpx_version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
+            host: crate::cache::host(),
             jobs: self.jobs,
             devices: self
                 .options

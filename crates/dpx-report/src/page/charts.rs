@@ -5,7 +5,7 @@ use crate::chart::tradeoff::{Panel, draw as panel};
 use crate::chart::{bars, dag, dots, heat, lengths};
 use crate::metric::Group;
 use crate::study::{GuaranteeKind, Reference, Row, Study};
-use crate::table::{ceiling, spread};
+use crate::table::{ceiling, spread, spread_or_interval};
 use dpx_schema::Kind;
 
 const CLASSES: [&str; 4] = ["s1", "s2", "s3", "s4"];
@@ -74,7 +74,7 @@ pub(crate) fn tradeoff(study: &Study) -> Charts {
 
 /// Epsilon over steps, as the Renyi accountant of the step logs or the accountants' end points tell it.
 pub(crate) fn epsilon_charts(study: &Study) -> Charts {
-    use dpx_accounting::{DpEvent, epsilon_rdp};
+    use dpx_accounting::{DpEvent, RdpOverSteps};
     let mut lines = Vec::new();
     for (at, row) in study
         .rows
@@ -100,18 +100,16 @@ pub(crate) fn epsilon_charts(study: &Study) -> Charts {
         else {
             continue;
         };
+        let step = DpEvent::poisson_sampled_gaussian(sampling_rate, noise_multiplier, 1).ok();
+        let Some(spent) =
+            step.and_then(|step| RdpOverSteps::new(&step, train.delta.value()).ok())
+        else {
+            continue;
+        };
         let points = (0..=24)
             .map(|part| (steps * part).div_ceil(24))
-            .filter_map(|steps| {
-                let spent = if steps == 0 {
-                    0.0
-                } else {
-                    let event =
-                        DpEvent::poisson_sampled_gaussian(sampling_rate, noise_multiplier, steps);
-                    epsilon_rdp(&event.ok()?, train.delta.value()).ok()?.value()
-                };
-                spent.is_finite().then_some((steps as f64, spent))
-            })
+            .map(|steps| (steps as f64, spent.epsilon(steps).value()))
+            .filter(|(_, epsilon)| epsilon.is_finite())
             .collect();
         lines.push(Curve {
             name: row.label.clone(),
@@ -167,17 +165,52 @@ fn first_of(rows: &[&Row]) -> String {
     }
 }
 
-/// The confusion matrices: those of the benchmark and of each row's classification shown first, then all others.
-pub(crate) fn matrices(study: &Study) -> (Charts, Charts) {
-    let (mut shown, mut others) = (Charts::new(), Charts::new());
+/// Confusion matrices of the page.
+pub(crate) struct Matrices {
+    /// Those of the benchmark and of each row's classification shown first.
+    pub(crate) shown: Charts,
+    /// Those of the other classifiers.
+    pub(crate) others: Charts,
+    /// How many there is no room for.
+    pub(crate) left_out: usize,
+}
+
+/// Matrices on the page, of either sort.
+const MOST_MATRICES: usize = 12;
+
+/// Labels beyond which no matrix can be read.
+pub(crate) const MOST_IN_MATRIX: usize = 40;
+
+/// The confusion matrices, the benchmark's first.
+pub(crate) fn matrices(study: &Study) -> Matrices {
+    let mut found = Matrices {
+        shown: Charts::new(),
+        others: Charts::new(),
+        left_out: 0,
+    };
+    if study.labels.len() > MOST_IN_MATRIX {
+        return found;
+    }
     for row in study.all_rows() {
         let main = row.main_classification();
-        for found in &row.classifications {
-            let id = format!("matrix-{}", shown.len() + others.len());
-            let name = format!("accuracy{}", found.role.suffix());
-            let accuracy = row.figures.get(&name).map_or_else(String::new, |accuracy| {
-                format!(": accuracy {}", spread(*accuracy, 3))
-            });
+        for one in &row.classifications {
+            let is_main = main.is_some_and(|main| std::ptr::eq(main, one));
+            let into = if is_main {
+                &found.shown
+            } else {
+                &found.others
+            };
+            if into.len() == MOST_MATRICES {
+                found.left_out += 1;
+                continue;
+            }
+            let id = format!("matrix-{}", found.shown.len() + found.others.len());
+            let name = format!("accuracy{}", one.role.suffix());
+            let accuracy = if row.figures.contains_key(&name) {
+                format!(": accuracy {}", spread_or_interval(row, &name))
+            } else {
+                String::new()
+            };
             let added = if row.replicates_finished > 1 {
                 format!(
                     "; the predictions of {} replicates together",
@@ -187,17 +220,17 @@ pub(crate) fn matrices(study: &Study) -> (Charts, Charts) {
                 String::new()
             };
             let picture = (
-                heat::draw(&id, &row.name, &found.figures),
-                format!("{}, {}{accuracy}{added}.", row.name, found.role.words()),
+                heat::draw(&id, &row.name, &one.figures),
+                format!("{}, {}{accuracy}{added}.", row.name, one.role.words()),
             );
-            if main.is_some_and(|main| std::ptr::eq(main, found)) {
-                shown.push(picture);
+            if is_main {
+                found.shown.push(picture);
             } else {
-                others.push(picture);
+                found.others.push(picture);
             }
         }
     }
-    (shown, others)
+    found
 }
 
 pub(crate) fn leakage_charts(study: &Study) -> Charts {

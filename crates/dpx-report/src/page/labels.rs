@@ -1,5 +1,6 @@
 //! Who loses: F1 per label against the benchmark, in a table and in the sentence above it, from one and the same list.
 
+use super::charts::MOST_IN_MATRIX;
 use crate::study::{Row, Study};
 use crate::table::{Column, NOTHING, Table, brief, brief_or_interval, difference};
 use dpx_stages::metric::Spread;
@@ -156,6 +157,63 @@ pub(crate) fn label_changes(study: &Study) -> Table {
         ),
         columns,
         rows: lines.into_iter().map(|(_, cells)| cells).collect(),
+    }
+}
+
+/// Confusions in the table.
+const MOST_CONFUSIONS: usize = 30;
+
+/// The most frequent confusions, where there are too many labels for a matrix: those of the row that the claim speaks of, beside
+/// the benchmark's.
+pub(crate) fn confusions(study: &Study) -> Table {
+    let row = crate::claim::strongest(study).or_else(|| study.rows.first());
+    let found = row.and_then(|row| Some((row, row.main_classification()?)));
+    let (Some((row, found)), true) = (found, study.labels.len() > MOST_IN_MATRIX) else {
+        return Table::default();
+    };
+    let share = |figures: &dpx_stages::metric::Classification, truth: usize, given: usize| {
+        let hits = figures.confusion[truth][given];
+        (hits, hits as f64 / figures.per_label[truth].support.max(1) as f64)
+    };
+    let labels = &found.figures.labels;
+    let mut all: Vec<(u64, f64, usize, usize)> = (0..labels.len())
+        .flat_map(|truth| (0..labels.len()).map(move |given| (truth, given)))
+        .filter(|(truth, given)| truth != given)
+        .map(|(truth, given)| {
+            let (hits, of) = share(&found.figures, truth, given);
+            (hits, of, truth, given)
+        })
+        .filter(|(hits, ..)| *hits > 0)
+        .collect();
+    all.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)));
+    let benchmark = study.benchmark.as_ref().and_then(Row::main_classification);
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    let rows = all.iter().take(MOST_CONFUSIONS).map(|&(hits, of, truth, given)| {
+        let before = benchmark
+            .filter(|before| before.figures.labels == *labels)
+            .map_or_else(|| NOTHING.into(), |before| percent(share(&before.figures, truth, given).1));
+        vec![
+            labels[truth].clone(),
+            labels[given].clone(),
+            hits.to_string(),
+            percent(of),
+            before,
+        ]
+    });
+    Table {
+        caption: format!(
+            "The most frequent confusions of row {}, since {} labels are too many for a matrix; shares are of the texts of the true label; internal",
+            row.name,
+            labels.len()
+        ),
+        columns: vec![
+            Column::text("true label"),
+            Column::text("predicted").internal(),
+            Column::numbers("test texts").internal(),
+            Column::numbers("share").internal(),
+            Column::numbers("benchmark").internal(),
+        ],
+        rows: rows.collect(),
     }
 }
 
