@@ -166,10 +166,10 @@ fn stage_times(plan: &Plan, decisions: &[Decision]) -> String {
     }
     let width = times.iter().map(|time| time.stage.chars().count()).max();
     let width = width.unwrap_or(0);
-    let mut text = "\nTime by stage, as the nearest earlier records took:\n".to_owned();
+    let mut text = "\nTime by stage, as earlier records of the same model, sizes and data took:\n".to_owned();
     for time in times {
         let mut told = if time.known == 0 {
-            "never ran before".to_owned()
+            "no record of the same model, sizes and data".to_owned()
         } else {
             let each = time.seconds / time.known as f64;
             let total = duration(time.seconds);
@@ -249,7 +249,7 @@ fn to_json(
                 "key": decision.key,
                 "reasons": reasons,
                 "changed": changed,
-                "earlier_seconds": decision.nearest.as_ref().map(|record| record.wall_seconds),
+                "earlier_seconds": decision.estimate,
             })
         })
         .collect();

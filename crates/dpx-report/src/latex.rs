@@ -181,7 +181,7 @@ mod tests {
         }
         assert!(text.contains("epsilon=8 & ") && text.contains(" \\pm "), "{text}");
         assert!(text.contains("$\\infty$"), "{text}");
-        assert_eq!(chosen(&study, &["nothing".into()]), Err("nothing".to_owned()));
+        assert_eq!(chosen(&study, &["nothing".into()]).unwrap_err(), "nothing");
         let one = chosen(&study, &["mauve".into()]).unwrap();
         assert!(latex(&study, &one).contains("{lrr}"));
     }

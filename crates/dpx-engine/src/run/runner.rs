@@ -276,7 +276,7 @@ impl<'a> Runner<'a> {
                 State::OnlyIf { .. } => "only-if",
             },
             key: decision.key,
-            estimate: decision.nearest.as_ref().map(|record| record.wall_seconds),
+            estimate: decision.estimate,
         });
         let event = Event::RunStarted {
             run: self.journal.id().to_owned(),

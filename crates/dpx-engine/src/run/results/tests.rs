@@ -350,8 +350,8 @@ fn results_are_current_as_long_as_nothing_changed() {
     assert!(!results.is_current(&made_from), "a page was written apart");
     results.replace(Some(made_from), fill("one")).unwrap();
     let page = results.path().join("report.html");
-    std::fs::write(&page, "by hand").unwrap();
+    fs::write(&page, "by hand").unwrap();
     assert!(!results.is_current(&made_from), "a file was edited");
-    std::fs::remove_file(&page).unwrap();
+    fs::remove_file(&page).unwrap();
     assert!(!results.is_current(&made_from), "a file is gone");
 }
