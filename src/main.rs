@@ -27,8 +27,10 @@ mod man;
 mod output;
 mod own_data;
 mod plan;
+mod plan_advice;
 mod privacy;
 mod privacy_plan;
+mod rehearse;
 mod release;
 mod report;
 mod results;
@@ -74,6 +76,7 @@ enum Verb {
     Schema(schema::Args),
     Release(release::Args),
     Verify(verify::Args),
+    Rehearse(rehearse::Args),
     Report(report::Args),
     Compare(compare::Args),
     Privacy(privacy::Args),
@@ -99,6 +102,7 @@ impl Verb {
             Self::Schema(args) => schema::run(&args),
             Self::Release(args) => release::run(&args),
             Self::Verify(args) => verify::run(&args),
+            Self::Rehearse(args) => rehearse::run(&args),
             Self::Report(args) => report::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Privacy(args) => privacy::run(&args),

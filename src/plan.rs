@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Plan as if this stage or instance were forced to run
     #[arg(long, value_name = "STAGE")]
     force: Vec<String>,
+    /// Say what the settings amount to, and what others would: noise over batch, steps, sizes, rare labels; reads the data
+    #[arg(long, conflicts_with = "json")]
+    advice: bool,
     /// Print the plan as one JSON object
     #[arg(long)]
     json: bool,
@@ -48,6 +51,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let cache = Cache::at(&args.cache.cache)?;
     let forced = forced(&plan, &args.force)?;
     let decisions = decide(&plan, &View::new(cache.clone()), &forced);
+    if args.advice {
+        return super::plan_advice::print(&experiment, &plan, &decisions);
+    }
     let causes = causes(&plan, &decisions);
     let summary = summary(&decisions);
     // Who the people are is found in the data: only a study with a budget is worth reading them for a plan.
