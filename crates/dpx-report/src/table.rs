@@ -220,7 +220,7 @@ pub fn summary(study: &Study) -> Table {
         columns.push(Column::text("verdict").internal().holding(ColumnId::Verdict));
     }
     if audited {
-        let audit = Column::numbers("audit lower bound").internal();
+        let audit = Column::text("audit lower bound").internal();
         columns.push(audit.holding(ColumnId::Metric("audit_lower")));
     }
     let time = Column::numbers(if repeated { "total time" } else { "time" });
@@ -304,7 +304,8 @@ pub fn summary(study: &Study) -> Table {
 }
 
 /// The columns of [`summary`] that the page shows in its sections on privacy, labels and the run, which have room for them.
-pub(crate) const IN_OTHER_SECTIONS: [ColumnId; 6] = [
+pub(crate) const IN_OTHER_SECTIONS: [ColumnId; 7] = [
+    ColumnId::Metric("similarity"),
     ColumnId::Prv,
     ColumnId::Rdp,
     ColumnId::Noise,
