@@ -51,7 +51,8 @@ pub(crate) fn labels_sentence(study: &Study) -> String {
         .iter()
         .flat_map(|label| losses(study, label).map(move |(row, loss)| (label, row, loss)))
         .filter(|(.., loss)| *loss > 0.0)
-        .max_by(|a, b| a.2.total_cmp(&b.2));
+        // The first among equals, as in the table.
+        .reduce(|worst, next| if next.2 > worst.2 { next } else { worst });
     let lost = worst.and_then(|(label, row, _)| {
         let before = f1(study.benchmark.as_ref()?, label)?;
         let after = f1(row, label)?;
