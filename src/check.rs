@@ -1,10 +1,14 @@
 //! `dpx check`: every mistake of an experiment file.
 
+use super::account::{is_local, preprocess_params};
 use super::experiment::ExperimentArgs;
 use super::families::LocalModels;
+use super::own_data::{self, Problem, told};
 use super::{Error, ExitCode, output};
+use dpx_data::Source;
 use dpx_engine::experiment::{self, Loaded, Severity};
 use dpx_engine::plan;
+use dpx_schema::Kind;
 use serde_json::json;
 
 /// Check an experiment file: every mistake at once, nothing runs, no network.
@@ -15,6 +19,9 @@ use serde_json::json;
 pub(crate) struct Args {
     #[command(flatten)]
     experiment: ExperimentArgs,
+    /// Look at the data as well: columns, labels, lengths, and everything that is wrong with them
+    #[arg(long)]
+    data: bool,
     /// Print the diagnostics as one JSON object
     #[arg(long)]
     json: bool,
@@ -30,14 +37,28 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         loaded.diagnostics.extend(diagnostics);
         loaded.experiment = None;
     }
+    let data = match (&loaded.experiment, args.data) {
+        (Some(experiment), true) => of_data(experiment)?,
+        _ => Vec::new(),
+    };
     if args.json {
-        output::print(&to_json(&loaded))?;
+        output::print(&to_json(&loaded, &data))?;
     } else if !loaded.diagnostics.is_empty() {
         output::note(&experiment::render(&loaded.diagnostics, &loaded.files));
     }
     let Some(experiment) = &loaded.experiment else {
         return Ok(ExitCode::Usage);
     };
+    for (stage, problems) in data.iter().filter(|(_, problems)| !args.json && !problems.is_empty()) {
+        output::note(&format!("data of `{stage}`:\n{}", told(problems)));
+    }
+    let wrong = data
+        .iter()
+        .flat_map(|(_, problems)| problems)
+        .any(|problem| problem.severity == own_data::Severity::Error);
+    if wrong {
+        return Ok(ExitCode::Usage);
+    }
     if !args.json {
         let rows: usize = experiment
             .axes
@@ -58,8 +79,43 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     Ok(ExitCode::Done)
 }
 
+/// What is wrong with the data of each `preprocess` instance that lie on this machine.
+fn of_data(experiment: &experiment::Experiment) -> Result<Vec<(String, Vec<Problem>)>, Error> {
+    let plan = super::experiment::build(experiment, &LocalModels)?;
+    let mut found = Vec::new();
+    for instance in plan.instances.iter().filter(|one| one.kind == Kind::Preprocess) {
+        let params = preprocess_params(instance)?;
+        let mut problems = Vec::new();
+        if matches!(Source::parse(&params.dataset), Source::Path(_)) {
+            let look = own_data::look(
+                &params.dataset,
+                Some(&params.text_column),
+                Some(&params.label_column),
+                None,
+            )?;
+            problems = look.problems;
+        }
+        let sound = problems.iter().all(|problem| problem.severity == own_data::Severity::Warning);
+        // What the stage itself would say, of labels that are not declared for instance.
+        if sound
+            && is_local(&params)
+            && let Err(error) = dpx_data::load(&dpx_data::Request::from(&params))
+        {
+            problems.insert(
+                0,
+                Problem {
+                    severity: own_data::Severity::Error,
+                    text: error.to_string(),
+                },
+            );
+        }
+        found.push((instance.name.to_string(), problems));
+    }
+    Ok(found)
+}
+
 /// The diagnostics as `dpx check --json` prints them.
-fn to_json(loaded: &Loaded) -> String {
+fn to_json(loaded: &Loaded, data: &[(String, Vec<Problem>)]) -> String {
     let errors = loaded
         .diagnostics
         .iter()
@@ -75,6 +131,19 @@ fn to_json(loaded: &Loaded) -> String {
         "errors": errors,
         "warnings": loaded.diagnostics.len() - errors,
         "diagnostics": diagnostics,
+        "data": data
+            .iter()
+            .map(|(stage, problems)| {
+                let problems = problems.iter().map(|problem| {
+                    let severity = match problem.severity {
+                        own_data::Severity::Error => "error",
+                        own_data::Severity::Warning => "warning",
+                    };
+                    json!({"severity": severity, "text": problem.text})
+                });
+                json!({"stage": stage, "problems": problems.collect::<Vec<_>>()})
+            })
+            .collect::<Vec<_>>(),
     })
     .to_string()
 }

@@ -1,5 +1,8 @@
-//! `dpx init`: a commented experiment file to start from.
+//! `dpx init`: a commented experiment file to start from, or one for data of one's own.
 
+mod own;
+
+use super::own_data::{Severity, look, told};
 use super::{Error, ExitCode, output};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +17,9 @@ const FILE: &str = "experiment.toml";
 ///
 /// `dpx init FILE` writes FILE. Without a name it writes experiment.toml at a terminal, and prints where standard output is
 /// redirected, as in `dpx init > my.toml`.
+///
+/// With `--data` it looks at a file or folder, tells everything that is wrong with it, and writes an experiment for it: columns,
+/// labels, lengths and sizes as they are there.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// File to write; `-` prints [default: experiment.toml, or standard output where it is redirected]
@@ -22,6 +28,18 @@ pub(crate) struct Args {
     /// Replace a file that exists
     #[arg(long)]
     force: bool,
+    /// Write an experiment for these texts: a csv, tsv, jsonl or parquet file, or a folder with train and test in it
+    #[arg(long, value_name = "DATA")]
+    data: Option<String>,
+    /// Column that holds the text [default: text]
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    text: Option<String>,
+    /// Column that holds the label [default: label]
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    label: Option<String>,
+    /// Column that says whose text it is, where people have several
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    unit: Option<String>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
@@ -31,11 +49,31 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         None if args.force || std::io::stdout().is_terminal() => Path::new(FILE),
         None => Path::new("-"),
     };
+    let text = match &args.data {
+        None => STARTER.to_owned(),
+        Some(data) => {
+            let found = look(
+                data,
+                args.text.as_deref(),
+                args.label.as_deref(),
+                args.unit.as_deref(),
+            )?;
+            if !found.problems.is_empty() {
+                output::note(&told(&found.problems));
+            }
+            if found.problems.iter().any(|problem| problem.severity == Severity::Error) {
+                return Err(Error::usage("no experiment was written: mend what is wrong with the data or the options"));
+            }
+            output::note("the labels in the file are public from now on: look at them, and take out what tells of a person");
+            let folder = file.parent().unwrap_or(Path::new(""));
+            own::experiment(&found, data, args.unit.as_deref(), folder)
+        }
+    };
     if file == Path::new("-") {
-        output::print(STARTER.trim_end())?;
+        output::print(text.trim_end())?;
         return Ok(ExitCode::Done);
     }
-    write(file, args.force)?;
+    write(file, &text, args.force)?;
     let shown = file.display();
     output::print(&format!(
         "wrote {shown}; next: dpx check {shown}, dpx plan {shown}, dpx run {shown}"
@@ -43,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     Ok(ExitCode::Done)
 }
 
-fn write(file: &Path, replace: bool) -> Result<(), Error> {
+fn write(file: &Path, text: &str, replace: bool) -> Result<(), Error> {
     let shown = file.display();
     let mut options = std::fs::File::options();
     options.write(true);
@@ -61,6 +99,6 @@ fn write(file: &Path, replace: bool) -> Result<(), Error> {
         }
     })?;
     written
-        .write_all(STARTER.as_bytes())
+        .write_all(text.as_bytes())
         .map_err(|error| Error::failed(format!("could not write `{shown}`: {error}")))
 }

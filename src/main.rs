@@ -4,6 +4,8 @@
 //! [`Error`] decides the first, [`output`] the second.
 
 mod account;
+mod advice;
+mod bounds;
 mod cache;
 mod candidates;
 mod check;
@@ -16,15 +18,19 @@ mod exit;
 mod experiment;
 mod families;
 mod fetch;
+mod floors;
 mod graph;
 mod init;
 mod inspect;
 mod ledger;
 mod man;
 mod output;
+mod own_data;
 mod plan;
+mod plan_advice;
 mod privacy;
 mod privacy_plan;
+mod rehearse;
 mod release;
 mod report;
 mod results;
@@ -70,6 +76,7 @@ enum Verb {
     Schema(schema::Args),
     Release(release::Args),
     Verify(verify::Args),
+    Rehearse(rehearse::Args),
     Report(report::Args),
     Compare(compare::Args),
     Privacy(privacy::Args),
@@ -95,6 +102,7 @@ impl Verb {
             Self::Schema(args) => schema::run(&args),
             Self::Release(args) => release::run(&args),
             Self::Verify(args) => verify::run(&args),
+            Self::Rehearse(args) => rehearse::run(&args),
             Self::Report(args) => report::run(&args),
             Self::Compare(args) => compare::run(&args),
             Self::Privacy(args) => privacy::run(&args),

@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Plan as if this stage or instance were forced to run
     #[arg(long, value_name = "STAGE")]
     force: Vec<String>,
+    /// Say what the settings amount to, and what others would: noise over batch, steps, sizes, rare labels; reads the data
+    #[arg(long, conflicts_with = "json")]
+    advice: bool,
     /// Print the plan as one JSON object
     #[arg(long)]
     json: bool,
@@ -48,6 +51,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let cache = Cache::at(&args.cache.cache)?;
     let forced = forced(&plan, &args.force)?;
     let decisions = decide(&plan, &View::new(cache.clone()), &forced);
+    if args.advice {
+        return super::plan_advice::print(&experiment, &plan, &decisions);
+    }
     let causes = causes(&plan, &decisions);
     let summary = summary(&decisions);
     // Who the people are is found in the data: only a study with a budget is worth reading them for a plan.
@@ -166,10 +172,10 @@ fn stage_times(plan: &Plan, decisions: &[Decision]) -> String {
     }
     let width = times.iter().map(|time| time.stage.chars().count()).max();
     let width = width.unwrap_or(0);
-    let mut text = "\nTime by stage, as the nearest earlier records took:\n".to_owned();
+    let mut text = "\nTime by stage, as earlier records of the same model, sizes and data took:\n".to_owned();
     for time in times {
         let mut told = if time.known == 0 {
-            "never ran before".to_owned()
+            "no record of the same model, sizes and data".to_owned()
         } else {
             let each = time.seconds / time.known as f64;
             let total = duration(time.seconds);
@@ -249,7 +255,7 @@ fn to_json(
                 "key": decision.key,
                 "reasons": reasons,
                 "changed": changed,
-                "earlier_seconds": decision.nearest.as_ref().map(|record| record.wall_seconds),
+                "earlier_seconds": decision.estimate,
             })
         })
         .collect();

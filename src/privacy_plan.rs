@@ -152,6 +152,13 @@ fn examples(
     Ok(found)
 }
 
+/// The data of a `preprocess` instance, read from this machine or the Hub's cache.
+pub(super) fn dataset(preprocess: &Instance) -> Result<dpx_data::Dataset, Error> {
+    let params: PreprocessParams = serde_json::from_value(preprocess.params.clone())
+        .map_err(|error| Error::usage(format!("`{}`: {error}", preprocess.name)))?;
+    dpx_data::load(&dpx_data::Request::from(&params)).map_err(|error| Error::usage(error.to_string()))
+}
+
 /// Counts what is on this machine; what stands on the Hub counts as declared, and is read only where nothing is declared.
 fn count(params: &PreprocessParams) -> Result<u64, dpx_data::DataError> {
     let local = !matches!(

@@ -1,21 +1,26 @@
 //! The end of a run: the study on the terminal, and `results/NAME/` replaced as a whole.
 
+use super::bounds::Bounds;
+use super::floors::CachedFloors;
 use super::{Error, output, studies};
+use serde_json::json;
+use dpx_schema::Digest;
 use dpx_engine::cache::{ArtifactReader, Cache, Damage};
 use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::Plan;
 use dpx_engine::run::{
     Finish, InstanceResult, ResultsError, ResultsFolder, RunReport, input_paths,
 };
-use dpx_report::study::{GuaranteeKind, Row};
+use dpx_report::study::GuaranteeKind;
+use dpx_report::verdict::offered;
 use dpx_report::{InstanceState, Known, Sources, Study, assemble, terminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Widest output.
+/// Width where there is no terminal.
 const WIDTH: u16 = 100;
-/// A table is not made narrower than this.
-const NARROWEST: u16 = 60;
+/// A table is not made narrower than this, nor wider than that.
+const WIDTHS: std::ops::RangeInclusive<u16> = 60..=200;
 
 /// Where results go.
 #[derive(Debug, Clone, clap::Args)]
@@ -77,10 +82,12 @@ pub(crate) fn write(
     let known: Vec<Known> = report.instances.iter().map(known).collect();
     let reference = studies::reference(experiment);
     let artifacts = ArtifactReader::new(cache.clone());
+    let floors = CachedFloors::computing(cache);
     let sources = Sources {
         plan,
         known: &known,
         artifacts: &artifacts,
+        floors: &floors,
         title: experiment.report.title.as_deref(),
         reference: reference.as_ref(),
     };
@@ -92,9 +99,16 @@ pub(crate) fn write(
         }
         return Ok(Written::Study(Box::new(study?), None));
     }
+    let made_from = made_from(experiment, plan, &known, folder);
+    if folder.is_current(&made_from)
+        && let Some(study) = written(folder.path())
+    {
+        return Ok(Written::Study(Box::new(study), Some(folder.path().to_owned())));
+    }
+    let bounds = Bounds::of(cache);
     let mut study = None;
-    let replaced = folder.replace(|fresh| {
-        let file = studies::file(experiment);
+    let replaced = folder.replace(Some(made_from), |fresh| {
+        let file = experiment.merged(folder.path());
         let written = dpx_report::write_results(&sources, &file, fresh);
         let damages = artifacts.take_damages();
         if !damages.is_empty() {
@@ -103,6 +117,7 @@ pub(crate) fn write(
         study = Some(written.map_err(Stopped::Io)?);
         Ok(())
     });
+    bounds.save();
     let path = folder.path();
     match replaced {
         Ok(replaced) => {
@@ -127,6 +142,35 @@ pub(crate) fn write(
         ))
         .hint("everything is cached: run again when there is room")),
     }
+}
+
+/// A digest of everything that the results of a finished study are made from: records, experiment file, and this program.
+fn made_from(
+    experiment: &Experiment,
+    plan: &Plan,
+    known: &[Known],
+    folder: &ResultsFolder,
+) -> Digest {
+    // A program that was built anew may write other pages under the same version.
+    let program = std::env::current_exe().and_then(std::fs::metadata).ok();
+    let program = program.map(|file| (file.len(), file.modified().ok()));
+    let records: Vec<_> = known.iter().map(|one| one.record.as_deref()).collect();
+    let names: Vec<&str> = plan.instances.iter().map(|one| one.name.as_str()).collect();
+    let all = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "program": format!("{program:?}"),
+        "schema": Study::SCHEMA_VERSION,
+        "file": experiment.merged(folder.path()),
+        "instances": names,
+        "records": records,
+    });
+    Digest::of(all.to_string().as_bytes())
+}
+
+/// The study that a results folder holds.
+fn written(folder: &Path) -> Option<Study> {
+    let bytes = std::fs::read(folder.join("results.json")).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// Everything that cannot be read once something could not: the report stops at the first file, and one run again shall
@@ -164,10 +208,11 @@ pub(crate) fn unreadable(damages: &[Damage], again: &str) -> Error {
     }
 }
 
-/// Width of tables: that of the terminal, 100 columns at most and where there is none.
+/// Width of tables: that of the terminal, within 60 and 200 columns; where there is none that of `COLUMNS`, else 100.
 pub(crate) fn width() -> usize {
-    let width = comfy_table::Table::new().width().unwrap_or(WIDTH);
-    usize::from(width.clamp(NARROWEST, WIDTH))
+    let told = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let width = comfy_table::Table::new().width().or_else(told).unwrap_or(WIDTH);
+    usize::from(width.clamp(*WIDTHS.start(), *WIDTHS.end()))
 }
 
 /// Prints the study, where its files are, and how to share its texts.
@@ -191,26 +236,27 @@ pub(crate) fn print(
         "\nfidelity, copies, texts and statements: {}",
         report.display()
     ))?;
-    let first = study
-        .rows
-        .iter()
-        .filter(|row| row.guarantee.kind == GuaranteeKind::Dp)
-        .min_by(|a, b| {
-            let epsilon = |row: &Row| {
-                row.guarantee
-                    .epsilon
-                    .map_or(f64::INFINITY, dpx_accounting::EpsilonBound::value)
-            };
-            epsilon(a).total_cmp(&epsilon(b))
-        });
-    if let Some(row) = first {
-        output::print(&format!(
+    output::print(&next(study, &command))
+}
+
+/// What to do next: release the row that is fit for use, or what is wrong with all of them.
+fn next(study: &Study, command: &impl Fn(&str) -> String) -> String {
+    if let Some(row) = offered(study) {
+        return format!(
             "to share texts: {} --row {} --out FOLDER",
             command("dpx release"),
             dpx_engine::run::shell_word(&row.name)
-        ))?;
+        );
     }
-    Ok(())
+    let covered = study
+        .rows
+        .iter()
+        .any(|row| row.guarantee.kind == GuaranteeKind::Dp && !row.samples.is_empty());
+    if covered {
+        "no row is offered for release: none is clearly better than what costs less (see the verdicts); more texts, larger batches, a larger model or a divided budget help: docs/choosing.md".to_owned()
+    } else {
+        "no row has a guarantee, so none can be released: give the sweep an epsilon and leave `noise` secure".to_owned()
+    }
 }
 
 fn known(result: &InstanceResult) -> Known {

@@ -56,6 +56,28 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// Runs a study as `dpx run` does with nothing else asked for.
+pub(crate) fn study(
+    experiment: ExperimentArgs,
+    cache: CacheArgs,
+    state: StateArgs,
+    results: ResultsArgs,
+) -> Result<ExitCode, Error> {
+    run(&Args {
+        experiment,
+        cache,
+        state,
+        results,
+        jobs: None,
+        device: Vec::new(),
+        device_slots: None,
+        keep_going: false,
+        force: Vec::new(),
+        only: Vec::new(),
+        json: false,
+    })
+}
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let root = &args.cache.cache;
     let cache = Cache::at(root)?;

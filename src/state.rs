@@ -17,6 +17,14 @@ pub(crate) struct StateArgs {
 }
 
 impl StateArgs {
+    /// Everything in a folder of its own.
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        Self {
+            ledger: Some(folder.join("ledger")),
+            state_dir: Some(folder),
+        }
+    }
+
     /// The folder.
     ///
     /// # Errors

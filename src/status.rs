@@ -44,10 +44,14 @@ fn tell(run: &RunStatus) -> String {
         run.experiment,
         run.state,
         match (&run.started, run.pid) {
-            (Some(started), Some(pid)) => format!(", begun {started} by process {pid}"),
+            (Some(started), Some(pid)) => {
+                let host = run.host.as_ref().map(|host| format!(" on {host}"));
+                format!(", begun {started} by process {pid}{}", host.unwrap_or_default())
+            }
             _ => String::new(),
         }
     )];
+    lines.push(format!("  {}", queue(run)));
     let longest = run
         .instances
         .iter()
@@ -64,6 +68,32 @@ fn tell(run: &RunStatus) -> String {
         lines.push(line.trim_end().to_owned());
     }
     lines.join("\n")
+}
+
+/// How many instances are in which state, and what the queue is going to take.
+fn queue(run: &RunStatus) -> String {
+    let count = |states: &[&str]| {
+        let all = run.instances.iter();
+        all.filter(|one| states.contains(&one.state.as_str())).count()
+    };
+    let mut parts = Vec::new();
+    for (states, word) in [
+        (&["done", "cached"][..], "finished"),
+        (&["running"][..], "running"),
+        (&["run", "only-if"][..], "queued"),
+        (&["waiting"][..], "waiting for another process"),
+        (&["failed"][..], "failed"),
+        (&["stopped"][..], "stopped"),
+    ] {
+        let number = count(states);
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
+    if let Some(jobs) = run.jobs.filter(|_| count(&["running"]) > 0) {
+        parts.push(format!("at most {jobs} at once"));
+    }
+    parts.join(", ")
 }
 
 fn note(one: &InstanceStatus) -> String {

@@ -1,6 +1,8 @@
 //! Studies for `report`, `compare` and the end of `run`: from an experiment file and the cache, a results folder, or a run.
 
 use super::experiment::ExperimentArgs;
+use super::bounds::Bounds;
+use super::floors::CachedFloors;
 use super::{Error, experiment};
 use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::experiment::Experiment;
@@ -31,11 +33,26 @@ fn whole<T>(made: T, artifacts: &ArtifactReader, again: &str) -> Result<T, Error
     }
 }
 
+fn run_again(arguments: &ExperimentArgs) -> String {
+    let file = arguments.file.to_string_lossy();
+    format!("dpx run {}", dpx_engine::run::shell_word(&file))
+}
+
 impl Loaded {
     /// Reads an experiment file and looks into the cache; runs nothing.
     pub(crate) fn new(arguments: &ExperimentArgs, cache: &Path) -> Result<Self, Error> {
         let experiment = arguments.load()?;
         let plan = experiment::build(&experiment, &LocalSources::new(cache))?;
+        if !cache.exists() {
+            return Err(Error::usage(format!(
+                "there is no cache at `{}`: nothing has run from this folder",
+                cache.display()
+            ))
+            .hint(format!(
+                "go to the folder of the run, name its cache with `--cache DIR`, or run the study: {}",
+                run_again(arguments)
+            )));
+        }
         let cache = Cache::at(cache)?;
         let decisions = decide(&plan, &View::new(cache.clone()), &BTreeSet::new());
         let known = decisions
@@ -56,10 +73,7 @@ impl Loaded {
             plan,
             known,
             cache,
-            again: format!(
-                "dpx run {}",
-                dpx_engine::run::shell_word(&arguments.file.to_string_lossy())
-            ),
+            again: run_again(arguments),
         })
     }
 
@@ -67,39 +81,31 @@ impl Loaded {
     pub(crate) fn with<T>(&self, call: impl FnOnce(&Sources<'_>) -> T) -> Result<T, Error> {
         let reference = reference(&self.experiment);
         let artifacts = ArtifactReader::new(self.cache.clone());
+        let floors = CachedFloors::known(&self.cache);
         let made = call(&Sources {
             plan: &self.plan,
             known: &self.known,
             artifacts: &artifacts,
+            floors: &floors,
             title: self.experiment.report.title.as_deref(),
             reference: reference.as_ref(),
         });
         whole(made, &artifacts, &self.again)
     }
 
-    /// The texts that the experiment was read from, one after the other.
-    pub(crate) fn file(&self) -> String {
-        file(&self.experiment)
+    /// The study; bounds that earlier reports certified are taken over. For showing it, never for a release, whose bounds are
+    /// computed anew.
+    pub(crate) fn shown(&self) -> Result<Study, Error> {
+        let bounds = Bounds::of(&self.cache);
+        let study = self.with(assemble)?;
+        bounds.save();
+        Ok(study?)
     }
-}
 
-/// The texts that an experiment was read from, one after the other.
-pub(crate) fn file(experiment: &Experiment) -> String {
-    let texts: Vec<String> = experiment
-        .files
-        .iter()
-        .enumerate()
-        .map(|(index, file)| {
-            if index == 0 {
-                file.text.to_string()
-            } else {
-                let commented: Vec<String> =
-                    file.text.lines().map(|line| format!("# {line}")).collect();
-                format!("\n# {}:\n{}\n", file.name, commented.join("\n"))
-            }
-        })
-        .collect();
-    texts.concat()
+    /// The experiment as one file that is to lie in `folder`.
+    pub(crate) fn file(&self, folder: &Path) -> String {
+        self.experiment.merged(folder)
+    }
 }
 
 /// The published figures of the experiment file.
@@ -107,6 +113,7 @@ pub(crate) fn reference(experiment: &Experiment) -> Option<Reference> {
     let written = experiment.report.reference.as_ref()?;
     Some(Reference {
         source: written.source.clone(),
+        dataset: written.dataset.clone(),
         benchmark: written.benchmark,
         accuracy: written.accuracy.clone(),
         similarity: written.similarity.clone(),
@@ -146,9 +153,17 @@ pub(crate) fn find(name: &str, set: &[String], cache: &Path) -> Result<Study, Er
             file: path.to_owned(),
             set: set.to_vec(),
         };
-        return Loaded::new(&arguments, cache)?
-            .with(assemble)?
-            .map_err(Error::from);
+        let loaded = Loaded::new(&arguments, cache)?;
+        let study = loaded.shown()?;
+        if study.finished == 0 {
+            return Err(Error::usage(format!(
+                "`{name}` has never run here: none of its {} stages is in the cache `{}`",
+                study.planned,
+                cache.display()
+            ))
+            .hint(format!("run it first: {}", loaded.again)));
+        }
+        return Ok(study);
     }
     let cache = Cache::at(cache)?;
     let runs = cache.runs().unwrap_or_default();
@@ -159,10 +174,12 @@ pub(crate) fn find(name: &str, set: &[String], cache: &Path) -> Result<Study, Er
     let (plan, known) = journal::past_run(&cache, &run.lines())
         .ok_or_else(|| Error::usage(format!("nothing is left in the cache of run `{name}`")))?;
     let artifacts = ArtifactReader::new(cache.clone());
+    let floors = CachedFloors::known(&cache);
     let study = assemble(&Sources {
         plan: &plan,
         known: &known,
         artifacts: &artifacts,
+        floors: &floors,
         title: None,
         reference: None,
     });

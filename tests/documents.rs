@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 /// Commands that are not run, with the reason. Of a study the file and its overrides are checked instead, and that the command
 /// line is understood.
-const NOT_RUN: [(&str, &str); 13] = [
+const NOT_RUN: [(&str, &str); 16] = [
     ("dpx run experiments/emotion.toml", "ten minutes"),
     (
         "dpx run experiments/emotion-teacher.toml",
@@ -26,6 +26,9 @@ const NOT_RUN: [(&str, &str); 13] = [
         "downloads, and ten minutes",
     ),
     ("dpx run FILE", "a placeholder"),
+    ("dpx rehearse my-data.toml", "minutes"),
+    ("dpx run my-data.toml", "minutes"),
+    ("dpx release my-data.toml", "needs the run before it"),
     (
         "cargo",
         "cargo runs this test: packages, targets, features and filters are looked up",
@@ -331,8 +334,8 @@ fn quoted(words: &[String]) -> String {
 }
 
 /// Verbs whose first argument is an experiment file or a folder.
-const WITH_FILE: [&str; 9] = [
-    "run", "plan", "check", "graph", "fetch", "report", "release", "compare", "verify",
+const WITH_FILE: [&str; 10] = [
+    "run", "plan", "check", "graph", "fetch", "report", "release", "compare", "verify", "rehearse",
 ];
 
 /// Shows that the command line is understood, without running it: of a file that is not there nothing more can be said.

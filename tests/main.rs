@@ -12,6 +12,7 @@ mod faults;
 mod hub;
 mod inspect;
 mod ledger;
+mod own_data;
 mod privacy;
 mod public_inputs;
 mod readers;

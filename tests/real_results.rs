@@ -14,7 +14,7 @@ fn results(study: &RealStudy) -> Value {
 }
 
 #[test]
-fn the_run_ends_with_a_table_that_fits_and_leaves_nothing_out() {
+fn the_run_ends_with_one_table_that_fits_and_names_what_does_not() {
     let study = RealStudy::get();
     let printed = &study.printed;
     for line in printed
@@ -23,11 +23,14 @@ fn the_run_ends_with_a_table_that_fits_and_leaves_nothing_out() {
     {
         assert!(line.chars().count() <= 100, "{line}");
     }
+    // One table: a column is there, or is named below it.
     for heading in [
         "guarantee",
-        "accuracy ↑*",
-        "similarity →*",
-        "MAUVE ↑*",
+        "certified",
+        "accuracy ↑",
+        "verdict",
+        "similarity →",
+        "MAUVE ↑",
         "audit",
         "PRV",
         "RDP",
@@ -35,10 +38,17 @@ fn the_run_ends_with_a_table_that_fits_and_leaves_nothing_out() {
     ] {
         assert!(printed.contains(heading), "{heading}: {printed}");
     }
-    assert!(!printed.contains("not shown"), "{printed}");
+    assert_eq!(printed.matches("\n epsilon=3 ").count(), 1, "{printed}");
+    assert!(printed.contains("not shown at 100 columns"), "{printed}");
     assert!(
-        printed.contains("report.html")
-            && printed.contains("dpx release real.toml --row epsilon=3")
+        printed.contains("240 training texts") || printed.contains(" training texts"),
+        "numbers of texts: {printed}"
+    );
+    // Texts of a model that saw next to nothing are offered to nobody.
+    assert!(printed.contains("is not fit for use"), "{printed}");
+    assert!(
+        printed.contains("report.html") && printed.contains("no row is offered for release"),
+        "{printed}"
     );
     assert!(printed.contains("encoder builtin:base"), "{printed}");
     assert!(
@@ -103,7 +113,7 @@ fn every_format_has_mean_spread_and_number_of_the_replicates() {
     // Every column is told of in the documentation.
     let told = include_str!("../docs/results-format.md");
     for name in header {
-        let base = ["_sd", "_n", "_ceiling"]
+        let base = ["_sd", "_n", "_low", "_high", "_ceiling"]
             .iter()
             .find_map(|end| name.strip_suffix(end))
             .unwrap_or(name);
@@ -247,4 +257,85 @@ fn a_plan_estimates_time_from_earlier_records() {
     let last = text.lines().last().unwrap();
     assert!(last.contains("to run") && last.contains("about"), "{last}");
     assert!(text.contains("Time by stage"), "{text}");
+}
+
+#[test]
+fn a_second_run_writes_nothing_and_its_file_is_all_cached() {
+    let study = RealStudy::get();
+    let place = tempfile::tempdir().unwrap();
+    let file = study.results("experiment.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("# One file of several"), "{text}");
+    let plan = out(&study.dpx(&["plan", "results/real/experiment.toml"]));
+    let last = plan.lines().last().unwrap();
+    assert!(last.contains(" 0 to run, 0 to re-run"), "{plan}");
+    // A copy elsewhere, with another results folder, is the same study.
+    std::fs::copy(study.results("report.html"), place.path().join("before")).unwrap();
+    let when = |name: &str| std::fs::metadata(study.results(name)).unwrap().modified().unwrap();
+    let before = when("results.json");
+    let again = out(&study.dpx(&["run", "real.toml"]));
+    assert_eq!(when("results.json"), before, "nothing was written anew");
+    let table = |printed: &str| -> Vec<String> {
+        printed
+            .lines()
+            .filter(|line| line.starts_with(" epsilon="))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(table(&again), table(&study.printed));
+}
+
+#[test]
+fn a_paper_gets_its_table_its_figures_and_its_references() {
+    let study = RealStudy::get();
+    let table = out(&study.dpx(&["report", "real.toml", "--format", "latex"]));
+    assert!(table.contains("\\toprule") && table.contains("\\pm"), "{table}");
+    let narrow = ["report", "real.toml", "--format", "latex", "--metrics", "accuracy,mauve"];
+    assert!(out(&study.dpx(&narrow)).contains("{lrrr}"));
+    let wrong = study.command(&["report", "real.toml", "--format", "long", "--metrics", "mauv"]).output().unwrap();
+    let told = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(told.contains("did you mean `mauve`"), "{told}");
+    let long = out(&study.dpx(&["report", "real.toml", "--format", "long"]));
+    let header = long.lines().next().unwrap();
+    assert_eq!(
+        header,
+        "row,epsilon,guarantee,epsilon_certified,delta,metric,replicate,value,low,high,ceiling"
+    );
+    let lines = long.lines().filter(|line| line.starts_with("epsilon=8,") && line.contains(",accuracy,"));
+    assert_eq!(lines.count(), 2, "one line per replicate");
+    let references = out(&study.dpx(&["report", "real.toml", "--format", "bib"]));
+    assert!(references.contains("@inproceedings{abadi2016deep"), "{references}");
+    study.dpx(&["report", "real.toml", "--format", "figures", "--out", "paper"]);
+    let figures = study.folder().join("paper/figures");
+    for name in ["utility-chart.svg", "utility-chart.pdf", "fidelity-chart.pdf"] {
+        assert!(figures.join(name).is_file(), "{name}");
+    }
+}
+
+#[test]
+fn real_texts_stand_beside_synthetic_ones_only_where_that_is_asked_for() {
+    let study = RealStudy::get();
+    study.dpx(&["report", "real.toml", "--with-real-texts", "--out", "private"]);
+    let page = std::fs::read_to_string(study.folder().join("private/report.html")).unwrap();
+    assert!(page.contains("nearest real text, cosine"));
+    let page = std::fs::read_to_string(study.results("report.html")).unwrap();
+    assert!(!page.contains("nearest real text, cosine"));
+}
+
+#[test]
+fn what_never_ran_here_is_told() {
+    let study = RealStudy::get();
+    let wrong = |arguments: &[&str]| {
+        let output = study.command(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = wrong(&["report", "real.toml", "--cache", "elsewhere"]);
+    assert!(told.contains("there is no cache at `elsewhere`"), "{told}");
+    let text = std::fs::read_to_string(study.folder().join("real.toml")).unwrap();
+    let text = text.replace("name = \"real\"", "name = \"never\"\nseed = 77");
+    std::fs::write(study.folder().join("never.toml"), text).unwrap();
+    let told = wrong(&["compare", "real.toml", "never.toml"]);
+    assert!(told.contains("`never.toml` has never run here"), "{told}");
+    assert!(told.contains("dpx run never.toml"), "{told}");
 }

@@ -10,7 +10,7 @@ const MOST_LABELS: usize = 100;
 const LONGEST_LABEL: usize = 40;
 
 const FIGURES: &str =
-    "These figures are counted from the rows themselves: no guarantee of privacy covers them.";
+    "PRIVATE: exact counts of the rows themselves, which no guarantee covers: do not share this output.";
 const PRIVATE: &str =
     "The rows below are PRIVATE unless this dataset is public: do not share this output.";
 const PUBLIC: &str = "The rows below are public.";
@@ -34,7 +34,7 @@ impl View<'_> {
         }
         for split in &self.description.splits {
             lines.push(String::new());
-            lines.extend(split_lines(split));
+            lines.extend(split_lines(split, self.public));
         }
         if !self.description.not_read.is_empty() {
             lines.push(format!(
@@ -96,7 +96,7 @@ impl View<'_> {
     }
 }
 
-fn split_lines(split: &SplitDescription) -> Vec<String> {
+fn split_lines(split: &SplitDescription, public: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = |key: &str, value: String| lines.push(format!("{key:<12} {value}"));
     let texts = split
@@ -116,7 +116,8 @@ fn split_lines(split: &SplitDescription) -> Vec<String> {
         line("  problem", problem.clone());
     }
     if let Some(figures) = &split.figures {
-        line("  labels", labels(figures));
+        let whose = if public { "" } else { " (exact counts: private)" };
+        line("  labels", labels(figures) + whose);
         line("  words", lengths(figures.words));
         line("  characters", lengths(figures.characters));
         if figures.repeated > 0 {

@@ -1,7 +1,9 @@
 //! A claim: what may be said about everything that was done to one group of people, composed from what ran.
 
 use crate::error::check_open_delta;
-use crate::{AccountantError, Adjacency, Certified, DeltaBound, DpEvent, EpsilonBound};
+use crate::{
+    AccountantError, Adjacency, Certified, DeltaBound, DpEvent, EpsilonBound, MAX_GROUP, memo,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -172,7 +174,7 @@ impl Claim {
                 }
             }
         }
-        let certified = whole(&events).certified(delta)?;
+        let certified = memo::certified(&whole(&events), delta, 1)?;
         Ok(Self {
             unit: unit.to_owned(),
             adjacency,
@@ -227,7 +229,13 @@ impl Claim {
     /// # Errors
     /// `records` is not from 1 to [`MAX_GROUP`](crate::MAX_GROUP).
     pub fn group(&self, records: u32) -> Result<Certified, ClaimError> {
-        Ok(self.event().group(self.delta.value(), records)?)
+        AccountantError::check(
+            "number of records",
+            f64::from(records),
+            (1..=MAX_GROUP).contains(&records),
+            "a number from 1 to 10000",
+        )?;
+        Ok(memo::certified(&self.event(), self.delta.value(), records)?)
     }
 
     /// Computes the bounds again from the events.
@@ -260,7 +268,8 @@ impl Claim {
     /// # Errors
     /// The bound is stated below what the events cost, or `records` is not from 1 to [`MAX_GROUP`](crate::MAX_GROUP).
     pub fn recheck_group(&self, records: u32, stated: EpsilonBound) -> Result<(), ClaimError> {
-        not_below("a group's epsilon", stated, self.group(records)?.epsilon)
+        let found = self.event().group(self.delta.value(), records)?;
+        not_below("a group's epsilon", stated, found.epsilon)
     }
 }
 

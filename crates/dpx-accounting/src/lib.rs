@@ -14,6 +14,7 @@
 // | `compose` | tilted FFT composition with a bound on its own rounding error |
 // | `prv`, `connect_the_dots` | the two accountants over it, and `directions`: adding and removing a record apart |
 // | `certified` | the least of the upper bounds, and which accountant it came from |
+// | `memo` | bounds of claims, computed once |
 // | `claim` | a set of events as one guarantee that can be checked again |
 // | `calibration`, `budget` | the inverse: noise, rates and steps for a target; one epsilon for several mechanisms |
 // | `audit` | the other side: lower bounds from canaries |
@@ -38,6 +39,7 @@ mod fault_table;
 mod gaussian;
 mod lattice;
 mod mechanism;
+pub mod memo;
 mod normal;
 mod prv;
 mod rdp;

@@ -105,6 +105,15 @@ impl Figures {
 }
 
 impl Description {
+    /// The different labels of all splits, sorted; nothing where a split cannot be read.
+    pub fn label_names(&self) -> Option<Vec<String>> {
+        let mut names = BTreeSet::new();
+        for split in &self.splits {
+            names.extend(split.figures.as_ref()?.labels.keys().cloned());
+        }
+        Some(names.into_iter().collect())
+    }
+
     fn new(splits: Vec<SplitDescription>) -> Self {
         let texts = |name: &str| -> BTreeSet<&str> {
             splits

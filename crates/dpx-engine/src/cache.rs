@@ -40,6 +40,7 @@ pub use disk::{Disk, Faults, Step};
 pub use error::CacheError;
 pub use gc::{Collection, Doomed, Roots, Waste};
 pub use journal::{Journal, RunFile};
+pub(crate) use lock::host;
 pub use lock::{KeyLock, Owner, TryLock, WorkerLock};
 pub use store::{Cache, Lookup, manifest_of_folder};
 pub use verify::Verification;

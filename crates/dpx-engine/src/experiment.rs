@@ -4,12 +4,14 @@
 //! written (`parse`, `node`, `load`), compares the tree with the JSON Schemas of the parameter types (`walk`), checks what
 //! no schema can say (`check`), and gives back an [`Experiment`] or every mistake at once as [`Diagnostic`]s.
 
+mod auto_labels;
 mod check;
 mod checked;
 mod diagnostic;
 mod files;
 mod kinds;
 mod load;
+mod merged;
 mod node;
 mod parse;
 mod read;
@@ -27,6 +29,7 @@ mod tests;
 pub use checked::{Combination, Experiment, REPLICATE, Stage, SweepAxis, combinations};
 pub use diagnostic::{Code, Diagnostic, Fix, Label, Severity};
 pub use files::{File, Files, Origin, Position};
+pub use merged::{quoted, relative};
 pub use node::{Entry, Node, Table, Value};
 pub use read::{Loaded, load};
 pub use reference::{SourceField, SourceRef, source_fields};

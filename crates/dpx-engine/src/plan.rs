@@ -11,6 +11,7 @@ mod build;
 mod decide;
 mod decision;
 mod differences;
+mod estimate;
 mod flow;
 mod group;
 mod history;

@@ -1,16 +1,19 @@
 //! From a plan, its records and its artifacts to the study.
 
+use super::facts::{facts, written};
+use super::floor::floor;
 use super::guarantee::{Records, guarantee};
+use super::row_figures::Figures;
 use super::rows::{self, RowPlan, ancestors, has_teacher, replicate, role};
 use super::settings::settings;
 use super::sources::{AssembleError, Sources};
 use super::study::{
-    Audit, Axis, Guarantee, InstanceView, Role, Row, RowClassification, SampleRef, Study,
+    Audit, Axis, Guarantee, InstanceView, Reference, Role, Row, SampleRef, Study,
 };
 use super::values::score_figures;
 use dpx_engine::plan::{InstanceId, Plan};
 use dpx_schema::files::safe_name;
-use dpx_schema::{INTERNAL_FOLDER, InstanceName, Kind, PrivacyRecord};
+use dpx_schema::{INTERNAL_FOLDER, InstanceName, Kind, PrivacyRecord, PublicInputs};
 use dpx_stages::audit::{AUDIT_FILE, AuditReport};
 use dpx_stages::metric::{Classification, Spread};
 use dpx_stages::sample::{SAMPLE_FILE, SampleReport};
@@ -47,6 +50,10 @@ pub fn assemble(sources: &Sources<'_>) -> Result<Study, AssembleError> {
         .unwrap_or_default();
     let majority = majority(benchmark.as_ref(), &rows);
     let findings = findings(sources, &rows)?;
+    let mut facts = facts(sources)?;
+    let reference = own_reference(sources, &mut facts.notes);
+    let records = rows.iter().flat_map(|row| &row.guarantee.records);
+    let declared_overlap = PublicInputs::of(records).declared_overlap;
     Ok(Study {
         schema_version: Study::SCHEMA_VERSION,
         dpx_version: env!("CARGO_PKG_VERSION").into(),
@@ -74,13 +81,42 @@ pub fn assemble(sources: &Sources<'_>) -> Result<Study, AssembleError> {
         joint: super::joint::joint(&rows),
         rows,
         majority,
-        reference: sources.reference.cloned(),
+        reference,
         scrubbing: scrubbing(sources)?,
         findings,
+        facts,
+        declared_overlap,
         instances: (0..plan.instances.len())
             .map(|id| instance_view(sources, id))
             .collect(),
     })
+}
+
+/// Published figures, where the study reads the data that they were measured on: figures of two data sets have no common axis.
+fn own_reference(sources: &Sources<'_>, notes: &mut Vec<String>) -> Option<Reference> {
+    let reference = sources.reference?;
+    let at_any_commit = |name: &str| name.split('@').next().unwrap_or(name).to_owned();
+    let data: Vec<String> = sources
+        .plan
+        .instances
+        .iter()
+        .filter(|instance| instance.kind == Kind::Preprocess)
+        .filter_map(|instance| instance.params["dataset"].as_str().map(at_any_commit))
+        .collect();
+    let of = reference.dataset.as_deref().map(at_any_commit);
+    if of.as_ref().is_some_and(|of| data.iter().all(|own| own == of)) {
+        return Some(reference.clone());
+    }
+    let source = reference.source.as_deref().unwrap_or("published figures");
+    notes.push(match of {
+        Some(of) => format!(
+            "Published figures are left out: they were measured on {of}, and this study reads other data ({source})."
+        ),
+        None => format!(
+            "Published figures are left out: `[report.reference]` does not say which `dataset` they were measured on ({source})."
+        ),
+    });
+    None
 }
 
 fn scrubbing(sources: &Sources<'_>) -> Result<BTreeMap<InstanceName, Tally>, AssembleError> {
@@ -162,78 +198,6 @@ fn instance_view(sources: &Sources<'_>, id: InstanceId) -> InstanceView {
     }
 }
 
-/// Collects the figures of a row, replicate by replicate.
-#[derive(Default)]
-struct Figures {
-    values: BTreeMap<String, Vec<f64>>,
-    ceilings: BTreeMap<String, Vec<f64>>,
-    classifications: Vec<RowClassification>,
-}
-
-impl Figures {
-    fn add(&mut self, id: &str, value: f64) {
-        if value.is_finite() {
-            self.values.entry(id.to_owned()).or_default().push(value);
-        }
-    }
-
-    /// The F1 of each label as `f1.LABEL`, so that it has a spread like any other figure.
-    fn labels(&mut self, role: Role, found: &Classification) {
-        for label in &found.per_label {
-            self.add(&format!("f1{}.{}", role.suffix(), label.label), label.f1);
-        }
-    }
-
-    fn classification(&mut self, stage: &str, role: Role, found: &Classification) {
-        let existing = self
-            .classifications
-            .iter_mut()
-            .find(|other| other.stage == stage && other.figures.labels == found.labels);
-        if let Some(existing) = existing {
-            let mut matrix = existing.figures.confusion.clone();
-            for (sums, row) in matrix.iter_mut().zip(&found.confusion) {
-                for (sum, count) in sums.iter_mut().zip(row) {
-                    *sum += count;
-                }
-            }
-            if let Ok(summed) = Classification::from_matrix(&found.labels, matrix) {
-                existing.figures = summed;
-            }
-        } else {
-            self.classifications.push(RowClassification {
-                stage: stage.to_owned(),
-                role,
-                figures: found.clone(),
-            });
-        }
-    }
-
-    /// Only the first stage of a role gives the row's figures; others are shown in the section on labels.
-    fn classify(
-        &mut self,
-        sources: &Sources<'_>,
-        id: InstanceId,
-        role: Role,
-    ) -> Result<(), AssembleError> {
-        let Some(found) = sources.json::<Classification>(id, "metrics.json")? else {
-            return Ok(());
-        };
-        let stage = sources.plan.instances[id].stage.clone();
-        let first = self
-            .classifications
-            .iter()
-            .find(|other| other.role == role)
-            .is_none_or(|other| other.stage == stage);
-        if first {
-            self.add(&format!("accuracy{}", role.suffix()), found.accuracy);
-            self.add(&format!("macro_f1{}", role.suffix()), found.macro_f1);
-            self.labels(role, &found);
-        }
-        self.classification(&stage, role, &found);
-        Ok(())
-    }
-}
-
 fn assemble_row(
     sources: &Sources<'_>,
     row: &RowPlan,
@@ -294,11 +258,21 @@ fn assemble_row(
         .filter(|value| value.is_some())
         .count()
         .max(1);
+    let guarantee = guarantee(sources, row, records)?;
+    let texts = samples.first().and_then(|sample| sample.texts);
+    let floor = if figures.classifications.is_empty() {
+        None
+    } else {
+        floor(sources, row, &guarantee, texts)
+    };
     Ok(Row {
         name: row.name.clone(),
         label: row.label.clone(),
         axes: row.axes.clone(),
-        guarantee: guarantee(sources, row, records)?,
+        guarantee,
+        intervals: figures.intervals(),
+        floor,
+        written: written(sources, &row.own)?,
         replicates: replicates as u64,
         replicates_finished: figures.values.values().map(Vec::len).max().unwrap_or(0) as u64,
         complete: row.own.iter().all(|&id| sources.known[id].record.is_some()),
@@ -404,6 +378,9 @@ fn assemble_benchmark(sources: &Sources<'_>) -> Result<Option<Row>, AssembleErro
         label: Row::BENCHMARK.into(),
         axes: BTreeMap::new(),
         guarantee: Guarantee::none(),
+        intervals: figures.intervals(),
+        floor: None,
+        written: None,
         replicates: own.len() as u64,
         replicates_finished: figures.values.values().map(Vec::len).max().unwrap_or(0) as u64,
         complete: own.iter().all(|&id| sources.known[id].record.is_some()),

@@ -10,6 +10,7 @@ pub(super) mod curves;
 pub(super) mod dag;
 pub(super) mod dots;
 pub(super) mod heat;
+pub(super) mod lengths;
 pub(super) mod scale;
 pub(super) mod svg;
 pub(super) mod tradeoff;

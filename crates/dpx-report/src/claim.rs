@@ -1,9 +1,10 @@
 //! The sentences: key result, joint cost, warnings.
 
 use super::study::{GuaranteeKind, Row, Study};
-use super::table::{bound, number, spread};
+use super::table::{bound, number, spread, spread_or_interval};
+use super::verdict::verdict;
 use dpx_accounting::EpsilonBound;
-use dpx_schema::{PublicInputs, Unit};
+use dpx_schema::Unit;
 
 /// The row that the claim speaks of: the smallest epsilon with a guarantee and a figure.
 pub(super) fn strongest(study: &Study) -> Option<&Row> {
@@ -45,7 +46,7 @@ pub fn claim(study: &Study) -> String {
         (None, None) => String::new(),
     };
     if let Some(row) = strongest(study) {
-        let (id, accuracy) = row
+        let (id, _) = row
             .main_accuracy()
             .expect("the row was chosen for having one");
         let guarantee = &row.guarantee;
@@ -75,7 +76,7 @@ pub fn claim(study: &Study) -> String {
             "At epsilon {}{delta} (unit of privacy: {unit}{adjacency}), a classifier trained on the synthetic texts of row {} reaches accuracy {}{teacher} on real test texts{}{compared}.{}",
             guarantee.epsilon.map_or_else(|| "unknown".into(), bound),
             row.name,
-            spread(accuracy, 3),
+            spread_or_interval(row, id),
             also(row, id),
             audit.unwrap_or_default()
         );
@@ -85,16 +86,22 @@ pub fn claim(study: &Study) -> String {
         .iter()
         .find_map(|row| Some((row, row.main_accuracy()?)))
     {
-        Some((row, (_, accuracy))) => format!(
+        Some((row, (id, _))) => format!(
             "No finished row has a privacy guarantee. A classifier trained on the synthetic texts of row {} reaches accuracy {} on real test texts{compared}.",
             row.name,
-            spread(accuracy, 3)
+            spread_or_interval(row, id)
         ),
         None => format!(
             "No results yet: {} of {} stages finished.",
             study.finished, study.planned
         ),
     }
+}
+
+/// Whether the texts of the row that the claim speaks of are fit for use.
+pub fn fitness(study: &Study) -> Option<String> {
+    let row = strongest(study).or_else(|| study.rows.iter().find(|row| row.main_accuracy().is_some()))?;
+    Some(verdict(study, row)?.sentence)
 }
 
 /// What the private teacher adds to the prompted labels, where the row has both.
@@ -133,8 +140,7 @@ pub fn warnings(study: &Study) -> Vec<String> {
             study.finished, study.planned
         ));
     }
-    let records = study.rows.iter().flat_map(|row| &row.guarantee.records);
-    for name in PublicInputs::of(records).declared_overlap {
+    for name in &study.declared_overlap {
         warnings.push(format!(
             "Declared overlap: the public input {name} holds texts of the private data; no epsilon covers them."
         ));

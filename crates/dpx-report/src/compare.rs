@@ -2,8 +2,9 @@
 
 use super::metric::{Direction, METRICS};
 use super::study::{Row, Study};
+use super::format::with_interval;
 use super::table::{Column, NOTHING, Table, spread};
-use dpx_stages::metric::Spread;
+use dpx_stages::metric::{Interval, Spread};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,8 @@ pub enum Verdict {
     Worsened,
     /// No larger than what chance gives.
     WithinNoise,
+    /// One run on either side: nothing is known of how much another run would differ.
+    SingleRun,
     /// Measured differently, or on one side only.
     NotComparable,
 }
@@ -29,6 +32,7 @@ impl Verdict {
             Self::Improved => "improved",
             Self::Worsened => "worsened",
             Self::WithinNoise => "within noise",
+            Self::SingleRun => "no verdict: one run",
             Self::NotComparable => "not comparable",
         }
     }
@@ -45,6 +49,10 @@ pub struct Change {
     pub old: Option<Spread>,
     /// In the second.
     pub new: Option<Spread>,
+    /// Bootstrap interval over the test texts in the first study, where it is one run.
+    pub old_interval: Option<Interval>,
+    /// In the second.
+    pub new_interval: Option<Interval>,
     /// What became of it.
     pub verdict: Verdict,
     /// Why, where it is not comparable.
@@ -109,7 +117,6 @@ pub fn compare(old: &Study, new: &Study) -> Comparison {
                     after,
                     metric.direction,
                     row.ceilings.get(metric.id).copied(),
-                    samples(row, metric.id).zip(samples(twin, metric.id)),
                 ),
                 _ => Verdict::NotComparable,
             };
@@ -118,6 +125,8 @@ pub fn compare(old: &Study, new: &Study) -> Comparison {
                 figure: metric.id,
                 old: before.copied(),
                 new: after.copied(),
+                old_interval: row.intervals.get(metric.id).copied(),
+                new_interval: twin.intervals.get(metric.id).copied(),
                 verdict,
                 why: why.or_else(|| match (before, after) {
                     (None, _) => Some("only in the second".into()),
@@ -194,17 +203,6 @@ fn meanings(study: &Study) -> BTreeMap<String, u32> {
     found
 }
 
-/// Number of test texts behind a share, where the figure is one.
-fn samples(row: &Row, id: &str) -> Option<u64> {
-    if id.starts_with("accuracy") || id.starts_with("macro_f1") {
-        return row
-            .classifications
-            .first()
-            .map(|found| found.figures.n / row.replicates_finished.max(1));
-    }
-    row.scores.as_ref().map(|scores| scores.n.embedded)
-}
-
 /// Why two figures of one name measure different things.
 fn obstacle(old: &Row, new: &Row, id: &str) -> Option<String> {
     if id.starts_with("accuracy") || id.starts_with("macro_f1") {
@@ -261,23 +259,19 @@ fn obstacle(old: &Row, new: &Row, id: &str) -> Option<String> {
     None
 }
 
-/// Two standard errors: from replicates where both sides have them, else from the binomial of the texts.
-fn verdict(
-    old: &Spread,
-    new: &Spread,
-    direction: Direction,
-    ceiling: Option<f64>,
-    samples: Option<(u64, u64)>,
-) -> Verdict {
-    let error = |spread: &Spread, samples: u64| match spread.sd {
-        Some(sd) => sd * sd / spread.n as f64,
-        None if (0.0..=1.0).contains(&spread.mean) => {
-            spread.mean * (1.0 - spread.mean) / samples.max(1) as f64
-        }
-        None => (0.05 * spread.mean).powi(2),
+/// By Welch's test at 95% over the replicates of both sides (Welch 1947). Intervals over test texts say nothing of what another
+/// seed would change, so that single runs have no verdict.
+fn verdict(old: &Spread, new: &Spread, direction: Direction, ceiling: Option<f64>) -> Verdict {
+    if old.mean == new.mean {
+        return Verdict::WithinNoise;
+    }
+    let (Some(before), Some(after)) = (old.sd, new.sd) else {
+        return Verdict::SingleRun;
     };
-    let (a, b) = samples.unwrap_or((100, 100));
-    let noise = 2.0 * (error(old, a) + error(new, b)).sqrt();
+    let [a, b] = [(before, old.n), (after, new.n)].map(|(sd, n)| sd * sd / n as f64);
+    let freedom = (a + b).powi(2)
+        / (a * a / (old.n - 1) as f64 + b * b / (new.n - 1) as f64).max(f64::MIN_POSITIVE);
+    let noise = student_975(freedom) * (a + b).sqrt();
     let gain = match (direction, ceiling) {
         (Direction::Higher, _) | (Direction::Ceiling, None) => new.mean - old.mean,
         (Direction::Lower, _) => old.mean - new.mean,
@@ -292,6 +286,25 @@ fn verdict(
     } else {
         Verdict::Worsened
     }
+}
+
+/// The 0.975 quantile of Student's t; between the tabled degrees of freedom that of the fewer, which is the larger.
+fn student_975(freedom: f64) -> f64 {
+    const TABLE: [(f64, f64); 11] = [
+        (120.0, 1.980),
+        (60.0, 2.000),
+        (30.0, 2.042),
+        (20.0, 2.086),
+        (10.0, 2.228),
+        (7.0, 2.365),
+        (5.0, 2.571),
+        (4.0, 2.776),
+        (3.0, 3.182),
+        (2.0, 4.303),
+        (1.0, 12.706),
+    ];
+    let found = TABLE.iter().find(|(least, _)| freedom >= *least - 1e-9);
+    found.map_or(12.706, |(_, quantile)| *quantile)
 }
 
 impl Comparison {
@@ -311,11 +324,13 @@ impl Comparison {
                 .map(|(name, old, new)| vec![name.clone(), shown(old), shown(new)])
                 .collect(),
         };
-        let figure = |value: &Option<Spread>| {
-            value.map_or_else(|| NOTHING.to_owned(), |value| spread(value, 3))
+        let figure = |value: &Option<Spread>, interval: Option<Interval>| match (value, interval) {
+            (None, _) => NOTHING.to_owned(),
+            (Some(value), Some(interval)) if value.sd.is_none() => with_interval(value.mean, interval, 3),
+            (Some(value), _) => spread(*value, 3),
         };
         let changes = Table {
-            caption: "What it did to each figure".into(),
+            caption: "What it did to each figure; ± standard deviation (replicates), [ ] 95% bootstrap interval over the test texts of one run".into(),
             columns: ["row", "metric", "old", "new", "verdict"]
                 .map(Column::text)
                 .to_vec(),
@@ -332,8 +347,8 @@ impl Comparison {
                     vec![
                         change.row.clone(),
                         change.figure.to_owned(),
-                        figure(&change.old),
-                        figure(&change.new),
+                        figure(&change.old, change.old_interval),
+                        figure(&change.new, change.new_interval),
                         format!("{}{why}", change.verdict.words()),
                     ]
                 })
@@ -376,54 +391,33 @@ mod tests {
 
     #[test]
     fn verdicts_know_noise_and_direction() {
-        let texts = Some((1000, 1000));
-        assert_eq!(
-            verdict(&one(0.60), &one(0.61), Direction::Higher, None, texts),
-            Verdict::WithinNoise
-        );
-        assert_eq!(
-            verdict(&one(0.60), &one(0.70), Direction::Higher, None, texts),
-            Verdict::Improved
-        );
-        assert_eq!(
-            verdict(&one(0.60), &one(0.70), Direction::Lower, None, texts),
-            Verdict::Worsened
-        );
-        // Beyond the ceiling is no improvement.
-        assert_eq!(
-            verdict(
-                &one(0.50),
-                &one(0.80),
-                Direction::Ceiling,
-                Some(0.52),
-                texts
-            ),
-            Verdict::Worsened
-        );
         let spread = |mean, sd| Spread {
             mean,
             sd: Some(sd),
             n: 3,
         };
-        assert_eq!(
-            verdict(
-                &spread(0.6, 0.1),
-                &spread(0.7, 0.1),
-                Direction::Higher,
-                None,
-                texts
-            ),
-            Verdict::WithinNoise
-        );
-        assert_eq!(
-            verdict(
-                &spread(0.6, 0.01),
-                &spread(0.7, 0.01),
-                Direction::Higher,
-                None,
-                texts
-            ),
-            Verdict::Improved
-        );
+        let higher = |old: &Spread, new: &Spread| verdict(old, new, Direction::Higher, None);
+        assert_eq!(higher(&one(0.60), &one(0.90)), Verdict::SingleRun);
+        assert_eq!(higher(&one(0.60), &spread(0.90, 0.01)), Verdict::SingleRun);
+        assert_eq!(higher(&one(0.60), &one(0.60)), Verdict::WithinNoise, "the same figure");
+        assert_eq!(higher(&spread(0.6, 0.1), &spread(0.7, 0.1)), Verdict::WithinNoise);
+        assert_eq!(higher(&spread(0.6, 0.01), &spread(0.7, 0.01)), Verdict::Improved);
+        let found = verdict(&spread(0.6, 0.01), &spread(0.7, 0.01), Direction::Lower, None);
+        assert_eq!(found, Verdict::Worsened);
+        // Two replicates each: 2.3 standard errors are not enough, since both deviations are guesses.
+        let two = |mean| Spread {
+            mean,
+            sd: Some(0.01),
+            n: 2,
+        };
+        assert_eq!(higher(&two(0.60), &two(0.623)), Verdict::WithinNoise);
+        // Beyond the ceiling is no improvement.
+        let found = verdict(&spread(0.50, 0.01), &spread(0.80, 0.01), Direction::Ceiling, Some(0.52));
+        assert_eq!(found, Verdict::Worsened);
+    }
+
+    #[test]
+    fn quantiles_of_student_are_never_too_small() {
+        assert_eq!([1.0, 1.9, 2.0, 4.5, 1e9, f64::NAN].map(student_975), [12.706, 12.706, 4.303, 2.776, 1.980, 12.706]);
     }
 }

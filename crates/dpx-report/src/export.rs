@@ -6,9 +6,10 @@
 )]
 
 use super::claim;
-use super::metric::{Group, METRICS};
+use super::metric::{Group, METRICS, Metric};
 use super::study::Study;
-use super::table::{Table, group, summary};
+use super::table::{Table, group, interval_note, summary};
+use super::verdict::verdict;
 use dpx_accounting::{DeltaBound, EpsilonBound};
 
 /// `results.json`.
@@ -43,11 +44,18 @@ pub fn csv(study: &Study) -> Result<String, csv::Error> {
         "delta",
         "noise_multiplier",
         "seconds",
+        "floor_accuracy",
+        "floor_macro_f1",
+        "verdict",
+        "texts",
+        "texts_dropped",
+        "texts_repeated",
+        "ended_share",
     ] {
         header.push(name.into());
     }
     for metric in METRICS {
-        for part in ["", "_sd", "_n", "_ceiling"] {
+        for part in ["", "_sd", "_n", "_low", "_high", "_ceiling"] {
             header.push(format!("{}{part}", metric.id));
         }
     }
@@ -77,6 +85,15 @@ pub fn csv(study: &Study) -> Result<String, csv::Error> {
         record.push(shown(row.guarantee.delta.map(DeltaBound::value)));
         record.push(shown(one));
         record.push(row.seconds.to_string());
+        record.push(shown(row.floor.map(|floor| floor.accuracy)));
+        record.push(shown(row.floor.map(|floor| floor.macro_f1)));
+        record.push(verdict(study, row).map(|verdict| verdict.short).unwrap_or_default());
+        let written = row.written.as_ref();
+        let count = |count: Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
+        record.push(count(written.map(|written| written.texts)));
+        record.push(count(written.map(|written| written.dropped)));
+        record.push(count(written.map(|written| written.repeated)));
+        record.push(shown(written.and_then(|written| written.ended)));
         for metric in METRICS {
             let figure = row.figures.get(metric.id);
             record.push(shown(figure.map(|figure| figure.mean)));
@@ -86,6 +103,9 @@ pub fn csv(study: &Study) -> Result<String, csv::Error> {
                     .map(|figure| figure.n.to_string())
                     .unwrap_or_default(),
             );
+            let interval = row.intervals.get(metric.id);
+            record.push(shown(interval.map(|interval| interval.low)));
+            record.push(shown(interval.map(|interval| interval.high)));
             record.push(shown(row.ceilings.get(metric.id).copied()));
         }
         writer.write_record(&record)?;
@@ -96,14 +116,82 @@ pub fn csv(study: &Study) -> Result<String, csv::Error> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// One line per row, replicate and metric, for plotting: name of the row, its axes, guarantee, metric, replicate, value, and
+/// where there is one run the interval over its test texts. With no metrics named all of them, those of each label included.
+///
+/// # Errors
+/// When it cannot be written to memory, which does not happen.
+pub fn long_csv(study: &Study, metrics: &[&Metric]) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let axes: Vec<&str> = study
+        .axes
+        .iter()
+        .map(|axis| axis.name.as_str())
+        .filter(|name| *name != "replicate")
+        .collect();
+    let mut header = vec!["row"];
+    header.extend(&axes);
+    header.extend([
+        "guarantee",
+        "epsilon_certified",
+        "delta",
+        "metric",
+        "replicate",
+        "value",
+        "low",
+        "high",
+        "ceiling",
+    ]);
+    writer.write_record(&header)?;
+    let shown = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    for row in study.all_rows() {
+        for (name, values) in &row.values {
+            if !metrics.is_empty() && metrics.iter().all(|metric| metric.id != name) {
+                continue;
+            }
+            let interval = row.intervals.get(name);
+            for (at, value) in values.iter().enumerate() {
+                let mut record = vec![row.name.clone()];
+                record.extend(axes.iter().map(|axis| {
+                    row.axes.get(*axis).map(super::rows::word).unwrap_or_default()
+                }));
+                record.push(row.guarantee.kind.words().into());
+                record.push(shown(row.guarantee.epsilon.map(EpsilonBound::value)));
+                record.push(shown(row.guarantee.delta.map(DeltaBound::value)));
+                record.push(name.clone());
+                record.push((at + 1).to_string());
+                record.push(value.to_string());
+                record.push(shown(interval.map(|interval| interval.low)));
+                record.push(shown(interval.map(|interval| interval.high)));
+                record.push(shown(row.ceilings.get(name).copied()));
+                writer.write_record(&record)?;
+            }
+        }
+    }
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| csv::Error::from(error.into_error()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// The study as Markdown.
 pub fn markdown(study: &Study) -> String {
     let mut text = format!("# {}\n\n{}\n\n", study.title, claim::claim(study));
+    if let Some(sentence) = claim::fitness(study) {
+        text.push_str(&format!("**{sentence}**\n\n"));
+    }
+    text.push_str(&format!("{}\n\n", study.facts.sentence(&study.dpx_version)));
+    for note in &study.facts.notes {
+        text.push_str(&format!("{note}\n\n"));
+    }
     for warning in claim::warnings(study) {
         text.push_str(&format!("> {warning}\n\n"));
     }
     text.push_str(&markdown_table(&summary(study)));
     text.push_str("\nColumns marked with * are internal: measured on private data, not covered by the DP guarantee.\n");
+    if let Some(note) = interval_note(study) {
+        text.push_str(&format!("\n{note}.\n"));
+    }
     if let Some(sentence) = claim::measured_with(study) {
         text.push_str(&format!("\n{sentence}\n"));
     }

@@ -9,6 +9,7 @@ use dpx_engine::plan::InstanceId;
 use dpx_schema::{
     Flow, Guarantee as Promise, InstanceName, Kind, PRIVACY_FILE, PrivacyRecord, PrivateRun,
 };
+use rayon::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -34,7 +35,29 @@ impl Records {
                 found.insert(id, record);
             }
         }
-        Ok(Self(found))
+        let records = Self(found);
+        records.certify();
+        Ok(records)
+    }
+
+    /// Certifies every different run on all processors: whoever asks for its bounds later finds them known.
+    fn certify(&self) {
+        let Some(delta) = self.delta() else { return };
+        let mut runs: Vec<&PrivateRun> = self.0.values().filter_map(PrivacyRecord::private).collect();
+        let mut seen = Vec::new();
+        runs.retain(|run| {
+            let new = !seen.contains(&&run.event);
+            seen.push(&run.event);
+            new
+        });
+        runs.par_iter().for_each(|run| {
+            // What cannot be certified is an error where it is asked for.
+            if let Ok(claim) = Claim::compose(&[run.part()], delta, run.adjacency, run.unit.name()) {
+                for size in GROUPS {
+                    let _ = claim.group(size);
+                }
+            }
+        });
     }
 
     /// The record of an instance; nothing where it is not finished or not private.

@@ -2,12 +2,13 @@
 
 use super::chart::svg::visible;
 use super::metric::{METRICS, Metric};
-use super::page::{self, TextsOfLabel, Tile};
+use super::page::{self, Matrices, TextsOfLabel, Tile};
+use super::real_texts::RealTexts;
 use super::study::Study;
 use super::table::Table;
 use super::{claim, table};
 use askama::Template;
-use dpx_stages::score::Examples;
+use sha2::{Digest, Sha256};
 
 /// What the page shows beside the study.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,8 +16,11 @@ pub struct Extras<'a> {
     /// The experiment file in full.
     pub experiment_file: &'a str,
     /// Real texts, shown only where they were asked for.
-    pub real_texts: &'a [Examples],
+    pub real_texts: Option<&'a RealTexts>,
 }
+
+/// Filters texts and rows; the page is complete without it. Its digest stands in the page's policy, so that no other script runs.
+const SCRIPT: &str = include_str!("../templates/report.js");
 
 const CSS: &str = include_str!("../templates/report.css");
 
@@ -27,10 +31,17 @@ type Charts = Vec<(String, String)>;
 struct Page<'a> {
     study: &'a Study,
     css: &'static str,
+    script: &'static str,
+    script_digest: String,
     picker_css: String,
     sections: Vec<(&'static str, &'static str)>,
     warnings: Vec<String>,
     claim: String,
+    fitness: Option<String>,
+    facts: String,
+    written: Table,
+    interval_note: Option<&'static str>,
+    floor_note: Option<&'static str>,
     tiles: Vec<Tile>,
     summary_sentence: String,
     summary: Table,
@@ -54,9 +65,13 @@ struct Page<'a> {
     labels_sentence: String,
     matrices: Charts,
     other_matrices: Charts,
+    matrices_left_out: usize,
+    confusions: Table,
     label_changes: Table,
     texts: Vec<TextsOfLabel<'a>>,
     texts_shown: usize,
+    labels_left_out: usize,
+    many_labels: bool,
     leakage_sentence: String,
     leakage_charts: Charts,
     leakage: Table,
@@ -79,18 +94,34 @@ struct Page<'a> {
 /// # Errors
 /// When the template cannot be filled, which does not happen.
 pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Error> {
-    let texts = page::texts(study, extras.real_texts);
+    let nothing = RealTexts::default();
+    let texts = page::texts(study, extras.real_texts.unwrap_or(&nothing));
     let (joint_rows, joint_subsets) = page::joint_subsets(study);
-    let (matrices, other_matrices) = page::matrices(study);
+    let Matrices {
+        shown: matrices,
+        others: other_matrices,
+        left_out: matrices_left_out,
+    } = page::matrices(study);
     let mut picker_css = page::picker_css(texts.len());
     picker_css.push_str(&page::joint_css(joint_rows.len()));
     let mut view = Page {
         study,
         css: CSS,
+        script: SCRIPT,
+        script_digest: base64(&Sha256::digest(SCRIPT.as_bytes())),
         picker_css,
         sections: Vec::new(),
         warnings: claim::warnings(study),
         claim: claim::claim(study),
+        fitness: claim::fitness(study),
+        facts: study.facts.sentence(&study.dpx_version),
+        written: super::facts::table(&study.rows),
+        interval_note: table::interval_note(study),
+        floor_note: study
+            .rows
+            .iter()
+            .any(|row| row.floor.is_some())
+            .then_some(super::terminal::FLOOR_NOTE),
         tiles: page::tiles(study),
         summary_sentence: page::summary_sentence(study),
         summary: table::summary(study).without(&table::IN_OTHER_SECTIONS),
@@ -121,8 +152,12 @@ pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Erro
         labels_sentence: page::labels_sentence(study),
         matrices,
         other_matrices,
+        matrices_left_out,
+        confusions: page::confusions(study),
         label_changes: page::label_changes(study),
-        texts_shown: page::MOST_TEXTS,
+        texts_shown: page::texts_each(study),
+        labels_left_out: study.labels.len().saturating_sub(page::MOST_LABELS),
+        many_labels: texts.len() > 24,
         texts,
         leakage_sentence: page::leakage_sentence(study),
         leakage_charts: page::leakage_charts(study),
@@ -148,6 +183,25 @@ pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Erro
     view.render()
 }
 
+/// Base 64 with padding, as a policy writes digests.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
+        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for part in 0..4 {
+            if part <= chunk.len() {
+                let letter = group >> (18 - 6 * part) & 63;
+                text.push(char::from(LETTERS[letter as usize]));
+            } else {
+                text.push('=');
+            }
+        }
+    }
+    text
+}
+
 /// The sections that the page has, for its navigation.
 fn sections(view: &Page<'_>) -> Vec<(&'static str, &'static str)> {
     [
@@ -158,7 +212,11 @@ fn sections(view: &Page<'_>) -> Vec<(&'static str, &'static str)> {
         ("privacy", "Privacy", true),
         ("epsilon", "Epsilon", true),
         ("fidelity", "Fidelity", !view.fidelity.rows.is_empty()),
-        ("labels", "Labels", !view.matrices.is_empty()),
+        (
+            "labels",
+            "Labels",
+            !view.matrices.is_empty() || !view.confusions.rows.is_empty(),
+        ),
         ("texts", "Texts", !view.texts.is_empty()),
         ("leakage", "Leakage", !view.leakage.rows.is_empty()),
         ("scrubbing", "Scrubbing", !view.scrubbing.rows.is_empty()),
@@ -188,5 +246,22 @@ mod filters {
     #[askama::filter_fn]
     pub(super) fn shown(text: impl Display, _: &dyn askama::Values) -> askama::Result<String> {
         Ok(text.to_string().chars().map(super::visible).collect())
+    }
+
+    /// A number with two decimals.
+    #[askama::filter_fn]
+    pub(super) fn two(number: &f64, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(format!("{number:.2}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_64_is_that_of_rfc_4648() {
+        let shown = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|text| base64(text.as_bytes()));
+        assert_eq!(shown, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
     }
 }

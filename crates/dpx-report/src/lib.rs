@@ -6,20 +6,27 @@
 //! mean.
 
 pub mod assemble;
+pub mod bibtex;
 mod candidates;
 mod chart;
 pub mod claim;
 pub mod compare;
 pub mod export;
+pub mod facts;
 mod fault;
+mod floor;
+mod format;
 mod guarantee;
 pub mod html;
 mod joint;
 pub mod journal;
+pub mod latex;
 pub mod metric;
 mod page;
+pub mod picture;
 mod real_texts;
 mod release;
+mod row_figures;
 mod rows;
 mod settings;
 mod sources;
@@ -28,16 +35,17 @@ pub mod table;
 pub mod terminal;
 pub mod texts;
 mod values;
+pub mod verdict;
 mod verify;
 mod write;
 
 pub use assemble::assemble;
-pub use real_texts::real_texts;
+pub use real_texts::{RealTexts, real_texts};
 pub use release::{
     Author, Disclosure, Format, Group, License, Model, Prior, Publication, Release, ReleaseError,
     Run, Selection, Statement, Texts,
 };
-pub use sources::{Artifacts, AssembleError, Known, Sources};
+pub use sources::{Artifacts, AssembleError, Floors, Known, NoFloors, Sources};
 pub use study::{InstanceState, Reference, Study};
 pub use verify::{Check, POINTS, Verification, verify};
 pub use write::write_results;

@@ -165,8 +165,8 @@ pub const METRICS: &[Metric] = &[
         "knn_precision",
         "kNN precision",
         Fidelity,
-        Higher,
-        "Share of the synthetic texts within reach of the real ones: each real text reaches to its third nearest real text (Kynkäänniemi et al. 2019). 0 to 1: are the texts plausible.",
+        Ceiling,
+        "Share of the synthetic texts within reach of the real ones: each real text reaches to its third nearest real text (Kynkäänniemi et al. 2019). 0 to 1. It tells odd texts from plausible ones, no more: a model that writes a few typical sentences over and over exceeds the ceiling, so it ranks no rows without recall beside it.",
     ),
     metric(
         "knn_recall",
@@ -236,14 +236,21 @@ pub const METRICS: &[Metric] = &[
         "exact copies",
         Leakage,
         Lower,
-        "Share of the synthetic texts whose words are those of a training text. A diagnostic, not a guarantee.",
+        "Share of the synthetic texts whose words are those of one of as many training texts as there are held-out texts. A diagnostic, not a guarantee.",
+    ),
+    metric(
+        "copies_exact_all",
+        "exact copies of any training text",
+        Leakage,
+        Lower,
+        "The same against all training texts; there are more of them, so it does not compare with the share of held-out texts. A diagnostic, not a guarantee.",
     ),
     metric(
         "copies_exact_held_out",
         "exact matches with held-out texts",
         Leakage,
         Lower,
-        "The same against held-out texts, which cannot have been copied: what short common phrases give by chance.",
+        "The same as for exact copies against held-out texts, which cannot have been copied: what short common phrases give by chance.",
     ),
     metric(
         "copies_near",
@@ -264,7 +271,7 @@ pub const METRICS: &[Metric] = &[
         "nearer to training",
         Leakage,
         Ceiling,
-        "Share of the synthetic texts whose nearest training text is nearer than their nearest held-out text, with equal numbers of both. About 0.5 where nothing is remembered. A diagnostic, not a guarantee.",
+        "Share of the synthetic texts whose nearest training text is nearer than their nearest held-out text, with equal numbers of both. What is expected where nothing is remembered is the range that random divisions of the real texts give: around 0.5, and wide where many synthetic texts are near few real ones. A diagnostic, not a guarantee.",
     ),
     metric(
         "replayed",

@@ -7,45 +7,75 @@
 )]
 
 use super::joint::{of_rows, releasable};
+use super::real_texts::{Nearest, RealTexts};
 use super::study::{GuaranteeKind, Row, Study};
-use super::table::{NOTHING, bound, brief, number, spread};
+use super::table::{NOTHING, bound, difference, number, spread, spread_or_interval};
 use dpx_engine::clock::duration;
 use dpx_stages::score::Examples;
 
 mod charts;
+mod labels;
+mod leakage;
 mod scrubbing;
 mod tables;
+mod tiles;
 pub(super) use charts::{
-    epsilon_charts, fidelity_charts, leakage_charts, matrices, run_charts, tradeoff,
+    Matrices, epsilon_charts, fidelity_charts, leakage_charts, matrices, run_charts, tradeoff,
 };
+pub(super) use labels::{confusions, label_changes, labels_sentence};
+pub(super) use leakage::{copies, leakage_sentence, replay};
 pub(super) use scrubbing::{scrubbing, scrubbing_sentence};
-pub(super) use tables::{
-    copies, groups, instances, keys, label_changes, mechanisms, replay, statements,
-};
+pub(super) use tables::{groups, instances, keys, mechanisms, statements};
+pub(super) use tiles::{Tile, tiles};
 
 /// Most texts per label and row on the page; the rest are files.
 pub(super) const MOST_TEXTS: usize = 50;
 
+/// Most texts on the page in all: with many labels and rows fewer of each.
+const MOST_TEXTS_IN_ALL: usize = 3_000;
+
+/// Most labels whose texts stand on the page.
+pub(super) const MOST_LABELS: usize = 100;
+
+/// A text on the page, with the real text that it is nearest to where that was asked for.
+pub(super) struct ShownText<'a> {
+    pub(super) text: &'a str,
+    pub(super) nearest: Option<&'a Nearest>,
+}
+
 /// Texts of one label: its name, and per row of the study its texts.
 pub(super) struct TextsOfLabel<'a> {
     pub(super) name: &'a str,
-    pub(super) columns: Vec<(String, Vec<&'a str>)>,
+    pub(super) columns: Vec<(String, Vec<ShownText<'a>>)>,
 }
 
-pub(super) fn texts<'a>(study: &'a Study, real: &'a [Examples]) -> Vec<TextsOfLabel<'a>> {
-    let of = |examples: &'a [Examples], label: &str| -> Vec<&'a str> {
+/// How many texts of each label and row stand on the page.
+pub(super) fn texts_each(study: &Study) -> usize {
+    let labels = study.labels.len().clamp(1, MOST_LABELS);
+    let rows = study.rows.iter().filter(|row| row.scores.is_some()).count();
+    (MOST_TEXTS_IN_ALL / (labels * rows.max(1))).clamp(1, MOST_TEXTS)
+}
+
+pub(super) fn texts<'a>(study: &'a Study, real: &'a RealTexts) -> Vec<TextsOfLabel<'a>> {
+    let most = texts_each(study);
+    let of = |examples: &'a [Examples], label: &str| -> Vec<ShownText<'a>> {
         let own = examples.iter().filter(|own| own.label == label);
-        own.flat_map(|own| own.texts.iter().take(MOST_TEXTS).map(String::as_str))
+        let texts = own.flat_map(|own| own.texts.iter().take(most));
+        texts
+            .map(|text| ShownText {
+                text,
+                nearest: real.nearest.get(text.as_str()),
+            })
             .collect()
     };
-    let labels = study.labels.iter().map(|label| {
-        let mut columns: Vec<(String, Vec<&str>)> = study
+    let labels = study.labels.iter().take(MOST_LABELS).map(|label| {
+        let mut columns: Vec<(String, Vec<ShownText<'_>>)> = study
             .rows
             .iter()
             .filter_map(|row| Some((row.name.clone(), of(&row.scores.as_ref()?.examples, label))))
             .collect();
-        if !real.is_empty() {
-            columns.push(("real texts (private!)".into(), of(real, label)));
+        if !real.examples.is_empty() {
+            columns.push(("real texts (private!)".into(), of(&real.examples, label)));
         }
         TextsOfLabel {
             name: label,
@@ -121,86 +151,13 @@ pub(super) fn summary_sentence(study: &Study) -> String {
     let repeated = if replicates > 1 {
         format!(" Every metric is mean ± standard deviation of up to {replicates} replicates.")
     } else {
-        " One run of each: no error bars; differences of a few hundredths may be chance.".into()
+        " One run of each: brackets are 95% bootstrap intervals over the test texts, which do not hold what another run would change.".into()
     };
     let rows = match study.rows.len() {
         1 => "One row".to_owned(),
         rows => format!("{rows} rows"),
     };
     format!("{rows}, {with} of them with a privacy guarantee.{repeated}")
-}
-
-/// A figure of the study at a glance.
-pub(super) struct Tile {
-    pub(super) name: String,
-    pub(super) value: String,
-    pub(super) note: String,
-    pub(super) internal: bool,
-}
-
-/// The figures that a reader looks for first, of the row that the claim speaks of.
-pub(super) fn tiles(study: &Study) -> Vec<Tile> {
-    let Some(row) = super::claim::strongest(study) else {
-        return Vec::new();
-    };
-    let mut tiles = Vec::new();
-    if let Some(epsilon) = row.guarantee.epsilon {
-        tiles.push(Tile {
-            name: "certified epsilon".into(),
-            value: format!("≤ {}", bound(epsilon)),
-            note: row
-                .guarantee
-                .delta
-                .map_or_else(String::new, |delta| format!("at delta {delta}")),
-            internal: false,
-        });
-    }
-    let beside =
-        |parts: Vec<Option<String>>| parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    for (id, name) in [
-        ("accuracy", "accuracy, prompted labels"),
-        ("accuracy_with_teacher", "accuracy with teacher"),
-    ] {
-        if let Some(found) = row.figures.get(id) {
-            let benchmark = study.benchmark.as_ref().and_then(Row::main_accuracy);
-            tiles.push(Tile {
-                name: name.into(),
-                value: brief(*found, 3),
-                note: beside(vec![
-                    benchmark.map(|(_, found)| format!("benchmark {}", number(found.mean, 3))),
-                    study
-                        .majority
-                        .as_ref()
-                        .map(|floor| format!("majority {}", number(floor.accuracy, 3))),
-                ]),
-                internal: true,
-            });
-        }
-    }
-    if let Some(found) = row.figures.get("similarity") {
-        tiles.push(Tile {
-            name: "similarity".into(),
-            value: brief(*found, 3),
-            note: beside(vec![
-                row.ceilings
-                    .get("similarity")
-                    .map(|ceiling| format!("real texts {}", number(*ceiling, 3))),
-                study.encoder().map(|encoder| format!("encoder {encoder}")),
-            ]),
-            internal: true,
-        });
-    }
-    if let (Some(audit), Some(found)) = (&row.audit, row.figures.get("audit_lower")) {
-        tiles.push(Tile {
-            name: "audit lower bound".into(),
-            value: format!("≥ {}", brief(*found, 2)),
-            note: Some(audit.ceiling).map_or_else(String::new, |ceiling| {
-                format!("largest detectable {}", number(ceiling, 2))
-            }),
-            internal: true,
-        });
-    }
-    tiles
 }
 
 /// What stronger privacy costs: the strongest row with a guarantee against the weakest row, beside the base model.
@@ -229,6 +186,7 @@ pub(super) fn tradeoff_sentence(study: &Study) -> String {
         )
     });
     let change = b.mean - a.mean;
+    let shown = difference(b.mean, a.mean, 3);
     // Two standard errors of the difference, where there are replicates.
     let error = |found: &dpx_stages::metric::Spread| found.sd.map(|sd| sd * sd / found.n as f64);
     let noise = error(a)
@@ -237,17 +195,17 @@ pub(super) fn tradeoff_sentence(study: &Study) -> String {
     let cost = match noise {
         _ if change < 0.0005 => "stronger privacy costs nothing that shows here".to_owned(),
         Some(noise) if change <= noise => format!(
-            "the difference of {} is within the spread of the replicates",
-            number(change, 3)
+            "the difference of {shown} is within the spread of the replicates"
         ),
-        _ => format!("stronger privacy costs {} here", number(change, 3)),
+        Some(_) => format!("stronger privacy costs {shown} here"),
+        None => format!("stronger privacy costs {shown} here, as one run of each has it"),
     };
     format!(
         "From {} to {} accuracy goes from {} to {}: {cost}.{untouched}",
         high.name,
         low.name,
-        spread(*b, 3),
-        spread(*a, 3),
+        spread_or_interval(high, id),
+        spread_or_interval(low, id),
     )
 }
 
@@ -305,92 +263,30 @@ pub(super) fn epsilon_sentence(study: &Study) -> String {
 }
 
 pub(super) fn fidelity_sentence(study: &Study) -> String {
-    let Some((row, figure)) = study
-        .rows
-        .iter()
-        .filter_map(|row| Some((row, row.figures.get("similarity")?)))
-        .max_by(|a, b| a.1.mean.total_cmp(&b.1.mean))
-    else {
+    let best = |id: &str| {
+        let rows = study.rows.iter();
+        rows.filter_map(|row| Some((row, row.figures.get(id)?.mean)))
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(row, _)| row)
+    };
+    let Some(row) = best("mauve").or_else(|| best("similarity")) else {
         return "No similarity was measured.".into();
     };
-    let ceiling = row
-        .ceilings
-        .get("similarity")
-        .map(|ceiling| format!("; other real texts reach {}", number(*ceiling, 3)))
-        .unwrap_or_default();
+    let id = if row.figures.contains_key("mauve") {
+        "mauve"
+    } else {
+        "similarity"
+    };
+    let name = crate::metric::metric_of(id).map_or(id, |metric| metric.name);
+    let ceiling = row.ceilings.get(id).map_or_else(String::new, |ceiling| {
+        format!("; other real texts reach {}", number(*ceiling, 3))
+    });
     let texts = row.scores.as_ref().map_or(0, |scores| scores.n.embedded);
     format!(
-        "The most similar row, {}, has a mean cosine of {} to real texts of the same label{ceiling} (encoder {}, up to {texts} texts a side).",
+        "The row nearest to real texts by {name} is {}: {}{ceiling} (encoder {}, up to {texts} texts a side).",
         row.name,
-        spread(*figure, 3),
+        spread_or_interval(row, id),
         study.encoder().unwrap_or(NOTHING)
-    )
-}
-
-pub(super) fn labels_sentence(study: &Study) -> String {
-    let strongest = super::claim::strongest(study);
-    let Some((row, found)) = strongest
-        .into_iter()
-        .chain(&study.rows)
-        .find_map(|row| Some((row, row.main_classification()?)))
-    else {
-        return "Only the benchmark is finished.".into();
-    };
-    let Some(rarest) = found.figures.rarest() else {
-        return String::new();
-    };
-    let f1 = |row: &Row, suffix: &str| {
-        let name = format!("f1{suffix}.{}", rarest.label);
-        row.figures.get(&name).map(|found| spread(*found, 3))
-    };
-    let before = study.benchmark.as_ref().and_then(|row| f1(row, ""));
-    let before = before
-        .map(|before| format!(", where the benchmark has {before}"))
-        .unwrap_or_default();
-    format!(
-        "The rarest label, {} ({} test texts), has F1 {} in row {}{before}.",
-        rarest.label,
-        rarest.support / row.replicates_finished.max(1),
-        f1(row, found.role.suffix()).unwrap_or_else(|| number(rarest.f1, 3)),
-        row.name
-    )
-}
-
-pub(super) fn leakage_sentence(study: &Study) -> String {
-    let scored: Vec<&Row> = study
-        .rows
-        .iter()
-        .filter(|row| row.figures.contains_key("copies_exact"))
-        .collect();
-    if scored.is_empty() {
-        return "Copies were not counted.".into();
-    }
-    let percent = |row: &Row, id: &str| {
-        row.figures.get(id).map_or_else(
-            || NOTHING.into(),
-            |found| format!("{}%", number(found.mean * 100.0, 1)),
-        )
-    };
-    let worst = scored
-        .iter()
-        .max_by(|a, b| {
-            let copies = |row: &Row| row.figures["copies_exact"].mean;
-            copies(a).total_cmp(&copies(b))
-        })
-        .expect("a row was scored");
-    if worst.figures["copies_exact"].mean == 0.0 {
-        let near = scored.iter().map(|row| row.figures.get("copies_near"));
-        let near = near.flatten().map(|found| found.mean).fold(0.0, f64::max);
-        return format!(
-            "No row holds a text that is a training text word for word; at most {}% of a row's texts share eight words in a row with one.",
-            number(near * 100.0, 1)
-        );
-    }
-    format!(
-        "The row with the most copies, {}, has {} exact training texts among its own; {} are held-out texts, which it cannot have copied.",
-        worst.name,
-        percent(worst, "copies_exact"),
-        percent(worst, "copies_exact_held_out"),
     )
 }
 

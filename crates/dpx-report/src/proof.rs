@@ -272,6 +272,7 @@ impl Ran {
         Sources {
             plan: &self.plan,
             known: &self.known,
+            floors: &crate::sources::NoFloors,
             artifacts: self,
             title: None,
             reference: None,

@@ -4,6 +4,8 @@ use super::study::{InstanceState, Reference};
 use dpx_engine::cache::ArtifactReader;
 use dpx_engine::plan::{InstanceId, Plan};
 use dpx_schema::{INTERNAL_FOLDER, InstanceName, PRIVACY_FILE, PrivacyRecord, Record};
+use dpx_stages::floor::FloorRequest;
+use dpx_stages::metric::Classification;
 use dpx_stages::preprocess::{DatasetFindings, FINDINGS_FILE};
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -45,6 +47,22 @@ pub struct Known {
     pub record: Option<Arc<Record>>,
 }
 
+/// Who computes floors, or remembers them.
+pub trait Floors {
+    /// The floor of a row on the data of a finished `preprocess` instance; nothing where it has none, or it is not known.
+    fn floor(&self, data: &Record, request: &FloorRequest) -> Option<Classification>;
+}
+
+/// No floor is known.
+#[derive(Debug, Clone, Copy)]
+pub struct NoFloors;
+
+impl Floors for NoFloors {
+    fn floor(&self, _: &Record, _: &FloorRequest) -> Option<Classification> {
+        None
+    }
+}
+
 /// What the study is made from.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
@@ -54,6 +72,8 @@ pub struct Sources<'a> {
     pub known: &'a [Known],
     /// Where files come from.
     pub artifacts: &'a dyn Artifacts,
+    /// Where floors come from.
+    pub floors: &'a dyn Floors,
     /// Title of the report, if it is not the experiment's name.
     pub title: Option<&'a str>,
     /// Published figures.

@@ -4,7 +4,8 @@ use dpx_accounting::{Certified, DeltaBound, EpsilonBound};
 use dpx_schema::{Flow, InstanceName, Kind};
 use dpx_schema::{NoiseSource, PrivacyRecord, PrivateRun};
 use dpx_stages::audit::AuditReport;
-use dpx_stages::metric::{Classification, Spread};
+use crate::facts::{Facts, Written};
+use dpx_stages::metric::{Classification, Interval, Spread};
 use dpx_stages::score::Scores;
 use dpx_stages::scrub::Tally;
 use serde::{Deserialize, Serialize};
@@ -54,13 +55,19 @@ pub struct Study {
     /// labels without a text, files that were not read; internal.
     #[serde(default)]
     pub findings: BTreeMap<InstanceName, Vec<String>>,
+    /// Numbers of texts, date, devices, time: what a reader asks first.
+    #[serde(default)]
+    pub facts: Facts,
+    /// Public inputs that are declared to hold texts of the private data.
+    #[serde(default)]
+    pub declared_overlap: Vec<String>,
     /// Every stage instance.
     pub instances: Vec<InstanceView>,
 }
 
 impl Study {
     /// The version that is written.
-    pub const SCHEMA_VERSION: u32 = 1;
+    pub const SCHEMA_VERSION: u32 = 2;
 
     /// Whether every instance is finished.
     pub const fn is_finished(&self) -> bool {
@@ -114,6 +121,16 @@ pub struct Row {
     pub ceilings: BTreeMap<String, f64>,
     /// Values of each replicate by the figure's name, in the order of the replicates.
     pub values: BTreeMap<String, Vec<f64>>,
+    /// 95% bootstrap intervals over the test texts by the figure's name, where there is one run of the row: with replicates the
+    /// standard deviation says more.
+    #[serde(default)]
+    pub intervals: BTreeMap<String, Interval>,
+    /// What bags of words teach at the row's budget.
+    #[serde(default)]
+    pub floor: Option<Floor>,
+    /// What happened while the row's texts were written, all replicates together.
+    #[serde(default)]
+    pub written: Option<Written>,
     /// Classifications, summed over the replicates.
     pub classifications: Vec<RowClassification>,
     /// Everything that `score` found in the first replicate.
@@ -286,12 +303,27 @@ pub struct Joint {
 pub struct Reference {
     /// Where they come from.
     pub source: Option<String>,
+    /// The data set that they were measured on.
+    #[serde(default)]
+    pub dataset: Option<String>,
     /// Accuracy of a classifier trained on the real texts.
     pub benchmark: Option<f64>,
     /// Accuracy by epsilon.
     pub accuracy: BTreeMap<String, f64>,
     /// Similarity by epsilon.
     pub similarity: BTreeMap<String, f64>,
+}
+
+/// What a classifier learns from bags of words, drawn from one private histogram at a row's budget: less than a working model
+/// teaches it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Floor {
+    /// Accuracy on the real test texts.
+    pub accuracy: f64,
+    /// Macro-F1.
+    pub macro_f1: f64,
+    /// Bags of words that it learnt from.
+    pub texts: u64,
 }
 
 /// What a classifier learnt from.

@@ -1,7 +1,10 @@
 //! Tables as data, and the tables of a study; terminal, Markdown and page show the same cells.
 
+pub use super::format::{NOTHING, bound, brief, difference, number, spread, spread_or_interval};
+pub(crate) use super::format::{brief_or_interval, interval_note};
 use super::metric::{METRICS, Metric, metric_of};
 use super::study::{GuaranteeKind, Row, Study};
+use super::verdict::verdict;
 use dpx_accounting::EpsilonBound;
 use dpx_engine::clock::duration;
 use dpx_schema::Kind;
@@ -39,6 +42,10 @@ pub enum ColumnId {
     Rdp,
     /// The noise multiplier.
     Noise,
+    /// Accuracy of bags of words at the row's budget.
+    Floor,
+    /// Whether the texts are fit for use.
+    Verdict,
 }
 
 /// A column.
@@ -103,69 +110,6 @@ impl Column {
     }
 }
 
-/// What stands where nothing is known.
-pub const NOTHING: &str = "–";
-
-/// A number with as many decimals; large ones with fewer.
-pub fn number(value: f64, decimals: usize) -> String {
-    if !value.is_finite() {
-        return if value > 0.0 {
-            "inf".into()
-        } else {
-            NOTHING.into()
-        };
-    }
-    let decimals = if value.abs() >= 1000.0 {
-        0
-    } else if value.abs() >= 100.0 {
-        decimals.min(1)
-    } else if value.abs() >= 10.0 {
-        decimals.min(2)
-    } else {
-        decimals
-    };
-    let text = format!("{value:.decimals$}");
-    // A rounded minus zero is a zero.
-    match text.strip_prefix('-') {
-        Some(rest) if rest.bytes().all(|byte| matches!(byte, b'0' | b'.')) => rest.to_owned(),
-        _ => text,
-    }
-}
-
-/// An upper bound of epsilon: rounded up to two decimals, without closing zeros (`3`, `7.99`).
-pub fn bound(epsilon: EpsilonBound) -> String {
-    let text = format!("{epsilon:.2}");
-    match text.split_once('.') {
-        Some(_) => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        None => text,
-    }
-}
-
-/// Mean, standard deviation and number: `0.592 ± 0.012 (3)`; the mean alone where there is one value.
-pub fn spread(spread: Spread, decimals: usize) -> String {
-    match spread.sd {
-        Some(sd) => format!(
-            "{} ± {} ({})",
-            number(spread.mean, decimals),
-            number(sd, decimals),
-            spread.n
-        ),
-        None => number(spread.mean, decimals),
-    }
-}
-
-/// Mean and standard deviation alone: `0.592 ±0.012`; for tables that give the number in a column of its own.
-pub fn brief(spread: Spread, decimals: usize) -> String {
-    match spread.sd {
-        Some(sd) => format!(
-            "{} ±{}",
-            number(spread.mean, decimals),
-            number(sd, decimals)
-        ),
-        None => number(spread.mean, decimals),
-    }
-}
-
 /// The cell of a figure of a row.
 pub(crate) fn cell(row: &Row, id: &str) -> String {
     let decimals = metric_of(id).map_or(3, |metric| metric.decimals);
@@ -189,7 +133,9 @@ fn guarantee_cell(row: &Row) -> String {
 fn epsilon_cell(row: &Row) -> String {
     match (row.guarantee.kind, row.guarantee.epsilon) {
         (GuaranteeKind::None, _) => "inf".into(),
-        (_, Some(epsilon)) => bound(epsilon),
+        (_, Some(epsilon)) if epsilon.value() == 0.0 => "0".into(),
+        // With three decimals, rounded up: what is claimed is told apart from what was asked for.
+        (_, Some(epsilon)) => format!("{epsilon:.3}"),
         (_, None) => NOTHING.into(),
     }
 }
@@ -223,7 +169,7 @@ const NO_TEACHER: &str = "no teacher";
 
 fn figure_cell(row: &Row, metric: &Metric) -> String {
     match row.figures.get(metric.id) {
-        Some(found) => brief(*found, metric.decimals),
+        Some(_) => brief_or_interval(row, metric.id),
         None if metric.id.contains("teacher")
             && row.guarantee.kind == GuaranteeKind::Untouched
             && row.complete =>
@@ -238,6 +184,12 @@ fn figure_cell(row: &Row, metric: &Metric) -> String {
 pub fn summary(study: &Study) -> Table {
     let audited = study.rows.iter().any(|row| row.audit.is_some());
     let repeated = study.all_rows().any(|row| row.replicates > 1);
+    let floors = study.rows.iter().any(|row| row.floor.is_some());
+    let verdicts: Vec<Option<String>> = study
+        .all_rows()
+        .map(|row| Some(verdict(study, row)?.short))
+        .collect();
+    let judged = verdicts.iter().any(Option::is_some);
     let figures: Vec<&Metric> = [
         "accuracy",
         "accuracy_with_teacher",
@@ -254,14 +206,21 @@ pub fn summary(study: &Study) -> Table {
     let mut columns = vec![
         Column::text("row").holding(ColumnId::Row),
         Column::text("guarantee").holding(ColumnId::Guarantee),
-        Column::numbers("epsilon").holding(ColumnId::Epsilon),
+        Column::numbers("certified epsilon").holding(ColumnId::Epsilon),
     ];
     if repeated {
         columns.push(Column::numbers("n").holding(ColumnId::Replicates));
     }
     columns.extend(figures.iter().map(|metric| Column::of(metric)));
+    if floors {
+        let floor = Column::numbers("word bags' accuracy").internal();
+        columns.push(floor.holding(ColumnId::Floor));
+    }
+    if judged {
+        columns.push(Column::text("verdict").internal().holding(ColumnId::Verdict));
+    }
     if audited {
-        let audit = Column::numbers("audit lower bound").internal();
+        let audit = Column::text("audit lower bound").internal();
         columns.push(audit.holding(ColumnId::Metric("audit_lower")));
     }
     let time = Column::numbers(if repeated { "total time" } else { "time" });
@@ -279,7 +238,8 @@ pub fn summary(study: &Study) -> Table {
     }
     let mut rows: Vec<Vec<String>> = study
         .all_rows()
-        .map(|row| {
+        .zip(verdicts)
+        .map(|(row, verdict)| {
             let mut cells = vec![
                 if row.complete {
                     row.name.clone()
@@ -297,6 +257,13 @@ pub fn summary(study: &Study) -> Table {
                 cells.push(row.replicates_finished.to_string());
             }
             cells.extend(figures.iter().map(|metric| figure_cell(row, metric)));
+            if floors {
+                let floor = row.floor.map(|floor| number(floor.accuracy, 3));
+                cells.push(floor.unwrap_or_else(|| NOTHING.into()));
+            }
+            if judged {
+                cells.push(verdict.unwrap_or_else(|| NOTHING.into()));
+            }
             if audited {
                 cells.push(audit_cell(row));
             }
@@ -337,7 +304,8 @@ pub fn summary(study: &Study) -> Table {
 }
 
 /// The columns of [`summary`] that the page shows in its sections on privacy, labels and the run, which have room for them.
-pub(crate) const IN_OTHER_SECTIONS: [ColumnId; 6] = [
+pub(crate) const IN_OTHER_SECTIONS: [ColumnId; 7] = [
+    ColumnId::Metric("similarity"),
     ColumnId::Prv,
     ColumnId::Rdp,
     ColumnId::Noise,
@@ -421,7 +389,7 @@ pub(crate) fn group(study: &Study, group: super::metric::Group, caption: &str) -
         .map(|metric| {
             let mut cells = vec![format!("{} {}", metric.name, metric.direction.arrow())];
             cells.extend(rows.iter().map(|row| match row.figures.get(metric.id) {
-                Some(found) if common.is_some() => brief(*found, metric.decimals),
+                Some(_) if common.is_some() => brief_or_interval(row, metric.id),
                 _ => cell(row, metric.id),
             }));
             let ceiling = ceiling(study, metric.id);

@@ -3,29 +3,55 @@
 use super::claim;
 use super::compare::Comparison;
 use super::study::Study;
-use super::table::{NOTHING, Table, summary};
+use super::table::{ColumnId, Table, interval_note, summary};
 use dpx_schema::printable_lines;
 
 /// What follows the marked columns.
 const FOOTNOTE: &str = "* internal: measured on private data, not covered by the DP guarantee";
 
-/// The summary and the claim, at most `width` columns wide. What does not fit beside goes below, in a second block with the
-/// rows' names again; nothing is left out.
+/// What the floor is.
+pub(crate) const FLOOR_NOTE: &str = "word bags: the same classifier after bags of words from one private histogram at the row's budget; a model that does not beat them is not working yet";
+
+/// The summary and the claim, at most `width` columns wide. Columns that do not fit are named below the table: the page and the
+/// Markdown have all of them.
 pub fn render(study: &Study, width: usize) -> String {
     let table = summary(study);
-    let mut lines = vec![stacked(&table, width), FOOTNOTE.to_owned()];
+    let (drawn, hidden) = fitted(&table, width);
+    let mut lines = vec![drawn];
+    lines.extend(wrap(FOOTNOTE, width));
+    if !hidden.is_empty() {
+        let words = format!(
+            "not shown at {width} columns: {} (`dpx report` with `--format md` has all)",
+            hidden.join(", ")
+        );
+        lines.extend(wrap(&words, width));
+    }
     if let Some(replicates) = repeated(study) {
         lines.push(format!(
             "± standard deviation over the n finished replicates of {replicates}"
         ));
     }
+    if let Some(note) = interval_note(study) {
+        lines.extend(wrap(note, width));
+    }
+    if study.rows.iter().any(|row| row.floor.is_some()) {
+        lines.extend(wrap(FLOOR_NOTE, width));
+    }
     if let Some(sentence) = claim::measured_with(study) {
         lines.extend(wrap(&sentence, width));
     }
     lines.push(String::new());
+    lines.extend(wrap(&study.facts.sentence(&study.dpx_version), width));
+    lines.push(String::new());
     lines.extend(wrap(&claim::claim(study), width));
+    if let Some(sentence) = claim::fitness(study) {
+        lines.extend(wrap(&sentence, width));
+    }
     for warning in claim::warnings(study) {
         lines.extend(wrap(&format!("! {warning}"), width));
+    }
+    for note in &study.facts.notes {
+        lines.extend(wrap(note, width));
     }
     if !study.findings.is_empty() {
         lines.push(String::new());
@@ -107,31 +133,46 @@ fn shorten_front(text: &str, most: usize) -> String {
     std::iter::once('…').chain(end).collect()
 }
 
-/// The table in as many blocks as its columns need, each with the first column again.
-fn stacked(table: &Table, width: usize) -> String {
-    let mut blocks: Vec<Vec<usize>> = Vec::new();
-    let mut used = usize::MAX;
-    for column in 1..table.columns.len() {
-        let own = column_width(table, column) + 2;
-        match blocks.last_mut() {
-            Some(block) if used + own <= width => block.push(column),
-            _ => {
-                blocks.push(vec![0, column]);
-                used = 1 + column_width(table, 0);
-            }
-        }
-        used += own;
-    }
-    let drawn = blocks.iter().enumerate().map(|(at, block)| {
-        let mut part = table.clone();
-        if at > 0 {
-            // A row that says nothing here has been named above.
-            let says = |row: &Vec<String>| block[1..].iter().any(|&column| row[column] != NOTHING);
-            part.rows.retain(says);
-        }
-        draw(&part, block, usize::MAX)
+/// What a reader needs first, where there is no room for all columns; the row's name is always there.
+const FIRST: [ColumnId; 16] = [
+    ColumnId::Epsilon,
+    ColumnId::Metric("accuracy"),
+    ColumnId::Metric("accuracy_with_teacher"),
+    ColumnId::Replicates,
+    ColumnId::Verdict,
+    ColumnId::Floor,
+    ColumnId::Metric("mauve"),
+    ColumnId::Metric("audit_lower"),
+    ColumnId::Guarantee,
+    ColumnId::Metric("accuracy_teacher_alone"),
+    ColumnId::Metric("macro_f1"),
+    ColumnId::Metric("macro_f1_with_teacher"),
+    ColumnId::Time,
+    ColumnId::Metric("similarity"),
+    ColumnId::Prv,
+    ColumnId::Rdp,
+];
+
+/// One table of the columns that fit, and the headings of those that do not.
+fn fitted(table: &Table, width: usize) -> (String, Vec<String>) {
+    let mut order: Vec<usize> = (1..table.columns.len()).collect();
+    order.sort_by_key(|&column| {
+        let id = table.columns[column].id;
+        FIRST.iter().position(|first| id == Some(*first)).unwrap_or(FIRST.len())
     });
-    drawn.collect::<Vec<_>>().join("\n\n")
+    let mut used = 1 + column_width(table, 0);
+    let mut shown = vec![0];
+    for column in order {
+        let own = column_width(table, column) + 2;
+        if used + own <= width {
+            used += own;
+            shown.push(column);
+        }
+    }
+    shown.sort_unstable();
+    let hidden = (0..table.columns.len()).filter(|column| !shown.contains(column));
+    let hidden = hidden.map(|column| table.columns[column].heading.clone());
+    (draw(table, &shown, usize::MAX), hidden.collect())
 }
 
 /// The heading of a column in lines as narrow as its longest word and its cells allow.

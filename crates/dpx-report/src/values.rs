@@ -99,6 +99,11 @@ fn named_figures(scores: &Scores) -> Vec<(&'static str, f64, Option<f64>)> {
     if let Some(copies) = &scores.copies {
         found.push((
             "copies_exact",
+            copies.training_equal.exact.value,
+            copies.natural_equal.map(|natural| natural.exact.value),
+        ));
+        found.push((
+            "copies_exact_all",
             copies.training.exact.value,
             Some(copies.natural.exact.value),
         ));

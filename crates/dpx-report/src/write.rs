@@ -30,7 +30,7 @@ pub fn write_results(
         &study,
         &html::Extras {
             experiment_file,
-            real_texts: &[],
+            real_texts: None,
         },
     )
     .map_err(io::Error::other)?;

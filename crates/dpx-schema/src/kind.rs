@@ -76,13 +76,14 @@ impl Kind {
             // `train`, `teacher`, `counts` 2: a typed privacy record of what ran; internal files apart. `train` 3: what was
             // cut off texts is counted.
             // `pretrain`, `audit` 2: likewise.
-            Self::Score | Self::Counts | Self::Pretrain | Self::Audit => 2,
+            // `score` 3: a permutation null of the nearest texts; copies of as many held-out as training texts. `sample` 2:
+            // texts with U+FFFD are written again.
+            Self::Counts | Self::Pretrain | Self::Audit | Self::Sample => 2,
             // `train`, `teacher` 3: the allowance for rounding follows the expected rows; micro-batches of fixed shapes.
-            Self::Preprocess | Self::Train | Self::Teacher => 3,
+            Self::Preprocess | Self::Train | Self::Teacher | Self::Score => 3,
             // `classify` 2: the penalty of the bag-of-words classifier was chosen anew; 3: probabilities of labels; 4: what
             // was cut off texts is counted.
             Self::Classify => 4,
-            Self::Sample => 1,
         }
     }
 

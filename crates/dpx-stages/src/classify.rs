@@ -4,6 +4,7 @@ mod fine_tune;
 mod input;
 mod report;
 
+use crate::metric::Classification;
 use crate::score::read::{self, LabelledTexts};
 use crate::teacher::Teacher;
 use dpx_nn::model::bag_of_words::{BagOfWords, BagOfWordsOptions};
@@ -110,6 +111,19 @@ fn bag_of_words(training: &LabelledTexts, labels: usize, params: &ClassifyParams
         Some(soft) => BagOfWords::train_soft(&texts, soft.concat(), labels, &options),
         None => BagOfWords::train(&texts, &training.labels, labels, &options),
     }
+}
+
+/// What the quick classifier makes of the test texts once it has learnt from others, with its usual parameters.
+pub(crate) fn quick(
+    training: &LabelledTexts,
+    test: &LabelledTexts,
+    labels: &[String],
+) -> Result<Classification, StageError> {
+    let params: ClassifyParams = serde_json::from_value(serde_json::json!({}))?;
+    let model = bag_of_words(training, labels.len(), &params);
+    let probabilities = by_words(&model, test);
+    let predicted: Vec<usize> = probabilities.iter().map(|row| report::argmax(row)).collect();
+    Ok(Classification::of(labels, &test.labels, &predicted)?)
 }
 
 fn by_words(model: &BagOfWords, texts: &LabelledTexts) -> Probabilities {

@@ -191,6 +191,40 @@ fn histograms(
     ]
 }
 
+/// Noisy counts that are never released, for a comparison: `records` texts of one unit may move them.
+///
+/// # Errors
+/// When the noise cannot be drawn.
+pub(crate) fn simulated(
+    texts: &[&str],
+    labels: &[usize],
+    schema: &PublicSchema,
+    params: &CountsParams,
+    noise_multiplier: f64,
+    records: u64,
+    mut key: Key,
+) -> Result<NoisyCounts, StageError> {
+    let keywords = keyword_list(&params.keywords)?;
+    let mut noisy = Vec::new();
+    for (histogram, share) in histograms(texts, labels, schema, params, &keywords) {
+        let noise =
+            (noise_multiplier > 0.0).then(|| noise_multiplier * records as f64 / share.sqrt());
+        noisy.push(release(histogram, noise, &key)?);
+        key = key.ratchet();
+    }
+    let mut noisy = noisy.into_iter();
+    Ok(NoisyCounts {
+        labels: schema.labels.clone(),
+        label_counts: noisy.next().unwrap_or_default(),
+        keyword_counts: noisy.next().unwrap_or_default(),
+        keywords,
+        keywords_per_text: params.keywords_per_text,
+        length_counts: noisy.next().unwrap_or_default(),
+        length_edges: params.length_edges.clone(),
+        threshold: params.threshold,
+    })
+}
+
 fn release(exact: Exact, noise_multiplier: Option<f64>, key: &Key) -> Result<Noisy, StageError> {
     if exact.cells.is_empty() {
         return Ok(Noisy::default());

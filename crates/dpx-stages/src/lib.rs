@@ -11,6 +11,7 @@ mod dispatch;
 mod fault;
 #[cfg(test)]
 mod fault_table;
+pub mod floor;
 mod keyed_run;
 mod losses;
 pub mod metric;

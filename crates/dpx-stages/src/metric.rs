@@ -6,6 +6,7 @@
 //! | file | figures | source |
 //! |---|---|---|
 //! | [`confusion`] | accuracy, macro-F1, confusion, per label | scikit-learn's definitions |
+//! | [`bootstrap`] | bootstrap intervals over test texts | Efron 1979 |
 //! | [`interval`] | Wilson intervals, mean and standard deviation | Wilson 1927 |
 //! | [`similarity`] | mean cosine between sets, both ways, with its ceiling | DESIGN: sets, never pairs |
 //! | [`mauve`] ([`pca`], [`kmeans`]) | MAUVE and MAUVE* | Pillutla et al. 2021, 2023 |
@@ -18,6 +19,7 @@
 //! | [`neighbours`] | distance to the nearest training and held-out text | diagnostics, no guarantee |
 //! | [`planted`] | planted personal data that reappears | Carlini et al. 2019 |
 
+pub mod bootstrap;
 pub mod choose;
 pub mod confusion;
 pub mod copies;
@@ -36,6 +38,7 @@ pub mod similarity;
 pub mod support;
 pub mod words;
 
+pub use bootstrap::{Interval, classification_intervals};
 pub use confusion::{Classification, LabelFigures};
 pub use embeddings::Embeddings;
 pub use interval::{Share, Spread};

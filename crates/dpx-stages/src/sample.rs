@@ -114,6 +114,24 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     finish(context, &asked, chooser.as_ref(), written)
 }
 
+/// Texts drawn as bags of words from counts, as many of each label, with their labels' places; for a comparison, never released.
+///
+/// # Errors
+/// When the counts hold no words, or nothing but empty texts was drawn.
+pub(crate) fn bags_of_words(
+    counts: &NoisyCounts,
+    texts: u64,
+    context: &StageContext<'_>,
+) -> Result<Vec<(String, usize)>, StageError> {
+    let labels = &counts.labels;
+    let params: SampleParams = serde_json::from_value(serde_json::json!({ "count": texts }))?;
+    let by_label = counts::by_label(&params.labels, texts, labels, None)?;
+    let mut bags = Bags::new(counts, labels, params.max_new_tokens, context)?;
+    let written = write(&mut bags, &params, &by_label)?;
+    let texts = written.texts.into_iter();
+    Ok(texts.map(|text| (text.content, text.label)).collect())
+}
+
 /// Lets the teacher choose, if there is one with a say, and saves what is left.
 fn finish(
     context: &StageContext<'_>,

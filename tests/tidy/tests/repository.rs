@@ -84,7 +84,7 @@ const MODULES: [(&str, &[&[&str]]); 2] = [
     (
         "dpx-stages",
         &[
-            &["dispatch"],
+            &["dispatch", "floor"],
             &["sample", "classify", "audit"],
             &["train", "score"],
             &["pretrain"],

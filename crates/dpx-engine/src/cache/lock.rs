@@ -185,7 +185,7 @@ fn read_owner(path: &Path) -> Option<Owner> {
 }
 
 #[cfg(unix)]
-fn host() -> String {
+pub(crate) fn host() -> String {
     rustix::system::uname()
         .nodename()
         .to_string_lossy()
@@ -193,6 +193,6 @@ fn host() -> String {
 }
 
 #[cfg(not(unix))]
-fn host() -> String {
+pub(crate) fn host() -> String {
     "this machine".to_owned()
 }

@@ -29,6 +29,8 @@ pub struct Experiment {
     pub stages: Vec<Stage>,
     /// The texts it was read from.
     pub files: Files,
+    /// All of them laid over one another.
+    pub root: Table,
 }
 
 impl Experiment {

@@ -117,7 +117,7 @@ impl Reader<'_> {
         let report = self.typed::<ReportTable>(root, "report");
         let release = self.typed::<ReleaseTable>(root, "release");
         let axes = self.axes(root);
-        let stages = self.stages(root, &axes);
+        let stages = self.stages(root, &axes, files);
         if let Some(node) = root
             .get("run")
             .and_then(Node::as_table)
@@ -153,6 +153,7 @@ impl Reader<'_> {
             release: release.unwrap_or_default(),
             stages,
             files: files.clone(),
+            root: root.clone(),
         };
         check::graph(&sound, self.diagnostics);
         check::privacy(&sound, root, self.diagnostics);

@@ -3,7 +3,8 @@
 use super::REPLICATE;
 use super::checked::{Stage, SweepAxis};
 use super::diagnostic::{Code, Diagnostic};
-use super::files::Origin;
+use super::auto_labels::{auto_labels, is_auto};
+use super::files::{Files, Origin};
 use super::kinds::KindTable;
 use super::node::{Entry, Node, Table};
 use super::read::Reader;
@@ -14,7 +15,12 @@ use serde_json::json;
 use std::collections::HashMap;
 
 impl Reader<'_> {
-    pub(super) fn stages(&mut self, root: &Table, axes: &[SweepAxis]) -> Vec<Stage> {
+    pub(super) fn stages(
+        &mut self,
+        root: &Table,
+        axes: &[SweepAxis],
+        files: &Files,
+    ) -> Vec<Stage> {
         let stages = root.get("stage").and_then(Node::as_table);
         let Some(table) = stages.filter(|table| !table.entries.is_empty()) else {
             match root.entry("stage") {
@@ -52,7 +58,7 @@ impl Reader<'_> {
                 continue;
             };
             self.name(entry, "a stage");
-            result.extend(self.stage(entry, stage, &place, &mut walker));
+            result.extend(self.stage(entry, stage, &place, &mut walker, files));
         }
         self.diagnostics.append(&mut walker.diagnostics);
         let used = walker.used;
@@ -90,6 +96,7 @@ impl Reader<'_> {
         table: &Table,
         place: &str,
         walker: &mut Walker<'_>,
+        files: &Files,
     ) -> Option<Stage> {
         let header = entry.key_origin;
         let kind = self.kind(table, header, place);
@@ -116,7 +123,9 @@ impl Reader<'_> {
             match field.key.as_str() {
                 "kind" | "needs" | "seed" => {}
                 key => {
-                    if let Some(schema) = kinds.property(key) {
+                    if kind == Kind::Preprocess && key == "labels" && is_auto(&field.node) {
+                        self.diagnostics.push(auto_labels(table, &field.node, files));
+                    } else if let Some(schema) = kinds.property(key) {
                         walker.value(&field.node, schema, Site { key, used_at: None });
                         fields.entries.push(field.clone());
                     } else {

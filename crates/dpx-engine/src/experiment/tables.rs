@@ -175,6 +175,9 @@ pub struct Reference {
     /// Where they come from.
     #[serde(default)]
     pub source: Option<String>,
+    /// The data set that they were measured on, named as in `dataset` of `preprocess`: a study of other data leaves them out, since figures of two data sets have no common axis.
+    #[serde(default)]
+    pub dataset: Option<String>,
     /// Accuracy of a classifier trained on the real texts.
     #[serde(default)]
     pub benchmark: Option<f64>,

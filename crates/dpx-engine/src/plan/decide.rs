@@ -2,6 +2,7 @@
 
 use super::decision::{Decision, Reason, State};
 use super::differences::differences;
+use super::estimate::{data_needs, estimate};
 use super::history::History;
 use super::{CacheView, Found, Instance, InstanceId, Plan};
 use dpx_schema::{Digest, Key, Record};
@@ -149,7 +150,7 @@ impl<'a> Decisions<'a> {
             }
         }
         let force = self.forced.contains(&id);
-        if unknown.is_empty() {
+        let mut decision = if unknown.is_empty() {
             certain(id, instance, inputs, force, view, &mut self.history)
         } else {
             uncertain(
@@ -161,7 +162,13 @@ impl<'a> Decisions<'a> {
                 view,
                 &mut self.history,
             )
-        }
+        };
+        let data = data_needs(instance, |need| self.plan.instances[need].kind);
+        decision.estimate = decision
+            .nearest
+            .as_ref()
+            .and_then(|record| estimate(instance, &decision.inputs, &data, record));
+        decision
     }
 }
 
@@ -204,6 +211,7 @@ fn certain(
         inputs,
         key: Some(key),
         nearest,
+        estimate: None,
     }
 }
 
@@ -249,6 +257,7 @@ fn uncertain(
         inputs,
         key: None,
         nearest,
+        estimate: None,
     }
 }
 

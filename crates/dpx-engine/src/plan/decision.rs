@@ -19,8 +19,10 @@ pub struct Decision {
     pub inputs: BTreeMap<String, Digest>,
     /// The key; known as soon as every input is.
     pub key: Option<Key>,
-    /// The earlier record that the reasons compare with: the nearest one of the same stage. Its wall time is the estimate.
+    /// The earlier record that the reasons compare with: the nearest one of the same stage.
     pub nearest: Option<Arc<Record>>,
+    /// Seconds that it is going to take, where that record did the same amount of work.
+    pub estimate: Option<f64>,
 }
 
 /// The three states of a plan.

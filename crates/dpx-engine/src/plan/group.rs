@@ -27,7 +27,7 @@ pub struct Summary {
     pub only_if: usize,
     /// Seconds of all instances that run or may, one after the other, as far as earlier records tell.
     pub seconds: f64,
-    /// Instances that run or may, of whose stage there is no record to tell.
+    /// Instances that run or may, of whose work there is no record to tell.
     pub unknown: usize,
 }
 
@@ -95,8 +95,8 @@ pub fn summary(decisions: &[Decision]) -> Summary {
             State::Run { .. } => summary.run += 1,
             State::OnlyIf { .. } => summary.only_if += 1,
         }
-        match &decision.nearest {
-            Some(record) => summary.seconds += record.wall_seconds,
+        match decision.estimate {
+            Some(seconds) => summary.seconds += seconds,
             None => summary.unknown += 1,
         }
     }
@@ -135,9 +135,9 @@ pub fn times(plan: &Plan, decisions: &[Decision]) -> Vec<StageTime> {
             times.len() - 1
         });
         times[at].waiting += 1;
-        if let Some(record) = &decision.nearest {
+        if let Some(seconds) = decision.estimate {
             times[at].known += 1;
-            times[at].seconds += record.wall_seconds;
+            times[at].seconds += seconds;
         }
     }
     times

@@ -7,8 +7,9 @@ use anstyle::{AnsiColor, Style};
 use dpx_schema::{InstanceName, printable, printable_lines};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -192,6 +193,81 @@ pub struct Bars {
     screen: MultiProgress,
     total: ProgressBar,
     running: BTreeMap<InstanceName, ProgressBar>,
+    left: Left,
+}
+
+/// What is left of the whole study.
+#[derive(Debug, Default)]
+struct Left {
+    experiment: String,
+    /// Workers at most.
+    jobs: usize,
+    /// Seconds of each instance that is not finished, where earlier runs or its own progress tell.
+    seconds: BTreeMap<InstanceName, Option<f64>>,
+    started: BTreeMap<InstanceName, Instant>,
+}
+
+impl Left {
+    fn follow(&mut self, event: &Event) {
+        match event {
+            Event::RunStarted {
+                experiment,
+                jobs,
+                instances,
+                ..
+            } => {
+                self.experiment.clone_from(experiment);
+                self.jobs = *jobs;
+                let open = instances.iter();
+                let open = open.filter(|one| matches!(one.state, "run" | "only-if"));
+                self.seconds = open.map(|one| (one.instance.clone(), one.estimate)).collect();
+            }
+            Event::Started { instance, .. } => {
+                self.started.insert(instance.clone(), Instant::now());
+            }
+            Event::Progress { instance, update } => {
+                if let (Some(started), Some(seconds)) =
+                    (self.started.get(instance), self.seconds.get_mut(instance))
+                    && update.done > 0
+                    && update.total >= update.done
+                {
+                    let each = started.elapsed().as_secs_f64() / update.done as f64;
+                    *seconds = Some(each * update.total as f64);
+                }
+            }
+            Event::Finished { instance, .. }
+            | Event::Unchanged { instance, .. }
+            | Event::Failed { instance, .. }
+            | Event::Stopped { instance } => {
+                self.seconds.remove(instance);
+                self.started.remove(instance);
+            }
+            _ => {}
+        }
+    }
+
+    /// `emotion, about 3m 20s left`.
+    fn message(&self) -> String {
+        let known: f64 = self
+            .seconds
+            .iter()
+            .filter_map(|(instance, seconds)| {
+                let begun = self.started.get(instance);
+                let passed = begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64());
+                Some(((*seconds)? - passed).max(0.0))
+            })
+            .sum();
+        let unknown = self.seconds.values().filter(|seconds| seconds.is_none()).count();
+        let at_once = self.jobs.clamp(1, self.seconds.len().max(1));
+        let mut text = self.experiment.clone();
+        if known > 0.0 {
+            let _ = write!(text, ", about {} left", duration(known / at_once as f64));
+        }
+        if unknown > 0 && known > 0.0 {
+            let _ = write!(text, " and {unknown} that never ran");
+        }
+        text
+    }
 }
 
 impl Default for Bars {
@@ -203,6 +279,7 @@ impl Default for Bars {
             screen,
             total,
             running: BTreeMap::new(),
+            left: Left::default(),
         }
     }
 }
@@ -222,15 +299,12 @@ impl Bars {
     }
 
     fn move_bars(&mut self, event: &Event) {
+        self.left.follow(event);
+        self.total.set_message(self.left.message());
         match event {
-            Event::RunStarted {
-                experiment,
-                instances,
-                ..
-            } => {
+            Event::RunStarted { instances, .. } => {
                 let asked = instances.iter().filter(|one| one.state != "not-asked");
                 let cached = instances.iter().filter(|one| one.state == "cached");
-                self.total.set_message(experiment.clone());
                 self.total.set_length(asked.count() as u64);
                 self.total.set_position(cached.count() as u64);
                 self.total.enable_steady_tick(Duration::from_millis(500));
@@ -305,6 +379,37 @@ mod tests {
             ],
         );
         insta::assert_snapshot!(line, @"emotion: 1 cached, 2 to run, 1 to re-run if their inputs change, about 1m 40s for 1 of them, estimated from earlier runs");
+    }
+
+    #[test]
+    fn the_time_left_is_that_of_the_whole_study() {
+        let planned = |instance: &str, state, estimate| Planned {
+            instance: instance.into(),
+            state,
+            key: None,
+            estimate,
+        };
+        let mut left = Left::default();
+        left.follow(&Event::RunStarted {
+            run: "1".into(),
+            experiment: "emotion".into(),
+            dpx_version: "0",
+            pid: 1,
+            host: "here".into(),
+            jobs: 2,
+            devices: Vec::new(),
+            instances: vec![
+                planned("a", "cached", Some(500.0)),
+                planned("b", "run", Some(100.0)),
+                planned("c", "run", Some(300.0)),
+                planned("d", "run", None),
+            ],
+        });
+        assert_eq!(left.message(), "emotion, about 3m 20s left and 1 that never ran");
+        for instance in ["c", "d"] {
+            left.follow(&Event::Stopped { instance: instance.into() });
+        }
+        assert_eq!(left.message(), "emotion, about 1m 40s left", "one instance fills one worker");
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub enum Event {
         dpx_version: &'static str,
         /// Process of the runner.
         pid: u32,
+        /// Its machine.
+        host: String,
         /// Workers at most.
         jobs: usize,
         /// Device slots.

@@ -17,6 +17,7 @@ pub use leftovers::collect_leftovers;
 pub use manifest::{MANIFEST, OwnFiles};
 
 use crate::cache::CacheError;
+use dpx_schema::Digest;
 use dpx_schema::files::{rename_durably, sync_folder, sync_tree};
 use leftovers::{clear, one_at_a_time};
 use std::collections::BTreeSet;
@@ -93,14 +94,27 @@ impl ResultsFolder {
             .map_err(ResultsError::io("remove a folder in", parent))
     }
 
+    /// Whether the folder holds results made from exactly this, each file as it was written.
+    pub fn is_current(&self, made_from: &Digest) -> bool {
+        let Ok(folder) = self.resolved() else {
+            return false;
+        };
+        let own = OwnFiles::read(&folder);
+        own.is_ok_and(|own| {
+            !own.filling && own.made_from.as_ref() == Some(made_from) && own.all_whole(&folder)
+        })
+    }
+
     /// Has a fresh folder beside this one filled and puts its files in the place of those that dpx made before.
     ///
-    /// Whoever looks at the folder sees the old results or all of the new ones.
+    /// Whoever looks at the folder sees the old results or all of the new ones. `made_from` stands for everything that they are
+    /// made from ([`is_current`](Self::is_current)).
     ///
     /// # Errors
     /// Whatever `fill` fails with, or a [`ResultsError`]; the folder is as it was then.
     pub fn replace<E: From<ResultsError>>(
         &self,
+        made_from: Option<Digest>,
         fill: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<Replaced, E> {
         let folder = self.resolved()?;
@@ -114,7 +128,7 @@ impl ResultsFolder {
             .write(fresh.path())
             .map_err(ResultsError::io("write to", fresh.path()))?;
         fill(fresh.path())?;
-        let replaced = self.put_in_place(&folder, fresh)?;
+        let replaced = self.put_in_place(&folder, fresh, made_from)?;
         Ok(replaced)
     }
 
@@ -122,8 +136,10 @@ impl ResultsFolder {
         &self,
         folder: &Path,
         fresh: tempfile::TempDir,
+        made_from: Option<Digest>,
     ) -> Result<Replaced, ResultsError> {
-        let made = OwnFiles::of(fresh.path()).map_err(told)?;
+        let mut made = OwnFiles::of(fresh.path()).map_err(told)?;
+        made.made_from = made_from;
         let old = OwnFiles::read(folder)?;
         self.collisions(folder, &old, made.paths())?;
         let kept = match fs::symlink_metadata(folder) {

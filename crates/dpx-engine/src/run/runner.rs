@@ -276,13 +276,14 @@ impl<'a> Runner<'a> {
                 State::OnlyIf { .. } => "only-if",
             },
             key: decision.key,
-            estimate: decision.nearest.as_ref().map(|record| record.wall_seconds),
+            estimate: decision.estimate,
         });
         let event = Event::RunStarted {
             run: self.journal.id().to_owned(),
             experiment: self.plan.experiment.clone(),
             dpx_version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
+            host: crate::cache::host(),
             jobs: self.jobs,
             devices: self
                 .options

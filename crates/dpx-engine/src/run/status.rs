@@ -19,6 +19,10 @@ pub struct RunStatus {
     pub state: String,
     /// Process of the runner.
     pub pid: Option<u64>,
+    /// Machine of the runner.
+    pub host: Option<String>,
+    /// Workers at once, at most.
+    pub jobs: Option<u64>,
     /// When it began, RFC 3339.
     pub started: Option<String>,
     /// Its instances in the plan's order.
@@ -55,6 +59,8 @@ impl RunStatus {
             experiment: text(start, "experiment").unwrap_or_default().to_owned(),
             state: if file.live { "running" } else { "died" }.to_owned(),
             pid: start.get("pid").and_then(Value::as_u64),
+            host: text(start, "host").map(str::to_owned),
+            jobs: start.get("jobs").and_then(Value::as_u64),
             started: text(start, "time").map(str::to_owned),
             instances: planned.iter().filter_map(InstanceStatus::planned).collect(),
         };

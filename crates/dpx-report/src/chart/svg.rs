@@ -120,21 +120,6 @@ impl Svg {
         ));
     }
 
-    /// An area below a line through points.
-    pub(crate) fn area(&mut self, points: &[(f64, f64)], floor: f64, class: &str) {
-        let (Some(first), Some(last)) = (points.first(), points.last()) else {
-            return;
-        };
-        let mut d = format!("M{:.1} {floor:.1}", first.0);
-        for (x, y) in points {
-            write!(d, "L{x:.1} {y:.1}").expect("writing to a string cannot fail");
-        }
-        self.push(format_args!(
-            "<path d=\"{d}L{:.1} {floor:.1}Z\" class=\"area {class}\"/>",
-            last.0
-        ));
-    }
-
     /// A straight line.
     pub(crate) fn line(&mut self, x1: f64, y1: f64, x2: f64, y2: f64, class: &str) {
         self.push(format_args!(

@@ -3,7 +3,7 @@
 use super::scale::{Scale, push_apart};
 use super::svg::{Svg, WIDTH, cut};
 use crate::study::{Row, Study};
-use crate::table::{number, spread};
+use crate::table::{number, spread_or_interval};
 
 /// One panel: a figure over the rows, equal steps, with its ceiling, benchmark and floor as dotted lines.
 pub(crate) struct Panel<'a> {
@@ -35,9 +35,30 @@ pub(crate) fn ordered(study: &Study) -> Vec<&Row> {
     rows
 }
 
+/// Rows that differ in epsilon alone: what a line may join.
+fn groups<'a>(rows: &[&'a Row]) -> Vec<(String, Vec<&'a Row>)> {
+    let mut found: Vec<(String, Vec<&Row>)> = Vec::new();
+    for row in rows {
+        let others = row.axes.iter().filter(|(name, _)| *name != "epsilon");
+        let name: Vec<String> = others
+            .map(|(name, value)| format!("{name}={}", crate::rows::word(value)))
+            .collect();
+        let name = name.join(",");
+        match found.iter_mut().find(|group| group.0 == name) {
+            Some(group) => group.1.push(row),
+            None => found.push((name, vec![row])),
+        }
+    }
+    found
+}
+
+/// What stands below a row: its epsilon, or its name where it has none.
+fn place<'a>(row: &'a Row) -> &'a str {
+    row.guarantee.target.as_deref().unwrap_or(&row.label)
+}
+
 /// Draws a panel; nothing without a value.
 pub(crate) fn draw(study: &Study, panel: &Panel<'_>) -> Option<String> {
-    const HEIGHT: f64 = 250.0;
     let rows = ordered(study);
     let mut values: Vec<f64> = panel.lines.iter().map(|(_, value)| *value).collect();
     values.extend(panel.published.iter().map(|(_, value)| *value));
@@ -48,124 +69,87 @@ pub(crate) fn draw(study: &Study, panel: &Panel<'_>) -> Option<String> {
                 any = true;
                 values.extend(all);
             }
+            if let Some(interval) = row.intervals.get(*id) {
+                values.extend([interval.low, interval.high]);
+            }
         }
     }
     if !any {
         return None;
     }
-    let (left, right, top, bottom) = (36.0, WIDTH - 112.0, 14.0, HEIGHT - 46.0);
+    let groups = groups(&rows);
+    let mut places: Vec<&str> = Vec::new();
+    for row in &rows {
+        if !places.contains(&place(row)) {
+            places.push(place(row));
+        }
+    }
+    let names = panel.lines.len() + panel.series.len() * groups.len() + 1;
+    let height = (names as f64 * 13.0 + 60.0).max(250.0);
+    let (left, right, top, bottom) = (36.0, WIDTH - 112.0, 14.0, height - 46.0);
     let y = Scale::nice(values, bottom, top);
-    let step = (right - left) / rows.len() as f64;
-    let x = |index: usize| left + step * (index as f64 + 0.5);
+    let step = (right - left) / places.len() as f64;
+    let x = |row: &Row| {
+        let index = places.iter().position(|name| *name == place(row));
+        left + step * (index.unwrap_or(0) as f64 + 0.5)
+    };
     let main: Vec<String> = rows
         .iter()
-        .filter_map(|row| {
-            Some(format!(
-                "{}: {}",
-                row.label,
-                spread(*row.figures.get(panel.series[0].0)?, 3)
-            ))
-        })
+        .filter(|row| row.figures.contains_key(panel.series[0].0))
+        .map(|row| format!("{}: {}", row.label, spread_or_interval(row, panel.series[0].0)))
         .collect();
-    let mut svg = Svg::new(
-        HEIGHT,
-        panel.title,
-        &format!("{}. {}", panel.title, main.join("; ")),
-    );
+    let finding = format!("{}. {}", panel.title, main.join("; "));
+    let mut svg = Svg::new(height, panel.title, &finding);
     for (value, label) in y.ticks() {
         svg.line(left, y.at(value), right, y.at(value), "grid");
         svg.text(left - 4.0, y.at(value) + 4.0, "end", "tick", &label);
     }
-    for (index, row) in rows.iter().enumerate() {
-        svg.text(
-            x(index),
-            bottom + 15.0,
-            "middle",
-            "tick",
-            &cut(&row.label, 8),
-        );
+    // Every name where there is room, else every second, third, ...
+    let most = ((step / 6.4) as usize).max(3);
+    let every = (18.0 / step).ceil().max(1.0) as usize;
+    for (index, name) in places.iter().enumerate().step_by(every) {
+        let at = left + step * (index as f64 + 0.5);
+        svg.text(at, bottom + 15.0, "middle", "tick", &cut(name, most.min(8)));
     }
-    svg.text(
-        f64::midpoint(left, right),
-        HEIGHT - 14.0,
-        "middle",
-        "axis",
-        "epsilon (smaller is more private)",
-    );
+    svg.text(f64::midpoint(left, right), height - 14.0, "middle", "axis", "epsilon (smaller is more private)");
     let mut labels: Vec<(f64, String, String)> = Vec::new();
     for (name, value) in &panel.lines {
         svg.line(left, y.at(*value), right, y.at(*value), "reference");
-        labels.push((
-            y.at(*value),
-            format!("{name} {}", number(*value, 3)),
-            "note".into(),
-        ));
+        labels.push((y.at(*value), format!("{name} {}", number(*value, 3)), "note".into()));
     }
-    for (id, name, class) in &panel.series {
-        let mut points = Vec::new();
-        for (index, row) in rows.iter().enumerate() {
-            if let Some(figure) = row.figures.get(*id) {
-                points.push((x(index), y.at(figure.mean)));
-                if let Some(sd) = figure.sd {
-                    svg.line(
-                        x(index),
-                        y.at(figure.mean - sd),
-                        x(index),
-                        y.at(figure.mean + sd),
-                        class,
-                    );
-                }
-                for value in row
-                    .values
-                    .get(*id)
-                    .into_iter()
-                    .flatten()
-                    .filter(|_| figure.n > 1)
-                {
-                    svg.mark(
-                        x(index) + 6.0,
-                        y.at(*value),
-                        "small",
-                        class,
-                        &format!("{}: one replicate {}", row.name, number(*value, 3)),
-                    );
-                }
+    let mut at = 0;
+    for (id, name, own_class) in &panel.series {
+        for (group, rows) in &groups {
+            let class = if groups.len() == 1 {
+                own_class
+            } else {
+                at += 1;
+                ["s1", "s2", "s3", "s4"][(at - 1) % 4]
+            };
+            let name = match (groups.len(), panel.series.len()) {
+                (1, _) => (*name).to_owned(),
+                (_, 1) => group.clone(),
+                _ => format!("{group} {name}"),
+            };
+            let series = Series {
+                id,
+                name: &name,
+                class,
+                rows,
+            };
+            if let Some(end) = series.draw(&mut svg, &x, &y) {
+                labels.push((end, name, format!("name {class}")));
             }
-        }
-        svg.path(&points, class);
-        for (index, row) in rows.iter().enumerate() {
-            if let Some(figure) = row.figures.get(*id) {
-                let kind = match *class {
-                    "s2" => "square",
-                    "s3" => "triangle",
-                    _ => "disc",
-                };
-                svg.mark(
-                    x(index),
-                    y.at(figure.mean),
-                    kind,
-                    class,
-                    &format!("{}: {name} {}", row.name, spread(*figure, 3)),
-                );
-            }
-        }
-        if let Some((_, place)) = points.last() {
-            labels.push((*place, (*name).to_owned(), format!("name {class}")));
         }
     }
     let mut published = None;
     for (label, value) in &panel.published {
-        if let Some(index) = rows
+        if let Some(row) = rows
             .iter()
-            .position(|row| row.guarantee.target.as_deref() == Some(label))
+            .find(|row| row.guarantee.target.as_deref() == Some(label))
         {
-            svg.mark(
-                x(index),
-                y.at(*value),
-                "diamond",
-                "published",
-                &format!("published, epsilon {label}: {}", number(*value, 3)),
-            );
+            let says = format!("published, epsilon {label}: {}", number(*value, 3));
+            svg.mark(x(row), y.at(*value), "diamond", "published", &says);
             published = Some(y.at(*value));
         }
     }
@@ -177,4 +161,52 @@ pub(crate) fn draw(study: &Study, panel: &Panel<'_>) -> Option<String> {
         svg.text(right + 4.0, place + 4.0, "start", class, &cut(text, 18));
     }
     Some(svg.finish(panel.id))
+}
+
+/// A figure of rows that a line joins.
+struct Series<'a> {
+    id: &'a str,
+    name: &'a str,
+    class: &'a str,
+    rows: &'a [&'a Row],
+}
+
+impl Series<'_> {
+    /// Draws the line with its bars and marks; the height at which it ends.
+    fn draw(&self, svg: &mut Svg, x: &dyn Fn(&Row) -> f64, y: &Scale) -> Option<f64> {
+        let mut points = Vec::new();
+        for row in self.rows {
+            let Some(figure) = row.figures.get(self.id) else {
+                continue;
+            };
+            let at = x(row);
+            points.push((at, y.at(figure.mean)));
+            let ends = match (figure.sd, row.intervals.get(self.id)) {
+                (Some(sd), _) => Some((figure.mean - sd, figure.mean + sd)),
+                (None, interval) => interval.map(|interval| (interval.low, interval.high)),
+            };
+            if let Some((low, high)) = ends {
+                svg.line(at, y.at(low), at, y.at(high), self.class);
+            }
+            let values = row.values.get(self.id).into_iter().flatten();
+            for value in values.filter(|_| figure.n > 1) {
+                let says = format!("{}: one replicate {}", row.name, number(*value, 3));
+                svg.mark(at + 6.0, y.at(*value), "small", self.class, &says);
+            }
+        }
+        svg.path(&points, self.class);
+        let kind = match self.class {
+            "s2" => "square",
+            "s3" => "triangle",
+            "s4" => "diamond",
+            _ => "disc",
+        };
+        for row in self.rows {
+            if let Some(figure) = row.figures.get(self.id) {
+                let says = format!("{}: {} {}", row.name, self.name, spread_or_interval(row, self.id));
+                svg.mark(x(row), y.at(figure.mean), kind, self.class, &says);
+            }
+        }
+        points.last().map(|(_, place)| *place)
+    }
 }

@@ -1,11 +1,11 @@
 //! The charts of the page, each with its caption.
 
-use crate::chart::curves::{Curve, Names, draw as curves, steps};
+use crate::chart::curves::{Curve, draw as curves};
 use crate::chart::tradeoff::{Panel, draw as panel};
-use crate::chart::{bars, dag, dots, heat};
+use crate::chart::{bars, dag, dots, heat, lengths};
 use crate::metric::Group;
 use crate::study::{GuaranteeKind, Reference, Row, Study};
-use crate::table::{ceiling, spread};
+use crate::table::{ceiling, spread, spread_or_interval};
 use dpx_schema::Kind;
 
 const CLASSES: [&str; 4] = ["s1", "s2", "s3", "s4"];
@@ -15,16 +15,12 @@ type Charts = Vec<(String, String)>;
 /// The two panels over epsilon.
 pub(crate) fn tradeoff(study: &Study) -> Charts {
     let reference = study.reference.as_ref();
-    let published = |of: fn(&Reference) -> &std::collections::BTreeMap<String, f64>| {
-        reference
-            .map(|reference| {
-                of(reference)
-                    .iter()
-                    .map(|(name, value)| (name.clone(), *value))
-                    .collect()
-            })
-            .unwrap_or_default()
-    };
+    let published = reference.map_or_else(Vec::new, |reference: &Reference| {
+        let accuracy = reference.accuracy.iter();
+        accuracy
+            .map(|(name, value)| (name.clone(), *value))
+            .collect()
+    });
     let mut lines = Vec::new();
     if let Some((_, benchmark)) = study.benchmark.as_ref().and_then(Row::main_accuracy) {
         lines.push(("benchmark".to_owned(), benchmark.mean));
@@ -46,30 +42,39 @@ pub(crate) fn tradeoff(study: &Study) -> Charts {
             id: "utility-chart",
             series,
             lines,
-            published: published(|reference| &reference.accuracy),
+            published,
             title: "Accuracy on real test texts over epsilon",
         };
         charts.extend(panel(study, &utility).map(|svg| (svg, "Utility: accuracy on the real test texts of a classifier trained on synthetic texts.".into())));
     }
-    let ceiling = ceiling(study, "similarity");
-    let similarity = Panel {
-        id: "similarity-chart",
-        series: vec![("similarity", "similarity", "s1")],
-        lines: ceiling
-            .map(|ceiling| ("ceiling".to_owned(), ceiling))
+    let (id, name) = if study.rows.iter().any(|row| row.figures.contains_key("mauve")) {
+        ("mauve", "MAUVE")
+    } else {
+        ("similarity", "similarity")
+    };
+    let title = format!("{name} over epsilon");
+    let fidelity = Panel {
+        id: "fidelity-over-epsilon",
+        series: vec![(id, name, "s1")],
+        lines: ceiling(study, id)
+            .map(|ceiling| ("real texts".to_owned(), ceiling))
             .into_iter()
             .collect(),
-        published: published(|reference| &reference.similarity),
-        title: "Similarity to real texts over epsilon",
+        // Measured with another encoder, published similarities have no place on this axis.
+        published: Vec::new(),
+        title: &title,
     };
     let encoder = study.encoder().unwrap_or("an encoder");
-    charts.extend(panel(study, &similarity).map(|svg| (svg, format!("Fidelity: mean cosine to real texts of the same label, embedded by {encoder}; published figures used another encoder."))));
+    charts.extend(panel(study, &fidelity).map(|svg| {
+        let words = format!("Fidelity: {name} of the synthetic texts and real held-out texts, embedded by {encoder}.");
+        (svg, words)
+    }));
     charts
 }
 
 /// Epsilon over steps, as the Renyi accountant of the step logs or the accountants' end points tell it.
 pub(crate) fn epsilon_charts(study: &Study) -> Charts {
-    use dpx_accounting::{DpEvent, epsilon_rdp};
+    use dpx_accounting::{DpEvent, RdpOverSteps};
     let mut lines = Vec::new();
     for (at, row) in study
         .rows
@@ -95,18 +100,16 @@ pub(crate) fn epsilon_charts(study: &Study) -> Charts {
         else {
             continue;
         };
+        let step = DpEvent::poisson_sampled_gaussian(sampling_rate, noise_multiplier, 1).ok();
+        let Some(spent) =
+            step.and_then(|step| RdpOverSteps::new(&step, train.delta.value()).ok())
+        else {
+            continue;
+        };
         let points = (0..=24)
             .map(|part| (steps * part).div_ceil(24))
-            .filter_map(|steps| {
-                let spent = if steps == 0 {
-                    0.0
-                } else {
-                    let event =
-                        DpEvent::poisson_sampled_gaussian(sampling_rate, noise_multiplier, steps);
-                    epsilon_rdp(&event.ok()?, train.delta.value()).ok()?.value()
-                };
-                spent.is_finite().then_some((steps as f64, spent))
-            })
+            .map(|steps| (steps as f64, spent.epsilon(steps).value()))
+            .filter(|(_, epsilon)| epsilon.is_finite())
             .collect();
         lines.push(Curve {
             name: row.label.clone(),
@@ -115,7 +118,7 @@ pub(crate) fn epsilon_charts(study: &Study) -> Charts {
         });
     }
     let finding = "Epsilon of each row by the Renyi accountant over the steps of training; it rises fast at first and then ever more slowly.";
-    curves("epsilon-chart", "Epsilon over steps", finding, "steps", "epsilon (RDP)", Names::AtLine, &lines)
+    curves("epsilon-chart", "Epsilon over steps", finding, "steps", "epsilon (RDP)", &lines)
         .map(|svg| vec![(svg, "Epsilon of the generator's training alone, by the RDP accountant: an upper bound that grows with every step. The certified end points, other mechanisms of a row included, stand in the table above.".into())])
         .unwrap_or_default()
 }
@@ -133,54 +136,23 @@ pub(crate) fn fidelity_charts(study: &Study) -> Charts {
         .iter()
         .filter(|row| row.scores.is_some())
         .collect();
-    let mut lines = Vec::new();
-    for (at, row) in scored.iter().take(3).enumerate() {
-        let Some(scores) = &row.scores else { continue };
-        if at == 0 {
-            lines.push(Curve {
-                name: "real".into(),
-                class: "real",
-                points: steps(&scores.lengths.edges, &scores.lengths.real),
-            });
-        }
-        lines.push(Curve {
-            name: row.label.clone(),
-            class: CLASSES[at],
-            points: steps(&scores.lengths.edges, &scores.lengths.synthetic),
-        });
-    }
-    let finding =
-        "Shares of texts by their number of words, synthetic against real held-out texts.";
-    charts.extend(
-        curves(
-            "length-chart",
-            "Lengths of texts",
-            finding,
-            "words",
-            "share of texts",
-            Names::List,
-            &lines,
+    charts.extend(lengths::draw(study).map(|svg| {
+        let which = first_of(&scored);
+        (
+            svg,
+            format!("Lengths in words{which}: the bar holds the middle half of the texts, the line nine in ten, the tick is the median. The table gives the distance of every row."),
         )
-        .map(|svg| {
-            let which = first_of(&scored);
-            (
-                svg,
-                format!("Lengths in words{which}; the table gives their distance for every row."),
-            )
-        }),
-    );
-    if let Some((row, scores)) = scored
-        .last()
-        .and_then(|row| Some((row, row.scores.as_ref()?)))
-    {
-        charts.push((
-            bars::labels("label-chart", row, &scores.label_shares),
-            format!(
-                "Shares of labels, {} against the real training texts.",
-                row.name
-            ),
-        ));
-    }
+    }));
+    charts.extend(dots::labels(study).map(|(svg, left_out)| {
+        let others = match left_out {
+            0 => String::new(),
+            count => format!(" The {} that differ most; {count} others are not drawn.", dots::MOST_LABELS),
+        };
+        (
+            svg,
+            format!("Shares of labels; the upright tick is that of the real training texts.{others}"),
+        )
+    }));
     charts
 }
 
@@ -193,17 +165,52 @@ fn first_of(rows: &[&Row]) -> String {
     }
 }
 
-/// The confusion matrices: those of the benchmark and of each row's classification shown first, then all others.
-pub(crate) fn matrices(study: &Study) -> (Charts, Charts) {
-    let (mut shown, mut others) = (Charts::new(), Charts::new());
+/// Confusion matrices of the page.
+pub(crate) struct Matrices {
+    /// Those of the benchmark and of each row's classification shown first.
+    pub(crate) shown: Charts,
+    /// Those of the other classifiers.
+    pub(crate) others: Charts,
+    /// How many there is no room for.
+    pub(crate) left_out: usize,
+}
+
+/// Matrices on the page, of either sort.
+const MOST_MATRICES: usize = 12;
+
+/// Labels beyond which no matrix can be read.
+pub(crate) const MOST_IN_MATRIX: usize = 40;
+
+/// The confusion matrices, the benchmark's first.
+pub(crate) fn matrices(study: &Study) -> Matrices {
+    let mut found = Matrices {
+        shown: Charts::new(),
+        others: Charts::new(),
+        left_out: 0,
+    };
+    if study.labels.len() > MOST_IN_MATRIX {
+        return found;
+    }
     for row in study.all_rows() {
         let main = row.main_classification();
-        for found in &row.classifications {
-            let id = format!("matrix-{}", shown.len() + others.len());
-            let name = format!("accuracy{}", found.role.suffix());
-            let accuracy = row.figures.get(&name).map_or_else(String::new, |accuracy| {
-                format!(": accuracy {}", spread(*accuracy, 3))
-            });
+        for one in &row.classifications {
+            let is_main = main.is_some_and(|main| std::ptr::eq(main, one));
+            let into = if is_main {
+                &found.shown
+            } else {
+                &found.others
+            };
+            if into.len() == MOST_MATRICES {
+                found.left_out += 1;
+                continue;
+            }
+            let id = format!("matrix-{}", found.shown.len() + found.others.len());
+            let name = format!("accuracy{}", one.role.suffix());
+            let accuracy = if row.figures.contains_key(&name) {
+                format!(": accuracy {}", spread_or_interval(row, &name))
+            } else {
+                String::new()
+            };
             let added = if row.replicates_finished > 1 {
                 format!(
                     "; the predictions of {} replicates together",
@@ -213,17 +220,17 @@ pub(crate) fn matrices(study: &Study) -> (Charts, Charts) {
                 String::new()
             };
             let picture = (
-                heat::draw(&id, &row.name, &found.figures),
-                format!("{}, {}{accuracy}{added}.", row.name, found.role.words()),
+                heat::draw(&id, &row.name, &one.figures),
+                format!("{}, {}{accuracy}{added}.", row.name, one.role.words()),
             );
-            if main.is_some_and(|main| std::ptr::eq(main, found)) {
-                shown.push(picture);
+            if is_main {
+                found.shown.push(picture);
             } else {
-                others.push(picture);
+                found.others.push(picture);
             }
         }
     }
-    (shown, others)
+    found
 }
 
 pub(crate) fn leakage_charts(study: &Study) -> Charts {
@@ -252,14 +259,25 @@ pub(crate) fn leakage_charts(study: &Study) -> Charts {
                 format!("{} (share, mean ± standard deviation)", spread(*found, 3))
             }
             _ => format!(
-                "{:.1}% (95% interval {:.1}% to {:.1}%)",
+                "{:.1}% (95% interval over the real texts {:.1}% to {:.1}%)",
                 share.value * 100.0,
                 share.low * 100.0,
                 share.high * 100.0
             ),
         };
+        let expected = share.null.map_or_else(
+            || "one half is expected where nothing is remembered".to_owned(),
+            |null| {
+                format!(
+                    "where nothing is remembered, {:.1}% to {:.1}% are expected: 95% of random divisions of the real texts (p = {:.3})",
+                    null.low * 100.0,
+                    null.high * 100.0,
+                    null.p_value
+                )
+            },
+        );
         let finding = format!(
-            "{found} of its texts are nearer to a training than to a held-out text; one half where nothing is remembered."
+            "{found} of its texts are nearer to a training than to a held-out text; {expected}."
         );
         let lines = [
             line("training", "s1", &near.training),
@@ -273,7 +291,6 @@ pub(crate) fn leakage_charts(study: &Study) -> Charts {
                 &finding,
                 "distance (1 - cosine)",
                 "share of texts",
-                Names::AtLine,
                 &lines,
             )
             .map(|svg| {

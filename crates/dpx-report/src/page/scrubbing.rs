@@ -1,19 +1,51 @@
 //! What scrubbing replaced, and how much of what was known to be there.
 
+use crate::facts::grouped;
 use crate::study::Study;
 use crate::table::{Column, NOTHING, Table, number};
 use dpx_stages::scrub::KindScore;
 
+/// What was missed comes first: whoever reads one sentence reads that.
 pub(crate) fn scrubbing_sentence(study: &Study) -> String {
     let texts: Vec<String> = study
         .scrubbing
         .iter()
         .map(|(name, tally)| {
+            let mut missed: Vec<(&String, &KindScore)> = tally
+                .planted
+                .iter()
+                .filter(|(_, score)| score.removed < score.planted)
+                .collect();
+            missed.sort_by(|a, b| recall(a.1).total_cmp(&recall(b.1)));
+            let missed: Vec<String> = missed
+                .into_iter()
+                .map(|(kind, score)| {
+                    format!(
+                        "{} of {} planted {kind} are left (recall {})",
+                        grouped(score.planted - score.removed),
+                        grouped(score.planted),
+                        number(recall(score), 3)
+                    )
+                })
+                .collect();
+            let missed = match (missed.is_empty(), tally.planted.is_empty()) {
+                (false, _) => format!("{}. ", missed.join(", ")),
+                (true, false) => "nothing of what was planted is left. ".to_owned(),
+                (true, true) => "how much was missed is not known. ".to_owned(),
+            };
             let spans: u64 = tally.counts.values().sum();
-            format!("{name}: {spans} pieces replaced in {} texts", tally.texts)
+            format!(
+                "{name}: {missed}{} pieces were replaced in {} texts",
+                grouped(spans),
+                grouped(tally.texts)
+            )
         })
         .collect();
     format!("{}.", texts.join("; "))
+}
+
+fn recall(score: &KindScore) -> f64 {
+    score.recall().unwrap_or(1.0)
 }
 
 pub(crate) fn scrubbing(study: &Study) -> Table {
@@ -32,6 +64,9 @@ pub(crate) fn scrubbing(study: &Study) -> Table {
         let mut kinds: Vec<&String> = tally.counts.keys().chain(tally.planted.keys()).collect();
         kinds.sort();
         kinds.dedup();
+        // Missed kinds first; those of which nothing is known last.
+        let known = |kind: &str| tally.planted.get(kind).and_then(KindScore::recall);
+        kinds.sort_by(|a, b| known(a).unwrap_or(2.0).total_cmp(&known(b).unwrap_or(2.0)));
         for kind in kinds {
             let score = tally.planted.get(kind);
             rows.push(vec![
@@ -77,13 +112,13 @@ mod tests {
             .insert("preprocess".into(), serde_json::from_value(tally).unwrap());
         assert_eq!(
             scrubbing_sentence(&study),
-            "preprocess: 5 pieces replaced in 3 texts."
+            "preprocess: 8 of 8 planted PERSON are left (recall 0.000), 2 of 5 planted EMAIL are left (recall 0.600). 5 pieces were replaced in 3 texts."
         );
         assert_eq!(
             scrubbing(&study).rows,
             [
-                ["preprocess", "EMAIL", "4", "5", "0.600", "0.500"],
                 ["preprocess", "PERSON", "0", "8", "0.000", NOTHING],
+                ["preprocess", "EMAIL", "4", "5", "0.600", "0.500"],
                 ["preprocess", "URL", "1", NOTHING, NOTHING, NOTHING],
             ]
         );

@@ -26,6 +26,9 @@ pub struct SampleReport {
     pub empty: Handled,
     /// Texts that stood there already.
     pub duplicates: Handled,
+    /// Texts with bytes that are no text (U+FFFD): none leaves the stage.
+    #[serde(default)]
+    pub undecodable: Option<Handled>,
     /// Share of the texts that ended before the limit of tokens, where a model wrote them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_share: Option<f64>,
@@ -44,11 +47,38 @@ pub struct SampleReport {
 }
 
 impl SampleReport {
-    /// What to tell the user about texts that never end, a line each.
+    /// Texts that were asked for.
+    pub fn asked(&self) -> u64 {
+        self.by_label.values().map(|label| label.asked).sum()
+    }
+
+    /// Texts that were written and left out, whatever the reason, but for those that a teacher left out.
+    pub fn dropped(&self) -> u64 {
+        let undecodable = self.undecodable.as_ref();
+        self.empty.dropped + self.duplicates.dropped + undecodable.map_or(0, |texts| texts.dropped)
+    }
+
+    /// What to tell the user about texts that were left out and texts that never end, a line each.
     pub fn messages(&self) -> Vec<String> {
-        let Some(share) = self.ended_share.filter(|share| *share < ENDS) else {
-            return Vec::new();
-        };
+        let mut lines = Vec::new();
+        if let Some(found) = self.undecodable.as_ref().filter(|found| found.retried + found.dropped > 0) {
+            lines.push(format!(
+                "{} attempts held bytes that are no text (U+FFFD): written again, or left out after the last one ({} texts)",
+                found.retried + found.dropped,
+                found.dropped
+            ));
+        }
+        for (found, what) in [(&self.empty, "empty texts"), (&self.duplicates, "texts that stood there already")] {
+            if found.dropped > 0 {
+                lines.push(format!("{} {what} were left out", found.dropped));
+            }
+        }
+        lines.extend(self.endless());
+        lines
+    }
+
+    fn endless(&self) -> Option<String> {
+        let share = self.ended_share.filter(|share| *share < ENDS)?;
         let ended = (share * self.texts as f64).round() as u64;
         let line = if ended == 0 {
             "no text ends by itself: all were cut at `max_new_tokens`; the model did not learn to end its texts".to_owned()
@@ -59,7 +89,7 @@ impl SampleReport {
                 percent(ended, self.texts)
             )
         };
-        vec![line]
+        Some(line)
     }
 }
 
@@ -154,6 +184,12 @@ pub(super) fn save(
             kept: written.duplicates_kept,
             dropped: written.duplicates_dropped,
         },
+        undecodable: Some(Handled {
+            policy: "retry".into(),
+            retried: written.undecodable_retried,
+            kept: 0,
+            dropped: written.undecodable_dropped,
+        }),
         ended_share: lengths
             .as_ref()
             .map(|lengths| share(lengths.iter().filter(|length| length.ended).count() as f64)),

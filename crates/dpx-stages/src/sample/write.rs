@@ -39,6 +39,8 @@ pub(super) struct Written {
     pub(super) duplicates_retried: u64,
     pub(super) duplicates_kept: u64,
     pub(super) duplicates_dropped: u64,
+    pub(super) undecodable_retried: u64,
+    pub(super) undecodable_dropped: u64,
 }
 
 /// One text to be written.
@@ -127,6 +129,16 @@ fn judge(
     last: bool,
     written: &mut Written,
 ) -> Verdict {
+    // Bytes that are no text: whoever reads the texts would take the sign in their place for a part of the language.
+    if is_undecodable(&made.text) {
+        return if !last && params.temperature > 0.0 {
+            written.undecodable_retried += 1;
+            Verdict::Retry
+        } else {
+            written.undecodable_dropped += 1;
+            Verdict::Drop
+        };
+    }
     if made.text.is_empty() {
         return match params.empty {
             EmptyPolicy::Keep => Verdict::Accept,
@@ -158,6 +170,11 @@ fn judge(
             Verdict::Drop
         }
     }
+}
+
+/// Whether a text holds the sign that stands for bytes which are no text (U+FFFD).
+pub(super) fn is_undecodable(text: &str) -> bool {
+    text.contains(char::REPLACEMENT_CHARACTER)
 }
 
 enum Verdict {

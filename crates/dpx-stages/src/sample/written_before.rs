@@ -4,7 +4,7 @@
 use super::keywords::Keywords;
 use super::report::Asked;
 use super::teacher::Chooser;
-use super::write::{Text, Written};
+use super::write::{Text, Written, is_undecodable};
 use super::{counts, finish, released_counts};
 use crate::score::read;
 use crate::teacher::Teacher;
@@ -28,10 +28,15 @@ pub(super) fn run(
     let labels = Teacher::load(&teacher.path, context.device)?.labels;
     let (private, _) = released_counts(context, params)?;
     let counts = counts::by_label(&params.labels, params.count, &labels, private.as_ref())?;
-    let written = Written {
+    let mut written = Written {
         texts: texts(path, &labels)?,
         ..Written::default()
     };
+    let before = written.texts.len();
+    written
+        .texts
+        .retain(|text| !is_undecodable(&text.content));
+    written.undecodable_dropped = (before - written.texts.len()) as u64;
     let asked = Asked {
         params,
         labels: &labels,

@@ -272,11 +272,13 @@ fn copy_figures(texts: &Texts, seed: u64) -> CopyFigures {
     let training = Corpus::new(&texts.training.texts);
     let held_out = Corpus::new(&texts.held_out.texts);
     let equal = pick(&texts.training, texts.held_out.len(), seed, "copies");
+    let equal = Corpus::new(&equal.texts);
     CopyFigures {
         training: training.copies(&texts.synthetic.texts),
-        training_equal: Corpus::new(&equal.texts).copies(&texts.synthetic.texts),
+        training_equal: equal.copies(&texts.synthetic.texts),
         held_out: held_out.copies(&texts.synthetic.texts),
         natural: training.copies(&texts.held_out.texts),
+        natural_equal: Some(equal.copies(&texts.held_out.texts)),
     }
 }
 

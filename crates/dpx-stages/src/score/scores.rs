@@ -110,6 +110,9 @@ pub struct CopyFigures {
     pub held_out: Copies,
     /// How often held-out texts match training texts: what is natural in such texts.
     pub natural: Copies,
+    /// The same with as many training texts as there are held-out texts.
+    #[serde(default)]
+    pub natural_equal: Option<Copies>,
 }
 
 /// Some texts of one label.

@@ -29,6 +29,9 @@ struct Written {
     /// Set while the folder is being filled: everything in it is dpx's, or a link to what the results folder has too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     filling: bool,
+    /// Digest of everything that the files are made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    made_from: Option<Digest>,
     files: Vec<FileEntry>,
 }
 
@@ -39,6 +42,8 @@ const VERSION: u32 = 1;
 pub struct OwnFiles {
     files: BTreeMap<String, (u64, Digest)>,
     pub(super) filling: bool,
+    /// Digest of everything that the files were made from; nothing where one was written apart since.
+    pub(super) made_from: Option<Digest>,
     /// Written by a dpx without manifests: the names it used are its own, whatever they hold.
     before_manifests: bool,
 }
@@ -92,6 +97,7 @@ impl OwnFiles {
                 .map(|file| (file.path, (file.size, file.digest)))
                 .collect(),
             filling: written.filling,
+            made_from: written.made_from,
             before_manifests: false,
         })
     }
@@ -102,6 +108,7 @@ impl OwnFiles {
         let written = Written {
             dpx_results: VERSION,
             filling: self.filling,
+            made_from: self.made_from,
             files: files
                 .map(|(path, (size, digest))| FileEntry {
                     path: path.clone(),
@@ -131,6 +138,7 @@ impl OwnFiles {
         }
         let entry = (bytes.len() as u64, Digest::of(bytes));
         own.files.insert(name.to_owned(), entry);
+        own.made_from = None;
         // A crash between the two leaves a file that counts as edited: it is told of, not lost.
         write_whole(&path, bytes)
             .and_then(|()| {
@@ -145,6 +153,11 @@ impl OwnFiles {
     /// Paths in the folder.
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
+    }
+
+    /// Whether every file is there as dpx wrote it.
+    pub(super) fn all_whole(&self, folder: &Path) -> bool {
+        !self.files.is_empty() && self.paths().all(|path| self.made(folder, &folder.join(path)))
     }
 
     pub(super) fn has(&self, path: &str) -> bool {

@@ -43,7 +43,7 @@ impl Place {
 
     fn replace(&self, text: &str) -> Result<Replaced, String> {
         self.results(&[])
-            .replace(fill(text))
+            .replace(None, fill(text))
             .map_err(|error: Box<dyn std::error::Error>| error.to_string())
     }
 
@@ -75,7 +75,7 @@ fn the_old_results_stay_until_the_new_ones_are_whole() {
     place.replace("one").unwrap();
     place.replace("two").unwrap();
     assert_eq!(place.files(), ["report.html", "synthetic/two.csv"]);
-    let failed = place.results(&[]).replace(|path| -> Fill {
+    let failed = place.results(&[]).replace(None, |path| -> Fill {
         fs::write(path.join("half"), "x")?;
         Err("disk full".into())
     });
@@ -151,7 +151,7 @@ fn a_folder_with_inputs_is_refused() {
         matches!(refused, Err(ResultsError::HoldsInput { .. })),
         "{refused:?}"
     );
-    let refused = place.results(&[&data]).replace(fill("one"));
+    let refused = place.results(&[&data]).replace(None, fill("one"));
     assert!(refused.unwrap_err().to_string().contains("texts.csv"));
     assert_eq!(place.files(), ["texts.csv"]);
     let inside = place.results(&[&place.path("results")]).check(&[]);
@@ -335,4 +335,23 @@ fn one_file_is_replaced_and_stays_dpxs_own() {
     let refused = OwnFiles::write_one(&place.folder(), "report.html", b"again");
     assert!(matches!(refused, Err(ResultsError::Foreign { .. })));
     assert_eq!(place.read("results/emotion/report.html"), "edited");
+}
+
+#[test]
+fn results_are_current_as_long_as_nothing_changed() {
+    let place = Place::new();
+    let made_from = Digest::of(b"everything");
+    let results = place.results(&[]);
+    assert!(!results.is_current(&made_from), "there are none");
+    results.replace(Some(made_from), fill("one")).unwrap();
+    assert!(results.is_current(&made_from));
+    assert!(!results.is_current(&Digest::of(b"something else")));
+    OwnFiles::write_one(results.path(), "report.html", b"apart").unwrap();
+    assert!(!results.is_current(&made_from), "a page was written apart");
+    results.replace(Some(made_from), fill("one")).unwrap();
+    let page = results.path().join("report.html");
+    fs::write(&page, "by hand").unwrap();
+    assert!(!results.is_current(&made_from), "a file was edited");
+    fs::remove_file(&page).unwrap();
+    assert!(!results.is_current(&made_from), "a file is gone");
 }

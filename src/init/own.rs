@@ -1,0 +1,85 @@
+//! An experiment for somebody's own data, with settings that fit its size.
+
+use crate::advice::{Settings, settings};
+use crate::own_data::{Look, RARE};
+use dpx_engine::experiment::{quoted, relative};
+use std::fmt::Write;
+use std::path::Path;
+
+/// Labels on a line of the list.
+const ON_A_LINE: usize = 6;
+
+/// The text of an experiment file in `folder`.
+pub(super) fn experiment(look: &Look, data: &str, unit: Option<&str>, folder: &Path) -> String {
+    let train = look.description.splits.iter().find(|split| split.split == "train");
+    let figures = train.and_then(|train| train.figures.as_ref());
+    let rows = figures.map_or(0, |figures| figures.texts) as u64;
+    // Without a test split a tenth of the rows goes there, and another tenth for validation.
+    let made = look.description.splits.len();
+    let examples = match made {
+        1 => rows * 8 / 10,
+        2 => rows * 9 / 10,
+        _ => rows,
+    };
+    let words = figures.map_or(30, |figures| figures.words.most_95) as u64;
+    let Settings {
+        batch_size,
+        epochs,
+        learning_rate,
+        max_length,
+        count,
+        why,
+    } = settings(examples, words);
+    let name: String = Path::new(data)
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().to_lowercase())
+        .unwrap_or_default()
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .collect();
+    let name = match name.trim_matches('-') {
+        "" => "my-study",
+        name => name,
+    };
+    let names = look.description.label_names().unwrap_or_default();
+    let quoted_names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+    let labels = if names.len() <= ON_A_LINE {
+        format!("[{}]", quoted_names.join(", "))
+    } else {
+        let lines: Vec<String> = quoted_names
+            .chunks(ON_A_LINE)
+            .map(|chunk| format!("    {},", chunk.join(", ")))
+            .collect();
+        format!("[\n{}\n]", lines.join("\n"))
+    };
+    let rare = figures.map_or(0, |figures| figures.labels.values().filter(|count| **count < RARE).count());
+    let mut text = format!(
+        "# Written by `dpx init --data`: an experiment for texts of your own. `dpx check FILE --data` looks at the data again, `dpx plan FILE`\n# says what would run and what to expect, `dpx rehearse FILE` runs the same study on public texts first, `dpx run FILE` runs it.\n\n[experiment]\nname = {}\nseed = 42\n\n[sweep]\nepsilon = [\"inf\", 8, 3, 0]         # inf: no privacy, the most that the model can do; 0: no private data, what it can do for nothing\n# replicate = [1, 2, 3]            # error bars, at three times the cost\n\n[privacy]\ndelta = \"auto\"                     # number of training texts to the power of -1.1\nnoise = \"secure\"\n",
+        quoted(name)
+    );
+    if let Some(unit) = unit {
+        let _ = write!(
+            text,
+            "# People are told apart by the column {}: see docs/choosing.md#unit for what one record protects, and what a person.\n",
+            quoted(unit)
+        );
+    }
+    let _ = write!(
+        text,
+        "\n[stage.preprocess]\nkind = \"preprocess\"\ndataset = {}\ntext_column = {}\nlabel_column = {}\n# Labels are public: they stand in prompts, models and releases. They were read from the data: look at each.\n",
+        quoted(&relative(folder, Path::new(data))),
+        quoted(&look.text_column),
+        quoted(&look.label_column),
+    );
+    if rare > 0 {
+        let _ = writeln!(
+            text,
+            "# {rare} of them have fewer than {RARE} texts: join them with others in the data, or expect little of them."
+        );
+    }
+    let _ = write!(
+        text,
+        "labels = {labels}\nscrub = \"rules\"                    # emails, addresses, phone numbers, handles, long numbers; names need a model\nprompt = \"{{label}}: {{text}}\"\n\n[stage.train]\nkind = \"train\"\nneeds = [\"preprocess\"]\nmodel = \"builtin:base\"             # small, for a first look; \"hf:HuggingFaceTB/SmolLM2-135M\" or larger for texts of use\nepsilon = \"$epsilon\"\nclipping = \"automatic\"\n# {why}\nbatch_size = {batch_size}\nepochs = {epochs}\nlearning_rate = {learning_rate}\nmax_length = {max_length}\n\n[stage.sample]\nkind = \"sample\"\nneeds = [\"train\"]                  # the model is all it may see\ncount = {count}\ntemperature = 0.9\ntop_p = 0.95\nmax_new_tokens = {max_length}\n\n[stage.classify]                   # utility: learns from synthetic texts, is tested on real ones\nkind = \"classify\"\nneeds = [\"sample\", \"preprocess\"]\nmodel = \"bag-of-words\"             # seconds\n\n[stage.benchmark]                  # its ceiling: learns from the real texts\nkind = \"classify\"\nneeds = [\"preprocess\"]\nmodel = \"bag-of-words\"\n\n[stage.score]                      # fidelity: how near the synthetic texts come to the real ones, and whether they copy\nkind = \"score\"\nneeds = [\"sample\", \"preprocess\", \"classify\", \"train\"]\nmax_texts = 1200\n"
+    );
+    text
+}

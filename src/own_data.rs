@@ -1,0 +1,321 @@
+//! A look at somebody's own data before a study: its columns, its labels, and everything that is wrong with it at once.
+//!
+//! No text is quoted. Names of labels and exact counts are shown to whoever has the data, and marked private.
+
+use super::Error;
+use dpx_data::{Description, Figures, Source, SplitDescription};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Labels with fewer training texts are rare.
+pub(crate) const RARE: usize = 100;
+/// Fewer training texts teach a model little under privacy.
+const FEW: usize = 2_000;
+/// More values, or longer ones, are no labels.
+const MOST_LABELS: usize = 1_000;
+const LONGEST_LABEL: usize = 80;
+/// Names in a message.
+const NAMED: usize = 5;
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Severity {
+    /// The study cannot run.
+    Error,
+    /// It can, and figures will suffer.
+    Warning,
+}
+
+/// Something about the data that a study would stumble over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) severity: Severity,
+    pub(crate) text: String,
+}
+
+/// What was asked for, and what is there.
+pub(crate) struct Look {
+    pub(crate) text_column: String,
+    pub(crate) label_column: String,
+    pub(crate) description: Description,
+    pub(crate) problems: Vec<Problem>,
+}
+
+fn error(text: impl Into<String>) -> Problem {
+    Problem {
+        severity: Severity::Error,
+        text: text.into(),
+    }
+}
+
+fn warning(text: impl Into<String>) -> Problem {
+    Problem {
+        severity: Severity::Warning,
+        text: text.into(),
+    }
+}
+
+/// Looks at a dataset. Columns that are not named are `text` and `label` where there are such, or the two that there are.
+pub(crate) fn look(
+    data: &str,
+    text: Option<&str>,
+    label: Option<&str>,
+    unit: Option<&str>,
+) -> Result<Look, Error> {
+    let Source::Path(path) = Source::parse(data) else {
+        return Err(Error::usage(format!("`{data}` is no file or folder on this machine"))
+            .hint("for a dataset on the Hub or a built-in one write `dataset` in the file that `dpx init` makes"));
+    };
+    if !path.exists() {
+        return Err(Error::usage(format!("there is no file or folder `{data}`"))
+            .hint("give a csv, tsv, jsonl or parquet file, or a folder with train and test in it"));
+    }
+    let columns = columns(&path)?;
+    let mut problems = Vec::new();
+    let mut pick = |asked: Option<&str>, usual: &str, option: &str| {
+        let name = asked.unwrap_or(usual);
+        if !columns.is_empty() && !columns.iter().any(|column| column == name) {
+            let near = dpx_engine::experiment::did_you_mean(name, columns.iter().map(String::as_str));
+            let near = near.map(|near| format!("; did you mean `{near}`?"));
+            problems.push(error(format!(
+                "there is no column `{name}`: the columns are {}; name one with `{option}`{}",
+                listed(&columns, 20),
+                near.unwrap_or_default()
+            )));
+        }
+        name.to_owned()
+    };
+    let text_column = pick(text, "text", "--text");
+    let label_column = pick(label, "label", "--label");
+    if let Some(unit) = unit {
+        pick(Some(unit), unit, "--unit");
+    }
+    if columns.is_empty() {
+        problems.push(error(
+            "the first line does not look like a header: name the columns in the first line of the file",
+        ));
+    }
+    let description = dpx_data::describe(&path, &text_column, &label_column)
+        .map_err(|error| Error::usage(error.to_string()))?;
+    if problems.is_empty() {
+        problems.extend(of_rows(&description));
+    }
+    problems.sort_by_key(|problem| problem.severity);
+    Ok(Look {
+        text_column,
+        label_column,
+        description,
+        problems,
+    })
+}
+
+/// The columns of the first file.
+fn columns(path: &Path) -> Result<Vec<String>, Error> {
+    let found = dpx_data::describe(path, "", "").map_err(|error| Error::usage(error.to_string()))?;
+    let first = found.splits.into_iter().next();
+    Ok(first.map(|split| split.columns).unwrap_or_default())
+}
+
+/// Everything that the rows tell.
+pub(crate) fn of_rows(description: &Description) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for split in &description.splits {
+        if let Some(problem) = &split.problem {
+            problems.push(error(format!("{}: {problem}", split.split)));
+        }
+    }
+    let split = |name: &str| description.splits.iter().find(|split| split.split == name);
+    let Some((train, figures)) = split("train").and_then(|train| Some((train, train.figures.as_ref()?))) else {
+        return problems;
+    };
+    labels(figures, &mut problems);
+    rows(train, figures, &mut problems);
+    match split("test").and_then(|test| test.figures.as_ref()) {
+        None => problems.push(warning(
+            "there is no test split: a tenth of the rows becomes one (`test_share`); rows of one person may stand on both sides",
+        )),
+        Some(test) => {
+            let missing: Vec<&String> =
+                figures.labels.keys().filter(|label| !test.labels.contains_key(*label)).collect();
+            if !missing.is_empty() {
+                problems.push(warning(format!(
+                    "{} of the training labels have no test text: {}",
+                    missing.len(),
+                    listed(&missing, NAMED)
+                )));
+            }
+        }
+    }
+    if description.train_texts_in_test > 0 {
+        problems.push(warning(format!(
+            "{} training texts stand word for word in test: accuracy on them says little",
+            description.train_texts_in_test
+        )));
+    }
+    if !description.not_read.is_empty() {
+        problems.push(warning(format!("not read: {}", listed(&description.not_read, NAMED))));
+    }
+    problems
+}
+
+fn labels(figures: &Figures, problems: &mut Vec<Problem>) {
+    let all = figures.texts.max(1);
+    let names: Vec<&String> = figures.labels.keys().collect();
+    if names.len() > MOST_LABELS || names.iter().any(|name| name.chars().count() > LONGEST_LABEL) {
+        problems.push(error(format!(
+            "{} different labels, some long: is this the column of the labels? Name it with `--label`",
+            names.len()
+        )));
+        return;
+    }
+    if names.iter().any(|name| name.trim().is_empty()) {
+        problems.push(error(format!(
+            "{} texts have no label: give them one, or leave them out",
+            figures.labels.iter().filter(|(name, _)| name.trim().is_empty()).map(|(_, count)| count).sum::<usize>()
+        )));
+    }
+    if names.len() == 1 {
+        problems.push(warning(
+            "all texts have one label: there is nothing to classify; leave out the `classify` stages",
+        ));
+    }
+    // Names that differ in case or space alone are one label, written twice.
+    let mut folded: BTreeMap<String, Vec<&String>> = BTreeMap::new();
+    for name in &names {
+        let key: String = name.to_lowercase().split_whitespace().collect();
+        folded.entry(key).or_default().push(name);
+    }
+    for twins in folded.values().filter(|twins| twins.len() > 1) {
+        problems.push(warning(format!(
+            "the labels {} differ in case or space alone: are they one?",
+            listed(twins, NAMED)
+        )));
+    }
+    let rare: Vec<&String> = figures
+        .labels
+        .iter()
+        .filter(|(_, count)| **count < RARE)
+        .map(|(name, _)| name)
+        .collect();
+    if !rare.is_empty() && names.len() > 1 {
+        problems.push(warning(format!(
+            "{} of {} labels have fewer than {RARE} training texts ({}): under privacy they are hardly learnt; join them, or expect their F1 to fall. A label that one person alone has tells of that person by its name",
+            rare.len(),
+            names.len(),
+            listed(&rare, NAMED)
+        )));
+    }
+    if let Some(most) = figures.labels.values().max().filter(|most| **most * 10 > all * 9) {
+        problems.push(warning(format!(
+            "one label has {} of {all} texts: accuracy says little then, look at macro-F1",
+            most
+        )));
+    }
+}
+
+fn rows(train: &SplitDescription, figures: &Figures, problems: &mut Vec<Problem>) {
+    let all = figures.texts.max(1);
+    let count = |is: fn(&str) -> bool| train.rows.iter().filter(|(_, text)| is(text)).count();
+    let empty = count(|text| text.trim().is_empty());
+    if empty > 0 {
+        problems.push(warning(format!("{empty} of {all} texts are empty")));
+    }
+    let broken = count(|text| text.contains(char::REPLACEMENT_CHARACTER));
+    if broken > 0 {
+        problems.push(warning(format!(
+            "{broken} of {all} texts hold U+FFFD, the sign for bytes that are no text: was the file read in another encoding before?"
+        )));
+    }
+    if figures.repeated * 100 > all {
+        problems.push(warning(format!(
+            "{} of {all} texts repeat an earlier one: whoever wrote a text several times is protected less, since each row is a record of its own",
+            figures.repeated
+        )));
+    }
+    if all < FEW {
+        problems.push(warning(format!(
+            "{all} training texts are few: under privacy a model learns little from fewer than {FEW}; `dpx plan` says what to expect"
+        )));
+    }
+    if figures.words.most_95 > 200 {
+        problems.push(warning(format!(
+            "one text in twenty has more than {} words: what is beyond `max_length` tokens is cut, never split",
+            figures.words.most_95
+        )));
+    }
+}
+
+/// `a`, `b` and 3 more.
+pub(crate) fn listed<T: AsRef<str>>(names: &[T], most: usize) -> String {
+    let shown: Vec<String> = names
+        .iter()
+        .take(most)
+        .map(|name| format!("`{}`", dpx_schema::printable(name.as_ref())))
+        .collect();
+    match names.len().saturating_sub(most) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// The problems as lines for people.
+pub(crate) fn told(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| {
+            let word = match problem.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            format!("{word}: {}", problem.text)
+        })
+        .collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look_at(text: &str, columns: [Option<&str>; 3]) -> Result<Look, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chats.csv");
+        std::fs::write(&path, text).unwrap();
+        look(&path.display().to_string(), columns[0], columns[1], columns[2])
+    }
+
+    #[test]
+    fn all_problems_come_at_once_and_quote_no_text() {
+        let mut text = String::from("id,message,category\n");
+        for row in 0..150 {
+            text.push_str(&format!("{row},my secret is {row},Billing\n"));
+        }
+        text.push_str("900,my secret is 1,billing\n901,,Refund\n902,caf\u{fffd} secret,Refund\n");
+        let found = look_at(&text, [Some("message"), Some("category"), Some("id")]).unwrap();
+        let told = told(&found.problems);
+        for part in [
+            "`Billing`, `billing` differ in case",
+            "2 of 3 labels have fewer than 100",
+            "1 of 153 texts are empty",
+            "1 of 153 texts hold U+FFFD",
+            "153 training texts are few",
+            "no test split",
+            "one label has 150 of 153",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert!(!told.contains("secret"), "{told}");
+    }
+
+    #[test]
+    fn a_wrong_column_is_told_with_those_that_there_are() {
+        let text = "id,message,category\n1,a b,x\n2,c d,y\n";
+        let found = look_at(text, [Some("mesage"), None, Some("customer")]).unwrap();
+        let told = told(&found.problems);
+        assert!(told.contains("no column `mesage`: the columns are `id`, `message`, `category`"), "{told}");
+        assert!(told.contains("did you mean `message`?"), "{told}");
+        assert!(told.contains("no column `label`") && told.contains("no column `customer`"), "{told}");
+        assert_eq!(found.problems.iter().filter(|one| one.severity == Severity::Error).count(), 3);
+        assert!(look("no-such.csv", None, None, None).is_err());
+    }
+}

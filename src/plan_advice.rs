@@ -1,0 +1,160 @@
+//! `dpx plan --advice`: what the settings of an experiment amount to, and what others would, before anything is spent.
+
+use super::own_data::{RARE, listed};
+use super::privacy_plan::dataset;
+use super::{Error, ExitCode, output};
+use dpx_engine::clock::duration;
+use dpx_engine::experiment::Experiment;
+use dpx_engine::plan::{Decision, Instance, Plan};
+use dpx_schema::Kind;
+use dpx_stages::{Spending, plan as plan_stage};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Steps below which a small model hardly learns to write.
+const FEWEST_STEPS: u64 = 50;
+/// Fewer synthetic texts teach a classifier less than they could.
+const FEWEST_TEXTS: u64 = 2_000;
+
+/// Prints the advice.
+pub(crate) fn print(experiment: &Experiment, plan: &Plan, decisions: &[Decision]) -> Result<ExitCode, Error> {
+    output::print(advice(experiment, plan, decisions)?.trim_end())?;
+    Ok(ExitCode::Done)
+}
+
+fn advice(experiment: &Experiment, plan: &Plan, decisions: &[Decision]) -> Result<String, Error> {
+    let mut text = String::new();
+    let mut data: BTreeMap<usize, (u64, Vec<String>)> = BTreeMap::new();
+    let mut told = Vec::new();
+    for (id, instance) in plan.instances.iter().enumerate() {
+        if instance.kind != Kind::Train || told.contains(&&instance.params) {
+            continue;
+        }
+        told.push(&instance.params);
+        let mut needs = instance.needs.iter().map(|need| need.instance);
+        let Some(need) = needs.find(|&need| plan.instances[need].kind == Kind::Preprocess) else {
+            continue;
+        };
+        if !data.contains_key(&need) {
+            data.insert(need, counts(&plan.instances[need])?);
+        }
+        let examples = data[&need].0;
+        text.push_str(&of_training(instance, examples, decisions[id].estimate)?);
+    }
+    let mut lines = Vec::new();
+    for (need, (examples, rare)) in &data {
+        let name = &plan.instances[*need].name;
+        lines.push(format!(
+            "`{name}` has {examples} training texts; delta is auto {:.1e}",
+            dpx_accounting::default_delta(*examples)
+        ));
+        if !rare.is_empty() {
+            lines.push(format!(
+                "{} labels have fewer than {RARE} training texts ({}): they are hardly learnt under privacy, join them",
+                rare.len(),
+                listed(rare, 5)
+            ));
+        }
+    }
+    lines.extend(general(experiment, plan));
+    if !lines.is_empty() {
+        let _ = writeln!(text, "Advice (docs/choosing.md says why):");
+        for line in lines {
+            let _ = writeln!(text, "  - {line}");
+        }
+    }
+    Ok(text)
+}
+
+/// Number of training texts, and labels with few of them: exact counts, private.
+fn counts(instance: &Instance) -> Result<(u64, Vec<String>), Error> {
+    let found = dataset(instance)?;
+    let mut by_label: BTreeMap<&str, usize> = found.labels.iter().map(|label| (label.as_str(), 0)).collect();
+    for row in &found.train {
+        *by_label.entry(&row.label).or_default() += 1;
+    }
+    let rare = by_label.into_iter().filter(|(_, count)| *count < RARE);
+    Ok((found.train.len() as u64, rare.map(|(label, _)| label.to_owned()).collect()))
+}
+
+/// Noise over batch for half, once, twice and four times the batch, at the same number of passes.
+fn of_training(instance: &Instance, examples: u64, estimate: Option<f64>) -> Result<String, Error> {
+    let Some(epsilon) = instance.params["epsilon"].as_f64().filter(|epsilon| *epsilon > 0.0) else {
+        return Ok(String::new());
+    };
+    let Some(own) = instance.params["batch_size"].as_u64() else {
+        return Ok(String::new());
+    };
+    let mut text = format!("{}: epsilon {epsilon}, {examples} texts", instance.name);
+    match estimate {
+        Some(seconds) => {
+            let _ = writeln!(text, ", {} as an earlier record took", duration(seconds));
+        }
+        None => text.push_str(", time not known: no record of the same work\n"),
+    }
+    let _ = writeln!(text, "  {:>6}  {:>6}  {:>16}  {:>11}", "batch", "steps", "noise multiplier", "noise/batch");
+    for batch in [own / 2, own, own * 2, own * 4] {
+        if batch == 0 || batch > examples {
+            continue;
+        }
+        let mut params = instance.params.clone();
+        params["batch_size"] = Value::from(batch);
+        let Ok(planned) = plan_stage(instance.kind, &instance.stage, &params, examples) else {
+            continue;
+        };
+        let (Some(sampling), Spending::Noise { noise_multiplier, .. }) = (&planned.sampling, &planned.spending) else {
+            continue;
+        };
+        let note = match (batch == own, sampling.steps < FEWEST_STEPS) {
+            (true, true) => format!("  as written; fewer than {FEWEST_STEPS} steps: more epochs help"),
+            (true, false) => "  as written".to_owned(),
+            (false, true) => format!("  fewer than {FEWEST_STEPS} steps: with more epochs"),
+            (false, false) => String::new(),
+        };
+        let _ = writeln!(
+            text,
+            "  {batch:>6}  {:>6}  {noise_multiplier:>16.3}  {:>11.5}{note}",
+            sampling.steps,
+            noise_multiplier / batch as f64
+        );
+    }
+    text.push_str("  The less noise for its batch the better (McKenna et al. 2025); each line reads as many texts and takes about as long.\n\n");
+    Ok(text)
+}
+
+/// What the file lacks, whatever its data.
+fn general(experiment: &Experiment, plan: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    let epsilons: Vec<Value> = experiment
+        .axes
+        .iter()
+        .find(|axis| axis.name == "epsilon")
+        .map(dpx_engine::experiment::SweepAxis::values)
+        .unwrap_or_default();
+    if !epsilons.is_empty() {
+        if !epsilons.iter().any(|value| value.as_f64() == Some(0.0)) {
+            lines.push("add 0 to `sweep.epsilon`: what the base model does for nothing is what privacy has to be better than".to_owned());
+        }
+        if !epsilons.iter().any(|value| value == "inf") {
+            lines.push("add \"inf\" to `sweep.epsilon`: the most that the model can do".to_owned());
+        }
+    }
+    if !experiment.axes.iter().any(|axis| axis.name == "replicate") {
+        lines.push("one run of each row: `sweep.replicate = [1, 2, 3]` gives error bars, and verdicts of `dpx compare`, at three times the cost".to_owned());
+    }
+    if experiment.privacy.selection.is_empty() && epsilons.len() > 1 {
+        lines.push("name the row that you will release in `[privacy] selection`: choosing it after its figures are seen costs privacy".to_owned());
+    }
+    let few = plan.instances.iter().find(|one| {
+        one.kind == Kind::Sample && one.params["count"].as_u64().is_some_and(|count| count < FEWEST_TEXTS)
+    });
+    if let Some(few) = few {
+        lines.push(format!(
+            "`{}` writes {} texts: more cost time, and no privacy",
+            few.stage, few.params["count"]
+        ));
+    }
+    lines.push("`dpx rehearse FILE` runs the same study on public texts first".to_owned());
+    lines
+}
