@@ -8,7 +8,9 @@ use dpx_engine::plan::{Instance, InstanceId, Plan, State, decide};
 use dpx_engine::run::{View, pinned};
 use dpx_ledger::{Ledger, Noted};
 use dpx_schema::params::PreprocessParams;
-use dpx_schema::{Digest, Kind, LedgerAccess, PRIVACY_FILE, PrivacyRecord, Record, counted};
+use dpx_schema::{
+    Digest, Kind, LedgerAccess, PRIVACY_FILE, PeopleBounds, Population, PrivacyRecord, Record, counted,
+};
 use dpx_stages::people;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -102,6 +104,18 @@ pub(crate) fn knows_all(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
         "enter them with `dpx ledger adopt FILE` for the experiment files that they belong to, or name the ledger that knows them \
          with `--ledger DIR`",
     ))
+}
+
+/// What the file declares of the size of its data; nothing where it declares nothing.
+pub(crate) fn declared(params: &PreprocessParams) -> Option<Population> {
+    Some(Population {
+        units: params.examples?,
+        records: params.unit_column.is_none().then_some(params.examples?),
+        people: params.max_per_unit().map(|max_per_unit| PeopleBounds {
+            max_per_unit,
+            several_owners: false,
+        }),
+    })
 }
 
 /// Reads the raw data of a finished `preprocess` instance again and tells the ledger whose records they are.

@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 /// folder of splits, with `--dataset` also `hf:OWNER/NAME[/CONFIG][@REVISION]`), or a built-in asset: `builtin:emotions`,
 /// `builtin:dialogue`, `builtin:words`, `builtin:feelings`.
 ///
-/// Of a dataset it shows columns, splits, labels and lengths; texts only with `--examples`, since they may be private.
+/// Of a dataset it shows columns, splits, labels and lengths, with `--unit COLUMN` how many records each person has; texts only
+/// with `--examples`, since they may be private.
 ///
 /// With `--ids` or `--text` the model is run: a language model gives the losses, logits, gradient norms and greedy
 /// continuations of each row, a classifier logits (with labels also loss and gradient norm), a token classifier the
@@ -46,6 +47,9 @@ pub(crate) struct Args {
     /// Column that holds the label
     #[arg(long, value_name = "NAME", default_value = "label")]
     label_column: String,
+    /// Column of the people whose records these are: show how many each has
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["ids", "text"])]
+    unit: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -61,6 +65,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         }
         Ok(())
     };
+    if args.unit.is_some() && args.name.starts_with("builtin:") {
+        return Err(Error::usage(format!(
+            "`{}` does not say whose its records are: `--unit` is for data sets of your own",
+            args.name
+        )));
+    }
     if let Some(description) = builtin::describe(&args.name, args.examples.unwrap_or(1), args.json)
     {
         no_model()?;
@@ -76,8 +86,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 
 fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
     let source = find(&args.name, Role::Dataset)?;
-    let description = dpx_data::describe_resolved(&source, &args.text_column, &args.label_column)
-        .map_err(|error| Error::usage(error.to_string()))?;
+    let description = dpx_data::describe_resolved(
+        &source,
+        &args.text_column,
+        &args.label_column,
+        args.unit.as_deref(),
+    )
+    .map_err(|error| Error::usage(error.to_string()))?;
     let view = dataset::View {
         name: &args.name,
         description: &description,

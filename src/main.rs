@@ -29,6 +29,7 @@ mod own_data;
 mod plan;
 mod plan_advice;
 mod privacy;
+mod privacy_people;
 mod privacy_plan;
 mod rehearse;
 mod release;

@@ -2,6 +2,7 @@
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::Understood;
+use super::privacy_people::of_plan;
 use super::spend::{self, Forecast};
 use super::state::StateArgs;
 use super::{Error, ExitCode, output};
@@ -12,6 +13,7 @@ use dpx_engine::plan::{
     summary, times,
 };
 use dpx_engine::run::View;
+use dpx_schema::Unit;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -69,7 +71,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         to_json(&plan, &decisions, &causes, &summary, spend.as_ref())
     } else {
         let spend = spend.map_or_else(String::new, |spend| format!("\n{}", spend.text()));
-        to_text(&plan, &decisions, &causes, &summary) + &spend
+        let people = match experiment.privacy.unit {
+            Unit::Example => String::new(),
+            Unit::User => of_plan(&plan, &decisions, &cache)?,
+        };
+        to_text(&plan, &decisions, &causes, &summary) + &people + &spend
     };
     output::print(text.trim_end())?;
     Ok(ExitCode::Done)

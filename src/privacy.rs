@@ -13,8 +13,12 @@ use std::fmt::Write;
 /// Give --epsilon for the noise multiplier, or --noise-multiplier for epsilon; the sampling either as --examples,
 /// --batch-size and --epochs, or as --sampling-rate and --steps.
 ///
+/// With --people, --records and --max-per-unit it compares the two ways to protect people who have several records: a coin for
+/// each person, or a coin for each record with the person accounted as a group.
+///
 /// For example: dpx privacy --epsilon 3 --delta 1e-5 --examples 16000 --batch-size 256 --epochs 3
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("size").args(["examples", "people"]))]
 pub(crate) struct Args {
     /// Target epsilon: prints the smallest noise multiplier that meets it.
     #[arg(
@@ -23,22 +27,39 @@ pub(crate) struct Args {
         required_unless_present_any = ["noise_multiplier", "plan"],
         allow_negative_numbers = true
     )]
-    epsilon: Option<f64>,
+    pub(super) epsilon: Option<f64>,
     /// Standard deviation of the noise over the clipping bound: prints epsilon.
     #[arg(long)]
     noise_multiplier: Option<f64>,
     /// Failure probability; N^-1.1 where --examples is given and this is not.
     #[arg(long)]
-    delta: Option<f64>,
+    pub(super) delta: Option<f64>,
     /// Number of records, public.
     #[arg(long, requires = "batch_size", conflicts_with_all = ["sampling_rate", "steps"])]
     examples: Option<u64>,
-    /// Expected number of records in a step.
-    #[arg(long, requires = "examples")]
-    batch_size: Option<u64>,
-    /// Passes over the data, in expectation.
-    #[arg(long, requires = "examples")]
-    epochs: Option<f64>,
+    /// Expected number of records, or of people, in a step.
+    #[arg(long, requires = "size")]
+    pub(super) batch_size: Option<u64>,
+    /// Passes over the data, or over the people, in expectation.
+    #[arg(long, requires = "size")]
+    pub(super) epochs: Option<f64>,
+    /// Number of people, public: what sampling them and sampling their records cost is compared.
+    #[arg(
+        long,
+        value_name = "N",
+        requires_all = ["batch_size", "epochs", "records", "max_per_unit", "epsilon"],
+        conflicts_with_all = ["sampling_rate", "steps", "group", "curve"]
+    )]
+    people: Option<u64>,
+    /// Number of records of all people together.
+    #[arg(long, value_name = "N", requires = "people")]
+    pub(super) records: Option<u64>,
+    /// Most records of one person.
+    #[arg(long, value_name = "K", requires = "people", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(super) max_per_unit: Option<u64>,
+    /// Most records of a person in a step, where people are sampled [default: 4]
+    #[arg(long, value_name = "M", requires = "people", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(super) examples_per_unit: Option<u64>,
     /// Probability with which each record takes part in a step.
     #[arg(long, requires = "steps")]
     sampling_rate: Option<f64>,
@@ -53,10 +74,10 @@ pub(crate) struct Args {
     curve: bool,
     /// Print one JSON object.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Print what each row of an experiment file would cost: mechanisms, shares, noise multipliers, certified epsilon.
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "epsilon", "noise_multiplier", "delta", "examples", "sampling_rate", "steps", "group", "curve",
+        "epsilon", "noise_multiplier", "delta", "examples", "people", "sampling_rate", "steps", "group", "curve",
     ])]
     plan: Option<std::path::PathBuf>,
     /// Override a key of the experiment file.
@@ -81,6 +102,9 @@ impl Question {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     if let Some(file) = &args.plan {
         return super::privacy_plan::run(file, &args.set, &args.state, args.json);
+    }
+    if let Some(people) = args.people {
+        return super::privacy_people::run(args, people);
     }
     let question = question(args)?;
     let noise_multiplier = match (args.noise_multiplier, args.epsilon) {

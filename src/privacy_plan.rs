@@ -7,8 +7,7 @@ use super::{Error, ExitCode, output};
 
 use dpx_accounting::{Claim, ClaimPart, DpEvent};
 use dpx_engine::plan::{Instance, InstanceId, Plan, Seen};
-use dpx_schema::Kind;
-use dpx_schema::Unit;
+use dpx_schema::{Kind, Population};
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::privacy::describe;
 use dpx_stages::{Spending, plan};
@@ -25,7 +24,7 @@ struct Budget {
     epsilon: Value,
     /// Share by stage.
     shares: BTreeMap<String, f64>,
-    examples: u64,
+    population: Population,
     spent: Option<Spent>,
 }
 
@@ -66,12 +65,12 @@ fn budgets(study: &Plan) -> Result<Vec<Budget>, Error> {
         if !matches!(instance.kind, Kind::Train | Kind::Teacher | Kind::Counts) {
             continue;
         }
-        let examples = examples(study, instance, &mut counted)?;
+        let population = population(study, instance, &mut counted)?;
         let shared = &instance.params["budget"];
         let identity = if shared.is_object() {
-            format!("{shared} {examples}")
+            format!("{shared} {population:?}")
         } else {
-            format!("{} {} {examples}", instance.stage, instance.params)
+            format!("{} {} {population:?}", instance.stage, instance.params)
         };
         if let Some(known) = budgets.iter_mut().find(|known| known.identity == identity) {
             known
@@ -94,15 +93,15 @@ fn budgets(study: &Plan) -> Result<Vec<Budget>, Error> {
             axes: instance.axes.clone(),
             epsilon: instance.params["epsilon"].clone(),
             shares,
-            examples,
-            spent: spent(instance, examples)?,
+            population,
+            spent: spent(instance, population)?,
         });
     }
     Ok(budgets)
 }
 
-fn spent(instance: &Instance, examples: u64) -> Result<Option<Spent>, Error> {
-    let found = plan(instance.kind, &instance.stage, &instance.params, examples)
+fn spent(instance: &Instance, population: Population) -> Result<Option<Spent>, Error> {
+    let found = plan(instance.kind, &instance.stage, &instance.params, population)
         .map_err(|error| Error::usage(format!("`{}`: {error}", instance.name)))?;
     let Spending::Noise { planned, .. } = found.spending else {
         return Ok(None);
@@ -113,27 +112,27 @@ fn spent(instance: &Instance, examples: u64) -> Result<Option<Spent>, Error> {
             instance: stage.clone(),
             event: event.clone(),
             adjacency: found.adjacency,
-            unit: Unit::Example.name().to_owned(),
+            unit: found.unit.name().to_owned(),
         })
         .collect();
-    let claim = Claim::compose(&parts, found.delta, found.adjacency, Unit::Example.name())?;
+    let claim = Claim::compose(&parts, found.delta, found.adjacency, found.unit.name())?;
     Ok(Some(Spent { planned, claim }))
 }
 
-/// The number of training examples of the data that an instance reads.
-fn examples(
+/// How large the data set is that an instance reads.
+fn population(
     plan: &Plan,
     instance: &Instance,
-    counted: &mut BTreeMap<InstanceId, u64>,
-) -> Result<u64, Error> {
+    counted: &mut BTreeMap<InstanceId, Population>,
+) -> Result<Population, Error> {
     let need = instance
         .needs
         .iter()
         .map(|need| need.instance)
         .find(|&need| plan.instances[need].kind == Kind::Preprocess)
         .ok_or_else(|| Error::usage(format!("`{}` reads no data", instance.name)))?;
-    if let Some(&examples) = counted.get(&need) {
-        return Ok(examples);
+    if let Some(&population) = counted.get(&need) {
+        return Ok(population);
     }
     let preprocess = &plan.instances[need];
     let params: PreprocessParams = serde_json::from_value(preprocess.params.clone())
@@ -160,19 +159,32 @@ pub(super) fn dataset(preprocess: &Instance) -> Result<dpx_data::Dataset, Error>
 }
 
 /// Counts what is on this machine; what stands on the Hub counts as declared, and is read only where nothing is declared.
-fn count(params: &PreprocessParams) -> Result<u64, dpx_data::DataError> {
+fn count(params: &PreprocessParams) -> Result<Population, dpx_data::DataError> {
     let local = !matches!(
         dpx_data::Source::parse(&params.dataset),
         dpx_data::Source::Hub(_)
     );
-    if let (false, Some(declared)) = (local, params.examples) {
+    let declared = super::account::declared(params);
+    if let (false, Some(declared)) = (local, declared) {
         return Ok(declared);
     }
     let found = dpx_data::load(&dpx_data::Request::from(params));
-    match (found, params.examples) {
-        (Ok(dataset), _) => Ok(dataset.train.len() as u64),
+    match (found, declared) {
+        (Ok(dataset), _) => Ok(dataset.population()),
         (Err(_), Some(declared)) => Ok(declared),
         (Err(error), None) => Err(error),
+    }
+}
+
+/// `120 people with at most 16 records each`.
+fn size(population: Population) -> String {
+    match population.people {
+        None => format!("{} examples", population.units),
+        Some(people) => format!(
+            "{} with at most {} records each",
+            population.unit().counted(population.units),
+            people.max_per_unit
+        ),
     }
 }
 
@@ -210,11 +222,11 @@ fn to_text(budgets: &[Budget]) -> String {
         groups.insert(stages);
         let _ = writeln!(
             text,
-            "{}: {:.4} (certified upper bound, {}), {} examples",
+            "{}: {:.4} (certified upper bound, {}), {}",
             name(budget),
             spent.claim,
             spent.claim.certified().accountant,
-            budget.examples
+            size(budget.population)
         );
         let total: f64 = budget.shares.values().sum();
         let width = spent.planned.iter().map(|(stage, _)| stage.len()).max();
@@ -259,7 +271,9 @@ fn to_json(budgets: &[Budget], spend: &Forecast) -> String {
             json!({
                 "axes": budget.axes,
                 "epsilon": budget.epsilon,
-                "examples": budget.examples,
+                "examples": budget.population.units,
+                "unit": budget.population.unit(),
+                "max_per_unit": budget.population.people.map(|people| people.max_per_unit),
                 "stages": budget.shares.keys().collect::<Vec<_>>(),
                 "mechanisms": budget.spent.as_ref().map(mechanisms),
                 "delta": budget.spent.as_ref().map(|spent| spent.claim.delta()),

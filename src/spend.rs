@@ -1,7 +1,7 @@
 //! What a study would spend of its people: if any, each or all of its rows were released, on top of what was.
 
 use super::Error;
-use super::account::{data_of, is_local, preprocess_params, spends, texts};
+use super::account::{data_of, declared, is_local, preprocess_params, spends, texts};
 use dpx_accounting::{Claim, EpsilonBound};
 use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::experiment::{Enforce, Experiment};
@@ -10,7 +10,7 @@ use dpx_engine::run::View;
 use dpx_ledger::{Book, Ledger, LedgerError, RunEntry, compose, now};
 use dpx_schema::params::NoiseMode;
 use dpx_schema::{
-    Budget, Flow, Kind, NoiseSource, PRIVACY_FILE, PrivacyRecord, Record, Unit, counted,
+    Budget, Flow, Kind, NoiseSource, PRIVACY_FILE, Population, PrivacyRecord, PublicSchema, Record, counted,
 };
 use dpx_stages::{Spending, people, plan as plan_stage};
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ pub(crate) struct Forecast {
 
 /// What is known of a `preprocess` instance's data.
 struct Data {
-    examples: u64,
+    population: Population,
     book: Book,
 }
 
@@ -89,8 +89,8 @@ impl Study<'_> {
     /// What an instance did, or is planned to do; nothing where it does not look at the data.
     fn run(&mut self, id: InstanceId) -> Result<Option<RunEntry>, Error> {
         let instance = &self.plan.instances[id];
-        let examples = self.data(id)?.examples;
-        let plan = plan_stage(instance.kind, &instance.stage, &instance.params, examples)
+        let population = self.data(id)?.population;
+        let plan = plan_stage(instance.kind, &instance.stage, &instance.params, population)
             .map_err(|error| Error::usage(format!("`{}`: {error}", instance.name)))?;
         let event = match &plan.spending {
             Spending::Untouched => return Ok(None),
@@ -112,7 +112,7 @@ impl Study<'_> {
             date: now(),
             people: Vec::new(),
             event,
-            unit: Unit::default(),
+            unit: plan.unit,
             adjacency: plan.adjacency,
             noise: if seeded {
                 NoiseSource::Seeded
@@ -171,16 +171,16 @@ impl Study<'_> {
         let params = preprocess_params(preprocess)?;
         if let Some(texts) = self.records.get(&need).and_then(|record| texts(record)) {
             let people = self.ledger.people(&texts)?;
-            if let (false, Some(examples)) = (people.is_empty(), self.examples(need)?) {
+            if let (false, Some(population)) = (people.is_empty(), self.population(need)?) {
                 let book = self.ledger.history()?.book(&people);
-                return Ok(Data { examples, book });
+                return Ok(Data { population, book });
             }
         }
         let source = people::source(&params).map_err(|error| Error::usage(error.to_string()))?;
-        if let (false, Some(examples)) = (is_local(&params), params.examples) {
+        if let (false, Some(population)) = (is_local(&params), declared(&params)) {
             // Not to be downloaded for a forecast: known by its name alone, the rest of which `release` finds out.
             let book = self.ledger.book_of(std::iter::empty(), &source)?;
-            return Ok(Data { examples, book });
+            return Ok(Data { population, book });
         }
         let dataset = dpx_data::load(&dpx_data::Request::from(&params)).map_err(|error| {
             Error::usage(format!(
@@ -192,23 +192,27 @@ impl Study<'_> {
                 preprocess.stage
             ))
         })?;
-        let texts = dataset.train.iter().map(|row| row.text.as_str());
         Ok(Data {
-            examples: dataset.train.len() as u64,
-            book: self.ledger.book_of(texts, &source)?,
+            population: dataset.population(),
+            book: self.ledger.book_of_people(
+                people::texts_of(&dataset),
+                people::owners_of(&dataset),
+                &source,
+            )?,
         })
     }
 
-    /// The number of examples that a finished `preprocess` instance found.
-    fn examples(&self, need: InstanceId) -> Result<Option<u64>, Error> {
+    /// How large the data set is that a finished `preprocess` instance found.
+    fn population(&self, need: InstanceId) -> Result<Option<Population>, Error> {
         let (Some(record), Some(reader)) = (self.records.get(&need), &self.reader) else {
             return Ok(None);
         };
         let bytes = reader
             .read(record, dpx_schema::SCHEMA_FILE)
             .map_err(Error::failed)?;
-        let schema: Option<Value> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Ok(schema.and_then(|schema| schema["examples"].as_u64()))
+        let schema: Option<PublicSchema> =
+            bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Ok(schema.map(|schema| schema.population()))
     }
 
     fn forecast(
@@ -231,7 +235,7 @@ impl Study<'_> {
         );
         let delta = if delta < 1.0 { delta } else { 0.5 };
         if let (Some(budget), Some(records)) =
-            (budget, self.data.values().map(|data| data.examples).max())
+            (budget, self.data.values().map(|data| data.population.units).max())
             && budget.delta * records as f64 >= 1.0
         {
             return Err(LedgerError::BudgetDelta { budget, records }.into());

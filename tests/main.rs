@@ -13,6 +13,7 @@ mod hub;
 mod inspect;
 mod ledger;
 mod own_data;
+mod people;
 mod privacy;
 mod public_inputs;
 mod readers;

@@ -1,7 +1,7 @@
 //! What a dataset holds: columns, splits, labels, lengths. Texts only where that is asked for, with a word on whose they are.
 
 use super::describe::grouped;
-use dpx_data::{Description, Figures, Lengths, SplitDescription};
+use dpx_data::{Description, Figures, Lengths, PeopleFigures, SplitDescription};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -130,7 +130,64 @@ fn split_lines(split: &SplitDescription, public: bool) -> Vec<String> {
             );
         }
     }
+    if let Some(people) = &split.people {
+        person_lines(people, &mut line);
+    }
+    if let Some(column) = &split.looks_like_people {
+        line(
+            "  people",
+            format!("`{column}` looks like the column of a person: see `dpx inspect --unit {column}`"),
+        );
+    }
     lines
+}
+
+fn person_lines(people: &PeopleFigures, line: &mut impl FnMut(&str, String)) {
+    let Lengths {
+        least,
+        median,
+        most_95,
+        longest,
+    } = people.records;
+    line(
+        "  people",
+        format!("{} in `{}`", grouped(people.people), people.column),
+    );
+    line(
+        "  records",
+        format!(
+            "{} to {} of each; half of the people have at most {}, 95 of 100 at most {}",
+            grouped(least),
+            grouped(longest),
+            grouped(median),
+            grouped(most_95)
+        ),
+    );
+    let kept = people.kept.iter();
+    let kept: Vec<String> = kept
+        .map(|(bound, records)| format!("{bound}: {}", grouped(*records)))
+        .collect();
+    if !kept.is_empty() {
+        line(
+            "  bounded",
+            format!(
+                "records that would stay with `max_per_unit` of {}",
+                kept.join(", ")
+            ),
+        );
+    }
+    if people.several_owners > 0 {
+        line(
+            "  shared",
+            format!("{} belong to several people", counted(people.several_owners, "record")),
+        );
+    }
+    if people.without > 0 {
+        line(
+            "  nobody's",
+            format!("{} say of nobody whose they are", counted(people.without, "record")),
+        );
+    }
 }
 
 fn labels(figures: &Figures) -> String {

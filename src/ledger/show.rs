@@ -5,6 +5,7 @@ use dpx_accounting::{Claim, DeltaBound};
 use dpx_ledger::{Book, DataSet, History, Ledger, RunEntry};
 use dpx_schema::{NoiseSource, counted};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Digits of an identity that are shown.
@@ -62,9 +63,14 @@ fn write_book(text: &mut String, book: &Book, delta: Option<f64>) -> Result<(), 
     for set in &book.data_sets {
         let _ = writeln!(
             text,
-            "  data set {}  {}, since {}{}",
+            "  data set {}  {}{}, since {}{}",
             short(&set.id),
             counted(set.units, "record"),
+            match set.people {
+                0 => String::new(),
+                1 => " of 1 person".to_owned(),
+                people => format!(" of {people} people"),
+            },
             day(&set.date),
             overlaps(set)
         );
@@ -100,19 +106,18 @@ fn write_book(text: &mut String, book: &Book, delta: Option<f64>) -> Result<(), 
     let Some(delta) = delta else {
         return Ok(());
     };
-    let covered = book.runs.len() - book.outside();
-    let _ = writeln!(
-        text,
-        "  everything released: {} ({})",
-        words(book.released(delta)?.as_ref()),
-        counted(book.releases.len() as u64, "release")
-    );
-    let _ = writeln!(
-        text,
-        "  everything run: {} ({})",
-        words(book.run(delta)?.as_ref()),
-        counted(covered as u64, "run")
-    );
+    let units = book.units();
+    if units.len() < 2 {
+        write_joint(text, book, delta, "")?;
+    } else {
+        for unit in units {
+            let whose = format!(", for one {}", unit.word());
+            write_joint(text, &book.of_unit(unit), delta, &whose)?;
+        }
+        text.push_str(
+            "  some runs protect records and some people: no theorem composes the two, and nothing of both can be released together\n",
+        );
+    }
     if book.outside() > 0 {
         let _ = writeln!(
             text,
@@ -123,13 +128,40 @@ fn write_book(text: &mut String, book: &Book, delta: Option<f64>) -> Result<(), 
     Ok(())
 }
 
+/// What the runs of a book cost together; all of them protect one unit.
+fn write_joint(text: &mut String, book: &Book, delta: f64, whose: &str) -> Result<(), Error> {
+    let covered = book.runs.len() - book.outside();
+    let released = book.released(delta)?;
+    let releases = book
+        .releases
+        .iter()
+        .filter(|release| whose.is_empty() || book.runs.iter().any(|run| release.runs.contains(&run.run)));
+    let _ = writeln!(
+        text,
+        "  everything released{whose}: {} ({})",
+        words(released.as_ref()),
+        counted(releases.count() as u64, "release")
+    );
+    let _ = writeln!(
+        text,
+        "  everything run{whose}: {} ({})",
+        words(book.run(delta)?.as_ref()),
+        counted(covered as u64, "run")
+    );
+    Ok(())
+}
+
 fn overlaps(set: &DataSet) -> String {
     let mut text = String::new();
     for overlap in &set.overlaps {
         let _ = write!(
             text,
-            "; {} also in {}{}",
+            "; {}{} also in {}{}",
             overlap.shared,
+            match overlap.shared_people {
+                0 => String::new(),
+                people => format!(" and {people} people"),
+            },
             short(&overlap.with),
             if overlap.joined {
                 ""
@@ -195,14 +227,36 @@ fn book_json(book: &Book, delta: Option<f64>) -> Result<Value, Error> {
             Ok(value)
         })
         .collect::<Result<Vec<Value>, Error>>()?;
-    Ok(json!({
+    // What protects records and what protects people has no joint claim: each has its own then.
+    let units = book.units();
+    let mixed = units.len() > 1;
+    let by_unit: BTreeMap<&str, Value> = units
+        .into_iter()
+        .filter(|_| mixed)
+        .map(|unit| {
+            let book = book.of_unit(unit);
+            let claims = json!({
+                "released": at(&|delta| book.released(delta))?,
+                "run": at(&|delta| book.run(delta))?,
+            });
+            Ok((unit.name(), claims))
+        })
+        .collect::<Result<_, dpx_ledger::LedgerError>>()?;
+    let joint = |claim: &dyn Fn(f64) -> Result<Option<Claim>, dpx_ledger::LedgerError>| {
+        if mixed { Ok(None) } else { at(claim) }
+    };
+    let mut object = json!({
         "id": book.id,
         "data_sets": book.data_sets,
         "runs": book.runs,
         "releases": releases,
         "delta": delta,
-        "released": at(&|delta| book.released(delta))?,
-        "run": at(&|delta| book.run(delta))?,
+        "released": joint(&|delta| book.released(delta))?,
+        "run": joint(&|delta| book.run(delta))?,
         "without_guarantee": book.outside(),
-    }))
+    });
+    if mixed {
+        object["by_unit"] = json!(by_unit);
+    }
+    Ok(object)
 }

@@ -13,6 +13,7 @@ pub(crate) fn main() -> Result<(), ClaimError> {
             mechanism: MechanismSpec::PoissonSampledGaussian {
                 sampling_rate: 0.016,
                 steps: 188,
+                records_per_unit: 1,
             },
         },
         Component {

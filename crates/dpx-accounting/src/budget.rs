@@ -23,6 +23,8 @@ pub enum MechanismSpec {
         sampling_rate: f64,
         /// Number of steps.
         steps: u64,
+        /// Records that one unit of privacy has at most, each sampled on its own; 1 where units themselves are sampled.
+        records_per_unit: u32,
     },
 }
 
@@ -39,7 +41,13 @@ impl MechanismSpec {
             Self::PoissonSampledGaussian {
                 sampling_rate,
                 steps,
-            } => DpEvent::poisson_sampled_gaussian(sampling_rate, noise_multiplier, steps),
+                records_per_unit,
+            } => DpEvent::poisson_sampled_records(
+                sampling_rate,
+                noise_multiplier,
+                steps,
+                records_per_unit,
+            ),
         }
     }
 }
@@ -194,6 +202,7 @@ mod tests {
     const TRAIN: MechanismSpec = MechanismSpec::PoissonSampledGaussian {
         sampling_rate: 0.016,
         steps: 188,
+        records_per_unit: 1,
     };
 
     #[test]

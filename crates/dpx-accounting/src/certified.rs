@@ -74,7 +74,7 @@ impl Certified {
     }
 }
 
-/// The certified upper bound of epsilon at `delta` for add or remove of `group` records, whichever is worse.
+/// The certified upper bound of epsilon at `delta` for add or remove of `group` units, whichever is worse.
 ///
 /// For more than one record the Rényi accountant takes all of them to be in every batch: never too small, finite where the
 /// others find no bound.
@@ -90,22 +90,14 @@ pub(crate) fn certify(
         Composition::Unbounded => Ok(Certified::exactly(f64::INFINITY)),
         _ if delta == 0.0 => Ok(Certified::exactly(f64::INFINITY)),
         Composition::Pairs { repeated, parts } => {
-            let (rdp, plan) = if group == 1 {
-                let plan = Plan::for_delta(&repeated, delta, PRV_ERROR);
-                (epsilon_of(&parts, delta), plan)
+            let single = group == 1 && parts.iter().all(|part| part.records == 1);
+            let plan = if single {
+                Plan::for_delta(&repeated, delta, PRV_ERROR)
             } else {
-                let always: Vec<EqualSteps> = parts
-                    .iter()
-                    .map(|part| EqualSteps {
-                        noise_multiplier: part.noise_multiplier / f64::from(group),
-                        sampling_rate: 1.0,
-                        steps: part.steps,
-                    })
-                    .collect();
-                let plan = Plan::for_group(&repeated, delta, PRV_ERROR);
-                (epsilon_of(&always, delta), plan)
+                Plan::for_group(&repeated, delta, PRV_ERROR)
             };
-            let rdp = EpsilonBound::certified(rdp);
+            let parts: Vec<EqualSteps> = parts.iter().map(|part| part.at_once(group)).collect();
+            let rdp = EpsilonBound::certified(epsilon_of(&parts, delta));
             let prv = plan.prv();
             let connect_the_dots = EpsilonBound::certified(plan.connect_the_dots_epsilon());
             let (epsilon, accountant) = [

@@ -1,6 +1,6 @@
 //! An event as the accountants see it: flat, checked, merged, in one order whatever the order it was told in.
 
-use super::{AccountantError, DpEvent, dominating_pair::DominatingPair};
+use super::{AccountantError, DpEvent, MAX_GROUP, dominating_pair::DominatingPair};
 use crate::error::{check_noise_multiplier, check_sampling_rate};
 
 /// A number of steps of the Poisson-subsampled Gaussian with equal parameters; a sampling rate of 1 is the plain Gaussian.
@@ -9,12 +9,15 @@ pub(super) struct EqualSteps {
     pub(super) noise_multiplier: f64,
     pub(super) sampling_rate: f64,
     pub(super) steps: u64,
+    /// Records of one unit, each sampled on its own; 1 where all of them are in every step, which the noise multiplier tells.
+    pub(super) records: u32,
 }
 
 impl EqualSteps {
     fn order(&self, other: &Self) -> std::cmp::Ordering {
         (self.noise_multiplier.total_cmp(&other.noise_multiplier))
             .then(self.sampling_rate.total_cmp(&other.sampling_rate))
+            .then(self.records.cmp(&other.records))
     }
 }
 
@@ -39,10 +42,27 @@ pub(super) enum Composition {
     },
 }
 
+impl EqualSteps {
+    /// The same with all records of `group` units in every step: what the Rényi accountant knows of a group. It is never too
+    /// small.
+    pub(super) fn at_once(&self, group: u32) -> Self {
+        let records = f64::from(group) * f64::from(self.records);
+        if records == 1.0 {
+            return *self;
+        }
+        Self {
+            noise_multiplier: self.noise_multiplier / records,
+            sampling_rate: 1.0,
+            steps: self.steps,
+            records: 1,
+        }
+    }
+}
+
 impl Composition {
-    /// Checks an event for groups of `group` records and flattens it.
+    /// Checks an event for groups of `group` units and flattens it.
     pub(super) fn new(event: &DpEvent, group: u32) -> Result<Self, AccountantError> {
-        let Some(mut parts) = flatten(event)? else {
+        let Some(mut parts) = flatten(event, group)? else {
             return Ok(Self::Unbounded);
         };
         parts.sort_by(EqualSteps::order);
@@ -69,12 +89,17 @@ impl Composition {
                 noise_multiplier,
                 sampling_rate: 1.0,
                 steps: 1,
+                records: 1,
             });
         }
         let repeated = sampled
             .iter()
             .map(|part| RepeatedPair {
-                pair: DominatingPair::new(part.noise_multiplier, part.sampling_rate, group),
+                pair: DominatingPair::new(
+                    part.noise_multiplier,
+                    part.sampling_rate,
+                    group * part.records,
+                ),
                 steps: part.steps as f64,
             })
             .collect();
@@ -92,7 +117,7 @@ const LEAST_NOISE: f64 = 1e-100;
 const MOST_NOISE: f64 = 1e100;
 
 /// Everything in an event that costs something; none if it has no guarantee.
-fn flatten(event: &DpEvent) -> Result<Option<Vec<EqualSteps>>, AccountantError> {
+fn flatten(event: &DpEvent, group: u32) -> Result<Option<Vec<EqualSteps>>, AccountantError> {
     let mut parts = Vec::new();
     let mut unbounded = false;
     // What is still to be looked at, and how often it happens; none for more often than can be counted.
@@ -101,18 +126,28 @@ fn flatten(event: &DpEvent) -> Result<Option<Vec<EqualSteps>>, AccountantError> 
         if times == Some(0) {
             continue;
         }
-        let mut leaf = |noise_multiplier: f64, sampling_rate: f64, steps: u64| {
+        let mut leaf = |noise_multiplier: f64, sampling_rate: f64, steps: u64, records: u32| {
             check_noise_multiplier(noise_multiplier)?;
             check_sampling_rate(sampling_rate)?;
             if sampling_rate == 0.0 || steps == 0 {
                 return Ok(());
             }
             let all = times.and_then(|times| times.checked_mul(steps));
+            // A unit whose records are all in every step moves the sum by as many bounds. Of groups beyond what mixtures are
+            // computed for that is taken to be so: never too small.
+            let at_once = sampling_rate == 1.0
+                || u64::from(group) * u64::from(records) > u64::from(MAX_GROUP);
+            let (noise_multiplier, sampling_rate, records) = if records > 1 && at_once {
+                (noise_multiplier / f64::from(records), 1.0, 1)
+            } else {
+                (noise_multiplier, sampling_rate, records)
+            };
             match all {
                 Some(steps) if noise_multiplier >= LEAST_NOISE => parts.push(EqualSteps {
                     noise_multiplier: noise_multiplier.min(MOST_NOISE),
                     sampling_rate,
                     steps,
+                    records,
                 }),
                 _ => unbounded = true,
             }
@@ -120,12 +155,13 @@ fn flatten(event: &DpEvent) -> Result<Option<Vec<EqualSteps>>, AccountantError> 
         };
         match event {
             DpEvent::NonPrivate => unbounded = true,
-            DpEvent::Gaussian { noise_multiplier } => leaf(*noise_multiplier, 1.0, 1)?,
+            DpEvent::Gaussian { noise_multiplier } => leaf(*noise_multiplier, 1.0, 1, 1)?,
             DpEvent::PoissonSampledGaussian {
                 sampling_rate,
                 noise_multiplier,
                 steps,
-            } => leaf(*noise_multiplier, *sampling_rate, *steps)?,
+                records_per_unit,
+            } => leaf(*noise_multiplier, *sampling_rate, *steps, *records_per_unit)?,
             DpEvent::SelfComposed { event, count } => {
                 let all = if *count == 0 {
                     Some(0)

@@ -35,6 +35,10 @@ pub enum DpEvent {
         noise_multiplier: f64,
         /// Number of steps.
         steps: u64,
+        /// Records that one unit of privacy has at most, each with a coin of its own and each bounded on its own: 1 unless
+        /// people are protected whose records are sampled one by one.
+        #[serde(skip_serializing_if = "is_one")]
+        records_per_unit: u32,
     },
     /// One event repeated, adaptively.
     #[non_exhaustive]
@@ -64,6 +68,8 @@ enum Unchecked {
         sampling_rate: f64,
         noise_multiplier: f64,
         steps: u64,
+        #[serde(default = "one")]
+        records_per_unit: u32,
     },
     SelfComposed {
         event: Box<DpEvent>,
@@ -72,6 +78,18 @@ enum Unchecked {
     Composed {
         events: Vec<DpEvent>,
     },
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde calls"
+)]
+const fn is_one(records: &u32) -> bool {
+    *records == 1
 }
 
 impl TryFrom<Unchecked> for DpEvent {
@@ -85,7 +103,13 @@ impl TryFrom<Unchecked> for DpEvent {
                 sampling_rate,
                 noise_multiplier,
                 steps,
-            } => Self::poisson_sampled_gaussian(sampling_rate, noise_multiplier, steps),
+                records_per_unit,
+            } => Self::poisson_sampled_records(
+                sampling_rate,
+                noise_multiplier,
+                steps,
+                records_per_unit,
+            ),
             Unchecked::SelfComposed { event, count } => Ok(Self::SelfComposed { event, count }),
             Unchecked::Composed { events } => Ok(Self::Composed { events }),
         }
@@ -111,12 +135,36 @@ impl DpEvent {
         noise_multiplier: f64,
         steps: u64,
     ) -> Result<Self, AccountantError> {
+        Self::poisson_sampled_records(sampling_rate, noise_multiplier, steps, 1)
+    }
+
+    /// A run of DP-SGD with Poisson sampling of records, of which one unit of privacy (a person) has at most
+    /// `records_per_unit`.
+    ///
+    /// Every record is sampled by a coin of its own and clipped on its own, so that a step is the mixture of Gaussians of a
+    /// group (Ganesh 2024); it is accounted as that, not as a multiple of one record's cost.
+    ///
+    /// # Errors
+    /// The sampling rate is not from 0 to 1, the noise multiplier is negative or not finite, or `records_per_unit` is 0.
+    pub fn poisson_sampled_records(
+        sampling_rate: f64,
+        noise_multiplier: f64,
+        steps: u64,
+        records_per_unit: u32,
+    ) -> Result<Self, AccountantError> {
         check_sampling_rate(sampling_rate)?;
         check_noise_multiplier(noise_multiplier)?;
+        AccountantError::check(
+            "records per unit",
+            f64::from(records_per_unit),
+            records_per_unit > 0,
+            "a number of at least 1",
+        )?;
         Ok(Self::PoissonSampledGaussian {
             sampling_rate,
             noise_multiplier,
             steps,
+            records_per_unit,
         })
     }
 
@@ -162,9 +210,10 @@ impl DpEvent {
         certified::certify_delta(self, epsilon)
     }
 
-    /// The certified upper bound of epsilon at `delta` for a person with `records` records.
+    /// The certified upper bound of epsilon at `delta` for `records` units of privacy together, such as the records of one
+    /// person where a unit is one record.
     ///
-    /// The records are sampled independently, as Poisson sampling does, and each is clipped on its own. The bound is that
+    /// The units are sampled independently, as Poisson sampling does, and each is clipped on its own. The bound is that
     /// of the mixture of Gaussians that such a group amounts to (Ganesh 2024), not a multiple of epsilon.
     ///
     /// # Errors
@@ -177,6 +226,21 @@ impl DpEvent {
             "a number from 1 to 10000",
         )?;
         certified::certify(self, delta, records)
+    }
+
+    /// The most records of one unit that any part of it samples one by one; 1 where units themselves are sampled.
+    pub fn records_per_unit(&self) -> u32 {
+        match self {
+            Self::NonPrivate | Self::Gaussian { .. } => 1,
+            Self::PoissonSampledGaussian {
+                records_per_unit, ..
+            } => *records_per_unit,
+            Self::SelfComposed { event, .. } => event.records_per_unit(),
+            Self::Composed { events } => {
+                let of_each = events.iter().map(Self::records_per_unit);
+                of_each.max().unwrap_or(1)
+            }
+        }
     }
 
     /// Whether no epsilon is finite for this event, at any delta below 1.
@@ -228,6 +292,7 @@ mod tests {
             r#"{"type":"non-private","noise_multiplier":1.0}"#,
             r#"{"type":"laplace","scale":1.0}"#,
             r#"{"type":"gaussian"}"#,
+            r#"{"type":"poisson-sampled-gaussian","sampling_rate":0.5,"noise_multiplier":1.0,"steps":1,"records_per_unit":0}"#,
             r#"{"noise_multiplier":1.0}"#,
             r#"{"type":"poisson-sampled-gaussian","sampling_rate":1.5,"noise_multiplier":1.0,"steps":1}"#,
             r#"{"type":"poisson-sampled-gaussian","sampling_rate":0.5,"noise_multiplier":1.0,"steps":-1}"#,
@@ -236,6 +301,40 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<DpEvent>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn records_of_one_unit_cost_what_a_group_costs() {
+        let unit = DpEvent::poisson_sampled_records(0.016, 1.1, 188, 5).unwrap();
+        assert_eq!(
+            unit.certified(1e-5).unwrap(),
+            run().group(1e-5, 5).unwrap()
+        );
+        // Two people of three records each are six records.
+        let three = DpEvent::poisson_sampled_records(0.016, 1.1, 188, 3).unwrap();
+        assert_eq!(
+            three.group(1e-5, 2).unwrap(),
+            run().group(1e-5, 6).unwrap()
+        );
+        let json = serde_json::to_string(&three).unwrap();
+        assert!(json.contains(r#""records_per_unit":3"#), "{json}");
+        assert_eq!(serde_json::from_str::<DpEvent>(&json).unwrap(), three);
+        assert_ne!(three, run());
+        assert_eq!((three.records_per_unit(), run().records_per_unit()), (3, 1));
+        // Counts beside it bound what a person adds as a whole: they cost what they cost alone.
+        let beside = DpEvent::composed([three.clone(), DpEvent::gaussian(30.0).unwrap()]);
+        let cost = |event: &DpEvent| event.epsilon(1e-5).unwrap().value();
+        assert_eq!(beside.records_per_unit(), 3);
+        assert!(cost(&beside) > cost(&three));
+        assert!(cost(&beside) < cost(&three) + cost(&DpEvent::gaussian(30.0).unwrap()));
+        // Whoever is in every batch with everything moves the sum by all of it.
+        let all = DpEvent::poisson_sampled_records(1.0, 6.0, 10, 3).unwrap();
+        let plain = DpEvent::gaussian(2.0).unwrap().self_composed(10);
+        assert!((cost(&all) - cost(&plain)).abs() < 1e-9);
+        // Beyond the largest group the bound goes on to rise.
+        let many = |records| DpEvent::poisson_sampled_records(0.3, 5e4, 5, records).unwrap();
+        assert!(cost(&many(20_000)) >= cost(&many(10_000)));
+        assert!(cost(&many(20_000)).is_finite());
     }
 
     #[test]

@@ -17,6 +17,7 @@
 // | `memo` | bounds of claims, computed once |
 // | `claim` | a set of events as one guarantee that can be checked again |
 // | `calibration`, `budget` | the inverse: noise, rates and steps for a target; one epsilon for several mechanisms |
+// | `people` | people with several records: sampling them, or their records as groups |
 // | `audit` | the other side: lower bounds from canaries |
 
 pub mod audit;
@@ -41,6 +42,7 @@ mod lattice;
 mod mechanism;
 pub mod memo;
 mod normal;
+mod people;
 mod prv;
 mod rdp;
 mod saddle;
@@ -57,6 +59,7 @@ pub use error::AccountantError;
 pub use event::DpEvent;
 pub use gaussian::{gaussian_delta, gaussian_epsilon, gaussian_noise_multiplier};
 pub use mechanism::{Adjacency, Mechanism};
+pub use people::{PeopleRun, PricedSampling, SamplingComparison, compare_sampling};
 pub use prv::{PRV_ERROR, Prv, prv};
 pub use rdp::{RdpOverSteps, delta_rdp, epsilon_rdp};
 pub use sampling::{

@@ -42,6 +42,20 @@ struct Fields {
     steps: u64,
     delta: f64,
     adjacency: Adjacency,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    records_per_unit: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde calls"
+)]
+const fn is_one(records: &u32) -> bool {
+    *records == 1
 }
 
 impl Mechanism {
@@ -64,8 +78,18 @@ impl Mechanism {
             steps,
             delta,
             adjacency,
+            records_per_unit: 1,
         }
         .try_into()
+    }
+
+    /// The same for people of whom each has at most so many records, where records are sampled one by one.
+    ///
+    /// # Errors
+    /// The number is 0.
+    pub fn of_records(mut self, records_per_unit: u32) -> Result<Self, AccountantError> {
+        self.fields.records_per_unit = records_per_unit;
+        self.fields.try_into()
     }
 
     /// Probability with which each record takes part in a step.
@@ -98,12 +122,23 @@ impl Mechanism {
         self.fields.adjacency
     }
 
+    /// Records that one unit of privacy has at most, each sampled and bounded on its own; 1 where units are sampled.
+    pub const fn records_per_unit(&self) -> u32 {
+        self.fields.records_per_unit
+    }
+
     /// What a run of all steps does.
     pub const fn event(&self) -> DpEvent {
+        self.event_of(self.fields.steps)
+    }
+
+    /// What so many steps do.
+    pub const fn event_of(&self, steps: u64) -> DpEvent {
         DpEvent::PoissonSampledGaussian {
             sampling_rate: self.fields.sampling_rate,
             noise_multiplier: self.fields.noise_multiplier,
-            steps: self.fields.steps,
+            steps,
+            records_per_unit: self.fields.records_per_unit,
         }
     }
 
@@ -129,6 +164,12 @@ impl TryFrom<Fields> for Mechanism {
             norm,
             norm > 0.0 && norm.is_finite(),
             "a finite number above 0",
+        )?;
+        AccountantError::check(
+            "records per unit",
+            f64::from(fields.records_per_unit),
+            fields.records_per_unit > 0,
+            "a number of at least 1",
         )?;
         fields.sampling_rate = quantized_rate(fields.sampling_rate);
         Ok(Self { fields })

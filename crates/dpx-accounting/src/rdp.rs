@@ -153,6 +153,7 @@ fn composed(parts: &[EqualSteps], order: f64) -> f64 {
     parts
         .iter()
         .map(|part| {
+            let part = part.at_once(1);
             part.steps as f64 * divergence(part.noise_multiplier, part.sampling_rate, order)
         })
         .sum()

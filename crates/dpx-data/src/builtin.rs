@@ -124,6 +124,7 @@ fn emotion_rows(content: &str, first: u64) -> Vec<Row> {
                 id,
                 text,
                 label: EMOTION_LABELS[label].to_owned(),
+                owners: Vec::new(),
                 planted,
             }
         })

@@ -25,6 +25,8 @@ fn load_with(
         label_column: "label",
         labels: &labels,
         labels_by: None,
+        unit_column: None,
+        max_per_unit: None,
         format: Format::default(),
         validation_share: 0.0,
         test_share: 0.0,

@@ -2,7 +2,8 @@
 
 use super::error::Problems;
 use super::read::{Columns, SplitFiles, columns, has_data, read_file, split_files};
-use super::{DataError, Dataset, Resolved};
+use super::people::{Owners, likely_column};
+use super::{DataError, Dataset, Owner, Resolved};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,12 @@ pub struct SplitDescription {
     pub figures: Option<Figures>,
     /// Why the rows cannot be read.
     pub problem: Option<String>,
+    /// Records per person, where a column of people was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub people: Option<PeopleFigures>,
+    /// A column that looks like one of people, where none was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looks_like_people: Option<String>,
     /// Labels as the files have them, and texts.
     #[serde(skip)]
     pub rows: Vec<(String, String)>,
@@ -51,6 +58,53 @@ pub struct Figures {
     pub words: Lengths,
     /// Characters of a text.
     pub characters: Lengths,
+}
+
+/// How many records people have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PeopleFigures {
+    /// The column that names them.
+    pub column: String,
+    /// Different people.
+    pub people: usize,
+    /// Records of one person.
+    pub records: Lengths,
+    /// Records of several people.
+    pub several_owners: usize,
+    /// Records of nobody.
+    pub without: usize,
+    /// How many records a bound on those of one person would leave: pairs of the bound and the records.
+    pub kept: Vec<(usize, usize)>,
+}
+
+/// Bounds whose effect is told.
+const BOUNDS: [usize; 6] = [1, 4, 16, 64, 256, 1024];
+
+impl PeopleFigures {
+    fn read(files: &[PathBuf], columns: &Columns<'_>, name: &str) -> Result<Self, DataError> {
+        let mut records: BTreeMap<Owner, usize> = BTreeMap::new();
+        let (mut several_owners, mut without) = (0, 0);
+        for file in files {
+            for owners in Owners::read(file, columns, name)?.all() {
+                several_owners += usize::from(owners.len() > 1);
+                without += usize::from(owners.is_empty());
+                for owner in owners {
+                    *records.entry(owner).or_default() += 1;
+                }
+            }
+        }
+        let most = records.values().copied().max().unwrap_or(0);
+        let of = |bound: usize| records.values().map(|&own| own.min(bound)).sum();
+        let bounds = BOUNDS.into_iter().filter(|bound| *bound < most);
+        Ok(Self {
+            column: name.to_owned(),
+            people: records.len(),
+            several_owners,
+            without,
+            kept: bounds.map(|bound| (bound, of(bound))).collect(),
+            records: Lengths::of(records.into_values().collect()),
+        })
+    }
 }
 
 /// A distribution of lengths.
@@ -142,10 +196,12 @@ pub fn describe(
     text_column: &str,
     label_column: &str,
 ) -> Result<Description, DataError> {
-    describe_files(path, split_files(path)?, text_column, label_column)
+    let columns = Columns::named(text_column, label_column);
+    describe_files(path, split_files(path)?, &columns, None)
 }
 
-/// Describes what the name of a dataset led to; of one from the Hub the splits of its configuration.
+/// Describes what the name of a dataset led to; of one from the Hub the splits of its configuration. `unit_column` names the
+/// people whose records are counted.
 ///
 /// # Errors
 /// As those of [`describe`].
@@ -153,18 +209,20 @@ pub fn describe_resolved(
     dataset: &Resolved,
     text_column: &str,
     label_column: &str,
+    unit_column: Option<&str>,
 ) -> Result<Description, DataError> {
     let files = dataset.split_files()?;
-    describe_files(&dataset.path, files, text_column, label_column)
+    let columns = Columns::named(text_column, label_column);
+    describe_files(&dataset.path, files, &columns, unit_column)
 }
 
 fn describe_files(
     path: &Path,
     files: SplitFiles,
-    text_column: &str,
-    label_column: &str,
+    wanted: &Columns<'_>,
+    unit_column: Option<&str>,
 ) -> Result<Description, DataError> {
-    let stored_labels = files.class_names(label_column);
+    let stored_labels = files.class_names(wanted.label);
     let not_read = files.not_read;
     let mut splits = Vec::new();
     for (split, files) in [
@@ -176,10 +234,20 @@ fn describe_files(
             continue;
         };
         let columns = columns(first)?;
-        let (rows, problem) = match read(&files, text_column, label_column) {
+        let (rows, mut problem) = match read(&files, wanted) {
             Ok(rows) => (rows, None),
             Err(error) => (Vec::new(), Some(error.to_string())),
         };
+        let figures = problem.is_none().then(|| Figures::of(&rows));
+        let people = unit_column
+            .map(|name| PeopleFigures::read(&files, wanted, name))
+            .transpose()
+            .unwrap_or_else(|error| {
+                problem.get_or_insert_with(|| error.to_string());
+                None
+            });
+        let likely = || likely_column(&columns, wanted).map(str::to_owned);
+        let looks_like_people = if unit_column.is_none() { likely() } else { None };
         let place = |file: &PathBuf| {
             let place = file.strip_prefix(path).ok().filter(|_| file != path);
             place.unwrap_or(file).display().to_string()
@@ -188,8 +256,10 @@ fn describe_files(
             split,
             files: files.iter().map(place).collect(),
             columns,
-            figures: problem.is_none().then(|| Figures::of(&rows)),
+            figures,
             problem,
+            people,
+            looks_like_people,
             rows,
         });
     }
@@ -200,11 +270,11 @@ fn describe_files(
     })
 }
 
-fn read(files: &[PathBuf], text: &str, label: &str) -> Result<Vec<(String, String)>, DataError> {
+fn read(files: &[PathBuf], columns: &Columns<'_>) -> Result<Vec<(String, String)>, DataError> {
     let mut rows = Vec::new();
     let mut problems = Problems::default();
     for file in files {
-        let content = read_file(file, &Columns::named(text, label), &mut problems)?;
+        let content = read_file(file, columns, &mut problems)?;
         let read = content.rows.into_iter();
         rows.extend(read.map(|row| (row.label.to_string(), row.text)));
     }
@@ -225,6 +295,8 @@ pub fn describe_rows(dataset: &Dataset) -> Description {
             columns: ["text", "label"].map(str::to_owned).to_vec(),
             figures: Some(Figures::of(&rows)),
             problem: None,
+            people: None,
+            looks_like_people: None,
             rows,
         }
     });
@@ -278,6 +350,34 @@ mod tests {
         write("config.json", "{}");
         assert!(!looks_like_dataset(folder.path()));
         assert!(looks_like_dataset(&folder.path().join("train.csv")));
+    }
+
+    #[test]
+    fn records_are_counted_by_person() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("texts.csv");
+        let mut csv = "text,label,Customer ID\n".to_owned();
+        for row in 0..25 {
+            let who = if row < 20 { 1 } else { row };
+            csv.push_str(&format!("text {row},joy,{who}\n"));
+        }
+        std::fs::write(&path, csv).unwrap();
+        let plain = describe(&path, "text", "label").unwrap();
+        assert_eq!(plain.splits[0].looks_like_people, None, "a space is no name");
+        let csv = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, csv.replace("Customer ID", "Customer_ID")).unwrap();
+        let plain = describe(&path, "text", "label").unwrap();
+        let likely = plain.splits[0].looks_like_people.as_deref();
+        assert_eq!(likely, Some("Customer_ID"));
+        let columns = Columns::named("text", "label");
+        let files = split_files(&path).unwrap();
+        let found = describe_files(&path, files, &columns, Some("Customer_ID")).unwrap();
+        let people = found.splits[0].people.as_ref().unwrap();
+        assert_eq!((people.people, people.records.longest), (6, 20));
+        assert_eq!(people.kept, [(1, 6), (4, 9), (16, 21)]);
+        let files = split_files(&path).unwrap();
+        let missing = describe_files(&path, files, &columns, Some("who")).unwrap();
+        assert!(missing.splits[0].problem.as_ref().unwrap().contains("unit_column"));
     }
 
     #[test]

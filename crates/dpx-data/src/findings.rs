@@ -1,7 +1,7 @@
 //! What was found in a dataset besides its rows: counts that the user should know before anything is spent. They are
 //! functions of private rows, for internal use alone, and hold no text.
 
-use super::Dataset;
+use super::{Dataset, PeopleFindings};
 use super::error::listed;
 use dpx_schema::counted;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct DatasetFindings {
     pub train_texts_in_test: u64,
     /// Texts of train, counted by rows, that stand word for word in validation.
     pub train_texts_in_validation: u64,
+    /// The people behind the rows, where a column tells them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<PeopleFindings>,
     /// What else the user should know; no content of rows.
     pub notes: Vec<String>,
 }
@@ -102,10 +105,20 @@ impl DatasetFindings {
         self.train_texts_in_validation = within(&dataset.validation);
     }
 
-    /// Rows of the most frequent text of train.
+    /// Records of the one who has most in train, as far as can be told: of the most frequent text, or of the busiest person in a
+    /// column that looks like people's. Where people are protected it is none: all of theirs are.
     pub fn largest_multiplicity(&self) -> u64 {
         let train = self.splits.iter().find(|found| found.split == "train");
-        train.map_or(0, |found| found.largest_multiplicity)
+        let repeated = train.map_or(0, |found| found.largest_multiplicity);
+        match &self.people {
+            Some(people) if people.protected => 1,
+            Some(people) => repeated.max(people.busiest),
+            None => repeated,
+        }
+    }
+
+    fn protects_people(&self) -> bool {
+        self.people.as_ref().is_some_and(|people| people.protected)
     }
 
     /// Labels without a text in a split, which figures per label cannot cover.
@@ -136,6 +149,7 @@ impl DatasetFindings {
             lines.push(format!("not read: {}", listed(&self.not_read)));
         }
         lines.extend(self.notes.iter().cloned());
+        lines.extend(self.people.iter().flat_map(PeopleFindings::messages));
         if let Some(names) = &self.stored_labels {
             lines.push(format!(
                 "labels: the dataset stores the names {}",
@@ -160,12 +174,19 @@ impl DatasetFindings {
         }
         for found in &self.splits {
             if found.repeated > 0 {
+                let whose = if self.protects_people() {
+                    String::new()
+                } else {
+                    format!(
+                        ", so that whoever wrote it has {} examples",
+                        found.largest_multiplicity
+                    )
+                };
                 lines.push(format!(
-                    "{}: {} an earlier one; the most frequent text stands in {} rows, so that whoever wrote it has {} examples",
+                    "{}: {} an earlier one; the most frequent text stands in {} rows{whose}",
                     found.split,
                     if found.repeated == 1 { "1 text repeats".to_owned() } else { format!("{} texts repeat", found.repeated) },
                     found.largest_multiplicity,
-                    found.largest_multiplicity
                 ));
             }
             if found.with_several_labels > 0 {
@@ -215,6 +236,7 @@ mod tests {
             id,
             text: (*text).into(),
             label: (*label).into(),
+            owners: Vec::new(),
             planted: Vec::new(),
         })
         .collect()

@@ -18,6 +18,8 @@ mod layout;
 mod load;
 mod name;
 mod overlap;
+mod owner;
+mod people;
 mod public;
 mod read;
 mod row;
@@ -25,7 +27,7 @@ mod source;
 mod split;
 
 pub use describe::{
-    Description, Figures, Lengths, SplitDescription, describe, describe_resolved, describe_rows,
+    Description, Figures, Lengths, PeopleFigures, SplitDescription, describe, describe_resolved, describe_rows,
     looks_like_dataset,
 };
 pub use error::{DataError, Problems};
@@ -35,6 +37,8 @@ pub use layout::SplitPaths;
 pub use load::{Format, Request, load};
 pub use name::{HubName, NameError, Role, Source};
 pub use overlap::{Overlap, PrivateTexts};
+pub use owner::Owner;
+pub use people::PeopleFindings;
 pub use public::public_text;
 pub use read::{ParquetTable, ParquetValues, read_parquet};
 pub use row::{Dataset, Planted, Row, Rows};

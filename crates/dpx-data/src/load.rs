@@ -3,7 +3,9 @@
 use super::error::{Problems, listed};
 use super::labels::{Labels, Ways};
 use super::read::{Columns, RawRow, SplitFiles, read_file};
+use super::people::{self, Owners};
 use super::{DataError, Dataset, DatasetFindings, Row, Source, SplitFindings, builtin, split};
+use dpx_schema::PeopleBounds;
 use dpx_schema::params::{LabelsBy, PreprocessParams, Quoting};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +22,10 @@ pub struct Request<'a> {
     pub labels: &'a [String],
     /// How numbers in the label column are understood; none: by name, by index where no declared label is a number.
     pub labels_by: Option<LabelsBy>,
+    /// Column of the people whose rows these are, where people are protected.
+    pub unit_column: Option<&'a str>,
+    /// Most training rows of one person.
+    pub max_per_unit: Option<u64>,
     /// How files with delimiters are written.
     pub format: Format,
     /// Share of rows for validation where the dataset has no such split.
@@ -49,6 +55,8 @@ impl<'a> From<&'a PreprocessParams> for Request<'a> {
             label_column: &params.label_column,
             labels: &params.labels,
             labels_by: params.labels_by,
+            unit_column: params.unit_column.as_deref(),
+            max_per_unit: params.max_per_unit(),
             format: Format {
                 quoting: params.quoting,
                 escape: params.escape,
@@ -68,6 +76,12 @@ impl<'a> From<&'a PreprocessParams> for Request<'a> {
 /// several problems the first twenty.
 pub fn load(request: &Request<'_>) -> Result<Dataset, DataError> {
     let dataset = load_any(request)?;
+    if dataset.people.is_some() && dataset.population().units < 2 {
+        return Err(DataError::other(format!(
+            "all training records of `{}` are of one person: at least two people needed",
+            request.dataset
+        )));
+    }
     for ((name, rows), least) in dataset.splits().into_iter().zip([2, 0, 1]) {
         if rows.len() < least {
             return Err(DataError::other(format!(
@@ -88,6 +102,12 @@ pub fn load(request: &Request<'_>) -> Result<Dataset, DataError> {
 pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
     let source = Source::parse(request.dataset);
     let mut dataset = match &source {
+        Source::Builtin(_) if request.unit_column.is_some() => {
+            return Err(DataError::other(format!(
+                "`{}` does not say whose its texts are: `unit_column` is for data sets of your own",
+                request.dataset
+            )));
+        }
         Source::Builtin(name) => builtin_dataset(name, request.labels)?,
         Source::Hub { .. } | Source::Path(_) => {
             let resolved = source.resolve(super::Role::Dataset)?;
@@ -100,6 +120,14 @@ pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
         }
     }
     let mut findings = std::mem::take(&mut dataset.findings);
+    if let (Some(column), Some(most)) = (request.unit_column, request.max_per_unit) {
+        let found = people::bound(&mut dataset, column, most);
+        dataset.people = Some(PeopleBounds {
+            max_per_unit: most,
+            several_owners: found.several_owners > 0,
+        });
+        findings.people = Some(found);
+    }
     findings.count(&dataset);
     dataset.findings = findings;
     Ok(dataset)
@@ -180,6 +208,10 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
     let train = reading.split("train", &files.train)?;
     let validation = reading.split("validation", &files.validation)?;
     let test = reading.split("test", &files.test)?;
+    let suspects = match request.unit_column {
+        Some(_) => None,
+        None => people::suspected(&files.train, &columns_of(request)),
+    };
     let Reading {
         problems,
         ways,
@@ -188,6 +220,7 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
     } = reading;
     problems.check()?;
     findings.labels_by = ways.counts();
+    findings.people = suspects;
     let share = |files: &[PathBuf], share: f64| if files.is_empty() { share } else { 0.0 };
     let (train, made_validation, made_test) = split::make(
         train,
@@ -202,8 +235,21 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
         train,
         validation: either(validation, made_validation),
         test: either(test, made_test),
+        people: None,
         findings,
     })
+}
+
+/// What is asked of each file.
+const fn columns_of<'a>(request: &Request<'a>) -> Columns<'a> {
+    Columns {
+        text: request.text_column,
+        label: request.label_column,
+        quoting: request.format.quoting,
+        escape: request.format.escape,
+        delimiter: request.format.delimiter,
+        labels: request.labels,
+    }
 }
 
 /// The state of reading file after file.
@@ -222,15 +268,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn split(&mut self, name: &str, files: &[PathBuf]) -> Result<Vec<Row>, DataError> {
-        let format = self.request.format;
-        let columns = Columns {
-            text: self.request.text_column,
-            label: self.request.label_column,
-            quoting: format.quoting,
-            escape: format.escape,
-            delimiter: format.delimiter,
-            labels: self.request.labels,
-        };
+        let columns = columns_of(self.request);
         let mut rows = Vec::new();
         for file in files {
             let content = read_file(file, &columns, &mut self.problems)?;
@@ -242,11 +280,22 @@ impl Reading<'_> {
                 (None, beside) => beside.clone(),
             };
             let places = stored.as_ref().map(|(_, places)| places.as_slice());
+            let people = self.request.unit_column;
+            let people = people
+                .map(|name| Owners::read(file, &columns, name).map(|owners| (name, owners)))
+                .transpose()?;
             for raw in content.rows {
                 // A row with a problem has its number too, so that mending it moves no other row.
                 let id = self.next;
                 self.next += 1;
-                rows.extend(self.row(raw, id, file, places));
+                let line = raw.line;
+                let Some(mut row) = self.row(raw, id, file, places) else {
+                    continue;
+                };
+                if let Some((name, people)) = &people {
+                    row.owners = people.required(file, line, name, &mut self.problems);
+                }
+                rows.push(row);
             }
             if let Some((names, _)) = stored {
                 self.findings.stored_labels = Some(names);
@@ -282,7 +331,8 @@ impl Reading<'_> {
                     id,
                     text: raw.text,
                     label: self.labels.declared()[place].clone(),
-                    planted: Vec::new(),
+                    owners: Vec::new(),
+            planted: Vec::new(),
                 })
             }
             Err(problem) => {

@@ -5,12 +5,14 @@ mod files;
 mod json;
 mod names;
 mod open;
+mod owners;
 mod parquet;
 mod shards;
 mod table;
 
 pub(crate) use files::{SplitFiles, has_data, split_files};
 pub(crate) use open::refuse_special;
+pub(crate) use owners::owners_of;
 pub use parquet::{ParquetTable, ParquetValues, read_parquet};
 
 #[cfg(test)]

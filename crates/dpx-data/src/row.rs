@@ -1,6 +1,7 @@
 //! Labelled texts in their splits.
 
-use super::{DataError, DatasetFindings};
+use super::{DataError, DatasetFindings, Owner, people};
+use dpx_schema::{PeopleBounds, Population};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
@@ -14,6 +15,9 @@ pub struct Row {
     pub text: String,
     /// One of the declared labels.
     pub label: String,
+    /// Whose record it is, where people are protected: one person, or several. Empty where each record is a unit of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owners: Vec<Owner>,
     /// Personal data known to stand in the text, where that is known (`builtin:emotions`). Never written.
     #[serde(skip)]
     pub planted: Vec<Planted>,
@@ -41,11 +45,23 @@ pub struct Dataset {
     pub validation: Vec<Row>,
     /// Rows for the final figure.
     pub test: Vec<Row>,
+    /// How records belong to people, where these are protected.
+    pub people: Option<PeopleBounds>,
     /// What was found while reading: private, like the rows.
     pub findings: DatasetFindings,
 }
 
 impl Dataset {
+    /// How large the training data are: the one count of units that everything else follows from.
+    pub fn population(&self) -> Population {
+        let records = self.train.len() as u64;
+        Population {
+            units: self.people.map_or(records, |_| people::people(&self.train)),
+            records: Some(records),
+            people: self.people,
+        }
+    }
+
     /// The splits with their names.
     pub fn splits(&self) -> [(&'static str, &[Row]); 3] {
         [

@@ -2,8 +2,9 @@
 
 use super::Row;
 
-/// Moves rows to validation and test where the dataset has none. A row's split depends on its number alone: neither on
-/// other rows nor on the seed of the experiment.
+/// Moves rows to validation and test where the dataset has none. A row's split depends on its number alone, or on the person whose
+/// it is, so that nobody is in two splits: neither on other rows nor on the seed of the experiment. A record of several people
+/// goes by its number.
 pub(super) fn make(
     train: Vec<Row>,
     validation_share: f64,
@@ -11,7 +12,7 @@ pub(super) fn make(
 ) -> (Vec<Row>, Vec<Row>, Vec<Row>) {
     let (mut kept, mut validation, mut test) = (Vec::new(), Vec::new(), Vec::new());
     for row in train {
-        let place = hash("split", row.id) as f64 / 2f64.powi(64);
+        let place = hash("split", unit(&row)) as f64 / 2f64.powi(64);
         if place < test_share {
             test.push(row);
         } else if place < test_share + validation_share {
@@ -23,15 +24,24 @@ pub(super) fn make(
     (kept, validation, test)
 }
 
-/// Keeps the `limit` rows whose numbers have the smallest hashes, in their order.
+/// Keeps the `limit` rows whose numbers have the smallest hashes, or the people with all of their rows, in their order.
 pub(super) fn limit(rows: &mut Vec<Row>, limit: u64) {
-    if rows.len() as u64 <= limit {
+    let mut hashes: Vec<u64> = rows.iter().map(|row| hash("limit", unit(row))).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    if hashes.len() as u64 <= limit {
         return;
     }
-    let mut hashes: Vec<u64> = rows.iter().map(|row| hash("limit", row.id)).collect();
-    hashes.sort_unstable();
     let bound = hashes[limit as usize];
-    rows.retain(|row| hash("limit", row.id) < bound);
+    rows.retain(|row| hash("limit", unit(row)) < bound);
+}
+
+/// What stays together: the person, or the row by its number.
+fn unit(row: &Row) -> u64 {
+    match row.owners[..] {
+        [owner] => owner.number(),
+        _ => row.id,
+    }
 }
 
 fn hash(purpose: &str, id: u64) -> u64 {

@@ -15,6 +15,8 @@ fn request<'a>(dataset: &'a str, labels: &'a [String]) -> Request<'a> {
         label_column: "label",
         labels,
         labels_by: None,
+        unit_column: None,
+        max_per_unit: None,
         format: Format::default(),
         validation_share: 0.1,
         test_share: 0.1,
@@ -302,7 +304,8 @@ fn rows_survive_a_round_trip() {
         id: 3,
         text: "say \"hi\"\nü 🙂".into(),
         label: "joy".into(),
-        planted: Vec::new(),
+        owners: Vec::new(),
+            planted: Vec::new(),
     }];
     Rows::write(&path, &rows).unwrap();
     assert_eq!(Rows::read(&path).unwrap(), rows);

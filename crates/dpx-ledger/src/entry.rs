@@ -31,6 +31,9 @@ pub struct DataSet {
     pub id: String,
     /// Number of different records.
     pub units: u64,
+    /// Number of people, where the data set names them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub people: u64,
     /// When it was first seen, RFC 3339.
     pub date: String,
     /// Data sets before it with which it shares records.
@@ -45,8 +48,20 @@ pub struct Overlap {
     pub with: String,
     /// Number of records in both.
     pub shared: u64,
-    /// Whether the two are one account from then on: more than [`SHARE`](crate::SHARE) of the smaller one is shared.
+    /// Number of people in both, where both name them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shared_people: u64,
+    /// Whether the two are one account from then on: more than [`SHARE`](crate::SHARE) of the smaller one is shared, records or
+    /// people.
     pub joined: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde calls"
+)]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One started private run.
@@ -142,15 +157,19 @@ pub fn alike(one: &DpEvent, other: &DpEvent) -> bool {
                 sampling_rate: a_rate,
                 noise_multiplier: a,
                 steps: a_steps,
+                records_per_unit: a_records,
                 ..
             },
             DpEvent::PoissonSampledGaussian {
                 sampling_rate: b_rate,
                 noise_multiplier: b,
                 steps: b_steps,
+                records_per_unit: b_records,
                 ..
             },
-        ) => a_rate == b_rate && a_steps == b_steps && close(*a, *b),
+        ) => {
+            a_rate == b_rate && a_steps == b_steps && a_records == b_records && close(*a, *b)
+        }
         (
             DpEvent::SelfComposed {
                 event: a,
@@ -205,6 +224,10 @@ mod tests {
             (sampled(0.1, 5), sampled(0.1, 6)),
             (sampled(0.1, 5), sampled(0.2, 5)),
             (sampled(0.1, 5), DpEvent::NonPrivate),
+            (
+                sampled(0.1, 5),
+                DpEvent::poisson_sampled_records(0.1, 1.0, 5, 4).unwrap(),
+            ),
             (DpEvent::composed([gaussian(2.0)]), DpEvent::composed([])),
         ] {
             assert!(!alike(&a, &b), "{a:?} {b:?}");

@@ -4,6 +4,7 @@ use crate::LedgerError;
 use crate::entry::{DataSet, Entry, ReleaseEntry, RunEntry};
 use crate::joint::compose;
 use dpx_accounting::Claim;
+use dpx_schema::Unit;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that a ledger says, verified.
@@ -168,6 +169,20 @@ impl Book {
         let runs = self.runs.iter().map(|run| run.delta);
         let releases = self.releases.iter().map(|release| release.delta);
         runs.chain(releases).reduce(f64::min)
+    }
+
+    /// What its runs with a guarantee protect, each unit once: guarantees of different units do not compose.
+    pub fn units(&self) -> BTreeSet<Unit> {
+        let covered = self.runs.iter().filter(|run| run.is_covered());
+        covered.map(|run| run.unit).collect()
+    }
+
+    /// The same with the runs that protect one unit alone, and those without a guarantee.
+    #[must_use]
+    pub fn of_unit(&self, unit: Unit) -> Self {
+        let mut book = self.clone();
+        book.runs.retain(|run| run.unit == unit || !run.is_covered());
+        book
     }
 
     /// Runs without a guarantee: epsilon is infinite for whoever sees their results.

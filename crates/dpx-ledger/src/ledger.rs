@@ -130,8 +130,20 @@ impl Ledger {
     /// # Errors
     /// The ledger cannot be read or made, or does not verify.
     pub fn units<'a>(&self, records: impl Iterator<Item = &'a str>) -> Result<Units, LedgerError> {
+        self.units_of_people(records, std::iter::empty())
+    }
+
+    /// Likewise, with the people whose records they are, as numbers that are the same in every data set.
+    ///
+    /// # Errors
+    /// The ledger cannot be read or made, or does not verify.
+    pub fn units_of_people<'a>(
+        &self,
+        records: impl Iterator<Item = &'a str>,
+        people: impl Iterator<Item = u64>,
+    ) -> Result<Units, LedgerError> {
         let secret = Chain::write(&self.folder)?.secret().clone();
-        Ok(Units::of(&secret, records))
+        Ok(Units::of_people(&secret, records, people))
     }
 
     /// Tells the ledger whose records a file of training texts holds: `texts` is the digest of that file, `units` what it was
@@ -180,11 +192,24 @@ impl Ledger {
         records: impl Iterator<Item = &'a str>,
         source: &str,
     ) -> Result<Book, LedgerError> {
+        self.book_of_people(records, std::iter::empty(), source)
+    }
+
+    /// Likewise, with the people whose records they are.
+    ///
+    /// # Errors
+    /// The ledger cannot be read, or does not verify.
+    pub fn book_of_people<'a>(
+        &self,
+        records: impl Iterator<Item = &'a str>,
+        people: impl Iterator<Item = u64>,
+        source: &str,
+    ) -> Result<Book, LedgerError> {
         let Some(chain) = Chain::read(&self.folder)? else {
             return Ok(History::default().book([]));
         };
         let history = History::new(&chain.state().entries, 0);
-        let units = Units::of(chain.secret(), records);
+        let units = Units::of_people(chain.secret(), records, people);
         let mut same = same_people(&self.folder, chain.secret(), &history, &units)?;
         same.extend(history.of_artifact(&chain.secret().artifact(source.as_bytes())));
         Ok(history.book(&same))

@@ -16,19 +16,49 @@ pub const SHARE: f64 = 0.01;
 /// Folder of the sets.
 const UNITS: &str = "units";
 
-/// The different records of a data set: eight bytes of a keyed digest each, sorted.
+/// The different records of a data set, and its people where it names them: eight bytes of a keyed digest each, sorted.
 ///
 /// Nothing is left out, so that an overlap is exact, but for two records that agree by chance: once in 200,000 pairs of data
 /// sets of ten million records, and then they are taken for one person, against the claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Units(Vec<u64>);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Units {
+    records: Vec<u64>,
+    people: Vec<u64>,
+}
+
+/// What two data sets share.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// Records in both.
+    pub records: u64,
+    /// People in both, where both name them.
+    pub people: u64,
+}
 
 impl Units {
     /// The units of raw records. Only letters and digits count, in Unicode's compatibility form and without capitals: another
     /// file format, another way of quoting or of writing an accent is no other person.
+    #[cfg(test)]
     pub(crate) fn of<'a>(secret: &Secret, records: impl Iterator<Item = &'a str>) -> Self {
+        Self::of_people(secret, records, std::iter::empty())
+    }
+
+    /// Likewise, with the people whose records they are. People are known by the same name in whatever data set.
+    pub(crate) fn of_people<'a>(
+        secret: &Secret,
+        records: impl Iterator<Item = &'a str>,
+        people: impl Iterator<Item = u64>,
+    ) -> Self {
+        Self {
+            records: sorted(Self::digests(secret, records)),
+            // No text is a person's name: the prefix keeps the two apart.
+            people: sorted(people.map(|person| secret.unit(&format!("person {person:016x}"))).collect()),
+        }
+    }
+
+    fn digests<'a>(secret: &Secret, records: impl Iterator<Item = &'a str>) -> Vec<u64> {
         let mut normal = String::new();
-        let mut units: Vec<u64> = records
+        records
             .map(|record| {
                 normal.clear();
                 let letters = record.nfkc().filter(|letter| letter.is_alphanumeric());
@@ -39,47 +69,69 @@ impl Units {
                 }
                 secret.unit(&normal)
             })
-            .collect();
-        units.sort_unstable();
-        units.dedup();
-        Self(units)
+            .collect()
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// How many records there are.
+    pub const fn len(&self) -> usize {
+        self.records.len()
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.records.is_empty()
     }
 
-    /// How many are in both.
-    pub fn shared(&self, other: &Self) -> usize {
-        let (mut left, mut right) = (self.0.iter().peekable(), other.0.iter().peekable());
-        let mut shared = 0;
-        while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
-            match a.cmp(b) {
-                Ordering::Less => drop(left.next()),
-                Ordering::Greater => drop(right.next()),
-                Ordering::Equal => {
-                    shared += 1;
-                    left.next();
-                    right.next();
-                }
-            }
+    /// How many people there are; 0 where nobody is named.
+    pub const fn people(&self) -> usize {
+        self.people.len()
+    }
+
+    /// What is in both.
+    pub fn shared(&self, other: &Self) -> Shared {
+        Shared {
+            records: in_both(&self.records, &other.records),
+            people: in_both(&self.people, &other.people),
         }
-        shared
+    }
+
+    /// Whether both are one account: enough records are in both, or enough people.
+    fn joined(&self, other: &Self, shared: Shared) -> bool {
+        joined(shared.records, self.len(), other.len())
+            || joined(shared.people, self.people(), other.people())
     }
 
     fn bytes(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|unit| unit.to_le_bytes()).collect()
+        let all = self.records.iter().chain(&self.people);
+        all.flat_map(|unit| unit.to_le_bytes()).collect()
     }
 }
 
+fn sorted(mut units: Vec<u64>) -> Vec<u64> {
+    units.sort_unstable();
+    units.dedup();
+    units
+}
+
+fn in_both(left: &[u64], right: &[u64]) -> u64 {
+    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
+    let mut shared = 0;
+    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+        match a.cmp(b) {
+            Ordering::Less => drop(left.next()),
+            Ordering::Greater => drop(right.next()),
+            Ordering::Equal => {
+                shared += 1;
+                left.next();
+                right.next();
+            }
+        }
+    }
+    shared
+}
+
 /// Whether two data sets are one account.
-fn joined(shared: usize, one: usize, other: usize) -> bool {
+fn joined(shared: u64, one: usize, other: usize) -> bool {
     shared as f64 > SHARE * one.min(other) as f64
 }
 
@@ -97,7 +149,7 @@ fn load(folder: &Path, secret: &Secret, set: &DataSet) -> Result<Units, LedgerEr
     };
     let bytes = read(&path)?
         .ok_or_else(|| damaged("it is missing, though the ledger names its data set"))?;
-    if bytes.len() as u64 != set.units * 8 || secret.set(&bytes) != set.id {
+    if bytes.len() as u64 != (set.units + set.people) * 8 || secret.set(&bytes) != set.id {
         return Err(damaged("its content is not that of its data set"));
     }
     let units = bytes.chunks_exact(8).map(|chunk| {
@@ -105,7 +157,9 @@ fn load(folder: &Path, secret: &Secret, set: &DataSet) -> Result<Units, LedgerEr
         unit.copy_from_slice(chunk);
         u64::from_le_bytes(unit)
     });
-    Ok(Units(units.collect()))
+    let mut records: Vec<u64> = units.collect();
+    let people = records.split_off(set.units as usize);
+    Ok(Units { records, people })
 }
 
 /// Reads the units of every data set, so that damage to one is told before anything is said or built on the ledger.
@@ -127,11 +181,12 @@ fn overlaps(
     for other in history.data_sets() {
         let theirs = load(folder, secret, other)?;
         let shared = units.shared(&theirs);
-        if shared > 0 {
+        if shared != Shared::default() {
             overlaps.push(Overlap {
                 with: other.id.clone(),
-                shared: shared as u64,
-                joined: joined(shared, units.len(), theirs.len()),
+                shared: shared.records,
+                shared_people: shared.people,
+                joined: units.joined(&theirs, shared),
             });
         }
     }
@@ -171,6 +226,7 @@ pub(crate) fn data_set(
     let set = DataSet {
         id,
         units: units.len() as u64,
+        people: units.people() as u64,
         date: date.to_owned(),
         overlaps,
     };
@@ -192,9 +248,31 @@ mod tests {
         assert_eq!(one, of(&["“Bad day!”", "\u{ff27}ood\u{200b} day"]));
         assert_eq!(of(&["caf\u{e9}"]), of(&["cafe\u{301}"]));
         assert_ne!(of(&[":)"]), of(&[":("]));
-        assert_eq!(one.shared(&of(&["good day", "other", "another"])), 1);
+        let shared = one.shared(&of(&["good day", "other", "another"]));
+        assert_eq!((shared.records, shared.people), (1, 0));
         let other = Secret::create(folder.path()).unwrap();
         assert_ne!(Units::of(&other, ["bad day", "good day"].into_iter()), one);
+    }
+
+    /// Other texts of the same people are the same people; a file that does not name them is known by its texts.
+    #[test]
+    fn people_are_known_by_their_names_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = Secret::create(folder.path()).unwrap();
+        let of = |records: &[&str], people: &[u64]| {
+            Units::of_people(&secret, records.iter().copied(), people.iter().copied())
+        };
+        let january = of(&["one", "two", "three"], &[7, 8, 7]);
+        let february = of(&["four", "five"], &[8, 9]);
+        let shared = january.shared(&february);
+        assert_eq!((shared.records, shared.people), (0, 1));
+        assert!(january.joined(&february, shared));
+        let nameless = of(&["three", "six"], &[]);
+        assert!(january.joined(&nameless, january.shared(&nameless)));
+        let strangers = of(&["seven"], &[10]);
+        assert!(!january.joined(&strangers, january.shared(&strangers)));
+        // A text that reads like a number is nobody.
+        assert_eq!(of(&["7"], &[]).shared(&of(&[], &[7])), Shared::default());
     }
 
     #[test]

@@ -68,6 +68,17 @@ pub struct Batch {
     /// Where sequences come in pairs, one example each: the second of a pair is the text of the first under a wrong prompt.
     /// This is the weight of the prompt-mismatch loss between them.
     pub mismatch: Option<f32>,
+    /// Where several records (a sequence each, or a pair) make one example, such as those of one person.
+    pub units: Option<Units>,
+}
+
+/// How records belong to the examples that are bounded as one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Units {
+    /// The records of each unit, one unit after the other.
+    pub records: PackedLayout,
+    /// What the loss of a record counts in that of its unit.
+    pub weight: f32,
 }
 
 impl Batch {
@@ -117,6 +128,67 @@ impl Batch {
                 weights,
             },
             mismatch: None,
+            units: None,
+        }
+    }
+
+    /// The same records (sequences, or pairs of them), neighbors taken for one example: `counts` says how many, one number for
+    /// each unit. The loss of a unit is the sum of those of its records, each times `weight`. With `each` every unit is filled
+    /// up to as many records by empty ones, so that the shape of the batch does not tell how many a unit has.
+    ///
+    /// # Panics
+    /// When the counts do not add up to the records, or a unit has more than `each`.
+    #[must_use]
+    pub fn in_units(mut self, counts: &[usize], each: Option<usize>, weight: f32) -> Self {
+        let of_record = self.sequences_of_record();
+        let records: usize = counts.iter().sum();
+        assert_eq!(records * of_record, self.rows.batch(), "records in units");
+        if let Some(each) = each {
+            let filled = |layout: &PackedLayout| {
+                let mut lengths = layout.lengths();
+                let mut all = Vec::with_capacity(counts.len() * each * of_record);
+                for &count in counts {
+                    assert!(count <= each, "records of a unit");
+                    all.extend(lengths.by_ref().take(count * of_record));
+                    all.extend(std::iter::repeat_n(0, (each - count) * of_record));
+                }
+                PackedLayout::from_lengths(all)
+            };
+            self.rows = filled(&self.rows);
+            if let Targets::NextToken { grouping, .. } = &mut self.targets {
+                *grouping = filled(grouping);
+            }
+        }
+        if let Targets::NextToken { weights, .. } = &mut self.targets {
+            for own in weights {
+                *own *= weight;
+            }
+        }
+        let counts = counts.iter().map(|&count| each.unwrap_or(count));
+        self.units = Some(Units {
+            records: PackedLayout::from_lengths(counts),
+            weight,
+        });
+        self
+    }
+
+    /// Sequences of a record: two where they come in pairs.
+    const fn sequences_of_record(&self) -> usize {
+        if self.mismatch.is_some() { 2 } else { 1 }
+    }
+
+    /// How sequences belong to examples; none where each is one.
+    pub(crate) fn sequences_of_examples(&self) -> Option<PackedLayout> {
+        let of_record = self.sequences_of_record();
+        match &self.units {
+            Some(units) => Some(units.records.times(of_record)),
+            None if of_record > 1 => {
+                let pairs = self.rows.batch() / of_record;
+                Some(PackedLayout::from_lengths(std::iter::repeat_n(
+                    of_record, pairs,
+                )))
+            }
+            None => None,
         }
     }
 
@@ -163,6 +235,7 @@ impl Batch {
             rows: PackedLayout::from_lengths(sequences.iter().map(|ids| ids.len())),
             targets: Targets::Nothing,
             mismatch: None,
+            units: None,
         }
     }
 
@@ -268,6 +341,42 @@ mod tests {
             assert_eq!(grouping.count(), rows.len());
             assert_eq!(grouping.batch(), 5);
         }
+    }
+
+    #[test]
+    fn records_of_a_unit_stand_together_and_share_its_loss() {
+        let sequences = [
+            Sequence::whole(&[5, 6, 7]),
+            Sequence::whole(&[9]),
+            Sequence::whole(&[1, 2]),
+        ];
+        let bare = Batch::causal(&sequences).in_units(&[2, 0, 1], None, 0.5);
+        assert_eq!(bare.rows.offsets(), [0, 2, 2, 3]);
+        let units = bare.sequences_of_examples().unwrap();
+        assert_eq!(bare.rows.grouped(&units).offsets(), [0, 2, 2, 3]);
+        let full = Batch::causal(&sequences).in_units(&[2, 0, 1], Some(2), 0.5);
+        assert_eq!(full.ids, bare.ids);
+        assert_eq!(full.rows.offsets(), [0, 2, 2, 2, 2, 3, 3]);
+        let units = full.sequences_of_examples().unwrap();
+        assert_eq!(full.rows.grouped(&units).offsets(), [0, 2, 2, 3]);
+        for batch in [bare, full] {
+            let Targets::NextToken {
+                weights, grouping, ..
+            } = &batch.targets
+            else {
+                panic!("next tokens")
+            };
+            assert_eq!(weights, &[0.25, 0.25, 0.5]);
+            assert_eq!(grouping.batch(), batch.rows.batch());
+        }
+        // Two sequences each make a record.
+        let pairs = [
+            [Sequence::whole(&[5, 6]), Sequence::whole(&[7, 6])],
+            [Sequence::whole(&[1, 2, 3]), Sequence::whole(&[])],
+        ];
+        let pairs = Batch::causal_pairs(&pairs, 1.0).in_units(&[2], Some(3), 1.0);
+        assert_eq!(pairs.rows.offsets(), [0, 1, 2, 4, 4, 4, 4]);
+        assert_eq!(pairs.sequences_of_examples().unwrap().offsets(), [0, 6]);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub mod text;
 
 pub use arithmetic::Arithmetic;
 pub use array::Array;
-pub use batch::{Batch, Sequence, Targets};
+pub use batch::{Batch, Sequence, Targets, Units};
 pub use embedding::Embedding;
 pub use error::Error;
 pub use init::Initializer;

@@ -44,11 +44,16 @@ impl PackedLayout {
         Self::from_lengths(std::iter::repeat_n(1, batch))
     }
 
-    /// Two examples each taken for one.
+    /// Neighboring examples taken for one: as many as `groups` has rows in each of its examples.
     #[must_use]
-    pub fn in_pairs(&self) -> Self {
-        assert!(self.batch().is_multiple_of(2), "examples in pairs");
-        Self::from_offsets(self.offsets.iter().copied().step_by(2).collect())
+    pub fn grouped(&self, groups: &Self) -> Self {
+        assert_eq!(groups.count(), self.batch(), "every example is in a group");
+        Self::from_offsets(groups.offsets.iter().map(|&at| self.offsets[at]).collect())
+    }
+
+    /// Whether both are one layout, or made from it by copying.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.offsets, &other.offsets)
     }
 
     /// The same examples with `count` rows for each of theirs.

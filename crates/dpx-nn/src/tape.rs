@@ -80,14 +80,23 @@ impl Tape {
         }
     }
 
-    /// Where a batch's sequences come in pairs: the gradient samples with rows by example, what belongs to either sequence of an
-    /// example belonging to it alone. Any other tape stays as it is.
+    /// Where several sequences of a batch make one example (pairs, or the records of a person): the gradient samples with rows by
+    /// example, what belongs to any sequence of an example belonging to it alone. Any other tape stays as it is.
     #[must_use]
     pub fn of_examples(self, batch: &Batch) -> Self {
-        if batch.mismatch.is_none() {
+        let Some(groups) = batch.sequences_of_examples() else {
             return self;
-        }
-        let pairs = PackedLayout::from_lengths(std::iter::repeat_n(2, self.losses.len()));
+        };
+        // Layers share their layouts: each is grouped once, as a device keeps how it lays out each.
+        let mut known: Vec<(PackedLayout, PackedLayout)> = Vec::new();
+        let mut grouped = |rows: PackedLayout| {
+            if let Some((_, grouped)) = known.iter().find(|(own, _)| own.is(&rows)) {
+                return grouped.clone();
+            }
+            let grouped = rows.grouped(&groups);
+            known.push((rows, grouped.clone()));
+            grouped
+        };
         let grad_samples = self.grad_samples.into_iter().map(|sample| match sample {
             GradSample::Linear {
                 parameter,
@@ -98,7 +107,7 @@ impl Tape {
             } => GradSample::Linear {
                 parameter,
                 layout,
-                rows: rows.in_pairs(),
+                rows: grouped(rows),
                 input,
                 gradient,
             },
@@ -109,7 +118,7 @@ impl Tape {
                 gradient,
             } => GradSample::Embedding {
                 parameter,
-                rows: rows.in_pairs(),
+                rows: grouped(rows),
                 ids,
                 gradient,
             },
@@ -118,7 +127,7 @@ impl Tape {
                 gradient,
             } => GradSample::PerExample {
                 parameter,
-                gradient: kernel::column_sums(&pairs, &gradient),
+                gradient: kernel::column_sums(&groups, &gradient),
             },
         });
         Self {

@@ -16,6 +16,7 @@ use dpx_schema::files::safe_name;
 use dpx_schema::{INTERNAL_FOLDER, InstanceName, Kind, PrivacyRecord, PublicInputs};
 use dpx_stages::audit::{AUDIT_FILE, AuditReport};
 use dpx_stages::metric::{Classification, Spread};
+use dpx_stages::preprocess::DatasetFindings;
 use dpx_stages::sample::{SAMPLE_FILE, SampleReport};
 use dpx_stages::score::{SCORES_FILE, Scores};
 use dpx_stages::scrub::Tally;
@@ -141,7 +142,7 @@ fn findings(
         let lines = match instance.kind {
             Kind::Preprocess => sources.findings(id)?.map(|found| {
                 let mut lines = found.messages();
-                lines.extend(groups(rows, found.largest_multiplicity()));
+                lines.extend(groups(rows, &found));
                 lines
             }),
             Kind::Train | Kind::Classify => sources
@@ -159,15 +160,22 @@ fn findings(
     Ok(found)
 }
 
-/// The epsilon of whoever wrote the most frequent text, in each row.
-fn groups(rows: &[Row], multiplicity: u64) -> Vec<String> {
+/// The epsilon of whoever has most records, as far as can be told, in each row.
+fn groups(rows: &[Row], found: &DatasetFindings) -> Vec<String> {
+    let multiplicity = found.largest_multiplicity();
+    let busiest = found
+        .people
+        .as_ref()
+        .is_some_and(|people| people.busiest == multiplicity);
     let of = |row: &Row| {
         let mut found = row.guarantee.groups.iter();
         let (size, epsilon) = found.find(|(size, _)| *size == multiplicity)?;
-        Some(format!(
-            "{}: epsilon {epsilon} for whoever wrote all {size} rows of one text",
-            row.name
-        ))
+        let whom = if busiest {
+            format!("the one who has {size} records")
+        } else {
+            format!("whoever wrote all {size} rows of one text")
+        };
+        Some(format!("{}: epsilon {epsilon} for {whom}", row.name))
     };
     if multiplicity < 2 {
         return Vec::new();

@@ -51,9 +51,10 @@ pub fn claim(study: &Study) -> String {
             .expect("the row was chosen for having one");
         let guarantee = &row.guarantee;
         let mechanism = guarantee.mechanisms.first();
-        let unit = mechanism.map_or(Unit::Example.meaning(), |mechanism| {
-            mechanism.record.unit.meaning()
-        });
+        let unit = mechanism.map_or_else(
+            || Unit::Example.meaning().to_owned(),
+            |mechanism| mechanism.record.unit_meaning(),
+        );
         let adjacency = mechanism
             .map(|mechanism| format!(", adjacency: {}", mechanism.adjacency))
             .unwrap_or_default();

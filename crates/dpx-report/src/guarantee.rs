@@ -207,7 +207,7 @@ fn mechanism(
         steps,
         max_grad_norm: run.max_grad_norm,
         adjacency: run.adjacency.to_string(),
-        unit: run.unit.meaning().to_owned(),
+        unit: run.unit_meaning(),
         noise: run.noise,
         statement: run.statement(&claim)?,
         groups: groups(&claim, None),

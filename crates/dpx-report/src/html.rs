@@ -8,6 +8,7 @@ use super::study::Study;
 use super::table::Table;
 use super::{claim, table};
 use askama::Template;
+use dpx_schema::Unit;
 use sha2::{Digest, Sha256};
 
 /// What the page shows beside the study.
@@ -58,6 +59,8 @@ struct Page<'a> {
     epsilon_sentence: String,
     epsilon_charts: Charts,
     groups: Table,
+    groups_note: &'static str,
+    beyond_unit: &'static str,
     fidelity_sentence: String,
     measured_with: Option<String>,
     fidelity_charts: Charts,
@@ -141,6 +144,20 @@ pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Erro
         epsilon_sentence: page::epsilon_sentence(study),
         epsilon_charts: page::epsilon_charts(study),
         groups: page::groups(study),
+        groups_note: match study.unit() {
+            Unit::Example => {
+                "One person with several texts is a group: the guarantee for that person is the group's epsilon."
+            }
+            Unit::User => {
+                "Several people together, such as a family, are a group: what the guarantee says of all of them at once is the group's epsilon."
+            }
+        },
+        beyond_unit: match study.unit() {
+            Unit::Example => "a person with several texts, beyond the group epsilon above",
+            Unit::User => {
+                "several people together, beyond the group epsilon above; somebody who appears in the data under several names"
+            }
+        },
         fidelity_sentence: page::fidelity_sentence(study),
         measured_with: claim::measured_with(study),
         fidelity_charts: page::fidelity_charts(study),

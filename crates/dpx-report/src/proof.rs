@@ -248,6 +248,7 @@ impl Ran {
             event,
             adjacency: plan.adjacency,
             unit: Unit::Example,
+            bounds: None,
             delta: plan.delta,
             examples: plan.examples,
             canaries: plan.canaries,

@@ -1,7 +1,7 @@
 //! The study: everything that tables, charts, files and comparisons are made from. Its JSON is `results.json`.
 
 use dpx_accounting::{Certified, DeltaBound, EpsilonBound};
-use dpx_schema::{Flow, InstanceName, Kind};
+use dpx_schema::{Flow, InstanceName, Kind, Unit};
 use dpx_schema::{NoiseSource, PrivacyRecord, PrivateRun};
 use dpx_stages::audit::AuditReport;
 use crate::facts::{Facts, Written};
@@ -68,6 +68,14 @@ pub struct Study {
 impl Study {
     /// The version that is written.
     pub const SCHEMA_VERSION: u32 = 2;
+
+    /// What the study protects, as far as anything ran that does.
+    pub fn unit(&self) -> Unit {
+        let mut mechanisms = self.rows.iter().flat_map(|row| &row.guarantee.mechanisms);
+        mechanisms
+            .next()
+            .map_or_else(Unit::default, |mechanism| mechanism.record.unit)
+    }
 
     /// Whether every instance is finished.
     pub const fn is_finished(&self) -> bool {

@@ -256,6 +256,7 @@ fn privacy(instance: &str, noise_multiplier: f64, noise: NoiseSource) -> String 
         event,
         adjacency: Adjacency::ZeroOut,
         unit: Unit::Example,
+            bounds: None,
         delta: 1e-5,
         examples: 16_000,
         canaries: 0,

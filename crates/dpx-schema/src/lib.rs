@@ -21,6 +21,7 @@ pub mod protocol;
 mod public_schema;
 pub mod publication;
 mod record;
+pub mod units;
 
 pub use context::{
     Finish, INTERNAL_FOLDER, Input, NoProgress, Progress, StageContext, StageError, StageResult,
@@ -37,8 +38,9 @@ pub use ledger::{Budget, LedgerAccess};
 pub use params::LabelIntegration;
 pub use printable::{printable, printable_lines};
 pub use privacy::{
-    Guarantee, NoiseSource, PRIVACY_FILE, PrivacyRecord, PrivateRun, PublicInputs, Unit,
+    Guarantee, NoiseSource, PRIVACY_FILE, PrivacyRecord, PrivateRun, PublicInputs,
 };
 pub use prompt::{Prompt, PromptParts};
 pub use public_schema::{MODEL_SCHEMA_FILE, PublicSchema, SCHEMA_FILE};
 pub use record::{FileEntry, Manifest, Record};
+pub use units::{PeopleBounds, Population, Unit, UnitBounds, UnitSampling};

@@ -5,7 +5,7 @@ mod statement;
 
 pub use statement::{NOT_COVERED, describe};
 
-use crate::InstanceName;
+use crate::{InstanceName, Unit, UnitBounds};
 use dpx_accounting::{Adjacency, Claim, ClaimError, ClaimPart, DpEvent};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -13,40 +13,6 @@ use std::path::{Path, PathBuf};
 
 /// Name of the record in the artifact of a private stage and of `pretrain`.
 pub const PRIVACY_FILE: &str = "privacy.json";
-
-/// What one unit of privacy is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unit {
-    /// One record of the data set: a single text, cut at a public length, never split.
-    #[default]
-    Example,
-}
-
-impl Unit {
-    /// The word that claims carry.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Example => "example",
-        }
-    }
-
-    /// What the guarantee means for a person, in public terms.
-    pub const fn meaning(self) -> &'static str {
-        match self {
-            Self::Example => {
-                "one record: a single text, truncated to max_length. A person with several records is protected less: see \
-                 the epsilon for groups"
-            }
-        }
-    }
-}
-
-impl fmt::Display for Unit {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
 
 /// Where noise and coins came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,13 +109,17 @@ pub struct PrivateRun {
     pub unit: Unit,
     /// The failure probability that it was calibrated for.
     pub delta: f64,
-    /// The declared number of examples, canaries included; public under zero-out adjacency.
+    /// What bounds a person's part, where it protects people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<UnitBounds>,
+    /// The declared number of units (records, or people), canaries included; public under zero-out adjacency.
     pub examples: u64,
     /// Canaries among them.
     pub canaries: u64,
     /// Where noise and coins came from.
     pub noise: NoiseSource,
-    /// The bound on what one example adds to a sum: L2 norm of a gradient, or the sensitivity of a histogram.
+    /// The bound on what one unit adds to a sum: L2 norm of a gradient, or the sensitivity of a histogram. Where records of people
+    /// are sampled, on what one record adds.
     pub max_grad_norm: f64,
     /// Share by which rounding may exceed that bound; the noise is wider by it.
     pub rounding_allowance: f64,
@@ -187,6 +157,14 @@ impl PrivateRun {
             &self.event,
             self.adjacency,
             self.unit,
+        )
+    }
+
+    /// What one unit of privacy is, in public terms.
+    pub fn unit_meaning(&self) -> String {
+        self.bounds.as_ref().map_or_else(
+            || self.unit.meaning().to_owned(),
+            UnitBounds::meaning,
         )
     }
 
@@ -432,6 +410,7 @@ mod tests {
             adjacency: Adjacency::ZeroOut,
             unit: Unit::Example,
             delta: 1e-5,
+            bounds: None,
             examples: 1000,
             canaries: 0,
             noise: NoiseSource::Secure,
@@ -581,6 +560,32 @@ mod tests {
             assert_eq!(PrivacyRecord::load(folder.path()).unwrap(), *record);
         }
         assert_eq!(PublicInputs::of(&records), inputs);
+    }
+
+    /// A study of people says so in every sentence, and composes with nothing that protects records.
+    #[test]
+    fn people_are_named_in_statements_and_do_not_mix_with_records() {
+        let mut people = run("train", gaussian(2.0));
+        people.unit = Unit::User;
+        people.bounds = Some(UnitBounds {
+            max_per_unit: 16,
+            examples_per_unit: Some(4),
+            unit_sampling: Some(crate::UnitSampling::Users),
+            records: None,
+            several_owners: false,
+        });
+        let text = PrivacyRecord::Private(people.clone()).statement().unwrap();
+        for part in ["one person", "16 records", "4 records", "People: 1000", "For 2 people"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("one record") && !text.contains("records of one person"), "{text}");
+        let folder = tempfile::tempdir().unwrap();
+        let record = PrivacyRecord::Private(people.clone());
+        record.save(folder.path()).unwrap();
+        assert_eq!(PrivacyRecord::load(folder.path()).unwrap(), record);
+        assert_eq!(Guarantee::of([&record]).unwrap().claim().unwrap().unit(), "user");
+        let of_records = PrivacyRecord::Private(run("counts", gaussian(2.0)));
+        assert!(Guarantee::of([&record, &of_records]).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The public schema: all that a generator may know of the private data.
 
 use super::SchemaError;
-use super::{LabelIntegration, Prompt};
+use super::{LabelIntegration, PeopleBounds, Population, Prompt};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -22,11 +22,17 @@ pub struct PublicSchema {
     pub prompt: String,
     /// How labels stand in the prompt.
     pub label_integration: LabelIntegration,
-    /// The declared number of training examples.
+    /// The declared number of training examples, or of people where these are protected.
     pub examples: u64,
     /// Whether the model beside it was trained on private texts, with a guarantee or without: no folder says what that was.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub trained_on_private: bool,
+    /// How records belong to people, where these are protected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<PeopleBounds>,
+    /// Of people the number of their records: public only where records are sampled, and taken out elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
 }
 
 impl PublicSchema {
@@ -47,7 +53,25 @@ impl PublicSchema {
             label_integration,
             examples,
             trained_on_private: false,
+            people: None,
+            records: None,
         }
+    }
+
+    /// How large the data set is that it speaks of.
+    pub fn population(&self) -> Population {
+        Population {
+            units: self.examples,
+            records: self.people.map_or(Some(self.examples), |_| self.records),
+            people: self.people,
+        }
+    }
+
+    /// The same without what is not public where people are sampled: the number of their records.
+    #[must_use]
+    pub fn without_records(mut self) -> Self {
+        self.records = None;
+        self
     }
 
     /// Reads a schema.

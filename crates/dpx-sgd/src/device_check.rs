@@ -4,7 +4,7 @@
 //! text has a part in the check, so that what it says is public.
 
 use super::clip::{ClipError, ClippedSum, Clipping, clipped_sum};
-use super::micro_batch::{self, Idle, Limits, MicroBatches};
+use super::micro_batch::{self, Limits, MicroBatches};
 use super::trainer::Examples;
 use dpx_nn::{Array, GradSample, Network};
 
@@ -67,12 +67,12 @@ pub fn check_mates(
         expected_rows,
         bounded: true,
     };
-    let all: Vec<usize> = (0..examples.rows()).collect();
-    let bits = |rows: &[usize], wanted: usize| {
-        let parts = micro_batch::plan(network.parameters(), examples, rows, limits);
-        let part = parts.iter().find(|part| part.rows.contains(&wanted));
-        let part = part.expect("every row is in a micro-batch");
-        let index = part.rows.iter().position(|&row| row == wanted);
+    let all = micro_batch::everybody(examples);
+    let bits = |units: &[Vec<usize>], wanted: &Vec<usize>| {
+        let parts = micro_batch::plan(network.parameters(), examples, units, limits);
+        let part = parts.iter().find(|part| part.units.contains(wanted));
+        let part = part.expect("every unit is in a micro-batch");
+        let index = part.units.iter().position(|unit| unit == wanted);
         let index = index.expect("the micro-batch was chosen for it");
         let tape = network.forward_backward(&part.batch(examples))?;
         let loss = tape.losses[index].to_bits();
@@ -82,11 +82,10 @@ pub fn check_mates(
         bits.push(clipped.norms[index].to_bits());
         Ok::<Vec<u64>, DeviceCheckError>(bits)
     };
-    for &row in &all {
-        let alone = bits(&[row], row)?;
-        let fewer: Vec<usize> = all.iter().copied().filter(|&other| other >= row).collect();
-        for among in [&all, &fewer] {
-            if bits(among, row)? != alone {
+    for (place, unit) in all.iter().enumerate() {
+        let alone = bits(std::slice::from_ref(unit), unit)?;
+        for among in [&all[..], &all[place..]] {
+            if bits(among, unit)? != alone {
                 return Err(DeviceCheckError::Mates);
             }
         }
@@ -133,9 +132,9 @@ pub fn check_device(
     examples: &dyn Examples,
     most: f64,
 ) -> Result<f64, DeviceCheckError> {
-    let rows: Vec<usize> = (0..examples.rows()).collect();
-    let sum = |network: &dyn Network, rows: &[usize], bound: f64| {
-        let tape = network.forward_backward(&examples.batch(rows, Idle::NONE))?;
+    let all = micro_batch::everybody(examples);
+    let sum = |network: &dyn Network, units: &[Vec<usize>], bound: f64| {
+        let tape = network.forward_backward(&micro_batch::bare(examples, units))?;
         Ok::<ClippedSum, DeviceCheckError>(clipped_sum(
             network.parameters(),
             tape,
@@ -144,7 +143,7 @@ pub fn check_device(
         )?)
     };
     // Half the smallest norm, so that the bound is felt.
-    let norms = sum(here, &rows, 1.0)?.norms;
+    let norms = sum(here, &all, 1.0)?.norms;
     let smallest = norms.into_iter().filter(|norm| norm.is_finite());
     let bound = 0.5 * smallest.fold(f64::INFINITY, f64::min);
     let bound = if bound > 0.0 && bound.is_finite() {
@@ -154,9 +153,10 @@ pub fn check_device(
     };
     let mut total: Vec<f64> = Vec::new();
     let mut greatest: f64 = 0.0;
-    for &row in &rows {
-        let ours = values(&sum(here, &[row], bound)?);
-        let theirs = values(&sum(there, &[row], bound)?);
+    for unit in &all {
+        let unit = std::slice::from_ref(unit);
+        let ours = values(&sum(here, unit, bound)?);
+        let theirs = values(&sum(there, unit, bound)?);
         let norm = length(theirs.iter().copied());
         if norm.is_nan() || norm > clipping.sensitivity(bound) * (1.0 + OVER_BOUND) {
             return Err(DeviceCheckError::AboveBound { norm, bound });
@@ -171,7 +171,7 @@ pub fn check_device(
             *total += value;
         }
     }
-    let difference = difference(&values(&sum(there, &rows, bound)?), &total);
+    let difference = difference(&values(&sum(there, &all, bound)?), &total);
     if difference.is_nan() || difference > most {
         return Err(DeviceCheckError::NotASum { difference });
     }
@@ -204,7 +204,8 @@ fn difference(other: &[f64], of: &[f64]) -> f64 {
 pub(crate) mod tests {
     use super::*;
     use crate::fault::{Fault, with};
-    use crate::trainer::tests::{Texts, network_on, texts};
+    use crate::micro_batch::Idle;
+    use crate::trainer::tests::{People, Texts, network_on, people, texts};
     use dpx_nn::device::DeviceExt;
     use dpx_nn::model::Decoder;
     use dpx_nn::{Batch, Error, Parameters, Tape};
@@ -242,12 +243,15 @@ pub(crate) mod tests {
             .into_iter()
             .all(|device| {
                 let network = network_on(device);
+                let cases: [&dyn Examples; 2] = [&texts(9), &people(14, 3)];
                 clippings.into_iter().all(|clipping| {
-                    let found = check_mates(&network, clipping, &texts(9), sizes, 24.0);
-                    if let Err(error) = &found {
-                        eprintln!("{device}, {clipping:?}: {error}");
-                    }
-                    found.is_ok()
+                    cases.into_iter().all(|examples| {
+                        let found = check_mates(&network, clipping, examples, sizes, 24.0);
+                        if let Err(error) = &found {
+                            eprintln!("{device}, {clipping:?}: {error}");
+                        }
+                        found.is_ok()
+                    })
                 })
             })
     }
@@ -265,6 +269,27 @@ pub(crate) mod tests {
         let nothing = Texts(vec![vec![3], vec![5]]);
         let found = check_device(&there, &here, Clipping::Flat, &nothing, MAX_DIFFERENCE);
         assert_eq!(found.unwrap(), 0.0);
+    }
+
+    /// The records of a person are one gradient, on the device as on the host.
+    #[test]
+    fn people_pass_and_records_bounded_apart_are_found() {
+        let there = network_on(Device::under_test());
+        let here = network_on(Device::Cpu);
+        let alike = People(
+            Texts(vec![vec![4, 9, 2, 7]; 3]),
+            crate::units::Units::new(vec![vec![0, 1, 2]], 3),
+        );
+        let check = |examples: &dyn Examples| {
+            check_device(&there, &here, Clipping::Flat, examples, MAX_DIFFERENCE)
+        };
+        assert!(check(&people(9, 3)).unwrap() < 1e-4);
+        assert!(check(&alike).is_ok());
+        let found = with(Fault::RecordsClippedApart, || check(&alike));
+        assert!(
+            matches!(found, Err(DeviceCheckError::AboveBound { .. })),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -82,6 +82,10 @@ faults! {
     BareMicroBatches,
     /// The allowance for rounding is that of a batch of one row.
     AllowanceOfOneRow,
+    /// The records of a person are bounded one by one.
+    RecordsClippedApart,
+    /// Records have coins of their own where people are to be sampled.
+    CoinsOfRecords,
 }
 
 #[cfg(any(test, feature = "fault-injection"))]

@@ -6,7 +6,7 @@ use super::{clip, device_check, key, noise, privatise, sampling, trainer};
 
 type Row = (Fault, &'static str, fn() -> bool);
 
-const TABLE: [Row; 28] = [
+const TABLE: [Row; 30] = [
     (
         Fault::NoClip,
         "any_example_moves_the_sum_by_at_most_the_sensitivity",
@@ -146,6 +146,16 @@ const TABLE: [Row; 28] = [
         Fault::AllowanceOfOneRow,
         "the_allowance_follows_the_expected_rows",
         trainer::tests::allowance_follows_the_rows,
+    ),
+    (
+        Fault::RecordsClippedApart,
+        "no_person_moves_more_than_the_bound",
+        trainer::replay::people_are_close,
+    ),
+    (
+        Fault::CoinsOfRecords,
+        "people_take_part_as_one_by_the_accounted_rate",
+        trainer::people_tests::people_take_part_as_one,
     ),
 ];
 

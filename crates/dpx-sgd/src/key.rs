@@ -28,6 +28,8 @@ pub enum Purpose {
     Dropout = 3,
     /// Canaries: their text, and whether each is planted.
     Canary = 4,
+    /// Which records of a person who takes part in a step are used, by person.
+    Record = 5,
 }
 
 /// No key could be drawn from the operating system.

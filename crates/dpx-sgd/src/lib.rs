@@ -14,6 +14,7 @@ pub mod sampling;
 pub mod softmax;
 pub mod sum;
 pub mod trainer;
+pub mod units;
 mod vector;
 
 #[cfg(not(any(test, feature = "fault-injection")))]

@@ -77,6 +77,36 @@ pub fn micro_batches(
     split
 }
 
+/// Likewise for units of several rows each, which are never split: places of the units. `sizes` are their numbers of rows,
+/// `lengths` those of their tokens. A unit beyond either limit makes a micro-batch of its own.
+pub(super) fn micro_batches_of_units(
+    sizes: &[usize],
+    lengths: &[usize],
+    max_rows: usize,
+    max_tokens: usize,
+) -> Vec<Vec<usize>> {
+    let mut order: Vec<(usize, usize)> = lengths.iter().copied().zip(0..).collect();
+    order.sort_unstable();
+    let mut split: Vec<Vec<usize>> = Vec::new();
+    let mut rows = 0;
+    for (length, unit) in order {
+        let size = sizes[unit];
+        match split.last_mut() {
+            Some(last)
+                if rows + size <= max_rows && (last.len() + 1) * length <= max_tokens =>
+            {
+                last.push(unit);
+                rows += size;
+            }
+            _ => {
+                split.push(vec![unit]);
+                rows = size;
+            }
+        }
+    }
+    split
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -209,5 +239,23 @@ pub(crate) mod tests {
             }
         }
         assert!(micro_batches(&[], &[], 4, 4).is_empty());
+    }
+
+    #[test]
+    fn units_are_never_split() {
+        let sizes: Vec<usize> = (0..40).map(|unit| unit % 7).collect();
+        let lengths: Vec<usize> = sizes.iter().map(|size| size * 11).collect();
+        for (max_rows, max_tokens) in [(1, 1000), (8, 1000), (1000, 70), (1000, 1)] {
+            let split = micro_batches_of_units(&sizes, &lengths, max_rows, max_tokens);
+            let mut seen: Vec<usize> = split.concat();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..40).collect::<Vec<_>>());
+            for part in &split {
+                let rows: usize = part.iter().map(|&unit| sizes[unit]).sum();
+                assert!(part.len() == 1 || rows <= max_rows);
+                let longest = part.iter().map(|&unit| lengths[unit]).max().unwrap();
+                assert!(part.len() == 1 || part.len() * longest <= max_tokens);
+            }
+        }
     }
 }

@@ -95,6 +95,17 @@ pub struct Descent {
     pub examples: u64,
 }
 
+/// Rows that are bounded as one: those of a person, or a part of what a person may add.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowsAsOne {
+    /// Places of the rows.
+    pub rows: Vec<usize>,
+    /// What the gradient of each counts.
+    pub weight: f64,
+    /// Part of the bound that they may take together.
+    pub bound: f64,
+}
+
 /// A linear classifier.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SoftmaxRegression {
@@ -113,11 +124,12 @@ impl SoftmaxRegression {
         logits
     }
 
-    /// Descends on the rows. `release` receives the step's number and the sum of clipped gradients `[width * classes]` and
+    /// Descends on the rows, each bounded by itself or as part of `units`. `release` receives the step's number and the sum of clipped gradients `[width * classes]` and
     /// returns it with noise; it is the only way from the rows to the weights.
     pub fn descend(
         rows: &SparseRows,
         labels: &[usize],
+        units: Option<&[RowsAsOne]>,
         classes: usize,
         descent: &Descent,
         mut release: impl FnMut(u64, Vec<f64>) -> Vec<f64>,
@@ -129,7 +141,12 @@ impl SoftmaxRegression {
         };
         let mut momentum = vec![0.0; size];
         for step in 0..descent.steps {
-            let sum = model.clipped_sum(rows, labels, descent.max_grad_norm);
+            let sum = match units {
+                None => model.clipped_sum(rows, labels, descent.max_grad_norm),
+                Some(units) => {
+                    model.clipped_sum_of_units(rows, labels, units, descent.max_grad_norm)
+                }
+            };
             let released = release(step, sum);
             for ((weight, momentum), gradient) in
                 model.weights.iter_mut().zip(&mut momentum).zip(&released)
@@ -173,6 +190,57 @@ impl SoftmaxRegression {
                 for (cell, residual) in cells.iter_mut().zip(&residual) {
                     *cell += value * residual;
                 }
+            }
+        }
+        sum
+    }
+
+    /// The sum of what units add, `[width * classes]`: the weighted gradients of a unit's rows, bounded as one. Taking a unit out
+    /// moves the sum by at most its part of `max_grad_norm`.
+    pub fn clipped_sum_of_units(
+        &self,
+        rows: &SparseRows,
+        labels: &[usize],
+        units: &[RowsAsOne],
+        max_grad_norm: f64,
+    ) -> Vec<f64> {
+        let classes = self.classes;
+        let mut sum = vec![0.0; rows.width() * classes];
+        // The gradient of one unit, and its columns: so that memory does not grow with the rows of the busiest person.
+        let mut own = vec![0.0; rows.width() * classes];
+        let mut is_touched = vec![false; rows.width()];
+        let mut touched: Vec<usize> = Vec::new();
+        for unit in units {
+            for &index in &unit.rows {
+                let mut residual = self.probabilities(rows.row(index));
+                residual[labels[index]] -= 1.0;
+                for (column, value) in rows.row(index) {
+                    if !std::mem::replace(&mut is_touched[column], true) {
+                        touched.push(column);
+                    }
+                    let cells = &mut own[column * classes..][..classes];
+                    for (cell, residual) in cells.iter_mut().zip(&residual) {
+                        *cell += unit.weight * value * residual;
+                    }
+                }
+            }
+            let cells = |column: usize| column * classes..(column + 1) * classes;
+            let square: f64 = touched
+                .iter()
+                .flat_map(|&column| &own[cells(column)])
+                .map(|value| value * value)
+                .sum();
+            let (norm, bound) = (square.sqrt(), unit.bound * max_grad_norm);
+            let factor = if norm > bound { bound / norm } else { 1.0 };
+            for column in touched.drain(..) {
+                for (sum, own) in sum[cells(column)].iter_mut().zip(&mut own[cells(column)]) {
+                    // A unit that cannot be bounded counts as present and contributes nothing.
+                    if norm.is_finite() {
+                        *sum += factor * *own;
+                    }
+                    *own = 0.0;
+                }
+                is_touched[column] = false;
             }
         }
         sum
@@ -242,7 +310,7 @@ mod tests {
     #[test]
     fn separable_classes_are_learnt() {
         let (rows, labels) = toy();
-        let model = SoftmaxRegression::descend(&rows, &labels, 3, &DESCENT, |_, sum| sum);
+        let model = SoftmaxRegression::descend(&rows, &labels, None, 3, &DESCENT, |_, sum| sum);
         for (index, &label) in labels.iter().enumerate() {
             let probabilities = model.probabilities(rows.row(index));
             assert!(probabilities[label] > 0.9, "row {index}: {probabilities:?}");
@@ -279,6 +347,56 @@ mod tests {
         }
         assert!(largest <= 0.25 * (1.0 + 1e-6), "{largest}");
         assert!(largest > 0.2475, "{largest}");
+    }
+
+    /// Each unit is the clipped weighted sum of its rows' gradients, computed one unit at a time.
+    #[test]
+    fn units_are_bounded_as_one() {
+        let (mut rows, labels) = toy();
+        let model = SoftmaxRegression {
+            weights: (0..15).map(|i| f64::from(i * 7 % 11) - 5.0).collect(),
+            classes: 3,
+        };
+        let units: Vec<RowsAsOne> = (0..12)
+            .map(|unit| RowsAsOne {
+                rows: (0..60).filter(|row| row % 12 == unit && row / 12 <= unit % 5).collect(),
+                weight: 1.0 / (1 + unit % 5) as f64,
+                bound: if unit == 3 { 0.5 } else { 1.0 },
+            })
+            .collect();
+        let whole = model.clipped_sum_of_units(&rows, &labels, &units, 0.25);
+        let mut want = vec![0.0; 15];
+        let mut clipped = 0;
+        for unit in &units {
+            let mut own = vec![0.0; 15];
+            for &row in &unit.rows {
+                let mut one = SparseRows::new(5);
+                one.push_normalized(rows.row(row).map(|(column, value)| (column as u32, value)));
+                let gradient = model.clipped_sum(&one, &labels[row..=row], f64::INFINITY);
+                for (own, value) in own.iter_mut().zip(gradient) {
+                    *own += unit.weight * value;
+                }
+            }
+            let norm = own.iter().map(|value| value * value).sum::<f64>().sqrt();
+            let factor = (unit.bound * 0.25 / norm).min(1.0);
+            clipped += usize::from(factor < 1.0);
+            for (want, own) in want.iter_mut().zip(own) {
+                *want += factor * own;
+            }
+        }
+        assert!(clipped > 3, "{clipped}");
+        for (found, want) in whole.iter().zip(&want) {
+            assert!((found - want).abs() < 1e-7, "{found} {want}");
+        }
+        // A row that is not a number takes its unit out, and nobody else.
+        let before = model.clipped_sum_of_units(&rows, &labels, &units[1..], 0.25);
+        let row = units[0].rows[0];
+        let start = rows.offsets[row];
+        rows.values[start] = f32::NAN;
+        let after = model.clipped_sum_of_units(&rows, &labels, &units, 0.25);
+        for (after, before) in after.iter().zip(&before) {
+            assert!((after - before).abs() < 1e-12);
+        }
     }
 
     #[test]

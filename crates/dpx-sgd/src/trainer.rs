@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod device_tests;
 #[cfg(test)]
+pub(crate) mod people_tests;
+#[cfg(test)]
 pub(crate) mod replay;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,6 +21,7 @@ use super::micro_batch::{self, Limits};
 pub use super::micro_batch::{Idle, MicroBatches};
 use super::privatise::{NoiseOutOfRange, Protection};
 use super::sampling::poisson_batch;
+use super::units::Units;
 use dpx_accounting::{DpEvent, Mechanism};
 use dpx_nn::{Batch, Network, Parameters};
 use dpx_schema::Device;
@@ -45,6 +48,11 @@ pub trait Examples {
 
     /// Most tokens of any sequence; public.
     fn max_seq_len(&self) -> usize;
+
+    /// How rows belong to people, where people are sampled and bounded; none where each row is.
+    fn units(&self) -> Option<&Units> {
+        None
+    }
 }
 
 /// Why a step or a checkpoint failed. No message depends on a record.
@@ -101,17 +109,17 @@ pub struct TrainerSettings {
     pub clipping: Clipping,
     /// What sums are divided by: a constant, whatever the size of the batch that is drawn.
     pub expected_batch_size: f64,
-    /// How many rows a batch has on average: the sampling rate times the number of rows. The allowance for rounding follows it,
-    /// whatever sums are divided by.
+    /// How many rows, or people where these are sampled, a batch has on average: the sampling rate times their number. The
+    /// allowance for rounding follows it, whatever sums are divided by.
     pub expected_rows: f64,
-    /// Most tokens of one example.
+    /// Most tokens of what is bounded as one: an example, or the records of a person that take part in a step.
     pub max_seq_len: usize,
 }
 
 /// What happened in a step. All of it is private: for internal logs alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Telemetry {
-    /// Size of the batch that was drawn.
+    /// Size of the batch that was drawn: rows, or people where these are sampled.
     pub batch_size: usize,
     /// Tokens of its examples.
     pub tokens: usize,
@@ -225,8 +233,13 @@ impl Trainer {
         else {
             return DpEvent::NonPrivate;
         };
-        DpEvent::poisson_sampled_gaussian(self.mechanism.sampling_rate(), noise_multiplier, steps)
-            .unwrap_or(DpEvent::NonPrivate)
+        DpEvent::poisson_sampled_records(
+            self.mechanism.sampling_rate(),
+            noise_multiplier,
+            steps,
+            self.mechanism.records_per_unit(),
+        )
+        .unwrap_or(DpEvent::NonPrivate)
     }
 
     /// How the sums are protected.
@@ -234,7 +247,27 @@ impl Trainer {
         self.protection
     }
 
-    /// One step: every row takes part by a coin of its own; an empty batch is a step of noise.
+    /// What takes part in the next step: every row by a coin of its own, or every person, of whom some rows are drawn.
+    fn draw(&self, examples: &dyn Examples) -> Vec<Vec<usize>> {
+        let rate = self.mechanism.sampling_rate();
+        let Some(people) = examples.units() else {
+            let rows = poisson_batch(&self.key, examples.rows(), rate);
+            return rows.into_iter().map(|row| vec![row]).collect();
+        };
+        if fault!(CoinsOfRecords) {
+            let rows = poisson_batch(&self.key, examples.rows(), rate);
+            let of = |unit| people.rows(unit).iter().copied();
+            let drawn = |unit| of(unit).filter(|row| rows.contains(row)).collect();
+            let all = (0..people.len()).map(drawn);
+            return all.filter(|rows: &Vec<usize>| !rows.is_empty()).collect();
+        }
+        poisson_batch(&self.key, people.len(), rate)
+            .into_iter()
+            .map(|unit| people.draw(&self.key, unit))
+            .collect()
+    }
+
+    /// One step: every row, or every person, takes part by a coin of its own; an empty batch is a step of noise.
     ///
     /// # Errors
     /// When the model refuses the batch, for reasons that do not depend on what its rows say.
@@ -248,15 +281,15 @@ impl Trainer {
         if noise_ahead {
             self.learner.draw_noise_ahead(&self.protection, &self.key);
         }
-        let rows = poisson_batch(&self.key, examples.rows(), self.mechanism.sampling_rate());
+        let batch = self.draw(examples);
         let mut protection = self.protection;
         let mut divisor = self.settings.expected_batch_size;
-        let parts = micro_batch::plan(network.parameters(), examples, &rows, self.limits());
-        if fault!(SkippedEmpty) && rows.is_empty() {
+        let parts = micro_batch::plan(network.parameters(), examples, &batch, self.limits());
+        if fault!(SkippedEmpty) && batch.is_empty() {
             return Ok(Tally::default().telemetry(&[]));
         }
         if fault!(RealisedDivisor) {
-            divisor = rows.len().max(1) as f64;
+            divisor = batch.len().max(1) as f64;
         }
         if fault!(FloorDivisor) {
             divisor = (self.mechanism.sampling_rate() * examples.rows() as f64).floor();
@@ -277,7 +310,7 @@ impl Trainer {
                 self.clipping,
                 self.mechanism.max_grad_norm(),
             )?;
-            let real = part.rows.len();
+            let real = part.units.len();
             tally.add(
                 &clipped.losses[..real],
                 clipped.norms.get(..real).unwrap_or_default(),
@@ -291,7 +324,8 @@ impl Trainer {
         if noise_ahead && self.learner.step() < self.mechanism.steps() {
             self.learner.draw_noise_ahead(&self.protection, &self.key);
         }
-        let lengths: Vec<usize> = rows.iter().map(|&row| examples.length(row)).collect();
+        let length = |unit: &Vec<usize>| unit.iter().map(|&row| examples.length(row)).sum();
+        let lengths: Vec<usize> = batch.iter().map(length).collect();
         Ok(tally.telemetry(&lengths))
     }
 

@@ -1,5 +1,8 @@
 //! `counts`: noisy histograms over declared domains: labels, lengths, label x keyword.
 //!
+//! Where people are protected, the records of a person share one vote in each histogram, so that nobody moves it by more than
+//! one record does where records are.
+//!
 //! All histograms together are one Gaussian mechanism of the stage's noise multiplier: a histogram with share `a` of the
 //! stage's 1/sigma^2 gets noise of standard deviation `sigma / sqrt(a)` times its sensitivity. Cells are declared, never
 //! found: a label that is absent from the data has a noisy count like any other.
@@ -7,16 +10,19 @@
 mod histogram;
 mod laws;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+pub(crate) use histogram::Counted;
 pub use histogram::{Exact, Noisy, NoisyCounts, keywords_of};
 
 use super::keyed_run::KeyedRun;
+use super::members::shares;
 use super::private::{self, Machine, PrivateStage, Spending};
 use dpx_accounting::DpEvent;
 use dpx_data::{Rows, builtin};
 use dpx_schema::params::CountsParams;
 use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
+use dpx_sgd::grid::f64_rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
 use dpx_sgd::privatise::{Protection, privatise};
 use dpx_sgd::sum::GradientSum;
@@ -39,7 +45,7 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
     let untouched = stage.plan.spending == Spending::Untouched;
     let run = (!untouched).then(|| stage.begin()).transpose()?;
     let exact = if untouched {
-        histograms(&[], &[], schema, &params, &keywords)
+        histograms(&[], schema, &params, &keywords)
     } else {
         let rows = Rows::read(input.path.join("train.jsonl"))?;
         let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
@@ -47,21 +53,30 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
             .iter()
             .map(|row| schema.label_index(&row.label))
             .collect::<Result<Vec<_>, _>>()?;
-        histograms(&texts, &labels, schema, &params, &keywords)
+        let counted = Counted::of(&texts, &labels, shares(&rows, schema)?.as_deref());
+        histograms(&counted, schema, &params, &keywords)
     };
+    let people = schema.people.is_some();
     let mut key = run.as_ref().map_or_else(
         // Nothing is looked at, and no noise is drawn.
         || Key::seeded(context.seed, &context.instance),
         |run| run.key.clone(),
     );
-    let (mut noisy, mut drawn) = (Vec::new(), Vec::new());
+    let (mut noisy, mut drawn, mut widest) = (Vec::new(), Vec::new(), 0.0_f64);
     for (histogram, share) in exact {
         let noise = (stage.plan.noise_multiplier() > 0.0)
             .then(|| stage.plan.noise_multiplier() / share.sqrt());
         if !histogram.cells.is_empty() {
             drawn.push(noise);
         }
-        noisy.push(release(histogram, noise, &key)?);
+        let allowance = if people {
+            allowance(&histogram, schema)
+        } else {
+            // Counts are integers and lie on the grid.
+            0.0
+        };
+        widest = widest.max(allowance);
+        noisy.push(release(histogram, noise, allowance, &key)?);
         // Each histogram has streams of its own.
         key = key.ratchet();
     }
@@ -81,7 +96,7 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
     std::fs::write(context.output_path(COUNTS_FILE), json + "\n")?;
     let machine = Machine {
         max_grad_norm: 1.0,
-        rounding_allowance: 0.0,
+        rounding_allowance: widest,
         max_length: None,
         clipping: None,
     };
@@ -140,8 +155,7 @@ pub(super) fn keyword_list(name: &str) -> Result<Vec<String>, StageError> {
 /// The histograms of labels, keywords and lengths, each with its share of the stage's 1/sigma^2. Domains that are not
 /// declared have no cells and take no share.
 fn histograms(
-    texts: &[&str],
-    labels: &[usize],
+    counted: &[Counted<'_>],
     schema: &PublicSchema,
     params: &CountsParams,
     keywords: &[String],
@@ -172,8 +186,7 @@ fn histograms(
         none.clone()
     } else {
         histogram::keyword_histogram(
-            texts,
-            labels,
+            counted,
             classes,
             &index,
             params.keywords_per_text as usize,
@@ -182,22 +195,22 @@ fn histograms(
     let by_length = if params.length_edges.is_empty() {
         none
     } else {
-        histogram::length_histogram(texts, &params.length_edges)
+        histogram::length_histogram(counted, &params.length_edges)
     };
     [
-        (histogram::label_histogram(labels, classes), label_share),
+        (histogram::label_histogram(counted, classes), label_share),
         (by_keyword, keyword_share),
         (by_length, length_share),
     ]
 }
 
-/// Noisy counts that are never released, for a comparison: `records` texts of one unit may move them.
+/// Noisy counts that are never released, for a comparison: `records` texts of one unit may move them, each text counting as
+/// `shares` say.
 ///
 /// # Errors
 /// When the noise cannot be drawn.
 pub(crate) fn simulated(
-    texts: &[&str],
-    labels: &[usize],
+    counted: &[Counted<'_>],
     schema: &PublicSchema,
     params: &CountsParams,
     noise_multiplier: f64,
@@ -206,10 +219,10 @@ pub(crate) fn simulated(
 ) -> Result<NoisyCounts, StageError> {
     let keywords = keyword_list(&params.keywords)?;
     let mut noisy = Vec::new();
-    for (histogram, share) in histograms(texts, labels, schema, params, &keywords) {
+    for (histogram, share) in histograms(counted, schema, params, &keywords) {
         let noise =
             (noise_multiplier > 0.0).then(|| noise_multiplier * records as f64 / share.sqrt());
-        noisy.push(release(histogram, noise, &key)?);
+        noisy.push(release(histogram, noise, 0.0, &key)?);
         key = key.ratchet();
     }
     let mut noisy = noisy.into_iter();
@@ -225,7 +238,19 @@ pub(crate) fn simulated(
     })
 }
 
-fn release(exact: Exact, noise_multiplier: Option<f64>, key: &Key) -> Result<Noisy, StageError> {
+/// Share by which rounding may exceed the sensitivity of a histogram of parts of people.
+fn allowance(exact: &Exact, schema: &PublicSchema) -> f64 {
+    let most = schema.people.map_or(1, |people| people.max_per_unit);
+    let records = schema.examples.saturating_mul(most);
+    f64_rounding_allowance(exact.cells.len(), exact.sensitivity, records)
+}
+
+fn release(
+    exact: Exact,
+    noise_multiplier: Option<f64>,
+    rounding_allowance: f64,
+    key: &Key,
+) -> Result<Noisy, StageError> {
     if exact.cells.is_empty() {
         return Ok(Noisy::default());
     }
@@ -233,8 +258,7 @@ fn release(exact: Exact, noise_multiplier: Option<f64>, key: &Key) -> Result<Noi
         noise_multiplier.map_or(Protection::None, |noise_multiplier| Protection::Gaussian {
             noise_multiplier,
             sensitivity: exact.sensitivity,
-            // Counts are integers and lie on the grid.
-            rounding_allowance: 0.0,
+            rounding_allowance,
         });
     protection.check()?;
     let sum = GradientSum::of(vec![exact.cells]);

@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     DeltaCheckedInTrainAlone,
     /// Mechanisms of one budget may hold under different adjacencies (rule 58).
     MixedAdjacency,
+    /// Every record of a person counts in full.
+    RecordsCountApart,
 }
 
 #[cfg(test)]
@@ -35,6 +37,7 @@ impl Fault {
         Self::ProvenanceForgotten,
         Self::DeltaCheckedInTrainAlone,
         Self::MixedAdjacency,
+        Self::RecordsCountApart,
     ];
 }
 

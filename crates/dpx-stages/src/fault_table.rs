@@ -1,9 +1,9 @@
 //! The table of injected faults: every one with a test that fails on it.
 
 use super::fault::{self, Fault};
-use super::{private, public_inputs};
+use super::{counts, private, public_inputs, teacher};
 
-const TABLE: [(Fault, &str, fn()); 4] = [
+const TABLE: [(Fault, &str, fn()); 6] = [
     (
         Fault::SiblingCanariesForgotten,
         "every_stage_of_a_budget_plans_the_same_division",
@@ -23,6 +23,16 @@ const TABLE: [(Fault, &str, fn()); 4] = [
         Fault::MixedAdjacency,
         "one_budget_has_one_adjacency",
         private::tests::one_adjacency,
+    ),
+    (
+        Fault::RecordsCountApart,
+        "one_person_moves_each_histogram_by_at_most_its_sensitivity",
+        counts::tests::people_are_bounded,
+    ),
+    (
+        Fault::RecordsCountApart,
+        "one_person_moves_the_gradient_by_at_most_its_bound",
+        teacher::tests::people_are_bounded,
     ),
 ];
 

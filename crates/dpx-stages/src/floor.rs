@@ -5,11 +5,13 @@
 //! thrown away: internal like every other figure on private data, and no part of any claim.
 
 use crate::classify;
-use crate::counts::simulated;
+use crate::counts::{Counted, simulated};
+use crate::members::shares;
 use crate::metric::Classification;
 use crate::sample::bags_of_words;
 use crate::score::read::LabelledTexts;
 use dpx_accounting::budget::{Component, MechanismSpec, split};
+use dpx_data::Row;
 use dpx_schema::context::NoProgress;
 use dpx_schema::params::CountsParams;
 use dpx_schema::{Device, Kind, PublicSchema, StageContext, StageError};
@@ -72,6 +74,7 @@ pub fn floor(
             labels.len()
         )));
     }
+    let shares = shares(&owned(train, schema)?, schema)?;
     let train = rows(train, "train", schema)?;
     let test = rows(test, "test", schema)?;
     let noise_multiplier = match request.epsilon {
@@ -88,8 +91,7 @@ pub fn floor(
     };
     let texts: Vec<&str> = train.texts.iter().map(String::as_str).collect();
     let counts = simulated(
-        &texts,
-        &train.labels,
+        &Counted::of(&texts, &train.labels, shares.as_deref()),
         schema,
         &params,
         noise_multiplier,
@@ -120,6 +122,21 @@ pub fn floor(
         probabilities: None,
     };
     classify::quick(&bags, &test, labels)
+}
+
+/// The training rows with their owners, where people are protected; none elsewhere.
+fn owned(lines: &[u8], schema: &PublicSchema) -> Result<Vec<Row>, StageError> {
+    if schema.people.is_none() {
+        return Ok(Vec::new());
+    }
+    let lines = lines.split(|byte| *byte == b'\n');
+    lines
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            serde_json::from_slice(line)
+                .map_err(|_| StageError::new("a line of the train split is no row"))
+        })
+        .collect()
 }
 
 /// The rows of a split.

@@ -14,6 +14,7 @@ mod fault_table;
 pub mod floor;
 mod keyed_run;
 mod losses;
+mod members;
 pub mod metric;
 mod model_source;
 pub mod people;

@@ -13,9 +13,20 @@ use std::path::Path;
 /// The file of a `preprocess` artifact that private stages read.
 pub const TEXTS_FILE: &str = "train.jsonl";
 
+/// The raw texts that private stages are going to learn from.
+pub fn texts_of(dataset: &Dataset) -> impl Iterator<Item = &str> {
+    dataset.train.iter().map(|row| row.text.as_str())
+}
+
+/// The people whose they are, where people are protected.
+pub fn owners_of(dataset: &Dataset) -> impl Iterator<Item = u64> {
+    let owners = dataset.train.iter().flat_map(|row| &row.owners);
+    owners.map(|owner| owner.number())
+}
+
 /// The raw records of a data set that private stages are going to learn from.
 pub(crate) fn units(ledger: &Ledger, dataset: &Dataset) -> Result<Units, LedgerError> {
-    ledger.units(dataset.train.iter().map(|row| row.text.as_str()))
+    ledger.units_of_people(texts_of(dataset), owners_of(dataset))
 }
 
 /// The digest of the training texts in the folder of a `preprocess` artifact.

@@ -9,7 +9,7 @@ use dpx_data::{Dataset, Role, Row, Rows, Source};
 use dpx_ledger::Ledger;
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::progress::ProgressUpdate;
-use dpx_schema::{Prompt, PublicSchema, SCHEMA_FILE};
+use dpx_schema::{Prompt, PublicSchema, SCHEMA_FILE, Unit};
 use dpx_schema::{StageContext, StageError};
 
 /// What was found in the dataset ([`dpx_data::DatasetFindings`]): internal, like the rows.
@@ -32,13 +32,17 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     for line in findings.messages() {
         context.progress.log(&line);
     }
-    let found = dataset.train.len() as u64;
+    let population = dataset.population();
     if let Some(declared) = params.examples
-        && declared != found
+        && declared != population.units
     {
+        let what = match population.unit() {
+            Unit::Example => "training examples",
+            Unit::User => "people",
+        };
         return Err(StageError::new(format!(
-            "`examples` declares {declared} training examples, `{}` has {found}: correct the declaration",
-            params.dataset
+            "`examples` declares {declared} {what}, `{}` has {}: correct the declaration",
+            params.dataset, population.units
         )));
     }
     // Before scrubbing: people are known by what they wrote, and a ledger that is damaged is told of before hours of work.
@@ -64,13 +68,17 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         &units,
         &people::source(&params)?,
     )?;
-    PublicSchema::new(
-        dataset.labels,
-        params.prompt,
-        params.label_integration,
-        found,
-    )
-    .save(context.output_path(SCHEMA_FILE))?;
+    let schema = PublicSchema {
+        people: population.people,
+        records: population.people.and(population.records),
+        ..PublicSchema::new(
+            dataset.labels,
+            params.prompt,
+            params.label_integration,
+            population.units,
+        )
+    };
+    schema.save(context.output_path(SCHEMA_FILE))?;
     let mut text = serde_json::to_string_pretty(&findings)?;
     text.push('\n');
     std::fs::write(context.internal_path(FINDINGS_FILE)?, text)?;

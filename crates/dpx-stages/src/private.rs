@@ -6,31 +6,36 @@
 //! matter: that is what ran ([`PrivateStage::record`]).
 
 mod spent;
+mod unpriced;
 
 use crate::fault::fault;
 use crate::keyed_run::KeyedRun;
 use crate::people;
 use crate::public_inputs::public_inputs;
-use dpx_accounting::budget::{self, Component, MechanismSpec};
+use dpx_accounting::budget::{self, Component};
 use dpx_accounting::{
-    Adjacency, DpEvent, EpsilonBound, Sampling, SamplingPlan, check_delta_for, default_delta,
-    sampling_plan,
+    Adjacency, DpEvent, EpsilonBound, SamplingPlan, check_delta_for, default_delta,
 };
 use dpx_ledger::{Ledger, RunEntry, now};
-use dpx_schema::params::{BudgetParams, Delta, Epsilon, NoiseMode, TeacherParams, TrainParams};
+use dpx_schema::params::{BudgetParams, Delta, Epsilon, NoiseMode};
 use dpx_schema::{
-    Input, Kind, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, PublicSchema, SCHEMA_FILE,
-    StageContext, StageError, Unit,
+    Input, Kind, NoiseSource, Population, PrivacyRecord, PrivateRun, PublicInputs, PublicSchema, SCHEMA_FILE,
+    StageContext, StageError, Unit, UnitBounds,
 };
 use serde::Deserialize;
 use serde_json::Value;
 pub(crate) use spent::Spent;
+use unpriced::{unfit, unpriced};
 
 /// What a private stage will do, decided before anything runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrivatePlan {
-    /// The declared number of examples of the stage's data, canaries included.
+    /// The declared number of units (records, or people) of the stage's data, canaries included.
     pub examples: u64,
+    /// What one unit is.
+    pub unit: Unit,
+    /// What bounds a person's part, where people are protected.
+    pub bounds: Option<UnitBounds>,
     /// Canaries among them.
     pub canaries: u64,
     /// The failure probability of the whole budget, below one over the largest number of examples in it.
@@ -95,75 +100,7 @@ struct Common {
     budget: Option<BudgetParams>,
 }
 
-/// A mechanism before its noise is known.
-struct Unpriced {
-    examples: u64,
-    canaries: u64,
-    sampling: Option<SamplingPlan>,
-    mechanism: MechanismSpec,
-    adjacency: Adjacency,
-}
-
-fn unfit(stage: &str) -> impl Fn(serde_json::Error) -> StageError + '_ {
-    move |error| StageError::new(format!("the parameters of `{stage}` do not fit: {error}"))
-}
-
-fn unpriced(
-    kind: Kind,
-    stage: &str,
-    params: &Value,
-    examples: u64,
-) -> Result<Unpriced, StageError> {
-    let gaussian = |count| Unpriced {
-        examples,
-        canaries: 0,
-        sampling: None,
-        mechanism: MechanismSpec::Gaussian { count },
-        adjacency: Adjacency::ZeroOut,
-    };
-    Ok(match kind {
-        Kind::Train => {
-            let params: TrainParams =
-                serde_json::from_value(params.clone()).map_err(unfit(stage))?;
-            let asked = match (params.sampling_rate, params.steps) {
-                (Some(sampling_rate), Some(steps)) => Sampling::Stated {
-                    sampling_rate,
-                    steps,
-                    batch_size: params.batch_size,
-                },
-                _ => Sampling::Epochs {
-                    batch_size: params.batch_size,
-                    epochs: params.epochs,
-                },
-            };
-            let sampling = sampling_plan(examples, params.canaries, asked)
-                .map_err(|error| StageError::new(format!("`{stage}`: {error}")))?;
-            Unpriced {
-                examples: sampling.examples,
-                canaries: params.canaries,
-                sampling: Some(sampling),
-                mechanism: MechanismSpec::PoissonSampledGaussian {
-                    sampling_rate: sampling.sampling_rate,
-                    steps: sampling.steps,
-                },
-                adjacency: sampling.adjacency,
-            }
-        }
-        Kind::Teacher => {
-            let params: TeacherParams =
-                serde_json::from_value(params.clone()).map_err(unfit(stage))?;
-            gaussian(params.steps)
-        }
-        Kind::Counts => gaussian(1),
-        _ => {
-            return Err(StageError::new(format!(
-                "`{stage}` is a stage of kind `{kind}`, which spends no budget"
-            )));
-        }
-    })
-}
-
-/// Plans a private stage over a data set of `examples` real examples.
+/// Plans a private stage over a data set of so many real examples, or people.
 ///
 /// Every stage of a divided budget computes the same division from the same resolved parameters, each mechanism with the
 /// number of examples that its own stage has, so that no stage has to wait for another to know its noise.
@@ -175,10 +112,11 @@ pub fn plan(
     kind: Kind,
     stage: &str,
     params: &Value,
-    examples: u64,
+    population: impl Into<Population>,
 ) -> Result<PrivatePlan, StageError> {
+    let population = population.into();
     let common: Common = serde_json::from_value(params.clone()).map_err(unfit(stage))?;
-    let own = unpriced(kind, stage, params, examples)?;
+    let own = unpriced(kind, stage, params, population)?;
     let mut members = Vec::new();
     match &common.budget {
         None => members.push((stage.to_owned(), 1.0, own)),
@@ -188,7 +126,7 @@ pub fn plan(
                 if fault!(SiblingCanariesForgotten) && name != stage {
                     params["canaries"] = 0.into();
                 }
-                let one = unpriced(component.kind, name, &params, examples)?;
+                let one = unpriced(component.kind, name, &params, population)?;
                 members.push((name.clone(), component.share, one));
             }
         }
@@ -216,7 +154,7 @@ pub fn plan(
         .iter()
         .map(|(.., one)| one.examples)
         .max()
-        .unwrap_or(examples);
+        .unwrap_or(population.units);
     let delta = match asked_delta {
         Delta::Auto => default_delta(largest),
         Delta::Value(delta) => delta,
@@ -231,9 +169,13 @@ pub fn plan(
                 largest
             };
             check_delta_for(delta, largest).map_err(|_| {
+                let whom = match population.unit() {
+                    Unit::Example => "one example",
+                    Unit::User => "everything of one person",
+                };
                 StageError::new(format!(
-                    "`delta` of `{stage}` is {delta:e}, not below 1 / {largest}: a mechanism that publishes one example whole \
-                     would meet it; take a smaller one, or `auto`"
+                    "`delta` of `{stage}` is {delta:e}, not below 1 / {largest}: a mechanism that publishes {whom} whole would meet \
+                     it; take a smaller one, or `auto`"
                 ))
             })?;
             let components: Vec<Component> = members
@@ -262,6 +204,8 @@ pub fn plan(
     let (.., own) = members.swap_remove(at);
     Ok(PrivatePlan {
         examples: own.examples,
+        unit: population.unit(),
+        bounds: own.bounds,
         canaries: own.canaries,
         delta,
         adjacency,
@@ -284,7 +228,7 @@ pub(crate) struct PrivateStage<'a> {
 /// How a mechanism was run, beside its event.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Machine {
-    /// Bound on what one example adds to a sum.
+    /// Bound on what one unit adds to a sum; on what one record adds where records of people are sampled.
     pub(crate) max_grad_norm: f64,
     /// Share by which rounding may exceed it.
     pub(crate) rounding_allowance: f64,
@@ -304,7 +248,7 @@ impl<'a> PrivateStage<'a> {
             context.kind,
             context.stage(),
             &context.params,
-            schema.examples,
+            schema.population(),
         )?;
         Ok(Self {
             context,
@@ -356,7 +300,7 @@ impl<'a> PrivateStage<'a> {
             people: Vec::new(),
             epsilon: EpsilonBound::INFINITE,
             event,
-            unit: Unit::Example,
+            unit: self.plan.unit,
             adjacency: self.plan.adjacency,
             noise: self.noise_source(),
             delta: self.plan.delta,
@@ -396,8 +340,9 @@ impl<'a> PrivateStage<'a> {
             run: run.to_owned(),
             event,
             adjacency: self.plan.adjacency,
-            unit: Unit::Example,
+            unit: self.plan.unit,
             delta: self.plan.delta,
+            bounds: self.plan.bounds,
             examples: self.plan.examples,
             canaries: self.plan.canaries,
             noise: self.noise_source(),
@@ -577,6 +522,90 @@ pub(crate) mod tests {
             let error = plan(kind, stage, &params, 16_000).unwrap_err().to_string();
             assert!(error.contains("adjacency"), "{error}");
         }
+    }
+
+    fn people(units: u64, records: u64, max_per_unit: u64) -> Population {
+        Population {
+            units,
+            records: Some(records),
+            people: Some(dpx_schema::PeopleBounds {
+                max_per_unit,
+                several_owners: false,
+            }),
+        }
+    }
+
+    /// N, q, steps and delta count people, whatever the number of their records.
+    #[test]
+    fn everything_counts_people() {
+        let params = json!({"model": "m", "epsilon": 3, "batch_size": 16, "epochs": 3});
+        for (kind, params) in [
+            (Kind::Train, params),
+            (Kind::Counts, json!({"epsilon": 3})),
+            (Kind::Teacher, json!({"epsilon": 3})),
+        ] {
+            let of_people = plan(kind, "stage", &params, people(600, 7000, 16)).unwrap();
+            let of_records = plan(kind, "stage", &params, 600).unwrap();
+            assert_eq!(of_people.unit, Unit::User);
+            assert_eq!(of_people.delta, of_records.delta);
+            assert_eq!(of_people.sampling, of_records.sampling);
+            assert_eq!(of_people.spending, of_records.spending);
+            assert_eq!(of_people.examples, 600);
+            let bounds = of_people.bounds.unwrap();
+            assert_eq!(bounds.max_per_unit, 16);
+            assert_eq!(bounds.records, None, "how many there are is nobody's business");
+            let mut large = params.clone();
+            large["delta"] = json!(1.0 / 6000.0);
+            assert!(plan(kind, "stage", &large, people(600, 7000, 16)).is_ok());
+            large["delta"] = json!(1.0 / 600.0);
+            let error = plan(kind, "stage", &large, people(600, 7000, 16)).unwrap_err();
+            assert!(error.to_string().contains("one person"), "{error}");
+        }
+    }
+
+    /// Records that are sampled one by one cost a person what a group of them does: exactly, not so many times one.
+    #[test]
+    fn records_of_people_are_priced_as_groups() {
+        let params = json!({"model": "m", "epsilon": 3, "batch_size": 64, "epochs": 3, "unit_sampling": "examples", "canaries": 5});
+        let found = plan(Kind::Train, "train", &params, people(600, 2000, 8)).unwrap();
+        let sampling = found.sampling.unwrap();
+        assert_eq!((found.examples, found.canaries), (605, 5));
+        assert_eq!(sampling.examples, 2000 + 5 * 8);
+        assert_eq!(found.delta, default_delta(605));
+        let event = &planned(&found)[0].1;
+        let alone = DpEvent::poisson_sampled_gaussian(
+            sampling.sampling_rate,
+            found.noise_multiplier(),
+            sampling.steps,
+        );
+        let group = alone.unwrap().group(found.delta, 8).unwrap();
+        assert_eq!(event.certified(found.delta).unwrap(), group);
+        assert!(group.epsilon <= 3.0 && group.epsilon > 2.9);
+        assert_eq!(found.bounds.unwrap().records, Some(2000));
+        let unknown = Population {
+            records: None,
+            ..people(600, 0, 8)
+        };
+        let error = plan(Kind::Train, "train", &params, unknown).unwrap_err();
+        assert!(error.to_string().contains("not known"), "{error}");
+    }
+
+    #[test]
+    fn shared_records_are_sampled_one_by_one_under_zero_out_alone() {
+        let mut shared = people(600, 2000, 8);
+        if let Some(people) = &mut shared.people {
+            people.several_owners = true;
+        }
+        let mut params = json!({"model": "m", "epsilon": 3, "batch_size": 64});
+        let error = plan(Kind::Train, "train", &params, shared).unwrap_err();
+        assert!(error.to_string().contains("unit_sampling"), "{error}");
+        params["unit_sampling"] = json!("examples");
+        assert!(plan(Kind::Train, "train", &params, shared).is_ok());
+        for (key, value) in [("sampling_rate", json!(0.01)), ("steps", json!(10)), ("delta", json!(1e-6))] {
+            params[key] = value;
+        }
+        let error = plan(Kind::Train, "train", &params, shared).unwrap_err();
+        assert!(error.to_string().contains("adding or removing"), "{error}");
     }
 
     #[test]

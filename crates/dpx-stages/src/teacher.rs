@@ -7,24 +7,26 @@
 mod embedding;
 mod predictor;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod vocabulary;
 
 pub use embedding::EmbeddingFeatures;
 pub use predictor::{Features, Teacher};
 pub use vocabulary::Vocabulary;
 
+use super::fault::fault;
+use super::members::{Share, shares};
 use super::model_source::ModelSource;
 use super::private::{self, Machine, PrivateStage, Spending};
 use dpx_accounting::DpEvent;
 use dpx_data::{Row, Rows, builtin};
 use dpx_schema::params::{TeacherKind, TeacherParams, TeacherPerformance};
 use dpx_schema::progress::ProgressUpdate;
-use dpx_schema::{Finish, StageContext, StageError, StageResult};
+use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::grid::f64_rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
 use dpx_sgd::privatise::{Protection, privatise};
-use dpx_sgd::softmax::{Descent, SoftmaxRegression};
+use dpx_sgd::softmax::{Descent, RowsAsOne, SoftmaxRegression};
 use dpx_sgd::sum::GradientSum;
 use serde_json::json;
 
@@ -129,7 +131,10 @@ fn descend(
     let mut key = key.clone();
     let classes = schema.labels.len();
     let values = features.width() * classes;
-    let allowance = f64_rounding_allowance(values, params.max_grad_norm, schema.examples);
+    let units = units(rows, schema)?;
+    let records = schema.people.map_or(1, |people| people.max_per_unit);
+    let records = schema.examples.saturating_mul(records);
+    let allowance = f64_rounding_allowance(values, params.max_grad_norm, records);
     let noisy = stage.plan.noise_multiplier() > 0.0;
     let protection = if noisy {
         Protection::Gaussian {
@@ -155,7 +160,7 @@ fn descend(
         examples: schema.examples,
     };
     let mut model =
-        SoftmaxRegression::descend(&examples, &labels, classes, &descent, |step, sum| {
+        SoftmaxRegression::descend(&examples, &labels, units.as_deref(), classes, &descent, |step, sum| {
             let update = ProgressUpdate::steps(step + 1, params.steps);
             context
                 .progress
@@ -176,6 +181,22 @@ fn descend(
         clipping: None,
     };
     Ok((model, protection.executed(noised), machine))
+}
+
+/// What is bounded as one: the rows of a person in equal parts, within one bound.
+fn units(rows: &[Row], schema: &PublicSchema) -> Result<Option<Vec<RowsAsOne>>, StageError> {
+    let apart = fault!(RecordsCountApart);
+    let as_one = |share: Share| RowsAsOne {
+        weight: if apart { 1.0 } else { share.weight },
+        bound: if apart {
+            share.rows.len() as f64
+        } else {
+            share.bound
+        },
+        rows: share.rows,
+    };
+    let shares = shares(rows, schema)?;
+    Ok(shares.map(|shares| shares.into_iter().map(as_one).collect()))
 }
 
 /// Share of rows whose label is the likeliest one.

@@ -14,6 +14,7 @@ mod tests;
 
 use super::keyed_run;
 use super::losses::{MAX_SEQ_LEN, text_losses};
+use super::members::{members, shares};
 use super::pretrain::StepLog;
 use super::private::{Machine, PrivatePlan, PrivateStage, Spending, Spent};
 use binding::{Code, binding};
@@ -30,7 +31,7 @@ use dpx_sgd::learner::LearnerSettings;
 use dpx_sgd::optimizer::{AdamSettings, LearningRate};
 use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerSettings};
 pub(super) use examples::Canary;
-use examples::{Encoded, Encoder, Mismatch};
+use examples::{Encoded, Encoder, Mismatch, Sampled};
 use keywords::Keywords;
 use serde_json::json;
 use start::Start;
@@ -76,15 +77,23 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
             labels: &schema.labels,
             seed: context.seed,
         }),
+        sampled: Sampled::of(stage.plan.bounds),
     };
-    let expected_rows = mechanism.sampling_rate() * stage.plan.examples as f64;
+    let sampled = stage.plan.sampling.map_or(0, |sampling| sampling.examples);
+    let expected_rows = mechanism.sampling_rate() * sampled as f64;
     encoder.check(&schema.labels)?;
     if mechanism.noise_multiplier() > 0.0 {
         let sizes = (micro_batches(&performance), expected_rows);
         device_check::run(context, &params, schema, (&start.network, &encoder), sizes)?;
     }
-    let encoded = encoder.encode(&rows)?;
+    let mut encoded = encoder.encode(&rows)?;
     encoded.truncation.save(context)?;
+    if let (Some(people), Sampled::People(_)) = (schema.people, encoder.sampled) {
+        encoded = encoder.people(members(&rows, people)?, encoded);
+    } else {
+        // Records that are sampled one by one are accounted as so many of each person, too.
+        shares(&rows, schema)?;
+    }
     let run = Run {
         context,
         params: &params,
@@ -98,6 +107,7 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
                 sampling.expected_batch_size
             }),
         expected_rows,
+        records_at_once: encoder.sampled.records_at_once(),
         binding: binding(
             context,
             &params,
@@ -145,14 +155,20 @@ fn mechanism(params: &TrainParams, plan: &PrivatePlan) -> Result<Mechanism, Stag
     let sampling = plan
         .sampling
         .ok_or_else(|| StageError::new("training was planned without a sampling rate"))?;
-    Ok(Mechanism::new(
+    let mechanism = Mechanism::new(
         sampling.sampling_rate,
         plan.noise_multiplier(),
         params.max_grad_norm,
         sampling.steps,
         plan.delta,
         plan.adjacency,
-    )?)
+    )?;
+    let records = match Sampled::of(plan.bounds) {
+        Sampled::RecordsOfPeople(most) => u32::try_from(most)
+            .map_err(|_| StageError::new("`max_per_unit` is too large to be accounted for"))?,
+        Sampled::Records | Sampled::People(_) => 1,
+    };
+    Ok(mechanism.of_records(records)?)
 }
 
 struct Run<'a> {
@@ -162,8 +178,10 @@ struct Run<'a> {
     mechanism: Mechanism,
     max_seq_len: usize,
     expected_batch_size: f64,
-    /// Rows of a batch on average, canaries included.
+    /// Rows, or people, of a batch on average, canaries included.
     expected_rows: f64,
+    /// Most records that are bounded as one.
+    records_at_once: usize,
     binding: [u8; 32],
 }
 
@@ -240,14 +258,15 @@ impl Run<'_> {
         self.session(network, KeySource::Secure(file), run, found)
     }
 
-    /// Most tokens that the gradient of one example sums over: with the prompt-mismatch loss those of two sequences.
+    /// Most tokens that the gradient of one unit sums over: those of a person's records in a step, with the prompt-mismatch loss of
+    /// two sequences each.
     fn tokens_per_example(&self) -> usize {
         let sequences = if self.params.prompt_mismatch > 0.0 {
             2
         } else {
             1
         };
-        sequences * self.max_seq_len
+        sequences * self.max_seq_len * self.records_at_once
     }
 
     fn session(

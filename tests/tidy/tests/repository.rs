@@ -93,6 +93,7 @@ const MODULES: [(&str, &[&[&str]]); 2] = [
             &["preprocess", "private", "losses", "text_encoder"],
             &["keyed_run"],
             &[
+                "members",
                 "people",
                 "metric",
                 "scrub",

@@ -6,7 +6,7 @@ use crate::error::Problems;
 use crate::labels::RawLabel;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
@@ -53,6 +53,42 @@ pub(super) fn columns(content: &str) -> Vec<String> {
         .and_then(|object| Object::parse(object, &[]).ok())
         .map(|object| object.keys)
         .unwrap_or_default()
+}
+
+/// The strings and numbers under one key of every object, by its line: one, or those of a list.
+pub(super) fn names(
+    content: &str,
+    path: &Path,
+    name: &str,
+) -> Result<BTreeMap<u64, Vec<String>>, DataError> {
+    let word = |value: &Value| match value {
+        Value::String(name) => Some(name.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let of = |object: &str| -> Vec<String> {
+        let Ok(object) = Object::parse(object, &[name]) else {
+            return Vec::new();
+        };
+        match object.value(name) {
+            Some(Value::Array(list)) => list.iter().filter_map(word).collect(),
+            Some(value) => word(value).into_iter().collect(),
+            None => Vec::new(),
+        }
+    };
+    if content.trim_start().starts_with('[') {
+        let elements =
+            elements(content).map_err(|(line, problem)| DataError::line(path, line, problem))?;
+        return Ok(elements
+            .into_iter()
+            .map(|(line, object)| (line, of(object)))
+            .collect());
+    }
+    let lines = content.split('\n').zip(1..);
+    Ok(lines
+        .filter(|(line, _)| !line.trim().is_empty())
+        .map(|(line, number)| (number, of(line)))
+        .collect())
 }
 
 /// One object over several lines is no JSON lines; says so once rather than for every line.

@@ -7,6 +7,7 @@ mod graph;
 mod limits;
 mod links;
 mod overlap;
+mod people;
 mod privacy;
 mod release;
 mod sources;

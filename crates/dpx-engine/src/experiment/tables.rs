@@ -1,6 +1,6 @@
 //! The tables of an experiment file other than `[stage.NAME]` and `[sweep]`. These types are their schema.
 
-use dpx_schema::Budget;
+use dpx_schema::{Budget, Unit};
 use dpx_schema::params::{Delta, NoiseMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,10 @@ const fn seed() -> u64 {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PrivacyTable {
+    /// What is protected: `example`, each record by itself, or `user`, each person with all of their records
+    /// (`[stage.preprocess] unit_column` says whose a record is).
+    #[serde(default)]
+    pub unit: Unit,
     /// The failure probability of every private stage that does not state its own.
     #[serde(default)]
     pub delta: Option<Delta>,

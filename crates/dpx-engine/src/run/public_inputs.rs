@@ -155,10 +155,12 @@ fn tell(
     }
 }
 
-/// The whole data set, whatever share of it the stage reads: rows left out are private too.
+/// The whole data set, whatever share of it the stage reads: rows left out are private too, also those beyond `max_per_unit`.
 fn whole(params: &PreprocessParams) -> Request<'_> {
     Request {
         limit: None,
+        unit_column: None,
+        max_per_unit: None,
         ..Request::from(params)
     }
 }

@@ -45,6 +45,7 @@ fn record(entry: &RunEntry) -> PrivacyRecord {
         event: entry.event.clone(),
         adjacency: entry.adjacency,
         unit: entry.unit,
+        bounds: None,
         delta: entry.delta,
         examples: 1000,
         canaries: 0,

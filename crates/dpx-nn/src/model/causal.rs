@@ -1,7 +1,7 @@
 //! What generation needs of a causal language model.
 
 use crate::kernel;
-use crate::{Array, Batch, Error, KvCache, Network, PackedLayout, Targets};
+use crate::{Array, Batch, Error, KvCache, Network, PackedLayout, Targets, Units};
 
 /// A causal language model that can be read forwards, token by token, over a cache of keys and values.
 pub trait CausalModel: Network {
@@ -66,6 +66,7 @@ pub(crate) struct NextTokens<'a> {
     pub(crate) ids: &'a [u32],
     pub(crate) weights: &'a [f32],
     mismatch: Option<f32>,
+    units: Option<&'a Units>,
 }
 
 impl<'a> NextTokens<'a> {
@@ -84,6 +85,7 @@ impl<'a> NextTokens<'a> {
                     ids,
                     weights,
                     mismatch: batch.mismatch,
+                    units: batch.units.as_ref(),
                 });
             }
             Targets::Class(_) => "classes",
@@ -99,7 +101,7 @@ impl<'a> NextTokens<'a> {
     pub(crate) fn losses_with_gradient(&self, logits: &mut Array) -> Vec<f64> {
         let Some(weight) = self.mismatch else {
             let losses = kernel::cross_entropy_with_gradient(logits, self.ids, self.weights);
-            return self.grouping.sums(&losses);
+            return self.of_units(self.grouping.sums(&losses));
         };
         let losses = kernel::cross_entropy_with_gradient(logits, self.ids, &self.counted());
         let pairs = self.pairs(&losses, f64::from(weight));
@@ -108,7 +110,16 @@ impl<'a> NextTokens<'a> {
             .flat_map(|pair| pair.factors.map(|factor| Some(factor as f32)))
             .collect();
         *logits = kernel::scaled_rows(logits, &self.grouping.spread(&factors));
-        pairs.into_iter().map(|pair| pair.loss).collect()
+        self.of_units(pairs.into_iter().map(|pair| pair.loss).collect())
+    }
+
+    /// The losses of examples from those of records.
+    fn of_units(&self, records: Vec<f64>) -> Vec<f64> {
+        let Some(units) = self.units else {
+            return records;
+        };
+        let of = |unit| records[units.records.range(unit)].iter().sum();
+        (0..units.records.batch()).map(of).collect()
     }
 
     /// The examples' losses.
@@ -119,12 +130,12 @@ impl<'a> NextTokens<'a> {
                 *loss *= counted;
             }
             let pairs = self.pairs(&losses, f64::from(weight));
-            return pairs.into_iter().map(|pair| pair.loss).collect();
+            return self.of_units(pairs.into_iter().map(|pair| pair.loss).collect());
         }
         for (loss, weight) in losses.iter_mut().zip(self.weights) {
             *loss *= weight;
         }
-        self.grouping.sums(&losses)
+        self.of_units(self.grouping.sums(&losses))
     }
 
     /// 1 for each target that counts, 0 for others.
@@ -137,6 +148,7 @@ impl<'a> NextTokens<'a> {
     fn pairs(&self, of_tokens: &[f32], weight: f64) -> Vec<Pair> {
         let counts = self.grouping.sums(&self.counted());
         let sums = self.grouping.sums(of_tokens);
+        let of_record = self.units.map_or(1.0, |units| f64::from(units.weight));
         sums.chunks_exact(2)
             .zip(counts.chunks_exact(2))
             .map(|(sums, counts)| {
@@ -147,8 +159,8 @@ impl<'a> NextTokens<'a> {
                 let pull = weight / (1.0 + lost.exp());
                 let told_apart = (-lost).max(0.0) + (-lost.abs()).exp().ln_1p();
                 Pair {
-                    loss: share * sums[0] + weight * told_apart,
-                    factors: [share + pull, -pull],
+                    loss: of_record * (share * sums[0] + weight * told_apart),
+                    factors: [of_record * (share + pull), of_record * -pull],
                 }
             })
             .collect()

@@ -4,7 +4,7 @@ use crate::study::{GuaranteeKind, Row, Study};
 use crate::table::{Column, NOTHING, Table, number};
 use dpx_accounting::EpsilonBound;
 use dpx_engine::clock::duration;
-use dpx_schema::PublicInputs;
+use dpx_schema::{PublicInputs, Unit};
 
 fn known(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(|| NOTHING.into(), |value| number(value, decimals))
@@ -54,7 +54,7 @@ pub(crate) fn mechanisms(study: &Study) -> Table {
     }
 }
 
-/// Epsilon for groups of records of one person: one line per row, everything behind it composed.
+/// Epsilon for groups of records of one person, or of people: one line per row, everything behind it composed.
 pub(crate) fn groups(study: &Study) -> Table {
     let mut sizes: Vec<u64> = study
         .rows
@@ -82,8 +82,12 @@ pub(crate) fn groups(study: &Study) -> Table {
         }));
         cells
     });
+    let caption = match study.unit() {
+        Unit::Example => "Epsilon for several records of one person, at the same delta",
+        Unit::User => "Epsilon for several people together, at the same delta",
+    };
     Table {
-        caption: "Epsilon for several records of one person, at the same delta".into(),
+        caption: caption.into(),
         rows: rows.collect(),
         columns,
     }

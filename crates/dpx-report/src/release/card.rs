@@ -4,8 +4,7 @@
 use super::officer::{events, generated};
 use super::statement::{MODEL_FOLDER, Statement, Texts};
 use super::words::{claimed, code};
-use dpx_schema::PublicInputs;
-use dpx_schema::counted;
+use dpx_schema::{PublicInputs, Unit, counted};
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -99,7 +98,10 @@ fn guarantee(card: &mut String, statement: &Statement) {
             let _ = write!(
                 card,
                 "All files here together: **{claim}** (unit: one {}; adjacency: {}). With every earlier release of the same people known to the publisher, and with the choice of the rows: **{total}**. What ran: {}.\n\n",
-                claim.unit(),
+                match statement.unit() {
+                    Unit::Example => claim.unit(),
+                    Unit::User => "person with all of their records",
+                },
                 claim.adjacency(),
                 events(claim)
             );

@@ -19,12 +19,16 @@ pub(crate) fn page(statement: &Statement) -> String {
         statement.date,
         statement.dpx_version
     );
+    let several = match statement.unit() {
+        Unit::Example => "People with several records",
+        Unit::User => "Several people together",
+    };
     let sections = [
         ("What is protected", protected(statement)),
         ("What is not protected", unprotected(statement)),
         ("Who is protected", unit(statement)),
         ("What epsilon means", epsilon(statement)),
-        ("People with several records", groups(statement)),
+        (several, groups(statement)),
         ("Earlier releases of the same people", prior(statement)),
         ("How the released rows were chosen", selection(statement)),
         ("Canaries", canaries(statement)),
@@ -46,10 +50,16 @@ fn protected(statement: &Statement) -> String {
         return format!("No private data were used: {what} come from public data alone.");
     };
     let of = records(statement);
-    let promise = if claim.epsilon().value() <= LARGE {
-        "Whoever sees this folder learns almost the same about any one record as if that record had not been used: whether it was there, and what it says."
+    let unit = statement.unit();
+    let promise = if claim.epsilon().value() > LARGE {
+        format!(
+            "An epsilon this large promises next to nothing by itself: what is learned of a {} is bounded in theory, and hardly in practice.",
+            unit.word()
+        )
+    } else if unit == Unit::User {
+        "Whoever sees this folder learns almost the same about any one person as if none of their records had been used: whether they were there, and what they wrote.".to_owned()
     } else {
-        "An epsilon this large promises next to nothing by itself: what is learned of a record is bounded in theory, and hardly in practice."
+        "Whoever sees this folder learns almost the same about any one record as if that record had not been used: whether it was there, and what it says.".to_owned()
     };
     format!(
         "{what} were made from {of} under differential privacy: **{claim}** for all of them together. {promise} This holds whatever else they know and however much they compute, now and later."
@@ -75,9 +85,11 @@ fn records(statement: &Statement) -> String {
         let known = sizes.entry(run.data_set).or_default();
         *known = (*known).max(own);
     }
-    let of_one = |size: &Option<u64>| match size {
-        Some(size) => counted(*size, "private record"),
-        None => "private records".to_owned(),
+    let of_one = |size: &Option<u64>| match (size, statement.unit()) {
+        (Some(size), Unit::Example) => counted(*size, "private record"),
+        (None, Unit::Example) => "private records".to_owned(),
+        (Some(size), Unit::User) => format!("the private records of {}", Unit::User.counted(*size)),
+        (None, Unit::User) => "the private records of people".to_owned(),
     };
     let all: Vec<String> = sizes.values().map(of_one).collect();
     if let [one] = all.as_slice() {
@@ -92,7 +104,10 @@ fn records(statement: &Statement) -> String {
 
 fn unprotected(statement: &Statement) -> String {
     let mut items = vec![
-        "What holds for many people: differential privacy hides single records, not what a group has in common.".to_owned(),
+        format!(
+            "What holds for many people: differential privacy hides single {}, not what a group has in common.",
+            statement.unit().plural()
+        ),
         "What is public anyway: the labels, the settings in `privacy.json`, and what the public inputs already held.".to_owned(),
         format!(
             "Chance: {}. Short phrases may coincide with training texts, and a name in a text may be that of a real person.",
@@ -137,10 +152,9 @@ fn unit(statement: &Statement) -> String {
     let Some(claim) = &statement.claim else {
         return "Nobody's records were used.".to_owned();
     };
-    let unit = if claim.unit() == Unit::Example.name() {
-        "One record: a single text, cut at a public length. Somebody who wrote one record is protected as stated; somebody who wrote several is protected less (section 5), also where the same record was stored twice.".to_owned()
-    } else {
-        format!("One {}.", claim.unit())
+    let unit = match statement.unit() {
+        Unit::Example => "One record: a single text, cut at a public length. Somebody who wrote one record is protected as stated; somebody who wrote several is protected less (section 5), also where the same record was stored twice.".to_owned(),
+        Unit::User => people(statement),
     };
     let undisclosed = statement
         .runs
@@ -148,27 +162,42 @@ fn unit(statement: &Statement) -> String {
         .any(|run| run.adjacency != claim.adjacency());
     format!(
         "{unit} The guarantee compares {}.{}",
-        neighbors(claim.adjacency()),
+        neighbors(claim.adjacency(), statement.unit()),
         if undisclosed {
-            " For runs that were calibrated under add/remove adjacency that is no weaker, and their number of records is not disclosed."
+            format!(
+                " For runs that were calibrated under add/remove adjacency that is no weaker, and their number of {} is not disclosed.",
+                statement.unit().plural()
+            )
         } else {
-            ""
+            String::new()
         }
     )
+}
+
+/// What protects people, run by run.
+fn people(statement: &Statement) -> String {
+    let mut text = "One person, with all of their records. Whose a record is was said by a column of the data; somebody who appears there under two names is two people, and protected less.\n\n".to_owned();
+    for (name, run) in &statement.runs {
+        if let Some(bounds) = &run.bounds {
+            let _ = writeln!(text, "- {}: {}.", code(name), bounds.meaning());
+        }
+    }
+    text + "\n"
 }
 
 fn epsilon(statement: &Statement) -> String {
     let Some(total) = &statement.total else {
         return "Epsilon is 0: no private record can have any influence.".to_owned();
     };
+    let whom = statement.unit().word();
     let bound = total.epsilon();
     let certified = total.certified();
     let mut text = format!(
-        "Everything that the ledger counts to the same people and that was ever released, this folder included, is **{total}** together. In words: whoever suspects something of one record sees the odds of the suspicion change by a factor of at most {}. A suspicion held to be as likely as not (50 %) may rise to {}, one of 1 % to {}, and no further. {} With a probability of at most delta = {} this may fail.\n\n",
+        "Everything that the ledger counts to the same people and that was ever released, this folder included, is **{total}** together. In words: whoever suspects something of one {whom} sees the odds of the suspicion change by a factor of at most {}. A suspicion held to be as likely as not (50 %) may rise to {}, one of 1 % to {}, and no further. {} With a probability of at most delta = {} this may fail.\n\n",
         factor(bound),
         belief(0.5, bound),
         belief(0.01, bound),
-        strength(bound),
+        strength(bound, whom),
         total.delta()
     );
     text.push_str(
@@ -195,16 +224,16 @@ fn epsilon(statement: &Statement) -> String {
 const LARGE: f64 = 20.0;
 
 /// How much the promise is worth, in words.
-fn strength(epsilon: EpsilonBound) -> &'static str {
+fn strength(epsilon: EpsilonBound, whom: &str) -> String {
     match epsilon.value() {
-        value if value <= 1.0 => "That is a strong promise.",
-        value if value <= 10.0 => {
-            "That is a moderate promise: what is learned of a record is bounded, and not small."
-        }
-        value if value > LARGE => "That is hardly a promise.",
-        _ => {
-            "That is a weak promise: it alone excludes little of what might be learned of a record."
-        }
+        value if value <= 1.0 => "That is a strong promise.".to_owned(),
+        value if value <= 10.0 => format!(
+            "That is a moderate promise: what is learned of a {whom} is bounded, and not small."
+        ),
+        value if value > LARGE => "That is hardly a promise.".to_owned(),
+        _ => format!(
+            "That is a weak promise: it alone excludes little of what might be learned of a {whom}."
+        ),
     }
 }
 
@@ -218,8 +247,12 @@ fn groups(statement: &Statement) -> String {
         })
     };
     let lines = vec!["---"; GROUPS.len() + 1].join(" | ");
+    let (whom, header) = match statement.unit() {
+        Unit::Example => ("one person with so many records", "records"),
+        Unit::User => ("so many people together, such as a family", "people"),
+    };
     format!(
-        "What everything together promises to one person with so many records, at the same delta:\n\n| records |{}\n| {lines} |\n| epsilon |{}\n| 50 % may rise to |{}\n",
+        "What everything together promises to {whom}, at the same delta:\n\n| {header} |{}\n| {lines} |\n| epsilon |{}\n| 50 % may rise to |{}\n",
         cells(&|group| group.records.to_string()),
         cells(&|group| format!("{:.2}", group.epsilon)),
         cells(&|group| belief(0.5, group.epsilon)),
@@ -301,7 +334,12 @@ fn canaries(statement: &Statement) -> String {
     match statement.canaries() {
         0 => "None were planted.".to_owned(),
         planted => format!(
-            "For an audit, {planted} made-up records of random letters were planted among the private ones. Pieces of them may stand in the texts. They are nobody's data, and the guarantee counts them as records."
+            "For an audit, {planted} made-up {} of random letters were planted among the private ones. Pieces of them may stand in the texts. They are nobody's data, and the guarantee counts them as {}.",
+            match statement.unit() {
+                Unit::Example => "records",
+                Unit::User => "people with texts",
+            },
+            statement.unit().plural()
         ),
     }
 }
@@ -310,8 +348,13 @@ fn bounds(statement: &Statement) -> String {
     if statement.runs.is_empty() {
         return "No private data were used.".to_owned();
     }
-    let mut text = String::from(
-        "These numbers were fixed without looking at the data, or are public:\n\n| run | what it did | mechanism | bound on one record | records | longest record |\n| --- | --- | --- | --- | --- | --- |\n",
+    let (bound, units) = match statement.unit() {
+        Unit::Example => ("bound on one record", "records"),
+        // Section 3 says which of the two it is.
+        Unit::User => ("bound on one contribution", "people"),
+    };
+    let mut text = format!(
+        "These numbers were fixed without looking at the data, or are public:\n\n| run | what it did | mechanism | {bound} | {units} | longest record |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     for (name, run) in &statement.runs {
         let event = statement

@@ -285,6 +285,7 @@ fn private_size(
 fn without_size(bytes: &[u8]) -> Result<Vec<u8>, ReleaseError> {
     let mut schema: PublicSchema = serde_json::from_slice(bytes).map_err(std::io::Error::other)?;
     schema.examples = 0;
+    schema.records = None;
     let text = serde_json::to_string_pretty(&schema).map_err(std::io::Error::other)?;
     Ok((text + "\n").into_bytes())
 }

@@ -5,7 +5,7 @@
 
 use dpx_accounting::{Adjacency, Claim, EpsilonBound};
 use dpx_schema::params::Clipping;
-use dpx_schema::{Kind, NoiseSource, PrivateRun};
+use dpx_schema::{Kind, NoiseSource, PrivateRun, Unit, UnitBounds};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(crate) const CHECKSUMS_FILE: &str = "SHA256SUMS";
 /// Folder of released models.
 pub(crate) const MODEL_FOLDER: &str = "model";
 
-/// Numbers of records of one person whose epsilon a release states.
+/// Numbers of units (records of one person, or people) whose epsilon a release states.
 pub(crate) const GROUPS: [u32; 8] = [1, 2, 3, 5, 10, 20, 50, 100];
 
 /// The content of `privacy.json`.
@@ -147,7 +147,7 @@ pub struct Run {
     pub data_set: u64,
     /// The adjacency under which it was calibrated; the claim's may be zero-out where this is add/remove.
     pub adjacency: Adjacency,
-    /// The number of records, canaries included, where it is public: under zero-out adjacency.
+    /// The number of units (records, or people), canaries included, where it is public: under zero-out adjacency.
     pub examples: Option<u64>,
     /// Canaries among them.
     pub canaries: u64,
@@ -155,7 +155,10 @@ pub struct Run {
     pub noise: NoiseSource,
     /// The failure probability that it was calibrated for.
     pub calibrated_for_delta: f64,
-    /// The bound on what one record adds to a sum.
+    /// What bounds a person's part, where people are protected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<UnitBounds>,
+    /// The bound on what one unit adds to a sum; on what one record adds where records of people are sampled.
     pub max_grad_norm: f64,
     /// Share by which rounding may exceed that bound; the noise is wider by it.
     pub rounding_allowance: f64,
@@ -179,6 +182,7 @@ impl Run {
             canaries: run.canaries,
             noise: run.noise,
             calibrated_for_delta: run.delta,
+            bounds: run.bounds,
             max_grad_norm: run.max_grad_norm,
             rounding_allowance: run.rounding_allowance,
             max_length: run.max_length,
@@ -232,7 +236,7 @@ pub struct Prior {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
-    /// Records of one person.
+    /// Records of one person, or people, where these are protected.
     pub records: u32,
     /// The certified epsilon at the claim's delta; `inf` where nothing can be promised.
     pub epsilon: EpsilonBound,
@@ -281,6 +285,14 @@ impl Statement {
         }
         files.sort_unstable();
         files
+    }
+
+    /// What is protected: that of the claims; records where nothing private was used.
+    pub fn unit(&self) -> Unit {
+        let claim = self.claim.as_ref().or(self.total.as_ref());
+        claim
+            .and_then(|claim| Unit::named(claim.unit()))
+            .unwrap_or_default()
     }
 
     /// Canaries that were planted among the records, all runs together.

@@ -1,6 +1,7 @@
 //! Numbers of a guarantee in words, each rounded against the claim.
 
 use dpx_accounting::{Adjacency, Claim, EpsilonBound};
+use dpx_schema::Unit;
 
 /// What somebody who held a suspicion to be likely by `before` may hold it to be after the release, in percent.
 ///
@@ -47,12 +48,18 @@ pub(super) fn claimed(claim: Option<&Claim>) -> String {
 }
 
 /// Which data sets a guarantee compares.
-pub(super) const fn neighbors(adjacency: Adjacency) -> &'static str {
-    match adjacency {
-        Adjacency::ZeroOut => {
+pub(super) const fn neighbors(adjacency: Adjacency, unit: Unit) -> &'static str {
+    match (adjacency, unit) {
+        (Adjacency::ZeroOut, Unit::User) => {
+            "the data with all records of that person and the same data with null records in their place (zero-out adjacency: the number of people is public)"
+        }
+        (Adjacency::AddRemove, Unit::User) => {
+            "the data with all records of that person and the same data without them (add/remove adjacency: the number of people is not disclosed)"
+        }
+        (Adjacency::ZeroOut, Unit::Example) => {
             "the data with that record and the same data with a null record in its place (zero-out adjacency: the number of records is public)"
         }
-        Adjacency::AddRemove => {
+        (Adjacency::AddRemove, Unit::Example) => {
             "the data with that record and the same data without it (add/remove adjacency: the number of records is not disclosed)"
         }
     }

@@ -3,9 +3,9 @@
 use super::Failures;
 use super::mechanism;
 use super::runs::Runs;
-use crate::release::{GROUPS, Selection, Statement};
-use dpx_accounting::{Accountant, Adjacency, Claim};
-use dpx_schema::{Kind, NoiseSource, Unit};
+use crate::release::{GROUPS, Run, Selection, Statement};
+use dpx_accounting::{Accountant, Adjacency, Claim, DpEvent};
+use dpx_schema::{Kind, NoiseSource, Unit, UnitSampling};
 use std::collections::BTreeSet;
 
 /// The claim of the release itself, and that it speaks of the runs behind the texts.
@@ -53,6 +53,7 @@ pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
         failures.unless(run.data_set > 0, || {
             format!("`{name}`: data sets are counted from 1")
         });
+        people(name, run, claim, failures);
         let examples = run.examples.unwrap_or(u64::MAX);
         failures.unless(run.canaries < examples, || {
             format!("`{name}`: {} canaries of {examples} records", run.canaries)
@@ -84,6 +85,32 @@ fn declared(statement: &Statement, failures: &mut Failures) {
             .collect();
         failures.unless(named == released, || {
             "the rows of the selection are not those that are released".to_owned()
+        });
+    }
+}
+
+/// A run that protects people says by which bounds, and its event counts as many of their records as these allow.
+fn people(name: &str, run: &Run, claim: &Claim, failures: &mut Failures) {
+    let of_people = claim.unit() == Unit::User.name();
+    failures.unless(run.bounds.is_some() == of_people, || {
+        format!("`{name}`: people are protected where bounds on their records stand, and nowhere else")
+    });
+    let sampled = run
+        .bounds
+        .filter(|bounds| bounds.unit_sampling == Some(UnitSampling::Examples));
+    let allowed = sampled.map_or(1, |bounds| bounds.max_per_unit);
+    let counted = claim.events().get(name).map_or(1, DpEvent::records_per_unit);
+    failures.unless(u64::from(counted) == allowed, || {
+        format!("`{name}`: a person may have {allowed} records that are sampled one by one, and the event counts {counted}")
+    });
+    if let Some(bounds) = run.bounds {
+        let few = bounds.examples_per_unit.unwrap_or(1);
+        failures.unless(
+            bounds.max_per_unit > 0 && few > 0 && few <= bounds.max_per_unit,
+            || format!("`{name}`: its bounds on the records of a person contradict one another"),
+        );
+        failures.unless(bounds.records.is_none() || sampled.is_some(), || {
+            format!("`{name}`: the number of records is public where records are sampled, and nowhere else")
         });
     }
 }
@@ -180,7 +207,7 @@ fn recheck(what: &str, claim: &Claim, failures: &mut Failures) {
     failures.unless(certified.epsilon.is_finite(), || {
         format!("{what}: epsilon is infinite, which is no guarantee")
     });
-    failures.unless(claim.unit() == Unit::Example.name(), || {
+    failures.unless(Unit::named(claim.unit()).is_some(), || {
         format!(
             "{what}: `{}` is no unit of privacy that dpx knows",
             claim.unit()

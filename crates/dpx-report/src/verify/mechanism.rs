@@ -57,7 +57,14 @@ fn fits(name: &str, run: &Run, event: &DpEvent, failures: &mut Failures) {
                     run.kind
                 )
             });
-            let (Some(examples), Some(batch)) = (run.examples, run.expected_batch_size) else {
+            // Where records of people are sampled, as many as there are, those of canaries included.
+            let records = run.bounds.and_then(|bounds| {
+                let canaries = run.canaries.saturating_mul(bounds.max_per_unit);
+                Some(bounds.records?.saturating_add(canaries))
+            });
+            let (Some(examples), Some(batch)) =
+                (records.or(run.examples), run.expected_batch_size)
+            else {
                 return;
             };
             let rate = batch as f64 / examples as f64;

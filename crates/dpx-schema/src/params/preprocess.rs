@@ -40,7 +40,14 @@ pub struct PreprocessParams {
     /// Whether labels are written as words or added to the vocabulary as special tokens.
     #[serde(default)]
     pub label_integration: LabelIntegration,
-    /// The declared, public number of training examples; checked against the data. Left out: the number found, declared public.
+    /// With `[privacy] unit = "user"` the column that says whose record each row is: a name, a number, or in JSON a list of several people (`participants`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_column: Option<String>,
+    /// Most training records of one person, a public bound. Which ones stay is decided by a hash of the record alone; how many were left out is told, and internal. Left out: 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub max_per_unit: Option<u64>,
+    /// The declared, public number of training examples, or of people where these are protected; checked against the data. Left out: the number found, declared public.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub examples: Option<u64>,
@@ -52,10 +59,22 @@ pub struct PreprocessParams {
     #[serde(default = "tenth")]
     #[schemars(range(min = 0.0, max = 0.5))]
     pub test_share: f64,
-    /// Keep at most so many rows of each split, chosen by a keyed hash of the row number; for quick trials.
+    /// Keep at most so many rows of each split, chosen by a keyed hash of the row number, or so many people with all of their rows where these are protected; for quick trials.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub limit: Option<u64>,
+}
+
+/// Most records of one person where nothing is said.
+const MAX_PER_UNIT: u64 = 16;
+
+impl PreprocessParams {
+    /// The public bound on the records of one person; none where each record is a unit of its own.
+    pub fn max_per_unit(&self) -> Option<u64> {
+        self.unit_column
+            .as_ref()
+            .map(|_| self.max_per_unit.unwrap_or(MAX_PER_UNIT))
+    }
 }
 
 /// How numbers in the label column are understood.

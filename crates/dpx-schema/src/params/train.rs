@@ -1,6 +1,7 @@
 //! Parameters of `train`.
 
 use super::{BudgetParams, Delta, Epsilon};
+use crate::UnitSampling;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +20,7 @@ pub struct TrainParams {
     #[serde(default = "epochs")]
     #[schemars(range(min = 0.01, max = 10000.0))]
     pub epochs: f64,
-    /// Expected number of examples in a step; the sampling rate is this over the number of examples.
+    /// Expected number of examples in a step, or of people where these are sampled; the sampling rate is this over their number.
     #[serde(default = "batch_size")]
     #[schemars(range(min = 1))]
     pub batch_size: u64,
@@ -46,7 +47,7 @@ pub struct TrainParams {
     #[serde(default = "beta2")]
     #[schemars(range(min = 0.0, max = 0.99999))]
     pub beta2: f64,
-    /// Bound on the L2 norm of one example's gradient.
+    /// Bound on the L2 norm of one example's gradient, or of a person's where these are sampled.
     #[serde(default = "max_grad_norm")]
     #[schemars(range(min = 1e-6, max = 1e6))]
     pub max_grad_norm: f64,
@@ -95,6 +96,13 @@ pub struct TrainParams {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub steps: Option<u64>,
+    /// With `[privacy] unit = "user"`: whether a step samples people or their records. `users`: a coin for each person, some of their records, bounded as one. `examples`: a coin for each record, each bounded by itself, a person accounted as the group of `max_per_unit` records that they are. Left out: `users`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_sampling: Option<UnitSampling>,
+    /// Most records of a person who takes part in a step, drawn by secret coins; their gradients are averaged and bounded as one. Left out: 4, or `max_per_unit` where that is less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub examples_per_unit: Option<u64>,
     /// Number of canaries inserted for an `audit` stage; each is included by a coin of its own.
     #[serde(default)]
     #[schemars(range(max = 100000))]
@@ -106,6 +114,22 @@ pub struct TrainParams {
     #[serde(default)]
     #[schemars(skip)]
     pub budget: Option<BudgetParams>,
+}
+
+/// Most records of a person in a step where nothing is said.
+const EXAMPLES_PER_UNIT: u64 = 4;
+
+impl TrainParams {
+    /// Most records in a step of a person who has at most `max_per_unit`; none where records are sampled, not people.
+    pub fn examples_per_unit(&self, max_per_unit: u64) -> Option<u64> {
+        match self.unit_sampling.unwrap_or_default() {
+            UnitSampling::Users => {
+                let asked = self.examples_per_unit.unwrap_or(EXAMPLES_PER_UNIT);
+                Some(asked.min(max_per_unit))
+            }
+            UnitSampling::Examples => None,
+        }
+    }
 }
 
 /// What only changes speed or memory.

@@ -1,6 +1,7 @@
 //! Records and runs in words.
 
 use super::{NoiseSource, PrivacyRecord, PrivateRun, PublicInputs};
+use crate::Unit;
 use dpx_accounting::{Claim, ClaimError, DpEvent};
 use std::fmt::Write as _;
 
@@ -74,12 +75,16 @@ impl PrivateRun {
                 self.shared_with.join(", ")
             );
         }
-        let _ = writeln!(text, "Unit: {}.", self.unit.meaning());
+        let _ = writeln!(text, "Unit: {}.", self.unit_meaning());
         let _ = writeln!(text, "Adjacency: {}.", self.adjacency);
         let _ = writeln!(text, "Executed: {}.", describe(&self.event));
         let _ = writeln!(
             text,
-            "Examples: {}{}.",
+            "{}: {}{}.",
+            match self.unit {
+                Unit::Example => "Examples",
+                Unit::User => "People",
+            },
             self.examples,
             if self.canaries > 0 {
                 format!(", {} of them canaries planted for an audit", self.canaries)
@@ -92,11 +97,15 @@ impl PrivateRun {
             "By accountant: PRV {:.4} to {:.4}, connect-the-dots {:.4}, RDP {:.4}.",
             certified.prv.lower, certified.prv.upper, certified.connect_the_dots, certified.rdp
         );
-        for records in [2, 5] {
+        for count in [2, 5] {
+            let whom = match self.unit {
+                Unit::Example => "records of one person",
+                Unit::User => "people together",
+            };
             let _ = writeln!(
                 text,
-                "For {records} records of one person: epsilon {:.4}.",
-                claim.group(records)?.epsilon
+                "For {count} {whom}: epsilon {:.4}.",
+                claim.group(count)?.epsilon
             );
         }
         for sentence in self.public_inputs().sentences() {
@@ -121,10 +130,17 @@ pub fn describe(event: &DpEvent) -> String {
             sampling_rate,
             noise_multiplier,
             steps,
+            records_per_unit,
             ..
-        } => format!(
-            "{steps} Poisson-sampled Gaussian steps, noise multiplier {noise_multiplier:.6}, sampling rate {sampling_rate:.9}"
-        ),
+        } => {
+            let of_unit = match records_per_unit {
+                1 => String::new(),
+                records => format!(" of each of at most {records} records of a person"),
+            };
+            format!(
+                "{steps} Poisson-sampled Gaussian steps, noise multiplier {noise_multiplier:.6}, sampling rate {sampling_rate:.9}{of_unit}"
+            )
+        }
         DpEvent::SelfComposed {
             event, count: 1, ..
         } => describe(event),

@@ -6,6 +6,7 @@ mod families;
 mod layers;
 mod models;
 mod pairs;
+mod people;
 mod rules;
 
 use super::*;

@@ -1,6 +1,8 @@
 //! Neighbour replay (after arXiv 2602.17454): a step on D and on D without one record, with the same coins and noise. The sums may differ by C (1 + tau), nothing else may differ at all.
 
-use super::tests::{MAX_SEQ_LEN, Texts, distance, mechanism, network, network_on, settings, texts};
+use super::tests::{
+    MAX_SEQ_LEN, People, Texts, distance, mechanism, network, network_on, settings, texts,
+};
 use super::*;
 use crate::fault::{self, Fault};
 use crate::learner::Recorded;
@@ -14,7 +16,7 @@ const RATE: f64 = 0.6;
 /// One step from the same weights with the coins and the noise of step `step`.
 fn replay(
     network: &Decoder,
-    examples: &Texts,
+    examples: &dyn Examples,
     step: u64,
     at_once: usize,
 ) -> (Recorded, Protection, u64) {
@@ -119,6 +121,97 @@ fn no_record_moves_more_than_the_bound() {
     ] {
         assert!(!fault::with(broken, neighbours_are_close), "{broken:?}");
     }
+}
+
+/// A whole person, with everything that they ever wrote.
+fn persons() -> Vec<(&'static str, Vec<Vec<u32>>)> {
+    let all = records();
+    let records = |names: &[&str]| {
+        let known = &all;
+        let of = |name: &&str| {
+            let found = known.iter().find(|(own, _)| own == name);
+            found.unwrap().1.clone()
+        };
+        names.iter().map(of).collect()
+    };
+    vec![
+        ("one record", records(&["ordinary"])),
+        ("the same record four times", vec![vec![3, 9, 2, 7, 7]; 4]),
+        (
+            "one that is not a number among others",
+            records(&["ordinary", "not a number", "two tokens"]),
+        ),
+        (
+            "huge activations, twice",
+            records(&["huge activations", "ordinary", "huge activations"]),
+        ),
+        ("more than a step takes", texts(40).0),
+        ("nothing to learn from", records(&["one token", "one token"])),
+    ]
+}
+
+/// Whether every person moves the sum by at most C (1 + tau), with all of their records, and nothing else.
+pub(crate) fn people_are_close() -> bool {
+    people_are_close_on(Device::Cpu)
+}
+
+fn people_are_close_on(device: Device) -> bool {
+    let network = treacherous(device);
+    persons().into_iter().all(|(name, person)| {
+        let mut members: Vec<Vec<usize>> = vec![vec![0], vec![1, 2, 3], vec![4, 5], vec![6, 7, 8, 9]];
+        let without = People(texts(10), Units::new(members.clone(), 4));
+        let mut with = texts(10).0;
+        with.extend(person);
+        members.push((10..with.len()).collect());
+        let mut zeroed = with.clone();
+        zeroed[10..].iter_mut().for_each(Vec::clear);
+        // Neighbours of both adjacencies: all of the person's records replaced by nothing, and the person not there at all.
+        let units = || Units::new(members.clone(), 4);
+        let neighbours = [People(Texts(zeroed), units()), without];
+        let with = People(Texts(with), units());
+        (0..6).all(|step| {
+            let (one, protection, steps) = replay(&network, &with, step, 4);
+            let neighbour = &neighbours[step as usize % 2];
+            let (other, other_protection, other_steps) = replay(&network, neighbour, step, 4);
+            let Protection::Gaussian {
+                sensitivity,
+                rounding_allowance,
+                ..
+            } = protection
+            else {
+                return false;
+            };
+            let finite = one.sum.iter().flatten().all(|value| value.is_finite());
+            let bound = sensitivity * (1.0 + rounding_allowance);
+            let far = distance(&one.sum, &other.sum);
+            let close = finite && far <= bound;
+            let rest = (one.divisor, one.rate, protection, steps)
+                == (other.divisor, other.rate, other_protection, other_steps);
+            if !(close && rest) {
+                eprintln!("{name}, step {step}: distance {far}, bound {bound}");
+            }
+            close && rest
+        })
+    })
+}
+
+#[test]
+fn no_person_moves_more_than_the_bound() {
+    assert!(people_are_close());
+    for broken in [
+        Fault::NoClip,
+        Fault::ClipAtTwice,
+        Fault::RealisedDivisor,
+        Fault::NanByMultiplication,
+        Fault::RecordsClippedApart,
+    ] {
+        assert!(!fault::with(broken, people_are_close), "{broken:?}");
+    }
+}
+
+#[test]
+fn no_person_moves_more_than_the_bound_on_a_device() {
+    assert!(people_are_close_on(Device::under_test()));
 }
 
 /// With noise recorded, the noised sums differ by what the records contributed: the grid, not the data, decides the rest.

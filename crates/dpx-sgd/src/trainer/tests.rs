@@ -41,6 +41,47 @@ impl Examples for Texts {
     }
 }
 
+/// Texts of people.
+pub(crate) struct People(pub(crate) Texts, pub(crate) Units);
+
+impl Examples for People {
+    fn rows(&self) -> usize {
+        self.0.rows()
+    }
+
+    fn length(&self, row: usize) -> usize {
+        self.0.length(row)
+    }
+
+    fn batch(&self, rows: &[usize], idle: Idle<'_>) -> Batch {
+        self.0.batch(rows, idle)
+    }
+
+    fn inputs(&self, row: usize) -> Vec<usize> {
+        self.0.inputs(row)
+    }
+
+    fn max_seq_len(&self) -> usize {
+        self.0.max_seq_len()
+    }
+
+    fn units(&self) -> Option<&Units> {
+        Some(&self.1)
+    }
+}
+
+/// So many texts of people with 1, 2, 3, ... of them, over and over up to 5; at most `per_step` of each in a step.
+pub(crate) fn people(count: usize, per_step: usize) -> People {
+    let mut members: Vec<Vec<usize>> = Vec::new();
+    let mut next = 0;
+    while next < count {
+        let own = (1 + members.len() % 5).min(count - next);
+        members.push((next..next + own).collect());
+        next += own;
+    }
+    People(texts(count), Units::new(members, per_step))
+}
+
 pub(crate) fn texts(count: usize) -> Texts {
     let mut state = 12345u32;
     let mut next = |below: u32| {

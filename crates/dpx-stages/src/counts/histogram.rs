@@ -1,24 +1,56 @@
 //! Histograms over declared domains: exact counts, their sensitivities, and what is drawn from the noisy ones.
 
 use super::laws::normalised;
+use crate::fault::fault;
+use crate::members::Share;
 use dpx_nn::text::words;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// Exact counts of one histogram, with the most that one text can move them in Euclidean norm.
+/// A text as it is counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counted<'a> {
+    pub(super) text: &'a str,
+    /// Place of its label.
+    pub(super) label: usize,
+    /// What it counts: 1, or a person's vote over the number of their records.
+    pub(super) weight: f64,
+}
+
+impl<'a> Counted<'a> {
+    /// Texts with their labels, each counting one, or its part of the vote of whoever wrote it.
+    pub(crate) fn of(texts: &[&'a str], labels: &[usize], shares: Option<&[Share]>) -> Vec<Self> {
+        let mut weights = vec![1.0; texts.len()];
+        let shares = shares.filter(|_| !fault!(RecordsCountApart));
+        for share in shares.into_iter().flatten() {
+            for &row in &share.rows {
+                weights[row] = share.weight;
+            }
+        }
+        let rows = texts.iter().zip(labels).zip(weights);
+        rows.map(|((&text, &label), weight)| Self {
+            text,
+            label,
+            weight,
+        })
+        .collect()
+    }
+}
+
+/// Exact counts of one histogram, with the most that one unit can move them in Euclidean norm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exact {
     /// The cells.
     pub cells: Vec<f64>,
-    /// L2 sensitivity to adding or removing one text.
+    /// L2 sensitivity to adding or removing one text, or everything of one person.
     pub sensitivity: f64,
 }
 
 /// A label histogram: every text counts once.
-pub(super) fn label_histogram(labels: &[usize], classes: usize) -> Exact {
+pub(super) fn label_histogram(counted: &[Counted<'_>], classes: usize) -> Exact {
     let mut cells = vec![0.0; classes];
-    for &label in labels {
-        cells[label] += 1.0;
+    for one in counted {
+        cells[one.label] += one.weight;
     }
     Exact {
         cells,
@@ -28,15 +60,15 @@ pub(super) fn label_histogram(labels: &[usize], classes: usize) -> Exact {
 
 /// A length histogram: every text counts once, in the first cell whose upper edge (in words) it does not exceed; the last cell
 /// takes what is longer.
-pub(super) fn length_histogram<T: AsRef<str>>(texts: &[T], edges: &[u64]) -> Exact {
+pub(super) fn length_histogram(counted: &[Counted<'_>], edges: &[u64]) -> Exact {
     let mut cells = vec![0.0; edges.len() + 1];
-    for text in texts {
-        let length = words(text.as_ref()).len() as u64;
+    for one in counted {
+        let length = words(one.text).len() as u64;
         let cell = edges
             .iter()
             .position(|&edge| length <= edge)
             .unwrap_or(edges.len());
-        cells[cell] += 1.0;
+        cells[cell] += one.weight;
     }
     Exact {
         cells,
@@ -65,17 +97,16 @@ pub fn keywords_of<S: std::hash::BuildHasher>(
 }
 
 /// A label x keyword histogram, `[keywords, classes]` row-major: every text counts in at most `most` cells.
-pub(super) fn keyword_histogram<T: AsRef<str>>(
-    texts: &[T],
-    labels: &[usize],
+pub(super) fn keyword_histogram(
+    counted: &[Counted<'_>],
     classes: usize,
     index: &HashMap<String, usize>,
     most: usize,
 ) -> Exact {
     let mut cells = vec![0.0; index.len() * classes];
-    for (text, &label) in texts.iter().zip(labels) {
-        for keyword in keywords_of(text.as_ref(), index, most) {
-            cells[keyword * classes + label] += 1.0;
+    for one in counted {
+        for keyword in keywords_of(one.text, index, most) {
+            cells[keyword * classes + one.label] += one.weight;
         }
     }
     Exact {
@@ -201,31 +232,29 @@ mod tests {
                 .filter(|&i| i != left_out)
                 .map(|i| labels[i])
                 .collect();
-            let pairs = [
-                (
-                    label_histogram(&labels, 3),
-                    label_histogram(&fewer_labels, 3),
-                ),
-                (
-                    length_histogram(&texts, &[1, 2]),
-                    length_histogram(&fewer, &[1, 2]),
-                ),
-                (
-                    keyword_histogram(&texts, &labels, 3, &index(), 2),
-                    keyword_histogram(&fewer, &fewer_labels, 3, &index(), 2),
-                ),
-            ];
-            for (all, rest) in &pairs {
-                assert!(distance(all, rest) <= all.sensitivity + 1e-12);
+            let all = Counted::of(&texts, &labels, None);
+            let fewer = Counted::of(&fewer, &fewer_labels, None);
+            let pairs = all_three(&all).into_iter().zip(all_three(&fewer));
+            for (all, rest) in pairs {
+                assert!(distance(&all, &rest) <= all.sensitivity + 1e-12);
             }
         }
     }
 
+    fn all_three(counted: &[Counted<'_>]) -> [Exact; 3] {
+        [
+            label_histogram(counted, 3),
+            length_histogram(counted, &[1, 2]),
+            keyword_histogram(counted, 3, &index(), 2),
+        ]
+    }
+
     #[test]
     fn labels_absent_from_the_data_have_a_cell() {
-        assert_eq!(label_histogram(&[0, 0, 2], 4).cells, [2.0, 0.0, 1.0, 0.0]);
+        let counted = Counted::of(&["a b", "a b c d", "a b"], &[0, 0, 2], None);
+        assert_eq!(label_histogram(&counted, 4).cells, [2.0, 0.0, 1.0, 0.0]);
         assert_eq!(
-            length_histogram(&["a b", "a b c d"], &[1, 2]).cells,
+            length_histogram(&counted[..2], &[1, 2]).cells,
             [0.0, 1.0, 1.0]
         );
     }

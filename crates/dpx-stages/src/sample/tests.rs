@@ -130,6 +130,7 @@ fn private(target_epsilon: f64) -> PrivacyRecord {
         event: dpx_accounting::DpEvent::gaussian(1.0).unwrap(),
         adjacency: dpx_accounting::Adjacency::ZeroOut,
         unit: dpx_schema::Unit::Example,
+        bounds: None,
         delta: 1e-5,
         examples: 100,
         canaries: 0,

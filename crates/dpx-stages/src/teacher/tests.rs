@@ -120,3 +120,50 @@ fn a_head_on_a_public_encoder_learns_and_stands_alone() {
         assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{row:?}");
     }
 }
+
+/// Whoever leaves with all of their records moves the sum by at most the bound.
+#[test]
+fn one_person_moves_the_gradient_by_at_most_its_bound() {
+    people_are_bounded();
+}
+
+pub(crate) fn people_are_bounded() {
+    use crate::members::tests::{row, schema};
+    use dpx_data::Owner;
+    use dpx_sgd::softmax::SparseRows;
+    let single = ["ann", "ann", "ann", "bob", "bob", "cem"];
+    let shared = ["ann+bob", "ann", "ann+cem", "bob", "cem", "cem+bob"];
+    for (owners, several) in [(single, false), (shared, true)] {
+        let rows: Vec<Row> = owners
+            .into_iter()
+            .zip(0..)
+            .map(|(owners, id)| row(id, "text", "joy", &owners.split('+').collect::<Vec<_>>()))
+            .collect();
+        let mut features = SparseRows::new(4);
+        for place in 0..rows.len() as u32 {
+            features.push_normalized([(place % 2, 1.0), (3, 0.2)]);
+        }
+        let model = SoftmaxRegression {
+            weights: (0..12).map(|i| f64::from(i * 5 % 7) - 3.0).collect(),
+            classes: 3,
+        };
+        let labels = [0, 0, 0, 1, 0, 2];
+        let whole = units(&rows, &schema(3, 9, several)).unwrap().unwrap();
+        let sum = |units: &[RowsAsOne]| model.clipped_sum_of_units(&features, &labels, units, 0.3);
+        let with = sum(&whole);
+        let mut closest: f64 = 0.0;
+        for name in ["ann", "bob", "cem"] {
+            let owner = Owner::named(name);
+            let rest: Vec<RowsAsOne> = whole
+                .iter()
+                .filter(|unit| !rows[unit.rows[0]].owners.contains(&owner))
+                .cloned()
+                .collect();
+            let pairs = with.iter().zip(sum(&rest));
+            let apart = pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt();
+            assert!(apart <= 0.3 * (1.0 + 1e-9), "{name}: {apart}");
+            closest = closest.max(apart);
+        }
+        assert!(closest > 0.2, "the bound is not loose: {closest}");
+    }
+}

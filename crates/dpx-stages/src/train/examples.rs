@@ -7,11 +7,12 @@ use dpx_data::Row;
 use dpx_nn::seed::Stream;
 use dpx_nn::text::{EncodePrompt, Tokenizer};
 use dpx_nn::{Batch, Sequence};
-use dpx_schema::Prompt;
+use dpx_schema::{Prompt, UnitBounds};
 use dpx_schema::StageError;
 use dpx_schema::params::LossOn;
 use dpx_sgd::key::{Key, Purpose};
 use dpx_sgd::trainer::{Examples, Idle};
+use dpx_sgd::units::Units;
 use serde::{Deserialize, Serialize};
 
 /// A text that nobody wrote, in the data with probability one half.
@@ -80,6 +81,7 @@ pub(super) struct Encoder<'a> {
     pub(super) context: usize,
     pub(super) loss_on: LossOn,
     pub(super) mismatch: Option<Mismatch<'a>>,
+    pub(super) sampled: Sampled,
 }
 
 /// The prompt-mismatch loss.
@@ -101,9 +103,43 @@ impl<'a> Mismatch<'a> {
     }
 }
 
+/// How people are sampled, or their records. All of it is public.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sampled {
+    /// Each record is a unit.
+    Records,
+    /// People, of whom at most so many records take part in a step.
+    People(usize),
+    /// The records of people, of whom each has at most so many.
+    RecordsOfPeople(usize),
+}
+
+impl Sampled {
+    pub(super) fn of(bounds: Option<UnitBounds>) -> Self {
+        match bounds {
+            None => Self::Records,
+            Some(bounds) => bounds.examples_per_unit.map_or(
+                Self::RecordsOfPeople(bounds.max_per_unit as usize),
+                |few| Self::People(few as usize),
+            ),
+        }
+    }
+
+    /// Most records that are bounded as one.
+    pub(super) const fn records_at_once(self) -> usize {
+        match self {
+            Self::Records | Self::RecordsOfPeople(_) => 1,
+            Self::People(few) => few,
+        }
+    }
+}
+
 /// Encoded rows.
 pub(super) struct Encoded {
     rows: Vec<Encoding>,
+    sampled: Sampled,
+    /// The rows of each person, where people are sampled.
+    people: Option<Units>,
     mismatch: Option<f32>,
     /// Most tokens of a sequence; public.
     max_seq_len: usize,
@@ -111,13 +147,14 @@ pub(super) struct Encoded {
     pub(super) truncation: Truncation,
 }
 
+#[derive(Clone)]
 struct Encoding {
     own: Tokens,
     /// The same text under a wrong label.
     wrong: Option<Tokens>,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Tokens {
     ids: Vec<u32>,
     counted_from: usize,
@@ -157,6 +194,8 @@ impl Encoder<'_> {
         }
         Ok(Encoded {
             rows,
+            sampled: self.sampled,
+            people: None,
             mismatch: self.mismatch.map(|mismatch| mismatch.weight),
             max_seq_len: self.max_seq_len,
             truncation,
@@ -197,27 +236,65 @@ impl Encoder<'_> {
         )))
     }
 
-    /// Rows of [`made_up`] texts alone.
+    /// Rows of [`made_up`] texts alone; where people are sampled of people with one of them, with two, and with as many as take
+    /// part in a step.
     pub(super) fn made_up(&self, labels: &[String]) -> Result<Encoded, StageError> {
-        self.plant(&made_up(labels), self.encode(&[])?)
+        let bare = Encoder {
+            sampled: Sampled::Records,
+            ..*self
+        };
+        let texts = made_up(labels);
+        let mut encoded = bare.plant(&texts, bare.encode(&[])?)?;
+        encoded.sampled = self.sampled;
+        if let Sampled::People(few) = self.sampled {
+            let last = texts.len() - 1;
+            let some: Vec<usize> = (0..last).rev().take(few).collect();
+            let most: Vec<usize> = (0..few).map(|at| (last + at) % texts.len()).collect();
+            encoded.people = Some(Units::new(vec![vec![0], some, most], few));
+        }
+        Ok(encoded)
     }
 
-    /// One row more for each canary; a canary that is not planted leaves its row empty, so that their number stays public.
+    /// Everything that is sampled: the rows, and whose they are.
+    pub(super) fn people(
+        &self,
+        members: Vec<Vec<usize>>,
+        mut encoded: Encoded,
+    ) -> Encoded {
+        if let Sampled::People(few) = self.sampled {
+            encoded.people = Some(Units::new(members, few));
+        }
+        encoded
+    }
+
+    /// One row more for each canary; a canary that is not planted leaves its row empty, so that their number stays public. Where
+    /// people are protected a canary is a person with as many records as anybody can bring, all of them alike.
     pub(super) fn plant(
         &self,
         canaries: &[Canary],
         mut encoded: Encoded,
     ) -> Result<Encoded, StageError> {
         for canary in canaries {
-            let number = encoded.rows.len() as u64;
-            encoded.rows.push(if canary.included {
+            let place = encoded.rows.len();
+            let number = place as u64;
+            let row = if canary.included {
                 self.encoding(number, &canary.label, None, &canary.text)?
             } else {
                 Encoding {
                     own: Tokens::default(),
                     wrong: None,
                 }
-            });
+            };
+            match (self.sampled, &mut encoded.people) {
+                (Sampled::People(few), Some(people)) => {
+                    people.push(vec![place; few]);
+                    encoded.rows.push(row);
+                }
+                (Sampled::RecordsOfPeople(most), _) => {
+                    encoded.rows.extend(std::iter::repeat_n(row, most));
+                }
+                _ => encoded.rows.push(row),
+            }
         }
         Ok(encoded)
     }
@@ -276,6 +353,18 @@ impl Encoded {
                 wrong.hash(hasher);
             }
         }
+        // Whose a row is decides what it is bounded with.
+        if let Some(people) = &self.people {
+            hasher.update(b"people");
+            hasher.update(&(people.len() as u64).to_le_bytes());
+            for person in 0..people.len() {
+                let rows = people.rows(person);
+                hasher.update(&(rows.len() as u64).to_le_bytes());
+                for &row in rows {
+                    hasher.update(&(row as u64).to_le_bytes());
+                }
+            }
+        }
     }
 }
 
@@ -302,6 +391,10 @@ impl Examples for Encoded {
 
     fn max_seq_len(&self) -> usize {
         self.max_seq_len
+    }
+
+    fn units(&self) -> Option<&Units> {
+        self.people.as_ref()
     }
 
     fn batch(&self, rows: &[usize], idle: Idle<'_>) -> Batch {

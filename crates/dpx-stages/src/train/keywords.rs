@@ -62,6 +62,7 @@ mod tests {
             id,
             text: text.to_owned(),
             label: "joy".into(),
+            owners: Vec::new(),
             planted: Vec::new(),
         }
     }

@@ -1,5 +1,7 @@
 //! Private training end to end on a tiny model: artifact, guarantee, ledger, keys, resume, canaries.
 
+mod people;
+
 use super::*;
 use dpx_accounting::{Adjacency, DpEvent};
 use dpx_data::Row;
@@ -468,6 +470,7 @@ fn the_key_is_bound_to_the_device_and_the_program() {
         context: 32,
         loss_on: params.loss_on,
         mismatch: None,
+        sampled: Sampled::Records,
     };
     let encoded = encoder.encode(&rows).unwrap();
     let mechanism = Mechanism::new(0.25, 1.0, 1.0, 8, 1e-5, Adjacency::ZeroOut).unwrap();
@@ -780,6 +783,7 @@ fn a_mismatch_is_the_same_text_under_another_label() {
             labels,
             seed: 3,
         }),
+        sampled: Sampled::Records,
     };
     let counted = |batch: &dpx_nn::Batch| {
         let dpx_nn::Targets::NextToken { grouping, ids, .. } = &batch.targets else {

@@ -1,6 +1,6 @@
 //! Values that only make sense with certain needs, or with certain values of a need.
 
-use super::bags;
+use super::{bags, people};
 use super::values::Resolved;
 use super::written_before;
 use crate::experiment::diagnostic::{Code, Diagnostic};
@@ -182,7 +182,10 @@ fn classify(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
 pub(super) fn pair(stage: &Resolved<'_>, need: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     match (stage.stage.kind, need.stage.kind) {
         (Kind::Train, Kind::Pretrain) => context(stage, need, diagnostics),
-        (Kind::Train | Kind::Teacher, Kind::Preprocess) => batch(stage, need, diagnostics),
+        (Kind::Train | Kind::Teacher, Kind::Preprocess) => {
+            batch(stage, need, diagnostics);
+            people::pair(stage, need, diagnostics);
+        }
         (Kind::Audit, Kind::Train) if need.number("canaries") == 0.0 => diagnostics.push(
             Diagnostic::at(
                 Code::Conflict,
@@ -273,7 +276,9 @@ fn batch(stage: &Resolved<'_>, need: &Resolved<'_>, diagnostics: &mut Vec<Diagno
         return;
     };
     let size = stage.number("batch_size");
-    if size > examples && stage.params["sampling_rate"].is_null() {
+    // A batch of records may be larger than the number of people.
+    let of_records = stage.text("unit_sampling") == "examples";
+    if size > examples && stage.params["sampling_rate"].is_null() && !of_records {
         diagnostics.push(
             Diagnostic::at(
                 Code::Conflict,

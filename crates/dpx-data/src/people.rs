@@ -1,0 +1,405 @@
+//! Records of people: which column says whose a record is, how many of one person stay, and what is told of it.
+
+use super::error::{Problems, listed};
+use super::read::{Columns, owners_of};
+use super::{DataError, Dataset, Owner, Row};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// Names of columns that usually say whose a row is, without case and punctuation.
+const LIKELY: [&str; 34] = [
+    "user",
+    "userid",
+    "username",
+    "author",
+    "authorid",
+    "customer",
+    "customerid",
+    "client",
+    "clientid",
+    "account",
+    "accountid",
+    "person",
+    "personid",
+    "patient",
+    "patientid",
+    "participant",
+    "participantid",
+    "participants",
+    "subjectid",
+    "respondent",
+    "respondentid",
+    "speaker",
+    "speakerid",
+    "sender",
+    "senderid",
+    "member",
+    "memberid",
+    "email",
+    "worker",
+    "workerid",
+    "reviewer",
+    "reviewerid",
+    "employeeid",
+    "owner",
+];
+
+/// Counts of the people behind a data set. Internal: no guarantee covers them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeopleFindings {
+    /// The column that says whose a row is.
+    pub column: String,
+    /// Whether they are the unit of privacy; else the column only looks like one of people.
+    pub protected: bool,
+    /// People in train.
+    pub people: u64,
+    /// Records in train of the one who has most, before any were left out.
+    pub busiest: u64,
+    /// Most records of one person that stay.
+    pub max_per_unit: Option<u64>,
+    /// Records of train that were left out for that.
+    pub left_out: u64,
+    /// People of whom records were left out.
+    pub left_out_of: u64,
+    /// Records of train with several owners.
+    pub several_owners: u64,
+    /// People of train who have records in validation.
+    pub in_validation: u64,
+    /// People of train who have records in test.
+    pub in_test: u64,
+}
+
+impl PeopleFindings {
+    /// What to tell the user, a line each.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        let column = &self.column;
+        if !self.protected {
+            return vec![format!(
+                "people: the column `{column}` looks like that of a person: {} people own the records of train, the busiest {} of them. \
+                 The guarantee is for one record; what it is worth to that person is the epsilon of a group of {}. To protect people, \
+                 write `[privacy] unit = \"user\"` and `unit_column = \"{column}\"`",
+                self.people, self.busiest, self.busiest
+            )];
+        }
+        let mut line = format!(
+            "people: {} in train by `{column}`; the busiest has {} records",
+            self.people, self.busiest
+        );
+        if let Some(most) = self.max_per_unit {
+            line += &format!("; at most {most} of each stay (`max_per_unit`)");
+            line += &match self.left_out {
+                0 => ", none is left out".to_owned(),
+                count => format!(
+                    ", {count} records of {} people are left out",
+                    self.left_out_of
+                ),
+            };
+        }
+        let mut lines = vec![line];
+        if self.several_owners > 0 {
+            lines.push(format!(
+                "people: {} records of train belong to several people and count for each of them",
+                self.several_owners
+            ));
+        }
+        for (count, split) in [(self.in_validation, "validation"), (self.in_test, "test")] {
+            if count > 0 {
+                lines.push(format!(
+                    "people: {count} of train have records in {split} too: figures measured there know these people"
+                ));
+            }
+        }
+        lines
+    }
+}
+
+/// Whose the rows of a file are, by line.
+pub(crate) struct Owners(BTreeMap<u64, Vec<String>>);
+
+impl Owners {
+    /// Reads the column of a file.
+    ///
+    /// # Errors
+    /// The file has no such column, or the column cannot be read.
+    pub(crate) fn read(path: &Path, columns: &Columns<'_>, name: &str) -> Result<Self, DataError> {
+        owners_of(path, columns, name).map(Self)
+    }
+
+    /// The owners of every row.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Vec<Owner>> {
+        self.0.keys().map(|line| self.of(*line))
+    }
+
+    /// The owners of the row in a line, each once.
+    pub(crate) fn of(&self, line: u64) -> Vec<Owner> {
+        let names = self.0.get(&line).into_iter().flatten();
+        let mut owners: Vec<Owner> = names
+            .filter(|name| !name.trim().is_empty())
+            .map(|name| Owner::named(name))
+            .collect();
+        owners.sort_unstable();
+        owners.dedup();
+        owners
+    }
+
+    /// Likewise; nobody is a problem.
+    pub(crate) fn required(
+        &self,
+        path: &Path,
+        line: u64,
+        name: &str,
+        problems: &mut Problems,
+    ) -> Vec<Owner> {
+        let owners = self.of(line);
+        if owners.is_empty() {
+            problems.add(
+                path,
+                line,
+                format!(
+                    "`{name}` says of nobody whose record this is: give the row a person of its own, or leave it out"
+                ),
+            );
+        }
+        owners
+    }
+}
+
+/// The first column whose name is that of people, where there is one.
+pub(crate) fn likely_column<'a>(names: &'a [String], columns: &Columns<'_>) -> Option<&'a str> {
+    let folded = |name: &str| -> String {
+        let letters = name.chars().filter(|letter| letter.is_alphanumeric());
+        letters.flat_map(char::to_lowercase).collect()
+    };
+    names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| *name != columns.text && *name != columns.label)
+        .find(|name| LIKELY.contains(&folded(name).as_str()))
+}
+
+/// What a column that looks like one of people tells of the training files; none where nobody has two rows.
+pub(crate) fn suspected(files: &[PathBuf], columns: &Columns<'_>) -> Option<PeopleFindings> {
+    let first = files.first()?;
+    let names = super::read::columns(first).ok()?;
+    let name = likely_column(&names, columns)?;
+    let mut records: HashMap<Owner, u64> = HashMap::new();
+    for file in files {
+        let owners = Owners::read(file, columns, name).ok()?;
+        for owner in owners.all().flatten() {
+            *records.entry(owner).or_default() += 1;
+        }
+    }
+    let busiest = records.values().copied().max().unwrap_or(0);
+    (busiest > 1).then(|| PeopleFindings {
+        column: name.to_owned(),
+        people: records.len() as u64,
+        busiest,
+        ..PeopleFindings::default()
+    })
+}
+
+/// Keeps at most `most` training records of each person and counts what is told of people.
+///
+/// Which records of a person stay is decided by the hash of each of them, whatever anybody else's are. Where records have
+/// several owners, they are taken in the order of a hash of their numbers, which is public, and one stays if none of its owners
+/// has `most` already (Ganesh et al. 2025, "It's my data too").
+pub(crate) fn bound(dataset: &mut Dataset, column: &str, most: u64) -> PeopleFindings {
+    let several = dataset.train.iter().any(|row| row.owners.len() > 1);
+    let mut order: Vec<(u64, usize)> = dataset
+        .train
+        .iter()
+        .enumerate()
+        .map(|(place, row)| {
+            let hash = if several { number_hash(row) } else { record_hash(row) };
+            (hash, place)
+        })
+        .collect();
+    // Equal records of a person are told apart by their numbers alone.
+    order.sort_unstable();
+    let mut kept: HashMap<Owner, u64> = HashMap::new();
+    let mut all: HashMap<Owner, u64> = HashMap::new();
+    let mut stays = vec![false; dataset.train.len()];
+    let mut short: HashSet<Owner> = HashSet::new();
+    for (_, place) in order {
+        let owners = &dataset.train[place].owners;
+        for owner in owners {
+            *all.entry(*owner).or_default() += 1;
+        }
+        let full = |owner: &Owner| kept.get(owner).is_some_and(|&count| count >= most);
+        if owners.iter().any(full) {
+            short.extend(owners);
+            continue;
+        }
+        for owner in owners {
+            *kept.entry(*owner).or_default() += 1;
+        }
+        stays[place] = true;
+    }
+    let before = dataset.train.len();
+    let mut places = stays.into_iter();
+    dataset.train.retain(|_| places.next().unwrap_or(false));
+    let within = |rows: &[Row]| {
+        let here: HashSet<Owner> = rows.iter().flat_map(|row| row.owners.clone()).collect();
+        here.iter().filter(|owner| all.contains_key(owner)).count() as u64
+    };
+    PeopleFindings {
+        column: column.to_owned(),
+        protected: true,
+        people: people(&dataset.train),
+        busiest: all.values().copied().max().unwrap_or(0),
+        max_per_unit: Some(most),
+        left_out: (before - dataset.train.len()) as u64,
+        left_out_of: short.len() as u64,
+        several_owners: dataset
+            .train
+            .iter()
+            .filter(|row| row.owners.len() > 1)
+            .count() as u64,
+        in_validation: within(&dataset.validation),
+        in_test: within(&dataset.test),
+    }
+}
+
+/// The number of different people who own rows.
+pub(crate) fn people(rows: &[Row]) -> u64 {
+    let owners: HashSet<Owner> = rows.iter().flat_map(|row| row.owners.clone()).collect();
+    owners.len() as u64
+}
+
+fn record_hash(row: &Row) -> u64 {
+    let mut hasher = blake3::Hasher::new_derive_key("dpx records of people v1");
+    for part in [&row.text, &row.label] {
+        hasher
+            .update(&(part.len() as u64).to_le_bytes())
+            .update(part.as_bytes());
+    }
+    first_bytes(&hasher)
+}
+
+fn number_hash(row: &Row) -> u64 {
+    let mut hasher = blake3::Hasher::new_derive_key("dpx records of several people v1");
+    hasher.update(&row.id.to_le_bytes());
+    first_bytes(&hasher)
+}
+
+fn first_bytes(hasher: &blake3::Hasher) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(bytes)
+}
+
+/// The problem of a column of people that a file does not have.
+pub(crate) fn no_column(path: &Path, name: &str, names: &[String]) -> DataError {
+    let found = if names.is_empty() {
+        "its first line does not look like a header".to_owned()
+    } else {
+        format!("it has {}", listed(names))
+    };
+    DataError::file(
+        path,
+        format!("no column `{name}` says whose records these are: {found}; name the column with `unit_column`"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: u64, text: &str, owners: &[&str]) -> Row {
+        Row {
+            id,
+            text: text.to_owned(),
+            label: "a".to_owned(),
+            owners: owners.iter().map(|name| Owner::named(name)).collect(),
+            planted: Vec::new(),
+        }
+    }
+
+    fn of(rows: Vec<Row>) -> Dataset {
+        Dataset {
+            train: rows,
+            ..Dataset::default()
+        }
+    }
+
+    fn busy(count: u64) -> Vec<Row> {
+        (0..count)
+            .map(|id| row(id, &format!("text {id}"), &[if id % 3 == 0 { "bob" } else { "ann" }]))
+            .collect()
+    }
+
+    #[test]
+    fn at_most_so_many_records_of_each_person_stay() {
+        let mut dataset = of(busy(30));
+        let found = bound(&mut dataset, "who", 8);
+        assert_eq!(dataset.train.len(), 16);
+        assert_eq!((found.people, found.busiest), (2, 20));
+        assert_eq!((found.left_out, found.left_out_of), (14, 2));
+        // In their order.
+        assert!(dataset.train.is_sorted_by_key(|row| row.id));
+        let mut few = of(busy(30));
+        let found = bound(&mut few, "who", 20);
+        assert_eq!((few.train.len(), found.left_out), (30, 0));
+    }
+
+    /// What stays of a person depends on their own records alone, in whatever order and beside whomever.
+    #[test]
+    fn nobody_elses_records_decide_what_stays() {
+        let kept = |rows: Vec<Row>| {
+            let mut dataset = of(rows);
+            bound(&mut dataset, "who", 4);
+            let ann = dataset.train.into_iter();
+            let ann = ann.filter(|row| row.owners == [Owner::named("ann")]);
+            let mut texts: Vec<String> = ann.map(|row| row.text).collect();
+            texts.sort_unstable();
+            texts
+        };
+        let whole = kept(busy(30));
+        let alone = busy(30).into_iter().filter(|row| row.owners == [Owner::named("ann")]);
+        assert_eq!(kept(alone.collect()), whole);
+        let mut turned = busy(30);
+        turned.reverse();
+        for (number, row) in turned.iter_mut().enumerate() {
+            row.id = number as u64;
+        }
+        assert_eq!(kept(turned), whole);
+    }
+
+    #[test]
+    fn records_of_several_people_count_for_each() {
+        let names = ["ann", "bob", "cem", "dan"];
+        let rows = (0..60_u64)
+            .map(|id| {
+                let (one, other) = (id as usize % 4, (id as usize * 7 + 1) % 4);
+                row(id, "the same", &[names[one], names[other]])
+            })
+            .collect();
+        let mut dataset = of(rows);
+        let found = bound(&mut dataset, "participants", 5);
+        assert!(found.several_owners > 0 && found.left_out > 0);
+        for name in names {
+            let own = dataset.train.iter();
+            let own = own.filter(|row| row.owners.contains(&Owner::named(name)));
+            let count = own.count();
+            assert!((1..=5).contains(&count), "{name}: {count}");
+        }
+    }
+
+    #[test]
+    fn messages_name_the_column_and_nobody() {
+        let mut dataset = of(busy(30));
+        dataset.test = busy(3);
+        let found = bound(&mut dataset, "who", 8);
+        let told = found.messages().join("\n");
+        for part in [
+            "2 in train by `who`",
+            "the busiest has 20 records",
+            "14 records of 2 people are left out",
+            "2 of train have records in test too",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert!(!told.contains("ann") && !told.contains("bob"));
+    }
+}

@@ -1,0 +1,81 @@
+//! The column that says whose a row is, read by itself.
+
+use super::{Columns, columns, extension, json, open, read_file};
+use crate::DataError;
+use crate::error::Problems;
+use crate::labels::RawLabel;
+use crate::people::no_column;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The names in a column by the line of the row: one, in JSON perhaps several. Rows with problems of their own may be missing;
+/// whoever reads the rows tells those.
+///
+/// # Errors
+/// The file has no such column, or cannot be read.
+pub(crate) fn owners_of(
+    path: &Path,
+    wanted: &Columns<'_>,
+    name: &str,
+) -> Result<BTreeMap<u64, Vec<String>>, DataError> {
+    let names = columns(path)?;
+    let is_json = matches!(extension(path).as_str(), "jsonl" | "ndjson" | "json");
+    if is_json {
+        let found = json::names(&open::text(path)?, path, name)?;
+        if found.values().all(Vec::is_empty) && !names.iter().any(|column| column == name) {
+            return Err(no_column(path, name, &names));
+        }
+        return Ok(found);
+    }
+    if !names.iter().any(|column| column.trim() == name.trim()) {
+        return Err(no_column(path, name, &names));
+    }
+    // The rows as they are, with this column in the place of the label.
+    let columns = Columns {
+        label: name,
+        labels: &[],
+        ..*wanted
+    };
+    let content = read_file(path, &columns, &mut Problems::default())?;
+    let of = |label: RawLabel| match label {
+        RawLabel::Missing => Vec::new(),
+        RawLabel::Float(number) if number.is_nan() => Vec::new(),
+        label => vec![label.to_string()],
+    };
+    let rows = content.rows.into_iter();
+    Ok(rows.map(|row| (row.line, of(row.label))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, content: &str, column: &str) -> Result<BTreeMap<u64, Vec<String>>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        owners_of(&path, &Columns::named("text", "label"), column).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_stand_by_line_in_every_format() {
+        let csv = "text,label,who\n\"one,\ntwo\",a,ann\nthree,b, 7\nfour,a,\n";
+        let found = read("x.csv", csv, "who").unwrap();
+        assert_eq!(found[&2], ["ann"]);
+        assert_eq!(found[&4], ["7"]);
+        assert_eq!(found[&5], [""]);
+        let json = "{\"text\": \"one\", \"label\": 1, \"who\": [\"ann\", 7]}\n\n{\"text\": \"two\", \"label\": 1, \"who\": 8}\n{\"text\": \"three\", \"label\": 1}\n";
+        let found = read("x.jsonl", json, "who").unwrap();
+        assert_eq!(found[&1], ["ann", "7"]);
+        assert_eq!(found[&3], ["8"]);
+        assert!(found[&4].is_empty());
+    }
+
+    #[test]
+    fn a_missing_column_names_those_that_there_are() {
+        let error = read("x.csv", "text,label\na,b\n", "who").unwrap_err();
+        assert!(error.contains("`unit_column`") && error.contains("`label`"), "{error}");
+        let error = read("x.jsonl", "{\"text\": \"a\", \"label\": 1}\n", "who").unwrap_err();
+        assert!(error.contains("`unit_column`"), "{error}");
+    }
+}
