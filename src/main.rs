@@ -5,15 +5,19 @@
 
 mod account;
 mod advice;
+mod attach;
 mod bounds;
 mod cache;
+mod cancel;
 mod candidates;
 mod check;
 mod compare;
 mod completions;
+mod detach;
 mod devices;
 mod download;
 mod error;
+mod executor;
 mod exit;
 mod experiment;
 mod families;
@@ -63,6 +67,8 @@ struct Cli {
 enum Verb {
     Run(run::Args),
     Status(status::Args),
+    Attach(attach::Args),
+    Cancel(cancel::Args),
     Cache(cache::Args),
     Devices(devices::Args),
     #[command(hide = true)]
@@ -90,6 +96,8 @@ impl Verb {
         match self {
             Self::Run(args) => run::run(&args),
             Self::Status(args) => status::run(&args),
+            Self::Attach(args) => attach::run(&args),
+            Self::Cancel(args) => cancel::run(&args),
             Self::Cache(args) => cache::run(&args),
             Self::Devices(args) => devices::run(&args),
             Self::Worker(args) => worker::run(&args),

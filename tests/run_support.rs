@@ -7,7 +7,7 @@ use dpx_engine::cache::Cache;
 use dpx_engine::plan::{Instance, Need, Plan, RunSettings};
 use dpx_engine::run::{
     InstanceResult, JsonLines, Observer, Options, Outcome, RunReport, Runner, Signal,
-    WorkerCommand, worker,
+    ExecutorOptions, WorkerCommand, worker,
 };
 use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{Digest, Finish, Flow, Kind, StageContext, StageError, StageResult};
@@ -141,7 +141,7 @@ impl Study {
             only: Vec::new(),
             secrets: folder.join("secrets"),
             ledger: folder.join("ledger").into(),
-            worker: command("worker"),
+            executor: ExecutorOptions::Local(command("worker")),
             command: "dpx run study.toml".into(),
         }
     }

@@ -10,7 +10,8 @@
 //!   locks/KEY.lock        kernel lock of the runner that works on KEY; its text says who that is; never deleted
 //!   locks/KEY.worker      kernel lock of the worker process itself, so that an orphan and its successor never overlap
 //!   locks/use.lock        shared by whoever commits or decides, exclusive for garbage collection
-//!   staging/KEY/ATTEMPT/  one worker's request, inputs, output and closing manifest, until it is committed
+//!   staging/KEY/ATTEMPT/  one worker's request, inputs, output and closing manifest, until it is committed; where the runner
+//!                         does not start workers itself, the folder of a task: `task.rs` draws it
 //!   state/KEY/            checkpoints of an unfinished instance, found again by the next attempt
 //!   runs/RUN.jsonl        journal of one run, locked while the run lives
 //!   runs/RUN/             logs of that run's workers, and its live figures
@@ -33,6 +34,7 @@ mod journal;
 mod layout;
 mod lock;
 mod store;
+mod task;
 mod verify;
 
 pub use artifact::{Artifact, ArtifactReader, Damage};
@@ -43,6 +45,7 @@ pub use journal::{Journal, RunFile};
 pub(crate) use lock::host;
 pub use lock::{KeyLock, Owner, TryLock, WorkerLock};
 pub use store::{Cache, Lookup, manifest_of_folder};
+pub(crate) use task::{AttemptFolder, TaskFolder, closed_attempts};
 pub use verify::Verification;
 
 #[cfg(test)]

@@ -153,6 +153,26 @@ impl WorkerLock {
     }
 }
 
+impl WorkerLock {
+    /// Takes the place of the worker of a key if no other lives.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made or locked.
+    pub fn try_take(path: &Path) -> Result<Option<Self>, CacheError> {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(CacheError::io("lock", path)(source)),
+        }
+    }
+
+    /// Whether a worker lives that holds this lock.
+    pub fn is_held(path: &Path) -> bool {
+        is_locked(path)
+    }
+}
+
 fn open(path: &Path) -> Result<File, CacheError> {
     OpenOptions::new()
         .read(true)

@@ -125,6 +125,14 @@ impl Reader<'_> {
         {
             check::devices(node, self.diagnostics);
         }
+        if let Some(table) = root
+            .get("run")
+            .and_then(Node::as_table)
+            .and_then(|table| table.get("executor"))
+            .and_then(Node::as_table)
+        {
+            check::executor(table, self.diagnostics);
+        }
         if let Some(table) = root.get("release").and_then(Node::as_table) {
             check::release(table, self.diagnostics);
         }

@@ -1,5 +1,6 @@
 //! The tables of an experiment file other than `[stage.NAME]` and `[sweep]`. These types are their schema.
 
+use super::executor::ExecutorTable;
 use dpx_schema::Budget;
 use dpx_schema::params::{Delta, NoiseMode};
 use schemars::JsonSchema;
@@ -85,6 +86,9 @@ pub struct RunTable {
     #[serde(default)]
     #[schemars(range(min = 1, max = 64))]
     pub device_slots: Option<u64>,
+    /// Who starts workers, and what they are given; left out: this machine.
+    #[serde(default)]
+    pub executor: Option<ExecutorTable>,
 }
 
 /// One device or several.

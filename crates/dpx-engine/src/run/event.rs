@@ -96,6 +96,13 @@ pub enum Event {
         /// Its log.
         log: PathBuf,
     },
+    /// Where the worker of an instance is, where another machine runs it: in a queue, on a node, submitted again.
+    Placed {
+        /// Instance name.
+        instance: InstanceName,
+        /// Where, in words.
+        place: String,
+    },
     /// An instance got somewhere.
     Progress {
         /// Instance name.
