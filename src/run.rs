@@ -2,6 +2,7 @@
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::Understood;
+use super::remote::RemoteArgs;
 use super::results::{self, ResultsArgs, Written};
 use super::state::StateArgs;
 use super::{Error, ExitCode, account, detach, download, executor, output, spend, standing};
@@ -34,6 +35,8 @@ pub(crate) struct Args {
     state: StateArgs,
     #[command(flatten)]
     results: ResultsArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
     /// Workers at once [default: one for each device slot, and a few beside them]
     #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
@@ -104,6 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let access = account::access(&ledger, &experiment, &plan);
     let table = executor::table(args.executor.as_deref(), &experiment)?;
     let mut options = options(args, &plan, access, table)?;
+    options.remote = args.remote.open(Some((&experiment.cache, &args.experiment.file)))?;
     let assets = hub_assets(&plan, &cache, &options).map_err(not_run)?;
     download::assets(&assets)?;
     account::tell_people(&ledger, &plan, &cache)?;
@@ -238,6 +242,7 @@ fn options(
         keep_going: args.keep_going,
         force: args.force.clone(),
         only: args.only.clone(),
+        remote: None,
         secrets: args.state.secrets()?,
         ledger,
         executor,

@@ -6,8 +6,10 @@
 #![cfg(unix)]
 #![expect(clippy::print_stderr, reason = "what is passed over is said")]
 
+mod claims;
 mod command;
 mod detached;
+mod remote;
 mod slurm;
 
 use crate::binary;

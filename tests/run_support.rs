@@ -139,6 +139,7 @@ impl Study {
             keep_going: false,
             force: Vec::new(),
             only: Vec::new(),
+            remote: None,
             secrets: folder.join("secrets"),
             ledger: folder.join("ledger").into(),
             executor: ExecutorOptions::Local(command("worker")),

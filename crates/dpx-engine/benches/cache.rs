@@ -48,6 +48,7 @@ fn measure(folder: &Path) {
             keep_going: false,
             force: Vec::new(),
             only: Vec::new(),
+            remote: None,
             secrets: folder.join("secrets"),
             ledger: folder.join("ledger").into(),
             executor: ExecutorOptions::Local(WorkerCommand::new(std::env::current_exe().unwrap()).argument("worker")),

@@ -120,6 +120,7 @@ fn run(plan: &Plan, folder: &Path) -> Duration {
         keep_going: false,
         force: Vec::new(),
         only: Vec::new(),
+        remote: None,
         secrets: folder.join("secrets"),
         ledger: folder.join("ledger").into(),
         executor: ExecutorOptions::Local(WorkerCommand::new(std::env::current_exe().unwrap()).argument("worker")),

@@ -39,7 +39,7 @@ pub use render::{render, summary};
 pub use schema::document as document_schema;
 pub use suggest::{MOST_SHOWN, did_you_mean};
 pub use tables::{
-    Devices, Enforce, ExperimentTable, Languages, PrivacyTable, Reference, ReleaseTable,
+    CacheTable, Devices, Enforce, ExperimentTable, Languages, PrivacyTable, Reference, ReleaseTable,
     ReportTable, RunTable,
 };
 

@@ -91,6 +91,27 @@ pub struct RunTable {
     pub executor: Option<ExecutorTable>,
 }
 
+/// `[cache]`: a cache that machines share. Nothing here can change a result.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CacheTable {
+    /// Where it is: `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, `https://HOST/PATH` (WebDAV), or
+    /// `file:///PATH`. What this machine lacks is fetched from there, and what it makes is sent there. `--remote` goes before it.
+    #[serde(default)]
+    pub remote: Option<String>,
+    /// File with the key of everybody who shares it; the path starts from the folder of the experiment file. `dpx cache key`
+    /// makes one. `--cache-key` and the variable DPX_CACHE_KEY go before it.
+    #[serde(default)]
+    pub key_file: Option<String>,
+    /// Whether artifacts that hold private texts, or figures measured on them, are shared as well. Everything is encrypted. Secret
+    /// keys of noise and ledgers are never shared.
+    #[serde(default)]
+    pub private: bool,
+    /// Whether nothing is sent.
+    #[serde(default)]
+    pub readonly: bool,
+}
+
 /// One device or several.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Devices(pub Vec<String>);

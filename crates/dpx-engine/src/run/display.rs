@@ -78,6 +78,7 @@ fn describe(event: &Event) -> Option<String> {
                 format!("{instance}: {GOOD}done{GOOD:#}, finished by a worker of an earlier run")
             }
             Finish::Reused => format!("{instance}: {GOOD}done{GOOD:#} by another run"),
+            Finish::Pulled => format!("{instance}: {GOOD}done{GOOD:#}, from the remote cache"),
         },
         Event::Failed { .. } => failure(event)?,
         Event::Stopped { instance } => format!("{instance}: {NOTE}stopped{NOTE:#}"),

@@ -3,7 +3,7 @@
 use super::control::Control;
 use super::event::Finish;
 use super::executor::{Adoption, Executor, Served, Task, Told};
-use crate::cache::{Cache, CacheError, KeyLock, WorkerLock, closed_attempts};
+use crate::cache::{Cache, CacheError, KeyLock, Pushed, Remote, WorkerLock, closed_attempts};
 use crate::plan::Instance;
 use dpx_schema::protocol::{Closing, PROTOCOL, Request, RequestInput};
 use dpx_schema::{Digest, Flow, INTERNAL_FOLDER, Kind, LedgerAccess, Manifest, Record};
@@ -40,6 +40,7 @@ pub(super) struct Job {
     pub(super) identity: String,
     pub(super) ledger: LedgerAccess,
     pub(super) executor: Arc<dyn Executor>,
+    pub(super) remote: Option<Remote>,
     pub(super) control: Arc<Control>,
 }
 
@@ -103,15 +104,19 @@ fn attempt(
             log: &job.log,
         };
         if let Some(served) = job.executor.adopt(cache, &adoption, &job.control, each)? {
-            let result = finish(cache, job, served, Finish::Adopted)?;
+            let result = finish(cache, job, served, Finish::Adopted, each)?;
             if !matches!(result, JobResult::Done(..)) {
                 drop(cache.sweep(&job.lock, false));
             }
             return Ok(result);
         }
         if let Some(record) = adopt(cache, job)? {
+            share(cache, job, &record, each);
             return Ok(JobResult::Done(Box::new(record), Finish::Adopted));
         }
+    }
+    if let Some(record) = pull(cache, job, each) {
+        return Ok(JobResult::Done(Box::new(record), Finish::Pulled));
     }
     cache.sweep(&job.lock, false)?;
     let attempt = cache.new_attempt(&key)?;
@@ -155,7 +160,32 @@ fn work(
         threads: job.threads,
     };
     let served = job.executor.serve(&task, &job.control, each)?;
-    finish(cache, job, served, Finish::Ran)
+    finish(cache, job, served, Finish::Ran, each)
+}
+
+/// Fetches the artifact from the remote cache, where there is one and it has it. Whatever is wrong with that is told, and is a
+/// miss.
+fn pull(cache: &Cache, job: &Job, each: &mut dyn FnMut(Told)) -> Option<Record> {
+    let remote = job.remote.as_ref().filter(|_| !job.forced)?;
+    match remote.pull(cache, &job.lock) {
+        Ok(found) => found,
+        Err(error) => {
+            each(Told::Placed(format!("not taken from the remote cache: {error}")));
+            None
+        }
+    }
+}
+
+/// Sends an artifact to the remote cache, where there is one. That it fails is told, and no failure of the run.
+fn share(cache: &Cache, job: &Job, record: &Record, each: &mut dyn FnMut(Told)) {
+    let Some(remote) = &job.remote else { return };
+    match remote.push(cache, record) {
+        Ok(Pushed::New | Pushed::Already | Pushed::ReadOnly) => {}
+        Ok(Pushed::Private) => each(Told::Placed(
+            "not shared: it holds private texts or figures (`[cache] private = true` shares them, encrypted)".to_owned(),
+        )),
+        Err(error) => each(Told::Placed(format!("not shared: {error}"))),
+    }
 }
 
 /// Commits what a worker closed, or says why there is nothing to commit.
@@ -164,11 +194,13 @@ fn finish(
     job: &Job,
     served: Served,
     how: Finish,
+    each: &mut dyn FnMut(Told),
 ) -> Result<JobResult, CacheError> {
     let reason = match served {
         Served::Closed(folder) => match read_closing(&folder.join("closing.json"), job) {
             Some(closing) => {
                 let record = commit(cache, job, closing, &folder)?;
+                share(cache, job, &record, each);
                 return Ok(JobResult::Done(Box::new(record), how));
             }
             None => "the worker ended without a closing manifest".to_owned(),

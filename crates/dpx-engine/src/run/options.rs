@@ -1,7 +1,7 @@
 //! What a run is asked for, and what it can fail with before anything runs.
 
 use super::ExecutorOptions;
-use crate::cache::CacheError;
+use crate::cache::{CacheError, Remote};
 use dpx_schema::{Device, LedgerAccess};
 use std::path::PathBuf;
 
@@ -20,6 +20,8 @@ pub struct Options {
     pub force: Vec<String>,
     /// Stages or instances to run, with what they need; empty: all.
     pub only: Vec<String>,
+    /// A cache that this one shares with other machines.
+    pub remote: Option<Remote>,
     /// Folder for secret keys, outside the cache.
     pub secrets: PathBuf,
     /// The ledger, outside the cache, and what runs say there.

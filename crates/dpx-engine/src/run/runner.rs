@@ -17,13 +17,12 @@ use super::job::JobResult;
 use super::public_inputs;
 use super::slots::{Held, Slots};
 use super::{JournalObserver, Live, Observer, Options, RunError, View};
-use crate::cache::{Cache, Journal};
+use crate::cache::{Cache, Journal, SharedUse};
 use crate::plan::{Changed, Decisions, Instance, InstanceId, Plan, State};
 use dpx_schema::Device;
 use dpx_schema::InstanceName;
 use dpx_schema::{Key, Record};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -100,7 +99,7 @@ pub struct Runner<'a> {
     view: View,
     journal: Arc<Journal>,
     /// Keeps garbage collection out until the keys of the first decisions are in the journal.
-    shared: Option<File>,
+    shared: Option<SharedUse>,
     selected: BTreeSet<InstanceId>,
     decisions: Decisions<'a>,
     ready: Ready,

@@ -66,7 +66,7 @@ impl TaskWorker<'_> {
             return Ok(nothing("nobody waits for it any more"));
         }
         let request = request(&task, entry)?;
-        let Some(_lock) = self.wait_for(&request, &task, plan.stale_seconds)? else {
+        let Some(lock) = self.wait_for(&request, &task, plan.stale_seconds)? else {
             return Ok(nothing("another worker is at it, or nobody waits for it any more"));
         };
         if !is_wanted(&task) || is_over(&task) {
@@ -79,7 +79,7 @@ impl TaskWorker<'_> {
             }
             Err(error) => return Err(format!("cannot take the task `{}`: {error}", task.path().display())),
         };
-        self.attempt(&plan, entry, &task, &attempt, request)
+        self.attempt(&plan, entry, &task, &attempt, request, &Arc::new(lock))
             .map_err(|error| format!("cannot write to `{}`: {error}", attempt.path().display()))
     }
 
@@ -106,6 +106,7 @@ impl TaskWorker<'_> {
         task: &TaskFolder,
         attempt: &AttemptFolder,
         mut request: Request,
+        held: &Arc<WorkerLock>,
     ) -> std::io::Result<i32> {
         let owner = Owner::here(&request.instance);
         let claim = Claim {
@@ -139,7 +140,9 @@ impl TaskWorker<'_> {
         request.device = device.to_string();
         request.output = attempt.path().join("output");
         request.closing = attempt.path().join("closing.json");
-        request.lock = attempt.path().join("worker.lock");
+        // This process holds the key's own lock.
+        let lock = std::env::temp_dir().join(format!("dpx-worker-{}.lock", std::process::id()));
+        request.lock = lock.clone();
         let control = Arc::new(Control::default());
         let over = Arc::new(AtomicBool::new(false));
         let heart = {
@@ -150,6 +153,7 @@ impl TaskWorker<'_> {
                 stop: Arc::clone(&self.stop),
                 over: Arc::clone(&over),
                 between: Duration::from_secs_f64(plan.heartbeat_seconds),
+                held: Arc::clone(held),
             };
             std::thread::spawn(move || heart.beat())
         };
@@ -175,6 +179,7 @@ impl TaskWorker<'_> {
         );
         over.store(true, Ordering::SeqCst);
         drop(heart.join());
+        drop(std::fs::remove_file(lock));
         let (end, code) = match served {
             Ok(Served::Closed(_)) => (AttemptEnd::Closed, 0),
             Ok(Served::Stopped) => (AttemptEnd::Stopped, INTERRUPTED),
@@ -247,6 +252,8 @@ struct Heart {
     stop: Arc<AtomicBool>,
     over: Arc<AtomicBool>,
     between: Duration,
+    /// The lock of the key, held until the worker ended.
+    held: Arc<WorkerLock>,
 }
 
 impl Heart {
@@ -269,7 +276,7 @@ impl Heart {
                 stop |= asked;
                 let replaced = self.task.latest().is_some_and(|latest| latest.number > self.attempt.number);
                 let unwanted = self.task.withdrawn().exists() && !asked;
-                if replaced || unwanted || !self.attempt.path().exists() {
+                if replaced || unwanted || self.held.is_lost() || !self.attempt.path().exists() {
                     self.control.kill();
                     return;
                 }

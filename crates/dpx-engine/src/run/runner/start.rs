@@ -97,6 +97,7 @@ impl Runner<'_> {
             identity: self.identity.clone(),
             ledger: self.options.ledger.clone(),
             executor: Arc::clone(&self.executor),
+            remote: self.options.remote.clone(),
             control: Arc::clone(&control),
             instance,
         };
