@@ -22,7 +22,7 @@ fn bar(length: u64) -> ProgressBar {
 
 fn planned(arguments: &ExperimentArgs, cache: &Cache, remote: &RemoteArgs) -> Result<(Plan, Remote), Error> {
     let experiment = arguments.load()?;
-    let remote = remote.required(Some((&experiment.cache, &arguments.file)))?;
+    let remote = remote.required(Some((&experiment.cache, arguments.file.as_path())))?;
     cache.prepare()?;
     let plan = build(&experiment, &LocalSources::new(cache.root()))?;
     Ok((plan, remote))

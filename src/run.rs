@@ -107,7 +107,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let access = account::access(&ledger, &experiment, &plan);
     let table = executor::table(args.executor.as_deref(), &experiment)?;
     let mut options = options(args, &plan, access, table)?;
-    options.remote = args.remote.open(Some((&experiment.cache, &args.experiment.file)))?;
+    options.remote = args
+        .remote
+        .open(Some((&experiment.cache, args.experiment.file.as_path())))?;
     let assets = hub_assets(&plan, &cache, &options).map_err(not_run)?;
     download::assets(&assets)?;
     account::tell_people(&ledger, &plan, &cache)?;

@@ -11,6 +11,8 @@ mod command;
 mod detached;
 mod remote;
 mod slurm;
+#[cfg(feature = "remote")]
+mod stores;
 
 use crate::binary;
 use rustix::process::{Pid, Signal, kill_process};
@@ -30,7 +32,7 @@ name = "away"
 seed = 5
 
 [sweep]
-epsilon = ["inf", 16, 8, 3]
+epsilon = ROWS
 
 [privacy]
 noise = "seeded"
@@ -91,7 +93,8 @@ impl Place {
         for row in 0..60 {
             writeln!(texts, "good day number {row},joy\nbad day number {row},sadness").unwrap();
         }
-        let text = EXPERIMENT.replace("EPOCHS", &epochs.to_string());
+        let rows = if epochs == SHORT_EPOCHS { "[\"inf\", 16, 8, 3]" } else { "[8, 3]" };
+        let text = EXPERIMENT.replace("EPOCHS", &epochs.to_string()).replace("ROWS", rows);
         std::fs::write(place.path("away.toml"), text).unwrap();
         std::fs::write(place.path("texts.csv"), texts).unwrap();
         place
@@ -142,8 +145,10 @@ impl Place {
         let again = self.dpx(&["run", "away.toml", "--executor", "local"]);
         let told = text(&again);
         assert_eq!(again.status.code(), Some(0), "{told}");
-        assert!(told.contains(": 0 ran, 10 cached"), "{told}");
-        assert_eq!(self.artifacts(), local(epochs), "other bytes than on one machine");
+        let expected = local(epochs);
+        let all = format!(": 0 ran, {} cached", expected.len());
+        assert!(told.contains(&all), "{told}");
+        assert_eq!(self.artifacts(), expected, "other bytes than on one machine");
         let verified = self.dpx(&["cache", "verify"]);
         assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
     }
@@ -165,7 +170,7 @@ impl Place {
     /// Waits until a `train` wrote a checkpoint, and gives back the processes of all workers.
     fn training(&self) -> Vec<i32> {
         until("a checkpoint", || {
-            let states = find(&self.path("cache/state"), "checkpoint");
+            let states = find(&self.path("cache/state"), "state.bin");
             !states.is_empty() && !self.workers().is_empty()
         });
         self.workers()
@@ -184,7 +189,7 @@ fn local(epochs: u32) -> Artifacts {
         let run = place.dpx(&["run", "away.toml"]);
         assert_eq!(run.status.code(), Some(0), "{}", text(&run));
         let artifacts = place.artifacts();
-        assert_eq!(artifacts.len(), 10);
+        assert!(artifacts.len() >= 6);
         artifacts
     })
     .clone()
@@ -193,7 +198,7 @@ fn local(epochs: u32) -> Artifacts {
 /// Epochs of a study that is over at once.
 const SHORT_EPOCHS: u32 = 1;
 /// Epochs of a study whose training takes some seconds: long enough to be hit.
-const LONG_EPOCHS: u32 = 60;
+const LONG_EPOCHS: u32 = 100;
 
 /// How often a fault is tried.
 fn times() -> u32 {

@@ -38,7 +38,7 @@ fn the_claim_of_a_machine_that_died_is_taken_over() {
     for _ in 0..times() {
         let place = Place::new(LONG_EPOCHS);
         let mut run = spawn(&place);
-        super::until("a checkpoint", || !find(&place.path("cache/state"), "checkpoint").is_empty());
+        super::until("a checkpoint", || !find(&place.path("cache/state"), "state.bin").is_empty());
         run.kill().unwrap();
         run.wait().unwrap();
         // As if the machine that made them were another one, and gone.

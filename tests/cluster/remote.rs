@@ -4,31 +4,31 @@ use super::{Place, SHORT_EPOCHS, find, local, text};
 use std::path::Path;
 use std::process::Output;
 
-fn key(folder: &Path) -> String {
+pub(super) fn key(folder: &Path) -> String {
     let path = folder.join("team.key");
     let made = crate::binary::succeeds(folder, &["cache", "key", path.to_str().unwrap()]);
     assert!(String::from_utf8_lossy(&made.stdout).contains("team.key"));
     path.to_str().unwrap().to_owned()
 }
 
-fn out(output: &Output) -> String {
+pub(super) fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// The study on a machine of its own, with all of its artifacts shared.
-struct Machine<'a> {
-    place: Place,
+pub(super) struct Machine<'a> {
+    pub(super) place: Place,
     url: &'a str,
     key: &'a str,
 }
 
 impl<'a> Machine<'a> {
-    fn new(url: &'a str, key: &'a str) -> Self {
+    pub(super) fn new(url: &'a str, key: &'a str) -> Self {
         let place = Place::new(SHORT_EPOCHS);
         Self { place, url, key }
     }
 
-    fn dpx(&self, words: &[&str]) -> Output {
+    pub(super) fn dpx(&self, words: &[&str]) -> Output {
         self.place
             .command(words)
             .env("DPX_CACHE_REMOTE", self.url)
@@ -37,13 +37,13 @@ impl<'a> Machine<'a> {
             .unwrap()
     }
 
-    fn run(&self) -> Output {
+    pub(super) fn run(&self) -> Output {
         self.dpx(&["run", "away.toml", "--set", "cache.private=true"])
     }
 }
 
 /// What holds for every store that heeds conditions.
-fn shared_by_two(url: &str, key: &str) {
+pub(super) fn shared_by_two(url: &str, key: &str) {
     let one = Machine::new(url, key);
     let run = one.run();
     assert_eq!(run.status.code(), Some(0), "{}", text(&run));

@@ -16,10 +16,8 @@ stop() {
     [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null || true
   done
   # Steps that still run are children of their own slurmstepd.
-  for stepd in $(ls /proc | grep '^[0-9]*$'); do
-    case $(tr '\0' ' ' < "/proc/$stepd/cmdline" 2>/dev/null || true) in
-      slurmstepd*) grep -qs "SLURM_CONF=$conf" "/proc/$stepd/environ" && kill -9 "$stepd" 2>/dev/null || true ;;
-    esac
+  for stepd in $(pgrep -x slurmstepd || true); do
+    ! grep -qs "SLURM_CONF=$conf" "/proc/$stepd/environ" || kill -9 "$stepd" 2>/dev/null || true
   done
 }
 
@@ -53,7 +51,7 @@ SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=$port
 SlurmdPort=$((port + 1))
 AuthType=auth/munge
-AuthInfo=socket=$folder/munge.socket
+AuthInfo=socket=$folder/munge.socket,cred_expire=5
 CredType=cred/munge
 SlurmUser=root
 SlurmdUser=root
@@ -84,7 +82,7 @@ PreemptMode=REQUEUE
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$cpus State=UNKNOWN
-PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:4 PriorityTier=1
+PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP PriorityTier=1
 PartitionName=urgent Nodes=$host MaxTime=INFINITE State=UP PriorityTier=10
 END
 munged --key-file="$folder/munge.key" --socket="$folder/munge.socket" --pid-file="$folder/munged.pid" \

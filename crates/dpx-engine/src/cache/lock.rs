@@ -296,6 +296,11 @@ impl WorkerLock {
         is_locked(path)
     }
 
+    /// Whether it is a claim, which can be lost.
+    pub const fn is_claim(&self) -> bool {
+        matches!(self.held, Held::Claim(_))
+    }
+
     /// Whether another worker took this one for dead and took its place.
     pub fn is_lost(&self) -> bool {
         match &self.held {

@@ -16,8 +16,9 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::time::{Duration, Instant};
 
-/// How often the files are looked at.
-const LOOK: Duration = Duration::from_millis(200);
+/// How often the files are looked at: at first, and once nothing changes. A cluster's file server answers to many.
+const LOOK: Duration = Duration::from_millis(100);
+const LOOK_AT_LEAST: Duration = Duration::from_millis(1500);
 
 /// Rounds in which the queue must say that a job is over, and rounds in which it must not know it, before it is believed.
 const ROUNDS: u32 = 3;
@@ -81,6 +82,7 @@ impl Watch<'_> {
         let mut place = String::new();
         let mut told_to_stop = false;
         let mut died = None;
+        let mut pause = LOOK;
         loop {
             let latest = self.task.latest().filter(|latest| latest.number > over);
             let mut end = None;
@@ -154,8 +156,10 @@ impl Watch<'_> {
             if now != place {
                 each(Told::Placed(now.clone()));
                 place = now;
+                pause = LOOK;
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(pause);
+            pause = (pause * 5 / 4).min(LOOK_AT_LEAST);
         }
     }
 

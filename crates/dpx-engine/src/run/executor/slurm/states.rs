@@ -7,7 +7,7 @@ use std::collections::HashMap;
 pub(super) const FORMAT: &str = "%F|%K|%T|%j|%r";
 
 /// What Slurm's commands say where the controller did not answer: whether it did what it was asked is not known.
-pub(super) const NOT_ANSWERED: [&str; 10] = [
+pub(super) const NOT_ANSWERED: [&str; 11] = [
     "Unable to contact slurm controller",
     "Socket timed out",
     "Communication connection failure",
@@ -18,6 +18,7 @@ pub(super) const NOT_ANSWERED: [&str; 10] = [
     "Message receive failure",
     "Header lengths are longer",
     "Protocol authentication error",
+    "Could not establish a configuration source",
 ];
 
 /// Where the elements of arrays are, by name and index.
