@@ -84,6 +84,9 @@ pub(crate) fn study(
         keep_going: false,
         force: Vec::new(),
         only: Vec::new(),
+        remote: RemoteArgs::default(),
+        executor: None,
+        detach: false,
         json: false,
     })
 }
