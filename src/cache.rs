@@ -1,8 +1,9 @@
 //! `dpx cache`: look into the cache, check it, clean it.
 
 use super::experiment::{CacheArgs, ExperimentArgs};
-use super::{Error, ExitCode, output};
-use dpx_engine::cache::{Cache, Collection, Roots};
+use super::remote::RemoteArgs;
+use super::{Error, ExitCode, cache_remote, output};
+use dpx_engine::cache::{Cache, Collection, Roots, TeamKey};
 use dpx_engine::clock::duration;
 use dpx_engine::plan::{LocalSources, decide};
 use dpx_engine::run::{View, collect_leftovers};
@@ -32,6 +33,35 @@ enum Verb {
     Verify {
         #[command(flatten)]
         cache: CacheArgs,
+        #[command(flatten)]
+        remote: RemoteArgs,
+        /// Remove what is bad in the remote cache, which is read instead where `--remote` names one
+        #[arg(long, requires = "remote")]
+        delete: bool,
+    },
+    /// Send what an experiment has in the cache to the remote cache
+    Push {
+        #[command(flatten)]
+        experiment: ExperimentArgs,
+        #[command(flatten)]
+        cache: CacheArgs,
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
+    /// Fetch what an experiment needs from the remote cache; runs nothing
+    Pull {
+        #[command(flatten)]
+        experiment: ExperimentArgs,
+        #[command(flatten)]
+        cache: CacheArgs,
+        #[command(flatten)]
+        remote: RemoteArgs,
+    },
+    /// Make a key for a remote cache, for everybody who shares it
+    Key {
+        /// File to write, which must not exist
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
     /// Delete what neither the given experiments nor the last runs need; shows what would go unless `--yes` is given
     Gc {
@@ -46,6 +76,14 @@ enum Verb {
         /// Delete
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        remote: RemoteArgs,
+        /// In the remote cache, which is collected instead where `--remote` names one: what was not used for N days goes
+        #[arg(long, value_name = "N", requires = "remote")]
+        unused_days: Option<u64>,
+        /// In the remote cache: the longest unused goes until at most N gigabytes are left
+        #[arg(long, value_name = "N", requires = "remote")]
+        max_gb: Option<f64>,
         /// Folder of results, beside which killed runs may have left unfinished copies
         #[arg(long, value_name = "DIR", default_value = "results")]
         results: PathBuf,
@@ -55,14 +93,45 @@ enum Verb {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     match &args.verb {
         Verb::Ls { cache, json } => list(&open(cache)?, *json),
-        Verb::Verify { cache } => verify(&open(cache)?),
+        Verb::Verify {
+            cache,
+            remote,
+            delete,
+        } => match remote.open(None)? {
+            Some(remote) => cache_remote::verify(&remote, *delete),
+            None => verify(&open(cache)?),
+        },
+        Verb::Push {
+            experiment,
+            cache,
+            remote,
+        } => cache_remote::push(experiment, &open(cache)?, remote),
+        Verb::Pull {
+            experiment,
+            cache,
+            remote,
+        } => cache_remote::pull(experiment, &open(cache)?, remote),
+        Verb::Key { file } => {
+            TeamKey::make(file)?;
+            output::print(&format!(
+                "{}: give it to whoever shares the cache, by a way that you trust; who has it can read and write what is shared",
+                file.display()
+            ))?;
+            Ok(ExitCode::Done)
+        }
         Verb::Gc {
             files,
             cache,
             keep_runs,
             yes,
+            remote,
+            unused_days,
+            max_gb,
             results,
         } => {
+            if let Some(remote) = remote.open(None)? {
+                return cache_remote::collect(&remote, *unused_days, *max_gb, *yes);
+            }
             let code = collect(&open(cache)?, files, *keep_runs, *yes)?;
             if *yes {
                 let cleared = collect_leftovers(results)?;
@@ -246,7 +315,7 @@ fn tell(collection: &Collection, done: bool) -> String {
 }
 
 /// `0 B`, `12.3 kB`, `4.6 MB`.
-fn bytes(number: u64) -> String {
+pub(crate) fn bytes(number: u64) -> String {
     let mut value = number as f64;
     let mut unit = "B";
     for next in ["kB", "MB", "GB", "TB"] {

@@ -84,6 +84,7 @@ from! {
     serde_json::Error => failed,
     dpx_data::DataError => failed,
     dpx_engine::cache::CacheError => failed,
+    dpx_engine::cache::RemoteError => failed,
     dpx_engine::run::ResultsError => failed,
     dpx_engine::run::RunError => failed,
     dpx_report::AssembleError => failed,

@@ -5,15 +5,20 @@
 
 mod account;
 mod advice;
+mod attach;
 mod bounds;
 mod cache;
+mod cache_remote;
+mod cancel;
 mod candidates;
 mod check;
 mod compare;
 mod completions;
+mod detach;
 mod devices;
 mod download;
 mod error;
+mod executor;
 mod exit;
 mod experiment;
 mod families;
@@ -33,6 +38,7 @@ mod privacy_people;
 mod privacy_plan;
 mod rehearse;
 mod release;
+mod remote;
 mod report;
 mod results;
 mod run;
@@ -64,6 +70,8 @@ struct Cli {
 enum Verb {
     Run(run::Args),
     Status(status::Args),
+    Attach(attach::Args),
+    Cancel(cancel::Args),
     Cache(cache::Args),
     Devices(devices::Args),
     #[command(hide = true)]
@@ -91,6 +99,8 @@ impl Verb {
         match self {
             Self::Run(args) => run::run(&args),
             Self::Status(args) => status::run(&args),
+            Self::Attach(args) => attach::run(&args),
+            Self::Cancel(args) => cancel::run(&args),
             Self::Cache(args) => cache::run(&args),
             Self::Devices(args) => devices::run(&args),
             Self::Worker(args) => worker::run(&args),

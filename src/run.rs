@@ -2,14 +2,16 @@
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::Understood;
+use super::remote::RemoteArgs;
 use super::results::{self, ResultsArgs, Written};
 use super::state::StateArgs;
-use super::{Error, ExitCode, account, devices, download, output, spend, standing};
+use super::{Error, ExitCode, account, detach, download, executor, output, spend, standing};
 use dpx_engine::cache::{Cache, Damage};
+use dpx_engine::experiment::ExecutorTable;
 use dpx_engine::plan::{LocalSources, Plan};
 use dpx_engine::run::{
     Bars, JsonLines, MetricsObserver, Options, Outcome, PlainLines, RunError, RunReport, Runner,
-    Signal, WorkerCommand, failures_again, hub_assets,
+    Signal, failures_again, hub_assets,
 };
 use dpx_schema::LedgerAccess;
 use std::io::IsTerminal;
@@ -33,6 +35,8 @@ pub(crate) struct Args {
     state: StateArgs,
     #[command(flatten)]
     results: ResultsArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
     /// Workers at once [default: one for each device slot, and a few beside them]
     #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
@@ -42,6 +46,9 @@ pub(crate) struct Args {
     /// Workers that may share one device
     #[arg(long, value_name = "N")]
     device_slots: Option<usize>,
+    /// Who starts workers: local, slurm, command, or 'command=COMMAND LINE' [default: `[run.executor]` of the file, or local]
+    #[arg(long, value_name = "EXECUTOR")]
+    executor: Option<String>,
     /// Finish what does not depend on a failure
     #[arg(long, short)]
     keep_going: bool,
@@ -51,6 +58,9 @@ pub(crate) struct Args {
     /// Run only this stage or instance, and what it needs; may be repeated
     #[arg(long, value_name = "STAGE")]
     only: Vec<String>,
+    /// Go on without this terminal: `dpx attach` follows the run, `dpx status` shows it, `dpx cancel` ends it
+    #[arg(long)]
+    detach: bool,
     /// Print what happens as versioned JSON lines, and nothing else, on standard output
     #[arg(long)]
     json: bool,
@@ -74,6 +84,9 @@ pub(crate) fn study(
         keep_going: false,
         force: Vec::new(),
         only: Vec::new(),
+        remote: RemoteArgs::default(),
+        executor: None,
+        detach: false,
         json: false,
     })
 }
@@ -83,6 +96,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let cache = Cache::at(root)?;
     cache.prepare()?;
     let experiment = args.experiment.load()?;
+    if args.detach {
+        return detach::start(&cache);
+    }
+    detach::settle();
     let plan = build(&experiment, &Understood::new(LocalSources::new(root)))?;
     let folder = results::folder(&experiment, &plan, &args.results.results);
     results::check(&folder)?;
@@ -91,7 +108,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         .ledger(Some((&experiment, &args.experiment.file)))?;
     standing::check(&ledger, &cache)?;
     let access = account::access(&ledger, &experiment, &plan);
-    let mut options = options(args, &plan, access)?;
+    let table = executor::table(args.executor.as_deref(), &experiment)?;
+    let mut options = options(args, &plan, access, table)?;
+    options.remote = args
+        .remote
+        .open(Some((&experiment.cache, args.experiment.file.as_path())))?;
     let assets = hub_assets(&plan, &cache, &options).map_err(not_run)?;
     download::assets(&assets)?;
     account::tell_people(&ledger, &plan, &cache)?;
@@ -202,7 +223,12 @@ impl Signals {
     }
 }
 
-fn options(args: &Args, plan: &Plan, ledger: LedgerAccess) -> Result<Options, Error> {
+fn options(
+    args: &Args,
+    plan: &Plan,
+    ledger: LedgerAccess,
+    executor: ExecutorTable,
+) -> Result<Options, Error> {
     let settings = &plan.run;
     let number = |given: Option<usize>, written: Option<u64>| {
         given.or_else(|| written.and_then(|number| usize::try_from(number).ok()))
@@ -212,17 +238,19 @@ fn options(args: &Args, plan: &Plan, ledger: LedgerAccess) -> Result<Options, Er
         ([], written) => written,
         (given, _) => given,
     };
+    let jobs = number(args.jobs, settings.jobs);
+    let (executor, devices) = executor::options(executor, names, jobs)?;
     Ok(Options {
-        jobs: number(args.jobs, settings.jobs),
-        devices: devices::resolve(names)?,
+        jobs,
+        devices,
         device_slots: number(args.device_slots, settings.device_slots).unwrap_or(1),
         keep_going: args.keep_going,
         force: args.force.clone(),
         only: args.only.clone(),
+        remote: None,
         secrets: args.state.secrets()?,
         ledger,
-        worker: WorkerCommand::own_image()
-            .map_err(|error| Error::failed(format!("cannot find this program: {error}")))?,
+        executor,
         command: command(args),
     })
 }
@@ -233,7 +261,11 @@ fn command(args: &Args) -> String {
     let devices: String = devices
         .flat_map(|device| [" --device ".to_owned(), word(Path::new(device))])
         .collect();
-    words("dpx run", args) + &devices
+    let executor = args.executor.iter();
+    let executor: String = executor
+        .flat_map(|executor| [" --executor ".to_owned(), word(Path::new(executor))])
+        .collect();
+    words("dpx run", args) + &devices + &executor
 }
 
 /// A command about the same experiment and cache.

@@ -1,14 +1,27 @@
-//! `dpx worker`: serves one request of a runner. Not for people.
+//! `dpx worker`: serves one request of a runner, or one task of its plan. Not for people.
 
+use super::devices;
 use super::{Error, ExitCode};
+use dpx_engine::run::{TaskWorker, WorkerCommand, worker};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Serve one request of a runner.
+/// Tells a worker that another one passes its signals on.
+const SUPERVISED: &str = "DPX_WORKER_SUPERVISED";
+
+/// Serve one request of a runner, or one task of its plan.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The request (JSON)
-    #[arg(value_name = "REQUEST")]
-    request: PathBuf,
+    #[arg(value_name = "REQUEST", required_unless_present = "plan")]
+    request: Option<PathBuf>,
+    /// The plan of a submission (JSON), written by a run
+    #[arg(long, value_name = "PLAN", requires = "index", conflicts_with = "request")]
+    plan: Option<PathBuf>,
+    /// Which task of the plan; the first is 0
+    #[arg(long, value_name = "I", requires = "plan")]
+    index: Option<usize>,
 }
 
 #[expect(
@@ -16,8 +29,42 @@ pub(crate) struct Args {
     reason = "a worker speaks to its runner with exit codes of its own"
 )]
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
-    match dpx_engine::run::worker::serve(&args.request, &dpx_stages::run) {
+    let code = match (&args.request, &args.plan, args.index) {
+        (Some(request), ..) => {
+            if std::env::var_os(SUPERVISED).is_some() {
+                // A queue signals every process of a job; the one that started this one passes it on.
+                listen(Arc::default())?;
+            }
+            worker::serve(request, &dpx_stages::run)
+        }
+        (None, Some(plan), Some(index)) => task(plan, index)?,
+        _ => return Err(Error::usage("expected a request, or `--plan` and `--index`")),
+    };
+    match code {
         0 => Ok(ExitCode::Done),
         code => std::process::exit(code),
     }
+}
+
+fn task(plan: &std::path::Path, index: usize) -> Result<i32, Error> {
+    let here = |error| Error::failed(format!("cannot find this program: {error}"));
+    let stop = Arc::<AtomicBool>::default();
+    listen(Arc::clone(&stop))?;
+    let worker = TaskWorker {
+        worker: WorkerCommand::own_image().map_err(here)?.variable(SUPERVISED, "1"),
+        stop,
+        resolve: &|name| {
+            let names = [name.to_owned()];
+            let found = devices::resolve(&names).map_err(|error| error.message().to_owned())?;
+            Ok(found.first().copied().unwrap_or_default())
+        },
+        program: std::env::current_exe().map_err(here)?,
+    };
+    worker.serve(plan, index).map_err(Error::failed)
+}
+
+/// Turns `stop` true at a request to end.
+fn listen(stop: Arc<AtomicBool>) -> Result<(), Error> {
+    ctrlc::set_handler(move || stop.store(true, Ordering::SeqCst))
+        .map_err(|error| Error::failed(format!("cannot listen for signals: {error}")))
 }

@@ -51,7 +51,7 @@ const NOT_RUN: [(&str, &str); 16] = [
 ];
 
 /// What stands for something of the reader's own, and what the test puts there.
-const PLACEHOLDERS: [(&str, &str); 7] = [
+const PLACEHOLDERS: [(&str, &str); 8] = [
     ("FOLDER", "texts.csv"),
     ("PATH", "texts.csv"),
     ("DATASET", "texts.csv"),
@@ -59,6 +59,7 @@ const PLACEHOLDERS: [(&str, &str); 7] = [
     ("NAME", "builtin:base"),
     ("FILE", "my.toml"),
     ("DIR", "out"),
+    ("RUN", ""),
 ];
 
 /// A command of a document.
@@ -375,7 +376,7 @@ fn check(printed: &Printed, desk: &Desk) -> String {
             let words = filled(&words);
             match (reason, printed.in_block) {
                 (None, true) => {
-                    if words[1..] == ["run", "my.toml"] {
+                    if words[1..].starts_with(&["run".to_owned(), "my.toml".to_owned()]) {
                         // What `dpx init` wrote takes minutes.
                         std::fs::write(desk.folder.path().join("my.toml"), small_study()).unwrap();
                     }

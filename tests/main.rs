@@ -5,6 +5,7 @@ mod bad_experiments;
 mod binary;
 mod browser;
 mod chromium;
+mod cluster;
 mod device;
 mod documents;
 mod experiments;

@@ -7,7 +7,7 @@ use dpx_engine::cache::Cache;
 use dpx_engine::plan::{Instance, Need, Plan, RunSettings};
 use dpx_engine::run::{
     InstanceResult, JsonLines, Observer, Options, Outcome, RunReport, Runner, Signal,
-    WorkerCommand, worker,
+    ExecutorOptions, WorkerCommand, worker,
 };
 use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{Digest, Finish, Flow, Kind, StageContext, StageError, StageResult};
@@ -139,9 +139,10 @@ impl Study {
             keep_going: false,
             force: Vec::new(),
             only: Vec::new(),
+            remote: None,
             secrets: folder.join("secrets"),
             ledger: folder.join("ledger").into(),
-            worker: command("worker"),
+            executor: ExecutorOptions::Local(command("worker")),
             command: "dpx run study.toml".into(),
         }
     }

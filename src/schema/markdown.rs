@@ -26,6 +26,7 @@ pub(super) fn reference(schema: &Value) -> String {
     paragraph(&mut page, "`[stage.NAME]`", &tables["stage"]);
     stages(&mut page, &schema["definitions"]);
     section(&mut page, "`[run]`", &tables["run"]);
+    section(&mut page, "`[cache]`", &tables["cache"]);
     section(&mut page, "`[report]`", &tables["report"]);
     section(&mut page, "`[release]`", &tables["release"]);
     page
@@ -156,6 +157,9 @@ fn rows(schema: &Value, prefix: &str, left_out: &dyn Fn(&str) -> bool) -> Vec<Ro
             meaning: meaning(property, inner),
         });
         rows.extend(self::rows(inner, &format!("{name}."), &|_| false));
+        // Tables under names that the file chooses.
+        let each = own(&inner["additionalProperties"]);
+        rows.extend(self::rows(each, &format!("{name}.KIND."), &|_| false));
     }
     rows
 }

@@ -12,7 +12,7 @@
 
 use dpx_engine::cache::Cache;
 use dpx_engine::plan::{Instance, Need, Plan, RunSettings};
-use dpx_engine::run::{InstanceResult, Options, Runner, WorkerCommand, worker};
+use dpx_engine::run::{ExecutorOptions, InstanceResult, Options, Runner, WorkerCommand, worker};
 use dpx_schema::{Finish, Flow, Kind, StageContext, StageResult};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -48,9 +48,10 @@ fn measure(folder: &Path) {
             keep_going: false,
             force: Vec::new(),
             only: Vec::new(),
+            remote: None,
             secrets: folder.join("secrets"),
             ledger: folder.join("ledger").into(),
-            worker: WorkerCommand::new(std::env::current_exe().unwrap()).argument("worker"),
+            executor: ExecutorOptions::Local(WorkerCommand::new(std::env::current_exe().unwrap()).argument("worker")),
             command: String::new(),
         };
         let (start, processor) = (Instant::now(), processor_time());

@@ -9,8 +9,11 @@
 //!   records/KEY.json      what a finished instance produced; appears only when all of its objects are in place
 //!   locks/KEY.lock        kernel lock of the runner that works on KEY; its text says who that is; never deleted
 //!   locks/KEY.worker      kernel lock of the worker process itself, so that an orphan and its successor never overlap
+//!   locking               `kernel`, or `claims` on file systems whose locks other machines do not see; written once
+//!   locks/KEY.claims/N    a claim instead of a kernel lock: the highest number holds (`claim.rs`)
 //!   locks/use.lock        shared by whoever commits or decides, exclusive for garbage collection
-//!   staging/KEY/ATTEMPT/  one worker's request, inputs, output and closing manifest, until it is committed
+//!   staging/KEY/ATTEMPT/  one worker's request, inputs, output and closing manifest, until it is committed; where the runner
+//!                         does not start workers itself, the folder of a task: `task.rs` draws it
 //!   state/KEY/            checkpoints of an unfinished instance, found again by the next attempt
 //!   runs/RUN.jsonl        journal of one run, locked while the run lives
 //!   runs/RUN/             logs of that run's workers, and its live figures
@@ -24,6 +27,7 @@
 
 mod artifact;
 mod checkout;
+mod claim;
 mod dead;
 mod disk;
 mod error;
@@ -32,7 +36,10 @@ mod identity;
 mod journal;
 mod layout;
 mod lock;
+mod locking;
+mod remote;
 mod store;
+mod task;
 mod verify;
 
 pub use artifact::{Artifact, ArtifactReader, Damage};
@@ -41,8 +48,12 @@ pub use error::CacheError;
 pub use gc::{Collection, Doomed, Roots, Waste};
 pub use journal::{Journal, RunFile};
 pub(crate) use lock::host;
-pub use lock::{KeyLock, Owner, TryLock, WorkerLock};
+pub use lock::{KeyLock, Owner, SharedUse, TryLock, WorkerLock};
+pub use remote::{
+    Created, FileStore, KeyError, Listed, Pushed, Remote, RemoteCheck, RemoteError, RemoteGarbage, Store, StoreError, TeamKey,
+};
 pub use store::{Cache, Lookup, manifest_of_folder};
+pub(crate) use task::{AttemptFolder, TaskFolder, closed_attempts};
 pub use verify::Verification;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod auto_labels;
 mod check;
 mod checked;
 mod diagnostic;
+mod executor;
 mod files;
 mod kinds;
 mod load;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use checked::{Combination, Experiment, REPLICATE, Stage, SweepAxis, combinations};
 pub use diagnostic::{Code, Diagnostic, Fix, Label, Severity};
+pub use executor::{ExecutorKind, ExecutorTable, Resources};
 pub use files::{File, Files, Origin, Position};
 pub use merged::{quoted, relative};
 pub use node::{Entry, Node, Table, Value};
@@ -37,7 +39,7 @@ pub use render::{render, summary};
 pub use schema::document as document_schema;
 pub use suggest::{MOST_SHOWN, did_you_mean};
 pub use tables::{
-    Devices, Enforce, ExperimentTable, Languages, PrivacyTable, Reference, ReleaseTable,
+    CacheTable, Devices, Enforce, ExperimentTable, Languages, PrivacyTable, Reference, ReleaseTable,
     ReportTable, RunTable,
 };
 

@@ -5,13 +5,17 @@
 //! the worker process, reads its messages, and commits what it closed. Whatever happens comes back to the runner as a
 //! message, in one order, and goes to the [`Observer`]s (journal, live figures, display) as an [`Event`].
 //!
-//! A stage always runs in a worker, `dpx worker REQUEST`, started from the running program's own image. It writes to its
-//! staging folder and its state alone, ends when its runner does, and never commits: a late orphan cannot replace anything.
+//! A stage always runs in a worker, which writes to its staging folder and its state alone and never commits: a late orphan
+//! cannot replace anything. Executors start workers: `local` as `dpx worker REQUEST`, from the running program's own image, to
+//! end with the runner; `slurm` and `command` have somebody else start `dpx worker --plan PLAN --index I`, on any machine that
+//! shares the cache's folder, and watch the files that it leaves (`contract`).
 
+mod contract;
 mod control;
 mod display;
 mod event;
 mod executor;
+mod follow;
 mod freeze;
 mod job;
 mod live;
@@ -23,12 +27,16 @@ mod results;
 mod runner;
 mod slots;
 mod status;
+mod task;
 mod view;
 pub mod worker;
 
 pub use display::{Bars, JsonLines, PlainLines, failures_again, summary_line};
 pub use event::{Event, Finish, Outcome, Planned, Stamped};
-pub use executor::WorkerCommand;
+pub use executor::{
+    ExecutorOptions, Launch, Remote, Templates, WorkerCommand, cancel_submissions,
+};
+pub use follow::{Follow, Order, leave_terminal, line_for_people, outcome};
 pub use freeze::{HubAsset, hub_assets, input_paths, pinned};
 pub use live::Live;
 pub use metrics::MetricsObserver;
@@ -39,4 +47,5 @@ pub use results::{
 };
 pub use runner::{InstanceResult, RunReport, Runner, Signal, shell_word};
 pub use status::{InstanceStatus, RunStatus};
+pub use task::TaskWorker;
 pub use view::View;

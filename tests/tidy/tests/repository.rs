@@ -7,7 +7,7 @@ use dpx_tidy::{code, documents, imports, rules, symbols};
 use std::collections::BTreeSet;
 
 /// The crates from bottom to top: each depends only on those before it.
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 12] = [
     "dpx-accounting",
     "dpx-assets",
     "dpx-schema",
@@ -16,6 +16,7 @@ const CRATES: [&str; 11] = [
     "dpx-nn",
     "dpx-sgd",
     "dpx-engine",
+    "dpx-remote",
     "dpx-stages",
     "dpx-report",
     "dpx",

@@ -2,14 +2,15 @@
 
 use super::layout::names;
 use super::lock::{TryLock, is_locked};
-use super::{Cache, CacheError};
+use super::{Cache, CacheError, TaskFolder};
 
 /// What an attempt holds besides its output and its closing manifest.
 pub(crate) const SCRATCH: [&str; 2] = ["inputs", "temporary"];
 
 impl Cache {
     /// Removes what workers that died left in the staging folders of every key that nobody works on, and says of how many
-    /// keys. An attempt that was closed keeps its output: the next run of that key adopts it.
+    /// keys. An attempt that was closed keeps its output, and a task for which a worker may still come keeps everything: the
+    /// next run of that key adopts them.
     ///
     /// # Errors
     /// When something cannot be read or removed.
@@ -28,13 +29,19 @@ impl Cache {
             }
             let folder = staging.join(&name);
             let mut any = false;
-            let mut closed = false;
+            let mut stays = false;
             for attempt in names(&folder)? {
                 let attempt = folder.join(attempt);
-                if attempt.join("closing.json").is_file() {
-                    closed = true;
-                    for name in SCRATCH {
-                        let scratch = attempt.join(name);
+                let task = TaskFolder::at(attempt.clone());
+                if task.is_open() {
+                    stays = true;
+                    continue;
+                }
+                let latest = task.latest();
+                let holder = latest.as_ref().map_or(attempt.as_path(), |latest| latest.path());
+                if holder.join("closing.json").is_file() {
+                    stays = true;
+                    for scratch in SCRATCH.iter().flat_map(|name| [attempt.join(name), holder.join(name)]) {
                         if scratch.exists() {
                             any = true;
                             self.disk.remove_folder(&scratch)?;
@@ -45,7 +52,7 @@ impl Cache {
                     self.disk.remove_folder(&attempt)?;
                 }
             }
-            if !closed {
+            if !stays {
                 self.disk.remove_folder(&folder)?;
             }
             swept += usize::from(any);

@@ -75,6 +75,20 @@ pub enum CacheError {
         /// Key to be committed.
         key: Key,
     },
+    /// Another process took this one for dead and took its lock over.
+    #[error("the lock `{}` was taken over by another process, which found it without a sign of life for too long: what this one made is not committed", path.display())]
+    LockLost {
+        /// Folder of the lock's claims.
+        path: PathBuf,
+    },
+    /// The cache is locked by the kernel, and on this machine that keeps nobody else out.
+    #[error("the cache says in `{}` that the kernel locks it, and here {reason}: other machines would not see its locks. Make sure that no run uses the cache, delete that file, and run again: the cache is then locked by claims; or set DPX_LOCKS=kernel where only this machine uses it", path.display())]
+    LocksStayHere {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Garbage collection without anything to keep would delete everything.
     #[error("nothing is named that must be kept: give experiment files, or `--keep-runs N`")]
     NoRoots,

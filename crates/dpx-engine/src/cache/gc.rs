@@ -169,6 +169,10 @@ impl Cache {
             if !run.live {
                 plan.doom(Waste::Run, run.folder.clone(), None);
                 plan.doom(Waste::Run, run.path.clone(), None);
+                let claims = super::lock::claims(&run.path);
+                if claims.exists() {
+                    plan.doom(Waste::Run, claims, None);
+                }
             }
         }
         let gone = runs.len().saturating_sub(KEPT_RUNS);

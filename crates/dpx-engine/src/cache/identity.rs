@@ -6,7 +6,7 @@
 use super::{Cache, CacheError};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Digits of an identity.
 const DIGITS: usize = 32;
@@ -42,15 +42,20 @@ impl Cache {
             CacheError::io("draw random numbers for", &path)(error)
         })?;
         let text = format!("{:032x}\n", u128::from_le_bytes(random));
+        self.place_once(&path, &text)
+    }
+
+    /// Writes a file of the cache that is never changed. Of several processes that do so at once, one wins.
+    pub(super) fn place_once(&self, path: &Path, text: &str) -> Result<(), CacheError> {
         let temporary = self.temporary();
         let written = self.disk.create_file(&temporary).and_then(|mut file| {
             self.disk.write(&mut file, text.as_bytes(), &temporary)?;
             self.disk.sync_file(&file, &temporary)
         });
-        let placed = written.and_then(|()| match fs::hard_link(&temporary, &path) {
+        let placed = written.and_then(|()| match fs::hard_link(&temporary, path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             // A file system without second names: the window of a race is small, and both would be whole.
-            Err(_) if !path.exists() => self.disk.rename(&temporary, &path),
+            Err(_) if !path.exists() => self.disk.rename(&temporary, path),
             Err(_) | Ok(()) => Ok(()),
         });
         let removed = self.disk.remove_file(&temporary);

@@ -4,7 +4,7 @@
 //! every string member named `key`.
 
 use super::layout::names;
-use super::lock::is_locked;
+use super::lock::{RunLock, is_locked};
 use super::{Cache, CacheError};
 use dpx_schema::Key;
 use serde::Serialize;
@@ -22,6 +22,7 @@ pub struct Journal {
     path: PathBuf,
     folder: PathBuf,
     file: Mutex<File>,
+    _lock: RunLock,
 }
 
 impl Journal {
@@ -116,7 +117,7 @@ impl Cache {
                 Err(error) => return Err(CacheError::io("make the journal", &path)(error)),
             }
         };
-        file.lock().map_err(CacheError::io("lock", &path))?;
+        let lock = self.lock_journal(&path, &file)?;
         let folder = runs.join(&id);
         self.disk.create_folder(&folder)?;
         Ok(Journal {
@@ -124,6 +125,7 @@ impl Cache {
             path,
             folder,
             file: Mutex::new(file),
+            _lock: lock,
         })
     }
 

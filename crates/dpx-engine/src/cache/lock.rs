@@ -1,8 +1,10 @@
-//! Kernel locks: they die with their process, and their files are never deleted.
+//! Locks: of the kernel, which die with their process and whose files are never deleted, or claims where those do not do.
 //!
 //! A deleted lock file would let two processes lock two files of one name. The text in a lock file is for people; only
 //! the kernel's lock counts.
 
+use super::claim::{Claim, Taken, is_claimed};
+use super::locking::Locking;
 use super::{Cache, CacheError};
 use dpx_schema::Key;
 use serde::{Deserialize, Serialize};
@@ -51,10 +53,53 @@ impl std::fmt::Display for Owner {
 #[derive(Debug)]
 pub struct KeyLock {
     pub(super) key: Key,
+    held: Held,
+}
+
+/// What holds a lock for as long as it lives.
+#[derive(Debug)]
+enum Held {
+    Kernel { _file: File },
+    Claim(Claim),
+}
+
+impl Held {
+    fn renew(&self) -> Result<(), CacheError> {
+        match self {
+            Self::Kernel { .. } => Ok(()),
+            Self::Claim(claim) => claim.renew(),
+        }
+    }
+}
+
+/// The shared use of a cache; given back when dropped.
+#[derive(Debug)]
+pub struct SharedUse {
     _file: File,
+    /// Where the cache is locked by claims: the file that says that it is used.
+    mark: Option<PathBuf>,
+}
+
+impl Drop for SharedUse {
+    fn drop(&mut self) {
+        if let Some(mark) = &self.mark {
+            drop(fs::remove_file(mark));
+        }
+    }
+}
+
+/// The sole use of a cache, for garbage collection.
+#[derive(Debug)]
+pub(super) struct SoleUse {
+    _held: Held,
 }
 
 impl KeyLock {
+    /// Proves that nobody took the lock over meanwhile.
+    pub(super) fn renew(&self) -> Result<(), CacheError> {
+        self.held.renew()
+    }
+
     /// The key that is locked.
     pub const fn key(&self) -> Key {
         self.key
@@ -64,7 +109,7 @@ impl KeyLock {
 /// Held by a worker for as long as it lives.
 #[derive(Debug)]
 pub struct WorkerLock {
-    _file: File,
+    held: Held,
 }
 
 /// What an attempt to take a key's lock came to.
@@ -83,18 +128,10 @@ impl Cache {
     /// When the lock file cannot be made or locked.
     pub fn try_lock(&self, key: &Key, instance: &str) -> Result<TryLock, CacheError> {
         let path = self.layout.lock(key);
-        let mut file = open(&path)?;
-        match file.try_lock() {
-            Ok(()) => {
-                write_owner(&mut file, &Owner::here(instance));
-                Ok(TryLock::Taken(KeyLock {
-                    key: *key,
-                    _file: file,
-                }))
-            }
-            Err(TryLockError::WouldBlock) => Ok(TryLock::Held(read_owner(&path))),
-            Err(TryLockError::Error(source)) => Err(CacheError::io("lock", &path)(source)),
-        }
+        Ok(match try_hold(&path, self.locking(), Owner::here(instance))? {
+            Ok(held) => TryLock::Taken(KeyLock { key: *key, held }),
+            Err(owner) => TryLock::Held(owner),
+        })
     }
 
     /// Waits for the lock of a key.
@@ -102,14 +139,12 @@ impl Cache {
     /// # Errors
     /// When the lock file cannot be made or locked.
     pub fn lock(&self, key: &Key, instance: &str) -> Result<KeyLock, CacheError> {
-        let path = self.layout.lock(key);
-        let mut file = open(&path)?;
-        file.lock().map_err(CacheError::io("lock", &path))?;
-        write_owner(&mut file, &Owner::here(instance));
-        Ok(KeyLock {
-            key: *key,
-            _file: file,
-        })
+        let held = hold(&self.layout.lock(key), self.locking(), &Owner::here(instance))?;
+        Ok(KeyLock { key: *key, held })
+    }
+
+    fn locking(&self) -> Locking {
+        Locking::of(&self.layout.root)
     }
 
     /// Whether somebody works on a key.
@@ -126,19 +161,115 @@ impl Cache {
     ///
     /// # Errors
     /// When the lock file cannot be made or locked.
-    pub fn share(&self) -> Result<File, CacheError> {
+    pub fn share(&self) -> Result<SharedUse, CacheError> {
         let path = self.layout.use_lock();
         let file = open(&path)?;
-        file.lock_shared().map_err(CacheError::io("lock", &path))?;
-        Ok(file)
+        if self.locking() == Locking::Kernel {
+            file.lock_shared().map_err(CacheError::io("lock", &path))?;
+            return Ok(SharedUse {
+                _file: file,
+                mark: None,
+            });
+        }
+        let marks = marks(&path);
+        fs::create_dir_all(&marks).map_err(CacheError::io("make the folder", &marks))?;
+        loop {
+            let mark = marks.join(super::store::unique());
+            let made = File::create_new(&mark).map_err(CacheError::io("make", &mark))?;
+            let shared = SharedUse {
+                _file: made,
+                mark: Some(mark),
+            };
+            // Either a collector sees the mark, or this sees the collector.
+            if !is_claimed(&claims(&path)) {
+                return Ok(shared);
+            }
+            drop(shared);
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
     }
 
-    pub(super) fn exclude(&self) -> Result<File, CacheError> {
+    pub(super) fn exclude(&self) -> Result<SoleUse, CacheError> {
         let path = self.layout.use_lock();
-        let file = open(&path)?;
-        file.lock().map_err(CacheError::io("lock", &path))?;
-        Ok(file)
+        let held = hold(&path, self.locking(), &Owner::here("garbage collection"))?;
+        if let Held::Claim(_) = held {
+            while super::claim::any_fresh(&marks(&path))? {
+                std::thread::sleep(BETWEEN_LOOKS);
+            }
+        }
+        Ok(SoleUse { _held: held })
     }
+
+    /// Locks the journal of a run for as long as the run lives.
+    pub(super) fn lock_journal(&self, path: &Path, file: &File) -> Result<RunLock, CacheError> {
+        let claim = match self.locking() {
+            Locking::Kernel => {
+                file.lock().map_err(CacheError::io("lock", path))?;
+                None
+            }
+            Locking::Claims => Some(Claim::take(&claims(path), &Owner::here("run"))?),
+        };
+        Ok(RunLock { _claim: claim })
+    }
+}
+
+/// Held while a run lives, beside its journal's file.
+#[derive(Debug)]
+pub(super) struct RunLock {
+    _claim: Option<Claim>,
+}
+
+/// How often somebody who waits for a claim looks again.
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Where the claims of a lock lie.
+pub(super) fn claims(lock: &Path) -> PathBuf {
+    beside(lock, "claims")
+}
+
+/// Where those leave marks who share the use of the cache.
+fn marks(lock: &Path) -> PathBuf {
+    beside(lock, "marks")
+}
+
+fn beside(lock: &Path, suffix: &str) -> PathBuf {
+    let mut name = lock.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(suffix);
+    lock.with_file_name(name)
+}
+
+/// How the cache is locked that a lock belongs to: `ROOT/FOLDER/LOCK`.
+fn locking_of(lock: &Path) -> Locking {
+    lock.parent().and_then(Path::parent).map_or(Locking::Kernel, Locking::of)
+}
+
+fn try_hold(path: &Path, locking: Locking, owner: Owner) -> Result<Result<Held, Option<Owner>>, CacheError> {
+    if locking == Locking::Claims {
+        return Ok(match Claim::try_take(&claims(path), owner)? {
+            Taken::Ours(claim) => Ok(Held::Claim(claim)),
+            Taken::Others(owner) => Err(owner),
+        });
+    }
+    let mut file = open(path)?;
+    match file.try_lock() {
+        Ok(()) => {
+            write_owner(&mut file, &owner);
+            Ok(Ok(Held::Kernel { _file: file }))
+        }
+        Err(TryLockError::WouldBlock) => Ok(Err(read_owner(path))),
+        Err(TryLockError::Error(source)) => Err(CacheError::io("lock", path)(source)),
+    }
+}
+
+fn hold(path: &Path, locking: Locking, owner: &Owner) -> Result<Held, CacheError> {
+    if locking == Locking::Claims {
+        return Claim::take(&claims(path), owner).map(Held::Claim);
+    }
+    let mut file = open(path)?;
+    file.lock().map_err(CacheError::io("lock", path))?;
+    write_owner(&mut file, owner);
+    Ok(Held::Kernel { _file: file })
 }
 
 impl WorkerLock {
@@ -147,9 +278,35 @@ impl WorkerLock {
     /// # Errors
     /// When the lock file cannot be made or locked.
     pub fn wait(path: &Path) -> Result<Self, CacheError> {
-        let file = open(path)?;
-        file.lock().map_err(CacheError::io("lock", path))?;
-        Ok(Self { _file: file })
+        let held = hold(path, locking_of(path), &Owner::here("worker"))?;
+        Ok(Self { held })
+    }
+
+    /// Takes the place of the worker of a key if no other lives.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made or locked.
+    pub fn try_take(path: &Path) -> Result<Option<Self>, CacheError> {
+        let held = try_hold(path, locking_of(path), Owner::here("worker"))?;
+        Ok(held.ok().map(|held| Self { held }))
+    }
+
+    /// Whether a worker lives that holds this lock.
+    pub fn is_held(path: &Path) -> bool {
+        is_locked(path)
+    }
+
+    /// Whether it is a claim, which can be lost.
+    pub const fn is_claim(&self) -> bool {
+        matches!(self.held, Held::Claim(_))
+    }
+
+    /// Whether another worker took this one for dead and took its place.
+    pub fn is_lost(&self) -> bool {
+        match &self.held {
+            Held::Kernel { .. } => false,
+            Held::Claim(claim) => claim.is_lost(),
+        }
     }
 }
 
@@ -165,6 +322,9 @@ fn open(path: &Path) -> Result<File, CacheError> {
 
 /// Whether another handle holds the lock of a file; a file that is not there is not locked.
 pub(super) fn is_locked(path: &Path) -> bool {
+    if locking_of(path) == Locking::Claims {
+        return is_claimed(&claims(path));
+    }
     File::open(path)
         .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }

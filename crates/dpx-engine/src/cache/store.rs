@@ -88,6 +88,7 @@ impl Cache {
         if made {
             self.disk.sync_folder(root)?;
         }
+        self.settle_locking()?;
         self.identify()
     }
 
@@ -242,6 +243,8 @@ impl Cache {
             self.take_in(file, &output.join(&file.path))?;
         }
         self.disk.sync_folder(&self.layout.folder("objects"))?;
+        // A runner that slept through its replacement must not commit over what came after it.
+        lock.renew()?;
         let envelope = Envelope {
             record,
             blake3: Digest::of(&serde_json::to_vec(record)?),
@@ -342,7 +345,7 @@ pub(super) fn is_inside(path: &str) -> bool {
 }
 
 /// A name that no other process on this machine and no other call in this one uses.
-fn unique() -> String {
+pub(super) fn unique() -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let now = crate::clock::nanoseconds();
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);

@@ -3,6 +3,7 @@
 mod bags;
 mod claims;
 mod devices;
+mod executor;
 mod graph;
 mod limits;
 mod links;
@@ -16,6 +17,7 @@ mod written_before;
 
 pub(super) use claims::claims;
 pub(super) use devices::devices;
+pub(super) use executor::executor;
 pub(super) use graph::graph;
 pub(super) use privacy::privacy;
 pub(super) use release::release;

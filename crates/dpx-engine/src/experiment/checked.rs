@@ -3,7 +3,7 @@
 use super::files::{Files, Origin};
 use super::kinds::KindTable;
 use super::node::{Node, Table};
-use super::tables::{ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable};
+use super::tables::{CacheTable, ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable};
 use dpx_schema::Kind;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +21,8 @@ pub struct Experiment {
     pub selection: Vec<Node>,
     /// `[run]`.
     pub run: RunTable,
+    /// `[cache]`.
+    pub cache: CacheTable,
     /// `[report]`.
     pub report: ReportTable,
     /// `[release]`.

@@ -8,7 +8,7 @@ use super::kinds::schema_of;
 use super::load::read;
 use super::node::{Entry, Node, Table, Value, is_name};
 use super::suggest::{Suggestion, suggest};
-use super::tables::{ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable};
+use super::tables::{CacheTable, ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable};
 use super::walk::Walker;
 use dpx_schema::Kind;
 use std::collections::hash_map::Entry as Slot;
@@ -16,12 +16,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// The tables that a file may have.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "experiment",
     "sweep",
     "privacy",
     "stage",
     "run",
+    "cache",
     "report",
     "release",
 ];
@@ -114,6 +115,7 @@ impl Reader<'_> {
         }
         let privacy = self.typed::<PrivacyTable>(root, "privacy");
         let run = self.typed::<RunTable>(root, "run");
+        let cache = self.typed::<CacheTable>(root, "cache");
         let report = self.typed::<ReportTable>(root, "report");
         let release = self.typed::<ReleaseTable>(root, "release");
         let axes = self.axes(root);
@@ -124,6 +126,14 @@ impl Reader<'_> {
             .and_then(|table| table.get("device"))
         {
             check::devices(node, self.diagnostics);
+        }
+        if let Some(table) = root
+            .get("run")
+            .and_then(Node::as_table)
+            .and_then(|table| table.get("executor"))
+            .and_then(Node::as_table)
+        {
+            check::executor(table, self.diagnostics);
         }
         if let Some(table) = root.get("release").and_then(Node::as_table) {
             check::release(table, self.diagnostics);
@@ -149,6 +159,7 @@ impl Reader<'_> {
             privacy: privacy.unwrap_or_default(),
             selection: selection.to_vec(),
             run: run.unwrap_or_default(),
+            cache: cache.unwrap_or_default(),
             report: report.unwrap_or_default(),
             release: release.unwrap_or_default(),
             stages,

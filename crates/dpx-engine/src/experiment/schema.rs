@@ -1,7 +1,7 @@
 //! The JSON Schema (draft-07) of a whole experiment file, for editors.
 
 use super::kinds::{KindTable, schema_of};
-use super::tables::{ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable};
+use super::tables::{CacheTable, ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable};
 use dpx_schema::Kind;
 use serde_json::{Map, Value, json};
 
@@ -38,6 +38,7 @@ pub fn document() -> Value {
                 "additionalProperties": { "anyOf": stages },
             },
             "run": schema_of::<RunTable>(),
+            "cache": schema_of::<CacheTable>(),
             "report": schema_of::<ReportTable>(),
             "release": schema_of::<ReleaseTable>(),
         },

@@ -1,5 +1,6 @@
 //! The tables of an experiment file other than `[stage.NAME]` and `[sweep]`. These types are their schema.
 
+use super::executor::ExecutorTable;
 use dpx_schema::{Budget, Unit};
 use dpx_schema::params::{Delta, NoiseMode};
 use schemars::JsonSchema;
@@ -89,6 +90,30 @@ pub struct RunTable {
     #[serde(default)]
     #[schemars(range(min = 1, max = 64))]
     pub device_slots: Option<u64>,
+    /// Who starts workers, and what they are given; left out: this machine.
+    #[serde(default)]
+    pub executor: Option<ExecutorTable>,
+}
+
+/// `[cache]`: a cache that machines share. Nothing here can change a result.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CacheTable {
+    /// Where it is: `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, `https://HOST/PATH` (WebDAV), or
+    /// `file:///PATH`. What this machine lacks is fetched from there, and what it makes is sent there. `--remote` goes before it.
+    #[serde(default)]
+    pub remote: Option<String>,
+    /// File with the key of everybody who shares it; the path starts from the folder of the experiment file. `dpx cache key`
+    /// makes one. `--cache-key` and the variable DPX_CACHE_KEY go before it.
+    #[serde(default)]
+    pub key_file: Option<String>,
+    /// Whether artifacts that hold private texts, or figures measured on them, are shared as well. Everything is encrypted. Secret
+    /// keys of noise and ledgers are never shared.
+    #[serde(default)]
+    pub private: bool,
+    /// Whether nothing is sent.
+    #[serde(default)]
+    pub readonly: bool,
 }
 
 /// One device or several.

@@ -60,6 +60,11 @@ impl Control {
         self.held().stop
     }
 
+    /// Whether the worker was to be killed.
+    pub(super) fn is_killed(&self) -> bool {
+        self.held().kill
+    }
+
     /// Waits for the worker's end. Call it when the worker closed its output, so that the wait is short.
     pub(super) fn wait(&self) -> std::io::Result<ExitStatus> {
         let mut pause = Duration::from_micros(200);

@@ -63,6 +63,7 @@ fn describe(event: &Event) -> Option<String> {
             let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
             format!("{instance}: started ({})", reasons.join("; "))
         }
+        Event::Placed { instance, place } => format!("{instance}: {place}"),
         Event::Damaged { instance, what } => {
             format!("{instance}: {NOTE}runs again{NOTE:#}: {what}")
         }
@@ -77,6 +78,7 @@ fn describe(event: &Event) -> Option<String> {
                 format!("{instance}: {GOOD}done{GOOD:#}, finished by a worker of an earlier run")
             }
             Finish::Reused => format!("{instance}: {GOOD}done{GOOD:#} by another run"),
+            Finish::Pulled => format!("{instance}: {GOOD}done{GOOD:#}, from the remote cache"),
         },
         Event::Failed { .. } => failure(event)?,
         Event::Stopped { instance } => format!("{instance}: {NOTE}stopped{NOTE:#}"),
@@ -338,6 +340,11 @@ impl Bars {
                 .total
                 .set_position(self.total.position().saturating_sub(1)),
             Event::RunFinished { .. } => self.total.finish_and_clear(),
+            Event::Placed { instance, place } => {
+                if let Some(bar) = self.running.get(instance) {
+                    bar.set_message(printable(place));
+                }
+            }
             Event::Waiting { .. } | Event::Log { .. } | Event::Interrupted { .. } => {}
         }
     }
@@ -347,7 +354,7 @@ impl Observer for Bars {
     fn observe(&mut self, event: &Event) {
         self.move_bars(event);
         // A bar says as much as the line about its start.
-        if matches!(event, Event::Started { .. }) {
+        if matches!(event, Event::Started { .. } | Event::Placed { .. }) {
             return;
         }
         if let Some(text) = describe(event) {

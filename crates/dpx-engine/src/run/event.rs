@@ -29,6 +29,8 @@ pub enum Finish {
     Adopted,
     /// Another run made it while this one waited.
     Reused,
+    /// It came from the remote cache.
+    Pulled,
 }
 
 /// The state of an instance when the run began.
@@ -96,6 +98,13 @@ pub enum Event {
         /// Its log.
         log: PathBuf,
     },
+    /// Where the worker of an instance is, where another machine runs it: in a queue, on a node, submitted again.
+    Placed {
+        /// Instance name.
+        instance: InstanceName,
+        /// Where, in words.
+        place: String,
+    },
     /// An instance got somewhere.
     Progress {
         /// Instance name.
@@ -162,7 +171,7 @@ pub enum Event {
         outcome: Outcome,
         /// Instances that a worker of this run made.
         ran: usize,
-        /// Instances that were there already, were adopted or reused.
+        /// Instances that were there already, were adopted, reused or pulled from the remote cache.
         cached: usize,
         /// Instances that failed.
         failed: Vec<InstanceName>,

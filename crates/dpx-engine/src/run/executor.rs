@@ -1,114 +1,116 @@
-//! Starting workers on this machine.
+//! Where workers run: what the runner asks of whoever starts them.
 
-use dpx_schema::protocol::Message;
-use dpx_schema::protocol::Request;
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+mod call;
+mod command;
+mod keeper;
+mod local;
+mod lost;
+mod options;
+mod remote;
+mod slurm;
+mod watch;
+
+pub use local::WorkerCommand;
+pub(super) use local::Local;
+pub use options::{ExecutorOptions, Launch, Remote, Templates, cancel_submissions};
+
+use super::control::Control;
+use crate::cache::{Cache, CacheError};
+use dpx_schema::Kind;
+use dpx_schema::protocol::{Message, Request};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 
-/// The program that serves a request; the request's path is added as the last argument.
-#[derive(Debug, Clone)]
-pub struct WorkerCommand {
-    program: PathBuf,
-    arguments: Vec<OsString>,
-    environment: Vec<(OsString, OsString)>,
+/// One instance whose inputs are laid out and whose worker is to be started.
+#[derive(Debug)]
+pub(super) struct Task<'a> {
+    /// Folder of the attempt, which holds `inputs`.
+    pub(super) folder: &'a Path,
+    /// What the worker is to do.
+    pub(super) request: Request,
+    /// Where its standard error goes.
+    pub(super) log: &'a Path,
+    /// Threads that it may use, where it shares this machine.
+    pub(super) threads: usize,
 }
 
-impl WorkerCommand {
-    /// `dpx worker`, from the running program's own image: replacing the file during a run changes nothing.
+/// What an executor tells of a worker.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// The worker said something.
+    Said(Message),
+    /// Where it is: in a queue, on a machine, submitted again.
+    Placed(String),
+}
+
+/// What came of a worker.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Served {
+    /// It ended well, and this folder holds its closing manifest and its output.
+    Closed(PathBuf),
+    /// It stopped, or was killed, as it was asked to.
+    Stopped,
+    /// The stage failed, and said why.
+    Failed(String),
+    /// The process was killed, or crashed.
+    Died(String),
+}
+
+/// Starts workers and looks after them. One thread of the runner waits in [`Executor::serve`] for each.
+pub(super) trait Executor: std::fmt::Debug + Send + Sync {
+    /// Workers at once; none: as many as this machine and its devices bear.
+    fn places(&self) -> Option<usize> {
+        None
+    }
+
+    /// The name of the device for workers, where it is for the machine of the worker to find out.
+    fn device(&self) -> Option<String> {
+        None
+    }
+
+    /// Has a worker do the task; returns when it ended.
     ///
     /// # Errors
-    /// When the program's place cannot be told.
-    pub fn own_image() -> io::Result<Self> {
-        let program = if cfg!(target_os = "linux") {
-            PathBuf::from("/proc/self/exe")
-        } else {
-            std::env::current_exe()?
-        };
-        Ok(Self::new(program).argument("worker"))
-    }
-
-    /// Another program, for tests and benches.
-    pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self {
-            program: program.into(),
-            arguments: Vec::new(),
-            environment: Vec::new(),
-        }
-    }
-
-    /// Adds an argument before the request's path.
-    #[must_use]
-    pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
-        self.arguments.push(argument.into());
-        self
-    }
-
-    /// Adds a variable to the worker's environment. Nothing secret belongs there.
-    #[must_use]
-    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.environment.push((name.into(), value.into()));
-        self
-    }
-
-    /// Starts a worker in a process group of its own, so that Ctrl-C reaches the runner alone.
-    ///
-    /// Temporary files go to `temporary`, which is cleared away with the attempt even where the worker is killed.
-    pub(super) fn start(
+    /// When it cannot be started, or not be waited for.
+    fn serve(
         &self,
-        request: &Path,
-        log: &Path,
-        temporary: &Path,
-        threads: usize,
-    ) -> io::Result<Child> {
-        let variable = if cfg!(windows) { "TMP" } else { "TMPDIR" };
-        let stderr = File::options().create(true).append(true).open(log)?;
-        let mut command = Command::new(&self.program);
-        command
-            .args(&self.arguments)
-            .arg(request)
-            .env(variable, temporary)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .env("RAYON_NUM_THREADS", threads.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(stderr);
-        #[cfg(unix)]
-        {
-            use std::os::unix::process::CommandExt;
-            command.arg0("dpx").process_group(0);
-        }
-        command.spawn()
+        task: &Task<'_>,
+        control: &Control,
+        each: &mut dyn FnMut(Told),
+    ) -> Result<Served, CacheError>;
+
+    /// Takes over a worker that another runner started for the same key and that lives or waits, or ended well: nothing where
+    /// there is none.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    fn adopt(
+        &self,
+        _cache: &Cache,
+        _adoption: &Adoption<'_>,
+        _control: &Control,
+        _each: &mut dyn FnMut(Told),
+    ) -> Result<Option<Served>, CacheError> {
+        Ok(None)
     }
 }
 
-/// Writes a request to its file; the worker reads it once.
-pub(super) fn write_request(request: &Request, path: &Path) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
-    file.write_all(&serde_json::to_vec(request)?)
+/// What is known of an instance before anything is laid out for it.
+#[derive(Debug)]
+pub(super) struct Adoption<'a> {
+    pub(super) key: dpx_schema::Key,
+    pub(super) kind: Kind,
+    pub(super) log: &'a Path,
 }
 
-/// Hands every message of a worker on until it closes its output; other lines go to the log.
-pub(super) fn read_messages(
-    stdout: ChildStdout,
-    log: &Path,
-    mut each: impl FnMut(Message),
-) -> io::Result<()> {
-    let mut reader = BufReader::new(stdout);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if reader.read_until(b'\n', &mut line)? == 0 {
-            return Ok(());
-        }
-        if let Ok(message) = serde_json::from_slice::<Message>(&line) {
-            each(message);
-        } else {
-            // A full disk must not end a worker that does its work.
-            let opened = File::options().create(true).append(true).open(log);
-            drop(opened.and_then(|mut log| log.write_all(&line)));
-        }
-    }
+/// The executor of a run.
+pub(super) fn start(
+    options: &ExecutorOptions,
+    run: &str,
+    folder: &Path,
+) -> Result<Arc<dyn Executor>, super::RunError> {
+    Ok(match options {
+        ExecutorOptions::Local(command) => Arc::new(Local(command.clone())),
+        ExecutorOptions::Remote(remote) => Arc::new(remote::RemoteExecutor::start(remote, run, folder)?),
+    })
 }

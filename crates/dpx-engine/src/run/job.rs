@@ -2,15 +2,14 @@
 
 use super::control::Control;
 use super::event::Finish;
-use super::executor::{WorkerCommand, read_messages, write_request};
-use crate::cache::{Cache, CacheError, KeyLock, WorkerLock};
+use super::executor::{Adoption, Executor, Served, Task, Told};
+use crate::cache::{Cache, CacheError, KeyLock, Pushed, Remote, WorkerLock, closed_attempts};
 use crate::plan::Instance;
-use dpx_schema::protocol::{Closing, INTERRUPTED, Message, PROTOCOL, Request, RequestInput};
+use dpx_schema::protocol::{Closing, PROTOCOL, Request, RequestInput};
 use dpx_schema::{Digest, Flow, INTERNAL_FOLDER, Kind, LedgerAccess, Manifest, Record};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::sync::Arc;
 
 /// How many lines of a log are shown.
@@ -40,7 +39,8 @@ pub(super) struct Job {
     /// Identity of the cache.
     pub(super) identity: String,
     pub(super) ledger: LedgerAccess,
-    pub(super) worker: WorkerCommand,
+    pub(super) executor: Arc<dyn Executor>,
+    pub(super) remote: Option<Remote>,
     pub(super) control: Arc<Control>,
 }
 
@@ -67,9 +67,9 @@ pub(super) enum JobResult {
     Stopped,
 }
 
-/// Brings an instance about. `each` is told what the worker says.
-pub(super) fn perform(cache: &Cache, job: &Job, each: impl FnMut(Message)) -> JobResult {
-    match attempt(cache, job, each) {
+/// Brings an instance about. `each` is told what the worker says and where it is.
+pub(super) fn perform(cache: &Cache, job: &Job, mut each: impl FnMut(Told)) -> JobResult {
+    match attempt(cache, job, &mut each) {
         Ok(result) => result,
         Err(error) => JobResult::Failed {
             reason: error.to_string(),
@@ -88,15 +88,35 @@ fn handed_out(artifact: &Manifest, reader: Kind) -> Manifest {
     }
 }
 
-fn attempt(cache: &Cache, job: &Job, each: impl FnMut(Message)) -> Result<JobResult, CacheError> {
+fn attempt(
+    cache: &Cache,
+    job: &Job,
+    each: &mut dyn FnMut(Told),
+) -> Result<JobResult, CacheError> {
     let key = job.lock_key();
     if !job.forced {
         if let Some(record) = cache.record(&key) {
             return Ok(JobResult::Done(Box::new(record), Finish::Reused));
         }
+        let adoption = Adoption {
+            key,
+            kind: job.instance.kind,
+            log: &job.log,
+        };
+        if let Some(served) = job.executor.adopt(cache, &adoption, &job.control, each)? {
+            let result = finish(cache, job, served, Finish::Adopted, each)?;
+            if !matches!(result, JobResult::Done(..)) {
+                drop(cache.sweep(&job.lock, false));
+            }
+            return Ok(result);
+        }
         if let Some(record) = adopt(cache, job)? {
+            share(cache, job, &record, each);
             return Ok(JobResult::Done(Box::new(record), Finish::Adopted));
         }
+    }
+    if let Some(record) = pull(cache, job, each) {
+        return Ok(JobResult::Done(Box::new(record), Finish::Pulled));
     }
     cache.sweep(&job.lock, false)?;
     let attempt = cache.new_attempt(&key)?;
@@ -131,57 +151,67 @@ fn work(
     cache: &Cache,
     job: &Job,
     attempt: &Path,
-    mut each: impl FnMut(Message),
+    each: &mut dyn FnMut(Told),
 ) -> Result<JobResult, CacheError> {
-    let mut said = None;
-    let (status, unheard) = run_worker(cache, job, attempt, |message| {
-        if let Message::Failed { reason } = &message {
-            said = Some(reason.clone());
-        }
-        each(message);
-    })?;
-    if status.success() {
-        let closing = read_closing(&attempt.join("closing.json"), job);
-        if let Some(closing) = closing {
-            let record = commit(cache, job, closing, attempt)?;
-            return Ok(JobResult::Done(Box::new(record), Finish::Ran));
-        }
-    } else if let Some(error) = unheard {
-        // Not a stop that was asked for: run again by itself it would fail again, for ever.
-        said.get_or_insert_with(|| format!("what the worker says cannot be read: {error}"));
-    } else if job.control.is_stopping() && said.is_none() || status.code() == Some(INTERRUPTED) {
-        return Ok(JobResult::Stopped);
-    }
-    Ok(JobResult::Failed {
-        reason: said.unwrap_or_else(|| ending(status)),
-        last_lines: last_lines(&job.log),
-    })
+    let task = Task {
+        folder: attempt,
+        request: request(cache, job, attempt),
+        log: &job.log,
+        threads: job.threads,
+    };
+    let served = job.executor.serve(&task, &job.control, each)?;
+    finish(cache, job, served, Finish::Ran, each)
 }
 
-fn run_worker(
+/// Fetches the artifact from the remote cache, where there is one and it has it. Whatever is wrong with that is told, and is a
+/// miss.
+fn pull(cache: &Cache, job: &Job, each: &mut dyn FnMut(Told)) -> Option<Record> {
+    let remote = job.remote.as_ref().filter(|_| !job.forced)?;
+    match remote.pull(cache, &job.lock) {
+        Ok(found) => found,
+        Err(error) => {
+            each(Told::Placed(format!("not taken from the remote cache: {error}")));
+            None
+        }
+    }
+}
+
+/// Sends an artifact to the remote cache, where there is one. That it fails is told, and no failure of the run.
+fn share(cache: &Cache, job: &Job, record: &Record, each: &mut dyn FnMut(Told)) {
+    let Some(remote) = &job.remote else { return };
+    match remote.push(cache, record) {
+        Ok(Pushed::New | Pushed::Already | Pushed::ReadOnly) => {}
+        Ok(Pushed::Private) => each(Told::Placed(
+            "not shared: it holds private texts or figures (`[cache] private = true` shares them, encrypted)".to_owned(),
+        )),
+        Err(error) => each(Told::Placed(format!("not shared: {error}"))),
+    }
+}
+
+/// Commits what a worker closed, or says why there is nothing to commit.
+fn finish(
     cache: &Cache,
     job: &Job,
-    attempt: &Path,
-    each: impl FnMut(Message),
-) -> Result<(ExitStatus, Option<std::io::Error>), CacheError> {
-    let path = attempt.join("request.json");
-    write_request(&request(cache, job, attempt), &path)
-        .map_err(CacheError::io("write the request", &path))?;
-    let temporary = absolute(&attempt.join("temporary"));
-    fs::create_dir(&temporary).map_err(CacheError::io("make the folder", &temporary))?;
-    let started = job.worker.start(&path, &job.log, &temporary, job.threads);
-    let mut child = started.map_err(CacheError::io("start the worker for", &path))?;
-    let stdout = child.stdout.take();
-    job.control.attach(child);
-    let read = stdout.map_or(Ok(()), |stdout| read_messages(stdout, &job.log, each));
-    let unheard = read.err();
-    if unheard.is_some() {
-        // Whoever cannot be heard cannot be looked after.
-        job.control.kill();
-    }
-    let status = job.control.wait();
-    let status = status.map_err(CacheError::io("wait for the worker of", &path))?;
-    Ok((status, unheard))
+    served: Served,
+    how: Finish,
+    each: &mut dyn FnMut(Told),
+) -> Result<JobResult, CacheError> {
+    let reason = match served {
+        Served::Closed(folder) => match read_closing(&folder.join("closing.json"), job) {
+            Some(closing) => {
+                let record = commit(cache, job, closing, &folder)?;
+                share(cache, job, &record, each);
+                return Ok(JobResult::Done(Box::new(record), how));
+            }
+            None => "the worker ended without a closing manifest".to_owned(),
+        },
+        Served::Stopped => return Ok(JobResult::Stopped),
+        Served::Failed(reason) | Served::Died(reason) => reason,
+    };
+    Ok(JobResult::Failed {
+        reason,
+        last_lines: last_lines(&job.log),
+    })
 }
 
 fn request(cache: &Cache, job: &Job, attempt: &Path) -> Request {
@@ -230,9 +260,7 @@ fn adopt(cache: &Cache, job: &Job) -> Result<Option<Record>, CacheError> {
     }
     // The worker itself may be about to die; what it writes from here on must not count.
     let _worker = WorkerLock::wait(&cache.worker_lock_path(&job.lock_key()))?;
-    let entries = fs::read_dir(&staging).map_err(CacheError::io("read the folder", &staging))?;
-    for entry in entries.flatten() {
-        let attempt = entry.path();
+    for attempt in closed_attempts(&staging) {
         let Some(closing) = read_closing(&attempt.join("closing.json"), job) else {
             continue;
         };
@@ -295,26 +323,6 @@ impl Job {
 /// A worker keeps its own working directory, but its paths must not depend on that.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// Why a worker that said nothing ended.
-fn ending(status: ExitStatus) -> String {
-    #[cfg(unix)]
-    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        let guess = match signal {
-            9 => " (SIGKILL: by hand, or by the system because memory ran out)",
-            11 => " (SIGSEGV)",
-            6 => " (SIGABRT)",
-            _ => "",
-        };
-        return format!("the worker was killed by signal {signal}{guess}");
-    }
-    match status.code() {
-        Some(0) => "the worker ended without a closing manifest".to_owned(),
-        Some(101) => "the worker panicked: this is a bug in dpx".to_owned(),
-        Some(code) => format!("the worker ended with exit code {code}"),
-        None => "the worker ended".to_owned(),
-    }
 }
 
 /// The end of a log, control characters made visible.

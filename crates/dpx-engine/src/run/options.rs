@@ -1,7 +1,7 @@
 //! What a run is asked for, and what it can fail with before anything runs.
 
-use super::WorkerCommand;
-use crate::cache::CacheError;
+use super::ExecutorOptions;
+use crate::cache::{CacheError, Remote};
 use dpx_schema::{Device, LedgerAccess};
 use std::path::PathBuf;
 
@@ -20,12 +20,14 @@ pub struct Options {
     pub force: Vec<String>,
     /// Stages or instances to run, with what they need; empty: all.
     pub only: Vec<String>,
+    /// A cache that this one shares with other machines.
+    pub remote: Option<Remote>,
     /// Folder for secret keys, outside the cache.
     pub secrets: PathBuf,
     /// The ledger, outside the cache, and what runs say there.
     pub ledger: LedgerAccess,
-    /// How a worker is started.
-    pub worker: WorkerCommand,
+    /// Who starts workers, and where.
+    pub executor: ExecutorOptions,
     /// The command line up to `--only`, for the command that re-runs one instance.
     pub command: String,
 }
@@ -68,6 +70,12 @@ pub enum RunError {
         /// The stage that read them.
         stage: String,
         /// Why.
+        reason: String,
+    },
+    /// Whoever is to start the workers cannot be used.
+    #[error("{reason}")]
+    Executor {
+        /// Why, and what to do.
         reason: String,
     },
     /// A folder outside the cache cannot be made.

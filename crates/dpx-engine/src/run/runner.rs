@@ -10,25 +10,28 @@ pub(super) use self::select::selection;
 pub use self::select::shell_word;
 use self::select::{cores, private_folder};
 use super::control::Control;
+use super::executor;
 use super::event::{Event, Finish, Outcome, Planned};
+use super::executor::{Executor, Told};
 use super::job::JobResult;
 use super::public_inputs;
 use super::slots::{Held, Slots};
 use super::{JournalObserver, Live, Observer, Options, RunError, View};
-use crate::cache::{Cache, Journal};
+use crate::cache::{Cache, Journal, SharedUse};
 use crate::plan::{Changed, Decisions, Instance, InstanceId, Plan, State};
 use dpx_schema::Device;
 use dpx_schema::InstanceName;
-use dpx_schema::protocol::Message;
 use dpx_schema::{Key, Record};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// How often locks of other processes are tried again, and displays are told that time passes.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How often it is looked for an order that was left in a file.
+const BETWEEN_ORDERS: Duration = Duration::from_secs(1);
 
 /// A signal from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +71,7 @@ pub struct RunReport {
 }
 
 enum News {
-    Said(InstanceId, Message),
+    Said(InstanceId, Told),
     Ended(InstanceId, JobResult),
     Signal(Signal),
 }
@@ -91,11 +94,12 @@ pub struct Runner<'a> {
     /// Identity of the cache.
     identity: String,
     options: Options,
+    executor: Arc<dyn Executor>,
     observers: Vec<Box<dyn Observer + 'a>>,
     view: View,
     journal: Arc<Journal>,
     /// Keeps garbage collection out until the keys of the first decisions are in the journal.
-    shared: Option<File>,
+    shared: Option<SharedUse>,
     selected: BTreeSet<InstanceId>,
     decisions: Decisions<'a>,
     ready: Ready,
@@ -140,9 +144,7 @@ impl<'a> Runner<'a> {
         if options.devices.is_empty() {
             options.devices.push(Device::Cpu);
         }
-        let slots = options.devices.len() * options.device_slots;
-        let jobs = options.jobs.unwrap_or(slots + (cores() / 4).max(1));
-        if jobs == 0 {
+        if options.jobs == Some(0) {
             return Err(RunError::Zero { option: "--jobs" });
         }
         cache.prepare()?;
@@ -155,6 +157,15 @@ impl<'a> Runner<'a> {
             })?;
         }
         let journal = Arc::new(cache.start_journal()?);
+        let executor = executor::start(&options.executor, journal.id(), journal.folder())?;
+        let slots = options.devices.len() * options.device_slots;
+        let here = slots + (cores() / 4).max(1);
+        let jobs = options.jobs.or_else(|| executor.places()).unwrap_or(here);
+        if executor.places().is_some() {
+            // Devices are the cluster's: as many as it gives.
+            options.devices.truncate(1);
+            options.device_slots = jobs;
+        }
         let view = View::new(cache.clone());
         let shared = Some(cache.share()?);
         let decisions = Decisions::new(plan, &view, forced);
@@ -181,6 +192,7 @@ impl<'a> Runner<'a> {
             slots: Slots::new(jobs, &options.devices, options.device_slots),
             jobs,
             identity,
+            executor,
             options,
             running: BTreeMap::new(),
             running_keys: BTreeSet::new(),
@@ -234,14 +246,19 @@ impl<'a> Runner<'a> {
     /// When a lock of the cache cannot be taken at all. Failures of stages are part of the report.
     pub fn run(mut self) -> Result<RunReport, RunError> {
         let start = Instant::now();
+        let mut looked = start;
         self.begin();
         loop {
+            if looked.elapsed() >= BETWEEN_ORDERS {
+                looked = Instant::now();
+                self.heed_order();
+            }
             self.start_ready()?;
             if self.running.is_empty() && (self.waiting.is_empty() || self.is_ending()) {
                 break;
             }
             match self.news.recv_timeout(TICK) {
-                Ok(News::Said(id, message)) => self.said(id, message),
+                Ok(News::Said(id, told)) => self.told(id, told),
                 Ok(News::Ended(id, result)) => self.ended(id, result)?,
                 Ok(News::Signal(Signal::Interrupt)) => self.interrupt(),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
@@ -285,12 +302,10 @@ impl<'a> Runner<'a> {
             pid: std::process::id(),
             host: crate::cache::host(),
             jobs: self.jobs,
-            devices: self
-                .options
-                .devices
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            devices: match self.executor.device() {
+                Some(device) => vec![device],
+                None => self.options.devices.iter().map(ToString::to_string).collect(),
+            },
             instances: instances.collect(),
         };
         self.tell(&event);

@@ -96,6 +96,10 @@ impl RunStatus {
             return;
         };
         let instance = &mut self.instances[place];
+        if event == "placed" {
+            instance.note = text(line, "place").map(str::to_owned);
+            return;
+        }
         let state = match event {
             "started" => "running",
             "waiting" => "waiting",

@@ -41,7 +41,17 @@ fn attempt(
     let stop = Arc::new(AtomicBool::new(false));
     listen(Arc::clone(&stop));
     // An orphan of an earlier run may still be about to die; it must not meet this worker in the state folder.
-    let _lock = WorkerLock::wait(&request.lock)?;
+    let lock = Arc::new(WorkerLock::wait(&request.lock)?);
+    let _lock = Arc::clone(&lock);
+    if lock.is_claim() {
+        std::thread::spawn(move || {
+            while !lock.is_lost() {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            // Another worker has the checkpoints now.
+            end_now();
+        });
+    }
     for folder in [&request.output, &request.state] {
         fs::create_dir_all(folder).map_err(|error| {
             StageError::new(format!("cannot make `{}`: {error}", folder.display()))

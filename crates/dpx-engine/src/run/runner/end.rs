@@ -5,6 +5,8 @@ use super::{InstanceResult, RunReport, Runner};
 use crate::plan::{InstanceId, State};
 use crate::run::RunError;
 use crate::run::event::{Event, Finish, Outcome};
+use crate::run::executor::Told;
+use crate::run::follow::Order;
 use crate::run::job::JobResult;
 use dpx_schema::protocol::Message;
 use dpx_schema::{InstanceName, Key, Record};
@@ -18,8 +20,15 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const REBUILDS: u32 = 3;
 
 impl Runner<'_> {
-    pub(super) fn said(&mut self, id: InstanceId, message: Message) {
+    pub(super) fn told(&mut self, id: InstanceId, told: Told) {
         let instance = self.name(id);
+        let message = match told {
+            Told::Said(message) => message,
+            Told::Placed(place) => {
+                self.tell(&Event::Placed { instance, place });
+                return;
+            }
+        };
         if let Some(running) = self.running.get_mut(&id) {
             running.heard = Instant::now();
         }
@@ -145,6 +154,18 @@ impl Runner<'_> {
             } else {
                 running.control.kill();
             }
+        }
+    }
+
+    /// Does what `dpx cancel` left in a file.
+    pub(super) fn heed_order(&mut self) {
+        let wanted = match Order::read(self.journal.folder()) {
+            None => 0,
+            Some(Order::Stop) => 1,
+            Some(Order::Kill) => 2,
+        };
+        while self.interrupts < wanted {
+            self.interrupt();
         }
     }
 

@@ -86,14 +86,18 @@ impl Runner<'_> {
             lock,
             digests: decision.inputs.clone(),
             inputs: inputs.collect(),
-            device: device.unwrap_or_default().to_string(),
+            device: self
+                .executor
+                .device()
+                .unwrap_or_else(|| device.unwrap_or_default().to_string()),
             threads: self.threads(id, device.is_some()),
             forced: self.decisions.is_forced(id),
             log: self.log(id),
             secrets: self.options.secrets.clone(),
             identity: self.identity.clone(),
             ledger: self.options.ledger.clone(),
-            worker: self.options.worker.clone(),
+            executor: Arc::clone(&self.executor),
+            remote: self.options.remote.clone(),
             control: Arc::clone(&control),
             instance,
         };
@@ -105,7 +109,7 @@ impl Runner<'_> {
             instance: self.name(id),
             key,
             reasons,
-            device: device.map(|device| device.to_string()),
+            device: device.map(|device| self.executor.device().unwrap_or_else(|| device.to_string())),
             log: job.log.clone(),
         };
         let running = Running {
@@ -122,7 +126,7 @@ impl Runner<'_> {
         let (sender, cache) = (self.sender.clone(), self.cache.clone());
         std::thread::spawn(move || {
             let said = sender.clone();
-            let each = move |message| drop(said.send(News::Said(id, message)));
+            let each = move |told| drop(said.send(News::Said(id, told)));
             let result = catch_unwind(AssertUnwindSafe(|| perform(&cache, &job, each)))
                 .unwrap_or_else(|_| JobResult::Failed {
                     reason: "the runner's thread panicked: this is a bug in dpx".to_owned(),

@@ -1,0 +1,69 @@
+//! `--executor` and `[run.executor]`: who starts the workers of a run.
+
+use super::{Error, devices};
+use dpx_engine::experiment::{Experiment, ExecutorKind, ExecutorTable};
+use dpx_engine::run::{ExecutorOptions, Launch, Remote, Templates, WorkerCommand};
+use dpx_schema::Device;
+
+/// Workers at once where a cluster runs them and the file does not say: more only wait in its queue.
+const PLACES: usize = 1000;
+
+/// The table `[run.executor]` with `--executor` laid over it.
+pub(crate) fn table(given: Option<&str>, experiment: &Experiment) -> Result<ExecutorTable, Error> {
+    let mut table = experiment.run.executor.clone().unwrap_or_default();
+    match given.map(|given| given.split_once('=').map_or((given, None), |(kind, rest)| (kind, Some(rest)))) {
+        None => {}
+        Some(("local", None)) => table.kind = ExecutorKind::Local,
+        Some(("slurm", None)) => table.kind = ExecutorKind::Slurm,
+        Some(("command", submit)) => {
+            table.kind = ExecutorKind::Command;
+            if let Some(submit) = submit {
+                table.submit = Some(submit.to_owned());
+            }
+        }
+        Some((other, _)) => {
+            return Err(Error::usage(format!("unknown executor `{other}`"))
+                .hint("executors: `local`, `slurm`, `command`, or `command=COMMAND LINE`"));
+        }
+    }
+    if table.kind == ExecutorKind::Command && table.submit.is_none() {
+        return Err(Error::usage("the executor `command` has no command line that starts workers")
+            .hint("`--executor 'command=ssh node{index} {worker} {index}'`, or `submit` in `[run.executor]`"));
+    }
+    Ok(table)
+}
+
+/// The executor, and the devices of this machine that it computes on: none that count where others run the workers.
+pub(crate) fn options(
+    table: ExecutorTable,
+    device_names: &[String],
+    jobs: Option<usize>,
+) -> Result<(ExecutorOptions, Vec<Device>), Error> {
+    let here = |error| Error::failed(format!("cannot find this program: {error}"));
+    let launch = match table.kind {
+        ExecutorKind::Local => {
+            let worker = WorkerCommand::own_image().map_err(here)?;
+            return Ok((ExecutorOptions::Local(worker), devices::resolve(device_names)?));
+        }
+        ExecutorKind::Slurm => Launch::Slurm,
+        ExecutorKind::Command => Launch::Command(Templates {
+            submit: table.submit.clone().unwrap_or_default(),
+            cancel: table.cancel.clone(),
+        }),
+    };
+    let device = match device_names {
+        [device] => device.clone(),
+        _ => {
+            return Err(Error::usage("several devices are given, and every worker runs on a machine of its own")
+                .hint("give one, such as `--device cuda`, or `auto`"));
+        }
+    };
+    let remote = Remote {
+        launch,
+        table,
+        program: std::env::current_exe().map_err(here)?,
+        places: jobs.unwrap_or(PLACES),
+        device,
+    };
+    Ok((ExecutorOptions::Remote(Box::new(remote)), Vec::new()))
+}

@@ -1,0 +1,112 @@
+//! Workers that command lines start: plain processes here, by the contract that ssh, HyperQueue or Kubernetes would use.
+
+use super::{LONG_EPOCHS, Place, SHORT_EPOCHS, children, find, kill, text, times, until, wait};
+
+/// All workers of a submission, one behind the other, in the background: a queue with one place.
+const QUEUE: &str = "command=(for i in $(seq 0 {last}); do {worker} $i; done) &";
+
+#[test]
+fn a_queue_of_plain_processes_makes_what_this_machine_makes() {
+    for submit in [QUEUE, "command={worker} {index}"] {
+        let place = Place::new(SHORT_EPOCHS);
+        let run = place.dpx(&["run", "away.toml", "--executor", submit]);
+        assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+        assert!(text(&run).contains("runs on "), "{}", text(&run));
+        place.is_done(SHORT_EPOCHS);
+        assert_eq!(find(&place.path("cache/staging"), "claim.json").len(), 0);
+    }
+}
+
+#[test]
+fn a_command_that_starts_nothing_is_told_of() {
+    let place = Place::new(SHORT_EPOCHS);
+    let submit = "command=echo no such host >&2; exit 7 # {worker}";
+    let run = place.dpx(&["run", "away.toml", "--executor", submit, "--set", "run.executor.retries=0"]);
+    assert_eq!(run.status.code(), Some(1));
+    let told = text(&run);
+    assert!(told.contains("the command `submit` ended with exit code 7: no such host"), "{told}");
+    let wrong = place.dpx(&["run", "away.toml", "--executor", "slrum"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong).contains("unknown executor `slrum`"), "{}", text(&wrong));
+}
+
+#[test]
+fn a_stage_that_fails_away_fails_as_it_does_here() {
+    let place = Place::new(SHORT_EPOCHS);
+    // The data vanish between plan and worker.
+    let submit = "command=rm -f texts.csv; {worker} {index}";
+    let run = place.dpx(&["run", "away.toml", "--executor", submit]);
+    assert_eq!(run.status.code(), Some(1));
+    let told = text(&run);
+    assert!(told.contains("preprocess: failed") && told.contains("texts.csv"), "{told}");
+    assert!(told.contains("again: dpx run away.toml --executor"), "{told}");
+}
+
+#[test]
+fn a_worker_that_is_killed_is_started_again_and_goes_on_from_its_checkpoint() {
+    for round in 0..times() * 2 {
+        let place = Place::new(LONG_EPOCHS);
+        let mut run = place.spawn(&["run", "away.toml", "--executor", "command={worker} {index}"]);
+        let worker = place.training()[0];
+        // The one that looks after the work, or the one that does it.
+        let hit = if round % 2 == 0 { worker } else { children(worker).first().copied().unwrap_or(worker) };
+        kill(hit);
+        assert_eq!(wait(&mut run, &place), 0, "{}", place.said());
+        assert!(place.said().contains("submitted again"), "{}", place.said());
+        place.is_done(LONG_EPOCHS);
+    }
+}
+
+#[test]
+fn a_runner_that_is_killed_leaves_its_workers_to_the_next() {
+    for _ in 0..times() {
+        let place = Place::new(LONG_EPOCHS);
+        let arguments = ["run", "away.toml", "--executor", "command={worker} {index}"];
+        let mut run = place.spawn(&arguments);
+        let workers = place.training();
+        run.kill().unwrap();
+        run.wait().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(!place.workers().is_empty(), "workers outlive the runner");
+        let mut next = place.spawn(&arguments);
+        assert_eq!(wait(&mut next, &place), 0, "{}", place.said());
+        assert!(place.said().contains("finished by a worker of an earlier run"), "{}", place.said());
+        until("the workers end", || workers.iter().all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists()));
+        place.is_done(LONG_EPOCHS);
+    }
+}
+
+#[test]
+fn an_interrupt_stops_workers_at_a_checkpoint() {
+    let place = Place::new(LONG_EPOCHS);
+    let arguments = ["run", "away.toml", "--executor", "command={worker} {index}"];
+    let mut run = place.spawn(&arguments);
+    place.training();
+    let pid = rustix::process::Pid::from_child(&run);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(wait(&mut run, &place), 130, "{}", place.said());
+    assert!(place.workers().is_empty(), "nobody works for a run that was stopped");
+    let mut next = place.spawn(&arguments);
+    assert_eq!(wait(&mut next, &place), 0, "{}", place.said());
+    place.is_done(LONG_EPOCHS);
+}
+
+#[test]
+fn a_task_is_done_once_however_many_workers_come_for_it() {
+    let place = Place::new(SHORT_EPOCHS);
+    let submit = "command={worker} {index} & {worker} {index} & {worker} {index} & wait";
+    let run = place.dpx(&["run", "away.toml", "--executor", submit]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+    place.is_done(SHORT_EPOCHS);
+}
+
+#[test]
+fn a_plan_that_was_tampered_with_is_refused() {
+    let place = Place::new(SHORT_EPOCHS);
+    let submit = "command=sed -i s/preprocess/preproces/ {plan}; {worker} {index}";
+    let run = place.dpx(&[
+        "run", "away.toml", "--executor", submit, "--set", "run.executor.retries=0", "--only", "preprocess",
+    ]);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(text(&run).contains("was changed after it was written"), "{}", text(&run));
+}

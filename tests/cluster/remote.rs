@@ -1,0 +1,106 @@
+//! A cache that two machines share: two folders, two homes, one store.
+
+use super::{Place, SHORT_EPOCHS, find, local, text};
+use std::path::Path;
+use std::process::Output;
+
+pub(super) fn key(folder: &Path) -> String {
+    let path = folder.join("team.key");
+    let made = crate::binary::succeeds(folder, &["cache", "key", path.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&made.stdout).contains("team.key"));
+    path.to_str().unwrap().to_owned()
+}
+
+pub(super) fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The study on a machine of its own, with all of its artifacts shared.
+pub(super) struct Machine<'a> {
+    pub(super) place: Place,
+    url: &'a str,
+    key: &'a str,
+}
+
+impl<'a> Machine<'a> {
+    pub(super) fn new(url: &'a str, key: &'a str) -> Self {
+        let place = Place::new(SHORT_EPOCHS);
+        Self { place, url, key }
+    }
+
+    pub(super) fn dpx(&self, words: &[&str]) -> Output {
+        self.place
+            .command(words)
+            .env("DPX_CACHE_REMOTE", self.url)
+            .env("DPX_CACHE_KEY", self.key)
+            .output()
+            .unwrap()
+    }
+
+    pub(super) fn run(&self) -> Output {
+        self.dpx(&["run", "away.toml", "--set", "cache.private=true"])
+    }
+}
+
+/// What holds for every store that heeds conditions.
+pub(super) fn shared_by_two(url: &str, key: &str) {
+    let one = Machine::new(url, key);
+    let run = one.run();
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+    assert!(!text(&run).contains("not shared"), "{}", text(&run));
+    let other = Machine::new(url, key);
+    let run = other.run();
+    assert!(text(&run).contains(": 0 ran, 10 cached"), "{}", text(&run));
+    assert_eq!(other.place.artifacts(), local(SHORT_EPOCHS));
+    let pulled = Machine::new(url, key);
+    let told = out(&pulled.dpx(&["cache", "pull", "away.toml"]));
+    assert!(told.contains("10 fetched, 0 not there"), "{told}");
+    let told = out(&pulled.dpx(&["cache", "push", "away.toml", "--set", "cache.private=true"]));
+    assert!(told.contains("0 sent, 10 there already"), "{told}");
+    let told = out(&pulled.dpx(&["cache", "verify"]));
+    assert!(told.contains("read 10 records") && told.contains("all sound"), "{told}");
+}
+
+#[test]
+fn a_folder_is_shared() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, key) = (format!("file://{}/store", folder.path().display()), key(folder.path()));
+    shared_by_two(&url, &key);
+    // A tampered object: told, and made again here.
+    let objects = find(&folder.path().join("store/objects"), "");
+    for path in objects {
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.push(0);
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let other = Machine::new(&url, &key);
+    let run = other.run();
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+    assert!(text(&run).contains("not taken from the remote cache"), "{}", text(&run));
+    assert_eq!(other.place.artifacts(), local(SHORT_EPOCHS));
+    let verified = other.dpx(&["cache", "verify"]);
+    assert_eq!(verified.status.code(), Some(1));
+    let cleaned = other.dpx(&["cache", "verify", "--remote", &url, "--delete"]);
+    assert!(out(&cleaned).contains("removed"), "{}", out(&cleaned));
+    let told = out(&other.dpx(&["cache", "push", "away.toml", "--set", "cache.private=true"]));
+    assert!(told.contains("10 sent"), "{told}");
+    let told = out(&other.dpx(&["cache", "gc", "--unused-days", "30", "--remote", &url]));
+    assert!(told.contains("would delete 0 records") && told.contains("10 records"), "{told}");
+}
+
+#[test]
+fn without_a_word_private_artifacts_stay_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, key) = (format!("file://{}/store", folder.path().display()), key(folder.path()));
+    let one = Machine::new(&url, &key);
+    let run = one.dpx(&["run", "away.toml"]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+    assert!(text(&run).contains("preprocess: not shared"), "{}", text(&run));
+    let shared = find(&folder.path().join("store/records"), "").len();
+    assert!(shared <= 1, "{shared} artifacts of private data left the machine");
+    let nokey = one.place.dpx(&["run", "away.toml", "--remote", &url]);
+    assert_eq!(nokey.status.code(), Some(2));
+    assert!(text(&nokey).contains("dpx cache key"), "{}", text(&nokey));
+    let unknown = one.dpx(&["run", "away.toml", "--remote", "ftp://host"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", text(&unknown));
+}
