@@ -9,7 +9,8 @@ use dpx_engine::run::{View, pinned};
 use dpx_ledger::{Ledger, Noted};
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::{
-    Digest, Kind, LedgerAccess, PRIVACY_FILE, PeopleBounds, Population, PrivacyRecord, Record, counted,
+    Digest, Kind, LedgerAccess, PRIVACY_FILE, PeopleBounds, Population, PrivacyRecord, Record,
+    counted,
 };
 use dpx_stages::people;
 use std::collections::{BTreeMap, BTreeSet};

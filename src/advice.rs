@@ -34,7 +34,8 @@ pub(crate) fn settings(examples: u64, words: u64) -> Settings {
     let steps_per_epoch = examples as f64 / batch_size;
     let epochs = (FEWEST_STEPS / steps_per_epoch).clamp(0.85, 20.0);
     let epochs = (epochs * 20.0).round() / 20.0;
-    let max_length = ((words as f64 * TOKENS_PER_WORD / 16.0).ceil() * 16.0).clamp(32.0, 512.0) as u64;
+    let max_length =
+        ((words as f64 * TOKENS_PER_WORD / 16.0).ceil() * 16.0).clamp(32.0, 512.0) as u64;
     Settings {
         batch_size: batch_size as u64,
         epochs,
@@ -58,10 +59,16 @@ mod tests {
         assert_eq!((emotions.batch_size, emotions.max_length), (128, 48));
         assert!((0.8..=1.0).contains(&emotions.epochs), "{emotions:?}");
         let tickets = settings(16_000, 60);
-        assert_eq!((tickets.batch_size, tickets.max_length, tickets.count), (256, 96, 16_000));
+        assert_eq!(
+            (tickets.batch_size, tickets.max_length, tickets.count),
+            (256, 96, 16_000)
+        );
         for examples in [0, 1, 5, 40, 1_000_000_000] {
             let found = settings(examples, 10_000);
-            assert!(found.batch_size >= 1 && found.batch_size <= examples.max(2), "{found:?}");
+            assert!(
+                found.batch_size >= 1 && found.batch_size <= examples.max(2),
+                "{found:?}"
+            );
             assert!(found.epochs <= 20.0 && found.max_length == 512, "{found:?}");
         }
     }

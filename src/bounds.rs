@@ -52,7 +52,10 @@ impl Bounds {
                 return;
             };
             let digest = Digest::of(bounds.as_bytes());
-            drop(write_swapped(&self.file, format!("{digest}\n{bounds}").as_bytes()));
+            drop(write_swapped(
+                &self.file,
+                format!("{digest}\n{bounds}").as_bytes(),
+            ));
         }
     }
 }

@@ -14,13 +14,19 @@ use std::time::Duration;
 /// A bar on a terminal, nothing elsewhere.
 fn bar(length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar:.green} {pos}/{len}  {elapsed}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{msg} {wide_bar:.green} {pos}/{len}  {elapsed}")
+    {
         bar.set_style(style);
     }
     bar
 }
 
-fn planned(arguments: &ExperimentArgs, cache: &Cache, remote: &RemoteArgs) -> Result<(Plan, Remote), Error> {
+fn planned(
+    arguments: &ExperimentArgs,
+    cache: &Cache,
+    remote: &RemoteArgs,
+) -> Result<(Plan, Remote), Error> {
     let experiment = arguments.load()?;
     let remote = remote.required(Some((&experiment.cache, arguments.file.as_path())))?;
     cache.prepare()?;
@@ -29,7 +35,11 @@ fn planned(arguments: &ExperimentArgs, cache: &Cache, remote: &RemoteArgs) -> Re
 }
 
 /// Sends everything that the experiment has in the cache.
-pub(crate) fn push(arguments: &ExperimentArgs, cache: &Cache, remote: &RemoteArgs) -> Result<ExitCode, Error> {
+pub(crate) fn push(
+    arguments: &ExperimentArgs,
+    cache: &Cache,
+    remote: &RemoteArgs,
+) -> Result<ExitCode, Error> {
     let (plan, remote) = planned(arguments, cache, remote)?;
     let decisions = decide(&plan, &View::new(cache.clone()), &BTreeSet::new());
     let bar = bar(decisions.len() as u64);
@@ -42,7 +52,10 @@ pub(crate) fn push(arguments: &ExperimentArgs, cache: &Cache, remote: &RemoteArg
                 Pushed::Already => already += 1,
                 Pushed::Private => private += 1,
                 Pushed::ReadOnly => {
-                    return Err(Error::usage(format!("nothing is sent to {}: `[cache] readonly = true`", remote.describe())));
+                    return Err(Error::usage(format!(
+                        "nothing is sent to {}: `[cache] readonly = true`",
+                        remote.describe()
+                    )));
                 }
             },
             State::Run { .. } | State::OnlyIf { .. } => missing += 1,
@@ -50,7 +63,10 @@ pub(crate) fn push(arguments: &ExperimentArgs, cache: &Cache, remote: &RemoteArg
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let mut told = vec![format!("{}: {new} sent, {already} there already", remote.describe())];
+    let mut told = vec![format!(
+        "{}: {new} sent, {already} there already",
+        remote.describe()
+    )];
     if private > 0 {
         told.push(format!(
             "{private} hold private texts or figures and stay here (`[cache] private = true` shares them, encrypted)"
@@ -64,7 +80,11 @@ pub(crate) fn push(arguments: &ExperimentArgs, cache: &Cache, remote: &RemoteArg
 }
 
 /// Fetches everything that the experiment needs and the shared cache has.
-pub(crate) fn pull(arguments: &ExperimentArgs, cache: &Cache, remote: &RemoteArgs) -> Result<ExitCode, Error> {
+pub(crate) fn pull(
+    arguments: &ExperimentArgs,
+    cache: &Cache,
+    remote: &RemoteArgs,
+) -> Result<ExitCode, Error> {
     let (plan, remote) = planned(arguments, cache, remote)?;
     let bar = bar(plan.instances.len() as u64);
     let mut fetched = 0;
@@ -72,8 +92,13 @@ pub(crate) fn pull(arguments: &ExperimentArgs, cache: &Cache, remote: &RemoteArg
     // What comes first says under which key the next is found.
     let missing = loop {
         let decisions = decide(&plan, &View::new(cache.clone()), &BTreeSet::new());
-        let missing = decisions.iter().filter(|decision| !decision.state.is_cached());
-        let keys: BTreeSet<_> = missing.clone().filter_map(|decision| decision.key).collect();
+        let missing = decisions
+            .iter()
+            .filter(|decision| !decision.state.is_cached());
+        let keys: BTreeSet<_> = missing
+            .clone()
+            .filter_map(|decision| decision.key)
+            .collect();
         let new: Vec<_> = keys.into_iter().filter(|key| asked.insert(*key)).collect();
         bar.set_position((plan.instances.len() - missing.clone().count()) as u64);
         if new.is_empty() {
@@ -89,7 +114,10 @@ pub(crate) fn pull(arguments: &ExperimentArgs, cache: &Cache, remote: &RemoteArg
         }
     };
     bar.finish_and_clear();
-    output::print(&format!("{}: {fetched} fetched, {missing} not there", remote.describe()))?;
+    output::print(&format!(
+        "{}: {fetched} fetched, {missing} not there",
+        remote.describe()
+    ))?;
     Ok(ExitCode::Done)
 }
 
@@ -114,7 +142,11 @@ pub(crate) fn verify(remote: &Remote, delete: bool) -> Result<ExitCode, Error> {
         found.objects
     ));
     output::print(&told.join("\n"))?;
-    Ok(if found.is_sound() { ExitCode::Done } else { ExitCode::Failed })
+    Ok(if found.is_sound() {
+        ExitCode::Done
+    } else {
+        ExitCode::Failed
+    })
 }
 
 /// Makes room in the shared cache.
@@ -125,13 +157,19 @@ pub(crate) fn collect(
     yes: bool,
 ) -> Result<ExitCode, Error> {
     if unused_days.is_none() && max_gb.is_none() {
-        return Err(Error::usage("nothing is said that may go: give `--unused-days N` or `--max-gb N`"));
+        return Err(Error::usage(
+            "nothing is said that may go: give `--unused-days N` or `--max-gb N`",
+        ));
     }
     let unused = unused_days.map(|days| Duration::from_secs(days.saturating_mul(24 * 3600)));
     let most = max_gb.map(|gb| (gb.max(0.0) * 1e9) as u64);
     let garbage = remote.collect(unused, most, yes)?;
     let verb = if yes { "deleted" } else { "would delete" };
-    let mut told: Vec<String> = garbage.records.iter().map(|instance| format!("  {instance}")).collect();
+    let mut told: Vec<String> = garbage
+        .records
+        .iter()
+        .map(|instance| format!("  {instance}"))
+        .collect();
     told.push(format!(
         "{verb} {} records and {} objects ({}); {} records with {} stay",
         garbage.records.len(),

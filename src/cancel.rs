@@ -1,7 +1,7 @@
 //! `dpx cancel`: end a run from another terminal, or what it left behind in a queue.
 
-use super::experiment::CacheArgs;
 use super::attach::run_named;
+use super::experiment::CacheArgs;
 use super::{Error, ExitCode, output};
 use dpx_engine::cache::Cache;
 use dpx_engine::run::{Order, cancel_submissions};
@@ -27,12 +27,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     if run.live {
         let order = if args.kill { Order::Kill } else { Order::Stop };
         order.leave(&run)?;
-        output::print(&format!("run {} is told to end; `dpx attach {0}` shows when it has", run.id))?;
+        output::print(&format!(
+            "run {} is told to end; `dpx attach {0}` shows when it has",
+            run.id
+        ))?;
         return Ok(ExitCode::Done);
     }
     let told = cancel_submissions(&run.folder).map_err(Error::failed)?;
     if told.is_empty() {
-        output::print(&format!("run {} is over, and nothing of it is left in a queue", run.id))?;
+        output::print(&format!(
+            "run {} is over, and nothing of it is left in a queue",
+            run.id
+        ))?;
     } else {
         output::print(&told.join("\n"))?;
     }

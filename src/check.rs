@@ -49,7 +49,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let Some(experiment) = &loaded.experiment else {
         return Ok(ExitCode::Usage);
     };
-    for (stage, problems) in data.iter().filter(|(_, problems)| !args.json && !problems.is_empty()) {
+    for (stage, problems) in data
+        .iter()
+        .filter(|(_, problems)| !args.json && !problems.is_empty())
+    {
         output::note(&format!("data of `{stage}`:\n{}", told(problems)));
     }
     let wrong = data
@@ -83,7 +86,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 fn of_data(experiment: &experiment::Experiment) -> Result<Vec<(String, Vec<Problem>)>, Error> {
     let plan = super::experiment::build(experiment, &LocalModels)?;
     let mut found = Vec::new();
-    for instance in plan.instances.iter().filter(|one| one.kind == Kind::Preprocess) {
+    for instance in plan
+        .instances
+        .iter()
+        .filter(|one| one.kind == Kind::Preprocess)
+    {
         let params = preprocess_params(instance)?;
         let mut problems = Vec::new();
         if matches!(Source::parse(&params.dataset), Source::Path(_)) {
@@ -95,7 +102,9 @@ fn of_data(experiment: &experiment::Experiment) -> Result<Vec<(String, Vec<Probl
             )?;
             problems = look.problems;
         }
-        let sound = problems.iter().all(|problem| problem.severity == own_data::Severity::Warning);
+        let sound = problems
+            .iter()
+            .all(|problem| problem.severity == own_data::Severity::Warning);
         // What the stage itself would say, of labels that are not declared for instance.
         if sound
             && is_local(&params)

@@ -19,10 +19,15 @@ pub(crate) fn settle() {
 /// Starts this command again without `--detach`, and returns as soon as its run has begun.
 pub(crate) fn start(cache: &Cache) -> Result<ExitCode, Error> {
     let program = std::env::current_exe()?;
-    let log = cache.root().join("runs").join(format!("detached-{}.log", std::process::id()));
+    let log = cache
+        .root()
+        .join("runs")
+        .join(format!("detached-{}.log", std::process::id()));
     let file = std::fs::File::create(&log)?;
     let errors = file.try_clone()?;
-    let arguments = std::env::args_os().skip(1).filter(|argument| argument != "--detach");
+    let arguments = std::env::args_os()
+        .skip(1)
+        .filter(|argument| argument != "--detach");
     let mut child = Command::new(program)
         .args(arguments)
         .env(DETACHED, "1")

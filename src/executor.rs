@@ -1,7 +1,7 @@
 //! `--executor` and `[run.executor]`: who starts the workers of a run.
 
 use super::{Error, devices};
-use dpx_engine::experiment::{Experiment, ExecutorKind, ExecutorTable};
+use dpx_engine::experiment::{ExecutorKind, ExecutorTable, Experiment};
 use dpx_engine::run::{ExecutorOptions, Launch, Remote, Templates, WorkerCommand};
 use dpx_schema::Device;
 
@@ -11,7 +11,11 @@ const PLACES: usize = 1000;
 /// The table `[run.executor]` with `--executor` laid over it.
 pub(crate) fn table(given: Option<&str>, experiment: &Experiment) -> Result<ExecutorTable, Error> {
     let mut table = experiment.run.executor.clone().unwrap_or_default();
-    match given.map(|given| given.split_once('=').map_or((given, None), |(kind, rest)| (kind, Some(rest)))) {
+    match given.map(|given| {
+        given
+            .split_once('=')
+            .map_or((given, None), |(kind, rest)| (kind, Some(rest)))
+    }) {
         None => {}
         Some(("local", None)) => table.kind = ExecutorKind::Local,
         Some(("slurm", None)) => table.kind = ExecutorKind::Slurm,
@@ -43,7 +47,10 @@ pub(crate) fn options(
     let launch = match table.kind {
         ExecutorKind::Local => {
             let worker = WorkerCommand::own_image().map_err(here)?;
-            return Ok((ExecutorOptions::Local(worker), devices::resolve(device_names)?));
+            return Ok((
+                ExecutorOptions::Local(worker),
+                devices::resolve(device_names)?,
+            ));
         }
         ExecutorKind::Slurm => Launch::Slurm,
         ExecutorKind::Command => Launch::Command(Templates {
@@ -54,8 +61,10 @@ pub(crate) fn options(
     let device = match device_names {
         [device] => device.clone(),
         _ => {
-            return Err(Error::usage("several devices are given, and every worker runs on a machine of its own")
-                .hint("give one, such as `--device cuda`, or `auto`"));
+            return Err(Error::usage(
+                "several devices are given, and every worker runs on a machine of its own",
+            )
+            .hint("give one, such as `--device cuda`, or `auto`"));
         }
     };
     let remote = Remote {

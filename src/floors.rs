@@ -46,7 +46,12 @@ impl CachedFloors {
         if schema.labels.len() < 2 {
             return None;
         }
-        match floor(&file("train.jsonl")?, &file("test.jsonl")?, &schema, request) {
+        match floor(
+            &file("train.jsonl")?,
+            &file("test.jsonl")?,
+            &schema,
+            request,
+        ) {
             Ok(found) => Some(found),
             Err(error) => {
                 if !self.told.replace(true) {

@@ -61,10 +61,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             if !found.problems.is_empty() {
                 output::note(&told(&found.problems));
             }
-            if found.problems.iter().any(|problem| problem.severity == Severity::Error) {
-                return Err(Error::usage("no experiment was written: mend what is wrong with the data or the options"));
+            if found
+                .problems
+                .iter()
+                .any(|problem| problem.severity == Severity::Error)
+            {
+                return Err(Error::usage(
+                    "no experiment was written: mend what is wrong with the data or the options",
+                ));
             }
-            output::note("the labels in the file are public from now on: look at them, and take out what tells of a person");
+            output::note(
+                "the labels in the file are public from now on: look at them, and take out what tells of a person",
+            );
             let folder = file.parent().unwrap_or(Path::new(""));
             own::experiment(&found, data, args.unit.as_deref(), folder)
         }

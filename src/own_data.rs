@@ -67,15 +67,19 @@ pub(crate) fn look(
             .hint("for a dataset on the Hub or a built-in one write `dataset` in the file that `dpx init` makes"));
     };
     if !path.exists() {
-        return Err(Error::usage(format!("there is no file or folder `{data}`"))
-            .hint("give a csv, tsv, jsonl or parquet file, or a folder with train and test in it"));
+        return Err(
+            Error::usage(format!("there is no file or folder `{data}`")).hint(
+                "give a csv, tsv, jsonl or parquet file, or a folder with train and test in it",
+            ),
+        );
     }
     let columns = columns(&path)?;
     let mut problems = Vec::new();
     let mut pick = |asked: Option<&str>, usual: &str, option: &str| {
         let name = asked.unwrap_or(usual);
         if !columns.is_empty() && !columns.iter().any(|column| column == name) {
-            let near = dpx_engine::experiment::did_you_mean(name, columns.iter().map(String::as_str));
+            let near =
+                dpx_engine::experiment::did_you_mean(name, columns.iter().map(String::as_str));
             let near = near.map(|near| format!("; did you mean `{near}`?"));
             problems.push(error(format!(
                 "there is no column `{name}`: the columns are {}; name one with `{option}`{}",
@@ -111,7 +115,8 @@ pub(crate) fn look(
 
 /// The columns of the first file.
 fn columns(path: &Path) -> Result<Vec<String>, Error> {
-    let found = dpx_data::describe(path, "", "").map_err(|error| Error::usage(error.to_string()))?;
+    let found =
+        dpx_data::describe(path, "", "").map_err(|error| Error::usage(error.to_string()))?;
     let first = found.splits.into_iter().next();
     Ok(first.map(|split| split.columns).unwrap_or_default())
 }
@@ -125,7 +130,9 @@ pub(crate) fn of_rows(description: &Description) -> Vec<Problem> {
         }
     }
     let split = |name: &str| description.splits.iter().find(|split| split.split == name);
-    let Some((train, figures)) = split("train").and_then(|train| Some((train, train.figures.as_ref()?))) else {
+    let Some((train, figures)) =
+        split("train").and_then(|train| Some((train, train.figures.as_ref()?)))
+    else {
         return problems;
     };
     labels(figures, &mut problems);
@@ -153,7 +160,10 @@ pub(crate) fn of_rows(description: &Description) -> Vec<Problem> {
         )));
     }
     if !description.not_read.is_empty() {
-        problems.push(warning(format!("not read: {}", listed(&description.not_read, NAMED))));
+        problems.push(warning(format!(
+            "not read: {}",
+            listed(&description.not_read, NAMED)
+        )));
     }
     problems
 }
@@ -161,7 +171,11 @@ pub(crate) fn of_rows(description: &Description) -> Vec<Problem> {
 fn labels(figures: &Figures, problems: &mut Vec<Problem>) {
     let all = figures.texts.max(1);
     let names: Vec<&String> = figures.labels.keys().collect();
-    if names.len() > MOST_LABELS || names.iter().any(|name| name.chars().count() > LONGEST_LABEL) {
+    if names.len() > MOST_LABELS
+        || names
+            .iter()
+            .any(|name| name.chars().count() > LONGEST_LABEL)
+    {
         problems.push(error(format!(
             "{} different labels, some long: is this the column of the labels? Name it with `--label`",
             names.len()
@@ -171,7 +185,12 @@ fn labels(figures: &Figures, problems: &mut Vec<Problem>) {
     if names.iter().any(|name| name.trim().is_empty()) {
         problems.push(error(format!(
             "{} texts have no label: give them one, or leave them out",
-            figures.labels.iter().filter(|(name, _)| name.trim().is_empty()).map(|(_, count)| count).sum::<usize>()
+            figures
+                .labels
+                .iter()
+                .filter(|(name, _)| name.trim().is_empty())
+                .map(|(_, count)| count)
+                .sum::<usize>()
         )));
     }
     if names.len() == 1 {
@@ -205,7 +224,12 @@ fn labels(figures: &Figures, problems: &mut Vec<Problem>) {
             listed(&rare, NAMED)
         )));
     }
-    if let Some(most) = figures.labels.values().max().filter(|most| **most * 10 > all * 9) {
+    if let Some(most) = figures
+        .labels
+        .values()
+        .max()
+        .filter(|most| **most * 10 > all * 9)
+    {
         problems.push(warning(format!(
             "one label has {} of {all} texts: accuracy says little then, look at macro-F1",
             most
@@ -281,7 +305,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chats.csv");
         std::fs::write(&path, text).unwrap();
-        look(&path.display().to_string(), columns[0], columns[1], columns[2])
+        look(
+            &path.display().to_string(),
+            columns[0],
+            columns[1],
+            columns[2],
+        )
     }
 
     #[test]
@@ -312,10 +341,23 @@ mod tests {
         let text = "id,message,category\n1,a b,x\n2,c d,y\n";
         let found = look_at(text, [Some("mesage"), None, Some("customer")]).unwrap();
         let told = told(&found.problems);
-        assert!(told.contains("no column `mesage`: the columns are `id`, `message`, `category`"), "{told}");
+        assert!(
+            told.contains("no column `mesage`: the columns are `id`, `message`, `category`"),
+            "{told}"
+        );
         assert!(told.contains("did you mean `message`?"), "{told}");
-        assert!(told.contains("no column `label`") && told.contains("no column `customer`"), "{told}");
-        assert_eq!(found.problems.iter().filter(|one| one.severity == Severity::Error).count(), 3);
+        assert!(
+            told.contains("no column `label`") && told.contains("no column `customer`"),
+            "{told}"
+        );
+        assert_eq!(
+            found
+                .problems
+                .iter()
+                .filter(|one| one.severity == Severity::Error)
+                .count(),
+            3
+        );
         assert!(look("no-such.csv", None, None, None).is_err());
     }
 }

@@ -178,7 +178,8 @@ fn stage_times(plan: &Plan, decisions: &[Decision]) -> String {
     }
     let width = times.iter().map(|time| time.stage.chars().count()).max();
     let width = width.unwrap_or(0);
-    let mut text = "\nTime by stage, as earlier records of the same model, sizes and data took:\n".to_owned();
+    let mut text =
+        "\nTime by stage, as earlier records of the same model, sizes and data took:\n".to_owned();
     for time in times {
         let mut told = if time.known == 0 {
             "no record of the same model, sizes and data".to_owned()

@@ -18,7 +18,11 @@ const FEWEST_STEPS: u64 = 50;
 const FEWEST_TEXTS: u64 = 2_000;
 
 /// Prints the advice.
-pub(crate) fn print(experiment: &Experiment, plan: &Plan, decisions: &[Decision]) -> Result<ExitCode, Error> {
+pub(crate) fn print(
+    experiment: &Experiment,
+    plan: &Plan,
+    decisions: &[Decision],
+) -> Result<ExitCode, Error> {
     output::print(advice(experiment, plan, decisions)?.trim_end())?;
     Ok(ExitCode::Done)
 }
@@ -70,17 +74,27 @@ fn advice(experiment: &Experiment, plan: &Plan, decisions: &[Decision]) -> Resul
 /// Number of training texts, and labels with few of them: exact counts, private.
 fn counts(instance: &Instance) -> Result<(u64, Vec<String>), Error> {
     let found = dataset(instance)?;
-    let mut by_label: BTreeMap<&str, usize> = found.labels.iter().map(|label| (label.as_str(), 0)).collect();
+    let mut by_label: BTreeMap<&str, usize> = found
+        .labels
+        .iter()
+        .map(|label| (label.as_str(), 0))
+        .collect();
     for row in &found.train {
         *by_label.entry(&row.label).or_default() += 1;
     }
     let rare = by_label.into_iter().filter(|(_, count)| *count < RARE);
-    Ok((found.train.len() as u64, rare.map(|(label, _)| label.to_owned()).collect()))
+    Ok((
+        found.train.len() as u64,
+        rare.map(|(label, _)| label.to_owned()).collect(),
+    ))
 }
 
 /// Noise over batch for half, once, twice and four times the batch, at the same number of passes.
 fn of_training(instance: &Instance, examples: u64, estimate: Option<f64>) -> Result<String, Error> {
-    let Some(epsilon) = instance.params["epsilon"].as_f64().filter(|epsilon| *epsilon > 0.0) else {
+    let Some(epsilon) = instance.params["epsilon"]
+        .as_f64()
+        .filter(|epsilon| *epsilon > 0.0)
+    else {
         return Ok(String::new());
     };
     let Some(own) = instance.params["batch_size"].as_u64() else {
@@ -93,7 +107,11 @@ fn of_training(instance: &Instance, examples: u64, estimate: Option<f64>) -> Res
         }
         None => text.push_str(", time not known: no record of the same work\n"),
     }
-    let _ = writeln!(text, "  {:>6}  {:>6}  {:>16}  {:>11}", "batch", "steps", "noise multiplier", "noise/batch");
+    let _ = writeln!(
+        text,
+        "  {:>6}  {:>6}  {:>16}  {:>11}",
+        "batch", "steps", "noise multiplier", "noise/batch"
+    );
     for batch in [own / 2, own, own * 2, own * 4] {
         if batch == 0 || batch > examples {
             continue;
@@ -103,11 +121,19 @@ fn of_training(instance: &Instance, examples: u64, estimate: Option<f64>) -> Res
         let Ok(planned) = plan_stage(instance.kind, &instance.stage, &params, examples) else {
             continue;
         };
-        let (Some(sampling), Spending::Noise { noise_multiplier, .. }) = (&planned.sampling, &planned.spending) else {
+        let (
+            Some(sampling),
+            Spending::Noise {
+                noise_multiplier, ..
+            },
+        ) = (&planned.sampling, &planned.spending)
+        else {
             continue;
         };
         let note = match (batch == own, sampling.steps < FEWEST_STEPS) {
-            (true, true) => format!("  as written; fewer than {FEWEST_STEPS} steps: more epochs help"),
+            (true, true) => {
+                format!("  as written; fewer than {FEWEST_STEPS} steps: more epochs help")
+            }
             (true, false) => "  as written".to_owned(),
             (false, true) => format!("  fewer than {FEWEST_STEPS} steps: with more epochs"),
             (false, false) => String::new(),
@@ -147,7 +173,10 @@ fn general(experiment: &Experiment, plan: &Plan) -> Vec<String> {
         lines.push("name the row that you will release in `[privacy] selection`: choosing it after its figures are seen costs privacy".to_owned());
     }
     let few = plan.instances.iter().find(|one| {
-        one.kind == Kind::Sample && one.params["count"].as_u64().is_some_and(|count| count < FEWEST_TEXTS)
+        one.kind == Kind::Sample
+            && one.params["count"]
+                .as_u64()
+                .is_some_and(|count| count < FEWEST_TEXTS)
     });
     if let Some(few) = few {
         lines.push(format!(

@@ -23,7 +23,11 @@ const BEYOND_NOISE: &str = "Averages over a person's records are bounded less of
 const EXAMPLES_PER_UNIT: u64 = 4;
 
 pub(super) fn run(args: &Args, people: u64) -> Result<ExitCode, Error> {
-    let missing = || Error::usage("`--people` needs `--records`, `--max-per-unit`, `--batch-size`, `--epochs` and `--epsilon`");
+    let missing = || {
+        Error::usage(
+            "`--people` needs `--records`, `--max-per-unit`, `--batch-size`, `--epochs` and `--epsilon`",
+        )
+    };
     let (batch_size, epochs) = (
         args.batch_size.ok_or_else(missing)?,
         args.epochs.ok_or_else(missing)?,
@@ -126,7 +130,8 @@ pub(super) fn of_plan(plan: &Plan, decisions: &[Decision], cache: &Cache) -> Res
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(new) => *new.insert(population(plan, need, decisions, cache)?),
         };
-        let Some(question) = population.and_then(|population| question(instance, population)) else {
+        let Some(question) = population.and_then(|population| question(instance, population))
+        else {
             continue;
         };
         match found.iter_mut().find(|(_, known)| *known == question) {
@@ -177,7 +182,10 @@ fn question(instance: &Instance, population: Population) -> Option<Question> {
     let params: TrainParams = serde_json::from_value(instance.params.clone()).ok()?;
     let planned = dpx_stages::plan(instance.kind, &instance.stage, &instance.params, population);
     let planned = planned.ok()?;
-    let Spending::Noise { planned: events, .. } = &planned.spending else {
+    let Spending::Noise {
+        planned: events, ..
+    } = &planned.spending
+    else {
         return None;
     };
     let (_, event) = events.iter().find(|(stage, _)| *stage == instance.stage)?;

@@ -7,9 +7,9 @@ use super::{Error, ExitCode, output};
 
 use dpx_accounting::{Claim, ClaimPart, DpEvent};
 use dpx_engine::plan::{Instance, InstanceId, Plan, Seen};
-use dpx_schema::{Kind, Population};
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::privacy::describe;
+use dpx_schema::{Kind, Population};
 use dpx_stages::{Spending, plan};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,7 +155,8 @@ fn population(
 pub(super) fn dataset(preprocess: &Instance) -> Result<dpx_data::Dataset, Error> {
     let params: PreprocessParams = serde_json::from_value(preprocess.params.clone())
         .map_err(|error| Error::usage(format!("`{}`: {error}", preprocess.name)))?;
-    dpx_data::load(&dpx_data::Request::from(&params)).map_err(|error| Error::usage(error.to_string()))
+    dpx_data::load(&dpx_data::Request::from(&params))
+        .map_err(|error| Error::usage(error.to_string()))
 }
 
 /// Counts what is on this machine; what stands on the Hub counts as declared, and is read only where nothing is declared.

@@ -52,13 +52,19 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let folder = args.cache.cache.join("rehearsal").join(&plan.experiment);
     let words = args.words.unwrap_or_else(|| {
         let lengths = plan.instances.iter().filter(|one| one.kind == Kind::Train);
-        let longest = lengths.filter_map(|one| one.params["max_length"].as_u64()).max();
+        let longest = lengths
+            .filter_map(|one| one.params["max_length"].as_u64())
+            .max();
         (longest.unwrap_or(64) / TOKENS_PER_WORD).max(4)
     });
     let mut set = args.experiment.set.clone();
     set.push(format!("experiment.name={}", quoted(&name)));
     let mut stages: BTreeMap<&str, &Instance> = BTreeMap::new();
-    for instance in plan.instances.iter().filter(|one| one.kind == Kind::Preprocess) {
+    for instance in plan
+        .instances
+        .iter()
+        .filter(|one| one.kind == Kind::Preprocess)
+    {
         stages.entry(&instance.stage).or_insert(instance);
     }
     for (stage, instance) in &stages {
@@ -117,19 +123,26 @@ fn sizes(params: &PreprocessParams, asked: Option<u64>) -> Result<[u64; 3], Erro
                 .hint("give it with `--texts N`, or declare `examples`")
         });
     }
-    let data = dpx_data::load(&Request::from(params)).map_err(|error| Error::usage(error.to_string()))?;
+    let data =
+        dpx_data::load(&Request::from(params)).map_err(|error| Error::usage(error.to_string()))?;
     Ok([&data.train, &data.validation, &data.test].map(|rows| rows.len() as u64))
 }
 
 /// Writes the stand-in as a folder of splits.
-fn write(folder: &Path, sizes: [u64; 3], labels: &[String], words: u64, seed: u64) -> Result<(), Error> {
+fn write(
+    folder: &Path,
+    sizes: [u64; 3],
+    labels: &[String],
+    words: u64,
+    seed: u64,
+) -> Result<(), Error> {
     let source = builtin::emotions();
     std::fs::create_dir_all(folder)?;
-    for ((split, size), rows) in ["train", "validation", "test"]
-        .into_iter()
-        .zip(sizes)
-        .zip([&source.train, &source.validation, &source.test])
-    {
+    for ((split, size), rows) in ["train", "validation", "test"].into_iter().zip(sizes).zip([
+        &source.train,
+        &source.validation,
+        &source.test,
+    ]) {
         let stand_in = StandIn::new(rows, labels, words, seed);
         let path = folder.join(format!("{split}.jsonl"));
         let mut text = String::new();
@@ -139,8 +152,9 @@ fn write(folder: &Path, sizes: [u64; 3], labels: &[String], words: u64, seed: u6
             text.push_str(&row.to_string());
             text.push('\n');
         }
-        std::fs::write(&path, text)
-            .map_err(|error| Error::failed(format!("could not write `{}`: {error}", path.display())))?;
+        std::fs::write(&path, text).map_err(|error| {
+            Error::failed(format!("could not write `{}`: {error}", path.display()))
+        })?;
     }
     Ok(())
 }
@@ -165,7 +179,11 @@ impl<'a> StandIn<'a> {
         let texts: Vec<Vec<&str>> = by_emotion.into_values().collect();
         let own = if labels.len() > texts.len() {
             // Words that are neither the most frequent nor the rarest.
-            let all: Vec<String> = builtin::words().into_iter().skip(500).map(|(word, _)| word).collect();
+            let all: Vec<String> = builtin::words()
+                .into_iter()
+                .skip(500)
+                .map(|(word, _)| word)
+                .collect();
             (0..labels.len())
                 .map(|label| {
                     (0..OWN_WORDS)
@@ -219,16 +237,24 @@ mod tests {
             write(folder.path(), [90, 9, 20], &labels, 12, 1).unwrap();
             let read = |split: &str| std::fs::read_to_string(folder.path().join(split)).unwrap();
             let train = read("train.jsonl");
-            assert_eq!((train.lines().count(), read("test.jsonl").lines().count()), (90, 20));
+            assert_eq!(
+                (train.lines().count(), read("test.jsonl").lines().count()),
+                (90, 20)
+            );
             let mut seen: BTreeMap<String, usize> = BTreeMap::new();
             for line in train.lines() {
                 let row: serde_json::Value = serde_json::from_str(line).unwrap();
-                *seen.entry(row["label"].as_str().unwrap().to_owned()).or_default() += 1;
+                *seen
+                    .entry(row["label"].as_str().unwrap().to_owned())
+                    .or_default() += 1;
                 let words = row["text"].as_str().unwrap().split(' ').count();
                 assert!((6..=14).contains(&words), "{words}");
             }
             assert_eq!(seen.len(), count);
-            assert!(seen.values().all(|number| *number == 90 / count), "{seen:?}");
+            assert!(
+                seen.values().all(|number| *number == 90 / count),
+                "{seen:?}"
+            );
             write(folder.path(), [90, 9, 20], &labels, 12, 1).unwrap();
             assert_eq!(read("train.jsonl"), train, "the same each time");
         }

@@ -19,7 +19,10 @@ pub(crate) struct RemoteArgs {
 
 impl RemoteArgs {
     /// Opens the shared cache that the arguments or an experiment file name; nothing where neither names one.
-    pub(crate) fn open(&self, written: Option<(&CacheTable, &Path)>) -> Result<Option<Remote>, Error> {
+    pub(crate) fn open(
+        &self,
+        written: Option<(&CacheTable, &Path)>,
+    ) -> Result<Option<Remote>, Error> {
         let table = written.map(|(table, _)| table.clone()).unwrap_or_default();
         let Some(url) = self.remote.clone().or(table.remote) else {
             return Ok(None);
@@ -40,7 +43,8 @@ impl RemoteArgs {
     /// Opens the shared cache, which must be named.
     pub(crate) fn required(&self, written: Option<(&CacheTable, &Path)>) -> Result<Remote, Error> {
         self.open(written)?.ok_or_else(|| {
-            Error::usage("no remote cache is named").hint("name one with `--remote URL`, or in `[cache]` of the experiment file")
+            Error::usage("no remote cache is named")
+                .hint("name one with `--remote URL`, or in `[cache]` of the experiment file")
         })
     }
 }
@@ -49,7 +53,9 @@ impl RemoteArgs {
 fn store(url: &str) -> Result<Arc<dyn Store>, Error> {
     if let Some(path) = url.strip_prefix("file://") {
         if !path.starts_with('/') {
-            return Err(Error::usage(format!("`{url}` names no folder: expected file:///PATH")));
+            return Err(Error::usage(format!(
+                "`{url}` names no folder: expected file:///PATH"
+            )));
         }
         return Ok(Arc::new(FileStore::at(path)));
     }

@@ -158,7 +158,8 @@ fn figures(args: &Args, study: &Study, results: &Path) -> Result<ExitCode, Error
                 std::fs::create_dir_all(parent)?;
             }
             if own {
-                OwnFiles::write_one(&folder, &name, bytes).map_err(|error| Error::usage(error.to_string()))?;
+                OwnFiles::write_one(&folder, &name, bytes)
+                    .map_err(|error| Error::usage(error.to_string()))?;
             } else {
                 std::fs::write(&path, bytes).map_err(|error| {
                     Error::failed(format!("could not write `{}`: {error}", path.display()))
@@ -173,8 +174,14 @@ fn figures(args: &Args, study: &Study, results: &Path) -> Result<ExitCode, Error
         }
     }
     if all.is_empty() {
-        return Err(Error::usage("there is nothing to draw yet: no row has a figure"));
+        return Err(Error::usage(
+            "there is nothing to draw yet: no row has a figure",
+        ));
     }
-    output::print(&format!("{}: {} figures, each as svg and pdf", folder.join("figures").display(), all.len()))?;
+    output::print(&format!(
+        "{}: {} figures, each as svg and pdf",
+        folder.join("figures").display(),
+        all.len()
+    ))?;
     Ok(ExitCode::Done)
 }

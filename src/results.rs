@@ -3,8 +3,6 @@
 use super::bounds::Bounds;
 use super::floors::CachedFloors;
 use super::{Error, output, studies};
-use serde_json::json;
-use dpx_schema::Digest;
 use dpx_engine::cache::{ArtifactReader, Cache, Damage};
 use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::Plan;
@@ -14,6 +12,8 @@ use dpx_engine::run::{
 use dpx_report::study::GuaranteeKind;
 use dpx_report::verdict::offered;
 use dpx_report::{InstanceState, Known, Sources, Study, assemble, terminal};
+use dpx_schema::Digest;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -103,7 +103,10 @@ pub(crate) fn write(
     if folder.is_current(&made_from)
         && let Some(study) = written(folder.path())
     {
-        return Ok(Written::Study(Box::new(study), Some(folder.path().to_owned())));
+        return Ok(Written::Study(
+            Box::new(study),
+            Some(folder.path().to_owned()),
+        ));
     }
     let bounds = Bounds::of(cache);
     let mut study = None;
@@ -211,7 +214,10 @@ pub(crate) fn unreadable(damages: &[Damage], again: &str) -> Error {
 /// Width of tables: that of the terminal, within 60 and 200 columns; where there is none that of `COLUMNS`, else 100.
 pub(crate) fn width() -> usize {
     let told = || std::env::var("COLUMNS").ok()?.parse().ok();
-    let width = comfy_table::Table::new().width().or_else(told).unwrap_or(WIDTH);
+    let width = comfy_table::Table::new()
+        .width()
+        .or_else(told)
+        .unwrap_or(WIDTH);
     usize::from(width.clamp(*WIDTHS.start(), *WIDTHS.end()))
 }
 
@@ -262,7 +268,7 @@ fn next(study: &Study, command: &impl Fn(&str) -> String) -> String {
 fn known(result: &InstanceResult) -> Known {
     let (state, record) = match result {
         InstanceResult::Cached(record)
-        | InstanceResult::Finished(record, Finish::Adopted | Finish::Reused) => {
+        | InstanceResult::Finished(record, Finish::Adopted | Finish::Reused | Finish::Pulled) => {
             (InstanceState::Cached, Some(record))
         }
         InstanceResult::Finished(record, Finish::Ran) => (InstanceState::Ran, Some(record)),

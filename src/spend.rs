@@ -10,7 +10,8 @@ use dpx_engine::run::View;
 use dpx_ledger::{Book, Ledger, LedgerError, RunEntry, compose, now};
 use dpx_schema::params::NoiseMode;
 use dpx_schema::{
-    Budget, Flow, Kind, NoiseSource, PRIVACY_FILE, Population, PrivacyRecord, PublicSchema, Record, counted,
+    Budget, Flow, Kind, NoiseSource, PRIVACY_FILE, Population, PrivacyRecord, PublicSchema, Record,
+    counted,
 };
 use dpx_stages::{Spending, people, plan as plan_stage};
 use serde_json::{Value, json};
@@ -234,9 +235,10 @@ impl Study<'_> {
             |budget| budget.delta,
         );
         let delta = if delta < 1.0 { delta } else { 0.5 };
-        if let (Some(budget), Some(records)) =
-            (budget, self.data.values().map(|data| data.population.units).max())
-            && budget.delta * records as f64 >= 1.0
+        if let (Some(budget), Some(records)) = (
+            budget,
+            self.data.values().map(|data| data.population.units).max(),
+        ) && budget.delta * records as f64 >= 1.0
         {
             return Err(LedgerError::BudgetDelta { budget, records }.into());
         }

@@ -46,7 +46,10 @@ fn tell(run: &RunStatus) -> String {
         match (&run.started, run.pid) {
             (Some(started), Some(pid)) => {
                 let host = run.host.as_ref().map(|host| format!(" on {host}"));
-                format!(", begun {started} by process {pid}{}", host.unwrap_or_default())
+                format!(
+                    ", begun {started} by process {pid}{}",
+                    host.unwrap_or_default()
+                )
             }
             _ => String::new(),
         }
@@ -74,7 +77,8 @@ fn tell(run: &RunStatus) -> String {
 fn queue(run: &RunStatus) -> String {
     let count = |states: &[&str]| {
         let all = run.instances.iter();
-        all.filter(|one| states.contains(&one.state.as_str())).count()
+        all.filter(|one| states.contains(&one.state.as_str()))
+            .count()
     };
     let mut parts = Vec::new();
     for (states, word) in [

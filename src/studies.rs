@@ -1,7 +1,7 @@
 //! Studies for `report`, `compare` and the end of `run`: from an experiment file and the cache, a results folder, or a run.
 
-use super::experiment::ExperimentArgs;
 use super::bounds::Bounds;
+use super::experiment::ExperimentArgs;
 use super::floors::CachedFloors;
 use super::{Error, experiment};
 use dpx_engine::cache::{ArtifactReader, Cache};

@@ -17,7 +17,12 @@ pub(crate) struct Args {
     #[arg(value_name = "REQUEST", required_unless_present = "plan")]
     request: Option<PathBuf>,
     /// The plan of a submission (JSON), written by a run
-    #[arg(long, value_name = "PLAN", requires = "index", conflicts_with = "request")]
+    #[arg(
+        long,
+        value_name = "PLAN",
+        requires = "index",
+        conflicts_with = "request"
+    )]
     plan: Option<PathBuf>,
     /// Which task of the plan; the first is 0
     #[arg(long, value_name = "I", requires = "plan")]
@@ -38,7 +43,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             worker::serve(request, &dpx_stages::run)
         }
         (None, Some(plan), Some(index)) => task(plan, index)?,
-        _ => return Err(Error::usage("expected a request, or `--plan` and `--index`")),
+        _ => {
+            return Err(Error::usage(
+                "expected a request, or `--plan` and `--index`",
+            ));
+        }
     };
     match code {
         0 => Ok(ExitCode::Done),
@@ -51,7 +60,9 @@ fn task(plan: &std::path::Path, index: usize) -> Result<i32, Error> {
     let stop = Arc::<AtomicBool>::default();
     listen(Arc::clone(&stop))?;
     let worker = TaskWorker {
-        worker: WorkerCommand::own_image().map_err(here)?.variable(SUPERVISED, "1"),
+        worker: WorkerCommand::own_image()
+            .map_err(here)?
+            .variable(SUPERVISED, "1"),
         stop,
         resolve: &|name| {
             let names = [name.to_owned()];

@@ -91,10 +91,20 @@ impl Place {
         };
         let mut texts = "text,label\n".to_owned();
         for row in 0..60 {
-            writeln!(texts, "good day number {row},joy\nbad day number {row},sadness").unwrap();
+            writeln!(
+                texts,
+                "good day number {row},joy\nbad day number {row},sadness"
+            )
+            .unwrap();
         }
-        let rows = if epochs == SHORT_EPOCHS { "[\"inf\", 16, 8, 3]" } else { "[8, 3]" };
-        let text = EXPERIMENT.replace("EPOCHS", &epochs.to_string()).replace("ROWS", rows);
+        let rows = if epochs == SHORT_EPOCHS {
+            "[\"inf\", 16, 8, 3]"
+        } else {
+            "[8, 3]"
+        };
+        let text = EXPERIMENT
+            .replace("EPOCHS", &epochs.to_string())
+            .replace("ROWS", rows);
         std::fs::write(place.path("away.toml"), text).unwrap();
         std::fs::write(place.path("texts.csv"), texts).unwrap();
         place
@@ -130,7 +140,11 @@ impl Place {
     fn artifacts(&self) -> Artifacts {
         let list = binary::succeeds(self.folder.path(), &["cache", "ls", "--json"]);
         let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
-        let whole = list["records"].as_array().unwrap().iter().filter(|one| one["whole"] == true);
+        let whole = list["records"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|one| one["whole"] == true);
         whole
             .map(|one| {
                 let record = &one["record"];
@@ -148,7 +162,11 @@ impl Place {
         let expected = local(epochs);
         let all = format!(": 0 ran, {} cached", expected.len());
         assert!(told.contains(&all), "{told}");
-        assert_eq!(self.artifacts(), expected, "other bytes than on one machine");
+        assert_eq!(
+            self.artifacts(),
+            expected,
+            "other bytes than on one machine"
+        );
         let verified = self.dpx(&["cache", "verify"]);
         assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
     }
@@ -160,7 +178,8 @@ impl Place {
             .iter()
             .filter(|path| !path.with_file_name("end.json").exists())
             .filter_map(|path| {
-                let claim: serde_json::Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+                let claim: serde_json::Value =
+                    serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
                 i32::try_from(claim["pid"].as_i64()?).ok()
             })
             .filter(|pid| Path::new(&format!("/proc/{pid}")).exists())
@@ -183,7 +202,11 @@ type Artifacts = BTreeMap<String, String>;
 fn local(epochs: u32) -> Artifacts {
     static SHORT: OnceLock<Artifacts> = OnceLock::new();
     static LONG: OnceLock<Artifacts> = OnceLock::new();
-    let made = if epochs == SHORT_EPOCHS { &SHORT } else { &LONG };
+    let made = if epochs == SHORT_EPOCHS {
+        &SHORT
+    } else {
+        &LONG
+    };
     made.get_or_init(|| {
         let place = Place::new(epochs);
         let run = place.dpx(&["run", "away.toml"]);
@@ -244,7 +267,9 @@ fn kill(pid: i32) {
 fn children(pid: i32) -> Vec<i32> {
     let path = format!("/proc/{pid}/task/{pid}/children");
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    text.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
 }
 
 fn wait(child: &mut Child, place: &Place) -> i32 {
@@ -253,7 +278,11 @@ fn wait(child: &mut Child, place: &Place) -> i32 {
         if let Some(status) = child.try_wait().unwrap() {
             return status.code().unwrap_or(-1);
         }
-        assert!(start.elapsed() < PATIENCE, "the run hangs: {}", place.said());
+        assert!(
+            start.elapsed() < PATIENCE,
+            "the run hangs: {}",
+            place.said()
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }

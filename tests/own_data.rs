@@ -9,14 +9,27 @@ fn tickets(folder: &Path) {
     let mut rows = "customer_id,message,category\n".to_owned();
     for row in 0..330 {
         let label = ["billing", "login", "other \u{b7} misc"][row % 3];
-        writeln!(rows, "{},please help me with my {label} today {row},{label}", row / 4).unwrap();
+        writeln!(
+            rows,
+            "{},please help me with my {label} today {row},{label}",
+            row / 4
+        )
+        .unwrap();
     }
     rows.push_str("99,my own secret complaint,legal\n");
     std::fs::write(folder.join("chats.csv"), rows).unwrap();
 }
 
 const INIT: [&str; 9] = [
-    "init", "--data", "chats.csv", "--text", "message", "--label", "category", "--unit", "customer_id",
+    "init",
+    "--data",
+    "chats.csv",
+    "--text",
+    "message",
+    "--label",
+    "category",
+    "--unit",
+    "customer_id",
 ];
 
 #[test]
@@ -26,7 +39,12 @@ fn one_line_writes_an_experiment_that_runs_on_the_data() {
     tickets(folder);
     let written = succeeds(folder, &[&INIT[..], &["mine.toml"]].concat());
     let told = text(&written.stderr);
-    for part in ["1 of 4 labels have fewer than 100", "`legal`", "no test split", "public from now on"] {
+    for part in [
+        "1 of 4 labels have fewer than 100",
+        "`legal`",
+        "no test split",
+        "public from now on",
+    ] {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert!(!told.contains("secret"), "{told}");
@@ -43,7 +61,12 @@ fn one_line_writes_an_experiment_that_runs_on_the_data() {
     let checked = succeeds(folder, &["check", "mine.toml", "--data"]);
     assert!(text(&checked.stderr).contains("fewer than 100"));
     let advice = text(&succeeds(folder, &["plan", "mine.toml", "--advice"]).stdout);
-    for part in ["noise/batch", "as written", "one run of each row", "`legal`"] {
+    for part in [
+        "noise/batch",
+        "as written",
+        "one run of each row",
+        "`legal`",
+    ] {
         assert!(advice.contains(part), "{part}: {advice}");
     }
     // A label that is missing in the file is found before anything runs.
@@ -51,7 +74,10 @@ fn one_line_writes_an_experiment_that_runs_on_the_data() {
     let checked = dpx(folder, &["check", "less.toml", "--data"]);
     assert_eq!(checked.status.code(), Some(2));
     let told = text(&checked.stderr);
-    assert!(told.contains("error:") && !told.contains("secret"), "{told}");
+    assert!(
+        told.contains("error:") && !told.contains("secret"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -59,10 +85,23 @@ fn a_wrong_column_and_labels_taken_unseen_are_refused() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     tickets(folder);
-    let refused = dpx(folder, &["init", "--data", "chats.csv", "--text", "mesage", "mine.toml"]);
+    let refused = dpx(
+        folder,
+        &[
+            "init",
+            "--data",
+            "chats.csv",
+            "--text",
+            "mesage",
+            "mine.toml",
+        ],
+    );
     assert_eq!(refused.status.code(), Some(2));
     let told = text(&refused.stderr);
-    assert!(told.contains("did you mean `message`?") && told.contains("`label`"), "{told}");
+    assert!(
+        told.contains("did you mean `message`?") && told.contains("`label`"),
+        "{told}"
+    );
     assert!(!folder.join("mine.toml").exists());
     succeeds(folder, &[&INIT[..], &["mine.toml"]].concat());
     let file = std::fs::read_to_string(folder.join("mine.toml")).unwrap();
@@ -74,5 +113,8 @@ fn a_wrong_column_and_labels_taken_unseen_are_refused() {
     assert_eq!(refused.status.code(), Some(2));
     let told = text(&refused.stderr);
     assert!(told.contains("labels are public"), "{told}");
-    assert!(told.contains("[\"billing\", \"legal\", \"login\""), "the list to paste: {told}");
+    assert!(
+        told.contains("[\"billing\", \"legal\", \"login\""),
+        "the list to paste: {told}"
+    );
 }

@@ -72,7 +72,9 @@ fn tickets(root: &Path) {
     std::fs::create_dir_all(&folder).unwrap();
     let ticket = |person: usize, number: usize| {
         let category = ["refund", "delivery"][(person + number) % 2];
-        format!("the {category} of parcel {number} is late again for {person},{category},customer {person}\n")
+        format!(
+            "the {category} of parcel {number} is late again for {person},{category},customer {person}\n"
+        )
     };
     let header = "message,category,customer_id\n".to_owned();
     let mut train = header.clone();
@@ -108,18 +110,38 @@ fn people_are_counted_from_the_file_to_the_release() {
     tickets(root);
     std::fs::write(root.join("tickets.toml"), EXPERIMENT).unwrap();
 
-    let inspected = text(&succeeds(root, &[
-        "inspect", "tickets", "--text-column", "message", "--label-column", "category", "--unit", "customer_id",
-    ]).stdout);
+    let inspected = text(
+        &succeeds(
+            root,
+            &[
+                "inspect",
+                "tickets",
+                "--text-column",
+                "message",
+                "--label-column",
+                "category",
+                "--unit",
+                "customer_id",
+            ],
+        )
+        .stdout,
+    );
     for part in ["40 in `customer_id`", "to 61 of each"] {
         assert!(inspected.contains(part), "{part}: {inspected}");
     }
     let planned = text(&succeeds(root, &["plan", "tickets.toml"]).stdout);
-    for part in ["Sampling people or their records", "40 people", "cheaper here"] {
+    for part in [
+        "Sampling people or their records",
+        "40 people",
+        "cheaper here",
+    ] {
         assert!(planned.contains(part), "{part}: {planned}");
     }
     let priced = text(&succeeds(root, &["privacy", "--plan", "tickets.toml"]).stdout);
-    assert!(priced.contains("40 people with at most 5 records each"), "{priced}");
+    assert!(
+        priced.contains("40 people with at most 5 records each"),
+        "{priced}"
+    );
 
     let run = succeeds(root, &["run", "tickets.toml"]);
     let told = text(&run.stderr) + &text(&run.stdout);
@@ -142,26 +164,44 @@ fn people_are_counted_from_the_file_to_the_release() {
     }
     assert!(seen.len() >= 3, "{results}");
     for run in &seen {
-        assert_eq!((&run["unit"], &run["examples"]), (&"user".into(), &40.into()), "{run}");
+        assert_eq!(
+            (&run["unit"], &run["examples"]),
+            (&"user".into(), &40.into()),
+            "{run}"
+        );
         assert_eq!(run["bounds"]["max_per_unit"], 5, "{run}");
         assert!(run["delta"].as_f64().unwrap() < 1.0 / 40.0);
     }
     let page = read(root, "results/tickets/report.html");
-    for part in ["one person, with all of their records", "several people together"] {
+    for part in [
+        "one person, with all of their records",
+        "several people together",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("One person with several texts is a group"));
 
-    succeeds(root, &["release", "tickets.toml", "--all", "--out", "shared"]);
+    succeeds(
+        root,
+        &["release", "tickets.toml", "--all", "--out", "shared"],
+    );
     let officer = read(root, "shared/PRIVACY.md");
-    for part in ["any one person", "Several people together", "at most 5 records", "40 people"] {
+    for part in [
+        "any one person",
+        "Several people together",
+        "at most 5 records",
+        "40 people",
+    ] {
         assert!(officer.contains(part), "{part}: {officer}");
     }
     for part in ["one record", "records of one person"] {
         assert!(!officer.contains(part), "{part}: {officer}");
     }
     let card = read(root, "shared/README.md");
-    assert!(card.contains("unit: one person with all of their records"), "{card}");
+    assert!(
+        card.contains("unit: one person with all of their records"),
+        "{card}"
+    );
     // Functions of the data stay inside.
     for page in ["PRIVACY.md", "README.md", "privacy.json"] {
         let page = read(root, &format!("shared/{page}"));
@@ -191,7 +231,10 @@ fn people_are_counted_from_the_file_to_the_release() {
     std::fs::write(root.join("records.toml"), by_record).unwrap();
     let run = succeeds(root, &["run", "records.toml"]);
     let told = text(&run.stderr) + &text(&run.stdout);
-    assert!(told.contains("`customer_id` looks like that of a person"), "{told}");
+    assert!(
+        told.contains("`customer_id` looks like that of a person"),
+        "{told}"
+    );
     let page = read(root, "results/records/report.html");
     assert!(page.contains("for the one who has 61 records"));
     let ledger = text(&succeeds(root, &["ledger"]).stdout);
@@ -200,7 +243,11 @@ fn people_are_counted_from_the_file_to_the_release() {
     }
     let refused = dpx(root, &["release", "records.toml", "--all", "--out", "both"]);
     assert!(!refused.status.success());
-    assert!(text(&refused.stderr).contains("one unit"), "{}", text(&refused.stderr));
+    assert!(
+        text(&refused.stderr).contains("one unit"),
+        "{}",
+        text(&refused.stderr)
+    );
 }
 
 /// Other tickets of the same people are the same people, though no text is the same.
@@ -216,8 +263,14 @@ fn other_texts_of_the_same_people_are_one_book() {
     succeeds(root, &["run", "one.toml"]);
     let mut later = "message,category,customer_id\n".to_owned();
     for person in 0..40 {
-        let _ = writeln!(later, "a year later {person} has a question,refund,customer {person}");
-        let _ = writeln!(later, "and {person} has another one,delivery,customer {person}");
+        let _ = writeln!(
+            later,
+            "a year later {person} has a question,refund,customer {person}"
+        );
+        let _ = writeln!(
+            later,
+            "and {person} has another one,delivery,customer {person}"
+        );
     }
     std::fs::create_dir_all(root.join("later")).unwrap();
     std::fs::write(root.join("later/train.csv"), later).unwrap();
@@ -231,7 +284,10 @@ fn other_texts_of_the_same_people_are_one_book() {
     let books = ledger["books"].as_array().unwrap();
     assert_eq!(books.len(), 1, "{ledger}");
     let overlap = &books[0]["data_sets"][1]["overlaps"][0];
-    assert_eq!((&overlap["shared"], &overlap["shared_people"]), (&0.into(), &40.into()));
+    assert_eq!(
+        (&overlap["shared"], &overlap["shared_people"]),
+        (&0.into(), &40.into())
+    );
 }
 
 #[test]
@@ -239,8 +295,17 @@ fn dpx_privacy_compares_both_ways_to_sample() {
     let folder = tempfile::tempdir().unwrap();
     let ask = |more: &[&str]| {
         let mut all = vec![
-            "privacy", "--epsilon", "8", "--people", "1315", "--records", "7168", "--batch-size",
-            "64", "--epochs", "10",
+            "privacy",
+            "--epsilon",
+            "8",
+            "--people",
+            "1315",
+            "--records",
+            "7168",
+            "--batch-size",
+            "64",
+            "--epochs",
+            "10",
         ];
         all.extend(more);
         dpx(folder.path(), &all)
@@ -255,5 +320,9 @@ fn dpx_privacy_compares_both_ways_to_sample() {
     let event = &answer["examples"]["event"];
     assert_eq!(event["records_per_unit"], 16);
     let few = ask(&["--max-per-unit", "2"]);
-    assert_eq!(few.status.code(), Some(2), "7168 records are more than two of each");
+    assert_eq!(
+        few.status.code(),
+        Some(2),
+        "7168 records are more than two of each"
+    );
 }

@@ -271,7 +271,12 @@ fn a_second_run_writes_nothing_and_its_file_is_all_cached() {
     assert!(last.contains(" 0 to run, 0 to re-run"), "{plan}");
     // A copy elsewhere, with another results folder, is the same study.
     std::fs::copy(study.results("report.html"), place.path().join("before")).unwrap();
-    let when = |name: &str| std::fs::metadata(study.results(name)).unwrap().modified().unwrap();
+    let when = |name: &str| {
+        std::fs::metadata(study.results(name))
+            .unwrap()
+            .modified()
+            .unwrap()
+    };
     let before = when("results.json");
     let again = out(&study.dpx(&["run", "real.toml"]));
     assert_eq!(when("results.json"), before, "nothing was written anew");
@@ -289,10 +294,30 @@ fn a_second_run_writes_nothing_and_its_file_is_all_cached() {
 fn a_paper_gets_its_table_its_figures_and_its_references() {
     let study = RealStudy::get();
     let table = out(&study.dpx(&["report", "real.toml", "--format", "latex"]));
-    assert!(table.contains("\\toprule") && table.contains("\\pm"), "{table}");
-    let narrow = ["report", "real.toml", "--format", "latex", "--metrics", "accuracy,mauve"];
+    assert!(
+        table.contains("\\toprule") && table.contains("\\pm"),
+        "{table}"
+    );
+    let narrow = [
+        "report",
+        "real.toml",
+        "--format",
+        "latex",
+        "--metrics",
+        "accuracy,mauve",
+    ];
     assert!(out(&study.dpx(&narrow)).contains("{lrrr}"));
-    let wrong = study.command(&["report", "real.toml", "--format", "long", "--metrics", "mauv"]).output().unwrap();
+    let wrong = study
+        .command(&[
+            "report",
+            "real.toml",
+            "--format",
+            "long",
+            "--metrics",
+            "mauv",
+        ])
+        .output()
+        .unwrap();
     let told = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert!(told.contains("did you mean `mauve`"), "{told}");
     let long = out(&study.dpx(&["report", "real.toml", "--format", "long"]));
@@ -301,13 +326,29 @@ fn a_paper_gets_its_table_its_figures_and_its_references() {
         header,
         "row,epsilon,guarantee,epsilon_certified,delta,metric,replicate,value,low,high,ceiling"
     );
-    let lines = long.lines().filter(|line| line.starts_with("epsilon=8,") && line.contains(",accuracy,"));
+    let lines = long
+        .lines()
+        .filter(|line| line.starts_with("epsilon=8,") && line.contains(",accuracy,"));
     assert_eq!(lines.count(), 2, "one line per replicate");
     let references = out(&study.dpx(&["report", "real.toml", "--format", "bib"]));
-    assert!(references.contains("@inproceedings{abadi2016deep"), "{references}");
-    study.dpx(&["report", "real.toml", "--format", "figures", "--out", "paper"]);
+    assert!(
+        references.contains("@inproceedings{abadi2016deep"),
+        "{references}"
+    );
+    study.dpx(&[
+        "report",
+        "real.toml",
+        "--format",
+        "figures",
+        "--out",
+        "paper",
+    ]);
     let figures = study.folder().join("paper/figures");
-    for name in ["utility-chart.svg", "utility-chart.pdf", "fidelity-chart.pdf"] {
+    for name in [
+        "utility-chart.svg",
+        "utility-chart.pdf",
+        "fidelity-chart.pdf",
+    ] {
         assert!(figures.join(name).is_file(), "{name}");
     }
 }
@@ -315,7 +356,13 @@ fn a_paper_gets_its_table_its_figures_and_its_references() {
 #[test]
 fn real_texts_stand_beside_synthetic_ones_only_where_that_is_asked_for() {
     let study = RealStudy::get();
-    study.dpx(&["report", "real.toml", "--with-real-texts", "--out", "private"]);
+    study.dpx(&[
+        "report",
+        "real.toml",
+        "--with-real-texts",
+        "--out",
+        "private",
+    ]);
     let page = std::fs::read_to_string(study.folder().join("private/report.html")).unwrap();
     assert!(page.contains("nearest real text, cosine"));
     let page = std::fs::read_to_string(study.results("report.html")).unwrap();

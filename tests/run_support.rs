@@ -6,8 +6,8 @@
 use dpx_engine::cache::Cache;
 use dpx_engine::plan::{Instance, Need, Plan, RunSettings};
 use dpx_engine::run::{
-    InstanceResult, JsonLines, Observer, Options, Outcome, RunReport, Runner, Signal,
-    ExecutorOptions, WorkerCommand, worker,
+    ExecutorOptions, InstanceResult, JsonLines, Observer, Options, Outcome, RunReport, Runner,
+    Signal, WorkerCommand, worker,
 };
 use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{Digest, Finish, Flow, Kind, StageContext, StageError, StageResult};

@@ -11,7 +11,11 @@ const ON_A_LINE: usize = 6;
 
 /// The text of an experiment file in `folder`.
 pub(super) fn experiment(look: &Look, data: &str, unit: Option<&str>, folder: &Path) -> String {
-    let train = look.description.splits.iter().find(|split| split.split == "train");
+    let train = look
+        .description
+        .splits
+        .iter()
+        .find(|split| split.split == "train");
     let figures = train.and_then(|train| train.figures.as_ref());
     let rows = figures.map_or(0, |figures| figures.texts) as u64;
     // Without a test split a tenth of the rows goes there, and another tenth for validation.
@@ -35,7 +39,13 @@ pub(super) fn experiment(look: &Look, data: &str, unit: Option<&str>, folder: &P
         .map(|stem| stem.to_string_lossy().to_lowercase())
         .unwrap_or_default()
         .chars()
-        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '-'
+            }
+        })
         .collect();
     let name = match name.trim_matches('-') {
         "" => "my-study",
@@ -52,7 +62,13 @@ pub(super) fn experiment(look: &Look, data: &str, unit: Option<&str>, folder: &P
             .collect();
         format!("[\n{}\n]", lines.join("\n"))
     };
-    let rare = figures.map_or(0, |figures| figures.labels.values().filter(|count| **count < RARE).count());
+    let rare = figures.map_or(0, |figures| {
+        figures
+            .labels
+            .values()
+            .filter(|count| **count < RARE)
+            .count()
+    });
     let mut text = format!(
         "# Written by `dpx init --data`: an experiment for texts of your own. `dpx check FILE --data` looks at the data again, `dpx plan FILE`\n# says what would run and what to expect, `dpx rehearse FILE` runs the same study on public texts first, `dpx run FILE` runs it.\n\n[experiment]\nname = {}\nseed = 42\n\n[sweep]\nepsilon = [\"inf\", 8, 3, 0]         # inf: no privacy, the most that the model can do; 0: no private data, what it can do for nothing\n# replicate = [1, 2, 3]            # error bars, at three times the cost\n\n[privacy]\ndelta = \"auto\"                     # number of training texts to the power of -1.1\nnoise = \"secure\"\n",
         quoted(name)

@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 const MOST_LABELS: usize = 100;
 const LONGEST_LABEL: usize = 40;
 
-const FIGURES: &str =
-    "PRIVATE: exact counts of the rows themselves, which no guarantee covers: do not share this output.";
+const FIGURES: &str = "PRIVATE: exact counts of the rows themselves, which no guarantee covers: do not share this output.";
 const PRIVATE: &str =
     "The rows below are PRIVATE unless this dataset is public: do not share this output.";
 const PUBLIC: &str = "The rows below are public.";
@@ -116,7 +115,11 @@ fn split_lines(split: &SplitDescription, public: bool) -> Vec<String> {
         line("  problem", problem.clone());
     }
     if let Some(figures) = &split.figures {
-        let whose = if public { "" } else { " (exact counts: private)" };
+        let whose = if public {
+            ""
+        } else {
+            " (exact counts: private)"
+        };
         line("  labels", labels(figures) + whose);
         line("  words", lengths(figures.words));
         line("  characters", lengths(figures.characters));
@@ -136,7 +139,9 @@ fn split_lines(split: &SplitDescription, public: bool) -> Vec<String> {
     if let Some(column) = &split.looks_like_people {
         line(
             "  people",
-            format!("`{column}` looks like the column of a person: see `dpx inspect --unit {column}`"),
+            format!(
+                "`{column}` looks like the column of a person: see `dpx inspect --unit {column}`"
+            ),
         );
     }
     lines
@@ -179,13 +184,19 @@ fn person_lines(people: &PeopleFigures, line: &mut impl FnMut(&str, String)) {
     if people.several_owners > 0 {
         line(
             "  shared",
-            format!("{} belong to several people", counted(people.several_owners, "record")),
+            format!(
+                "{} belong to several people",
+                counted(people.several_owners, "record")
+            ),
         );
     }
     if people.without > 0 {
         line(
             "  nobody's",
-            format!("{} say of nobody whose they are", counted(people.without, "record")),
+            format!(
+                "{} say of nobody whose they are",
+                counted(people.without, "record")
+            ),
         );
     }
 }

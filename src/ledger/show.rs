@@ -132,10 +132,9 @@ fn write_book(text: &mut String, book: &Book, delta: Option<f64>) -> Result<(), 
 fn write_joint(text: &mut String, book: &Book, delta: f64, whose: &str) -> Result<(), Error> {
     let covered = book.runs.len() - book.outside();
     let released = book.released(delta)?;
-    let releases = book
-        .releases
-        .iter()
-        .filter(|release| whose.is_empty() || book.runs.iter().any(|run| release.runs.contains(&run.run)));
+    let releases = book.releases.iter().filter(|release| {
+        whose.is_empty() || book.runs.iter().any(|run| release.runs.contains(&run.run))
+    });
     let _ = writeln!(
         text,
         "  everything released{whose}: {} ({})",

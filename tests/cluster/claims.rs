@@ -5,7 +5,9 @@ use std::process::{Child, Command, Stdio};
 
 fn command(place: &Place, words: &[&str]) -> Command {
     let mut command = place.command(words);
-    command.env("DPX_LOCKS", "claims").env("DPX_LOCK_STALE_SECONDS", "4");
+    command
+        .env("DPX_LOCKS", "claims")
+        .env("DPX_LOCK_STALE_SECONDS", "4");
     command
 }
 
@@ -13,7 +15,13 @@ fn spawn(place: &Place) -> Child {
     command(place, &["run", "away.toml", "--jobs", "2"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(std::fs::File::options().create(true).append(true).open(place.path("stderr")).unwrap())
+        .stderr(
+            std::fs::File::options()
+                .create(true)
+                .append(true)
+                .open(place.path("stderr"))
+                .unwrap(),
+        )
         .spawn()
         .unwrap()
 }
@@ -25,10 +33,20 @@ fn runs_at_once_share_the_work_by_claims() {
     for run in &mut runs {
         assert_eq!(wait(run, &place), 0, "{}", place.said());
     }
-    assert_eq!(std::fs::read_to_string(place.path("cache/locking")).unwrap().trim(), "claims");
-    assert!(!find(&place.path("cache/locks"), "1").is_empty(), "claims were made");
+    assert_eq!(
+        std::fs::read_to_string(place.path("cache/locking"))
+            .unwrap()
+            .trim(),
+        "claims"
+    );
+    assert!(
+        !find(&place.path("cache/locks"), "1").is_empty(),
+        "claims were made"
+    );
     assert_eq!(place.artifacts(), local(SHORT_EPOCHS));
-    let collected = command(&place, &["cache", "gc", "away.toml", "--yes"]).output().unwrap();
+    let collected = command(&place, &["cache", "gc", "away.toml", "--yes"])
+        .output()
+        .unwrap();
     assert_eq!(collected.status.code(), Some(0), "{}", text(&collected));
     place.is_done(SHORT_EPOCHS);
 }
@@ -38,11 +56,18 @@ fn the_claim_of_a_machine_that_died_is_taken_over() {
     for _ in 0..times() {
         let place = Place::new(LONG_EPOCHS);
         let mut run = spawn(&place);
-        super::until("a checkpoint", || !find(&place.path("cache/state"), "state.bin").is_empty());
+        super::until("a checkpoint", || {
+            !find(&place.path("cache/state"), "state.bin").is_empty()
+        });
         run.kill().unwrap();
         run.wait().unwrap();
         // As if the machine that made them were another one, and gone.
-        for claim in find(&place.path("cache/locks"), "").iter().filter(|path| path.parent().unwrap().to_string_lossy().ends_with(".claims")) {
+        for claim in find(&place.path("cache/locks"), "").iter().filter(|path| {
+            path.parent()
+                .unwrap()
+                .to_string_lossy()
+                .ends_with(".claims")
+        }) {
             let text = std::fs::read_to_string(claim).unwrap();
             let value: serde_json::Value = serde_json::from_str(&text).unwrap();
             let boot = value["boot"].as_str().unwrap();

@@ -21,13 +21,27 @@ fn a_queue_of_plain_processes_makes_what_this_machine_makes() {
 fn a_command_that_starts_nothing_is_told_of() {
     let place = Place::new(SHORT_EPOCHS);
     let submit = "command=echo no such host >&2; exit 7 # {worker}";
-    let run = place.dpx(&["run", "away.toml", "--executor", submit, "--set", "run.executor.retries=0"]);
+    let run = place.dpx(&[
+        "run",
+        "away.toml",
+        "--executor",
+        submit,
+        "--set",
+        "run.executor.retries=0",
+    ]);
     assert_eq!(run.status.code(), Some(1));
     let told = text(&run);
-    assert!(told.contains("the command `submit` ended with exit code 7: no such host"), "{told}");
+    assert!(
+        told.contains("the command `submit` ended with exit code 7: no such host"),
+        "{told}"
+    );
     let wrong = place.dpx(&["run", "away.toml", "--executor", "slrum"]);
     assert_eq!(wrong.status.code(), Some(2));
-    assert!(text(&wrong).contains("unknown executor `slrum`"), "{}", text(&wrong));
+    assert!(
+        text(&wrong).contains("unknown executor `slrum`"),
+        "{}",
+        text(&wrong)
+    );
 }
 
 #[test]
@@ -38,8 +52,14 @@ fn a_stage_that_fails_away_fails_as_it_does_here() {
     let run = place.dpx(&["run", "away.toml", "--executor", submit]);
     assert_eq!(run.status.code(), Some(1));
     let told = text(&run);
-    assert!(told.contains("preprocess: failed") && told.contains("texts.csv"), "{told}");
-    assert!(told.contains("again: dpx run away.toml --executor"), "{told}");
+    assert!(
+        told.contains("preprocess: failed") && told.contains("texts.csv"),
+        "{told}"
+    );
+    assert!(
+        told.contains("again: dpx run away.toml --executor"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -49,7 +69,11 @@ fn a_worker_that_is_killed_is_started_again_and_goes_on_from_its_checkpoint() {
         let mut run = place.spawn(&["run", "away.toml", "--executor", "command={worker} {index}"]);
         let worker = place.training()[0];
         // The one that looks after the work, or the one that does it.
-        let hit = if round % 2 == 0 { worker } else { children(worker).first().copied().unwrap_or(worker) };
+        let hit = if round % 2 == 0 {
+            worker
+        } else {
+            children(worker).first().copied().unwrap_or(worker)
+        };
         kill(hit);
         assert_eq!(wait(&mut run, &place), 0, "{}", place.said());
         assert!(place.said().contains("submitted again"), "{}", place.said());
@@ -70,8 +94,18 @@ fn a_runner_that_is_killed_leaves_its_workers_to_the_next() {
         assert!(!place.workers().is_empty(), "workers outlive the runner");
         let mut next = place.spawn(&arguments);
         assert_eq!(wait(&mut next, &place), 0, "{}", place.said());
-        assert!(place.said().contains("finished by a worker of an earlier run"), "{}", place.said());
-        until("the workers end", || workers.iter().all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists()));
+        assert!(
+            place
+                .said()
+                .contains("finished by a worker of an earlier run"),
+            "{}",
+            place.said()
+        );
+        until("the workers end", || {
+            workers
+                .iter()
+                .all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
+        });
         place.is_done(LONG_EPOCHS);
     }
 }
@@ -85,7 +119,10 @@ fn an_interrupt_stops_workers_at_a_checkpoint() {
     let pid = rustix::process::Pid::from_child(&run);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert_eq!(wait(&mut run, &place), 130, "{}", place.said());
-    assert!(place.workers().is_empty(), "nobody works for a run that was stopped");
+    assert!(
+        place.workers().is_empty(),
+        "nobody works for a run that was stopped"
+    );
     let mut next = place.spawn(&arguments);
     assert_eq!(wait(&mut next, &place), 0, "{}", place.said());
     place.is_done(LONG_EPOCHS);
@@ -105,8 +142,19 @@ fn a_plan_that_was_tampered_with_is_refused() {
     let place = Place::new(SHORT_EPOCHS);
     let submit = "command=sed -i s/preprocess/preproces/ {plan}; {worker} {index}";
     let run = place.dpx(&[
-        "run", "away.toml", "--executor", submit, "--set", "run.executor.retries=0", "--only", "preprocess",
+        "run",
+        "away.toml",
+        "--executor",
+        submit,
+        "--set",
+        "run.executor.retries=0",
+        "--only",
+        "preprocess",
     ]);
     assert_eq!(run.status.code(), Some(1));
-    assert!(text(&run).contains("was changed after it was written"), "{}", text(&run));
+    assert!(
+        text(&run).contains("was changed after it was written"),
+        "{}",
+        text(&run)
+    );
 }

@@ -18,8 +18,13 @@ fn a_run_that_was_detached_is_followed_to_its_end() {
     let followed = place.dpx(&["attach", &run]);
     assert_eq!(followed.status.code(), Some(0), "{}", text(&followed));
     let told = out(&followed);
-    assert!(told.contains("preprocess: done in") && told.contains("10 ran, 0 cached"), "{told}");
-    until("the results are written", || place.path("results/away/results.json").exists());
+    assert!(
+        told.contains("preprocess: done in") && told.contains("10 ran, 0 cached"),
+        "{told}"
+    );
+    until("the results are written", || {
+        place.path("results/away/results.json").exists()
+    });
     assert!(place.path(&format!("cache/runs/{run}/output.log")).exists());
     place.is_done(SHORT_EPOCHS);
     let wrong = place.dpx(&["run", "none.toml", "--detach"]);
@@ -52,9 +57,17 @@ fn what_a_dead_runner_left_is_taken_back() {
     run.wait().unwrap();
     let followed = place.dpx(&["attach"]);
     assert_eq!(followed.status.code(), Some(1));
-    assert!(text(&followed).contains("ended without a word"), "{}", text(&followed));
+    assert!(
+        text(&followed).contains("ended without a word"),
+        "{}",
+        text(&followed)
+    );
     let told = place.dpx(&["cancel"]);
-    assert!(out(&told).contains("told to stop at their next checkpoint"), "{}", out(&told));
+    assert!(
+        out(&told).contains("told to stop at their next checkpoint"),
+        "{}",
+        out(&told)
+    );
     until("workers end", || place.workers().is_empty());
     let again = out(&place.dpx(&["cancel"]));
     assert!(again.contains("nothing of it is left"), "{again}");

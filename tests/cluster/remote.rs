@@ -58,13 +58,19 @@ pub(super) fn shared_by_two(url: &str, key: &str) {
     let told = out(&pulled.dpx(&["cache", "push", "away.toml", "--set", "cache.private=true"]));
     assert!(told.contains("0 sent, 10 there already"), "{told}");
     let told = out(&pulled.dpx(&["cache", "verify"]));
-    assert!(told.contains("read 10 records") && told.contains("all sound"), "{told}");
+    assert!(
+        told.contains("read 10 records") && told.contains("all sound"),
+        "{told}"
+    );
 }
 
 #[test]
 fn a_folder_is_shared() {
     let folder = tempfile::tempdir().unwrap();
-    let (url, key) = (format!("file://{}/store", folder.path().display()), key(folder.path()));
+    let (url, key) = (
+        format!("file://{}/store", folder.path().display()),
+        key(folder.path()),
+    );
     shared_by_two(&url, &key);
     // A tampered object: told, and made again here.
     let objects = find(&folder.path().join("store/objects"), "");
@@ -76,7 +82,11 @@ fn a_folder_is_shared() {
     let other = Machine::new(&url, &key);
     let run = other.run();
     assert_eq!(run.status.code(), Some(0), "{}", text(&run));
-    assert!(text(&run).contains("not taken from the remote cache"), "{}", text(&run));
+    assert!(
+        text(&run).contains("not taken from the remote cache"),
+        "{}",
+        text(&run)
+    );
     assert_eq!(other.place.artifacts(), local(SHORT_EPOCHS));
     let verified = other.dpx(&["cache", "verify"]);
     assert_eq!(verified.status.code(), Some(1));
@@ -85,19 +95,32 @@ fn a_folder_is_shared() {
     let told = out(&other.dpx(&["cache", "push", "away.toml", "--set", "cache.private=true"]));
     assert!(told.contains("10 sent"), "{told}");
     let told = out(&other.dpx(&["cache", "gc", "--unused-days", "30", "--remote", &url]));
-    assert!(told.contains("would delete 0 records") && told.contains("10 records"), "{told}");
+    assert!(
+        told.contains("would delete 0 records") && told.contains("10 records"),
+        "{told}"
+    );
 }
 
 #[test]
 fn without_a_word_private_artifacts_stay_here() {
     let folder = tempfile::tempdir().unwrap();
-    let (url, key) = (format!("file://{}/store", folder.path().display()), key(folder.path()));
+    let (url, key) = (
+        format!("file://{}/store", folder.path().display()),
+        key(folder.path()),
+    );
     let one = Machine::new(&url, &key);
     let run = one.dpx(&["run", "away.toml"]);
     assert_eq!(run.status.code(), Some(0), "{}", text(&run));
-    assert!(text(&run).contains("preprocess: not shared"), "{}", text(&run));
+    assert!(
+        text(&run).contains("preprocess: not shared"),
+        "{}",
+        text(&run)
+    );
     let shared = find(&folder.path().join("store/records"), "").len();
-    assert!(shared <= 1, "{shared} artifacts of private data left the machine");
+    assert!(
+        shared <= 1,
+        "{shared} artifacts of private data left the machine"
+    );
     let nokey = one.place.dpx(&["run", "away.toml", "--remote", &url]);
     assert_eq!(nokey.status.code(), Some(2));
     assert!(text(&nokey).contains("dpx cache key"), "{}", text(&nokey));

@@ -25,15 +25,26 @@ impl Cluster {
             return Some(cluster);
         }
         let why = text(&started);
-        assert_eq!(started.status.code(), Some(3), "Slurm is installed and does not start: {why}");
-        assert!(std::env::var_os("DPX_NEEDS_SLURM").is_none(), "Slurm is needed here: {why}");
+        assert_eq!(
+            started.status.code(),
+            Some(3),
+            "Slurm is installed and does not start: {why}"
+        );
+        assert!(
+            std::env::var_os("DPX_NEEDS_SLURM").is_none(),
+            "Slurm is needed here: {why}"
+        );
         eprintln!("passed over: {}", why.trim());
         None
     }
 
     fn script(&self, verb: &str) -> std::process::Output {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/slurm.sh");
-        Command::new(script).arg(verb).arg(self.folder.path()).output().unwrap()
+        Command::new(script)
+            .arg(verb)
+            .arg(self.folder.path())
+            .output()
+            .unwrap()
     }
 
     fn conf(&self) -> std::path::PathBuf {
@@ -47,7 +58,11 @@ impl Cluster {
     }
 
     fn call(&self, program: &str, words: &[&str]) -> String {
-        let output = Command::new(program).args(words).env("SLURM_CONF", self.conf()).output().unwrap();
+        let output = Command::new(program)
+            .args(words)
+            .env("SLURM_CONF", self.conf())
+            .output()
+            .unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
@@ -78,13 +93,18 @@ impl Drop for Cluster {
 
 #[test]
 fn a_study_in_job_arrays_has_the_bytes_of_a_run_on_one_machine() {
-    let Some(cluster) = Cluster::start() else { return };
+    let Some(cluster) = Cluster::start() else {
+        return;
+    };
     let place = cluster.place(SHORT_EPOCHS);
     let mut run = cluster.run(&place, &[]);
     assert_eq!(wait(&mut run, &place), 0, "{}", place.said());
     // Four rows are ready at once, and an array of this Slurm has at most three elements.
     let jobs = cluster.call("squeue", &["-h", "-r", "-t", "all", "--format", "%F %K"]);
-    let most = jobs.lines().filter_map(|line| line.split_once(' ')?.1.parse::<u32>().ok()).max();
+    let most = jobs
+        .lines()
+        .filter_map(|line| line.split_once(' ')?.1.parse::<u32>().ok())
+        .max();
     assert!(most <= Some(2), "{jobs}");
     assert!(jobs.lines().count() >= 10, "{jobs}");
     place.is_done(SHORT_EPOCHS);
@@ -92,7 +112,9 @@ fn a_study_in_job_arrays_has_the_bytes_of_a_run_on_one_machine() {
 
 /// Runs the long study, does something to it while it trains, and looks at what comes out.
 fn with_fault(more: &[&str], fault: impl Fn(&Cluster, &Place, Vec<i32>), said: &str) {
-    let Some(cluster) = Cluster::start() else { return };
+    let Some(cluster) = Cluster::start() else {
+        return;
+    };
     for _ in 0..times() {
         let place = cluster.place(LONG_EPOCHS);
         let mut run = cluster.run(&place, more);
@@ -111,7 +133,9 @@ fn the_controller_is_killed_after_a_submission() {
         |cluster, place, _| {
             kill(cluster.pid("slurmctld"));
             // Long enough for questions without an answer.
-            until("it is told", || place.said().contains("the queue does not answer") || place.workers().is_empty());
+            until("it is told", || {
+                place.said().contains("the queue does not answer") || place.workers().is_empty()
+            });
             assert!(cluster.script("restart").status.success());
         },
         "",
@@ -140,7 +164,10 @@ fn a_job_is_put_back_into_the_queue() {
             let running = cluster.call("squeue", &["-h", "-t", "running", "--format", "%A"]);
             // What `--no-requeue` asked for is overruled by whoever runs the cluster.
             let job = running.lines().next().unwrap().to_owned();
-            cluster.call("scontrol", &["update", &format!("JobId={job}"), "Requeue=1"]);
+            cluster.call(
+                "scontrol",
+                &["update", &format!("JobId={job}"), "Requeue=1"],
+            );
             cluster.call("scontrol", &["requeue", &job]);
             let _ = place;
         },
@@ -155,7 +182,9 @@ fn a_job_makes_room_for_an_urgent_one() {
         |cluster, place, _| {
             let before = place.said().len();
             cluster.call("sh", &["-c", "cd /tmp && sbatch --partition=urgent --exclusive --output=/dev/null --wrap 'sleep 1'"]);
-            until("somebody is preempted", || place.said()[before..].contains("submitted again"));
+            until("somebody is preempted", || {
+                place.said()[before..].contains("submitted again")
+            });
         },
         "submitted again",
     );
@@ -163,18 +192,29 @@ fn a_job_makes_room_for_an_urgent_one() {
 
 #[test]
 fn the_runner_is_killed_and_the_next_one_takes_over() {
-    let Some(cluster) = Cluster::start() else { return };
+    let Some(cluster) = Cluster::start() else {
+        return;
+    };
     for _ in 0..times() {
         let place = cluster.place(LONG_EPOCHS);
         let mut run = cluster.run(&place, &[]);
         place.training();
         run.kill().unwrap();
         run.wait().unwrap();
-        let jobs = || cluster.call("squeue", &["-h", "-r", "-t", "all", "--format", "%F_%K"]).lines().count();
+        let jobs = || {
+            cluster
+                .call("squeue", &["-h", "-r", "-t", "all", "--format", "%F_%K"])
+                .lines()
+                .count()
+        };
         let before = jobs();
         let mut next = cluster.run(&place, &[]);
         assert_eq!(wait(&mut next, &place), 0, "{}", place.said());
-        assert!(place.said().contains("taken over from an earlier run"), "{}", place.said());
+        assert!(
+            place.said().contains("taken over from an earlier run"),
+            "{}",
+            place.said()
+        );
         // Two `sample` are new; the two `train` are those of the first runner.
         assert!(jobs() - before <= 2, "{before} and {} jobs", jobs());
         place.is_done(LONG_EPOCHS);
@@ -183,14 +223,20 @@ fn the_runner_is_killed_and_the_next_one_takes_over() {
 
 #[test]
 fn a_submission_whose_answer_is_lost_is_found_by_its_name() {
-    let Some(cluster) = Cluster::start() else { return };
+    let Some(cluster) = Cluster::start() else {
+        return;
+    };
     for round in 0..times() * 2 {
         let place = cluster.place(SHORT_EPOCHS);
         // An sbatch that submits and then loses the answer, or that loses the question, the first time.
         let tools = place.path("tools");
         std::fs::create_dir(&tools).unwrap();
         let real = cluster.call("sh", &["-c", "command -v sbatch"]);
-        let submits = if round % 2 == 0 { format!("{} \"$@\" >/dev/null", real.trim()) } else { String::new() };
+        let submits = if round % 2 == 0 {
+            format!("{} \"$@\" >/dev/null", real.trim())
+        } else {
+            String::new()
+        };
         let script = format!(
             "#!/bin/sh\nif mkdir '{0}/lost' 2>/dev/null; then\n{submits}\necho 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2\nexit 1\nfi\nexec {1} \"$@\"\n",
             place.folder.path().display(),
@@ -198,7 +244,8 @@ fn a_submission_whose_answer_is_lost_is_found_by_its_name() {
         );
         let path = tools.join("sbatch");
         std::fs::write(&path, script).unwrap();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
         let paths = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
         let run = place
             .command(&["run", "away.toml", "--executor", "slurm"])
@@ -220,12 +267,25 @@ fn a_submission_whose_answer_is_lost_is_found_by_its_name() {
 
 #[test]
 fn a_time_limit_that_is_too_short_is_told_with_the_key_to_raise() {
-    let Some(cluster) = Cluster::start() else { return };
+    let Some(cluster) = Cluster::start() else {
+        return;
+    };
     let place = cluster.place(LONG_EPOCHS);
     // A minute is the shortest limit; the warning comes at once, and the first steps are enough for a checkpoint.
-    let mut run = cluster.run(&place, &["--set", "run.executor.resources.train.time=1", "--set", "stage.train.epochs=600"]);
+    let mut run = cluster.run(
+        &place,
+        &[
+            "--set",
+            "run.executor.resources.train.time=1",
+            "--set",
+            "stage.train.epochs=600",
+        ],
+    );
     until("a worker is warned", || {
-        place.said().contains("stopped at a checkpoint because its time ran out") || run.try_wait().unwrap().is_some()
+        place
+            .said()
+            .contains("stopped at a checkpoint because its time ran out")
+            || run.try_wait().unwrap().is_some()
     });
     let pid = rustix::process::Pid::from_child(&run);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
@@ -236,10 +296,18 @@ fn a_time_limit_that_is_too_short_is_told_with_the_key_to_raise() {
 
 #[test]
 fn a_partition_that_does_not_exist_is_told_at_once() {
-    let Some(cluster) = Cluster::start() else { return };
+    let Some(cluster) = Cluster::start() else {
+        return;
+    };
     let place = cluster.place(SHORT_EPOCHS);
-    let mut run = cluster.run(&place, &["--set", "run.executor.resources.default.partition=nowhere"]);
+    let mut run = cluster.run(
+        &place,
+        &["--set", "run.executor.resources.default.partition=nowhere"],
+    );
     assert_eq!(wait(&mut run, &place), 1);
     let told = place.said();
-    assert!(told.contains("sbatch refused the job") && told.contains("invalid partition"), "{told}");
+    assert!(
+        told.contains("sbatch refused the job") && told.contains("invalid partition"),
+        "{told}"
+    );
 }

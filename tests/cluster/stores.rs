@@ -95,9 +95,14 @@ fn bucket() -> &'static str {
 #[test]
 fn two_machines_share_a_bucket_that_heeds_conditions() {
     if !is_again() {
-        let Some(server) = Server::start("moto", 45_731) else { return };
+        let Some(server) = Server::start("moto", 45_731) else {
+            return;
+        };
         let made = Command::new("python3")
-            .args(["-c", "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], method='PUT'))"])
+            .args([
+                "-c",
+                "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], method='PUT'))",
+            ])
             .arg(format!("http://127.0.0.1:{}/dpx", server.port))
             .status()
             .unwrap();
@@ -117,17 +122,25 @@ fn two_machines_share_a_bucket_that_heeds_conditions() {
             let threads: Vec<_> = (0..16)
                 .map(|writer| {
                     let (store, name) = (&store, &name);
-                    scope.spawn(move || store.create(name, format!("writer {writer}").as_bytes()).unwrap())
+                    scope.spawn(move || {
+                        store
+                            .create(name, format!("writer {writer}").as_bytes())
+                            .unwrap()
+                    })
                 })
                 .collect();
             let made = threads.into_iter().map(|thread| thread.join().unwrap());
-            made.filter(|made| *made == dpx_engine::cache::Created::New).count()
+            made.filter(|made| *made == dpx_engine::cache::Created::New)
+                .count()
         });
         assert_eq!(won, 1, "round {round}");
     }
     // Larger than what a list shows at once is not needed: names and sizes are told.
     assert_eq!(store.list("records/").unwrap().len(), 10);
-    assert_eq!(store.size("records/0").unwrap(), Some(store.get("records/0").unwrap().unwrap().len() as u64));
+    assert_eq!(
+        store.size("records/0").unwrap(),
+        Some(store.get("records/0").unwrap().unwrap().len() as u64)
+    );
     store.delete("records/0").unwrap();
     assert_eq!(store.get("records/0").unwrap(), None);
     store.put("objects/a", &vec![7; 3 << 20]).unwrap();
@@ -137,7 +150,9 @@ fn two_machines_share_a_bucket_that_heeds_conditions() {
 #[test]
 fn a_bucket_that_heeds_no_conditions_is_found_out() {
     if !is_again() {
-        let Some(server) = Server::start("s3rver", 45_732) else { return };
+        let Some(server) = Server::start("s3rver", 45_732) else {
+            return;
+        };
         return again(
             "cluster::stores::a_bucket_that_heeds_no_conditions_is_found_out",
             lead(server.port, "S3RVER", "S3RVER"),
@@ -154,13 +169,18 @@ fn a_bucket_that_heeds_no_conditions_is_found_out() {
 #[test]
 fn a_server_that_dies_in_the_middle_loses_nothing() {
     if !is_again() {
-        let Some(mut server) = Server::start("moto", 45_733) else { return };
+        let Some(mut server) = Server::start("moto", 45_733) else {
+            return;
+        };
         let environment = lead(server.port, "test", "test");
         let killer = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_secs(2));
             server.stop();
         });
-        again("cluster::stores::a_server_that_dies_in_the_middle_loses_nothing", environment);
+        again(
+            "cluster::stores::a_server_that_dies_in_the_middle_loses_nothing",
+            environment,
+        );
         killer.join().unwrap();
         return;
     }
@@ -171,7 +191,11 @@ fn a_server_that_dies_in_the_middle_loses_nothing() {
     assert_eq!(run.status.code(), Some(0), "{}", text(&run));
     assert!(text(&run).contains("not shared"), "{}", text(&run));
     let again = one.place.dpx(&["run", "away.toml"]);
-    assert!(text(&again).contains(": 0 ran, 10 cached"), "{}", text(&again));
+    assert!(
+        text(&again).contains(": 0 ran, 10 cached"),
+        "{}",
+        text(&again)
+    );
     let verified = one.place.dpx(&["cache", "verify"]);
     assert!(out(&verified).contains("all sound"), "{}", out(&verified));
 }

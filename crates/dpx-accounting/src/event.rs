@@ -306,16 +306,10 @@ mod tests {
     #[test]
     fn records_of_one_unit_cost_what_a_group_costs() {
         let unit = DpEvent::poisson_sampled_records(0.016, 1.1, 188, 5).unwrap();
-        assert_eq!(
-            unit.certified(1e-5).unwrap(),
-            run().group(1e-5, 5).unwrap()
-        );
+        assert_eq!(unit.certified(1e-5).unwrap(), run().group(1e-5, 5).unwrap());
         // Two people of three records each are six records.
         let three = DpEvent::poisson_sampled_records(0.016, 1.1, 188, 3).unwrap();
-        assert_eq!(
-            three.group(1e-5, 2).unwrap(),
-            run().group(1e-5, 6).unwrap()
-        );
+        assert_eq!(three.group(1e-5, 2).unwrap(), run().group(1e-5, 6).unwrap());
         let json = serde_json::to_string(&three).unwrap();
         assert!(json.contains(r#""records_per_unit":3"#), "{json}");
         assert_eq!(serde_json::from_str::<DpEvent>(&json).unwrap(), three);

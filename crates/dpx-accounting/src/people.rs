@@ -97,7 +97,8 @@ pub fn compare_sampling(
     let most = u32::try_from(run.max_per_unit).unwrap_or(u32::MAX);
     let priced = |batch: f64, all: u64, records: u32| {
         let sampling_rate = quantized_rate(batch / all as f64);
-        let event = |sigma| DpEvent::poisson_sampled_records(sampling_rate, sigma, run.steps, records);
+        let event =
+            |sigma| DpEvent::poisson_sampled_records(sampling_rate, sigma, run.steps, records);
         let noise_multiplier = noise_multiplier(epsilon, delta, event)?.value;
         Ok::<_, AccountantError>(PricedSampling {
             sampling_rate,

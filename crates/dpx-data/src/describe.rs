@@ -1,8 +1,8 @@
 //! What a dataset holds, in figures: files, columns, labels and lengths of each split.
 
 use super::error::Problems;
-use super::read::{Columns, SplitFiles, columns, has_data, read_file, split_files};
 use super::people::{Owners, likely_column};
+use super::read::{Columns, SplitFiles, columns, has_data, read_file, split_files};
 use super::{DataError, Dataset, Owner, Resolved};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -247,7 +247,11 @@ fn describe_files(
                 None
             });
         let likely = || likely_column(&columns, wanted).map(str::to_owned);
-        let looks_like_people = if unit_column.is_none() { likely() } else { None };
+        let looks_like_people = if unit_column.is_none() {
+            likely()
+        } else {
+            None
+        };
         let place = |file: &PathBuf| {
             let place = file.strip_prefix(path).ok().filter(|_| file != path);
             place.unwrap_or(file).display().to_string()
@@ -363,7 +367,10 @@ mod tests {
         }
         std::fs::write(&path, csv).unwrap();
         let plain = describe(&path, "text", "label").unwrap();
-        assert_eq!(plain.splits[0].looks_like_people, None, "a space is no name");
+        assert_eq!(
+            plain.splits[0].looks_like_people, None,
+            "a space is no name"
+        );
         let csv = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, csv.replace("Customer ID", "Customer_ID")).unwrap();
         let plain = describe(&path, "text", "label").unwrap();
@@ -377,7 +384,13 @@ mod tests {
         assert_eq!(people.kept, [(1, 6), (4, 9), (16, 21)]);
         let files = split_files(&path).unwrap();
         let missing = describe_files(&path, files, &columns, Some("who")).unwrap();
-        assert!(missing.splits[0].problem.as_ref().unwrap().contains("unit_column"));
+        assert!(
+            missing.splits[0]
+                .problem
+                .as_ref()
+                .unwrap()
+                .contains("unit_column")
+        );
     }
 
     #[test]

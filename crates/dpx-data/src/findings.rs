@@ -1,8 +1,8 @@
 //! What was found in a dataset besides its rows: counts that the user should know before anything is spent. They are
 //! functions of private rows, for internal use alone, and hold no text.
 
-use super::{Dataset, PeopleFindings};
 use super::error::listed;
+use super::{Dataset, PeopleFindings};
 use dpx_schema::counted;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -185,7 +185,11 @@ impl DatasetFindings {
                 lines.push(format!(
                     "{}: {} an earlier one; the most frequent text stands in {} rows{whose}",
                     found.split,
-                    if found.repeated == 1 { "1 text repeats".to_owned() } else { format!("{} texts repeat", found.repeated) },
+                    if found.repeated == 1 {
+                        "1 text repeats".to_owned()
+                    } else {
+                        format!("{} texts repeat", found.repeated)
+                    },
                     found.largest_multiplicity,
                 ));
             }

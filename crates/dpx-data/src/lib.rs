@@ -27,8 +27,8 @@ mod source;
 mod split;
 
 pub use describe::{
-    Description, Figures, Lengths, PeopleFigures, SplitDescription, describe, describe_resolved, describe_rows,
-    looks_like_dataset,
+    Description, Figures, Lengths, PeopleFigures, SplitDescription, describe, describe_resolved,
+    describe_rows, looks_like_dataset,
 };
 pub use error::{DataError, Problems};
 pub use findings::{DatasetFindings, SplitFindings};

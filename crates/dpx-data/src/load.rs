@@ -2,8 +2,8 @@
 
 use super::error::{Problems, listed};
 use super::labels::{Labels, Ways};
-use super::read::{Columns, RawRow, SplitFiles, read_file};
 use super::people::{self, Owners};
+use super::read::{Columns, RawRow, SplitFiles, read_file};
 use super::{DataError, Dataset, DatasetFindings, Row, Source, SplitFindings, builtin, split};
 use dpx_schema::PeopleBounds;
 use dpx_schema::params::{LabelsBy, PreprocessParams, Quoting};
@@ -332,7 +332,7 @@ impl Reading<'_> {
                     text: raw.text,
                     label: self.labels.declared()[place].clone(),
                     owners: Vec::new(),
-            planted: Vec::new(),
+                    planted: Vec::new(),
                 })
             }
             Err(problem) => {

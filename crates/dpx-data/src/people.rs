@@ -211,7 +211,11 @@ pub(crate) fn bound(dataset: &mut Dataset, column: &str, most: u64) -> PeopleFin
         .iter()
         .enumerate()
         .map(|(place, row)| {
-            let hash = if several { number_hash(row) } else { record_hash(row) };
+            let hash = if several {
+                number_hash(row)
+            } else {
+                record_hash(row)
+            };
             (hash, place)
         })
         .collect();
@@ -298,7 +302,9 @@ pub(crate) fn no_column(path: &Path, name: &str, names: &[String]) -> DataError 
     };
     DataError::file(
         path,
-        format!("no column `{name}` says whose records these are: {found}; name the column with `unit_column`"),
+        format!(
+            "no column `{name}` says whose records these are: {found}; name the column with `unit_column`"
+        ),
     )
 }
 
@@ -325,7 +331,13 @@ mod tests {
 
     fn busy(count: u64) -> Vec<Row> {
         (0..count)
-            .map(|id| row(id, &format!("text {id}"), &[if id % 3 == 0 { "bob" } else { "ann" }]))
+            .map(|id| {
+                row(
+                    id,
+                    &format!("text {id}"),
+                    &[if id % 3 == 0 { "bob" } else { "ann" }],
+                )
+            })
             .collect()
     }
 
@@ -356,7 +368,9 @@ mod tests {
             texts
         };
         let whole = kept(busy(30));
-        let alone = busy(30).into_iter().filter(|row| row.owners == [Owner::named("ann")]);
+        let alone = busy(30)
+            .into_iter()
+            .filter(|row| row.owners == [Owner::named("ann")]);
         assert_eq!(kept(alone.collect()), whole);
         let mut turned = busy(30);
         turned.reverse();

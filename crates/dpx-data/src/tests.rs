@@ -305,7 +305,7 @@ fn rows_survive_a_round_trip() {
         text: "say \"hi\"\nü 🙂".into(),
         label: "joy".into(),
         owners: Vec::new(),
-            planted: Vec::new(),
+        planted: Vec::new(),
     }];
     Rows::write(&path, &rows).unwrap();
     assert_eq!(Rows::read(&path).unwrap(), rows);

@@ -51,7 +51,9 @@ fn measure(folder: &Path) {
             remote: None,
             secrets: folder.join("secrets"),
             ledger: folder.join("ledger").into(),
-            executor: ExecutorOptions::Local(WorkerCommand::new(std::env::current_exe().unwrap()).argument("worker")),
+            executor: ExecutorOptions::Local(
+                WorkerCommand::new(std::env::current_exe().unwrap()).argument("worker"),
+            ),
             command: String::new(),
         };
         let (start, processor) = (Instant::now(), processor_time());

@@ -19,7 +19,9 @@
 use dpx_engine::cache::{Cache, TryLock};
 use dpx_engine::experiment;
 use dpx_engine::plan::{Instance, Need, Plan, RunSettings, decide};
-use dpx_engine::run::{ExecutorOptions, InstanceResult, Options, Runner, View, WorkerCommand, worker};
+use dpx_engine::run::{
+    ExecutorOptions, InstanceResult, Options, Runner, View, WorkerCommand, worker,
+};
 use dpx_schema::{
     Digest, FileEntry, Finish, Flow, Kind, Manifest, Record, StageContext, StageResult,
 };
@@ -123,7 +125,9 @@ fn run(plan: &Plan, folder: &Path) -> Duration {
         remote: None,
         secrets: folder.join("secrets"),
         ledger: folder.join("ledger").into(),
-        executor: ExecutorOptions::Local(WorkerCommand::new(std::env::current_exe().unwrap()).argument("worker")),
+        executor: ExecutorOptions::Local(
+            WorkerCommand::new(std::env::current_exe().unwrap()).argument("worker"),
+        ),
         command: String::new(),
     };
     let processor = processor_time();

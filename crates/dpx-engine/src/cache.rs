@@ -50,7 +50,8 @@ pub use journal::{Journal, RunFile};
 pub(crate) use lock::host;
 pub use lock::{KeyLock, Owner, SharedUse, TryLock, WorkerLock};
 pub use remote::{
-    Created, FileStore, KeyError, Listed, Pushed, Remote, RemoteCheck, RemoteError, RemoteGarbage, Store, StoreError, TeamKey,
+    Created, FileStore, KeyError, Listed, Pushed, Remote, RemoteCheck, RemoteError, RemoteGarbage,
+    Store, StoreError, TeamKey,
 };
 pub use store::{Cache, Lookup, manifest_of_folder};
 pub(crate) use task::{AttemptFolder, TaskFolder, closed_attempts};

@@ -39,8 +39,8 @@ pub use render::{render, summary};
 pub use schema::document as document_schema;
 pub use suggest::{MOST_SHOWN, did_you_mean};
 pub use tables::{
-    CacheTable, Devices, Enforce, ExperimentTable, Languages, PrivacyTable, Reference, ReleaseTable,
-    ReportTable, RunTable,
+    CacheTable, Devices, Enforce, ExperimentTable, Languages, PrivacyTable, Reference,
+    ReleaseTable, ReportTable, RunTable,
 };
 
 pub(crate) use checked::followed;

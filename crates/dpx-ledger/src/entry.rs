@@ -167,9 +167,7 @@ pub fn alike(one: &DpEvent, other: &DpEvent) -> bool {
                 records_per_unit: b_records,
                 ..
             },
-        ) => {
-            a_rate == b_rate && a_steps == b_steps && a_records == b_records && close(*a, *b)
-        }
+        ) => a_rate == b_rate && a_steps == b_steps && a_records == b_records && close(*a, *b),
         (
             DpEvent::SelfComposed {
                 event: a,

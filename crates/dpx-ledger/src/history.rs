@@ -181,7 +181,8 @@ impl Book {
     #[must_use]
     pub fn of_unit(&self, unit: Unit) -> Self {
         let mut book = self.clone();
-        book.runs.retain(|run| run.unit == unit || !run.is_covered());
+        book.runs
+            .retain(|run| run.unit == unit || !run.is_covered());
         book
     }
 

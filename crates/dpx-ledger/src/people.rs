@@ -52,7 +52,11 @@ impl Units {
         Self {
             records: sorted(Self::digests(secret, records)),
             // No text is a person's name: the prefix keeps the two apart.
-            people: sorted(people.map(|person| secret.unit(&format!("person {person:016x}"))).collect()),
+            people: sorted(
+                people
+                    .map(|person| secret.unit(&format!("person {person:016x}")))
+                    .collect(),
+            ),
         }
     }
 

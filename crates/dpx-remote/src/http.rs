@@ -4,14 +4,15 @@
 use bytes::Bytes;
 use object_store::ClientOptions;
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse,
+    HttpResponseBody, HttpService,
 };
 use std::pin::Pin;
 use std::time::Duration;
-use ureq::http::{Method, Request, Response};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::Agent;
 use ureq::http::header::{CONTENT_LENGTH, HOST};
+use ureq::http::{Method, Request, Response};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 
 /// Names a file with certificates that count instead of the built-in ones, as for curl.
 const CERTIFICATES: &str = "SSL_CERT_FILE";
@@ -34,7 +35,12 @@ impl Connector {
         let mut tls = TlsConfig::builder();
         if let Some(path) = std::env::var_os(CERTIFICATES) {
             let path = std::path::PathBuf::from(path);
-            let told = |what: String| format!("the certificates `{}` ({CERTIFICATES}): {what}", path.display());
+            let told = |what: String| {
+                format!(
+                    "the certificates `{}` ({CERTIFICATES}): {what}",
+                    path.display()
+                )
+            };
             let bytes = std::fs::read(&path).map_err(|error| told(error.to_string()))?;
             let found: Vec<Certificate<'static>> = ureq::tls::parse_pem(&bytes)
                 .filter_map(|item| match item {
@@ -100,15 +106,22 @@ async fn whole(body: object_store::client::HttpRequestBody) -> Result<Bytes, Htt
 }
 
 impl Service {
-    fn send(&self, parts: &ureq::http::request::Parts, body: Bytes) -> Result<HttpResponse, HttpError> {
-        let mut request = Request::builder().method(parts.method.clone()).uri(parts.uri.clone());
+    fn send(
+        &self,
+        parts: &ureq::http::request::Parts,
+        body: Bytes,
+    ) -> Result<HttpResponse, HttpError> {
+        let mut request = Request::builder()
+            .method(parts.method.clone())
+            .uri(parts.uri.clone());
         for (name, value) in &parts.headers {
             // ureq says these itself, of the body and the address that it sends.
             if name != CONTENT_LENGTH && name != HOST {
                 request = request.header(name, value);
             }
         }
-        let has_body = matches!(parts.method, Method::PUT | Method::POST | Method::PATCH) || !body.is_empty();
+        let has_body =
+            matches!(parts.method, Method::PUT | Method::POST | Method::PATCH) || !body.is_empty();
         let wrong = |error: ureq::http::Error| HttpError::new(HttpErrorKind::Unknown, error);
         let answer: Result<Response<ureq::Body>, ureq::Error> = if has_body {
             self.agent.run(request.body(&body[..]).map_err(wrong)?)
@@ -125,9 +138,13 @@ impl Service {
 fn failed(error: ureq::Error) -> HttpError {
     let kind = match &error {
         ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => HttpErrorKind::Connect,
-        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => HttpErrorKind::Connect,
+        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+            HttpErrorKind::Connect
+        }
         ureq::Error::Timeout(_) => HttpErrorKind::Timeout,
-        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => HttpErrorKind::Connect,
+        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            HttpErrorKind::Connect
+        }
         ureq::Error::Io(_) => HttpErrorKind::Interrupted,
         _ => HttpErrorKind::Unknown,
     };

@@ -75,7 +75,9 @@ pub fn open(url: &str) -> Result<ObjectStorage, String> {
             )
         }
         other => {
-            return Err(told(format!("`{other}://` is unknown: expected s3://, gs://, az://, https:// or file:///")));
+            return Err(told(format!(
+                "`{other}://` is unknown: expected s3://, gs://, az://, https:// or file:///"
+            )));
         }
     };
     Ok(ObjectStorage {
@@ -92,10 +94,14 @@ thread_local! {
 
 impl ObjectStorage {
     fn path(&self, name: &str) -> Path {
-        name.split('/').filter(|part| !part.is_empty()).fold(self.prefix.clone(), |path, part| path.join(part))
+        name.split('/')
+            .filter(|part| !part.is_empty())
+            .fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
-    fn wait<T>(call: impl Future<Output = object_store::Result<T>>) -> Result<object_store::Result<T>, StoreError> {
+    fn wait<T>(
+        call: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<object_store::Result<T>, StoreError> {
         RUNTIME.with(|runtime| match runtime {
             Ok(runtime) => Ok(runtime.block_on(call)),
             Err(error) => Err(StoreError::Refused {
@@ -171,7 +177,8 @@ impl Store for ObjectStorage {
 
     fn list(&self, folder: &str) -> Result<Vec<Listed>, StoreError> {
         let path = self.path(folder);
-        let listed = Self::wait(async { self.store.list(Some(&path)).try_collect::<Vec<_>>().await })?;
+        let listed =
+            Self::wait(async { self.store.list(Some(&path)).try_collect::<Vec<_>>().await })?;
         let listed = or_nothing(listed)?.unwrap_or_default();
         let folder = folder.trim_end_matches('/');
         Ok(listed

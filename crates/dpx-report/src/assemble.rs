@@ -7,9 +7,7 @@ use super::row_figures::Figures;
 use super::rows::{self, RowPlan, ancestors, has_teacher, replicate, role};
 use super::settings::settings;
 use super::sources::{AssembleError, Sources};
-use super::study::{
-    Audit, Axis, Guarantee, InstanceView, Reference, Role, Row, SampleRef, Study,
-};
+use super::study::{Audit, Axis, Guarantee, InstanceView, Reference, Role, Row, SampleRef, Study};
 use super::values::score_figures;
 use dpx_engine::plan::{InstanceId, Plan};
 use dpx_schema::files::safe_name;
@@ -105,7 +103,10 @@ fn own_reference(sources: &Sources<'_>, notes: &mut Vec<String>) -> Option<Refer
         .filter_map(|instance| instance.params["dataset"].as_str().map(at_any_commit))
         .collect();
     let of = reference.dataset.as_deref().map(at_any_commit);
-    if of.as_ref().is_some_and(|of| data.iter().all(|own| own == of)) {
+    if of
+        .as_ref()
+        .is_some_and(|of| data.iter().all(|own| own == of))
+    {
         return Some(reference.clone());
     }
     let source = reference.source.as_deref().unwrap_or("published figures");

@@ -101,7 +101,8 @@ pub fn claim(study: &Study) -> String {
 
 /// Whether the texts of the row that the claim speaks of are fit for use.
 pub fn fitness(study: &Study) -> Option<String> {
-    let row = strongest(study).or_else(|| study.rows.iter().find(|row| row.main_accuracy().is_some()))?;
+    let row =
+        strongest(study).or_else(|| study.rows.iter().find(|row| row.main_accuracy().is_some()))?;
     Some(verdict(study, row)?.sentence)
 }
 

@@ -1,8 +1,8 @@
 //! Two studies side by side: what differs, and what it did to each figure.
 
+use super::format::with_interval;
 use super::metric::{Direction, METRICS};
 use super::study::{Row, Study};
-use super::format::with_interval;
 use super::table::{Column, NOTHING, Table, spread};
 use dpx_stages::metric::{Interval, Spread};
 use serde::Serialize;
@@ -326,7 +326,9 @@ impl Comparison {
         };
         let figure = |value: &Option<Spread>, interval: Option<Interval>| match (value, interval) {
             (None, _) => NOTHING.to_owned(),
-            (Some(value), Some(interval)) if value.sd.is_none() => with_interval(value.mean, interval, 3),
+            (Some(value), Some(interval)) if value.sd.is_none() => {
+                with_interval(value.mean, interval, 3)
+            }
             (Some(value), _) => spread(*value, 3),
         };
         let changes = Table {
@@ -399,10 +401,25 @@ mod tests {
         let higher = |old: &Spread, new: &Spread| verdict(old, new, Direction::Higher, None);
         assert_eq!(higher(&one(0.60), &one(0.90)), Verdict::SingleRun);
         assert_eq!(higher(&one(0.60), &spread(0.90, 0.01)), Verdict::SingleRun);
-        assert_eq!(higher(&one(0.60), &one(0.60)), Verdict::WithinNoise, "the same figure");
-        assert_eq!(higher(&spread(0.6, 0.1), &spread(0.7, 0.1)), Verdict::WithinNoise);
-        assert_eq!(higher(&spread(0.6, 0.01), &spread(0.7, 0.01)), Verdict::Improved);
-        let found = verdict(&spread(0.6, 0.01), &spread(0.7, 0.01), Direction::Lower, None);
+        assert_eq!(
+            higher(&one(0.60), &one(0.60)),
+            Verdict::WithinNoise,
+            "the same figure"
+        );
+        assert_eq!(
+            higher(&spread(0.6, 0.1), &spread(0.7, 0.1)),
+            Verdict::WithinNoise
+        );
+        assert_eq!(
+            higher(&spread(0.6, 0.01), &spread(0.7, 0.01)),
+            Verdict::Improved
+        );
+        let found = verdict(
+            &spread(0.6, 0.01),
+            &spread(0.7, 0.01),
+            Direction::Lower,
+            None,
+        );
         assert_eq!(found, Verdict::Worsened);
         // Two replicates each: 2.3 standard errors are not enough, since both deviations are guesses.
         let two = |mean| Spread {
@@ -412,12 +429,20 @@ mod tests {
         };
         assert_eq!(higher(&two(0.60), &two(0.623)), Verdict::WithinNoise);
         // Beyond the ceiling is no improvement.
-        let found = verdict(&spread(0.50, 0.01), &spread(0.80, 0.01), Direction::Ceiling, Some(0.52));
+        let found = verdict(
+            &spread(0.50, 0.01),
+            &spread(0.80, 0.01),
+            Direction::Ceiling,
+            Some(0.52),
+        );
         assert_eq!(found, Verdict::Worsened);
     }
 
     #[test]
     fn quantiles_of_student_are_never_too_small() {
-        assert_eq!([1.0, 1.9, 2.0, 4.5, 1e9, f64::NAN].map(student_975), [12.706, 12.706, 4.303, 2.776, 1.980, 12.706]);
+        assert_eq!(
+            [1.0, 1.9, 2.0, 4.5, 1e9, f64::NAN].map(student_975),
+            [12.706, 12.706, 4.303, 2.776, 1.980, 12.706]
+        );
     }
 }

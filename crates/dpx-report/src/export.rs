@@ -87,7 +87,11 @@ pub fn csv(study: &Study) -> Result<String, csv::Error> {
         record.push(row.seconds.to_string());
         record.push(shown(row.floor.map(|floor| floor.accuracy)));
         record.push(shown(row.floor.map(|floor| floor.macro_f1)));
-        record.push(verdict(study, row).map(|verdict| verdict.short).unwrap_or_default());
+        record.push(
+            verdict(study, row)
+                .map(|verdict| verdict.short)
+                .unwrap_or_default(),
+        );
         let written = row.written.as_ref();
         let count = |count: Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
         record.push(count(written.map(|written| written.texts)));
@@ -153,7 +157,10 @@ pub fn long_csv(study: &Study, metrics: &[&Metric]) -> Result<String, csv::Error
             for (at, value) in values.iter().enumerate() {
                 let mut record = vec![row.name.clone()];
                 record.extend(axes.iter().map(|axis| {
-                    row.axes.get(*axis).map(super::rows::word).unwrap_or_default()
+                    row.axes
+                        .get(*axis)
+                        .map(super::rows::word)
+                        .unwrap_or_default()
                 }));
                 record.push(row.guarantee.kind.words().into());
                 record.push(shown(row.guarantee.epsilon.map(EpsilonBound::value)));

@@ -141,10 +141,7 @@ impl Facts {
                 };
                 let repeated = match data.repeated {
                     0 => String::new(),
-                    repeated => format!(
-                        " ({} of them repeat an earlier one)",
-                        grouped(repeated)
-                    ),
+                    repeated => format!(" ({} of them repeat an earlier one)", grouped(repeated)),
                 };
                 format!(
                     "{name}{} training texts{repeated}, {} validation, {} held out (test)",
@@ -178,11 +175,13 @@ pub(crate) fn table(rows: &[Row]) -> Table {
     let percent = |share: f64| format!("{} %", number(share * 100.0, 1));
     let lines = rows.iter().filter_map(|row| {
         let written = row.written.as_ref()?;
-        let of_texts = |count: u64| format!(
-            "{} ({})",
-            grouped(count),
-            percent(count as f64 / written.texts.max(1) as f64)
-        );
+        let of_texts = |count: u64| {
+            format!(
+                "{} ({})",
+                grouped(count),
+                percent(count as f64 / written.texts.max(1) as f64)
+            )
+        };
         Some(vec![
             row.name.clone(),
             grouped(written.texts),
@@ -249,6 +248,9 @@ mod tests {
             "7,730 training texts (12 of them repeat an earlier one), 966 validation, 967 held out (test). dpx 0.1.0, 2026-11-30, on cpu, 12m 34s of worker time."
         );
         assert_eq!(Facts::default().sentence("0.1.0"), "dpx 0.1.0.");
-        assert_eq!([0, 999, 1000, 1234567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1000, 1234567].map(grouped),
+            ["0", "999", "1,000", "1,234,567"]
+        );
     }
 }

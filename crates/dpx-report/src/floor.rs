@@ -23,11 +23,16 @@ pub(crate) fn floor(
         .find(|&id| plan.instances[id].kind == Kind::Sample && sources.record(id).is_some())?;
     let behind = ancestors(plan, sample);
     let kind = |id: usize| plan.instances[id].kind;
-    if !behind.iter().any(|&id| matches!(kind(id), Kind::Train | Kind::Pretrain)) {
+    if !behind
+        .iter()
+        .any(|&id| matches!(kind(id), Kind::Train | Kind::Pretrain))
+    {
         return None;
     }
     let epsilon = match guarantee.kind {
-        GuaranteeKind::Dp | GuaranteeKind::Seeded => Some(guarantee.epsilon.map(EpsilonBound::value)?),
+        GuaranteeKind::Dp | GuaranteeKind::Seeded => {
+            Some(guarantee.epsilon.map(EpsilonBound::value)?)
+        }
         GuaranteeKind::None if behind.iter().any(|&id| kind(id) == Kind::Train) => None,
         GuaranteeKind::None | GuaranteeKind::Untouched | GuaranteeKind::Unknown => return None,
     };
@@ -36,10 +41,15 @@ pub(crate) fn floor(
     if units.any(|unit| unit != Unit::Example) {
         return None;
     }
-    let data = behind.iter().copied().find(|&id| kind(id) == Kind::Preprocess)?;
+    let data = behind
+        .iter()
+        .copied()
+        .find(|&id| kind(id) == Kind::Preprocess)?;
     let request = FloorRequest {
         epsilon,
-        delta: guarantee.delta.map_or(0.5, dpx_accounting::DeltaBound::value),
+        delta: guarantee
+            .delta
+            .map_or(0.5, dpx_accounting::DeltaBound::value),
         texts: texts.unwrap_or(MOST_TEXTS).min(MOST_TEXTS),
         records: 1,
         seed: plan.seed,

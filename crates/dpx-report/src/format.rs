@@ -126,7 +126,10 @@ mod tests {
     #[test]
     fn a_difference_is_that_of_the_figures_as_they_are_shown() {
         let (high, low) = (0.6136, 0.5974);
-        assert_eq!((number(high, 3), number(low, 3)), ("0.614".into(), "0.597".into()));
+        assert_eq!(
+            (number(high, 3), number(low, 3)),
+            ("0.614".into(), "0.597".into())
+        );
         assert_eq!(number(high - low, 3), "0.016");
         assert_eq!(difference(high, low, 3), "0.017");
         assert_eq!(difference(0.1, 0.1004, 3), "0.000");

@@ -43,7 +43,8 @@ impl Records {
     /// Certifies every different run on all processors: whoever asks for its bounds later finds them known.
     fn certify(&self) {
         let Some(delta) = self.delta() else { return };
-        let mut runs: Vec<&PrivateRun> = self.0.values().filter_map(PrivacyRecord::private).collect();
+        let mut runs: Vec<&PrivateRun> =
+            self.0.values().filter_map(PrivacyRecord::private).collect();
         let mut seen = Vec::new();
         runs.retain(|run| {
             let new = !seen.contains(&&run.event);
@@ -52,7 +53,8 @@ impl Records {
         });
         runs.par_iter().for_each(|run| {
             // What cannot be certified is an error where it is asked for.
-            if let Ok(claim) = Claim::compose(&[run.part()], delta, run.adjacency, run.unit.name()) {
+            if let Ok(claim) = Claim::compose(&[run.part()], delta, run.adjacency, run.unit.name())
+            {
                 for size in GROUPS {
                     let _ = claim.group(size);
                 }

@@ -38,7 +38,11 @@ pub fn metric_names() -> impl Iterator<Item = &'static str> {
 /// The table, with what to load and what it holds as comments above it.
 pub fn latex(study: &Study, metrics: &[&Metric]) -> String {
     let rows: Vec<&Row> = study.all_rows().collect();
-    let most = rows.iter().map(|row| row.replicates_finished).max().unwrap_or(1);
+    let most = rows
+        .iter()
+        .map(|row| row.replicates_finished)
+        .max()
+        .unwrap_or(1);
     let single = rows.iter().any(|row| !row.intervals.is_empty());
     let mut text = format!(
         "% Written by dpx {} from the study `{}`; needs \\usepackage{{booktabs}}.\n% Figures but epsilon are measured on private data: publishing them is not covered by the DP guarantee.\n\\begin{{table}}\n  \\centering\n",
@@ -54,7 +58,10 @@ pub fn latex(study: &Study, metrics: &[&Metric]) -> String {
         );
     }
     if most > 1 {
-        let _ = write!(caption, " Mean $\\pm$ standard deviation over up to {most} replicates.");
+        let _ = write!(
+            caption,
+            " Mean $\\pm$ standard deviation over up to {most} replicates."
+        );
     }
     if single {
         caption.push_str(" Brackets: 95\\,\\% bootstrap intervals over the test texts of one run.");
@@ -66,7 +73,11 @@ pub fn latex(study: &Study, metrics: &[&Metric]) -> String {
         .filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-')
         .collect();
     let _ = writeln!(text, "  \\label{{tab:{label}}}");
-    let _ = writeln!(text, "  \\begin{{tabular}}{{lr{}}}", "r".repeat(metrics.len()));
+    let _ = writeln!(
+        text,
+        "  \\begin{{tabular}}{{lr{}}}",
+        "r".repeat(metrics.len())
+    );
     let heads: Vec<String> = metrics
         .iter()
         .map(|metric| {
@@ -78,7 +89,11 @@ pub fn latex(study: &Study, metrics: &[&Metric]) -> String {
             format!("{} ${arrow}$", escaped(metric.name))
         })
         .collect();
-    let _ = writeln!(text, "    \\toprule\n    Row & $\\varepsilon$ & {} \\\\\n    \\midrule", heads.join(" & "));
+    let _ = writeln!(
+        text,
+        "    \\toprule\n    Row & $\\varepsilon$ & {} \\\\\n    \\midrule",
+        heads.join(" & ")
+    );
     for row in rows {
         let mut cells = vec![escaped(&row.name), epsilon(row)];
         cells.extend(metrics.iter().map(|metric| cell(row, metric)));
@@ -96,7 +111,11 @@ pub fn latex(study: &Study, metrics: &[&Metric]) -> String {
                 _ => "--".into(),
             })
             .collect();
-        let _ = writeln!(text, "    \\midrule\n    majority label & -- & {} \\\\", cells.join(" & "));
+        let _ = writeln!(
+            text,
+            "    \\midrule\n    majority label & -- & {} \\\\",
+            cells.join(" & ")
+        );
     }
     text.push_str("    \\bottomrule\n  \\end{tabular}\n\\end{table}\n");
     text
@@ -174,12 +193,19 @@ mod tests {
         let study = crate::tests::fake(&["anger", "joy"], &texts, Flow::Dp).study();
         let metrics = chosen(&study, &[]).unwrap();
         let text = latex(&study, &metrics);
-        assert_eq!(text.matches("\\\\\n").count(), 1 + 4 + 1, "head, rows, majority: {text}");
+        assert_eq!(
+            text.matches("\\\\\n").count(),
+            1 + 4 + 1,
+            "head, rows, majority: {text}"
+        );
         let lines: Vec<&str> = text.lines().filter(|line| line.ends_with("\\\\")).collect();
         for line in &lines {
             assert_eq!(line.matches(" & ").count(), metrics.len() + 1, "{line}");
         }
-        assert!(text.contains("epsilon=8 & ") && text.contains(" \\pm "), "{text}");
+        assert!(
+            text.contains("epsilon=8 & ") && text.contains(" \\pm "),
+            "{text}"
+        );
         assert!(text.contains("$\\infty$"), "{text}");
         assert_eq!(chosen(&study, &["nothing".into()]).unwrap_err(), "nothing");
         let one = chosen(&study, &["mauve".into()]).unwrap();

@@ -194,9 +194,9 @@ pub(super) fn tradeoff_sentence(study: &Study) -> String {
         .map(|(one, other)| 2.0 * (one + other).sqrt());
     let cost = match noise {
         _ if change < 0.0005 => "stronger privacy costs nothing that shows here".to_owned(),
-        Some(noise) if change <= noise => format!(
-            "the difference of {shown} is within the spread of the replicates"
-        ),
+        Some(noise) if change <= noise => {
+            format!("the difference of {shown} is within the spread of the replicates")
+        }
         Some(_) => format!("stronger privacy costs {shown} here"),
         None => format!("stronger privacy costs {shown} here, as one run of each has it"),
     };

@@ -41,7 +41,10 @@ pub fn pictures(study: &Study) -> Vec<Picture> {
     charts
         .into_iter()
         .filter_map(|(svg, caption)| {
-            let name = attribute(&svg, "aria-labelledby")?.split("-t ").next()?.to_owned();
+            let name = attribute(&svg, "aria-labelledby")?
+                .split("-t ")
+                .next()?
+                .to_owned();
             let (pdf, replaced) = pdf::of(&svg)?;
             Some(Picture {
                 name,
@@ -81,13 +84,13 @@ fn alone(svg: &str) -> Option<String> {
 
 /// The rules of the page's style that pictures need, with the light colors in place of variables.
 fn style() -> String {
-    let mut rules: String = CSS
-        .lines()
-        .filter(|line| line.starts_with("svg "))
-        .fold(String::new(), |mut rules, line| {
+    let mut rules: String = CSS.lines().filter(|line| line.starts_with("svg ")).fold(
+        String::new(),
+        |mut rules, line| {
             let _ = write!(rules, "{line}");
             rules
-        });
+        },
+    );
     for (name, color) in colors() {
         rules = rules.replace(&format!("var(--{name})"), color);
     }
@@ -111,10 +114,23 @@ mod tests {
     #[test]
     fn every_chart_stands_alone_as_svg_and_pdf() {
         let texts: Vec<String> = (0..9).map(|row| format!("text number {row}")).collect();
-        let study = crate::tests::fake(&["anger", "joy", "\u{5d0}\u{5d1}"], &texts, Flow::Dp).study();
+        let study =
+            crate::tests::fake(&["anger", "joy", "\u{5d0}\u{5d1}"], &texts, Flow::Dp).study();
         let pictures = pictures(&study);
-        let mut names: Vec<&str> = pictures.iter().map(|picture| picture.name.as_str()).collect();
-        for name in ["utility-chart", "privacy-chart", "epsilon-chart", "fidelity-chart", "length-chart", "label-chart", "matrix-0", "dag-chart"] {
+        let mut names: Vec<&str> = pictures
+            .iter()
+            .map(|picture| picture.name.as_str())
+            .collect();
+        for name in [
+            "utility-chart",
+            "privacy-chart",
+            "epsilon-chart",
+            "fidelity-chart",
+            "length-chart",
+            "label-chart",
+            "matrix-0",
+            "dag-chart",
+        ] {
             assert!(names.contains(&name), "{name}: {names:?}");
         }
         names.sort_unstable();
@@ -126,7 +142,10 @@ mod tests {
             assert!(picture.pdf.starts_with(b"%PDF-1.4"));
             assert!(picture.pdf.ends_with(b"%%EOF\n"));
         }
-        let matrix = pictures.iter().find(|picture| picture.name == "matrix-0").unwrap();
+        let matrix = pictures
+            .iter()
+            .find(|picture| picture.name == "matrix-0")
+            .unwrap();
         assert_eq!(matrix.replaced, 4, "two letters of a label, twice");
         if let Ok(folder) = std::env::var("DPX_TEST_FIGURES") {
             for picture in &pictures {

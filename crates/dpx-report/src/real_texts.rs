@@ -65,7 +65,9 @@ pub fn real_texts(sources: &Sources<'_>, study: &Study) -> Result<RealTexts, Ass
     }
     let index = Index::new(&all);
     let scores = study.rows.iter().filter_map(|row| row.scores.as_ref());
-    let shown = scores.flat_map(|scores| &scores.examples).flat_map(|own| &own.texts);
+    let shown = scores
+        .flat_map(|scores| &scores.examples)
+        .flat_map(|own| &own.texts);
     for text in shown {
         if let Some((at, cosine)) = index.nearest(text) {
             let nearest = Nearest {
@@ -137,7 +139,12 @@ mod tests {
 
     #[test]
     fn rare_words_decide_which_text_is_nearest() {
-        let texts = ["the cat sat on the mat", "the dog sat on the log", "the end"].map(str::to_owned);
+        let texts = [
+            "the cat sat on the mat",
+            "the dog sat on the log",
+            "the end",
+        ]
+        .map(str::to_owned);
         let index = Index::new(&texts);
         assert_eq!(index.nearest("a dog on the mat of the dog").unwrap().0, 1);
         let same = index.nearest("The cat sat on the mat!").unwrap();

@@ -63,7 +63,12 @@ impl Figures {
             // As for the figures: the first stage of a role.
             let first = !roles.contains(&one.role);
             roles.push(one.role);
-            if !first || self.values.get(&accuracy).is_none_or(|values| values.len() != 1) {
+            if !first
+                || self
+                    .values
+                    .get(&accuracy)
+                    .is_none_or(|values| values.len() != 1)
+            {
                 continue;
             }
             if let Some(intervals) = classification_intervals(&one.figures) {

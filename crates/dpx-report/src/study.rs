@@ -1,10 +1,10 @@
 //! The study: everything that tables, charts, files and comparisons are made from. Its JSON is `results.json`.
 
+use crate::facts::{Facts, Written};
 use dpx_accounting::{Certified, DeltaBound, EpsilonBound};
 use dpx_schema::{Flow, InstanceName, Kind, Unit};
 use dpx_schema::{NoiseSource, PrivacyRecord, PrivateRun};
 use dpx_stages::audit::AuditReport;
-use crate::facts::{Facts, Written};
 use dpx_stages::metric::{Classification, Interval, Spread};
 use dpx_stages::score::Scores;
 use dpx_stages::scrub::Tally;

@@ -217,7 +217,11 @@ pub fn summary(study: &Study) -> Table {
         columns.push(floor.holding(ColumnId::Floor));
     }
     if judged {
-        columns.push(Column::text("verdict").internal().holding(ColumnId::Verdict));
+        columns.push(
+            Column::text("verdict")
+                .internal()
+                .holding(ColumnId::Verdict),
+        );
     }
     if audited {
         let audit = Column::text("audit lower bound").internal();

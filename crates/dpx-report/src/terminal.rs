@@ -158,7 +158,10 @@ fn fitted(table: &Table, width: usize) -> (String, Vec<String>) {
     let mut order: Vec<usize> = (1..table.columns.len()).collect();
     order.sort_by_key(|&column| {
         let id = table.columns[column].id;
-        FIRST.iter().position(|first| id == Some(*first)).unwrap_or(FIRST.len())
+        FIRST
+            .iter()
+            .position(|first| id == Some(*first))
+            .unwrap_or(FIRST.len())
     });
     let mut used = 1 + column_width(table, 0);
     let mut shown = vec![0];

@@ -256,7 +256,7 @@ fn privacy(instance: &str, noise_multiplier: f64, noise: NoiseSource) -> String 
         event,
         adjacency: Adjacency::ZeroOut,
         unit: Unit::Example,
-            bounds: None,
+        bounds: None,
         delta: 1e-5,
         examples: 16_000,
         canaries: 0,
@@ -817,7 +817,9 @@ fn everything(study: &Study) -> String {
 
 #[test]
 fn six_hundred_labels_make_a_page_of_bearable_size() {
-    let names: Vec<String> = (0..600).map(|label| format!("label number {label}")).collect();
+    let names: Vec<String> = (0..600)
+        .map(|label| format!("label number {label}"))
+        .collect();
     let labels: Vec<&str> = names.iter().map(String::as_str).collect();
     let study = fake(&labels, &plain_texts(), Flow::Dp).study();
     let page = everything(&study);
@@ -870,8 +872,16 @@ fn a_row_that_is_worse_than_what_costs_less_is_not_offered() {
     let accuracy = study.rows[2].figures["accuracy"].mean;
     study.rows[2].floor.as_mut().unwrap().accuracy = accuracy + 0.1;
     let found = fitness(&study, 2);
-    assert_eq!((found.fitness, found.short.as_str()), (Fitness::Floor, "unfit: below word bags"));
-    assert!(found.sentence.contains("not fit for use") && found.sentence.contains("0.100 below bags of words"), "{}", found.sentence);
+    assert_eq!(
+        (found.fitness, found.short.as_str()),
+        (Fitness::Floor, "unfit: below word bags")
+    );
+    assert!(
+        found.sentence.contains("not fit for use")
+            && found.sentence.contains("0.100 below bags of words"),
+        "{}",
+        found.sentence
+    );
     assert_eq!(offered(&study).unwrap().name, "epsilon=8");
     for row in &mut study.rows {
         row.figures.get_mut("accuracy").unwrap().mean = 0.1;
@@ -901,7 +911,10 @@ fn the_label_that_loses_most_is_the_same_in_sentence_and_table() {
     let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
     let table = super::page::label_changes(&study);
     let sentence = super::page::labels_sentence(&study);
-    assert!(sentence.starts_with(&format!("{} loses most", table.rows[0][0])), "{sentence} {table:?}");
+    assert!(
+        sentence.starts_with(&format!("{} loses most", table.rows[0][0])),
+        "{sentence} {table:?}"
+    );
 }
 
 #[test]

@@ -93,11 +93,23 @@ pub fn verdict(study: &Study, row: &Row) -> Option<Verdict> {
         }
     };
     if let Some(majority) = &study.majority {
-        compare("the most frequent label", "majority", majority.accuracy, 0.0, Fitness::Majority);
+        compare(
+            "the most frequent label",
+            "majority",
+            majority.accuracy,
+            0.0,
+            Fitness::Majority,
+        );
     }
     if let Some(floor) = &row.floor {
         let more = floor.accuracy * (1.0 - floor.accuracy) / texts.max(1) as f64;
-        compare("bags of words at the same budget", "word bags", floor.accuracy, more, Fitness::Floor);
+        compare(
+            "bags of words at the same budget",
+            "word bags",
+            floor.accuracy,
+            more,
+            Fitness::Floor,
+        );
     }
     let untouched = row.guarantee.kind == GuaranteeKind::Untouched;
     let base = study.rows.iter().find(|base| {
@@ -110,17 +122,33 @@ pub fn verdict(study: &Study, row: &Row) -> Option<Verdict> {
     });
     if !untouched
         && let Some(base) = base
-        && let Some(found) = base.figures.get(id).or_else(|| base.figures.get("accuracy"))
+        && let Some(found) = base
+            .figures
+            .get(id)
+            .or_else(|| base.figures.get("accuracy"))
     {
-        compare("the base model, not fine-tuned", "the base model", found.mean, variance(found, texts), Fitness::Base);
+        compare(
+            "the base model, not fine-tuned",
+            "the base model",
+            found.mean,
+            variance(found, texts),
+            Fitness::Base,
+        );
     }
     let benchmark = study.benchmark.as_ref().and_then(Row::main_accuracy);
     let mut real = String::new();
     if let Some((_, benchmark)) = benchmark {
         let gap = difference(benchmark.mean, own.mean, 3);
-        let side = if benchmark.mean >= own.mean { "below" } else { "above" };
+        let side = if benchmark.mean >= own.mean {
+            "below"
+        } else {
+            "above"
+        };
         let gap = gap.trim_start_matches('-');
-        compared.push(format!("{gap} {side} training on the real texts ({})", number(benchmark.mean, 3)));
+        compared.push(format!(
+            "{gap} {side} training on the real texts ({})",
+            number(benchmark.mean, 3)
+        ));
         real = format!("{gap} {side} real texts");
     }
     if fitness == Fitness::Fit {
@@ -141,14 +169,22 @@ pub fn verdict(study: &Study, row: &Row) -> Option<Verdict> {
     Some(Verdict {
         fitness,
         short,
-        sentence: format!("Row {} is {word}: accuracy {shown}{labels} is {}.", row.name, compared.join(", ")),
+        sentence: format!(
+            "Row {} is {word}: accuracy {shown}{labels} is {}.",
+            row.name,
+            compared.join(", ")
+        ),
     })
 }
 
 /// The row to release first: the smallest epsilon among those that are fit, or that nothing is known against. Nothing where
 /// each is worse than what costs less.
 pub fn offered(study: &Study) -> Option<&Row> {
-    let epsilon = |row: &Row| row.guarantee.epsilon.map_or(f64::INFINITY, dpx_accounting::EpsilonBound::value);
+    let epsilon = |row: &Row| {
+        row.guarantee
+            .epsilon
+            .map_or(f64::INFINITY, dpx_accounting::EpsilonBound::value)
+    };
     study
         .rows
         .iter()

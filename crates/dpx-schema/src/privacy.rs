@@ -162,10 +162,9 @@ impl PrivateRun {
 
     /// What one unit of privacy is, in public terms.
     pub fn unit_meaning(&self) -> String {
-        self.bounds.as_ref().map_or_else(
-            || self.unit.meaning().to_owned(),
-            UnitBounds::meaning,
-        )
+        self.bounds
+            .as_ref()
+            .map_or_else(|| self.unit.meaning().to_owned(), UnitBounds::meaning)
     }
 
     /// The claim of this run alone, at its own delta.
@@ -575,15 +574,27 @@ mod tests {
             several_owners: false,
         });
         let text = PrivacyRecord::Private(people.clone()).statement().unwrap();
-        for part in ["one person", "16 records", "4 records", "People: 1000", "For 2 people"] {
+        for part in [
+            "one person",
+            "16 records",
+            "4 records",
+            "People: 1000",
+            "For 2 people",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        assert!(!text.contains("one record") && !text.contains("records of one person"), "{text}");
+        assert!(
+            !text.contains("one record") && !text.contains("records of one person"),
+            "{text}"
+        );
         let folder = tempfile::tempdir().unwrap();
         let record = PrivacyRecord::Private(people.clone());
         record.save(folder.path()).unwrap();
         assert_eq!(PrivacyRecord::load(folder.path()).unwrap(), record);
-        assert_eq!(Guarantee::of([&record]).unwrap().claim().unwrap().unit(), "user");
+        assert_eq!(
+            Guarantee::of([&record]).unwrap().claim().unwrap().unit(),
+            "user"
+        );
         let of_records = PrivacyRecord::Private(run("counts", gaussian(2.0)));
         assert!(Guarantee::of([&record, &of_records]).is_err());
     }

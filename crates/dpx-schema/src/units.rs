@@ -231,7 +231,10 @@ mod tests {
             several_owners: false,
         };
         let text = bounds.meaning();
-        assert!(text.contains("16 records") && text.contains("4 records"), "{text}");
+        assert!(
+            text.contains("16 records") && text.contains("4 records"),
+            "{text}"
+        );
         let text = UnitBounds {
             examples_per_unit: None,
             unit_sampling: Some(UnitSampling::Examples),
@@ -240,6 +243,9 @@ mod tests {
             ..bounds
         }
         .meaning();
-        assert!(text.contains("900") && text.contains("several people"), "{text}");
+        assert!(
+            text.contains("900") && text.contains("several people"),
+            "{text}"
+        );
     }
 }

@@ -85,9 +85,7 @@ impl Part {
 
 /// What is sampled: people, or rows.
 pub(crate) fn sampled(examples: &dyn Examples) -> usize {
-    examples
-        .units()
-        .map_or_else(|| examples.rows(), Units::len)
+    examples.units().map_or_else(|| examples.rows(), Units::len)
 }
 
 /// Everything that is sampled, each with as many rows as take part in a step at most.
@@ -406,7 +404,11 @@ mod tests {
         let examples = People(Texts(records), Units::new(people.clone(), 4));
         let parts = units_on_device(&examples, &everybody(&examples), 4, LIMITS);
         rows_once(&parts, 90);
-        assert!(parts.iter().all(|part| part.units.iter().all(|unit| people.contains(unit))));
+        assert!(
+            parts
+                .iter()
+                .all(|part| part.units.iter().all(|unit| people.contains(unit)))
+        );
         let mut shapes: Vec<[usize; 6]> = Vec::new();
         for part in &parts {
             let batch = part.batch(&examples);

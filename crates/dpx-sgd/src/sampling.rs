@@ -92,9 +92,7 @@ pub(super) fn micro_batches_of_units(
     for (length, unit) in order {
         let size = sizes[unit];
         match split.last_mut() {
-            Some(last)
-                if rows + size <= max_rows && (last.len() + 1) * length <= max_tokens =>
-            {
+            Some(last) if rows + size <= max_rows && (last.len() + 1) * length <= max_tokens => {
                 last.push(unit);
                 rows += size;
             }

@@ -359,7 +359,9 @@ mod tests {
         };
         let units: Vec<RowsAsOne> = (0..12)
             .map(|unit| RowsAsOne {
-                rows: (0..60).filter(|row| row % 12 == unit && row / 12 <= unit % 5).collect(),
+                rows: (0..60)
+                    .filter(|row| row % 12 == unit && row / 12 <= unit % 5)
+                    .collect(),
                 weight: 1.0 / (1 + unit % 5) as f64,
                 bound: if unit == 3 { 0.5 } else { 1.0 },
             })

@@ -116,7 +116,10 @@ mod tests {
             let expected = 4000.0 * share;
             (f64::from(found) - expected).abs() < 4.9 * (expected * (1.0 - share)).sqrt()
         };
-        assert!(seen.iter().all(|&found| close(found, 1.0 / 3.0)), "{seen:?}");
+        assert!(
+            seen.iter().all(|&found| close(found, 1.0 / 3.0)),
+            "{seen:?}"
+        );
         assert!(close(pair, 1.0 / 12.0), "{pair}");
     }
 

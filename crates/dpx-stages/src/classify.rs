@@ -122,7 +122,10 @@ pub(crate) fn quick(
     let params: ClassifyParams = serde_json::from_value(serde_json::json!({}))?;
     let model = bag_of_words(training, labels.len(), &params);
     let probabilities = by_words(&model, test);
-    let predicted: Vec<usize> = probabilities.iter().map(|row| report::argmax(row)).collect();
+    let predicted: Vec<usize> = probabilities
+        .iter()
+        .map(|row| report::argmax(row))
+        .collect();
     Ok(Classification::of(labels, &test.labels, &predicted)?)
 }
 

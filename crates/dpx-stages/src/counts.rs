@@ -185,12 +185,7 @@ fn histograms(
     let by_keyword = if keywords.is_empty() {
         none.clone()
     } else {
-        histogram::keyword_histogram(
-            counted,
-            classes,
-            &index,
-            params.keywords_per_text as usize,
-        )
+        histogram::keyword_histogram(counted, classes, &index, params.keywords_per_text as usize)
     };
     let by_length = if params.length_edges.is_empty() {
         none

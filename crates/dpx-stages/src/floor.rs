@@ -151,10 +151,14 @@ fn rows(lines: &[u8], split: &str, schema: &PublicSchema) -> Result<LabelledText
         if line.is_empty() {
             continue;
         }
-        let row: Row = serde_json::from_slice(line)
-            .map_err(|_| StageError::new(format!("line {} of the {split} split is no row", at + 1)))?;
+        let row: Row = serde_json::from_slice(line).map_err(|_| {
+            StageError::new(format!("line {} of the {split} split is no row", at + 1))
+        })?;
         let label = schema.label_index(&row.label).map_err(|_| {
-            StageError::new(format!("line {} of the {split} split has a label that is not declared", at + 1))
+            StageError::new(format!(
+                "line {} of the {split} split has a label that is not declared",
+                at + 1
+            ))
         })?;
         found.texts.push(row.text);
         found.labels.push(label);
@@ -181,7 +185,11 @@ mod tests {
         let mut lines = String::new();
         for row in 0..rows {
             let (word, label) = [("happy", "joy"), ("afraid", "fear")][row % 2];
-            writeln!(lines, r#"{{"text":"i am so {word} about the day","label":"{label}"}}"#).unwrap();
+            writeln!(
+                lines,
+                r#"{{"text":"i am so {word} about the day","label":"{label}"}}"#
+            )
+            .unwrap();
         }
         lines.into_bytes()
     }
@@ -196,13 +204,31 @@ mod tests {
             seed: 1,
         };
         let at = |epsilon, records| {
-            let request = FloorRequest { epsilon, records, ..request };
-            floor(&split(400), &split(100), &schema(&["joy", "fear"]), &request).unwrap().accuracy
+            let request = FloorRequest {
+                epsilon,
+                records,
+                ..request
+            };
+            floor(
+                &split(400),
+                &split(100),
+                &schema(&["joy", "fear"]),
+                &request,
+            )
+            .unwrap()
+            .accuracy
         };
         assert_eq!(at(None, 1), 1.0);
         assert_eq!(at(Some(8.0), 1), 1.0);
-        assert!(at(Some(0.05), 1) < 0.9, "all counts drown: {}", at(Some(0.05), 1));
-        assert!(at(Some(8.0), 100) < 0.9, "as they do where one person wrote a hundred texts");
+        assert!(
+            at(Some(0.05), 1) < 0.9,
+            "all counts drown: {}",
+            at(Some(0.05), 1)
+        );
+        assert!(
+            at(Some(8.0), 100) < 0.9,
+            "as they do where one person wrote a hundred texts"
+        );
         assert_eq!(at(Some(0.05), 1), at(Some(0.05), 1), "the same each time");
     }
 
@@ -216,12 +242,17 @@ mod tests {
             seed: 1,
         };
         let error = |train: &[u8], labels: &[&str]| {
-            floor(train, &split(4), &schema(labels), &request).unwrap_err().to_string()
+            floor(train, &split(4), &schema(labels), &request)
+                .unwrap_err()
+                .to_string()
         };
         assert!(error(&split(4), &["joy"]).contains("no labels to tell apart"));
         assert!(error(b"", &["joy", "fear"]).contains("train split is empty"));
         let secret = error(br#"{"text":"secret","label":"secret"}"#, &["joy", "fear"]);
-        assert!(secret.contains("line 1") && !secret.contains("secret"), "{secret}");
+        assert!(
+            secret.contains("line 1") && !secret.contains("secret"),
+            "{secret}"
+        );
         let many: Vec<String> = (0..600).map(|label| label.to_string()).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert!(error(&split(4), &many).contains("600 labels are too many"));

@@ -82,10 +82,7 @@ pub(crate) fn shares(
 }
 
 /// The bound is what the guarantee rests on: it is looked at again where it counts.
-fn check(
-    mut records: impl Iterator<Item = usize>,
-    people: PeopleBounds,
-) -> Result<(), StageError> {
+fn check(mut records: impl Iterator<Item = usize>, people: PeopleBounds) -> Result<(), StageError> {
     if records.any(|count| count as u64 > people.max_per_unit) {
         return Err(StageError::new(format!(
             "the training texts hold more than {} records of one person, though `max_per_unit` says otherwise: run `preprocess` again",
@@ -162,12 +159,21 @@ pub(crate) mod tests {
     fn no_owner_of_shared_records_has_a_weight_above_one() {
         let names = ["ann", "bob", "cem", "dan"];
         let rows: Vec<Row> = (0..10_usize)
-            .map(|id| row(id as u64, "a", "joy", &[names[id % 4], names[(id + 1 + id % 2) % 4]]))
+            .map(|id| {
+                row(
+                    id as u64,
+                    "a",
+                    "joy",
+                    &[names[id % 4], names[(id + 1 + id % 2) % 4]],
+                )
+            })
             .collect();
         let shares = shares(&rows, &schema(4, 9, true)).unwrap().unwrap();
         for name in names {
             let owner = Owner::named(name);
-            let own = shares.iter().filter(|share| rows[share.rows[0]].owners.contains(&owner));
+            let own = shares
+                .iter()
+                .filter(|share| rows[share.rows[0]].owners.contains(&owner));
             let weight: f64 = own.map(|share| share.weight).sum();
             assert!(weight <= 1.0 + 1e-12 && weight > 0.2, "{name}: {weight}");
         }

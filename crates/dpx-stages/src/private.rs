@@ -19,8 +19,8 @@ use dpx_accounting::{
 use dpx_ledger::{Ledger, RunEntry, now};
 use dpx_schema::params::{BudgetParams, Delta, Epsilon, NoiseMode};
 use dpx_schema::{
-    Input, Kind, NoiseSource, Population, PrivacyRecord, PrivateRun, PublicInputs, PublicSchema, SCHEMA_FILE,
-    StageContext, StageError, Unit, UnitBounds,
+    Input, Kind, NoiseSource, Population, PrivacyRecord, PrivateRun, PublicInputs, PublicSchema,
+    SCHEMA_FILE, StageContext, StageError, Unit, UnitBounds,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -553,7 +553,10 @@ pub(crate) mod tests {
             assert_eq!(of_people.examples, 600);
             let bounds = of_people.bounds.unwrap();
             assert_eq!(bounds.max_per_unit, 16);
-            assert_eq!(bounds.records, None, "how many there are is nobody's business");
+            assert_eq!(
+                bounds.records, None,
+                "how many there are is nobody's business"
+            );
             let mut large = params.clone();
             large["delta"] = json!(1.0 / 6000.0);
             assert!(plan(kind, "stage", &large, people(600, 7000, 16)).is_ok());
@@ -601,7 +604,11 @@ pub(crate) mod tests {
         assert!(error.to_string().contains("unit_sampling"), "{error}");
         params["unit_sampling"] = json!("examples");
         assert!(plan(Kind::Train, "train", &params, shared).is_ok());
-        for (key, value) in [("sampling_rate", json!(0.01)), ("steps", json!(10)), ("delta", json!(1e-6))] {
+        for (key, value) in [
+            ("sampling_rate", json!(0.01)),
+            ("steps", json!(10)),
+            ("delta", json!(1e-6)),
+        ] {
             params[key] = value;
         }
         let error = plan(Kind::Train, "train", &params, shared).unwrap_err();

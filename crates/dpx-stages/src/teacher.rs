@@ -159,8 +159,13 @@ fn descend(
         },
         examples: schema.examples,
     };
-    let mut model =
-        SoftmaxRegression::descend(&examples, &labels, units.as_deref(), classes, &descent, |step, sum| {
+    let mut model = SoftmaxRegression::descend(
+        &examples,
+        &labels,
+        units.as_deref(),
+        classes,
+        &descent,
+        |step, sum| {
             let update = ProgressUpdate::steps(step + 1, params.steps);
             context
                 .progress
@@ -170,7 +175,8 @@ fn descend(
             key = key.ratchet();
             noised += 1;
             released.into_iter().map(f64::from).collect()
-        });
+        },
+    );
     if noisy {
         model.shrink(params.shrinkage);
     }

@@ -54,7 +54,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
-        owners_of(&path, &Columns::named("text", "label"), column).map_err(|error| error.to_string())
+        owners_of(&path, &Columns::named("text", "label"), column)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -74,7 +75,10 @@ mod tests {
     #[test]
     fn a_missing_column_names_those_that_there_are() {
         let error = read("x.csv", "text,label\na,b\n", "who").unwrap_err();
-        assert!(error.contains("`unit_column`") && error.contains("`label`"), "{error}");
+        assert!(
+            error.contains("`unit_column`") && error.contains("`label`"),
+            "{error}"
+        );
         let error = read("x.jsonl", "{\"text\": \"a\", \"label\": 1}\n", "who").unwrap_err();
         assert!(error.contains("`unit_column`"), "{error}");
     }

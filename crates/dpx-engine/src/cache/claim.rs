@@ -22,7 +22,9 @@ const STALE: u64 = 150;
 const VARIABLE: &str = "DPX_LOCK_STALE_SECONDS";
 
 fn stale() -> Duration {
-    let asked = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok());
+    let asked = std::env::var(VARIABLE)
+        .ok()
+        .and_then(|text| text.parse().ok());
     Duration::from_secs(asked.unwrap_or(STALE).max(2))
 }
 
@@ -103,7 +105,11 @@ impl Claim {
     /// # Errors
     /// [`CacheError::LockLost`] where it was.
     pub(super) fn renew(&self) -> Result<(), CacheError> {
-        let mut file = self.shared.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self
+            .shared
+            .file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let next = self.shared.number.load(Ordering::SeqCst) + 1;
         let made = make(&self.shared.folder, next, &self.shared.owner)?;
         let Some(made) = made.filter(|_| !self.is_lost()) else {
@@ -198,7 +204,10 @@ fn make(folder: &Path, number: u64, owner: &Owner) -> Result<Option<File>, Cache
 
 /// The highest number in a folder.
 fn highest(folder: &Path) -> Result<Option<u64>, CacheError> {
-    Ok(names(folder)?.iter().filter_map(|name| name.parse().ok()).max())
+    Ok(names(folder)?
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .max())
 }
 
 fn remove_below(folder: &Path, number: u64) {
@@ -220,10 +229,15 @@ fn holder(folder: &Path, number: u64) -> Result<Option<Option<Owner>>, CacheErro
         Err(error) => return Err(CacheError::io("open the claim", &path)(error)),
     };
     let content: Option<Content> = serde_json::from_reader(&file).ok();
-    if content.as_ref().is_some_and(|content| content.state == "free") {
+    if content
+        .as_ref()
+        .is_some_and(|content| content.state == "free")
+    {
         return Ok(None);
     }
-    let here = content.as_ref().is_some_and(|content| content.boot == boot() && !content.boot.is_empty());
+    let here = content
+        .as_ref()
+        .is_some_and(|content| content.boot == boot() && !content.boot.is_empty());
     // On this machine the kernel knows.
     if here && file.try_lock_shared().is_ok() {
         return Ok(None);
@@ -260,7 +274,11 @@ pub(super) fn any_fresh(folder: &Path) -> Result<bool, CacheError> {
         let Ok(written) = fs::symlink_metadata(&path).and_then(|found| found.modified()) else {
             continue;
         };
-        if server_time(folder)?.duration_since(written).unwrap_or_default() <= stale() {
+        if server_time(folder)?
+            .duration_since(written)
+            .unwrap_or_default()
+            <= stale()
+        {
             fresh = true;
         } else {
             drop(fs::remove_file(&path));
@@ -299,7 +317,8 @@ mod tests {
         content.boot = "another".into();
         fs::write(&path, serde_json::to_vec(&content).unwrap()).unwrap();
         let file = File::options().write(true).open(&path).unwrap();
-        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(seconds))
+            .unwrap();
     }
 
     #[test]
@@ -317,7 +336,10 @@ mod tests {
         assert!(take(&folder).is_none(), "renewed, it is held still");
         drop(second);
         assert!(take(&folder).is_some());
-        assert!(names(&folder).unwrap().len() <= 1, "old numbers are removed");
+        assert!(
+            names(&folder).unwrap().len() <= 1,
+            "old numbers are removed"
+        );
     }
 
     #[test]
@@ -342,13 +364,19 @@ mod tests {
         let folder = place.path().join("key.claims");
         let sleeper = take(&folder).unwrap();
         age(&folder, 10);
-        assert!(take(&folder).is_none(), "a fresh claim of another machine stands");
+        assert!(
+            take(&folder).is_none(),
+            "a fresh claim of another machine stands"
+        );
         age(&folder, 100_000);
         let next = take(&folder).expect("an old one is taken over");
         assert!(matches!(sleeper.renew(), Err(CacheError::LockLost { .. })));
         assert!(sleeper.is_lost());
         drop(sleeper);
         next.renew().unwrap();
-        assert!(is_claimed(&folder), "the sleeper gave nothing back that is not its own");
+        assert!(
+            is_claimed(&folder),
+            "the sleeper gave nothing back that is not its own"
+        );
     }
 }

@@ -38,10 +38,15 @@ impl Cache {
                     continue;
                 }
                 let latest = task.latest();
-                let holder = latest.as_ref().map_or(attempt.as_path(), |latest| latest.path());
+                let holder = latest
+                    .as_ref()
+                    .map_or(attempt.as_path(), |latest| latest.path());
                 if holder.join("closing.json").is_file() {
                     stays = true;
-                    for scratch in SCRATCH.iter().flat_map(|name| [attempt.join(name), holder.join(name)]) {
+                    for scratch in SCRATCH
+                        .iter()
+                        .flat_map(|name| [attempt.join(name), holder.join(name)])
+                    {
                         if scratch.exists() {
                             any = true;
                             self.disk.remove_folder(&scratch)?;

@@ -128,10 +128,12 @@ impl Cache {
     /// When the lock file cannot be made or locked.
     pub fn try_lock(&self, key: &Key, instance: &str) -> Result<TryLock, CacheError> {
         let path = self.layout.lock(key);
-        Ok(match try_hold(&path, self.locking(), Owner::here(instance))? {
-            Ok(held) => TryLock::Taken(KeyLock { key: *key, held }),
-            Err(owner) => TryLock::Held(owner),
-        })
+        Ok(
+            match try_hold(&path, self.locking(), Owner::here(instance))? {
+                Ok(held) => TryLock::Taken(KeyLock { key: *key, held }),
+                Err(owner) => TryLock::Held(owner),
+            },
+        )
     }
 
     /// Waits for the lock of a key.
@@ -139,7 +141,11 @@ impl Cache {
     /// # Errors
     /// When the lock file cannot be made or locked.
     pub fn lock(&self, key: &Key, instance: &str) -> Result<KeyLock, CacheError> {
-        let held = hold(&self.layout.lock(key), self.locking(), &Owner::here(instance))?;
+        let held = hold(
+            &self.layout.lock(key),
+            self.locking(),
+            &Owner::here(instance),
+        )?;
         Ok(KeyLock { key: *key, held })
     }
 
@@ -241,10 +247,16 @@ fn beside(lock: &Path, suffix: &str) -> PathBuf {
 
 /// How the cache is locked that a lock belongs to: `ROOT/FOLDER/LOCK`.
 fn locking_of(lock: &Path) -> Locking {
-    lock.parent().and_then(Path::parent).map_or(Locking::Kernel, Locking::of)
+    lock.parent()
+        .and_then(Path::parent)
+        .map_or(Locking::Kernel, Locking::of)
 }
 
-fn try_hold(path: &Path, locking: Locking, owner: Owner) -> Result<Result<Held, Option<Owner>>, CacheError> {
+fn try_hold(
+    path: &Path,
+    locking: Locking,
+    owner: Owner,
+) -> Result<Result<Held, Option<Owner>>, CacheError> {
     if locking == Locking::Claims {
         return Ok(match Claim::try_take(&claims(path), owner)? {
             Taken::Ours(claim) => Ok(Held::Claim(claim)),

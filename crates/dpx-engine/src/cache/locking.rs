@@ -95,13 +95,22 @@ fn refused(folder: &Path) -> Option<io::Error> {
 fn mount_of<'a>(mounts: &'a str, folder: &Path) -> Option<(&'a str, &'a str)> {
     let lines = mounts.lines().filter_map(|line| {
         let mut fields = line.split(' ');
-        let (_, place, kind, options) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let (_, place, kind, options) = (
+            fields.next()?,
+            fields.next()?,
+            fields.next()?,
+            fields.next()?,
+        );
         // Blanks in names are written as octal numbers.
         let place = place.replace("\\040", " ");
-        folder.starts_with(&place).then_some((place.len(), kind, options))
+        folder
+            .starts_with(&place)
+            .then_some((place.len(), kind, options))
     });
     // Of mounts on one place, the last hides the others.
-    lines.max_by_key(|(length, ..)| *length).map(|(_, kind, options)| (kind, options))
+    lines
+        .max_by_key(|(length, ..)| *length)
+        .map(|(_, kind, options)| (kind, options))
 }
 
 #[cfg(test)]

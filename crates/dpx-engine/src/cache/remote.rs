@@ -76,7 +76,9 @@ pub enum RemoteError {
         reason: String,
     },
     /// A record that nobody with the key wrote.
-    #[error("the record of `{key}` in the remote cache {store} has a bad signature: another key wrote it, or it was changed; `dpx cache verify --remote` finds such records, and removes them with `--delete`")]
+    #[error(
+        "the record of `{key}` in the remote cache {store} has a bad signature: another key wrote it, or it was changed; `dpx cache verify --remote` finds such records, and removes them with `--delete`"
+    )]
     BadSignature {
         /// The store.
         store: String,
@@ -84,7 +86,9 @@ pub enum RemoteError {
         key: String,
     },
     /// An object that is not what the record says.
-    #[error("`{file}` of {key} in the remote cache {store} {problem}; `dpx cache verify --remote` finds such objects")]
+    #[error(
+        "`{file}` of {key} in the remote cache {store} {problem}; `dpx cache verify --remote` finds such objects"
+    )]
     BadObject {
         /// The store.
         store: String,
@@ -114,7 +118,12 @@ impl Remote {
     ///
     /// # Errors
     /// When no number can be drawn for this writer.
-    pub fn new(store: Arc<dyn Store>, key: TeamKey, private: bool, readonly: bool) -> Result<Self, KeyError> {
+    pub fn new(
+        store: Arc<dyn Store>,
+        key: TeamKey,
+        private: bool,
+        readonly: bool,
+    ) -> Result<Self, KeyError> {
         Ok(Self {
             store,
             key,
@@ -262,7 +271,11 @@ impl Remote {
         let record = &shared.record;
         let sound = shared.version == VERSION
             && record.version == Record::VERSION
-            && record.output.files.iter().all(|file| super::store::is_inside(&file.path));
+            && record
+                .output
+                .files
+                .iter()
+                .all(|file| super::store::is_inside(&file.path));
         sound.then_some(shared)
     }
 
@@ -313,5 +326,6 @@ impl Remote {
 fn is_private(record: &Record) -> bool {
     let internal = format!("{INTERNAL_FOLDER}/");
     let holds_internal = |file: &FileEntry| file.path.starts_with(&internal);
-    matches!(record.flow, Flow::Private | Flow::Seeded) || record.output.files.iter().any(holds_internal)
+    matches!(record.flow, Flow::Private | Flow::Seeded)
+        || record.output.files.iter().any(holds_internal)
 }

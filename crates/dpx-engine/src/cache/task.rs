@@ -153,13 +153,8 @@ mod tests {
         let staging = place.path().join("KEY");
         let task = TaskFolder::at(staging.join("task"));
         let taken: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| task.take()))
-                .collect();
-            threads
-                .into_iter()
-                .map(|one| one.join().unwrap())
-                .collect()
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| task.take())).collect();
+            threads.into_iter().map(|one| one.join().unwrap()).collect()
         });
         let mut numbers: Vec<u32> = taken.iter().flatten().map(|one| one.number).collect();
         let won = numbers.len();

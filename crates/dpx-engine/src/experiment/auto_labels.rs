@@ -31,7 +31,11 @@ pub(super) fn auto_labels(stage: &Table, node: &Node, files: &Files) -> Diagnost
             .help("write them as a list: `labels = [\"joy\", \"fear\"]`; `dpx inspect` shows those of a dataset");
     };
     let column = text("label_column").unwrap_or("label");
-    let found = dpx_data::describe(&folder.join(path), text("text_column").unwrap_or("text"), column);
+    let found = dpx_data::describe(
+        &folder.join(path),
+        text("text_column").unwrap_or("text"),
+        column,
+    );
     let names = found.ok().and_then(|found| found.label_names());
     match names {
         Some(names) if !names.is_empty() && names.len() <= MOST => {

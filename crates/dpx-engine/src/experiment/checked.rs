@@ -3,7 +3,9 @@
 use super::files::{Files, Origin};
 use super::kinds::KindTable;
 use super::node::{Node, Table};
-use super::tables::{CacheTable, ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable};
+use super::tables::{
+    CacheTable, ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable,
+};
 use dpx_schema::Kind;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};

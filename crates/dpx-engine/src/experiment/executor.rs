@@ -115,7 +115,9 @@ impl Default for ExecutorTable {
 }
 
 /// `[run.executor.resources.KIND]`: what one worker is given.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Resources {
     /// Partition, or several with commas between them.
@@ -149,7 +151,11 @@ impl ExecutorTable {
 
     /// What a worker of a kind is given: what the kind says, and what `default` says beside it.
     pub fn resources(&self, kind: &str) -> Resources {
-        let rest = self.resources.get(Self::DEFAULT).cloned().unwrap_or_default();
+        let rest = self
+            .resources
+            .get(Self::DEFAULT)
+            .cloned()
+            .unwrap_or_default();
         let Some(own) = self.resources.get(kind).cloned() else {
             return rest;
         };

@@ -139,9 +139,10 @@ fn rewritten(text: &str, moved: &Moved) -> String {
 /// A table under its header: plain values first, then the tables in it.
 fn print_table(text: &mut String, name: &str, table: &Table, moved: &Moved) {
     // A dotted table that is all tables needs no header; stages do, one each.
-    let (tables, values): (Vec<_>, Vec<_>) = table.entries.iter().partition(|entry| {
-        matches!(entry.node.value, Value::Table(_)) && is_header(name)
-    });
+    let (tables, values): (Vec<_>, Vec<_>) = table
+        .entries
+        .iter()
+        .partition(|entry| matches!(entry.node.value, Value::Table(_)) && is_header(name));
     if !values.is_empty() {
         if !name.is_empty() {
             let _ = writeln!(text, "\n[{name}]");
@@ -240,7 +241,9 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
         let loaded = load(&file, &sets);
-        loaded.experiment.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
+        loaded
+            .experiment
+            .unwrap_or_else(|| panic!("{:?}", loaded.diagnostics))
     }
 
     /// Everything that a plan is made from.
@@ -300,8 +303,13 @@ accuracy = { inf = 0.8, 8 = 0.5 }
         std::fs::write(folder.path().join("data.csv"), "text,label\n").unwrap();
         std::fs::write(inner.join("more.csv"), "text,label\n").unwrap();
         std::fs::write(folder.path().join("base.toml"), BASE).unwrap();
-        let text = "[experiment]\nname = \"mine\"\nextends = \"base.toml\"\n[stage]\ntrain.epochs = 2.0\n";
-        let sets = ["stage.train.max_grad_norm=0.5", "sweep.epsilon=[\"inf\", 3]", "experiment.seed=7"];
+        let text =
+            "[experiment]\nname = \"mine\"\nextends = \"base.toml\"\n[stage]\ntrain.epochs = 2.0\n";
+        let sets = [
+            "stage.train.max_grad_norm=0.5",
+            "sweep.epsilon=[\"inf\", 3]",
+            "experiment.seed=7",
+        ];
         let experiment = study(folder.path(), "mine.toml", text, &sets);
         let merged = experiment.merged(&folder.path().join("results/mine"));
         assert!(merged.starts_with("# One file of several"), "{merged}");
@@ -310,7 +318,10 @@ accuracy = { inf = 0.8, 8 = 0.5 }
         let results = folder.path().join("results/mine");
         std::fs::create_dir_all(&results).unwrap();
         let again = study(&results, "experiment.toml", &merged, &[]);
-        assert_eq!(again.stages[0].fields.get("dataset").unwrap().as_str(), Some("../../data.csv"));
+        assert_eq!(
+            again.stages[0].fields.get("dataset").unwrap().as_str(),
+            Some("../../data.csv")
+        );
         let beside = experiment.merged(folder.path());
         same(&experiment, &study(folder.path(), "one.toml", &beside, &[]));
     }

@@ -8,7 +8,9 @@ use super::kinds::schema_of;
 use super::load::read;
 use super::node::{Entry, Node, Table, Value, is_name};
 use super::suggest::{Suggestion, suggest};
-use super::tables::{CacheTable, ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable};
+use super::tables::{
+    CacheTable, ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable,
+};
 use super::walk::Walker;
 use dpx_schema::Kind;
 use std::collections::hash_map::Entry as Slot;

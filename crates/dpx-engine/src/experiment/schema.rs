@@ -1,7 +1,9 @@
 //! The JSON Schema (draft-07) of a whole experiment file, for editors.
 
 use super::kinds::{KindTable, schema_of};
-use super::tables::{CacheTable, ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable};
+use super::tables::{
+    CacheTable, ExperimentTable, PrivacyTable, ReleaseTable, ReportTable, RunTable,
+};
 use dpx_schema::Kind;
 use serde_json::{Map, Value, json};
 

@@ -1,9 +1,9 @@
 //! `[stage.NAME]`: kind, needs, seed and parameters of every stage.
 
 use super::REPLICATE;
+use super::auto_labels::{auto_labels, is_auto};
 use super::checked::{Stage, SweepAxis};
 use super::diagnostic::{Code, Diagnostic};
-use super::auto_labels::{auto_labels, is_auto};
 use super::files::{Files, Origin};
 use super::kinds::KindTable;
 use super::node::{Entry, Node, Table};
@@ -15,12 +15,7 @@ use serde_json::json;
 use std::collections::HashMap;
 
 impl Reader<'_> {
-    pub(super) fn stages(
-        &mut self,
-        root: &Table,
-        axes: &[SweepAxis],
-        files: &Files,
-    ) -> Vec<Stage> {
+    pub(super) fn stages(&mut self, root: &Table, axes: &[SweepAxis], files: &Files) -> Vec<Stage> {
         let stages = root.get("stage").and_then(Node::as_table);
         let Some(table) = stages.filter(|table| !table.entries.is_empty()) else {
             match root.entry("stage") {
@@ -124,7 +119,8 @@ impl Reader<'_> {
                 "kind" | "needs" | "seed" => {}
                 key => {
                     if kind == Kind::Preprocess && key == "labels" && is_auto(&field.node) {
-                        self.diagnostics.push(auto_labels(table, &field.node, files));
+                        self.diagnostics
+                            .push(auto_labels(table, &field.node, files));
                     } else if let Some(schema) = kinds.property(key) {
                         walker.value(&field.node, schema, Site { key, used_at: None });
                         fields.entries.push(field.clone());

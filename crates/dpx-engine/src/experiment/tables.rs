@@ -1,8 +1,8 @@
 //! The tables of an experiment file other than `[stage.NAME]` and `[sweep]`. These types are their schema.
 
 use super::executor::ExecutorTable;
-use dpx_schema::{Budget, Unit};
 use dpx_schema::params::{Delta, NoiseMode};
+use dpx_schema::{Budget, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

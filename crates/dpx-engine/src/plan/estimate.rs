@@ -80,9 +80,17 @@ mod tests {
     fn what_changes_the_work_counts_and_nothing_else() {
         let one = json!({"epsilon": 8, "epochs": 3, "learning_rate": 1e-3});
         let same = |other: Value| sizes(&one) == sizes(&other) && privacy(&one) == privacy(&other);
-        assert!(same(json!({"epsilon": 3, "epochs": 3, "learning_rate": 1e-2})));
-        assert!(!same(json!({"epsilon": 8, "epochs": 4, "learning_rate": 1e-3})));
-        assert!(!same(json!({"epsilon": "inf", "epochs": 3, "learning_rate": 1e-3})));
-        assert!(!same(json!({"epsilon": 0, "epochs": 3, "learning_rate": 1e-3})));
+        assert!(same(
+            json!({"epsilon": 3, "epochs": 3, "learning_rate": 1e-2})
+        ));
+        assert!(!same(
+            json!({"epsilon": 8, "epochs": 4, "learning_rate": 1e-3})
+        ));
+        assert!(!same(
+            json!({"epsilon": "inf", "epochs": 3, "learning_rate": 1e-3})
+        ));
+        assert!(!same(
+            json!({"epsilon": 0, "epochs": 3, "learning_rate": 1e-3})
+        ));
     }
 }

@@ -77,13 +77,16 @@ impl TaskPlan {
     /// Reads a plan and checks it against its digest.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let wrong = |what: String| format!("the plan `{}` {what}", path.display());
-        let bytes = std::fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-        let envelope: Envelope<Self> =
-            serde_json::from_slice(&bytes).map_err(|error| wrong(format!("does not fit: {error}")))?;
+        let bytes =
+            std::fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        let envelope: Envelope<Self> = serde_json::from_slice(&bytes)
+            .map_err(|error| wrong(format!("does not fit: {error}")))?;
         let plan = envelope.plan;
         let found = serde_json::to_vec(&plan).map(|bytes| Digest::of(&bytes));
         if !found.is_ok_and(|found| found == envelope.blake3) {
-            return Err(wrong("was changed after it was written: start the run again".to_owned()));
+            return Err(wrong(
+                "was changed after it was written: start the run again".to_owned(),
+            ));
         }
         if plan.version != CONTRACT {
             return Err(wrong(format!(

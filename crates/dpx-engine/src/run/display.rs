@@ -222,7 +222,9 @@ impl Left {
                 self.jobs = *jobs;
                 let open = instances.iter();
                 let open = open.filter(|one| matches!(one.state, "run" | "only-if"));
-                self.seconds = open.map(|one| (one.instance.clone(), one.estimate)).collect();
+                self.seconds = open
+                    .map(|one| (one.instance.clone(), one.estimate))
+                    .collect();
             }
             Event::Started { instance, .. } => {
                 self.started.insert(instance.clone(), Instant::now());
@@ -259,7 +261,11 @@ impl Left {
                 Some(((*seconds)? - passed).max(0.0))
             })
             .sum();
-        let unknown = self.seconds.values().filter(|seconds| seconds.is_none()).count();
+        let unknown = self
+            .seconds
+            .values()
+            .filter(|seconds| seconds.is_none())
+            .count();
         let at_once = self.jobs.clamp(1, self.seconds.len().max(1));
         let mut text = self.experiment.clone();
         if known > 0.0 {
@@ -412,11 +418,20 @@ mod tests {
                 planned("d", "run", None),
             ],
         });
-        assert_eq!(left.message(), "emotion, about 3m 20s left and 1 that never ran");
+        assert_eq!(
+            left.message(),
+            "emotion, about 3m 20s left and 1 that never ran"
+        );
         for instance in ["c", "d"] {
-            left.follow(&Event::Stopped { instance: instance.into() });
+            left.follow(&Event::Stopped {
+                instance: instance.into(),
+            });
         }
-        assert_eq!(left.message(), "emotion, about 1m 40s left", "one instance fills one worker");
+        assert_eq!(
+            left.message(),
+            "emotion, about 1m 40s left",
+            "one instance fills one worker"
+        );
     }
 
     #[test]

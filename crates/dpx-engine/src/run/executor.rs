@@ -10,8 +10,8 @@ mod remote;
 mod slurm;
 mod watch;
 
-pub use local::WorkerCommand;
 pub(super) use local::Local;
+pub use local::WorkerCommand;
 pub use options::{ExecutorOptions, Launch, Remote, Templates, cancel_submissions};
 
 use super::control::Control;
@@ -111,6 +111,8 @@ pub(super) fn start(
 ) -> Result<Arc<dyn Executor>, super::RunError> {
     Ok(match options {
         ExecutorOptions::Local(command) => Arc::new(Local(command.clone())),
-        ExecutorOptions::Remote(remote) => Arc::new(remote::RemoteExecutor::start(remote, run, folder)?),
+        ExecutorOptions::Remote(remote) => {
+            Arc::new(remote::RemoteExecutor::start(remote, run, folder)?)
+        }
     })
 }

@@ -76,7 +76,11 @@ pub fn line_for_people(line: &Value) -> Option<String> {
     let told = match text("event") {
         "run-started" => {
             let instances = line["instances"].as_array().map_or(0, Vec::len);
-            format!("{}: {instances} instances, run {}", text("experiment"), text("run"))
+            format!(
+                "{}: {instances} instances, run {}",
+                text("experiment"),
+                text("run")
+            )
         }
         "unchanged" => format!("{instance}: cached, its inputs did not change"),
         "waiting" => format!("{instance}: waiting for another process"),
@@ -84,7 +88,11 @@ pub fn line_for_people(line: &Value) -> Option<String> {
         "placed" => format!("{instance}: {}", text("place")),
         "damaged" => format!("{instance}: runs again: {}", text("what")),
         "finished" => format!("{instance}: done in {}", seconds()),
-        "failed" => format!("{instance}: failed: {}\n  again: {}", text("reason"), text("command")),
+        "failed" => format!(
+            "{instance}: failed: {}\n  again: {}",
+            text("reason"),
+            text("command")
+        ),
         "stopped" => format!("{instance}: stopped"),
         "interrupted" => "stopping at the next checkpoint".to_owned(),
         "run-finished" => format!(
@@ -120,6 +128,9 @@ mod tests {
         let end = json!({ "event": "run-finished", "outcome": "failed", "seconds": 2.0, "ran": 1, "cached": 3 });
         assert_eq!(outcome(&end), Some("failed"));
         assert_eq!(told(end), "failed in 2.0s: 1 ran, 3 cached");
-        assert_eq!(line_for_people(&json!({ "event": "of another version" })), None);
+        assert_eq!(
+            line_for_people(&json!({ "event": "of another version" })),
+            None
+        );
     }
 }

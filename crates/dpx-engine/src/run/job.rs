@@ -88,11 +88,7 @@ fn handed_out(artifact: &Manifest, reader: Kind) -> Manifest {
     }
 }
 
-fn attempt(
-    cache: &Cache,
-    job: &Job,
-    each: &mut dyn FnMut(Told),
-) -> Result<JobResult, CacheError> {
+fn attempt(cache: &Cache, job: &Job, each: &mut dyn FnMut(Told)) -> Result<JobResult, CacheError> {
     let key = job.lock_key();
     if !job.forced {
         if let Some(record) = cache.record(&key) {
@@ -170,7 +166,9 @@ fn pull(cache: &Cache, job: &Job, each: &mut dyn FnMut(Told)) -> Option<Record> 
     match remote.pull(cache, &job.lock) {
         Ok(found) => found,
         Err(error) => {
-            each(Told::Placed(format!("not taken from the remote cache: {error}")));
+            each(Told::Placed(format!(
+                "not taken from the remote cache: {error}"
+            )));
             None
         }
     }

@@ -10,8 +10,8 @@ pub(super) use self::select::selection;
 pub use self::select::shell_word;
 use self::select::{cores, private_folder};
 use super::control::Control;
-use super::executor;
 use super::event::{Event, Finish, Outcome, Planned};
+use super::executor;
 use super::executor::{Executor, Told};
 use super::job::JobResult;
 use super::public_inputs;
@@ -304,7 +304,12 @@ impl<'a> Runner<'a> {
             jobs: self.jobs,
             devices: match self.executor.device() {
                 Some(device) => vec![device],
-                None => self.options.devices.iter().map(ToString::to_string).collect(),
+                None => self
+                    .options
+                    .devices
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
             },
             instances: instances.collect(),
         };

@@ -67,7 +67,9 @@ impl TaskWorker<'_> {
         }
         let request = request(&task, entry)?;
         let Some(lock) = self.wait_for(&request, &task, plan.stale_seconds)? else {
-            return Ok(nothing("another worker is at it, or nobody waits for it any more"));
+            return Ok(nothing(
+                "another worker is at it, or nobody waits for it any more",
+            ));
         };
         if !is_wanted(&task) || is_over(&task) {
             return Ok(nothing("it is done"));
@@ -77,21 +79,32 @@ impl TaskWorker<'_> {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 return Ok(nothing("another worker took it"));
             }
-            Err(error) => return Err(format!("cannot take the task `{}`: {error}", task.path().display())),
+            Err(error) => {
+                return Err(format!(
+                    "cannot take the task `{}`: {error}",
+                    task.path().display()
+                ));
+            }
         };
         self.attempt(&plan, entry, &task, &attempt, request, &Arc::new(lock))
             .map_err(|error| format!("cannot write to `{}`: {error}", attempt.path().display()))
     }
 
     /// Waits until no other worker of the key lives.
-    fn wait_for(&self, request: &Request, task: &TaskFolder, stale: f64) -> Result<Option<WorkerLock>, String> {
+    fn wait_for(
+        &self,
+        request: &Request,
+        task: &TaskFolder,
+        stale: f64,
+    ) -> Result<Option<WorkerLock>, String> {
         let start = Instant::now();
         loop {
             let lock = WorkerLock::try_take(&request.lock).map_err(|error| error.to_string())?;
             if lock.is_some() {
                 return Ok(lock);
             }
-            let given_up = start.elapsed().as_secs_f64() > stale * 2.0 || self.stop.load(Ordering::SeqCst);
+            let given_up =
+                start.elapsed().as_secs_f64() > stale * 2.0 || self.stop.load(Ordering::SeqCst);
             if given_up || !is_wanted(task) || is_over(task) {
                 return Ok(None);
             }
@@ -157,7 +170,10 @@ impl TaskWorker<'_> {
             };
             std::thread::spawn(move || heart.beat())
         };
-        let messages = File::options().create(true).append(true).open(attempt.messages())?;
+        let messages = File::options()
+            .create(true)
+            .append(true)
+            .open(attempt.messages())?;
         let messages = Mutex::new(Messages {
             file: messages,
             reported: None,
@@ -173,7 +189,10 @@ impl TaskWorker<'_> {
             &control,
             &mut |told| {
                 if let Told::Said(message) = told {
-                    messages.lock().unwrap_or_else(PoisonError::into_inner).pass_on(&message);
+                    messages
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .pass_on(&message);
                 }
             },
         );
@@ -207,7 +226,9 @@ fn is_wanted(task: &TaskFolder) -> bool {
 
 /// Whether an attempt came to an end that no other can better.
 fn is_over(task: &TaskFolder) -> bool {
-    let end = task.latest().and_then(|latest| read::<AttemptEnd>(&latest.end()));
+    let end = task
+        .latest()
+        .and_then(|latest| read::<AttemptEnd>(&latest.end()));
     matches!(end, Some(AttemptEnd::Closed | AttemptEnd::Failed { .. }))
 }
 
@@ -217,13 +238,18 @@ fn request(task: &TaskFolder, entry: &TaskEntry) -> Result<Request, String> {
     let wrong = |what: String| format!("the request `{}` {what}", path.display());
     let digest = digest_of(&path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     if digest != entry.request {
-        return Err(wrong("was changed after the plan was written: start the run again".to_owned()));
+        return Err(wrong(
+            "was changed after the plan was written: start the run again".to_owned(),
+        ));
     }
-    let request: Request = read(&path).ok_or_else(|| wrong("does not fit this version of dpx".to_owned()))?;
+    let request: Request =
+        read(&path).ok_or_else(|| wrong("does not fit this version of dpx".to_owned()))?;
     if request.protocol == PROTOCOL && request.key == entry.key {
         Ok(request)
     } else {
-        Err(wrong(format!("does not speak protocol {PROTOCOL}, or is another's")))
+        Err(wrong(format!(
+            "does not speak protocol {PROTOCOL}, or is another's"
+        )))
     }
 }
 
@@ -240,7 +266,9 @@ fn job() -> Option<String> {
 
 /// Processors that this job was given.
 fn threads() -> usize {
-    let given = std::env::var("SLURM_CPUS_PER_TASK").ok().and_then(|number| number.parse().ok());
+    let given = std::env::var("SLURM_CPUS_PER_TASK")
+        .ok()
+        .and_then(|number| number.parse().ok());
     given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
 }
 
@@ -274,7 +302,10 @@ impl Heart {
                 looked = Instant::now();
                 let asked = self.task.stop().exists();
                 stop |= asked;
-                let replaced = self.task.latest().is_some_and(|latest| latest.number > self.attempt.number);
+                let replaced = self
+                    .task
+                    .latest()
+                    .is_some_and(|latest| latest.number > self.attempt.number);
                 let unwanted = self.task.withdrawn().exists() && !asked;
                 if replaced || unwanted || self.held.is_lost() || !self.attempt.path().exists() {
                     self.control.kill();
@@ -299,7 +330,9 @@ struct Messages {
 impl Messages {
     fn pass_on(&mut self, message: &Message) {
         if let Message::Progress(update) = message {
-            let due = self.reported.is_none_or(|last| last.elapsed() >= BETWEEN_REPORTS);
+            let due = self
+                .reported
+                .is_none_or(|last| last.elapsed() >= BETWEEN_REPORTS);
             if !due && update.done != update.total {
                 return;
             }

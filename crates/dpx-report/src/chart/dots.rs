@@ -51,7 +51,14 @@ pub(crate) fn draw(study: &Study, group: Group) -> Option<String> {
         "Figures from 0 to 1 for the rows {}; a tick marks the ceiling, the same figure of real texts. The table below holds the values.",
         names.join(", ")
     );
-    plot("fidelity-chart", "Fidelity figures of every row", &finding, &rows, &lines, 1.0)
+    plot(
+        "fidelity-chart",
+        "Fidelity figures of every row",
+        &finding,
+        &rows,
+        &lines,
+        1.0,
+    )
 }
 
 /// The shares of labels in every row, beside those of the real training texts; and how many labels are not drawn.
@@ -83,9 +90,13 @@ pub(crate) fn labels(study: &Study) -> Option<(String, usize)> {
         lines.sort_by_key(|line| Reverse(difference(line)));
         lines.truncate(MOST_LABELS);
     }
-    let values = lines
-        .iter()
-        .flat_map(|line| line.values.iter().flatten().map(|value| value.mean).chain(line.real));
+    let values = lines.iter().flat_map(|line| {
+        line.values
+            .iter()
+            .flatten()
+            .map(|value| value.mean)
+            .chain(line.real)
+    });
     let most = values.fold(0.0, f64::max);
     // Up to the next tenth.
     let end = ((most * 10.0).ceil() / 10.0).clamp(0.1, 1.0);
@@ -149,7 +160,10 @@ fn plot(
         }
     }
     if rows.len() > MARKS {
-        let words = format!("{} rows: each mark says its row under the pointer", rows.len());
+        let words = format!(
+            "{} rows: each mark says its row under the pointer",
+            rows.len()
+        );
         svg.text(14.0, height - 8.0, "start", "tick", &words);
         return Some(svg.finish(id));
     }
@@ -160,7 +174,13 @@ fn plot(
         let y = bottom + 36.0 + 17.0 * (at / columns) as f64;
         svg.mark(place, y - 4.0, kind, class, &row.name);
         let most = ((step - 14.0) / 6.4) as usize;
-        svg.text(place + 8.0, y, "start", "tick", &cut(&row.label, most.max(4)));
+        svg.text(
+            place + 8.0,
+            y,
+            "start",
+            "tick",
+            &cut(&row.label, most.max(4)),
+        );
     }
     Some(svg.finish(id))
 }
@@ -177,7 +197,14 @@ const fn marker(index: usize, rows: usize) -> (&'static str, &'static str) {
     if rows > MARKS {
         return ("small", ["s1", "s2", "s3", "s4"][index % 4]);
     }
-    let kind = ["disc", "square", "triangle", "diamond", "ring", "triangle-open"][index % 6];
+    let kind = [
+        "disc",
+        "square",
+        "triangle",
+        "diamond",
+        "ring",
+        "triangle-open",
+    ][index % 6];
     let class = ["s1", "s2", "s3", "s4"][(index % 6 + index / 6) % 4];
     (kind, class)
 }

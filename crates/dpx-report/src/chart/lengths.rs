@@ -13,9 +13,16 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
         .filter_map(|row| Some((row, &row.scores.as_ref()?.lengths)))
         .collect();
     let real = rows.first()?.1;
-    let mut lines = vec![("real, held out".to_owned(), [5.0, 25.0, 50.0, 75.0, 95.0].map(|part| quantile(&real.edges, &real.real, part / 100.0)))];
+    let mut lines = vec![(
+        "real, held out".to_owned(),
+        [5.0, 25.0, 50.0, 75.0, 95.0].map(|part| quantile(&real.edges, &real.real, part / 100.0)),
+    )];
     lines.extend(rows.iter().map(|(row, own)| {
-        (row.label.clone(), [5.0, 25.0, 50.0, 75.0, 95.0].map(|part| quantile(&own.edges, &own.synthetic, part / 100.0)))
+        (
+            row.label.clone(),
+            [5.0, 25.0, 50.0, 75.0, 95.0]
+                .map(|part| quantile(&own.edges, &own.synthetic, part / 100.0)),
+        )
     }));
     let most = lines.iter().map(|line| line.1[4]).fold(1.0, f64::max);
     let line_height = 22.0;
@@ -31,17 +38,34 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
         svg.line(x.at(value), 6.0, x.at(value), bottom, "grid");
         svg.text(x.at(value), bottom + 14.0, "middle", "tick", &label);
     }
-    svg.text(f64::midpoint(left, right), bottom + 32.0, "middle", "axis", "words");
+    svg.text(
+        f64::midpoint(left, right),
+        bottom + 32.0,
+        "middle",
+        "axis",
+        "words",
+    );
     for (index, (name, at)) in lines.iter().enumerate() {
         let y = 10.0 + line_height * (index as f64 + 0.5);
-        let (class, fill) = if index == 0 { ("s2", "fill2") } else { ("s1", "fill1") };
+        let (class, fill) = if index == 0 {
+            ("s2", "fill2")
+        } else {
+            ("s1", "fill1")
+        };
         svg.text(left - 6.0, y + 4.0, "end", "tick", &cut(name, 15));
         svg.line(x.at(at[0]), y, x.at(at[4]), y, class);
         let says = format!(
             "{name}: half of the texts have {:.0} to {:.0} words, nine in ten {:.0} to {:.0}, the median is {:.0}",
             at[1], at[3], at[0], at[4], at[2]
         );
-        svg.bar(x.at(at[1]), y - 5.0, x.at(at[3]) - x.at(at[1]), 10.0, fill, &says);
+        svg.bar(
+            x.at(at[1]),
+            y - 5.0,
+            x.at(at[3]) - x.at(at[1]),
+            10.0,
+            fill,
+            &says,
+        );
         svg.line(x.at(at[2]), y - 8.0, x.at(at[2]), y + 8.0, "ceiling");
     }
     Some(svg.finish("length-chart"))

@@ -96,7 +96,13 @@ pub(crate) fn draw(study: &Study, panel: &Panel<'_>) -> Option<String> {
     let main: Vec<String> = rows
         .iter()
         .filter(|row| row.figures.contains_key(panel.series[0].0))
-        .map(|row| format!("{}: {}", row.label, spread_or_interval(row, panel.series[0].0)))
+        .map(|row| {
+            format!(
+                "{}: {}",
+                row.label,
+                spread_or_interval(row, panel.series[0].0)
+            )
+        })
         .collect();
     let finding = format!("{}. {}", panel.title, main.join("; "));
     let mut svg = Svg::new(height, panel.title, &finding);
@@ -111,11 +117,21 @@ pub(crate) fn draw(study: &Study, panel: &Panel<'_>) -> Option<String> {
         let at = left + step * (index as f64 + 0.5);
         svg.text(at, bottom + 15.0, "middle", "tick", &cut(name, most.min(8)));
     }
-    svg.text(f64::midpoint(left, right), height - 14.0, "middle", "axis", "epsilon (smaller is more private)");
+    svg.text(
+        f64::midpoint(left, right),
+        height - 14.0,
+        "middle",
+        "axis",
+        "epsilon (smaller is more private)",
+    );
     let mut labels: Vec<(f64, String, String)> = Vec::new();
     for (name, value) in &panel.lines {
         svg.line(left, y.at(*value), right, y.at(*value), "reference");
-        labels.push((y.at(*value), format!("{name} {}", number(*value, 3)), "note".into()));
+        labels.push((
+            y.at(*value),
+            format!("{name} {}", number(*value, 3)),
+            "note".into(),
+        ));
     }
     let mut at = 0;
     for (id, name, own_class) in &panel.series {
@@ -203,7 +219,12 @@ impl Series<'_> {
         };
         for row in self.rows {
             if let Some(figure) = row.figures.get(self.id) {
-                let says = format!("{}: {} {}", row.name, self.name, spread_or_interval(row, self.id));
+                let says = format!(
+                    "{}: {} {}",
+                    row.name,
+                    self.name,
+                    spread_or_interval(row, self.id)
+                );
                 svg.mark(x(row), y.at(figure.mean), kind, self.class, &says);
             }
         }

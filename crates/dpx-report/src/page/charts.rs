@@ -47,7 +47,11 @@ pub(crate) fn tradeoff(study: &Study) -> Charts {
         };
         charts.extend(panel(study, &utility).map(|svg| (svg, "Utility: accuracy on the real test texts of a classifier trained on synthetic texts.".into())));
     }
-    let (id, name) = if study.rows.iter().any(|row| row.figures.contains_key("mauve")) {
+    let (id, name) = if study
+        .rows
+        .iter()
+        .any(|row| row.figures.contains_key("mauve"))
+    {
         ("mauve", "MAUVE")
     } else {
         ("similarity", "similarity")
@@ -101,8 +105,7 @@ pub(crate) fn epsilon_charts(study: &Study) -> Charts {
             continue;
         };
         let step = DpEvent::poisson_sampled_gaussian(sampling_rate, noise_multiplier, 1).ok();
-        let Some(spent) =
-            step.and_then(|step| RdpOverSteps::new(&step, train.delta.value()).ok())
+        let Some(spent) = step.and_then(|step| RdpOverSteps::new(&step, train.delta.value()).ok())
         else {
             continue;
         };
@@ -146,11 +149,16 @@ pub(crate) fn fidelity_charts(study: &Study) -> Charts {
     charts.extend(dots::labels(study).map(|(svg, left_out)| {
         let others = match left_out {
             0 => String::new(),
-            count => format!(" The {} that differ most; {count} others are not drawn.", dots::MOST_LABELS),
+            count => format!(
+                " The {} that differ most; {count} others are not drawn.",
+                dots::MOST_LABELS
+            ),
         };
         (
             svg,
-            format!("Shares of labels; the upright tick is that of the real training texts.{others}"),
+            format!(
+                "Shares of labels; the upright tick is that of the real training texts.{others}"
+            ),
         )
     }));
     charts
@@ -195,11 +203,7 @@ pub(crate) fn matrices(study: &Study) -> Matrices {
         let main = row.main_classification();
         for one in &row.classifications {
             let is_main = main.is_some_and(|main| std::ptr::eq(main, one));
-            let into = if is_main {
-                &found.shown
-            } else {
-                &found.others
-            };
+            let into = if is_main { &found.shown } else { &found.others };
             if into.len() == MOST_MATRICES {
                 found.left_out += 1;
                 continue;

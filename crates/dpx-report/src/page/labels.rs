@@ -117,7 +117,9 @@ pub(crate) fn label_changes(study: &Study) -> Table {
         .iter()
         .map(|label| {
             let before = benchmark.and_then(|row| f1(row, label));
-            let worst = losses(study, label).map(|(_, loss)| loss).fold(0.0, f64::max);
+            let worst = losses(study, label)
+                .map(|(_, loss)| loss)
+                .fold(0.0, f64::max);
             let mut cells = vec![
                 label.clone(),
                 support(label).map_or_else(|| NOTHING.into(), |count| count.to_string()),
@@ -139,7 +141,10 @@ pub(crate) fn label_changes(study: &Study) -> Table {
     lines.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mean = |row: &Row| {
         let role = row.main_classification()?.role;
-        Some(brief_or_interval(row, &format!("macro_f1{}", role.suffix())))
+        Some(brief_or_interval(
+            row,
+            &format!("macro_f1{}", role.suffix()),
+        ))
     };
     let mut last = vec![
         "macro-F1: mean of all".to_owned(),
@@ -174,7 +179,10 @@ pub(crate) fn confusions(study: &Study) -> Table {
     };
     let share = |figures: &dpx_stages::metric::Classification, truth: usize, given: usize| {
         let hits = figures.confusion[truth][given];
-        (hits, hits as f64 / figures.per_label[truth].support.max(1) as f64)
+        (
+            hits,
+            hits as f64 / figures.per_label[truth].support.max(1) as f64,
+        )
     };
     let labels = &found.figures.labels;
     let mut all: Vec<(u64, f64, usize, usize)> = (0..labels.len())
@@ -189,18 +197,24 @@ pub(crate) fn confusions(study: &Study) -> Table {
     all.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)));
     let benchmark = study.benchmark.as_ref().and_then(Row::main_classification);
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
-    let rows = all.iter().take(MOST_CONFUSIONS).map(|&(hits, of, truth, given)| {
-        let before = benchmark
-            .filter(|before| before.figures.labels == *labels)
-            .map_or_else(|| NOTHING.into(), |before| percent(share(&before.figures, truth, given).1));
-        vec![
-            labels[truth].clone(),
-            labels[given].clone(),
-            hits.to_string(),
-            percent(of),
-            before,
-        ]
-    });
+    let rows = all
+        .iter()
+        .take(MOST_CONFUSIONS)
+        .map(|&(hits, of, truth, given)| {
+            let before = benchmark
+                .filter(|before| before.figures.labels == *labels)
+                .map_or_else(
+                    || NOTHING.into(),
+                    |before| percent(share(&before.figures, truth, given).1),
+                );
+            vec![
+                labels[truth].clone(),
+                labels[given].clone(),
+                hits.to_string(),
+                percent(of),
+                before,
+            ]
+        });
     Table {
         caption: format!(
             "The most frequent confusions of row {}, since {} labels are too many for a matrix; shares are of the texts of the true label; internal",

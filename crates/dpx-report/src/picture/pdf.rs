@@ -12,11 +12,11 @@ const KAPPA: f64 = 0.552_284_8;
 
 /// Widths of Helvetica's characters from space to tilde, in thousandths of its size (Adobe Core 14 metrics).
 const WIDTHS: [u16; 95] = [
-    278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556, 556,
-    556, 556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722, 667, 611, 778, 722, 278, 500, 667, 556, 833,
-    722, 778, 667, 778, 722, 667, 611, 722, 667, 944, 667, 667, 611, 278, 278, 278, 469, 556, 333, 556, 556, 500, 556,
-    556, 278, 556, 556, 222, 222, 500, 222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334,
-    260, 334, 584,
+    278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556,
+    556, 556, 556, 556, 556, 556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722, 667,
+    611, 778, 722, 278, 500, 667, 556, 833, 722, 778, 667, 778, 722, 667, 611, 722, 667, 944, 667,
+    667, 611, 278, 278, 278, 469, 556, 333, 556, 556, 500, 556, 556, 278, 556, 556, 222, 222, 500,
+    222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584,
 ];
 
 /// How something is drawn.
@@ -58,7 +58,8 @@ fn hexadecimal(value: &str) -> Option<[f64; 3]> {
         3 => digits.chars().flat_map(|digit| [digit, digit]).collect(),
         _ => digits.to_owned(),
     };
-    let part = |at: usize| Some(f64::from(u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?) / 255.0);
+    let part =
+        |at: usize| Some(f64::from(u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?) / 255.0);
     Some([part(0)?, part(2)?, part(4)?])
 }
 
@@ -89,7 +90,11 @@ impl Page<'_> {
             ..Style::default()
         };
         if is("mark") {
-            let color = if is("published") { self.color("soft") } else { own };
+            let color = if is("published") {
+                self.color("soft")
+            } else {
+                own
+            };
             let hollow = is("ring") || is("triangle-open") || is("published");
             style.fill = Some(if hollow { self.color("card") } else { color });
             style.stroke = (!is("small")).then_some(color);
@@ -141,7 +146,11 @@ impl Page<'_> {
                     style.stroke = Some(self.color("line"));
                     style.width = 0.5;
                 } else if is("fill-open") || is("box") {
-                    style.stroke = Some(if is("missing") { self.color("soft") } else { self.color("s1") });
+                    style.stroke = Some(if is("missing") {
+                        self.color("soft")
+                    } else {
+                        self.color("s1")
+                    });
                     style.width = if is("failed") { 3.0 } else { 1.5 };
                     style.dash = if is("missing") { "4 3" } else { "" };
                 }
@@ -151,12 +160,23 @@ impl Page<'_> {
     }
 
     fn element(&mut self, element: &str, content: &str) {
-        let tag = element[1..].split([' ', '>', '/']).next().unwrap_or_default();
+        let tag = element[1..]
+            .split([' ', '>', '/'])
+            .next()
+            .unwrap_or_default();
         if !["text", "line", "path", "rect", "circle"].contains(&tag) {
             return;
         }
-        let style = self.style(tag, attribute(element, "class").unwrap_or_default(), element);
-        let number = |name: &str| attribute(element, name).and_then(|value| value.parse::<f64>().ok()).unwrap_or(0.0);
+        let style = self.style(
+            tag,
+            attribute(element, "class").unwrap_or_default(),
+            element,
+        );
+        let number = |name: &str| {
+            attribute(element, name)
+                .and_then(|value| value.parse::<f64>().ok())
+                .unwrap_or(0.0)
+        };
         match tag {
             "text" => self.text(element, content, &style),
             "line" => {
@@ -201,7 +221,10 @@ impl Page<'_> {
         ] {
             let turned = |(x, y): (f64, f64)| (x, self.height - y);
             let ((ax, ay), (bx, by), (ex, ey)) = (turned(a), turned(b), turned(end));
-            let _ = writeln!(self.out, "{ax:.2} {ay:.2} {bx:.2} {by:.2} {ex:.2} {ey:.2} c");
+            let _ = writeln!(
+                self.out,
+                "{ax:.2} {ay:.2} {bx:.2} {by:.2} {ex:.2} {ey:.2} c"
+            );
         }
     }
 
@@ -211,7 +234,9 @@ impl Page<'_> {
         let mut rest = d;
         while let Some(command) = rest.chars().next() {
             rest = &rest[command.len_utf8()..];
-            let end = rest.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(rest.len());
+            let end = rest
+                .find(|letter: char| letter.is_ascii_alphabetic())
+                .unwrap_or(rest.len());
             let numbers: Vec<f64> = rest[..end]
                 .split([' ', ','])
                 .filter_map(|number| number.parse().ok())
@@ -246,7 +271,11 @@ impl Page<'_> {
             let _ = writeln!(self.out, "{r:.3} {g:.3} {b:.3} rg");
         }
         if let Some([r, g, b]) = style.stroke {
-            let _ = writeln!(self.out, "{r:.3} {g:.3} {b:.3} RG {:.2} w [{}] 0 d", style.width, style.dash);
+            let _ = writeln!(
+                self.out,
+                "{r:.3} {g:.3} {b:.3} RG {:.2} w [{}] 0 d",
+                style.width, style.dash
+            );
         }
         draw(self);
         self.out.push_str(match (style.fill, style.stroke) {
@@ -257,10 +286,12 @@ impl Page<'_> {
     }
 
     fn text(&mut self, element: &str, content: &str, style: &Style) {
-        let number = |name: &str| attribute(element, name).and_then(|value| value.parse::<f64>().ok());
+        let number =
+            |name: &str| attribute(element, name).and_then(|value| value.parse::<f64>().ok());
         let (x, y) = (number("x").unwrap_or(0.0), number("y").unwrap_or(0.0));
         let text = unescaped(content);
-        let bold = attribute(element, "class").is_some_and(|class| class.split(' ').any(|own| own == "name"));
+        let bold = attribute(element, "class")
+            .is_some_and(|class| class.split(' ').any(|own| own == "name"));
         let mut runs: Vec<(Font, Vec<u8>)> = Vec::new();
         let mut length = 0.0;
         for letter in text.chars() {
@@ -285,7 +316,11 @@ impl Page<'_> {
         let place = if attribute(element, "transform").is_some() {
             // The one turn that there is: 40 degrees up.
             let (sin, cos) = 40_f64.to_radians().sin_cos();
-            format!("{cos:.4} {sin:.4} {:.4} {cos:.4} {x:.2} {:.2} Tm", -sin, self.height - y)
+            format!(
+                "{cos:.4} {sin:.4} {:.4} {cos:.4} {x:.2} {:.2} Tm",
+                -sin,
+                self.height - y
+            )
         } else {
             format!("1 0 0 1 {:.2} {:.2} Tm", x - before, self.height - y)
         };
@@ -367,9 +402,17 @@ fn width(byte: u8, font: Font) -> f64 {
 }
 
 fn unescaped(text: &str) -> String {
-    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")]
-        .iter()
-        .fold(text.to_owned(), |text, (escaped, letter)| text.replace(escaped, letter))
+    [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&amp;", "&"),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (escaped, letter)| {
+        text.replace(escaped, letter)
+    })
 }
 
 /// A document of one page.
@@ -431,11 +474,22 @@ mod tests {
         assert_eq!(replaced, 1);
         assert!(text.contains("10.00 80.00 m\n30.00 80.00 l"), "{text}");
         // "a (b) " in Helvetica, then the sign of Symbol.
-        assert!(text.contains("/F1 11.6 Tf <612028622920> Tj\n/F3 11.6 Tf <a3> Tj"), "{text}");
+        assert!(
+            text.contains("/F1 11.6 Tf <612028622920> Tj\n/F3 11.6 Tf <a3> Tj"),
+            "{text}"
+        );
         assert!(!text.contains("says"), "titles are not drawn");
         assert!(text.contains("0.00 90.00 10.00 10.00 re"), "{text}");
         // Offsets of the table lead to their objects.
-        let start: usize = text.rsplit("startxref\n").next().unwrap().lines().next().unwrap().parse().unwrap();
+        let start: usize = text
+            .rsplit("startxref\n")
+            .next()
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
         assert!(pdf[start..].starts_with(b"xref"));
         let third: usize = text[start..].lines().nth(5).unwrap()[..10].parse().unwrap();
         assert!(pdf[third..].starts_with(b"3 0 obj"), "{third}");

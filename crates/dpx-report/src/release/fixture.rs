@@ -24,7 +24,7 @@ pub(crate) fn run(instance: &str, event: DpEvent) -> PrivateRun {
         event,
         adjacency: Adjacency::ZeroOut,
         unit: Unit::Example,
-            bounds: None,
+        bounds: None,
         delta: 5e-4,
         examples: 1_020,
         canaries: 20,

@@ -93,13 +93,18 @@ fn declared(statement: &Statement, failures: &mut Failures) {
 fn people(name: &str, run: &Run, claim: &Claim, failures: &mut Failures) {
     let of_people = claim.unit() == Unit::User.name();
     failures.unless(run.bounds.is_some() == of_people, || {
-        format!("`{name}`: people are protected where bounds on their records stand, and nowhere else")
+        format!(
+            "`{name}`: people are protected where bounds on their records stand, and nowhere else"
+        )
     });
     let sampled = run
         .bounds
         .filter(|bounds| bounds.unit_sampling == Some(UnitSampling::Examples));
     let allowed = sampled.map_or(1, |bounds| bounds.max_per_unit);
-    let counted = claim.events().get(name).map_or(1, DpEvent::records_per_unit);
+    let counted = claim
+        .events()
+        .get(name)
+        .map_or(1, DpEvent::records_per_unit);
     failures.unless(u64::from(counted) == allowed, || {
         format!("`{name}`: a person may have {allowed} records that are sampled one by one, and the event counts {counted}")
     });

@@ -62,8 +62,7 @@ fn fits(name: &str, run: &Run, event: &DpEvent, failures: &mut Failures) {
                 let canaries = run.canaries.saturating_mul(bounds.max_per_unit);
                 Some(bounds.records?.saturating_add(canaries))
             });
-            let (Some(examples), Some(batch)) =
-                (records.or(run.examples), run.expected_batch_size)
+            let (Some(examples), Some(batch)) = (records.or(run.examples), run.expected_batch_size)
             else {
                 return;
             };

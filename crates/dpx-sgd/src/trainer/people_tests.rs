@@ -42,7 +42,10 @@ pub(crate) fn people_take_part_as_one() -> bool {
     }
     let expected = 2000.0 * RATE;
     let spread = 4.9 * (expected * (1.0 - RATE)).sqrt();
-    within && seen.iter().all(|&found| (f64::from(found) - expected).abs() < spread)
+    within
+        && seen
+            .iter()
+            .all(|&found| (f64::from(found) - expected).abs() < spread)
 }
 
 #[test]

@@ -146,7 +146,10 @@ fn persons() -> Vec<(&'static str, Vec<Vec<u32>>)> {
             records(&["huge activations", "ordinary", "huge activations"]),
         ),
         ("more than a step takes", texts(40).0),
-        ("nothing to learn from", records(&["one token", "one token"])),
+        (
+            "nothing to learn from",
+            records(&["one token", "one token"]),
+        ),
     ]
 }
 
@@ -158,7 +161,8 @@ pub(crate) fn people_are_close() -> bool {
 fn people_are_close_on(device: Device) -> bool {
     let network = treacherous(device);
     persons().into_iter().all(|(name, person)| {
-        let mut members: Vec<Vec<usize>> = vec![vec![0], vec![1, 2, 3], vec![4, 5], vec![6, 7, 8, 9]];
+        let mut members: Vec<Vec<usize>> =
+            vec![vec![0], vec![1, 2, 3], vec![4, 5], vec![6, 7, 8, 9]];
         let without = People(texts(10), Units::new(members.clone(), 4));
         let mut with = texts(10).0;
         with.extend(person);

@@ -40,7 +40,12 @@ pub fn classification_intervals(figures: &Classification) -> Option<Classificati
         .confusion
         .iter()
         .enumerate()
-        .flat_map(|(row, cells)| cells.iter().enumerate().map(move |(column, hits)| (row, column, *hits)))
+        .flat_map(|(row, cells)| {
+            cells
+                .iter()
+                .enumerate()
+                .map(move |(column, hits)| (row, column, *hits))
+        })
         .filter(|(.., hits)| *hits > 0)
         .collect();
     let mut stream = Stream::new(0x626f_6f74);
@@ -139,7 +144,8 @@ mod tests {
         assert!((found.accuracy.low - 0.761).abs() < 0.006, "{found:?}");
         assert!((found.accuracy.high - 0.839).abs() < 0.006, "{found:?}");
         assert!((found.macro_f1.low - 0.761).abs() < 0.008, "{found:?}");
-        let more = classification_intervals(&figures(vec![vec![16000, 4000], vec![4000, 16000]])).unwrap();
+        let more =
+            classification_intervals(&figures(vec![vec![16000, 4000], vec![4000, 16000]])).unwrap();
         assert!(more.accuracy.high - more.accuracy.low < 0.01, "{more:?}");
     }
 
@@ -149,7 +155,13 @@ mod tests {
         assert!(found.f1[1].high - found.f1[1].low > 0.4, "{found:?}");
         assert!(found.f1[0].high - found.f1[0].low < 0.02, "{found:?}");
         let one = classification_intervals(&figures(vec![vec![1, 0], vec![0, 0]])).unwrap();
-        assert_eq!(one.accuracy, Interval { low: 1.0, high: 1.0 });
+        assert_eq!(
+            one.accuracy,
+            Interval {
+                low: 1.0,
+                high: 1.0
+            }
+        );
         assert_eq!(classification_intervals(&figures(vec![vec![0]])), None);
     }
 }

@@ -74,7 +74,10 @@ fn nearer(nearest: &[Vec<u32>], training: usize, all: usize) -> Nearer {
         let (mut count, mut total) = (0_u64, 0_u64);
         for texts in nearest {
             let first = of_training[texts[0] as usize];
-            if texts.iter().all(|&text| of_training[text as usize] == first) {
+            if texts
+                .iter()
+                .all(|&text| of_training[text as usize] == first)
+            {
                 total += 1;
                 count += u64::from(first);
             }
@@ -103,7 +106,11 @@ fn nearer(nearest: &[Vec<u32>], training: usize, all: usize) -> Nearer {
             count += own.0 * times;
             total += own.1 * times;
         }
-        if total == 0 { value(found) } else { value((count, total)) }
+        if total == 0 {
+            value(found)
+        } else {
+            value((count, total))
+        }
     });
     let (low, high) = middle_95(resampled.collect());
     let dealt: Vec<f64> = (0..DRAWS)
@@ -114,7 +121,10 @@ fn nearer(nearest: &[Vec<u32>], training: usize, all: usize) -> Nearer {
             value(share(&sides))
         })
         .collect();
-    let as_large = dealt.iter().filter(|share| **share >= value(found) - 1e-12).count();
+    let as_large = dealt
+        .iter()
+        .filter(|share| **share >= value(found) - 1e-12)
+        .count();
     let (null_low, null_high) = middle_95(dealt);
     Nearer {
         count: found.0,
@@ -229,7 +239,15 @@ mod tests {
         assert!(null.p_value > 0.1, "{null:?}");
         assert!(found.low < 0.5 && found.high > 0.85, "{found:?}");
         // Each text has a nearest text of its own, and 70 % of those are training texts: that is no chance.
-        let copied: Vec<Vec<u32>> = (0..200).map(|text| vec![if text % 10 < 7 { text / 2 } else { 100 + text / 2 }]).collect();
+        let copied: Vec<Vec<u32>> = (0..200)
+            .map(|text| {
+                vec![if text % 10 < 7 {
+                    text / 2
+                } else {
+                    100 + text / 2
+                }]
+            })
+            .collect();
         let found = nearer(&copied, 100, 200);
         let null = found.null.unwrap();
         assert!(null.p_value < 0.01 && null.high < 0.65, "{null:?}");

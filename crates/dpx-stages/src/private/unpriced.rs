@@ -158,8 +158,9 @@ fn sampled(
             "`{stage}` samples records (`unit_sampling = \"examples\"`), and how many there are is not known before the data are read"
         ))
     })?;
-    let records_per_unit = u32::try_from(most)
-        .map_err(|_| StageError::new(format!("`max_per_unit` is {most}: expected at most 10000")))?;
+    let records_per_unit = u32::try_from(most).map_err(|_| {
+        StageError::new(format!("`max_per_unit` is {most}: expected at most 10000"))
+    })?;
     Ok(Sampled {
         units: records,
         // A canary is a person with as many records as anybody may have.

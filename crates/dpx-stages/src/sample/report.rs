@@ -61,14 +61,21 @@ impl SampleReport {
     /// What to tell the user about texts that were left out and texts that never end, a line each.
     pub fn messages(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        if let Some(found) = self.undecodable.as_ref().filter(|found| found.retried + found.dropped > 0) {
+        if let Some(found) = self
+            .undecodable
+            .as_ref()
+            .filter(|found| found.retried + found.dropped > 0)
+        {
             lines.push(format!(
                 "{} attempts held bytes that are no text (U+FFFD): written again, or left out after the last one ({} texts)",
                 found.retried + found.dropped,
                 found.dropped
             ));
         }
-        for (found, what) in [(&self.empty, "empty texts"), (&self.duplicates, "texts that stood there already")] {
+        for (found, what) in [
+            (&self.empty, "empty texts"),
+            (&self.duplicates, "texts that stood there already"),
+        ] {
             if found.dropped > 0 {
                 lines.push(format!("{} {what} were left out", found.dropped));
             }

@@ -33,9 +33,7 @@ pub(super) fn run(
         ..Written::default()
     };
     let before = written.texts.len();
-    written
-        .texts
-        .retain(|text| !is_undecodable(&text.content));
+    written.texts.retain(|text| !is_undecodable(&text.content));
     written.undecodable_dropped = (before - written.texts.len()) as u64;
     let asked = Asked {
         params,

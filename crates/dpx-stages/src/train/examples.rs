@@ -7,9 +7,9 @@ use dpx_data::Row;
 use dpx_nn::seed::Stream;
 use dpx_nn::text::{EncodePrompt, Tokenizer};
 use dpx_nn::{Batch, Sequence};
-use dpx_schema::{Prompt, UnitBounds};
 use dpx_schema::StageError;
 use dpx_schema::params::LossOn;
+use dpx_schema::{Prompt, UnitBounds};
 use dpx_sgd::key::{Key, Purpose};
 use dpx_sgd::trainer::{Examples, Idle};
 use dpx_sgd::units::Units;
@@ -118,10 +118,11 @@ impl Sampled {
     pub(super) fn of(bounds: Option<UnitBounds>) -> Self {
         match bounds {
             None => Self::Records,
-            Some(bounds) => bounds.examples_per_unit.map_or(
-                Self::RecordsOfPeople(bounds.max_per_unit as usize),
-                |few| Self::People(few as usize),
-            ),
+            Some(bounds) => bounds
+                .examples_per_unit
+                .map_or(Self::RecordsOfPeople(bounds.max_per_unit as usize), |few| {
+                    Self::People(few as usize)
+                }),
         }
     }
 
@@ -256,11 +257,7 @@ impl Encoder<'_> {
     }
 
     /// Everything that is sampled: the rows, and whose they are.
-    pub(super) fn people(
-        &self,
-        members: Vec<Vec<usize>>,
-        mut encoded: Encoded,
-    ) -> Encoded {
+    pub(super) fn people(&self, members: Vec<Vec<usize>>, mut encoded: Encoded) -> Encoded {
         if let Sampled::People(few) = self.sampled {
             encoded.people = Some(Units::new(members, few));
         }

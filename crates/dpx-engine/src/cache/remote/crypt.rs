@@ -80,13 +80,17 @@ impl TeamKey {
         {
             use std::os::unix::fs::MetadataExt;
             if file.metadata().map_err(failed)?.mode() & 0o077 != 0 {
-                return Err(KeyError::Open { path: path.to_owned() });
+                return Err(KeyError::Open {
+                    path: path.to_owned(),
+                });
             }
         }
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(failed)?;
         let digest: Option<Digest> = text.trim().parse().ok();
-        let digest = digest.ok_or_else(|| KeyError::NoKey { path: path.to_owned() })?;
+        let digest = digest.ok_or_else(|| KeyError::NoKey {
+            path: path.to_owned(),
+        })?;
         Ok(Self::derive(digest.as_bytes()))
     }
 
@@ -129,7 +133,10 @@ impl TeamKey {
     /// Encrypts a piece of an object, or decrypts it: that is the same.
     pub(super) fn turn_piece(&self, digest: &Digest, piece: u64, bytes: &mut [u8]) {
         let mut hasher = blake3::Hasher::new_keyed(&self.encrypting);
-        hasher.update(b"piece\0").update(digest.as_bytes()).update(&piece.to_le_bytes());
+        hasher
+            .update(b"piece\0")
+            .update(digest.as_bytes())
+            .update(&piece.to_le_bytes());
         turn(hasher.finalize().as_bytes(), bytes);
     }
 
@@ -201,8 +208,15 @@ mod unit {
         let key = TeamKey::derive(&[7; 32]);
         let sealed = key.seal("records/a", b"a record").unwrap();
         assert!(!sealed.windows(8).any(|window| window == b"a record"));
-        assert_eq!(key.open("records/a", &sealed).as_deref(), Some(&b"a record"[..]));
-        assert_eq!(key.open("records/b", &sealed), None, "moved to another name");
+        assert_eq!(
+            key.open("records/a", &sealed).as_deref(),
+            Some(&b"a record"[..])
+        );
+        assert_eq!(
+            key.open("records/b", &sealed),
+            None,
+            "moved to another name"
+        );
         assert_eq!(TeamKey::derive(&[8; 32]).open("records/a", &sealed), None);
         for at in [0, MAGIC.len(), MAGIC.len() + SALT, sealed.len() - 1] {
             let mut changed = sealed.clone();
@@ -210,7 +224,11 @@ mod unit {
             assert_eq!(key.open("records/a", &changed), None, "byte {at}");
         }
         assert_eq!(key.open("records/a", &sealed[..10]), None);
-        assert_ne!(sealed, key.seal("records/a", b"a record").unwrap(), "no key stream twice");
+        assert_ne!(
+            sealed,
+            key.seal("records/a", b"a record").unwrap(),
+            "no key stream twice"
+        );
     }
 
     #[test]

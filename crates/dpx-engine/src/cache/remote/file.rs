@@ -15,7 +15,9 @@ pub struct FileStore {
 impl FileStore {
     /// A store in a folder, which is made when something is written.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self {
+            folder: folder.into(),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -31,9 +33,9 @@ fn told(error: &io::Error) -> StoreError {
     let what = error.to_string();
     match error.kind() {
         // A server of files that is away for a moment.
-        io::ErrorKind::TimedOut | io::ErrorKind::Interrupted | io::ErrorKind::StaleNetworkFileHandle => {
-            StoreError::Silent { what }
-        }
+        io::ErrorKind::TimedOut
+        | io::ErrorKind::Interrupted
+        | io::ErrorKind::StaleNetworkFileHandle => StoreError::Silent { what },
         _ => StoreError::Refused { what },
     }
 }

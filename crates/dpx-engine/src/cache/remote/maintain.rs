@@ -76,7 +76,9 @@ impl Remote {
                 if !self.check_object(file)? {
                     broken = true;
                     seen.remove(&file.digest);
-                    check.bad_objects.push((shared.record.instance.clone(), file.path.clone()));
+                    check
+                        .bad_objects
+                        .push((shared.record.instance.clone(), file.path.clone()));
                     if delete {
                         for piece in 0..super::transfer::pieces(file.size) {
                             let name = self.piece_name(&file.digest, piece);
@@ -99,18 +101,31 @@ impl Remote {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn collect(&self, unused: Option<Duration>, bytes: Option<u64>, yes: bool) -> Result<RemoteGarbage, RemoteError> {
+    pub fn collect(
+        &self,
+        unused: Option<Duration>,
+        bytes: Option<u64>,
+        yes: bool,
+    ) -> Result<RemoteGarbage, RemoteError> {
         let now = SystemTime::now();
         let mut used: BTreeMap<String, SystemTime> = BTreeMap::new();
         for listed in self.patiently(|| self.store.list("used/"))? {
-            used.insert(listed.name.replacen("used/", "records/", 1), listed.modified);
+            used.insert(
+                listed.name.replacen("used/", "records/", 1),
+                listed.modified,
+            );
         }
         let mut records: Vec<(SystemTime, String, Record)> = Vec::new();
         for listed in self.patiently(|| self.store.list("records/"))? {
             let sealed = self.patiently(|| self.store.get(&listed.name))?;
             // What this key did not write is not its to remove.
-            if let Some(shared) = sealed.and_then(|sealed| self.open_record(&listed.name, &sealed)) {
-                let last = used.get(&listed.name).copied().unwrap_or(listed.modified).max(listed.modified);
+            if let Some(shared) = sealed.and_then(|sealed| self.open_record(&listed.name, &sealed))
+            {
+                let last = used
+                    .get(&listed.name)
+                    .copied()
+                    .unwrap_or(listed.modified)
+                    .max(listed.modified);
                 records.push((last, listed.name, shared.record));
             }
         }
@@ -129,7 +144,8 @@ impl Remote {
                     added += super::transfer::piece_size(file.size, piece);
                 }
             }
-            let old = unused.is_some_and(|unused| now.duration_since(last).unwrap_or_default() > unused);
+            let old =
+                unused.is_some_and(|unused| now.duration_since(last).unwrap_or_default() > unused);
             let large = bytes.is_some_and(|bytes| garbage.kept_bytes + added > bytes);
             if old || large {
                 freed.extend(named);

@@ -51,7 +51,10 @@ impl Machine {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path()).unwrap();
         cache.prepare().unwrap();
-        Self { _folder: folder, cache }
+        Self {
+            _folder: folder,
+            cache,
+        }
     }
 
     fn pull(&self, remote: &Remote, key: &Key) -> Result<Option<Record>, RemoteError> {
@@ -84,15 +87,41 @@ fn what_one_machine_sends_another_fetches() {
     let place = tempfile::tempdir().unwrap();
     let store = FileStore::at(place.path());
     let one = Machine::new();
-    let made = record(&one.cache, "base", Flow::Public, &[("model/weights", "w"), ("empty", "")]);
-    assert_eq!(remote(store.clone(), false).push(&one.cache, &made).unwrap(), Pushed::New);
-    assert_eq!(remote(store.clone(), false).push(&one.cache, &made).unwrap(), Pushed::Already);
+    let made = record(
+        &one.cache,
+        "base",
+        Flow::Public,
+        &[("model/weights", "w"), ("empty", "")],
+    );
+    assert_eq!(
+        remote(store.clone(), false)
+            .push(&one.cache, &made)
+            .unwrap(),
+        Pushed::New
+    );
+    assert_eq!(
+        remote(store.clone(), false)
+            .push(&one.cache, &made)
+            .unwrap(),
+        Pushed::Already
+    );
     let other = Machine::new();
-    let found = other.pull(&remote(store.clone(), false), &made.key).unwrap().unwrap();
+    let found = other
+        .pull(&remote(store.clone(), false), &made.key)
+        .unwrap()
+        .unwrap();
     assert_eq!(found, made);
     assert_eq!(other.cache.look(&made.key), Lookup::Whole(made.clone()));
-    assert_eq!(other.cache.read_verified(&made, "model/weights").unwrap(), b"w");
-    assert_eq!(other.pull(&remote(store, false), &Digest::of(b"none")).unwrap(), None);
+    assert_eq!(
+        other.cache.read_verified(&made, "model/weights").unwrap(),
+        b"w"
+    );
+    assert_eq!(
+        other
+            .pull(&remote(store, false), &Digest::of(b"none"))
+            .unwrap(),
+        None
+    );
 }
 
 #[test]
@@ -101,24 +130,58 @@ fn private_artifacts_stay_here_unless_asked_and_nothing_can_be_read_in_the_store
     let store = FileStore::at(place.path());
     let one = Machine::new();
     let text = "a very private text that nobody else may read";
-    let private = record(&one.cache, "preprocess", Flow::Private, &[("train.jsonl", text)]);
-    let measured = record(&one.cache, "train", Flow::Dp, &[("internal/steps.jsonl", text)]);
+    let private = record(
+        &one.cache,
+        "preprocess",
+        Flow::Private,
+        &[("train.jsonl", text)],
+    );
+    let measured = record(
+        &one.cache,
+        "train",
+        Flow::Dp,
+        &[("internal/steps.jsonl", text)],
+    );
     let seeded = record(&one.cache, "sample", Flow::Seeded, &[("texts", text)]);
     for record in [&private, &measured, &seeded] {
-        assert_eq!(remote(store.clone(), false).push(&one.cache, record).unwrap(), Pushed::Private);
+        assert_eq!(
+            remote(store.clone(), false)
+                .push(&one.cache, record)
+                .unwrap(),
+            Pushed::Private
+        );
     }
     assert!(files(place.path()).is_empty());
-    assert_eq!(remote(store.clone(), true).push(&one.cache, &private).unwrap(), Pushed::New);
+    assert_eq!(
+        remote(store.clone(), true)
+            .push(&one.cache, &private)
+            .unwrap(),
+        Pushed::New
+    );
     let digest = Digest::of(text.as_bytes()).to_string();
     for path in files(place.path()) {
         let bytes = std::fs::read(&path).unwrap();
         for secret in [text, "preprocess", &digest, &private.key.to_string()] {
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{}", path.display());
-            assert!(!path.to_string_lossy().contains(secret), "{}", path.display());
+            assert!(
+                !bytes
+                    .windows(secret.len())
+                    .any(|window| window == secret.as_bytes()),
+                "{}",
+                path.display()
+            );
+            assert!(
+                !path.to_string_lossy().contains(secret),
+                "{}",
+                path.display()
+            );
         }
     }
     let stranger = Remote::new(Arc::new(store), TeamKey::derive(&[2; 32]), true, false).unwrap();
-    assert_eq!(Machine::new().pull(&stranger, &private.key).unwrap(), None, "another key sees nothing");
+    assert_eq!(
+        Machine::new().pull(&stranger, &private.key).unwrap(),
+        None,
+        "another key sees nothing"
+    );
 }
 
 #[test]
@@ -126,10 +189,18 @@ fn whatever_was_changed_is_a_miss_and_is_found_and_replaced() {
     let place = tempfile::tempdir().unwrap();
     let store = FileStore::at(place.path());
     let one = Machine::new();
-    let made = record(&one.cache, "base", Flow::Public, &[("weights", "some weights"), ("more", "more")]);
+    let made = record(
+        &one.cache,
+        "base",
+        Flow::Public,
+        &[("weights", "some weights"), ("more", "more")],
+    );
     let shared = remote(store.clone(), false);
     shared.push(&one.cache, &made).unwrap();
-    let sent: Vec<_> = files(place.path()).into_iter().filter(|path| !path.starts_with(place.path().join("used"))).collect();
+    let sent: Vec<_> = files(place.path())
+        .into_iter()
+        .filter(|path| !path.starts_with(place.path().join("used")))
+        .collect();
     assert_eq!(sent.len(), 3, "{sent:?}");
     for path in sent {
         let good = std::fs::read(&path).unwrap();
@@ -145,13 +216,20 @@ fn whatever_was_changed_is_a_miss_and_is_found_and_replaced() {
             let told = other.pull(&shared, &made.key).unwrap_err().to_string();
             assert!(told.contains("dpx cache verify --remote"), "{told}");
             assert_eq!(other.cache.look(&made.key), Lookup::Nothing);
-            assert!(!shared.verify(false).unwrap().is_sound(), "{}", path.display());
+            assert!(
+                !shared.verify(false).unwrap().is_sound(),
+                "{}",
+                path.display()
+            );
         }
         // Removed, it is sent again.
         assert!(!shared.verify(true).unwrap().is_sound());
         assert_eq!(shared.push(&one.cache, &made).unwrap(), Pushed::New);
         assert!(shared.verify(false).unwrap().is_sound());
-        assert_eq!(Machine::new().pull(&shared, &made.key).unwrap().as_ref(), Some(&made));
+        assert_eq!(
+            Machine::new().pull(&shared, &made.key).unwrap().as_ref(),
+            Some(&made)
+        );
     }
     // A good record under another's name.
     let second = record(&one.cache, "second", Flow::Public, &[("weights", "x")]);
@@ -159,7 +237,10 @@ fn whatever_was_changed_is_a_miss_and_is_found_and_replaced() {
     let name = |record: &Record| place.path().join(shared.record_name(&record.key));
     std::fs::copy(name(&second), name(&made)).unwrap();
     let swapped = Machine::new().pull(&shared, &made.key).unwrap_err();
-    assert!(matches!(swapped, RemoteError::BadSignature { .. }), "{swapped}");
+    assert!(
+        matches!(swapped, RemoteError::BadSignature { .. }),
+        "{swapped}"
+    );
 }
 
 #[test]
@@ -170,21 +251,36 @@ fn of_sixteen_writers_one_wins_and_all_know() {
         let machines: Vec<_> = (0..16)
             .map(|number| {
                 let machine = Machine::new();
-                let made = record(&machine.cache, "base", Flow::Public, &[("weights", &format!("weights {number}"))]);
+                let made = record(
+                    &machine.cache,
+                    "base",
+                    Flow::Public,
+                    &[("weights", &format!("weights {number}"))],
+                );
                 (machine, made, remote(store.clone(), false))
             })
             .collect();
         let pushed: Vec<Pushed> = std::thread::scope(|scope| {
             let threads: Vec<_> = machines
                 .iter()
-                .map(|(machine, made, shared)| scope.spawn(|| shared.push(&machine.cache, made).unwrap()))
+                .map(|(machine, made, shared)| {
+                    scope.spawn(|| shared.push(&machine.cache, made).unwrap())
+                })
                 .collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
         });
-        let won: Vec<usize> = (0..16).filter(|&number| pushed[number] == Pushed::New).collect();
+        let won: Vec<usize> = (0..16)
+            .filter(|&number| pushed[number] == Pushed::New)
+            .collect();
         assert_eq!(won.len(), 1, "{pushed:?}");
         let (_, made, shared) = &machines[won[0]];
-        assert_eq!(Machine::new().pull(shared, &made.key).unwrap().as_ref(), Some(made));
+        assert_eq!(
+            Machine::new().pull(shared, &made.key).unwrap().as_ref(),
+            Some(made)
+        );
         assert!(shared.verify(false).unwrap().is_sound());
     }
 }
@@ -197,14 +293,28 @@ fn room_is_made_by_last_use() {
     let shared = remote(store, false);
     let names = ["first", "second", "third"];
     let made = names.map(|name| {
-        let made = record(&one.cache, name, Flow::Public, &[("weights", &name.repeat(100)), ("same", "same")]);
+        let made = record(
+            &one.cache,
+            name,
+            Flow::Public,
+            &[("weights", &name.repeat(100)), ("same", "same")],
+        );
         shared.push(&one.cache, &made).unwrap();
         made
     });
     let old = |record: &Record, hours: u64| {
-        for name in [shared.record_name(&record.key), shared.used_name(&record.key)] {
-            let file = std::fs::File::options().write(true).open(place.path().join(name)).unwrap();
-            file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(hours * 3600)).unwrap();
+        for name in [
+            shared.record_name(&record.key),
+            shared.used_name(&record.key),
+        ] {
+            let file = std::fs::File::options()
+                .write(true)
+                .open(place.path().join(name))
+                .unwrap();
+            file.set_modified(
+                std::time::SystemTime::now() - std::time::Duration::from_secs(hours * 3600),
+            )
+            .unwrap();
         }
     };
     for (record, hours) in made.iter().zip([50, 40, 30]) {
@@ -216,7 +326,10 @@ fn room_is_made_by_last_use() {
     let would = shared.collect(days(35), None, false).unwrap();
     assert_eq!(would.records, ["second"]);
     assert_eq!(shared.collect(days(35), None, true).unwrap(), would);
-    assert!(shared.verify(false).unwrap().is_sound(), "what others name stays");
+    assert!(
+        shared.verify(false).unwrap().is_sound(),
+        "what others name stays"
+    );
     let small = shared.collect(None, Some(600), true).unwrap();
     assert_eq!(small.records, ["third"]);
     assert_eq!(small.kept_records, 1);
@@ -250,7 +363,9 @@ impl Faulty {
     fn gone(&self) -> Result<(), StoreError> {
         let mut left = self.left.lock().unwrap();
         match &mut *left {
-            Some(0) => Err(StoreError::Silent { what: "gone".into() }),
+            Some(0) => Err(StoreError::Silent {
+                what: "gone".into(),
+            }),
             Some(left) => {
                 *left -= 1;
                 Ok(())
@@ -260,7 +375,11 @@ impl Faulty {
     }
 
     fn loses(&self) -> bool {
-        self.silent.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+        self.silent
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            })
+            .is_ok()
     }
 }
 
@@ -294,7 +413,9 @@ impl Store for Faulty {
             if self.done {
                 self.inner.create(name, bytes)?;
             }
-            return Err(StoreError::Silent { what: "connection reset".into() });
+            return Err(StoreError::Silent {
+                what: "connection reset".into(),
+            });
         }
         self.inner.create(name, bytes)
     }
@@ -326,7 +447,9 @@ fn a_store_without_conditions_is_found_out_and_not_written_to() {
     }
     assert_eq!(shared.verify(false).unwrap().records, 0);
     // What others wrote there can be read.
-    remote(FileStore::at(place.path()), false).push(&one.cache, &made).unwrap();
+    remote(FileStore::at(place.path()), false)
+        .push(&one.cache, &made)
+        .unwrap();
     assert!(Machine::new().pull(&shared, &made.key).unwrap().is_some());
 }
 
@@ -341,17 +464,31 @@ fn a_lost_answer_is_resolved_by_who_wrote_what_stands() {
             done,
             ..Faulty::over(place.path())
         };
-        assert_eq!(remote(faulty, false).push(&one.cache, &made).unwrap(), Pushed::New, "{done}");
+        assert_eq!(
+            remote(faulty, false).push(&one.cache, &made).unwrap(),
+            Pushed::New,
+            "{done}"
+        );
         let other = Machine::new();
         let theirs = record(&other.cache, "base", Flow::Public, &[("weights", "others")]);
-        assert_eq!(remote(FileStore::at(place.path()), false).push(&other.cache, &theirs).unwrap(), Pushed::Already);
+        assert_eq!(
+            remote(FileStore::at(place.path()), false)
+                .push(&other.cache, &theirs)
+                .unwrap(),
+            Pushed::Already
+        );
     }
 }
 
 #[test]
 fn a_store_that_dies_at_any_call_loses_nothing() {
     let one = Machine::new();
-    let made = record(&one.cache, "base", Flow::Public, &[("weights", "w"), ("more", "m")]);
+    let made = record(
+        &one.cache,
+        "base",
+        Flow::Public,
+        &[("weights", "w"), ("more", "m")],
+    );
     for left in 0..20 {
         let place = tempfile::tempdir().unwrap();
         let faulty = Faulty::over(place.path());
@@ -359,7 +496,10 @@ fn a_store_that_dies_at_any_call_loses_nothing() {
         let pushed = remote(faulty, false).push(&one.cache, &made);
         // Whatever stands is whole: a record only when all of its objects do.
         let sound = remote(FileStore::at(place.path()), false);
-        assert!(sound.verify(false).unwrap().is_sound(), "{left}: {pushed:?}");
+        assert!(
+            sound.verify(false).unwrap().is_sound(),
+            "{left}: {pushed:?}"
+        );
         assert!(sound.push(&one.cache, &made).is_ok());
         let other = Machine::new();
         let faulty = Faulty::over(place.path());

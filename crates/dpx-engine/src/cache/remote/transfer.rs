@@ -69,12 +69,20 @@ impl Remote {
     }
 
     /// Fetches the objects of a record that this machine does not have, as the files of a folder; each is hashed on its way.
-    pub(super) fn fetch_objects(&self, cache: &Cache, record: &Record, output: &Path) -> Result<(), RemoteError> {
+    pub(super) fn fetch_objects(
+        &self,
+        cache: &Cache,
+        record: &Record,
+        output: &Path,
+    ) -> Result<(), RemoteError> {
         let missing: Vec<&FileEntry> = record
             .output
             .files
             .iter()
-            .filter(|file| !digest_file(&cache.layout.object(&file.digest)).is_ok_and(|found| found == (file.digest, file.size)))
+            .filter(|file| {
+                !digest_file(&cache.layout.object(&file.digest))
+                    .is_ok_and(|found| found == (file.digest, file.size))
+            })
             .collect();
         self.at_once(&missing, |file| {
             let path = output.join(&file.path);
@@ -86,7 +94,13 @@ impl Remote {
         })
     }
 
-    fn fetch_object(&self, key: &str, file: &FileEntry, handle: &mut File, path: &Path) -> Result<(), RemoteError> {
+    fn fetch_object(
+        &self,
+        key: &str,
+        file: &FileEntry,
+        handle: &mut File,
+        path: &Path,
+    ) -> Result<(), RemoteError> {
         let bad = |problem| RemoteError::BadObject {
             store: self.describe(),
             key: key.to_owned(),
@@ -104,7 +118,9 @@ impl Remote {
             }
             self.key.turn_piece(&file.digest, piece, &mut bytes);
             hasher.update(&bytes);
-            handle.write_all(&bytes).map_err(CacheError::io("write", path))?;
+            handle
+                .write_all(&bytes)
+                .map_err(CacheError::io("write", path))?;
         }
         if Digest::from_bytes(*hasher.finalize().as_bytes()) == file.digest {
             Ok(())

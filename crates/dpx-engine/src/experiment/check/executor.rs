@@ -8,7 +8,9 @@ use dpx_schema::Kind;
 
 /// Checks the table `[run.executor]`.
 pub(in crate::experiment) fn executor(table: &Table, diagnostics: &mut Vec<Diagnostic>) {
-    let kind = table.get("kind").and_then(|node| node.as_str().map(|kind| (kind, node.origin)));
+    let kind = table
+        .get("kind")
+        .and_then(|node| node.as_str().map(|kind| (kind, node.origin)));
     match (kind, table.entry("submit")) {
         (Some(("command", origin)), None) => diagnostics.push(
             Diagnostic::at(
@@ -20,7 +22,10 @@ pub(in crate::experiment) fn executor(table: &Table, diagnostics: &mut Vec<Diagn
         ),
         (Some(("command", _)), Some(submit)) => {
             let text = submit.node.as_str().unwrap_or_default();
-            if !["{plan}", "{worker}"].iter().any(|part| text.contains(part)) {
+            if !["{plan}", "{worker}"]
+                .iter()
+                .any(|part| text.contains(part))
+            {
                 diagnostics.push(
                     Diagnostic::at(
                         Code::MissingKey,
@@ -36,7 +41,12 @@ pub(in crate::experiment) fn executor(table: &Table, diagnostics: &mut Vec<Diagn
     let Some(resources) = table.get("resources").and_then(|node| node.as_table()) else {
         return;
     };
-    let names = || Kind::ALL.iter().map(|kind| kind.name()).chain([ExecutorTable::DEFAULT]);
+    let names = || {
+        Kind::ALL
+            .iter()
+            .map(|kind| kind.name())
+            .chain([ExecutorTable::DEFAULT])
+    };
     for entry in &resources.entries {
         if names().any(|name| name == entry.key) {
             continue;

@@ -1,8 +1,8 @@
 //! Values that only make sense with certain needs, or with certain values of a need.
 
-use super::{bags, people};
 use super::values::Resolved;
 use super::written_before;
+use super::{bags, people};
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::suggest::{Suggestion, alternatives, did_you_mean, suggest};
 use dpx_schema::Kind;

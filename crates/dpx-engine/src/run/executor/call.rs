@@ -91,7 +91,9 @@ fn text(pipe: Option<impl Read>) -> String {
 
 #[cfg(unix)]
 fn kill_group(pid: u32) {
-    let group = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let group = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     if let Some(group) = group {
         rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
     }
@@ -117,7 +119,10 @@ mod tests {
         assert!(error.is_ambiguous(), "{error}");
         assert!(start.elapsed() < Duration::from_secs(5));
         let answer = sh("echo out; echo err >&2; exit 3", Duration::from_secs(5)).unwrap();
-        assert_eq!((answer.stdout.as_str(), answer.stderr.as_str()), ("out\n", "err\n"));
+        assert_eq!(
+            (answer.stdout.as_str(), answer.stderr.as_str()),
+            ("out\n", "err\n")
+        );
         assert_eq!(answer.status.code(), Some(3));
         let missing = call(Command::new("/nowhere/sbatch"), Duration::from_secs(1));
         assert!(!missing.unwrap_err().is_ambiguous());

@@ -56,8 +56,13 @@ impl Commands {
         let words = self.words(batch, index);
         let suffix = index.map_or_else(String::new, |index| format!("-{index}"));
         let output = batch.folder.join(format!("{}{suffix}.out", batch.name));
-        let cannot = |error: std::io::Error| Refusal::Final(format!("cannot run `{words}`: {error}"));
-        let log = File::options().create(true).append(true).open(&output).map_err(cannot)?;
+        let cannot =
+            |error: std::io::Error| Refusal::Final(format!("cannot run `{words}`: {error}"));
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&output)
+            .map_err(cannot)?;
         let errors = log.try_clone().map_err(cannot)?;
         let mut command = shell(&words);
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
@@ -113,7 +118,11 @@ impl Launcher for Commands {
         usize::MAX
     }
 
-    fn submit(&self, batch: &Batch<'_>, _going_on: &dyn Fn() -> bool) -> Result<Option<String>, Refusal> {
+    fn submit(
+        &self,
+        batch: &Batch<'_>,
+        _going_on: &dyn Fn() -> bool,
+    ) -> Result<Option<String>, Refusal> {
         if self.templates.submit.contains("{index}") {
             for index in 0..batch.count {
                 self.launch(batch, Some(index))?;
@@ -125,7 +134,10 @@ impl Launcher for Commands {
     }
 
     /// Tells of commands that failed: of what the others started, only files tell.
-    fn poll(&self, _names: &BTreeSet<String>) -> Result<HashMap<(String, usize), JobState>, String> {
+    fn poll(
+        &self,
+        _names: &BTreeSet<String>,
+    ) -> Result<HashMap<(String, usize), JobState>, String> {
         let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         let mut states = HashMap::new();
         for one in started.iter() {
@@ -182,5 +194,7 @@ fn last_line(path: &Path) -> String {
     let text = std::fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text[text.len().saturating_sub(4096)..]).into_owned();
     let line = text.lines().rev().find(|line| !line.trim().is_empty());
-    line.map_or_else(String::new, |line| format!(": {}", dpx_schema::printable(line)))
+    line.map_or_else(String::new, |line| {
+        format!(": {}", dpx_schema::printable(line))
+    })
 }

@@ -92,7 +92,11 @@ pub(super) trait Launcher: std::fmt::Debug + Send + Sync {
     fn most_at_once(&self) -> usize;
 
     /// Submits; gives back the number of the job, where it has one. `going_on` turns false where the run ends meanwhile.
-    fn submit(&self, batch: &Batch<'_>, going_on: &dyn Fn() -> bool) -> Result<Option<String>, Refusal>;
+    fn submit(
+        &self,
+        batch: &Batch<'_>,
+        going_on: &dyn Fn() -> bool,
+    ) -> Result<Option<String>, Refusal>;
 
     /// Where the tasks of some submissions are, by name and index; those that are left out are absent.
     ///
@@ -197,7 +201,13 @@ impl Keeper {
     }
 
     /// Has a task submitted, with others that come at the same time.
-    pub(super) fn enqueue(&self, task: &TaskFolder, entry: TaskEntry, resources: Resources, losses: u32) {
+    pub(super) fn enqueue(
+        &self,
+        task: &TaskFolder,
+        entry: TaskEntry,
+        resources: Resources,
+        losses: u32,
+    ) {
         let mut state = self.shared.state();
         state.known.insert(task.clone(), Known::new(None));
         state.waiting.push(Waiting {
@@ -317,8 +327,15 @@ impl Shared {
         }
     }
 
-    fn try_submit(&self, name: &str, resources: &Resources, tasks: &[Waiting]) -> Result<Option<String>, Refusal> {
-        let cannot = |what: &str, error: std::io::Error| Refusal::Final(format!("cannot write {what}: {error}"));
+    fn try_submit(
+        &self,
+        name: &str,
+        resources: &Resources,
+        tasks: &[Waiting],
+    ) -> Result<Option<String>, Refusal> {
+        let cannot = |what: &str, error: std::io::Error| {
+            Refusal::Final(format!("cannot write {what}: {error}"))
+        };
         let folder = self.folder.join("plans");
         std::fs::create_dir_all(&folder).map_err(|error| cannot("the plan's folder", error))?;
         let plan = TaskPlan {
@@ -335,11 +352,14 @@ impl Shared {
         };
         let path = folder.join(format!("{name}.json"));
         let path = std::path::absolute(&path).unwrap_or(path);
-        let digest = plan.write(&path).map_err(|error| cannot("the plan", error))?;
+        let digest = plan
+            .write(&path)
+            .map_err(|error| cannot("the plan", error))?;
         // Before anybody is asked: a runner that dies in between is followed by one that looks for the name.
         for (index, task) in tasks.iter().enumerate() {
             let submission = self.submission(name, None, index, task.losses);
-            write(&task.task.submission(), &submission).map_err(|error| cannot("the submission", error))?;
+            write(&task.task.submission(), &submission)
+                .map_err(|error| cannot("the submission", error))?;
         }
         let batch = Batch {
             name,
@@ -356,8 +376,13 @@ impl Shared {
     fn ask(&self) {
         let names: BTreeSet<String> = {
             let state = self.state();
-            let submissions = state.known.values().filter_map(|known| known.submission.as_ref());
-            submissions.map(|submission| submission.name.clone()).collect()
+            let submissions = state
+                .known
+                .values()
+                .filter_map(|known| known.submission.as_ref());
+            submissions
+                .map(|submission| submission.name.clone())
+                .collect()
         };
         if names.is_empty() {
             return;
@@ -374,7 +399,11 @@ impl Shared {
         state.deaf = None;
         for known in state.known.values_mut() {
             // Submitted while the question was under way: the answer says nothing of it.
-            let Some(submission) = known.submission.as_ref().filter(|one| names.contains(&one.name)) else {
+            let Some(submission) = known
+                .submission
+                .as_ref()
+                .filter(|one| names.contains(&one.name))
+            else {
                 continue;
             };
             let place = (submission.name.clone(), submission.index);
@@ -414,7 +443,10 @@ fn take_batch(state: &mut State) -> Vec<Waiting> {
 fn by_resources(batch: Vec<Waiting>) -> BTreeMap<Resources, Vec<Waiting>> {
     let mut groups: BTreeMap<Resources, Vec<Waiting>> = BTreeMap::new();
     for waiting in batch {
-        groups.entry(waiting.resources.clone()).or_default().push(waiting);
+        groups
+            .entry(waiting.resources.clone())
+            .or_default()
+            .push(waiting);
     }
     groups
 }

@@ -171,11 +171,7 @@ pub(super) fn write_request(request: &Request, path: &Path) -> io::Result<()> {
 }
 
 /// Hands every message of a worker on until it closes its output; other lines go to the log.
-fn read_messages(
-    stdout: ChildStdout,
-    log: &Path,
-    mut each: impl FnMut(Message),
-) -> io::Result<()> {
+fn read_messages(stdout: ChildStdout, log: &Path, mut each: impl FnMut(Message)) -> io::Result<()> {
     let mut reader = BufReader::new(stdout);
     let mut line = Vec::new();
     loop {

@@ -28,7 +28,14 @@ const PATIENCE: u32 = 20;
 
 /// Decides. `progressed`: the worker got further than all before it. `losses`: how many before it did not, in a row.
 /// `asked`: what the job was given, for messages: time and memory.
-pub(super) fn decide(loss: &Loss, kind: &str, progressed: bool, losses: u32, retries: u32, asked: &Asked) -> Verdict {
+pub(super) fn decide(
+    loss: &Loss,
+    kind: &str,
+    progressed: bool,
+    losses: u32,
+    retries: u32,
+    asked: &Asked,
+) -> Verdict {
     let losses = if progressed { 0 } else { losses + 1 };
     let key = |name: &str| format!("`{name}` in `[run.executor.resources.{kind}]`");
     let again = |most: u32, told: String, over: String| {
@@ -135,12 +142,18 @@ mod tests {
                 panic!("it goes on for ever");
             };
             assert!(told.contains("(10:00)"), "{told}");
-            assert!(told.contains("`time` in `[run.executor.resources.train]`"), "{told}");
+            assert!(
+                told.contains("`time` in `[run.executor.resources.train]`"),
+                "{told}"
+            );
         }
         let Verdict::Fail(told) = verdict(&Loss::Ended(JobEnd::OutOfMemory), true, 0) else {
             panic!("memory does not grow by itself");
         };
-        assert!(told.contains("(16G)") && told.contains("`memory` in"), "{told}");
+        assert!(
+            told.contains("(16G)") && told.contains("`memory` in"),
+            "{told}"
+        );
     }
 
     #[test]
@@ -153,6 +166,9 @@ mod tests {
         let cancelled = Loss::Ended(JobEnd::Cancelled);
         assert!(matches!(verdict(&cancelled, true, 0), Verdict::Fail(_)));
         let preempted = Loss::Ended(JobEnd::Preempted);
-        assert!(matches!(verdict(&preempted, false, 5), Verdict::Again(6, _)));
+        assert!(matches!(
+            verdict(&preempted, false, 5),
+            Verdict::Again(6, _)
+        ));
     }
 }

@@ -59,7 +59,10 @@ impl Remote {
             .program
             .clone()
             .unwrap_or_else(|| shell_word(&self.program.to_string_lossy()));
-        format!("{program} worker --plan {} --index", shell_word(&plan.to_string_lossy()))
+        format!(
+            "{program} worker --plan {} --index",
+            shell_word(&plan.to_string_lossy())
+        )
     }
 }
 
@@ -85,15 +88,18 @@ pub fn cancel_submissions(run_folder: &Path) -> Result<Vec<String>, String> {
         let mut any = false;
         for task in plan.tasks {
             let folder = TaskFolder::at(task.folder);
-            let Some(submission) =
-                crate::run::contract::read::<crate::run::contract::Submission>(&folder.submission())
-            else {
+            let Some(submission) = crate::run::contract::read::<crate::run::contract::Submission>(
+                &folder.submission(),
+            ) else {
                 continue;
             };
             if folder.is_open() && submission.name == plan.name {
                 // The worker stops at a checkpoint where one is at it; one that comes later goes at once.
-                let told = std::fs::write(folder.stop(), b"").and_then(|()| std::fs::write(folder.withdrawn(), b""));
-                told.map_err(|error| format!("cannot write to `{}`: {error}", folder.path().display()))?;
+                let told = std::fs::write(folder.stop(), b"")
+                    .and_then(|()| std::fs::write(folder.withdrawn(), b""));
+                told.map_err(|error| {
+                    format!("cannot write to `{}`: {error}", folder.path().display())
+                })?;
                 executor = submission.executor;
                 any = true;
                 open += 1;
@@ -105,7 +111,9 @@ pub fn cancel_submissions(run_folder: &Path) -> Result<Vec<String>, String> {
     }
     let mut told = Vec::new();
     if open > 0 {
-        told.push(format!("{open} workers are told to stop at their next checkpoint"));
+        told.push(format!(
+            "{open} workers are told to stop at their next checkpoint"
+        ));
     }
     for (name, cancel) in &names {
         if executor == slurm::NAME {

@@ -27,11 +27,16 @@ impl RemoteExecutor {
     pub(super) fn start(remote: &Remote, run: &str, folder: &Path) -> Result<Self, RunError> {
         let unusable = |reason: String| RunError::Executor { reason };
         let program = digest_of(&remote.program).map_err(|error| {
-            unusable(format!("cannot read this program `{}`: {error}", remote.program.display()))
+            unusable(format!(
+                "cannot read this program `{}`: {error}",
+                remote.program.display()
+            ))
         })?;
         let launcher: Arc<dyn Launcher> = match &remote.launch {
             Launch::Slurm => Arc::new(Slurm::find(remote.clone()).map_err(unusable)?),
-            Launch::Command(templates) => Arc::new(Commands::new(templates.clone(), remote.clone())),
+            Launch::Command(templates) => {
+                Arc::new(Commands::new(templates.clone(), remote.clone()))
+            }
         };
         let keeper = Keeper::start(remote, Arc::clone(&launcher), run, folder, program);
         Ok(Self {
@@ -87,7 +92,8 @@ impl Executor for RemoteExecutor {
         let path = folder.request();
         let mut request = task.request.clone();
         request.runner = None;
-        super::local::write_request(&request, &path).map_err(CacheError::io("write the request", &path))?;
+        super::local::write_request(&request, &path)
+            .map_err(CacheError::io("write the request", &path))?;
         let entry = TaskEntry {
             instance: request.instance.clone(),
             key: request.key,
@@ -125,8 +131,17 @@ impl Executor for RemoteExecutor {
             log: absolute(adoption.log),
         };
         self.keeper.take_over(&folder, submission.clone());
-        each(Told::Placed(format!("taken over from an earlier run, submitted as {}", submission.name)));
-        let watch = self.watch(&folder, &entry, adoption.kind.name(), submission.losses, control);
+        each(Told::Placed(format!(
+            "taken over from an earlier run, submitted as {}",
+            submission.name
+        )));
+        let watch = self.watch(
+            &folder,
+            &entry,
+            adoption.kind.name(),
+            submission.losses,
+            control,
+        );
         let served = watch.run(each);
         self.keeper.forget(&folder);
         served.map(Some)

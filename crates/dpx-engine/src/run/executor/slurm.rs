@@ -89,11 +89,16 @@ impl Slurm {
 
     fn submit_once(&self, batch: &Batch<'_>, script: &str) -> Submitted {
         let mut command = Command::new("sbatch");
-        command.args(arguments(batch, &self.remote.table)).arg(script);
+        command
+            .args(arguments(batch, &self.remote.table))
+            .arg(script);
         match call(command, LIMIT) {
             Ok(answer) if answer.status.success() => match job_number(&answer.stdout) {
                 Some(job) => Submitted::As(job),
-                None => Submitted::Perhaps(format!("sbatch printed no job number: {}", answer.stdout.trim())),
+                None => Submitted::Perhaps(format!(
+                    "sbatch printed no job number: {}",
+                    answer.stdout.trim()
+                )),
             },
             Ok(answer) => refused(&answer),
             Err(error) if error.is_ambiguous() => Submitted::Perhaps(error.to_string()),
@@ -106,7 +111,9 @@ impl Slurm {
 fn refused(answer: &Answer) -> Submitted {
     let told = answer.stderr.trim().to_owned();
     let says = |parts: &[&str]| parts.iter().any(|part| told.contains(part));
-    if says(&["limit", "Limit", "temporarily", "try again"]) && !says(&["time limit", "timed out", "Timed out"]) {
+    if says(&["limit", "Limit", "temporarily", "try again"])
+        && !says(&["time limit", "timed out", "Timed out"])
+    {
         Submitted::Refused(Refusal::Full(told))
     } else if says(&NOT_ANSWERED) || answer.status.code().is_none() {
         Submitted::Perhaps(told)
@@ -136,10 +143,20 @@ impl Launcher for Slurm {
         self.most_at_once
     }
 
-    fn submit(&self, batch: &Batch<'_>, going_on: &dyn Fn() -> bool) -> Result<Option<String>, Refusal> {
+    fn submit(
+        &self,
+        batch: &Batch<'_>,
+        going_on: &dyn Fn() -> bool,
+    ) -> Result<Option<String>, Refusal> {
         let path = batch.folder.join(format!("{}.sh", batch.name));
-        std::fs::write(&path, script(&self.remote.worker(batch.plan), self.remote.table.setup.as_deref()))
-            .map_err(|error| Refusal::Final(format!("cannot write `{}`: {error}", path.display())))?;
+        std::fs::write(
+            &path,
+            script(
+                &self.remote.worker(batch.plan),
+                self.remote.table.setup.as_deref(),
+            ),
+        )
+        .map_err(|error| Refusal::Final(format!("cannot write `{}`: {error}", path.display())))?;
         let path = path.to_string_lossy().into_owned();
         let mut unknown = String::new();
         for _ in 0..TRIES {
@@ -228,7 +245,14 @@ fn look_up_once(name: &str) -> Result<Option<String>, String> {
 /// The lines of the queue about some names, ended jobs included as long as it remembers them.
 fn queue(names: &str) -> Result<String, String> {
     let name = format!("--name={names}");
-    let words = ["--noheader", "--array", "--states=all", "--format", states::FORMAT, &name];
+    let words = [
+        "--noheader",
+        "--array",
+        "--states=all",
+        "--format",
+        states::FORMAT,
+        &name,
+    ];
     let answer = slurm("squeue", &words).map_err(|error| error.to_string())?;
     if answer.status.success() {
         Ok(answer.stdout)
@@ -271,13 +295,20 @@ mod tests {
     #[test]
     fn answers_of_sbatch_are_told_apart() {
         let full = "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy";
-        assert!(matches!(refused(&answer(1, full)), Submitted::Refused(Refusal::Full(_))));
+        assert!(matches!(
+            refused(&answer(1, full)),
+            Submitted::Refused(Refusal::Full(_))
+        ));
         let silent = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)";
         assert!(matches!(refused(&answer(1, silent)), Submitted::Perhaps(_)));
-        let lost = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation";
+        let lost =
+            "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation";
         assert!(matches!(refused(&answer(1, lost)), Submitted::Perhaps(_)));
         let wrong = "sbatch: error: invalid partition specified: nowhere";
-        assert!(matches!(refused(&answer(1, wrong)), Submitted::Refused(Refusal::Final(_))));
+        assert!(matches!(
+            refused(&answer(1, wrong)),
+            Submitted::Refused(Refusal::Final(_))
+        ));
         assert_eq!(job_number("12;cluster\n").as_deref(), Some("12"));
         assert_eq!(job_number("warning\n345\n").as_deref(), Some("345"));
         assert_eq!(job_number("Submitted batch job x"), None);

@@ -70,8 +70,12 @@ impl Sight {
 impl Watch<'_> {
     /// Has the task submitted.
     pub(super) fn enqueue(&self, losses: u32) {
-        self.keeper
-            .enqueue(self.task, self.entry.clone(), self.resources.clone(), losses);
+        self.keeper.enqueue(
+            self.task,
+            self.entry.clone(),
+            self.resources.clone(),
+            losses,
+        );
     }
 
     /// Watches until the task is over.
@@ -99,9 +103,13 @@ impl Watch<'_> {
                     return Ok(Served::Closed(attempt.path().to_owned()));
                 }
                 (Some(AttemptEnd::Failed { reason }), _) => return Ok(Served::Failed(reason)),
-                (Some(AttemptEnd::Stopped), _) if self.control.is_stopping() => return Ok(Served::Stopped),
+                (Some(AttemptEnd::Stopped), _) if self.control.is_stopping() => {
+                    return Ok(Served::Stopped);
+                }
                 (Some(AttemptEnd::Stopped), _) => Some(Loss::Stopped),
-                (Some(AttemptEnd::Died { .. }), _) if self.control.is_stopping() => return Ok(Served::Stopped),
+                (Some(AttemptEnd::Died { .. }), _) if self.control.is_stopping() => {
+                    return Ok(Served::Stopped);
+                }
                 (Some(AttemptEnd::Died { reason }), _) => {
                     died.get_or_insert_with(Instant::now);
                     self.cause(died, reason)
@@ -133,13 +141,21 @@ impl Watch<'_> {
                 let progressed = sight.number > over && sight.done > best;
                 best = best.max(sight.done);
                 over = latest.map_or(over, |latest| latest.number);
-                match decide(&loss, self.kind, progressed, self.losses, self.remote.table.retries, &self.asked) {
+                match decide(
+                    &loss,
+                    self.kind,
+                    progressed,
+                    self.losses,
+                    self.remote.table.retries,
+                    &self.asked,
+                ) {
                     Verdict::Fail(reason) => {
                         self.withdraw(known.as_ref());
                         return Ok(Served::Failed(reason));
                     }
                     Verdict::Again(losses, what) => {
-                        if let Some(submission) = known.as_ref().and_then(|known| known.submission.as_ref())
+                        if let Some(submission) =
+                            known.as_ref().and_then(|known| known.submission.as_ref())
                             && !matches!(loss, Loss::Stopped)
                         {
                             // Nothing of it may come back.
@@ -167,9 +183,12 @@ impl Watch<'_> {
     fn cause(&self, since: Option<Instant>, reason: String) -> Option<Loss> {
         let state = self.keeper.known(self.task).map(|known| known.state);
         match state {
-            Some(JobState::Ended(end @ (JobEnd::OutOfMemory | JobEnd::TimeLimit | JobEnd::Preempted | JobEnd::Cancelled))) => {
-                Some(Loss::Ended(end))
-            }
+            Some(JobState::Ended(
+                end @ (JobEnd::OutOfMemory
+                | JobEnd::TimeLimit
+                | JobEnd::Preempted
+                | JobEnd::Cancelled),
+            )) => Some(Loss::Ended(end)),
             Some(JobState::Ended(_)) => Some(Loss::Vanished(reason)),
             _ => {
                 let patience = self.remote.poll() * 3;
@@ -189,7 +208,12 @@ impl Watch<'_> {
     }
 
     /// Whether the worker is gone without having said how it ended.
-    fn lost(&self, known: Option<&Known>, latest: Option<&AttemptFolder>, sight: &Sight) -> Option<Loss> {
+    fn lost(
+        &self,
+        known: Option<&Known>,
+        latest: Option<&AttemptFolder>,
+        sight: &Sight,
+    ) -> Option<Loss> {
         let known = known?;
         known.submission.as_ref()?;
         let quiet = sight.alive.elapsed();
@@ -200,13 +224,16 @@ impl Watch<'_> {
             JobState::Ended(JobEnd::Preempted) => {
                 (settled && known.rounds > ROUNDS).then_some(Loss::Ended(JobEnd::Preempted))
             }
-            JobState::Ended(end) => (settled && !self.is_held(latest)).then(|| Loss::Ended(end.clone())),
+            JobState::Ended(end) => {
+                (settled && !self.is_held(latest)).then(|| Loss::Ended(end.clone()))
+            }
             JobState::Absent => {
                 let silent = if latest.is_some() {
                     quiet >= self.remote.stale()
                 } else {
                     // Its first files may still be on their way.
-                    known.since.elapsed().min(quiet) >= self.remote.stale().min(Duration::from_mins(2))
+                    known.since.elapsed().min(quiet)
+                        >= self.remote.stale().min(Duration::from_mins(2))
                 };
                 (known.rounds >= ROUNDS && silent && !self.is_held(latest))
                     .then(|| Loss::Vanished("its job vanished from the queue".to_owned()))
@@ -215,9 +242,13 @@ impl Watch<'_> {
             JobState::Live(_) => None,
             JobState::Unknown => {
                 latest?;
-                let dead = quiet >= self.remote.stale() || (quiet >= beat * 3 && self.has_left(sight));
+                let dead =
+                    quiet >= self.remote.stale() || (quiet >= beat * 3 && self.has_left(sight));
                 (dead && self.keeper.deaf().is_none() && !self.is_held(latest)).then(|| {
-                    Loss::Vanished(format!("its worker gave no sign of life for {} s", quiet.as_secs()))
+                    Loss::Vanished(format!(
+                        "its worker gave no sign of life for {} s",
+                        quiet.as_secs()
+                    ))
                 })
             }
         }
@@ -226,7 +257,8 @@ impl Watch<'_> {
     /// Whether a worker of the key holds its lock: then it lives.
     fn is_held(&self, latest: Option<&AttemptFolder>) -> bool {
         latest.is_some()
-            && read::<Request>(&self.task.request()).is_some_and(|request| WorkerLock::is_held(&request.lock))
+            && read::<Request>(&self.task.request())
+                .is_some_and(|request| WorkerLock::is_held(&request.lock))
     }
 
     /// Whether the claim's process is known to be gone: it ran on this machine.
@@ -242,7 +274,10 @@ impl Watch<'_> {
     /// Where the worker is, in words.
     fn place(&self, known: Option<&Known>, sight: &Sight, taken: bool) -> String {
         if taken && let Some(claim) = &sight.claim {
-            let job = claim.job.as_ref().map_or_else(String::new, |job| format!(", job {job}"));
+            let job = claim
+                .job
+                .as_ref()
+                .map_or_else(String::new, |job| format!(", job {job}"));
             return format!("runs on {}{job}", claim.host);
         }
         let Some(known) = known else {
@@ -295,7 +330,10 @@ impl Sight {
             file.read_to_end(&mut bytes)
         });
         let whole = match read {
-            Ok(_) => bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1),
+            Ok(_) => bytes
+                .iter()
+                .rposition(|&byte| byte == b'\n')
+                .map_or(0, |at| at + 1),
             Err(_) => 0,
         };
         self.offset += whole as u64;

@@ -157,7 +157,10 @@ impl OwnFiles {
 
     /// Whether every file is there as dpx wrote it.
     pub(super) fn all_whole(&self, folder: &Path) -> bool {
-        !self.files.is_empty() && self.paths().all(|path| self.made(folder, &folder.join(path)))
+        !self.files.is_empty()
+            && self
+                .paths()
+                .all(|path| self.made(folder, &folder.join(path)))
     }
 
     pub(super) fn has(&self, path: &str) -> bool {

@@ -109,7 +109,8 @@ impl Runner<'_> {
             instance: self.name(id),
             key,
             reasons,
-            device: device.map(|device| self.executor.device().unwrap_or_else(|| device.to_string())),
+            device: device
+                .map(|device| self.executor.device().unwrap_or_else(|| device.to_string())),
             log: job.log.clone(),
         };
         let running = Running {

@@ -66,9 +66,15 @@ impl Subject for OfPeople {
             .forward_backward(&self.batch(people))
             .unwrap();
         // Idle people stand behind and have no gradient.
-        assert!(tape.losses.split_off(people.len()).iter().all(|&loss| loss == 0.0));
+        assert!(
+            tape.losses
+                .split_off(people.len())
+                .iter()
+                .all(|&loss| loss == 0.0)
+        );
         let idle = tape.losses.len();
-        tape.losses.resize(idle + self.idle.len() / self.each.unwrap_or(1), 0.0);
+        tape.losses
+            .resize(idle + self.idle.len() / self.each.unwrap_or(1), 0.0);
         tape
     }
 
@@ -141,7 +147,12 @@ fn pairs_of_people_are_clipped_as_one() {
     };
     let alone: Vec<Vec<f64>> = records
         .iter()
-        .map(|record| flat(&flat_of(&Batch::causal_pairs(&[*record], weight), Clipping::None)))
+        .map(|record| {
+            flat(&flat_of(
+                &Batch::causal_pairs(&[*record], weight),
+                Clipping::None,
+            ))
+        })
         .collect();
     for each in [None, Some(3)] {
         let batch = Batch::causal_pairs(&records, weight).in_units(&counts, each, 0.5);

@@ -44,10 +44,15 @@ impl Place {
 
 #[test]
 fn a_run_over_people_counts_people() {
-    let place = of_people(json!({"batch_size": 5, "examples_per_unit": 2, "canaries": 4, "max_grad_norm": 0.1}));
+    let place = of_people(
+        json!({"batch_size": 5, "examples_per_unit": 2, "canaries": 4, "max_grad_norm": 0.1}),
+    );
     place.run("out", &NoProgress).unwrap();
     let privacy = place.privacy("out");
-    assert_eq!((privacy.unit, privacy.examples, privacy.canaries), (Unit::User, 24, 4));
+    assert_eq!(
+        (privacy.unit, privacy.examples, privacy.canaries),
+        (Unit::User, 24, 4)
+    );
     assert_eq!(privacy.delta, dpx_accounting::default_delta(24));
     assert_eq!(privacy.expected_batch_size, Some(5));
     assert_eq!(
@@ -81,7 +86,10 @@ fn a_run_over_people_counts_people() {
         assert!(text.contains(part), "{part}: {text}");
     }
     let schema = PublicSchema::load(place.path("out/model/dpx_schema.json")).unwrap();
-    assert_eq!(schema.records, None, "how many records there are is not public");
+    assert_eq!(
+        schema.records, None,
+        "how many records there are is not public"
+    );
     assert_eq!(place.spent(), 1);
 }
 
@@ -101,7 +109,10 @@ fn records_of_people_are_accounted_as_groups() {
     };
     // A canary is a person with as many records as anybody may have.
     let records = ROWS as f64 + 3.0 * 4.0;
-    assert_eq!(sampling_rate, dpx_accounting::quantized_rate(15.0 / records));
+    assert_eq!(
+        sampling_rate,
+        dpx_accounting::quantized_rate(15.0 / records)
+    );
     assert_eq!(records_per_unit, 4);
     assert_eq!(privacy.bounds.unwrap().records, Some(ROWS as u64));
     let epsilon = privacy.claim().unwrap().epsilon().value();
@@ -194,7 +205,9 @@ fn made_up_people_have_one_record_some_and_all() {
         encode(&place, Sampled::People(few), |encoder, _| {
             let made_up = encoder.made_up(&labels).unwrap();
             let people = made_up.units().unwrap();
-            let sizes: Vec<usize> = (0..people.len()).map(|unit| people.rows(unit).len()).collect();
+            let sizes: Vec<usize> = (0..people.len())
+                .map(|unit| people.rows(unit).len())
+                .collect();
             assert_eq!(sizes, [1, few.min(2), few]);
             assert_eq!(made_up.rows(), 3);
         });

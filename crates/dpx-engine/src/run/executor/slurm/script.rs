@@ -7,7 +7,8 @@ use std::fmt::Write;
 /// A worker for the index of the array. The shell passes the warning on, waits for the worker to stop at a checkpoint, and does
 /// not call that a failure.
 pub(super) fn script(worker: &str, setup: Option<&str>) -> String {
-    let mut text = "#!/bin/sh\n# Written by dpx: one worker for each index of the array.\n".to_owned();
+    let mut text =
+        "#!/bin/sh\n# Written by dpx: one worker for each index of the array.\n".to_owned();
     if let Some(setup) = setup {
         text.push_str(setup.trim_end());
         text.push('\n');
@@ -34,7 +35,9 @@ exit "$code"
 /// The words of sbatch before the script.
 pub(super) fn arguments(batch: &Batch<'_>, table: &ExecutorTable) -> Vec<String> {
     let resources = batch.resources;
-    let output = batch.folder.join(format!("{}-%a.out", batch.name.replace('%', "%%")));
+    let output = batch
+        .folder
+        .join(format!("{}-%a.out", batch.name.replace('%', "%%")));
     let mut words = vec![
         "--parsable".to_owned(),
         "--no-requeue".to_owned(),
@@ -51,7 +54,13 @@ pub(super) fn arguments(batch: &Batch<'_>, table: &ExecutorTable) -> Vec<String>
     add("partition", resources.partition.clone());
     add("time", resources.time.clone());
     add("mem", resources.memory.clone());
-    add("gres", resources.gpus.filter(|gpus| *gpus > 0).map(|gpus| format!("gpu:{gpus}")));
+    add(
+        "gres",
+        resources
+            .gpus
+            .filter(|gpus| *gpus > 0)
+            .map(|gpus| format!("gpu:{gpus}")),
+    );
     add("cpus-per-task", resources.cpus.map(|cpus| cpus.to_string()));
     add("account", resources.account.clone());
     words.extend(resources.arguments.iter().cloned());

@@ -27,7 +27,9 @@ pub(super) fn from_queue(lines: &str) -> HashMap<(String, usize), JobState> {
     for (_, index, state, name, reason) in lines.lines().filter_map(fields) {
         let Ok(index) = index.parse() else { continue };
         let state = state_of(state, reason);
-        let place = states.entry((name.to_owned(), index)).or_insert_with(|| state.clone());
+        let place = states
+            .entry((name.to_owned(), index))
+            .or_insert_with(|| state.clone());
         // A submission that was repeated although it had been taken: who lives counts.
         if matches!(state, JobState::Live(_)) {
             *place = state;
@@ -38,13 +40,22 @@ pub(super) fn from_queue(lines: &str) -> HashMap<(String, usize), JobState> {
 
 /// The number of the job of a name.
 pub(super) fn job_of(lines: &str, name: &str) -> Option<String> {
-    let found = lines.lines().filter_map(fields).find(|(_, _, _, found, _)| *found == name);
+    let found = lines
+        .lines()
+        .filter_map(fields)
+        .find(|(_, _, _, found, _)| *found == name);
     found.map(|(job, ..)| job.to_owned())
 }
 
 fn fields(line: &str) -> Option<(&str, &str, &str, &str, &str)> {
     let mut parts = line.trim().splitn(5, '|');
-    Some((parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?))
+    Some((
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+        parts.next()?,
+    ))
 }
 
 fn state_of(state: &str, reason: &str) -> JobState {
@@ -87,11 +98,17 @@ mod tests {
         let states = from_queue(LINES);
         let at = |name: &str, index| states.get(&(name.to_owned(), index)).cloned();
         assert_eq!(at("dpx-a-1", 0), Some(JobState::Live("RUNNING".into())));
-        assert_eq!(at("dpx-a-1", 1), Some(JobState::Live("PENDING (Resources)".into())));
+        assert_eq!(
+            at("dpx-a-1", 1),
+            Some(JobState::Live("PENDING (Resources)".into()))
+        );
         assert_eq!(at("dpx-a-2", 0), Some(JobState::Ended(JobEnd::TimeLimit)));
         assert_eq!(at("dpx-a-2", 1), Some(JobState::Ended(JobEnd::Preempted)));
         for index in [2, 4] {
-            assert!(matches!(at("dpx-a-2", index), Some(JobState::Live(_))), "{index}");
+            assert!(
+                matches!(at("dpx-a-2", index), Some(JobState::Live(_))),
+                "{index}"
+            );
         }
         let Some(JobState::Ended(JobEnd::Failed(told))) = at("dpx-a-2", 3) else {
             panic!("a failure is an end");
@@ -106,6 +123,9 @@ mod tests {
     fn of_two_submissions_of_one_name_the_living_counts() {
         let lines = "1|0|RUNNING|n|None\n2|0|COMPLETED|n|None\n";
         let states = from_queue(lines);
-        assert_eq!(states[&("n".to_owned(), 0)], JobState::Live("RUNNING".into()));
+        assert_eq!(
+            states[&("n".to_owned(), 0)],
+            JobState::Live("RUNNING".into())
+        );
     }
 }
