@@ -6,7 +6,7 @@ use super::{Error, ExitCode, output};
 use dpx_engine::clock::duration;
 use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::{Decision, Instance, Plan};
-use dpx_schema::Kind;
+use dpx_schema::{Kind, Population, Unit, counted};
 use dpx_stages::{Spending, plan as plan_stage};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ pub(crate) fn print(
 
 fn advice(experiment: &Experiment, plan: &Plan, decisions: &[Decision]) -> Result<String, Error> {
     let mut text = String::new();
-    let mut data: BTreeMap<usize, (u64, Vec<String>)> = BTreeMap::new();
+    let mut data: BTreeMap<usize, (Population, Vec<String>)> = BTreeMap::new();
     let mut told = Vec::new();
     for (id, instance) in plan.instances.iter().enumerate() {
         if instance.kind != Kind::Train || told.contains(&&instance.params) {
@@ -43,15 +43,16 @@ fn advice(experiment: &Experiment, plan: &Plan, decisions: &[Decision]) -> Resul
         if !data.contains_key(&need) {
             data.insert(need, counts(&plan.instances[need])?);
         }
-        let examples = data[&need].0;
-        text.push_str(&of_training(instance, examples, decisions[id].estimate)?);
+        let population = data[&need].0;
+        text.push_str(&of_training(instance, population, decisions[id].estimate)?);
     }
     let mut lines = Vec::new();
-    for (need, (examples, rare)) in &data {
+    for (need, (population, rare)) in &data {
         let name = &plan.instances[*need].name;
         lines.push(format!(
-            "`{name}` has {examples} training texts; delta is auto {:.1e}",
-            dpx_accounting::default_delta(*examples)
+            "`{name}` has {}; delta is auto {:.1e}",
+            sized(population, "training text"),
+            dpx_accounting::default_delta(population.units)
         ));
         if !rare.is_empty() {
             lines.push(format!(
@@ -71,8 +72,17 @@ fn advice(experiment: &Experiment, plan: &Plan, decisions: &[Decision]) -> Resul
     Ok(text)
 }
 
-/// Number of training texts, and labels with few of them: exact counts, private.
-fn counts(instance: &Instance) -> Result<(u64, Vec<String>), Error> {
+/// `1200 texts`, or `300 people with 1200 texts`.
+fn sized(population: &Population, text: &str) -> String {
+    let records = counted(population.records.unwrap_or(population.units), text);
+    match population.unit() {
+        Unit::Example => records,
+        Unit::User => format!("{} with {records}", Unit::User.counted(population.units)),
+    }
+}
+
+/// How large the training data are, and labels with few of them: exact counts, private.
+fn counts(instance: &Instance) -> Result<(Population, Vec<String>), Error> {
     let found = dataset(instance)?;
     let mut by_label: BTreeMap<&str, usize> = found
         .labels
@@ -84,13 +94,17 @@ fn counts(instance: &Instance) -> Result<(u64, Vec<String>), Error> {
     }
     let rare = by_label.into_iter().filter(|(_, count)| *count < RARE);
     Ok((
-        found.train.len() as u64,
+        found.population(),
         rare.map(|(label, _)| label.to_owned()).collect(),
     ))
 }
 
 /// Noise over batch for half, once, twice and four times the batch, at the same number of passes.
-fn of_training(instance: &Instance, examples: u64, estimate: Option<f64>) -> Result<String, Error> {
+fn of_training(
+    instance: &Instance,
+    population: Population,
+    estimate: Option<f64>,
+) -> Result<String, Error> {
     let Some(epsilon) = instance.params["epsilon"]
         .as_f64()
         .filter(|epsilon| *epsilon > 0.0)
@@ -100,7 +114,11 @@ fn of_training(instance: &Instance, examples: u64, estimate: Option<f64>) -> Res
     let Some(own) = instance.params["batch_size"].as_u64() else {
         return Ok(String::new());
     };
-    let mut text = format!("{}: epsilon {epsilon}, {examples} texts", instance.name);
+    let mut text = format!(
+        "{}: epsilon {epsilon}, {}",
+        instance.name,
+        sized(&population, "text")
+    );
     match estimate {
         Some(seconds) => {
             let _ = writeln!(text, ", {} as an earlier record took", duration(seconds));
@@ -113,12 +131,12 @@ fn of_training(instance: &Instance, examples: u64, estimate: Option<f64>) -> Res
         "batch", "steps", "noise multiplier", "noise/batch"
     );
     for batch in [own / 2, own, own * 2, own * 4] {
-        if batch == 0 || batch > examples {
+        if batch == 0 {
             continue;
         }
         let mut params = instance.params.clone();
         params["batch_size"] = Value::from(batch);
-        let Ok(planned) = plan_stage(instance.kind, &instance.stage, &params, examples) else {
+        let Ok(planned) = plan_stage(instance.kind, &instance.stage, &params, population) else {
             continue;
         };
         let (
@@ -130,6 +148,10 @@ fn of_training(instance: &Instance, examples: u64, estimate: Option<f64>) -> Res
         else {
             continue;
         };
+        // More than there is to sample: people, or records.
+        if batch > sampling.examples {
+            continue;
+        }
         let note = match (batch == own, sampling.steps < FEWEST_STEPS) {
             (true, true) => {
                 format!("  as written; fewer than {FEWEST_STEPS} steps: more epochs help")

@@ -76,7 +76,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             params.labels.clone()
         };
         let path = folder.join(stage);
-        write(&path, sizes, &labels, words, plan.seed)?;
+        let people = people(&params, sizes[0])?;
+        write(&path, sizes, &labels, words, plan.seed, people)?;
         let path = std::path::absolute(&path)?;
         for (key, value) in [
             ("dataset", path.display().to_string()),
@@ -89,8 +90,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             let names: Vec<String> = labels.iter().map(|label| quoted(label)).collect();
             set.push(format!("stage.{stage}.labels=[{}]", names.join(", ")));
         }
+        if params.unit_column.is_some() {
+            set.push(format!("stage.{stage}.unit_column={}", quoted("person")));
+        }
         if params.examples.is_some() {
-            set.push(format!("stage.{stage}.examples={}", sizes[0]));
+            let units = people.map_or(sizes[0], |people| people.min(sizes[0]));
+            set.push(format!("stage.{stage}.examples={units}"));
         }
         output::note(&format!(
             "rehearsal: {} training texts of {} labels with up to {words} words stand in for `{stage}`: {}",
@@ -128,13 +133,35 @@ fn sizes(params: &PreprocessParams, asked: Option<u64>) -> Result<[u64; 3], Erro
     Ok([&data.train, &data.validation, &data.test].map(|rows| rows.len() as u64))
 }
 
-/// Writes the stand-in as a folder of splits.
+/// How many people the training texts of the stand-in are of, where people are protected: as many as the data have, so that each
+/// has as many texts on average.
+fn people(params: &PreprocessParams, texts: u64) -> Result<Option<u64>, Error> {
+    let Some(most) = params.max_per_unit() else {
+        return Ok(None);
+    };
+    let found = if is_local(params) {
+        let data = dpx_data::load(&Request::from(params));
+        let population = data
+            .map_err(|error| Error::usage(error.to_string()))?
+            .population();
+        let each =
+            population.records.unwrap_or(population.units) as f64 / population.units.max(1) as f64;
+        (texts as f64 / each).round() as u64
+    } else {
+        params.examples.unwrap_or(texts)
+    };
+    // Nobody has more texts than may stay.
+    Ok(Some(found.clamp(texts.div_ceil(most).max(2), texts.max(2))))
+}
+
+/// Writes the stand-in as a folder of splits, its texts in turn those of so many people, where there are people.
 fn write(
     folder: &Path,
     sizes: [u64; 3],
     labels: &[String],
     words: u64,
     seed: u64,
+    people: Option<u64>,
 ) -> Result<(), Error> {
     let source = builtin::emotions();
     std::fs::create_dir_all(folder)?;
@@ -148,7 +175,10 @@ fn write(
         let mut text = String::new();
         for number in 0..size {
             let (line, label) = stand_in.text(split, number);
-            let row = serde_json::json!({"text": line, "label": label});
+            let mut row = serde_json::json!({"text": line, "label": label});
+            if let Some(people) = people {
+                row["person"] = format!("{split} {}", number % people).into();
+            }
             text.push_str(&row.to_string());
             text.push('\n');
         }
