@@ -264,7 +264,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for count in [2, 9] {
             let labels: Vec<String> = (0..count).map(|label| format!("label {label}")).collect();
-            write(folder.path(), [90, 9, 20], &labels, 12, 1).unwrap();
+            write(folder.path(), [90, 9, 20], &labels, 12, 1, None).unwrap();
             let read = |split: &str| std::fs::read_to_string(folder.path().join(split)).unwrap();
             let train = read("train.jsonl");
             assert_eq!(
@@ -285,7 +285,7 @@ mod tests {
                 seen.values().all(|number| *number == 90 / count),
                 "{seen:?}"
             );
-            write(folder.path(), [90, 9, 20], &labels, 12, 1).unwrap();
+            write(folder.path(), [90, 9, 20], &labels, 12, 1, None).unwrap();
             assert_eq!(read("train.jsonl"), train, "the same each time");
         }
     }
