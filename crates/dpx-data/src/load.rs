@@ -288,12 +288,13 @@ impl Reading<'_> {
                 // A row with a problem has its number too, so that mending it moves no other row.
                 let id = self.next;
                 self.next += 1;
-                let line = raw.line;
+                let (line, text) = (raw.line, people.as_ref().map(|_| raw.text.clone()));
                 let Some(mut row) = self.row(raw, id, file, places) else {
                     continue;
                 };
                 if let Some((name, people)) = &people {
-                    row.owners = people.required(file, line, name, &mut self.problems);
+                    let text = text.as_deref().unwrap_or_default();
+                    row.owners = people.required(file, (line, text), name, &mut self.problems);
                 }
                 rows.push(row);
             }

@@ -1,5 +1,6 @@
 //! Whose a record is: a person by the digest of what a data set calls them.
 
+use crate::labels::normal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
@@ -9,15 +10,15 @@ use std::fmt;
 pub struct Owner(u64);
 
 impl Owner {
-    /// The person of a name. White space around it does not count, nor does `.0` behind a whole number, which is how some
+    /// The person of a name, in Unicode's composed form. White space around it does not count, nor does `.0` behind a whole number, which is how some
     /// programs write a column of numbers with gaps.
     pub fn named(name: &str) -> Self {
-        let name = name.trim();
+        let name = normal(name);
         let whole = name.strip_suffix(".0").filter(|digits| {
             !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
         });
         let mut hasher = blake3::Hasher::new_derive_key("dpx owners v1");
-        hasher.update(whole.unwrap_or(name).as_bytes());
+        hasher.update(whole.unwrap_or(&name).as_bytes());
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
         Self(u64::from_le_bytes(bytes))
@@ -61,6 +62,7 @@ mod tests {
         assert_ne!(one, Owner::named("Customer 7"));
         assert_eq!(Owner::named("7"), Owner::named("7.0"));
         assert_ne!(Owner::named("1.7.0"), Owner::named("1.7"));
+        assert_eq!(Owner::named("Zo\u{eb}"), Owner::named("Zoe\u{308}"));
         let json = serde_json::to_string(&one).unwrap();
         assert_eq!(json.len(), 18);
         assert_eq!(serde_json::from_str::<Owner>(&json).unwrap(), one);

@@ -1,7 +1,7 @@
 //! Records of people: which column says whose a record is, how many of one person stay, and what is told of it.
 
 use super::error::{Problems, listed};
-use super::read::{Columns, owners_of};
+use super::read::{Columns, Named, owners_of};
 use super::{DataError, Dataset, Owner, Row};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -115,7 +115,7 @@ impl PeopleFindings {
 }
 
 /// Whose the rows of a file are, by line.
-pub(crate) struct Owners(BTreeMap<u64, Vec<String>>);
+pub(crate) struct Owners(BTreeMap<u64, Named>);
 
 impl Owners {
     /// Reads the column of a file.
@@ -133,7 +133,7 @@ impl Owners {
 
     /// The owners of the row in a line, each once.
     pub(crate) fn of(&self, line: u64) -> Vec<Owner> {
-        let names = self.0.get(&line).into_iter().flatten();
+        let names = self.0.get(&line).into_iter().flat_map(|row| &row.names);
         let mut owners: Vec<Owner> = names
             .filter(|name| !name.trim().is_empty())
             .map(|name| Owner::named(name))
@@ -143,14 +143,22 @@ impl Owners {
         owners
     }
 
-    /// Likewise; nobody is a problem.
+    /// Likewise, of the row with this text; nobody is a problem, and so is another text in its place.
     pub(crate) fn required(
         &self,
         path: &Path,
-        line: u64,
+        (line, text): (u64, &str),
         name: &str,
         problems: &mut Problems,
     ) -> Vec<Owner> {
+        let other = self.0.get(&line).and_then(|row| row.text.as_deref());
+        if other.is_some_and(|other| other != text) {
+            let what = format!(
+                "beside the column `{name}` the row reads otherwise than beside the label: say how the file is quoted with `quoting`"
+            );
+            problems.add(path, line, what);
+            return Vec::new();
+        }
         let owners = self.of(line);
         if owners.is_empty() {
             problems.add(

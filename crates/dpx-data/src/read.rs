@@ -12,7 +12,7 @@ mod table;
 
 pub(crate) use files::{SplitFiles, has_data, split_files};
 pub(crate) use open::refuse_special;
-pub(crate) use owners::owners_of;
+pub(crate) use owners::{Named, owners_of};
 pub use parquet::{ParquetTable, ParquetValues, read_parquet};
 
 #[cfg(test)]

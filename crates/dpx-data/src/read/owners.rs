@@ -1,12 +1,21 @@
 //! The column that says whose a row is, read by itself.
 
-use super::{Columns, columns, extension, json, open, read_file};
+use super::{Columns, RawRow, columns, extension, json, open, read_file};
 use crate::DataError;
 use crate::error::Problems;
 use crate::labels::RawLabel;
 use crate::people::no_column;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Whose a row is, as the file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// What the file calls the person; in JSON perhaps several.
+    pub(crate) names: Vec<String>,
+    /// The text beside it, where the column was read by itself: that of the row, or the file was read in two ways.
+    pub(crate) text: Option<String>,
+}
 
 /// The names in a column by the line of the row: one, in JSON perhaps several. Rows with problems of their own may be missing;
 /// whoever reads the rows tells those.
@@ -17,12 +26,18 @@ pub(crate) fn owners_of(
     path: &Path,
     wanted: &Columns<'_>,
     name: &str,
-) -> Result<BTreeMap<u64, Vec<String>>, DataError> {
+) -> Result<BTreeMap<u64, Named>, DataError> {
     let names = columns(path)?;
     let is_json = matches!(extension(path).as_str(), "jsonl" | "ndjson" | "json");
     if is_json {
         let found = json::names(&open::text(path)?, path, name)?;
-        if found.values().all(Vec::is_empty) && !names.iter().any(|column| column == name) {
+        let found: BTreeMap<u64, Named> = found
+            .into_iter()
+            .map(|(line, names)| (line, Named { names, text: None }))
+            .collect();
+        if found.values().all(|row| row.names.is_empty())
+            && !names.iter().any(|column| column == name)
+        {
             return Err(no_column(path, name, &names));
         }
         return Ok(found);
@@ -42,8 +57,11 @@ pub(crate) fn owners_of(
         RawLabel::Float(number) if number.is_nan() => Vec::new(),
         label => vec![label.to_string()],
     };
-    let rows = content.rows.into_iter();
-    Ok(rows.map(|row| (row.line, of(row.label))).collect())
+    let named = |row: RawRow| {
+        let (names, text) = (of(row.label), Some(row.text));
+        (row.line, Named { names, text })
+    };
+    Ok(content.rows.into_iter().map(named).collect())
 }
 
 #[cfg(test)]
@@ -55,6 +73,10 @@ mod tests {
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
         owners_of(&path, &Columns::named("text", "label"), column)
+            .map(|found| {
+                let names = found.into_iter().map(|(line, row)| (line, row.names));
+                names.collect()
+            })
             .map_err(|error| error.to_string())
     }
 
