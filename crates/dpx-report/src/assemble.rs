@@ -103,10 +103,8 @@ fn own_reference(sources: &Sources<'_>, notes: &mut Vec<String>) -> Option<Refer
         .filter_map(|instance| instance.params["dataset"].as_str().map(at_any_commit))
         .collect();
     let of = reference.dataset.as_deref().map(at_any_commit);
-    if of
-        .as_ref()
-        .is_some_and(|of| data.iter().all(|own| own == of))
-    {
+    let reads = |of: &String| !data.is_empty() && data.iter().all(|own| own == of);
+    if of.as_ref().is_some_and(reads) {
         return Some(reference.clone());
     }
     let source = reference.source.as_deref().unwrap_or("published figures");

@@ -146,7 +146,7 @@ mod tests {
         ]
         .map(str::to_owned);
         let index = Index::new(&texts);
-        assert_eq!(index.nearest("a dog on the mat of the dog").unwrap().0, 1);
+        assert_eq!(index.nearest("a dog on the log").unwrap().0, 1);
         let same = index.nearest("The cat sat on the mat!").unwrap();
         assert_eq!(same.0, 0);
         assert!((same.1 - 1.0).abs() < 1e-9, "{same:?}");
