@@ -260,7 +260,13 @@ fn groups(statement: &Statement) -> String {
 }
 
 fn prior(statement: &Statement) -> String {
-    let ledger = "Data sets are the same people's where more than one record in a hundred of the smaller one is in both, or they come from one source. Somebody whose records are also in another data set that shares fewer is promised less: the sum of the claims of both. The ledger of whoever made this release knows";
+    let shared = match statement.unit() {
+        Unit::Example => "more than one record in a hundred",
+        Unit::User => "more than one in a hundred of the people, or of the records,",
+    };
+    let ledger = format!(
+        "Data sets are the same people's where {shared} of the smaller one is in both, or they come from one source. Somebody whose records are also in another data set that shares fewer is promised less: the sum of the claims of both. The ledger of whoever made this release knows"
+    );
     if statement.claim.is_none() && statement.prior.is_empty() {
         return "No private data were used: there is nothing to add up.".to_owned();
     }
