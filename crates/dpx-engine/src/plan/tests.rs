@@ -199,7 +199,8 @@ fn reasons_name_old_and_new_and_are_grouped_by_cause() {
     );
     let summary = summary(&decisions);
     assert_eq!((summary.cached, summary.run, summary.only_if), (2, 2, 6));
-    assert_eq!(summary.seconds, 16.0);
+    // Another number of epochs is another amount of work: no record tells how long it takes.
+    assert_eq!(summary.seconds, 12.0);
     let times = times(&plan, &decisions);
     let told: Vec<(&str, usize, usize, f64)> = times
         .iter()
@@ -208,7 +209,7 @@ fn reasons_name_old_and_new_and_are_grouped_by_cause() {
     assert_eq!(
         told,
         [
-            ("train", 2, 2, 4.0),
+            ("train", 2, 0, 0.0),
             ("sample", 2, 2, 4.0),
             ("classify", 2, 2, 4.0),
             ("score", 2, 2, 4.0)
