@@ -2,8 +2,8 @@
 //!
 //! What private training does to a model depends on the noise of a step over its batch (McKenna et al. 2025, arXiv:2501.18914): at a
 //! fixed epsilon the noise multiplier grows more slowly than the batch, so that larger batches are better until a step costs as
-//! much as a pass. The constants are those that were best on the validation split of `builtin:emotions`
-//! (docs/choosing.md says which); they are a place to start, not a law.
+//! much as a pass. The constants are those of the shipped study of `builtin:emotions`, carried to other sizes by a
+//! rule of thumb (docs/choosing.md): a place to start, not a law.
 
 /// Words of English per token of a small vocabulary, turned round: tokens of a text of so many words.
 const TOKENS_PER_WORD: f64 = 1.5;

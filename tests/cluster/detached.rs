@@ -45,7 +45,7 @@ fn a_detached_run_is_cancelled_and_goes_on_later() {
     assert_eq!(told.status.code(), Some(0), "{}", text(&told));
     assert_eq!(place.dpx(&["attach"]).status.code(), Some(130));
     until("workers end", || place.workers().is_empty());
-    place.is_done(LONG_EPOCHS);
+    place.goes_on(LONG_EPOCHS);
 }
 
 #[test]
@@ -71,5 +71,5 @@ fn what_a_dead_runner_left_is_taken_back() {
     until("workers end", || place.workers().is_empty());
     let again = out(&place.dpx(&["cancel"]));
     assert!(again.contains("nothing of it is left"), "{again}");
-    place.is_done(LONG_EPOCHS);
+    place.goes_on(LONG_EPOCHS);
 }

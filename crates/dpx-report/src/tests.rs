@@ -614,7 +614,7 @@ fn a_teacher_that_learnt_nothing_has_no_figure() {
         .lines()
         .find(|line| line.contains("base model, no private data used"))
         .unwrap();
-    assert_eq!(line.matches("no teacher").count(), 2, "{shown}");
+    assert!(line.matches("no teacher").count() >= 2, "{shown}");
 }
 
 #[test]
