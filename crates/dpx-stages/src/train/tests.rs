@@ -555,7 +555,11 @@ fn a_lost_or_damaged_checkpoint_costs_a_restart_and_is_told() {
             let path = place.path("state/state.bin");
             let mut bytes = std::fs::read(&path).unwrap();
             match (bit, end) {
-                (Some(bit), _) => bytes[bit / 8] ^= 1 << (bit % 8),
+                (Some(bit), _) => {
+                    // The log within is a few bytes longer or shorter, as its numbers are.
+                    let at = (bit / 8).min(bytes.len() - 1);
+                    bytes[at] ^= 1 << (bit % 8);
+                }
                 (_, Some(end)) => bytes.truncate(end),
                 _ => bytes.clear(),
             }
