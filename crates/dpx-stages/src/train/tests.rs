@@ -560,7 +560,7 @@ fn a_lost_or_damaged_checkpoint_costs_a_restart_and_is_told() {
                     let at = (bit / 8).min(bytes.len() - 1);
                     bytes[at] ^= 1 << (bit % 8);
                 }
-                (_, Some(end)) => bytes.truncate(end),
+                (_, Some(end)) => bytes.truncate(end.min(bytes.len() - 1)),
                 _ => bytes.clear(),
             }
             if name == "lost" {
