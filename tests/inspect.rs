@@ -121,7 +121,7 @@ fn a_dataset_is_shown_without_its_texts_unless_asked() {
         "labels     joy 2, sadness 1",
         "words      3 to 4; half of the texts at most 3",
         "repeated   1 of them repeat an earlier row",
-        "no guarantee of privacy covers them",
+        "which no guarantee covers",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }

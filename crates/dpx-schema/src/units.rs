@@ -73,10 +73,6 @@ impl Unit {
     }
 
     /// Whether it is the default, which needs no mention.
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the signature that serde calls"
-    )]
     pub const fn is_example(&self) -> bool {
         matches!(self, Self::Example)
     }
