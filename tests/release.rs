@@ -65,7 +65,7 @@ fn covered_rows_leave_with_their_joint_guarantee_and_others_are_refused() {
     );
     assert_eq!(early.status.code(), Some(2));
     assert!(
-        text(&early.stderr).contains("is not finished"),
+        text(&early.stderr).contains("nothing has run from this folder"),
         "{}",
         text(&early.stderr)
     );

@@ -252,7 +252,7 @@ fn kills_spend_nothing_twice_and_no_key_is_left_anywhere() {
     assert!(written(&secrets).is_empty(), "the key is destroyed");
 
     let ledger = String::from_utf8(place.run(&["ledger"]).stdout).unwrap();
-    assert!(ledger.contains("(1 runs)"), "{ledger}");
+    assert!(ledger.contains("(1 run)"), "{ledger}");
     let privacy = place.artifact(["\"status\": \"private\"", "\"expected_batch_size\""]);
     let privacy: serde_json::Value = serde_json::from_str(&privacy).unwrap();
     let log = place.artifact(["\"step\"", "\"gradient_norm\""]);
