@@ -62,8 +62,8 @@ steps = 3
 kind = "sample"
 needs = ["train", "counts"]
 labels = "private"
-count = 10
-max_new_tokens = 6
+count = 40
+max_new_tokens = 2
 "#;
 
 /// 40 people with 1 to 13 tickets, of whom customer 0 has 60 more, in train; 10 people in test.
