@@ -47,8 +47,9 @@ impl View<'_> {
         let both = self.description.train_texts_in_test;
         if both > 0 {
             lines.push(format!(
-                "\n{} of train stand word for word in test",
-                counted(both, "text")
+                "\n{} of train {} word for word in test",
+                counted(both, "text"),
+                if both == 1 { "stands" } else { "stand" }
             ));
         }
         if self.examples > 0 {

@@ -5,6 +5,8 @@ use dpx_schema::params::{LabelsBy, Quoting};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+mod second;
+
 fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/cases")
@@ -513,8 +515,8 @@ fn json_in_its_forms() {
             "{\"Text\":\"a\",\"label\":\"neg\"}",
             "write `text_column = \"Text\"`",
         ),
-        ("{\"text\":\"a\",\"label\":NaN}", "not a JSON object"),
-        ("{\"text\":\"a\",\"label\":\"neg\"} {}", "not a JSON object"),
+        ("{\"text\":\"a\",\"label\":NaN}", "no numbers in JSON"),
+        ("{\"text\":\"a\",\"label\":\"neg\"} {}", "something follows the object"),
         ("{\"my secret key is 7\":\"a\"}", "no column `text`"),
     ] {
         let error = read_text("a.json", content).unwrap_err();

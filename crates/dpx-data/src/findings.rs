@@ -211,8 +211,9 @@ impl DatasetFindings {
         ] {
             if count > 0 {
                 lines.push(format!(
-                    "{} of train stand word for word in {split}",
-                    counted(count, "text")
+                    "{} of train {} word for word in {split}",
+                    counted(count, "text"),
+                    if count == 1 { "stands" } else { "stand" }
                 ));
             }
         }

@@ -68,7 +68,12 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<String>, DataError> {
         let failed = |error| DataError::file(&folder, format!("could not be read: {error}"));
         for entry in std::fs::read_dir(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
+            let name = entry.file_name().into_string().map_err(|name| {
+                DataError::file(
+                    &folder.join(name),
+                    "the name is not UTF-8: rename the file, so that it can be found by its name",
+                )
+            })?;
             if name.starts_with('.') {
                 continue;
             }

@@ -2,6 +2,7 @@
 
 use crate::DataError;
 use crate::error::listed;
+use dpx_schema::is_invisible;
 use dpx_schema::params::LabelsBy;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -46,6 +47,20 @@ fn folded(name: &str) -> String {
     lower.split_whitespace().collect::<Vec<_>>().join("")
 }
 
+/// As `folded`, without differences that can hardly be seen: invisible characters, ligatures, full-width letters.
+fn look(name: &str) -> String {
+    let visible = name.chars().filter(|letter| !is_invisible(*letter));
+    folded(&visible.nfkc().collect::<String>())
+}
+
+/// From here on floating-point numbers leave out whole numbers, so that a label may be another one.
+const INEXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Whether a number was rounded when it was read.
+fn is_rounded(label: &RawLabel) -> bool {
+    matches!(label, RawLabel::Float(value) if value.abs() >= INEXACT)
+}
+
 /// A number in one spelling: `1`, `1.0` and `1.00` are `1`. None where the text is no plain decimal number (`01` is a name).
 fn number(text: &str) -> Option<String> {
     let digits = text.strip_prefix('-').unwrap_or(text);
@@ -78,6 +93,7 @@ fn numeral(label: &RawLabel) -> Option<(String, bool)> {
     match label {
         RawLabel::Text(text) => Some((number(text.trim())?, false)),
         RawLabel::Integer(value) => Some((value.to_string(), true)),
+        RawLabel::Float(_) if is_rounded(label) => None,
         RawLabel::Float(value) => Some((number(&value.to_string())?, true)),
         RawLabel::Bool(value) => Some((u8::from(*value).to_string(), true)),
         RawLabel::Missing => None,
@@ -105,6 +121,7 @@ pub(crate) struct Labels {
     numbers: HashMap<String, Option<usize>>,
     truths: HashMap<bool, Option<usize>>,
     folded: HashMap<String, usize>,
+    looks: HashMap<String, usize>,
 }
 
 impl Labels {
@@ -118,6 +135,7 @@ impl Labels {
             numbers: HashMap::new(),
             truths: HashMap::new(),
             folded: HashMap::new(),
+            looks: HashMap::new(),
         };
         for (place, label) in declared.iter().enumerate() {
             let name = normal(label);
@@ -133,6 +151,7 @@ impl Labels {
                 *entry = entry.filter(|first| *first == place);
             }
             labels.folded.insert(folded(&name), place);
+            labels.looks.insert(look(&name), place);
             if let Some(first) = labels.names.insert(name, place) {
                 return Err(DataError::other(format!(
                     "`labels` lists {} twice (names are compared in composed form, without white space around them)",
@@ -182,7 +201,20 @@ impl Labels {
         ))
     }
 
-    /// The place of a label among the declared ones. `stored` are the places of the names that its file stores.
+    /// Whether a label may be a place in a list of names, and not a name itself.
+    pub(crate) fn is_place(&self, label: &RawLabel) -> bool {
+        numeral(label).is_some_and(|(_, typed)| self.counts(label, typed))
+    }
+
+    /// Whether numbers count stored names: those that the file has as numbers, and text where no name is a number. A truth
+    /// value is a name where one is declared.
+    fn counts(&self, label: &RawLabel, typed: bool) -> bool {
+        let named = matches!(label, RawLabel::Bool(_)) && !self.truths.is_empty();
+        !named && (typed || self.numbers.is_empty())
+    }
+
+    /// The place of a label among the declared ones. `stored` are the places of the names that its dataset stores. Whether a
+    /// number is a name or a place follows from the declared and stored names alone, never from the number.
     ///
     /// # Errors
     /// What was expected; never the label.
@@ -197,27 +229,27 @@ impl Labels {
             _ => String::new(),
         };
         let numeral = numeral(label);
-        let in_stored = || {
-            let (digits, _) = numeral.as_ref()?;
-            let place = stored?.get(digits.parse::<usize>().ok()?)?;
-            Some((*place, How::Stored))
-        };
-        if stored.is_some() && numeral.as_ref().is_some_and(|(_, typed)| *typed) {
-            return in_stored().ok_or_else(|| {
-                "the label is a number without a name: the dataset stores fewer label names"
-                    .to_owned()
-            });
-        }
-        let index = || {
-            let (digits, _) = numeral.as_ref()?;
-            let place = digits.parse::<usize>().ok()?;
-            (place < self.declared.len()).then_some((place, How::Index))
-        };
-        if self.by == Some(LabelsBy::Index)
-            && stored.is_none()
-            && let Some(found) = index()
-        {
-            return Ok(found);
+        let unknown = || self.unknown(label, &text, numeral.is_some());
+        if let Some((digits, typed)) = &numeral {
+            let place = digits.parse::<usize>().ok();
+            let counts = self.counts(label, *typed);
+            if let Some(stored) = stored.filter(|_| counts) {
+                let found = place.and_then(|place| stored.get(place));
+                return found.map(|place| (*place, How::Stored)).ok_or_else(|| {
+                    "the label is a number without a name: the dataset stores fewer label names"
+                        .to_owned()
+                });
+            }
+            let truth = matches!(label, RawLabel::Bool(_)) && !counts;
+            let index = match self.by {
+                Some(LabelsBy::Index) => !truth,
+                Some(LabelsBy::Name) => false,
+                None => !self.has_numbers(),
+            };
+            if stored.is_none() && index {
+                let found = place.filter(|place| *place < self.declared.len());
+                return found.map(|place| (place, How::Index)).ok_or_else(unknown);
+            }
         }
         let by_name = self.names.get(&text).copied();
         let by_truth = || {
@@ -232,24 +264,15 @@ impl Labels {
             let name = self.names.get(digits).copied();
             name.or_else(|| self.numbers.get(digits).copied().flatten())
         };
-        if let Some(place) = by_name.or_else(by_truth).or_else(by_number) {
-            return Ok((place, How::Name));
-        }
-        if stored.is_some() {
-            if let Some(found) = in_stored() {
-                return Ok(found);
-            }
-        } else if self.by.is_none()
-            && !self.has_numbers()
-            && let Some(found) = index()
-        {
-            return Ok(found);
-        }
-        Err(self.unknown(label, &text, numeral.is_some()))
+        let found = by_name.or_else(by_truth).or_else(by_number);
+        found.map(|place| (place, How::Name)).ok_or_else(unknown)
     }
 
     fn unknown(&self, label: &RawLabel, text: &str, is_number: bool) -> String {
         let expected = format!("expected one of {}", listed(&self.declared));
+        if is_rounded(label) {
+            return "the label is a number of more digits than are read exactly: write the labels of this column as text".to_owned();
+        }
         if *label == RawLabel::Missing || (text.is_empty() && !is_number) {
             return format!("the label is missing: {expected}");
         }
@@ -270,6 +293,12 @@ impl Labels {
         if let Some(place) = self.folded.get(&folded(text)) {
             return format!(
                 "the label differs from {} in case or spaces: write both alike",
+                listed([&self.declared[*place]])
+            );
+        }
+        if let Some(place) = self.looks.get(&look(text)) {
+            return format!(
+                "the label differs from {} in invisible characters or forms of letters, such as ligatures: write both alike",
                 listed([&self.declared[*place]])
             );
         }

@@ -1,6 +1,7 @@
 //! Which files of a dataset repository are its train, validation and test splits: by its card, or by their names.
 
 use crate::card::{self, ConfigFiles};
+use crate::read::shards;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -181,6 +182,24 @@ pub(crate) fn choose(
     Ok(layout)
 }
 
+/// The configuration of a card that a file or folder belongs to, by its place among the repository's names.
+pub(crate) fn config_of(readme: &str, place: &str) -> Option<String> {
+    let configs = card::configs(readme).ok()?;
+    let fits = |pattern: &str| {
+        matches(pattern, place) || pattern.starts_with(&format!("{place}/"))
+    };
+    let found = configs.into_iter().find(|config| match &config.files {
+        ConfigFiles::Patterns(splits) => {
+            let mut patterns = splits.iter().flat_map(|(_, patterns)| patterns);
+            patterns.any(|pattern| fits(pattern))
+        }
+        ConfigFiles::Folder(folder) => {
+            !folder.is_empty() && format!("{place}/").starts_with(folder.as_str())
+        }
+    });
+    found.map(|config| config.name)
+}
+
 /// What a repository should hold, in words.
 pub(crate) const EXPECTED: &str = "train as csv, tsv, jsonl or parquet, in the top folder, split/, data/ or default/, or `configs` in its README";
 
@@ -284,11 +303,8 @@ fn in_folder(here: &[&str], place: &str, in_folders: bool) -> Result<Layout, Str
         files.sort();
         let sharded = in_folders || files.iter().all(|name| name.contains("-of-"));
         if files.len() > 1 && !sharded {
-            let names: Vec<String> = files.iter().map(|name| format!("`{name}`")).collect();
-            return Err(format!(
-                "several files could be the {word} split ({}): give a folder or a configuration with one of them",
-                names.join(", ")
-            ));
+            let names: Vec<&str> = files.iter().map(String::as_str).collect();
+            shards::whole(word, &names, false)?;
         }
     }
     Ok(layout)
@@ -326,6 +342,11 @@ fn whole(split: &str, files: &[String]) -> Result<(), String> {
             ));
         }
         for (count, found) in counts {
+            if let Some(beyond) = found.iter().find(|index| **index >= count) {
+                return Err(format!(
+                    "the {split} split has a shard `{set}-{beyond:05}-of-{count:05}`, whose number is beyond those of a set of {count} (they are counted from 0)"
+                ));
+            }
             let missing = (0..count).find(|index| !found.contains(index));
             if let Some(missing) = missing {
                 return Err(format!(

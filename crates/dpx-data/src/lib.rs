@@ -11,6 +11,7 @@ mod fault;
 #[cfg(test)]
 mod fault_table;
 mod findings;
+mod format;
 pub mod hub;
 mod identity;
 mod labels;
@@ -25,6 +26,7 @@ mod read;
 mod row;
 mod source;
 mod split;
+mod stored;
 
 pub use describe::{
     Description, Figures, Lengths, PeopleFigures, SplitDescription, describe, describe_resolved,

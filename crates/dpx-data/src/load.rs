@@ -3,8 +3,11 @@
 use super::error::{Problems, listed};
 use super::labels::{Labels, Ways};
 use super::people::{self, Owners};
-use super::read::{Columns, RawRow, SplitFiles, read_file};
-use super::{DataError, Dataset, DatasetFindings, Row, Source, SplitFindings, builtin, split};
+use super::read::{Columns, RawRow, SplitFiles, over_lines, read_file};
+use super::stored::StoredNames;
+use super::{
+    DataError, Dataset, DatasetFindings, Row, Source, SplitFindings, builtin, format, split,
+};
 use dpx_schema::PeopleBounds;
 use dpx_schema::params::{LabelsBy, PreprocessParams, Quoting};
 use std::path::{Path, PathBuf};
@@ -101,6 +104,9 @@ pub fn load(request: &Request<'_>) -> Result<Dataset, DataError> {
 /// As [`load`], with splits of any size.
 pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
     let source = Source::parse(request.dataset);
+    if let Source::Builtin(_) = source {
+        format::refuse_all(request.format, request.dataset)?;
+    }
     let mut dataset = match &source {
         Source::Builtin(_) if request.unit_column.is_some() => {
             return Err(DataError::other(format!(
@@ -154,26 +160,9 @@ fn builtin_dataset(name: &str, labels: &[String]) -> Result<Dataset, DataError> 
     Ok(dataset)
 }
 
-/// Refuses characters that cannot be told from others in a file.
-fn check_format(format: Format) -> Result<(), DataError> {
-    let fits = |value: char| value.is_ascii() && !"\"\r\n".contains(value);
-    for (key, value) in [("escape", format.escape), ("delimiter", format.delimiter)] {
-        if value.is_some_and(|value| !fits(value)) {
-            return Err(DataError::other(format!(
-                "`{key}` is not one ASCII character other than a quotation mark or a line break"
-            )));
-        }
-    }
-    if format.escape.is_some() && format.escape == format.delimiter {
-        return Err(DataError::other(
-            "`escape` and `delimiter` are one character",
-        ));
-    }
-    Ok(())
-}
-
 fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Dataset, DataError> {
-    check_format(request.format)?;
+    format::check(request.format)?;
+    format::refuse_ignored(request.format, files)?;
     let stored = files.class_names(request.label_column);
     if request.labels.is_empty() {
         let such = stored.as_ref().map_or_else(
@@ -190,7 +179,7 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
     let mut reading = Reading {
         request,
         labels: Labels::new(request.labels, request.labels_by)?,
-        beside: None,
+        stored: StoredNames::of(path, files, request.label_column)?,
         findings: DatasetFindings {
             not_read: files.not_read.clone(),
             notes: files.notes.clone(),
@@ -201,10 +190,7 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
         root: path,
         next: 0,
     };
-    if let Some(names) = stored {
-        let places = reading.labels.stored(&names, path)?;
-        reading.beside = Some((names, places));
-    }
+    reading.findings.stored_labels = reading.stored.names().map(<[String]>::to_vec);
     let train = reading.split("train", &files.train)?;
     let validation = reading.split("validation", &files.validation)?;
     let test = reading.split("test", &files.test)?;
@@ -215,10 +201,12 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
     let Reading {
         problems,
         ways,
+        mut stored,
         mut findings,
         ..
     } = reading;
     problems.check()?;
+    findings.notes.extend(stored.notes());
     findings.labels_by = ways.counts();
     findings.people = suspects;
     let share = |files: &[PathBuf], share: f64| if files.is_empty() { share } else { 0.0 };
@@ -256,8 +244,7 @@ const fn columns_of<'a>(request: &Request<'a>) -> Columns<'a> {
 struct Reading<'a> {
     request: &'a Request<'a>,
     labels: Labels,
-    /// The names of labels stored beside the data, and their places among the declared ones.
-    beside: Option<(Vec<String>, Vec<usize>)>,
+    stored: StoredNames,
     findings: DatasetFindings,
     ways: Ways,
     problems: Problems,
@@ -272,14 +259,12 @@ impl Reading<'_> {
         let mut rows = Vec::new();
         for file in files {
             let content = read_file(file, &columns, &mut self.problems)?;
-            let stored = match (content.names, &self.beside) {
-                (Some(names), _) => {
-                    let places = self.labels.stored(&names, file)?;
-                    Some((names, places))
-                }
-                (None, beside) => beside.clone(),
-            };
-            let places = stored.as_ref().map(|(_, places)| places.as_slice());
+            let own = content.names.as_deref();
+            let places = self
+                .stored
+                .places(file, own, &content.rows, &self.labels)?;
+            let over_lines = over_lines(file, &columns, &content.rows);
+            self.findings.notes.extend(over_lines);
             let people = self.request.unit_column;
             let people = people
                 .map(|name| Owners::read(file, &columns, name).map(|owners| (name, owners)))
@@ -289,7 +274,7 @@ impl Reading<'_> {
                 let id = self.next;
                 self.next += 1;
                 let (line, text) = (raw.line, people.as_ref().map(|_| raw.text.clone()));
-                let Some(mut row) = self.row(raw, id, file, places) else {
+                let Some(mut row) = self.row(raw, id, file, places.as_deref()) else {
                     continue;
                 };
                 if let Some((name, people)) = &people {
@@ -297,9 +282,6 @@ impl Reading<'_> {
                     row.owners = people.required(file, (line, text), name, &mut self.problems);
                 }
                 rows.push(row);
-            }
-            if let Some((names, _)) = stored {
-                self.findings.stored_labels = Some(names);
             }
         }
         let place = |file: &PathBuf| {

@@ -7,16 +7,17 @@ mod names;
 mod open;
 mod owners;
 mod parquet;
-mod shards;
+pub(crate) mod shards;
+mod swallowed;
 mod table;
 
-pub(crate) use files::{SplitFiles, has_data, split_files};
-pub(crate) use open::refuse_special;
+pub(crate) use files::{Listed, SplitFiles, has_data, split_files};
+pub(crate) use open::{POINTER, refuse_special};
 pub(crate) use owners::{Named, owners_of};
 pub use parquet::{ParquetTable, ParquetValues, read_parquet};
 
 #[cfg(test)]
-pub(crate) use parquet::tests::write_parquet;
+pub(crate) use parquet::tests::{write_parquet, write_parquet_with_names};
 
 use super::DataError;
 use super::error::{Problems, listed, printable};
@@ -24,6 +25,7 @@ use super::labels::RawLabel;
 use dpx_schema::params::Quoting;
 use open::Packing;
 use std::path::Path;
+use unicode_normalization::UnicodeNormalization;
 
 /// Longest line or field, in bytes: far above any short text, far below what a broken file gives.
 const LONGEST: usize = 512 * 1024;
@@ -128,6 +130,41 @@ pub(crate) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
     Ok(if all { names } else { Vec::new() })
 }
 
+/// The names of labels that a file itself stores; only parquet does.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn label_names(path: &Path, label: &str) -> Result<Option<Vec<String>>, DataError> {
+    match extension(path).as_str() {
+        "parquet" => parquet::label_names(path, label),
+        _ => Ok(None),
+    }
+}
+
+/// What to say of texts that go over several lines, so that those that a stray quotation mark makes are seen.
+pub(crate) fn over_lines(path: &Path, columns: &Columns<'_>, rows: &[RawRow]) -> Option<String> {
+    if columns.quoting.is_some() || !matches!(extension(path).as_str(), "csv" | "tsv") {
+        return None;
+    }
+    let lines = |row: &RawRow| {
+        let breaks = |kind: char| row.text.matches(kind).count();
+        breaks('\n').max(breaks('\r')) + 1
+    };
+    let mut several = rows.iter().filter(|row| lines(row) > 1).peekable();
+    several.peek()?;
+    let count = several.clone().count();
+    // The first of the longest.
+    let longest = several.max_by_key(|row| (lines(row), std::cmp::Reverse(row.line)))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Some(format!(
+        "`{}`: {} over several lines, the longest from line {} over {}; where that is not so, a quotation mark is not closed",
+        printable(&name),
+        if count == 1 { "1 text goes".to_owned() } else { format!("{count} texts go") },
+        longest.line,
+        lines(longest)
+    ))
+}
+
 fn checked(path: &Path) -> Result<String, DataError> {
     let text = open::text(path)?;
     open::refuse_endless_lines(&text, path)?;
@@ -147,9 +184,23 @@ pub(crate) fn extension(path: &Path) -> String {
 fn is_name(column: &str) -> bool {
     !column.is_empty()
         && column.len() <= 32
-        && column
+        && composed(column)
             .chars()
             .all(|letter| letter.is_alphanumeric() || "_-.".contains(letter))
+}
+
+/// The name of a column in composed form.
+fn composed(name: &str) -> String {
+    if name.is_ascii() {
+        name.to_owned()
+    } else {
+        name.nfc().collect()
+    }
+}
+
+/// Whether two names of columns are one, in whatever form of Unicode they are written.
+fn same(one: &str, other: &str) -> bool {
+    one == other || (!(one.is_ascii() && other.is_ascii()) && composed(one) == composed(other))
 }
 
 /// What is wrong where a column is not there. Lists the columns only where they look like names, since a file without
@@ -157,19 +208,28 @@ fn is_name(column: &str) -> bool {
 fn missing<'a>(name: &str, key: &str, columns: impl Iterator<Item = &'a str>) -> String {
     let columns: Vec<&str> = columns.map(str::trim).collect();
     let names = columns.iter().filter(|column| !column.is_empty());
-    let found = if names.clone().all(|column| is_name(column)) {
-        format!("the file has {}", listed(names))
-    } else {
-        "the first line does not look like a header".to_owned()
-    };
-    let alike = columns
-        .iter()
-        .find(|column| column.to_lowercase() == name.to_lowercase());
+    if !names.clone().all(|column| is_name(column)) {
+        return no_header(name, key);
+    }
+    let lower = |name: &str| composed(name).to_lowercase();
+    let alike = columns.iter().find(|column| lower(column) == lower(name));
     let hint = alike.map_or_else(
         || format!("name the column with `{key}`"),
         |column| format!("write `{key} = \"{}\"`", printable(column)),
     );
-    format!("no column `{}`: {found}; {hint}", printable(name))
+    format!(
+        "no column `{}`: the file has {}; {hint}",
+        printable(name),
+        listed(names)
+    )
+}
+
+/// What is wrong where a column is not there, nor any names of columns.
+fn no_header(name: &str, key: &str) -> String {
+    format!(
+        "no column `{}`: the first line does not look like a header; name the column with `{key}`",
+        printable(name)
+    )
 }
 
 /// Two columns of one name: which one is meant cannot be told.
@@ -179,7 +239,10 @@ fn twice<'a>(columns: impl Iterator<Item = &'a str>) -> Option<String> {
         if name.is_empty() {
             continue;
         }
-        if let Some(first) = columns[..second].iter().position(|other| other == name) {
+        if let Some(first) = columns[..second]
+            .iter()
+            .position(|other| same(other, name))
+        {
             let name = if is_name(name) {
                 format!("`{name}`")
             } else {

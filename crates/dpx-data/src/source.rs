@@ -1,6 +1,6 @@
 //! From the name of a model or dataset to its files on this machine, and to what stands for its content.
 
-use super::identity::{content_identity, file_digest};
+use super::identity::{content_identity, file_digest, names};
 use super::read::{SplitFiles, refuse_special, split_files};
 use super::{DataError, Role, Source, SplitPaths, builtin, hub};
 use std::path::PathBuf;
@@ -31,6 +31,11 @@ impl Source {
             }
             Self::Path(path) => {
                 refuse_special(path)?;
+                if path.is_dir() {
+                    for name in names(path)? {
+                        refuse_special(&path.join(name))?;
+                    }
+                }
                 Ok(Resolved {
                     path: path.clone(),
                     splits: None,

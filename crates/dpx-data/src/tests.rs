@@ -163,7 +163,7 @@ fn bad_files_are_told_by_file_and_line() {
         (
             "train.jsonl",
             b"{\"text\":\"a\",\"label\":\"joy\"}\n{\"text\":\n",
-            "DATA/train.jsonl:2: not a JSON object",
+            "DATA/train.jsonl:2: not JSON (column 8): the object is not closed",
         ),
         (
             "train.jsonl",

@@ -6,6 +6,7 @@
 
 mod apply;
 mod entities;
+mod folded;
 mod ner;
 mod rules;
 mod tally;

@@ -8,6 +8,7 @@ use super::info::File;
 use super::refusal::{Asked, written};
 use super::sink::Sink;
 use super::{DataError, Hub, HubName, Progress, Role};
+use crate::read::POINTER;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
@@ -18,8 +19,6 @@ pub(super) const PIECE: usize = 256 << 10;
 const PROGRESS: u64 = 1 << 20;
 /// Longest file of which no size is stated, in bytes.
 const MAX_UNSTATED: u64 = 16 << 30;
-/// How the pointer begins that git keeps in place of a large file.
-const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Downloads files of one repository at one commit.
 pub(super) struct Download<'a> {

@@ -42,6 +42,22 @@ pub(super) enum Fault {
     After(u64),
 }
 
+/// The byte that ends a line: `\n`, or `\r` in files that hold no `\n`.
+pub(super) fn newline(text: &[u8]) -> u8 {
+    if text.contains(&b'\n') || !text.contains(&b'\r') {
+        b'\n'
+    } else {
+        b'\r'
+    }
+}
+
+/// The lines of a text as an editor has them, without what ends them.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let newline = char::from(newline(text.as_bytes()));
+    let lines = text.strip_suffix(newline).unwrap_or(text).split(newline);
+    lines.map(|line| line.strip_suffix('\r').unwrap_or(line))
+}
+
 /// The records of a text. After a fault it goes on in the line after the one where the quotation mark was opened.
 #[derive(Debug)]
 pub(super) struct Records<'a> {
@@ -56,17 +72,12 @@ pub(super) struct Records<'a> {
 impl<'a> Records<'a> {
     pub(super) fn new(text: &'a str, dialect: Dialect) -> Self {
         let text = text.as_bytes();
-        let newline = if text.contains(&b'\n') || !text.contains(&b'\r') {
-            b'\n'
-        } else {
-            b'\r'
-        };
         Self {
             text,
             at: 0,
             line: 1,
             dialect,
-            newline,
+            newline: newline(text),
         }
     }
 
@@ -182,11 +193,9 @@ impl<'a> Records<'a> {
             }
         }
         // Spaces before the delimiter are what people type; more is not.
-        let mut after = self.at;
-        while self.text.get(after) == Some(&b' ') {
-            after += 1;
+        while self.peek() == Some(b' ') && self.dialect.delimiter != b' ' {
+            self.at += 1;
         }
-        self.at = after;
         if self.peek() != Some(self.dialect.delimiter) && !self.at_line_end() {
             self.recover(opened, line);
             return Err(Fault::After(line));

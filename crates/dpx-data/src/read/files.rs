@@ -39,7 +39,12 @@ pub(crate) struct SplitFiles {
     /// What lies beside the data, and the configuration that was chosen.
     infos: Infos,
     config: Option<String>,
+    /// Cards in the folders above, which are no part of the dataset, with the configuration whose files these are.
+    above: Vec<(PathBuf, Infos, Option<String>)>,
 }
+
+/// Label names, and the file that stores them.
+pub(crate) type Listed = (PathBuf, Vec<String>);
 
 impl SplitFiles {
     /// The files of a folder whose splits are known already, as those of the Hub are by their card.
@@ -53,13 +58,49 @@ impl SplitFiles {
             notes: infos.notes.clone(),
             infos,
             config: splits.config,
+            above: Vec::new(),
         }
+    }
+
+    /// Every file of every split.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        let splits = [&self.train, &self.validation, &self.test];
+        splits.into_iter().flatten()
     }
 
     /// The names of labels that the dataset stores beside its data.
     pub(crate) fn class_names(&self, label: &str) -> Option<Vec<String>> {
-        self.infos.class_names(self.config.as_deref(), label)
+        let stored = self.stored_beside(label).into_iter().next();
+        stored.map(|(_, names)| names)
     }
+
+    /// The names that each file beside the data stores.
+    pub(crate) fn stored_beside(&self, label: &str) -> Vec<(&'static str, Vec<String>)> {
+        self.infos.stored(self.config.as_deref(), label)
+    }
+
+    /// The names that cards store which are no part of the dataset, though they speak of it.
+    pub(crate) fn stored_above(&self, label: &str) -> Vec<Listed> {
+        let above = self.above.iter().flat_map(|(folder, infos, config)| {
+            let stored = infos.stored(config.as_deref(), label).into_iter();
+            stored.map(|(origin, names)| (folder.join(origin), names))
+        });
+        above.collect()
+    }
+}
+
+/// What the folders above a path say of it, the nearest first.
+fn above(path: &Path, folders: usize) -> Vec<(PathBuf, Infos, Option<String>)> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folders = path.ancestors().skip(1).take(folders);
+    let of = |folder: &Path| {
+        let place = path.strip_prefix(folder).unwrap_or(&path);
+        let place = place.to_string_lossy().replace('\\', "/");
+        let readme = text(&folder.join("README.md"));
+        let config = readme.and_then(|readme| layout::config_of(&readme, &place));
+        (folder.to_owned(), Infos::read(folder), config)
+    };
+    folders.map(of).collect()
 }
 
 /// A file is all train; of a folder its card or the names tell: `train.csv`, `validation.jsonl.gz`,
@@ -104,6 +145,7 @@ pub(crate) fn split_files(path: &Path) -> Result<SplitFiles, DataError> {
         .filter(|name| !read.contains(name.as_str()) && (is_data(name) || is_other(name)));
     let mut files = SplitFiles::of_folder(path, layout.paths(path));
     files.not_read = not_read.cloned().collect();
+    files.above = above(path, 1);
     Ok(files)
 }
 
@@ -127,6 +169,7 @@ fn of_file(path: &Path) -> Result<SplitFiles, DataError> {
     }
     let mut files = SplitFiles {
         train: vec![path.to_owned()],
+        above: above(path, 2),
         ..SplitFiles::default()
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy();

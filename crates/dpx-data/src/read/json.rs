@@ -1,6 +1,7 @@
 //! JSON lines, and arrays of objects.
 
-use super::{Columns, Content, LONGEST, RawRow, is_name, missing, too_long};
+use super::delimited::{lines, newline};
+use super::{Columns, Content, LONGEST, RawRow, composed, is_name, missing, same, too_long};
 use crate::DataError;
 use crate::error::Problems;
 use crate::labels::RawLabel;
@@ -31,7 +32,7 @@ pub(super) fn read(
         }
     } else {
         refuse_nested(content, path)?;
-        for (number, line) in content.split('\n').enumerate() {
+        for (number, line) in lines(content).enumerate() {
             if !line.trim().is_empty() {
                 add(number as u64 + 1, line, problems);
             }
@@ -47,7 +48,7 @@ pub(super) fn columns(content: &str) -> Vec<String> {
             .ok()
             .and_then(|elements| elements.first().map(|(_, element)| *element))
     } else {
-        content.split('\n').find(|line| !line.trim().is_empty())
+        lines(content).find(|line| !line.trim().is_empty())
     };
     first
         .and_then(|object| Object::parse(object, &[]).ok())
@@ -93,7 +94,7 @@ pub(super) fn names(
 
 /// One object over several lines is no JSON lines; says so once rather than for every line.
 fn refuse_nested(content: &str, path: &Path) -> Result<(), DataError> {
-    let first = content.split('\n').find(|line| !line.trim().is_empty());
+    let first = lines(content).find(|line| !line.trim().is_empty());
     let whole = first.is_none_or(|line| {
         let parsed = serde_json::from_str::<IgnoredAny>(line);
         !parsed.is_err_and(|error| error.is_eof())
@@ -120,8 +121,9 @@ fn elements(content: &str) -> Result<Vec<(u64, &str)>, (u64, String)> {
     let mut closed = false;
     // A comma or the opening bracket was the last; after a comma an element must follow.
     let mut expects = false;
+    let newline = newline(bytes);
     for (at, byte) in bytes.iter().copied().enumerate() {
-        if byte == b'\n' {
+        if byte == newline {
             line += 1;
         }
         if string {
@@ -176,14 +178,44 @@ fn elements(content: &str) -> Result<Vec<(u64, &str)>, (u64, String)> {
     }
 }
 
+/// What is wrong with an object, as far as it can be said without its content.
+fn wrong(error: &serde_json::Error, object: &str) -> String {
+    use serde_json::error::Category;
+    const EXPECTED: &str = "expected one object a line, or an array of objects";
+    if matches!(error.classify(), Category::Data | Category::Io) {
+        return format!("not a JSON object: {EXPECTED}");
+    }
+    let lines = object.split('\n');
+    let place = if lines.clone().count() > 1 {
+        format!("line {} of the object, column {}", error.line(), error.column())
+    } else {
+        format!("column {}", error.column())
+    };
+    let line = lines.clone().nth(error.line().saturating_sub(1));
+    let rest = line.and_then(|line| line.get(error.column().saturating_sub(1)..));
+    let is_number = rest.is_some_and(|rest| rest.starts_with("NaN") || rest.starts_with("Infinity"));
+    // Syntax errors have words of their own that quote nothing.
+    let words = error.to_string();
+    let words = words.split(" at line ").next().unwrap_or_default();
+    let what = if is_number {
+        "NaN and Infinity are no numbers in JSON: write null, or leave the row out".to_owned()
+    } else if words == "trailing characters" {
+        format!("something follows the object: {EXPECTED}")
+    } else if words.starts_with("control character") {
+        "a control character, such as a tab or a line break, stands in a string: write it as an escape (\\t, \\n)".to_owned()
+    } else if words.contains("surrogate") || words.contains("hex escape") {
+        "half of a character (a lone surrogate, \\uD800 to \\uDFFF) stands in a string: write whole characters".to_owned()
+    } else if error.is_eof() {
+        format!("the object is not closed: {EXPECTED}")
+    } else {
+        format!("{words}: {EXPECTED}")
+    };
+    format!("not JSON ({place}): {what}")
+}
+
 fn row(object: &str, line: u64, columns: &Columns<'_>) -> Result<RawRow, String> {
     let names = [columns.text, columns.label];
-    let object = Object::parse(object, &names).map_err(|error| {
-        format!(
-            "not a JSON object (column {}): expected one object a line, or an array of objects",
-            error.column()
-        )
-    })?;
+    let object = Object::parse(object, &names).map_err(|error| wrong(&error, object))?;
     if let Some(key) = &object.twice {
         let key = if is_name(key) {
             format!("`{key}`")
@@ -287,7 +319,8 @@ impl Object {
 
     fn value(&self, name: &str) -> Option<&Value> {
         let mut values = self.values.iter();
-        values.find(|(key, _)| key == name).map(|(_, value)| value)
+        let found = values.find(|(key, _)| same(key, name));
+        found.map(|(_, value)| value)
     }
 }
 
@@ -312,10 +345,10 @@ impl<'de> Visitor<'de> for Wanted<'_> {
         let mut object = Object::default();
         let mut seen = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
-            if !seen.insert(key.clone()) {
+            if !seen.insert(composed(&key)) {
                 object.twice.get_or_insert_with(|| key.clone());
             }
-            if self.0.contains(&key.as_str()) {
+            if self.0.iter().any(|name| same(name, &key)) {
                 object.values.push((key.clone(), map.next_value()?));
             } else {
                 map.next_value::<IgnoredAny>()?;

@@ -1,6 +1,7 @@
 //! The names of labels that a dataset stores: in the front matter of README.md, in dataset_infos.json or
 //! dataset_info.json, or in the metadata of a parquet file.
 
+use super::same;
 use crate::card::front_matter;
 use serde_json::Value;
 use std::path::Path;
@@ -8,10 +9,22 @@ use std::path::Path;
 /// Largest file of this kind, in bytes.
 const LARGEST: u64 = 16 << 20;
 
-/// What the files beside the data say of each configuration, by its name; the name may be empty.
+/// Files that store label names, in the order in which they are asked.
+const ORIGINS: [&str; 3] = ["README.md", "dataset_infos.json", "dataset_info.json"];
+
+/// What one of these files says of a configuration.
+#[derive(Debug)]
+struct Info {
+    origin: &'static str,
+    /// The name of the configuration; it may be empty.
+    config: String,
+    value: Value,
+}
+
+/// What the files beside the data say of each configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Infos {
-    infos: Vec<(String, Value)>,
+    infos: Vec<Info>,
     /// What could not be understood.
     pub(super) notes: Vec<String>,
 }
@@ -20,29 +33,42 @@ impl Infos {
     /// Reads what lies in a folder; nothing where there is nothing.
     pub(super) fn read(folder: &Path) -> Self {
         let mut found = Self::default();
-        if let Some(readme) = text(&folder.join("README.md")) {
-            match front_matter(&readme) {
-                Ok(front) => found.add_readme(&front.unwrap_or_default()),
-                Err(problem) => found
-                    .notes
-                    .push(format!("{problem}: its label names are not used")),
-            }
-        }
-        for name in ["dataset_infos.json", "dataset_info.json"] {
-            let Some(text) = text(&folder.join(name)) else {
+        for origin in ORIGINS {
+            let Some(text) = text(&folder.join(origin)) else {
                 continue;
             };
+            if origin == "README.md" {
+                match front_matter(&text) {
+                    Ok(front) => found.add_readme(&front.unwrap_or_default()),
+                    Err(problem) => found
+                        .notes
+                        .push(format!("{problem}: its label names are not used")),
+                }
+                continue;
+            }
             match serde_json::from_str::<Value>(&text) {
                 Ok(value) if value.get("features").is_some() => {
-                    found.infos.push((String::new(), value));
+                    found.add(origin, String::new(), value);
                 }
-                Ok(Value::Object(infos)) => found.infos.extend(infos),
+                Ok(Value::Object(infos)) => {
+                    for (config, value) in infos {
+                        found.add(origin, config, value);
+                    }
+                }
                 _ => found.notes.push(format!(
-                    "{name} is not a JSON object: its label names are not used"
+                    "{origin} is not a JSON object: its label names are not used"
                 )),
             }
         }
         found
+    }
+
+    fn add(&mut self, origin: &'static str, config: String, value: Value) {
+        self.infos.push(Info {
+            origin,
+            config,
+            value,
+        });
     }
 
     fn add_readme(&mut self, front: &Value) {
@@ -52,29 +78,35 @@ impl Infos {
             info => vec![info.clone()],
         };
         for info in infos {
-            let name = string(&info, "config_name").unwrap_or_default();
-            self.infos.push((name, info));
+            let config = string(&info, "config_name").unwrap_or_default();
+            self.add("README.md", config, info);
         }
     }
 
-    /// The label names that are stored for a configuration, or for all alike.
-    pub(crate) fn class_names(&self, config: Option<&str>, label: &str) -> Option<Vec<String>> {
+    /// The label names that each file stores for a configuration, or for all alike.
+    pub(crate) fn stored(
+        &self,
+        config: Option<&str>,
+        label: &str,
+    ) -> Vec<(&'static str, Vec<String>)> {
+        let config = config.filter(|config| self.infos.iter().any(|info| info.config == *config));
+        let of = |origin: &'static str| Some((origin, self.of(origin, config, label)?));
+        ORIGINS.into_iter().filter_map(of).collect()
+    }
+
+    fn of(&self, origin: &str, config: Option<&str>, label: &str) -> Option<Vec<String>> {
+        let infos = || self.infos.iter().filter(|info| info.origin == origin);
         let named = |name: &str| {
-            let found = self.infos.iter().find(|(other, _)| other == name);
-            found.and_then(|(_, info)| class_names(info, label))
+            let found = infos().find(|info| info.config == name);
+            found.and_then(|info| class_names(&info.value, label))
         };
-        if let Some(config) = config
-            && self.infos.iter().any(|(name, _)| name == config)
-        {
+        if let Some(config) = config {
             return named(config);
         }
         if let Some(names) = named("").or_else(|| named("default")) {
             return Some(names);
         }
-        let mut all = self
-            .infos
-            .iter()
-            .filter_map(|(_, info)| class_names(info, label));
+        let mut all = infos().filter_map(|info| class_names(&info.value, label));
         let first = all.next()?;
         all.all(|names| names == first).then_some(first)
     }
@@ -102,11 +134,12 @@ pub(super) fn class_names(info: &Value, label: &str) -> Option<Vec<String>> {
         Value::Array(features) => {
             let feature = features
                 .iter()
-                .find(|feature| string(feature, "name").is_some_and(|name| name == label))?;
+                .find(|feature| string(feature, "name").is_some_and(|name| same(&name, label)))?;
             feature.pointer("/dtype/class_label/names")?
         }
         features => {
-            let feature = features.get(label)?;
+            let mut features = features.as_object()?.iter();
+            let (_, feature) = features.find(|(name, _)| same(name, label))?;
             feature
                 .get("names")
                 .filter(|_| string(feature, "_type").is_none_or(|kind| kind == "ClassLabel"))
@@ -155,10 +188,14 @@ mod tests {
         let found = infos(&[("README.md", README)]);
         assert!(found.notes.is_empty(), "{:?}", found.notes);
         let names = Some(vec!["sadness".to_owned(), "joy".to_owned()]);
-        assert_eq!(found.class_names(Some("split"), "label"), names);
-        assert_eq!(found.class_names(None, "label"), names);
-        assert_eq!(found.class_names(Some("other"), "label"), None);
-        assert_eq!(found.class_names(None, "emotion"), None);
+        let stored = |config, label| {
+            let mut stored = found.stored(config, label).into_iter();
+            stored.next().map(|(_, names)| names)
+        };
+        assert_eq!(stored(Some("split"), "label"), names);
+        assert_eq!(stored(None, "label"), names);
+        assert_eq!(stored(Some("other"), "label"), None);
+        assert_eq!(stored(None, "emotion"), None);
     }
 
     #[test]
@@ -211,8 +248,23 @@ mod tests {
             info(r#"["b", "a"]"#)
         );
         let found = infos(&[("dataset_infos.json", &text)]);
-        assert_eq!(found.class_names(None, "label"), None);
-        assert_eq!(found.class_names(Some("y"), "label").unwrap(), ["b", "a"]);
+        assert_eq!(found.stored(None, "label"), []);
+        assert_eq!(found.stored(Some("y"), "label")[0].1, ["b", "a"]);
+    }
+
+    #[test]
+    fn every_file_that_stores_names_is_heard() {
+        let json = r#"{"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}"#;
+        let readme = "---\ndataset_info:\n  features:\n  - name: label\n    dtype:\n      class_label:\n        names: {'0': pos, '1': neg}\n---\n";
+        let found = infos(&[("README.md", readme), ("dataset_info.json", json)]);
+        let owned = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+        assert_eq!(
+            found.stored(None, "label"),
+            [
+                ("README.md", owned(["pos", "neg"])),
+                ("dataset_info.json", owned(["neg", "pos"]))
+            ]
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Opening of files: regular ones only, compressed or not, within limits of size, as text.
 
 use super::LONGEST;
+use super::delimited::{lines, newline};
 use crate::DataError;
 use crate::error::Problems;
 use std::fs::File;
@@ -12,6 +13,11 @@ const LARGEST: u64 = 16 << 30;
 /// What any file may expand to, in bytes, and what each of its bytes may expand to besides. Text shrinks three to ten times.
 const FREE: u64 = 64 << 20;
 const RATIO: u64 = 200;
+
+/// How a pointer of Git LFS begins.
+pub(crate) const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+/// Largest such pointer, in bytes.
+const POINTER_SIZE: u64 = 1024;
 
 /// How much a file may still expand to while it is decompressed or decoded.
 #[derive(Debug)]
@@ -65,7 +71,23 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64), DataError> {
             format!("the file has {size} bytes, at most {LARGEST} are read: split it"),
         ));
     }
+    refuse_pointer(path, size)?;
     Ok((file, size))
+}
+
+/// Refuses what Git LFS leaves in the place of a large file until it is asked for it.
+fn refuse_pointer(path: &Path, size: u64) -> Result<(), DataError> {
+    if size > POINTER_SIZE {
+        return Ok(());
+    }
+    let content = std::fs::read(path).map_err(|error| DataError::file(path, error))?;
+    if content.starts_with(POINTER) {
+        return Err(DataError::file(
+            path,
+            "a pointer of Git LFS, not the file itself: get it with `git lfs pull`",
+        ));
+    }
+    Ok(())
 }
 
 /// Refuses what is neither a regular file nor a folder.
@@ -207,6 +229,10 @@ pub(super) fn unzstd(mut packed: &[u8], mut allowance: Allowance) -> Result<Vec<
             .read_to_end(&mut bytes)
             .map_err(|error| error.to_string())?;
         allowance.take((bytes.len() - before) as u64)?;
+        let stated = decoder.decoder.get_checksum_from_data();
+        if stated.is_some() && stated != decoder.decoder.get_calculated_checksum() {
+            return Err("its content does not fit its checksum: it is damaged".to_owned());
+        }
     }
     Ok(bytes)
 }
@@ -228,7 +254,8 @@ pub(super) fn text(path: &Path) -> Result<String, DataError> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let mut problems = Problems::default();
-        for (number, line) in error.as_bytes().split(|byte| *byte == b'\n').enumerate() {
+        let newline = newline(error.as_bytes());
+        for (number, line) in error.as_bytes().split(|byte| *byte == newline).enumerate() {
             if let Err(error) = std::str::from_utf8(line) {
                 problems.add(
                     path,
@@ -250,7 +277,7 @@ pub(super) fn text(path: &Path) -> Result<String, DataError> {
 /// Adds a problem for each line that no short text fills.
 pub(super) fn refuse_endless_lines(text: &str, path: &Path) -> Result<(), DataError> {
     let mut problems = Problems::default();
-    for (number, line) in text.split('\n').enumerate() {
+    for (number, line) in lines(text).enumerate() {
         if line.len() > LONGEST {
             problems.add(
                 path,

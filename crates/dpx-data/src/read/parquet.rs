@@ -10,7 +10,7 @@ mod whole;
 pub use whole::{ParquetTable, ParquetValues, read_parquet};
 
 use super::open::Allowance;
-use super::{Columns, Content, LONGEST, RawRow, missing, names, open, too_long, twice};
+use super::{Columns, Content, LONGEST, RawRow, missing, names, open, same, too_long, twice};
 use crate::DataError;
 use crate::error::{Problems, printable};
 use crate::labels::RawLabel;
@@ -84,6 +84,19 @@ pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
     .unwrap_or_else(|| Err(broken(&"its content is damaged")))
 }
 
+/// The names of labels in the metadata.
+pub(super) fn label_names(path: &Path, label: &str) -> Result<Option<Vec<String>>, DataError> {
+    let broken = |error: &dyn std::fmt::Display| {
+        DataError::file(path, format!("unreadable parquet file: {error}"))
+    };
+    dpx_schema::guard(|| {
+        let (file, size) = open::open(path)?;
+        let metadata = metadata(&file, size).map_err(|error| broken(&error))?;
+        Ok(stored_names(metadata.file_metadata(), label))
+    })
+    .unwrap_or_else(|| Err(broken(&"its content is damaged")))
+}
+
 fn metadata(file: &File, size: u64) -> Result<ParquetMetaData, String> {
     footer::check(file, size)?;
     let reader = ParquetMetaDataReader::new();
@@ -122,7 +135,7 @@ fn find(
     let place = |name: &str, key: &str| {
         let leaf = (0..schema.num_columns()).find(|leaf| {
             let column = schema.column(*leaf);
-            column.path().parts().len() == 1 && column.name() == name
+            column.path().parts().len() == 1 && same(column.name(), name)
         });
         if let Some(leaf) = leaf {
             let column = schema.column(leaf);
@@ -130,7 +143,7 @@ fn find(
                 return Ok(leaf);
             }
         }
-        Err(if names().any(|root| root == name) {
+        Err(if names().any(|root| same(root, name)) {
             DataError::file(
                 path,
                 format!(
@@ -269,7 +282,7 @@ impl Reader<'_> {
                 self.path,
                 self.row,
                 format!(
-                    "row: `{}` is null: leave the row out",
+                    "`{}` is null in this row: leave the row out",
                     printable(self.columns.text)
                 ),
             );
@@ -287,7 +300,7 @@ impl Reader<'_> {
                 self.path,
                 self.row,
                 format!(
-                    "row: `{}` is not UTF-8: expected a string",
+                    "`{}` is not UTF-8 in this row: expected a string",
                     printable(self.columns.text)
                 ),
             );

@@ -74,7 +74,7 @@ fn numbered(path: &str) -> Option<(&str, u64)> {
 ///
 /// # Errors
 /// Names the files that do not fit together, or those that are missing.
-pub(super) fn whole(split: &str, files: &[&str], in_folder: bool) -> Result<(), String> {
+pub(crate) fn whole(split: &str, files: &[&str], in_folder: bool) -> Result<(), String> {
     let mut stems: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     for file in files {
         if let Some(other) = stems.insert((folder(file), stem(file)), file) {

@@ -1,16 +1,19 @@
 //! csv, tsv, and lines of `text;label`: rows from records, what quotation marks mean, rows that a stray one would swallow.
 
-use super::delimited::{Dialect, Fault, Record, Records};
-use super::{Columns, Content, LONGEST, RawRow, extension, is_name, missing, too_long, twice};
+use super::delimited::{Dialect, Fault, Record, Records, lines, newline};
+use super::swallowed::{Look, Span};
+use super::{
+    Columns, Content, LONGEST, RawRow, extension, is_name, missing, no_header, same, too_long,
+    twice,
+};
 use crate::DataError;
 use crate::error::Problems;
 use crate::labels::{RawLabel, normal};
 use dpx_schema::params::Quoting;
-use std::collections::HashSet;
 use std::path::Path;
 
-/// Different labels that are remembered to recognize rows inside a quoted text.
-const KNOWN: usize = 10_000;
+/// Rows that are compared with the first line to see whether it is a header.
+const COMPARED: usize = 10_000;
 
 /// Reads a file with a header.
 pub(super) fn read(
@@ -63,12 +66,13 @@ pub(super) fn columns(text: &str, path: &Path) -> Result<Vec<String>, DataError>
 /// The text from its header on, lines before it, and the delimiter: the one that is said, that of a first line `sep=;` as
 /// Excel writes it, the tab of a .tsv file, or the one that the header has most of; of equals the comma.
 fn start<'a>(text: &'a str, path: &Path, said: Option<char>) -> (&'a str, u64, u8) {
-    let first = text.lines().next().unwrap_or("");
+    let (first, rest) = text.split_once(['\n', '\r']).unwrap_or((text, ""));
     let declared = first
         .strip_prefix("sep=")
         .and_then(|rest| u8::try_from(rest.chars().next()?).ok());
     let (text, skipped) = match declared {
-        Some(_) => (text.split_once('\n').map_or("", |(_, rest)| rest), 1),
+        Some(_) if text[first.len()..].starts_with("\r\n") => (&rest[1..], 1),
+        Some(_) => (rest, 1),
         None => (text, 0),
     };
     let said = said.and_then(|delimiter| u8::try_from(delimiter).ok());
@@ -168,6 +172,13 @@ impl File<'_> {
         let quoted = match self.rows(dialect) {
             Ok(quoted) if quoted.problems.is_empty() => quoted,
             failed => {
+                if let Some(line) = self.escaped(dialect) {
+                    return Err(DataError::line(
+                        self.path,
+                        line,
+                        "quotation marks inside a text are written with a backslash here, and nothing tells whether those around it are part of the text: set `escape = \"\\\\\"` if they are not, or `quoting = \"none\"` if they are",
+                    ));
+                }
                 let plain = self.rows(plain);
                 return match (plain, failed) {
                     (Ok(plain), _) if plain.problems.is_empty() => {
@@ -192,6 +203,38 @@ impl File<'_> {
         Ok(quoted.into_content(self.path, problems))
     }
 
+    /// The first line with `\"`, where that is read as an escape the file fits whole, and needs its quotation marks.
+    fn escaped(&self, dialect: Dialect) -> Option<u64> {
+        let at = self.text.find("\\\"")?;
+        if dialect.escape.is_some() {
+            return None;
+        }
+        let escape = Some(b'\\');
+        let read = self.rows(Dialect { escape, ..dialect }).ok()?;
+        let fits = read.problems.is_empty() && read.needed;
+        let newline = char::from(newline(self.text.as_bytes()));
+        fits.then(|| self.text[..at].matches(newline).count() as u64 + 1 + self.skipped)
+    }
+
+    /// What is wrong where a column is not there. A first line that has what rows have is none of names, and is not shown.
+    fn missing(&self, name: &str, key: &str, header: &Record, rows: Records<'_>) -> String {
+        let names = || header.fields.iter().map(|field| field.text.trim());
+        let labels = self.columns.labels.iter();
+        let labels: Vec<String> = labels.map(|label| normal(label)).collect();
+        let is_value = |name: &str| labels.contains(&normal(name)) || name.parse::<f64>().is_ok_and(f64::is_finite);
+        let mut rows = rows.flatten().take(COMPARED);
+        let mut recurs = || {
+            rows.any(|row| {
+                let mut pairs = row.fields.iter().zip(names());
+                pairs.any(|(field, name)| !name.is_empty() && field.text.trim() == name)
+            })
+        };
+        if names().any(is_value) || recurs() {
+            return no_header(name, key);
+        }
+        missing(name, key, names())
+    }
+
     /// Reads in one way.
     fn rows(&self, dialect: Dialect) -> Result<Read, DataError> {
         let fail =
@@ -211,9 +254,11 @@ impl File<'_> {
             return Err(fail(header.line, problem));
         }
         let find = |name: &str, key: &str| {
-            names()
-                .position(|column| column.trim() == name.trim())
-                .ok_or_else(|| fail(header.line, missing(name, key, names())))
+            let place = names().position(|column| same(column.trim(), name.trim()));
+            place.ok_or_else(|| {
+                let rows = Records::new(&self.text[header.end..], dialect);
+                fail(header.line, self.missing(name, key, &header, rows))
+            })
         };
         let shape = Shape {
             text: find(self.columns.text, "text_column")?,
@@ -223,7 +268,6 @@ impl File<'_> {
                 label => label?,
             },
             fields: header.fields.len(),
-            newline,
         };
         let mut read = Read {
             rows: Vec::new(),
@@ -232,24 +276,13 @@ impl File<'_> {
             needless: None,
             needed: false,
         };
-        let mut known: HashSet<String> = self
-            .columns
-            .labels
-            .iter()
-            .map(|name| normal(name))
-            .collect();
+        let declared = self.columns.labels;
+        let mut look = Look::new(shape.text, shape.label, shape.fields, newline, declared);
         let mut spanning = Vec::new();
         for record in records {
             match record {
                 Ok(record) => {
-                    self.row(
-                        record,
-                        &shape,
-                        dialect,
-                        &mut read,
-                        &mut known,
-                        &mut spanning,
-                    );
+                    self.row(record, &shape, dialect, &mut read, &mut look, &mut spanning);
                 }
                 Err(fault) => {
                     let (line, problem) = explain(fault, self.text, dialect);
@@ -259,13 +292,20 @@ impl File<'_> {
         }
         // Whoever says that quotation marks enclose fields is believed.
         if self.columns.quoting.is_none() {
+            const HINT: &str = "close it, set `quoting = \"none\"` if quotation marks are part of the texts, or \"double\" if all is right";
             let swallowed = spanning
-                .into_iter()
-                .filter(|span| shape.swallows(self.text, span, dialect, &known));
+                .iter()
+                .filter(|span| look.swallows(self.text, span, dialect));
             for span in swallowed {
                 read.problems.push((
                     span.line + self.skipped,
-                    "a quotation mark opens a text here that goes on over what looks like rows: close it, set `quoting = \"none\"` if quotation marks are part of the texts, or \"double\" if all is right".to_owned(),
+                    format!("a quotation mark opens a text here that goes on over what looks like rows: {HINT}"),
+                ));
+            }
+            if let Some((line, lines)) = look.outlier(self.text, &spanning) {
+                read.problems.push((
+                    line + self.skipped,
+                    format!("a quotation mark opens a text here that goes on over {lines} lines, as no other does: {HINT}"),
                 ));
             }
         }
@@ -279,7 +319,7 @@ impl File<'_> {
         shape: &Shape,
         dialect: Dialect,
         read: &mut Read,
-        known: &mut HashSet<String>,
+        look: &mut Look,
         spanning: &mut Vec<Span>,
     ) {
         let line = record.line + self.skipped;
@@ -300,11 +340,8 @@ impl File<'_> {
                 end: record.end,
                 field,
             });
-        } else if let Some(label) = record.fields.get(shape.label)
-            && found == shape.fields
-            && known.len() < KNOWN
-        {
-            known.insert(normal(&label.text));
+        } else {
+            look.add(&record.fields);
         }
         if found != shape.fields {
             read.problems.push((
@@ -330,59 +367,11 @@ impl File<'_> {
     }
 }
 
-/// A record over several lines, and the first of its fields that holds a line break.
-struct Span {
-    line: u64,
-    start: usize,
-    end: usize,
-    field: usize,
-}
-
 /// The columns of a file.
 struct Shape {
     text: usize,
     label: usize,
     fields: usize,
-    newline: u8,
-}
-
-impl Shape {
-    /// Whether lines of a record look like rows of their own: all columns are there, and the label is one that other rows
-    /// have. In its first line the columns after the field that spans lines should be missing, in its last those before it.
-    fn swallows(&self, text: &str, span: &Span, dialect: Dialect, known: &HashSet<String>) -> bool {
-        let lines: Vec<&str> = text[span.start..span.end]
-            .split(char::from(self.newline))
-            .collect();
-        let last = lines.len() - 1;
-        lines.iter().enumerate().any(|(number, line)| {
-            let told = match number {
-                0 => self.label > span.field,
-                number if number == last => self.label < span.field,
-                _ => true,
-            };
-            told && self.is_row(line, dialect, known)
-        })
-    }
-
-    fn is_row(&self, line: &str, dialect: Dialect, known: &HashSet<String>) -> bool {
-        let line = line.trim_end_matches('\r');
-        let parsed = match Records::new(line, dialect).next() {
-            Some(Ok(record)) if record.fields.len() == self.fields => record
-                .fields
-                .into_iter()
-                .map(|field| field.text)
-                .collect::<Vec<_>>(),
-            _ => line
-                .split(char::from(dialect.delimiter))
-                .map(str::to_owned)
-                .collect(),
-        };
-        parsed.len() == self.fields
-            && self.fields > 1
-            && parsed
-                .get(self.label)
-                .is_some_and(|label| known.contains(&normal(label.trim_matches('"'))))
-    }
 }
 
 /// Reads lines of `text;label` without a header.
@@ -394,7 +383,7 @@ pub(super) fn read_pairs(
 ) -> Content {
     let delimiter = columns.delimiter.unwrap_or(';');
     let mut rows = Vec::new();
-    for (number, line) in text.lines().enumerate() {
+    for (number, line) in lines(text).enumerate() {
         if line.trim().is_empty() {
             continue;
         }

@@ -66,6 +66,15 @@ impl Cache {
         sink: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), CacheError> {
         let object = self.layout.object(&file.digest);
+        // Whatever else has the name is never opened: a pipe may block for ever.
+        if fs::symlink_metadata(&object).is_ok_and(|found| !found.is_file()) {
+            self.set_aside(&file.digest)?;
+            return Err(CacheError::Damaged {
+                digest: file.digest,
+                file: file.path.clone(),
+                problem: "is no file",
+            });
+        }
         let problem = match File::open(&object) {
             Ok(handle) => {
                 let found = digest_stream(handle, sink)

@@ -185,7 +185,11 @@ impl Cache {
     }
 
     pub(super) fn read_record(&self, key: &Key) -> Option<Record> {
-        let bytes = fs::read(self.layout.record(key)).ok()?;
+        let path = self.layout.record(key);
+        if !fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
+            return None;
+        }
+        let bytes = fs::read(path).ok()?;
         let envelope: Envelope<Record> = serde_json::from_slice(&bytes).ok()?;
         let record = envelope.record;
         let sound = record.version == Record::VERSION
@@ -245,6 +249,7 @@ impl Cache {
         self.disk.sync_folder(&self.layout.folder("objects"))?;
         // A runner that slept through its replacement must not commit over what came after it.
         lock.renew()?;
+        self.clear_way(&self.layout.record(&record.key), &record.key.to_string())?;
         let envelope = Envelope {
             record,
             blake3: Digest::of(&serde_json::to_vec(record)?),
@@ -276,7 +281,16 @@ impl Cache {
         }
         self.disk.set_read_only(&handle, staged)?;
         self.disk.sync_file(&handle, staged)?;
+        self.clear_way(&object, &file.digest.to_string())?;
         self.disk.rename(staged, &object)
+    }
+
+    /// Sets aside what has the name of a file and is none, such as a folder: nothing could be written there.
+    fn clear_way(&self, path: &Path, name: &str) -> Result<(), CacheError> {
+        match fs::symlink_metadata(path) {
+            Ok(found) if !found.is_file() => self.move_aside(path, name),
+            _ => Ok(()),
+        }
     }
 
     /// Forgets a key: its record goes, its objects stay until they are collected.

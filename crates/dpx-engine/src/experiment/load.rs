@@ -17,6 +17,23 @@ pub(super) struct Document {
     pub(super) usable: bool,
 }
 
+/// Longest experiment file, in bytes.
+const LONGEST: u64 = 4 << 20;
+
+/// The content of an experiment file, which may be a pipe: at most as much as any has.
+fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(std::io::Error::other(format!(
+            "it is longer than {LONGEST} bytes, and no experiment file is: is it another file?"
+        )));
+    }
+    Ok(bytes)
+}
+
 /// Reads an experiment file and the `KEY=VALUE` arguments over it.
 pub(super) fn read(path: &Path, sets: &[String]) -> Document {
     let mut document = Document {
@@ -25,7 +42,7 @@ pub(super) fn read(path: &Path, sets: &[String]) -> Document {
         diagnostics: Vec::new(),
         usable: true,
     };
-    match std::fs::read(path) {
+    match bytes(path) {
         Ok(bytes) => {
             let mut visited = Vec::new();
             document.root = document.file(path, &bytes, &mut visited);
@@ -105,7 +122,7 @@ impl Document {
             ));
             return Table::default();
         }
-        match std::fs::read(path) {
+        match bytes(path) {
             Ok(bytes) => {
                 let mut table = self.file(path, &bytes, visited);
                 if let Some(Value::Table(experiment)) = table

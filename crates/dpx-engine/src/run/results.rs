@@ -85,6 +85,12 @@ impl ResultsFolder {
             .and_then(|()| fs::write(&probe, vec![0x5a; PROBE]))
             .and_then(|()| fs::File::open(&probe)?.sync_all())
             .map_err(ResultsError::io("write results to", parent))?;
+        if is_mounted(&folder, parent) {
+            return Err(ResultsError::NoFolder {
+                path: self.folder.clone(),
+                what: "the top of a file system of its own (a mount point), which cannot be exchanged for new results",
+            });
+        }
         if folder.is_dir() {
             // The exchange renames the folder itself: that its parent takes files is not enough where it is another's.
             fs::read_dir(&folder).map_err(ResultsError::io("read the folder", &folder))?;
@@ -246,10 +252,7 @@ impl ResultsFolder {
         if files.is_empty() {
             return Ok(());
         }
-        Err(ResultsError::Foreign {
-            folder: self.folder.clone(),
-            files: files.into_iter().collect(),
-        })
+        Err(old.refusal(&self.folder, files.into_iter().collect()))
     }
 }
 
@@ -307,6 +310,19 @@ fn told(error: CacheError) -> ResultsError {
             source: io::Error::other(error.to_string()),
         },
     }
+}
+
+/// Whether a folder lies on another file system than the one around it.
+#[cfg(unix)]
+fn is_mounted(folder: &Path, parent: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path: &Path| fs::metadata(path).map(|found| found.dev());
+    matches!((device(folder), device(parent)), (Ok(one), Ok(other)) if one != other)
+}
+
+#[cfg(not(unix))]
+const fn is_mounted(_: &Path, _: &Path) -> bool {
+    false
 }
 
 fn parent(folder: &Path) -> &Path {

@@ -3,6 +3,7 @@
 
 mod words;
 
+use super::folded::{Folded, Invisible};
 use super::{Scrubber, Span};
 use regex::Regex;
 use words::{CODE, NO_HOST, NO_MAILBOX};
@@ -15,6 +16,7 @@ pub struct Rules {
     guards: Vec<Regex>,
     date: Regex,
     phone_word: Regex,
+    ssn_word: Regex,
     amount_word: Regex,
 }
 
@@ -27,6 +29,8 @@ enum Rule {
     SpeltEmail,
     Iban,
     Ssn,
+    /// In groups that only a word before them tells from others.
+    NamedSsn,
     /// In a form that only phone numbers have.
     Phone,
     /// With the zero of a national call: so many digits as such numbers have.
@@ -47,7 +51,7 @@ impl Rule {
             Self::Email | Self::SpeltEmail => "EMAIL",
             Self::Phone | Self::NationalPhone | Self::LocalPhone | Self::NamedPhone => "PHONE",
             Self::Handle => "HANDLE",
-            Self::Iban | Self::Ssn | Self::Number | Self::GroupedNumber => "NUMBER",
+            Self::Iban | Self::Ssn | Self::NamedSsn | Self::Number | Self::GroupedNumber => "NUMBER",
         }
     }
 }
@@ -90,14 +94,24 @@ impl Rules {
                 r"(?i)\b[\w.%+-]+ ?(?:\bat\b|\(at\)|\[at\]) ?[\w-]+(?: ?(?:\bdot\b|\(dot\)|\[dot\]) ?[\w-]+)*(?: ?(?:\bdot\b|\(dot\)|\[dot\]) ?)\p{L}{2,}\b",
             ),
             (
+                Rule::SpeltEmail,
+                r"(?i)\b[\w.%+-]+ ?(?:\(at\)|\[at\]|\{at\}|<at>) ?[\w-]+(?:\.[\w-]+)*\.\p{L}{2,}\b",
+            ),
+            (
                 Rule::BareUrl,
                 r"(?i)\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|io|co\.uk|de)(?:/[^\s<>]*)?\b",
+            ),
+            // Short addresses and others of ends that are words too: with a path alone.
+            (
+                Rule::BareUrl,
+                r"(?i)\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:ly|me|gl|gd|be|co|to|gg|cc|tv|fm|ai|app|dev|link|page|info|biz|us|uk|ca|au|in|fr|es|it|nl|ch|at|eu|ru|pl|se|dk|cz|br|mx|jp|cn|kr|nz|ie|xyz|site|online|blog|shop|news)/[^\s<>]*[\w/=&#-]",
             ),
             (
                 Rule::Iban,
                 r"\b[A-Z]{2}\d{2}(?: ?[A-Z\d]{4}){2,7}(?: ?[A-Z\d]{1,3})?\b",
             ),
             (Rule::Ssn, r"\d{3}-\d{2}-\d{4}"),
+            (Rule::NamedSsn, r"\d{3}[ -]?\d{2}[ -]?\d{4}"),
             // With a country code.
             (
                 Rule::Phone,
@@ -120,10 +134,14 @@ impl Rules {
                 r"(?:\(ZERO\d{1,4}\)GAP?\d{2,8}|ZERO\d{1,4}SLASH\d{2,8})(?:SLASH\d{2,8}){0,4}",
             ),
             (Rule::NationalPhone, r"ZERO\d{8,12}"),
+            (
+                Rule::NationalPhone,
+                r"\(ZERO\) ?\d{1,4}SLASH\d{2,8}(?:SLASH\d{2,8}){0,4}",
+            ),
             (Rule::LocalPhone, r"[2-9]\d{2}[-.]\d{4}"),
             (
                 Rule::NamedPhone,
-                r"\(?\d{1,13}\)?(?:SLASH\(?\d{1,8}\)?){0,6}",
+                r"(?:\(ZERO\) ?)?\(?\d{1,13}\)?(?:SLASH\(?\d{1,8}\)?){0,6}",
             ),
             (
                 Rule::Handle,
@@ -156,14 +174,44 @@ impl Rules {
             phone_word: pattern(
                 r"(?i)(?:phone|tel|telephone|telefon|t[ée]l[ée]phone|tel[ée]fono|telefone|fax|mobile|mobil|m[óo]vil|cell|handy|whatsapp|signal|call|dial|ring|text|sms|hotline|tlf|电话|電話|هاتف|тел|телефон)(?: (?:me|us|him|her|them|at|on|is|number|no|nr|now|back))*[.:]*\s*$",
             ),
+            ssn_word: pattern(
+                r"(?i)\b(?:ssn|social security|social)(?: (?:number|no|nr|is))*[.:#]*\s*$",
+            ),
             amount_word: pattern(
                 r"(?i)^\s?(?:usd|eur|gbp|jpy|chf|dollars?|euros?|pounds?|yen|rupees?|bucks|people|users|views|likes|subscribers|inhabitants|rows|records|parameters|tokens|steps|bytes|kb|mb|gb|km|miles|meters|metres|years|seconds|ms|hz|votes|times|shares|copies|points)\b",
             ),
         }
     }
 
-    /// The spans of one text, sorted and without overlaps.
+    /// The spans of one text, sorted and without overlaps. They are looked for in a plain copy of it; characters that show
+    /// nothing are left out there, and where that joins what they part, are spaces.
     pub fn spans(&self, text: &str) -> Vec<Span> {
+        let mut spans = self.spans_of(text, Invisible::Dropped);
+        if text.chars().any(dpx_schema::is_invisible) {
+            for span in self.spans_of(text, Invisible::Spaces) {
+                let overlaps = |other: &Span| other.start < span.end && span.start < other.end;
+                if !spans.iter().any(overlaps) {
+                    spans.push(span);
+                }
+            }
+            spans.sort();
+        }
+        spans
+    }
+
+    fn spans_of(&self, text: &str, invisible: Invisible) -> Vec<Span> {
+        let Some(folded) = Folded::of(text, invisible) else {
+            return self.plain_spans(text);
+        };
+        let mut spans = self.plain_spans(&folded.text);
+        for span in &mut spans {
+            (span.start, span.end) = folded.back(span.start, span.end);
+        }
+        spans
+    }
+
+    /// The spans of a text in plain form.
+    fn plain_spans(&self, text: &str) -> Vec<Span> {
         let guarded = self.guarded(text);
         let mut spans: Vec<Span> = Vec::new();
         for (rule, pattern) in &self.patterns {
@@ -227,12 +275,13 @@ impl Rules {
                 !before.is_some_and(char::is_alphanumeric) && is_handle(text, start, end)
             }
             // What stands within a longer word or number is a part of something else.
-            _ if !stands_alone(before, after, &text[end..])
+            _ if !stands_alone(before.filter(|sign| !self.ends_name(*sign, text, start)), after, &text[end..])
                 || within_identifier(text, start, end) =>
             {
                 false
             }
             Rule::Ssn => true,
+            Rule::NamedSsn => self.ssn_word.is_match(&text[..start]),
             Rule::Phone => {
                 (7..=15).contains(&digits) && !self.date.is_match(found) && !self.counts(text, end)
             }
@@ -268,6 +317,11 @@ impl Rules {
     /// Whether a word that announces a phone number stands before a place.
     fn is_named(&self, text: &str, start: usize) -> bool {
         self.phone_word.is_match(&text[..start])
+    }
+
+    /// Whether a sign before a place ends a word that announces a phone number, as in `Tel.0171`.
+    fn ends_name(&self, sign: char, text: &str, start: usize) -> bool {
+        sign == '.' && self.is_named(text, start)
     }
 
     /// Whether a word follows that makes the number before it a quantity.
@@ -414,6 +468,41 @@ mod tests {
             ("card 4111 1111 1111 1111 ok", "card [NUMBER] ok"),
         ] {
             assert_eq!(scrubbed(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_what_is_written_in_other_characters() {
+        for (text, expected) in [
+            ("bob(at)example.com now", "[EMAIL] now"),
+            ("bob [at] mail.example.org", "[EMAIL]"),
+            ("bob＠example.com", "[EMAIL]"),
+            ("b\u{ad}ob@exam\u{ad}ple.com!", "[EMAIL]!"),
+            ("bob@\u{200b}example.com", "[EMAIL]"),
+            ("call (0)171 123 45 67", "call [PHONE]"),
+            ("Tel.0171-1234567", "Tel.[PHONE]"),
+            ("４１５－５５５－２６７１", "[PHONE]"),
+            ("＋１ ４１５ ５５５ ２６７１", "[PHONE]"),
+            ("+1\u{202f}415\u{202f}555\u{202f}2671", "[PHONE]"),
+            ("01\u{202f}23\u{202f}45\u{202f}67\u{202f}89", "[PHONE]"),
+            ("SSN 123 45 6789.", "SSN [NUMBER]."),
+            ("see bit.ly/3abc, and t.me/x!", "see [URL], and [URL]!"),
+            ("โทร\u{200b}0812345678", "โทร\u{200b}[PHONE]"),
+            ("联系电话：１３８１２３４５６７８。", "联系电话：[PHONE]。"),
+            ("邮箱，13812345678", "邮箱，[PHONE]"),
+        ] {
+            assert_eq!(scrubbed(text), expected, "{text}");
+        }
+        for text in [
+            "look at example dot",
+            "10²345 m² and 1½ 3456",
+            "￥１２３４５６７ paid",
+            "room 123 45 6789 b",
+            "and/or him.her/their",
+            "3.50\u{202f}€ or 1\u{202f}234\u{202f}567\u{202f}€",
+            "👩\u{200d}👩\u{200d}👧 1\u{fe0f}\u{20e3} 2\u{fe0f}\u{20e3}",
+        ] {
+            assert_eq!(scrubbed(text), text);
         }
     }
 

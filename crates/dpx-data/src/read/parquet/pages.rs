@@ -88,6 +88,9 @@ impl Pages {
             }
             self.allowance.take(size as u64)?;
             let body = self.chunk.slice(start..start + packed);
+            if header.checksum.is_some_and(|stated| stated != crc32fast::hash(&body)) {
+                return Err("a page does not fit its checksum: the file is damaged".to_owned());
+            }
             self.at = start + packed;
             if let Some(page) = self.page(&header, &body, size)? {
                 self.check_lengths(&page)?;
@@ -265,6 +268,8 @@ struct Header {
     definition: i32,
     repetition: i32,
     compressed: bool,
+    /// CRC-32 of the page as it is stored.
+    checksum: Option<u32>,
 }
 
 impl Header {
@@ -280,6 +285,7 @@ impl Header {
                 (1, I32) => header.kind = thrift.int()?,
                 (2, I32) => header.size = thrift.int()?,
                 (3, I32) => header.packed = thrift.int()?,
+                (4, I32) => header.checksum = Some(thrift.int()?.cast_unsigned()),
                 // DataPageHeader, DictionaryPageHeader, DataPageHeaderV2.
                 (5 | 7 | 8, STRUCT) => header.page(thrift, field)?,
                 _ => thrift.skip(kind, 0)?,

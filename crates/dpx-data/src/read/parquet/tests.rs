@@ -3,6 +3,7 @@
 use super::*;
 use ::parquet::basic::{Repetition, Type as Physical};
 use ::parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::Type;
@@ -10,6 +11,24 @@ use std::sync::Arc;
 
 /// Writes columns `text` and `label`.
 pub(crate) fn write_parquet(path: &Path, texts: &[&str], labels: &[i64]) {
+    write_with(path, texts, labels, WriterProperties::builder().build());
+}
+
+/// As `write_parquet`, with the names of a ClassLabel as `datasets` stores them.
+pub(crate) fn write_parquet_with_names(
+    path: &Path,
+    texts: &[&str],
+    labels: &[i64],
+    names: &[&str],
+) {
+    let feature = serde_json::json!({"names": names, "_type": "ClassLabel"});
+    let info = serde_json::json!({"info": {"features": {"label": feature}}});
+    let pair = KeyValue::new("huggingface".to_owned(), info.to_string());
+    let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![pair]));
+    write_with(path, texts, labels, properties.build());
+}
+
+fn write_with(path: &Path, texts: &[&str], labels: &[i64], properties: WriterProperties) {
     let field = |name: &str, physical| {
         let field = Type::primitive_type_builder(name, physical);
         Arc::new(field.with_repetition(Repetition::REQUIRED).build().unwrap())
@@ -23,7 +42,7 @@ pub(crate) fn write_parquet(path: &Path, texts: &[&str], labels: &[i64]) {
         .build()
         .unwrap();
     let file = File::create(path).unwrap();
-    let properties = Arc::new(WriterProperties::builder().build());
+    let properties = Arc::new(properties);
     let mut writer = SerializedFileWriter::new(file, Arc::new(schema), properties).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let values: Vec<ByteArray> = texts.iter().map(|text| (*text).into()).collect();

@@ -66,6 +66,19 @@ pub enum ResultsError {
         /// The files, by path in the folder.
         files: Vec<String>,
     },
+    /// The list of dpx's own files is damaged, and files have names that dpx would write.
+    #[error(
+        "`{}`, which lists what dpx wrote in the folder, is damaged, so that dpx cannot tell whether {} may be replaced: \
+         remove the damaged file, and dpx takes what has the names of its results for its own; or move the files away",
+        folder.join(super::MANIFEST).display(),
+        names(files)
+    )]
+    Unlisted {
+        /// The results folder.
+        folder: PathBuf,
+        /// The files, by path in the folder.
+        files: Vec<String>,
+    },
 }
 
 impl ResultsError {

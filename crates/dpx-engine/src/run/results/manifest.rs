@@ -46,6 +46,8 @@ pub struct OwnFiles {
     pub(super) made_from: Option<Digest>,
     /// Written by a dpx without manifests: the names it used are its own, whatever they hold.
     before_manifests: bool,
+    /// The manifest is there and cannot be understood: nothing in the folder is known to be dpx's.
+    damaged: bool,
 }
 
 impl OwnFiles {
@@ -89,7 +91,10 @@ impl OwnFiles {
             Err(error) => return Err(ResultsError::io("read", &path)(error)),
         };
         let Ok(written) = serde_json::from_slice::<Written>(&bytes) else {
-            return Ok(Self::default());
+            return Ok(Self {
+                damaged: true,
+                ..Self::default()
+            });
         };
         let files = written.files.into_iter();
         Ok(Self {
@@ -98,8 +103,18 @@ impl OwnFiles {
                 .collect(),
             filling: written.filling,
             made_from: written.made_from,
-            before_manifests: false,
+            ..Self::default()
         })
+    }
+
+    /// Why files of a folder are not replaced.
+    pub(super) fn refusal(&self, folder: &Path, files: Vec<String>) -> ResultsError {
+        let folder = folder.to_owned();
+        if self.damaged {
+            ResultsError::Unlisted { folder, files }
+        } else {
+            ResultsError::Foreign { folder, files }
+        }
     }
 
     /// Writes the manifest whole or not at all.
@@ -131,10 +146,7 @@ impl OwnFiles {
         let mut own = Self::read(folder)?;
         let path = folder.join(name);
         if fs::symlink_metadata(&path).is_ok() && !own.made(folder, &path) {
-            return Err(ResultsError::Foreign {
-                folder: folder.to_owned(),
-                files: vec![name.to_owned()],
-            });
+            return Err(own.refusal(folder, vec![name.to_owned()]));
         }
         let entry = (bytes.len() as u64, Digest::of(bytes));
         own.files.insert(name.to_owned(), entry);

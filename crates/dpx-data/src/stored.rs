@@ -1,0 +1,149 @@
+//! The names of labels that a dataset stores, over all its files: what a number means in each of them.
+
+use super::DataError;
+use super::error::listed;
+use super::labels::{Labels, normal};
+use super::read::{Listed, RawRow, SplitFiles, label_names};
+use std::path::{Path, PathBuf};
+
+/// Every list of names that a file of the dataset stores, or one beside it.
+#[derive(Debug, Default)]
+pub(crate) struct StoredNames {
+    root: PathBuf,
+    /// Lists that differ, each with the first file that has it.
+    lists: Vec<Listed>,
+    /// How many of these lie beside the data, and speak of all of it.
+    beside: usize,
+    /// Those of cards above a file or folder, which are no part of the dataset: its numbers are not read by them.
+    above: Vec<Listed>,
+    /// What to tell of files that store none.
+    notes: Vec<String>,
+}
+
+impl StoredNames {
+    /// Asks all files of a dataset, before a row is read.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(crate) fn of(root: &Path, files: &SplitFiles, label: &str) -> Result<Self, DataError> {
+        let mut found = Self {
+            root: root.to_owned(),
+            above: files.stored_above(label),
+            ..Self::default()
+        };
+        for (origin, names) in files.stored_beside(label) {
+            found.add(root.join(origin), names);
+        }
+        found.beside = found.lists.len();
+        for file in files.all() {
+            if let Some(names) = label_names(file, label)? {
+                found.add(file.clone(), names);
+            }
+        }
+        Ok(found)
+    }
+
+    fn add(&mut self, file: PathBuf, names: Vec<String>) {
+        let same = |other: &[String]| {
+            let names = names.iter().map(|name| normal(name));
+            names.eq(other.iter().map(|name| normal(name)))
+        };
+        if !self.lists.iter().any(|(_, other)| same(other)) {
+            self.lists.push((file, names));
+        }
+    }
+
+    /// The names, where all files that store any store the same.
+    pub(crate) fn names(&self) -> Option<&[String]> {
+        match &self.lists[..] {
+            [(_, names)] => Some(names),
+            _ => None,
+        }
+    }
+
+    /// The places among the declared labels of the names that the numbers of a file count; none where no names are stored.
+    ///
+    /// # Errors
+    /// When the names are not those declared, or it cannot be told which of several lists the numbers count.
+    pub(crate) fn places(
+        &mut self,
+        file: &Path,
+        own: Option<&[String]>,
+        rows: &[RawRow],
+        labels: &Labels,
+    ) -> Result<Option<Vec<usize>>, DataError> {
+        if let Some(own) = own {
+            return labels.stored(own, file).map(Some);
+        }
+        let numbers = rows.iter().any(|row| labels.is_place(&row.label));
+        match &self.lists[..] {
+            [] => {
+                if numbers {
+                    self.refuse_above(file, labels)?;
+                }
+                Ok(None)
+            }
+            [(origin, names)] => {
+                let places = labels.stored(names, origin)?;
+                if numbers && self.beside == 0 {
+                    let note = format!(
+                        "labels: {} stores no names, so that its numbers are read by those of {}",
+                        self.place(file),
+                        self.place(origin)
+                    );
+                    self.notes.push(note);
+                }
+                Ok(Some(places))
+            }
+            [(one, names), (other, others), ..] if numbers => Err(DataError::file(
+                file,
+                format!(
+                    "it stores no label names, and the dataset stores several lists: {} has {}, {} has {}; which one its numbers count cannot be told: correct one of them, or write the labels as text",
+                    self.place(one),
+                    listed(names),
+                    self.place(other),
+                    listed(others)
+                ),
+            )),
+            _ => Ok(None),
+        }
+    }
+
+    /// Refuses numbers that would be read otherwise if the folder of a card were given.
+    fn refuse_above(&self, file: &Path, labels: &Labels) -> Result<(), DataError> {
+        for (card, names) in &self.above {
+            let places = labels.stored(names, card)?;
+            if !places.iter().copied().eq(0..places.len()) {
+                return Err(DataError::file(
+                    file,
+                    format!(
+                        "its labels are numbers, and `{}` stores their names in another order than `labels`: {}; list `labels` in that order, or give the folder of that file as `dataset`",
+                        dpx_schema::printable(&card.to_string_lossy()),
+                        listed(names)
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What to tell the user, besides the names where there is one list.
+    pub(crate) fn notes(&mut self) -> Vec<String> {
+        let mut notes = std::mem::take(&mut self.notes);
+        if self.lists.len() > 1 {
+            let lists = self.lists.iter();
+            let lists = lists.map(|(file, names)| format!("{} {}", self.place(file), listed(names)));
+            notes.push(format!(
+                "labels: the files store different names ({}): the numbers of each file are read by its own",
+                lists.collect::<Vec<_>>().join("; ")
+            ));
+        }
+        notes
+    }
+
+    fn place(&self, file: &Path) -> String {
+        let place = file.strip_prefix(&self.root).unwrap_or(file);
+        let place = if place.as_os_str().is_empty() { file } else { place };
+        listed([place.to_string_lossy()])
+    }
+}
