@@ -16,7 +16,7 @@ use dpx_engine::run::{
 use dpx_schema::LedgerAccess;
 use std::io::IsTerminal;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The plan is run this often in all where files that the results show turn out damaged.
 const REBUILDS: u32 = 3;
@@ -120,9 +120,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         spend::forecast(&ledger, &experiment, &plan, Some(&cache))?.refuse_runs()?;
     }
     let signals = Signals::listen()?;
+    let lost = Arc::default();
     let mut attempts = 0;
     let report = loop {
-        let report = run_once(args, &plan, &cache, options.clone(), &signals)?;
+        let report = run_once(args, &plan, &cache, options.clone(), &signals, &lost)?;
         attempts += 1;
         match results::write(&experiment, &plan, &cache, &report, &folder)? {
             Written::Study(study, folder) => {
@@ -158,6 +159,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     if !report.failures.is_empty() {
         output::note(&failures_again(&report.failures));
     }
+    if let Some(problem) = lost.get() {
+        return Err(Error::failed(format!(
+            "events (`--json`) could not be written to standard output: {problem}"
+        )));
+    }
     Ok(match report.outcome {
         Outcome::Done => ExitCode::Done,
         Outcome::Failed => ExitCode::Failed,
@@ -172,6 +178,7 @@ fn run_once(
     cache: &Cache,
     options: Options,
     signals: &Signals,
+    lost: &Arc<OnceLock<String>>,
 ) -> Result<RunReport, Error> {
     let runner = Runner::new(plan, cache, options).map_err(not_run)?;
     signals.lead_to(runner.signals());
@@ -186,7 +193,7 @@ fn run_once(
     }
     let runner = runner.observer(MetricsObserver::new(&args.cache.cache.join("metrics")));
     let runner = if args.json {
-        runner.observer(JsonLines)
+        runner.observer(JsonLines::new(Arc::clone(lost)))
     } else if std::io::stderr().is_terminal() {
         runner.observer(Bars::default())
     } else {

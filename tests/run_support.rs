@@ -264,7 +264,7 @@ fn runner() -> i32 {
     let runner = Runner::new(&plan, &cache, Study::options(&folder)).unwrap();
     let signal = runner.signals();
     ctrlc::set_handler(move || signal(Signal::Interrupt)).unwrap();
-    match runner.observer(JsonLines).run().unwrap().outcome {
+    match runner.observer(JsonLines::default()).run().unwrap().outcome {
         Outcome::Done => 0,
         Outcome::Failed => 1,
         Outcome::Interrupted => 130,

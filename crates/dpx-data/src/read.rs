@@ -165,7 +165,8 @@ pub(crate) fn over_lines(path: &Path, columns: &Columns<'_>, rows: &[RawRow]) ->
     ))
 }
 
-fn checked(path: &Path) -> Result<String, DataError> {
+/// The text of a file of short lines, decompressed.
+pub(crate) fn checked(path: &Path) -> Result<String, DataError> {
     let text = open::text(path)?;
     open::refuse_endless_lines(&text, path)?;
     Ok(text)

@@ -9,6 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -177,14 +178,28 @@ fn shown(text: &str) -> String {
 
 /// Every event as one line of JSON on standard output.
 #[derive(Debug, Default)]
-pub struct JsonLines;
+pub struct JsonLines {
+    lost: Arc<OnceLock<String>>,
+}
+
+impl JsonLines {
+    /// Why events were lost is left in `lost`: an observer cannot end a run. A closed pipe is no loss, since nobody listens.
+    pub const fn new(lost: Arc<OnceLock<String>>) -> Self {
+        Self { lost }
+    }
+}
 
 impl Observer for JsonLines {
     fn observe(&mut self, event: &Event) {
         if let Ok(mut line) = serde_json::to_vec(&Stamped::now(event)) {
             line.push(b'\n');
             let mut stdout = std::io::stdout().lock();
-            drop(stdout.write_all(&line).and_then(|()| stdout.flush()));
+            let written = stdout.write_all(&line).and_then(|()| stdout.flush());
+            if let Err(error) = written
+                && error.kind() != std::io::ErrorKind::BrokenPipe
+            {
+                self.lost.get_or_init(|| error.to_string());
+            }
         }
     }
 }
