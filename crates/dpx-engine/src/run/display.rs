@@ -198,7 +198,7 @@ impl Observer for JsonLines {
             if let Err(error) = written
                 && error.kind() != std::io::ErrorKind::BrokenPipe
             {
-                self.lost.get_or_init(|| error.to_string());
+                drop(self.lost.set(error.to_string()));
             }
         }
     }
