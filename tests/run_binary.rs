@@ -179,6 +179,39 @@ fn wrong_arguments_are_refused_before_anything_runs() {
     assert_eq!(records, 0);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn events_that_cannot_be_written_are_a_failure() {
+    let place = Place::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let mut run = place.command(&["run", "small.toml", "--only", "preprocess", "--json"]);
+    let output = run.stdout(full.unwrap()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("events (`--json`)"), "{}", err(&output));
+}
+
+/// Data that once was read with swapped labels: a number beyond the labels was the name of one.
+#[test]
+fn data_that_would_be_read_wrongly_are_refused_with_their_lines() {
+    let place = Place::new();
+    let study = EXPERIMENT.replace(
+        "labels = [\"joy\", \"sadness\"]",
+        "labels = [\"1\", \"2\"]\nlabels_by = \"index\"",
+    );
+    place.write("small.toml", &study);
+    place.write("texts.csv", "text,label\na,1\nb,2\nc,0\nd,1\n");
+    let run = &["run", "small.toml", "--only", "preprocess"];
+    let told = err(&place.dpx(run));
+    assert!(told.contains("texts.csv:3: ") && told.contains("no index from 0 to 1"), "{told}");
+    // Numbers beside a card that counts them in another order.
+    let card = "---\ndataset_info:\n  features:\n  - name: label\n    dtype: {class_label: {names: [sadness, joy]}}\n---\n";
+    place.write("README.md", card);
+    place.write("small.toml", EXPERIMENT);
+    place.write("texts.csv", "text,label\na,1\nb,0\nc,0\nd,1\n");
+    let told = err(&place.dpx(run));
+    assert!(told.contains("its labels are numbers") && told.contains("README.md"), "{told}");
+}
+
 #[test]
 fn a_failure_ends_with_one_and_says_how_to_go_on() {
     let place = Place::new();

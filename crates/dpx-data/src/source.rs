@@ -210,6 +210,20 @@ mod tests {
         assert!(error.unwrap_err().to_string().contains("no such file"));
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_with_a_pipe_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("config.json");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        for role in [Role::Model, Role::Dataset] {
+            let source = Source::parse(&folder.path().to_string_lossy());
+            let told = source.resolve(role).unwrap_err().to_string();
+            assert!(told.contains("config.json") && told.contains("a pipe"), "{told}");
+        }
+    }
+
     #[test]
     fn what_killed_processes_unpacked_is_cleared_away() {
         let place = tempfile::tempdir().unwrap();

@@ -50,10 +50,9 @@ fn what_cannot_be_read_is_an_error_that_names_the_object() {
     let files = artifact(&[("metrics.json", b"content")]);
     commit(&cache, key, &files).unwrap();
     let record = cache.record(&key).unwrap();
-    let object = object_path(folder.path(), b"content");
-    // A folder in its place: opens, but cannot be read, whoever asks.
-    fs::remove_file(&object).unwrap();
-    fs::create_dir(&object).unwrap();
+    // A file where the folder of the objects is to be: none of them can be opened, whoever asks.
+    fs::rename(folder.path().join("objects"), folder.path().join("away")).unwrap();
+    fs::write(folder.path().join("objects"), "").unwrap();
     let damage = cache.read_verified(&record, "metrics.json").unwrap_err();
     assert!(!damage.can_be_rebuilt(), "{damage}");
     let digest = Digest::of(b"content").to_string();
@@ -70,6 +69,31 @@ fn what_cannot_be_read_is_an_error_that_names_the_object() {
         "told once, and not of what was never there"
     );
     assert!(reader.take_damages().is_empty());
+}
+
+/// What has the name of an object or record and is no file is set aside like any damage, and made anew.
+#[test]
+fn folders_in_the_place_of_files_heal() {
+    let (folder, cache) = empty_cache();
+    let key = Digest::of(b"key");
+    let files = artifact(&[("metrics.json", b"content")]);
+    commit(&cache, key, &files).unwrap();
+    let record = cache.record(&key).unwrap();
+    let object = object_path(folder.path(), b"content");
+    fs::remove_file(&object).unwrap();
+    fs::create_dir(&object).unwrap();
+    let damage = cache.read_verified(&record, "metrics.json").unwrap_err();
+    assert!(damage.can_be_rebuilt(), "{damage}");
+    assert!(!object.exists(), "set aside");
+    fs::create_dir_all(object.join("within")).unwrap();
+    commit(&cache, key, &files).unwrap();
+    let name = folder.path().join(format!("records/{key}.json"));
+    fs::remove_file(&name).unwrap();
+    fs::create_dir(&name).unwrap();
+    assert_eq!(cache.record(&key), None);
+    commit(&cache, key, &files).unwrap();
+    let record = cache.record(&key).unwrap();
+    assert_eq!(cache.read_verified(&record, "metrics.json").unwrap(), b"content");
 }
 
 #[test]

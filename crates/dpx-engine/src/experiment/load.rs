@@ -18,7 +18,7 @@ pub(super) struct Document {
 }
 
 /// Longest experiment file, in bytes.
-const LONGEST: u64 = 4 << 20;
+const LONGEST: u64 = 16 << 20;
 
 /// The content of an experiment file, which may be a pipe: at most as much as any has.
 fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {

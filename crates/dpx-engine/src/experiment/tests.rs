@@ -53,6 +53,22 @@ fn an_axis_with_a_million_values_is_one_mistake() {
 }
 
 #[test]
+fn what_is_no_experiment_file_is_not_read_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = folder.path().join("long.toml");
+    std::fs::write(&long, vec![0; 17 << 20]).unwrap();
+    let mut paths = vec![long];
+    if cfg!(unix) {
+        paths.push("/dev/zero".into());
+    }
+    for path in paths {
+        let found = load(&path, &[]);
+        let told = messages(&found);
+        assert!(told[0].contains("is it another file?"), "{told:?}");
+    }
+}
+
+#[test]
 fn labels_values_and_needs_that_stand_twice_name_the_first_place() {
     let twice = loaded(&format!(
         "{HEAD}[sweep]\nepsilon = [1, 2.0, 2]\n\n{DATA}labels = [\"a\", \"b\", \"a\"]\n\

@@ -119,6 +119,30 @@ fn what_dpx_did_not_make_stays_where_it_is() {
 }
 
 #[test]
+fn a_damaged_list_of_own_files_is_named() {
+    let place = Place::new();
+    place.replace("one").unwrap();
+    place.write(&format!("results/emotion/{MANIFEST}"), "{bad");
+    let refused = place.replace("two").unwrap_err();
+    assert!(
+        refused.contains(MANIFEST) && refused.contains("is damaged") && refused.contains("`report.html`"),
+        "{refused}"
+    );
+    assert_eq!(place.read("results/emotion/report.html"), "one");
+    let early = place.results(&[]).check(&["report.html"]);
+    assert!(matches!(early, Err(ResultsError::Unlisted { .. })));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn mount_points_are_known() {
+    assert!(is_mounted(Path::new("/proc"), Path::new("/")));
+    let place = Place::new();
+    place.replace("one").unwrap();
+    assert!(!is_mounted(&place.folder(), place.root.path()));
+}
+
+#[test]
 fn foreign_and_edited_files_are_not_overwritten() {
     let place = Place::new();
     place.write("results/emotion/report.html", "my own page");
