@@ -85,8 +85,8 @@ pub(super) fn names(
             .map(|(line, object)| (line, of(object)))
             .collect());
     }
-    let lines = content.split('\n').zip(1..);
-    Ok(lines
+    let numbered = lines(content).zip(1..);
+    Ok(numbered
         .filter(|(line, _)| !line.trim().is_empty())
         .map(|(line, number)| (number, of(line)))
         .collect())

@@ -1,6 +1,6 @@
 //! The column that says whose a row is, read by itself.
 
-use super::{Columns, RawRow, columns, extension, json, open, read_file};
+use super::{Columns, RawRow, columns, extension, json, open, read_file, same};
 use crate::DataError;
 use crate::error::Problems;
 use crate::labels::RawLabel;
@@ -36,13 +36,13 @@ pub(crate) fn owners_of(
             .map(|(line, names)| (line, Named { names, text: None }))
             .collect();
         if found.values().all(|row| row.names.is_empty())
-            && !names.iter().any(|column| column == name)
+            && !names.iter().any(|column| same(column, name))
         {
             return Err(no_column(path, name, &names));
         }
         return Ok(found);
     }
-    if !names.iter().any(|column| column.trim() == name.trim()) {
+    if !names.iter().any(|column| same(column.trim(), name.trim())) {
         return Err(no_column(path, name, &names));
     }
     // The rows as they are, with this column in the place of the label.
