@@ -187,7 +187,11 @@ fn events_that_cannot_be_written_are_a_failure() {
     let mut run = place.command(&["run", "small.toml", "--only", "preprocess", "--json"]);
     let output = run.stdout(full.unwrap()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(err(&output).contains("events (`--json`)"), "{}", err(&output));
+    assert!(
+        err(&output).contains("events (`--json`)"),
+        "{}",
+        err(&output)
+    );
 }
 
 /// Data that once was read with swapped labels: a number beyond the labels was the name of one.
@@ -202,14 +206,20 @@ fn data_that_would_be_read_wrongly_are_refused_with_their_lines() {
     place.write("texts.csv", "text,label\na,1\nb,2\nc,0\nd,1\n");
     let run = &["run", "small.toml", "--only", "preprocess"];
     let told = err(&place.dpx(run));
-    assert!(told.contains("texts.csv:3: ") && told.contains("no index from 0 to 1"), "{told}");
+    assert!(
+        told.contains("texts.csv:3: ") && told.contains("no index from 0 to 1"),
+        "{told}"
+    );
     // Numbers beside a card that counts them in another order.
     let card = "---\ndataset_info:\n  features:\n  - name: label\n    dtype: {class_label: {names: [sadness, joy]}}\n---\n";
     place.write("README.md", card);
     place.write("small.toml", EXPERIMENT);
     place.write("texts.csv", "text,label\na,1\nb,0\nc,0\nd,1\n");
     let told = err(&place.dpx(run));
-    assert!(told.contains("its labels are numbers") && told.contains("README.md"), "{told}");
+    assert!(
+        told.contains("its labels are numbers") && told.contains("README.md"),
+        "{told}"
+    );
 }
 
 #[test]

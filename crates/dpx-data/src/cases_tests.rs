@@ -516,7 +516,10 @@ fn json_in_its_forms() {
             "write `text_column = \"Text\"`",
         ),
         ("{\"text\":\"a\",\"label\":NaN}", "no numbers in JSON"),
-        ("{\"text\":\"a\",\"label\":\"neg\"} {}", "something follows the object"),
+        (
+            "{\"text\":\"a\",\"label\":\"neg\"} {}",
+            "something follows the object",
+        ),
         ("{\"my secret key is 7\":\"a\"}", "no column `text`"),
     ] {
         let error = read_text("a.json", content).unwrap_err();

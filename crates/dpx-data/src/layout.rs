@@ -185,9 +185,7 @@ pub(crate) fn choose(
 /// The configuration of a card that a file or folder belongs to, by its place among the repository's names.
 pub(crate) fn config_of(readme: &str, place: &str) -> Option<String> {
     let configs = card::configs(readme).ok()?;
-    let fits = |pattern: &str| {
-        matches(pattern, place) || pattern.starts_with(&format!("{place}/"))
-    };
+    let fits = |pattern: &str| matches(pattern, place) || pattern.starts_with(&format!("{place}/"));
     let found = configs.into_iter().find(|config| match &config.files {
         ConfigFiles::Patterns(splits) => {
             let mut patterns = splits.iter().flat_map(|(_, patterns)| patterns);

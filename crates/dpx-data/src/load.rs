@@ -260,9 +260,7 @@ impl Reading<'_> {
         for file in files {
             let content = read_file(file, &columns, &mut self.problems)?;
             let own = content.names.as_deref();
-            let places = self
-                .stored
-                .places(file, own, &content.rows, &self.labels)?;
+            let places = self.stored.places(file, own, &content.rows, &self.labels)?;
             let over_lines = over_lines(file, &columns, &content.rows);
             self.findings.notes.extend(over_lines);
             let people = self.request.unit_column;

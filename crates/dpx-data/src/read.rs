@@ -159,7 +159,11 @@ pub(crate) fn over_lines(path: &Path, columns: &Columns<'_>, rows: &[RawRow]) ->
     Some(format!(
         "`{}`: {} over several lines, the longest from line {} over {}; where that is not so, a quotation mark is not closed",
         printable(&name),
-        if count == 1 { "1 text goes".to_owned() } else { format!("{count} texts go") },
+        if count == 1 {
+            "1 text goes".to_owned()
+        } else {
+            format!("{count} texts go")
+        },
         longest.line,
         lines(longest)
     ))
@@ -240,10 +244,7 @@ fn twice<'a>(columns: impl Iterator<Item = &'a str>) -> Option<String> {
         if name.is_empty() {
             continue;
         }
-        if let Some(first) = columns[..second]
-            .iter()
-            .position(|other| same(other, name))
-        {
+        if let Some(first) = columns[..second].iter().position(|other| same(other, name)) {
             let name = if is_name(name) {
                 format!("`{name}`")
             } else {

@@ -220,7 +220,10 @@ mod tests {
         for role in [Role::Model, Role::Dataset] {
             let source = Source::parse(&folder.path().to_string_lossy());
             let told = source.resolve(role).unwrap_err().to_string();
-            assert!(told.contains("config.json") && told.contains("a pipe"), "{told}");
+            assert!(
+                told.contains("config.json") && told.contains("a pipe"),
+                "{told}"
+            );
         }
     }
 

@@ -132,7 +132,8 @@ impl StoredNames {
         let mut notes = std::mem::take(&mut self.notes);
         if self.lists.len() > 1 {
             let lists = self.lists.iter();
-            let lists = lists.map(|(file, names)| format!("{} {}", self.place(file), listed(names)));
+            let lists =
+                lists.map(|(file, names)| format!("{} {}", self.place(file), listed(names)));
             notes.push(format!(
                 "labels: the files store different names ({}): the numbers of each file are read by its own",
                 lists.collect::<Vec<_>>().join("; ")
@@ -143,7 +144,11 @@ impl StoredNames {
 
     fn place(&self, file: &Path) -> String {
         let place = file.strip_prefix(&self.root).unwrap_or(file);
-        let place = if place.as_os_str().is_empty() { file } else { place };
+        let place = if place.as_os_str().is_empty() {
+            file
+        } else {
+            place
+        };
         listed([place.to_string_lossy()])
     }
 }

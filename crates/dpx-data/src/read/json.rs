@@ -187,13 +187,18 @@ fn wrong(error: &serde_json::Error, object: &str) -> String {
     }
     let lines = object.split('\n');
     let place = if lines.clone().count() > 1 {
-        format!("line {} of the object, column {}", error.line(), error.column())
+        format!(
+            "line {} of the object, column {}",
+            error.line(),
+            error.column()
+        )
     } else {
         format!("column {}", error.column())
     };
     let line = lines.clone().nth(error.line().saturating_sub(1));
     let rest = line.and_then(|line| line.get(error.column().saturating_sub(1)..));
-    let is_number = rest.is_some_and(|rest| rest.starts_with("NaN") || rest.starts_with("Infinity"));
+    let is_number =
+        rest.is_some_and(|rest| rest.starts_with("NaN") || rest.starts_with("Infinity"));
     // Syntax errors have words of their own that quote nothing.
     let words = error.to_string();
     let words = words.split(" at line ").next().unwrap_or_default();

@@ -221,7 +221,9 @@ impl File<'_> {
         let names = || header.fields.iter().map(|field| field.text.trim());
         let labels = self.columns.labels.iter();
         let labels: Vec<String> = labels.map(|label| normal(label)).collect();
-        let is_value = |name: &str| labels.contains(&normal(name)) || name.parse::<f64>().is_ok_and(f64::is_finite);
+        let is_value = |name: &str| {
+            labels.contains(&normal(name)) || name.parse::<f64>().is_ok_and(f64::is_finite)
+        };
         let mut rows = rows.flatten().take(COMPARED);
         let mut recurs = || {
             rows.any(|row| {

@@ -93,7 +93,10 @@ fn folders_in_the_place_of_files_heal() {
     assert_eq!(cache.record(&key), None);
     commit(&cache, key, &files).unwrap();
     let record = cache.record(&key).unwrap();
-    assert_eq!(cache.read_verified(&record, "metrics.json").unwrap(), b"content");
+    assert_eq!(
+        cache.read_verified(&record, "metrics.json").unwrap(),
+        b"content"
+    );
 }
 
 #[test]

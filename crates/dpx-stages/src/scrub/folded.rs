@@ -48,7 +48,9 @@ impl Folded {
             if letter.is_alphanumeric() && !stays(letter) {
                 // With its accents, which may be characters of their own.
                 let first = at - 1;
-                while letters.get(at).is_some_and(|(_, mark)| canonical_combining_class(*mark) > 0)
+                while letters
+                    .get(at)
+                    .is_some_and(|(_, mark)| canonical_combining_class(*mark) > 0)
                 {
                     at += 1;
                 }
@@ -97,7 +99,9 @@ const fn is_plain(letter: char) -> bool {
 /// a sentence in Chinese or Japanese.
 const fn plain(letter: char, between: bool) -> char {
     match letter {
-        '\u{A0}' | '\u{1680}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}' => ' ',
+        '\u{A0}' | '\u{1680}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}' => {
+            ' '
+        }
         '\u{FF20}' | '\u{FE6B}' => '@',
         '\u{FF0D}' => '-',
         '\u{FF0B}' => '+',

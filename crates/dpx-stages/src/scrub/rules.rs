@@ -51,7 +51,9 @@ impl Rule {
             Self::Email | Self::SpeltEmail => "EMAIL",
             Self::Phone | Self::NationalPhone | Self::LocalPhone | Self::NamedPhone => "PHONE",
             Self::Handle => "HANDLE",
-            Self::Iban | Self::Ssn | Self::NamedSsn | Self::Number | Self::GroupedNumber => "NUMBER",
+            Self::Iban | Self::Ssn | Self::NamedSsn | Self::Number | Self::GroupedNumber => {
+                "NUMBER"
+            }
         }
     }
 }
@@ -275,8 +277,11 @@ impl Rules {
                 !before.is_some_and(char::is_alphanumeric) && is_handle(text, start, end)
             }
             // What stands within a longer word or number is a part of something else.
-            _ if !stands_alone(before.filter(|sign| !self.ends_name(*sign, text, start)), after, &text[end..])
-                || within_identifier(text, start, end) =>
+            _ if !stands_alone(
+                before.filter(|sign| !self.ends_name(*sign, text, start)),
+                after,
+                &text[end..],
+            ) || within_identifier(text, start, end) =>
             {
                 false
             }

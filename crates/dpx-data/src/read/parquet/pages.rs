@@ -88,7 +88,10 @@ impl Pages {
             }
             self.allowance.take(size as u64)?;
             let body = self.chunk.slice(start..start + packed);
-            if header.checksum.is_some_and(|stated| stated != crc32fast::hash(&body)) {
+            if header
+                .checksum
+                .is_some_and(|stated| stated != crc32fast::hash(&body))
+            {
                 return Err("a page does not fit its checksum: the file is damaged".to_owned());
             }
             self.at = start + packed;

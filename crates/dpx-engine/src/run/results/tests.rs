@@ -125,7 +125,9 @@ fn a_damaged_list_of_own_files_is_named() {
     place.write(&format!("results/emotion/{MANIFEST}"), "{bad");
     let refused = place.replace("two").unwrap_err();
     assert!(
-        refused.contains(MANIFEST) && refused.contains("is damaged") && refused.contains("`report.html`"),
+        refused.contains(MANIFEST)
+            && refused.contains("is damaged")
+            && refused.contains("`report.html`"),
         "{refused}"
     );
     assert_eq!(place.read("results/emotion/report.html"), "one");
