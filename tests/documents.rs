@@ -281,7 +281,11 @@ impl Desk {
     fn succeeds(&self, line: &str, place: &str) {
         let output = self.run(line);
         let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{place}\nrun as: {line}\n{told}");
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success(),
+            "{place}\nrun as: {line}\n{told}{shown}"
+        );
     }
 }
 
