@@ -3,6 +3,7 @@
 use super::account::{is_local, preprocess_params};
 use super::experiment::ExperimentArgs;
 use super::families::LocalModels;
+use super::memory;
 use super::own_data::{self, Problem, told};
 use super::{Error, ExitCode, output};
 use dpx_data::Source;
@@ -29,13 +30,18 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let mut loaded = experiment::load(&args.experiment.file, &args.experiment.set);
-    let unfit = loaded
+    let built = loaded
         .experiment
         .as_ref()
-        .and_then(|experiment| plan::build(experiment, &LocalModels).err());
-    if let Some(diagnostics) = unfit {
-        loaded.diagnostics.extend(diagnostics);
-        loaded.experiment = None;
+        .map(|experiment| plan::build(experiment, &LocalModels));
+    let mut memory = Vec::new();
+    match built {
+        Some(Ok(plan)) => memory = memory::lines(&plan, false),
+        Some(Err(diagnostics)) => {
+            loaded.diagnostics.extend(diagnostics);
+            loaded.experiment = None;
+        }
+        None => {}
     }
     let data = match (&loaded.experiment, args.data) {
         (Some(experiment), true) => of_data(experiment)?,
@@ -78,6 +84,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             plural(experiment.stages.len(), "stage"),
             plural(rows, "row"),
         ))?;
+        for line in memory {
+            output::print(&format!("memory, estimated: {line}"))?;
+        }
     }
     Ok(ExitCode::Done)
 }
@@ -93,7 +102,11 @@ fn of_data(experiment: &experiment::Experiment) -> Result<Vec<(String, Vec<Probl
     {
         let params = preprocess_params(instance)?;
         let mut problems = Vec::new();
-        if matches!(Source::parse(&params.dataset), Source::Path(_)) {
+        // Conversations, and columns of labels other than one, are looked at by reading them.
+        let plain = params.messages.is_none()
+            && !params.label_column.is_empty()
+            && params.labels.attributes().is_empty();
+        if plain && matches!(Source::parse(&params.dataset), Source::Path(_)) {
             let look = own_data::look(
                 &params.dataset,
                 Some(&params.text_column),

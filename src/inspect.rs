@@ -44,7 +44,10 @@ pub(crate) struct Args {
     /// Column that holds the text
     #[arg(long, value_name = "NAME", default_value = "text")]
     text_column: String,
-    /// Column that holds the label
+    /// Column that holds conversations, instead of texts
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["ids", "text", "text_column"])]
+    messages: Option<String>,
+    /// Column that holds the label; empty: there is none
     #[arg(long, value_name = "NAME", default_value = "label")]
     label_column: String,
     /// Column of the people whose records these are: show how many each has
@@ -86,12 +89,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 
 fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
     let source = find(&args.name, Role::Dataset)?;
-    let description = dpx_data::describe_resolved(
-        &source,
-        &args.text_column,
-        &args.label_column,
-        args.unit.as_deref(),
-    )
+    let (label, unit) = (&args.label_column, args.unit.as_deref());
+    let description = match &args.messages {
+        Some(messages) => dpx_data::describe_conversations(&source, messages, label, unit),
+        None => dpx_data::describe_resolved(&source, &args.text_column, label, unit),
+    }
     .map_err(|error| Error::usage(error.to_string()))?;
     let view = dataset::View {
         name: &args.name,

@@ -29,6 +29,7 @@ mod init;
 mod inspect;
 mod ledger;
 mod man;
+mod memory;
 mod output;
 mod own_data;
 mod plan;

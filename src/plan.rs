@@ -2,6 +2,7 @@
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::Understood;
+use super::memory;
 use super::privacy_people::of_plan;
 use super::spend::{self, Forecast};
 use super::state::StateArgs;
@@ -75,10 +76,19 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             Unit::Example => String::new(),
             Unit::User => of_plan(&plan, &decisions, &cache)?,
         };
-        to_text(&plan, &decisions, &causes, &summary) + &people + &spend
+        to_text(&plan, &decisions, &causes, &summary) + &memory_text(&plan) + &people + &spend
     };
     output::print(text.trim_end())?;
     Ok(ExitCode::Done)
+}
+
+/// What training is going to take of memory, where that is much.
+fn memory_text(plan: &Plan) -> String {
+    let lines = memory::lines(plan, true);
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("\nMemory, estimated:\n  {}\n", lines.join("\n  "))
 }
 
 /// The instances that `--force` names.
@@ -295,6 +305,7 @@ fn to_json(
         "instances": instances,
         "causes": causes,
         "times": stages,
+        "memory": memory::lines(plan, true),
         "people": spend.map(Forecast::json),
         "summary": {
             "cached": summary.cached,

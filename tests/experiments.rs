@@ -42,7 +42,16 @@ fn experiments() -> Vec<PathBuf> {
 #[test]
 fn every_experiment_passes_the_check() {
     for file in experiments() {
-        stdout(&dpx(&["check", &file.display().to_string()], root()));
+        let name = file.display().to_string();
+        // The conversations are fetched by whoever runs the study.
+        let data = "crates/dpx-data/tests/cases/chats/chats.jsonl";
+        let set = format!("stage.preprocess.dataset={}", root().join(data).display());
+        let arguments: &[&str] = if name.ends_with("/chats.toml") {
+            &["check", &name, "--set", &set]
+        } else {
+            &["check", &name]
+        };
+        stdout(&dpx(arguments, root()));
     }
 }
 

@@ -6,6 +6,7 @@ mod binary;
 mod browser;
 mod chromium;
 mod cluster;
+mod conversations;
 mod device;
 mod documents;
 mod experiments;

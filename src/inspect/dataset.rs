@@ -116,12 +116,17 @@ fn split_lines(split: &SplitDescription, public: bool) -> Vec<String> {
         line("  problem", problem.clone());
     }
     if let Some(figures) = &split.figures {
-        let whose = if public {
-            ""
-        } else {
-            " (exact counts: private)"
-        };
-        line("  labels", labels(figures) + whose);
+        if figures.labels.keys().any(|label| !label.is_empty()) {
+            let whose = if public {
+                ""
+            } else {
+                " (exact counts: private)"
+            };
+            line("  labels", labels(figures) + whose);
+        }
+        if let Some(turns) = figures.turns {
+            line("  turns", lengths(turns));
+        }
         line("  words", lengths(figures.words));
         line("  characters", lengths(figures.characters));
         if figures.repeated > 0 {

@@ -1,7 +1,7 @@
 //! Tests over small awkward inputs: those of `crates/dpx-data/tests/cases`, which went wrong once, and others of each kind.
 
 use super::*;
-use dpx_schema::params::{LabelsBy, Quoting};
+use dpx_schema::params::{Attribute, LabelsBy, Quoting};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,10 @@ fn load_with(
         dataset: &path,
         text_column: "text",
         label_column: "label",
-        labels: &labels,
+        labels: labels.into(),
+        attributes: Vec::new(),
+        messages: None,
+        roles: std::collections::BTreeMap::new(),
         labels_by: None,
         unit_column: None,
         max_per_unit: None,
@@ -773,4 +776,85 @@ fn texts_without_labels_and_conversations() {
         told.contains("d.jsonl:1: `messages` is no conversation"),
         "{told}"
     );
+}
+
+/// Conversations from every format, labels by several columns, and texts that have none.
+#[test]
+fn conversations_and_columns_of_labels() {
+    let (chats, findings) = load_with(&case("chats/chats.jsonl"), &["text"], |request| {
+        request.messages = Some("messages");
+        request.label_column = "";
+    })
+    .unwrap();
+    let found = findings.conversations.unwrap();
+    assert_eq!(found.conversations, chats.len() as u64);
+    assert!(found.turns_without_words > 0, "{found:?}");
+    for (label, text) in &chats {
+        assert_eq!(label, "text");
+        assert!(text.starts_with("System: "), "{text}");
+        assert!(dpx_schema::conversation::Conversation::parse(text).is_ok());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    };
+    let attribute = |name: &str, values: [&str; 2]| Attribute {
+        name: name.into(),
+        values: values.map(str::to_owned).to_vec(),
+    };
+    let both = || {
+        vec![
+            attribute("intent", ["a", "b"]),
+            attribute("mood", ["1", "0"]),
+        ]
+    };
+    let labels = ["a, 1", "a, 0", "b, 1", "b, 0"];
+    let csv = "id,chat,mood,intent\n,\"[\"\"hi\"\", \"\"yes\"\"]\",0,b\n7,\"[{\"\"from\"\": \"\"human\"\", \"\"value\"\": \"\"x\"\"}]\",1.0,a\n";
+    for (name, content) in [
+        ("d.csv", csv.to_owned()),
+        (
+            "d.jsonl",
+            "{\"chat\": [\"hi\", \"yes\"], \"mood\": 0, \"intent\": \"b\"}\n{\"chat\": \"[\\\"x\\\"]\", \"mood\": 1.0, \"intent\": \"a\"}\n"
+                .to_owned(),
+        ),
+    ] {
+        let path = write(name, &content);
+        let (rows, _) = load_with(&path, &labels, |request| {
+            request.messages = Some("chat");
+            request.attributes = both();
+        })
+        .unwrap();
+        let expected = [("b, 0", "User: hi\nAssistant: yes"), ("a, 1", "User: x")];
+        assert_eq!(rows, expected.map(|(one, other)| (one.to_owned(), other.to_owned())), "{name}");
+    }
+    // What is wrong is named by its column, and never quoted.
+    let path = write(
+        "bad.jsonl",
+        "{\"chat\": [\"hi\"], \"mood\": \"secret\", \"intent\": \"b\"}\n{\"chat\": \"secret\", \"mood\": 1, \"intent\": \"b\"}\n{\"chat\": [], \"mood\": 1, \"intent\": \"b\"}\n",
+    );
+    let told = load_with(&path, &labels, |request| {
+        request.messages = Some("chat");
+        request.attributes = both();
+    })
+    .unwrap_err();
+    assert!(
+        told.contains("bad.jsonl:1: `mood`: unknown label"),
+        "{told}"
+    );
+    assert!(told.contains("bad.jsonl:2: `chat` holds no JSON"), "{told}");
+    assert!(!told.contains("secret"), "{told}");
+    let missing = load_with(&path, &labels, |request| {
+        request.messages = Some("turns");
+        request.attributes = both();
+    })
+    .unwrap_err();
+    assert!(
+        missing.contains("no column `turns`")
+            && missing.contains("name the column with `messages`"),
+        "{missing}"
+    );
+    let several = load_with(&path, &["a", "b"], |request| request.label_column = "").unwrap_err();
+    assert!(several.contains("`label_column` is empty"), "{several}");
 }

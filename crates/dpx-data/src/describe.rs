@@ -1,9 +1,11 @@
 //! What a dataset holds, in figures: files, columns, labels and lengths of each split.
 
 use super::error::Problems;
+use super::messages;
 use super::people::{Owners, likely_column};
 use super::read::{Columns, SplitFiles, columns, has_data, read_file, split_files};
 use super::{DataError, Dataset, Owner, Resolved};
+use dpx_schema::conversation::Conversation;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -58,6 +60,9 @@ pub struct Figures {
     pub words: Lengths,
     /// Characters of a text.
     pub characters: Lengths,
+    /// Turns of a conversation, where the texts are such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turns: Option<Lengths>,
 }
 
 /// How many records people have.
@@ -154,6 +159,7 @@ impl Figures {
             labels,
             words: lengths(|text| text.split_whitespace().count()),
             characters: lengths(|text| text.chars().count()),
+            turns: None,
         }
     }
 }
@@ -216,6 +222,24 @@ pub fn describe_resolved(
     describe_files(&dataset.path, files, &columns, unit_column)
 }
 
+/// As [`describe_resolved`], of a column of conversations.
+///
+/// # Errors
+/// As those of [`describe`].
+pub fn describe_conversations(
+    dataset: &Resolved,
+    messages_column: &str,
+    label_column: &str,
+    unit_column: Option<&str>,
+) -> Result<Description, DataError> {
+    let files = dataset.split_files()?;
+    let columns = Columns {
+        messages: true,
+        ..Columns::named(messages_column, label_column)
+    };
+    describe_files(&dataset.path, files, &columns, unit_column)
+}
+
 fn describe_files(
     path: &Path,
     files: SplitFiles,
@@ -238,7 +262,10 @@ fn describe_files(
             Ok(rows) => (rows, None),
             Err(error) => (Vec::new(), Some(error.to_string())),
         };
-        let figures = problem.is_none().then(|| Figures::of(&rows));
+        let figures = problem.is_none().then(|| Figures {
+            turns: wanted.messages.then(|| turns(&rows)),
+            ..Figures::of(&rows)
+        });
         let people = unit_column
             .map(|name| PeopleFigures::read(&files, wanted, name))
             .transpose()
@@ -274,13 +301,30 @@ fn describe_files(
     })
 }
 
+/// The numbers of turns of conversations.
+fn turns(rows: &[(String, String)]) -> Lengths {
+    let turns = rows.iter().map(|(_, text)| {
+        let found = Conversation::parse(text);
+        found.map_or(0, |found| found.turns.len())
+    });
+    Lengths::of(turns.collect())
+}
+
 fn read(files: &[PathBuf], columns: &Columns<'_>) -> Result<Vec<(String, String)>, DataError> {
     let mut rows = Vec::new();
     let mut problems = Problems::default();
     for file in files {
-        let content = read_file(file, columns, &mut problems)?;
-        let read = content.rows.into_iter();
-        rows.extend(read.map(|row| (row.label.to_string(), row.text)));
+        for row in read_file(file, columns, &mut problems)?.rows {
+            let label = row.label.to_string();
+            if !columns.messages {
+                rows.push((label, row.text));
+                continue;
+            }
+            match messages::conversation(&row.text, columns.text, &BTreeMap::new()) {
+                Ok(found) => rows.push((label, found.conversation.text())),
+                Err(problem) => problems.add(file, row.line, problem),
+            }
+        }
     }
     problems.check()?;
     Ok(rows)

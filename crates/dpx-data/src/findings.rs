@@ -2,6 +2,7 @@
 //! functions of private rows, for internal use alone, and hold no text.
 
 use super::error::listed;
+use super::messages::ConversationFindings;
 use super::{Dataset, PeopleFindings};
 use dpx_schema::counted;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,9 @@ pub struct DatasetFindings {
     /// The people behind the rows, where a column tells them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub people: Option<PeopleFindings>,
+    /// Counts of conversations, where the rows are such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversations: Option<ConversationFindings>,
     /// What else the user should know; no content of rows.
     pub notes: Vec<String>,
 }
@@ -162,6 +166,11 @@ impl DatasetFindings {
                 counted(*count, "row")
             ));
         }
+        lines.extend(
+            self.conversations
+                .iter()
+                .flat_map(ConversationFindings::messages),
+        );
         for (made, split) in [
             (self.made_validation, "validation"),
             (self.made_test, "test"),

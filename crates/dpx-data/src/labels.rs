@@ -162,11 +162,6 @@ impl Labels {
         Ok(labels)
     }
 
-    /// The declared names.
-    pub(crate) fn declared(&self) -> &[String] {
-        &self.declared
-    }
-
     /// Whether a number can be the name of a label, so that none is taken for an index unasked.
     fn has_numbers(&self) -> bool {
         !self.numbers.is_empty() || !self.truths.is_empty()

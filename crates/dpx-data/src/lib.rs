@@ -17,6 +17,7 @@ mod identity;
 mod labels;
 mod layout;
 mod load;
+mod messages;
 mod name;
 mod overlap;
 mod owner;
@@ -29,14 +30,15 @@ mod split;
 mod stored;
 
 pub use describe::{
-    Description, Figures, Lengths, PeopleFigures, SplitDescription, describe, describe_resolved,
-    describe_rows, looks_like_dataset,
+    Description, Figures, Lengths, PeopleFigures, SplitDescription, describe,
+    describe_conversations, describe_resolved, describe_rows, looks_like_dataset,
 };
 pub use error::{DataError, Problems};
 pub use findings::{DatasetFindings, SplitFindings};
 pub use identity::{content_identity, file_digest};
 pub use layout::SplitPaths;
-pub use load::{Format, Request, load};
+pub use load::{Format, NO_LABEL, Request, load};
+pub use messages::ConversationFindings;
 pub use name::{HubName, NameError, Role, Source};
 pub use overlap::{Overlap, PrivateTexts};
 pub use owner::Owner;

@@ -1,15 +1,21 @@
 //! From a source to rows in splits with checked labels.
 
 use super::error::{Problems, listed};
+use super::labels::RawLabel;
 use super::labels::{Labels, Ways};
+use super::messages::{self, ConversationFindings};
 use super::people::{self, Owners};
-use super::read::{Columns, RawRow, SplitFiles, over_lines, read_file};
+use super::read::{Columns, Content, RawRow, SplitFiles, label_names, over_lines, read_file};
 use super::stored::StoredNames;
 use super::{
     DataError, Dataset, DatasetFindings, Row, Source, SplitFindings, builtin, format, split,
 };
 use dpx_schema::PeopleBounds;
-use dpx_schema::params::{LabelsBy, PreprocessParams, Quoting};
+use dpx_schema::params::{
+    Attribute, DeclaredLabels, LabelsBy, PreprocessParams, Quoting, RoleOf, place_of,
+};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What is asked of a dataset.
@@ -21,8 +27,14 @@ pub struct Request<'a> {
     pub text_column: &'a str,
     /// Column of the label.
     pub label_column: &'a str,
-    /// The declared labels; empty: those of a built-in dataset.
-    pub labels: &'a [String],
+    /// The declared labels; empty: those of a built-in dataset. Where there are attributes, every combination of their values.
+    pub labels: Cow<'a, [String]>,
+    /// Several columns of labels; none: the column of the label.
+    pub attributes: Vec<Attribute>,
+    /// Column of conversations, instead of that of the text.
+    pub messages: Option<&'a str>,
+    /// Whose turns those of other roles are.
+    pub roles: BTreeMap<String, RoleOf>,
     /// How numbers in the label column are understood; none: by name, by index where no declared label is a number.
     pub labels_by: Option<LabelsBy>,
     /// Column of the people whose rows these are, where people are protected.
@@ -56,7 +68,10 @@ impl<'a> From<&'a PreprocessParams> for Request<'a> {
             dataset: &params.dataset,
             text_column: &params.text_column,
             label_column: &params.label_column,
-            labels: &params.labels,
+            labels: declared(params),
+            attributes: params.labels.attributes(),
+            messages: params.messages.as_deref(),
+            roles: params.roles.clone(),
             labels_by: params.labels_by,
             unit_column: params.unit_column.as_deref(),
             max_per_unit: params.max_per_unit(),
@@ -69,6 +84,20 @@ impl<'a> From<&'a PreprocessParams> for Request<'a> {
             test_share: params.test_share,
             limit: params.limit,
         }
+    }
+}
+
+/// The label of texts that have none.
+pub const NO_LABEL: &str = "text";
+
+/// The declared labels; of texts without labels one that stands for none.
+fn declared(params: &PreprocessParams) -> Cow<'_, [String]> {
+    if params.label_column.is_empty() && params.labels.is_empty() {
+        return Cow::Owned(vec![NO_LABEL.to_owned()]);
+    }
+    match &params.labels {
+        DeclaredLabels::List(list) => Cow::Borrowed(list),
+        table @ DeclaredLabels::Table(_) => Cow::Owned(table.labels()),
     }
 }
 
@@ -114,7 +143,7 @@ pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
                 request.dataset
             )));
         }
-        Source::Builtin(name) => builtin_dataset(name, request.labels)?,
+        Source::Builtin(name) => builtin_dataset(name, request)?,
         Source::Hub { .. } | Source::Path(_) => {
             let resolved = source.resolve(super::Role::Dataset)?;
             read(&resolved.path, &resolved.split_files()?, request)?
@@ -139,7 +168,8 @@ pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
     Ok(dataset)
 }
 
-fn builtin_dataset(name: &str, labels: &[String]) -> Result<Dataset, DataError> {
+fn builtin_dataset(name: &str, request: &Request<'_>) -> Result<Dataset, DataError> {
+    let labels = &request.labels;
     if name != "emotions" {
         return Err(DataError::other(format!(
             "there is no dataset `builtin:{name}`: expected `builtin:emotions`"
@@ -163,7 +193,27 @@ fn builtin_dataset(name: &str, labels: &[String]) -> Result<Dataset, DataError> 
 fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Dataset, DataError> {
     format::check(request.format)?;
     format::refuse_ignored(request.format, files)?;
-    let stored = files.class_names(request.label_column);
+    let several = !request.attributes.is_empty();
+    let names: Vec<&str> = request
+        .attributes
+        .iter()
+        .map(|attribute| attribute.name.as_str())
+        .collect();
+    let columns = Columns {
+        text: request.messages.unwrap_or(request.text_column),
+        messages: request.messages.is_some(),
+        label: names.first().unwrap_or(&request.label_column),
+        others: names.get(1..).unwrap_or_default(),
+        quoting: request.format.quoting,
+        escape: request.format.escape,
+        delimiter: request.format.delimiter,
+        labels: &request.labels,
+    };
+    let stored = if several {
+        None
+    } else {
+        files.class_names(request.label_column)
+    };
     if request.labels.is_empty() {
         let such = stored.as_ref().map_or_else(
             || "such as `labels = [\"joy\", \"fear\"]`".to_owned(),
@@ -176,10 +226,16 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
             ),
         ));
     }
+    if request.label_column.is_empty() && !several && request.labels.len() > 1 {
+        return Err(DataError::other(
+            "`label_column` is empty, so that no text has a label, but `labels` declares several: name the column, or leave `labels` out",
+        ));
+    }
     let mut reading = Reading {
         request,
-        labels: Labels::new(request.labels, request.labels_by)?,
-        stored: StoredNames::of(path, files, request.label_column)?,
+        columns,
+        labels: LabelColumn::all(path, files, request)?,
+        conversations: ConversationFindings::default(),
         findings: DatasetFindings {
             not_read: files.not_read.clone(),
             notes: files.notes.clone(),
@@ -190,23 +246,29 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
         root: path,
         next: 0,
     };
-    reading.findings.stored_labels = reading.stored.names().map(<[String]>::to_vec);
+    if let [column] = &reading.labels[..] {
+        reading.findings.stored_labels = column.stored.names().map(<[String]>::to_vec);
+    }
     let train = reading.split("train", &files.train)?;
     let validation = reading.split("validation", &files.validation)?;
     let test = reading.split("test", &files.test)?;
     let suspects = match request.unit_column {
         Some(_) => None,
-        None => people::suspected(&files.train, &columns_of(request)),
+        None => people::suspected(&files.train, &columns),
     };
     let Reading {
         problems,
         ways,
-        mut stored,
+        mut labels,
         mut findings,
+        conversations,
         ..
     } = reading;
     problems.check()?;
-    findings.notes.extend(stored.notes());
+    for column in &mut labels {
+        findings.notes.extend(column.stored.notes());
+    }
+    findings.conversations = request.messages.map(|_| conversations);
     findings.labels_by = ways.counts();
     findings.people = suspects;
     let share = |files: &[PathBuf], share: f64| if files.is_empty() { share } else { 0.0 };
@@ -228,23 +290,13 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
     })
 }
 
-/// What is asked of each file.
-const fn columns_of<'a>(request: &Request<'a>) -> Columns<'a> {
-    Columns {
-        text: request.text_column,
-        label: request.label_column,
-        quoting: request.format.quoting,
-        escape: request.format.escape,
-        delimiter: request.format.delimiter,
-        labels: request.labels,
-    }
-}
-
 /// The state of reading file after file.
 struct Reading<'a> {
     request: &'a Request<'a>,
-    labels: Labels,
-    stored: StoredNames,
+    columns: Columns<'a>,
+    /// One for each column of labels.
+    labels: Vec<LabelColumn>,
+    conversations: ConversationFindings,
     findings: DatasetFindings,
     ways: Ways,
     problems: Problems,
@@ -255,24 +307,22 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn split(&mut self, name: &str, files: &[PathBuf]) -> Result<Vec<Row>, DataError> {
-        let columns = columns_of(self.request);
         let mut rows = Vec::new();
         for file in files {
-            let content = read_file(file, &columns, &mut self.problems)?;
-            let own = content.names.as_deref();
-            let places = self.stored.places(file, own, &content.rows, &self.labels)?;
-            let over_lines = over_lines(file, &columns, &content.rows);
+            let content = read_file(file, &self.columns, &mut self.problems)?;
+            let places = self.places(file, &content)?;
+            let over_lines = over_lines(file, &self.columns, &content.rows);
             self.findings.notes.extend(over_lines);
             let people = self.request.unit_column;
             let people = people
-                .map(|name| Owners::read(file, &columns, name).map(|owners| (name, owners)))
+                .map(|name| Owners::read(file, &self.columns, name).map(|owners| (name, owners)))
                 .transpose()?;
             for raw in content.rows {
                 // A row with a problem has its number too, so that mending it moves no other row.
                 let id = self.next;
                 self.next += 1;
                 let (line, text) = (raw.line, people.as_ref().map(|_| raw.text.clone()));
-                let Some(mut row) = self.row(raw, id, file, places.as_deref()) else {
+                let Some(mut row) = self.row(raw, id, file, &places) else {
                     continue;
                 };
                 if let Some((name, people)) = &people {
@@ -299,27 +349,115 @@ impl Reading<'_> {
         Ok(rows)
     }
 
-    fn row(&mut self, raw: RawRow, id: u64, path: &Path, stored: Option<&[usize]>) -> Option<Row> {
+    fn row(&mut self, mut raw: RawRow, id: u64, path: &Path, stored: &[Places]) -> Option<Row> {
+        if let Some(column) = self.request.messages {
+            match messages::conversation(&raw.text, column, &self.request.roles) {
+                Ok(found) => {
+                    self.conversations.add(&found);
+                    if found.conversation.turns.is_empty() {
+                        return None;
+                    }
+                    raw.text = found.conversation.text();
+                }
+                Err(problem) => {
+                    self.problems.add(path, raw.line, problem);
+                    return None;
+                }
+            }
+        }
         if raw.text.trim().is_empty() {
             self.problems
                 .add(path, raw.line, "the text is empty: leave the row out");
             return None;
         }
-        match self.labels.find(&raw.label, stored) {
-            Ok((place, how)) => {
-                self.ways.add(how);
-                Some(Row {
-                    id,
-                    text: raw.text,
-                    label: self.labels.declared()[place].clone(),
-                    owners: Vec::new(),
-                    planted: Vec::new(),
-                })
-            }
+        match self.label(&raw, stored) {
+            Ok(place) => Some(Row {
+                id,
+                text: raw.text,
+                label: self.request.labels[place].clone(),
+                owners: Vec::new(),
+                planted: Vec::new(),
+            }),
             Err(problem) => {
                 self.problems.add(path, raw.line, problem);
                 None
             }
         }
+    }
+
+    /// For each column of labels the places of the names that the numbers of a file count.
+    fn places(&mut self, file: &Path, content: &Content) -> Result<Vec<Places>, DataError> {
+        let mut all = Vec::with_capacity(self.labels.len());
+        for (index, column) in self.labels.iter_mut().enumerate() {
+            let own = match index {
+                0 => content.names.clone(),
+                _ => label_names(file, &column.name)?,
+            };
+            let labels = content.rows.iter().filter_map(|row| label(row, index));
+            let numbers = labels.clone().any(|label| column.labels.is_place(label));
+            let stored = &mut column.stored;
+            all.push(stored.places(file, own.as_deref(), numbers, &column.labels)?);
+        }
+        Ok(all)
+    }
+
+    /// The place of a row's label, or of the combination of its labels.
+    fn label(&mut self, raw: &RawRow, stored: &[Places]) -> Result<usize, String> {
+        let several = !self.request.attributes.is_empty();
+        let mut values = Vec::with_capacity(self.labels.len());
+        for (index, (column, stored)) in self.labels.iter().zip(stored).enumerate() {
+            let found = label(raw, index).unwrap_or(&RawLabel::Missing);
+            let (value, how) = column
+                .labels
+                .find(found, stored.as_deref())
+                .map_err(|problem| match several {
+                    true => format!("`{}`: {problem}", column.name),
+                    false => problem,
+                })?;
+            self.ways.add(how);
+            values.push(value);
+        }
+        Ok(match several {
+            true => place_of(&self.request.attributes, &values),
+            false => values[0],
+        })
+    }
+}
+
+/// The places among the declared labels of the names that numbers count; none where no names are stored.
+type Places = Option<Vec<usize>>;
+
+/// A column of labels.
+struct LabelColumn {
+    name: String,
+    labels: Labels,
+    stored: StoredNames,
+}
+
+impl LabelColumn {
+    /// All columns of labels, at least one.
+    fn all(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Vec<Self>, DataError> {
+        let column = |name: &str, values: &[String]| {
+            Ok(Self {
+                name: name.to_owned(),
+                labels: Labels::new(values, request.labels_by)?,
+                stored: StoredNames::of(path, files, name)?,
+            })
+        };
+        if request.attributes.is_empty() {
+            return Ok(vec![column(request.label_column, &request.labels)?]);
+        }
+        let attributes = request.attributes.iter();
+        attributes
+            .map(|attribute| column(&attribute.name, &attribute.values))
+            .collect()
+    }
+}
+
+/// The label of a row in the column of labels with an index.
+fn label(row: &RawRow, index: usize) -> Option<&RawLabel> {
+    match index {
+        0 => Some(&row.label),
+        _ => row.others.get(index - 1),
     }
 }

@@ -38,8 +38,12 @@ const EXTENSIONS: [&str; 7] = ["csv", "tsv", "txt", "jsonl", "ndjson", "json", "
 pub(crate) struct Columns<'a> {
     /// Column of the text.
     pub(crate) text: &'a str,
-    /// Column of the label.
+    /// Whether that column holds conversations: lists of turns, which are given on as JSON.
+    pub(crate) messages: bool,
+    /// Column of the label; empty: there is none.
     pub(crate) label: &'a str,
+    /// Further columns of labels.
+    pub(crate) others: &'a [&'a str],
     /// What quotation marks mean, where that is said.
     pub(crate) quoting: Option<Quoting>,
     /// The escape character of csv and tsv, where there is one.
@@ -55,7 +59,9 @@ impl<'a> Columns<'a> {
     pub(crate) const fn named(text: &'a str, label: &'a str) -> Self {
         Self {
             text,
+            messages: false,
             label,
+            others: &[],
             quoting: None,
             escape: None,
             delimiter: None,
@@ -65,11 +71,33 @@ impl<'a> Columns<'a> {
 }
 
 impl Columns<'_> {
+    /// The key of the experiment file that names the column of the text.
+    const fn text_key(&self) -> &'static str {
+        if self.messages {
+            "messages"
+        } else {
+            "text_column"
+        }
+    }
+
+    /// The key that names the columns of labels.
+    const fn label_key(&self) -> &'static str {
+        if self.others.is_empty() {
+            "label_column"
+        } else {
+            "labels"
+        }
+    }
+
     /// What rows are labelled with where a file has no column of labels: the one label that is declared. None where there
     /// are several, so that the column is missed.
     fn only_label(&self) -> Option<RawLabel> {
+        if self.label.is_empty() {
+            let none = self.labels.first().cloned();
+            return Some(RawLabel::Text(none.unwrap_or_default()));
+        }
         match self.labels {
-            [label] => Some(RawLabel::Text(label.clone())),
+            [label] if self.others.is_empty() => Some(RawLabel::Text(label.clone())),
             _ => None,
         }
     }
@@ -84,6 +112,8 @@ pub(crate) struct RawRow {
     pub(crate) text: String,
     /// The label.
     pub(crate) label: RawLabel,
+    /// The labels of further columns.
+    pub(crate) others: Vec<RawLabel>,
 }
 
 /// What a file holds.

@@ -1,8 +1,10 @@
 //! Labelled texts in their splits.
 
 use super::{DataError, DatasetFindings, Owner, people};
+use dpx_schema::conversation::Conversation;
 use dpx_schema::{PeopleBounds, Population};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
@@ -69,6 +71,23 @@ impl Dataset {
             ("validation", self.validation.as_slice()),
             ("test", self.test.as_slice()),
         ]
+    }
+
+    /// What people wrote in all rows: of conversations each turn by itself.
+    pub fn pieces(&self) -> Vec<Cow<'_, str>> {
+        let rows = self.splits().into_iter().flat_map(|(_, rows)| rows);
+        if self.findings.conversations.is_none() {
+            return rows.map(|row| Cow::Borrowed(row.text.as_str())).collect();
+        }
+        rows.flat_map(|row| match Conversation::parse(&row.text) {
+            Ok(found) => found
+                .turns
+                .into_iter()
+                .map(|turn| Cow::Owned(turn.content))
+                .collect(),
+            Err(_) => vec![Cow::Borrowed(row.text.as_str())],
+        })
+        .collect()
     }
 
     /// The splits with their names, to be changed.

@@ -3,7 +3,7 @@
 use super::DataError;
 use super::error::listed;
 use super::labels::{Labels, normal};
-use super::read::{Listed, RawRow, SplitFiles, label_names};
+use super::read::{Listed, SplitFiles, label_names};
 use std::path::{Path, PathBuf};
 
 /// Every list of names that a file of the dataset stores, or one beside it.
@@ -62,6 +62,7 @@ impl StoredNames {
     }
 
     /// The places among the declared labels of the names that the numbers of a file count; none where no names are stored.
+    /// `numbers` says whether the file has labels that may be places.
     ///
     /// # Errors
     /// When the names are not those declared, or it cannot be told which of several lists the numbers count.
@@ -69,13 +70,12 @@ impl StoredNames {
         &mut self,
         file: &Path,
         own: Option<&[String]>,
-        rows: &[RawRow],
+        numbers: bool,
         labels: &Labels,
     ) -> Result<Option<Vec<usize>>, DataError> {
         if let Some(own) = own {
             return labels.stored(own, file).map(Some);
         }
-        let numbers = rows.iter().any(|row| labels.is_place(&row.label));
         match &self.lists[..] {
             [] => {
                 if numbers {

@@ -13,6 +13,7 @@ mod error;
 pub mod generate;
 mod head;
 mod load;
+mod memory;
 mod sentence;
 mod static_table;
 pub mod weights;
@@ -27,6 +28,7 @@ pub use decoder::Decoder;
 pub use encoder::{Encoder, center, groups, load_encoder};
 pub use error::ModelError;
 pub use load::is_buffer;
+pub use memory::TrainingMemory;
 pub use static_table::StaticTable;
 pub use weights::Weights;
 

@@ -4,6 +4,7 @@
 //! [`EncodePrompt`] turns a prompt and a text into one training sequence in the way in which it is later generated.
 
 mod bpe;
+mod chat_template;
 mod encode;
 mod error;
 mod load;

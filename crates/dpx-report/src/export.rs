@@ -6,7 +6,7 @@
 )]
 
 use super::claim;
-use super::metric::{Group, METRICS, Metric};
+use super::metric::{Group, METRICS, Metric, OF_SOME_STUDIES};
 use super::study::Study;
 use super::table::{Table, group, interval_note, summary};
 use super::verdict::verdict;
@@ -54,7 +54,12 @@ pub fn csv(study: &Study) -> Result<String, csv::Error> {
     ] {
         header.push(name.into());
     }
-    for metric in METRICS {
+    let has = |id: &str| study.all_rows().any(|row| row.figures.contains_key(id));
+    let metrics: Vec<_> = METRICS
+        .iter()
+        .filter(|metric| !OF_SOME_STUDIES.contains(&metric.id) || has(metric.id))
+        .collect();
+    for metric in &metrics {
         for part in ["", "_sd", "_n", "_low", "_high", "_ceiling"] {
             header.push(format!("{}{part}", metric.id));
         }
@@ -98,7 +103,7 @@ pub fn csv(study: &Study) -> Result<String, csv::Error> {
         record.push(count(written.map(|written| written.dropped)));
         record.push(count(written.map(|written| written.repeated)));
         record.push(shown(written.and_then(|written| written.ended)));
-        for metric in METRICS {
+        for metric in &metrics {
             let figure = row.figures.get(metric.id);
             record.push(shown(figure.map(|figure| figure.mean)));
             record.push(shown(figure.and_then(|figure| figure.sd)));

@@ -82,6 +82,19 @@ const fn metric(
 use Direction::{Ceiling, Higher, Lower};
 use Group::{Fidelity, Leakage, Privacy, Utility};
 
+/// Metrics that only some studies have: files name them where a row has one.
+pub const OF_SOME_STUDIES: [&str; 9] = [
+    "perplexity_student",
+    "turns_mean",
+    "turns_distance",
+    "turn_words_mean",
+    "turn_words_distance",
+    "alternation",
+    "role_confusion",
+    "turn_similarity",
+    "turn_mauve",
+];
+
 /// All metrics, in the order in which they are shown.
 pub const METRICS: &[Metric] = &[
     metric(
@@ -230,6 +243,69 @@ pub const METRICS: &[Metric] = &[
         Fidelity,
         Ceiling,
         "Perplexity per token of the synthetic texts under the base model that training started from; the ceiling is that of the real held-out texts. Far above: not fluent; far below: dull.",
+    ),
+    metric(
+        "perplexity_student",
+        "perplexity of real texts after learning from synthetic ones",
+        Fidelity,
+        Lower,
+        "The public model that `train` started from is trained, without privacy, on the synthetic texts (`student_epochs`); this is its perplexity of held-out real texts. 1 and up. The ceiling is that of the same model after as many real training texts. It says how useful texts are where there are no labels; compare rows of one study alone, since another tokenizer gives other numbers.",
+    ),
+    metric(
+        "turns_mean",
+        "turns of a conversation",
+        Fidelity,
+        Ceiling,
+        "Mean number of turns of a synthetic conversation; the ceiling is that of held-out real ones. Conversations that were cut at `max_length` for training or at `max_new_tokens` are shorter.",
+    ),
+    metric(
+        "turns_distance",
+        "distance of numbers of turns",
+        Fidelity,
+        Lower,
+        "Wasserstein-1 distance between the numbers of turns of synthetic and of held-out real conversations, in turns.",
+    ),
+    metric(
+        "turn_words_mean",
+        "words of a turn",
+        Fidelity,
+        Ceiling,
+        "Mean number of words of a synthetic turn; the ceiling is that of held-out real ones.",
+    ),
+    metric(
+        "turn_words_distance",
+        "distance of turn lengths",
+        Fidelity,
+        Lower,
+        "Wasserstein-1 distance between the words of a turn in synthetic and in held-out real conversations, in words.",
+    ),
+    metric(
+        "alternation",
+        "alternating conversations",
+        Fidelity,
+        Ceiling,
+        "Share of the synthetic conversations in which nobody speaks twice in a row; the ceiling is that of real training conversations.",
+    ),
+    metric(
+        "role_confusion",
+        "role confusion",
+        Fidelity,
+        Ceiling,
+        "Share of the turns of `user` and `assistant` that a classifier of real turns takes for the other's, each role weighing the same. 0 to 1; one half means that roles cannot be told apart, more that they are swapped. The ceiling is that of held-out real turns: between people who talk as equals it is near one half.",
+    ),
+    metric(
+        "turn_similarity",
+        "similarity of turns",
+        Fidelity,
+        Higher,
+        "As similarity, between single turns of the same role.",
+    ),
+    metric(
+        "turn_mauve",
+        "MAUVE of turns",
+        Fidelity,
+        Higher,
+        "MAUVE between synthetic and held-out real turns instead of whole conversations. 0 to 1; the ceiling is that of real training turns.",
     ),
     metric(
         "copies_exact",

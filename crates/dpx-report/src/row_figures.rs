@@ -103,6 +103,12 @@ impl Figures {
             self.add(&format!("macro_f1{}", role.suffix()), found.macro_f1);
             self.labels(role, &found);
         }
+        // Of several columns of labels each has its own.
+        if let Some(attribute) = sources.plan.instances[id].params["attribute"].as_str() {
+            let suffix = role.suffix();
+            self.add(&format!("accuracy{suffix}.{attribute}"), found.accuracy);
+            self.add(&format!("macro_f1{suffix}.{attribute}"), found.macro_f1);
+        }
         self.classification(&stage, role, &found);
         Ok(())
     }

@@ -10,13 +10,20 @@ mod columns;
 pub(crate) use columns::{Column, FEATURES_KEY, features};
 
 use super::study::{Row, SampleRef, Study};
+use dpx_stages::sample::MESSAGES_COLUMN;
 use serde_json::{Map, Value};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Columns of words, `text` and `label`; those after them are numbers.
-pub(crate) const NAMES: usize = 2;
+/// Columns of words: `text` and `label`, and those up to the first of a teacher's probabilities (`p_LABEL`).
+fn word_columns(header: &csv::StringRecord) -> usize {
+    let more = header
+        .iter()
+        .skip(2)
+        .take_while(|name| !name.starts_with("p_"));
+    header.len().min(2) + more.count()
+}
 
 /// A synthetic artifact, read from its `synthetic.csv`.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,14 +44,15 @@ impl Texts {
     pub(crate) fn read(synthetic: &[u8]) -> io::Result<Self> {
         let mut reader = csv::Reader::from_reader(synthetic);
         let header = reader.headers().map_err(io::Error::other)?.clone();
-        let mut words: Vec<Vec<String>> = vec![Vec::new(); header.len().min(NAMES)];
-        let mut numbers: Vec<Vec<f64>> = vec![Vec::new(); header.len().saturating_sub(NAMES)];
+        let names = word_columns(&header);
+        let mut words: Vec<Vec<String>> = vec![Vec::new(); names];
+        let mut numbers: Vec<Vec<f64>> = vec![Vec::new(); header.len() - names];
         for row in reader.records() {
             let row = row.map_err(io::Error::other)?;
             for (column, field) in words.iter_mut().zip(&row) {
                 column.push(field.to_owned());
             }
-            for (column, field) in numbers.iter_mut().zip(row.iter().skip(NAMES)) {
+            for (column, field) in numbers.iter_mut().zip(row.iter().skip(names)) {
                 column.push(field.parse().map_err(io::Error::other)?);
             }
         }
@@ -60,12 +68,13 @@ impl Texts {
         self.words.first().map_or(0, Vec::len)
     }
 
-    /// A row as an object.
+    /// A row as an object; a conversation is a list of turns there.
     pub(crate) fn json(&self, row: usize) -> Value {
-        let words = self
-            .words
-            .iter()
-            .map(|column| Value::from(column[row].as_str()));
+        let words = self.header.iter().zip(&self.words).map(|(name, column)| {
+            let word = column[row].as_str();
+            let turns = (name == MESSAGES_COLUMN).then(|| serde_json::from_str(word).ok());
+            turns.flatten().unwrap_or_else(|| Value::from(word))
+        });
         let numbers = self.numbers.iter().map(|column| Value::from(column[row]));
         let names = self.header.iter().cloned();
         let line: Map<String, Value> = names.zip(words.chain(numbers)).collect();
@@ -138,11 +147,11 @@ impl Texts {
 
 /// Writes one synthetic artifact, given as the content of its `synthetic.csv`, as `NAME.csv`, `NAME.jsonl` and
 /// `NAME.parquet`. A teacher's probabilities (`p_LABEL`) are numbers there; the labels of the parquet file are of the type
-/// `ClassLabel` with the names in `labels`, or words where those are empty.
+/// `ClassLabel` with the names in `labels`, or words where those are empty. Says whether the texts are conversations.
 ///
 /// # Errors
 /// When the content is no CSV with texts and then numbers, a label is not among `labels`, or a file cannot be written.
-pub fn write(folder: &Path, name: &str, synthetic: &[u8], labels: &[String]) -> io::Result<u64> {
+pub fn write(folder: &Path, name: &str, synthetic: &[u8], labels: &[String]) -> io::Result<bool> {
     let texts = Texts::read(synthetic)?;
     fs::write(folder.join(format!("{name}.csv")), synthetic)?;
     let mut lines = io::BufWriter::new(File::create(folder.join(format!("{name}.jsonl")))?);
@@ -152,31 +161,38 @@ pub fn write(folder: &Path, name: &str, synthetic: &[u8], labels: &[String]) -> 
     lines.flush()?;
     let columns = texts.columns(labels)?;
     columns::write(&folder.join(format!("{name}.parquet")), &columns).map_err(io::Error::other)?;
-    Ok(texts.rows() as u64)
+    Ok(texts.header.iter().any(|name| name == MESSAGES_COLUMN))
 }
 
-/// The dataset card: one configuration per synthetic artifact, over its parquet file.
-pub fn card(study: &Study, written: &[(&Row, &SampleRef)]) -> String {
+/// The dataset card: one configuration per synthetic artifact, over its parquet file, or over its JSON lines where the texts are
+/// conversations.
+pub fn card(study: &Study, written: &[(&Row, &SampleRef, bool)]) -> String {
     let mut text = String::from(
         "---\ntask_categories:\n- text-classification\ntags:\n- synthetic\nconfigs:\n",
     );
-    for (_, sample) in written {
+    for (_, sample, conversations) in written {
+        let ending = if *conversations { "jsonl" } else { "parquet" };
         text.push_str(
             &format!(
-                "- config_name: {0}\n  data_files:\n  - split: train\n    path: {0}.parquet\n",
+                "- config_name: {0}\n  data_files:\n  - split: train\n    path: {0}.{ending}\n",
                 Value::from(sample.file.as_str())
             )
             .replace("path: \"", "path: ")
-            .replace("\".parquet", ".parquet"),
+            .replace(&format!("\".{ending}"), &format!(".{ending}")),
         );
     }
     text.push_str(&format!(
-        "---\n\n# Synthetic texts of the study `{}`\n\nWritten by dpx {}. The texts were generated by a program (a model, or words drawn from noisy counts); short phrases may coincide with training texts. Each configuration is one row of the study; the columns are `text` and `label`, and where a teacher left soft labels its probability of each label, `p_LABEL`.\n\n```python\nfrom datasets import load_dataset\ntexts = load_dataset(\"PATH/TO/THIS/FOLDER\", \"{}\", split=\"train\")\n```\n\n| configuration | guarantee | epsilon | delta |\n| --- | --- | --- | --- |\n",
+        "---\n\n# Synthetic texts of the study `{}`\n\nWritten by dpx {}. The texts were generated by a program (a model, or words drawn from noisy counts); short phrases may coincide with training texts. Each configuration is one row of the study; the columns are `text` and `label`, and where a teacher left soft labels its probability of each label, `p_LABEL`{}.\n\n```python\nfrom datasets import load_dataset\ntexts = load_dataset(\"PATH/TO/THIS/FOLDER\", \"{}\", split=\"train\")\n```\n\n| configuration | guarantee | epsilon | delta |\n| --- | --- | --- | --- |\n",
         study.experiment,
         study.dpx_version,
-        written.first().map_or("CONFIGURATION", |(_, sample)| &sample.file)
+        if written.iter().any(|(.., conversations)| *conversations) {
+            "; conversations are also there as `messages`, lists of `role` and `content`"
+        } else {
+            ""
+        },
+        written.first().map_or("CONFIGURATION", |(_, sample, _)| &sample.file)
     ));
-    for (row, sample) in written {
+    for (row, sample, _) in written {
         let guarantee = &row.guarantee;
         text.push_str(&format!(
             "| {} | {} | {} | {} |\n",

@@ -1,6 +1,6 @@
 //! The figures of `scores.json`, by their names.
 
-use dpx_stages::score::Scores;
+use dpx_stages::score::{ConversationScores, Scores};
 
 /// Every figure that the scores hold: name, value, ceiling. Beside the names of [`METRICS`](super::metric::METRICS) there
 /// are `share.LABEL`, the share of a label among the synthetic texts, and `replayed.KIND`.
@@ -17,6 +17,37 @@ pub(crate) fn score_figures(scores: &Scores) -> Vec<(String, f64, Option<f64>)> 
     for kind in &scores.replay {
         let name = format!("replayed.{}", kind.kind);
         found.push((name, kind.reappeared.value, None));
+    }
+    found
+}
+
+fn of_conversations(scores: &ConversationScores) -> Vec<(&'static str, f64, Option<f64>)> {
+    let order = scores.order.ceiling;
+    let mut found = vec![
+        (
+            "turns_mean",
+            scores.turns.synthetic_mean,
+            Some(scores.turns.real_mean),
+        ),
+        ("turns_distance", scores.turns.wasserstein, None),
+        (
+            "turn_words_mean",
+            scores.turn_words.synthetic_mean,
+            Some(scores.turn_words.real_mean),
+        ),
+        ("turn_words_distance", scores.turn_words.wasserstein, None),
+        (
+            "alternation",
+            scores.order.synthetic.alternates,
+            order.map(|real| real.alternates),
+        ),
+    ];
+    for (name, both) in [
+        ("role_confusion", &scores.role_confusion),
+        ("turn_similarity", &scores.turn_similarity),
+        ("turn_mauve", &scores.turn_mauve),
+    ] {
+        found.extend(both.map(|both| (name, both.synthetic, both.ceiling)));
     }
     found
 }
@@ -95,6 +126,16 @@ fn named_figures(scores: &Scores) -> Vec<(&'static str, f64, Option<f64>)> {
                 perplexity.held_out_under_base.map(|real| real.perplexity),
             ));
         }
+    }
+    if let Some(both) = &scores.student {
+        found.push((
+            "perplexity_student",
+            both.synthetic.perplexity,
+            both.ceiling.map(|real| real.perplexity),
+        ));
+    }
+    if let Some(conversations) = &scores.conversations {
+        found.extend(of_conversations(conversations));
     }
     if let Some(copies) = &scores.copies {
         found.push((

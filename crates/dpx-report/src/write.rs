@@ -42,7 +42,7 @@ pub fn write_results(
 fn write_texts(sources: &Sources<'_>, study: &Study, folder: &Path) -> io::Result<()> {
     let folder = folder.join("synthetic");
     fs::create_dir_all(&folder)?;
-    let mut written: Vec<(&Row, &SampleRef)> = Vec::new();
+    let mut written: Vec<(&Row, &SampleRef, bool)> = Vec::new();
     for row in &study.rows {
         for sample in &row.samples {
             let content = match sources.plan.find(&sample.instance) {
@@ -52,8 +52,8 @@ fn write_texts(sources: &Sources<'_>, study: &Study, folder: &Path) -> io::Resul
                 None => None,
             };
             if let Some(content) = content {
-                texts::write(&folder, &sample.file, &content, &[])?;
-                written.push((row, sample));
+                let conversations = texts::write(&folder, &sample.file, &content, &[])?;
+                written.push((row, sample, conversations));
             }
         }
     }

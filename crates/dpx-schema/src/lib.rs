@@ -2,6 +2,7 @@
 //! records, the public schema of a dataset, and what runner and worker say to each other.
 
 pub mod context;
+pub mod conversation;
 mod counted;
 mod device;
 pub mod digest;

@@ -6,6 +6,7 @@
 mod audit;
 mod classify;
 mod counts;
+mod labels;
 mod preprocess;
 mod pretrain;
 mod privacy;
@@ -17,19 +18,22 @@ mod value;
 
 pub use audit::AuditParams;
 pub use classify::{ClassifyParams, ClassifyPerformance, DEFAULT_INVERSE_PENALTY};
-pub use counts::CountsParams;
-pub use preprocess::{LabelIntegration, LabelsBy, PreprocessParams, Quoting, Scrub};
+pub use counts::{AttributeCounts, CountsParams};
+pub use labels::{
+    Attribute, DeclaredLabels, MAX_COMBINATIONS, combinations, combined, place_of, values_at,
+};
+pub use preprocess::{LabelIntegration, LabelsBy, PreprocessParams, Quoting, RoleOf, Scrub};
 pub use pretrain::{PretrainParams, PretrainPerformance};
 pub use privacy::{BudgetComponent, BudgetParams};
 pub use sample::{
     ChoiceOrder, DuplicatePolicy, EmptyPolicy, KeywordSource, LabelCounts, SampleParams,
-    SamplePerformance, TeacherPolicy,
+    SamplePerformance, TeacherPolicy, UnparsedPolicy,
 };
 pub use score::{ScoreParams, ScorePerformance};
 pub use teacher::{TeacherKind, TeacherParams, TeacherPerformance};
 pub use train::{
-    Averaging, Clipping, LossOn, NoiseMode, Precision, Schedule, TrainParams, TrainPerformance,
-    Trainable,
+    Averaging, ChatFormat, Clipping, LossOn, NoiseMode, Precision, Schedule, TrainParams,
+    TrainPerformance, Trainable,
 };
 pub use value::{Delta, Epsilon};
 

@@ -1,6 +1,7 @@
 //! Joins a label and a text into one training sequence, in the way in which it is later generated.
 
 use super::SchemaError;
+use super::params::{Attribute, combined, values_at};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,11 +32,22 @@ impl LabelIntegration {
 /// so that only then a prompt's tokens are the first tokens of the whole sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
-    before_label: String,
-    between: String,
+    head: Vec<Piece>,
     gap: String,
     suffix: String,
     integration: LabelIntegration,
+    attributes: Vec<Attribute>,
+    /// Every combination of the attributes' values.
+    combined: Vec<String>,
+}
+
+/// A part of what stands before the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Label,
+    /// The value of the attribute at this place.
+    Attribute(usize),
 }
 
 /// A sequence in its two parts: what the generator is given and what it learns to write.
@@ -53,36 +65,71 @@ impl Prompt {
     /// # Errors
     /// Unless it holds `{label}` and after it `{text}`, each once.
     pub fn parse(template: &str, integration: LabelIntegration) -> Result<Self, SchemaError> {
+        Self::parse_with(template, integration, &[])
+    }
+
+    /// Parses a template for texts with a value of each of several attributes.
+    ///
+    /// # Errors
+    /// Unless it holds `{label}`, which stands for all values, or the name of each attribute, and after them `{text}`, each once.
+    pub fn parse_with(
+        template: &str,
+        integration: LabelIntegration,
+        attributes: &[Attribute],
+    ) -> Result<Self, SchemaError> {
         let fail = |problem| {
             Err(SchemaError::Prompt {
                 template: template.to_owned(),
                 problem,
             })
         };
-        let Some((before_label, rest)) = template.split_once("{label}") else {
-            return fail("holds no `{label}`");
+        let named: Vec<String> = attributes
+            .iter()
+            .map(|attribute| format!("{{{}}}", attribute.name))
+            .collect();
+        let by_name = named.iter().any(|name| template.contains(name));
+        let wanted: Vec<(&str, Piece)> = if by_name {
+            let pieces = (0..named.len()).map(Piece::Attribute);
+            named.iter().map(String::as_str).zip(pieces).collect()
+        } else {
+            vec![("{label}", Piece::Label)]
         };
-        if before_label.contains("{text}") {
+        if wanted.iter().any(|(name, _)| !template.contains(name)) {
+            return fail(if by_name {
+                "does not name every column of labels"
+            } else {
+                "holds no `{label}`"
+            });
+        }
+        let before = |name: &str| template.find("{text}") < template.find(name);
+        if template.contains("{text}") && wanted.iter().any(|(name, _)| before(name)) {
             return fail("has `{text}` before `{label}`");
         }
-        let Some((between, suffix)) = rest.split_once("{text}") else {
+        let Some((head, suffix)) = template.split_once("{text}") else {
             return fail("holds no `{text}`");
         };
-        if rest.contains("{label}") {
-            return fail("holds `{label}` twice");
+        if wanted
+            .iter()
+            .any(|(name, _)| template.matches(name).count() > 1)
+        {
+            return fail(if by_name {
+                "names a column of labels twice"
+            } else {
+                "holds `{label}` twice"
+            });
         }
         if suffix.contains("{text}") {
             return fail("holds `{text}` twice");
         }
-        let trimmed = between.trim_end();
-        let prompt = Self {
-            before_label: before_label.to_owned(),
-            between: trimmed.to_owned(),
-            gap: between[trimmed.len()..].to_owned(),
+        let trimmed = head.trim_end();
+        Ok(Self {
+            gap: head[trimmed.len()..].to_owned(),
+            head: pieces(trimmed, &wanted),
             suffix: suffix.to_owned(),
             integration,
-        };
-        Ok(prompt)
+            attributes: attributes.to_vec(),
+            combined: combined(attributes),
+        })
     }
 
     /// How labels stand in it.
@@ -92,14 +139,48 @@ impl Prompt {
 
     /// The prompt of a label: what the generator is given. Ends without space.
     pub fn prefix(&self, label: &str) -> String {
-        let label = self.integration.surface(label);
-        format!("{}{label}{}", self.before_label, self.between)
+        self.filled(label, None)
     }
 
     /// The prompt of a label with a keyword after it: `joy, hopeful:` for the template `{label}: {text}`.
     pub fn prefix_with_keyword(&self, label: &str, keyword: &str) -> String {
-        let label = self.integration.surface(label);
-        format!("{}{label}, {keyword}{}", self.before_label, self.between)
+        self.filled(label, Some(keyword))
+    }
+
+    fn filled(&self, label: &str, keyword: Option<&str>) -> String {
+        let values = self.values(label);
+        let all = values.iter().map(|value| self.integration.surface(value));
+        let all: Vec<String> = all.collect();
+        let last = self
+            .head
+            .iter()
+            .rposition(|piece| !matches!(piece, Piece::Text(_)));
+        let mut prefix = String::new();
+        for (place, piece) in self.head.iter().enumerate() {
+            match piece {
+                Piece::Text(text) => prefix.push_str(text),
+                Piece::Label => prefix.push_str(&all.join(", ")),
+                Piece::Attribute(at) => prefix.push_str(all.get(*at).map_or("", String::as_str)),
+            }
+            if let Some(keyword) = keyword.filter(|_| Some(place) == last) {
+                prefix.push_str(", ");
+                prefix.push_str(keyword);
+            }
+        }
+        prefix
+    }
+
+    /// The value of each attribute in a label; the label itself where there are none.
+    fn values<'a>(&'a self, label: &'a str) -> Vec<&'a str> {
+        let place = self.combined.iter().position(|other| other == label);
+        let Some(place) = place else {
+            return vec![label];
+        };
+        let values = values_at(&self.attributes, place);
+        let attributes = self.attributes.iter().zip(values);
+        attributes
+            .map(|(attribute, value)| attribute.values[value].as_str())
+            .collect()
     }
 
     /// What the generator learns to write after the prompt of a text.
@@ -130,12 +211,40 @@ impl Prompt {
     pub fn special_tokens(&self, labels: &[String]) -> Vec<String> {
         match self.integration {
             LabelIntegration::Prefix => Vec::new(),
-            LabelIntegration::SpecialToken => labels
-                .iter()
-                .map(|label| self.integration.surface(label))
-                .collect(),
+            LabelIntegration::SpecialToken => {
+                let mut tokens = Vec::new();
+                for value in labels.iter().flat_map(|label| self.values(label)) {
+                    let token = self.integration.surface(value);
+                    if !tokens.contains(&token) {
+                        tokens.push(token);
+                    }
+                }
+                tokens
+            }
         }
     }
+}
+
+/// A template cut at what is filled in, in the order in which it stands there.
+fn pieces(template: &str, wanted: &[(&str, Piece)]) -> Vec<Piece> {
+    let mut found: Vec<(usize, usize, &Piece)> = wanted
+        .iter()
+        .filter_map(|(name, piece)| Some((template.find(name)?, name.len(), piece)))
+        .collect();
+    found.sort_by_key(|(at, ..)| *at);
+    let mut pieces = Vec::new();
+    let mut done = 0;
+    for (at, length, piece) in found {
+        if at > done {
+            pieces.push(Piece::Text(template[done..at].to_owned()));
+        }
+        pieces.push(piece.clone());
+        done = at + length;
+    }
+    if done < template.len() {
+        pieces.push(Piece::Text(template[done..].to_owned()));
+    }
+    pieces
 }
 
 #[cfg(test)]
@@ -186,5 +295,48 @@ mod tests {
                 .special_tokens(&["joy".into()])
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn several_columns_of_labels_are_named_one_by_one_or_together() {
+        let attribute = |name: &str, values: [&str; 2]| Attribute {
+            name: name.into(),
+            values: values.map(str::to_owned).to_vec(),
+        };
+        let both = [
+            attribute("intent", ["refund", "other, please"]),
+            attribute("mood", ["calm", "angry"]),
+        ];
+        let parse = |template| Prompt::parse_with(template, LabelIntegration::Prefix, &both);
+        let label = "other, please, angry";
+        let prompt = parse("[{mood}] wants {intent}: {text}").unwrap();
+        assert_eq!(prompt.prefix(label), "[angry] wants other, please:");
+        assert_eq!(
+            prompt.prefix_with_keyword(label, "box"),
+            "[angry] wants other, please, box:"
+        );
+        assert_eq!(
+            parse("{label}: {text}").unwrap().prefix("refund, calm"),
+            "refund, calm:"
+        );
+        for (template, problem) in [
+            ("{mood}: {text}", "does not name every column"),
+            (
+                "{mood} {intent} {mood}: {text}",
+                "names a column of labels twice",
+            ),
+            ("{mood}: {text} {intent}", "before `{label}`"),
+            ("{text}", "holds no `{label}`"),
+        ] {
+            let message = parse(template).unwrap_err().to_string();
+            assert!(message.contains(problem), "{template}: {message}");
+        }
+        let special =
+            Prompt::parse_with("{label} {text}", LabelIntegration::SpecialToken, &both).unwrap();
+        assert_eq!(
+            special.prefix("refund, calm"),
+            "<|label:refund|>, <|label:calm|>"
+        );
+        assert_eq!(special.special_tokens(&combined(&both)).len(), 4);
     }
 }

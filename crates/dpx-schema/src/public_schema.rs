@@ -1,6 +1,8 @@
 //! The public schema: all that a generator may know of the private data.
 
 use super::SchemaError;
+use super::conversation::ChatTemplate;
+use super::params::Attribute;
 use super::{LabelIntegration, PeopleBounds, Population, Prompt};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -33,6 +35,15 @@ pub struct PublicSchema {
     /// Of people the number of their records: public only where records are sampled, and taken out elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<u64>,
+    /// Several columns of labels, of which `labels` holds every combination; none where there is one column.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Attribute>,
+    /// Whether a text is a conversation ([`Conversation`](crate::conversation::Conversation)).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub conversations: bool,
+    /// How a model writes conversations where it does not write their text as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<ChatTemplate>,
 }
 
 impl PublicSchema {
@@ -55,6 +66,9 @@ impl PublicSchema {
             trained_on_private: false,
             people: None,
             records: None,
+            attributes: Vec::new(),
+            conversations: false,
+            chat_template: None,
         }
     }
 
@@ -121,7 +135,7 @@ impl PublicSchema {
     /// # Errors
     /// When the template cannot work.
     pub fn parsed_prompt(&self) -> Result<Prompt, SchemaError> {
-        Prompt::parse(&self.prompt, self.label_integration)
+        Prompt::parse_with(&self.prompt, self.label_integration, &self.attributes)
     }
 
     /// The place of a label in the list.

@@ -77,6 +77,25 @@ const SHAPES: [Shape; 5] = [
     },
 ];
 
+/// Long sequences: as many tokens in all as `gpt2-8x128`. Run by name alone.
+const LONG: [Shape; 3] = [
+    long("gpt2-4x256", 4),
+    long("gpt2-2x512", 2),
+    long("gpt2-1x1024", 1),
+];
+
+const fn long(name: &'static str, batch: usize) -> Shape {
+    Shape {
+        name,
+        batch,
+        tokens: 1024 / batch,
+        vocabulary: 50_257,
+        width: 768,
+        layers: 12,
+        heads: 12,
+    }
+}
+
 /// How many of the shapes are for the processor; the rest are for GPUs.
 const FOR_PROCESSOR: usize = 3;
 
@@ -362,5 +381,9 @@ fn main() {
             run(shape, options);
             dpx_nn::release_memory();
         }
+    }
+    let named = |shape: &Shape| after("--shape").is_some_and(|name| name == shape.name);
+    if let Some(shape) = LONG.into_iter().find(named) {
+        run(shape, options);
     }
 }

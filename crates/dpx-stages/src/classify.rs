@@ -2,6 +2,7 @@
 
 mod fine_tune;
 mod input;
+mod labels;
 mod report;
 
 use crate::metric::Classification;
@@ -11,6 +12,7 @@ use dpx_nn::model::bag_of_words::{BagOfWords, BagOfWordsOptions};
 use dpx_schema::params::{ClassifyParams, ClassifyPerformance};
 use dpx_schema::{Kind, StageContext, StageError};
 use dpx_schema::{PublicSchema, SCHEMA_FILE};
+use labels::Labels;
 use rayon::prelude::*;
 
 /// Probabilities of the labels, one row a text.
@@ -24,13 +26,14 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: ClassifyParams = context.params()?;
     let performance: ClassifyPerformance = context.performance()?;
     let data = &context.require(Kind::Preprocess)?.path;
-    let labels = PublicSchema::load(data.join(SCHEMA_FILE))?.labels;
+    let view = Labels::new(&PublicSchema::load(data.join(SCHEMA_FILE))?, &params)?;
+    let labels = view.told.clone();
     if labels.is_empty() {
         return Err(StageError::new(
             "there are no labels to tell apart: declare `labels`",
         ));
     }
-    let test = read::split(&data.join("test.jsonl"), &labels)?;
+    let test = view.told(read::split(&data.join("test.jsonl"), &view.declared)?);
     if test.is_empty() {
         return Err(StageError::new(
             "the test split is empty: there is nothing to test on",
@@ -38,9 +41,9 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     }
     std::fs::create_dir_all(context.output_path("model"))?;
     let (probabilities, log) = if params.model == "teacher" {
-        teacher_alone(context, &params, &labels, &test)?
+        teacher_alone(context, &params, &view, &test)?
     } else {
-        trained(context, &params, &performance, &labels, &test)?
+        trained(context, &params, &performance, &view, &test)?
     };
     report::save(context, &labels, &test, &probabilities, &log)
 }
@@ -49,7 +52,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
 fn teacher_alone(
     context: &StageContext<'_>,
     params: &ClassifyParams,
-    labels: &[String],
+    view: &Labels,
     test: &LabelledTexts,
 ) -> Result<(Probabilities, serde_json::Value), StageError> {
     if params.ensemble {
@@ -58,12 +61,18 @@ fn teacher_alone(
         ));
     }
     let teacher = Teacher::load(&context.require(Kind::Teacher)?.path, context.device)?;
-    let classes = teacher.classes_of(labels)?;
+    let classes = teacher.classes_of(&view.declared)?;
     teacher.save(&context.output_path("model"))?;
     let probabilities = teacher
         .probabilities(&test.texts)?
         .iter()
-        .map(|row| classes.iter().map(|&class| row[class] as f32).collect())
+        .map(|row| {
+            let row = classes.iter().map(|&class| row[class]);
+            let row = view.sums(&row.collect::<Vec<f64>>());
+            row.into_iter()
+                .map(|probability| probability as f32)
+                .collect()
+        })
         .collect();
     let log =
         serde_json::json!({"texts": 0, "teacher": true, "features": teacher.features.width()});
@@ -75,10 +84,11 @@ fn trained(
     context: &StageContext<'_>,
     params: &ClassifyParams,
     performance: &ClassifyPerformance,
-    labels: &[String],
+    view: &Labels,
     test: &LabelledTexts,
 ) -> Result<(Probabilities, serde_json::Value), StageError> {
-    let training = input::training_texts(context, params, labels)?;
+    let labels = view.told.as_slice();
+    let training = view.told(input::training_texts(context, params, &view.declared)?);
     let (mut probabilities, mut log) = match params.model.as_str() {
         "bag-of-words" => {
             let model = bag_of_words(&training, labels.len(), params);

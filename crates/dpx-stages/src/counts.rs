@@ -7,11 +7,13 @@
 //! stage's 1/sigma^2 gets noise of standard deviation `sigma / sqrt(a)` times its sensitivity. Cells are declared, never
 //! found: a label that is absent from the data has a noisy count like any other.
 
+mod combinations;
 mod histogram;
 mod laws;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use combinations::{Combinations, Pair};
 pub(crate) use histogram::Counted;
 pub use histogram::{Exact, Noisy, NoisyCounts, keywords_of};
 
@@ -20,7 +22,7 @@ use super::members::shares;
 use super::private::{self, Machine, PrivateStage, Spending};
 use dpx_accounting::DpEvent;
 use dpx_data::{Rows, builtin};
-use dpx_schema::params::CountsParams;
+use dpx_schema::params::{AttributeCounts, CountsParams};
 use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::grid::f64_rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
@@ -81,9 +83,11 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
         key = key.ratchet();
     }
     let mut noisy = noisy.into_iter();
+    let (label_counts, combinations) = of_labels(schema, &params, noisy.next().unwrap_or_default());
     let released = NoisyCounts {
         labels: schema.labels.clone(),
-        label_counts: noisy.next().unwrap_or_default(),
+        label_counts,
+        combinations,
         keyword_counts: noisy.next().unwrap_or_default(),
         keywords,
         keywords_per_text: params.keywords_per_text,
@@ -106,6 +110,34 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
     );
     private::save(context, &record)?;
     Ok(run.map_or_else(Finish::nothing, KeyedRun::finish))
+}
+
+/// Whether pairs of values are counted instead of combinations.
+fn by_pairs(schema: &PublicSchema, params: &CountsParams) -> bool {
+    params.attributes == AttributeCounts::Pairwise && schema.attributes.len() > 1
+}
+
+/// The counts of labels, and what follows of their combinations where there are several columns.
+fn of_labels(
+    schema: &PublicSchema,
+    params: &CountsParams,
+    counts: Noisy,
+) -> (Noisy, Option<Combinations>) {
+    let attributes = &schema.attributes;
+    if attributes.is_empty() || counts.cells.is_empty() {
+        return (counts, None);
+    }
+    if !by_pairs(schema, params) {
+        let found = Combinations::joint(attributes, &counts);
+        return (counts, Some(found));
+    }
+    let found = Combinations::pairwise(attributes, &counts);
+    let total = found.total(&counts).max(0.0);
+    let fitted = Noisy {
+        cells: found.shares.iter().map(|share| share * total).collect(),
+        noise_std: counts.noise_std,
+    };
+    (fitted, Some(found))
 }
 
 /// What the histograms amount to: one Gaussian mechanism, as the noise multipliers of parts of one vector compose by adding
@@ -192,8 +224,13 @@ fn histograms(
     } else {
         histogram::length_histogram(counted, &params.length_edges)
     };
+    let by_label = if by_pairs(schema, params) {
+        combinations::pairwise_histogram(counted, &schema.attributes)
+    } else {
+        histogram::label_histogram(counted, classes)
+    };
     [
-        (histogram::label_histogram(counted, classes), label_share),
+        (by_label, label_share),
         (by_keyword, keyword_share),
         (by_length, length_share),
     ]
@@ -224,6 +261,7 @@ pub(crate) fn simulated(
     Ok(NoisyCounts {
         labels: schema.labels.clone(),
         label_counts: noisy.next().unwrap_or_default(),
+        combinations: None,
         keyword_counts: noisy.next().unwrap_or_default(),
         keywords,
         keywords_per_text: params.keywords_per_text,

@@ -58,6 +58,11 @@ pub fn floor(
     if labels.len() < 2 {
         return Err(StageError::new("there are no labels to tell apart"));
     }
+    if !schema.attributes.is_empty() {
+        return Err(StageError::new(
+            "there are several columns of labels, and the row's classifier may tell one of them apart",
+        ));
+    }
     let params: CountsParams = serde_json::from_value(json!({
         "epsilon": "inf",
         "keywords": "builtin:words",

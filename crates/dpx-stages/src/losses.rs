@@ -10,6 +10,22 @@ use dpx_schema::StageError;
 /// Longest text whose loss is measured, in tokens.
 pub(super) const MAX_SEQ_LEN: usize = 128;
 
+/// Longest conversation whose loss is measured, in tokens.
+pub(super) const MAX_CONVERSATION: usize = 1024;
+
+/// The tokens of a text by itself, cut off after `max_seq_len`.
+pub(super) fn whole_text(
+    tokenizer: &Tokenizer,
+    text: &str,
+    max_seq_len: usize,
+) -> Result<Vec<u32>, StageError> {
+    let mut ids: Vec<u32> = tokenizer.special().bos.into_iter().collect();
+    ids.extend(tokenizer.encode(text)?);
+    ids.extend(tokenizer.end());
+    ids.truncate(max_seq_len);
+    Ok(ids)
+}
+
 /// The loss of each text, given as (label, text) and cut to `max_seq_len` tokens. With a prompt, texts stand after it and only
 /// the text counts; without one, the whole.
 pub(super) fn text_losses(
@@ -27,11 +43,7 @@ pub(super) fn text_losses(
                 let found = prompt.encode(tokenizer, label, text, max_seq_len)?;
                 return Ok((found.ids, found.prompt_length));
             }
-            let mut ids: Vec<u32> = tokenizer.special().bos.into_iter().collect();
-            ids.extend(tokenizer.encode(text)?);
-            ids.extend(tokenizer.end());
-            ids.truncate(max_seq_len);
-            Ok((ids, 1))
+            Ok((whole_text(tokenizer, text, max_seq_len)?, 1))
         })
         .collect::<Result<Vec<_>, StageError>>()?;
     let lengths: Vec<usize> = encoded.iter().map(|(ids, _)| ids.len()).collect();

@@ -4,9 +4,10 @@
 //! else. The files depend on what was found alone, so that another way of scrubbing that finds the same gives the same bytes.
 
 use crate::people;
-use crate::scrub::{Ner, Rules, Scrubber, Span, Tally, apply};
+use crate::scrub::{Ner, Placeholders, Rules, Scrubber, Span, Tally, apply};
 use dpx_data::{Dataset, Role, Row, Rows, Source};
 use dpx_ledger::Ledger;
+use dpx_schema::conversation::Conversation;
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{Prompt, PublicSchema, SCHEMA_FILE, Unit};
@@ -26,7 +27,8 @@ const CHUNK: usize = 256;
 pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: PreprocessParams = context.params()?;
     // A prompt that cannot work is an error here, before anything is trained.
-    Prompt::parse(&params.prompt, params.label_integration)?;
+    let attributes = params.labels.attributes();
+    Prompt::parse_with(&params.prompt, params.label_integration, &attributes)?;
     let mut dataset = dpx_data::load(&dpx_data::Request::from(&params))?;
     let findings = std::mem::take(&mut dataset.findings);
     for line in findings.messages() {
@@ -55,7 +57,7 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         .map(|name| scrubber(name, context))
         .collect::<Result<Vec<_>, _>>()?;
     let planted: Vec<(&str, String)> = planted(&dataset.train);
-    let tally = scrub(&mut dataset, &scrubbers, context)?;
+    let tally = scrub(&mut dataset, &scrubbers, params.messages.is_some(), context)?;
     if !planted.is_empty() {
         let text = serde_json::to_string(&planted)?;
         std::fs::write(context.output_path("planted.json"), text + "\n")?;
@@ -69,6 +71,8 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         &people::source(&params)?,
     )?;
     let schema = PublicSchema {
+        attributes,
+        conversations: params.messages.is_some(),
         people: population.people,
         records: population.people.and(population.records),
         ..PublicSchema::new(
@@ -115,6 +119,7 @@ fn scrubber(name: &str, context: &StageContext<'_>) -> Result<Box<dyn Scrubber>,
 fn scrub(
     dataset: &mut Dataset,
     scrubbers: &[Box<dyn Scrubber>],
+    conversations: bool,
     context: &StageContext<'_>,
 ) -> Result<Tally, StageError> {
     let total: usize = dataset.splits().iter().map(|(_, rows)| rows.len()).sum();
@@ -122,15 +127,10 @@ fn scrub(
     let mut done = 0;
     for (name, rows) in dataset.splits_mut() {
         for chunk in rows.chunks_mut(CHUNK) {
-            let texts: Vec<&str> = chunk.iter().map(|row| row.text.as_str()).collect();
-            let found = scrubbers
-                .iter()
-                .map(|scrubber| scrubber.find(&texts))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(StageError::new)?;
-            for (index, row) in chunk.iter_mut().enumerate() {
-                let spans: Vec<_> = found.iter().map(|lists| lists[index].clone()).collect();
-                scrub_row(row, &spans, &mut tally);
+            if conversations {
+                scrub_conversations(chunk, scrubbers, &mut tally)?;
+            } else {
+                scrub_texts(chunk, scrubbers, &mut tally)?;
             }
             done += chunk.len();
             let update = ProgressUpdate::texts(done as u64, total as u64).doing(name);
@@ -139,6 +139,61 @@ fn scrub(
     }
     tally.finish();
     Ok(tally)
+}
+
+fn find(
+    scrubbers: &[Box<dyn Scrubber>],
+    texts: &[&str],
+) -> Result<Vec<Vec<Vec<Span>>>, StageError> {
+    let found = scrubbers.iter().map(|scrubber| scrubber.find(texts));
+    found.collect::<Result<_, _>>().map_err(StageError::new)
+}
+
+/// What each scrubber found in the text at a place.
+fn found_at(found: &[Vec<Vec<Span>>], place: usize) -> Vec<Vec<Span>> {
+    found.iter().map(|lists| lists[place].clone()).collect()
+}
+
+fn scrub_texts(
+    rows: &mut [Row],
+    scrubbers: &[Box<dyn Scrubber>],
+    tally: &mut Tally,
+) -> Result<(), StageError> {
+    let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+    let found = find(scrubbers, &texts)?;
+    for (place, row) in rows.iter_mut().enumerate() {
+        scrub_row(row, &found_at(&found, place), tally);
+    }
+    Ok(())
+}
+
+/// Scrubs each turn by itself, with one placeholder for each person of a conversation.
+fn scrub_conversations(
+    rows: &mut [Row],
+    scrubbers: &[Box<dyn Scrubber>],
+    tally: &mut Tally,
+) -> Result<(), StageError> {
+    let mut conversations = rows
+        .iter()
+        .map(|row| Conversation::parse(&row.text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let turns = conversations.iter().flat_map(|found| &found.turns);
+    let texts: Vec<&str> = turns.map(|turn| turn.content.as_str()).collect();
+    let found = find(scrubbers, &texts)?;
+    let mut place = 0;
+    for (row, conversation) in rows.iter_mut().zip(&mut conversations) {
+        let mut placeholders = Placeholders::default();
+        let mut spans = Vec::new();
+        for turn in &mut conversation.turns {
+            let scrubbed = placeholders.apply(&turn.content, &found_at(&found, place));
+            place += 1;
+            turn.content = scrubbed.text;
+            spans.extend(scrubbed.spans);
+        }
+        tally.add(&spans, &[]);
+        row.text = conversation.text();
+    }
+    Ok(())
 }
 
 fn scrub_row(row: &mut Row, found: &[Vec<Span>], tally: &mut Tally) {

@@ -6,6 +6,7 @@
 //! and chosen by the other is post-processing. Where there are counts and no model, the texts are bags of words.
 
 mod bags;
+mod conversation;
 mod counts;
 mod generator;
 mod keywords;
@@ -24,8 +25,10 @@ use generator::Generator;
 use keywords::Keywords;
 use match_words::Matching;
 use prompted::Prompted;
-use report::Asked;
-pub use report::{AskedAndWritten, Handled, SAMPLE_FILE, SampleReport};
+use report::{Asked, TextForm};
+pub use report::{
+    AskedAndWritten, ConversationReport, Handled, MESSAGES_COLUMN, SAMPLE_FILE, SampleReport,
+};
 use teacher::Chooser;
 use write::{Source, Written, write};
 
@@ -109,6 +112,19 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         counts: &counts,
         keywords: &keywords,
         words,
+        form: match author {
+            Author::Model(generator) => TextForm {
+                attributes: generator.schema.attributes.clone(),
+                conversations: generator.schema.conversations,
+            },
+            Author::Counts(private) => TextForm {
+                attributes: private
+                    .combinations
+                    .as_ref()
+                    .map_or_else(Vec::new, |found| found.attributes.clone()),
+                conversations: false,
+            },
+        },
     };
     let written = write(&mut *source, &params, &more)?;
     finish(context, &asked, chooser.as_ref(), written)

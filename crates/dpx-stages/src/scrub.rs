@@ -5,6 +5,7 @@
 //! study rests on its training, never on scrubbing.
 
 mod apply;
+mod conversation;
 mod entities;
 mod folded;
 mod ner;
@@ -12,6 +13,7 @@ mod rules;
 mod tally;
 
 pub use apply::{Scrubbed, Scrubber, Span, apply};
+pub use conversation::Placeholders;
 pub use ner::Ner;
 pub use rules::Rules;
 pub use tally::{KindScore, Tally};

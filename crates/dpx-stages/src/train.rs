@@ -22,7 +22,7 @@ use dpx_accounting::Mechanism;
 use dpx_data::Rows;
 use dpx_nn::Network;
 use dpx_nn::model::CausalLm;
-use dpx_schema::params::{NoiseMode, TrainParams, TrainPerformance, Trainable};
+use dpx_schema::params::{ChatFormat, NoiseMode, TrainParams, TrainPerformance, Trainable};
 use dpx_schema::progress::{ProgressUpdate, StageMetrics};
 use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::checkpoint::{self, Checkpoint, Found};
@@ -31,7 +31,7 @@ use dpx_sgd::learner::LearnerSettings;
 use dpx_sgd::optimizer::{AdamSettings, LearningRate};
 use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerSettings};
 pub(super) use examples::Canary;
-use examples::{Encoded, Encoder, Mismatch, Sampled};
+use examples::{Encoded, Encoder, Mismatch, Sampled, Writing};
 use keywords::Keywords;
 use serde_json::json;
 use start::Start;
@@ -64,6 +64,15 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
     let max_seq_len = (params.max_length as usize).min(start.max_seq_len());
     let keywords = Keywords::new(&params.keywords, context.seed)?;
     let tokenizer = start.tokenizer.clone();
+    let chat_template = start.chat_template.clone();
+    if !schema.conversations
+        && (params.loss_on.role().is_some() || params.chat_template == ChatFormat::Model)
+    {
+        return Err(StageError::new(
+            "`loss_on` names a role, or `chat_template` a model's, but the data are no conversations: set `messages` in the \
+             `preprocess` stage, or remove the key",
+        ));
+    }
     let encoder = Encoder {
         prompt: &prompt,
         tokenizer: &tokenizer,
@@ -78,12 +87,19 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
             seed: context.seed,
         }),
         sampled: Sampled::of(stage.plan.bounds),
+        conversations: schema.conversations.then(|| Writing {
+            template: chat_template.as_ref(),
+            end: match &chat_template {
+                Some(template) => tokenizer.id(&template.end),
+                None => tokenizer.end(),
+            },
+        }),
     };
     let sampled = stage.plan.sampling.map_or(0, |sampling| sampling.examples);
     let expected_rows = mechanism.sampling_rate() * sampled as f64;
     encoder.check(&schema.labels)?;
     if mechanism.noise_multiplier() > 0.0 {
-        let sizes = (micro_batches(&performance), expected_rows);
+        let sizes = (micro_batches(&performance, max_seq_len), expected_rows);
         device_check::run(context, &params, schema, (&start.network, &encoder), sizes)?;
     }
     let mut encoded = encoder.encode(&rows)?;
@@ -298,7 +314,7 @@ impl Run<'_> {
             expected_rows: self.expected_rows,
             max_seq_len: self.tokens_per_example(),
         };
-        let micro_batches = micro_batches(self.performance);
+        let micro_batches = micro_batches(self.performance, self.max_seq_len);
         let first_key = source.oldest().clone();
         let trainer = Trainer::new(
             network.parameters(),
@@ -437,9 +453,9 @@ fn note(checkpoint: &Checkpoint, place: usize) -> Vec<u8> {
     checkpoint.note(place).unwrap_or_default().to_vec()
 }
 
-fn micro_batches(performance: &TrainPerformance) -> MicroBatches {
+fn micro_batches(performance: &TrainPerformance, max_seq_len: usize) -> MicroBatches {
     MicroBatches {
         max_rows: performance.micro_batch_size as usize,
-        max_tokens: performance.micro_batch_tokens as usize,
+        max_tokens: performance.tokens_at(max_seq_len as u64) as usize,
     }
 }

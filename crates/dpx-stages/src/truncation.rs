@@ -1,6 +1,6 @@
 //! What was cut off texts that are longer than a model, or the experiment, allows: counted and told.
 
-use dpx_schema::{StageContext, StageError};
+use dpx_schema::{StageContext, StageError, counted};
 use serde::{Deserialize, Serialize};
 
 /// Name of the counts in an artifact, in its internal part: they are functions of private texts.
@@ -22,6 +22,20 @@ pub struct Truncation {
     pub tokens: u64,
     /// Those of them that were cut.
     pub tokens_cut: u64,
+    /// Conversations that were cut at a turn.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut_at_a_turn: u64,
+    /// Turns that were cut off conversations.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub turns_cut: u64,
+    /// Turns in which a mark of the chat template stood and was taken apart.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub marks_taken_apart: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Truncation {
@@ -49,6 +63,24 @@ impl Truncation {
             lines.push(format!(
                 "`max_length` is {}, but the model reads at most {} tokens: that is where texts are cut",
                 self.max_length, self.context
+            ));
+        }
+        if self.cut_at_a_turn > 0 {
+            lines.push(format!(
+                "{} cut at a turn, where {} for the model: {} left out",
+                counted(self.cut_at_a_turn, "conversation"),
+                if self.cut_at_a_turn == 1 {
+                    "it ends"
+                } else {
+                    "they end"
+                },
+                counted(self.turns_cut, "turn")
+            ));
+        }
+        if self.marks_taken_apart > 0 {
+            lines.push(format!(
+                "a mark of the chat template, such as the one that ends a turn, stands in {}: a space was put into it",
+                counted(self.marks_taken_apart, "turn")
             ));
         }
         if self.texts_cut > 0 {

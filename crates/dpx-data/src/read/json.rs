@@ -219,7 +219,8 @@ fn wrong(error: &serde_json::Error, object: &str) -> String {
 }
 
 fn row(object: &str, line: u64, columns: &Columns<'_>) -> Result<RawRow, String> {
-    let names = [columns.text, columns.label];
+    let mut names = vec![columns.text, columns.label];
+    names.extend(columns.others);
     let object = Object::parse(object, &names).map_err(|error| wrong(&error, object))?;
     if let Some(key) = &object.twice {
         let key = if is_name(key) {
@@ -236,9 +237,10 @@ fn row(object: &str, line: u64, columns: &Columns<'_>) -> Result<RawRow, String>
             .value(name)
             .ok_or_else(|| missing(name, key, object.keys.iter().map(String::as_str)))
     };
-    let text = match field(columns.text, "text_column")? {
+    let text = match field(columns.text, columns.text_key())? {
         Value::String(text) => text.clone(),
         Value::Null => return Err("the text is missing: leave the row out".to_owned()),
+        value if columns.messages => value.to_string(),
         Value::Array(turns) if turns.iter().any(|turn| turn.get("role").is_some()) => {
             conversation(turns).ok_or_else(|| {
                 format!(
@@ -258,12 +260,22 @@ fn row(object: &str, line: u64, columns: &Columns<'_>) -> Result<RawRow, String>
     if text.len() > LONGEST {
         return Err(too_long(text.len()));
     }
-    if let Some(label) = columns.only_label()
-        && object.value(columns.label).is_none()
-    {
-        return Ok(RawRow { line, text, label });
-    }
-    let label = match field(columns.label, "label_column")? {
+    let of = |column: &str| raw_label(field(column, columns.label_key())?, column);
+    let label = match columns.only_label() {
+        Some(only) if object.value(columns.label).is_none() => only,
+        _ => of(columns.label)?,
+    };
+    let others = columns.others.iter().map(|column| of(column));
+    Ok(RawRow {
+        line,
+        text,
+        label,
+        others: others.collect::<Result<_, _>>()?,
+    })
+}
+
+fn raw_label(value: &Value, column: &str) -> Result<RawLabel, String> {
+    Ok(match value {
         Value::String(name) => RawLabel::Text(name.clone()),
         Value::Bool(value) => RawLabel::Bool(*value),
         Value::Null => RawLabel::Missing,
@@ -277,12 +289,10 @@ fn row(object: &str, line: u64, columns: &Columns<'_>) -> Result<RawRow, String>
             ),
         Value::Array(_) | Value::Object(_) => {
             return Err(format!(
-                "`{}` is a list or an object: expected a string, a number or a truth value",
-                columns.label
+                "`{column}` is a list or an object: expected a string, a number or a truth value"
             ));
         }
-    };
-    Ok(RawRow { line, text, label })
+    })
 }
 
 /// The turns of a conversation as one text, `role: content` a line, as chats in the layout of OpenAI have them. None where a

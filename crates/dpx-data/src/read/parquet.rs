@@ -5,6 +5,7 @@ mod codec;
 mod footer;
 mod pages;
 mod thrift;
+mod turns;
 mod whole;
 
 pub use whole::{ParquetTable, ParquetValues, read_parquet};
@@ -18,11 +19,13 @@ use ::parquet::basic::{ConvertedType, LogicalType, Type as Physical};
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use ::parquet::data_type::DataType;
 use ::parquet::file::metadata::{
-    ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataReader,
+    ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
+use ::parquet::schema::types::ColumnDescriptor;
 use pages::Pages;
 use std::fs::File;
 use std::path::Path;
+use turns::{TurnReaders, Turns};
 
 /// Rows that are decoded at once. Few, since one value may be as long as its page.
 const BATCH: usize = 64;
@@ -42,7 +45,7 @@ pub(super) fn read(
     dpx_schema::guard(|| {
         let (file, size) = open::open(path)?;
         let metadata = metadata(&file, size).map_err(|error| broken(&error))?;
-        let (text, label) = find(&metadata, columns, path)?;
+        let leaves = find(&metadata, columns, path)?;
         let mut reader = Reader {
             file: &file,
             size,
@@ -54,12 +57,7 @@ pub(super) fn read(
         };
         for group in metadata.row_groups() {
             reader
-                .group(
-                    group.column(text),
-                    group.column(label),
-                    group.num_rows(),
-                    problems,
-                )
+                .group(group, &leaves, problems)
                 .map_err(|error| broken(&error))?;
         }
         let names = stored_names(metadata.file_metadata(), columns.label);
@@ -119,12 +117,28 @@ fn stored_names(metadata: &FileMetaData, label: &str) -> Option<Vec<String>> {
     names::class_names(&value, label)
 }
 
-/// The places of the columns of text and label among the leaves.
+/// Where the leaves of what is wanted lie.
+struct Leaves {
+    text: TextLeaves,
+    /// None where there is no column of labels.
+    label: Option<usize>,
+    others: Vec<usize>,
+}
+
+/// Where the texts lie.
+enum TextLeaves {
+    /// In a column of strings.
+    Plain(usize),
+    /// In lists of turns.
+    Turns(Turns),
+}
+
+/// The places of the columns of text and labels among the leaves.
 fn find(
     metadata: &ParquetMetaData,
     columns: &Columns<'_>,
     path: &Path,
-) -> Result<(usize, usize), DataError> {
+) -> Result<Leaves, DataError> {
     let metadata = metadata.file_metadata();
     let roots = roots(metadata);
     let names = || roots.iter().map(String::as_str);
@@ -132,6 +146,7 @@ fn find(
         return Err(DataError::file(path, problem));
     }
     let schema = metadata.schema_descr();
+    let has = |name: &str| names().any(|root| same(root, name));
     let place = |name: &str, key: &str| {
         let leaf = (0..schema.num_columns()).find(|leaf| {
             let column = schema.column(*leaf);
@@ -143,7 +158,7 @@ fn find(
                 return Ok(leaf);
             }
         }
-        Err(if names().any(|root| same(root, name)) {
+        Err(if has(name) {
             DataError::file(
                 path,
                 format!(
@@ -155,19 +170,48 @@ fn find(
             DataError::file(path, missing(name, key, names()))
         })
     };
-    let text = place(columns.text, "text_column")?;
-    let label = place(columns.label, "label_column")?;
-    let kind = schema.column(text).physical_type();
-    if !matches!(kind, Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY) {
-        return Err(DataError::file(
-            path,
-            format!(
-                "the column `{}` holds values of type {kind}: expected strings",
-                printable(columns.text)
-            ),
-        ));
+    let turns = if columns.messages {
+        Turns::find(schema, columns.text).map_err(|problem| DataError::file(path, problem))?
+    } else {
+        None
+    };
+    let text = match turns {
+        Some(turns) => TextLeaves::Turns(turns),
+        None => TextLeaves::Plain(place(columns.text, columns.text_key())?),
+    };
+    let label =
+        if columns.label.is_empty() || (columns.only_label().is_some() && !has(columns.label)) {
+            None
+        } else {
+            Some(place(columns.label, columns.label_key())?)
+        };
+    let others = columns.others.iter();
+    let others = others.map(|name| place(name, columns.label_key()));
+    let others = others.collect::<Result<Vec<_>, _>>()?;
+    if let TextLeaves::Plain(text) = text {
+        let kind = schema.column(text).physical_type();
+        if !matches!(kind, Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY) {
+            return Err(DataError::file(
+                path,
+                format!(
+                    "the column `{}` holds values of type {kind}: expected strings",
+                    printable(columns.text)
+                ),
+            ));
+        }
     }
-    let column = schema.column(label);
+    for leaf in label.iter().chain(&others) {
+        holds_labels(&schema.column(*leaf), path)?;
+    }
+    Ok(Leaves {
+        text,
+        label,
+        others,
+    })
+}
+
+/// Refuses a column of values that are no labels.
+fn holds_labels(column: &ColumnDescriptor, path: &Path) -> Result<(), DataError> {
     let other = match (column.logical_type_ref(), column.converted_type()) {
         (Some(LogicalType::Decimal(_)), _) | (_, ConvertedType::DECIMAL) => Some("decimal numbers"),
         (
@@ -197,11 +241,11 @@ fn find(
             path,
             format!(
                 "the column `{}` holds {other}: expected strings, whole numbers or truth values",
-                printable(columns.label)
+                printable(column.name())
             ),
         ));
     }
-    Ok((text, label))
+    Ok(())
 }
 
 /// Whether the integers of a column are unsigned.
@@ -230,41 +274,65 @@ struct Reader<'a> {
     row: u64,
 }
 
+/// Readers of the texts of a row group.
+enum Texts {
+    Plain(ColumnReader, bool),
+    Turns(TurnReaders),
+}
+
 impl Reader<'_> {
     /// Reads a row group, a few rows at a time.
     fn group(
         &mut self,
-        text: &ColumnChunkMetaData,
-        label: &ColumnChunkMetaData,
-        expected: i64,
+        group: &RowGroupMetaData,
+        leaves: &Leaves,
         problems: &mut Problems,
     ) -> Result<(), String> {
-        let open = |chunk: &ColumnChunkMetaData| {
+        let open = |leaf: usize| {
+            let chunk = group.column(leaf);
             let pages = Pages::open(self.file, self.size, chunk)?;
             Ok::<_, String>(get_column_reader(chunk.column_descr_ptr(), Box::new(pages)))
         };
-        let (mut texts, mut labels) = (open(text)?, open(label)?);
-        let nullable = |chunk: &ColumnChunkMetaData| chunk.column_descr().max_def_level() > 0;
-        let unsigned = unsigned(label);
+        let nullable = |leaf: usize| group.column(leaf).column_descr().max_def_level() > 0;
+        let mut texts = match &leaves.text {
+            TextLeaves::Plain(leaf) => Texts::Plain(open(*leaf)?, nullable(*leaf)),
+            TextLeaves::Turns(turns) => Texts::Turns(turns.open(open)?),
+        };
+        let mut labels = Vec::new();
+        for &leaf in leaves.label.iter().chain(&leaves.others) {
+            labels.push((open(leaf)?, nullable(leaf), unsigned(group.column(leaf))));
+        }
+        let expected = group.num_rows();
         let mut found = 0_i64;
         loop {
-            let text = strings(&mut texts, nullable(text))?;
-            let label = values(&mut labels, nullable(label), unsigned)?;
-            if text.len() != label.len() {
-                return Err("its columns are of different length".to_owned());
+            let text = match &mut texts {
+                Texts::Plain(reader, nullable) => strings(reader, *nullable)?,
+                Texts::Turns(turns) => turns.next()?,
+            };
+            let mut columns = Vec::with_capacity(labels.len());
+            for (reader, nullable, unsigned) in &mut labels {
+                let values = values(reader, *nullable, *unsigned)?;
+                if values.len() != text.len() {
+                    return Err("its columns are of different length".to_owned());
+                }
+                columns.push(values.into_iter());
             }
             if text.is_empty() {
                 break;
             }
             found += text.len() as i64;
-            for (text, label) in text.into_iter().zip(label) {
+            for text in text {
                 self.row += 1;
                 let size = match &text {
                     Some(Ok(text)) => text.len() as u64,
                     _ => 0,
                 };
                 self.allowance.take(size + ROW)?;
-                self.add(text, label, problems);
+                let values = columns.iter_mut().map(|values| {
+                    let value = values.next().flatten();
+                    value.unwrap_or(RawLabel::Missing)
+                });
+                self.add(text, values.collect(), leaves.label.is_some(), problems);
             }
         }
         if found == expected {
@@ -276,7 +344,13 @@ impl Reader<'_> {
         }
     }
 
-    fn add(&mut self, text: Option<Bytes>, label: Option<RawLabel>, problems: &mut Problems) {
+    fn add(
+        &mut self,
+        text: Option<Bytes>,
+        mut labels: Vec<RawLabel>,
+        labelled: bool,
+        problems: &mut Problems,
+    ) {
         let Some(text) = text else {
             problems.add(
                 self.path,
@@ -306,10 +380,16 @@ impl Reader<'_> {
             );
             return;
         };
+        let label = if labelled {
+            labels.remove(0)
+        } else {
+            self.columns.only_label().unwrap_or(RawLabel::Missing)
+        };
         self.rows.push(RawRow {
             line: self.row,
             text,
-            label: label.unwrap_or(RawLabel::Missing),
+            label,
+            others: labels,
         });
     }
 }

@@ -262,13 +262,19 @@ impl File<'_> {
                 fail(header.line, self.missing(name, key, &header, rows))
             })
         };
+        let label_key = self.columns.label_key();
+        let others = self.columns.others.iter();
         let shape = Shape {
-            text: find(self.columns.text, "text_column")?,
-            label: match find(self.columns.label, "label_column") {
+            text: find(self.columns.text, self.columns.text_key())?,
+            label: match find(self.columns.label, label_key) {
                 // Behind the last one: rows have the one label that is declared.
+                _ if self.columns.label.is_empty() => header.fields.len(),
                 Err(_) if self.columns.only_label().is_some() => header.fields.len(),
                 label => label?,
             },
+            others: others
+                .map(|name| find(name, label_key))
+                .collect::<Result<_, _>>()?,
             fields: header.fields.len(),
         };
         let mut read = Read {
@@ -357,6 +363,10 @@ impl File<'_> {
         }
         let mut fields = record.fields;
         let text = fields[shape.text].text.clone();
+        let others = shape.others.iter();
+        let others = others
+            .map(|at| RawLabel::Text(fields[*at].text.clone()))
+            .collect();
         let label = match fields.get_mut(shape.label) {
             Some(field) => RawLabel::Text(std::mem::take(&mut field.text)),
             None => self.columns.only_label().unwrap_or(RawLabel::Missing),
@@ -365,7 +375,12 @@ impl File<'_> {
             read.problems.push((line, too_long(text.len())));
             return;
         }
-        read.rows.push(RawRow { line, text, label });
+        read.rows.push(RawRow {
+            line,
+            text,
+            label,
+            others,
+        });
     }
 }
 
@@ -373,6 +388,7 @@ impl File<'_> {
 struct Shape {
     text: usize,
     label: usize,
+    others: Vec<usize>,
     fields: usize,
 }
 
@@ -413,6 +429,7 @@ pub(super) fn read_pairs(
             line: number,
             text: text.to_owned(),
             label: RawLabel::Text(name.to_owned()),
+            others: Vec::new(),
         });
     }
     Content { rows, names: None }

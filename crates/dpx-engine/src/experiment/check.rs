@@ -2,6 +2,7 @@
 
 mod bags;
 mod claims;
+mod conversations;
 mod devices;
 mod executor;
 mod graph;

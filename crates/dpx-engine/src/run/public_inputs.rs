@@ -85,8 +85,8 @@ pub(super) fn check(
                     });
                 }
             };
-            let rows = dataset.splits().into_iter().flat_map(|(_, rows)| rows);
-            let texts = PrivateTexts::new(rows.map(|row| row.text.as_str()));
+            let pieces = dataset.pieces();
+            let texts = PrivateTexts::new(pieces.iter().map(AsRef::as_ref));
             for public in open {
                 if let Some(text) = comparable(public) {
                     known.insert(place(&private, public), texts.overlap(&text));
@@ -255,14 +255,20 @@ fn comparable(public: &Public) -> Option<String> {
 /// What of a data set decides which texts it holds.
 fn content_of(private: &Private) -> Value {
     let params = &private.params;
-    json!({
+    let mut content = json!({
         "dataset": private.identity,
         "text_column": params.text_column,
         "label_column": params.label_column,
         "quoting": params.quoting,
         "escape": params.escape,
         "delimiter": params.delimiter,
-    })
+    });
+    // What is remembered of texts stays known.
+    if params.messages.is_some() {
+        content["messages"] = json!(params.messages);
+        content["roles"] = json!(params.roles);
+    }
+    content
 }
 
 /// The place of a comparison among those that are remembered.

@@ -75,6 +75,11 @@ impl Tokenizer {
         }
     }
 
+    /// What `tokenizer_config.json` said.
+    pub(super) const fn config(&self) -> &Map<String, Value> {
+        &self.config
+    }
+
     /// Ids of the special tokens.
     pub const fn special(&self) -> &SpecialTokens {
         &self.special
@@ -130,6 +135,16 @@ impl Tokenizer {
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
         let encoding = guarded(|| self.inner.encode_fast(text, false))?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The ids of a text as [`Tokenizer::encode`] gives them, each with the byte of the text at which it begins.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_with_places(&self, text: &str) -> Result<(Vec<u32>, Vec<usize>), TextError> {
+        let encoding = guarded(|| self.inner.encode(text, false))?;
+        let places = encoding.get_offsets().iter().map(|(start, _)| *start);
+        Ok((encoding.get_ids().to_vec(), places.collect()))
     }
 
     /// The ids of a text with the special tokens that the model expects, such as `[CLS] ... [SEP]`.

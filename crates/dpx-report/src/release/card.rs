@@ -5,6 +5,7 @@ use super::officer::{events, generated};
 use super::statement::{MODEL_FOLDER, Statement, Texts};
 use super::words::{claimed, code};
 use dpx_schema::{PublicInputs, Unit, counted};
+use dpx_stages::sample::MESSAGES_COLUMN;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -52,11 +53,17 @@ fn front(statement: &Statement) -> String {
     );
     front.push_str("configs:\n");
     for texts in &statement.texts {
+        // Only JSON lines hold conversations as lists of turns.
+        let ending = if has_conversations(texts) {
+            "jsonl"
+        } else {
+            "parquet"
+        };
         let _ = write!(
             front,
             "- config_name: {}\n  data_files:\n  - split: train\n    path: {}\n",
             quoted(&texts.name),
-            quoted(&format!("{}.parquet", texts.name))
+            quoted(&format!("{}.{ending}", texts.name))
         );
     }
     front.push_str("dataset_info:\n");
@@ -72,12 +79,20 @@ fn front(statement: &Statement) -> String {
     front
 }
 
+/// Whether texts are conversations.
+fn has_conversations(texts: &Texts) -> bool {
+    texts.columns.iter().any(|column| column == MESSAGES_COLUMN)
+}
+
 fn features(statement: &Statement, texts: &Texts) -> String {
     let mut features = String::new();
     for column in &texts.columns {
         let _ = writeln!(features, "  - name: {}", quoted(column));
         match column.as_str() {
             "text" => features.push_str("    dtype: string\n"),
+            MESSAGES_COLUMN => features.push_str(
+                "    list:\n    - name: role\n      dtype: string\n    - name: content\n      dtype: string\n",
+            ),
             "label" if statement.labels.is_empty() => features.push_str("    dtype: string\n"),
             "label" => {
                 features.push_str("    dtype:\n      class_label:\n        names:\n");
@@ -85,7 +100,8 @@ fn features(statement: &Statement, texts: &Texts) -> String {
                     let _ = writeln!(features, "          \"{number}\": {}", quoted(label));
                 }
             }
-            _ => features.push_str("    dtype: float64\n"),
+            name if name.starts_with("p_") => features.push_str("    dtype: float64\n"),
+            _ => features.push_str("    dtype: string\n"),
         }
     }
     features
@@ -131,8 +147,19 @@ fn files(card: &mut String, statement: &Statement) {
         );
     }
     card.push_str("\nEach is there as `.parquet` (zstd), `.csv` and `.jsonl`: `text` and `label`");
-    let soft = statement.texts.iter().any(|texts| texts.columns.len() > 2);
-    if soft {
+    let all = || statement.texts.iter().flat_map(|texts| &texts.columns);
+    let mut more: Vec<&String> = all()
+        .filter(|name| !["text", "label", MESSAGES_COLUMN].contains(&name.as_str()))
+        .filter(|name| !name.starts_with("p_"))
+        .collect();
+    more.dedup();
+    for name in more {
+        let _ = write!(card, ", {}", code(name));
+    }
+    if all().any(|name| name == MESSAGES_COLUMN) {
+        card.push_str(", and `messages`, the turns of a conversation as `role` and `content` (a list in `.jsonl`, JSON in the other files), which TRL and Axolotl train on");
+    }
+    if all().any(|name| name.starts_with("p_")) {
         card.push_str(", and `p_LABEL`, a private teacher's probability of each label");
     }
     card.push_str(". Texts are kept as they were generated: a spreadsheet may take one that begins with `=`, `+`, `-` or `@` in a `.csv` for a formula.\n");

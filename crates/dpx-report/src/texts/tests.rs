@@ -12,7 +12,7 @@ fn soft_labels_are_numbers_in_every_format() {
     let folder = tempfile::tempdir().unwrap();
     let csv =
         b"text,label,p_joy,p_fear\n\"one, two\",joy,0.750000,0.250000\n\"007\",fear,0.1,0.9\n";
-    assert_eq!(write(folder.path(), "soft", csv, &labels()).unwrap(), 2);
+    assert!(!write(folder.path(), "soft", csv, &labels()).unwrap());
     assert_eq!(fs::read(folder.path().join("soft.csv")).unwrap(), csv);
     let lines = fs::read_to_string(folder.path().join("soft.jsonl")).unwrap();
     let rows: Vec<Value> = lines
@@ -41,7 +41,7 @@ fn soft_labels_are_numbers_in_every_format() {
     assert!(write(folder.path(), "none", none, &labels()).is_err());
     let other = b"text,label\none,love\n";
     assert!(write(folder.path(), "other", other, &labels()).is_err());
-    assert_eq!(write(folder.path(), "words", other, &[]).unwrap(), 1);
+    assert!(!write(folder.path(), "words", other, &[]).unwrap());
     let table = read_parquet(&folder.path().join("words.parquet")).unwrap();
     assert_eq!(
         table.columns[1].1,
@@ -74,4 +74,37 @@ fn many_texts_survive_compression() {
         let size = fs::metadata(&path).unwrap().len() as usize;
         assert!(size * 2 < csv.len(), "{name}: {size} of {}", csv.len());
     }
+}
+
+/// Conversations are lists in JSON lines, JSON in the other files; further columns of labels are words.
+#[test]
+fn conversations_and_columns_of_labels_are_in_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let turns =
+        r#"[{"role":"user","content":"hi, \"you\""},{"role":"assistant","content":"yes\nno"}]"#;
+    let mut file = csv::Writer::from_writer(Vec::new());
+    file.write_record(["text", "label", "mood", "messages", "p_joy", "p_fear"])
+        .unwrap();
+    file.write_record(["User: hi", "joy", "calm", turns, "0.5", "0.5"])
+        .unwrap();
+    let csv = file.into_inner().unwrap();
+    assert!(write(folder.path(), "x", &csv, &labels()).unwrap());
+    let line = fs::read_to_string(folder.path().join("x.jsonl")).unwrap();
+    let row: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        row["messages"],
+        serde_json::from_str::<Value>(turns).unwrap()
+    );
+    assert_eq!(row["mood"], "calm");
+    assert_eq!(row["p_joy"], 0.5);
+    let table = read_parquet(&folder.path().join("x.parquet")).unwrap();
+    assert_eq!(
+        table.columns[2].1,
+        ParquetValues::Text(vec!["calm".to_owned()])
+    );
+    assert_eq!(
+        table.columns[3].1,
+        ParquetValues::Text(vec![turns.to_owned()])
+    );
+    assert_eq!(table.columns[4].1, ParquetValues::Number(vec![0.5]));
 }

@@ -15,6 +15,9 @@ pub struct ClassifyParams {
     /// The stage among the needs whose texts it trains on; left out: the `sample` stage if there is one, else the real training texts.
     #[serde(default)]
     pub train_on: Option<String>,
+    /// Of several columns of labels the one that is told apart; left out: every combination of their values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
     /// The classifier: `bag-of-words`, `builtin:base`, `hf:owner/name@revision` or a folder (an encoder that is fine-tuned), or `teacher` (the DP teacher among the needs, tested as it is).
     #[serde(default = "model")]
     pub model: String,

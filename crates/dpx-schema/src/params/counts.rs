@@ -16,6 +16,9 @@ pub struct CountsParams {
     /// Public vocabulary of keywords: `builtin:feelings`, `builtin:words` (all common words), or a file of words, one a line; empty: no keyword histogram.
     #[serde(default = "keywords")]
     pub keywords: String,
+    /// Where there are several columns of labels: count every combination of their values, or the pairs of values of every two columns, to which combinations are then fitted.
+    #[serde(default, skip_serializing_if = "AttributeCounts::is_joint")]
+    pub attributes: AttributeCounts,
     /// Most keywords of one text that are counted.
     #[serde(default = "per_text")]
     #[schemars(range(min = 1, max = 100))]
@@ -45,6 +48,25 @@ pub struct CountsParams {
     #[serde(default)]
     #[schemars(skip)]
     pub budget: Option<BudgetParams>,
+}
+
+/// What is counted of several columns of labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttributeCounts {
+    /// Every combination of values: exact relations, and as many noisy cells as combinations.
+    #[default]
+    Joint,
+    /// Pairs of values of every two columns: fewer cells and so less noise where there are three columns or more.
+    Pairwise,
+}
+
+impl AttributeCounts {
+    /// Whether every combination is counted.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(crate) const fn is_joint(&self) -> bool {
+        matches!(self, Self::Joint)
+    }
 }
 
 fn keywords() -> String {

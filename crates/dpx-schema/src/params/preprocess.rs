@@ -1,8 +1,10 @@
 //! Parameters of `preprocess`.
 
+use super::labels::DeclaredLabels;
 pub use crate::prompt::LabelIntegration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Reads a dataset, scrubs personal data, declares labels and prompt, writes train, validation and test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -13,12 +15,18 @@ pub struct PreprocessParams {
     /// Column that holds the text.
     #[serde(default = "text")]
     pub text_column: String,
-    /// Column that holds the label.
+    /// Column that holds the label; empty: the texts have none.
     #[serde(default = "label")]
     pub label_column: String,
-    /// The declared labels, in order; public. May be left out for a built-in dataset.
+    /// The declared labels, in order; public. A table declares several columns of labels, `{ intent = ["refund", "other"], mood = ["calm", "angry"] }`: a text then bears a value of each. May be left out for a built-in dataset, and where `label_column` is empty.
     #[serde(default)]
-    pub labels: Vec<String>,
+    pub labels: DeclaredLabels,
+    /// Column that holds conversations instead of texts: a list of turns as OpenAI (`role`, `content`) or ShareGPT (`from`, `value`) writes them, a list of strings by two speakers in turn, or one of these as JSON in a string. One conversation is one record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<String>,
+    /// Whose turns those of other roles are: `{ customer = "user", agent = "assistant", note = "ignore" }`. Known without it are `system`, `developer`, `user`, `human`, `assistant`, `gpt`, `bot`, `model`, and turns of tools, which are left out and counted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<String, RoleOf>,
     /// How numbers in the label column are understood: `name` (a label called `1` is written 1, 1.0 or "1") or `index` (place in `labels`, from 0). Left out: by name; by index only where none of `labels` is a number. Names that the dataset stores itself (ClassLabel) come first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels_by: Option<LabelsBy>,
@@ -34,7 +42,7 @@ pub struct PreprocessParams {
     /// What removes personal data, in order: `none`, `rules`, `hf:owner/name`, a model folder, or a list of these.
     #[serde(default)]
     pub scrub: Scrub,
-    /// How label and text become one training text; must hold `{label}` and `{text}`.
+    /// How label and text become one training text; must hold `{label}` and `{text}`. Where `labels` is a table, `{label}` stands for all values (`refund, angry`), or each column is named: `{intent}, {mood}: {text}`.
     #[serde(default = "prompt")]
     pub prompt: String,
     /// Whether labels are written as words or added to the vocabulary as special tokens.
@@ -75,6 +83,20 @@ impl PreprocessParams {
             .as_ref()
             .map(|_| self.max_per_unit.unwrap_or(MAX_PER_UNIT))
     }
+}
+
+/// Whose turns those of a role are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RoleOf {
+    /// Instructions before the conversation.
+    System,
+    /// The one who asks.
+    User,
+    /// The one who answers.
+    Assistant,
+    /// Nobody's: the turns are left out and counted.
+    Ignore,
 }
 
 /// How numbers in the label column are understood.

@@ -45,6 +45,9 @@ pub struct SampleParams {
     /// What happens to a text that the artifact already holds.
     #[serde(default)]
     pub duplicates: DuplicatePolicy,
+    /// What happens to a text that is no conversation, where the data are such. One that has no end at `max_new_tokens` is cut at its last whole turn.
+    #[serde(default, skip_serializing_if = "UnparsedPolicy::is_retry")]
+    pub unparsed: UnparsedPolicy,
     /// Condition each text on a keyword of its label: `private` draws from the noisy histogram of a `counts` stage among the needs (a label without a keyword that stands out goes without), `public` from the label's words in `builtin:feelings` by the root of their public frequency, at no cost in privacy.
     #[serde(default)]
     pub keywords: KeywordSource,
@@ -198,6 +201,25 @@ pub enum EmptyPolicy {
     Keep,
     /// It is dropped and counted.
     Drop,
+}
+
+/// What happens to a text that is no conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnparsedPolicy {
+    /// It is written again, with the next random numbers, up to ten times; then dropped and counted.
+    #[default]
+    Retry,
+    /// It is dropped and counted.
+    Drop,
+}
+
+impl UnparsedPolicy {
+    /// Whether it is written again.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(crate) const fn is_retry(&self) -> bool {
+        matches!(self, Self::Retry)
+    }
 }
 
 /// What happens to a repeated text.

@@ -28,6 +28,10 @@ pub struct ScoreParams {
     #[serde(default)]
     #[schemars(skip)]
     pub base: String,
+    /// Passes over the synthetic texts in which a public model (the one that `train` started from) learns from them, without privacy, before its perplexity of held-out real texts is taken, beside that of the same model after as many real texts; 0 leaves it out. Says how useful texts are where there are no labels to classify.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub student_epochs: f64,
     /// Compare exact and near copies of training texts with those of held-out texts.
     #[serde(default = "yes")]
     pub copies: bool,
@@ -53,6 +57,11 @@ impl Default for ScorePerformance {
             micro_batch_tokens: micro_batch_tokens(),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(epochs: &f64) -> bool {
+    *epochs == 0.0
 }
 
 fn encoder() -> String {

@@ -2,6 +2,7 @@
 
 use super::{BudgetParams, Delta, Epsilon};
 use crate::UnitSampling;
+use crate::conversation::Role;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -72,9 +73,12 @@ pub struct TrainParams {
     /// Public vocabulary of keywords: `builtin:feelings`, `builtin:words`, or a file of words, one a line. Of the rows whose text holds one, half are trained with the first after their label in the prompt (`joy, hopeful: ...`), so that `sample` can ask for keywords; empty: none.
     #[serde(default)]
     pub keywords: String,
-    /// Which tokens the loss counts.
+    /// Which tokens the loss counts; of conversations also those of one role alone.
     #[serde(default)]
     pub loss_on: LossOn,
+    /// How conversations are written: `plain` (`User: ...`, a line a turn) or `model` (the model's own chat template, where it is a plain frame around each turn).
+    #[serde(default, skip_serializing_if = "ChatFormat::is_plain")]
+    pub chat_template: ChatFormat,
     /// Weight of the prompt-mismatch loss, 0 for none: teaches the model to tell a text's label from a wrong one (Bayes' rule over the two prompts), with `loss_on = "text"`. Doubles the work of a step; no cost in privacy.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1000.0))]
@@ -136,7 +140,7 @@ impl TrainParams {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainPerformance {
-    /// Most tokens (padding included) computed at once.
+    /// Most tokens (padding included) computed at once. Where `max_length` is above 256, fewer are in proportion, so that attention takes no more memory.
     #[serde(default = "micro_batch_tokens")]
     #[schemars(range(min = 1))]
     pub micro_batch_tokens: u64,
@@ -148,6 +152,21 @@ pub struct TrainPerformance {
     #[serde(default = "checkpoint_every")]
     #[schemars(range(min = 1))]
     pub checkpoint_every: u64,
+}
+
+/// Length of sequences up to which a micro-batch has all of its tokens.
+const USUAL_LENGTH: u64 = 256;
+
+impl TrainPerformance {
+    /// Most tokens that are computed at once where sequences are so long: `micro_batch_tokens`, and beyond 256 tokens a sequence
+    /// fewer in proportion, since attention keeps a number for every pair of tokens of a sequence. Never less than one sequence.
+    pub fn tokens_at(&self, longest: u64) -> u64 {
+        if longest <= USUAL_LENGTH {
+            return self.micro_batch_tokens;
+        }
+        let fewer = self.micro_batch_tokens.saturating_mul(USUAL_LENGTH) / longest;
+        fewer.max(longest)
+    }
 }
 
 impl Default for TrainPerformance {
@@ -250,6 +269,40 @@ pub enum LossOn {
     Text,
     /// Every token.
     All,
+    /// The turns of `user` alone, in conversations.
+    User,
+    /// The turns of `assistant` alone, in conversations.
+    Assistant,
+}
+
+impl LossOn {
+    /// The role whose turns alone count.
+    pub const fn role(self) -> Option<Role> {
+        match self {
+            Self::Text | Self::All => None,
+            Self::User => Some(Role::User),
+            Self::Assistant => Some(Role::Assistant),
+        }
+    }
+}
+
+/// How conversations are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChatFormat {
+    /// A line a turn, `User: ...`.
+    #[default]
+    Plain,
+    /// The model's own chat template.
+    Model,
+}
+
+impl ChatFormat {
+    /// Whether turns are lines.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain)
+    }
 }
 
 /// Average of the iterates.

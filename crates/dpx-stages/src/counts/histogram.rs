@@ -1,5 +1,6 @@
 //! Histograms over declared domains: exact counts, their sensitivities, and what is drawn from the noisy ones.
 
+use super::combinations::Combinations;
 use super::laws::normalised;
 use crate::fault::fault;
 use crate::members::Share;
@@ -131,6 +132,9 @@ pub struct NoisyCounts {
     pub labels: Vec<String>,
     /// Noisy number of texts of each label.
     pub label_counts: Noisy,
+    /// Where there are several columns of labels, what was released of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub combinations: Option<Combinations>,
     /// The public keywords; empty: no keyword histogram.
     pub keywords: Vec<String>,
     /// Most keywords of a text that were counted.
@@ -154,6 +158,9 @@ const fn two() -> u64 {
 impl NoisyCounts {
     /// Shares of the labels: negative counts are taken for zero; uniform when nothing is left.
     pub fn label_shares(&self) -> Vec<f64> {
+        if let Some(combinations) = &self.combinations {
+            return combinations.shares.clone();
+        }
         let positive: Vec<f64> = self
             .label_counts
             .cells
@@ -267,6 +274,7 @@ mod tests {
                 cells: vec![-3.0, 30.0],
                 noise_std: 1.0,
             },
+            combinations: None,
             keywords: vec!["happy".into(), "sad".into(), "day".into(), "odd".into()],
             keywords_per_text: 2,
             keyword_counts: Noisy {

@@ -65,6 +65,7 @@ mod tests {
         NoisyCounts {
             labels: vec!["sadness".into(), "joy".into()],
             label_counts: Noisy::default(),
+            combinations: None,
             keywords: vec!["happy".into(), "sad".into(), "day".into()],
             keywords_per_text: 2,
             keyword_counts: Noisy {

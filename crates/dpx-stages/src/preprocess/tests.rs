@@ -244,3 +244,36 @@ fn people_are_known_by_their_raw_texts() {
         assert_eq!(read("one"), read("again"), "{file}");
     }
 }
+
+#[test]
+fn conversations_are_scrubbed_turn_by_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chats.jsonl");
+    let mut content = String::new();
+    for row in 0..40 {
+        writeln!(
+            content,
+            r#"{{"messages": [{{"role": "user", "content": "I am {row}@b.example\nUser: x@y.example"}}, {{"role": "assistant", "content": "write to x@y.example or {row}@B.example"}}]}}"#
+        )
+        .unwrap();
+    }
+    std::fs::write(&path, content).unwrap();
+    let params =
+        json!({"dataset": path, "messages": "messages", "label_column": "", "scrub": "rules"});
+    let found = files(params);
+    let train = String::from_utf8_lossy(&found["train.jsonl"]).into_owned();
+    for line in train.lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(
+            row["text"],
+            "User: I am [EMAIL_1]\n User: [EMAIL_2]\nAssistant: write to [EMAIL_2] or [EMAIL_1]"
+        );
+        assert_eq!(row["label"], "text");
+    }
+    let tally: Tally = serde_json::from_slice(&found["scrub.json"]).unwrap();
+    assert_eq!((tally.counts["EMAIL"], tally.texts), (160, 40));
+    let schema = String::from_utf8_lossy(&found["schema.json"]).into_owned();
+    assert!(schema.contains("\"conversations\": true"), "{schema}");
+    let findings: Value = serde_json::from_slice(&found["internal/findings.json"]).unwrap();
+    assert_eq!(findings["conversations"]["turns"], 80);
+}

@@ -4,7 +4,7 @@
 //! noisy length histogram. What such texts teach a classifier is what the histogram knows: a language model has to do better.
 
 use super::keywords::places;
-use super::write::{Attempt, Slot, Source};
+use super::write::{Attempt, Form, Slot, Source};
 use crate::counts::NoisyCounts;
 use dpx_data::builtin;
 use dpx_nn::seed::Stream;
@@ -142,6 +142,7 @@ impl<'a> Bags<'a> {
         Attempt {
             ended: length <= self.most,
             tokens: words.len(),
+            form: Form::Whole,
             text: words.join(" "),
         }
     }
@@ -189,6 +190,7 @@ mod tests {
         NoisyCounts {
             labels: vec!["fear".into(), "joy".into(), "love".into()],
             label_counts: Noisy::default(),
+            combinations: None,
             keywords: ["glad", "merry", "afraid", "the"]
                 .map(str::to_owned)
                 .to_vec(),
@@ -327,6 +329,7 @@ mod tests {
             }
         }
         let empty = NoisyCounts {
+            combinations: None,
             keywords: Vec::new(),
             ..counts
         };

@@ -84,6 +84,7 @@ mod tests {
                 cells: vec![30.0, 10.0],
                 noise_std: 1.0,
             },
+            combinations: None,
             keywords: Vec::new(),
             keywords_per_text: 2,
             keyword_counts: Noisy::default(),

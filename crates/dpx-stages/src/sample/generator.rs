@@ -4,6 +4,7 @@ use crate::arithmetic;
 use dpx_nn::Network;
 use dpx_nn::model::{CausalLm, CausalModel, load_causal};
 use dpx_nn::text::Tokenizer;
+use dpx_schema::conversation::ChatTemplate;
 use dpx_schema::params::Precision;
 use dpx_schema::{Kind, StageContext, StageError};
 use dpx_schema::{MODEL_SCHEMA_FILE, Prompt, PublicSchema};
@@ -57,6 +58,10 @@ impl Generator {
 
     /// Tokens that end a text.
     pub(super) fn end_tokens(&self) -> Vec<u32> {
+        if let Some(template) = &self.schema.chat_template {
+            // The model's own end tokens may end turns alone.
+            return self.tokenizer.id(&template.end).into_iter().collect();
+        }
         let mut tokens = self.model.config().end_tokens.clone();
         tokens.extend(self.tokenizer.end());
         tokens.sort_unstable();
@@ -78,13 +83,22 @@ impl Generator {
         ];
         let labels = self.prompt.special_tokens(&self.schema.labels);
         let labels = labels.iter().filter_map(|label| self.tokenizer.id(label));
+        let marks = self
+            .schema
+            .chat_template
+            .iter()
+            .flat_map(ChatTemplate::marks);
+        let marks: Vec<u32> = marks
+            .filter_map(|mark| self.tokenizer.encode(mark).ok())
+            .flatten()
+            .collect();
         let nameless = self.tokenizer.vocabulary_size() as u32..self.model.vocabulary() as u32;
         let mut tokens: Vec<u32> = roles
             .into_iter()
             .flatten()
             .chain(labels)
             .chain(nameless)
-            .filter(|token| !ends.contains(token))
+            .filter(|token| !ends.contains(token) && !marks.contains(token))
             .collect();
         tokens.sort_unstable();
         tokens.dedup();

@@ -123,6 +123,7 @@ mod tests {
                 cells: vec![10.0; 3],
                 noise_std: 1.0,
             },
+            combinations: None,
             keywords: vec!["glad".into(), "merry".into(), "afraid".into()],
             keywords_per_text: 2,
             keyword_counts: Noisy {
@@ -176,6 +177,7 @@ mod tests {
         let error = Keywords::of(&counts(), &["anger".into()]).unwrap_err();
         assert!(error.to_string().contains("`anger`"), "{error}");
         let empty = NoisyCounts {
+            combinations: None,
             keywords: Vec::new(),
             ..counts()
         };

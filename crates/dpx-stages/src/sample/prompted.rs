@@ -1,5 +1,6 @@
 //! Texts that a language model writes after a prompt.
 
+use super::conversation;
 use super::generator::Generator;
 use super::keywords::Keywords;
 use super::write::{Attempt, Slot, Source};
@@ -175,11 +176,16 @@ impl<'a> Prompted<'a> {
             )?;
             self.progress.0 = finished.into_inner();
             for text in texts {
-                let decoded = self.generator.tokenizer.decode(&text.tokens, true)?;
+                let bare = self.generator.schema.chat_template.is_none();
+                let decoded = self.generator.tokenizer.decode(&text.tokens, bare)?;
+                let written = self.generator.prompt.text_of(&decoded);
+                let (content, form) =
+                    conversation::read(&self.generator.schema, written, text.ended);
                 attempts.push(Attempt {
-                    text: self.generator.prompt.text_of(&decoded).to_owned(),
+                    text: content,
                     ended: text.ended,
                     tokens: text.tokens.len(),
+                    form,
                 });
             }
         }

@@ -5,7 +5,8 @@ use super::teacher::{Choice, Chooser};
 use super::write::{Length, Text, Written};
 use crate::score::read::probability_column;
 use crate::truncation::percent;
-use dpx_schema::params::{SampleParams, TeacherPolicy};
+use dpx_schema::conversation::Conversation;
+use dpx_schema::params::{Attribute, SampleParams, TeacherPolicy, combined, values_at};
 use dpx_schema::{StageContext, StageError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 
 /// Name of the report in the artifact.
 pub const SAMPLE_FILE: &str = "sample.json";
+/// Column of conversations in `synthetic.csv`: turns as JSON in the layout of OpenAI.
+pub const MESSAGES_COLUMN: &str = "messages";
 
 /// What happened while the texts were written: the content of `sample.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +47,24 @@ pub struct SampleReport {
     /// What a private teacher did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<Value>,
+    /// Several columns of labels, where there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Attribute>,
+    /// What became of conversations, where the texts are such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversations: Option<ConversationReport>,
+}
+
+/// What became of conversations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConversationReport {
+    /// Turns of all.
+    pub turns: u64,
+    /// Texts that were no conversations.
+    pub unparsed: Handled,
+    /// Conversations without an end that were cut at their last whole turn.
+    pub cut_at_a_turn: u64,
 }
 
 impl SampleReport {
@@ -55,7 +76,11 @@ impl SampleReport {
     /// Texts that were written and left out, whatever the reason, but for those that a teacher left out.
     pub fn dropped(&self) -> u64 {
         let undecodable = self.undecodable.as_ref();
-        self.empty.dropped + self.duplicates.dropped + undecodable.map_or(0, |texts| texts.dropped)
+        let conversations = self.conversations.as_ref();
+        self.empty.dropped
+            + self.duplicates.dropped
+            + undecodable.map_or(0, |texts| texts.dropped)
+            + conversations.map_or(0, |found| found.unparsed.dropped)
     }
 
     /// What to tell the user about texts that were left out and texts that never end, a line each.
@@ -80,6 +105,7 @@ impl SampleReport {
                 lines.push(format!("{} {what} were left out", found.dropped));
             }
         }
+        lines.extend(self.of_conversations());
         lines.extend(self.endless());
         lines
     }
@@ -97,6 +123,27 @@ impl SampleReport {
             )
         };
         Some(line)
+    }
+
+    fn of_conversations(&self) -> Vec<String> {
+        let Some(found) = &self.conversations else {
+            return Vec::new();
+        };
+        let mut lines = Vec::new();
+        let broken = found.unparsed.retried + found.unparsed.dropped;
+        if broken > 0 {
+            lines.push(format!(
+                "{broken} texts were no conversations: {} were written again, {} dropped",
+                found.unparsed.retried, found.unparsed.dropped
+            ));
+        }
+        if found.cut_at_a_turn > 0 {
+            lines.push(format!(
+                "{} of {} conversations had no end after `max_new_tokens`: they were cut at their last whole turn",
+                found.cut_at_a_turn, self.texts
+            ));
+        }
+        lines
     }
 }
 
@@ -136,6 +183,40 @@ pub(super) struct Asked<'a> {
     pub(super) keywords: &'a Keywords,
     /// What bags of words are drawn from; nothing where a model writes.
     pub(super) words: Option<Value>,
+    pub(super) form: TextForm,
+}
+
+/// What texts are besides a text and a label.
+#[derive(Default)]
+pub(super) struct TextForm {
+    /// Several columns of labels.
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) conversations: bool,
+}
+
+impl TextForm {
+    /// Columns between the label and the probabilities, for a text.
+    fn columns(
+        &self,
+        text: &Text,
+        label: &str,
+        combined: &[String],
+    ) -> Result<Vec<String>, StageError> {
+        let place = combined.iter().position(|other| other == label);
+        let mut columns: Vec<String> = match place {
+            Some(place) => values_at(&self.attributes, place)
+                .into_iter()
+                .zip(&self.attributes)
+                .map(|(value, attribute)| attribute.values[value].clone())
+                .collect(),
+            None => vec![String::new(); self.attributes.len()],
+        };
+        if self.conversations {
+            let turns = Conversation::parse(&text.content).unwrap_or_default();
+            columns.push(serde_json::to_string(&turns)?);
+        }
+        Ok(columns)
+    }
 }
 
 /// Writes `synthetic.csv` and `sample.json`. The texts of `written` are those that are left.
@@ -154,14 +235,24 @@ pub(super) fn save(
         .iter()
         .any(|text| text.probabilities.is_some());
     let columns = asked.labels.iter().filter(|_| soft);
-    let header = ["text", "label"].map(str::to_owned).into_iter();
-    file.write_record(header.chain(columns.map(|label| probability_column(label))))
-        .map_err(failed)?;
+    let form = &asked.form;
+    let mut header = ["text", "label"].map(str::to_owned).to_vec();
+    header.extend(
+        form.attributes
+            .iter()
+            .map(|attribute| attribute.name.clone()),
+    );
+    header.extend(form.conversations.then(|| MESSAGES_COLUMN.to_owned()));
+    header.extend(columns.map(|label| probability_column(label)));
+    file.write_record(&header).map_err(failed)?;
+    let combined = combined(&form.attributes);
     for text in &written.texts {
-        let names = [text.content.clone(), asked.labels[text.label].clone()];
+        let label = &asked.labels[text.label];
+        let names = [text.content.clone(), label.clone()];
         let probabilities = text.probabilities.iter().flatten();
         let record = names
             .into_iter()
+            .chain(form.columns(text, label, &combined)?)
             .chain(probabilities.map(|probability| format!("{probability:.6}")));
         file.write_record(record).map_err(failed)?;
     }
@@ -206,6 +297,11 @@ pub(super) fn save(
         keywords: asked.keywords.report(asked.labels),
         bags_of_words: asked.words.clone(),
         teacher: teacher.cloned(),
+        attributes: form.attributes.clone(),
+        conversations: form
+            .conversations
+            .then(|| of_conversations(asked.params, written))
+            .transpose()?,
     };
     for line in report.messages() {
         context.progress.log(&line);
@@ -213,6 +309,26 @@ pub(super) fn save(
     let json = serde_json::to_string_pretty(&report)?;
     std::fs::write(context.output_path(SAMPLE_FILE), json + "\n")?;
     Ok(())
+}
+
+fn of_conversations(
+    params: &SampleParams,
+    written: &Written,
+) -> Result<ConversationReport, StageError> {
+    let turns = written.texts.iter().map(|text| {
+        let found = Conversation::parse(&text.content);
+        found.map_or(0, |found| found.turns.len() as u64)
+    });
+    Ok(ConversationReport {
+        turns: turns.sum(),
+        unparsed: Handled {
+            policy: serde_json::to_value(params.unparsed)?,
+            retried: written.unparsed_retried,
+            kept: 0,
+            dropped: written.unparsed_dropped,
+        },
+        cut_at_a_turn: written.cut_at_a_turn,
+    })
 }
 
 /// What the teacher did; `choice` is missing where it had no say.

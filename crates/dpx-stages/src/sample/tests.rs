@@ -437,3 +437,52 @@ fn the_processor_writes_in_f32_alone() {
         "{message}"
     );
 }
+
+/// A model of random weights writes no conversation: all of its texts are dropped, and that is an error.
+#[test]
+fn texts_that_are_no_conversations_are_dropped() {
+    let bench = Bench::new();
+    let path = bench
+        .folder
+        .path()
+        .join("train/model")
+        .join(MODEL_SCHEMA_FILE);
+    let schema = PublicSchema {
+        conversations: true,
+        ..PublicSchema::load(&path).unwrap()
+    };
+    schema.save(&path).unwrap();
+    for policy in ["retry", "drop"] {
+        let params = json!({"count": 4, "max_new_tokens": 6, "unparsed": policy});
+        let error = bench.run(&params, 4).unwrap_err();
+        assert!(
+            error.contains("none of 4 texts is a conversation"),
+            "{error}"
+        );
+    }
+}
+
+/// Combinations are asked for in proportion to their noisy counts, and every column of labels is written.
+#[test]
+fn several_columns_of_labels_are_written() {
+    let bench = Bench::new();
+    bench.counts();
+    let path = bench.folder.path().join("counts/counts.json");
+    let mut counts: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    counts["labels"] = json!(["a, x", "a, y", "b, x", "b, y"]);
+    counts["label_counts"]["cells"] = json!([5.0, 0.0, 0.0, 15.0]);
+    counts["combinations"] = json!({
+        "attributes": [{"name": "intent", "values": ["a", "b"]}, {"name": "mood", "values": ["x", "y"]}],
+        "shares": [0.25, 0.0, 0.0, 0.75],
+    });
+    counts["keyword_counts"]["cells"] = json!([0.0, 0.0, 0.0, 20.0]);
+    std::fs::write(&path, counts.to_string()).unwrap();
+    let params =
+        json!({"labels": "private", "count": 8, "max_new_tokens": 6, "duplicates": "keep"});
+    let output = bench.run_on(&params, 4, &[Kind::Counts]).unwrap();
+    let csv = std::fs::read_to_string(output.join("synthetic.csv")).unwrap();
+    let mut lines = csv.lines();
+    assert_eq!(lines.next(), Some("text,label,intent,mood"));
+    let ends = |end: &str| lines.clone().filter(|line| line.ends_with(end)).count();
+    assert_eq!((ends(",\"a, x\",a,x"), ends(",\"b, y\",b,y")), (2, 6));
+}

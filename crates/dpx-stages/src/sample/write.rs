@@ -1,7 +1,7 @@
 //! Writing the texts: attempts, empty texts, duplicates.
 
 use dpx_schema::StageError;
-use dpx_schema::params::{DuplicatePolicy, EmptyPolicy, SampleParams};
+use dpx_schema::params::{DuplicatePolicy, EmptyPolicy, SampleParams, UnparsedPolicy};
 use std::collections::HashSet;
 
 /// Attempts after the first.
@@ -41,6 +41,10 @@ pub(super) struct Written {
     pub(super) duplicates_dropped: u64,
     pub(super) undecodable_retried: u64,
     pub(super) undecodable_dropped: u64,
+    pub(super) unparsed_retried: u64,
+    pub(super) unparsed_dropped: u64,
+    /// Conversations that were cut at a turn, as they had no end.
+    pub(super) cut_at_a_turn: u64,
 }
 
 /// One text to be written.
@@ -55,6 +59,18 @@ pub(super) struct Attempt {
     pub(super) text: String,
     pub(super) ended: bool,
     pub(super) tokens: usize,
+    pub(super) form: Form,
+}
+
+/// What a text is, where conversations are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// What was asked for.
+    Whole,
+    /// A conversation without an end, of which the whole turns are left.
+    Cut,
+    /// No conversation.
+    Broken,
 }
 
 /// Who writes.
@@ -91,6 +107,7 @@ pub(super) fn write(
             match judge(params, &made, seen.contains(&made.text), last, &mut written) {
                 Verdict::Accept => {
                     seen.insert(made.text.clone());
+                    written.cut_at_a_turn += u64::from(made.form == Form::Cut);
                     accepted[index] = Some(made);
                 }
                 Verdict::Retry => again.push(index),
@@ -117,6 +134,12 @@ pub(super) fn write(
         }
     }
     if written.texts.is_empty() {
+        if written.unparsed_dropped > 0 {
+            return Err(StageError::new(format!(
+                "none of {} texts is a conversation: train the model longer, or raise `max_new_tokens` if turns are longer than that",
+                slots.len()
+            )));
+        }
         return Err(StageError::new(source.wrote_nothing()));
     }
     Ok(written)
@@ -150,6 +173,15 @@ fn judge(
                 written.empty_dropped += 1;
                 Verdict::Drop
             }
+        };
+    }
+    if made.form == Form::Broken {
+        return if params.unparsed == UnparsedPolicy::Retry && !last && params.temperature > 0.0 {
+            written.unparsed_retried += 1;
+            Verdict::Retry
+        } else {
+            written.unparsed_dropped += 1;
+            Verdict::Drop
         };
     }
     if !known {

@@ -2,7 +2,7 @@
 //! teacher's are then measured on the same texts, which are written once.
 
 use super::keywords::Keywords;
-use super::report::Asked;
+use super::report::{Asked, SAMPLE_FILE, SampleReport, TextForm};
 use super::teacher::Chooser;
 use super::write::{Text, Written, is_undecodable};
 use super::{counts, finish, released_counts};
@@ -35,12 +35,17 @@ pub(super) fn run(
     let before = written.texts.len();
     written.texts.retain(|text| !is_undecodable(&text.content));
     written.undecodable_dropped = (before - written.texts.len()) as u64;
+    let earlier: SampleReport = serde_json::from_slice(&std::fs::read(path.join(SAMPLE_FILE))?)?;
     let asked = Asked {
         params,
         labels: &labels,
         counts: &counts,
         keywords: &Keywords::none(),
         words: None,
+        form: TextForm {
+            attributes: earlier.attributes,
+            conversations: earlier.conversations.is_some(),
+        },
     };
     let chooser = Chooser::load(context, params, &labels)?;
     finish(context, &asked, chooser.as_ref(), written)

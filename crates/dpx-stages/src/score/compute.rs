@@ -127,6 +127,8 @@ pub fn compute(
         neighbours: None,
         replay: replay(&texts.planted, &texts.synthetic.texts),
         examples: examples(texts, params.examples as usize, seed),
+        conversations: None,
+        student: None,
     };
     stop_if_asked(progress)?;
     if let Some(embedder) = models.embedder {
@@ -191,7 +193,7 @@ fn pick(set: &LabelledTexts, most: usize, seed: u64, purpose: &str) -> LabelledT
 
 /// Subtracts the mean of the held-out embeddings (the second set) from all: without it every cosine is near 1, since the
 /// embeddings of one model share a direction (Mu and Viswanath 2018).
-fn centred(sets: &[Embeddings]) -> Vec<Embeddings> {
+pub(super) fn centred(sets: &[Embeddings]) -> Vec<Embeddings> {
     let reference = &sets[1];
     let width = reference.width();
     let mut mean = vec![0.0_f64; width];
@@ -264,7 +266,7 @@ fn compare_embeddings(
     }
 }
 
-fn compared<T>(synthetic: Option<T>, ceiling: Option<T>) -> Option<Compared<T>> {
+pub(super) fn compared<T>(synthetic: Option<T>, ceiling: Option<T>) -> Option<Compared<T>> {
     synthetic.map(|synthetic| Compared { synthetic, ceiling })
 }
 

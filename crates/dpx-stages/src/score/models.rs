@@ -1,7 +1,7 @@
 //! The models of a score: an encoder, the trained generator, and the public model that fluency is measured with.
 
 use super::compute::{Embedder, Surprise};
-use crate::losses::{MAX_SEQ_LEN, text_losses};
+use crate::losses::text_losses;
 use crate::metric::Embeddings;
 use crate::metric::perplexity::TextLoss;
 use crate::model_source::ModelSource;
@@ -10,6 +10,7 @@ use dpx_nn::model::{CausalLm, load_causal};
 use dpx_nn::text::Tokenizer;
 use dpx_schema::Device;
 use dpx_schema::StageError;
+use dpx_schema::conversation::{ChatTemplate, Conversation};
 use dpx_schema::{Prompt, PublicSchema};
 use std::path::Path;
 
@@ -28,25 +29,30 @@ impl Embedder for TextEncoder {
 
 /// A causal language model with its tokenizer, and the prompt that it was trained with.
 pub(super) struct LanguageModel {
-    model: CausalLm,
-    tokenizer: Tokenizer,
+    pub(super) network: CausalLm,
+    pub(super) tokenizer: Tokenizer,
     prompt: Option<Prompt>,
-    max_seq_len: usize,
-    micro_batch_tokens: usize,
+    /// How the model writes conversations, where not as their text.
+    template: Option<ChatTemplate>,
+    pub(super) max_seq_len: usize,
+    pub(super) micro_batch_tokens: usize,
 }
 
 impl LanguageModel {
-    /// A model folder; with a schema, texts are given after their prompt and only the text counts.
+    /// A model folder, for texts of at most so many tokens; with a schema, texts are given after their prompt and only the text
+    /// counts.
     pub(super) fn load(
         folder: &Path,
         schema: Option<&PublicSchema>,
         device: Device,
         micro_batch_tokens: usize,
+        most: usize,
     ) -> Result<Self, StageError> {
-        let model = load_causal(folder, device)?;
+        let network = load_causal(folder, device)?;
         Ok(Self {
-            max_seq_len: model.config().max_positions().min(MAX_SEQ_LEN),
-            model,
+            max_seq_len: network.config().max_positions().min(most),
+            network,
+            template: schema.and_then(|schema| schema.chat_template.clone()),
             tokenizer: Tokenizer::load(folder)?,
             prompt: schema.map(PublicSchema::parsed_prompt).transpose()?,
             micro_batch_tokens,
@@ -58,21 +64,42 @@ impl LanguageModel {
         encoder: &Path,
         device: Device,
         micro_batch_tokens: usize,
+        most: usize,
     ) -> Result<Option<Self>, StageError> {
-        if let Ok(model) = Self::load(encoder, None, device, micro_batch_tokens) {
+        if let Ok(model) = Self::load(encoder, None, device, micro_batch_tokens, most) {
             return Ok(Some(model));
         }
         let Ok(base) = ModelSource::find("builtin:base") else {
             return Ok(None);
         };
-        Self::load(base.path(), None, device, micro_batch_tokens).map(Some)
+        Self::load(base.path(), None, device, micro_batch_tokens, most).map(Some)
     }
 }
 
 impl Surprise for LanguageModel {
     fn losses(&self, texts: &[(&str, &str)]) -> Result<Vec<TextLoss>, StageError> {
+        if let Some(template) = &self.template {
+            let rendered: Vec<String> = texts
+                .iter()
+                .map(|(_, text)| match Conversation::parse(text) {
+                    Ok(found) => template.render(&found),
+                    Err(_) => (*text).to_owned(),
+                })
+                .collect();
+            let labels = texts.iter().map(|(label, _)| *label);
+            let pairs: Vec<(&str, &str)> =
+                labels.zip(rendered.iter().map(String::as_str)).collect();
+            return text_losses(
+                &self.network,
+                &self.tokenizer,
+                self.prompt.as_ref(),
+                self.max_seq_len,
+                self.micro_batch_tokens,
+                &pairs,
+            );
+        }
         text_losses(
-            &self.model,
+            &self.network,
             &self.tokenizer,
             self.prompt.as_ref(),
             self.max_seq_len,

@@ -1,5 +1,6 @@
 //! `scores.json`: every figure that compares synthetic with real texts. All of it is internal.
 
+use super::conversations::ConversationScores;
 use crate::metric::copies::Copies;
 use crate::metric::distribution::{LabelShares, Lengths};
 use crate::metric::diversity::Diversity;
@@ -57,6 +58,13 @@ pub struct Scores {
     pub replay: Vec<Replay>,
     /// Synthetic texts for the report: per label, those with the smallest keyed hash, not chosen by hand.
     pub examples: Vec<Examples>,
+    /// Figures of conversations, where the texts are such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversations: Option<ConversationScores>,
+    /// Perplexity of held-out real texts under the public model after it learnt from the synthetic texts; the ceiling after as
+    /// many real training texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub student: Option<Compared<Perplexity>>,
 }
 
 impl Scores {

@@ -226,7 +226,7 @@ fn the_stage_without_any_model_still_writes_its_words() {
     };
     std::fs::write(data.join("planted.json"), "[[\"name\", \"Happy\"]]").unwrap();
     let params = context.params().unwrap();
-    super::run::with_models(&context, &params, &Models::default()).unwrap();
+    super::run::with_models(&context, &params, &Models::default(), None).unwrap();
     let bytes = std::fs::read(output.join(SCORES_FILE)).unwrap();
     let scores: Scores = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(scores.copies.unwrap().training.exact.count, 1);

@@ -32,6 +32,15 @@ pub struct Scrubbed {
 /// Replaces spans by `[KIND]`. Where spans of several scrubbers overlap, the earlier scrubber's stands and what is left of
 /// the later one's around it is kept as a span of its own, so that no part of a found piece stays.
 pub fn apply(text: &str, found: &[Vec<Span>]) -> Scrubbed {
+    apply_named(text, found, |span, _| span.kind.clone())
+}
+
+/// As [`apply`], where the name in the brackets follows from a span and the piece of text that it covers.
+pub(super) fn apply_named(
+    text: &str,
+    found: &[Vec<Span>],
+    mut name: impl FnMut(&Span, &str) -> String,
+) -> Scrubbed {
     let mut spans: Vec<Span> = Vec::new();
     for list in found {
         for span in list {
@@ -71,7 +80,7 @@ pub fn apply(text: &str, found: &[Vec<Span>]) -> Scrubbed {
     for span in &spans {
         scrubbed.push_str(&text[done..span.start]);
         scrubbed.push('[');
-        scrubbed.push_str(&span.kind);
+        scrubbed.push_str(&name(span, &text[span.start..span.end]));
         scrubbed.push(']');
         done = span.end;
     }

@@ -25,7 +25,7 @@ pub(super) fn write(
     );
     PublicSchema {
         trained_on_private: is_private,
-        ..schema.clone().without_records()
+        ..start.schema(schema).without_records()
     }
     .save(folder.join(MODEL_SCHEMA_FILE))?;
     private::save(context, record)

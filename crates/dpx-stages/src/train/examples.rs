@@ -1,5 +1,11 @@
 //! The training sequences: one per row, prompt, text and end token, cut, never split; and the canaries of an audit.
 
+mod conversation;
+#[cfg(test)]
+mod conversation_tests;
+
+pub(super) use conversation::Writing;
+
 use super::keywords::Keywords;
 use crate::truncation::Truncation;
 use chacha20::cipher::StreamCipher;
@@ -8,6 +14,7 @@ use dpx_nn::seed::Stream;
 use dpx_nn::text::{EncodePrompt, Tokenizer};
 use dpx_nn::{Batch, Sequence};
 use dpx_schema::StageError;
+use dpx_schema::conversation::Conversation;
 use dpx_schema::params::LossOn;
 use dpx_schema::{Prompt, UnitBounds};
 use dpx_sgd::key::{Key, Purpose};
@@ -82,6 +89,8 @@ pub(super) struct Encoder<'a> {
     pub(super) loss_on: LossOn,
     pub(super) mismatch: Option<Mismatch<'a>>,
     pub(super) sampled: Sampled,
+    /// How conversations are written; none where texts are no conversations.
+    pub(super) conversations: Option<Writing<'a>>,
 }
 
 /// The prompt-mismatch loss.
@@ -162,6 +171,12 @@ struct Tokens {
     prompt_length: usize,
     /// Tokens that there was no room for.
     cut: usize,
+    /// Of the tokens those that count, where not all do behind `counted_from`.
+    counted: Option<Vec<bool>>,
+    turns_cut: usize,
+    /// Turns that are there, of a conversation.
+    turns: usize,
+    marks_taken_apart: usize,
 }
 
 impl Tokens {
@@ -178,6 +193,9 @@ impl Tokens {
         for id in &self.ids {
             hasher.update(&id.to_le_bytes());
         }
+        for counted in self.counted.iter().flatten() {
+            hasher.update(&[u8::from(*counted)]);
+        }
     }
 }
 
@@ -192,6 +210,9 @@ impl Encoder<'_> {
         let mut truncation = Truncation::new(self.max_length, self.context);
         for own in rows.iter().map(|row| &row.own) {
             truncation.add(own.ids.len() - own.prompt_length + own.cut, own.cut);
+            truncation.cut_at_a_turn += u64::from(own.turns_cut > 0);
+            truncation.turns_cut += own.turns_cut as u64;
+            truncation.marks_taken_apart += own.marks_taken_apart as u64;
         }
         Ok(Encoded {
             rows,
@@ -206,7 +227,7 @@ impl Encoder<'_> {
     /// Refuses prompts that leave no room for a text: its gradient would be zero, and the budget spent on nothing.
     pub(super) fn check(&self, labels: &[String]) -> Result<(), StageError> {
         let length = |label: &str, keyword: Option<&str>| {
-            Ok::<_, StageError>(self.tokens(label, keyword, "")?.prompt_length)
+            Ok::<_, StageError>(self.tokens(label, keyword, "", None)?.prompt_length)
         };
         let mut longest: Option<(usize, &str)> = None;
         for label in labels {
@@ -303,40 +324,68 @@ impl Encoder<'_> {
         keyword: Option<&str>,
         text: &str,
     ) -> Result<Encoding, StageError> {
-        let mut own = self.tokens(label, keyword, text)?;
-        let wrong = self
+        let own_label = label;
+        let mut own = self.tokens(label, keyword, text, None)?;
+        let other = self
             .mismatch
-            .and_then(|mismatch| mismatch.label(number, label))
-            .map(|label| self.tokens(label, keyword, text))
-            .transpose()?
-            .map(|mut wrong| {
-                let counted = |tokens: &Tokens| tokens.ids.len() - tokens.counted_from;
-                let count = counted(&own).min(counted(&wrong));
-                own.cut += counted(&own) - count;
-                own.ids.truncate(own.counted_from + count);
-                wrong.ids.truncate(wrong.counted_from + count);
-                wrong
-            });
+            .and_then(|mismatch| mismatch.label(number, label));
+        let mut wrong = other
+            .map(|label| self.tokens(label, keyword, text, None))
+            .transpose()?;
+        // A longer prompt may leave room for fewer turns: both then have these.
+        if let (Some(label), Some(found)) = (other, &wrong)
+            && found.turns != own.turns
+        {
+            let turns = Some(found.turns.min(own.turns));
+            own = self.tokens(own_label, keyword, text, turns)?;
+            wrong = Some(self.tokens(label, keyword, text, turns)?);
+        }
+        let wrong = wrong.map(|mut wrong| {
+            let counted = |tokens: &Tokens| tokens.ids.len() - tokens.counted_from;
+            let count = counted(&own).min(counted(&wrong));
+            own.cut += counted(&own) - count;
+            own.ids.truncate(own.counted_from + count);
+            wrong.ids.truncate(wrong.counted_from + count);
+            wrong
+        });
         Ok(Encoding { own, wrong })
     }
 
-    fn tokens(&self, label: &str, keyword: Option<&str>, text: &str) -> Result<Tokens, StageError> {
+    /// The tokens of a text; of a conversation at most so many turns.
+    fn tokens(
+        &self,
+        label: &str,
+        keyword: Option<&str>,
+        text: &str,
+        turns: Option<usize>,
+    ) -> Result<Tokens, StageError> {
         let prefix = match keyword {
             Some(keyword) => self.prompt.prefix_with_keyword(label, keyword),
             None => self.prompt.prefix(label),
         };
+        // What is no conversation, such as a canary, is trained as it is.
+        if let Some(writing) = &self.conversations
+            && let Ok(conversation) = Conversation::parse(text)
+        {
+            return writing.tokens(self, &prefix, &conversation, turns);
+        }
         let example = self
             .prompt
             .encode_after(self.tokenizer, &prefix, text, self.max_seq_len)?;
         Ok(Tokens {
-            counted_from: match self.loss_on {
-                LossOn::Text => example.prompt_length,
-                LossOn::All => 1,
-            },
+            counted_from: self.counted_from(example.prompt_length),
             prompt_length: example.prompt_length,
             cut: example.cut,
             ids: example.ids,
+            ..Tokens::default()
         })
+    }
+
+    const fn counted_from(&self, prompt_length: usize) -> usize {
+        match self.loss_on {
+            LossOn::All => 1,
+            LossOn::Text | LossOn::User | LossOn::Assistant => prompt_length,
+        }
     }
 }
 
@@ -397,8 +446,13 @@ impl Examples for Encoded {
     fn batch(&self, rows: &[usize], idle: Idle<'_>) -> Batch {
         let rows = rows.iter().map(|&row| &self.rows[row]);
         let Some(weight) = self.mismatch else {
-            let sequences: Vec<Sequence<'_>> = rows.map(|row| row.own.sequence()).collect();
-            return Batch::causal_with_idle(&sequences, idle.lengths, idle.every_row);
+            let own: Vec<&Tokens> = rows.map(|row| &row.own).collect();
+            let sequences: Vec<Sequence<'_>> = own.iter().map(|own| own.sequence()).collect();
+            let mut batch = Batch::causal_with_idle(&sequences, idle.lengths, idle.every_row);
+            if own.iter().any(|own| own.counted.is_some()) {
+                conversation::weigh(&mut batch, &own);
+            }
+            return batch;
         };
         let nothing = Tokens::default();
         let pairs: Vec<[Sequence<'_>; 2]> = rows

@@ -7,7 +7,8 @@ use dpx_nn::model::{CausalLm, CausalModel, load_causal};
 use dpx_nn::text::Tokenizer;
 use dpx_schema::Device;
 use dpx_schema::PublicSchema;
-use dpx_schema::params::{TrainParams, Trainable};
+use dpx_schema::conversation::ChatTemplate;
+use dpx_schema::params::{ChatFormat, TrainParams, Trainable};
 use dpx_schema::{StageContext, StageError};
 use std::path::Path;
 
@@ -15,6 +16,8 @@ use std::path::Path;
 pub(super) struct Start {
     pub(super) tokenizer: Tokenizer,
     pub(super) network: CausalLm,
+    /// The frame of the model's own chat template, where conversations are written with it.
+    pub(super) chat_template: Option<ChatTemplate>,
 }
 
 impl Start {
@@ -74,7 +77,21 @@ impl Start {
                 params.model
             )));
         }
-        Ok(Self { tokenizer, network })
+        let own = schema.conversations && params.chat_template == ChatFormat::Model;
+        let chat_template = own.then(|| tokenizer.chat_template(folder)).transpose()?;
+        Ok(Self {
+            tokenizer,
+            network,
+            chat_template,
+        })
+    }
+
+    /// What the model's folder says of the data: how conversations are written, besides what is declared.
+    pub(super) fn schema(&self, declared: &PublicSchema) -> PublicSchema {
+        PublicSchema {
+            chat_template: self.chat_template.clone(),
+            ..declared.clone()
+        }
     }
 
     /// Longest sequence that the model takes.

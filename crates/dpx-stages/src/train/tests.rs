@@ -471,6 +471,7 @@ fn the_key_is_bound_to_the_device_and_the_program() {
         loss_on: params.loss_on,
         mismatch: None,
         sampled: Sampled::Records,
+        conversations: None,
     };
     let encoded = encoder.encode(&rows).unwrap();
     let mechanism = Mechanism::new(0.25, 1.0, 1.0, 8, 1e-5, Adjacency::ZeroOut).unwrap();
@@ -788,6 +789,7 @@ fn a_mismatch_is_the_same_text_under_another_label() {
             seed: 3,
         }),
         sampled: Sampled::Records,
+        conversations: None,
     };
     let counted = |batch: &dpx_nn::Batch| {
         let dpx_nn::Targets::NextToken { grouping, ids, .. } = &batch.targets else {

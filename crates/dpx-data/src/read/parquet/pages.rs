@@ -25,6 +25,7 @@ pub(super) struct Pages {
     physical: Physical,
     width: usize,
     nullable: bool,
+    repeated: bool,
     /// Values that are still to come.
     left: i64,
     /// Bytes that pages may still have, decompressed.
@@ -67,6 +68,7 @@ impl Pages {
             physical: chunk.column_type(),
             width: usize::try_from(chunk.column_descr().type_length()).unwrap_or(0),
             nullable: chunk.column_descr().max_def_level() > 0,
+            repeated: chunk.column_descr().max_rep_level() > 0,
             left: chunk.num_values(),
             allowance: Allowance::of(size),
         })
@@ -190,12 +192,19 @@ impl Pages {
                 rep_levels_byte_len,
                 ..
             } => *def_levels_byte_len as usize + *rep_levels_byte_len as usize,
-            // The length of the levels stands before them.
-            _ if self.nullable => {
-                let length = buffer.first_chunk::<4>().ok_or_else(broken)?;
-                4 + u32::from_le_bytes(*length) as usize
+            // The length of levels stands before them: of repetition, then of definition.
+            _ => {
+                let mut at = 0;
+                for _ in [self.repeated, self.nullable]
+                    .into_iter()
+                    .filter(|has| *has)
+                {
+                    let rest: &[u8] = buffer.get(at..).ok_or_else(broken)?;
+                    let length = rest.first_chunk::<4>().ok_or_else(broken)?;
+                    at += 4 + u32::from_le_bytes(*length) as usize;
+                }
+                at
             }
-            _ => 0,
         };
         let mut values = Thrift::new(buffer.get(levels..).ok_or_else(broken)?);
         values.varint()?;
@@ -234,6 +243,11 @@ impl PageReader for Pages {
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>, ParquetError> {
         Err(ParquetError::NYI("pages are read in order".to_owned()))
+    }
+
+    /// A list may go on in the next page, as long as there is one.
+    fn at_record_boundary(&mut self) -> Result<bool, ParquetError> {
+        Ok(self.left <= 0)
     }
 
     fn skip_next_page(&mut self) -> Result<(), ParquetError> {

@@ -97,6 +97,7 @@ fn expect(name: &str, labels: [RawLabel; 6]) {
             line,
             text: (*text).to_owned(),
             label,
+            others: Vec::new(),
         })
         .collect();
     assert_eq!(rows, expected, "{name}");
@@ -321,4 +322,125 @@ fn names_of_classes_are_found_in_the_metadata() {
     let columns = Columns::named("text", "label");
     let content = read(&path, &columns, &mut Problems::default()).unwrap();
     assert_eq!(content.names.unwrap(), ["neg", "pos"]);
+}
+
+/// Conversations as nested lists, as `datasets` stores them: structures, strings, nulls, lists over several pages.
+#[test]
+fn conversations_are_lists_of_turns() {
+    use ::parquet::basic::LogicalType;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chats.parquet");
+    let optional = |name: &str| {
+        let field = Type::primitive_type_builder(name, Physical::BYTE_ARRAY);
+        let field = field.with_logical_type(Some(LogicalType::String));
+        Arc::new(field.with_repetition(Repetition::OPTIONAL).build().unwrap())
+    };
+    let group = |name: &str, repetition, fields| {
+        let group = Type::group_type_builder(name).with_fields(fields);
+        Arc::new(group.with_repetition(repetition).build().unwrap())
+    };
+    let turn = group(
+        "element",
+        Repetition::OPTIONAL,
+        vec![optional("content"), optional("role")],
+    );
+    let list = group("list", Repetition::REPEATED, vec![turn]);
+    let messages = group("messages", Repetition::OPTIONAL, vec![list]);
+    let words = group("list", Repetition::REPEATED, vec![optional("element")]);
+    let dialog = group("dialog", Repetition::OPTIONAL, vec![words]);
+    let schema = Type::group_type_builder("schema")
+        .with_fields(vec![messages, dialog])
+        .build()
+        .unwrap();
+    for version in [
+        ::parquet::file::properties::WriterVersion::PARQUET_1_0,
+        ::parquet::file::properties::WriterVersion::PARQUET_2_0,
+    ] {
+        let properties = WriterProperties::builder()
+            .set_writer_version(version)
+            .set_data_page_row_count_limit(20)
+            .set_write_batch_size(7)
+            .build();
+        let file = File::create(&path).unwrap();
+        let mut writer =
+            SerializedFileWriter::new(file, Arc::new(schema.clone()), Arc::new(properties))
+                .unwrap();
+        let mut rows = writer.next_row_group().unwrap();
+        // Row n has n % 4 turns; of row 3, 7, ... the second content is null. Definition: 4 value, 3 null, 1 empty list.
+        let (mut contents, mut roles, mut of_content, mut of_role, mut repetition) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut expected = Vec::new();
+        for row in 0..200_usize {
+            let mut turns = Vec::new();
+            for turn in 0..row % 4 {
+                repetition.push(i16::from(turn > 0));
+                let role = ["user", "assistant"][turn % 2];
+                roles.push(ByteArray::from(role));
+                of_role.push(4);
+                if row % 4 == 3 && turn == 1 {
+                    of_content.push(3);
+                    turns.push(serde_json::json!({"role": role, "content": null}));
+                } else {
+                    let content = format!("turn {turn} of {row}");
+                    contents.push(ByteArray::from(content.as_str()));
+                    of_content.push(4);
+                    turns.push(serde_json::json!({"role": role, "content": content}));
+                }
+            }
+            if row % 4 == 0 {
+                repetition.push(0);
+                of_content.push(1);
+                of_role.push(1);
+            }
+            expected.push(serde_json::Value::from(turns).to_string());
+        }
+        let mut write = |values: &[ByteArray], definition: &[i16]| {
+            let mut column = rows.next_column().unwrap().unwrap();
+            column
+                .typed::<ByteArrayType>()
+                .write_batch(values, Some(definition), Some(&repetition))
+                .unwrap();
+            column.close().unwrap();
+        };
+        write(&contents, &of_content);
+        write(&roles, &of_role);
+        // The list of strings has one level less.
+        let lower: Vec<i16> = of_content
+            .iter()
+            .map(|level| if *level > 1 { level - 1 } else { 1 })
+            .collect();
+        write(&contents, &lower);
+        rows.close().unwrap();
+        writer.close().unwrap();
+        let columns = |text| Columns {
+            messages: true,
+            ..Columns::named(text, "")
+        };
+        let mut problems = Problems::default();
+        let read = |text, problems: &mut Problems| read(&path, &columns(text), problems);
+        let found = read("messages", &mut problems).unwrap();
+        assert_eq!(
+            found
+                .rows
+                .iter()
+                .map(|row| row.text.clone())
+                .collect::<Vec<_>>(),
+            expected
+        );
+        let found = read("dialog", &mut problems).unwrap();
+        assert_eq!(found.rows.len(), 200);
+        assert_eq!(found.rows[6].text, r#"["turn 0 of 6","turn 1 of 6"]"#);
+        assert_eq!(found.rows[7].text, r#"["turn 0 of 7",null,"turn 2 of 7"]"#);
+        assert_eq!(problems.count(), 0);
+    }
+    let error = super::read(
+        &case("structs"),
+        &Columns {
+            messages: true,
+            ..Columns::named("nothing", "")
+        },
+        &mut Problems::default(),
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("no column `nothing`"), "{error}");
 }

@@ -1,5 +1,6 @@
 //! Values of one stage that exclude each other.
 
+use super::conversations;
 use super::values::Resolved;
 use crate::experiment::checked::Stage;
 use crate::experiment::diagnostic::{Code, Diagnostic};
@@ -14,6 +15,8 @@ pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         Kind::Preprocess => {
             prompt(stage, diagnostics);
             labels(stage, diagnostics);
+            conversations::attributes(stage, diagnostics);
+            conversations::data(stage, diagnostics);
             shares(stage, diagnostics);
             scrub(stage, diagnostics);
         }
@@ -32,16 +35,20 @@ pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
 fn prompt(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let template = stage.text("prompt");
     let origin = stage.origin("prompt");
-    if let Err(error) = Prompt::parse(template, LabelIntegration::Prefix) {
+    let attributes = conversations::declared(stage);
+    if let Err(error) = Prompt::parse_with(template, LabelIntegration::Prefix, &attributes) {
         diagnostics.push(
             Diagnostic::at(Code::BadPrompt, origin, error.to_string())
                 .help("for example \"{label}: {text}\""),
         );
         return;
     }
-    let rest = template
+    let mut rest = template
         .replacen("{label}", "", 1)
         .replacen("{text}", "", 1);
+    for attribute in &attributes {
+        rest = rest.replacen(&format!("{{{}}}", attribute.name), "", 1);
+    }
     if let Some((name, _)) = rest
         .split_once('{')
         .and_then(|(_, after)| after.split_once('}'))
@@ -52,7 +59,7 @@ fn prompt(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
                 origin,
                 format!("unknown placeholder `{{{name}}}` in the prompt"),
             )
-            .help("only `{label}` and `{text}` are filled in"),
+            .help("only `{label}`, `{text}` and the columns of a table of `labels` are filled in"),
         );
     }
 }
@@ -246,14 +253,14 @@ fn train(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         }
         _ => {}
     }
-    if stage.number("prompt_mismatch") > 0.0 && stage.text("loss_on") == "all" {
+    if stage.number("prompt_mismatch") > 0.0 && stage.text("loss_on") != "text" {
         diagnostics.push(
             Diagnostic::at(
                 Code::Conflict,
                 stage.origin("prompt_mismatch"),
-                "`prompt_mismatch` compares one text under two prompts, so that the loss must not count the prompt",
+                "`prompt_mismatch` compares one text under two prompts, so that the loss must count the text and not the prompt",
             )
-            .context(stage.origin("loss_on"), "counts it")
+            .context(stage.origin("loss_on"), "counts something else")
             .help("set `loss_on = \"text\"`"),
         );
     }

@@ -2,7 +2,7 @@
 
 use super::values::Resolved;
 use super::written_before;
-use super::{bags, people};
+use super::{bags, conversations, people};
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::suggest::{Suggestion, alternatives, did_you_mean, suggest};
 use dpx_schema::Kind;
@@ -17,7 +17,9 @@ pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         Kind::Sample => sample(stage, diagnostics),
         Kind::Classify => classify(stage, diagnostics),
         Kind::Preprocess
-            if !stage.is_written("labels") && !stage.text("dataset").starts_with("builtin:") =>
+            if !stage.is_written("labels")
+                && !stage.text("dataset").starts_with("builtin:")
+                && !stage.text("label_column").is_empty() =>
         {
             diagnostics.push(
                     Diagnostic::at(
@@ -26,7 +28,7 @@ pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
                         format!("`[stage.{}]` lacks the key `labels`", stage.stage.name),
                     )
                     .context(stage.origin("dataset"), "only a built-in dataset declares its own")
-                    .help("labels are public, so they are declared, never read from private data: `labels = [\"joy\", \"fear\"]`"),
+                    .help("labels are public, so they are declared, never read from private data: `labels = [\"joy\", \"fear\"]`; texts without labels have `label_column = \"\"`"),
                 );
         }
         _ => {}
@@ -182,9 +184,19 @@ fn classify(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
 pub(super) fn pair(stage: &Resolved<'_>, need: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     match (stage.stage.kind, need.stage.kind) {
         (Kind::Train, Kind::Pretrain) => context(stage, need, diagnostics),
-        (Kind::Train | Kind::Teacher, Kind::Preprocess) => {
+        (Kind::Train, Kind::Preprocess) => {
             batch(stage, need, diagnostics);
             people::pair(stage, need, diagnostics);
+            conversations::training(stage, need, diagnostics);
+        }
+        (Kind::Teacher, Kind::Preprocess) => {
+            batch(stage, need, diagnostics);
+            people::pair(stage, need, diagnostics);
+            conversations::labelled(stage, need, diagnostics);
+        }
+        (Kind::Classify, Kind::Preprocess) => {
+            conversations::labelled(stage, need, diagnostics);
+            conversations::attribute(stage, need, diagnostics);
         }
         (Kind::Audit, Kind::Train) if need.number("canaries") == 0.0 => diagnostics.push(
             Diagnostic::at(
@@ -319,6 +331,8 @@ fn counts_by_label(
         .and_then(|node| node.as_table());
     let Some(table) = table else { return };
     let declared: Vec<&str> = match data.node("labels", axes, &stage.at) {
+        // Of a table every combination is a label; which of them there are, the stage says.
+        Some(node) if node.as_table().is_some() => return,
         Some(node) => node
             .as_array()
             .unwrap_or_default()

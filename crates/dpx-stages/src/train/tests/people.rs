@@ -145,6 +145,7 @@ fn encode<T>(place: &Place, sampled: Sampled, look: impl FnOnce(&Encoder<'_>, En
         context: 32,
         loss_on: params.loss_on,
         mismatch: None,
+        conversations: None,
         sampled,
     };
     let people = PeopleBounds {

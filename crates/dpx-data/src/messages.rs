@@ -1,0 +1,310 @@
+//! Conversations as data sets write them: lists of turns by OpenAI and ShareGPT, strings by two speakers in turn, JSON in a
+//! string. Messages never quote a turn, a role or a name.
+
+use dpx_schema::conversation::{Conversation, Role, Turn};
+use dpx_schema::counted;
+use dpx_schema::params::RoleOf;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Counts of conversations. Internal: no guarantee covers them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationFindings {
+    /// Conversations.
+    pub conversations: u64,
+    /// Their turns.
+    pub turns: u64,
+    /// Turns of the longest.
+    pub longest: u64,
+    /// Turns that were left out because they say nothing.
+    pub turns_without_words: u64,
+    /// Turns that were left out because they are calls of tools, what tools answered, or by `roles` nobody's.
+    pub turns_of_nobody: u64,
+    /// Images and other parts of turns that are no text and were left out.
+    pub parts_left_out: u64,
+    /// Conversations in which one side alone speaks.
+    pub one_sided: u64,
+    /// Conversations that were left out because no turn of theirs is left.
+    pub without_turns: u64,
+}
+
+impl ConversationFindings {
+    /// Enters what was found in one conversation.
+    pub(crate) fn add(&mut self, found: &Found) {
+        let turns = &found.conversation.turns;
+        self.turns_without_words += found.turns_without_words;
+        self.turns_of_nobody += found.turns_of_nobody;
+        self.parts_left_out += found.parts_left_out;
+        if turns.is_empty() {
+            self.without_turns += 1;
+            return;
+        }
+        self.conversations += 1;
+        self.turns += turns.len() as u64;
+        self.longest = self.longest.max(turns.len() as u64);
+        let speaks = |role| turns.iter().any(|turn| turn.role == role);
+        self.one_sided += u64::from(!(speaks(Role::User) && speaks(Role::Assistant)));
+    }
+
+    /// What to tell the user, a line each; internal, like the counts.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        let mut lines = vec![format!(
+            "conversations: {} with {}; the longest has {}",
+            self.conversations,
+            counted(self.turns, "turn"),
+            self.longest
+        )];
+        for (count, one, why) in [
+            (self.without_turns, "conversation", "for want of a turn"),
+            (self.turns_without_words, "turn", "for want of words"),
+            (
+                self.turns_of_nobody,
+                "turn",
+                "as a tool's, or of a role to be ignored",
+            ),
+            (
+                self.parts_left_out,
+                "part",
+                "of a turn that is no text, such as an image",
+            ),
+        ] {
+            if count > 0 {
+                lines.push(format!(
+                    "conversations: {} left out, {why}",
+                    counted(count, one)
+                ));
+            }
+        }
+        if self.one_sided > 0 {
+            lines.push(format!(
+                "conversations: {} with one side alone",
+                counted(self.one_sided, "conversation")
+            ));
+        }
+        lines
+    }
+}
+
+/// A conversation, and what was left out of it.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Found {
+    /// May be without a turn.
+    pub(crate) conversation: Conversation,
+    turns_without_words: u64,
+    turns_of_nobody: u64,
+    parts_left_out: u64,
+}
+
+/// Reads the conversation that a column holds, given as JSON.
+///
+/// # Errors
+/// What was found and what was expected, without any content.
+pub(crate) fn conversation(
+    json: &str,
+    column: &str,
+    roles: &BTreeMap<String, RoleOf>,
+) -> Result<Found, String> {
+    let expected = "expected a list of turns: objects with `role` and `content` (OpenAI) or `from` and `value` (ShareGPT), or strings";
+    let value: Value =
+        serde_json::from_str(json).map_err(|_| format!("`{column}` holds no JSON: {expected}"))?;
+    let turns = match &value {
+        Value::Array(turns) => turns,
+        // A whole object of a chat format in the column.
+        Value::Object(object) => ["messages", "conversations"]
+            .iter()
+            .find_map(|key| object.get(*key)?.as_array())
+            .ok_or_else(|| format!("`{column}` is an object without turns: {expected}"))?,
+        Value::Null => return Err(format!("`{column}` is missing: leave the row out")),
+        _ => return Err(format!("`{column}` is no list: {expected}")),
+    };
+    let mut found = Found::default();
+    for (place, turn) in turns.iter().enumerate() {
+        let fail = |problem: &str| format!("turn {} of `{column}` {problem}", place + 1);
+        let (role, content) = match turn {
+            Value::String(text) => {
+                let role = if place % 2 == 0 {
+                    Role::User
+                } else {
+                    Role::Assistant
+                };
+                (Some(role), text.clone())
+            }
+            Value::Object(turn) => {
+                let name = ["role", "from"].iter().find_map(|key| turn.get(*key));
+                let name = name.and_then(Value::as_str).ok_or_else(|| {
+                    fail("says not who speaks: expected `role` (OpenAI) or `from` (ShareGPT)")
+                })?;
+                let role = role(name, roles).ok_or_else(|| {
+                    fail("has a role that is not known: say whose turns its are, such as `roles = { customer = \"user\", agent = \"assistant\", note = \"ignore\" }`")
+                })?;
+                let content = ["content", "value"].iter().find_map(|key| turn.get(*key));
+                let (text, left_out) = match content {
+                    None | Some(Value::Null) => (String::new(), 0),
+                    Some(content) => words(content).ok_or_else(|| {
+                        fail("has a content that is neither a string nor a list of parts")
+                    })?,
+                };
+                found.parts_left_out += left_out;
+                (role, text)
+            }
+            Value::Null => (Some(Role::User), String::new()),
+            _ => return Err(fail("is neither an object nor a string")),
+        };
+        match role {
+            None => found.turns_of_nobody += 1,
+            Some(role) => match Turn::new(role, &content) {
+                Some(turn) => found.conversation.turns.push(turn),
+                None => found.turns_without_words += 1,
+            },
+        }
+    }
+    Ok(found)
+}
+
+/// Whose turns those of a role are; the inner none: nobody's. None where the role is not known.
+fn role(name: &str, roles: &BTreeMap<String, RoleOf>) -> Option<Option<Role>> {
+    let name = name.trim();
+    let given = roles
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name));
+    if let Some((_, role)) = given {
+        return Some(match role {
+            RoleOf::System => Some(Role::System),
+            RoleOf::User => Some(Role::User),
+            RoleOf::Assistant => Some(Role::Assistant),
+            RoleOf::Ignore => None,
+        });
+    }
+    Some(match name.to_ascii_lowercase().as_str() {
+        "system" | "developer" => Some(Role::System),
+        "user" | "human" | "prompter" => Some(Role::User),
+        "assistant" | "gpt" | "chatgpt" | "bot" | "model" | "ai" => Some(Role::Assistant),
+        "tool" | "function" | "observation" | "tool_call" | "tool_response" | "function_call"
+        | "function_response" => None,
+        _ => return None,
+    })
+}
+
+/// The words of a content, and its parts that are none: a string, or a list of strings and of objects with `text`.
+fn words(content: &Value) -> Option<(String, u64)> {
+    let parts = match content {
+        Value::String(text) => return Some((text.clone(), 0)),
+        Value::Array(parts) => parts,
+        _ => return None,
+    };
+    let mut texts = Vec::new();
+    let mut left_out = 0;
+    for part in parts {
+        let text = match part {
+            Value::String(text) => Some(text.as_str()),
+            Value::Object(part) => part.get("text").and_then(Value::as_str),
+            _ => None,
+        };
+        match text {
+            Some(text) => texts.push(text),
+            None => left_out += 1,
+        }
+    }
+    Some((texts.join("\n"), left_out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Found, String> {
+        conversation(json, "messages", &BTreeMap::new())
+    }
+
+    fn text(json: &str) -> String {
+        read(json).unwrap().conversation.text()
+    }
+
+    #[test]
+    fn all_layouts_give_one_conversation() {
+        let expected = "User: hi\n there\nAssistant: yes";
+        for json in [
+            r#"[{"role": "user", "content": "hi\nthere"}, {"role": "assistant", "content": "yes"}]"#,
+            r#"[{"from": "human", "value": " hi\r\nthere "}, {"from": "gpt", "value": "yes"}]"#,
+            r#"["hi\nthere", "yes"]"#,
+            r#"{"messages": ["hi\nthere", "yes"]}"#,
+            r#"[{"role": "User", "content": [{"type": "text", "text": "hi"}, "there"]}, {"role": "MODEL", "content": "yes"}]"#,
+        ] {
+            assert_eq!(text(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted() {
+        let found = read(
+            r#"[{"role": "system", "content": "be kind"}, {"role": "user", "content": "  "}, {"role": "user", "content": [{"type": "image_url", "image_url": {}}, {"type": "text", "text": "this?"}]},
+            {"role": "assistant", "content": null, "tool_calls": [{}]}, {"role": "tool", "content": "42"}, {"role": "assistant", "content": "42"}]"#,
+        )
+        .unwrap();
+        assert_eq!(
+            found.conversation.text(),
+            "System: be kind\nUser: this?\nAssistant: 42"
+        );
+        let mut counts = ConversationFindings::default();
+        counts.add(&found);
+        counts.add(&read("[]").unwrap());
+        counts.add(&read(r#"["only me"]"#).unwrap());
+        assert_eq!(
+            counts,
+            ConversationFindings {
+                conversations: 2,
+                turns: 4,
+                longest: 3,
+                turns_without_words: 2,
+                turns_of_nobody: 1,
+                parts_left_out: 1,
+                one_sided: 1,
+                without_turns: 1,
+            }
+        );
+        let told = counts.messages().join("\n");
+        assert!(
+            told.contains("2 turns left out, for want of words"),
+            "{told}"
+        );
+        assert!(told.contains("1 turn left out, as a tool's"), "{told}");
+    }
+
+    #[test]
+    fn roles_are_declared_and_never_quoted() {
+        let json =
+            r#"[{"role": "Anna Miller", "content": "hi"}, {"role": "note", "content": "x"}]"#;
+        let error = read(json).unwrap_err();
+        assert!(
+            error.starts_with("turn 1 of `messages` has a role"),
+            "{error}"
+        );
+        assert!(!error.contains("Anna"), "{error}");
+        let roles = BTreeMap::from([
+            ("anna miller".to_owned(), RoleOf::Assistant),
+            ("note".to_owned(), RoleOf::Ignore),
+        ]);
+        let found = conversation(json, "messages", &roles).unwrap();
+        assert_eq!(found.conversation.text(), "Assistant: hi");
+        assert_eq!(found.turns_of_nobody, 1);
+    }
+
+    #[test]
+    fn other_things_are_refused_without_a_word_of_them() {
+        for json in [
+            "secret",
+            "\"secret\"",
+            "{\"secret\": 1}",
+            "7",
+            "null",
+            "[7]",
+            r#"[{"content": "secret"}]"#,
+            r#"[{"role": "user", "content": 7}]"#,
+            r#"[{"role": 7, "content": "secret"}]"#,
+        ] {
+            let error = read(json).unwrap_err();
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Scrubbing of conversations: turn by turn, with one placeholder for each person, address or number of a conversation.
+//!
+//! `Anna` in one turn and `Anna Miller` in another are `[PERSON_1]` both; who is another person is `[PERSON_2]`. Numbers begin
+//! anew in each conversation, so that a conversation changes nothing but itself.
+
+use super::apply::apply_named;
+use super::{Scrubbed, Span};
+use std::collections::BTreeSet;
+
+/// Words before names that tell nobody apart.
+const TITLES: [&str; 9] = [
+    "mr", "mrs", "ms", "miss", "dr", "prof", "sir", "madam", "mx",
+];
+
+/// The placeholders of one conversation.
+#[derive(Debug, Default)]
+pub struct Placeholders {
+    /// Kind and words of each that was given out; of a kind the first is number 1.
+    known: Vec<(String, BTreeSet<String>)>,
+}
+
+impl Placeholders {
+    /// A turn with `[KIND_NUMBER]` in the place of each span.
+    pub fn apply(&mut self, turn: &str, found: &[Vec<Span>]) -> Scrubbed {
+        apply_named(turn, found, |span, piece| self.name(&span.kind, piece))
+    }
+
+    fn name(&mut self, kind: &str, piece: &str) -> String {
+        let words = words(kind, piece);
+        // A person is called by a part of a name; an address or number is another where a letter differs.
+        let same = |known: &BTreeSet<String>| {
+            *known == words
+                || kind == "PERSON"
+                    && !words.is_empty()
+                    && (known.is_superset(&words) || known.is_subset(&words))
+        };
+        let of_kind = self.known.iter_mut().filter(|(other, _)| other == kind);
+        let mut count = 0;
+        for (number, (_, known)) in of_kind.enumerate() {
+            if same(known) {
+                known.extend(words);
+                return format!("{kind}_{}", number + 1);
+            }
+            count = number + 1;
+        }
+        self.known.push((kind.to_owned(), words));
+        format!("{kind}_{}", count + 1)
+    }
+}
+
+fn words(kind: &str, piece: &str) -> BTreeSet<String> {
+    let lower = piece.to_lowercase();
+    if kind != "PERSON" {
+        let letters = lower.chars().filter(|letter| !letter.is_whitespace());
+        return BTreeSet::from([letters.collect()]);
+    }
+    let words = lower
+        .split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty() && !TITLES.contains(word))
+        .map(str::to_owned);
+    words.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(text: &str, pieces: &[(&str, &str)]) -> Vec<Vec<Span>> {
+        let span = |(piece, kind): &(&str, &str)| {
+            let start = text.find(piece).unwrap();
+            Span {
+                start,
+                end: start + piece.len(),
+                kind: (*kind).to_owned(),
+            }
+        };
+        vec![pieces.iter().map(span).collect()]
+    }
+
+    #[test]
+    fn one_person_has_one_placeholder_in_a_conversation() {
+        let mut placeholders = Placeholders::default();
+        let mut scrub = |text: &str, pieces: &[(&str, &str)]| {
+            placeholders.apply(text, &spans(text, pieces)).text
+        };
+        assert_eq!(
+            scrub(
+                "I am Anna Miller, mail a@b.example, he is Bob",
+                &[
+                    ("Anna Miller", "PERSON"),
+                    ("a@b.example", "EMAIL"),
+                    ("Bob", "PERSON")
+                ]
+            ),
+            "I am [PERSON_1], mail [EMAIL_1], he is [PERSON_2]"
+        );
+        assert_eq!(
+            scrub(
+                "Hi anna! Is A@b.example yours, or c@b.example?",
+                &[
+                    ("anna", "PERSON"),
+                    ("A@b.example", "EMAIL"),
+                    ("c@b.example", "EMAIL")
+                ]
+            ),
+            "Hi [PERSON_1]! Is [EMAIL_1] yours, or [EMAIL_2]?"
+        );
+        assert_eq!(
+            scrub(
+                "Dr. Miller and Robert",
+                &[("Dr. Miller", "PERSON"), ("Robert", "PERSON")]
+            ),
+            "[PERSON_1] and [PERSON_3]"
+        );
+        // Another conversation begins anew.
+        let text = "Robert";
+        let fresh = Placeholders::default().apply(text, &spans(text, &[("Robert", "PERSON")]));
+        assert_eq!(fresh.text, "[PERSON_1]");
+    }
+}

@@ -1,0 +1,170 @@
+//! Conversations, texts without labels and several columns of labels, through the real binary.
+
+use crate::binary::{dpx, succeeds};
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Made-up chats of a shop: the words of a turn tell the intent and the mood apart.
+fn chats(folder: &Path) {
+    let mut text = String::new();
+    for n in 0..400 {
+        let (intent, asked) = [
+            ("refund", "money back"),
+            ("delivery", "parcel late"),
+            ("account", "password lost"),
+        ][n % 3];
+        let (mood, said) = [("calm", "hello thanks"), ("angry", "terrible awful")][n / 3 % 2];
+        writeln!(
+            text,
+            r#"{{"messages": [{{"role": "user", "content": "{said} about my {asked} number {n}"}}, {{"role": "assistant", "content": "sorry\nwe look for it"}}, {{"role": "tool", "content": "x"}}], "intent": "{intent}", "mood": "{mood}"}}"#
+        )
+        .unwrap();
+    }
+    std::fs::write(folder.join("chats.jsonl"), text).unwrap();
+}
+
+const WORDS: &str = "money\nback\nparcel\nlate\npassword\nlost\nhello\nthanks\nterrible\nawful\n";
+
+/// Bags of words from counts of combinations, and one classifier for each column of labels.
+#[test]
+fn texts_of_several_columns_of_labels_are_drawn_and_classified_by_each() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    chats(folder);
+    std::fs::write(folder.join("words.txt"), WORDS).unwrap();
+    let study = r#"
+[experiment]
+name = "shop"
+
+[privacy]
+noise = "seeded"
+
+[stage.preprocess]
+kind = "preprocess"
+dataset = "chats.jsonl"
+messages = "messages"
+labels = { intent = ["refund", "delivery", "account"], mood = ["calm", "angry"] }
+prompt = "{intent}, {mood}: {text}"
+
+[stage.counts]
+kind = "counts"
+needs = ["preprocess"]
+epsilon = 8
+attributes = "pairwise"
+keywords = "words.txt"
+keywords_per_text = 4
+
+[stage.sample]
+kind = "sample"
+needs = ["counts"]
+labels = "private"
+count = 600
+
+[stage.intent]
+kind = "classify"
+needs = ["sample", "preprocess"]
+model = "bag-of-words"
+attribute = "intent"
+
+[stage.mood]
+kind = "classify"
+needs = ["sample", "preprocess"]
+model = "bag-of-words"
+attribute = "mood"
+"#;
+    std::fs::write(folder.join("study.toml"), study).unwrap();
+    succeeds(folder, &["run", "study.toml"]);
+    let texts = std::fs::read_to_string(folder.join("results/shop/synthetic/sample.csv")).unwrap();
+    assert!(
+        texts.starts_with("text,label,intent,mood\n"),
+        "{}",
+        &texts[..60]
+    );
+    for row in texts.lines().skip(1) {
+        let ends = [
+            ",\"account, angry\",account,angry",
+            ",\"account, calm\",account,calm",
+        ];
+        assert!(
+            !row.contains("\"account") || ends.iter().any(|end| row.ends_with(end)),
+            "{row}"
+        );
+    }
+    // The words of each column were drawn, so that each classifier does well.
+    let cache = folder.join("results/shop/results.json");
+    let results: Value = serde_json::from_slice(&std::fs::read(cache).unwrap()).unwrap();
+    assert_eq!(results["labels"].as_array().unwrap().len(), 6);
+    let found = succeeds(
+        folder,
+        &[
+            "inspect",
+            "chats.jsonl",
+            "--messages",
+            "messages",
+            "--label-column",
+            "mood",
+        ],
+    );
+    let told = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(told.contains("turns") && told.contains("angry"), "{told}");
+}
+
+/// Every mistake of the new keys is told at once.
+#[test]
+fn keys_of_conversations_that_do_not_fit_are_told() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    chats(folder);
+    let study = r#"
+[experiment]
+name = "wrong"
+
+[stage.preprocess]
+kind = "preprocess"
+dataset = "chats.jsonl"
+messages = "messages"
+text_column = "text"
+labels = { intent = ["refund"], label = ["a", "b"] }
+prompt = "{intent}: {text}"
+
+[stage.plain]
+kind = "preprocess"
+dataset = "chats.jsonl"
+label_column = ""
+roles = { customer = "user" }
+
+[stage.train]
+kind = "train"
+needs = ["plain"]
+model = "builtin:base"
+epsilon = 8
+loss_on = "assistant"
+chat_template = "model"
+
+[stage.sample]
+kind = "sample"
+needs = ["train"]
+
+[stage.mood]
+kind = "classify"
+needs = ["sample", "plain"]
+attribute = "mood"
+"#;
+    std::fs::write(folder.join("wrong.toml"), study).unwrap();
+    let found = dpx(folder, &["check", "wrong.toml"]);
+    assert_eq!(found.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&found.stderr).into_owned();
+    for part in [
+        "`messages` and `text_column` both name what is learnt from",
+        "the column `intent` declares fewer than two values",
+        "a column of labels is called `label`",
+        "does not name every column of labels",
+        "`roles` has no effect without `messages`",
+        "`loss_on = \"assistant\"` is for conversations",
+        "`chat_template = \"model\"` is for conversations",
+        "`attribute` is \"mood\", which is no column of labels",
+    ] {
+        assert!(told.contains(part), "lacks {part}:\n{told}");
+    }
+}
