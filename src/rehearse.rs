@@ -70,10 +70,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     for (stage, instance) in &stages {
         let params = preprocess_params(instance)?;
         let sizes = sizes(&params, args.texts)?;
-        let labels = if params.labels.is_empty() {
+        if params.messages.is_some() || !params.labels.attributes().is_empty() {
+            return Err(Error::usage(format!(
+                "`{stage}` reads conversations, or several columns of labels: a rehearsal has texts with one label alone to stand in for them"
+            ))
+            .hint("take a few of your own records instead: `limit = 200` in the stage"));
+        }
+        let labels = if params.labels.is_empty() && params.label_column.is_empty() {
+            vec![dpx_data::NO_LABEL.to_owned()]
+        } else if params.labels.is_empty() {
             builtin::EMOTION_LABELS.map(str::to_owned).to_vec()
         } else {
-            params.labels.clone()
+            params.labels.labels()
         };
         let path = folder.join(stage);
         let people = people(&params, sizes[0])?;

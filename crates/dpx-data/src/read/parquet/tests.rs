@@ -417,8 +417,8 @@ fn conversations_are_lists_of_turns() {
             ..Columns::named(text, "")
         };
         let mut problems = Problems::default();
-        let read = |text, problems: &mut Problems| read(&path, &columns(text), problems);
-        let found = read("messages", &mut problems).unwrap();
+        let found_in = |text, problems: &mut Problems| read(&path, &columns(text), problems);
+        let found = found_in("messages", &mut problems).unwrap();
         assert_eq!(
             found
                 .rows
@@ -427,13 +427,13 @@ fn conversations_are_lists_of_turns() {
                 .collect::<Vec<_>>(),
             expected
         );
-        let found = read("dialog", &mut problems).unwrap();
+        let found = found_in("dialog", &mut problems).unwrap();
         assert_eq!(found.rows.len(), 200);
         assert_eq!(found.rows[6].text, r#"["turn 0 of 6","turn 1 of 6"]"#);
         assert_eq!(found.rows[7].text, r#"["turn 0 of 7",null,"turn 2 of 7"]"#);
         assert_eq!(problems.count(), 0);
     }
-    let error = super::read(
+    let error = read(
         &case("structs"),
         &Columns {
             messages: true,
