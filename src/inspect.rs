@@ -47,9 +47,9 @@ pub(crate) struct Args {
     /// Column that holds conversations, instead of texts
     #[arg(long, value_name = "NAME", conflicts_with_all = ["ids", "text", "text_column"])]
     messages: Option<String>,
-    /// Column that holds the label; empty: there is none
-    #[arg(long, value_name = "NAME", default_value = "label")]
-    label_column: String,
+    /// Column that holds the label; empty: there is none [default: label; of conversations only where there is one]
+    #[arg(long, value_name = "NAME")]
+    label_column: Option<String>,
     /// Column of the people whose records these are: show how many each has
     #[arg(long, value_name = "COLUMN", conflicts_with_all = ["ids", "text"])]
     unit: Option<String>,
@@ -89,12 +89,21 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 
 fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
     let source = find(&args.name, Role::Dataset)?;
-    let (label, unit) = (&args.label_column, args.unit.as_deref());
-    let description = match &args.messages {
-        Some(messages) => dpx_data::describe_conversations(&source, messages, label, unit),
-        None => dpx_data::describe_resolved(&source, &args.text_column, label, unit),
+    let unit = args.unit.as_deref();
+    let described = |label: &str| {
+        match &args.messages {
+            Some(messages) => dpx_data::describe_conversations(&source, messages, label, unit),
+            None => dpx_data::describe_resolved(&source, &args.text_column, label, unit),
+        }
+        .map_err(|error| Error::usage(error.to_string()))
+    };
+    let mut description = described(args.label_column.as_deref().unwrap_or("label"))?;
+    if args.label_column.is_none() && args.messages.is_some() {
+        let mut splits = description.splits.iter();
+        if splits.all(|split| !split.columns.iter().any(|column| column == "label")) {
+            description = described("")?;
+        }
     }
-    .map_err(|error| Error::usage(error.to_string()))?;
     let view = dataset::View {
         name: &args.name,
         description: &description,

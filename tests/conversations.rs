@@ -75,7 +75,7 @@ attribute = "mood"
 "#;
     std::fs::write(folder.join("study.toml"), study).unwrap();
     succeeds(folder, &["run", "study.toml"]);
-    let texts = std::fs::read_to_string(folder.join("results/shop/synthetic/sample.csv")).unwrap();
+    let texts = std::fs::read_to_string(folder.join("results/shop/synthetic/study.csv")).unwrap();
     assert!(
         texts.starts_with("text,label,intent,mood\n"),
         "{}",
@@ -94,7 +94,15 @@ attribute = "mood"
     // The words of each column were drawn, so that each classifier does well.
     let cache = folder.join("results/shop/results.json");
     let results: Value = serde_json::from_slice(&std::fs::read(cache).unwrap()).unwrap();
-    assert_eq!(results["labels"].as_array().unwrap().len(), 6);
+    let figures = &results["rows"][0]["figures"];
+    for column in ["intent", "mood"] {
+        let accuracy = figures[format!("accuracy.{column}")]["mean"]
+            .as_f64()
+            .unwrap();
+        assert!(accuracy > 0.9, "{column}: {accuracy}");
+    }
+    let notes = results["facts"]["notes"].to_string();
+    assert!(notes.contains("those of the column `intent`") && notes.contains("mood 1.000"));
     let found = succeeds(
         folder,
         &[
@@ -108,6 +116,16 @@ attribute = "mood"
     );
     let told = String::from_utf8_lossy(&found.stdout).into_owned();
     assert!(told.contains("turns") && told.contains("angry"), "{told}");
+    // Nobody has to say that conversations have no labels.
+    let found = succeeds(
+        folder,
+        &["inspect", "chats.jsonl", "--messages", "messages"],
+    );
+    let told = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(
+        told.contains("turns") && !told.contains("problem"),
+        "{told}"
+    );
 }
 
 /// Every mistake of the new keys is told at once.

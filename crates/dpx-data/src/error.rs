@@ -134,17 +134,42 @@ impl Problems {
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} problems in the data:", self.count)?;
-        for (file, line, problem) in &self.first {
-            write!(
-                formatter,
-                "\n  {}:{line}: {problem}",
-                shown(&self.files[*file])
-            )?;
+        // Where one mistake is made in every row, twenty times the same words help nobody.
+        let is_same = |a: &(usize, u64, String), b: &(usize, u64, String)| {
+            self.count > SHOWN as u64 && a.0 == b.0 && a.2 == b.2
+        };
+        for same in self.first.chunk_by(is_same) {
+            let (file, line, problem) = &same[0];
+            let name = shown(&self.files[*file]);
+            write!(formatter, "\n  {name}:{line}: {problem}")?;
+            let also: Vec<String> = same[1..].iter().map(|row| row.1.to_string()).collect();
+            if !also.is_empty() {
+                write!(formatter, " (the same at {})", also.join(", "))?;
+            }
         }
         let more = self.count - self.first.len() as u64;
         if more > 0 {
             write!(formatter, "\n  and {more} more")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Problems;
+    use std::path::Path;
+
+    #[test]
+    fn one_mistake_in_every_row_is_told_once() {
+        let mut problems = Problems::default();
+        for line in 1..=25 {
+            problems.add(Path::new("a.csv"), line, "no label");
+        }
+        problems.add(Path::new("b.csv"), 4, "no text");
+        let told = problems.to_string();
+        assert_eq!(told.lines().count(), 3, "{told}");
+        assert!(told.contains("26 problems in the data:\n  a.csv:1: no label (the same at 2, 3,"));
+        assert!(told.ends_with("and 6 more"), "{told}");
     }
 }

@@ -51,6 +51,7 @@ pub fn assemble(sources: &Sources<'_>) -> Result<Study, AssembleError> {
     let findings = findings(sources, &rows)?;
     let mut facts = facts(sources)?;
     let reference = own_reference(sources, &mut facts.notes);
+    facts.notes.extend(several_columns(plan, &rows));
     let records = rows.iter().flat_map(|row| &row.guarantee.records);
     let declared_overlap = PublicInputs::of(records).declared_overlap;
     Ok(Study {
@@ -88,6 +89,30 @@ pub fn assemble(sources: &Sources<'_>) -> Result<Study, AssembleError> {
         instances: (0..plan.instances.len())
             .map(|id| instance_view(sources, id))
             .collect(),
+    })
+}
+
+/// Where texts have several columns of labels: which of them the figures without a column's name are of, and the figures of all.
+fn several_columns(plan: &Plan, rows: &[Row]) -> Option<String> {
+    let first = rows.iter().find_map(|row| row.classifications.first())?;
+    let mut of_kind = plan.instances.iter();
+    let main = of_kind
+        .find(|instance| instance.stage == first.stage)
+        .and_then(|instance| instance.params["attribute"].as_str())?;
+    let of_row = |row: &Row| {
+        let own = row.figures.iter().filter_map(|(id, spread)| {
+            let column = id.strip_prefix("accuracy.")?;
+            Some(format!("{column} {:.3}", spread.mean))
+        });
+        let own: Vec<String> = own.collect();
+        (own.len() > 1).then(|| format!("row {}: {}", row.name, own.join(", ")))
+    };
+    let all: Vec<String> = rows.iter().filter_map(of_row).collect();
+    (!all.is_empty()).then(|| {
+        format!(
+            "Accuracy, macro-F1 and the verdict are those of the column `{main}`. Accuracy by column, {}.",
+            all.join("; ")
+        )
     })
 }
 

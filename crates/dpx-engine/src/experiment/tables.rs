@@ -103,7 +103,7 @@ pub struct CacheTable {
     /// `file:///PATH`. What this machine lacks is fetched from there, and what it makes is sent there. `--remote` goes before it.
     #[serde(default)]
     pub remote: Option<String>,
-    /// File with the key of everybody who shares it; the path starts from the folder of the experiment file. `dpx cache key`
+    /// File with the key of everybody who shares it; the path starts from the folder of the experiment file. `dpx cache key FILE`
     /// makes one. `--cache-key` and the variable DPX_CACHE_KEY go before it.
     #[serde(default)]
     pub key_file: Option<String>,
