@@ -1,7 +1,7 @@
 """Writes the conversations of PyPI's chitchat-dataset (MIT) as JSON lines, for experiments/chats.toml.
 
     pip install chitchat-dataset==0.9.0
-    python experiments/chitchat.py experiments/chitchat.jsonl
+    cd experiments && python chitchat.py chitchat.jsonl
 
 One conversation a line: `messages` in the layout of OpenAI (the first speaker is `user`, the others are `assistant`; what one
 person writes in a row is one turn), `user` (who spoke first, renumbered), `participants` (all who spoke), `prompt` (the question

@@ -8,6 +8,7 @@ use dpx_nn::model::config::{Architecture, DecoderConfig, ModelConfig, Sizes};
 use dpx_schema::Kind;
 use dpx_schema::params::{PretrainParams, TrainParams, TrainPerformance, Trainable};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 
 /// Below this nobody needs to be told.
@@ -71,10 +72,11 @@ fn of_instance(plan: &Plan, instance: &Instance, online: bool) -> Option<(u64, S
         bytes(memory.activations + memory.logits),
     );
     if params.max_length > longest {
-        line.push_str(&format!(
+        let _ = write!(
+            line,
             "; `max_length` is {}, but the model reads at most {longest}",
             params.max_length
-        ));
+        );
     }
     Some((total, line))
 }

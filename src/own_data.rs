@@ -3,7 +3,7 @@
 //! No text is quoted. Names of labels and exact counts are shown to whoever has the data, and marked private.
 
 use super::Error;
-use dpx_data::{Description, Figures, Source, SplitDescription};
+use dpx_data::{DataError, Description, Figures, Role, Source, SplitDescription};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -91,16 +91,18 @@ pub(crate) fn look(
     };
     let text_column = pick(text, "text", "--text");
     let label_column = pick(label, "label", "--label");
-    if let Some(unit) = unit {
-        pick(Some(unit), unit, "--unit");
-    }
+    let people = unit.map(|unit| pick(Some(unit), unit, "--unit"));
     if columns.is_empty() {
         problems.push(error(
             "the first line does not look like a header: name the columns in the first line of the file",
         ));
     }
-    let description = dpx_data::describe(&path, &text_column, &label_column)
-        .map_err(|error| Error::usage(error.to_string()))?;
+    let usage = |error: DataError| Error::usage(error.to_string());
+    let resolved = Source::Path(path).resolve(Role::Dataset).map_err(usage)?;
+    let people = people.filter(|_| problems.is_empty());
+    let description =
+        dpx_data::describe_resolved(&resolved, &text_column, &label_column, people.as_deref())
+            .map_err(usage)?;
     if problems.is_empty() {
         problems.extend(of_rows(&description));
     }
@@ -231,8 +233,7 @@ fn labels(figures: &Figures, problems: &mut Vec<Problem>) {
         .filter(|most| **most * 10 > all * 9)
     {
         problems.push(warning(format!(
-            "one label has {} of {all} texts: accuracy says little then, look at macro-F1",
-            most
+            "one label has {most} of {all} texts: accuracy says little then, look at macro-F1"
         )));
     }
 }
@@ -300,6 +301,7 @@ pub(crate) fn told(problems: &[Problem]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fmt::Write;
 
     fn look_at(text: &str, columns: [Option<&str>; 3]) -> Result<Look, Error> {
         let folder = tempfile::tempdir().unwrap();
@@ -317,7 +319,7 @@ mod tests {
     fn all_problems_come_at_once_and_quote_no_text() {
         let mut text = String::from("id,message,category\n");
         for row in 0..150 {
-            text.push_str(&format!("{row},my secret is {row},Billing\n"));
+            let _ = writeln!(text, "{row},my secret is {row},Billing");
         }
         text.push_str("900,my secret is 1,billing\n901,,Refund\n902,caf\u{fffd} secret,Refund\n");
         let found = look_at(&text, [Some("message"), Some("category"), Some("id")]).unwrap();

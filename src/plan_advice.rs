@@ -10,6 +10,7 @@ use dpx_schema::{Kind, Population, Unit, counted};
 use dpx_stages::{Spending, plan as plan_stage};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write;
 
 /// Steps below which a small model hardly learns to write.
@@ -40,11 +41,11 @@ fn advice(experiment: &Experiment, plan: &Plan, decisions: &[Decision]) -> Resul
         let Some(need) = needs.find(|&need| plan.instances[need].kind == Kind::Preprocess) else {
             continue;
         };
-        if !data.contains_key(&need) {
-            data.insert(need, counts(&plan.instances[need])?);
-        }
-        let population = data[&need].0;
-        text.push_str(&of_training(instance, population, decisions[id].estimate)?);
+        let population = match data.entry(need) {
+            Entry::Occupied(known) => known.get().0,
+            Entry::Vacant(place) => place.insert(counts(&plan.instances[need])?).0,
+        };
+        text.push_str(&of_training(instance, population, decisions[id].estimate));
     }
     let mut lines = Vec::new();
     for (need, (population, rare)) in &data {
@@ -100,19 +101,15 @@ fn counts(instance: &Instance) -> Result<(Population, Vec<String>), Error> {
 }
 
 /// Noise over batch for half, once, twice and four times the batch, at the same number of passes.
-fn of_training(
-    instance: &Instance,
-    population: Population,
-    estimate: Option<f64>,
-) -> Result<String, Error> {
+fn of_training(instance: &Instance, population: Population, estimate: Option<f64>) -> String {
     let Some(epsilon) = instance.params["epsilon"]
         .as_f64()
         .filter(|epsilon| *epsilon > 0.0)
     else {
-        return Ok(String::new());
+        return String::new();
     };
     let Some(own) = instance.params["batch_size"].as_u64() else {
-        return Ok(String::new());
+        return String::new();
     };
     let mut text = format!(
         "{}: epsilon {epsilon}, {}",
@@ -168,7 +165,7 @@ fn of_training(
         );
     }
     text.push_str("  The less noise for its batch the better (McKenna et al. 2025); each line reads as many texts and takes about as long.\n\n");
-    Ok(text)
+    text
 }
 
 /// What the file lacks, whatever its data.

@@ -115,7 +115,7 @@ pub(super) fn table(found: &SamplingComparison, examples_per_unit: u64) -> Strin
 }
 
 fn round(value: f64) -> String {
-    format!("{:.1}", value).trim_end_matches(".0").to_owned()
+    format!("{value:.1}").trim_end_matches(".0").to_owned()
 }
 
 /// What `dpx plan` says of the stages of a study that train on people; nothing where none does.

@@ -289,11 +289,10 @@ fn wait(child: &mut Child, place: &Place) -> i32 {
         if let Some(status) = child.try_wait().unwrap() {
             return status.code().unwrap_or(-1);
         }
-        assert!(
-            start.elapsed() < PATIENCE,
-            "the run hangs: {}",
-            place.said()
-        );
+        if start.elapsed() >= PATIENCE {
+            child.kill().ok();
+            panic!("the run hangs: {}", place.said());
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
 }

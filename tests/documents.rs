@@ -634,7 +634,7 @@ fn a_command_that_is_wrong_is_noticed() {
     ];
     for text in wrong {
         for in_block in [true, false] {
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
                 check(&printed(text, in_block), &desk)
             }));
             assert!(result.is_err(), "{text}");

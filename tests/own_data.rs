@@ -54,7 +54,9 @@ fn one_line_writes_an_experiment_that_runs_on_the_data() {
         "text_column = \"message\"",
         "labels = [\"billing\", \"legal\", \"login\", \"other \u{b7} misc\"]",
         "model = \"bag-of-words\"",
-        "\"customer_id\"",
+        "unit = \"user\"",
+        "unit_column = \"customer_id\"",
+        "max_per_unit = 16",
     ] {
         assert!(file.contains(part), "{part}: {file}");
     }

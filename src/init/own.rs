@@ -9,6 +9,9 @@ use std::path::Path;
 /// Labels on a line of the list.
 const ON_A_LINE: usize = 6;
 
+/// Records of one person that are used, at most.
+const MAX_PER_UNIT: u64 = 16;
+
 /// The text of an experiment file in `folder`.
 pub(super) fn experiment(look: &Look, data: &str, unit: Option<&str>, folder: &Path) -> String {
     let train = look
@@ -20,10 +23,13 @@ pub(super) fn experiment(look: &Look, data: &str, unit: Option<&str>, folder: &P
     let rows = figures.map_or(0, |figures| figures.texts) as u64;
     // Without a test split a tenth of the rows goes there, and another tenth for validation.
     let made = look.description.splits.len();
+    // Batches and epochs are of people where these are what is protected.
+    let people = train.and_then(|train| train.people.as_ref());
+    let units = people.map_or(rows, |people| people.people as u64);
     let examples = match made {
-        1 => rows * 8 / 10,
-        2 => rows * 9 / 10,
-        _ => rows,
+        1 => units * 8 / 10,
+        2 => units * 9 / 10,
+        _ => units,
     };
     let words = figures.map_or(30, |figures| figures.words.most_95) as u64;
     let Settings {
@@ -70,23 +76,28 @@ pub(super) fn experiment(look: &Look, data: &str, unit: Option<&str>, folder: &P
             .count()
     });
     let mut text = format!(
-        "# Written by `dpx init --data`: an experiment for texts of your own. `dpx check FILE --data` looks at the data again, `dpx plan FILE`\n# says what would run and what to expect, `dpx rehearse FILE` runs the same study on public texts first, `dpx run FILE` runs it.\n\n[experiment]\nname = {}\nseed = 42\n\n[sweep]\nepsilon = [\"inf\", 8, 3, 0]         # inf: no privacy, the most that the model can do; 0: no private data, what it can do for nothing\n# replicate = [1, 2, 3]            # error bars, at three times the cost\n\n[privacy]\ndelta = \"auto\"                     # number of training texts to the power of -1.1\nnoise = \"secure\"\n",
-        quoted(name)
+        "# Written by `dpx init --data`: an experiment for texts of your own. `dpx check FILE --data` looks at the data again, `dpx plan FILE`\n# says what would run and what to expect, `dpx rehearse FILE` runs the same study on public texts first, `dpx run FILE` runs it.\n\n[experiment]\nname = {}\nseed = 42\n\n[sweep]\nepsilon = [\"inf\", 8, 3, 0]         # inf: no privacy, the most that the model can do; 0: no private data, what it can do for nothing\n# replicate = [1, 2, 3]            # error bars, at three times the cost\n\n[privacy]\ndelta = \"auto\"                     # number of training {} to the power of -1.1\nnoise = \"secure\"\n",
+        quoted(name),
+        if unit.is_some() { "people" } else { "texts" }
     );
-    if let Some(unit) = unit {
-        let _ = write!(
-            text,
-            "# People are told apart by the column {}: see docs/choosing.md#unit for what one record protects, and what a person.\n",
-            quoted(unit)
-        );
+    if unit.is_some() {
+        text.push_str("unit = \"user\"                      # a person with all of their records: docs/units.md\n");
     }
     let _ = write!(
         text,
-        "\n[stage.preprocess]\nkind = \"preprocess\"\ndataset = {}\ntext_column = {}\nlabel_column = {}\n# Labels are public: they stand in prompts, models and releases. They were read from the data: look at each.\n",
+        "\n[stage.preprocess]\nkind = \"preprocess\"\ndataset = {}\ntext_column = {}\nlabel_column = {}\n",
         quoted(&relative(folder, Path::new(data))),
         quoted(&look.text_column),
         quoted(&look.label_column),
     );
+    if let Some(unit) = unit {
+        let _ = writeln!(text, "unit_column = {}", quoted(unit));
+        let _ = writeln!(
+            text,
+            "max_per_unit = {MAX_PER_UNIT}                  # a public bound: choose it without a look at how many people have"
+        );
+    }
+    text.push_str("# Labels are public: they stand in prompts, models and releases. They were read from the data: look at each.\n");
     if rare > 0 {
         let _ = writeln!(
             text,

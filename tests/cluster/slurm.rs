@@ -266,13 +266,12 @@ fn a_submission_whose_answer_is_lost_is_found_by_its_name() {
 }
 
 #[test]
-#[ignore = "seen to fail on a loaded machine after its minute, and not understood yet"]
 fn a_time_limit_that_is_too_short_is_told_with_the_key_to_raise() {
     let Some(cluster) = Cluster::start() else {
         return;
     };
     let place = cluster.place(LONG_EPOCHS);
-    // A minute is the shortest limit; the warning comes at once, and the first steps are enough for a checkpoint.
+    // A minute is the shortest limit, and Slurm sends its warning up to a minute late: then the limit itself is reached.
     let mut run = cluster.run(
         &place,
         &[
@@ -282,10 +281,10 @@ fn a_time_limit_that_is_too_short_is_told_with_the_key_to_raise() {
             "stage.train.epochs=600",
         ],
     );
-    until("a worker is warned", || {
-        place
-            .said()
-            .contains("stopped at a checkpoint because its time ran out")
+    until("a worker is warned or ended", || {
+        let said = place.said();
+        said.contains("stopped at a checkpoint because its time ran out; submitted again")
+            || said.contains("reached its time limit")
             || run.try_wait().unwrap().is_some()
     });
     let pid = rustix::process::Pid::from_child(&run);

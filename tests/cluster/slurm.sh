@@ -51,7 +51,7 @@ SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=$port
 SlurmdPort=$((port + 1))
 AuthType=auth/munge
-AuthInfo=socket=$folder/munge.socket,cred_expire=5
+AuthInfo=socket=$folder/munge.socket,cred_expire=10
 CredType=cred/munge
 SlurmUser=root
 SlurmdUser=root
@@ -74,8 +74,8 @@ MinJobAge=300
 KillWait=2
 InactiveLimit=0
 SlurmctldTimeout=10
-SlurmdTimeout=60
-MessageTimeout=5
+SlurmdTimeout=0
+MessageTimeout=20
 JobRequeue=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE

@@ -407,7 +407,7 @@ mod tests {
         let mut csv = "text,label,Customer ID\n".to_owned();
         for row in 0..25 {
             let who = if row < 20 { 1 } else { row };
-            csv.push_str(&format!("text {row},joy,{who}\n"));
+            csv += &["text ", &row.to_string(), ",joy,", &who.to_string(), "\n"].concat();
         }
         std::fs::write(&path, csv).unwrap();
         let plain = describe(&path, "text", "label").unwrap();

@@ -410,16 +410,20 @@ impl Reading<'_> {
             let (value, how) = column
                 .labels
                 .find(found, stored.as_deref())
-                .map_err(|problem| match several {
-                    true => format!("`{}`: {problem}", column.name),
-                    false => problem,
+                .map_err(|problem| {
+                    if several {
+                        format!("`{}`: {problem}", column.name)
+                    } else {
+                        problem
+                    }
                 })?;
             self.ways.add(how);
             values.push(value);
         }
-        Ok(match several {
-            true => place_of(&self.request.attributes, &values),
-            false => values[0],
+        Ok(if several {
+            place_of(&self.request.attributes, &values)
+        } else {
+            values[0]
         })
     }
 }

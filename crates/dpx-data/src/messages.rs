@@ -124,11 +124,11 @@ pub(crate) fn conversation(
         let (role, content) = match turn {
             Value::String(text) => {
                 let role = if place % 2 == 0 {
-                    Role::User
+                    RoleOf::User
                 } else {
-                    Role::Assistant
+                    RoleOf::Assistant
                 };
-                (Some(role), text.clone())
+                (role, text.clone())
             }
             Value::Object(turn) => {
                 let name = ["role", "from"].iter().find_map(|key| turn.get(*key));
@@ -148,40 +148,41 @@ pub(crate) fn conversation(
                 found.parts_left_out += left_out;
                 (role, text)
             }
-            Value::Null => (Some(Role::User), String::new()),
+            Value::Null => (RoleOf::User, String::new()),
             _ => return Err(fail("is neither an object nor a string")),
         };
-        match role {
-            None => found.turns_of_nobody += 1,
-            Some(role) => match Turn::new(role, &content) {
-                Some(turn) => found.conversation.turns.push(turn),
-                None => found.turns_without_words += 1,
-            },
+        let role = match role {
+            RoleOf::System => Role::System,
+            RoleOf::User => Role::User,
+            RoleOf::Assistant => Role::Assistant,
+            RoleOf::Ignore => {
+                found.turns_of_nobody += 1;
+                continue;
+            }
+        };
+        match Turn::new(role, &content) {
+            Some(turn) => found.conversation.turns.push(turn),
+            None => found.turns_without_words += 1,
         }
     }
     Ok(found)
 }
 
-/// Whose turns those of a role are; the inner none: nobody's. None where the role is not known.
-fn role(name: &str, roles: &BTreeMap<String, RoleOf>) -> Option<Option<Role>> {
+/// Whose turns those of a role are; none where the role is not known.
+fn role(name: &str, roles: &BTreeMap<String, RoleOf>) -> Option<RoleOf> {
     let name = name.trim();
     let given = roles
         .iter()
         .find(|(known, _)| known.eq_ignore_ascii_case(name));
     if let Some((_, role)) = given {
-        return Some(match role {
-            RoleOf::System => Some(Role::System),
-            RoleOf::User => Some(Role::User),
-            RoleOf::Assistant => Some(Role::Assistant),
-            RoleOf::Ignore => None,
-        });
+        return Some(*role);
     }
     Some(match name.to_ascii_lowercase().as_str() {
-        "system" | "developer" => Some(Role::System),
-        "user" | "human" | "prompter" => Some(Role::User),
-        "assistant" | "gpt" | "chatgpt" | "bot" | "model" | "ai" => Some(Role::Assistant),
+        "system" | "developer" => RoleOf::System,
+        "user" | "human" | "prompter" => RoleOf::User,
+        "assistant" | "gpt" | "chatgpt" | "bot" | "model" | "ai" => RoleOf::Assistant,
         "tool" | "function" | "observation" | "tool_call" | "tool_response" | "function_call"
-        | "function_response" => None,
+        | "function_response" => RoleOf::Ignore,
         _ => return None,
     })
 }

@@ -5,6 +5,7 @@ use super::read::{Columns, Named, owners_of};
 use super::{DataError, Dataset, Owner, Row};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// Names of columns that usually say whose a row is, without case and punctuation.
@@ -87,10 +88,11 @@ impl PeopleFindings {
             self.people, self.busiest
         );
         if let Some(most) = self.max_per_unit {
-            line += &format!("; at most {most} of each stay (`max_per_unit`)");
-            line += &match self.left_out {
-                0 => ", none is left out".to_owned(),
-                count => format!(
+            let _ = write!(line, "; at most {most} of each stay (`max_per_unit`)");
+            let _ = match self.left_out {
+                0 => write!(line, ", none is left out"),
+                count => write!(
+                    line,
                     ", {count} records of {} people are left out",
                     self.left_out_of
                 ),

@@ -251,6 +251,7 @@ fn sections(view: &Page<'_>) -> Vec<(&'static str, &'static str)> {
 
 #[expect(
     clippy::inline_always,
+    clippy::trivially_copy_pass_by_ref,
     clippy::unnecessary_wraps,
     clippy::unused_self,
     unreachable_pub,

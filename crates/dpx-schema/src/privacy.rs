@@ -27,6 +27,7 @@ pub enum NoiseSource {
 /// How an artifact relates to the private data: the content of `privacy.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "there are few of them")]
 pub enum PrivacyRecord {
     /// Made from public data alone.
     Public {

@@ -3,7 +3,7 @@
 use crate::counted;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// What one unit of privacy is.
 #[derive(
@@ -181,15 +181,15 @@ impl UnitBounds {
         );
         match (self.unit_sampling, self.examples_per_unit) {
             (Some(UnitSampling::Users), Some(few)) => {
-                text += &format!(
-                    ", and at most {} of them in a step, as one contribution with one bound",
-                    counted(few, "record")
-                );
+                let few = counted(few, "record");
+                text += ", and at most ";
+                text += &few;
+                text += " of them in a step, as one contribution with one bound";
             }
             (Some(UnitSampling::Examples), _) => {
                 text += ". Records are sampled and bounded one by one; the epsilon is that of all of a person's records together";
                 if let Some(records) = self.records {
-                    text += &format!(", of {records} in all");
+                    let _ = write!(text, ", of {records} in all");
                 }
             }
             _ => text += ", as one contribution with one bound",

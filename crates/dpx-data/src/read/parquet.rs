@@ -275,6 +275,7 @@ struct Reader<'a> {
 }
 
 /// Readers of the texts of a row group.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Texts {
     Plain(ColumnReader, bool),
     Turns(TurnReaders),

@@ -68,7 +68,7 @@ impl Claim {
         fs::create_dir_all(folder).map_err(CacheError::io("make the folder", folder))?;
         let highest = highest(folder)?;
         if let Some(number) = highest
-            && let Some(owner) = holder(folder, number)?
+            && let Some(Holder(owner)) = holder(folder, number)?
         {
             return Ok(Taken::Others(owner));
         }
@@ -218,14 +218,17 @@ fn remove_below(folder: &Path, number: u64) {
     }
 }
 
-/// Who holds a claim, as far as its file tells; nothing where nobody does.
-fn holder(folder: &Path, number: u64) -> Result<Option<Option<Owner>>, CacheError> {
+/// Somebody who holds a claim, named where its file tells.
+struct Holder(Option<Owner>);
+
+/// Who holds a claim; nothing where nobody does.
+fn holder(folder: &Path, number: u64) -> Result<Option<Holder>, CacheError> {
     let path = folder.join(number.to_string());
     // Opened before it is looked at: so a network file system asks its server.
     let file = match File::open(&path) {
         Ok(file) => file,
         // Its owner went on to the next number.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(None)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Holder(None))),
         Err(error) => return Err(CacheError::io("open the claim", &path)(error)),
     };
     let content: Option<Content> = serde_json::from_reader(&file).ok();
@@ -246,7 +249,7 @@ fn holder(folder: &Path, number: u64) -> Result<Option<Option<Owner>>, CacheErro
     let written = written.map_err(CacheError::io("look at the claim", &path))?;
     let now = server_time(folder)?;
     let age = now.duration_since(written).unwrap_or_default();
-    Ok((age <= stale()).then(|| content.map(|content| content.owner)))
+    Ok((age <= stale()).then(|| Holder(content.map(|content| content.owner))))
 }
 
 /// What time it is where the files are.

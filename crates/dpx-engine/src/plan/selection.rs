@@ -35,7 +35,11 @@ pub(super) fn check(rows: &[Node], instances: &[Instance]) -> Vec<Diagnostic> {
         let mut found = selected(instances, row).peekable();
         let wrong = if found.peek().is_none() {
             "which is no row with texts to release"
-        } else if found.fold(false, |new, instance| named.insert(&instance.name) || new) {
+        } else if found
+            .filter(|instance| named.insert(&instance.name))
+            .count()
+            > 0
+        {
             continue;
         } else {
             "whose rows were named before"

@@ -155,7 +155,7 @@ impl TaskWorker<'_> {
         request.closing = attempt.path().join("closing.json");
         // This process holds the key's own lock.
         let lock = std::env::temp_dir().join(format!("dpx-worker-{}.lock", std::process::id()));
-        request.lock = lock.clone();
+        request.lock.clone_from(&lock);
         let control = Arc::new(Control::default());
         let over = Arc::new(AtomicBool::new(false));
         let heart = {

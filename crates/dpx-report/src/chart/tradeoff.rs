@@ -53,7 +53,7 @@ fn groups<'a>(rows: &[&'a Row]) -> Vec<(String, Vec<&'a Row>)> {
 }
 
 /// What stands below a row: its epsilon, or its name where it has none.
-fn place<'a>(row: &'a Row) -> &'a str {
+fn place(row: &Row) -> &str {
     row.guarantee.target.as_deref().unwrap_or(&row.label)
 }
 

@@ -362,9 +362,8 @@ fn sign(letter: char, bold: bool) -> Option<(Font, u8)> {
     let plain = if bold { Font::Bold } else { Font::Plain };
     let code = letter as u32;
     Some(match letter {
-        ' '..='~' => (plain, code as u8),
+        ' '..='~' | '\u{a0}'..='\u{ff}' => (plain, code as u8),
         '\n' | '\t' => (plain, b' '),
-        '\u{a0}'..='\u{ff}' => (plain, code as u8),
         '–' => (plain, 0x96),
         '—' => (plain, 0x97),
         '…' => (plain, 0x85),

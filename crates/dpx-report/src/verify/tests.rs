@@ -658,7 +658,7 @@ const TAMPERINGS: &[Tampering] = &[
         |folder| {
             restate(folder, |statement| {
                 *own(statement) = changed(own(statement), |value| {
-                    value["certified"]["prv"]["estimate"] = serde_json::json!(0.1)
+                    value["certified"]["prv"]["estimate"] = serde_json::json!(0.1);
                 });
             });
         },

@@ -81,7 +81,7 @@ fn the_sum_is_the_same_whatever_the_micro_batches() {
     let whole = sum(256);
     for max_rows in [1, 4, 7] {
         let parts = sum(max_rows);
-        let apart = distance(&[whole.clone()], &[parts]);
+        let apart = distance(std::slice::from_ref(&whole), &[parts]);
         assert!(apart < 1e-5, "{max_rows}: {apart}");
     }
 }

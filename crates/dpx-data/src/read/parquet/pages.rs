@@ -186,25 +186,25 @@ impl Pages {
             return Ok(());
         }
         let buffer = page.buffer();
-        let levels = match page {
-            Page::DataPageV2 {
-                def_levels_byte_len,
-                rep_levels_byte_len,
-                ..
-            } => *def_levels_byte_len as usize + *rep_levels_byte_len as usize,
+        let levels = if let Page::DataPageV2 {
+            def_levels_byte_len,
+            rep_levels_byte_len,
+            ..
+        } = page
+        {
+            *def_levels_byte_len as usize + *rep_levels_byte_len as usize
+        } else {
             // The length of levels stands before them: of repetition, then of definition.
-            _ => {
-                let mut at = 0;
-                for _ in [self.repeated, self.nullable]
-                    .into_iter()
-                    .filter(|has| *has)
-                {
-                    let rest: &[u8] = buffer.get(at..).ok_or_else(broken)?;
-                    let length = rest.first_chunk::<4>().ok_or_else(broken)?;
-                    at += 4 + u32::from_le_bytes(*length) as usize;
-                }
-                at
+            let mut at = 0;
+            for _ in [self.repeated, self.nullable]
+                .into_iter()
+                .filter(|has| *has)
+            {
+                let rest: &[u8] = buffer.get(at..).ok_or_else(broken)?;
+                let length = rest.first_chunk::<4>().ok_or_else(broken)?;
+                at += 4 + u32::from_le_bytes(*length) as usize;
             }
+            at
         };
         let mut values = Thrift::new(buffer.get(levels..).ok_or_else(broken)?);
         values.varint()?;

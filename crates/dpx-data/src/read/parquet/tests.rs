@@ -159,8 +159,8 @@ fn labels_of_every_type() {
 fn what_cannot_be_read_is_named() {
     for (name, problem) in [
         ("null-text", "2 problems"),
-        ("null-text", "null-text.parquet:2: row: `text` is null"),
-        ("null-text", "null-text.parquet:5: row"),
+        ("null-text", "null-text.parquet:2: `text` is null"),
+        ("null-text", "null-text.parquet:5: `text`"),
         ("label-date", "`label` holds dates"),
         ("label-decimal", "`label` holds decimal numbers"),
         ("label-float16", "`label` holds dates, times or other"),

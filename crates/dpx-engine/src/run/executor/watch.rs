@@ -103,13 +103,12 @@ impl Watch<'_> {
                     return Ok(Served::Closed(attempt.path().to_owned()));
                 }
                 (Some(AttemptEnd::Failed { reason }), _) => return Ok(Served::Failed(reason)),
-                (Some(AttemptEnd::Stopped), _) if self.control.is_stopping() => {
+                (Some(AttemptEnd::Stopped | AttemptEnd::Died { .. }), _)
+                    if self.control.is_stopping() =>
+                {
                     return Ok(Served::Stopped);
                 }
                 (Some(AttemptEnd::Stopped), _) => Some(Loss::Stopped),
-                (Some(AttemptEnd::Died { .. }), _) if self.control.is_stopping() => {
-                    return Ok(Served::Stopped);
-                }
                 (Some(AttemptEnd::Died { reason }), _) => {
                     died.get_or_insert_with(Instant::now);
                     self.cause(died, reason)
@@ -243,7 +242,7 @@ impl Watch<'_> {
             JobState::Unknown => {
                 latest?;
                 let dead =
-                    quiet >= self.remote.stale() || (quiet >= beat * 3 && self.has_left(sight));
+                    quiet >= self.remote.stale() || (quiet >= beat * 3 && Self::has_left(sight));
                 (dead && self.keeper.deaf().is_none() && !self.is_held(latest)).then(|| {
                     Loss::Vanished(format!(
                         "its worker gave no sign of life for {} s",
@@ -262,7 +261,7 @@ impl Watch<'_> {
     }
 
     /// Whether the claim's process is known to be gone: it ran on this machine.
-    fn has_left(&self, sight: &Sight) -> bool {
+    fn has_left(sight: &Sight) -> bool {
         let here = crate::cache::Owner::here("");
         sight.claim.as_ref().is_some_and(|claim| {
             claim.host == here.host

@@ -52,7 +52,7 @@ impl Writing<'_> {
         let (((mut ids, places), gap), turns) = if length <= room && most == all {
             (whole, all)
         } else {
-            self.most_turns(most.min(all - usize::from(length > room)), |turns| {
+            Self::most_turns(most.min(all - usize::from(length > room)), |turns| {
                 let found = body(turns)?;
                 Ok((found.0.0.len() + ends <= room).then_some(found))
             })?
@@ -94,7 +94,6 @@ impl Writing<'_> {
 
     /// The most turns that fit, up to so many: fewer turns are never longer.
     fn most_turns<T>(
-        &self,
         most: usize,
         fits: impl Fn(usize) -> Result<Option<T>, StageError>,
     ) -> Result<Option<(T, usize)>, StageError> {

@@ -93,7 +93,7 @@ fn long_conversations_are_cut_at_a_turn_and_end_there() {
     // A thousand turns are one sequence.
     let long = vec!["User: fine\nAssistant: bye"; 500].join("\n");
     let (cut, _, truncation) = encoded(&long, 64, LossOn::Text, None);
-    assert!(cut.ends_with(&format!("{end}")) && long.starts_with(&cut[4..cut.len() - end.len()]));
+    assert!(cut.ends_with(&end) && long.starts_with(&cut[4..cut.len() - end.len()]));
     assert!(truncation.turns_cut > 900 && truncation.texts == 1);
 }
 

@@ -23,7 +23,7 @@ fn of_people(params: Value) -> Place {
     };
     schema.save(&path).unwrap();
     let rows = Rows::read(place.path("preprocess/train.jsonl")).unwrap();
-    place.write(owned(rows, |row| row % 20));
+    place.write(&owned(rows, |row| row % 20));
     place
 }
 
@@ -37,8 +37,8 @@ fn owned(rows: Vec<Row>, owner: impl Fn(usize) -> usize) -> Vec<Row> {
 }
 
 impl Place {
-    fn write(&self, rows: Vec<Row>) {
-        Rows::write(self.path("preprocess/train.jsonl"), &rows).unwrap();
+    fn write(&self, rows: &[Row]) {
+        Rows::write(self.path("preprocess/train.jsonl"), rows).unwrap();
     }
 }
 
@@ -127,7 +127,7 @@ fn records_beyond_the_bound_are_refused() {
     for sampling in ["users", "examples"] {
         let place = of_people(json!({"unit_sampling": sampling}));
         let rows = Rows::read(place.path("preprocess/train.jsonl")).unwrap();
-        place.write(owned(rows, |row| if row < 5 { 0 } else { row }));
+        place.write(&owned(rows, |row| if row < 5 { 0 } else { row }));
         let error = place.run("out", &NoProgress).unwrap_err().to_string();
         assert!(error.contains("max_per_unit"), "{error}");
         assert_eq!(place.spent(), 0);
@@ -193,7 +193,7 @@ fn the_key_is_bound_to_whose_the_records_are() {
     let before = digest(&place);
     assert_eq!(before, digest(&place));
     let rows = Rows::read(place.path("preprocess/train.jsonl")).unwrap();
-    place.write(owned(rows, |row| if row == 7 { 8 } else { row % 20 }));
+    place.write(&owned(rows, |row| if row == 7 { 8 } else { row % 20 }));
     assert_ne!(before, digest(&place));
 }
 
