@@ -25,9 +25,25 @@ controller() {
   slurmctld -f "$conf" >"$folder/slurmctld.out" 2>&1
 }
 
+# Waits until the node takes jobs. A controller that found it silent, on a slow machine, has to be told that it is there.
+ready() {
+  tries=0
+  until sinfo --noheader --format %T 2>/dev/null | grep -q -e '^idle$' -e '^mixed$' -e '^allocated$'; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 150 ]; then
+      sinfo >&2 2>&1 || true
+      tail -5 "$folder"/*.log >&2
+      stop
+      return 4
+    fi
+    scontrol update "nodename=$(hostname -s 2>/dev/null || hostname)" state=resume >/dev/null 2>&1 || true
+    sleep 0.2
+  done
+}
+
 case $verb in
   stop) stop; exit 0 ;;
-  restart) controller; exit 0 ;;
+  restart) controller; ready; exit 0 ;;
   start) ;;
   *) echo "unknown verb: $verb" >&2; exit 2 ;;
 esac
@@ -38,7 +54,8 @@ done
 [ "$(id -u)" = 0 ] || { echo "slurmd needs root" >&2; exit 3; }
 
 mkdir -p "$folder/state" "$folder/spool"
-port=$(( 20000 + $$ % 20000 ))
+# Two ports for each, of which no other test has one.
+port=$(( 12000 + $$ % 10000 * 2 ))
 host=$(hostname -s 2>/dev/null || hostname)
 cpus=$(nproc)
 # munged refuses keys and sockets that others could reach.
@@ -90,14 +107,4 @@ munged --key-file="$folder/munge.key" --socket="$folder/munge.socket" --pid-file
   >"$folder/munged.out" 2>&1 || { cat "$folder/munged.out" >&2; exit 4; }
 controller || { cat "$folder/slurmctld.out" >&2; exit 4; }
 slurmd -f "$conf" >"$folder/slurmd.out" 2>&1 || { cat "$folder/slurmd.out" >&2; exit 4; }
-tries=0
-until sinfo --noheader --format %T 2>/dev/null | grep -q -e idle -e mixed; do
-  tries=$((tries + 1))
-  if [ "$tries" -gt 100 ]; then
-    sinfo >&2 2>&1 || true
-    tail -5 "$folder"/*.log >&2
-    stop
-    exit 4
-  fi
-  sleep 0.2
-done
+ready || exit 4
