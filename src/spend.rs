@@ -5,7 +5,7 @@ use super::account::{data_of, declared, is_local, preprocess_params, spends, tex
 use dpx_accounting::{Claim, EpsilonBound};
 use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::experiment::{Enforce, Experiment};
-use dpx_engine::plan::{InstanceId, Plan, State, decide};
+use dpx_engine::plan::{Instance, InstanceId, Plan, State, decide};
 use dpx_engine::run::View;
 use dpx_ledger::{Book, Ledger, LedgerError, RunEntry, compose, now};
 use dpx_schema::params::NoiseMode;
@@ -114,6 +114,7 @@ impl Study<'_> {
             people: Vec::new(),
             event,
             unit: plan.unit,
+            unit_column: self.unit_column(instance),
             adjacency: plan.adjacency,
             noise: if seeded {
                 NoiseSource::Seeded
@@ -200,6 +201,16 @@ impl Study<'_> {
                 people::owners_of(&dataset),
                 &source,
             )?,
+        })
+    }
+
+    /// The column that tells people apart in the data that an instance reads.
+    fn unit_column(&self, instance: &Instance) -> Option<String> {
+        let mut needs = instance.needs.iter();
+        needs.find_map(|need| {
+            let data = &self.plan.instances[need.instance];
+            let column = data.params["unit_column"].as_str()?;
+            (data.kind == Kind::Preprocess).then(|| column.to_owned())
         })
     }
 

@@ -128,6 +128,95 @@ attribute = "mood"
     );
 }
 
+/// Texts with several columns of labels leave as every release does, and what does not follow from text and label is noticed.
+#[test]
+fn texts_of_several_columns_of_labels_are_released() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    chats(folder);
+    std::fs::write(folder.join("words.txt"), WORDS).unwrap();
+    let study = r#"
+[experiment]
+name = "shop"
+
+[stage.preprocess]
+kind = "preprocess"
+dataset = "chats.jsonl"
+messages = "messages"
+labels = { intent = ["refund", "delivery", "account"], mood = ["calm", "angry"] }
+
+[stage.counts]
+kind = "counts"
+needs = ["preprocess"]
+epsilon = 8
+attributes = "pairwise"
+keywords = "words.txt"
+
+[stage.sample]
+kind = "sample"
+needs = ["counts"]
+labels = "private"
+count = 60
+"#;
+    std::fs::write(folder.join("study.toml"), study).unwrap();
+    succeeds(folder, &["run", "study.toml"]);
+    succeeds(
+        folder,
+        &["release", "study.toml", "--all", "--out", "shared"],
+    );
+    succeeds(folder, &["verify", "shared"]);
+    let texts = std::fs::read_dir(folder.join("shared")).unwrap();
+    let csv = texts
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "csv"))
+        .unwrap();
+    let text = std::fs::read_to_string(&csv).unwrap();
+    assert!(text.starts_with("text,label,intent,mood\n"), "{text}");
+    assert!(
+        !text.contains("assistant"),
+        "the names of roles are no words of people"
+    );
+    std::fs::write(&csv, text.replacen(",calm\n", ",angry\n", 1)).unwrap();
+    let refused = dpx(folder, &["verify", "shared"]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(told.contains("do not follow from text and label"), "{told}");
+}
+
+/// Who is one person by one column may be several by another.
+#[test]
+fn a_study_tells_people_apart_by_one_column() {
+    let place = tempfile::tempdir().unwrap();
+    let study = r#"
+[experiment]
+name = "two"
+
+[sweep]
+column = ["customer", "session"]
+
+[privacy]
+unit = "user"
+
+[stage.preprocess]
+kind = "preprocess"
+dataset = "chats.jsonl"
+messages = "messages"
+label_column = ""
+unit_column = "$column"
+roles = { agent = "user", AGENT = "assistant" }
+"#;
+    std::fs::write(place.path().join("study.toml"), study).unwrap();
+    let refused = dpx(place.path(), &["check", "study.toml"]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    for part in [
+        "\"customer\" and \"session\"",
+        "capitals make no other role",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
 /// Every mistake of the new keys is told at once.
 #[test]
 fn keys_of_conversations_that_do_not_fit_are_told() {

@@ -106,6 +106,7 @@ fn enter(
         people: Vec::new(),
         event: DpEvent::NonPrivate,
         unit: Unit::default(),
+        unit_column: None,
         adjacency: Adjacency::default(),
         noise: NoiseSource::Secure,
         delta: 0.5,

@@ -111,11 +111,12 @@ fn write_book(text: &mut String, book: &Book, delta: Option<f64>) -> Result<(), 
         write_joint(text, book, delta, "")?;
     } else {
         for unit in units {
-            let whose = format!(", for one {}", unit.word());
-            write_joint(text, &book.of_unit(unit), delta, &whose)?;
+            let of = unit.column.as_ref().map(|column| format!(" by `{column}`"));
+            let whose = format!(", for one {}{}", unit.unit.word(), of.unwrap_or_default());
+            write_joint(text, &book.of_unit(&unit), delta, &whose)?;
         }
         text.push_str(
-            "  some runs protect records and some people: no theorem composes the two, and nothing of both can be released together\n",
+            "  these runs protect different things: no theorem composes them, and nothing of two of them can be released together\n",
         );
     }
     if book.outside() > 0 {
@@ -229,16 +230,16 @@ fn book_json(book: &Book, delta: Option<f64>) -> Result<Value, Error> {
     // What protects records and what protects people has no joint claim: each has its own then.
     let units = book.units();
     let mixed = units.len() > 1;
-    let by_unit: BTreeMap<&str, Value> = units
+    let by_unit: BTreeMap<String, Value> = units
         .into_iter()
         .filter(|_| mixed)
         .map(|unit| {
-            let book = book.of_unit(unit);
+            let book = book.of_unit(&unit);
             let claims = json!({
                 "released": at(&|delta| book.released(delta))?,
                 "run": at(&|delta| book.run(delta))?,
             });
-            Ok((unit.name(), claims))
+            Ok((unit.to_string(), claims))
         })
         .collect::<Result<_, dpx_ledger::LedgerError>>()?;
     let joint = |claim: &dyn Fn(f64) -> Result<Option<Claim>, dpx_ledger::LedgerError>| {

@@ -28,6 +28,7 @@ mod row;
 mod source;
 mod split;
 mod stored;
+mod unique;
 
 pub use describe::{
     Description, Figures, Lengths, PeopleFigures, SplitDescription, describe,

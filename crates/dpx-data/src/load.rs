@@ -236,6 +236,7 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
         columns,
         labels: LabelColumn::all(path, files, request)?,
         conversations: ConversationFindings::default(),
+        said: BTreeMap::new(),
         findings: DatasetFindings {
             not_read: files.not_read.clone(),
             notes: files.notes.clone(),
@@ -262,6 +263,7 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
         mut labels,
         mut findings,
         conversations,
+        said,
         ..
     } = reading;
     problems.check()?;
@@ -285,6 +287,7 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
         train,
         validation: either(validation, made_validation),
         test: either(test, made_test),
+        said,
         people: None,
         findings,
     })
@@ -297,6 +300,8 @@ struct Reading<'a> {
     /// One for each column of labels.
     labels: Vec<LabelColumn>,
     conversations: ConversationFindings,
+    /// See [`Dataset::said`].
+    said: BTreeMap<u64, String>,
     findings: DatasetFindings,
     ways: Ways,
     problems: Problems,
@@ -358,6 +363,7 @@ impl Reading<'_> {
                         return None;
                     }
                     raw.text = found.conversation.text();
+                    self.said.insert(id, found.said);
                 }
                 Err(problem) => {
                     self.problems.add(path, raw.line, problem);

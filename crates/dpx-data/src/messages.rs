@@ -1,6 +1,8 @@
 //! Conversations as data sets write them: lists of turns by OpenAI and ShareGPT, strings by two speakers in turn, JSON in a
 //! string. Messages never quote a turn, a role or a name.
 
+use crate::row::BETWEEN_TURNS;
+use crate::unique::Unique;
 use dpx_schema::conversation::{Conversation, Role, Turn};
 use dpx_schema::counted;
 use dpx_schema::params::RoleOf;
@@ -91,10 +93,22 @@ impl ConversationFindings {
 pub(crate) struct Found {
     /// May be without a turn.
     pub(crate) conversation: Conversation,
+    /// The words of all turns, each with [`BETWEEN_TURNS`] behind it.
+    pub(crate) said: String,
     turns_without_words: u64,
     turns_of_nobody: u64,
     parts_left_out: u64,
 }
+
+/// Keys of a turn of which one has to be there: words, or what stands in their place.
+const WITH_WORDS: [&str; 6] = [
+    "content",
+    "value",
+    "tool_calls",
+    "function_call",
+    "refusal",
+    "audio",
+];
 
 /// Reads the conversation that a column holds, given as JSON.
 ///
@@ -106,8 +120,13 @@ pub(crate) fn conversation(
     roles: &BTreeMap<String, RoleOf>,
 ) -> Result<Found, String> {
     let expected = "expected a list of turns: objects with `role` and `content` (OpenAI) or `from` and `value` (ShareGPT), or strings";
-    let value: Value =
+    let Unique { value, twice } =
         serde_json::from_str(json).map_err(|_| format!("`{column}` holds no JSON: {expected}"))?;
+    if twice {
+        return Err(format!(
+            "`{column}` holds an object that has a key twice: remove one of them"
+        ));
+    }
     let turns = match &value {
         Value::Array(turns) => turns,
         // A whole object of a chat format in the column.
@@ -118,6 +137,11 @@ pub(crate) fn conversation(
         Value::Null => return Err(format!("`{column}` is missing: leave the row out")),
         _ => return Err(format!("`{column}` is no list: {expected}")),
     };
+    if turns.iter().any(Value::is_string) && turns.iter().any(Value::is_object) {
+        return Err(format!(
+            "`{column}` mixes strings, whose speakers take turns, with objects that say who speaks: {expected}"
+        ));
+    }
     let mut found = Found::default();
     for (place, turn) in turns.iter().enumerate() {
         let fail = |problem: &str| format!("turn {} of `{column}` {problem}", place + 1);
@@ -131,16 +155,25 @@ pub(crate) fn conversation(
                 (role, text.clone())
             }
             Value::Object(turn) => {
-                let name = ["role", "from"].iter().find_map(|key| turn.get(*key));
+                // A table of both layouts has both pairs of keys, and null where one is not meant.
+                let first = |keys: [&str; 2]| {
+                    let mut values = keys.iter().filter_map(|key| turn.get(*key));
+                    values.find(|value| !value.is_null())
+                };
+                let name = first(["role", "from"]);
                 let name = name.and_then(Value::as_str).ok_or_else(|| {
                     fail("says not who speaks: expected `role` (OpenAI) or `from` (ShareGPT)")
                 })?;
                 let role = role(name, roles).ok_or_else(|| {
                     fail("has a role that is not known: say whose turns its are, such as `roles = { customer = \"user\", agent = \"assistant\", note = \"ignore\" }`")
                 })?;
-                let content = ["content", "value"].iter().find_map(|key| turn.get(*key));
-                let (text, left_out) = match content {
-                    None | Some(Value::Null) => (String::new(), 0),
+                if !WITH_WORDS.iter().any(|key| turn.contains_key(*key)) {
+                    return Err(fail(
+                        "has neither `content` (OpenAI) nor `value` (ShareGPT): under these keys it says something",
+                    ));
+                }
+                let (text, left_out) = match first(["content", "value"]) {
+                    None => (String::new(), 0),
                     Some(content) => words(content).ok_or_else(|| {
                         fail("has a content that is neither a string nor a list of parts")
                     })?,
@@ -151,6 +184,8 @@ pub(crate) fn conversation(
             Value::Null => (RoleOf::User, String::new()),
             _ => return Err(fail("is neither an object nor a string")),
         };
+        found.said.push_str(&content);
+        found.said.push(BETWEEN_TURNS);
         let role = match role {
             RoleOf::System => Role::System,
             RoleOf::User => Role::User,
@@ -270,6 +305,39 @@ mod tests {
             "{told}"
         );
         assert!(told.contains("1 turn left out, as a tool's"), "{told}");
+    }
+
+    #[test]
+    fn what_was_said_does_not_hang_on_roles() {
+        let json = r#"[{"role": "system", "content": "be kind"}, {"role": "user", "content": "hi"}, {"role": "tool", "content": "42"}]"#;
+        let said = "be kind\u{1e}hi\u{1e}42\u{1e}";
+        assert_eq!(read(json).unwrap().said, said);
+        let roles = [("system", RoleOf::Ignore), ("user", RoleOf::Assistant)];
+        let roles = roles.map(|(name, role)| (name.to_owned(), role)).into();
+        let found = conversation(json, "messages", &roles).unwrap();
+        assert_eq!(found.conversation.text(), "Assistant: hi");
+        assert_eq!(found.said, said);
+    }
+
+    #[test]
+    fn turns_that_can_be_read_in_two_ways_are_refused() {
+        // What a table of both layouts has.
+        let both = r#"[{"role": null, "from": "human", "content": null, "value": "hi"}, {"role": "user", "from": null, "content": "yes", "value": null}]"#;
+        assert_eq!(text(both), "User: hi\nUser: yes");
+        for (json, problem) in [
+            (
+                r#"[{"role": "user", "content": "a", "role": "assistant"}]"#,
+                "key twice",
+            ),
+            (
+                r#"["a", {"role": "user", "content": "b"}]"#,
+                "mixes strings",
+            ),
+            (r#"[{"role": "user", "message": "a"}]"#, "neither `content`"),
+        ] {
+            let error = read(json).unwrap_err();
+            assert!(error.contains(problem), "{json}: {error}");
+        }
     }
 
     #[test]

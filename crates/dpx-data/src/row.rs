@@ -1,10 +1,9 @@
 //! Labelled texts in their splits.
 
 use super::{DataError, DatasetFindings, Owner, people};
-use dpx_schema::conversation::Conversation;
 use dpx_schema::{PeopleBounds, Population};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
@@ -36,6 +35,9 @@ pub struct Planted {
     pub end: usize,
 }
 
+/// What stands behind each turn in [`Dataset::said`]: the record separator.
+pub(crate) const BETWEEN_TURNS: char = '\u{1e}';
+
 /// A dataset in its three splits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Dataset {
@@ -47,6 +49,9 @@ pub struct Dataset {
     pub validation: Vec<Row>,
     /// Rows for the final figure.
     pub test: Vec<Row>,
+    /// What was said in each conversation, by the number of its row: the words of all turns, of those too that `roles` leaves
+    /// out, each behind a record separator (U+001E). Whoever it is of is known by these, and public texts must hold none of them.
+    pub said: BTreeMap<u64, String>,
     /// How records belong to people, where these are protected.
     pub people: Option<PeopleBounds>,
     /// What was found while reading: private, like the rows.
@@ -73,21 +78,17 @@ impl Dataset {
         ]
     }
 
+    /// What a row holds, as it stands in the data: its text, or everything that was said in its conversation.
+    pub fn said<'a>(&'a self, row: &'a Row) -> &'a str {
+        self.said.get(&row.id).unwrap_or(&row.text)
+    }
+
     /// What people wrote in all rows: of conversations each turn by itself.
-    pub fn pieces(&self) -> Vec<Cow<'_, str>> {
+    pub fn pieces(&self) -> Vec<&str> {
         let rows = self.splits().into_iter().flat_map(|(_, rows)| rows);
-        if self.findings.conversations.is_none() {
-            return rows.map(|row| Cow::Borrowed(row.text.as_str())).collect();
-        }
-        rows.flat_map(|row| match Conversation::parse(&row.text) {
-            Ok(found) => found
-                .turns
-                .into_iter()
-                .map(|turn| Cow::Owned(turn.content))
-                .collect(),
-            Err(_) => vec![Cow::Borrowed(row.text.as_str())],
-        })
-        .collect()
+        rows.flat_map(|row| self.said(row).split(BETWEEN_TURNS))
+            .filter(|piece| !piece.trim().is_empty())
+            .collect()
     }
 
     /// The splits with their names, to be changed.

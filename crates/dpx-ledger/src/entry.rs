@@ -4,6 +4,7 @@ use dpx_accounting::{Adjacency, Claim, ClaimError, ClaimPart, DpEvent, EpsilonBo
 use dpx_schema::privacy::run_part;
 use dpx_schema::{NoiseSource, Unit};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub struct DataSet {
     /// Number of people, where the data set names them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub people: u64,
+    /// The column that names them, where people are protected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_column: Option<String>,
     /// When it was first seen, RFC 3339.
     pub date: String,
     /// Data sets before it with which it shares records.
@@ -64,6 +68,24 @@ const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
+/// Whom a run protects: records, or the people that one column tells apart. Guarantees of different ones do not compose.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Protected {
+    /// What one unit is.
+    pub unit: Unit,
+    /// The column that tells people apart, where it is known.
+    pub column: Option<String>,
+}
+
+impl fmt::Display for Protected {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.column {
+            None => formatter.write_str(self.unit.name()),
+            Some(column) => write!(formatter, "{} by `{column}`", self.unit.name()),
+        }
+    }
+}
+
 /// One started private run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunEntry {
@@ -84,6 +106,9 @@ pub struct RunEntry {
     pub event: DpEvent,
     /// Whom it protects.
     pub unit: Unit,
+    /// The column by which it tells people apart, where it protects people: those of another column are other people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_column: Option<String>,
     /// Which data sets count as neighbors.
     pub adjacency: Adjacency,
     /// Where its noise comes from.
@@ -120,6 +145,14 @@ impl RunEntry {
             self.adjacency,
             self.unit,
         )
+    }
+
+    /// Whom it protects, as far as guarantees of the same compose.
+    pub fn protected(&self) -> Protected {
+        Protected {
+            unit: self.unit,
+            column: self.unit_column.clone(),
+        }
     }
 
     /// The claim of this run alone, at its own delta.

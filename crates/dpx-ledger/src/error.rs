@@ -8,6 +8,20 @@ use std::path::PathBuf;
 /// Why a ledger cannot be used, or refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
+    /// Runs tell people apart by different columns.
+    #[error(
+        "`{instance}` protects the people that the column `{other}` tells apart, and what it stands beside those of `{one}`: who is one \
+         person there is several here, so that nothing can be claimed of both together; release each in a study and with a ledger of its \
+         own people, or let one column name them in all data sets"
+    )]
+    TwoColumns {
+        /// The run that differs.
+        instance: String,
+        /// The column of those before it.
+        one: String,
+        /// Its own.
+        other: String,
+    },
     /// The file system said no.
     #[error("cannot {action} `{}` of the ledger: {source}", path.display())]
     Io {

@@ -1,10 +1,9 @@
 //! What a ledger says: its books, one per group of people.
 
 use crate::LedgerError;
-use crate::entry::{DataSet, Entry, ReleaseEntry, RunEntry};
+use crate::entry::{DataSet, Entry, Protected, ReleaseEntry, RunEntry};
 use crate::joint::compose;
 use dpx_accounting::Claim;
-use dpx_schema::Unit;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that a ledger says, verified.
@@ -172,17 +171,17 @@ impl Book {
     }
 
     /// What its runs with a guarantee protect, each unit once: guarantees of different units do not compose.
-    pub fn units(&self) -> BTreeSet<Unit> {
+    pub fn units(&self) -> BTreeSet<Protected> {
         let covered = self.runs.iter().filter(|run| run.is_covered());
-        covered.map(|run| run.unit).collect()
+        covered.map(RunEntry::protected).collect()
     }
 
     /// The same with the runs that protect one unit alone, and those without a guarantee.
     #[must_use]
-    pub fn of_unit(&self, unit: Unit) -> Self {
+    pub fn of_unit(&self, unit: &Protected) -> Self {
         let mut book = self.clone();
         book.runs
-            .retain(|run| run.unit == unit || !run.is_covered());
+            .retain(|run| run.protected() == *unit || !run.is_covered());
         book
     }
 
@@ -257,6 +256,7 @@ pub(crate) mod tests {
             people: Vec::new(),
             event: DpEvent::gaussian(noise_multiplier).unwrap(),
             unit: Unit::Example,
+            unit_column: None,
             adjacency: Adjacency::ZeroOut,
             noise: NoiseSource::Secure,
             delta: 1e-5,

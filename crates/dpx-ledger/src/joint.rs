@@ -41,7 +41,18 @@ pub(crate) fn compose_under<'a>(
 ) -> Result<Option<Claim>, LedgerError> {
     let mut parts: Vec<ClaimPart> = Vec::new();
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    let mut column: Option<&str> = None;
     for run in runs.into_iter().filter(|run| run.is_covered()) {
+        match (column, run.unit_column.as_deref()) {
+            (Some(one), Some(other)) if one != other => {
+                return Err(LedgerError::TwoColumns {
+                    instance: run.instance.clone(),
+                    one: one.to_owned(),
+                    other: other.to_owned(),
+                });
+            }
+            (_, own) => column = own.or(column),
+        }
         let mut part = run.part();
         let is_same = |other: &ClaimPart| {
             other.adjacency == part.adjacency
@@ -88,6 +99,7 @@ mod tests {
     use super::*;
     use crate::history::tests::run;
     use dpx_accounting::{DpEvent, gaussian_epsilon};
+    use dpx_schema::Unit;
 
     #[test]
     fn runs_compose_once_each_and_those_without_noise_lie_outside() {
@@ -113,6 +125,19 @@ mod tests {
         assert_eq!(both.events().len(), 2);
         let one = compose([&a], 1e-5).unwrap().unwrap();
         assert!(both.epsilon() > one.epsilon().value());
+    }
+
+    #[test]
+    fn people_of_two_columns_have_no_claim_together() {
+        let people = |name: &str, column: &str| RunEntry {
+            unit: Unit::User,
+            unit_column: Some(column.to_owned()),
+            ..run(name, 2.0)
+        };
+        let (a, b) = (people("a", "session"), people("b", "session"));
+        assert!(compose([&a, &b], 1e-5).unwrap().is_some());
+        let error = compose([&a, &b, &people("c", "customer")], 1e-5).unwrap_err();
+        assert!(matches!(error, LedgerError::TwoColumns { .. }), "{error}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::joint::compose;
 use crate::people::{Units, check, data_set, same_people};
 use crate::release::{PreparedRelease, ReleaseRequest};
 use crate::{DataSet, LedgerError};
-use dpx_schema::{Budget, Digest};
+use dpx_schema::{Budget, Digest, Unit};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -252,6 +252,11 @@ impl Ledger {
                 folder: self.folder.clone(),
                 instance: run.instance,
             });
+        }
+        if run.unit == Unit::User {
+            let mut sets = history.data_sets().iter();
+            let column = sets.find(|set| people.contains(&set.id) && set.unit_column.is_some());
+            run.unit_column = column.and_then(|set| set.unit_column.clone());
         }
         if let Some(limit) = limit {
             within(limit, &history.book(&people).runs, &run)?;

@@ -20,7 +20,7 @@ mod release;
 mod secret;
 mod selection;
 
-pub use entry::{DataSet, Overlap, ReleaseEntry, RunEntry, alike};
+pub use entry::{DataSet, Overlap, Protected, ReleaseEntry, RunEntry, alike};
 pub use error::LedgerError;
 pub use history::{Book, History};
 pub use joint::compose;

@@ -24,6 +24,8 @@ const UNITS: &str = "units";
 pub struct Units {
     records: Vec<u64>,
     people: Vec<u64>,
+    /// The column that names the people.
+    column: Option<String>,
 }
 
 /// What two data sets share.
@@ -57,7 +59,15 @@ impl Units {
                     .map(|person| secret.unit(&format!("person {person:016x}")))
                     .collect(),
             ),
+            column: None,
         }
+    }
+
+    /// The same, with the column that names the people.
+    #[must_use]
+    pub fn named_by(mut self, column: Option<&str>) -> Self {
+        self.column = column.map(str::to_owned);
+        self
     }
 
     fn digests<'a>(secret: &Secret, records: impl Iterator<Item = &'a str>) -> Vec<u64> {
@@ -163,7 +173,11 @@ fn load(folder: &Path, secret: &Secret, set: &DataSet) -> Result<Units, LedgerEr
     });
     let mut records: Vec<u64> = units.collect();
     let people = records.split_off(set.units as usize);
-    Ok(Units { records, people })
+    Ok(Units {
+        records,
+        people,
+        column: None,
+    })
 }
 
 /// Reads the units of every data set, so that damage to one is told before anything is said or built on the ledger.
@@ -231,6 +245,7 @@ pub(crate) fn data_set(
         id,
         units: units.len() as u64,
         people: units.people() as u64,
+        unit_column: units.column.clone(),
         date: date.to_owned(),
         overlaps,
     };

@@ -92,11 +92,47 @@ pub fn claim(study: &Study) -> String {
             row.name,
             spread_or_interval(row, id)
         ),
+        None if study.finished == study.planned && !study.rows.is_empty() => {
+            without_classifier(study)
+        }
         None => format!(
             "No results yet: {} of {} stages finished.",
             study.finished, study.planned
         ),
     }
+}
+
+/// What a study tells that trains no classifier, as texts without labels have none.
+fn without_classifier(study: &Study) -> String {
+    let figures = [
+        (
+            "perplexity_student",
+            "perplexity of a model trained on its texts, on real ones",
+        ),
+        ("mauve", "MAUVE"),
+    ];
+    let of_row = |row: &Row| {
+        let told = figures.iter().filter_map(|(id, words)| {
+            let found = row.figures.get(*id)?;
+            let ceiling = row.ceilings.get(*id);
+            let ceiling = ceiling.map(|ceiling| format!(" (real texts: {})", number(*ceiling, 3)));
+            Some(format!(
+                "{words} {}{}",
+                number(found.mean, 3),
+                ceiling.unwrap_or_default()
+            ))
+        });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| format!("row {}: {}", row.name, told.join(", ")))
+    };
+    let rows: Vec<String> = study.rows.iter().filter_map(of_row).collect();
+    if rows.is_empty() {
+        return "All stages finished. No classifier and no score was asked for, so that nothing is said of what the texts are worth.".to_owned();
+    }
+    format!(
+        "All stages finished. Without a classifier, fidelity tells what the texts are worth. {}.",
+        rows.join("; ")
+    )
 }
 
 /// Whether the texts of the row that the claim speaks of are fit for use.

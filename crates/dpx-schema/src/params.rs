@@ -20,7 +20,8 @@ pub use audit::AuditParams;
 pub use classify::{ClassifyParams, ClassifyPerformance, DEFAULT_INVERSE_PENALTY};
 pub use counts::{AttributeCounts, CountsParams};
 pub use labels::{
-    Attribute, DeclaredLabels, MAX_COMBINATIONS, combinations, combined, place_of, values_at,
+    Attribute, DeclaredLabels, MAX_COMBINATIONS, combinations, combined, is_column_of_labels,
+    place_of, values_at,
 };
 pub use preprocess::{LabelIntegration, LabelsBy, PreprocessParams, Quoting, RoleOf, Scrub};
 pub use pretrain::{PretrainParams, PretrainPerformance};

@@ -177,7 +177,12 @@ impl UnitBounds {
     pub fn meaning(&self) -> String {
         let most = counted(self.max_per_unit, "record");
         let mut text = format!(
-            "one person, with all of their records: at most {most} of each are used, chosen without regard to anybody else's"
+            "one person, with all of their records: at most {most} of each are used, {}",
+            if self.several_owners {
+                "in an order that depends on their numbers alone, and as far as nobody whose they are too has as many already"
+            } else {
+                "chosen without regard to anybody else's"
+            }
         );
         match (self.unit_sampling, self.examples_per_unit) {
             (Some(UnitSampling::Users), Some(few)) => {

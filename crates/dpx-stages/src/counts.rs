@@ -21,13 +21,15 @@ use super::keyed_run::KeyedRun;
 use super::members::shares;
 use super::private::{self, Machine, PrivateStage, Spending};
 use dpx_accounting::DpEvent;
-use dpx_data::{Rows, builtin};
+use dpx_data::{Row, Rows, builtin};
+use dpx_schema::conversation::Conversation;
 use dpx_schema::params::{AttributeCounts, CountsParams};
 use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::grid::f64_rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
 use dpx_sgd::privatise::{Protection, privatise};
 use dpx_sgd::sum::GradientSum;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -50,7 +52,8 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
         histograms(&[], schema, &params, &keywords)
     } else {
         let rows = Rows::read(input.path.join("train.jsonl"))?;
-        let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+        let said: Vec<Cow<'_, str>> = rows.iter().map(|row| said(row, schema)).collect();
+        let texts: Vec<&str> = said.iter().map(AsRef::as_ref).collect();
         let labels = rows
             .iter()
             .map(|row| schema.label_index(&row.label))
@@ -234,6 +237,17 @@ fn histograms(
         (by_keyword, keyword_share),
         (by_length, length_share),
     ]
+}
+
+/// What a text says: of a conversation the words of its turns, without the names of the roles that stand before them.
+fn said<'a>(row: &'a Row, schema: &PublicSchema) -> Cow<'a, str> {
+    if !schema.conversations {
+        return Cow::Borrowed(&row.text);
+    }
+    Conversation::parse(&row.text).map_or(Cow::Borrowed(&row.text), |found| {
+        let turns: Vec<String> = found.turns.into_iter().map(|turn| turn.content).collect();
+        Cow::Owned(turns.join("\n"))
+    })
 }
 
 /// Noisy counts that are never released, for a comparison: `records` texts of one unit may move them, each text counting as

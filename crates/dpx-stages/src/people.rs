@@ -13,9 +13,9 @@ use std::path::Path;
 /// The file of a `preprocess` artifact that private stages read.
 pub const TEXTS_FILE: &str = "train.jsonl";
 
-/// The raw texts that private stages are going to learn from.
+/// The raw texts that private stages are going to learn from: of conversations all that was said, whatever `roles` makes of it.
 pub fn texts_of(dataset: &Dataset) -> impl Iterator<Item = &str> {
-    dataset.train.iter().map(|row| row.text.as_str())
+    dataset.train.iter().map(|row| dataset.said(row))
 }
 
 /// The people whose they are, where people are protected.
@@ -25,8 +25,13 @@ pub fn owners_of(dataset: &Dataset) -> impl Iterator<Item = u64> {
 }
 
 /// The raw records of a data set that private stages are going to learn from.
-pub(crate) fn units(ledger: &Ledger, dataset: &Dataset) -> Result<Units, LedgerError> {
-    ledger.units_of_people(texts_of(dataset), owners_of(dataset))
+pub(crate) fn units(
+    ledger: &Ledger,
+    dataset: &Dataset,
+    column: Option<&str>,
+) -> Result<Units, LedgerError> {
+    let units = ledger.units_of_people(texts_of(dataset), owners_of(dataset))?;
+    Ok(units.named_by(column))
 }
 
 /// The digest of the training texts in the folder of a `preprocess` artifact.
@@ -45,7 +50,8 @@ pub fn tell(
     texts: &Digest,
 ) -> Result<Noted, StageError> {
     let dataset = dpx_data::load(&dpx_data::Request::from(params))?;
-    Ok(ledger.note_people(texts, &units(ledger, &dataset)?, &source(params)?)?)
+    let units = units(ledger, &dataset, params.unit_column.as_deref())?;
+    Ok(ledger.note_people(texts, &units, &source(params)?)?)
 }
 
 /// What stays the same whichever columns of a data set are read, in whichever order and with whatever limit: one person's

@@ -49,7 +49,7 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     }
     // Before scrubbing: people are known by what they wrote, and a ledger that is damaged is told of before hours of work.
     let ledger = Ledger::at(&context.ledger.folder);
-    let units = people::units(&ledger, &dataset)?;
+    let units = people::units(&ledger, &dataset, params.unit_column.as_deref())?;
     let scrubbers = params
         .scrub
         .0

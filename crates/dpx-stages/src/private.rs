@@ -296,11 +296,12 @@ impl<'a> PrivateStage<'a> {
             experiment: access.experiment.clone(),
             instance: self.context.instance.to_string(),
             date: now(),
-            // The ledger fills in these two.
+            // The ledger fills in these, and the column of people.
             people: Vec::new(),
             epsilon: EpsilonBound::INFINITE,
             event,
             unit: self.plan.unit,
+            unit_column: None,
             adjacency: self.plan.adjacency,
             noise: self.noise_source(),
             delta: self.plan.delta,

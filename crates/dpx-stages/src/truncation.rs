@@ -31,6 +31,9 @@ pub struct Truncation {
     /// Turns in which a mark of the chat template stood and was taken apart.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub marks_taken_apart: u64,
+    /// Sequences without a token of the role that is learnt from: their gradients are zero.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub without_counted: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -81,6 +84,15 @@ impl Truncation {
             lines.push(format!(
                 "a mark of the chat template, such as the one that ends a turn, stands in {}: a space was put into it",
                 counted(self.marks_taken_apart, "turn")
+            ));
+        }
+        if self.without_counted > 0 {
+            lines.push(format!(
+                "{} of {} conversations ({}) hold no token of the role that `loss_on` names, or lost them to the cut: nothing is \
+                 learnt from them, and they count in full for the guarantee",
+                self.without_counted,
+                self.texts,
+                percent(self.without_counted, self.texts)
             ));
         }
         if self.texts_cut > 0 {

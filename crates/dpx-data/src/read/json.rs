@@ -1,10 +1,12 @@
 //! JSON lines, and arrays of objects.
 
 use super::delimited::{lines, newline};
+use super::owners::names_in;
 use super::{Columns, Content, LONGEST, RawRow, composed, is_name, missing, same, too_long};
 use crate::DataError;
 use crate::error::Problems;
 use crate::labels::RawLabel;
+use crate::unique::Unique;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
@@ -73,6 +75,7 @@ pub(super) fn names(
         };
         match object.value(name) {
             Some(Value::Array(list)) => list.iter().filter_map(word).collect(),
+            Some(Value::String(text)) => names_in(text),
             Some(value) => word(value).into_iter().collect(),
             None => Vec::new(),
         }
@@ -232,6 +235,11 @@ fn row(object: &str, line: u64, columns: &Columns<'_>) -> Result<RawRow, String>
             "{key} stands twice in the object: remove one of them"
         ));
     }
+    if let Some(key) = &object.twice_within {
+        return Err(format!(
+            "within `{key}` an object has a key twice: remove one of them"
+        ));
+    }
     let field = |name: &str, key: &str| {
         object
             .value(name)
@@ -322,6 +330,8 @@ struct Object {
     values: Vec<(String, Value)>,
     /// A key that stands there twice.
     twice: Option<String>,
+    /// A wanted key whose value is, or holds, an object with a key that stands twice.
+    twice_within: Option<String>,
 }
 
 impl Object {
@@ -364,7 +374,11 @@ impl<'de> Visitor<'de> for Wanted<'_> {
                 object.twice.get_or_insert_with(|| key.clone());
             }
             if self.0.iter().any(|name| same(name, &key)) {
-                object.values.push((key.clone(), map.next_value()?));
+                let found: Unique = map.next_value()?;
+                if found.twice {
+                    object.twice_within.get_or_insert_with(|| key.clone());
+                }
+                object.values.push((key.clone(), found.value));
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

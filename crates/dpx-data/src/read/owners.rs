@@ -5,6 +5,7 @@ use crate::DataError;
 use crate::error::Problems;
 use crate::labels::RawLabel;
 use crate::people::no_column;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -55,6 +56,7 @@ pub(crate) fn owners_of(
     let of = |label: RawLabel| match label {
         RawLabel::Missing => Vec::new(),
         RawLabel::Float(number) if number.is_nan() => Vec::new(),
+        RawLabel::Text(text) => names_in(&text),
         label => vec![label.to_string()],
     };
     let named = |row: RawRow| {
@@ -62,6 +64,22 @@ pub(crate) fn owners_of(
         (row.line, Named { names, text })
     };
     Ok(content.rows.into_iter().map(named).collect())
+}
+
+/// The people that a string names: one, or those of a JSON list, as a table has it where a row belongs to several.
+pub(super) fn names_in(text: &str) -> Vec<String> {
+    let name = |value: Value| match value {
+        Value::String(name) => Some(name),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    if text.trim_start().starts_with('[')
+        && let Ok(list) = serde_json::from_str::<Vec<Value>>(text)
+        && let Some(names) = list.into_iter().map(name).collect()
+    {
+        return names;
+    }
+    vec![RawLabel::Text(text.to_owned()).to_string()]
 }
 
 #[cfg(test)]
@@ -87,6 +105,10 @@ mod tests {
         assert_eq!(found[&2], ["ann"]);
         assert_eq!(found[&4], ["7"]);
         assert_eq!(found[&5], [""]);
+        let csv = "text,label,who\n a,b,\"[\"\"ann\"\", 7]\"\nc,d,[ann]\n";
+        let found = read("x.csv", csv, "who").unwrap();
+        assert_eq!(found[&2], ["ann", "7"]);
+        assert_eq!(found[&3], ["[ann]"]);
         let json = "{\"text\": \"one\", \"label\": 1, \"who\": [\"ann\", 7]}\n\n{\"text\": \"two\", \"label\": 1, \"who\": 8}\n{\"text\": \"three\", \"label\": 1}\n";
         let found = read("x.jsonl", json, "who").unwrap();
         assert_eq!(found[&1], ["ann", "7"]);

@@ -86,7 +86,7 @@ pub(super) fn check(
                 }
             };
             let pieces = dataset.pieces();
-            let texts = PrivateTexts::new(pieces.iter().map(AsRef::as_ref));
+            let texts = PrivateTexts::new(pieces);
             for public in open {
                 if let Some(text) = comparable(public) {
                     known.insert(place(&private, public), texts.overlap(&text));

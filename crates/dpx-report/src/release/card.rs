@@ -116,6 +116,8 @@ fn guarantee(card: &mut String, statement: &Statement) {
                 "All files here together: **{claim}** (unit: one {}; adjacency: {}). With every earlier release of the same people known to the publisher, and with the choice of the rows: **{total}**. What ran: {}.\n\n",
                 match statement.unit() {
                     Unit::Example => claim.unit(),
+                    Unit::User if statement.has_several_owners() =>
+                        "person with what they wrote in all of their records; which records are whose is taken to be public",
                     Unit::User => "person with all of their records",
                 },
                 claim.adjacency(),

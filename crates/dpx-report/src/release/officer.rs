@@ -56,6 +56,8 @@ fn protected(statement: &Statement) -> String {
             "An epsilon this large promises next to nothing by itself: what is learned of a {} is bounded in theory, and hardly in practice.",
             unit.word()
         )
+    } else if statement.has_several_owners() {
+        "Whoever sees this folder learns almost the same about what any one person wrote as if none of their records had been used. Which records are whose is taken to be public here: whether somebody took part in one is not protected.".to_owned()
     } else if unit == Unit::User {
         "Whoever sees this folder learns almost the same about any one person as if none of their records had been used: whether they were there, and what they wrote.".to_owned()
     } else {

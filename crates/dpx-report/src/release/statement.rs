@@ -295,6 +295,12 @@ impl Statement {
             .unwrap_or_default()
     }
 
+    /// Whether a record may belong to several people: which are whose is then taken to be public.
+    pub(crate) fn has_several_owners(&self) -> bool {
+        let mut bounds = self.runs.values().filter_map(|run| run.bounds);
+        bounds.any(|bounds| bounds.several_owners)
+    }
+
     /// Canaries that were planted among the records, all runs together.
     pub fn canaries(&self) -> u64 {
         self.runs.values().map(|run| run.canaries).sum()

@@ -5,7 +5,9 @@ use super::folder::read_page;
 use crate::release::{self, CARD_FILE, MODEL_FOLDER, OFFICER_FILE, Statement};
 use crate::texts::{FEATURES_KEY, Texts, features};
 use dpx_data::{ParquetTable, ParquetValues, read_parquet};
+use dpx_schema::conversation::Conversation;
 use dpx_schema::{MODEL_SCHEMA_FILE, PublicSchema};
+use dpx_stages::sample::MESSAGES_COLUMN;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -74,6 +76,7 @@ pub(super) fn texts(root: &Path, statement: &Statement, failures: &mut Failures)
                 told.rows
             )
         });
+        derived(name, &table, failures);
         match table.csv() {
             Ok(own) => failures.unless(bytes == own, || {
                 format!("`{name}.csv` is not written as dpx writes it: its bytes are not those of its texts")
@@ -109,6 +112,26 @@ pub(super) fn texts(root: &Path, statement: &Statement, failures: &mut Failures)
             (_, Err(error)) => failures.add(error.to_string()),
         }
     }
+}
+
+/// Columns that follow from others: those of labels, which the label joins, and the turns of a conversation, which its text holds.
+fn derived(name: &str, table: &Texts, failures: &mut Failures) {
+    let columns = || table.header.iter().zip(&table.words).skip(2);
+    let of_labels = || columns().filter(|(column, _)| *column != MESSAGES_COLUMN);
+    let mut wrong = 0;
+    for row in 0..table.rows() {
+        let values: Vec<&str> = of_labels().map(|(_, words)| words[row].as_str()).collect();
+        let joined = values.is_empty() || values.join(", ") == table.words[1][row];
+        let mut turns = columns().filter(|(column, _)| *column == MESSAGES_COLUMN);
+        let spoken = turns.all(|(_, words)| {
+            let own = Conversation::parse(&table.words[0][row]).unwrap_or_default();
+            serde_json::to_string(&own).is_ok_and(|own| own == words[row])
+        });
+        wrong += u64::from(!(joined && spoken));
+    }
+    failures.unless(wrong == 0, || {
+        format!("`{name}.csv`: columns of {wrong} of its texts do not follow from text and label")
+    });
 }
 
 /// Whether a parquet file has the bytes that dpx writes for its table: nothing else hides in it.

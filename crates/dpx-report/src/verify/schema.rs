@@ -3,8 +3,10 @@
 use super::Failures;
 use super::folder::read_page;
 use crate::release::{STATEMENT_FILE, Statement, public_name};
+use dpx_schema::params::is_column_of_labels;
 use dpx_schema::privacy::NOT_COVERED;
 use dpx_schema::publication::{NO_LICENSE, check_language, check_license, check_license_name};
+use dpx_stages::sample::MESSAGES_COLUMN;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -157,12 +159,28 @@ fn fields(statement: &Statement, failures: &mut Failures) {
         .map(|label| format!("p_{label}"))
         .collect();
     for texts in &statement.texts {
-        let hard = texts.columns.iter().take(2).eq(["text", "label"]);
-        let rest = texts.columns.get(2..).unwrap_or_default();
-        failures.unless(hard && (rest.is_empty() || rest == soft), || {
+        failures.unless(has_known_columns(&texts.columns, &soft), || {
             format!("`{}` has columns that no release has", texts.name)
         });
     }
+}
+
+/// Whether columns are those of a release, in their order: `text`, `label`, columns of labels, the turns of conversations, a
+/// teacher's probabilities.
+fn has_known_columns(columns: &[String], soft: &[String]) -> bool {
+    let [text, label, rest @ ..] = columns else {
+        return false;
+    };
+    let rest = rest.strip_suffix(soft).unwrap_or(rest);
+    let rest = match rest {
+        [rest @ .., last] if last == MESSAGES_COLUMN => rest,
+        rest => rest,
+    };
+    let distinct: BTreeSet<&String> = rest.iter().collect();
+    text == "text"
+        && label == "label"
+        && distinct.len() == rest.len()
+        && rest.iter().all(|name| is_column_of_labels(name))
 }
 
 /// Whether a text is a day, `2026-11-30`.

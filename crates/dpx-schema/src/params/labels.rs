@@ -111,6 +111,17 @@ pub fn place_of(attributes: &[Attribute], values: &[usize]) -> usize {
     })
 }
 
+/// Names that other columns of synthetic texts bear.
+const TAKEN: [&str; 3] = ["text", "label", "messages"];
+
+/// Whether a column of labels may be called so, beside the other columns of synthetic texts.
+pub fn is_column_of_labels(name: &str) -> bool {
+    !TAKEN.contains(&name)
+        && !name.starts_with("p_")
+        && !name.trim().is_empty()
+        && !name.chars().any(char::is_control)
+}
+
 impl Serialize for DeclaredLabels {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -14,6 +14,7 @@ use dpx_schema::StageError;
 use dpx_schema::conversation::{Conversation, Role, Turn};
 use dpx_schema::params::ScoreParams;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// Figures of conversations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,15 +68,15 @@ pub(super) fn compute(
     };
     let most = params.max_texts as usize;
     let turns = [0, 1, 2].map(|side| some_turns(&sets[side], most, seed));
-    let word_counts = |turns: &[Turn]| -> Vec<u64> {
-        turns
-            .iter()
+    let word_counts = |set: &[Conversation]| -> Vec<u64> {
+        set.iter()
+            .flat_map(|found| &found.turns)
             .map(|turn| words(&turn.content).len() as u64)
             .collect()
     };
     let mut scores = ConversationScores {
         turns: lengths(&of_turns(&sets[0]), &of_turns(&sets[1])),
-        turn_words: lengths(&word_counts(&turns[0]), &word_counts(&turns[1])),
+        turn_words: lengths(&word_counts(&sets[0]), &word_counts(&sets[1])),
         order: Compared {
             synthetic: order(&sets[0]),
             ceiling: Some(order(&sets[2])),
@@ -109,7 +110,11 @@ fn order(set: &[Conversation]) -> Order {
     let speaks = |turns: &[Turn], role| turns.iter().any(|turn| turn.role == role);
     Order {
         begins_with_user: share(&|turns| first(turns) == Some(Role::User)),
-        alternates: share(&|turns| turns.windows(2).all(|pair| pair[0].role != pair[1].role)),
+        alternates: share(&|turns| {
+            let sides = turns.iter().map(|turn| turn.role);
+            let sides: Vec<Role> = sides.filter(|role| *role != Role::System).collect();
+            sides.windows(2).all(|pair| pair[0] != pair[1])
+        }),
         ends_with_assistant: share(&|turns| {
             turns
                 .last()
@@ -150,11 +155,15 @@ fn role_confusion([synthetic, held_out, training]: &[Vec<Turn>; 3]) -> Option<Co
         for (text, role) in texts.iter().zip(roles) {
             all[role] += 1.0;
             let found = model.probabilities(text);
-            wrong[role] += f64::from(u8::from(found[1 - role] > found[role]));
+            wrong[role] += match found[1 - role].total_cmp(&found[role]) {
+                Ordering::Greater => 1.0,
+                Ordering::Equal => 0.5,
+                Ordering::Less => 0.0,
+            };
         }
-        let shares = all.iter().zip(wrong).filter(|(all, _)| **all > 0.0);
-        let shares: Vec<f64> = shares.map(|(all, wrong)| wrong / all).collect();
-        (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+        // Texts of one side alone confuse nobody.
+        let both = all.iter().all(|all| *all > 0.0);
+        both.then(|| (wrong[0] / all[0] + wrong[1] / all[1]) / 2.0)
     };
     compared(confusion(synthetic), confusion(held_out))
 }

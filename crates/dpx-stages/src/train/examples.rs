@@ -187,6 +187,14 @@ impl Tokens {
         }
     }
 
+    /// Whether a role was named whose tokens alone count, and none of them is there.
+    fn counts_nothing(&self) -> bool {
+        self.counted.as_ref().is_some_and(|counted| {
+            let mut counted = counted.iter().skip(self.counted_from.max(1));
+            !counted.any(|counts| *counts)
+        })
+    }
+
     fn hash(&self, hasher: &mut blake3::Hasher) {
         hasher.update(&(self.ids.len() as u64).to_le_bytes());
         hasher.update(&(self.counted_from as u64).to_le_bytes());
@@ -213,6 +221,14 @@ impl Encoder<'_> {
             truncation.cut_at_a_turn += u64::from(own.turns_cut > 0);
             truncation.turns_cut += own.turns_cut as u64;
             truncation.marks_taken_apart += own.marks_taken_apart as u64;
+            truncation.without_counted += u64::from(own.counts_nothing());
+        }
+        if truncation.texts > 0 && truncation.without_counted == truncation.texts {
+            return Err(StageError::new(format!(
+                "no conversation has a token that `loss_on` counts within {} tokens: every gradient would be zero, and the budget \
+                 be spent on nothing; name another role, or raise `max_length`",
+                self.max_seq_len
+            )));
         }
         Ok(Encoded {
             rows,

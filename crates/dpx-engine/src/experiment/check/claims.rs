@@ -5,12 +5,13 @@ use super::privacy::spends;
 use crate::experiment::checked::{Experiment, Stage};
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::files::Origin;
-use dpx_schema::Kind;
+use dpx_schema::{Kind, Unit};
 use std::collections::BTreeSet;
 
 /// Checks what the private stages behind each set of texts can claim together.
 pub(crate) fn claims(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
     one_data_set(experiment, diagnostics);
+    one_column_of_people(experiment, diagnostics);
     let mut told = BTreeSet::new();
     for sample in &experiment.stages {
         if sample.kind != Kind::Sample {
@@ -39,6 +40,52 @@ fn behind<'a>(experiment: &'a Experiment, stage: &Stage) -> Vec<&'a Stage> {
     stages
         .filter(|stage| names.contains(stage.name.as_str()))
         .collect()
+}
+
+/// People whom one column tells apart are others than those of another column: what protects the ones and what protects the
+/// others has no claim together.
+fn one_column_of_people(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>) {
+    if experiment.privacy.unit != Unit::User {
+        return;
+    }
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    for stage in &experiment.stages {
+        if stage.kind != Kind::Preprocess {
+            continue;
+        }
+        let Some(param) = stage.fields.get("unit_column") else {
+            continue;
+        };
+        let Some(column) = param.as_str() else {
+            continue;
+        };
+        let of_axis = column.strip_prefix('$').and_then(|name| {
+            let mut axes = experiment.axes.iter();
+            axes.find(|axis| axis.name == name)
+        });
+        match of_axis {
+            Some(axis) => known.extend(axis.values().iter().map(ToString::to_string)),
+            None => {
+                known.insert(serde_json::Value::from(column).to_string());
+            }
+        }
+        if known.len() > 1 {
+            let names: Vec<&str> = known.iter().map(String::as_str).collect();
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::MixedClaim,
+                    param.origin,
+                    format!(
+                        "one study tells people apart by {}: who is one person by the one may be several by the other, so that \
+                         nothing of both can be claimed together",
+                        names.join(" and ")
+                    ),
+                )
+                .help("name one column for all of the study, that of the person whom the release must protect"),
+            );
+            return;
+        }
+    }
 }
 
 /// The stages of one budget must read one data set: noise that was planned over another protects nobody.

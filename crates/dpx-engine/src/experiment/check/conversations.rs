@@ -2,11 +2,10 @@
 
 use super::values::Resolved;
 use crate::experiment::diagnostic::{Code, Diagnostic};
-use dpx_schema::params::{Attribute, DeclaredLabels, MAX_COMBINATIONS, combinations, combined};
+use dpx_schema::params::{
+    Attribute, DeclaredLabels, MAX_COMBINATIONS, combinations, combined, is_column_of_labels,
+};
 use std::collections::BTreeSet;
-
-/// Names that other columns of the synthetic texts bear.
-const TAKEN: [&str; 3] = ["text", "label", "messages"];
 
 /// The columns of labels, where `labels` is a table.
 pub(super) fn declared(stage: &Resolved<'_>) -> Vec<Attribute> {
@@ -38,7 +37,7 @@ pub(super) fn attributes(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>
         let mut bad = |problem: String| {
             diagnostics.push(Diagnostic::at(Code::BadLabel, origin, problem));
         };
-        if TAKEN.contains(&name.as_str()) || name.starts_with("p_") || name.trim().is_empty() {
+        if !is_column_of_labels(name) {
             bad(format!(
                 "a column of labels is called `{name}`, as a column of the synthetic texts is: rename it"
             ));
@@ -92,6 +91,24 @@ pub(super) fn data(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
             ));
         }
         return;
+    }
+    let mut roles = BTreeSet::new();
+    for role in stage.params["roles"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(role, _)| role)
+    {
+        if !roles.insert(role.trim().to_lowercase()) {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::Conflict,
+                    stage.origin("roles"),
+                    format!("`roles` names `{role}` twice: capitals make no other role"),
+                )
+                .help("keep one of them"),
+            );
+        }
     }
     if stage.is_written("text_column") {
         diagnostics.push(
