@@ -1,5 +1,6 @@
 //! Language models and encoders in the Hugging Face layout: what `transformers` saves is read, what is written it loads.
 
+mod adapter;
 pub mod bag_of_words;
 pub mod bert;
 mod body;
@@ -18,6 +19,9 @@ mod sentence;
 mod static_table;
 pub mod weights;
 
+pub use adapter::{
+    ADAPTER_CONFIG, ADAPTER_FOLDER, ADAPTER_WEIGHTS, BASE_FOLDER, base_of, copy_base,
+};
 pub use bert::Bert;
 pub use body::Body;
 pub use causal::CausalModel;

@@ -22,7 +22,7 @@ use dpx_accounting::Mechanism;
 use dpx_data::Rows;
 use dpx_nn::Network;
 use dpx_nn::model::CausalLm;
-use dpx_schema::params::{ChatFormat, NoiseMode, TrainParams, TrainPerformance, Trainable};
+use dpx_schema::params::{ChatFormat, NoiseMode, TrainParams, TrainPerformance};
 use dpx_schema::progress::{ProgressUpdate, StageMetrics};
 use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::checkpoint::{self, Checkpoint, Found};
@@ -51,7 +51,7 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
     std::fs::create_dir_all(&context.state)?;
     let stage = PrivateStage::open(context, params.noise)?;
     let (input, schema) = (stage.input, &stage.schema);
-    let mut start = Start::load(context, context.device, &params, schema)?;
+    let mut start = Start::load(context, &params, schema)?;
     if stage.plan.spending == Spending::Untouched {
         context.progress.log("epsilon 0: the model stays as it is");
         artifact::write(context, schema, &start, &stage.untouched())?;
@@ -155,9 +155,6 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
     };
     let record = stage.record(&session.run, Some(executed), machine);
     let key = session.trainer.finish(start.network.parameters_mut());
-    if params.parameters == Trainable::Lora {
-        start.network = start.network.merge_lora();
-    }
     std::fs::write(context.internal_path("steps.jsonl")?, log.text())?;
     if !canaries.drawn.is_empty() {
         std::fs::write(context.internal_path(CANARIES_FILE)?, &canaries.text)?;

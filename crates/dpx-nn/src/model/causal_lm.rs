@@ -1,7 +1,9 @@
 //! A causal language model of any supported architecture, from a folder and back.
 
 use super::weights::{StoredAs, write};
-use super::{Architecture, CausalModel, Decoder, Family, ModelConfig, ModelError, Weights, load};
+use super::{
+    Architecture, CausalModel, Decoder, Family, ModelConfig, ModelError, Weights, adapter, load,
+};
 use crate::device::DeviceExt;
 use crate::{Arithmetic, Array, Batch, Error, KvCache, Network, Parameters, Role, Tape};
 use dpx_schema::Device;
@@ -14,7 +16,8 @@ pub struct CausalLm {
     network: Decoder,
 }
 
-/// Reads the causal language model of a folder onto a device.
+/// Reads the causal language model of a folder onto a device. One that is stored as a public base with an adapter on it is
+/// merged.
 ///
 /// # Errors
 /// When the folder holds another kind of model, a tensor is missing, misshapen or without a place, or the device
@@ -22,6 +25,14 @@ pub struct CausalLm {
 pub fn load_causal(folder: impl AsRef<Path>, device: Device) -> Result<CausalLm, ModelError> {
     device.usable()?;
     let folder = folder.as_ref();
+    match adapter::base_of(folder) {
+        Some(base) => adapter::merged(folder, &base, |base| load_whole(base, device)),
+        None => load_whole(folder, device),
+    }
+}
+
+/// Reads a model that is stored with all of its weights.
+fn load_whole(folder: &Path, device: Device) -> Result<CausalLm, ModelError> {
     let mut config = ModelConfig::read(folder)?;
     let mut weights = Weights::open(folder, config.prefix())?;
     load::untie_where_stored(&mut config, &mut weights)?;
@@ -125,7 +136,7 @@ impl CausalLm {
                 adapter.name
             )));
         }
-        self.config.write(folder)?;
+        self.config.write_as(folder, stored_as)?;
         write(folder, stored(self.parameters()), stored_as)
     }
 }

@@ -17,6 +17,7 @@ pub use family::Family;
 pub use rotary::Rotary;
 
 use super::ModelError;
+use super::weights::StoredAs;
 use fields::Fields;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -237,6 +238,14 @@ impl ModelConfig {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), ModelError> {
+        self.write_as(folder, StoredAs::F32)
+    }
+
+    /// Writes `FOLDER/config.json` of a model whose weights are stored in some way.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_as(&self, folder: &Path, stored_as: StoredAs) -> Result<(), ModelError> {
         let path: PathBuf = folder.join("config.json");
         let mut raw = self.raw.clone();
         raw.insert(
@@ -244,10 +253,11 @@ impl ModelConfig {
             vec![self.family().class_name(self.head)].into(),
         );
         raw.insert("vocab_size".into(), self.vocabulary().into());
-        for key in ["torch_dtype", "dtype"] {
+        // `_name_or_path` is where somebody once read another model from.
+        for key in ["torch_dtype", "dtype", "_name_or_path"] {
             raw.remove(key);
         }
-        raw.insert("dtype".into(), "float32".into());
+        raw.insert("dtype".into(), stored_as.dtype().into());
         let text = format!("{:#}\n", Value::Object(raw));
         std::fs::write(&path, text).map_err(|error| ModelError::write(&path, error))
     }

@@ -4,5 +4,6 @@ mod header;
 mod read;
 mod write;
 
+pub(super) use read::copy_weights;
 pub use read::Weights;
-pub use write::{StoredAs, write};
+pub use write::{StoredAs, write, write_file};

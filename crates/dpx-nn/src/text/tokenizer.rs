@@ -234,6 +234,8 @@ impl Tokenizer {
         let folder = folder.as_ref();
         let tokenizer = self.inner.to_string(true).map_err(failed)?;
         let mut config = self.config.clone();
+        // Where somebody once read another tokenizer from.
+        config.remove("name_or_path");
         let mut roles = Map::new();
         for ((key, _), id) in ROLES.iter().zip(self.special.by_role()) {
             if let Some(token) = id.and_then(|id| self.token(id)) {

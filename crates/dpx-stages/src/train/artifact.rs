@@ -3,7 +3,6 @@
 use super::start::Start;
 use crate::private;
 use dpx_nn::model::CausalModel;
-use dpx_nn::model::weights::StoredAs;
 use dpx_schema::{MODEL_SCHEMA_FILE, PrivacyRecord, PublicSchema, StageContext, StageError};
 
 /// Writes `model/`, `privacy.json` and `statement.txt`.
@@ -15,7 +14,7 @@ pub(super) fn write(
 ) -> Result<(), StageError> {
     let folder = context.output_path("model");
     std::fs::create_dir_all(&folder)?;
-    start.network.save(&folder, StoredAs::F32)?;
+    start.save_weights(&folder)?;
     start
         .tokenizer
         .save(&folder, Some(start.network.context()))?;

@@ -31,7 +31,7 @@ pub(super) fn run(
         Precision::F32 => 0.05,
         Precision::Bf16 => 0.25,
     };
-    let here = Start::load(context, Device::Cpu, params, schema)?.network;
+    let here = Start::on_processor(context, params, schema)?.network;
     match check_device(there, &here, clipping, &examples, most) {
         Ok(difference) => {
             context.progress.log(&format!(

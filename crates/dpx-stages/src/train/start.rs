@@ -2,15 +2,18 @@
 
 use crate::arithmetic;
 use crate::model_source::ModelSource;
-use dpx_nn::Network;
-use dpx_nn::model::{CausalLm, CausalModel, load_causal};
+use dpx_nn::{Network, Role};
+use dpx_nn::model::{
+    ADAPTER_FOLDER, BASE_FOLDER, CausalLm, CausalModel, copy_base, load_causal,
+};
+use dpx_nn::model::weights::StoredAs;
 use dpx_nn::text::Tokenizer;
 use dpx_schema::Device;
 use dpx_schema::PublicSchema;
 use dpx_schema::conversation::ChatTemplate;
 use dpx_schema::params::{ChatFormat, TrainParams, Trainable};
 use dpx_schema::{StageContext, StageError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A tokenizer and a network, with the parameters to train selected.
 pub(super) struct Start {
@@ -18,13 +21,38 @@ pub(super) struct Start {
     pub(super) network: CausalLm,
     /// The frame of the model's own chat template, where conversations are written with it.
     pub(super) chat_template: Option<ChatTemplate>,
+    /// Scale of the adapters, where the artifact holds these and the public model instead of one model.
+    adapters: Option<f64>,
 }
 
 impl Start {
-    /// Reads the model onto a device, gives it the labels' special tokens and its adapters.
+    /// Reads the model onto the stage's device, gives it the labels' special tokens and its adapters.
     pub(super) fn load(
         context: &StageContext<'_>,
+        params: &TrainParams,
+        schema: &PublicSchema,
+    ) -> Result<Self, StageError> {
+        for left in [BASE_FOLDER, ADAPTER_FOLDER] {
+            let left = context.output_path("model").join(left);
+            if left.exists() {
+                std::fs::remove_dir_all(left)?;
+            }
+        }
+        Self::load_onto(context.device, context, params, schema)
+    }
+
+    /// The same model on the processor, once [`Start::load`] has read it.
+    pub(super) fn on_processor(
+        context: &StageContext<'_>,
+        params: &TrainParams,
+        schema: &PublicSchema,
+    ) -> Result<Self, StageError> {
+        Self::load_onto(Device::Cpu, context, params, schema)
+    }
+
+    fn load_onto(
         device: Device,
+        context: &StageContext<'_>,
         params: &TrainParams,
         schema: &PublicSchema,
     ) -> Result<Self, StageError> {
@@ -50,7 +78,12 @@ impl Start {
     ) -> Result<Self, StageError> {
         let arithmetic = arithmetic(params.precision, context.device)?;
         let mut tokenizer = Tokenizer::load(folder)?;
-        let mut network = load_causal(folder, device)?;
+        let lora = params.parameters == Trainable::Lora;
+        let mut network = if lora {
+            load_causal(own_base(context, folder)?, device)?
+        } else {
+            load_causal(folder, device)?
+        };
         let (known, embedded) = (tokenizer.vocabulary_size(), network.vocabulary());
         if known > embedded {
             return Err(StageError::new(format!(
@@ -66,7 +99,7 @@ impl Start {
         }
         network.resize_vocabulary(tokenizer.vocabulary_size())?;
         let trains = params.epsilon.value() != 0.0;
-        if trains && params.parameters == Trainable::Lora {
+        if trains && lora {
             network.add_lora(params.lora_rank as usize, params.lora_alpha, context.seed);
         }
         network.parameters_mut().select(params.parameters.into());
@@ -83,7 +116,22 @@ impl Start {
             tokenizer,
             network,
             chat_template,
+            adapters: lora.then_some(params.lora_alpha),
         })
+    }
+
+    /// Writes the weights: of adapters these alone, beside the public model that lies there already.
+    pub(super) fn save_weights(&self, folder: &Path) -> Result<(), StageError> {
+        let Some(alpha) = self.adapters else {
+            return Ok(self.network.save(folder, StoredAs::F32)?);
+        };
+        self.network.config().write(folder)?;
+        let parameters = self.network.parameters();
+        if parameters.iter().any(|(_, one)| one.role == Role::Lora) {
+            self.network
+                .save_adapter(&folder.join(ADAPTER_FOLDER), alpha)?;
+        }
+        Ok(())
     }
 
     /// What the model's folder says of the data: how conversations are written, besides what is declared.
@@ -98,4 +146,14 @@ impl Start {
     pub(super) fn max_seq_len(&self) -> usize {
         self.network.context()
     }
+}
+
+/// The public model in the artifact, copied there byte by byte before it is first read: what is trained on is what is kept,
+/// whatever becomes of the original meanwhile.
+fn own_base(context: &StageContext<'_>, folder: &Path) -> Result<PathBuf, StageError> {
+    let base = context.output_path("model").join(BASE_FOLDER);
+    if !base.is_dir() {
+        copy_base(folder, &base)?;
+    }
+    Ok(base)
 }

@@ -85,7 +85,7 @@ impl Place {
         let context = self.context("out", &NoProgress);
         let params: TrainParams = context.params().unwrap();
         let schema = PublicSchema::load(self.path("preprocess").join(SCHEMA_FILE)).unwrap();
-        let start = Start::load(&context, context.device, &params, &schema).unwrap();
+        let start = Start::load(&context, &params, &schema).unwrap();
         let rows = Rows::read(self.path("preprocess/train.jsonl")).unwrap();
         let prompt = schema.parsed_prompt().unwrap();
         (params, start, rows, prompt)
@@ -667,11 +667,45 @@ fn adapters_biases_and_heads_can_be_trained_alone() {
         place.params["parameters"] = json!(parameters);
         place.run("out", &NoProgress).unwrap();
         std::fs::remove_dir_all(place.path("state")).unwrap();
-        seen.push(place.weights("out"));
         let reread = dpx_nn::model::load_causal(place.path("out/model"), Device::Cpu).unwrap();
         assert!(reread.parameters().find("transformer.wte.weight").is_some());
+        let parameters = reread.parameters().iter();
+        seen.push(parameters.map(|(_, one)| one.value.to_vec()).collect::<Vec<_>>());
     }
     assert!(seen[0] != seen[1] && seen[1] != seen[2]);
+}
+
+/// Of a LoRA row the artifact holds the adapter, and the public model byte by byte, which the cache then has once for all rows.
+#[test]
+fn a_lora_row_keeps_its_adapter_and_the_public_model_as_it_was() {
+    let mut place = Place::new(json!({"noise": "seeded", "parameters": "lora", "lora_alpha": 12.0}));
+    let base = std::fs::read(place.path("base/model.safetensors")).unwrap();
+    place.run("out", &NoProgress).unwrap();
+    let file = |output: &str, name: &str| place.path(output).join("model").join(name);
+    assert!(!file("out", "model.safetensors").exists());
+    assert!(base == std::fs::read(file("out", "base/model.safetensors")).unwrap());
+    let adapter = std::fs::read(file("out", "adapter/adapter_config.json")).unwrap();
+    let adapter: Value = serde_json::from_slice(&adapter).unwrap();
+    assert_eq!(adapter["lora_alpha"], 12);
+    assert_eq!(adapter["base_model_name_or_path"], Value::Null);
+    let load = |output| dpx_nn::model::load_causal(file(output, ""), Device::Cpu).unwrap();
+    let values = |network: &CausalLm| -> Vec<Vec<f32>> {
+        let parameters = network.parameters().iter();
+        parameters.map(|(_, one)| one.value.to_vec()).collect()
+    };
+    let public = dpx_nn::model::load_causal(place.path("base"), Device::Cpu).unwrap();
+    assert_ne!(values(&load("out")), values(&public));
+    // A base that is not the one any more is an error, never another model.
+    std::fs::remove_dir_all(file("out", "base")).unwrap();
+    let refused = dpx_nn::model::load_causal(file("out", ""), Device::Cpu).unwrap_err();
+    assert!(refused.to_string().contains("is missing"), "{refused}");
+    // Nothing was learned at epsilon 0.
+    place.params["epsilon"] = json!(0.0);
+    place.run("zero", &NoProgress).unwrap();
+    let zero = place.path("zero/model");
+    assert!(!zero.join("adapter").exists());
+    let zero = dpx_nn::model::load_causal(zero, Device::Cpu).unwrap();
+    assert_eq!(values(&zero), values(&public));
 }
 
 #[test]

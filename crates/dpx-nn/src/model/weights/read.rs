@@ -80,6 +80,21 @@ impl Weights {
         })
     }
 
+    /// Opens one file of tensors; `prefix` as in [`Weights::open`].
+    ///
+    /// # Errors
+    /// When it is missing, or its header does not fit it.
+    pub fn open_file(path: &Path, prefix: &'static str) -> Result<Self, ModelError> {
+        let entries = header::read(path)?.into_iter();
+        Ok(Self {
+            folder: path.into(),
+            files: vec![path.into()],
+            tensors: entries.map(|(name, entry)| (name, (0, entry))).collect(),
+            prefix,
+            taken: BTreeSet::new(),
+        })
+    }
+
     /// The name under which a tensor stands in the files, where it does.
     fn find(&self, name: &str) -> Option<&str> {
         let bare = name.strip_prefix(self.prefix).unwrap_or(name);
@@ -205,6 +220,22 @@ impl Weights {
             })
             .unwrap_or_default()
     }
+}
+
+/// Copies the files that hold the weights of a model folder, byte by byte, with their index.
+pub(in crate::model) fn copy_weights(from: &Path, to: &Path) -> Result<(), ModelError> {
+    let opened = Weights::open(from, "")?;
+    let index = from.join("model.safetensors.index.json");
+    let sharded = opened
+        .files
+        .first()
+        .is_some_and(|file| !file.ends_with("model.safetensors"));
+    let files = opened.files.iter().chain(sharded.then_some(&index));
+    for file in files {
+        let name = file.file_name().unwrap_or_default();
+        std::fs::copy(file, to.join(name)).map_err(|error| ModelError::read(file, error))?;
+    }
+    Ok(())
 }
 
 /// The most similar name, where one is similar at all.

@@ -1,7 +1,7 @@
 //! Writing `model.safetensors`.
 
 use crate::model::ModelError;
-use half::f16;
+use half::{bf16, f16};
 use safetensors::{Dtype, View};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,6 +15,19 @@ pub enum StoredAs {
     F32,
     /// Two bytes a number, rounded to nearest.
     F16,
+    /// Two bytes a number with the range of four, rounded to nearest.
+    Bf16,
+}
+
+impl StoredAs {
+    /// What `dtype` of config.json says: the arithmetic in which `transformers` loads the model. Weights of 16 bits that are to be
+    /// computed with in 32 are `float32`.
+    pub const fn dtype(self) -> &'static str {
+        match self {
+            Self::F32 | Self::F16 => "float32",
+            Self::Bf16 => "bfloat16",
+        }
+    }
 }
 
 struct Tensor {
@@ -28,6 +41,7 @@ impl View for Tensor {
         match self.stored_as {
             StoredAs::F32 => Dtype::F32,
             StoredAs::F16 => Dtype::F16,
+            StoredAs::Bf16 => Dtype::BF16,
         }
     }
 
@@ -42,6 +56,11 @@ impl View for Tensor {
                 .values
                 .iter()
                 .flat_map(|&v| f16::from_f32(v).to_le_bytes())
+                .collect(),
+            StoredAs::Bf16 => self
+                .values
+                .iter()
+                .flat_map(|&v| bf16::from_f32(v).to_le_bytes())
                 .collect(),
         })
     }
@@ -62,7 +81,18 @@ pub fn write(
     tensors: impl IntoIterator<Item = (String, Vec<usize>, Vec<f32>)>,
     stored_as: StoredAs,
 ) -> Result<(), ModelError> {
-    let path = folder.join("model.safetensors");
+    write_file(&folder.join("model.safetensors"), tensors, stored_as)
+}
+
+/// Writes tensors to a file, as [`write`] does.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_file(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (String, Vec<usize>, Vec<f32>)>,
+    stored_as: StoredAs,
+) -> Result<(), ModelError> {
     let tensors: Vec<(String, Tensor)> = tensors
         .into_iter()
         .map(|(name, shape, values)| {
@@ -78,12 +108,12 @@ pub fn write(
     names.sort_unstable();
     if let Some([name, ..]) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(ModelError::Tensor {
-            path,
+            path: path.to_owned(),
             problem: format!("tensor `{name}` would be written twice"),
         });
     }
     // `transformers` refuses files that do not say for which framework they are.
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(tensors, Some(metadata), &path)
-        .map_err(|error| ModelError::malformed(&path, format!("cannot be written: {error}")))
+    safetensors::serialize_to_file(tensors, Some(metadata), path)
+        .map_err(|error| ModelError::malformed(path, format!("cannot be written: {error}")))
 }
