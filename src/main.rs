@@ -21,6 +21,7 @@ mod error;
 mod executor;
 mod exit;
 mod experiment;
+mod export;
 mod families;
 mod fetch;
 mod floors;
@@ -30,6 +31,7 @@ mod inspect;
 mod ledger;
 mod man;
 mod memory;
+mod outgoing;
 mod output;
 mod own_data;
 mod plan;
@@ -85,6 +87,7 @@ enum Verb {
     Plan(plan::Args),
     Schema(schema::Args),
     Release(release::Args),
+    Export(export::Args),
     Verify(verify::Args),
     Rehearse(rehearse::Args),
     Report(report::Args),
@@ -113,6 +116,7 @@ impl Verb {
             Self::Plan(args) => plan::run(&args),
             Self::Schema(args) => schema::run(&args),
             Self::Release(args) => release::run(&args),
+            Self::Export(args) => export::run(&args),
             Self::Verify(args) => verify::run(&args),
             Self::Rehearse(args) => rehearse::run(&args),
             Self::Report(args) => report::run(&args),

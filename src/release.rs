@@ -1,16 +1,14 @@
 //! `dpx release`: the texts that a guarantee covers, and nothing else.
 
 use super::experiment::{CacheArgs, ExperimentArgs};
+use super::outgoing::{self, Outgoing, checked};
 use super::state::StateArgs;
 use super::studies::Loaded;
-use super::{Error, ExitCode, account, candidates, output, standing};
+use super::{Error, ExitCode, output};
 use dpx_engine::experiment::ReleaseTable;
-use dpx_engine::run::{ResultsError, new_folder};
-use dpx_ledger::{LedgerError, PreparedRelease, Selection};
-use dpx_report::{Disclosure, License, Publication, Release, ReleaseError, verify};
+use dpx_report::{License, Publication, Release};
 use dpx_schema::counted;
 use dpx_schema::publication::{NO_LICENSE, check_language, check_license, check_license_name};
-use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Write a folder that may be shared: synthetic texts under a guarantee, and the guarantee of all of them together.
@@ -49,13 +47,6 @@ pub(crate) struct Args {
     language: Vec<String>,
 }
 
-/// A parser of an argument that `check` accepts.
-fn checked(
-    check: fn(&str) -> Result<(), String>,
-) -> impl Fn(&str) -> Result<String, String> + Clone + Send + Sync + 'static {
-    move |text| check(text).map(|()| text.to_owned())
-}
-
 impl Args {
     /// What only the publisher knows: from the arguments, else from the experiment file.
     fn publication(&self, table: &ReleaseTable) -> Result<Publication, Error> {
@@ -85,114 +76,31 @@ impl Args {
     }
 }
 
-/// Why nothing was released.
-struct Stopped(String);
-
-impl From<ResultsError> for Stopped {
-    fn from(error: ResultsError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<ReleaseError> for Stopped {
-    fn from(error: ReleaseError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<LedgerError> for Stopped {
-    fn from(error: LedgerError) -> Self {
-        Self(error.to_string())
-    }
-}
-
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
-    if args.out.exists() {
-        return Err(
-            Error::usage(format!("`{}` exists already", args.out.display()))
-                .hint("name a new folder: a release is never mixed with what lay there before"),
-        );
-    }
+    outgoing::is_new(&args.out)?;
     let loaded = Loaded::new(&args.experiment, &args.cache.cache)?;
     let publication = args.publication(&loaded.experiment.release)?;
-    let told = |error: ReleaseError| match error {
-        ReleaseError::Refused(..) | ReleaseError::Missing(_) => Error::usage(error.to_string()),
-        ReleaseError::Io(_) | ReleaseError::Unreadable(_) => Error::failed(error.to_string()),
-    };
-    let (release, mut request) = loaded
-        .with(|sources| {
-            let release = Release::gather(sources, &args.row, args.model)?;
-            let request = release.ledger_request(sources)?;
-            Ok((release, request))
-        })?
-        .map_err(told)?;
-    request.budget = loaded.experiment.privacy.budget;
-    let study = (&loaded.experiment, args.experiment.file.as_path());
-    let ledger = args.state.ledger(Some(study))?;
-    standing::check(&ledger, &loaded.cache)?;
-    account::knows_all(&ledger, &loaded.cache)?;
-    let (earlier, unprotected) = candidates::scored(&ledger, &loaded)?;
-    request.add_candidates(earlier, unprotected);
-    let prepared = ledger.prepare_release(&request)?;
-    let statement = release
-        .statement(&Disclosure::from(&prepared), &publication)
-        .map_err(told)?;
-    let name = args.out.file_name().unwrap_or_default().to_string_lossy();
-    let spent = spent(&prepared);
-    new_folder(&args.out, |fresh| {
-        let content = release.write(fresh, &statement)?;
-        // What its readers would find wrong is not to be released.
-        let found = verify(fresh).map_err(ReleaseError::from)?;
-        if let Some(wrong) = found.checks.iter().find(|check| !check.failures.is_empty()) {
-            return Err(Stopped(format!(
-                "nothing was released: `dpx verify` would refuse it ({}: {}); this is a fault of dpx, please report it",
-                wrong.point,
-                wrong.failures.join("; ")
-            )));
-        }
-        // The last thing before the folder becomes visible: what can be seen has been counted.
-        prepared.commit(&name, &content)?;
-        Ok::<(), Stopped>(())
-    })
-    .map_err(|Stopped(message)| Error::failed(message))?;
-    standing::note(&ledger, &loaded.cache)?;
-    for (instance, planted) in release.canaries() {
-        output::note(&format!(
-            "warning: `{instance}` was trained with {planted} canaries for an audit: texts of random letters may stand among those released"
-        ));
+    let release = loaded
+        .with(|sources| Release::gather(sources, &args.row, args.model))?
+        .map_err(outgoing::told)?;
+    let gone = Outgoing {
+        loaded: &loaded,
+        file: &args.experiment.file,
+        state: &args.state,
+        release: &release,
+        publication: &publication,
+        out: &args.out,
     }
+    .leave()?;
     if publication.license.id == NO_LICENSE && publication.license.name.is_none() {
         output::note(
             "note: no license is named, so the card says `other`: name one with `--license` or `license` in `[release]`",
         );
     }
-    for sentence in release.public_inputs().sentences() {
-        output::note(&format!("note: {sentence}"));
-    }
-    let guarantee = statement.claim.as_ref().map_or_else(
-        || "no private data used".to_owned(),
-        |claim| format!("total {claim:.4}"),
-    );
     output::print(&format!(
-        "{}: {}, {guarantee}{spent}",
+        "{}: {}, {gone}",
         args.out.display(),
         counted(release.rows() as u64, "row")
     ))?;
     Ok(ExitCode::Done)
-}
-
-/// What the ledger adds to the guarantee of the rows: how they were chosen, and everything released of the same people.
-fn spent(prepared: &PreparedRelease) -> String {
-    let mut text = String::new();
-    if !matches!(prepared.selection(), Selection::None { unprotected } if unprotected.is_empty()) {
-        let _ = write!(text, "\nselection: {}", prepared.selection());
-    }
-    if let (Some(joint), false) = (prepared.joint(), prepared.prior().is_empty()) {
-        let _ = write!(
-            text,
-            "\nwith {} of the same people: {joint:.4} in all",
-            counted(prepared.prior().len() as u64, "earlier release")
-        );
-    }
-    text
 }

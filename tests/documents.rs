@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 /// Commands that are not run, with the reason. Of a study the file and its overrides are checked instead, and that the command
 /// line is understood.
-const NOT_RUN: [(&str, &str); 16] = [
+const NOT_RUN: [(&str, &str); 17] = [
     ("dpx run experiments/emotion.toml", "ten minutes"),
     (
         "dpx run experiments/emotion-teacher.toml",
@@ -27,6 +27,7 @@ const NOT_RUN: [(&str, &str); 16] = [
         "downloads, and ten minutes",
     ),
     ("dpx run FILE", "a placeholder"),
+    ("dpx export FILE", "a placeholder"),
     ("dpx rehearse my-data.toml", "minutes"),
     ("dpx run my-data.toml", "minutes"),
     ("dpx release my-data.toml", "needs the run before it"),
@@ -356,8 +357,9 @@ fn quoted(words: &[String]) -> String {
 }
 
 /// Verbs whose first argument is an experiment file or a folder.
-const WITH_FILE: [&str; 10] = [
-    "run", "plan", "check", "graph", "fetch", "report", "release", "compare", "verify", "rehearse",
+const WITH_FILE: [&str; 11] = [
+    "run", "plan", "check", "graph", "fetch", "report", "release", "export", "compare", "verify",
+    "rehearse",
 ];
 
 /// Shows that the command line is understood, without running it: of a file that is not there nothing more can be said.

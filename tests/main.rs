@@ -10,6 +10,7 @@ mod conversations;
 mod device;
 mod documents;
 mod experiments;
+mod export;
 mod faults;
 mod hub;
 mod inspect;

@@ -117,20 +117,11 @@ const fn head(config: &ModelConfig) -> &'static str {
 
 /// What the model card, or a file of the name, says of the licence.
 fn licence(folder: &Path) -> Option<String> {
-    let card = std::fs::read_to_string(folder.join("README.md")).unwrap_or_default();
-    let stated = card.lines().take(60).find_map(|line| {
-        let lower = line.to_lowercase();
-        ["license:", "licence:"].iter().find_map(|key| {
-            lower
-                .starts_with(key)
-                .then(|| line[key.len()..].trim().to_owned())
-        })
-    });
-    let file = ["LICENSE", "LICENSE.txt", "LICENCE"]
-        .iter()
-        .find(|name| folder.join(name).is_file());
+    let stated = dpx_data::stated_license(folder);
+    let file = stated.files.first();
     stated
-        .filter(|text| !text.is_empty())
+        .name
+        .or(stated.id)
         .or_else(|| file.map(|name| format!("see `{name}` in the folder")))
 }
 

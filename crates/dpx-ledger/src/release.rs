@@ -17,8 +17,11 @@ use std::collections::BTreeSet;
 pub struct ReleaseRequest {
     /// Name of the experiment.
     pub experiment: String,
-    /// What is released: names of `sample` instances, such as `sample@epsilon=3`.
+    /// What is released: names of `sample` instances, such as `sample@epsilon=3`; of a model alone that of its instance.
     pub rows: Vec<String>,
+    /// Where a model is released alone: every set of texts of the study that is made with it. Those are no other choice than the
+    /// model, and a choice that names some of them before it is trained names the model.
+    pub made: BTreeSet<String>,
     /// Records of the private instances behind them.
     pub records: Vec<PrivacyRecord>,
     /// Every row that may be released and was scored on real data.
@@ -47,6 +50,7 @@ impl ReleaseRequest {
             let name = more.row.clone();
             let mut number = 1;
             while self.rows.contains(&more.row)
+                || self.made.contains(&more.row)
                 || self.candidates.iter().any(|known| known.row == more.row)
             {
                 more.row = format!("{name} (earlier {number})");
@@ -136,7 +140,7 @@ impl PreparedRelease {
             }
         }
         let selection = selection(
-            &request.rows,
+            (&request.rows, &request.made),
             &own_runs,
             &candidates,
             &request.unprotected,

@@ -86,9 +86,10 @@ impl fmt::Display for Selection {
     }
 }
 
-/// What the choice costs, given the runs behind the released rows (`own`) and behind each candidate.
+/// What the choice costs, given the runs behind the released rows (`own`) and behind each candidate. Of a model that is released
+/// alone, the rows that are made with it are given too.
 pub(crate) fn selection(
-    rows: &[String],
+    (rows, made): (&[String], &BTreeSet<String>),
     own: &[&RunEntry],
     candidates: &[(String, Vec<&RunEntry>)],
     unprotected: &[String],
@@ -98,21 +99,30 @@ pub(crate) fn selection(
         unprotected: unprotected.to_vec(),
     };
     let identities: BTreeSet<&String> = own.iter().map(|run| &run.run).collect();
-    let others: Vec<&RunEntry> = candidates
+    let is_new = |run: &&RunEntry| !identities.contains(&run.run);
+    let is_choice = candidates
         .iter()
-        .filter(|(row, _)| !rows.contains(row))
-        .flat_map(|(_, runs)| runs.iter().copied())
-        .filter(|run| !identities.contains(&run.run))
-        .collect();
-    if others.is_empty() {
+        .filter(|(row, _)| !rows.contains(row) && !made.contains(row))
+        .any(|(_, runs)| runs.iter().any(is_new));
+    if !is_choice {
         return Ok(none());
     }
+    // Those behind the scores of the released model's own texts as well: they were compared with the others.
+    let others: Vec<&RunEntry> = candidates
+        .iter()
+        .flat_map(|(_, runs)| runs.iter().copied())
+        .filter(is_new)
+        .collect();
     let wanted: BTreeSet<&String> = rows.iter().collect();
+    let names = |run: &RunEntry| {
+        let named: BTreeSet<&String> = run.selection.iter().collect();
+        named == wanted || (!named.is_empty() && named.iter().all(|row| made.contains(*row)))
+    };
     // What counts is what each run said when it began: a declaration that came later names what is known to be best.
     let declared = own
         .iter()
         .chain(&others)
-        .all(|run| !run.adopted && run.selection.iter().collect::<BTreeSet<_>>() == wanted);
+        .all(|run| !run.adopted && names(run));
     if declared {
         return Ok(Selection::Declared {
             rows: rows.to_vec(),
@@ -123,7 +133,8 @@ pub(crate) fn selection(
         return Ok(none());
     };
     let mut names: BTreeSet<String> = rows.iter().cloned().collect();
-    names.extend(candidates.iter().map(|(row, _)| row.clone()));
+    let others = candidates.iter().map(|(row, _)| row);
+    names.extend(others.filter(|row| !made.contains(*row)).cloned());
     Ok(Selection::Undeclared {
         candidates: names.into_iter().collect(),
         claim,

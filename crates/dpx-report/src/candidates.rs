@@ -8,8 +8,8 @@ use dpx_ledger::Candidate;
 use dpx_schema::{Flow, Kind};
 use std::collections::BTreeSet;
 
-/// Every set of texts that was scored on real data: those that may be released, with the records of the private instances
-/// behind them, and the names of the others.
+/// Every set of texts, or model without any, that was scored on real data: those that may be released, with the records of the
+/// private instances behind them, and the names of the others.
 pub(crate) fn candidates(
     sources: &Sources<'_>,
 ) -> Result<(Vec<Candidate>, Vec<String>), AssembleError> {
@@ -26,11 +26,22 @@ pub(crate) fn candidates(
         .collect();
     let mut candidates = Vec::new();
     let mut unprotected = Vec::new();
+    let written: BTreeSet<InstanceId> = (0..plan.instances.len())
+        .filter(|&id| plan.instances[id].kind == Kind::Sample && sources.record(id).is_some())
+        .flat_map(|id| ancestors(plan, id))
+        .collect();
     for (id, instance) in plan.instances.iter().enumerate() {
-        if instance.kind != Kind::Sample || sources.record(id).is_none() {
+        // A model without texts may have been audited, and may leave by itself.
+        let is_row = match instance.kind {
+            Kind::Sample => true,
+            Kind::Train => !written.contains(&id),
+            _ => false,
+        };
+        if !is_row || sources.record(id).is_none() {
             continue;
         }
-        let behind = ancestors(plan, id);
+        let mut behind = ancestors(plan, id);
+        behind.insert(id);
         // An audit looks at the model, a classifier may be the teacher itself: their figures are the row's, too.
         let part_scored = behind
             .iter()

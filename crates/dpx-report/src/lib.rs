@@ -42,8 +42,8 @@ mod write;
 pub use assemble::assemble;
 pub use real_texts::{RealTexts, real_texts};
 pub use release::{
-    Author, Disclosure, Format, Group, License, Model, Prior, Publication, Release, ReleaseError,
-    Run, Selection, Statement, Texts,
+    Author, Disclosure, Export, ExportForm, Format, Group, License, Model, Prior, Publication,
+    Release, ReleaseError, Run, Selection, Statement, Texts, Wanted, write_internal,
 };
 pub use sources::{Artifacts, AssembleError, Floors, Known, NoFloors, Sources};
 pub use study::{InstanceState, Reference, Study};

@@ -1,10 +1,14 @@
-//! What may leave the organisation: synthetic texts of rows under a guarantee, and what the guarantee of all of them is.
+//! What may leave the organisation: synthetic texts of rows under a guarantee, or the model of one, and what the guarantee of all
+//! of it is.
 //!
 //! Only artifacts labelled `public` or `dp` are taken; a row without a guarantee, or with noise from the seed, is refused
 //! without exception. Nothing computed from a private text outside a mechanism goes in: no digest, key, score, path or time.
 
 mod card;
 pub(crate) mod checksums;
+mod internal;
+mod model;
+mod model_card;
 mod officer;
 mod publish;
 mod statement;
@@ -16,14 +20,16 @@ pub(crate) mod fixture;
 mod tests;
 
 pub(crate) use card::card;
+pub(crate) use internal::INTERNAL_FORMAT;
+pub use internal::write_internal;
+pub use model::Wanted;
 pub(crate) use officer::page;
 pub use publish::Publication;
 pub use statement::{
-    Author, Disclosure, Format, Group, License, Model, Prior, Run, Selection, Statement, Texts,
+    Author, Disclosure, Export, ExportForm, Format, Group, License, Model, Prior, Run, Selection,
+    Statement, Texts,
 };
-pub(crate) use statement::{
-    CARD_FILE, CHECKSUMS_FILE, GROUPS, MODEL_FOLDER, OFFICER_FILE, STATEMENT_FILE,
-};
+pub(crate) use statement::{CARD_FILE, CHECKSUMS_FILE, GROUPS, OFFICER_FILE, STATEMENT_FILE};
 
 use super::candidates::candidates;
 use super::guarantee::{is_private, study_delta};
@@ -66,6 +72,20 @@ pub struct Release {
     delta: f64,
     canaries: BTreeMap<String, u64>,
     public_inputs: PublicInputs,
+    /// Of a model alone the license of the public model behind it.
+    license: Option<License>,
+    /// Of a model alone the `sample` instances that write with it.
+    made: BTreeSet<String>,
+}
+
+/// What ran behind what leaves.
+struct Behind {
+    records: Vec<(Kind, PrivacyRecord)>,
+    data_sets: BTreeMap<String, u64>,
+    /// The name of its run in the claim, by instance.
+    runs: BTreeMap<InstanceId, String>,
+    canaries: BTreeMap<String, u64>,
+    delta: f64,
 }
 
 impl Release {
@@ -80,6 +100,8 @@ impl Release {
         with_models: bool,
     ) -> Result<Self, ReleaseError> {
         let plan = sources.plan;
+        // Also of rows that stay: the release says among which ones was chosen.
+        public_names(plan, Kind::Sample)?;
         let samples =
             (0..plan.instances.len()).filter(|&id| plan.instances[id].kind == Kind::Sample);
         let mut chosen = Vec::new();
@@ -87,14 +109,6 @@ impl Release {
         let mut found = BTreeSet::new();
         for id in samples {
             let instance = &plan.instances[id];
-            // Also of rows that stay: the release says among which ones was chosen.
-            if let Some(value) = instance.axes.values().find_map(telling) {
-                return Err(ReleaseError::Missing(format!(
-                    "`{}` bears the name `{value}`, which says something of the publisher and would stand in the release: names of \
-                     rows are public. Let the axis hold plain words, numbers or relative paths, and `dpx run` again",
-                    instance.name
-                )));
-            }
             let named: Vec<&String> = wanted
                 .iter()
                 .filter(|name| instance.is_named(name))
@@ -106,18 +120,7 @@ impl Release {
             match instance.flow {
                 Flow::Public | Flow::Dp => {}
                 _ if wanted.is_empty() => continue,
-                Flow::Seeded => {
-                    return Err(ReleaseError::Refused(
-                        instance.name.to_string(),
-                        "its noise is derived from the seed, and whoever has the seed can subtract it; run it with `noise = \"secure\"`",
-                    ));
-                }
-                Flow::Private => {
-                    return Err(ReleaseError::Refused(
-                        instance.name.to_string(),
-                        "it depends on private texts without a guarantee",
-                    ));
-                }
+                flow => refuse(&instance.name, flow)?,
             }
             if sources.record(id).is_none() {
                 return Err(unfinished(&instance.name));
@@ -135,52 +138,70 @@ impl Release {
                 "no row of this study may be released".into(),
             ));
         }
-        let mut canaries = BTreeMap::new();
-        let mut records = Vec::new();
-        // The name of its run in the claim, by instance.
-        let mut runs: BTreeMap<InstanceId, String> = BTreeMap::new();
-        let mut data_sets = DataSets::default();
-        for &id in &behind {
-            let instance = &plan.instances[id];
-            if !is_private(instance.kind) && instance.kind != Kind::Pretrain {
-                continue;
-            }
-            let record = sources
-                .privacy(id)?
-                .ok_or_else(|| unfinished(&instance.name))?;
-            if let Some(run) = record.private() {
-                let name = run.part().instance;
-                data_sets.add(plan, id, &name);
-                runs.insert(id, name);
-                if run.canaries > 0 {
-                    canaries.insert(instance.name.to_string(), run.canaries);
-                }
-            }
-            records.push((instance.kind, record));
+        let found = Behind::read(sources, &behind)?;
+        let texts = publish::texts(sources, &chosen, &found.runs)?;
+        let mut about = publish::about(sources, &behind)?;
+        if with_models {
+            about.models = publish::models(sources, &chosen, &found.runs)?;
         }
-        let delta = study_delta(sources)?.unwrap_or(0.5);
-        let guarantee = Guarantee::at(records.iter().map(|(_, record)| record), delta)
-            .map_err(|error| ReleaseError::Missing(format!("nothing can be claimed: {error}")))?;
-        match guarantee {
-            Guarantee::NoPrivateData | Guarantee::Private(_) => {}
-            Guarantee::Seeded(_) | Guarantee::None => {
-                return Err(ReleaseError::Missing(
-                    "what ran behind these texts has no guarantee that holds against whoever has the seed".into(),
-                ));
-            }
+        Ok(Self::of(found, texts, about))
+    }
+
+    /// Gathers one model without texts, which is a release of what was trained behind it.
+    ///
+    /// # Errors
+    /// It may not leave, does not exist, is not finished, or has no adapter where one is asked for.
+    pub fn of_model(sources: &Sources<'_>, wanted: &Wanted) -> Result<Self, ReleaseError> {
+        let plan = sources.plan;
+        let id = wanted.find(plan)?;
+        for kind in [Kind::Sample, plan.instances[id].kind] {
+            public_names(plan, kind)?;
         }
-        let texts = publish::texts(sources, &chosen, &runs)?;
-        let about = publish::about(sources, &chosen, &behind, &runs, with_models)?;
-        let public_inputs = PublicInputs::of(records.iter().map(|(_, record)| record));
+        let instance = &plan.instances[id];
+        refuse(&instance.name, instance.flow)?;
+        if sources.record(id).is_none() {
+            return Err(unfinished(&instance.name));
+        }
+        let mut behind = ancestors(plan, id);
+        behind.insert(id);
+        let found = Behind::read(sources, &behind)?;
+        let (model, export, stated) =
+            model::alone(sources, id, wanted.form, &found.runs, |instance| {
+                publish::file_name(instance, true)
+            })?;
+        let mut about = publish::about(sources, &behind)?;
+        about.models = vec![model];
+        about.export = Some(export);
+        let samples = plan.instances.iter().enumerate();
+        let made = samples
+            .filter(|(_, sample)| sample.kind == Kind::Sample)
+            .filter(|(sample, _)| ancestors(plan, *sample).contains(&id))
+            .map(|(_, sample)| sample.name.to_string());
         Ok(Self {
+            license: Some(model::license(&stated)),
+            made: made.collect(),
+            ..Self::of(found, Vec::new(), about)
+        })
+    }
+
+    fn of(behind: Behind, texts: Vec<TextFile>, about: About) -> Self {
+        let records = behind.records.iter().map(|(_, record)| record);
+        Self {
+            public_inputs: PublicInputs::of(records),
             texts,
             about,
-            records,
-            data_sets: data_sets.of_run,
-            delta,
-            canaries,
-            public_inputs,
-        })
+            records: behind.records,
+            data_sets: behind.data_sets,
+            delta: behind.delta,
+            canaries: behind.canaries,
+            license: None,
+            made: BTreeSet::new(),
+        }
+    }
+
+    /// Of a model alone the license of the public model behind it, as far as that states one.
+    pub const fn license(&self) -> Option<&License> {
+        self.license.as_ref()
     }
 
     /// The `train` instances behind the texts that planted canaries, with how many: the guarantee holds, but texts of random
@@ -215,7 +236,13 @@ impl Release {
         let (candidates, unprotected) = candidates(sources)?;
         Ok(ReleaseRequest {
             experiment: sources.plan.experiment.clone(),
-            rows: publish::instances(&self.texts),
+            rows: if self.about.export.is_some() {
+                let models = self.about.models.iter();
+                models.map(|model| model.told.instance.clone()).collect()
+            } else {
+                publish::instances(&self.texts)
+            },
+            made: self.made.clone(),
             records: self
                 .records
                 .iter()
@@ -227,6 +254,79 @@ impl Release {
             budget: None,
         })
     }
+}
+
+impl Behind {
+    fn read(sources: &Sources<'_>, behind: &BTreeSet<InstanceId>) -> Result<Self, ReleaseError> {
+        let plan = sources.plan;
+        let mut canaries = BTreeMap::new();
+        let mut records = Vec::new();
+        let mut runs: BTreeMap<InstanceId, String> = BTreeMap::new();
+        let mut data_sets = DataSets::default();
+        for &id in behind {
+            let instance = &plan.instances[id];
+            if !is_private(instance.kind) && instance.kind != Kind::Pretrain {
+                continue;
+            }
+            let record = sources
+                .privacy(id)?
+                .ok_or_else(|| unfinished(&instance.name))?;
+            if let Some(run) = record.private() {
+                let name = run.part().instance;
+                data_sets.add(plan, id, &name);
+                runs.insert(id, name);
+                if run.canaries > 0 {
+                    canaries.insert(instance.name.to_string(), run.canaries);
+                }
+            }
+            records.push((instance.kind, record));
+        }
+        let delta = study_delta(sources)?.unwrap_or(0.5);
+        let guarantee = Guarantee::at(records.iter().map(|(_, record)| record), delta)
+            .map_err(|error| ReleaseError::Missing(format!("nothing can be claimed: {error}")))?;
+        match guarantee {
+            Guarantee::NoPrivateData | Guarantee::Private(_) => {}
+            Guarantee::Seeded(_) | Guarantee::None => {
+                return Err(ReleaseError::Missing(
+                    "what ran behind this has no guarantee that holds against whoever has the seed"
+                        .into(),
+                ));
+            }
+        }
+        Ok(Self {
+            records,
+            data_sets: data_sets.of_run,
+            runs,
+            canaries,
+            delta,
+        })
+    }
+}
+
+/// Refuses what is not covered.
+fn refuse(instance: &str, flow: Flow) -> Result<(), ReleaseError> {
+    let reason = match flow {
+        Flow::Public | Flow::Dp => return Ok(()),
+        Flow::Seeded => {
+            "its noise is derived from the seed, and whoever has the seed can subtract it; run it with `noise = \"secure\"`"
+        }
+        Flow::Private => "it depends on private texts without a guarantee",
+    };
+    Err(ReleaseError::Refused(instance.to_owned(), reason))
+}
+
+/// Refuses names of rows that tell of the publisher.
+fn public_names(plan: &Plan, kind: Kind) -> Result<(), ReleaseError> {
+    for instance in plan.instances.iter().filter(|one| one.kind == kind) {
+        if let Some(value) = instance.axes.values().find_map(telling) {
+            return Err(ReleaseError::Missing(format!(
+                "`{}` bears the name `{value}`, which says something of the publisher and would stand in the release: names of \
+                 rows are public. Let the axis hold plain words, numbers or relative paths, and `dpx run` again",
+                instance.name
+            )));
+        }
+    }
+    Ok(())
 }
 
 impl From<&PreparedRelease> for Disclosure {

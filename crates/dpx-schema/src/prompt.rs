@@ -183,6 +183,11 @@ impl Prompt {
             .collect()
     }
 
+    /// What stands between the prompt and the text.
+    pub fn gap(&self) -> &str {
+        &self.gap
+    }
+
     /// What the generator learns to write after the prompt of a text.
     pub fn body(&self, text: &str) -> String {
         format!("{}{text}{}", self.gap, self.suffix)

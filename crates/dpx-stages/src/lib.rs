@@ -8,6 +8,7 @@ pub mod audit;
 mod classify;
 pub mod counts;
 mod dispatch;
+pub mod export;
 mod fault;
 #[cfg(test)]
 mod fault_table;

@@ -22,6 +22,7 @@ use bags::Bags;
 use dpx_schema::params::{KeywordSource, SampleParams, SamplePerformance, TeacherPolicy};
 use dpx_schema::{Kind, StageContext, StageError};
 use generator::Generator;
+pub(crate) use generator::end_tokens;
 use keywords::Keywords;
 use match_words::Matching;
 use prompted::Prompted;

@@ -85,7 +85,7 @@ const MODULES: [(&str, &[&[&str]]); 2] = [
     (
         "dpx-stages",
         &[
-            &["dispatch", "floor"],
+            &["dispatch", "export", "floor"],
             &["sample", "classify", "audit"],
             &["train", "score"],
             &["pretrain"],

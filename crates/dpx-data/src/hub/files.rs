@@ -4,8 +4,16 @@ use crate::layout::{self, Layout};
 use crate::{Role, identity};
 use std::path::{Path, PathBuf};
 
-/// Files of a model beside its weights.
-const MODEL_FILES: [&str; 20] = [
+/// Files of a model beside its weights; the card and the files behind it tell its license.
+const MODEL_FILES: [&str; 28] = [
+    README,
+    "LICENSE",
+    "LICENSE.txt",
+    "LICENSE.md",
+    "LICENCE",
+    "NOTICE",
+    "NOTICE.txt",
+    "USE_POLICY.md",
     "config.json",
     "generation_config.json",
     "tokenizer.json",

@@ -78,6 +78,7 @@ fn request(rows: &[&RunEntry]) -> ReleaseRequest {
     ReleaseRequest {
         experiment: "study".to_owned(),
         rows: rows.iter().map(|run| row(run)).collect(),
+        made: BTreeSet::new(),
         records: rows.iter().map(|run| record(run)).collect(),
         candidates: Vec::new(),
         unprotected: Vec::new(),
@@ -434,6 +435,87 @@ fn a_choice_that_was_declared_before_costs_nothing() {
         let cost = exact(2.0, if expected { 1.0 } else { 2.0 });
         close(prepared.joint(), cost);
     }
+}
+
+/// Rule 53: a model is no other choice than its own texts; whoever named these before names it, and nobody else does.
+#[test]
+fn a_model_alone_is_the_choice_of_the_rows_that_it_makes() {
+    let own = ["sample@row=a".to_owned(), "taught@row=a".to_owned()];
+    let model = |a: &RunEntry, candidates: Vec<Candidate>| ReleaseRequest {
+        rows: vec!["train@row=a".to_owned()],
+        made: own.iter().cloned().collect(),
+        candidates,
+        ..request(&[a])
+    };
+    for (named, declared) in [
+        (vec!["sample@row=a"], true),
+        (vec!["sample@row=a", "taught@row=a"], true),
+        (vec![], false),
+        (vec!["sample@row=b"], false),
+        (vec!["sample@row=a", "sample@row=b"], false),
+    ] {
+        let (_folder, ledger) = with_people();
+        let (mut a, mut b) = (run_entry("a", 2.0), run_entry("b", 2.0));
+        let named: Vec<String> = named.into_iter().map(str::to_owned).collect();
+        (a.selection, b.selection) = (named.clone(), named.clone());
+        enter(&ledger, "file", &a);
+        enter(&ledger, "file", &b);
+        let alone = ledger
+            .prepare_release(&model(&a, vec![candidate(&a)]))
+            .unwrap();
+        assert!(
+            matches!(alone.selection(), Selection::None { .. }),
+            "{named:?}"
+        );
+        close(alone.joint(), exact(2.0, 1.0));
+        drop(alone);
+        let chosen = ledger
+            .prepare_release(&model(&a, vec![candidate(&a), candidate(&b)]))
+            .unwrap();
+        let cost = exact(2.0, if declared { 1.0 } else { 2.0 });
+        close(chosen.joint(), cost);
+        match chosen.selection() {
+            Selection::Declared { rows } => assert!(declared && rows == &["train@row=a"]),
+            Selection::Undeclared { candidates, .. } => {
+                assert!(!declared, "{named:?}");
+                assert_eq!(candidates, &["sample@row=b", "train@row=a"]);
+            }
+            Selection::None { .. } => panic!("{named:?}"),
+        }
+    }
+}
+
+/// Rule 53: what was trained for the texts that were compared with others is charged, though the model did without it.
+#[test]
+fn a_model_that_was_chosen_by_its_texts_pays_for_all_behind_them() {
+    let (_folder, ledger) = with_people();
+    let runs = ["a", "b", "counts"].map(|name| run_entry(name, 2.0));
+    for run in &runs {
+        enter(&ledger, "file", run);
+    }
+    let [a, b, counts] = &runs;
+    let texts = Candidate {
+        row: row(a),
+        records: vec![record(a), record(counts)],
+    };
+    let chosen = ReleaseRequest {
+        rows: vec!["train@row=a".to_owned()],
+        made: BTreeSet::from([row(a)]),
+        candidates: vec![texts.clone()],
+        ..request(&[a])
+    };
+    close(
+        ledger.prepare_release(&chosen).unwrap().joint(),
+        exact(2.0, 1.0),
+    );
+    let chosen = ReleaseRequest {
+        candidates: vec![texts, candidate(b)],
+        ..chosen
+    };
+    close(
+        ledger.prepare_release(&chosen).unwrap().joint(),
+        exact(2.0, 3.0),
+    );
 }
 
 #[test]

@@ -228,7 +228,12 @@ mod tests {
 
     #[test]
     fn what_is_read_back_is_the_merged_model_to_the_last_bit() {
-        for name in ["gpt2-tiny", "llama-tiny-untied", "gpt-neox-tiny", "gemma3-tiny"] {
+        for name in [
+            "gpt2-tiny",
+            "llama-tiny-untied",
+            "gpt-neox-tiny",
+            "gemma3-tiny",
+        ] {
             let folder = tempfile::tempdir().unwrap();
             let made = adapted(name, folder.path());
             let read = load_causal(folder.path(), Device::Cpu).unwrap();
@@ -251,8 +256,14 @@ mod tests {
         let adapter = folder.path().join(ADAPTER_FOLDER);
         let config: Value =
             serde_json::from_slice(&std::fs::read(adapter.join(ADAPTER_CONFIG)).unwrap()).unwrap();
-        assert_eq!(config["target_modules"], json!(["c_attn", "c_fc", "c_proj"]));
-        assert_eq!((&config["r"], &config["lora_alpha"]), (&json!(3), &json!(6.5)));
+        assert_eq!(
+            config["target_modules"],
+            json!(["c_attn", "c_fc", "c_proj"])
+        );
+        assert_eq!(
+            (&config["r"], &config["lora_alpha"]),
+            (&json!(3), &json!(6.5))
+        );
         assert_eq!(config["fan_in_fan_out"], true);
         assert_eq!(whole(16.0), json!(16));
         let weights = Weights::open_file(&adapter.join(ADAPTER_WEIGHTS), "").unwrap();
@@ -278,7 +289,11 @@ mod tests {
         copy_base(&fixture("llama-tiny"), &base).unwrap();
         std::fs::write(&path, text.replace("\"r\": 3", "\"r\": 4")).unwrap();
         assert!(read().contains("lora_A.weight` has shape [3"), "{}", read());
-        std::fs::write(&path, text.replace("\"use_dora\": false", "\"use_dora\": true")).unwrap();
+        std::fs::write(
+            &path,
+            text.replace("\"use_dora\": false", "\"use_dora\": true"),
+        )
+        .unwrap();
         assert!(read().contains("`use_dora`"), "{}", read());
     }
 }

@@ -4,6 +4,6 @@ mod header;
 mod read;
 mod write;
 
-pub(super) use read::copy_weights;
 pub use read::Weights;
+pub(super) use read::copy_weights;
 pub use write::{StoredAs, write, write_file};

@@ -1,6 +1,7 @@
 //! `README.md` of a release: a dataset card that `datasets.load_dataset` and the Hugging Face Hub read. A function of the
 //! statement alone.
 
+use super::model_card;
 use super::officer::{events, generated};
 use super::statement::{MODEL_FOLDER, Statement, Texts};
 use super::words::{claimed, code};
@@ -11,6 +12,9 @@ use std::fmt::Write;
 
 /// The card.
 pub(crate) fn card(statement: &Statement) -> String {
+    if let Some(export) = &statement.export {
+        return model_card::card(statement, export);
+    }
     let mut card = front(statement);
     let _ = write!(
         card,
@@ -107,7 +111,7 @@ fn features(statement: &Statement, texts: &Texts) -> String {
     features
 }
 
-fn guarantee(card: &mut String, statement: &Statement) {
+pub(super) fn guarantee(card: &mut String, statement: &Statement) {
     card.push_str("## Guarantee\n");
     match (&statement.claim, &statement.total) {
         (Some(claim), Some(total)) => {
@@ -123,6 +127,9 @@ fn guarantee(card: &mut String, statement: &Statement) {
                 claim.adjacency(),
                 events(claim)
             );
+        }
+        _ if statement.export.is_some() => {
+            card.push_str("No private data used: the model comes from public data.\n\n");
         }
         _ => card.push_str("No private data used: all texts come from public data.\n\n"),
     }
@@ -211,7 +218,7 @@ const fn size_category(rows: u64) -> &'static str {
 }
 
 /// A string as JSON, which is YAML too; what ends a line in YAML alone is escaped.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let escaped = |character: char| match character {
         '\u{7f}' | '\u{85}' | '\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
             format!("\\u{:04x}", u32::from(character))
@@ -221,7 +228,7 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string().chars().map(escaped).collect()
 }
 
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
@@ -231,7 +238,7 @@ fn link(name: &str) -> String {
         .replace(' ', "%20")
 }
 
-fn capital(text: &str) -> String {
+pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters
         .next()

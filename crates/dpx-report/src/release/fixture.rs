@@ -1,6 +1,7 @@
 //! A release of everything that one may hold, made up: two sets of texts, a model, earlier releases, a selection, canaries.
 
-use super::publish::{About, ModelFiles, TextFile};
+use super::model::ModelFiles;
+use super::publish::{About, TextFile};
 use super::statement::{Author, Disclosure, License, Model, Prior, Selection, Statement, Texts};
 use super::{Publication, Release};
 use dpx_accounting::{Adjacency, Claim, ClaimPart, DpEvent};
@@ -90,7 +91,12 @@ pub(crate) fn release() -> (Release, Disclosure) {
         LabelIntegration::Prefix,
         1_000,
     );
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.json"), "{}\n").unwrap();
+    let schema_file = folder.path().join(MODEL_SCHEMA_FILE);
+    std::fs::write(schema_file, serde_json::to_vec(&schema).unwrap()).unwrap();
     let model = ModelFiles {
+        folder,
         told: Model {
             name: "train-epsilon=3".to_owned(),
             instance: "train@epsilon=3".to_owned(),
@@ -99,7 +105,6 @@ pub(crate) fn release() -> (Release, Disclosure) {
                 .to_vec(),
             runs: names[..1].to_vec(),
         },
-        content: vec![b"{}\n".to_vec(), serde_json::to_vec(&schema).unwrap()],
     };
     let records = [(Kind::Train, &train), (Kind::Teacher, &teacher)]
         .map(|(kind, run)| (kind, PrivacyRecord::Private(run.clone())));
@@ -124,12 +129,15 @@ pub(crate) fn release() -> (Release, Disclosure) {
             public_inputs: vec!["builtin:base".to_owned()],
             scrubbing: vec!["rules".to_owned()],
             models: vec![model],
+            export: None,
         },
         records: records.to_vec(),
         data_sets: BTreeMap::new(),
         delta: DELTA,
         canaries: BTreeMap::new(),
         public_inputs: dpx_schema::PublicInputs::default(),
+        license: None,
+        made: std::collections::BTreeSet::new(),
     };
     // The quotation marks of the header's names.
     let mut release = release;

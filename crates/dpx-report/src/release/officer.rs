@@ -3,7 +3,7 @@
 //! The order is that in which NIST SP 800-226 has a guarantee evaluated: the promise and its parameters, the unit of
 //! privacy, composition, then what lies around the mechanism. A function of the statement alone.
 
-use super::statement::{Author, GROUPS, Prior, Selection, Statement};
+use super::statement::{Author, ExportForm, GROUPS, Prior, Selection, Statement};
 use super::words::{belief, claimed, code, factor, listed, neighbors};
 use dpx_accounting::{Claim, DpEvent, EpsilonBound};
 use dpx_schema::counted;
@@ -46,8 +46,13 @@ pub(crate) fn page(statement: &Statement) -> String {
 
 fn protected(statement: &Statement) -> String {
     let what = files(statement);
+    let (come, were, all) = if statement.export.is_some() {
+        ("comes", "was", "it")
+    } else {
+        ("come", "were", "all of them together")
+    };
     let Some(claim) = &statement.claim else {
-        return format!("No private data were used: {what} come from public data alone.");
+        return format!("No private data were used: {what} {come} from public data alone.");
     };
     let of = records(statement);
     let unit = statement.unit();
@@ -64,12 +69,18 @@ fn protected(statement: &Statement) -> String {
         "Whoever sees this folder learns almost the same about any one record as if that record had not been used: whether it was there, and what it says.".to_owned()
     };
     format!(
-        "{what} were made from {of} under differential privacy: **{claim}** for all of them together. {promise} This holds whatever else they know and however much they compute, now and later."
+        "{what} {were} made from {of} under differential privacy: **{claim}** for {all}. {promise} This holds whatever else they know and however much they compute, now and later."
     )
 }
 
 /// What is released, as the beginning of a sentence.
 fn files(statement: &Statement) -> String {
+    if let Some(export) = &statement.export {
+        return match export.form {
+            ExportForm::Model => "The language model here".to_owned(),
+            ExportForm::Adapter => "The adapter of a language model here".to_owned(),
+        };
+    }
     let texts = counted(statement.rows(), "text");
     match statement.models.len() {
         0 => format!("The {texts} here"),
@@ -111,12 +122,19 @@ fn unprotected(statement: &Statement) -> String {
             statement.unit().plural()
         ),
         "What is public anyway: the labels, the settings in `privacy.json`, and what the public inputs already held.".to_owned(),
-        format!(
-            "Chance: {}. Short phrases may coincide with training texts, and a name in a text may be that of a real person.",
-            generated(statement)
-        ),
+        if statement.export.is_some() {
+            "Chance: what the model writes may coincide with training texts in short phrases, and a name in it may be that of a real person.".to_owned()
+        } else {
+            format!(
+                "Chance: {}. Short phrases may coincide with training texts, and a name in a text may be that of a real person.",
+                generated(statement)
+            )
+        },
     ];
     if statement.claim.is_some() {
+        if statement.export.is_some() {
+            items.push("What the public model had learned before: the texts that it was made from are protected by nothing here.".to_owned());
+        }
         items.push("Records that the texts were only scored on (test and validation records): the promise is to the records that were learned from.".to_owned());
         items.push("Anything against whoever holds the private data, the cache or the internal results of the study: none of that is in this folder.".to_owned());
         items.extend(
@@ -305,6 +323,11 @@ fn prior(statement: &Statement) -> String {
 
 fn selection(statement: &Statement) -> String {
     match &statement.selection {
+        Selection::None { unprotected }
+            if unprotected.is_empty() && statement.export.is_some() =>
+        {
+            "Nothing was chosen by scores on private data: no other row under a guarantee was scored. What the publisher tried outside this study is not known to dpx.".to_owned()
+        }
         Selection::None { unprotected } if unprotected.is_empty() => {
             "Nothing was chosen by scores on private data: every row that was scored is here, or costs nothing. What the publisher tried outside this study is not known to dpx.".to_owned()
         }
@@ -387,6 +410,10 @@ fn bounds(statement: &Statement) -> String {
                 .map_or_else(|| "–".to_owned(), |n| format!("{n} tokens")),
         );
     }
+    text.push_str("\nLonger records are cut off at the longest length, never split.");
+    if statement.texts.is_empty() {
+        return text;
+    }
     let longest: Vec<String> = statement
         .texts
         .iter()
@@ -396,7 +423,7 @@ fn bounds(statement: &Statement) -> String {
         .collect();
     let _ = write!(
         text,
-        "\nLonger records are cut off at the longest length, never split. Released texts have at most {} tokens.",
+        " Released texts have at most {} tokens.",
         longest.join(" or ")
     );
     text
@@ -429,7 +456,12 @@ fn check(statement: &Statement) -> String {
         inputs += sentence;
     }
     format!(
-        "`dpx verify DIR`, with this folder and nothing else, compares the checksums, computes epsilon again from the events in `privacy.json` with three accountants, and compares this page and the dataset card with it. It cannot know whether the events are those that ran, nor who made the folder: that is the publisher's word.{inputs}"
+        "`dpx verify DIR`, with this folder and nothing else, compares the checksums, computes epsilon again from the events in `privacy.json` with three accountants, and compares this page and the {} card with it. It cannot know whether the events are those that ran, nor who made the folder: that is the publisher's word.{inputs}",
+        if statement.export.is_some() {
+            "model"
+        } else {
+            "dataset"
+        }
     )
 }
 

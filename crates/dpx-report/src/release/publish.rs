@@ -1,20 +1,19 @@
 //! From what was gathered to a folder: names of files, what is public about inputs, the statement, the files.
 
+use super::model::{self, ModelFiles};
 use super::statement::{
-    Author, CARD_FILE, CHECKSUMS_FILE, Disclosure, Format, GROUPS, Group, License, MODEL_FOLDER,
-    Model, OFFICER_FILE, Run, STATEMENT_FILE, Statement, Texts,
+    Author, CARD_FILE, CHECKSUMS_FILE, Disclosure, Export, Format, GROUPS, Group, License,
+    MODEL_FOLDER, OFFICER_FILE, Run, STATEMENT_FILE, Statement, Texts,
 };
 use super::{Release, ReleaseError, card, checksums, page, public_name, unfinished};
 use crate::rows::ancestors;
-use crate::sources::{AssembleError, Sources};
+use crate::sources::Sources;
 use crate::texts;
-use dpx_accounting::{Adjacency, Claim};
+use dpx_accounting::Claim;
 use dpx_engine::experiment::source_fields;
 use dpx_engine::plan::InstanceId;
 use dpx_schema::privacy::NOT_COVERED;
-use dpx_schema::{
-    Flow, Guarantee, Kind, MODEL_SCHEMA_FILE, PrivacyRecord, PublicSchema, SCHEMA_FILE,
-};
+use dpx_schema::{Flow, Guarantee, Kind, MODEL_SCHEMA_FILE, PublicSchema, SCHEMA_FILE};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -46,13 +45,7 @@ pub(super) struct About {
     pub(super) public_inputs: Vec<String>,
     pub(super) scrubbing: Vec<String>,
     pub(super) models: Vec<ModelFiles>,
-}
-
-/// A model on its way.
-#[derive(Debug)]
-pub(super) struct ModelFiles {
-    pub(super) told: Model,
-    pub(super) content: Vec<Vec<u8>>,
+    pub(super) export: Option<Export>,
 }
 
 /// The texts of the chosen `sample` instances, under names of their own.
@@ -121,7 +114,10 @@ fn longest(sources: &Sources<'_>, id: InstanceId) -> u64 {
     }
 }
 
-fn runs_of(behind: &BTreeSet<InstanceId>, runs: &BTreeMap<InstanceId, String>) -> Vec<String> {
+pub(super) fn runs_of(
+    behind: &BTreeSet<InstanceId>,
+    runs: &BTreeMap<InstanceId, String>,
+) -> Vec<String> {
     behind
         .iter()
         .filter_map(|id| runs.get(id))
@@ -134,10 +130,7 @@ fn runs_of(behind: &BTreeSet<InstanceId>, runs: &BTreeMap<InstanceId, String>) -
 /// What is public about everything behind the texts.
 pub(super) fn about(
     sources: &Sources<'_>,
-    chosen: &[InstanceId],
     behind: &BTreeSet<InstanceId>,
-    runs: &BTreeMap<InstanceId, String>,
-    with_models: bool,
 ) -> Result<About, ReleaseError> {
     let plan = sources.plan;
     let mut labels: Option<Vec<String>> = None;
@@ -175,17 +168,13 @@ pub(super) fn about(
             }
         }
     }
-    let models = if with_models {
-        models(sources, chosen, runs)?
-    } else {
-        Vec::new()
-    };
     Ok(About {
         study: plan.experiment.clone(),
         labels: labels.unwrap_or_default(),
         public_inputs: public_inputs.into_iter().collect(),
         scrubbing,
-        models,
+        models: Vec::new(),
+        export: None,
     })
 }
 
@@ -198,7 +187,7 @@ fn names_in(value: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// The models behind the chosen texts: those that were trained, or the public one where none was.
-fn models(
+pub(super) fn models(
     sources: &Sources<'_>,
     chosen: &[InstanceId],
     runs: &BTreeMap<InstanceId, String>,
@@ -225,9 +214,7 @@ fn models(
             "there is no model behind these texts: leave `--model` out".to_owned(),
         ));
     }
-    let mut names = Names::default();
-    let mut models = Vec::new();
-    for id in ids {
+    for &id in &ids {
         let instance = &plan.instances[id];
         if !matches!(instance.flow, Flow::Public | Flow::Dp) {
             return Err(ReleaseError::Refused(
@@ -235,59 +222,11 @@ fn models(
                 "its model depends on private texts without a guarantee",
             ));
         }
-        let record = sources
-            .record(id)
-            .ok_or_else(|| unfinished(&instance.name))?;
-        let prefix = format!("{MODEL_FOLDER}/");
-        let mut behind = ancestors(plan, id);
-        behind.insert(id);
-        let private_size = private_size(sources, &behind)?;
-        let (mut files, mut content) = (Vec::new(), Vec::new());
-        let paths = record.output.files.iter().map(|file| file.path.as_str());
-        for file in paths.filter_map(|path| path.strip_prefix(&prefix)) {
-            let mut bytes = sources
-                .file(id, &format!("{prefix}{file}"))?
-                .ok_or_else(|| unfinished(&instance.name))?;
-            if file == MODEL_SCHEMA_FILE && private_size {
-                bytes = without_size(&bytes)?;
-            }
-            files.push(file.to_owned());
-            content.push(bytes);
-        }
-        let told = Model {
-            name: names.fresh(&file_name(&instance.name, true)),
-            instance: instance.name.to_string(),
-            files,
-            runs: runs_of(&behind, runs),
-        };
-        models.push(ModelFiles { told, content });
     }
-    Ok(models)
-}
-
-/// Whether the number of records is not public for some run.
-fn private_size(
-    sources: &Sources<'_>,
-    behind: &BTreeSet<InstanceId>,
-) -> Result<bool, AssembleError> {
-    for &id in behind {
-        if super::is_private(sources.plan.instances[id].kind)
-            && let Some(PrivacyRecord::Private(run)) = sources.privacy(id)?
-            && run.adjacency != Adjacency::ZeroOut
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The public schema with no number of examples: under add/remove adjacency it is not public.
-fn without_size(bytes: &[u8]) -> Result<Vec<u8>, ReleaseError> {
-    let mut schema: PublicSchema = serde_json::from_slice(bytes).map_err(std::io::Error::other)?;
-    schema.examples = 0;
-    schema.records = None;
-    let text = serde_json::to_string_pretty(&schema).map_err(std::io::Error::other)?;
-    Ok((text + "\n").into_bytes())
+    let mut names = Names::default();
+    model::behind(sources, ids, runs, |instance| {
+        names.fresh(&file_name(instance, true))
+    })
 }
 
 /// Names that differ also where a file system does not tell upper from lower case.
@@ -307,7 +246,7 @@ impl Names {
 }
 
 /// The name of an instance's files: what tells its row from others, in characters that every file system takes.
-fn file_name(instance: &str, with_stage: bool) -> String {
+pub(super) fn file_name(instance: &str, with_stage: bool) -> String {
     let (stage, axes) = instance.split_once('@').unwrap_or((instance, ""));
     let name = match (with_stage, axes) {
         (_, "") => stage.to_owned(),
@@ -375,6 +314,7 @@ impl Release {
                 .iter()
                 .map(|model| model.told.clone())
                 .collect(),
+            export: self.about.export.clone(),
             claim,
             runs,
             selection: disclosure.selection.clone(),
@@ -401,13 +341,15 @@ impl Release {
             texts::write(folder, &file.told.name, &file.csv, &statement.labels)?;
         }
         for model in &self.about.models {
-            let place = folder.join(MODEL_FOLDER).join(&model.told.name);
-            for (file, content) in model.told.files.iter().zip(&model.content) {
-                let path = place.join(file);
+            let place = statement.place(&model.told);
+            for file in &model.told.files {
+                let path = folder.join(format!("{place}{file}"));
                 if let Some(parent) = path.parent() {
                     fs::create_dir_all(parent)?;
                 }
-                fs::write(path, content)?;
+                // Not a copy, which would keep permissions.
+                let mut from = fs::File::open(model.folder.path().join(file))?;
+                std::io::copy(&mut from, &mut fs::File::create(path)?)?;
             }
         }
         let json = statement.to_json().map_err(std::io::Error::other)?;

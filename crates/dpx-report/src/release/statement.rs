@@ -6,6 +6,7 @@
 use dpx_accounting::{Adjacency, Claim, EpsilonBound};
 use dpx_schema::params::Clipping;
 use dpx_schema::{Kind, NoiseSource, PrivateRun, Unit, UnitBounds};
+use dpx_stages::export::Prompts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -39,7 +40,7 @@ pub struct Statement {
     pub study: String,
     /// Languages of the texts, as declared by the publisher; none where nothing was declared.
     pub language: Vec<String>,
-    /// License of the texts, by the publisher's declaration.
+    /// License of the texts, by the publisher's declaration; of a model alone by that or by what its public model states.
     pub license: License,
     /// The declared labels, in order.
     pub labels: Vec<String>,
@@ -47,6 +48,9 @@ pub struct Statement {
     pub texts: Vec<Texts>,
     /// Models, where they are released too.
     pub models: Vec<Model>,
+    /// What is to be known of the model where it is released alone: then there are no texts, and its files lie at the top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<Export>,
     /// What all files of this release promise together; nothing where no private data were used.
     pub claim: Option<Claim>,
     /// The private runs behind the release, by the names that the claim's events bear.
@@ -135,6 +139,32 @@ pub struct Model {
     pub files: Vec<String>,
     /// The private runs behind it.
     pub runs: Vec<String>,
+}
+
+/// What is to be known of a model that is released alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Export {
+    /// What of the model is there.
+    pub form: ExportForm,
+    /// Format of the weights: `float32` or `bfloat16`.
+    pub dtype: String,
+    /// The public model that training started from, by its public name; nothing where it was made in the study itself.
+    pub base: Option<String>,
+    /// What the folder of that model states of its license, in one line; nothing where it states nothing.
+    pub base_license: Option<String>,
+    /// How to ask for texts.
+    pub prompts: Prompts,
+}
+
+/// What of a model is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportForm {
+    /// All weights, for `transformers`.
+    Model,
+    /// A low-rank adapter, for PEFT.
+    Adapter,
 }
 
 /// What is public about one private run.
@@ -280,11 +310,34 @@ impl Statement {
             files.extend(FORMATS.map(|format| format!("{}.{format}", texts.name)));
         }
         for model in &self.models {
-            let inside = |file: &String| format!("{MODEL_FOLDER}/{}/{file}", model.name);
-            files.extend(model.files.iter().map(inside));
+            let place = self.place(model);
+            files.extend(model.files.iter().map(|file| format!("{place}{file}")));
         }
         files.sort_unstable();
         files
+    }
+
+    /// Where the files of a model lie: a path that ends in `/`, or nothing for the top of the folder.
+    pub fn place(&self, model: &Model) -> String {
+        match self.export {
+            Some(_) => String::new(),
+            None => format!("{MODEL_FOLDER}/{}/", model.name),
+        }
+    }
+
+    /// The instances that are released: those that wrote the texts, or the one that trained the model.
+    pub fn released(&self) -> Vec<String> {
+        if self.export.is_some() {
+            return self
+                .models
+                .iter()
+                .map(|model| model.instance.clone())
+                .collect();
+        }
+        self.texts
+            .iter()
+            .map(|texts| texts.instance.clone())
+            .collect()
     }
 
     /// What is protected: that of the claims; records where nothing private was used.

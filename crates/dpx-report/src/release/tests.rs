@@ -115,3 +115,63 @@ fn nothing_is_printed_below_what_is_certified() {
     assert_eq!(epsilons[0], total);
     assert!(epsilons.is_sorted());
 }
+
+/// A model alone has pages of its own, which follow from the statement as those of texts do.
+#[test]
+fn a_model_alone_has_its_card_and_page() {
+    use dpx_stages::export::{LabelPrompt, Prompts};
+    let (mut release, mut disclosure) = fixture::release();
+    release.texts.clear();
+    release.records.truncate(1);
+    let part = release.records[0].1.private().unwrap().part();
+    let labels = release.about.labels.iter();
+    let prompts = labels.map(|label| LabelPrompt {
+        label: label.clone(),
+        prompt: format!("{label}:"),
+        input_ids: vec![1, 2],
+    });
+    release.about.export = Some(Export {
+        form: ExportForm::Adapter,
+        dtype: "float32".to_owned(),
+        base: Some("hf:who/base@0123456789abcdef0123456789abcdef01234567".to_owned()),
+        base_license: Some("apache-2.0".to_owned()),
+        prompts: Prompts {
+            template: "{label}: {text}".to_owned(),
+            labels: prompts.collect(),
+            with_keyword: None,
+            before_text: " ".to_owned(),
+            end_tokens: vec![0],
+            conversations: false,
+        },
+    });
+    disclosure.selection = Selection::None {
+        unprotected: Vec::new(),
+    };
+    disclosure.prior.clear();
+    disclosure.total = Some(fixture::claim(&[part]));
+    let statement = release
+        .statement(&disclosure, &fixture::publication())
+        .unwrap();
+    insta::assert_snapshot!("model_officer", page(&statement));
+    insta::assert_snapshot!("model_card", card(&statement));
+    let json = statement.to_json().unwrap();
+    assert_eq!(serde_json::from_str::<Statement>(&json).unwrap(), statement);
+    let files = statement.files();
+    assert!(files.contains(&"config.json".to_owned()), "{files:?}");
+    assert_eq!(statement.released(), ["train@epsilon=3"]);
+    // Whole, rounded, of a model that nobody knows.
+    let mut statement = statement;
+    let export = statement.export.as_mut().unwrap();
+    export.form = ExportForm::Model;
+    export.dtype = "bfloat16".to_owned();
+    (export.base, export.base_license) = (Some("files of the publisher's own".to_owned()), None);
+    let card = card(&statement);
+    for part in [
+        "library_name: transformers\n",
+        "rounded to bfloat16",
+        "is not known to dpx",
+    ] {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    assert!(!card.contains("base_model"), "{card}");
+}

@@ -77,12 +77,8 @@ pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
 /// The rows of a release are those that it says were named before.
 fn declared(statement: &Statement, failures: &mut Failures) {
     if let Selection::Declared { rows } = &statement.selection {
-        let named: BTreeSet<&String> = rows.iter().collect();
-        let released: BTreeSet<&String> = statement
-            .texts
-            .iter()
-            .map(|texts| &texts.instance)
-            .collect();
+        let named: BTreeSet<String> = rows.iter().cloned().collect();
+        let released: BTreeSet<String> = statement.released().into_iter().collect();
         failures.unless(named == released, || {
             "the rows of the selection are not those that are released".to_owned()
         });

@@ -2,11 +2,12 @@
 
 use super::Failures;
 use super::folder::read_page;
-use crate::release::{self, CARD_FILE, MODEL_FOLDER, OFFICER_FILE, Statement};
+use crate::release::{self, CARD_FILE, Export, OFFICER_FILE, Statement};
 use crate::texts::{FEATURES_KEY, Texts, features};
 use dpx_data::{ParquetTable, ParquetValues, read_parquet};
 use dpx_schema::conversation::Conversation;
 use dpx_schema::{MODEL_SCHEMA_FILE, PublicSchema};
+use dpx_stages::export::{LABEL_PROMPTS_FILE, Prompts};
 use dpx_stages::sample::MESSAGES_COLUMN;
 use std::collections::BTreeMap;
 use std::fs;
@@ -167,10 +168,8 @@ fn expected(table: &Texts, labels: &[String]) -> std::io::Result<ParquetTable> {
 /// The models: what they say of the private data.
 pub(super) fn models(root: &Path, statement: &Statement, failures: &mut Failures) {
     for model in &statement.models {
-        let path = root
-            .join(MODEL_FOLDER)
-            .join(&model.name)
-            .join(MODEL_SCHEMA_FILE);
+        let place = statement.place(model);
+        let path = root.join(format!("{place}{MODEL_SCHEMA_FILE}"));
         if !model.files.iter().any(|file| file == MODEL_SCHEMA_FILE) {
             continue;
         }
@@ -194,5 +193,34 @@ pub(super) fn models(root: &Path, statement: &Statement, failures: &mut Failures
             }
             Err(error) => failures.add(error.to_string()),
         }
+    }
+    if let Some(export) = &statement.export {
+        prompts(root, export, failures);
+    }
+}
+
+/// The prompts of a model that is released alone: those that follow from its own files.
+fn prompts(root: &Path, export: &Export, failures: &mut Failures) {
+    match Prompts::read(root) {
+        Ok(own) => {
+            let own = Prompts {
+                end_tokens: export.prompts.end_tokens.clone(),
+                ..own
+            };
+            failures.unless(own == export.prompts, || {
+                "the prompts in privacy.json are not those of the model's public schema and tokenizer".to_owned()
+            });
+        }
+        Err(error) => failures.add(format!("the prompts cannot be made again: {error}")),
+    }
+    match (
+        read_page(&root.join(LABEL_PROMPTS_FILE)),
+        export.prompts.to_json(),
+    ) {
+        (Ok(found), Ok(own)) => failures.unless(found == own, || {
+            format!("{LABEL_PROMPTS_FILE} holds something else than privacy.json")
+        }),
+        (Err(reason), _) => failures.add(format!("{LABEL_PROMPTS_FILE} {reason}")),
+        (_, Err(error)) => failures.add(format!("{LABEL_PROMPTS_FILE}: {error}")),
     }
 }

@@ -2,10 +2,12 @@
 
 use super::Failures;
 use super::folder::read_page;
-use crate::release::{STATEMENT_FILE, Statement, public_name};
+use crate::release::{Export, ExportForm, INTERNAL_FORMAT, STATEMENT_FILE, Statement, public_name};
+use dpx_schema::MODEL_SCHEMA_FILE;
 use dpx_schema::params::is_column_of_labels;
 use dpx_schema::privacy::NOT_COVERED;
 use dpx_schema::publication::{NO_LICENSE, check_language, check_license, check_license_name};
+use dpx_stages::export::LABEL_PROMPTS_FILE;
 use dpx_stages::sample::MESSAGES_COLUMN;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,6 +25,9 @@ pub(super) fn read(path: &Path, failures: &mut Failures) -> Option<Statement> {
         Ok(statement) => statement,
         Err(error) => {
             failures.add(match version(&text) {
+                _ if is_internal(&text) => format!(
+                    "{STATEMENT_FILE} marks the folder as internal, not for release: nothing in it has a guarantee"
+                ),
                 Some(version) if version != Statement::VERSION => format!(
                     "{STATEMENT_FILE} is of version {version}, this dpx knows version {}: use the dpx that made the release",
                     Statement::VERSION
@@ -55,6 +60,12 @@ pub(super) fn read(path: &Path, failures: &mut Failures) -> Option<Statement> {
 fn version(text: &str) -> Option<u32> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
     value["version"].as_u64()?.try_into().ok()
+}
+
+/// Whether `dpx export --internal` wrote it.
+fn is_internal(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text)
+        .is_ok_and(|value| value["format"] == INTERNAL_FORMAT)
 }
 
 /// Whether a name is one that a release gives its files.
@@ -96,9 +107,46 @@ fn names(statement: &Statement, failures: &mut Failures) {
             || "a model lists a file twice, or none".to_owned(),
         );
     }
-    failures.unless(!statement.texts.is_empty(), || {
-        "there are no texts in the release".to_owned()
+    match &statement.export {
+        None => failures.unless(!statement.texts.is_empty(), || {
+            "there are no texts in the release".to_owned()
+        }),
+        Some(export) => self::export(statement, export, failures),
+    }
+}
+
+/// A model that is released alone.
+fn export(statement: &Statement, export: &Export, failures: &mut Failures) {
+    failures.unless(
+        statement.texts.is_empty() && statement.models.len() == 1,
+        || "a model that is released alone is one model without texts".to_owned(),
+    );
+    let dtypes: &[&str] = match export.form {
+        ExportForm::Model => &["float32", "bfloat16"],
+        ExportForm::Adapter => &["float32"],
+    };
+    failures.unless(dtypes.contains(&export.dtype.as_str()), || {
+        format!("`dtype` is {:?}: expected one of {dtypes:?}", export.dtype)
     });
+    if let Some(base) = &export.base {
+        failures.unless(*base == public_name(base), || {
+            format!("{base:?} is no name that dpx gives a public model")
+        });
+    }
+    let plain = |text: &String| text.len() <= 200 && !text.chars().any(char::is_control);
+    failures.unless(export.base_license.as_ref().is_none_or(plain), || {
+        "`base_license` is no short line".to_owned()
+    });
+    let weights = match export.form {
+        ExportForm::Model => "model.safetensors",
+        ExportForm::Adapter => "adapter_model.safetensors",
+    };
+    let files = statement.models.iter().flat_map(|model| &model.files);
+    for needed in [weights, MODEL_SCHEMA_FILE, LABEL_PROMPTS_FILE] {
+        failures.unless(files.clone().any(|file| file == needed), || {
+            format!("the model has no {needed}")
+        });
+    }
 }
 
 fn fields(statement: &Statement, failures: &mut Failures) {

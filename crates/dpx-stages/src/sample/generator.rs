@@ -2,7 +2,7 @@
 
 use crate::arithmetic;
 use dpx_nn::Network;
-use dpx_nn::model::{CausalLm, CausalModel, load_causal};
+use dpx_nn::model::{CausalLm, CausalModel, ModelConfig, load_causal};
 use dpx_nn::text::Tokenizer;
 use dpx_schema::conversation::ChatTemplate;
 use dpx_schema::params::Precision;
@@ -58,15 +58,7 @@ impl Generator {
 
     /// Tokens that end a text.
     pub(super) fn end_tokens(&self) -> Vec<u32> {
-        if let Some(template) = &self.schema.chat_template {
-            // The model's own end tokens may end turns alone.
-            return self.tokenizer.id(&template.end).into_iter().collect();
-        }
-        let mut tokens = self.model.config().end_tokens.clone();
-        tokens.extend(self.tokenizer.end());
-        tokens.sort_unstable();
-        tokens.dedup();
-        tokens
+        end_tokens(&self.schema, &self.tokenizer, self.model.config())
     }
 
     /// Tokens that no text holds: roles other than the end, labels' own tokens, and rows of the embedding without a token.
@@ -104,4 +96,21 @@ impl Generator {
         tokens.dedup();
         tokens
     }
+}
+
+/// The tokens that end a text of a model.
+pub(crate) fn end_tokens(
+    schema: &PublicSchema,
+    tokenizer: &Tokenizer,
+    config: &ModelConfig,
+) -> Vec<u32> {
+    if let Some(template) = &schema.chat_template {
+        // The model's own end tokens may end turns alone.
+        return tokenizer.id(&template.end).into_iter().collect();
+    }
+    let mut tokens = config.end_tokens.clone();
+    tokens.extend(tokenizer.end());
+    tokens.sort_unstable();
+    tokens.dedup();
+    tokens
 }

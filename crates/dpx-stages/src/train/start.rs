@@ -2,12 +2,10 @@
 
 use crate::arithmetic;
 use crate::model_source::ModelSource;
-use dpx_nn::{Network, Role};
-use dpx_nn::model::{
-    ADAPTER_FOLDER, BASE_FOLDER, CausalLm, CausalModel, copy_base, load_causal,
-};
 use dpx_nn::model::weights::StoredAs;
+use dpx_nn::model::{ADAPTER_FOLDER, BASE_FOLDER, CausalLm, CausalModel, copy_base, load_causal};
 use dpx_nn::text::Tokenizer;
+use dpx_nn::{Network, Role};
 use dpx_schema::Device;
 use dpx_schema::PublicSchema;
 use dpx_schema::conversation::ChatTemplate;

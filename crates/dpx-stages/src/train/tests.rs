@@ -670,7 +670,11 @@ fn adapters_biases_and_heads_can_be_trained_alone() {
         let reread = dpx_nn::model::load_causal(place.path("out/model"), Device::Cpu).unwrap();
         assert!(reread.parameters().find("transformer.wte.weight").is_some());
         let parameters = reread.parameters().iter();
-        seen.push(parameters.map(|(_, one)| one.value.to_vec()).collect::<Vec<_>>());
+        seen.push(
+            parameters
+                .map(|(_, one)| one.value.to_vec())
+                .collect::<Vec<_>>(),
+        );
     }
     assert!(seen[0] != seen[1] && seen[1] != seen[2]);
 }
@@ -678,7 +682,8 @@ fn adapters_biases_and_heads_can_be_trained_alone() {
 /// Of a LoRA row the artifact holds the adapter, and the public model byte by byte, which the cache then has once for all rows.
 #[test]
 fn a_lora_row_keeps_its_adapter_and_the_public_model_as_it_was() {
-    let mut place = Place::new(json!({"noise": "seeded", "parameters": "lora", "lora_alpha": 12.0}));
+    let mut place =
+        Place::new(json!({"noise": "seeded", "parameters": "lora", "lora_alpha": 12.0}));
     let base = std::fs::read(place.path("base/model.safetensors")).unwrap();
     place.run("out", &NoProgress).unwrap();
     let file = |output: &str, name: &str| place.path(output).join("model").join(name);

@@ -1,0 +1,141 @@
+//! What leaves, texts or a model: refused or entered in the ledger, written, and checked as its readers will check it.
+
+use super::state::StateArgs;
+use super::studies::Loaded;
+use super::{Error, account, candidates, output, standing};
+use dpx_engine::run::{ResultsError, new_folder};
+use dpx_ledger::{LedgerError, PreparedRelease, Selection};
+use dpx_report::{Disclosure, Publication, Release, ReleaseError, verify};
+use dpx_schema::counted;
+use std::fmt::Write;
+use std::path::Path;
+
+/// A parser of an argument that `check` accepts.
+pub(crate) fn checked(
+    check: fn(&str) -> Result<(), String>,
+) -> impl Fn(&str) -> Result<String, String> + Clone + Send + Sync + 'static {
+    move |text| check(text).map(|()| text.to_owned())
+}
+
+/// Refuses a folder that is there already.
+pub(crate) fn is_new(out: &Path) -> Result<(), Error> {
+    if out.exists() {
+        return Err(Error::usage(format!("`{}` exists already", out.display()))
+            .hint("name a new folder: a release is never mixed with what lay there before"));
+    }
+    Ok(())
+}
+
+/// Why something cannot leave, with its exit code.
+pub(crate) fn told(error: ReleaseError) -> Error {
+    match error {
+        ReleaseError::Refused(..) | ReleaseError::Missing(_) => Error::usage(error.to_string()),
+        ReleaseError::Io(_) | ReleaseError::Unreadable(_) => Error::failed(error.to_string()),
+    }
+}
+
+/// Why nothing was released.
+pub(crate) struct Stopped(pub(crate) String);
+
+impl From<ResultsError> for Stopped {
+    fn from(error: ResultsError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<ReleaseError> for Stopped {
+    fn from(error: ReleaseError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<LedgerError> for Stopped {
+    fn from(error: LedgerError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A release on its way out.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) loaded: &'a Loaded,
+    /// The experiment file.
+    pub(crate) file: &'a Path,
+    pub(crate) state: &'a StateArgs,
+    pub(crate) release: &'a Release,
+    pub(crate) publication: &'a Publication,
+    pub(crate) out: &'a Path,
+}
+
+impl Outgoing<'_> {
+    /// Writes the folder and enters it in the ledger; returns what it promises, for the terminal.
+    pub(crate) fn leave(&self) -> Result<String, Error> {
+        let Self {
+            loaded,
+            release,
+            publication,
+            ..
+        } = self;
+        let mut request = loaded
+            .with(|sources| release.ledger_request(sources))?
+            .map_err(told)?;
+        request.budget = loaded.experiment.privacy.budget;
+        let study = (&loaded.experiment, self.file);
+        let ledger = self.state.ledger(Some(study))?;
+        standing::check(&ledger, &loaded.cache)?;
+        account::knows_all(&ledger, &loaded.cache)?;
+        let (earlier, unprotected) = candidates::scored(&ledger, loaded)?;
+        request.add_candidates(earlier, unprotected);
+        let prepared = ledger.prepare_release(&request)?;
+        let statement = release
+            .statement(&Disclosure::from(&prepared), publication)
+            .map_err(told)?;
+        let name = self.out.file_name().unwrap_or_default().to_string_lossy();
+        let spent = spent(&prepared);
+        new_folder(self.out, |fresh| {
+            let content = release.write(fresh, &statement)?;
+            // What its readers would find wrong is not to be released.
+            let found = verify(fresh).map_err(ReleaseError::from)?;
+            if let Some(wrong) = found.checks.iter().find(|check| !check.failures.is_empty()) {
+                return Err(Stopped(format!(
+                    "nothing was released: `dpx verify` would refuse it ({}: {}); this is a fault of dpx, please report it",
+                    wrong.point,
+                    wrong.failures.join("; ")
+                )));
+            }
+            // The last thing before the folder becomes visible: what can be seen has been counted.
+            prepared.commit(&name, &content)?;
+            Ok::<(), Stopped>(())
+        })
+        .map_err(|Stopped(message)| Error::failed(message))?;
+        standing::note(&ledger, &loaded.cache)?;
+        for (instance, planted) in release.canaries() {
+            output::note(&format!(
+                "warning: `{instance}` was trained with {planted} canaries for an audit: texts of random letters may stand among those released"
+            ));
+        }
+        for sentence in release.public_inputs().sentences() {
+            output::note(&format!("note: {sentence}"));
+        }
+        let guarantee = statement.claim.as_ref().map_or_else(
+            || "no private data used".to_owned(),
+            |claim| format!("total {claim:.4}"),
+        );
+        Ok(format!("{guarantee}{spent}"))
+    }
+}
+
+/// What the ledger adds to the guarantee of the rows: how they were chosen, and everything released of the same people.
+fn spent(prepared: &PreparedRelease) -> String {
+    let mut text = String::new();
+    if !matches!(prepared.selection(), Selection::None { unprotected } if unprotected.is_empty()) {
+        let _ = write!(text, "\nselection: {}", prepared.selection());
+    }
+    if let (Some(joint), false) = (prepared.joint(), prepared.prior().is_empty()) {
+        let _ = write!(
+            text,
+            "\nwith {} of the same people: {joint:.4} in all",
+            counted(prepared.prior().len() as u64, "earlier release")
+        );
+    }
+    text
+}
