@@ -165,7 +165,7 @@ fn internal(args: &Args, loaded: &Loaded) -> Result<ExitCode, Error> {
                 Ok::<(), Stopped>(())
             })
         })?
-        .map_err(|Stopped(message)| Error::usage(message))?;
+        .map_err(|Stopped(error)| error)?;
     output::note(&format!("warning: NOT FOR RELEASE: {why}"));
     output::print(&format!(
         "{}: internal, not for release, no guarantee stated",

@@ -34,24 +34,24 @@ pub(crate) fn told(error: ReleaseError) -> Error {
     }
 }
 
-/// Why nothing was released.
-pub(crate) struct Stopped(pub(crate) String);
+/// Why nothing was written.
+pub(crate) struct Stopped(pub(crate) Error);
 
 impl From<ResultsError> for Stopped {
     fn from(error: ResultsError) -> Self {
-        Self(error.to_string())
+        Self(Error::failed(error.to_string()))
     }
 }
 
 impl From<ReleaseError> for Stopped {
     fn from(error: ReleaseError) -> Self {
-        Self(error.to_string())
+        Self(told(error))
     }
 }
 
 impl From<LedgerError> for Stopped {
     fn from(error: LedgerError) -> Self {
-        Self(error.to_string())
+        Self(Error::failed(error.to_string()))
     }
 }
 
@@ -96,17 +96,17 @@ impl Outgoing<'_> {
             // What its readers would find wrong is not to be released.
             let found = verify(fresh).map_err(ReleaseError::from)?;
             if let Some(wrong) = found.checks.iter().find(|check| !check.failures.is_empty()) {
-                return Err(Stopped(format!(
+                return Err(Stopped(Error::failed(format!(
                     "nothing was released: `dpx verify` would refuse it ({}: {}); this is a fault of dpx, please report it",
                     wrong.point,
                     wrong.failures.join("; ")
-                )));
+                ))));
             }
             // The last thing before the folder becomes visible: what can be seen has been counted.
             prepared.commit(&name, &content)?;
             Ok::<(), Stopped>(())
         })
-        .map_err(|Stopped(message)| Error::failed(message))?;
+        .map_err(|Stopped(error)| error)?;
         standing::note(&ledger, &loaded.cache)?;
         for (instance, planted) in release.canaries() {
             output::note(&format!(

@@ -173,7 +173,7 @@ fn a_model_leaves_as_a_release_and_rows_without_a_guarantee_stay() {
     }
     let page = std::fs::read_to_string(model.join("PRIVACY.md")).unwrap();
     assert!(
-        page.contains("The language model here was made from 120 private records"),
+        page.contains("The language model here was made from 96 private records"),
         "{page}"
     );
     assert!(!page.contains("Released texts"), "{page}");
@@ -353,6 +353,66 @@ fn adapters_leave_for_peft_where_there_are_any() {
         "{prompts}"
     );
     loads(root, &["tokens"]);
+}
+
+/// Chat template, license and settings of a public model come along; its path does not.
+#[test]
+fn what_the_public_model_brings_comes_along() {
+    let desk = desk(&EXPERIMENT.replace("[\"inf\", 3, 0]", "[3]"));
+    let root = desk.path();
+    succeeds(root, &["run", "small.toml", "--only", "base"]);
+    export(root, &["--stage", "base"], "mine");
+    let template = "{% for message in messages %}{{ message['content'] }}{% endfor %}";
+    let write =
+        |name: &str, text: &str| std::fs::write(root.join("mine").join(name), text).unwrap();
+    write("chat_template.jinja", template);
+    write("LICENSE", "Do as you please.\n");
+    write("README.md", "---\nlicense: apache-2.0\n---\n# Mine\n");
+    write(
+        "generation_config.json",
+        "{\"max_length\": 9, \"no_repeat_ngram_size\": 3}",
+    );
+    let own = EXPERIMENT
+        .replace("[\"inf\", 3, 0]", "[3]")
+        .replace("stage:base", "mine")
+        .replace("[\"preprocess\", \"base\"]", "[\"preprocess\"]");
+    std::fs::write(root.join("small.toml"), own).unwrap();
+    succeeds(root, &["run", "small.toml"]);
+    let told = export(root, &[], "own");
+    assert!(!told.contains("states no license"), "{told}");
+    let read =
+        |folder: &str, name: &str| std::fs::read_to_string(root.join(folder).join(name)).unwrap();
+    assert_eq!(read("own", "chat_template.jinja"), template);
+    assert_eq!(read("own", "LICENSE"), "Do as you please.\n");
+    let card = read("own", "README.md");
+    assert!(card.contains("license: \"apache-2.0\"\n"), "{card}");
+    assert!(card.contains("a model of the publisher's own"), "{card}");
+    let settings = json(&root.join("own/generation_config.json"));
+    assert_eq!(
+        (&settings["no_repeat_ngram_size"], &settings["max_length"]),
+        (&3.into(), &Value::Null)
+    );
+    holds_alone(&root.join("own"));
+    export(root, &["--adapter"], "adapter");
+    let config = json(&root.join("adapter/adapter_config.json"));
+    assert_eq!(config["base_model_name_or_path"], Value::Null);
+    assert_eq!(read("adapter", "chat_template.jinja"), template);
+    for (folder, name) in [
+        ("own", "config.json"),
+        ("own", "privacy.json"),
+        ("adapter", "README.md"),
+    ] {
+        assert!(
+            !read(folder, name).contains(&root.display().to_string()),
+            "{folder}/{name}"
+        );
+    }
+    // A public model that is another one now is another study, in which nothing has run.
+    write(
+        "config.json",
+        &read("mine", "config.json").replace("\"use_cache\": true", "\"use_cache\": false"),
+    );
+    assert!(refused(root, &[]).contains("not finished"));
 }
 
 /// Noise that follows from the seed is no guarantee, with or without a number beside it.

@@ -132,10 +132,14 @@ fn unprotected(statement: &Statement) -> String {
         },
     ];
     if statement.claim.is_some() {
-        if statement.export.is_some() {
-            items.push("What the public model had learned before: the texts that it was made from are protected by nothing here.".to_owned());
-        }
-        items.push("Records that the texts were only scored on (test and validation records): the promise is to the records that were learned from.".to_owned());
+        items.push(format!(
+            "Records that the {} only scored on (test and validation records): the promise is to the records that were learned from.",
+            if statement.export.is_some() {
+                "model was"
+            } else {
+                "texts were"
+            }
+        ));
         items.push("Anything against whoever holds the private data, the cache or the internal results of the study: none of that is in this folder.".to_owned());
         items.extend(
             statement
