@@ -118,10 +118,8 @@ fn named(name: &str, online: bool) -> Option<DecoderConfig> {
     let config = match &source {
         Source::Path(folder) => ModelConfig::read(folder),
         Source::Builtin(name) => {
-            let files = dpx_data::builtin::BASE_FILES
-                .iter()
-                .filter(|_| name == "base");
-            let (_, bytes) = files.into_iter().find(|(file, _)| *file == "config.json")?;
+            let mut files = dpx_data::builtin::model_files(name)?.iter();
+            let (_, bytes) = files.find(|(file, _)| *file == "config.json")?;
             ModelConfig::parse(
                 serde_json::from_slice(bytes).ok()?,
                 Path::new("config.json"),

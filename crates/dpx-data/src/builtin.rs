@@ -1,4 +1,4 @@
-//! What the binary carries: texts, words and feelings (see the READMEs in `assets/`).
+//! What the binary carries: texts, words, feelings and models (see the READMEs of `dpx-assets` and `dpx-assets-encoder`).
 
 use super::{Dataset, Planted, Row};
 pub use dpx_assets::BASE_FILES;
@@ -86,14 +86,19 @@ pub(super) fn parts(name: &str) -> Option<Vec<&'static [u8]>> {
         "dialogue" => Some(vec![DIALOGUE]),
         "words" => Some(vec![WORDS]),
         "feelings" => Some(vec![FEELINGS.as_bytes()]),
-        "base" if !BASE_FILES.is_empty() => {
-            let parts = BASE_FILES.iter();
-            Some(
-                parts
-                    .flat_map(|(name, content)| [name.as_bytes(), content])
-                    .collect(),
-            )
+        _ => {
+            let files = model_files(name)?.iter();
+            let parts = files.flat_map(|(name, content)| [name.as_bytes(), content]);
+            Some(parts.collect())
         }
+    }
+}
+
+/// The files of the model `builtin:NAME`, name and content; none where there is no such model.
+pub fn model_files(name: &str) -> Option<&'static [(&'static str, &'static [u8])]> {
+    match name {
+        "base" => Some(BASE_FILES),
+        "encoder" => Some(dpx_assets_encoder::FILES),
         _ => None,
     }
 }

@@ -37,7 +37,7 @@ impl Role {
     pub const fn builtins(self) -> &'static [&'static str] {
         match self {
             Self::Dataset => &["emotions"],
-            Self::Model => &["base"],
+            Self::Model => &["base", "encoder"],
             Self::Corpus => &["dialogue"],
             Self::Vocabulary => &["words"],
             Self::Keywords => &["feelings", "words"],

@@ -73,13 +73,12 @@ impl Source {
         let Self::Builtin(name) = self else {
             return Err(DataError::other("only embedded files can be unpacked"));
         };
-        if name != "base" || role != Role::Model || builtin::BASE_FILES.is_empty() {
-            return Err(no_builtin(name, role));
-        }
+        let files = builtin::model_files(name).filter(|_| role == Role::Model);
+        let files = files.ok_or_else(|| no_builtin(name, role))?;
         let folder = Unpacked::new().map_err(|error| {
             DataError::other(format!("no temporary folder for `builtin:{name}`: {error}"))
         })?;
-        for (file, content) in builtin::BASE_FILES {
+        for (file, content) in files {
             let path = folder.path().join(file);
             std::fs::write(&path, content).map_err(|error| DataError::file(&path, error))?;
         }
@@ -169,12 +168,9 @@ fn collect(place: &std::path::Path) {
 }
 
 fn no_builtin(name: &str, role: Role) -> DataError {
-    let carried = |known: &str| known != "base" || !builtin::BASE_FILES.is_empty();
     let known: Vec<String> = role
         .builtins()
         .iter()
-        .copied()
-        .filter(|known| carried(known))
         .map(|known| format!("`builtin:{known}`"))
         .collect();
     let known = if known.is_empty() {

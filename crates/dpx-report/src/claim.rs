@@ -214,10 +214,10 @@ pub fn measured_with(study: &Study) -> Option<String> {
     let scores = study.rows.iter().find_map(|row| row.scores.as_ref())?;
     let mut sentences = Vec::new();
     if scores.similarity.is_some() {
-        let kind = if scores.encoder == "builtin:base" {
-            ", a small causal language model"
-        } else {
-            ""
+        let kind = match scores.encoder.as_str() {
+            "builtin:base" => ", a small causal language model",
+            "builtin:encoder" => " (potion-base-8M, a static sentence encoder)",
+            _ => "",
         };
         sentences.push(format!(
             "Similarity, MAUVE and nearest neighbors are measured with the encoder {}{kind}; do not compare them with metrics of another encoder, such as BERT.",

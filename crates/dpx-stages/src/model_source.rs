@@ -10,7 +10,7 @@ use std::path::Path;
 pub(super) struct ModelSource(Resolved);
 
 impl ModelSource {
-    /// Finds `builtin:base`, `hf:owner/name@revision` or a folder.
+    /// Finds `builtin:base`, `builtin:encoder`, `hf:owner/name@revision` or a folder.
     pub(super) fn find(name: &str) -> Result<Self, StageError> {
         Ok(Self(Source::parse(name).resolve(Role::Model)?))
     }

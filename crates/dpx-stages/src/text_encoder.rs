@@ -87,3 +87,54 @@ impl TextEncoder {
         Ok(ids)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model_source::ModelSource;
+    use serde_json::Value;
+
+    /// `tests/fixtures/encoder/golden.json` was computed by tokenizers and numpy (crates/dpx-assets-encoder/tools/make-encoder.py).
+    #[test]
+    fn the_built_in_encoder_agrees_with_tokenizers_and_numpy() {
+        let golden: Value = serde_json::from_str(include_str!(
+            "../../../tests/fixtures/encoder/golden.json"
+        ))
+        .unwrap();
+        let source = ModelSource::find("builtin:encoder").unwrap();
+        let encoder = TextEncoder::load(source.path(), Device::Cpu, 8192).unwrap();
+        assert!(encoder.width() == 256 && !encoder.needs_centring());
+        let cases = golden["texts"].as_array().unwrap();
+        let texts: Vec<String> = cases
+            .iter()
+            .map(|case| case["text"].as_str().unwrap().to_owned())
+            .collect();
+        let unknown = encoder.tokenizer.special().unk.unwrap();
+        let rows = encoder.embeddings(&texts).unwrap();
+        let ids = encoder.ids(&texts).unwrap();
+        let near = |found: f32, expected: &Value| {
+            (f64::from(found) - expected.as_f64().unwrap()).abs() < 2e-5
+        };
+        for ((case, row), ids) in cases.iter().zip(&rows).zip(&ids) {
+            let expected: Vec<u32> = case["ids"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|id| id.as_u64().unwrap() as u32)
+                .filter(|id| *id != unknown)
+                .collect();
+            assert_eq!(*ids, expected, "{}", case["text"]);
+            for (found, expected) in row.iter().zip(case["first"].as_array().unwrap()) {
+                assert!(near(*found, expected), "{}", case["text"]);
+            }
+            assert!(near(row.iter().sum(), &case["sum"]), "{}", case["text"]);
+        }
+        for (one, cosines) in rows.iter().zip(golden["cosines"].as_array().unwrap()) {
+            for (other, cosine) in rows.iter().zip(cosines.as_array().unwrap()) {
+                let dot = one.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
+                assert!(near(dot, cosine), "{dot} {cosine}");
+            }
+        }
+        assert_eq!(encoder.embeddings_of_each(&texts).unwrap(), rows);
+    }
+}

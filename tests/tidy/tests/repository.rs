@@ -7,9 +7,10 @@ use dpx_tidy::{code, documents, imports, rules, symbols};
 use std::collections::BTreeSet;
 
 /// The crates from bottom to top: each depends only on those before it.
-const CRATES: [&str; 12] = [
+const CRATES: [&str; 13] = [
     "dpx-accounting",
     "dpx-assets",
+    "dpx-assets-encoder",
     "dpx-schema",
     "dpx-ledger",
     "dpx-data",

@@ -16,6 +16,9 @@ pub enum SourceRef {
     Source(Source),
 }
 
+/// A built-in model that is no language model.
+const ENCODER: &str = "builtin:encoder";
+
 /// A parameter that names something to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceField {
@@ -112,6 +115,15 @@ impl SourceField {
             ));
         }
         let source = Source::parse(text);
+        if self.key != "encoder" && text == ENCODER {
+            return Err((
+                format!(
+                    "`{ENCODER}` turns texts into vectors: it serves as `encoder`, never as `{}`",
+                    self.key
+                ),
+                Some("builtin:base".to_owned()),
+            ));
+        }
         match source.check(self.role) {
             Ok(()) => Ok(SourceRef::Source(source)),
             Err(NameError::Empty) => Err((format!("`{}` is empty", self.key), None)),
@@ -129,6 +141,13 @@ impl SourceField {
         }
     }
 
+    /// The names after `builtin:` that may stand there: the encoder is nothing but an encoder.
+    pub fn builtins(&self) -> impl Iterator<Item = &'static str> {
+        let encodes = self.key == "encoder";
+        let names = self.role.builtins().iter().copied();
+        names.filter(move |name| encodes || !ENCODER.ends_with(name))
+    }
+
     /// The forms that a name may have, in words.
     pub fn forms(&self) -> String {
         let mut forms: Vec<String> = self
@@ -138,9 +157,7 @@ impl SourceField {
             .map(|word| format!("`{word}`"))
             .collect();
         forms.extend(
-            self.role
-                .builtins()
-                .iter()
+            self.builtins()
                 .map(|name| format!("`builtin:{name}`")),
         );
         if self.role.on_hub() {

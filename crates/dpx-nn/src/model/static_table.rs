@@ -36,7 +36,7 @@ impl StaticTable {
                 problem: "tensor `mapping` lets tokens share rows, which dpx does not read".into(),
             });
         }
-        let mut values = weights.take("embeddings", &[tokens, width])?;
+        let mut values = weights.take_whole("embeddings", &[tokens, width])?;
         if weights.contains("weights") {
             let factors = weights.take("weights", &[tokens])?;
             for (row, factor) in values.chunks_exact_mut(width).zip(factors) {
@@ -140,6 +140,27 @@ mod tests {
         assert_eq!(encoder.embed(&[vec![2]], 100).unwrap(), [[0.6, 0.8]]);
         let error = encoder.embed(&[vec![3]], 100).unwrap_err().to_string();
         assert!(error.contains("token id 3"), "{error}");
+    }
+
+    /// A table of whole numbers with a factor for each row, as model2vec reads one with `weights`.
+    #[test]
+    fn whole_numbers_stand_for_themselves_times_their_factor() {
+        let dir = folder(
+            json!({"model_type": "model2vec", "hidden_dim": 2, "normalize": false}),
+            false,
+        );
+        let header = r#"{"embeddings":{"dtype":"I8","shape":[2,2],"data_offsets":[0,4]},"weights":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#;
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.extend([127_i8, -127, 3, 0].map(|number| number.to_le_bytes()[0]));
+        bytes.extend([0.5_f32, 2.0].iter().flat_map(|factor| factor.to_le_bytes()));
+        std::fs::write(dir.path().join("model.safetensors"), bytes).unwrap();
+        let encoder = load_encoder(dir.path(), Device::Cpu).unwrap();
+        let means = encoder.embed(&[vec![0], vec![1]], 100).unwrap();
+        assert_eq!(means, [[63.5, -63.5], [6.0, 0.0]]);
+        let mut weights = super::Weights::open(dir.path(), "").unwrap();
+        let error = weights.take("embeddings", &[2, 2]).unwrap_err().to_string();
+        assert!(error.contains("stored as I8; F32, F16 and BF16"), "{error}");
     }
 
     #[test]

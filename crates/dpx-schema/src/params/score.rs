@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreParams {
-    /// The encoder whose mean-pooled embeddings give similarities: `builtin:base`, `hf:owner/name@revision` or a folder.
+    /// The encoder whose embeddings give similarities: `builtin:encoder` (potion-base-8M), `builtin:base`, `hf:owner/name@revision` or a folder.
     #[serde(default = "encoder")]
     pub encoder: String,
     /// Most texts of each side that are embedded, chosen by a keyed hash.
@@ -65,7 +65,7 @@ fn is_zero(epochs: &f64) -> bool {
 }
 
 fn encoder() -> String {
-    "builtin:base".into()
+    "builtin:encoder".into()
 }
 const fn max_texts() -> u64 {
     2000

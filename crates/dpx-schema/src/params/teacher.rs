@@ -14,7 +14,7 @@ pub struct TeacherParams {
     /// Public vocabulary of the linear form: `builtin:words`, or a file of words with their public counts.
     #[serde(default = "vocabulary")]
     pub vocabulary: String,
-    /// Public encoder of the `head` form.
+    /// Public encoder of the `head` form: `builtin:encoder` (potion-base-8M), `builtin:base`, `hf:owner/name@revision` or a folder.
     #[serde(default = "encoder")]
     pub encoder: String,
     /// The privacy budget of the released row.
@@ -91,7 +91,7 @@ fn vocabulary() -> String {
     "builtin:words".into()
 }
 fn encoder() -> String {
-    "builtin:base".into()
+    "builtin:encoder".into()
 }
 const fn steps() -> u64 {
     60

@@ -90,11 +90,7 @@ fn name(
                 .filter(|word| !word.is_empty())
                 .map(|word| (*word).to_owned())
                 .chain(
-                    field
-                        .role
-                        .builtins()
-                        .iter()
-                        .map(|name| format!("builtin:{name}")),
+                    field.builtins().map(|name| format!("builtin:{name}")),
                 )
                 .collect::<Vec<String>>();
             if let Some(near) = did_you_mean(text, words.iter().map(String::as_str)) {

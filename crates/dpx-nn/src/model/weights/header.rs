@@ -17,6 +17,8 @@ pub(super) enum Number {
     F32,
     F16,
     Bf16,
+    /// Whole numbers of 8 bits: read where a model is known to be stored so.
+    I8,
     /// Anything else: known by name and size of an element, for buffers that are skipped.
     Other,
 }
@@ -27,6 +29,7 @@ impl Number {
             "F32" => Self::F32,
             "F16" => Self::F16,
             "BF16" => Self::Bf16,
+            "I8" => Self::I8,
             _ => Self::Other,
         }
     }
@@ -35,6 +38,7 @@ impl Number {
         match self {
             Self::F32 => Some(4),
             Self::F16 | Self::Bf16 => Some(2),
+            Self::I8 => Some(1),
             Self::Other => None,
         }
     }

@@ -135,6 +135,24 @@ impl Weights {
     /// # Errors
     /// When it is missing (naming the nearest candidate), has another shape, or is stored in another number format.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+        self.take_stored(name, shape, "F32, F16 and BF16", false)
+    }
+
+    /// The same where whole numbers of 8 bits stand for themselves, as in tables of model2vec.
+    ///
+    /// # Errors
+    /// As [`Weights::take`].
+    pub fn take_whole(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+        self.take_stored(name, shape, "F32, F16, BF16 and I8", true)
+    }
+
+    fn take_stored(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        formats: &str,
+        whole: bool,
+    ) -> Result<Vec<f32>, ModelError> {
         let problem = |problem: String| ModelError::Tensor {
             path: self.folder.clone(),
             problem,
@@ -152,9 +170,9 @@ impl Weights {
                 entry.shape
             )));
         }
-        if entry.number == Number::Other {
+        if entry.number == Number::Other || entry.number == Number::I8 && !whole {
             return Err(problem(format!(
-                "tensor `{found}` is stored as {}; F32, F16 and BF16 are read",
+                "tensor `{found}` is stored as {}; {formats} are read",
                 entry.number_name
             )));
         }
@@ -272,6 +290,10 @@ fn decode(bytes: &[u8], number: Number) -> Vec<f32> {
             .0
             .iter()
             .map(|chunk| half::bf16::from_le_bytes(*chunk).to_f32())
+            .collect(),
+        Number::I8 => bytes
+            .iter()
+            .map(|byte| f32::from(i8::from_le_bytes([*byte])))
             .collect(),
         Number::Other => Vec::new(),
     }
