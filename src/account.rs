@@ -16,11 +16,6 @@ use dpx_stages::people;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Whether a kind of stage spends privacy.
-pub(crate) const fn spends(kind: Kind) -> bool {
-    matches!(kind, Kind::Train | Kind::Teacher | Kind::Counts)
-}
-
 /// What the runs of a study say in the ledger.
 pub(crate) fn access(ledger: &Ledger, experiment: &Experiment, plan: &Plan) -> LedgerAccess {
     let privacy = &experiment.privacy;
@@ -74,7 +69,7 @@ pub(crate) fn knows_all(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
     let known: BTreeSet<&str> = history.runs().iter().map(|run| run.run.as_str()).collect();
     let reader = ArtifactReader::new(cache.clone());
     let mut unknown = Vec::new();
-    for record in records.iter().filter(|record| spends(record.kind)) {
+    for record in records.iter().filter(|record| record.kind.spends()) {
         // What cannot be read is told where it is used.
         let privacy = reader.read(record, PRIVACY_FILE).ok().flatten();
         let privacy = privacy
@@ -138,7 +133,7 @@ pub(crate) fn tell_people(ledger: &Ledger, plan: &Plan, cache: &Cache) -> Result
     let mut told = BTreeSet::new();
     for decision in &decisions {
         let instance = &plan.instances[decision.instance];
-        if !spends(instance.kind) || decision.state.is_cached() {
+        if !instance.kind.spends() || decision.state.is_cached() {
             continue;
         }
         let Some(data) = data_of(plan, instance).filter(|&data| told.insert(data)) else {

@@ -57,7 +57,7 @@ pub(crate) fn scored(
             continue;
         }
         for record in behind {
-            if !super::account::spends(record.kind) {
+            if !record.kind.spends() {
                 continue;
             }
             let read = reader.read(record, PRIVACY_FILE).map_err(Error::failed)?;

@@ -62,7 +62,7 @@ fn budgets(study: &Plan) -> Result<Vec<Budget>, Error> {
     let mut counted = BTreeMap::new();
     let mut budgets: Vec<Budget> = Vec::new();
     for instance in &study.instances {
-        if !matches!(instance.kind, Kind::Train | Kind::Teacher | Kind::Counts) {
+        if !instance.kind.spends() {
             continue;
         }
         let population = population(study, instance, &mut counted)?;

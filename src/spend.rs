@@ -77,7 +77,7 @@ pub(crate) fn forecast(
         }
     }
     let runs: BTreeMap<InstanceId, RunEntry> = (0..plan.instances.len())
-        .filter(|&id| spends(plan.instances[id].kind))
+        .filter(|&id| plan.instances[id].kind.spends())
         .map(|id| Ok(study.run(id)?.map(|run| (id, run))))
         .collect::<Result<Vec<_>, Error>>()?
         .into_iter()
@@ -316,7 +316,7 @@ fn scored_by(plan: &Plan) -> impl Fn(InstanceId) -> bool {
         .collect();
     move |id| {
         let part =
-            |other: &InstanceId| spends(plan.instances[*other].kind) && scored.contains(other);
+            |other: &InstanceId| plan.instances[*other].kind.spends() && scored.contains(other);
         scored.contains(&id) || behind(plan, id).iter().any(part)
     }
 }

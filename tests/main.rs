@@ -27,6 +27,7 @@ mod run_binary;
 mod run_crash;
 mod run_floor;
 mod run_plan;
+mod run_select;
 mod run_support;
 mod run_teacher;
 mod secure_run;

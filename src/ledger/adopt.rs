@@ -61,7 +61,7 @@ fn adopt(ledger: &Ledger, loaded: &Loaded) -> Result<Adopted, Error> {
     let reader = ArtifactReader::new(loaded.cache.clone());
     let mut adopted = Adopted::default();
     for record in records {
-        if !account::spends(record.kind) {
+        if !record.kind.spends() {
             continue;
         }
         let read: BTreeSet<Digest> = record

@@ -92,7 +92,7 @@ fn reads(kind: Kind) -> String {
     let mut text = match kind.requires() {
         [] => return " Needs no other stage.".to_owned(),
         // What a score compares are both.
-        [_, _] if kind == Kind::Score => format!(" Needs {}", list(kind.requires())),
+        [_, _] if kind.requires_all() => format!(" Needs {}", list(kind.requires())),
         [one] => format!(" Needs `{one}`"),
         several => format!(" Needs one of {}", list(several)),
     };

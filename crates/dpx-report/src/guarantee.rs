@@ -18,7 +18,7 @@ const GROUPS: [u32; 2] = [2, 5];
 
 /// Whether instances of a kind use private data through a mechanism of their own.
 pub(super) const fn is_private(kind: Kind) -> bool {
-    matches!(kind, Kind::Train | Kind::Teacher | Kind::Counts)
+    kind.spends()
 }
 
 /// The privacy records of every finished private instance, each read once.

@@ -172,7 +172,7 @@ impl Ran {
     /// Does what the stage would do.
     fn run(&mut self, id: InstanceId, instance: &Instance, examples: u64, random: &mut Random) {
         match instance.kind {
-            Kind::Train | Kind::Teacher | Kind::Counts => {
+            kind if kind.spends() => {
                 let record = self.spend(id, instance, examples);
                 self.file(
                     instance,
@@ -387,7 +387,7 @@ impl Ran {
 }
 
 const fn is_private(kind: Kind) -> bool {
-    matches!(kind, Kind::Train | Kind::Teacher | Kind::Counts)
+    kind.spends()
 }
 
 fn near(found: f64, expected: f64) -> bool {

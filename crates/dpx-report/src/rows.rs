@@ -109,10 +109,7 @@ fn belongs(
 }
 
 const fn is_private(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Train | Kind::Teacher | Kind::Counts | Kind::Audit
-    )
+    kind.spends() || matches!(kind, Kind::Audit)
 }
 
 /// Samples outside the sweep, such as those of a base model: a row of their own, named after the stage.

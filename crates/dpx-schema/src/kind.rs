@@ -28,6 +28,8 @@ pub enum Kind {
     Counts,
     /// Trains a differentially private classifier of the private texts.
     Teacher,
+    /// Lets private texts vote for the texts of a pool, and releases the noisy votes.
+    Select,
     /// Samples synthetic texts from a model, or bags of words from noisy counts.
     Sample,
     /// Trains a classifier on one artifact and tests it on the real test split.
@@ -40,12 +42,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which a study uses them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Preprocess,
         Self::Pretrain,
         Self::Train,
         Self::Counts,
         Self::Teacher,
+        Self::Select,
         Self::Sample,
         Self::Classify,
         Self::Score,
@@ -60,6 +63,7 @@ impl Kind {
             Self::Train => "train",
             Self::Counts => "counts",
             Self::Teacher => "teacher",
+            Self::Select => "select",
             Self::Sample => "sample",
             Self::Classify => "classify",
             Self::Score => "score",
@@ -78,6 +82,7 @@ impl Kind {
             // `pretrain`, `audit` 2: likewise.
             // `score` 3: a permutation null of the nearest texts; copies of as many held-out as training texts. `sample` 2:
             // texts with U+FFFD are written again.
+            Self::Select => 1,
             Self::Counts | Self::Pretrain | Self::Audit | Self::Sample => 2,
             // `train`, `teacher` 3: the allowance for rounding follows the expected rows; micro-batches of fixed shapes.
             Self::Preprocess | Self::Train | Self::Teacher | Self::Score => 3,
@@ -93,11 +98,13 @@ impl Kind {
             Self::Preprocess | Self::Pretrain => &[],
             Self::Train => &[Self::Preprocess, Self::Pretrain, Self::Counts],
             Self::Counts | Self::Teacher => &[Self::Preprocess],
+            Self::Select => &[Self::Preprocess, Self::Sample],
             Self::Sample => &[
                 Self::Train,
                 Self::Pretrain,
                 Self::Counts,
                 Self::Teacher,
+                Self::Select,
                 Self::Sample,
             ],
             Self::Classify => &[Self::Preprocess, Self::Sample, Self::Teacher],
@@ -109,6 +116,7 @@ impl Kind {
                 Self::Train,
                 Self::Teacher,
                 Self::Counts,
+                Self::Select,
                 Self::Audit,
             ],
             Self::Audit => &[Self::Train],
@@ -121,16 +129,30 @@ impl Kind {
         matches!(self, Self::Audit | Self::Score | Self::Classify)
     }
 
-    /// Kinds of which at least one must be among the needs.
+    /// Whether it looks at private texts through a mechanism of its own, and so spends privacy.
+    pub const fn spends(self) -> bool {
+        matches!(
+            self,
+            Self::Train | Self::Counts | Self::Teacher | Self::Select
+        )
+    }
+
+    /// Kinds of which at least one must be among the needs; each of them where [`Kind::requires_all`] says so.
     pub const fn requires(self) -> &'static [Self] {
         match self {
             Self::Preprocess | Self::Pretrain => &[],
             Self::Train | Self::Counts | Self::Teacher | Self::Classify => &[Self::Preprocess],
             // Without a model, texts are drawn from the counts as bags of words, or are those of another stage.
             Self::Sample => &[Self::Train, Self::Pretrain, Self::Counts, Self::Sample],
-            Self::Score => &[Self::Preprocess, Self::Sample],
+            Self::Score | Self::Select => &[Self::Preprocess, Self::Sample],
             Self::Audit => &[Self::Train],
         }
+    }
+
+    /// Whether it needs every kind that it [requires](Kind::requires): real and synthetic texts to compare, private texts and a
+    /// pool to vote for.
+    pub const fn requires_all(self) -> bool {
+        matches!(self, Self::Score | Self::Select)
     }
 
     /// Whether every stage of this kind computes with tensors and therefore holds a device slot while it runs.

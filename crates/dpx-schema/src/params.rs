@@ -12,6 +12,7 @@ mod pretrain;
 mod privacy;
 mod sample;
 mod score;
+mod select;
 mod teacher;
 mod train;
 mod value;
@@ -27,10 +28,11 @@ pub use preprocess::{LabelIntegration, LabelsBy, PreprocessParams, Quoting, Role
 pub use pretrain::{PretrainParams, PretrainPerformance};
 pub use privacy::{BudgetComponent, BudgetParams};
 pub use sample::{
-    ChoiceOrder, DuplicatePolicy, EmptyPolicy, KeywordSource, LabelCounts, SampleParams,
+    ChoiceOrder, Contrast, DuplicatePolicy, EmptyPolicy, KeywordSource, LabelCounts, SampleParams,
     SamplePerformance, TeacherPolicy, UnparsedPolicy,
 };
 pub use score::{ScoreParams, ScorePerformance};
+pub use select::{SelectParams, SelectPerformance, VoteFor};
 pub use teacher::{TeacherKind, TeacherParams, TeacherPerformance};
 pub use train::{
     Averaging, ChatFormat, Clipping, LossOn, NoiseMode, Precision, Schedule, TrainParams,

@@ -145,7 +145,7 @@ fn of_labels(
 
 /// What the histograms amount to: one Gaussian mechanism, as the noise multipliers of parts of one vector compose by adding
 /// their 1/sigma^2. A histogram without noise leaves no guarantee.
-fn executed(drawn: &[Option<f64>]) -> DpEvent {
+pub(crate) fn executed(drawn: &[Option<f64>]) -> DpEvent {
     let Some(drawn) = drawn.iter().copied().collect::<Option<Vec<f64>>>() else {
         return DpEvent::NonPrivate;
     };
@@ -285,14 +285,15 @@ pub(crate) fn simulated(
     })
 }
 
-/// Share by which rounding may exceed the sensitivity of a histogram of parts of people.
-fn allowance(exact: &Exact, schema: &PublicSchema) -> f64 {
+/// Share by which rounding may exceed the sensitivity of a histogram of parts of votes.
+pub(crate) fn allowance(exact: &Exact, schema: &PublicSchema) -> f64 {
     let most = schema.people.map_or(1, |people| people.max_per_unit);
     let records = schema.examples.saturating_mul(most);
     f64_rounding_allowance(exact.cells.len(), exact.sensitivity, records)
 }
 
-fn release(
+/// Noise on every cell of a histogram, those that nobody moved included.
+pub(crate) fn release(
     exact: Exact,
     noise_multiplier: Option<f64>,
     rounding_allowance: f64,

@@ -11,6 +11,7 @@ pub fn run(context: &StageContext<'_>) -> StageResult {
     let done = match context.kind {
         Kind::Counts => return super::counts::run(context),
         Kind::Teacher => return super::teacher::run(context),
+        Kind::Select => return super::select::run(context),
         Kind::Train => return super::train::run(context),
         Kind::Preprocess => super::preprocess::run(context),
         Kind::Pretrain => super::pretrain::run(context),

@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     MixedAdjacency,
     /// Every record of a person counts in full.
     RecordsCountApart,
+    /// A vote that is divided counts in full for each of its texts.
+    VotesCountInFull,
 }
 
 #[cfg(test)]
@@ -38,6 +40,7 @@ impl Fault {
         Self::DeltaCheckedInTrainAlone,
         Self::MixedAdjacency,
         Self::RecordsCountApart,
+        Self::VotesCountInFull,
     ];
 }
 

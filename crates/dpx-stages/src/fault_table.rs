@@ -1,9 +1,9 @@
 //! The table of injected faults: every one with a test that fails on it.
 
 use super::fault::{self, Fault};
-use super::{counts, private, public_inputs, teacher};
+use super::{counts, private, public_inputs, select, teacher};
 
-const TABLE: [(Fault, &str, fn()); 6] = [
+const TABLE: [(Fault, &str, fn()); 8] = [
     (
         Fault::SiblingCanariesForgotten,
         "every_stage_of_a_budget_plans_the_same_division",
@@ -33,6 +33,16 @@ const TABLE: [(Fault, &str, fn()); 6] = [
         Fault::RecordsCountApart,
         "one_person_moves_the_gradient_by_at_most_its_bound",
         teacher::tests::people_are_bounded,
+    ),
+    (
+        Fault::RecordsCountApart,
+        "one_unit_moves_the_votes_by_at_most_one",
+        select::tests::units_are_bounded,
+    ),
+    (
+        Fault::VotesCountInFull,
+        "one_unit_moves_the_votes_by_at_most_one",
+        select::tests::units_are_bounded,
     ),
 ];
 

@@ -26,6 +26,7 @@ mod public_inputs;
 pub mod sample;
 pub mod score;
 pub mod scrub;
+mod select;
 pub mod teacher;
 mod text_encoder;
 mod train;

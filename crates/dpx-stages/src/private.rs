@@ -486,6 +486,7 @@ pub(crate) mod tests {
             (Kind::Train, json!({"model": "m", "epsilon": 3})),
             (Kind::Teacher, json!({"epsilon": 3})),
             (Kind::Counts, json!({"epsilon": 3})),
+            (Kind::Select, json!({"epsilon": 3})),
         ] {
             for delta in [0.001, 0.01, 0.9] {
                 let mut params = params.clone();
@@ -544,6 +545,7 @@ pub(crate) mod tests {
             (Kind::Train, params),
             (Kind::Counts, json!({"epsilon": 3})),
             (Kind::Teacher, json!({"epsilon": 3})),
+            (Kind::Select, json!({"epsilon": 3})),
         ] {
             let of_people = plan(kind, "stage", &params, people(600, 7000, 16)).unwrap();
             let of_records = plan(kind, "stage", &params, 600).unwrap();

@@ -36,7 +36,8 @@ pub(crate) fn public_inputs(context: &StageContext<'_>) -> Result<PublicInputs, 
 
 /// Whether the parameter has a part in what the stage computes.
 fn reads(context: &StageContext<'_>, key: &str) -> bool {
-    key != "encoder" || context.params["form"] == "head"
+    // A teacher of words reads none.
+    key != "encoder" || context.kind != Kind::Teacher || context.params["form"] == "head"
 }
 
 #[cfg(test)]
@@ -100,6 +101,8 @@ pub(crate) mod tests {
             ["`corpus` of `base`", "`keywords` of `train`"]
         );
         assert!(own.provenance[0].contains("133"), "{own:?}");
+        let votes = of(Kind::Select, json!({"encoder": "builtin:base"}));
+        assert_eq!(votes.provenance.len(), 1);
         for (form, said) in [("head", 1), ("linear", 0)] {
             let params = json!({"encoder": "builtin:base", "form": form});
             assert_eq!(of(Kind::Teacher, params).provenance.len(), said);

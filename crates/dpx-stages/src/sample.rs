@@ -13,13 +13,15 @@ mod keywords;
 mod match_words;
 mod prompted;
 mod report;
+mod systematic;
 mod teacher;
+mod voted;
 mod write;
 mod written_before;
 
 use super::counts::NoisyCounts;
 use bags::Bags;
-use dpx_schema::params::{KeywordSource, SampleParams, SamplePerformance, TeacherPolicy};
+use dpx_schema::params::{KeywordSource, SampleParams, SamplePerformance};
 use dpx_schema::{Kind, StageContext, StageError};
 use generator::Generator;
 pub(crate) use generator::end_tokens;
@@ -31,6 +33,8 @@ pub use report::{
     AskedAndWritten, ConversationReport, Handled, MESSAGES_COLUMN, SAMPLE_FILE, SampleReport,
 };
 use teacher::Chooser;
+use voted::Draw;
+use std::collections::HashSet;
 use write::{Source, Written, write};
 
 /// Where the texts come from.
@@ -81,9 +85,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     };
     let counts = counts::by_label(&params.labels, params.count, labels, private.as_ref())?;
     let chooser = Chooser::load(context, &params, labels)?;
-    let choosing = chooser
-        .as_ref()
-        .filter(|chooser| chooser.policy != TeacherPolicy::None);
+    let choosing = chooser.as_ref().filter(|chooser| chooser.chooses());
     // Without anybody to choose among them, more texts would be thrown away unseen.
     let oversample = choosing.map_or(1.0, |_| params.oversample);
     let more: Vec<u64> = counts
@@ -128,7 +130,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         },
     };
     let written = write(&mut *source, &params, &more)?;
-    finish(context, &asked, chooser.as_ref(), written)
+    finish(context, &asked, chooser.as_ref(), None, written)
 }
 
 /// Texts drawn as bags of words from counts, as many of each label, with their labels' places; for a comparison, never released.
@@ -149,23 +151,41 @@ pub(crate) fn bags_of_words(
     Ok(texts.map(|text| (text.content, text.label)).collect())
 }
 
-/// Lets the teacher choose, if there is one with a say, and saves what is left.
+/// Lets the teacher choose, if there is one with a say, and votes draw, if there are any; saves what is left.
 fn finish(
     context: &StageContext<'_>,
     asked: &Asked<'_>,
     chooser: Option<&Chooser>,
+    draw: Option<&Draw>,
     mut written: Written,
 ) -> Result<(), StageError> {
     let choice = chooser
-        .filter(|chooser| chooser.policy != TeacherPolicy::None)
+        .filter(|chooser| chooser.chooses())
         .map(|chooser| {
             let texts = std::mem::take(&mut written.texts);
-            chooser.choose(texts, asked.counts)
+            chooser.choose(texts, asked.counts, draw)
         })
         .transpose()?;
     let told = chooser.map(|chooser| report::of_teacher(asked, chooser, choice.as_ref()));
-    if let Some(choice) = choice {
-        written.texts = choice.texts;
+    let votes = match (choice, draw) {
+        (Some(choice), _) => {
+            written.texts = choice.texts;
+            choice.votes
+        }
+        (None, Some(draw)) => {
+            let drawn = draw.draw(std::mem::take(&mut written.texts), asked.counts);
+            written.texts = drawn.texts;
+            Some(drawn.told)
+        }
+        (None, None) => None,
+    };
+    if votes.is_some() {
+        let different: HashSet<&str> = written
+            .texts
+            .iter()
+            .map(|text| text.content.as_str())
+            .collect();
+        written.duplicates_kept = (written.texts.len() - different.len()) as u64;
     }
     if written.texts.is_empty() {
         return Err(StageError::new(
@@ -179,7 +199,7 @@ fn finish(
             written.texts.len()
         ));
     }
-    report::save(context, asked, &written, told.as_ref())
+    report::save(context, asked, &written, told.as_ref(), votes.as_ref())
 }
 
 /// The noisy counts that labels and keywords are drawn from, and those whose words are matched: where there are no others,

@@ -88,6 +88,7 @@ const MODULES: [(&str, &[&[&str]]); 2] = [
         &[
             &["dispatch", "export", "floor"],
             &["sample", "classify", "audit"],
+            &["select"],
             &["train", "score"],
             &["pretrain"],
             &["teacher"],

@@ -14,6 +14,7 @@ mod privacy;
 mod release;
 mod sources;
 mod values;
+mod votes;
 mod written_before;
 
 pub(super) use claims::claims;

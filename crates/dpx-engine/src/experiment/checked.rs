@@ -119,7 +119,12 @@ impl Stage {
     pub const fn draws(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Train | Kind::Teacher | Kind::Counts | Kind::Sample | Kind::Classify
+            Kind::Train
+                | Kind::Teacher
+                | Kind::Counts
+                | Kind::Select
+                | Kind::Sample
+                | Kind::Classify
         )
     }
 

@@ -4,7 +4,7 @@ use dpx_schema::Kind;
 use dpx_schema::params::{
     AuditParams, ClassifyParams, ClassifyPerformance, CountsParams, NoPerformance,
     PreprocessParams, PretrainParams, PretrainPerformance, SampleParams, SamplePerformance,
-    ScoreParams, ScorePerformance, TeacherParams, TeacherPerformance, TrainParams,
+    ScoreParams, ScorePerformance, SelectParams, SelectPerformance, TeacherParams, TeacherPerformance, TrainParams,
     TrainPerformance,
 };
 use schemars::JsonSchema;
@@ -76,6 +76,7 @@ fn build(kind: Kind) -> KindTable {
         Kind::Train => table::<TrainParams, TrainPerformance>(),
         Kind::Counts => table::<CountsParams, NoPerformance>(),
         Kind::Teacher => table::<TeacherParams, TeacherPerformance>(),
+        Kind::Select => table::<SelectParams, SelectPerformance>(),
         Kind::Sample => table::<SampleParams, SamplePerformance>(),
         Kind::Classify => table::<ClassifyParams, ClassifyPerformance>(),
         Kind::Score => table::<ScoreParams, ScorePerformance>(),

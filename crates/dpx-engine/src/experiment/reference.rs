@@ -75,7 +75,7 @@ pub const fn source_fields(kind: Kind) -> &'static [SourceField] {
         words: &["bag-of-words", "teacher"],
         ..field("model", Role::Model)
     }];
-    const SCORE: &[SourceField] = &[field("encoder", Role::Model)];
+    const ENCODES: &[SourceField] = &[field("encoder", Role::Model)];
     match kind {
         Kind::Preprocess => PREPROCESS,
         Kind::Pretrain => PRETRAIN,
@@ -83,7 +83,7 @@ pub const fn source_fields(kind: Kind) -> &'static [SourceField] {
         Kind::Counts => COUNTS,
         Kind::Teacher => TEACHER,
         Kind::Classify => CLASSIFY,
-        Kind::Score => SCORE,
+        Kind::Score | Kind::Select => ENCODES,
         Kind::Sample | Kind::Audit => &[],
     }
 }

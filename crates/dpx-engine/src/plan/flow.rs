@@ -17,7 +17,7 @@ pub(super) fn flow(kind: Kind, params: &Value, inputs: &[(Kind, Flow)]) -> Flow 
     };
     match kind {
         Kind::Pretrain => Flow::Public,
-        Kind::Train | Kind::Teacher | Kind::Counts => {
+        Kind::Train | Kind::Teacher | Kind::Counts | Kind::Select => {
             mechanism(params).join(join(Some(Kind::Preprocess)))
         }
         Kind::Sample => join(None),
@@ -54,7 +54,7 @@ mod tests {
             ),
             (json!({ "epsilon": 0.0, "noise": "secure" }), Flow::Public),
         ];
-        for kind in [Kind::Train, Kind::Teacher, Kind::Counts] {
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.spends()) {
             for (params, expected) in &cases {
                 assert_eq!(flow(kind, params, &private), *expected, "{kind} {params}");
             }
@@ -92,7 +92,6 @@ mod tests {
                 .wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as usize % below
         };
-        let mechanisms = [Kind::Train, Kind::Teacher, Kind::Counts];
         let (mut leave, mut stay) = (0, 0);
         for _ in 0..500 {
             let mut nodes: Vec<(Kind, Flow, bool)> = Vec::new();
@@ -106,12 +105,12 @@ mod tests {
                     .copied()
                     .collect();
                 let inputs: Vec<_> = inputs.into_iter().filter(|_| next(2) == 0).collect();
-                let through = mechanisms.contains(&kind);
+                let through = kind.spends();
                 let covered = epsilon == json!(0.0) || epsilon == json!(8.0) && noise == "secure";
                 let exposed = match kind {
                     Kind::Pretrain => false,
                     Kind::Preprocess | Kind::Classify | Kind::Score | Kind::Audit => true,
-                    Kind::Train | Kind::Teacher | Kind::Counts | Kind::Sample => {
+                    Kind::Train | Kind::Teacher | Kind::Counts | Kind::Select | Kind::Sample => {
                         through && !covered
                             || inputs.iter().any(|(other, _, exposed)| {
                                 *exposed && !(through && *other == Kind::Preprocess)

@@ -373,7 +373,13 @@ mod tests {
             let given = handed_out(&artifact, kind).files.len();
             assert_eq!(given, if kind.reads_internal() { 4 } else { 3 }, "{kind}");
         }
-        for kind in [Kind::Sample, Kind::Train, Kind::Teacher, Kind::Counts] {
+        for kind in [
+            Kind::Sample,
+            Kind::Train,
+            Kind::Teacher,
+            Kind::Counts,
+            Kind::Select,
+        ] {
             assert!(!kind.reads_internal(), "{kind}");
         }
     }

@@ -136,11 +136,19 @@ impl Study {
                 );
             trains.push(study.add(&format!("train{number}"), "train", &needs, body));
         }
+        // A pool of a public or of a private model, votes for its texts, and what they draw.
+        let votes = random.chance(40).then(|| {
+            let model = base.filter(|_| random.chance(50)).unwrap_or(trains[0]);
+            let pool = study.add("pool", "sample", &[model], "count = 40\n".to_owned());
+            let body = spend(random) + "clusters = 4\n";
+            (pool, study.add("votes", "select", &[preprocess, pool], body))
+        });
         let private: Vec<usize> = counts
             .iter()
             .copied()
             .chain(teacher)
             .chain(trains.iter().copied())
+            .chain(votes.map(|(_, votes)| votes))
             .collect();
         if divided && private.len() > 1 {
             study.split = private.clone();
@@ -166,6 +174,12 @@ impl Study {
                 let name = format!("sample{number}{}", ["", "b"][again]);
                 samples.push(study.add(&name, "sample", &needs, body));
             }
+        }
+        if let Some((pool, votes)) = votes {
+            samples.push(pool);
+            let mut needs = vec![pool, votes];
+            needs.extend(teacher.filter(|_| random.chance(50)));
+            samples.push(study.add("chosen", "sample", &needs, "count = 12\n".to_owned()));
         }
         if let Some(base) = base.filter(|_| random.chance(50)) {
             let body = "count = 12\n".to_owned();
@@ -259,7 +273,7 @@ impl Study {
             if std::mem::replace(&mut seen[at], true) {
                 continue;
             }
-            if matches!(self.stages[at].kind, "train" | "teacher" | "counts") {
+            if matches!(self.stages[at].kind, "train" | "teacher" | "counts" | "select") {
                 found.push(at);
             }
             open.extend(&self.stages[at].needs);

@@ -401,6 +401,7 @@ fn bounds(statement: &Statement) -> String {
             Kind::Train => "fine-tuned a language model",
             Kind::Teacher => "trained a classifier",
             Kind::Counts => "counted labels or words",
+            Kind::Select => "counted votes for texts of a pool",
             other => other.name(),
         };
         let _ = writeln!(

@@ -5,7 +5,7 @@ use super::mechanism;
 use super::runs::Runs;
 use crate::release::{GROUPS, Run, Selection, Statement};
 use dpx_accounting::{Accountant, Adjacency, Claim, DpEvent};
-use dpx_schema::{Kind, NoiseSource, Unit, UnitSampling};
+use dpx_schema::{NoiseSource, Unit, UnitSampling};
 use std::collections::BTreeSet;
 
 /// The claim of the release itself, and that it speaks of the runs behind the texts.
@@ -34,7 +34,7 @@ pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
     failures.unless(!runs.is_empty(), || "the claim has no event".to_owned());
     for (name, run) in &statement.runs {
         failures.unless(
-            matches!(run.kind, Kind::Train | Kind::Teacher | Kind::Counts),
+            run.kind.spends(),
             || format!("`{name}`: no stage of kind `{}` runs a mechanism", run.kind),
         );
         failures.unless(run.noise == NoiseSource::Secure, || {

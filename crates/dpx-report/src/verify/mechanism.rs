@@ -33,6 +33,9 @@ fn numbers(name: &str, run: &Run, failures: &mut Failures) {
             )
         },
     );
+    failures.unless(run.kind != Kind::Select || run.max_grad_norm == 1.0, || {
+        format!("`{name}`: a vote has norm 1, the run has a bound of {}", run.max_grad_norm)
+    });
     let delta = run.calibrated_for_delta;
     let most = run.examples.map_or(1.0, |examples| 1.0 / examples as f64);
     failures.unless(delta > 0.0 && delta < most, || {
@@ -40,7 +43,8 @@ fn numbers(name: &str, run: &Run, failures: &mut Failures) {
     });
 }
 
-/// A language model is trained on a Poisson sample in each step; counts and teachers look at all records.
+/// A language model is trained on a Poisson sample in each step; counts, votes and teachers look at all records. Counts and votes
+/// are looked at once, and each unit has one vote of norm 1.
 fn fits(name: &str, run: &Run, event: &DpEvent, failures: &mut Failures) {
     match event {
         // A run that drew nothing, or several of the kind.
@@ -49,7 +53,12 @@ fn fits(name: &str, run: &Run, event: &DpEvent, failures: &mut Failures) {
                 fits(name, run, event, failures);
             }
         }
-        DpEvent::SelfComposed { event, .. } => fits(name, run, event, failures),
+        DpEvent::SelfComposed { event, .. } => {
+            failures.unless(run.kind != Kind::Select, || {
+                format!("`{name}`: votes are counted once, its event repeats")
+            });
+            fits(name, run, event, failures);
+        }
         DpEvent::PoissonSampledGaussian { sampling_rate, .. } => {
             failures.unless(run.kind == Kind::Train, || {
                 format!(

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Samples synthetic texts from a model; without one, bags of words from the noisy keywords of a `counts` stage. Sees these alone, never a private text.
+/// Samples synthetic texts from a model; without one, bags of words from the noisy keywords of a `counts` stage; or chooses among the texts of another `sample` stage by a teacher or by the votes of a `select` stage. Sees these alone, never a private text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SampleParams {
@@ -42,7 +42,7 @@ pub struct SampleParams {
     /// What happens to a text without a visible character.
     #[serde(default)]
     pub empty: EmptyPolicy,
-    /// What happens to a text that the artifact already holds.
+    /// What happens to a text that the artifact already holds. Of texts chosen by votes, `keep` draws each as often as its votes say, `retry` each once while there are others, `drop` each at most once.
     #[serde(default)]
     pub duplicates: DuplicatePolicy,
     /// What happens to a text that is no conversation, where the data are such. One that has no end at `max_new_tokens` is cut at its last whole turn.
@@ -58,6 +58,13 @@ pub struct SampleParams {
     #[serde(default = "one")]
     #[schemars(range(min = 1.0, max = 100.0))]
     pub oversample: f64,
+    /// Votes of a `select` stage among the needs below this many standard deviations of their noise count as none.
+    #[serde(default = "vote_threshold", skip_serializing_if = "is_usual_threshold")]
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub vote_threshold: f64,
+    /// Whether clusters that speak for one label count more than those that all labels vote for.
+    #[serde(default, skip_serializing_if = "Contrast::is_auto")]
+    pub contrast: Contrast,
     /// What a `teacher` stage among the needs does with the texts.
     #[serde(default)]
     pub teacher: TeacherPolicy,
@@ -87,6 +94,34 @@ impl Default for SamplePerformance {
     }
 }
 
+/// Whether votes for clusters are contrasted between labels; post-processing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Contrast {
+    /// `on` without a teacher, `off` with one, which tells the labels apart itself.
+    #[default]
+    Auto,
+    /// The share of a label's votes that a cluster has is multiplied by the label's part of all labels' shares of it.
+    On,
+    /// The share of a label's votes alone.
+    Off,
+}
+
+impl Contrast {
+    /// Whether the usual is done.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(crate) const fn is_auto(&self) -> bool {
+        matches!(self, Self::Auto)
+    }
+}
+
+const fn vote_threshold() -> f64 {
+    2.0
+}
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_usual_threshold(threshold: &f64) -> bool {
+    *threshold == vote_threshold()
+}
 const fn count() -> u64 {
     6000
 }
@@ -239,7 +274,7 @@ pub enum DuplicatePolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TeacherPolicy {
-    /// `relabel` up to epsilon 8, `agree` above; `none` without a teacher, or with one that was not trained (epsilon 0).
+    /// `relabel` up to epsilon 8, `agree` above and where a `select` stage chooses too; `none` without a teacher, or with one that was not trained (epsilon 0).
     #[default]
     Auto,
     /// Nothing: the generator's labels stand.

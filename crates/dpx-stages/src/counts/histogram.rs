@@ -13,9 +13,9 @@ use std::collections::HashMap;
 pub(crate) struct Counted<'a> {
     pub(super) text: &'a str,
     /// Place of its label.
-    pub(super) label: usize,
+    pub(crate) label: usize,
     /// What it counts: 1, or a person's vote over the number of their records.
-    pub(super) weight: f64,
+    pub(crate) weight: f64,
 }
 
 impl<'a> Counted<'a> {

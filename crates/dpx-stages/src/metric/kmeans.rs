@@ -1,7 +1,10 @@
 //! k-means (Lloyd 1982) with k-means++ starts (Arthur and Vassilvitskii 2007): one matrix product per iteration.
 
 use super::Embeddings;
-use super::choose::Stream;
+use super::choose::{Stream, choose};
+use dpx_nn::Array;
+use dpx_nn::kernel::{Side, matmul};
+use rayon::prelude::*;
 
 /// A quantisation: for each row the number of its cluster, below `clusters`.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,10 +26,7 @@ pub fn kmeans(
     seed: u64,
 ) -> Clustering {
     let clusters = clusters.clamp(1, data.len().max(1));
-    let squares: Vec<f64> = data
-        .rows()
-        .map(|row| row.iter().map(|&x| f64::from(x).powi(2)).sum())
-        .collect();
+    let squares = squares(data);
     (0..redos.max(1) as u64)
         .map(|redo| {
             run(
@@ -75,6 +75,77 @@ fn run(
     }
 }
 
+/// Rows for each centre among which k-means++ looks for starts, where centres are all that is asked for.
+const START_ROWS: usize = 8;
+/// Rows that are compared with all centres in one product.
+const BLOCK: usize = 4096;
+
+/// The centres of one run of k-means, `[clusters, width]`, for many rows and centres: starts from a choice of the rows, and
+/// distances by products of matrices. Reproducible for a seed.
+pub fn centres(data: &Embeddings, clusters: usize, iterations: usize, seed: u64) -> Embeddings {
+    let clusters = clusters.clamp(1, data.len().max(1));
+    let some = choose(data.len(), clusters * START_ROWS, seed, "k-means starts");
+    let some = data.select(&some);
+    let mut centres = start(&some, &squares(&some), clusters, &mut Stream::new(seed));
+    let squares = squares(data);
+    let mut assignment = Vec::new();
+    for _ in 0..iterations {
+        let nearest = assign_by_products(data, &squares, &centres);
+        let next: Vec<usize> = nearest.iter().map(|&(cluster, _)| cluster).collect();
+        if next == assignment {
+            break;
+        }
+        assignment = next;
+        centres = means(data, &assignment, &centres, &nearest);
+    }
+    centres
+}
+
+/// The nearest centre of each row, which no other row changes.
+pub fn nearest(data: &Embeddings, centres: &Embeddings) -> Vec<usize> {
+    let found = assign(data, &squares(data), centres).into_iter();
+    found.map(|(cluster, _)| cluster).collect()
+}
+
+fn squares(data: &Embeddings) -> Vec<f64> {
+    let square = |row: &[f32]| row.iter().map(|&x| f64::from(x).powi(2)).sum();
+    data.rows().map(square).collect()
+}
+
+/// As [`assign`], faster; roundings of a row may change with the others.
+fn assign_by_products(
+    data: &Embeddings,
+    squares: &[f64],
+    centres: &Embeddings,
+) -> Vec<(usize, f64)> {
+    let width = data.width();
+    let matrix = Array::from_vec(centres.values().to_vec(), &[centres.len(), width]);
+    let of_centres: Vec<f32> = self::squares(centres).iter().map(|&x| x as f32).collect();
+    let mut found = Vec::with_capacity(data.len());
+    for (block, squares) in data.values().chunks(BLOCK * width).zip(squares.chunks(BLOCK)) {
+        let rows = Array::from_vec(block.to_vec(), &[squares.len(), width]);
+        let dots = matmul(&rows, Side::Plain, &matrix, Side::Transposed);
+        let rows = dots.host().par_chunks(centres.len()).zip(squares);
+        found.par_extend(rows.map(|(dots, square)| {
+            let (cluster, distance) = least(dots, &of_centres);
+            (cluster, (square + f64::from(distance)).max(0.0))
+        }));
+    }
+    found
+}
+
+/// The first of the nearest centres with its squared distance, but for the row's own square.
+fn least(dots: &[f32], of_centres: &[f32]) -> (usize, f32) {
+    let mut best = (0, f32::INFINITY);
+    for (cluster, (dot, square)) in dots.iter().zip(of_centres).enumerate() {
+        let distance = square - 2.0 * dot;
+        if distance < best.1 {
+            best = (cluster, distance);
+        }
+    }
+    best
+}
+
 /// k-means++: each next centre is a row drawn in proportion to its squared distance to the nearest centre so far.
 fn start(data: &Embeddings, squares: &[f64], clusters: usize, stream: &mut Stream) -> Embeddings {
     if data.is_empty() {
@@ -110,14 +181,8 @@ fn assign(data: &Embeddings, squares: &[f64], centres: &Embeddings) -> Vec<(usiz
         .map(|row| row.iter().map(|x| x * x).sum())
         .collect();
     data.fold_dots(centres, |row, dots| {
-        let mut best = (0, f32::INFINITY);
-        for (cluster, (dot, square)) in dots.iter().zip(&centre_squares).enumerate() {
-            let distance = square - 2.0 * dot;
-            if distance < best.1 {
-                best = (cluster, distance);
-            }
-        }
-        (best.0, (squares[row] + f64::from(best.1)).max(0.0))
+        let (cluster, distance) = least(dots, &centre_squares);
+        (cluster, (squares[row] + f64::from(distance)).max(0.0))
     })
 }
 
@@ -173,6 +238,26 @@ mod tests {
         }
         assert_ne!(found.assignment[0], found.assignment[1]);
         assert_ne!(found.assignment[1], found.assignment[2]);
+    }
+
+    #[test]
+    fn centres_by_products_are_those_of_the_groups() {
+        let values = (0..9_000)
+            .flat_map(|i| {
+                let centre = (i % 3) as f32 * 10.0;
+                [centre + (i / 3) as f32 * 0.0001, -centre]
+            })
+            .collect();
+        let data = Embeddings::new(values, 2).unwrap();
+        let found = centres(&data, 3, 20, 7);
+        let places = nearest(&data, &found);
+        for (row, place) in places.iter().enumerate() {
+            assert_eq!(*place, places[row % 3]);
+            let apart = (data.row(row)[1] - found.row(*place)[1]).abs();
+            assert!(apart < 1e-3, "{apart}");
+        }
+        let few = data.select(&[0, 1]);
+        assert_eq!(centres(&few, 9, 5, 1).len(), 2);
     }
 
     #[test]

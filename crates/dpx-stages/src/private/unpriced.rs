@@ -100,7 +100,7 @@ pub(super) fn unpriced(
                 serde_json::from_value(params.clone()).map_err(unfit(stage))?;
             gaussian(params.steps)
         }
-        Kind::Counts => gaussian(1),
+        Kind::Counts | Kind::Select => gaussian(1),
         _ => {
             return Err(StageError::new(format!(
                 "`{stage}` is a stage of kind `{kind}`, which spends no budget"

@@ -47,6 +47,9 @@ pub struct SampleReport {
     /// What a private teacher did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<Value>,
+    /// How votes of a `select` stage drew the texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub votes: Option<Value>,
     /// Several columns of labels, where there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<Attribute>,
@@ -105,8 +108,36 @@ impl SampleReport {
                 lines.push(format!("{} {what} were left out", found.dropped));
             }
         }
+        lines.extend(self.of_votes());
         lines.extend(self.of_conversations());
         lines.extend(self.endless());
+        lines
+    }
+
+    fn of_votes(&self) -> Vec<String> {
+        let Some(votes) = &self.votes else {
+            return Vec::new();
+        };
+        let mut lines = Vec::new();
+        let labels = votes["by_label"].as_object();
+        let public: Vec<&str> = labels
+            .into_iter()
+            .flatten()
+            .filter(|(_, label)| label["votes"] == "public")
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if !public.is_empty() {
+            lines.push(format!(
+                "no private vote draws the texts of {}: none stands out of the noise, or none was cast; the pool voted for itself",
+                public.join(", ")
+            ));
+        }
+        if self.duplicates.kept > 0 {
+            lines.push(format!(
+                "{} of {} texts stand there more than once: a larger pool has more texts that are voted for",
+                self.duplicates.kept, self.texts
+            ));
+        }
         lines
     }
 
@@ -225,6 +256,7 @@ pub(super) fn save(
     asked: &Asked<'_>,
     written: &Written,
     teacher: Option<&Value>,
+    votes: Option<&Value>,
 ) -> Result<(), StageError> {
     let path = context.output_path("synthetic.csv");
     let failed =
@@ -297,6 +329,7 @@ pub(super) fn save(
         keywords: asked.keywords.report(asked.labels),
         bags_of_words: asked.words.clone(),
         teacher: teacher.cloned(),
+        votes: votes.cloned(),
         attributes: form.attributes.clone(),
         conversations: form
             .conversations

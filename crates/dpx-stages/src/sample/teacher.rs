@@ -1,9 +1,11 @@
 //! A teacher's choice among the generator's texts. It sees the texts and the released teacher alone: post-processing, free.
 
+use super::voted::Draw;
 use super::write::Text;
 use crate::teacher::{Teacher, argmax};
 use dpx_schema::params::{ChoiceOrder, SampleParams, TeacherPolicy};
 use dpx_schema::{Kind, PrivacyRecord, StageContext, StageError};
+use serde_json::Value;
 
 /// Largest epsilon at which `auto` trusts the teacher's label more than the agreement of both.
 const LARGEST_EPSILON_TO_RELABEL: f64 = 8.0;
@@ -30,8 +32,10 @@ pub(super) struct Choice {
     pub(super) confusion: Vec<Vec<u64>>,
     /// Texts dropped because the two disagreed.
     pub(super) disagreed: u64,
-    /// Texts dropped because their label, or with soft labels the whole, had enough.
+    /// Texts dropped because their label, or with soft labels the whole, had enough, or because others were drawn by votes.
     pub(super) surplus: u64,
+    /// How votes drew, where there are any.
+    pub(super) votes: Option<Value>,
 }
 
 impl Chooser {
@@ -57,18 +61,28 @@ impl Chooser {
         Ok(Some(Self {
             teacher,
             classes,
-            policy: applied(params.teacher, epsilon),
+            policy: applied(params.teacher, epsilon, context.input_of(Kind::Select).is_some()),
             epsilon,
             order: params.order,
         }))
     }
 
+    /// Whether it has a say: a teacher that learnt nothing has none.
+    pub(super) fn chooses(&self) -> bool {
+        self.policy != TeacherPolicy::None
+    }
+
     /// Relabels or filters, then keeps at most as many of each label as were asked for; with soft labels as many in all,
-    /// for a text then belongs to no label alone.
+    /// for a text then belongs to no label alone. Where there are votes, they say which of them are kept.
     ///
     /// # Errors
     /// When the teacher cannot read a text.
-    pub(super) fn choose(&self, written: Vec<Text>, asked: &[u64]) -> Result<Choice, StageError> {
+    pub(super) fn choose(
+        &self,
+        written: Vec<Text>,
+        asked: &[u64],
+        draw: Option<&Draw>,
+    ) -> Result<Choice, StageError> {
         let labels = asked.len();
         let contents: Vec<String> = written.iter().map(|text| text.content.clone()).collect();
         let probabilities = self.teacher.probabilities(&contents)?;
@@ -77,6 +91,7 @@ impl Chooser {
             confusion: vec![vec![0; labels]; labels],
             disagreed: 0,
             surplus: 0,
+            votes: None,
         };
         let soft = self.policy == TeacherPolicy::Soft;
         let limits = if soft {
@@ -103,6 +118,14 @@ impl Chooser {
             };
             candidates[group].push((sureness, given, text));
         }
+        if let Some(draw) = draw {
+            let texts = candidates.into_iter().flatten().map(|(.., text)| text);
+            let drawn = draw.draw(texts.collect(), asked);
+            choice.texts = drawn.texts;
+            choice.surplus = drawn.left;
+            choice.votes = Some(drawn.told);
+            return Ok(choice);
+        }
         for (mut texts, limit) in candidates.into_iter().zip(limits) {
             // By number first: else a label's texts would come from the generator's first labels alone.
             texts.sort_by_key(|(_, given, text)| (text.number, *given));
@@ -117,10 +140,11 @@ impl Chooser {
     }
 }
 
-/// What `auto` means at an epsilon; a teacher that learnt nothing has no say, whatever was asked.
-fn applied(policy: TeacherPolicy, epsilon: f64) -> TeacherPolicy {
+/// What `auto` means at an epsilon, and beside votes; a teacher that learnt nothing has no say, whatever was asked.
+fn applied(policy: TeacherPolicy, epsilon: f64, voted: bool) -> TeacherPolicy {
     match policy {
         _ if epsilon == 0.0 => TeacherPolicy::None,
+        TeacherPolicy::Auto if voted => TeacherPolicy::Agree,
         TeacherPolicy::Auto if epsilon <= LARGEST_EPSILON_TO_RELABEL => TeacherPolicy::Relabel,
         TeacherPolicy::Auto => TeacherPolicy::Agree,
         other => other,
@@ -197,7 +221,7 @@ mod tests {
     #[test]
     fn relabelling_keeps_every_text_up_to_the_count_in_the_order_of_writing() {
         let chooser = chooser(TeacherPolicy::Relabel, ChoiceOrder::FirstCome);
-        let choice = chooser.choose(written(), &[2, 5]).unwrap();
+        let choice = chooser.choose(written(), &[2, 5], None).unwrap();
         let expected = [
             (0, "very glad"),
             (0, "so glad"),
@@ -212,7 +236,7 @@ mod tests {
     #[test]
     fn agreement_drops_the_others_and_the_likeliest_come_first() {
         let chooser = chooser(TeacherPolicy::Agree, ChoiceOrder::Likeliest);
-        let choice = chooser.choose(written(), &[1, 1]).unwrap();
+        let choice = chooser.choose(written(), &[1, 1], None).unwrap();
         assert_eq!(kept(&choice), [(0, "glad"), (1, "very afraid")]);
         assert_eq!((choice.disagreed, choice.surplus), (2, 1));
     }
@@ -220,7 +244,7 @@ mod tests {
     #[test]
     fn soft_labels_keep_as_many_as_asked_in_all_with_the_probabilities() {
         let chooser = chooser(TeacherPolicy::Soft, ChoiceOrder::FirstCome);
-        let choice = chooser.choose(written(), &[2, 2]).unwrap();
+        let choice = chooser.choose(written(), &[2, 2], None).unwrap();
         let expected = [
             (0, "very glad"),
             (0, "so glad"),

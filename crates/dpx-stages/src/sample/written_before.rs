@@ -1,9 +1,10 @@
-//! Texts that another `sample` stage wrote, for a teacher to choose from or to label anew: the generator's own labels and the
-//! teacher's are then measured on the same texts, which are written once.
+//! Texts that another `sample` stage wrote, for a teacher or private votes to choose from or to label anew: the generator's own
+//! labels and the teacher's are then measured on the same texts, which are written once.
 
 use super::keywords::Keywords;
 use super::report::{Asked, SAMPLE_FILE, SampleReport, TextForm};
 use super::teacher::Chooser;
+use super::voted::Draw;
 use super::write::{Text, Written, is_undecodable};
 use super::{counts, finish, released_counts};
 use crate::score::read;
@@ -15,23 +16,32 @@ use std::path::Path;
 /// Chooses among the texts of the artifact at `path`.
 ///
 /// # Errors
-/// When there is no teacher among the needs, or the texts bear labels that it does not know.
+/// When there is nobody among the needs to choose, or the texts bear labels that they do not know.
 pub(super) fn run(
     context: &StageContext<'_>,
     params: &SampleParams,
     path: &Path,
 ) -> Result<(), StageError> {
-    // The texts name their labels one by one; which there are, and in which order, the teacher knows.
-    let (_, teacher) = context.input_of(Kind::Teacher).ok_or_else(|| {
-        StageError::new("there is no `teacher` stage among the needs to choose from texts that are written already: add one")
-    })?;
-    let labels = Teacher::load(&teacher.path, context.device)?.labels;
+    let draw = Draw::load(context, params, path)?;
+    // The texts name their labels one by one; which there are, and in which order, votes and teacher know.
+    let labels = match (&draw, context.input_of(Kind::Teacher)) {
+        (Some(draw), _) => draw.labels().to_vec(),
+        (None, Some((_, teacher))) => Teacher::load(&teacher.path, context.device)?.labels,
+        (None, None) => {
+            return Err(StageError::new(
+                "there is no `teacher` or `select` stage among the needs to choose from texts that are written already: add one",
+            ));
+        }
+    };
     let (private, _) = released_counts(context, params)?;
     let counts = counts::by_label(&params.labels, params.count, &labels, private.as_ref())?;
     let mut written = Written {
-        texts: texts(path, &labels)?,
+        texts: texts(path, &labels, draw.is_some())?,
         ..Written::default()
     };
+    let chooser = Chooser::load(context, params, &labels)?;
+    let taught = chooser.as_ref().is_some_and(Chooser::chooses);
+    let draw = draw.map(|draw| draw.ready(params, &written.texts, taught));
     let before = written.texts.len();
     written.texts.retain(|text| !is_undecodable(&text.content));
     written.undecodable_dropped = (before - written.texts.len()) as u64;
@@ -47,17 +57,17 @@ pub(super) fn run(
             conversations: earlier.conversations.is_some(),
         },
     };
-    let chooser = Chooser::load(context, params, &labels)?;
-    finish(context, &asked, chooser.as_ref(), written)
+    finish(context, &asked, chooser.as_ref(), draw.as_ref(), written)
 }
 
-/// The texts with their numbers among those of their label.
-fn texts(path: &Path, labels: &[String]) -> Result<Vec<Text>, StageError> {
+/// The texts with their numbers among those of their label; with their places in the file where that is asked for.
+fn texts(path: &Path, labels: &[String], places: bool) -> Result<Vec<Text>, StageError> {
     let found = read::synthetic(&path.join("synthetic.csv"), labels)?;
     let mut numbers = vec![0; labels.len()];
     let text = |(content, label): (String, usize)| {
-        let number = numbers[label];
-        numbers[label] += 1;
+        let counter = if places { 0 } else { label };
+        let number = numbers[counter];
+        numbers[counter] += 1;
         Text {
             label,
             number,

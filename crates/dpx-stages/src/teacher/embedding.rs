@@ -1,5 +1,6 @@
 //! Features of the head form: embeddings of a public encoder.
 
+use crate::metric::Embeddings;
 use crate::text_encoder::TextEncoder;
 use dpx_data::builtin;
 use dpx_schema::Device;
@@ -41,7 +42,7 @@ impl EmbeddingFeatures {
     ///
     /// # Errors
     /// When the folder holds no model that dpx knows.
-    pub(super) fn new(
+    pub(crate) fn new(
         folder: &Path,
         device: Device,
         micro_batch_tokens: usize,
@@ -91,9 +92,30 @@ impl EmbeddingFeatures {
         Ok(self.rows_of(self.encoder.embeddings_of_each(texts)?))
     }
 
+    /// The centred embeddings of texts, each scaled to norm 1, `[texts, width]`.
+    pub(crate) fn unit(&self, texts: &[String]) -> Result<Embeddings, StageError> {
+        self.unit_of(&self.encoder.embeddings(texts)?)
+    }
+
+    /// The same for private texts: to the same bits whatever the other texts are.
+    pub(crate) fn unit_of_each(&self, texts: &[String]) -> Result<Embeddings, StageError> {
+        self.unit_of(&self.encoder.embeddings_of_each(texts)?)
+    }
+
+    fn unit_of(&self, rows: &[Vec<f32>]) -> Result<Embeddings, StageError> {
+        let centred = |row: &Vec<f32>| -> Vec<f32> {
+            let pairs = row.iter().zip(&self.centre);
+            pairs.map(|(value, centre)| value - centre).collect()
+        };
+        let values = rows.iter().flat_map(centred).collect();
+        Embeddings::new(values, self.centre.len())
+            .map(|rows| rows.normalised())
+            .ok_or_else(|| StageError::new("the encoder gave embeddings of unequal width"))
+    }
+
     /// Refuses a device on which an embedding changes with the other texts, or is not that of the processor. It is tried on
     /// public texts.
-    pub(super) fn check_device(&self, device: Device) -> Result<(), StageError> {
+    pub(crate) fn check_device(&self, device: Device) -> Result<(), StageError> {
         let mut texts = builtin::dialogue();
         texts.truncate(CHECKED_TEXTS);
         let refused = |what: String| {

@@ -1,7 +1,6 @@
 //! What would make a claim false, refused before anything runs: one budget over several data sets, one claim under two
 //! adjacencies or at two deltas.
 
-use super::privacy::spends;
 use crate::experiment::checked::{Experiment, Stage};
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::files::Origin;
@@ -19,7 +18,7 @@ pub(crate) fn claims(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>)
         }
         let private: Vec<&Stage> = behind(experiment, sample)
             .into_iter()
-            .filter(|stage| spends(stage.kind))
+            .filter(|stage| stage.kind.spends())
             .collect();
         one_adjacency(&private, &mut told, diagnostics);
         one_delta(experiment, &private, &mut told, diagnostics);

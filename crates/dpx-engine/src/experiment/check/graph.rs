@@ -178,8 +178,8 @@ fn missing(stage: &Stage, found: &[&Stage], diagnostics: &mut Vec<Diagnostic>) {
         );
     };
     let required = stage.kind.requires();
-    // A model may come from either; real and synthetic texts are both needed to compare them.
-    if stage.kind == Kind::Score {
+    // A model may come from either; real and synthetic texts are both needed to compare them, or to vote.
+    if stage.kind.requires_all() {
         for kind in required {
             if lacks(&[*kind]) {
                 report(&[*kind]);
@@ -199,10 +199,15 @@ fn ambiguous(stage: &Stage, found: &[&Stage], diagnostics: &mut Vec<Diagnostic>)
             (&[Kind::Pretrain], "a base model"),
             (&[Kind::Counts], "a source of noisy counts"),
         ],
+        Kind::Select => &[
+            (&[Kind::Preprocess], "a source of private texts"),
+            (&[Kind::Sample], "a pool"),
+        ],
         // Of its noisy counts one more may be there whose words are matched: see `links`.
         Kind::Sample => &[
             (WRITERS, "a source of texts"),
             (&[Kind::Teacher], "a teacher"),
+            (&[Kind::Select], "a source of votes"),
         ],
         Kind::Classify => &[
             (&[Kind::Preprocess], "a source of real texts"),

@@ -1,6 +1,7 @@
 //! Values of one stage that exclude each other.
 
 use super::conversations;
+use super::votes;
 use super::values::Resolved;
 use crate::experiment::checked::Stage;
 use crate::experiment::diagnostic::{Code, Diagnostic};
@@ -28,6 +29,7 @@ pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         Kind::Train => train(stage, diagnostics),
         Kind::Counts => edges(stage, diagnostics),
         Kind::Teacher => form(stage, diagnostics),
+        Kind::Select => votes::own(stage, diagnostics),
         Kind::Sample | Kind::Classify | Kind::Score | Kind::Audit => {}
     }
 }

@@ -2,7 +2,7 @@
 
 use super::values::Resolved;
 use super::written_before;
-use super::{bags, conversations, people};
+use super::{bags, conversations, people, votes};
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::suggest::{Suggestion, alternatives, did_you_mean, suggest};
 use dpx_schema::Kind;
@@ -56,6 +56,7 @@ fn sample(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let teacher = has(stage, Kind::Teacher);
     bags::no_effect(stage, diagnostics);
     written_before::check(stage, diagnostics);
+    votes::drawn_by(stage, diagnostics);
     if stage.text("labels") == "private" && !counts {
         diagnostics.push(without(stage, "labels", "\"private\"", Kind::Counts));
     }
@@ -194,6 +195,7 @@ pub(super) fn pair(stage: &Resolved<'_>, need: &Resolved<'_>, diagnostics: &mut 
             people::pair(stage, need, diagnostics);
             conversations::labelled(stage, need, diagnostics);
         }
+        (Kind::Select, Kind::Preprocess) => batch(stage, need, diagnostics),
         (Kind::Classify, Kind::Preprocess) => {
             conversations::labelled(stage, need, diagnostics);
             conversations::attribute(stage, need, diagnostics);

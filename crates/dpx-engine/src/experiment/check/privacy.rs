@@ -5,12 +5,6 @@ use crate::experiment::checked::{Experiment, Stage};
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::node::{Node, Table, Value};
 use crate::experiment::suggest::{Suggestion, alternatives, suggest};
-use dpx_schema::Kind;
-
-/// Whether a kind spends budget.
-pub(super) const fn spends(kind: Kind) -> bool {
-    matches!(kind, Kind::Train | Kind::Teacher | Kind::Counts)
-}
 
 /// Checks `[privacy]` beyond its schema.
 pub(crate) fn privacy(experiment: &Experiment, root: &Table, diagnostics: &mut Vec<Diagnostic>) {
@@ -69,7 +63,7 @@ fn members(experiment: &Experiment, split: &Table, diagnostics: &mut Vec<Diagnos
         experiment
             .stages
             .iter()
-            .filter(|stage| spends(stage.kind))
+            .filter(|stage| stage.kind.spends())
             .map(|stage| stage.name.as_str())
     };
     let names = by_name(experiment);
@@ -99,7 +93,7 @@ fn members(experiment: &Experiment, split: &Table, diagnostics: &mut Vec<Diagnos
                     None => diagnostic,
                 });
             }
-            Some(stage) if !spends(stage.kind) => diagnostics.push(
+            Some(stage) if !stage.kind.spends() => diagnostics.push(
                 Diagnostic::at(
                     Code::BadSplit,
                     entry.key_origin,

@@ -21,19 +21,20 @@ pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         return;
     };
     let name = &stage.stage.name;
-    if !has(stage, Kind::Teacher) {
+    let voted = has(stage, Kind::Select);
+    if !has(stage, Kind::Teacher) && !voted {
         diagnostics.push(
             Diagnostic::at(
                 Code::MissingNeed,
                 stage.stage.origin,
                 format!(
-                    "`{name}` reads the texts of `{}`, but has no stage of kind `teacher` to choose from them or label them",
+                    "`{name}` reads the texts of `{}`, but has no stage of kind `teacher` or `select` to choose from them or label them",
                     texts.name
                 ),
             )
             .help(format!("add one to the needs of `{name}`")),
         );
-    } else if stage.text("teacher") == "none" {
+    } else if stage.text("teacher") == "none" && !voted {
         diagnostics.push(
             Diagnostic::at(
                 Code::Conflict,
@@ -47,7 +48,8 @@ pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         );
     }
     for key in OF_MODELS.iter().chain(&OF_WRITING) {
-        if stage.is_written(key) {
+        // Votes may draw a text several times.
+        if stage.is_written(key) && !(voted && *key == "duplicates") {
             diagnostics.push(stage.no_effect(
                 key,
                 format!(
