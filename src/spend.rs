@@ -1,7 +1,7 @@
 //! What a study would spend of its people: if any, each or all of its rows were released, on top of what was.
 
 use super::Error;
-use super::account::{data_of, declared, is_local, preprocess_params, spends, texts};
+use super::account::{data_of, declared, is_local, preprocess_params, texts};
 use dpx_accounting::{Claim, EpsilonBound};
 use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::experiment::{Enforce, Experiment};

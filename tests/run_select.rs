@@ -86,9 +86,7 @@ fn chosen_texts_bear_the_claim_of_their_votes_and_leave_with_it() {
     // Whoever chooses looks at no private text: the texts of a row are gone, and the others can be chosen again.
     let release = dpx(
         folder,
-        &[
-            "release", "tiny.toml", "--row", "epsilon=8", "--out", "out",
-        ],
+        &["release", "tiny.toml", "--row", "epsilon=8", "--out", "out"],
     );
     assert!(release.status.success(), "{}", text(&release.stderr));
     let verify = dpx(folder, &["verify", "out"]);
@@ -98,7 +96,11 @@ fn chosen_texts_bear_the_claim_of_their_votes_and_leave_with_it() {
     let runs = told["runs"].as_object().unwrap();
     assert!(runs.values().all(|run| run["kind"] == "select") && runs.len() == 1);
     let ledger = dpx(folder, &["ledger"]);
-    assert!(text(&ledger.stdout).contains("votes@epsilon=8"), "{}", text(&ledger.stdout));
+    assert!(
+        text(&ledger.stdout).contains("votes@epsilon=8"),
+        "{}",
+        text(&ledger.stdout)
+    );
 }
 
 #[test]

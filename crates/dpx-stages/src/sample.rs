@@ -32,9 +32,9 @@ use report::{Asked, TextForm};
 pub use report::{
     AskedAndWritten, ConversationReport, Handled, MESSAGES_COLUMN, SAMPLE_FILE, SampleReport,
 };
+use std::collections::HashSet;
 use teacher::Chooser;
 use voted::Draw;
-use std::collections::HashSet;
 use write::{Source, Written, write};
 
 /// Where the texts come from.

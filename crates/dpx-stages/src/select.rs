@@ -93,7 +93,11 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
         let exact = counted_votes(&counted, &ballots, cells);
         let whole = params.by == VoteFor::Clusters && schema.people.is_none();
         // Whole votes are integers and lie on the grid.
-        let allowance = if whole { 0.0 } else { allowance(&exact, schema) };
+        let allowance = if whole {
+            0.0
+        } else {
+            allowance(&exact, schema)
+        };
         let noise = stage.plan.noise_multiplier();
         let noise = (noise > 0.0).then_some(noise);
         let counts = release(exact, noise, allowance, &run.key)?;

@@ -97,10 +97,9 @@ mod tests {
     /// `tests/fixtures/encoder/golden.json` was computed by tokenizers and numpy (crates/dpx-assets-encoder/tools/make-encoder.py).
     #[test]
     fn the_built_in_encoder_agrees_with_tokenizers_and_numpy() {
-        let golden: Value = serde_json::from_str(include_str!(
-            "../../../tests/fixtures/encoder/golden.json"
-        ))
-        .unwrap();
+        let golden: Value =
+            serde_json::from_str(include_str!("../../../tests/fixtures/encoder/golden.json"))
+                .unwrap();
         let source = ModelSource::find("builtin:encoder").unwrap();
         let encoder = TextEncoder::load(source.path(), Device::Cpu, 8192).unwrap();
         assert!(encoder.width() == 256 && !encoder.needs_centring());

@@ -4,8 +4,8 @@ use dpx_schema::Kind;
 use dpx_schema::params::{
     AuditParams, ClassifyParams, ClassifyPerformance, CountsParams, NoPerformance,
     PreprocessParams, PretrainParams, PretrainPerformance, SampleParams, SamplePerformance,
-    ScoreParams, ScorePerformance, SelectParams, SelectPerformance, TeacherParams, TeacherPerformance, TrainParams,
-    TrainPerformance,
+    ScoreParams, ScorePerformance, SelectParams, SelectPerformance, TeacherParams,
+    TeacherPerformance, TrainParams, TrainPerformance,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;

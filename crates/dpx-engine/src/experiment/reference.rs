@@ -156,10 +156,7 @@ impl SourceField {
             .filter(|word| !word.is_empty())
             .map(|word| format!("`{word}`"))
             .collect();
-        forms.extend(
-            self.builtins()
-                .map(|name| format!("`builtin:{name}`")),
-        );
+        forms.extend(self.builtins().map(|name| format!("`builtin:{name}`")));
         if self.role.on_hub() {
             forms.push("`hf:OWNER/NAME`".into());
         }

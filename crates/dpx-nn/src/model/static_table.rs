@@ -153,7 +153,11 @@ mod tests {
         let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
         bytes.extend(header.as_bytes());
         bytes.extend([127_i8, -127, 3, 0].map(|number| number.to_le_bytes()[0]));
-        bytes.extend([0.5_f32, 2.0].iter().flat_map(|factor| factor.to_le_bytes()));
+        bytes.extend(
+            [0.5_f32, 2.0]
+                .iter()
+                .flat_map(|factor| factor.to_le_bytes()),
+        );
         std::fs::write(dir.path().join("model.safetensors"), bytes).unwrap();
         let encoder = load_encoder(dir.path(), Device::Cpu).unwrap();
         let means = encoder.embed(&[vec![0], vec![1]], 100).unwrap();

@@ -141,7 +141,10 @@ impl Study {
             let model = base.filter(|_| random.chance(50)).unwrap_or(trains[0]);
             let pool = study.add("pool", "sample", &[model], "count = 40\n".to_owned());
             let body = spend(random) + "clusters = 4\n";
-            (pool, study.add("votes", "select", &[preprocess, pool], body))
+            (
+                pool,
+                study.add("votes", "select", &[preprocess, pool], body),
+            )
         });
         let private: Vec<usize> = counts
             .iter()
@@ -273,7 +276,10 @@ impl Study {
             if std::mem::replace(&mut seen[at], true) {
                 continue;
             }
-            if matches!(self.stages[at].kind, "train" | "teacher" | "counts" | "select") {
+            if matches!(
+                self.stages[at].kind,
+                "train" | "teacher" | "counts" | "select"
+            ) {
                 found.push(at);
             }
             open.extend(&self.stages[at].needs);

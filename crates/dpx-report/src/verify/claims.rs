@@ -33,10 +33,9 @@ pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
     );
     failures.unless(!runs.is_empty(), || "the claim has no event".to_owned());
     for (name, run) in &statement.runs {
-        failures.unless(
-            run.kind.spends(),
-            || format!("`{name}`: no stage of kind `{}` runs a mechanism", run.kind),
-        );
+        failures.unless(run.kind.spends(), || {
+            format!("`{name}`: no stage of kind `{}` runs a mechanism", run.kind)
+        });
         failures.unless(run.noise == NoiseSource::Secure, || {
             format!(
                 "`{name}`: its noise follows from a seed, and whoever has the seed can subtract it"

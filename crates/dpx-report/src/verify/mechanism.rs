@@ -34,7 +34,10 @@ fn numbers(name: &str, run: &Run, failures: &mut Failures) {
         },
     );
     failures.unless(run.kind != Kind::Select || run.max_grad_norm == 1.0, || {
-        format!("`{name}`: a vote has norm 1, the run has a bound of {}", run.max_grad_norm)
+        format!(
+            "`{name}`: a vote has norm 1, the run has a bound of {}",
+            run.max_grad_norm
+        )
     });
     let delta = run.calibrated_for_delta;
     let most = run.examples.map_or(1.0, |examples| 1.0 / examples as f64);

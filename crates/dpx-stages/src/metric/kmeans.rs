@@ -122,7 +122,11 @@ fn assign_by_products(
     let matrix = Array::from_vec(centres.values().to_vec(), &[centres.len(), width]);
     let of_centres: Vec<f32> = self::squares(centres).iter().map(|&x| x as f32).collect();
     let mut found = Vec::with_capacity(data.len());
-    for (block, squares) in data.values().chunks(BLOCK * width).zip(squares.chunks(BLOCK)) {
+    for (block, squares) in data
+        .values()
+        .chunks(BLOCK * width)
+        .zip(squares.chunks(BLOCK))
+    {
         let rows = Array::from_vec(block.to_vec(), &[squares.len(), width]);
         let dots = matmul(&rows, Side::Plain, &matrix, Side::Transposed);
         let rows = dots.host().par_chunks(centres.len()).zip(squares);

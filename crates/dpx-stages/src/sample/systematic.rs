@@ -13,7 +13,11 @@ pub(super) fn counts(expected: &[f64], start: f64) -> Vec<u64> {
         .map(|(place, one)| {
             sum += one;
             // Rounding must not lose the last draw, nor add one.
-            let upto = if Some(place) >= last { total } else { sum.min(total) };
+            let upto = if Some(place) >= last {
+                total
+            } else {
+                sum.min(total)
+            };
             let points = (upto - start).ceil().max(before);
             let times = points - before;
             before = points;
@@ -35,7 +39,11 @@ pub(super) fn chances(weights: &[f64], wanted: u64) -> Vec<f64> {
         }
         return chances;
     }
-    order.sort_by(|&one, &other| weights[other].total_cmp(&weights[one]).then(one.cmp(&other)));
+    order.sort_by(|&one, &other| {
+        weights[other]
+            .total_cmp(&weights[one])
+            .then(one.cmp(&other))
+    });
     // What is left of the weights from each place on.
     let mut rest = vec![0.0; order.len() + 1];
     for at in (0..order.len()).rev() {
@@ -83,7 +91,10 @@ mod tests {
         let expected = [0.1, 0.7, 1.2];
         let mut sums = [0.0; 3];
         for start in 0..1000 {
-            for (sum, times) in sums.iter_mut().zip(counts(&expected, f64::from(start) / 1000.0)) {
+            for (sum, times) in sums
+                .iter_mut()
+                .zip(counts(&expected, f64::from(start) / 1000.0))
+            {
                 *sum += times as f64 / 1000.0;
             }
         }

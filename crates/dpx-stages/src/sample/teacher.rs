@@ -61,7 +61,11 @@ impl Chooser {
         Ok(Some(Self {
             teacher,
             classes,
-            policy: applied(params.teacher, epsilon, context.input_of(Kind::Select).is_some()),
+            policy: applied(
+                params.teacher,
+                epsilon,
+                context.input_of(Kind::Select).is_some(),
+            ),
             epsilon,
             order: params.order,
         }))

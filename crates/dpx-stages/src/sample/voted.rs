@@ -322,8 +322,11 @@ mod tests {
     fn contrast_favours_clusters_that_speak_for_one_label() {
         let cells = vec![10.0, 10.0, 0.0, 10.0, 0.0, 10.0];
         let shares = |contrast: &str, taught: bool| {
-            let draw =
-                draw(VoteFor::Clusters, cells.clone(), 1.0).ready(&params(contrast), &pool(), taught);
+            let draw = draw(VoteFor::Clusters, cells.clone(), 1.0).ready(
+                &params(contrast),
+                &pool(),
+                taught,
+            );
             let texts: Vec<Text> = pool().into_iter().filter(|text| text.label == 0).collect();
             draw.weights(0, &texts).0
         };

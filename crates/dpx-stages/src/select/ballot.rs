@@ -83,7 +83,11 @@ impl Booth {
                 .collect(),
             Self::Nearest { votes } => {
                 let mut ballots = vec![Ballot::new(); labels.len()];
-                let most = labels.iter().chain(&pool.labels).max().map_or(0, |most| most + 1);
+                let most = labels
+                    .iter()
+                    .chain(&pool.labels)
+                    .max()
+                    .map_or(0, |most| most + 1);
                 for label in 0..most {
                     let own = places(labels, label);
                     let candidates = places(&pool.labels, label);

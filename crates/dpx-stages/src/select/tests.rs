@@ -144,7 +144,10 @@ impl Bench {
         std::fs::create_dir_all(&input).unwrap();
         std::fs::create_dir_all(&pool).unwrap();
         let dataset = builtin::emotions();
-        let rows: Vec<Row> = private.iter().map(|&at| dataset.train[at].clone()).collect();
+        let rows: Vec<Row> = private
+            .iter()
+            .map(|&at| dataset.train[at].clone())
+            .collect();
         Rows::write(input.join("train.jsonl"), &rows).unwrap();
         PublicSchema::new(
             dataset.labels,
@@ -253,7 +256,10 @@ fn every_cell_has_noise_and_the_record_is_one_gaussian() {
         let PrivacyRecord::Private(run) = bench.record() else {
             panic!("private");
         };
-        let DpEvent::Gaussian { noise_multiplier } = run.event else {
+        let DpEvent::Gaussian {
+            noise_multiplier, ..
+        } = run.event
+        else {
             panic!("{:?}", run.event);
         };
         assert!((noise_multiplier - votes.counts.noise_std).abs() < 1e-12);

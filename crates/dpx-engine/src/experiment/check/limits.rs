@@ -1,8 +1,8 @@
 //! Values of one stage that exclude each other.
 
 use super::conversations;
-use super::votes;
 use super::values::Resolved;
+use super::votes;
 use crate::experiment::checked::Stage;
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::files::Origin;

@@ -89,9 +89,7 @@ fn name(
                 .iter()
                 .filter(|word| !word.is_empty())
                 .map(|word| (*word).to_owned())
-                .chain(
-                    field.builtins().map(|name| format!("builtin:{name}")),
-                )
+                .chain(field.builtins().map(|name| format!("builtin:{name}")))
                 .collect::<Vec<String>>();
             if let Some(near) = did_you_mean(text, words.iter().map(String::as_str)) {
                 diagnostic = diagnostic.fix(node.origin, format!("\"{near}\""));

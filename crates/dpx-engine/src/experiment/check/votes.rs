@@ -59,11 +59,17 @@ pub(super) fn drawn_by(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) 
         );
     }
     if stage.is_written("contrast") && stage.text("contrast") != "auto" {
-        let by = votes.fields.entry("by").and_then(|entry| entry.node.as_str());
+        let by = votes
+            .fields
+            .entry("by")
+            .and_then(|entry| entry.node.as_str());
         if by == Some("nearest") {
             diagnostics.push(
                 stage
-                    .no_effect("contrast", "`contrast` has no effect on votes for single texts")
+                    .no_effect(
+                        "contrast",
+                        "`contrast` has no effect on votes for single texts",
+                    )
                     .context(votes.origin, "`by = \"nearest\"`"),
             );
         }
