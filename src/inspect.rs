@@ -119,7 +119,10 @@ fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
     let problem = description
         .splits
         .iter()
-        .any(|split| split.problem.is_some());
+        .any(|split| {
+            let nobodys = split.people.as_ref().is_some_and(|people| people.without > 0);
+            split.problem.is_some() || nobodys
+        });
     Ok(if problem {
         ExitCode::Failed
     } else {

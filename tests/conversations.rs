@@ -1,6 +1,6 @@
 //! Conversations, texts without labels and several columns of labels, through the real binary.
 
-use crate::binary::{dpx, succeeds};
+use crate::binary::{dpx, succeeds, text as text_of};
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
@@ -178,7 +178,7 @@ count = 60
     );
     std::fs::write(&csv, text.replacen(",calm\n", ",angry\n", 1)).unwrap();
     let refused = dpx(folder, &["verify", "shared"]);
-    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let told = text_of(&refused.stdout) + &text_of(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{told}");
     assert!(told.contains("do not follow from text and label"), "{told}");
 }

@@ -2,7 +2,7 @@
 
 use super::error::Problems;
 use super::messages;
-use super::people::{Owners, likely_column};
+use super::people::{self, Owners, likely_column};
 use super::read::{Columns, SplitFiles, columns, has_data, read_file, split_files};
 use super::{DataError, Dataset, Owner, Resolved};
 use dpx_schema::conversation::Conversation;
@@ -87,19 +87,23 @@ const BOUNDS: [usize; 6] = [1, 4, 16, 64, 256, 1024];
 
 impl PeopleFigures {
     fn read(files: &[PathBuf], columns: &Columns<'_>, name: &str) -> Result<Self, DataError> {
-        let mut records: BTreeMap<Owner, usize> = BTreeMap::new();
-        let (mut several_owners, mut without) = (0, 0);
+        let mut rows: Vec<Vec<Owner>> = Vec::new();
         for file in files {
-            for owners in Owners::read(file, columns, name)?.all() {
-                several_owners += usize::from(owners.len() > 1);
-                without += usize::from(owners.is_empty());
-                for owner in owners {
-                    *records.entry(owner).or_default() += 1;
-                }
-            }
+            rows.extend(Owners::read(file, columns, name)?.all());
+        }
+        let several_owners = rows.iter().filter(|owners| owners.len() > 1).count();
+        let without = rows.iter().filter(|owners| owners.is_empty()).count();
+        let mut records: BTreeMap<Owner, usize> = BTreeMap::new();
+        for owner in rows.iter().flatten() {
+            *records.entry(*owner).or_default() += 1;
         }
         let most = records.values().copied().max().unwrap_or(0);
-        let of = |bound: usize| records.values().map(|&own| own.min(bound)).sum();
+        rows.retain(|owners| !owners.is_empty());
+        let order = people::order_of_numbers(rows.len());
+        let of = |bound: usize| {
+            let stays = people::within_bound(&rows, order.iter().copied(), bound as u64);
+            stays.into_iter().filter(|stays| *stays).count()
+        };
         let bounds = BOUNDS.into_iter().filter(|bound| *bound < most);
         Ok(Self {
             column: name.to_owned(),

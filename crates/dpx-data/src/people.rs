@@ -209,6 +209,36 @@ pub(crate) fn suspected(files: &[PathBuf], columns: &Columns<'_>) -> Option<Peop
     })
 }
 
+/// Which records stay where nobody may have more than `most`: they are taken in an order, and one stays if none of its owners
+/// has as many already.
+pub(crate) fn within_bound(
+    owners: &[impl AsRef<[Owner]>],
+    order: impl IntoIterator<Item = usize>,
+    most: u64,
+) -> Vec<bool> {
+    let mut kept: HashMap<Owner, u64> = HashMap::new();
+    let mut stays = vec![false; owners.len()];
+    for place in order {
+        let owners = owners[place].as_ref();
+        let full = |owner: &Owner| kept.get(owner).is_some_and(|&count| count >= most);
+        if owners.iter().any(full) {
+            continue;
+        }
+        for owner in owners {
+            *kept.entry(*owner).or_default() += 1;
+        }
+        stays[place] = true;
+    }
+    stays
+}
+
+/// The order in which so many records are taken where they have several owners: that of a hash of their numbers.
+pub(crate) fn order_of_numbers(records: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..records).collect();
+    order.sort_by_key(|place| hash_of_number(*place as u64));
+    order
+}
+
 /// Keeps at most `most` training records of each person and counts what is told of people.
 ///
 /// Which records of a person stay is decided by the hash of each of them, whatever anybody else's are. Where records have
@@ -222,7 +252,7 @@ pub(crate) fn bound(dataset: &mut Dataset, column: &str, most: u64) -> PeopleFin
         .enumerate()
         .map(|(place, row)| {
             let hash = if several {
-                number_hash(row)
+                hash_of_number(row.id)
             } else {
                 record_hash(row)
             };
@@ -231,25 +261,14 @@ pub(crate) fn bound(dataset: &mut Dataset, column: &str, most: u64) -> PeopleFin
         .collect();
     // Equal records of a person are told apart by their numbers alone.
     order.sort_unstable();
-    let mut kept: HashMap<Owner, u64> = HashMap::new();
+    let owners: Vec<&[Owner]> = dataset.train.iter().map(|row| &*row.owners).collect();
+    let stays = within_bound(&owners, order.into_iter().map(|(_, place)| place), most);
     let mut all: HashMap<Owner, u64> = HashMap::new();
-    let mut stays = vec![false; dataset.train.len()];
-    let mut short: HashSet<Owner> = HashSet::new();
-    for (_, place) in order {
-        let owners = &dataset.train[place].owners;
-        for owner in owners {
-            *all.entry(*owner).or_default() += 1;
-        }
-        let full = |owner: &Owner| kept.get(owner).is_some_and(|&count| count >= most);
-        if owners.iter().any(full) {
-            short.extend(owners);
-            continue;
-        }
-        for owner in owners {
-            *kept.entry(*owner).or_default() += 1;
-        }
-        stays[place] = true;
+    for owner in owners.iter().copied().flatten() {
+        *all.entry(*owner).or_default() += 1;
     }
+    let left_out = owners.iter().zip(&stays).filter(|(_, stays)| !**stays);
+    let short: HashSet<Owner> = left_out.flat_map(|(owners, _)| owners.to_vec()).collect();
     let before = dataset.train.len();
     let mut places = stays.into_iter();
     dataset.train.retain(|_| places.next().unwrap_or(false));
@@ -291,9 +310,9 @@ fn record_hash(row: &Row) -> u64 {
     first_bytes(&hasher)
 }
 
-fn number_hash(row: &Row) -> u64 {
+fn hash_of_number(id: u64) -> u64 {
     let mut hasher = blake3::Hasher::new_derive_key("dpx records of several people v1");
-    hasher.update(&row.id.to_le_bytes());
+    hasher.update(&id.to_le_bytes());
     first_bytes(&hasher)
 }
 
