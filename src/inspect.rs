@@ -116,13 +116,13 @@ fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
         output::print(&dpx_schema::printable_lines(&view.text()))?;
     }
     // Whoever checks data in a script sees a problem without reading the words.
-    let problem = description
-        .splits
-        .iter()
-        .any(|split| {
-            let nobodys = split.people.as_ref().is_some_and(|people| people.without > 0);
-            split.problem.is_some() || nobodys
-        });
+    let problem = description.splits.iter().any(|split| {
+        let nobodys = split
+            .people
+            .as_ref()
+            .is_some_and(|people| people.without > 0);
+        split.problem.is_some() || nobodys
+    });
     Ok(if problem {
         ExitCode::Failed
     } else {

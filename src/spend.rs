@@ -428,7 +428,6 @@ impl Forecast {
         text
     }
 
-    /// As JSON.
     pub(crate) fn json(&self) -> Value {
         let rows: Vec<Value> = self
             .rows

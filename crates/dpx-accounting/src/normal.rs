@@ -15,7 +15,6 @@ pub(super) fn cumulative(z: f64) -> f64 {
     survival(-z)
 }
 
-/// The density.
 pub(super) fn density(z: f64) -> f64 {
     (-0.5 * z * z).exp() / (2.0 * PI).sqrt()
 }

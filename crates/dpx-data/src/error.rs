@@ -95,7 +95,6 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Adds one.
     pub(crate) fn add(&mut self, path: &Path, line: u64, problem: impl Into<String>) {
         self.count += 1;
         let known = self.files.iter().rposition(|file| file == path);

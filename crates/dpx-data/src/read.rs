@@ -108,9 +108,7 @@ impl Columns<'_> {
 pub(crate) struct RawRow {
     /// Line of the file where it begins, from 1; of a parquet file its row.
     pub(crate) line: u64,
-    /// The text.
     pub(crate) text: String,
-    /// The label.
     pub(crate) label: RawLabel,
     /// The labels of further columns.
     pub(crate) others: Vec<RawLabel>,
@@ -119,7 +117,6 @@ pub(crate) struct RawRow {
 /// What a file holds.
 #[derive(Debug, Default)]
 pub(crate) struct Content {
-    /// Its rows.
     pub(crate) rows: Vec<RawRow>,
     /// The names of labels that the file itself stores, in the order of their numbers.
     pub(crate) names: Option<Vec<String>>,

@@ -89,7 +89,6 @@ impl Buffer {
         Self { values, length }
     }
 
-    /// `length` zeros.
     pub(crate) fn zeros(length: usize) -> Self {
         let mut buffer = Self::stale(length);
         buffer.fill(0.0);

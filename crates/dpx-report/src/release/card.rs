@@ -10,7 +10,6 @@ use dpx_stages::sample::MESSAGES_COLUMN;
 use serde_json::Value;
 use std::fmt::Write;
 
-/// The card.
 pub(crate) fn card(statement: &Statement) -> String {
     if let Some(export) = &statement.export {
         return model_card::card(statement, export);

@@ -11,7 +11,6 @@ use std::fmt::Write;
 /// Labels whose prompts stand in the card; the others are in the file.
 const SHOWN: usize = 20;
 
-/// The card.
 pub(super) fn card(statement: &Statement, export: &Export) -> String {
     let mut card = front(statement, export);
     let instance = statement.released().join(", ");

@@ -11,7 +11,6 @@ use dpx_schema::{Kind, Unit, privacy::describe};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// The page.
 pub(crate) fn page(statement: &Statement) -> String {
     let mut page = format!(
         "# Privacy of this release\nStudy {}, released {} with dpx {}. This page follows from `privacy.json`, word for word; `dpx verify` in this folder checks that, and computes every number again.\n\n",

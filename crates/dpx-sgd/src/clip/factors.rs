@@ -60,7 +60,6 @@ pub(super) struct Factors {
 }
 
 impl Factors {
-    /// All ones.
     pub(super) fn ones(batch: usize) -> Self {
         Self {
             shared: true,

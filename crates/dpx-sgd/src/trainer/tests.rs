@@ -41,7 +41,6 @@ impl Examples for Texts {
     }
 }
 
-/// Texts of people.
 pub(crate) struct People(pub(crate) Texts, pub(crate) Units);
 
 impl Examples for People {

@@ -163,7 +163,7 @@ fn role_confusion([synthetic, held_out, training]: &[Vec<Turn>; 3]) -> Option<Co
         }
         // Texts of one side alone confuse nobody.
         let both = all.iter().all(|all| *all > 0.0);
-        both.then(|| (wrong[0] / all[0] + wrong[1] / all[1]) / 2.0)
+        both.then(|| f64::midpoint(wrong[0] / all[0], wrong[1] / all[1]))
     };
     compared(confusion(synthetic), confusion(held_out))
 }

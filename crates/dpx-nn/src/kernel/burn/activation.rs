@@ -35,12 +35,10 @@ fn gate(x: Tensor<2>, form: Gelu) -> Tensor<2> {
     }
 }
 
-/// `gelu(x)`.
 pub(crate) fn gelu(x: Tensor<2>, form: Gelu) -> Tensor<2> {
     x.clone() * gate(x, form)
 }
 
-/// `gradient gelu'(x)`.
 pub(crate) fn gelu_backward(x: Tensor<2>, gradient: Tensor<2>, form: Gelu) -> Tensor<2> {
     let square = x.clone() * x.clone();
     let share = gate(x.clone(), form);
@@ -80,7 +78,6 @@ pub(crate) fn relu_backward(y: Tensor<2>, gradient: Tensor<2>) -> Tensor<2> {
     gradient.mask_fill(y.lower_equal_elem(0.0), 0.0)
 }
 
-/// `tanh(x)`.
 pub(crate) fn tanh(x: Tensor<2>) -> Tensor<2> {
     sigmoid(x * 2.0) * 2.0 - 1.0
 }

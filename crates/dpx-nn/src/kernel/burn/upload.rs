@@ -20,7 +20,6 @@ pub(super) fn column(values: Vec<f32>, device: &DispatchDevice) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, dims), device)
 }
 
-/// A mask.
 pub(super) fn mask<const D: usize>(
     values: Vec<bool>,
     dims: [usize; D],

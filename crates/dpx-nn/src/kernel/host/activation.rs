@@ -86,7 +86,6 @@ fn chunk(length: usize) -> usize {
     rows_per_task(length).max(1024)
 }
 
-/// `y = gelu(x)`.
 pub(crate) fn gelu(x: &[f32], y: &mut [f32], tanh_form: bool) {
     let f = if tanh_form {
         gelu_tanh_slice
@@ -120,7 +119,6 @@ pub(crate) fn bias_gelu(x: &mut [f32], bias: &[f32], y: &mut [f32], tanh_form: b
         });
 }
 
-/// `gradient *= gelu'(x)`.
 pub(crate) fn gelu_backward(x: &[f32], gradient: &mut [f32], tanh_form: bool) {
     let f = if tanh_form {
         gelu_tanh_backward_slice
@@ -174,7 +172,6 @@ pub(crate) fn relu_backward(y: &[f32], gradient: &mut [f32]) {
     }
 }
 
-/// `x = tanh(x)`.
 pub(crate) fn tanh(x: &mut [f32]) {
     tanh_slice(x);
 }

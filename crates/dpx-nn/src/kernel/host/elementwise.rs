@@ -48,7 +48,6 @@ multiversion! {
     }
 }
 
-/// `y += x`.
 pub(crate) fn add(y: &mut [f32], x: &[f32]) {
     let chunk = rows_per_task(y.len()).max(4096);
     y.par_chunks_mut(chunk)
@@ -64,7 +63,6 @@ multiversion! {
     }
 }
 
-/// `y *= x`.
 pub(crate) fn multiply(y: &mut [f32], x: &[f32]) {
     let chunk = rows_per_task(y.len()).max(4096);
     y.par_chunks_mut(chunk)
@@ -80,7 +78,6 @@ multiversion! {
     }
 }
 
-/// `y *= factor`.
 pub(crate) fn scale(y: &mut [f32], factor: f32) {
     let chunk = rows_per_task(y.len()).max(4096);
     y.par_chunks_mut(chunk).for_each(|y| scale_slice(y, factor));
