@@ -636,6 +636,21 @@ const TAMPERINGS: &[Tampering] = &[
                 .for_each(|run| run.kind = dpx_schema::Kind::Counts);
         });
     }),
+    (
+        "votes of a norm that no vote has",
+        "claim",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                let mut runs = statement.runs.values_mut();
+                let run = runs
+                    .find(|run| run.kind == dpx_schema::Kind::Teacher)
+                    .unwrap();
+                run.kind = dpx_schema::Kind::Select;
+                run.max_grad_norm = 0.5;
+            });
+        },
+    ),
     ("rounding that no run has", "claim", Written, |folder| {
         restate(folder, |statement| {
             first_run(statement).rounding_allowance = 7.0;

@@ -58,7 +58,7 @@ pub struct SampleParams {
     #[serde(default = "one")]
     #[schemars(range(min = 1.0, max = 100.0))]
     pub oversample: f64,
-    /// Votes of a `select` stage among the needs below this many standard deviations of their noise count as none.
+    /// Votes of a `select` stage among the needs below this many standard deviations of their noise (2 where nothing is said) count as none.
     #[serde(default = "vote_threshold", skip_serializing_if = "is_usual_threshold")]
     #[schemars(range(min = 0.0, max = 10.0))]
     pub vote_threshold: f64,

@@ -154,6 +154,9 @@ pub fn compute(
     stop_if_asked(progress)?;
     if params.perplexity {
         progress.update(&ProgressUpdate::steps(3, STEPS).doing("perplexity"));
+        let few = params.perplexity_texts as usize;
+        let [synthetic, held_out, training] =
+            [&synthetic, &held_out, &training].map(|set| pick(set, few, seed, "perplexity"));
         scores.perplexity = Some(perplexities(
             texts,
             [&synthetic, &held_out, &training],
