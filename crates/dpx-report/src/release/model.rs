@@ -220,12 +220,12 @@ impl PublicModel {
 
 /// How the study samples from a model: by the first stage that does.
 fn generation(plan: &Plan, id: InstanceId) -> Option<Generation> {
-    let samples = plan.instances.iter().filter(|instance| {
+    let mut samples = plan.instances.iter().filter(|instance| {
         instance.kind == Kind::Sample && instance.needs.iter().any(|need| need.instance == id)
     });
-    let params = samples
-        .filter_map(|sample| serde_json::from_value::<SampleParams>(sample.params.clone()).ok())
-        .next()?;
+    let params = samples.find_map(|sample| {
+        serde_json::from_value::<SampleParams>(sample.params.clone()).ok()
+    })?;
     Some(Generation::from(&params))
 }
 

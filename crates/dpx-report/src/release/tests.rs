@@ -152,8 +152,31 @@ fn a_model_alone_has_its_card_and_page() {
     let statement = release
         .statement(&disclosure, &fixture::publication())
         .unwrap();
-    insta::assert_snapshot!("model_officer", page(&statement));
-    insta::assert_snapshot!("model_card", card(&statement));
+    let page = page(&statement);
+    for part in [
+        "The adapter of a language model here was made from 1000 private records under",
+        "for it.",
+        "Chance: what the model writes may coincide",
+        "Records that the model was only scored on",
+        "no other row under a guarantee was scored",
+        "never split.\n",
+        "this page and the model card",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("Released texts"), "{page}");
+    let made = super::card(&statement);
+    for part in [
+        "license: \"cc-by-4.0\"\nlibrary_name: peft\npipeline_tag: text-generation\nbase_model: \"who/base\"\nbase_model_relation: adapter\n",
+        "- differential-privacy\n- dp-sgd\n- lora\n",
+        "The LoRA adapter of `train@epsilon=3`, fine-tuned on private texts with DP-SGD",
+        "at commit `0123456789abcdef0123456789abcdef01234567`",
+        "| `fear: \"no\"` | `fear: \"no\":` |",
+        "revision=\"0123456789abcdef0123456789abcdef01234567\"",
+        "states the license `apache-2.0`",
+    ] {
+        assert!(made.contains(part), "{part}: {made}");
+    }
     let json = statement.to_json().unwrap();
     assert_eq!(serde_json::from_str::<Statement>(&json).unwrap(), statement);
     let files = statement.files();
