@@ -27,6 +27,7 @@ pub(crate) fn is_new(out: &Path) -> Result<(), Error> {
 }
 
 /// Why something cannot leave, with its exit code.
+#[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
 pub(crate) fn told(error: ReleaseError) -> Error {
     match error {
         ReleaseError::Refused(..) | ReleaseError::Missing(_) => Error::usage(error.to_string()),

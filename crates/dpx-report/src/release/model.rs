@@ -223,9 +223,8 @@ fn generation(plan: &Plan, id: InstanceId) -> Option<Generation> {
     let mut samples = plan.instances.iter().filter(|instance| {
         instance.kind == Kind::Sample && instance.needs.iter().any(|need| need.instance == id)
     });
-    let params = samples.find_map(|sample| {
-        serde_json::from_value::<SampleParams>(sample.params.clone()).ok()
-    })?;
+    let params = samples
+        .find_map(|sample| serde_json::from_value::<SampleParams>(sample.params.clone()).ok())?;
     Some(Generation::from(&params))
 }
 

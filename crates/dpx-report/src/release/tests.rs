@@ -165,7 +165,7 @@ fn a_model_alone_has_its_card_and_page() {
         assert!(page.contains(part), "{part}: {page}");
     }
     assert!(!page.contains("Released texts"), "{page}");
-    let made = super::card(&statement);
+    let made = card(&statement);
     for part in [
         "license: \"cc-by-4.0\"\nlibrary_name: peft\npipeline_tag: text-generation\nbase_model: \"who/base\"\nbase_model_relation: adapter\n",
         "- differential-privacy\n- dp-sgd\n- lora\n",

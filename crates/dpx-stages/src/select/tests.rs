@@ -27,7 +27,7 @@ fn embeddings(rows: usize, seed: u64) -> Embeddings {
     Embeddings::new(values, 4).unwrap().normalised()
 }
 
-fn params(more: Value) -> SelectParams {
+fn params(more: &Value) -> SelectParams {
     let mut params = json!({ "epsilon": 1 });
     for (key, value) in more.as_object().unwrap() {
         params[key] = value.clone();
@@ -37,10 +37,10 @@ fn params(more: Value) -> SelectParams {
 
 fn ways() -> [SelectParams; 3] {
     [
-        params(json!({"clusters": 5})),
-        params(json!({"by": "nearest", "votes_per_text": 3})),
+        params(&json!({"clusters": 5})),
+        params(&json!({"by": "nearest", "votes_per_text": 3})),
         // More than the pool has of a label.
-        params(json!({"by": "nearest", "votes_per_text": 40})),
+        params(&json!({"by": "nearest", "votes_per_text": 40})),
     ]
 }
 
