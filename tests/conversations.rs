@@ -158,6 +158,16 @@ needs = ["counts"]
 labels = "private"
 count = 60
 "#;
+    // What no text can bear is told before anything is spent.
+    let wrong = study.replace(
+        "labels = \"private\"\ncount = 60",
+        "labels = { \"refund, clam\" = 3 }",
+    );
+    std::fs::write(folder.join("wrong.toml"), wrong).unwrap();
+    let refused = dpx(folder, &["check", "wrong.toml"]);
+    let told = text_of(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    assert!(told.contains("did you mean `refund, calm`"), "{told}");
     std::fs::write(folder.join("study.toml"), study).unwrap();
     succeeds(folder, &["run", "study.toml"]);
     succeeds(

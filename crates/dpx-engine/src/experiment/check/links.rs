@@ -6,6 +6,7 @@ use super::{bags, conversations, people, votes};
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::suggest::{Suggestion, alternatives, did_you_mean, suggest};
 use dpx_schema::Kind;
+use dpx_schema::params::{DeclaredLabels, MAX_COMBINATIONS, combinations};
 use std::collections::HashSet;
 
 /// Labels of the built-in datasets.
@@ -332,18 +333,28 @@ fn counts_by_label(
         .node("labels", axes, &stage.at)
         .and_then(|node| node.as_table());
     let Some(table) = table else { return };
-    let declared: Vec<&str> = match data.node("labels", axes, &stage.at) {
-        // Of a table every combination is a label; which of them there are, the stage says.
-        Some(node) if node.as_table().is_some() => return,
+    let declared: Vec<String> = match data.node("labels", axes, &stage.at) {
+        // Of a table every combination is a label.
+        Some(node) if node.as_table().is_some() => {
+            let (params, _) = data.written(axes, &stage.at);
+            let labels = serde_json::from_value::<DeclaredLabels>(params["labels"].clone());
+            let Some(labels) = labels
+                .ok()
+                .filter(|labels| combinations(&labels.attributes()) <= MAX_COMBINATIONS)
+            else {
+                return;
+            };
+            labels.labels()
+        }
         Some(node) => node
             .as_array()
             .unwrap_or_default()
             .iter()
-            .filter_map(|item| item.as_str())
+            .filter_map(|item| item.as_str().map(str::to_owned))
             .collect(),
-        None => EMOTIONS.to_vec(),
+        None => EMOTIONS.iter().map(|label| (*label).to_owned()).collect(),
     };
-    let is_declared: HashSet<&str> = declared.iter().copied().collect();
+    let is_declared: HashSet<&str> = declared.iter().map(String::as_str).collect();
     for entry in &table.entries {
         if !is_declared.contains(entry.key.as_str()) {
             let diagnostic = Diagnostic::at(
@@ -351,7 +362,11 @@ fn counts_by_label(
                 entry.key_origin,
                 format!("`{}` is no label that `{}` declares", entry.key, data.name),
             );
-            let suggestion = suggest(diagnostics.len(), &entry.key, declared.iter().copied());
+            let suggestion = suggest(
+                diagnostics.len(),
+                &entry.key,
+                declared.iter().map(String::as_str),
+            );
             diagnostics.push(match suggestion {
                 Some(Suggestion::Near(near)) => diagnostic
                     .help(format!("did you mean `{near}`?"))
