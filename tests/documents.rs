@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 /// Commands that are not run, with the reason. Of a study the file and its overrides are checked instead, and that the command
 /// line is understood.
-const NOT_RUN: [(&str, &str); 17] = [
+const NOT_RUN: [(&str, &str); 18] = [
     ("dpx run experiments/emotion.toml", "ten minutes"),
     (
         "dpx run experiments/emotion-teacher.toml",
@@ -25,6 +25,10 @@ const NOT_RUN: [(&str, &str); 17] = [
     (
         "dpx run experiments/smollm2.toml",
         "downloads, and ten minutes",
+    ),
+    (
+        "dpx run experiments/select.toml",
+        "a pool of tens of thousands of texts",
     ),
     ("dpx run FILE", "a placeholder"),
     ("dpx export FILE", "a placeholder"),

@@ -5,7 +5,7 @@ use super::model::{Wanted, alone};
 use super::publish::file_name;
 use super::statement::{CARD_FILE, STATEMENT_FILE};
 use super::words::code;
-use super::{ReleaseError, unfinished};
+use super::{ReleaseError, SEEDED, unfinished};
 use crate::sources::Sources;
 use dpx_schema::Flow;
 use serde_json::json;
@@ -19,7 +19,7 @@ pub(crate) const INTERNAL_FORMAT: &str = "dpx internal model";
 /// Writes a model into an empty folder, marked as not for release. Returns why it is none.
 ///
 /// # Errors
-/// It does not exist, is not finished, has no adapter where one is asked for, or cannot be written.
+/// It is seeded, does not exist, is not finished, has no adapter where one is asked for, or cannot be written.
 pub fn write_internal(
     sources: &Sources<'_>,
     wanted: &Wanted,
@@ -35,9 +35,7 @@ pub fn write_internal(
         Flow::Private => {
             "it was trained on private texts without a guarantee: whoever has it may learn any of them"
         }
-        Flow::Seeded => {
-            "its noise is derived from the seed: whoever has the seed can subtract it, so it has no guarantee"
-        }
+        Flow::Seeded => return Err(ReleaseError::Refused(instance.name.to_string(), SEEDED)),
         Flow::Dp | Flow::Public => {
             "it was written for internal use and entered in no ledger; `dpx export` without `--internal` releases it"
         }
