@@ -6,7 +6,7 @@ use dpx_nn::text::{BpeOptions, Tokenizer, train_bpe};
 use dpx_nn::{Batch, Targets};
 use dpx_schema::conversation::{Around, ChatTemplate};
 use dpx_schema::params::LossOn;
-use dpx_schema::{LabelIntegration, Prompt};
+use dpx_schema::{LabelIntegration, Prompt, StageError};
 use dpx_sgd::trainer::{Examples, Idle};
 
 const CHAT: &str =
@@ -30,13 +30,26 @@ fn row(text: &str) -> Row {
     }
 }
 
-/// The tokens of one text that are computed, and the weight of each as a target.
+/// The tokens that are computed, and the weight of each as a target.
+type Targeted = (String, Vec<(String, f32)>, super::Truncation);
+
+/// The tokens of one text.
 fn encoded(
     text: &str,
     max_seq_len: usize,
     loss_on: LossOn,
     template: Option<&ChatTemplate>,
-) -> (String, Vec<(String, f32)>, super::Truncation) {
+) -> Targeted {
+    last_of(&[text], max_seq_len, loss_on, template).unwrap()
+}
+
+/// The tokens of the last of some texts.
+fn last_of(
+    texts: &[&str],
+    max_seq_len: usize,
+    loss_on: LossOn,
+    template: Option<&ChatTemplate>,
+) -> Result<Targeted, StageError> {
     let tokenizer = tokenizer();
     let prompt = Prompt::parse("{label}\n{text}", LabelIntegration::Prefix).unwrap();
     let encoder = Encoder {
@@ -54,8 +67,9 @@ fn encoded(
             end: tokenizer.end(),
         }),
     };
-    let found = encoder.encode(&[row(text)]).unwrap();
-    let batch: Batch = found.batch(&[0], Idle::NONE);
+    let rows: Vec<Row> = texts.iter().copied().map(row).collect();
+    let found = encoder.encode(&rows)?;
+    let batch: Batch = found.batch(&[texts.len() - 1], Idle::NONE);
     let Targets::NextToken { ids, weights, .. } = &batch.targets else {
         panic!("next tokens")
     };
@@ -70,7 +84,7 @@ fn encoded(
         .copied()
         .chain(ids.last().copied())
         .collect();
-    (read(&whole), targets, found.truncation)
+    Ok((read(&whole), targets, found.truncation))
 }
 
 #[test]
@@ -120,9 +134,26 @@ fn the_loss_counts_the_turns_of_one_role_and_what_ends_them() {
         format!(" on its way\n it left today\n bye{end}")
     );
     assert_eq!(of(LossOn::User), " where is my box\n fine\n");
-    // A conversation without a turn of that role has a loss of zero.
-    let (_, targets, _) = encoded("User: only me", 1000, LossOn::Assistant, None);
+    // A conversation without a turn of that role has a loss of zero, and is counted.
+    let alone = "User: only me";
+    let both = last_of(&[CHAT, alone], 1000, LossOn::Assistant, None);
+    let (_, targets, truncation) = both.unwrap();
     assert!(targets.iter().all(|(_, weight)| *weight == 0.0));
+    assert_eq!(truncation.without_counted, 1);
+    assert!(
+        truncation
+            .messages()
+            .concat()
+            .contains("1 of 2 conversations")
+    );
+    // Where there are no others, nothing is spent; also where the cut leaves none.
+    for (text, most) in [(alone, 1000), (CHAT, 8)] {
+        let error = last_of(&[text], most, LossOn::Assistant, None).unwrap_err();
+        assert!(
+            error.to_string().contains("every gradient would be zero"),
+            "{error}"
+        );
+    }
 }
 
 #[test]
