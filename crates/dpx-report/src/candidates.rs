@@ -1,6 +1,5 @@
 //! The rows that a release was chosen among: whoever has seen figures of several on real data has learned from all of them.
 
-use super::guarantee::is_private;
 use super::rows::ancestors;
 use super::sources::{AssembleError, Sources};
 use dpx_engine::plan::InstanceId;
@@ -45,7 +44,7 @@ pub(crate) fn candidates(
         // An audit looks at the model, a classifier may be the teacher itself: their figures are the row's, too.
         let part_scored = behind
             .iter()
-            .any(|other| is_private(plan.instances[*other].kind) && scored.contains(other));
+            .any(|other| plan.instances[*other].kind.spends() && scored.contains(other));
         if !scored.contains(&id) && !part_scored {
             continue;
         }
@@ -55,7 +54,7 @@ pub(crate) fn candidates(
             Flow::Dp => {
                 let mut records = Vec::new();
                 for other in behind {
-                    if is_private(plan.instances[other].kind) {
+                    if plan.instances[other].kind.spends() {
                         records.extend(sources.privacy(other)?);
                     }
                 }

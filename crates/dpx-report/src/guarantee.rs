@@ -16,11 +16,6 @@ use std::collections::BTreeMap;
 /// Sizes of groups that the page tells the epsilon of.
 const GROUPS: [u32; 2] = [2, 5];
 
-/// Whether instances of a kind use private data through a mechanism of their own.
-pub(super) const fn is_private(kind: Kind) -> bool {
-    kind.spends()
-}
-
 /// The privacy records of every finished private instance, each read once.
 pub(super) struct Records(BTreeMap<InstanceId, PrivacyRecord>);
 
@@ -29,7 +24,7 @@ impl Records {
         let mut found = BTreeMap::new();
         for (id, instance) in sources.plan.instances.iter().enumerate() {
             // Public models have records too: what is to be said of their corpora belongs to the claim.
-            if (is_private(instance.kind) || instance.kind == Kind::Pretrain)
+            if (instance.kind.spends() || instance.kind == Kind::Pretrain)
                 && let Some(record) = sources.privacy(id)?
             {
                 found.insert(id, record);
@@ -109,12 +104,12 @@ pub(super) fn guarantee(
         if kind == Kind::Sample {
             flow = flow.join(plan.instances[id].flow);
         }
-        if kind == Kind::Sample || is_private(kind) {
+        if kind == Kind::Sample || kind.spends() {
             behind.insert(id);
             behind.extend(ancestors(plan, id));
         }
     }
-    let has_record = |kind| is_private(kind) || kind == Kind::Pretrain;
+    let has_record = |kind: Kind| kind.spends() || kind == Kind::Pretrain;
     let behind_all: Vec<InstanceId> = behind.iter().copied().collect();
     let private: Vec<InstanceId> = behind
         .into_iter()

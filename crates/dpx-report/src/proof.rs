@@ -150,7 +150,7 @@ impl Ran {
                 .needs
                 .iter()
                 .all(|need| ran.known[need.instance].record.is_some());
-            let refused = is_private(instance.kind) && planned(&instance, examples).is_err();
+            let refused = instance.kind.spends() && planned(&instance, examples).is_err();
             if !ready || refused || (interrupted && random.chance(12)) {
                 ran.known.push(Known {
                     state: InstanceState::Missing,
@@ -329,7 +329,7 @@ impl Ran {
             .filter(|&id| self.in_row(id, row))
             .filter(|&id| {
                 let kind = self.plan.instances[id].kind;
-                kind == Kind::Sample || (!shared && is_private(kind))
+                kind == Kind::Sample || (!shared && kind.spends())
             })
             .collect();
         let replicate = |id: InstanceId| {
@@ -384,10 +384,6 @@ impl Ran {
             .flat_map(|id| super::rows::ancestors(plan, id))
             .any(|id| plan.instances[id].kind == Kind::Pretrain && self.known[id].record.is_none())
     }
-}
-
-const fn is_private(kind: Kind) -> bool {
-    kind.spends()
 }
 
 fn near(found: f64, expected: f64) -> bool {

@@ -32,7 +32,7 @@ pub use statement::{
 pub(crate) use statement::{CARD_FILE, CHECKSUMS_FILE, GROUPS, OFFICER_FILE, STATEMENT_FILE};
 
 use super::candidates::candidates;
-use super::guarantee::{is_private, study_delta};
+use super::guarantee::study_delta;
 use super::rows::ancestors;
 use super::sources::{AssembleError, Sources};
 use dpx_engine::plan::{InstanceId, Plan};
@@ -265,7 +265,7 @@ impl Behind {
         let mut data_sets = DataSets::default();
         for &id in behind {
             let instance = &plan.instances[id];
-            if !is_private(instance.kind) && instance.kind != Kind::Pretrain {
+            if !instance.kind.spends() && instance.kind != Kind::Pretrain {
                 continue;
             }
             let record = sources

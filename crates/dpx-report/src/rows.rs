@@ -93,7 +93,8 @@ fn belongs(
     if single {
         return instance.kind == Kind::Sample
             || descends_from(plan, id, Kind::Sample)
-            || is_private(instance.kind)
+            || instance.kind.spends()
+            || instance.kind == Kind::Audit
             || matches!(role(plan, id), Some(Role::TeacherAlone));
     }
     let mut mentioned = false;
@@ -106,10 +107,6 @@ fn belongs(
         }
     }
     mentioned
-}
-
-const fn is_private(kind: Kind) -> bool {
-    kind.spends() || matches!(kind, Kind::Audit)
 }
 
 /// Samples outside the sweep, such as those of a base model: a row of their own, named after the stage.

@@ -3,7 +3,7 @@
 //! `DPX_FUZZ_FILES=100000` tries more of them than a run of the tests does.
 
 use super::random::{self, Random};
-use super::{Executed, Ran, is_private, planned};
+use super::{Executed, Ran, planned};
 use crate::assemble::assemble;
 use crate::export;
 use crate::release::Release;
@@ -85,7 +85,7 @@ fn bent(text: &str, random: &mut Random) -> String {
 /// Private instances behind some, by the plan's own graph.
 fn private_behind(ran: &Ran, ids: &[InstanceId]) -> BTreeSet<InstanceId> {
     let all = ids.iter().flat_map(|&id| ancestors(&ran.plan, id));
-    all.filter(|&id| is_private(ran.plan.instances[id].kind))
+    all.filter(|&id| ran.plan.instances[id].kind.spends())
         .collect()
 }
 
@@ -95,7 +95,7 @@ fn one_division(ran: &Ran, examples: u64) -> Result<(), String> {
         std::collections::BTreeMap::new();
     for instance in &ran.plan.instances {
         let budget = &instance.params["budget"];
-        if !is_private(instance.kind) || budget.is_null() {
+        if !instance.kind.spends() || budget.is_null() {
             continue;
         }
         let Ok(plan) = planned(instance, examples) else {

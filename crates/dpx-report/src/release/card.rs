@@ -30,8 +30,9 @@ pub(crate) fn card(statement: &Statement) -> String {
     card
 }
 
-/// The metadata in YAML. Strings are written as JSON, which YAML reads, so that `no` stays a word.
-fn front(statement: &Statement) -> String {
+/// The beginning of the metadata in YAML, which texts and models share: language and license. Strings are written as JSON, which
+/// YAML reads, so that `no` stays a word.
+pub(super) fn begin(statement: &Statement) -> String {
     let mut front = String::from("---\n");
     if !statement.language.is_empty() {
         front.push_str("language:\n");
@@ -43,6 +44,12 @@ fn front(statement: &Statement) -> String {
     if let Some(name) = &statement.license.name {
         let _ = writeln!(front, "license_name: {}", quoted(name));
     }
+    front
+}
+
+/// The metadata of texts.
+fn front(statement: &Statement) -> String {
+    let mut front = begin(statement);
     let _ = writeln!(front, "pretty_name: {}", quoted(&statement.study));
     let task = if statement.labels.is_empty() {
         "text-generation"

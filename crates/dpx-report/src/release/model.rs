@@ -3,7 +3,6 @@
 use super::publish::runs_of;
 use super::statement::{Export, ExportForm, MODEL_FOLDER, Model};
 use super::{ReleaseError, public_name, unfinished};
-use crate::guarantee::is_private;
 use crate::rows::ancestors;
 use crate::sources::{AssembleError, Sources};
 use dpx_accounting::Adjacency;
@@ -296,7 +295,7 @@ fn private_size(
     behind: &BTreeSet<InstanceId>,
 ) -> Result<bool, AssembleError> {
     for &id in behind {
-        if is_private(sources.plan.instances[id].kind)
+        if sources.plan.instances[id].kind.spends()
             && let Some(PrivacyRecord::Private(run)) = sources.privacy(id)?
             && run.adjacency != Adjacency::ZeroOut
         {

@@ -1,7 +1,7 @@
 //! `README.md` of a model that is released alone: a model card that the Hugging Face Hub, `transformers` and PEFT read. A function
 //! of the statement alone.
 
-use super::card::{capital, guarantee, plain, quoted};
+use super::card::{begin, capital, guarantee, plain, quoted};
 use super::model::UNKNOWN_LICENSE;
 use super::statement::{Export, ExportForm, Statement};
 use super::words::code;
@@ -30,19 +30,9 @@ pub(super) fn card(statement: &Statement, export: &Export) -> String {
     card
 }
 
-/// The metadata in YAML; strings as JSON, which YAML reads.
+/// The metadata of a model.
 fn front(statement: &Statement, export: &Export) -> String {
-    let mut front = String::from("---\n");
-    if !statement.language.is_empty() {
-        front.push_str("language:\n");
-        for language in &statement.language {
-            let _ = writeln!(front, "- {}", quoted(language));
-        }
-    }
-    let _ = writeln!(front, "license: {}", quoted(&statement.license.id));
-    if let Some(name) = &statement.license.name {
-        let _ = writeln!(front, "license_name: {}", quoted(name));
-    }
+    let mut front = begin(statement);
     let (library, relation) = match export.form {
         ExportForm::Model => ("transformers", "finetune"),
         ExportForm::Adapter => ("peft", "adapter"),
