@@ -216,14 +216,19 @@ fn question(args: &Args) -> Result<Question, Error> {
         delta > 0.0 && delta < 1.0,
         "a number above 0 and below 1",
     )?;
-    if let Some(examples) = args.examples
-        && delta >= 1.0 / examples as f64
-    {
-        output::note(&format!(
-            "warning: `--delta` {delta} is not below 1/{examples}: a mechanism that publishes one record meets it"
-        ));
+    if let Some(examples) = args.examples {
+        warn_of_delta(delta, examples, "records");
     }
     Ok(Question { sampling, delta })
+}
+
+/// Says so where a delta promises nothing to one of so many.
+pub(super) fn warn_of_delta(delta: f64, units: u64, what: &str) {
+    if delta >= 1.0 / units as f64 {
+        output::note(&format!(
+            "warning: delta {delta} is not below 1/{units}: a mechanism that publishes everything of one of {units} {what} meets it"
+        ));
+    }
 }
 
 fn as_text(

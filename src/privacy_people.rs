@@ -1,7 +1,7 @@
 //! Two ways to protect people who have several records, side by side: `dpx privacy --people`, and what `dpx plan` says of them.
 
 use super::account::{data_of, is_local, preprocess_params};
-use super::privacy::Args;
+use super::privacy::{Args, warn_of_delta};
 use super::{Error, ExitCode, output};
 use dpx_accounting::{
     PeopleRun, PricedSampling, SamplingComparison, compare_sampling, default_delta,
@@ -17,7 +17,8 @@ use std::collections::btree_map::Entry;
 use std::fmt::Write;
 
 /// What the noise does not tell.
-const BEYOND_NOISE: &str = "Averages over a person's records are bounded less often than single ones, which speaks for `users` beyond the noise.\n";
+const BEYOND_NOISE: &str = "The work of a step is reckoned as if everybody had the mean number of records; where few have most of them, sampling people does less. \
+     Averages over a person's records are bounded less often than single ones, which speaks for `users` beyond the noise.\n";
 
 /// Most records of a person in a step where nothing is said.
 const EXAMPLES_PER_UNIT: u64 = 4;
@@ -53,6 +54,7 @@ pub(super) fn run(args: &Args, people: u64) -> Result<ExitCode, Error> {
         steps: PeopleRun::steps_of(people, batch_size, epochs)?,
     };
     let delta = args.delta.unwrap_or_else(|| default_delta(people));
+    warn_of_delta(delta, people, "people");
     let found = compare_sampling(&run, epsilon, delta)?;
     let text = if args.json {
         json!({"run": run, "epsilon": epsilon, "delta": delta, "users": found.users, "examples": found.examples, "cheaper": cheaper(&found)})

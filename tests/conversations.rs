@@ -276,7 +276,7 @@ attribute = "mood"
         "`messages` and `text_column` both name what is learnt from",
         "the column `intent` declares fewer than two values",
         "a column of labels is called `label`",
-        "does not name every column of labels",
+        "`{intent}: {text}` holds no `{label}`",
         "`roles` has no effect without `messages`",
         "`loss_on = \"assistant\"` is for conversations",
         "`chat_template = \"model\"` is for conversations",

@@ -65,7 +65,7 @@ fn write_book(text: &mut String, book: &Book, delta: Option<f64>) -> Result<(), 
             text,
             "  data set {}  {}{}, since {}{}",
             short(&set.id),
-            counted(set.units, "record"),
+            counted(set.units, "different record"),
             match set.people {
                 0 => String::new(),
                 1 => " of 1 person".to_owned(),

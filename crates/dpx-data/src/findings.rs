@@ -125,6 +125,13 @@ impl DatasetFindings {
         self.people.as_ref().is_some_and(|people| people.protected)
     }
 
+    /// Whether splits that dpx makes keep the records of a person together.
+    fn splits_people(&self) -> bool {
+        self.people
+            .as_ref()
+            .is_some_and(|people| people.protected && people.several_owners == 0)
+    }
+
     /// Labels without a text in a split, which figures per label cannot cover.
     pub fn labels_without_text(&self, split: &str) -> Vec<&str> {
         let found = self.splits.iter().find(|found| found.split == split);
@@ -176,8 +183,13 @@ impl DatasetFindings {
             (self.made_test, "test"),
         ] {
             if made {
+                let by = if self.splits_people() {
+                    "whose they are, so that nobody is in two splits"
+                } else {
+                    "their number"
+                };
                 lines.push(format!(
-                    "{split}: the dataset has no such split; its rows are taken from train by a hash of their number"
+                    "{split}: the dataset has no such split; its rows are taken from train by a hash of {by}"
                 ));
             }
         }

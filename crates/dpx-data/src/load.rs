@@ -4,7 +4,7 @@ use super::error::{Problems, listed};
 use super::labels::RawLabel;
 use super::labels::{Labels, Ways};
 use super::messages::{self, ConversationFindings};
-use super::people::{self, Owners};
+use super::people::{self, Owners, Suspected};
 use super::read::{Columns, Content, RawRow, SplitFiles, label_names, over_lines, read_file};
 use super::stored::StoredNames;
 use super::{
@@ -136,6 +136,7 @@ pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
     if let Source::Builtin(_) = source {
         format::refuse_all(request.format, request.dataset)?;
     }
+    let mut suspects = None;
     let mut dataset = match &source {
         Source::Builtin(_) if request.unit_column.is_some() => {
             return Err(DataError::other(format!(
@@ -146,7 +147,9 @@ pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
         Source::Builtin(name) => builtin_dataset(name, request)?,
         Source::Hub { .. } | Source::Path(_) => {
             let resolved = source.resolve(super::Role::Dataset)?;
-            read(&resolved.path, &resolved.split_files()?, request)?
+            let read = read(&resolved.path, &resolved.split_files()?, request)?;
+            suspects = read.1;
+            read.0
         }
     };
     if let Some(limit) = request.limit {
@@ -162,6 +165,8 @@ pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
             several_owners: found.several_owners > 0,
         });
         findings.people = Some(found);
+    } else if let Some(suspects) = suspects {
+        findings.people = suspects.findings(&dataset.train);
     }
     findings.count(&dataset);
     dataset.findings = findings;
@@ -190,7 +195,12 @@ fn builtin_dataset(name: &str, request: &Request<'_>) -> Result<Dataset, DataErr
     Ok(dataset)
 }
 
-fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Dataset, DataError> {
+/// The rows of files, with a column that looks like one of people where none is said to be.
+fn read(
+    path: &Path,
+    files: &SplitFiles,
+    request: &Request<'_>,
+) -> Result<(Dataset, Option<Suspected>), DataError> {
     format::check(request.format)?;
     format::refuse_ignored(request.format, files)?;
     let several = !request.attributes.is_empty();
@@ -255,7 +265,7 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
     let test = reading.split("test", &files.test)?;
     let suspects = match request.unit_column {
         Some(_) => None,
-        None => people::suspected(&files.train, &columns),
+        None => Suspected::read(&files.train, &columns),
     };
     let Reading {
         problems,
@@ -272,7 +282,6 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
     }
     findings.conversations = request.messages.map(|_| conversations);
     findings.labels_by = ways.counts();
-    findings.people = suspects;
     let share = |files: &[PathBuf], share: f64| if files.is_empty() { share } else { 0.0 };
     let (train, made_validation, made_test) = split::make(
         train,
@@ -282,7 +291,7 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
     findings.made_validation = !made_validation.is_empty();
     findings.made_test = !made_test.is_empty();
     let either = |given: Vec<Row>, made: Vec<Row>| if given.is_empty() { made } else { given };
-    Ok(Dataset {
+    let dataset = Dataset {
         labels: request.labels.to_vec(),
         train,
         validation: either(validation, made_validation),
@@ -290,7 +299,8 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Datase
         said,
         people: None,
         findings,
-    })
+    };
+    Ok((dataset, suspects))
 }
 
 /// The state of reading file after file.

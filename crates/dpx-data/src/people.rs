@@ -3,13 +3,14 @@
 use super::error::{Problems, listed};
 use super::read::{Columns, Named, owners_of};
 use super::{DataError, Dataset, Owner, Row};
+use dpx_schema::counted;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// Names of columns that usually say whose a row is, without case and punctuation.
-const LIKELY: [&str; 34] = [
+const LIKELY: [&str; 44] = [
     "user",
     "userid",
     "username",
@@ -44,6 +45,16 @@ const LIKELY: [&str; 34] = [
     "reviewerid",
     "employeeid",
     "owner",
+    "uid",
+    "uuid",
+    "caller",
+    "callerid",
+    "contact",
+    "contactid",
+    "nickname",
+    "screenname",
+    "handle",
+    "login",
 ];
 
 /// Counts of the people behind a data set. Internal: no guarantee covers them.
@@ -84,8 +95,9 @@ impl PeopleFindings {
             )];
         }
         let mut line = format!(
-            "people: {} in train by `{column}`; the busiest has {} records",
-            self.people, self.busiest
+            "people: {} in train by `{column}`; the busiest has {}",
+            self.people,
+            counted(self.busiest, "record")
         );
         if let Some(most) = self.max_per_unit {
             let _ = write!(line, "; at most {most} of each stay (`max_per_unit`)");
@@ -188,25 +200,41 @@ pub(crate) fn likely_column<'a>(names: &'a [String], columns: &Columns<'_>) -> O
         .find(|name| LIKELY.contains(&folded(name).as_str()))
 }
 
-/// What a column that looks like one of people tells of the training files; none where nobody has two rows.
-pub(crate) fn suspected(files: &[PathBuf], columns: &Columns<'_>) -> Option<PeopleFindings> {
-    let first = files.first()?;
-    let names = super::read::columns(first).ok()?;
-    let name = likely_column(&names, columns)?;
-    let mut records: HashMap<Owner, u64> = HashMap::new();
-    for file in files {
-        let owners = Owners::read(file, columns, name).ok()?;
-        for owner in owners.all().flatten() {
-            *records.entry(owner).or_default() += 1;
+/// A column that looks like one of people, with the owners of each row of the training files, by number of the row.
+pub(crate) struct Suspected {
+    column: String,
+    owners: Vec<Vec<Owner>>,
+}
+
+impl Suspected {
+    /// Reads the column, where there is one. The rows have the numbers 0 and up, in the order of the files.
+    pub(crate) fn read(files: &[PathBuf], columns: &Columns<'_>) -> Option<Self> {
+        let first = files.first()?;
+        let names = super::read::columns(first).ok()?;
+        let column = likely_column(&names, columns)?.to_owned();
+        let mut owners = Vec::new();
+        for file in files {
+            owners.extend(Owners::read(file, columns, &column).ok()?.all());
         }
+        Some(Self { column, owners })
     }
-    let busiest = records.values().copied().max().unwrap_or(0);
-    (busiest > 1).then(|| PeopleFindings {
-        column: name.to_owned(),
-        people: records.len() as u64,
-        busiest,
-        ..PeopleFindings::default()
-    })
+
+    /// What it tells of the rows that are trained on; none where nobody has two of them.
+    pub(crate) fn findings(self, train: &[Row]) -> Option<PeopleFindings> {
+        let mut records: HashMap<Owner, u64> = HashMap::new();
+        for row in train {
+            for owner in self.owners.get(usize::try_from(row.id).ok()?)? {
+                *records.entry(*owner).or_default() += 1;
+            }
+        }
+        let busiest = records.values().copied().max().unwrap_or(0);
+        (busiest > 1).then(|| PeopleFindings {
+            column: self.column,
+            people: records.len() as u64,
+            busiest,
+            ..PeopleFindings::default()
+        })
+    }
 }
 
 /// Which records stay where nobody may have more than `most`: they are taken in an order, and one stays if none of its owners

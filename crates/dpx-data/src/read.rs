@@ -290,6 +290,6 @@ fn twice<'a>(columns: impl Iterator<Item = &'a str>) -> Option<String> {
 /// What is wrong with a text that is too long.
 fn too_long(bytes: usize) -> String {
     format!(
-        "the text is {bytes} bytes long, at most {LONGEST} are read: is a quotation mark left open?"
+        "the text is {bytes} bytes long, at most {LONGEST} are read: cut it into several records, or leave it out"
     )
 }

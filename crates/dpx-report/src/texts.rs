@@ -167,9 +167,13 @@ pub fn write(folder: &Path, name: &str, synthetic: &[u8], labels: &[String]) -> 
 /// The dataset card: one configuration per synthetic artifact, over its parquet file, or over its JSON lines where the texts are
 /// conversations.
 pub fn card(study: &Study, written: &[(&Row, &SampleRef, bool)]) -> String {
-    let mut text = String::from(
-        "---\ntask_categories:\n- text-classification\ntags:\n- synthetic\nconfigs:\n",
-    );
+    // One label stands for none.
+    let task = if study.labels.len() < 2 {
+        "text-generation"
+    } else {
+        "text-classification"
+    };
+    let mut text = format!("---\ntask_categories:\n- {task}\ntags:\n- synthetic\nconfigs:\n");
     for (_, sample, conversations) in written {
         let ending = if *conversations { "jsonl" } else { "parquet" };
         text.push_str(

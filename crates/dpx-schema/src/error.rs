@@ -24,14 +24,14 @@ pub enum SchemaError {
         message: String,
     },
     /// A prompt template that cannot join a label and a text.
-    #[error(
-        "the prompt `{template}` {problem}: it must hold `{{label}}` and after it `{{text}}`, each once, such as `{{label}}: {{text}}`"
-    )]
+    #[error("the prompt `{template}` {problem}: it must hold {expected}")]
     Prompt {
         /// The template as written.
         template: String,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: String,
+        /// What it must hold, with an example.
+        expected: String,
     },
     /// A label that was never declared.
     #[error(

@@ -77,16 +77,17 @@ impl Prompt {
         integration: LabelIntegration,
         attributes: &[Attribute],
     ) -> Result<Self, SchemaError> {
-        let fail = |problem| {
-            Err(SchemaError::Prompt {
-                template: template.to_owned(),
-                problem,
-            })
-        };
         let named: Vec<String> = attributes
             .iter()
             .map(|attribute| format!("{{{}}}", attribute.name))
             .collect();
+        let fail = |problem: String| {
+            Err(SchemaError::Prompt {
+                template: template.to_owned(),
+                problem,
+                expected: expected(&named),
+            })
+        };
         let by_name = named.iter().any(|name| template.contains(name));
         let wanted: Vec<(&str, Piece)> = if by_name {
             let pieces = (0..named.len()).map(Piece::Attribute);
@@ -94,32 +95,31 @@ impl Prompt {
         } else {
             vec![("{label}", Piece::Label)]
         };
-        if wanted.iter().any(|(name, _)| !template.contains(name)) {
-            return fail(if by_name {
-                "does not name every column of labels"
-            } else {
-                "holds no `{label}`"
-            });
+        let known = |name: &str| {
+            name == "{text}" || name == "{label}" || named.iter().any(|other| other == name)
+        };
+        if !named.is_empty()
+            && let Some(unknown) = placeholders(template).find(|name| !known(name))
+        {
+            return fail(format!("holds `{unknown}`, which is no column of labels"));
         }
-        let before = |name: &str| template.find("{text}") < template.find(name);
-        if template.contains("{text}") && wanted.iter().any(|(name, _)| before(name)) {
-            return fail("has `{text}` before `{label}`");
+        if by_name && template.contains("{label}") {
+            return fail("holds `{label}` beside the names of columns".to_owned());
+        }
+        if let Some((missing, _)) = wanted.iter().find(|(name, _)| !template.contains(name)) {
+            return fail(format!("holds no `{missing}`"));
+        }
+        let first = template.find("{text}");
+        let late = wanted.iter().find(|(name, _)| first < template.find(name));
+        if let (Some(_), Some((late, _))) = (first, late) {
+            return fail(format!("has `{{text}}` before `{late}`"));
         }
         let Some((head, suffix)) = template.split_once("{text}") else {
-            return fail("holds no `{text}`");
+            return fail("holds no `{text}`".to_owned());
         };
-        if wanted
-            .iter()
-            .any(|(name, _)| template.matches(name).count() > 1)
-        {
-            return fail(if by_name {
-                "names a column of labels twice"
-            } else {
-                "holds `{label}` twice"
-            });
-        }
-        if suffix.contains("{text}") {
-            return fail("holds `{text}` twice");
+        let mut all = wanted.iter().map(|(name, _)| *name).chain(["{text}"]);
+        if let Some(twice) = all.find(|name| template.matches(name).count() > 1) {
+            return fail(format!("holds `{twice}` twice"));
         }
         let trimmed = head.trim_end();
         Ok(Self {
@@ -230,6 +230,28 @@ impl Prompt {
     }
 }
 
+/// What a template must hold, with an example: the names of the columns of labels, or `{label}`.
+fn expected(named: &[String]) -> String {
+    let by_name = named.join(", ");
+    if named.is_empty() {
+        "`{label}` and after it `{text}`, each once, such as `{label}: {text}`".to_owned()
+    } else {
+        format!(
+            "`{{label}}`, or each of {by_name}, and after them `{{text}}`, each once, such as `{by_name}: {{text}}`"
+        )
+    }
+}
+
+/// What stands in braces like the name of something that is filled in.
+fn placeholders(template: &str) -> impl Iterator<Item = &str> {
+    template.match_indices('{').filter_map(|(at, _)| {
+        let name = &template[at..=at + template[at..].find('}')?];
+        let inner = &name[1..name.len() - 1];
+        let plain = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '-';
+        (!inner.is_empty() && inner.chars().all(plain)).then_some(name)
+    })
+}
+
 /// A template cut at what is filled in, in the order in which it stands there.
 fn pieces(template: &str, wanted: &[(&str, Piece)]) -> Vec<Piece> {
     let mut found: Vec<(usize, usize, &Piece)> = wanted
@@ -325,12 +347,20 @@ mod tests {
             "refund, calm:"
         );
         for (template, problem) in [
-            ("{mood}: {text}", "does not name every column"),
             (
-                "{mood} {intent} {mood}: {text}",
-                "names a column of labels twice",
+                "{mood}: {text}",
+                "holds no `{intent}`: it must hold `{label}`, or each of {intent}, {mood}",
             ),
-            ("{mood}: {text} {intent}", "before `{label}`"),
+            (
+                "{mood} {intent} {tone}: {text}",
+                "holds `{tone}`, which is no column",
+            ),
+            (
+                "{mood} {intent} {label}: {text}",
+                "beside the names of columns",
+            ),
+            ("{mood} {intent} {mood}: {text}", "holds `{mood}` twice"),
+            ("{mood}: {text} {intent}", "before `{intent}`"),
             ("{text}", "holds no `{label}`"),
         ] {
             let message = parse(template).unwrap_err().to_string();

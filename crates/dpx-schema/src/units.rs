@@ -65,8 +65,8 @@ impl Unit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Example => {
-                "one record: a single text, truncated to max_length. A person with several records is protected less: see \
-                 the epsilon for groups"
+                "one record: a single text, as far as the public bounds on its length let it be read. A person with several records is \
+                 protected less: see the epsilon for groups"
             }
             Self::User => "one person, with all of their records in the data",
         }

@@ -182,7 +182,8 @@ fn scrub_conversations(
     let found = find(scrubbers, &texts)?;
     let mut place = 0;
     for (row, conversation) in rows.iter_mut().zip(&mut conversations) {
-        let mut placeholders = Placeholders::default();
+        let said = conversation.turns.iter().map(|turn| turn.content.as_str());
+        let mut placeholders = Placeholders::of(said);
         let mut spans = Vec::new();
         for turn in &mut conversation.turns {
             let scrubbed = placeholders.apply(&turn.content, &found_at(&found, place));

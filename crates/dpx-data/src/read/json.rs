@@ -259,7 +259,7 @@ fn row(object: &str, line: u64, columns: &Columns<'_>) -> Result<RawRow, String>
         }
         Value::Array(_) | Value::Object(_) => {
             return Err(format!(
-                "`{}` is a list or an object, not a string",
+                "`{0}` is a list or an object, not a string: turns of a conversation are read with `messages = \"{0}\"` in the place of `text_column`",
                 columns.text
             ));
         }

@@ -1,6 +1,6 @@
 //! The column that says whose a row is, read by itself.
 
-use super::{Columns, RawRow, columns, extension, json, open, read_file, same};
+use super::{Columns, RawRow, columns, extension, json, open, parquet, read_file, same};
 use crate::DataError;
 use crate::error::Problems;
 use crate::labels::RawLabel;
@@ -46,6 +46,9 @@ pub(crate) fn owners_of(
     if !names.iter().any(|column| same(column.trim(), name.trim())) {
         return Err(no_column(path, name, &names));
     }
+    if extension(path) == "parquet" && parquet::holds_lists(path, name)? {
+        return lists(path, wanted, name);
+    }
     // The rows as they are, with this column in the place of the label.
     let columns = Columns {
         label: name,
@@ -62,6 +65,25 @@ pub(crate) fn owners_of(
     let named = |row: RawRow| {
         let (names, text) = (of(row.label), Some(row.text));
         (row.line, Named { names, text })
+    };
+    Ok(content.rows.into_iter().map(named).collect())
+}
+
+/// The names in the lists of a parquet file.
+fn lists(path: &Path, wanted: &Columns<'_>, name: &str) -> Result<BTreeMap<u64, Named>, DataError> {
+    let columns = Columns {
+        text: name,
+        messages: true,
+        label: "",
+        others: &[],
+        labels: &[],
+        ..*wanted
+    };
+    let content = read_file(path, &columns, &mut Problems::default())?;
+    let named = |row: RawRow| {
+        let list: Vec<Option<String>> = serde_json::from_str(&row.text).unwrap_or_default();
+        let names = list.into_iter().flatten().collect();
+        (row.line, Named { names, text: None })
     };
     Ok(content.rows.into_iter().map(named).collect())
 }

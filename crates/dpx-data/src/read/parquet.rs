@@ -82,6 +82,20 @@ pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
     .unwrap_or_else(|| Err(broken(&"its content is damaged")))
 }
 
+/// Whether a column holds lists of strings.
+pub(super) fn holds_lists(path: &Path, name: &str) -> Result<bool, DataError> {
+    let broken = |error: &dyn std::fmt::Display| {
+        DataError::file(path, format!("unreadable parquet file: {error}"))
+    };
+    dpx_schema::guard(|| {
+        let (file, size) = open::open(path)?;
+        let metadata = metadata(&file, size).map_err(|error| broken(&error))?;
+        let found = Turns::find(metadata.file_metadata().schema_descr(), name);
+        Ok(matches!(found, Ok(Some(_))))
+    })
+    .unwrap_or_else(|| Err(broken(&"its content is damaged")))
+}
+
 /// The names of labels in the metadata.
 pub(super) fn label_names(path: &Path, label: &str) -> Result<Option<Vec<String>>, DataError> {
     let broken = |error: &dyn std::fmt::Display| {

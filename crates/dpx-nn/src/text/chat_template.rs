@@ -176,7 +176,7 @@ impl Program {
             let text = frame.render(probe);
             self.render(probe).as_ref() == Some(&text) && frame.parse(&text).as_ref() == Ok(probe)
         });
-        (whole && exact).then_some(frame)
+        (whole && exact && frame.marks_split()).then_some(frame)
     }
 }
 
@@ -207,6 +207,8 @@ mod tests {
     #[test]
     fn templates_that_do_more_are_refused() {
         for source in [
+            // A mark of one character cannot be taken apart where somebody typed it.
+            "{% for message in messages %}<{{ message['role'] }}>{{ message['content'] }}|{% endfor %}",
             // Nothing marks the end of a turn.
             "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }} {% endfor %}",
             // The last turn is written otherwise.

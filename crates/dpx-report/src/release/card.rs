@@ -51,7 +51,8 @@ pub(super) fn begin(statement: &Statement) -> String {
 fn front(statement: &Statement) -> String {
     let mut front = begin(statement);
     let _ = writeln!(front, "pretty_name: {}", quoted(&statement.study));
-    let task = if statement.labels.is_empty() {
+    // One label stands for none.
+    let task = if statement.labels.len() < 2 {
         "text-generation"
     } else {
         "text-classification"

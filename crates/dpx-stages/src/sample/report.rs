@@ -68,6 +68,10 @@ pub struct ConversationReport {
     pub unparsed: Handled,
     /// Conversations without an end that were cut at their last whole turn.
     pub cut_at_a_turn: u64,
+    /// Conversations in which, `system` turns aside, `user` and `assistant` do not speak in turn, beginning with `user`: the chat
+    /// templates of some models refuse them.
+    #[serde(default)]
+    pub out_of_turn: u64,
 }
 
 impl SampleReport {
@@ -164,7 +168,7 @@ impl SampleReport {
         let broken = found.unparsed.retried + found.unparsed.dropped;
         if broken > 0 {
             lines.push(format!(
-                "{broken} texts were no conversations: {} were written again, {} dropped",
+                "{broken} attempts gave no conversation: {} were made again, {} texts dropped",
                 found.unparsed.retried, found.unparsed.dropped
             ));
         }
@@ -172,6 +176,12 @@ impl SampleReport {
             lines.push(format!(
                 "{} of {} conversations had no end after `max_new_tokens`: they were cut at their last whole turn",
                 found.cut_at_a_turn, self.texts
+            ));
+        }
+        if found.out_of_turn > 0 {
+            lines.push(format!(
+                "{} of {} conversations do not go from `user` to `assistant` in turn: some chat templates refuse such ones",
+                found.out_of_turn, self.texts
             ));
         }
         lines
@@ -348,12 +358,16 @@ fn of_conversations(
     params: &SampleParams,
     written: &Written,
 ) -> Result<ConversationReport, StageError> {
-    let turns = written.texts.iter().map(|text| {
-        let found = Conversation::parse(&text.content);
-        found.map_or(0, |found| found.turns.len() as u64)
-    });
+    let (mut turns, mut out_of_turn) = (0, 0);
+    for text in &written.texts {
+        if let Ok(found) = Conversation::parse(&text.content) {
+            turns += found.turns.len() as u64;
+            out_of_turn += u64::from(!found.takes_turns());
+        }
+    }
     Ok(ConversationReport {
-        turns: turns.sum(),
+        turns,
+        out_of_turn,
         unparsed: Handled {
             policy: serde_json::to_value(params.unparsed)?,
             retried: written.unparsed_retried,

@@ -15,11 +15,32 @@ const TITLES: [&str; 9] = [
 /// The placeholders of one conversation.
 #[derive(Debug, Default)]
 pub struct Placeholders {
-    /// Kind and words of each that was given out; of a kind the first is number 1.
-    known: Vec<(String, BTreeSet<String>)>,
+    /// What was given out, and whose it is.
+    known: Vec<Known>,
+    /// What people typed themselves, without the brackets.
+    typed: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Known {
+    kind: String,
+    name: String,
+    words: BTreeSet<String>,
 }
 
 impl Placeholders {
+    /// Those of a conversation with these turns: what looks like a placeholder there is given to nobody.
+    pub fn of<'a>(turns: impl IntoIterator<Item = &'a str>) -> Self {
+        let typed = turns.into_iter().flat_map(|turn| {
+            let pieces = turn.split('[').skip(1);
+            pieces.filter_map(|piece| piece.split_once(']').map(|(name, _)| name.to_owned()))
+        });
+        Self {
+            known: Vec::new(),
+            typed: typed.collect(),
+        }
+    }
+
     /// A turn with `[KIND_NUMBER]` in the place of each span.
     pub fn apply(&mut self, turn: &str, found: &[Vec<Span>]) -> Scrubbed {
         apply_named(turn, found, |span, piece| self.name(&span.kind, piece))
@@ -34,17 +55,24 @@ impl Placeholders {
                     && !words.is_empty()
                     && (known.is_superset(&words) || known.is_subset(&words))
         };
-        let of_kind = self.known.iter_mut().filter(|(other, _)| other == kind);
-        let mut count = 0;
-        for (number, (_, known)) in of_kind.enumerate() {
-            if same(known) {
-                known.extend(words);
-                return format!("{kind}_{}", number + 1);
-            }
-            count = number + 1;
+        let mut of_kind = self.known.iter_mut().filter(|known| known.kind == kind);
+        if let Some(known) = of_kind.find(|known| same(&known.words)) {
+            known.words.extend(words);
+            return known.name.clone();
         }
-        self.known.push((kind.to_owned(), words));
-        format!("{kind}_{}", count + 1)
+        let free = |name: &String| {
+            !self.typed.contains(name) && self.known.iter().all(|known| known.name != *name)
+        };
+        let name = (1_u64..)
+            .map(|number| format!("{kind}_{number}"))
+            .find(free)
+            .expect("a conversation has fewer names than there are numbers");
+        self.known.push(Known {
+            kind: kind.to_owned(),
+            name: name.clone(),
+            words,
+        });
+        name
     }
 }
 
@@ -75,6 +103,18 @@ mod tests {
             }
         };
         vec![pieces.iter().map(span).collect()]
+    }
+
+    #[test]
+    fn what_people_typed_is_nobodys_placeholder() {
+        let turns = [
+            "[EMAIL_1] and [EMAIL_3] are mine",
+            "write to a@b.org or c@d.org",
+        ];
+        let mut placeholders = Placeholders::of(turns);
+        let pieces = [("a@b.org", "EMAIL"), ("c@d.org", "EMAIL")];
+        let scrubbed = placeholders.apply(turns[1], &spans(turns[1], &pieces));
+        assert_eq!(scrubbed.text, "write to [EMAIL_2] or [EMAIL_4]");
     }
 
     #[test]

@@ -18,6 +18,17 @@ pub(super) fn declared(stage: &Resolved<'_>) -> Vec<Attribute> {
 pub(super) fn attributes(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let attributes = declared(stage);
     let origin = stage.origin("labels");
+    let listed = stage.params["labels"].as_array().map_or(0, Vec::len);
+    if listed > 1 && stage.text("label_column").is_empty() {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::Conflict,
+                stage.origin("label_column"),
+                format!("`label_column` is empty, so that no text has a label, but `labels` declares {listed}"),
+            )
+            .help("name the column of the labels, or leave `labels` out"),
+        );
+    }
     if attributes.is_empty() {
         if stage.params["labels"].is_object() {
             diagnostics.push(

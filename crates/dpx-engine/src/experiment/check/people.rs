@@ -42,6 +42,21 @@ fn data(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
             .help("write `[privacy]` with `unit = \"user\"`, or leave the column out"),
         );
     }
+    let key = if stage.params["messages"].is_null() {
+        "text_column"
+    } else {
+        "messages"
+    };
+    if named && stage.params[key] == stage.params["unit_column"] {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::Conflict,
+                stage.origin("unit_column"),
+                format!("`unit_column` is the column of `{key}`, which holds what is said, not whose it is"),
+            )
+            .help("name the column that says whose each record is; `dpx inspect DATA` lists the columns"),
+        );
+    }
     if !named && stage.is_written("max_per_unit") {
         diagnostics.push(stage.no_effect(
             "max_per_unit",
