@@ -1,7 +1,7 @@
 //! Floors of rows, computed once and remembered beside the cache's records.
 
 use super::output;
-use dpx_engine::cache::{ArtifactReader, Cache};
+use dpx_engine::cache::{ArtifactReader, Cache, FLOORS};
 use dpx_report::Floors;
 use dpx_schema::files::write_swapped;
 use dpx_schema::{Digest, PublicSchema, Record, SCHEMA_FILE};
@@ -26,7 +26,7 @@ impl CachedFloors {
         Self {
             // Its own reader: a file that cannot be read is no floor, and no damage of the report's.
             artifacts: ArtifactReader::new(cache.clone()),
-            folder: cache.root().join("floors"),
+            folder: cache.root().join(FLOORS),
             compute: false,
             told: Cell::new(false),
         }
@@ -71,10 +71,11 @@ impl Floors for CachedFloors {
                 .find(|file| file.path == name)
                 .map(|file| file.digest.to_string())
         };
+        let train = digest("train.jsonl")?;
         // What it depends on, and nothing else. Infinity has no number in JSON.
         let key = json!({
             "version": FLOOR_VERSION,
-            "train": digest("train.jsonl")?,
+            "train": train,
             "test": digest("test.jsonl")?,
             "schema": digest(SCHEMA_FILE)?,
             "epsilon": request.epsilon.map(f64::to_bits),
@@ -84,7 +85,8 @@ impl Floors for CachedFloors {
             "seed": request.seed,
         });
         let name = Digest::of(key.to_string().as_bytes());
-        let path = self.folder.join(format!("{name}.json"));
+        let folder = self.folder.join(train);
+        let path = folder.join(format!("{name}.json"));
         let known = std::fs::read(&path)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -94,7 +96,7 @@ impl Floors for CachedFloors {
         let found = self.compute(data, request)?;
         // A floor that is not remembered is computed again.
         if let Ok(bytes) = serde_json::to_vec(&found)
-            && std::fs::create_dir_all(&self.folder).is_ok()
+            && std::fs::create_dir_all(&folder).is_ok()
         {
             drop(write_swapped(&path, &bytes));
         }

@@ -11,6 +11,7 @@ use super::results::ResultsArgs;
 use super::state::StateArgs;
 use super::{Error, ExitCode, output, run};
 use dpx_data::{Request, Row, builtin};
+use dpx_engine::cache::REHEARSAL;
 use dpx_engine::experiment::quoted;
 use dpx_engine::plan::Instance;
 use dpx_nn::seed::Stream;
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let experiment = args.experiment.load()?;
     let plan = build(&experiment, &LocalModels)?;
     let name = format!("{}-rehearsal", plan.experiment);
-    let folder = args.cache.cache.join("rehearsal").join(&plan.experiment);
+    let folder = args.cache.cache.join(REHEARSAL).join(&plan.experiment);
     let words = args.words.unwrap_or_else(|| {
         let lengths = plan.instances.iter().filter(|one| one.kind == Kind::Train);
         let longest = lengths

@@ -45,7 +45,7 @@ mod verify;
 pub use artifact::{Artifact, ArtifactReader, Damage};
 pub use disk::{Disk, Faults, Step};
 pub use error::CacheError;
-pub use gc::{Collection, Doomed, Roots, Waste};
+pub use gc::{Collection, Doomed, FLOORS, REHEARSAL, Roots, Waste};
 pub use journal::{Journal, RunFile};
 pub(crate) use lock::host;
 pub use lock::{KeyLock, Owner, SharedUse, TryLock, WorkerLock};

@@ -36,6 +36,12 @@ impl Roots {
     }
 }
 
+/// Folder of a cache with floors: in it one for each digest of training texts.
+pub const FLOORS: &str = "floors";
+
+/// Folder of a cache with the texts of rehearsals: in it one for each experiment.
+pub const REHEARSAL: &str = "rehearsal";
+
 /// Why something can go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Waste {
@@ -51,6 +57,10 @@ pub enum Waste {
     Run,
     /// Metrics of a run that is no longer remembered, for TensorBoard and MLflow.
     Metrics,
+    /// Floors of data that no staying record holds.
+    Floors,
+    /// Public texts that stood in for data; the next rehearsal writes them again.
+    Rehearsal,
     /// Something that was set aside as damaged.
     Damaged,
     /// A file that never got its final name.
@@ -67,6 +77,8 @@ impl Waste {
             Self::Staging => "staged files",
             Self::Run => "old runs",
             Self::Metrics => "folders of metrics",
+            Self::Floors => "folders of floors",
+            Self::Rehearsal => "texts of rehearsals",
             Self::Damaged => "damaged files",
             Self::Temporary => "temporary files",
         }
@@ -153,6 +165,18 @@ impl Cache {
                 plan.kept_bytes += size(&path);
             } else {
                 plan.doom(Waste::Object, path, None);
+            }
+        }
+        for name in names(&self.layout.folder(FLOORS))? {
+            if !name.parse().is_ok_and(|digest| named.contains(&digest)) {
+                plan.doom(Waste::Floors, self.layout.folder(FLOORS).join(name), None);
+            }
+        }
+        // A live run may be a rehearsal.
+        if oldest_live.is_none() {
+            for name in names(&self.layout.folder(REHEARSAL))? {
+                let path = self.layout.folder(REHEARSAL).join(name);
+                plan.doom(Waste::Rehearsal, path, None);
             }
         }
         for (waste, folder) in [(Waste::Checkpoints, "state"), (Waste::Staging, "staging")] {

@@ -338,6 +338,42 @@ fn collection_keeps_roots_and_live_runs() {
 }
 
 #[test]
+fn floors_go_with_their_data_and_rehearsals_when_nothing_runs() {
+    let (folder, cache) = empty_cache();
+    let [root, stale] = [b"root", b"stal"].map(|name| Digest::of(name));
+    commit(&cache, root, &artifact(&[("train.jsonl", b"kept")])).unwrap();
+    commit(&cache, stale, &artifact(&[("train.jsonl", b"gone")])).unwrap();
+    let of = |data: &[u8]| {
+        folder
+            .path()
+            .join(FLOORS)
+            .join(Digest::of(data).to_string())
+    };
+    let rehearsal = folder.path().join(REHEARSAL).join("study");
+    for place in [of(b"kept"), of(b"gone"), rehearsal.clone()] {
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("x.json"), b"12").unwrap();
+    }
+    let roots = Roots::new([root]).unwrap();
+    // A live run spares the rehearsal, and what is as new as it: the floors' data.
+    let journal = cache.start_journal().unwrap();
+    assert!(
+        !cache
+            .plan_collection(&roots)
+            .unwrap()
+            .summary()
+            .contains_key(&Waste::Rehearsal)
+    );
+    drop(journal);
+    let found = cache.collect(&roots).unwrap().summary();
+    assert_eq!(
+        (found[&Waste::Floors], found[&Waste::Rehearsal]),
+        ((1, 2), (1, 2))
+    );
+    assert!(of(b"kept").exists() && !of(b"gone").exists() && !rehearsal.exists());
+}
+
+#[test]
 fn what_a_live_run_commits_is_spared() {
     let (_folder, cache) = empty_cache();
     let _journal = cache.start_journal().unwrap();
