@@ -107,7 +107,7 @@ impl Mechanism {
         self.fields.max_grad_norm
     }
 
-    /// Number of steps.
+    /// How often the sampled mechanism runs.
     pub const fn steps(&self) -> u64 {
         self.fields.steps
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 /// A run of DP-SGD over people.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PeopleRun {
-    /// Number of people.
+    /// People whose records are trained on.
     pub people: u64,
     /// Number of their records.
     pub records: u64,
@@ -19,7 +19,7 @@ pub struct PeopleRun {
     pub examples_per_unit: u64,
     /// Expected number of people in a step, where people are sampled.
     pub batch_size: u64,
-    /// Number of steps.
+    /// How many noisy sums are taken, either way.
     pub steps: u64,
 }
 

@@ -19,7 +19,7 @@ pub struct SamplingPlan {
     pub examples: u64,
     /// Probability with which each record takes part in a step, a multiple of 2^-64.
     pub sampling_rate: f64,
-    /// Number of steps.
+    /// How many noisy sums are taken.
     pub steps: u64,
     /// What the noisy sum of a step is divided by.
     pub expected_batch_size: f64,

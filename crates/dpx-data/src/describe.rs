@@ -125,7 +125,7 @@ pub struct Lengths {
     pub median: usize,
     /// 95 of 100 texts are at most so long.
     pub most_95: usize,
-    /// The longest.
+    /// No text is longer.
     pub longest: usize,
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// Counts of conversations. Internal: no guarantee covers them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversationFindings {
-    /// Conversations.
+    /// Conversations with at least one turn left.
     pub conversations: u64,
     /// Their turns.
     pub turns: u64,

@@ -12,7 +12,7 @@ use std::path::Path;
 pub struct Row {
     /// Number of the row in its dataset; the same in every run.
     pub id: u64,
-    /// The text.
+    /// What was written, as it is trained on: scrubbed where a scrubber ran.
     pub text: String,
     /// One of the declared labels.
     pub label: String,

@@ -70,7 +70,7 @@ impl History {
         &self.releases
     }
 
-    /// Number of entries.
+    /// Length of the chain: data sets, runs, ends and releases together.
     pub const fn entries(&self) -> usize {
         self.entries
     }

@@ -25,7 +25,7 @@ pub struct Ledger {
 /// What came of telling the ledger whose records a data set holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Noted {
-    /// The data set.
+    /// The data set as the ledger knows it from now on.
     pub data_set: DataSet,
     /// Whether its records were not there yet.
     pub is_new: bool,
@@ -38,7 +38,7 @@ pub struct Noted {
 pub struct Standing {
     /// Which ledger: a digest under its secret.
     pub ledger: String,
-    /// Number of entries.
+    /// How many entries its chain had.
     pub entries: u64,
     /// Seal of the last.
     pub last: String,
@@ -67,7 +67,7 @@ impl Ledger {
         }
     }
 
-    /// Its folder.
+    /// Where its files lie; it need not exist.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

@@ -124,7 +124,7 @@ impl Parameters {
         &self.list[id.0]
     }
 
-    /// Its value.
+    /// The numbers that a parameter holds now.
     pub fn value(&self, id: ParameterId) -> &Array {
         &self.list[id.0].value
     }

@@ -22,7 +22,7 @@ impl Direction {
         }
     }
 
-    /// In words.
+    /// As a sentence says it.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Higher => "higher is better",

@@ -223,7 +223,7 @@ impl Release {
         guarantee.claim().cloned()
     }
 
-    /// Number of rows.
+    /// How many rows of the study are released with their texts.
     pub fn rows(&self) -> usize {
         self.texts.len()
     }

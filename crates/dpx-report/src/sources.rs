@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[derive(Debug, thiserror::Error)]
 #[error("`{file}` of `{instance}` {reason}; `dpx run` makes it again")]
 pub struct AssembleError {
-    /// The instance.
+    /// Whose artifact it is.
     pub instance: InstanceName,
     /// The file of its artifact.
     pub file: String,
@@ -66,7 +66,7 @@ impl Floors for NoFloors {
 /// What the study is made from.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
-    /// The plan.
+    /// Every instance of the study, finished or not.
     pub plan: &'a Plan,
     /// What is known of each instance, in the plan's order.
     pub known: &'a [Known],

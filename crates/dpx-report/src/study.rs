@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 pub struct Study {
     /// Version of this format: raised when a field is removed or changes its meaning, not when one is added.
     pub schema_version: u32,
-    /// Version of dpx.
+    /// The dpx that wrote it, such as `0.1.0`.
     pub dpx_version: String,
     /// Name of the experiment.
     pub experiment: String,
@@ -99,9 +99,9 @@ impl Study {
 /// One axis of the sweep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Axis {
-    /// Its name.
+    /// Key in `[sweep]`.
     pub name: String,
-    /// Its values.
+    /// In the file's order.
     pub values: Vec<Value>,
 }
 
@@ -275,7 +275,7 @@ pub struct MechanismView {
     pub noise_multiplier: Option<f64>,
     /// Sampling rate; 1 for a mechanism over all data.
     pub sampling_rate: Option<f64>,
-    /// Steps.
+    /// Noisy sums that were taken; none where several mechanisms ran.
     pub steps: Option<u64>,
     /// Bound on the norm of one example's gradient.
     pub max_grad_norm: f64,
@@ -298,9 +298,9 @@ pub struct MechanismView {
 pub struct Joint {
     /// The certified upper bound of releasing all of them.
     pub epsilon: EpsilonBound,
-    /// Delta.
+    /// At which the joint epsilon is stated.
     pub delta: DeltaBound,
-    /// The rows.
+    /// Labels of the rows under the joint claim.
     pub rows: Vec<String>,
     /// How it was computed.
     pub method: String,
@@ -328,7 +328,7 @@ pub struct Reference {
 pub struct Floor {
     /// Accuracy on the real test texts.
     pub accuracy: f64,
-    /// Macro-F1.
+    /// Mean of the F1 of all labels there.
     pub macro_f1: f64,
     /// Bags of words that it learnt from.
     pub texts: u64,
@@ -387,9 +387,9 @@ pub struct Audit {
     pub lower: f64,
     /// The largest lower bound that it could have found.
     pub ceiling: f64,
-    /// Confidence.
+    /// Probability with which the lower bound holds, such as 0.95.
     pub confidence: f64,
-    /// Canaries.
+    /// Records that were planted, half of them by chance left out of training.
     pub canaries: u64,
     /// The report of the stage in full.
     pub report: AuditReport,
@@ -410,9 +410,9 @@ impl From<AuditReport> for Audit {
 /// A stage instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InstanceView {
-    /// Its name.
+    /// Stage and place in the sweep, such as `train@epsilon=8`.
     pub name: InstanceName,
-    /// Its stage.
+    /// NAME of `[stage.NAME]`.
     pub stage: String,
     /// What it does.
     pub kind: Kind,
@@ -470,7 +470,7 @@ pub struct SampleRef {
     pub instance: InstanceName,
     /// Its replicate, where the sweep has the axis.
     pub replicate: Option<String>,
-    /// Number of texts.
+    /// Texts that it holds; none before it is finished.
     pub texts: Option<u64>,
     /// Name of the file in the results folder, without ending.
     pub file: String,

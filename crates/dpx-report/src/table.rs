@@ -10,12 +10,12 @@ use dpx_engine::clock::duration;
 use dpx_schema::Kind;
 use dpx_stages::metric::Spread;
 
-/// A table.
+/// What terminal, page, csv and LaTeX show alike: headings and cells that are formatted already.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Table {
     /// What it shows.
     pub caption: String,
-    /// Its columns.
+    /// From left to right.
     pub columns: Vec<Column>,
     /// Its rows; the first cell names the row.
     pub rows: Vec<Vec<String>>,
@@ -48,7 +48,7 @@ pub enum ColumnId {
     Verdict,
 }
 
-/// A column.
+/// What stands above cells, and how they are set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     /// What it holds; none where nothing refers to it.

@@ -177,9 +177,9 @@ pub struct ChatTemplate {
     pub opening: String,
     /// What stands around a turn of `system`.
     pub system: Around,
-    /// Of `user`.
+    /// What stands around a turn of `user`.
     pub user: Around,
-    /// Of `assistant`.
+    /// What stands around a turn of `assistant`.
     pub assistant: Around,
     /// The token that ends a conversation; none of those around turns.
     pub end: String,

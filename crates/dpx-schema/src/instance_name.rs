@@ -45,7 +45,7 @@ impl InstanceName {
         &self.0
     }
 
-    /// The stage.
+    /// NAME of `[stage.NAME]`, what stands before `@`.
     pub fn stage(&self) -> &str {
         self.0.split_once('@').map_or(&self.0, |(stage, _)| stage)
     }

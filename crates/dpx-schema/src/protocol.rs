@@ -40,7 +40,7 @@ pub struct RequestInput {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// [`PROTOCOL`].
+    /// Version of this contract: [`PROTOCOL`] of the runner.
     pub protocol: u32,
     /// Version of the dpx that asks.
     pub dpx_version: String,
@@ -84,7 +84,7 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Closing {
-    /// [`PROTOCOL`].
+    /// Version of this contract: [`PROTOCOL`] of the worker.
     pub protocol: u32,
     /// Key of the instance.
     pub key: Key,

@@ -19,7 +19,7 @@ pub struct FileEntry {
 /// The files of an artifact, sorted by path.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The files.
+    /// Path, size and digest of each.
     pub files: Vec<FileEntry>,
 }
 
@@ -78,7 +78,7 @@ pub struct Record {
     pub wall_seconds: f64,
     /// The device that really ran.
     pub device: String,
-    /// Version of dpx.
+    /// The dpx whose worker ran, such as `0.1.0`.
     pub dpx_version: String,
     /// End of the run, RFC 3339.
     pub finished_at: String,

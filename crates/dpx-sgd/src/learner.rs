@@ -14,7 +14,7 @@ use std::path::Path;
 /// Settings of a [`Learner`], all public.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LearnerSettings {
-    /// Adam.
+    /// Decay rates of Adam's moments, and its weight decay.
     pub adam: AdamSettings,
     /// Learning rate by step.
     pub learning_rate: LearningRate,

@@ -83,11 +83,11 @@ impl SparseRows {
 /// What the descent does; nothing here depends on private data.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Descent {
-    /// Steps.
+    /// Full-batch gradient steps.
     pub steps: u64,
-    /// Learning rate.
+    /// Step size, the same at every step.
     pub learning_rate: f64,
-    /// Momentum.
+    /// Share of the last step that the next one keeps (heavy ball); 0 is plain descent.
     pub momentum: f64,
     /// Bound on the norm of one example's gradient; infinity: none.
     pub max_grad_norm: f64,
@@ -111,7 +111,7 @@ pub struct RowsAsOne {
 pub struct SoftmaxRegression {
     /// Weights `[width, classes]`, row-major.
     pub weights: Vec<f64>,
-    /// Number of classes.
+    /// Classes that it tells apart, the columns of `weights`.
     pub classes: usize,
 }
 

@@ -14,7 +14,7 @@ pub struct Truncation {
     pub max_length: u64,
     /// Most tokens that the model reads at once.
     pub context: u64,
-    /// Texts.
+    /// Texts that were encoded, cut or not.
     pub texts: u64,
     /// Texts of which something was cut.
     pub texts_cut: u64,

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 pub struct Damage {
     /// The instance that made the artifact.
     pub instance: InstanceName,
-    /// Its key.
+    /// The key under which the cache has its record.
     pub key: Key,
     /// Path in the artifact.
     pub file: String,

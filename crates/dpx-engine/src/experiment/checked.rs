@@ -13,21 +13,21 @@ use std::collections::{BTreeMap, BTreeSet};
 /// An experiment file without mistakes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
-    /// `[experiment]`.
+    /// Name, description and seed.
     pub experiment: ExperimentTable,
     /// `[sweep]`, in the file's order.
     pub axes: Vec<SweepAxis>,
-    /// `[privacy]`.
+    /// Unit, delta, noise, budget and ledger of all stages.
     pub privacy: PrivacyTable,
     /// The names in `[privacy] selection`, where they were written.
     pub selection: Vec<Node>,
-    /// `[run]`.
+    /// Devices, workers and where they run; changes no result.
     pub run: RunTable,
-    /// `[cache]`.
+    /// The cache that machines share.
     pub cache: CacheTable,
-    /// `[report]`.
+    /// Title and published figures.
     pub report: ReportTable,
-    /// `[release]`.
+    /// What a release says besides the guarantee: language, license.
     pub release: ReleaseTable,
     /// `[stage.NAME]`, in the file's order.
     pub stages: Vec<Stage>,
@@ -61,7 +61,7 @@ impl Experiment {
 /// One axis of the sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepAxis {
-    /// Its name.
+    /// What stages refer to as `$NAME`.
     pub name: String,
     /// Where the name stands.
     pub origin: Origin,
@@ -79,7 +79,7 @@ impl SweepAxis {
 /// One `[stage.NAME]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
-    /// Its name.
+    /// NAME of `[stage.NAME]`.
     pub name: String,
     /// Where the name stands.
     pub origin: Origin,

@@ -34,7 +34,7 @@ pub struct Origin {
 /// A place as people count it, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// Line.
+    /// Line of the file, the first is 1.
     pub line: usize,
     /// Column in characters.
     pub column: usize,

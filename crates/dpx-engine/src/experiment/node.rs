@@ -6,7 +6,7 @@ use std::collections::HashMap;
 /// A value and where it was written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// The value.
+    /// What was written.
     pub value: Value,
     /// Where it stands; for a table, its header.
     pub origin: Origin,
@@ -49,18 +49,18 @@ impl Value {
 /// A table in the order in which it was written.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Table {
-    /// The entries.
+    /// Keys with their values; no key stands twice.
     pub entries: Vec<Entry>,
 }
 
 /// A key and its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The key.
+    /// The key without quotation marks.
     pub key: String,
     /// Where the key was written.
     pub key_origin: Origin,
-    /// The value.
+    /// What stands behind the equals sign.
     pub node: Node,
 }
 

@@ -36,7 +36,7 @@ pub struct Decisions<'a> {
 /// An instance that was decided anew and came out different.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Changed {
-    /// The instance.
+    /// Its place among the instances of the plan.
     pub instance: InstanceId,
     /// Whether nothing was left to do before.
     pub was_cached: bool,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// What happens to one instance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// The instance.
+    /// Its place among the instances of the plan.
     pub instance: InstanceId,
     /// Cached, will run, or runs only if.
     pub state: State,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub struct Cause {
     /// Name of the stage.
     pub stage: String,
-    /// The reason.
+    /// Why they have no record that fits.
     pub reason: Reason,
     /// The instances that have it.
     pub instances: Vec<InstanceId>,

@@ -110,9 +110,9 @@ impl Instance {
 pub struct Plan {
     /// Name of the experiment: `results/NAME/`.
     pub experiment: String,
-    /// Its description.
+    /// What the study is about, in the words of `[experiment] description`.
     pub description: Option<String>,
-    /// Its seed.
+    /// `[experiment] seed`, from which every instance derives its own.
     pub seed: u64,
     /// The axes in the file's order; the first varies slowest.
     pub axes: Vec<Axis>,

@@ -64,7 +64,7 @@ pub struct HubAsset {
     pub role: Role,
     /// The name, with the branch, tag or commit that the file has.
     pub name: HubName,
-    /// The commit.
+    /// Forty hexadecimal digits, whatever the branch is later.
     pub commit: String,
 }
 

@@ -6,7 +6,7 @@ use dpx_schema::Device;
 /// A device that tensors can live on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The device.
+    /// What `[run] device` calls it.
     pub device: Device,
     /// Its name, kind and interface, for people.
     pub description: String,

@@ -94,7 +94,7 @@ impl BagOfWords {
         self.features.len()
     }
 
-    /// Number of classes.
+    /// Labels that it tells apart.
     pub const fn classes(&self) -> usize {
         self.classes
     }

@@ -154,7 +154,7 @@ impl ModelConfig {
         })
     }
 
-    /// The family.
+    /// The architecture, as `model_type` of config.json names it.
     pub const fn family(&self) -> Family {
         match &self.architecture {
             Architecture::Decoder(config) => config.family,

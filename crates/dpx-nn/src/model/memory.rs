@@ -5,7 +5,7 @@ use super::config::DecoderConfig;
 /// Bytes of a step of training, by what they are for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TrainingMemory {
-    /// The weights.
+    /// What the weights take, trained or frozen.
     pub weights: u64,
     /// Gradient, its sum, Adam's moments, of the parameters that are trained.
     pub training: u64,

@@ -9,7 +9,7 @@ pub(crate) struct Curve {
     pub name: String,
     /// Class: `s1`, `s2`, ...
     pub class: &'static str,
-    /// Points.
+    /// Abscissa and ordinate, from left to right.
     pub points: Vec<(f64, f64)>,
 }
 

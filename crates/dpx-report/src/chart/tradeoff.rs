@@ -15,7 +15,7 @@ pub(crate) struct Panel<'a> {
     pub lines: Vec<(String, f64)>,
     /// Published figures by the row's label.
     pub published: Vec<(String, f64)>,
-    /// Title.
+    /// What stands above the figure.
     pub title: &'a str,
 }
 

@@ -135,7 +135,7 @@ pub struct Model {
     pub name: String,
     /// The instance that trained it.
     pub instance: String,
-    /// Its files.
+    /// Paths in that folder.
     pub files: Vec<String>,
     /// The private runs behind it.
     pub runs: Vec<String>,

@@ -30,7 +30,7 @@ pub struct Pair {
     pub first: usize,
     /// Place of the other.
     pub second: usize,
-    /// The counts.
+    /// Row by row: the values of `second` within each value of `first`.
     pub counts: Noisy,
 }
 

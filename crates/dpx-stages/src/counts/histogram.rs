@@ -41,7 +41,7 @@ impl<'a> Counted<'a> {
 /// Exact counts of one histogram, with the most that one unit can move them in Euclidean norm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exact {
-    /// The cells.
+    /// One count for each cell, before noise.
     pub cells: Vec<f64>,
     /// L2 sensitivity to adding or removing one text, or everything of one person.
     pub sensitivity: f64,

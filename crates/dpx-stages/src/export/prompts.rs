@@ -35,7 +35,7 @@ pub struct Prompts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelPrompt {
-    /// The label.
+    /// As it was declared.
     pub label: String,
     /// The prompt; no space behind it.
     pub prompt: String,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Draws of an interval.
 const DRAWS: usize = 1000;
 
-/// A 95% interval.
+/// The middle 95% of a figure's bootstrap draws.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Lower end.
@@ -22,9 +22,9 @@ pub struct Interval {
 /// Intervals of a classification over its test texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClassificationIntervals {
-    /// Of the accuracy.
+    /// Share of texts with the right label.
     pub accuracy: Interval,
-    /// Of macro-F1.
+    /// Mean of the F1 of all labels.
     pub macro_f1: Interval,
     /// Of the F1 of each label, in the order of the labels.
     pub f1: Vec<Interval>,

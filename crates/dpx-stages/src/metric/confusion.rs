@@ -26,7 +26,7 @@ pub struct Classification {
 /// Figures of one label.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelFigures {
-    /// The label.
+    /// As it was declared.
     pub label: String,
     /// Share of the texts given this label that carry it.
     pub precision: f64,

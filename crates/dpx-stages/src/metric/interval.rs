@@ -58,7 +58,7 @@ impl Share {
 /// Mean, sample standard deviation and number of values: how replicates are told.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
-    /// The mean.
+    /// Arithmetic mean.
     pub mean: f64,
     /// Standard deviation with `n - 1` in the denominator; nothing for a single value.
     pub sd: Option<f64>,

@@ -47,7 +47,7 @@ pub struct Mauve {
     /// The same with half a count added to every cluster (Krichevsky-Trofimov), which lowers the bias of small samples
     /// (Pillutla et al. 2023, MAUVE*).
     pub mauve_star: f64,
-    /// Number of clusters.
+    /// Clusters of k-means that both sets were quantised to.
     pub clusters: u64,
     /// Principal components kept.
     pub components: u64,

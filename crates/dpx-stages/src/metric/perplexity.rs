@@ -20,9 +20,9 @@ pub struct Perplexity {
     pub perplexity: f64,
     /// Bits per byte of text, which compares between tokenizers too.
     pub bits_per_byte: f64,
-    /// Number of tokens.
+    /// Tokens over which the mean was taken.
     pub tokens: u64,
-    /// Number of texts.
+    /// Texts that these tokens are of.
     pub texts: u64,
 }
 

@@ -23,7 +23,7 @@ pub const MESSAGES_COLUMN: &str = "messages";
 pub struct SampleReport {
     /// Texts that are left.
     pub texts: u64,
-    /// By label.
+    /// Texts asked for and written of each label.
     pub by_label: BTreeMap<String, AskedAndWritten>,
     /// Texts that were empty.
     pub empty: Handled,
@@ -62,7 +62,7 @@ pub struct SampleReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConversationReport {
-    /// Turns of all.
+    /// Turns of all conversations that are left.
     pub turns: u64,
     /// Texts that were no conversations.
     pub unparsed: Handled,

@@ -28,7 +28,7 @@ pub struct ConversationScores {
     /// Share of the turns of `user` and `assistant` that a classifier of real turns takes for the other's, each role weighing the
     /// same; one half where roles cannot be told apart. The ceiling is that of held-out real turns.
     pub role_confusion: Option<Compared<f64>>,
-    /// MAUVE of turns.
+    /// MAUVE of single turns, each embedded by itself.
     pub turn_mauve: Option<Compared<f64>>,
     /// Similarity of turns, from synthetic to real ones.
     pub turn_similarity: Option<Compared<f64>>,

@@ -8,7 +8,7 @@ use std::path::Path;
 /// Texts with their labels as indices into the declared labels.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LabelledTexts {
-    /// The texts.
+    /// In the order of the file.
     pub texts: Vec<String>,
     /// Index of each text's label.
     pub labels: Vec<usize>,

@@ -36,7 +36,7 @@ pub struct Scores {
     pub n: Counts,
     /// Mean cosine between the sets; nothing without an encoder.
     pub similarity: Option<Compared<SetSimilarity>>,
-    /// MAUVE.
+    /// MAUVE of synthetic against held-out texts, with that of training texts as ceiling.
     pub mauve: Option<Compared<Mauve>>,
     /// Area under the ROC curve of a linear classifier that tells synthetic from real.
     pub discriminator_auc: Option<Compared<f64>>,
@@ -126,8 +126,8 @@ pub struct CopyFigures {
 /// Some texts of one label.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Examples {
-    /// The label.
+    /// The label that the texts bear.
     pub label: String,
-    /// The texts.
+    /// The first few, unpicked.
     pub texts: Vec<String>,
 }

@@ -93,7 +93,7 @@ enum Settings {
 pub struct Teacher {
     /// The labels, in the order of the classes.
     pub labels: Vec<String>,
-    /// The features.
+    /// What turns a text into the numbers that the model reads.
     pub features: Features,
     /// The weights.
     pub model: SoftmaxRegression,

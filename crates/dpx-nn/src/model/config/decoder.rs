@@ -82,9 +82,9 @@ pub struct LayerKind {
 /// How tensors are called, which norms a block has and whether it looks ahead follow from the family.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderConfig {
-    /// The family.
+    /// The architecture, as `model_type` of config.json names it.
     pub family: Family,
-    /// Sizes.
+    /// Widths, heads, vocabulary and longest sequence.
     pub sizes: Sizes,
     /// The kind of each block.
     pub layers: Vec<LayerKind>,

@@ -6,7 +6,7 @@ use crate::model::ModelError;
 /// A stack of blocks, each with attention and a feed-forward layer, a layer norm over the sum of each with its residual.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncoderConfig {
-    /// The family.
+    /// The architecture, as `model_type` of config.json names it.
     pub family: Family,
     /// Tokens.
     pub vocabulary: usize,
