@@ -389,7 +389,7 @@ pub struct Audit {
     pub ceiling: f64,
     /// Probability with which the lower bound holds, such as 0.95.
     pub confidence: f64,
-    /// Records that were planted, half of them by chance left out of training.
+    /// Canaries drawn, those that a coin kept out of training included.
     pub canaries: u64,
     /// The report of the stage in full.
     pub report: AuditReport,

@@ -123,6 +123,11 @@ impl Conversation {
         turns.join("\n")
     }
 
+    /// What is said, turn by turn, without the roles.
+    pub fn said(&self) -> impl Iterator<Item = &str> {
+        self.turns.iter().map(|turn| turn.content.as_str())
+    }
+
     /// Whether `user` begins and `assistant` answers, one turn each; `system` turns aside.
     pub fn takes_turns(&self) -> bool {
         let sides = self.turns.iter().map(|turn| turn.role);

@@ -245,8 +245,7 @@ fn said<'a>(row: &'a Row, schema: &PublicSchema) -> Cow<'a, str> {
         return Cow::Borrowed(&row.text);
     }
     Conversation::parse(&row.text).map_or(Cow::Borrowed(&row.text), |found| {
-        let turns: Vec<String> = found.turns.into_iter().map(|turn| turn.content).collect();
-        Cow::Owned(turns.join("\n"))
+        Cow::Owned(found.said().collect::<Vec<_>>().join("\n"))
     })
 }
 

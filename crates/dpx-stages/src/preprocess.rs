@@ -177,13 +177,11 @@ fn scrub_conversations(
         .iter()
         .map(|row| Conversation::parse(&row.text))
         .collect::<Result<Vec<_>, _>>()?;
-    let turns = conversations.iter().flat_map(|found| &found.turns);
-    let texts: Vec<&str> = turns.map(|turn| turn.content.as_str()).collect();
+    let texts: Vec<&str> = conversations.iter().flat_map(Conversation::said).collect();
     let found = find(scrubbers, &texts)?;
     let mut place = 0;
     for (row, conversation) in rows.iter_mut().zip(&mut conversations) {
-        let said = conversation.turns.iter().map(|turn| turn.content.as_str());
-        let mut placeholders = Placeholders::of(said);
+        let mut placeholders = Placeholders::of(conversation.said());
         let mut spans = Vec::new();
         for turn in &mut conversation.turns {
             let scrubbed = placeholders.apply(&turn.content, &found_at(&found, place));

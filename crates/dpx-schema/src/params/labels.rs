@@ -1,6 +1,7 @@
 //! The declared labels: a list, or several columns of them.
 
 use schemars::JsonSchema;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -143,24 +144,17 @@ impl<'de> Deserialize<'de> for DeclaredLabels {
 
             fn visit_seq<A: serde::de::SeqAccess<'de>>(
                 self,
-                mut sequence: A,
+                sequence: A,
             ) -> Result<Self::Value, A::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = sequence.next_element::<String>()? {
-                    list.push(item);
-                }
-                Ok(DeclaredLabels::List(list))
+                Deserialize::deserialize(SeqAccessDeserializer::new(sequence))
+                    .map(DeclaredLabels::List)
             }
 
             fn visit_map<A: serde::de::MapAccess<'de>>(
                 self,
-                mut map: A,
+                map: A,
             ) -> Result<Self::Value, A::Error> {
-                let mut table = BTreeMap::new();
-                while let Some((name, values)) = map.next_entry::<String, Vec<String>>()? {
-                    table.insert(name, values);
-                }
-                Ok(DeclaredLabels::Table(table))
+                Deserialize::deserialize(MapAccessDeserializer::new(map)).map(DeclaredLabels::Table)
             }
         }
         deserializer.deserialize_any(Visitor)

@@ -3,6 +3,7 @@
 use super::labels::DeclaredLabels;
 pub use crate::prompt::LabelIntegration;
 use schemars::JsonSchema;
+use serde::de::value::SeqAccessDeserializer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -167,13 +168,9 @@ impl<'de> Deserialize<'de> for Scrub {
 
             fn visit_seq<A: serde::de::SeqAccess<'de>>(
                 self,
-                mut sequence: A,
+                sequence: A,
             ) -> Result<Self::Value, A::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = sequence.next_element::<String>()? {
-                    list.push(item);
-                }
-                Ok(list)
+                Deserialize::deserialize(SeqAccessDeserializer::new(sequence))
             }
         }
         let mut list = deserializer.deserialize_any(Visitor)?;

@@ -2,6 +2,7 @@
 
 use super::Precision;
 use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -183,13 +184,9 @@ impl<'de> Deserialize<'de> for LabelCounts {
 
             fn visit_map<A: serde::de::MapAccess<'de>>(
                 self,
-                mut map: A,
+                map: A,
             ) -> Result<Self::Value, A::Error> {
-                let mut table = BTreeMap::new();
-                while let Some((label, count)) = map.next_entry::<String, u64>()? {
-                    table.insert(label, count);
-                }
-                Ok(LabelCounts::Table(table))
+                Deserialize::deserialize(MapAccessDeserializer::new(map)).map(LabelCounts::Table)
             }
         }
         deserializer.deserialize_any(Visitor)
