@@ -4,7 +4,7 @@ use super::rows::{RowPlan, ancestors};
 use super::sources::Sources;
 use super::study::{Floor, Guarantee, GuaranteeKind};
 use dpx_accounting::EpsilonBound;
-use dpx_schema::{Kind, Unit};
+use dpx_schema::Kind;
 use dpx_stages::floor::{FloorRequest, MOST_TEXTS};
 
 /// The floor of a row: nothing where a model is not behind its texts, where nothing private is (the majority label is its floor
@@ -36,11 +36,6 @@ pub(crate) fn floor(
         GuaranteeKind::None if behind.iter().any(|&id| kind(id) == Kind::Train) => None,
         GuaranteeKind::None | GuaranteeKind::Untouched | GuaranteeKind::Unknown => return None,
     };
-    // A histogram over people needs to know how many texts each has.
-    let mut units = guarantee.mechanisms.iter().map(|one| one.record.unit);
-    if units.any(|unit| unit != Unit::Example) {
-        return None;
-    }
     let data = behind
         .iter()
         .copied()
@@ -51,6 +46,7 @@ pub(crate) fn floor(
             .delta
             .map_or(0.5, dpx_accounting::DeltaBound::value),
         texts: texts.unwrap_or(MOST_TEXTS).min(MOST_TEXTS),
+        // A record, or a person, whose texts share one vote.
         records: 1,
         seed: plan.seed,
     };

@@ -21,7 +21,7 @@ use super::keyed_run::KeyedRun;
 use super::members::shares;
 use super::private::{self, Machine, PrivateStage, Spending};
 use dpx_accounting::DpEvent;
-use dpx_data::{Row, Rows, builtin};
+use dpx_data::{Rows, builtin};
 use dpx_schema::conversation::Conversation;
 use dpx_schema::params::{AttributeCounts, CountsParams};
 use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
@@ -52,7 +52,7 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
         histograms(&[], schema, &params, &keywords)
     } else {
         let rows = Rows::read(input.path.join("train.jsonl"))?;
-        let said: Vec<Cow<'_, str>> = rows.iter().map(|row| said(row, schema)).collect();
+        let said: Vec<Cow<'_, str>> = rows.iter().map(|row| said(&row.text, schema)).collect();
         let texts: Vec<&str> = said.iter().map(AsRef::as_ref).collect();
         let labels = rows
             .iter()
@@ -240,11 +240,11 @@ fn histograms(
 }
 
 /// What a text says: of a conversation the words of its turns, without the names of the roles that stand before them.
-fn said<'a>(row: &'a Row, schema: &PublicSchema) -> Cow<'a, str> {
+pub(crate) fn said<'a>(text: &'a str, schema: &PublicSchema) -> Cow<'a, str> {
     if !schema.conversations {
-        return Cow::Borrowed(&row.text);
+        return Cow::Borrowed(text);
     }
-    Conversation::parse(&row.text).map_or(Cow::Borrowed(&row.text), |found| {
+    Conversation::parse(text).map_or(Cow::Borrowed(text), |found| {
         Cow::Owned(found.said().collect::<Vec<_>>().join("\n"))
     })
 }

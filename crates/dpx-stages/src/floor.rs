@@ -5,7 +5,7 @@
 //! thrown away: internal like every other figure on private data, and no part of any claim.
 
 use crate::classify;
-use crate::counts::{Counted, simulated};
+use crate::counts::{Counted, said, simulated};
 use crate::members::shares;
 use crate::metric::Classification;
 use crate::sample::bags_of_words;
@@ -17,10 +17,11 @@ use dpx_schema::params::CountsParams;
 use dpx_schema::{Device, Kind, PublicSchema, StageContext, StageError};
 use dpx_sgd::key::Key;
 use serde_json::json;
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// Raised when the same request would give another floor.
-pub const FLOOR_VERSION: u32 = 1;
+pub const FLOOR_VERSION: u32 = 2;
 
 /// Cells of a histogram beyond which no floor is computed: it would take longer than a comparison is worth.
 const MOST_CELLS: usize = 6_000_000;
@@ -94,7 +95,8 @@ pub fn floor(
             budget.noise_multipliers[0]
         }
     };
-    let texts: Vec<&str> = train.texts.iter().map(String::as_str).collect();
+    let said: Vec<Cow<'_, str>> = train.texts.iter().map(|text| said(text, schema)).collect();
+    let texts: Vec<&str> = said.iter().map(AsRef::as_ref).collect();
     let counts = simulated(
         &Counted::of(&texts, &train.labels, shares.as_deref()),
         schema,
