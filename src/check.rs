@@ -102,10 +102,15 @@ fn of_data(experiment: &experiment::Experiment) -> Result<Vec<(String, Vec<Probl
     {
         let params = preprocess_params(instance)?;
         let mut problems = Vec::new();
-        // Conversations, and columns of labels other than one, are looked at by reading them.
+        // Conversations, columns of labels other than one, one label for all, and files that are written in an unusual way are
+        // looked at by reading them.
+        let usual =
+            params.quoting.is_none() && params.escape.is_none() && params.delimiter.is_none();
         let plain = params.messages.is_none()
             && !params.label_column.is_empty()
-            && params.labels.attributes().is_empty();
+            && params.labels.attributes().is_empty()
+            && params.labels.labels().len() != 1
+            && usual;
         if plain && matches!(Source::parse(&params.dataset), Source::Path(_)) {
             let look = own_data::look(
                 &params.dataset,

@@ -3,7 +3,7 @@
 mod adopt;
 mod show;
 
-use super::experiment::CacheArgs;
+use super::experiment::{CacheArgs, ExperimentArgs};
 use super::state::StateArgs;
 use super::{Error, ExitCode, output};
 use std::path::PathBuf;
@@ -17,6 +17,9 @@ use std::path::PathBuf;
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Option<Verb>,
+    /// Experiment file whose ledger is shown, where it names one in `[privacy] ledger`
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
     #[command(flatten)]
     state: StateArgs,
     /// The failure probability at which joint epsilons are stated [default: per book, the least of its runs]
@@ -61,7 +64,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             "`--delta` is {delta}: expected a number above 0 and below 1"
         )));
     }
-    let ledger = args.state.ledger(None)?;
+    let ledger = match &args.file {
+        None => args.state.ledger(None)?,
+        Some(file) => {
+            let experiment = ExperimentArgs {
+                file: file.clone(),
+                set: Vec::new(),
+            };
+            args.state.ledger(Some((&experiment.load()?, file)))?
+        }
+    };
     let history = ledger.history()?;
     let text = if args.json {
         show::json(&ledger, &history, args.delta)?

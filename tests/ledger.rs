@@ -356,6 +356,9 @@ fn a_ledger_may_be_shared_by_path_and_learns_of_cached_data() {
         place.ledger()["books"][0]["runs"].as_array().unwrap().len(),
         0
     );
+    let by_file: Value =
+        serde_json::from_str(&place.succeeds(&["ledger", "small.toml", "--json"])).unwrap();
+    assert_eq!(by_file, shared);
     // Without the raw data nobody can be charged.
     std::fs::remove_file(place.path("texts.csv")).unwrap();
     let told = place.succeeds(&["ledger", "--ledger", "shared/ledger"]);

@@ -82,6 +82,29 @@ fn one_line_writes_an_experiment_that_runs_on_the_data() {
     );
 }
 
+/// `check --data` finds no fault with what `run` reads.
+#[test]
+fn data_without_labels_and_unusual_delimiters_are_no_mistakes() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    let texts = |header: &str, rest: &str| {
+        let rows = (0..40).map(|row| format!("text number {row}{rest}\n"));
+        format!("{header}\n{}", rows.collect::<String>())
+    };
+    std::fs::write(folder.join("alone.csv"), texts("text", "")).unwrap();
+    std::fs::write(folder.join("pipes.csv"), texts("text|label", "|chat")).unwrap();
+    for (name, keys) in [
+        ("alone", "labels = [\"text\"]"),
+        ("pipes", "labels = [\"chat\"]\ndelimiter = \"|\""),
+    ] {
+        let study = format!(
+            "[experiment]\nname = \"{name}\"\n\n[stage.preprocess]\nkind = \"preprocess\"\ndataset = \"{name}.csv\"\n{keys}\n"
+        );
+        std::fs::write(folder.join("study.toml"), study).unwrap();
+        succeeds(folder, &["check", "study.toml", "--data"]);
+    }
+}
+
 #[test]
 fn a_wrong_column_and_labels_taken_unseen_are_refused() {
     let place = tempfile::tempdir().unwrap();
