@@ -73,7 +73,7 @@ pub(super) fn unpriced(
                 && sampling.adjacency != Adjacency::ZeroOut
             {
                 return Err(StageError::new(format!(
-                    "records of the data of `{stage}` belong to several people: which of them are kept depends on who is there, so                      that nothing is promised for adding or removing a person; leave out `sampling_rate` and `steps`"
+                    "records of the data of `{stage}` belong to several people: which of them are kept depends on who is there, so that nothing is promised for adding or removing a person; leave out `sampling_rate` and `steps`"
                 )));
             }
             Unpriced {
@@ -139,7 +139,7 @@ fn sampled(
     if let Some(examples_per_unit) = params.examples_per_unit(most) {
         if bounds.several_owners {
             return Err(StageError::new(format!(
-                "records of the data of `{stage}` belong to several people: people cannot be sampled, as a record would come with each                  of them; write `unit_sampling = \"examples\"`"
+                "records of the data of `{stage}` belong to several people: people cannot be sampled, as a record would come with each of them; write `unit_sampling = \"examples\"`"
             )));
         }
         return Ok(Sampled {
