@@ -178,6 +178,25 @@ pub fn check_device(
     Ok(greatest.max(difference))
 }
 
+/// The norms of the gradients of all examples, after their clipped sum was computed in one batch: the work of a private step
+/// before its noise, for whoever measures it.
+///
+/// # Errors
+/// The model refuses the examples, or a gradient cannot be bounded.
+pub fn clipped_norms(
+    network: &dyn Network,
+    clipping: Clipping,
+    examples: &dyn Examples,
+    max_grad_norm: f64,
+) -> Result<Vec<f64>, DeviceCheckError> {
+    let all = micro_batch::everybody(examples);
+    let tape = network.forward_backward(&micro_batch::bare(examples, &all))?;
+    let sum = clipped_sum(network.parameters(), tape, clipping, max_grad_norm)?;
+    // Read back, so that the device has finished.
+    drop(values(&sum));
+    Ok(sum.norms)
+}
+
 fn values(sum: &ClippedSum) -> Vec<f64> {
     let arrays = Array::all_on_host(&sum.gradients);
     arrays

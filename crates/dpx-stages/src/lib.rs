@@ -7,6 +7,7 @@ mod arithmetic;
 pub mod audit;
 mod classify;
 pub mod counts;
+pub mod device_test;
 mod dispatch;
 pub mod export;
 mod fault;

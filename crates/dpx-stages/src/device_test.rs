@@ -1,0 +1,165 @@
+//! What a device computes, and how fast: made-up texts on `builtin:base`, for `dpx devices --test`. No data set is read.
+
+use crate::model_source::ModelSource;
+use dpx_nn::model::generate::greedy;
+use dpx_nn::model::{CausalLm, CausalModel, load_causal};
+use dpx_nn::seed::Stream;
+use dpx_nn::{Batch, Network, Sequence};
+use dpx_schema::{Device, StageError};
+use dpx_sgd::clip::Clipping;
+use dpx_sgd::device_check::{check_device, check_mates, clipped_norms};
+use dpx_sgd::replicas::Replicas;
+use dpx_sgd::trainer::{Examples, Idle, MicroBatches};
+use serde::Serialize;
+use std::time::Instant;
+
+/// Most tokens of a made-up text.
+const LENGTH: usize = 32;
+/// Texts of the timed gradient, and of the timed sampling.
+const TEXTS: usize = 64;
+/// Texts that are compared with the processor's.
+const COMPARED: usize = 8;
+/// Tokens written after a prompt.
+const WRITTEN: usize = 32;
+/// How often what is timed runs: the quickest counts, as the first compiles kernels.
+const RUNS: usize = 3;
+/// The most by which a clipped gradient may differ, as a share of its size: what a private run in f32 allows.
+const MOST: f64 = 0.05;
+
+/// What a device computed, beside the processor.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct DeviceTest {
+    /// The greatest difference between losses, in nats per token.
+    pub loss_difference: f64,
+    /// The greatest difference between clipped gradients, as a share of their size.
+    pub gradient_difference: f64,
+    /// Share of the texts that come out the same where the likeliest token is taken.
+    pub same_texts: f64,
+    /// Tokens per second of a clipped gradient, forward and backward.
+    pub training: f64,
+    /// Tokens per second of sampling, prompts not counted.
+    pub sampling: f64,
+}
+
+/// Texts of random tokens, some shorter than others.
+struct MadeUp(Vec<Vec<u32>>);
+
+impl MadeUp {
+    fn new(texts: usize, vocabulary: usize) -> Self {
+        let mut stream = Stream::new(0, "device test", &[]);
+        let text = |number: usize| {
+            let length = LENGTH - number % 3 * (LENGTH / 4);
+            (0..length)
+                .map(|_| stream.below(vocabulary as u64) as u32)
+                .collect()
+        };
+        Self((0..texts).map(text).collect())
+    }
+
+    fn tokens(&self) -> usize {
+        self.0.iter().map(|ids| Sequence::whole(ids).inputs()).sum()
+    }
+}
+
+impl Examples for MadeUp {
+    fn rows(&self) -> usize {
+        self.0.len()
+    }
+
+    fn length(&self, row: usize) -> usize {
+        self.0[row].len()
+    }
+
+    fn batch(&self, rows: &[usize], idle: Idle<'_>) -> Batch {
+        let sequences: Vec<_> = rows
+            .iter()
+            .map(|&row| Sequence::whole(&self.0[row]))
+            .collect();
+        Batch::causal_with_idle(&sequences, idle.lengths, idle.every_row)
+    }
+
+    fn inputs(&self, row: usize) -> Vec<usize> {
+        vec![Sequence::whole(&self.0[row]).inputs()]
+    }
+
+    fn max_seq_len(&self) -> usize {
+        LENGTH
+    }
+}
+
+/// Compares a device with the processor and times it.
+///
+/// # Errors
+/// The device fails, lets one example reach another, exceeds the bound of a clipped gradient, or computes something else: why a
+/// private run would refuse it.
+pub fn test_device(device: Device) -> Result<DeviceTest, StageError> {
+    let source = ModelSource::find("builtin:base")?;
+    let load = |device| -> Result<CausalLm, StageError> { Ok(load_causal(source.path(), device)?) };
+    let (there, here) = (load(device)?, load(Device::Cpu)?);
+    let clipping = Clipping::Flat;
+    let few = MadeUp::new(COMPARED, here.vocabulary());
+    let rows: Vec<usize> = (0..COMPARED).collect();
+    let nothing = Idle {
+        lengths: &[],
+        every_row: false,
+    };
+    let batch = few.batch(&rows, nothing);
+    let losses = there
+        .forward_loss(&batch)?
+        .into_iter()
+        .zip(here.forward_loss(&batch)?);
+    let loss_difference = losses.fold(0.0, |most: f64, (one, other)| most.max((one - other).abs()));
+    let sizes = MicroBatches {
+        max_rows: COMPARED / 2,
+        max_tokens: COMPARED * LENGTH,
+    };
+    check_mates(
+        &there,
+        &Replicas::none(),
+        clipping,
+        &few,
+        sizes,
+        COMPARED as f64,
+    )?;
+    let gradient_difference = check_device(&there, &here, clipping, &few, MOST)?;
+    let prompts: Vec<Vec<u32>> = few.0.iter().map(|ids| ids[..4].to_vec()).collect();
+    let write = |model: &CausalLm| greedy(model, &prompts, WRITTEN, COMPARED);
+    let texts = write(&there)?.into_iter().zip(write(&here)?);
+    let same = texts.filter(|(one, other)| one == other).count();
+    let many = MadeUp::new(TEXTS, here.vocabulary());
+    let training = quickest(|| clipped_norms(&there, clipping, &many, 1.0).map(drop))?;
+    let prompts: Vec<Vec<u32>> = many.0.iter().map(|ids| ids[..4].to_vec()).collect();
+    let sampling = quickest(|| greedy(&there, &prompts, WRITTEN, TEXTS).map(drop))?;
+    Ok(DeviceTest {
+        loss_difference,
+        gradient_difference,
+        same_texts: same as f64 / COMPARED as f64,
+        training: many.tokens() as f64 / training,
+        sampling: (TEXTS * WRITTEN) as f64 / sampling,
+    })
+}
+
+/// Seconds of the quickest run.
+fn quickest<E: Into<StageError>>(work: impl Fn() -> Result<(), E>) -> Result<f64, StageError> {
+    let mut least = f64::INFINITY;
+    for _ in 0..RUNS {
+        let begun = Instant::now();
+        work().map_err(Into::into)?;
+        least = least.min(begun.elapsed().as_secs_f64());
+    }
+    Ok(least)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processor_equals_itself() {
+        let found = test_device(Device::Cpu).unwrap();
+        assert_eq!(found.loss_difference, 0.0);
+        assert_eq!(found.gradient_difference, 0.0);
+        assert_eq!(found.same_texts, 1.0);
+        assert!(found.training > 0.0 && found.sampling > 0.0);
+    }
+}
