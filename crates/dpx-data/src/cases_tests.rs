@@ -36,6 +36,7 @@ fn load_with(
         validation_share: 0.0,
         test_share: 0.0,
         limit: None,
+        facts: Vec::new(),
     };
     change(&mut request);
     let dataset = load::load_any(&request).map_err(|error| error.to_string())?;

@@ -7,6 +7,7 @@ pub mod builtin;
 pub mod card;
 mod describe;
 mod error;
+mod facts;
 mod fault;
 #[cfg(test)]
 mod fault_table;
@@ -36,6 +37,7 @@ pub use describe::{
     describe_conversations, describe_resolved, describe_rows, looks_like_dataset,
 };
 pub use error::{DataError, Problems};
+pub use facts::{Fact, MOST_FACTS, facts};
 pub use findings::{DatasetFindings, SplitFindings};
 pub use identity::{content_identity, file_digest};
 pub use layout::SplitPaths;

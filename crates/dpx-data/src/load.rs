@@ -1,6 +1,7 @@
 //! From a source to rows in splits with checked labels.
 
 use super::error::{Problems, listed};
+use super::facts::{self, Fact};
 use super::labels::RawLabel;
 use super::labels::{Labels, Ways};
 use super::messages::{self, ConversationFindings};
@@ -49,6 +50,8 @@ pub struct Request<'a> {
     pub test_share: f64,
     /// Most rows of each split.
     pub limit: Option<u64>,
+    /// Made-up facts to plant in training texts.
+    pub facts: Vec<Fact>,
 }
 
 /// How files with delimiters are written, as far as that is said.
@@ -83,6 +86,10 @@ impl<'a> From<&'a PreprocessParams> for Request<'a> {
             validation_share: params.validation_share,
             test_share: params.test_share,
             limit: params.limit,
+            facts: params
+                .facts
+                .map(|number| facts::facts(number, params.fact_copies()))
+                .unwrap_or_default(),
         }
     }
 }
@@ -170,7 +177,27 @@ pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
     }
     findings.count(&dataset);
     dataset.findings = findings;
+    plant(&mut dataset, request);
     Ok(dataset)
+}
+
+/// Adds the texts of made-up facts to train.
+fn plant(dataset: &mut Dataset, request: &Request<'_>) {
+    let splits = dataset.splits();
+    let ids = splits.iter().flat_map(|(_, rows)| rows.iter());
+    let first = ids.map(|row| row.id + 1).max().unwrap_or(0);
+    let (people, chats) = (dataset.people.is_some(), request.messages.is_some());
+    let rows = facts::rows(&request.facts, &dataset.labels, first, people, chats);
+    if rows.is_empty() {
+        return;
+    }
+    dataset.findings.notes.push(format!(
+        "facts: {} made-up facts stand in {} texts that were added to train",
+        request.facts.len(),
+        rows.len()
+    ));
+    dataset.fact_rows = rows.len();
+    dataset.train.extend(rows);
 }
 
 fn builtin_dataset(name: &str, request: &Request<'_>) -> Result<Dataset, DataError> {
@@ -299,6 +326,7 @@ fn read(
         said,
         people: None,
         findings,
+        fact_rows: 0,
     };
     Ok((dataset, suspects))
 }

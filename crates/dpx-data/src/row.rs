@@ -54,6 +54,8 @@ pub struct Dataset {
     pub said: BTreeMap<u64, String>,
     /// How records belong to people, where these are protected.
     pub people: Option<PeopleBounds>,
+    /// Rows at the end of `train` that state made-up facts: nobody wrote them.
+    pub fact_rows: usize,
     /// What was found while reading: private, like the rows.
     pub findings: DatasetFindings,
 }
@@ -76,6 +78,11 @@ impl Dataset {
             ("validation", self.validation.as_slice()),
             ("test", self.test.as_slice()),
         ]
+    }
+
+    /// The training rows that somebody wrote: all but those of made-up facts.
+    pub fn written(&self) -> &[Row] {
+        &self.train[..self.train.len() - self.fact_rows]
     }
 
     /// What a row holds, as it stands in the data: its text, or everything that was said in its conversation.

@@ -24,6 +24,7 @@ fn request<'a>(dataset: &'a str, labels: &'a [String]) -> Request<'a> {
         validation_share: 0.1,
         test_share: 0.1,
         limit: None,
+        facts: Vec::new(),
     }
 }
 

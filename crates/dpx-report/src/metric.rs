@@ -308,6 +308,13 @@ pub const METRICS: &[Metric] = &[
         "MAUVE between synthetic and held-out real turns instead of whole conversations. 0 to 1; the ceiling is that of real training turns.",
     ),
     metric(
+        "facts",
+        "made-up facts stated",
+        Fidelity,
+        Higher,
+        "Share of the made-up facts planted in training texts whose name and thing stand together in a synthetic text, whatever the number of training texts that state them.",
+    ),
+    metric(
         "copies_exact",
         "exact copies",
         Leakage,

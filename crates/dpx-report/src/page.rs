@@ -14,6 +14,7 @@ use dpx_engine::clock::duration;
 use dpx_stages::score::Examples;
 
 mod charts;
+mod facts;
 mod labels;
 mod leakage;
 mod scrubbing;
@@ -22,6 +23,7 @@ mod tiles;
 pub(super) use charts::{
     Matrices, epsilon_charts, fidelity_charts, leakage_charts, matrices, run_charts, tradeoff,
 };
+pub(super) use facts::facts;
 pub(super) use labels::{confusions, label_changes, labels_sentence};
 pub(super) use leakage::{copies, leakage_sentence, replay};
 pub(super) use scrubbing::{scrubbing, scrubbing_sentence};

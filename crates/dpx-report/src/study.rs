@@ -123,7 +123,7 @@ pub struct Row {
     /// Whether every instance of the row is finished.
     pub complete: bool,
     /// Figures by name: mean, standard deviation and number over the replicates. Beside the names of
-    /// [`METRICS`](super::metric::METRICS) there are `f1.LABEL`, `share.LABEL` and `replayed.KIND`.
+    /// [`METRICS`](super::metric::METRICS) there are `f1.LABEL`, `share.LABEL`, `replayed.KIND` and `facts.TEXTS`.
     pub figures: BTreeMap<String, Spread>,
     /// Ceilings by the figure's name: the same figure of as many real texts.
     pub ceilings: BTreeMap<String, f64>,

@@ -3,7 +3,7 @@
 use dpx_stages::score::{ConversationScores, Scores};
 
 /// Every figure that the scores hold: name, value, ceiling. Beside the names of [`METRICS`](super::metric::METRICS) there
-/// are `share.LABEL`, the share of a label among the synthetic texts, and `replayed.KIND`.
+/// are `share.LABEL`, the share of a label among the synthetic texts, `replayed.KIND` and `facts.TEXTS`.
 pub(crate) fn score_figures(scores: &Scores) -> Vec<(String, f64, Option<f64>)> {
     let mut found: Vec<_> = named_figures(scores)
         .into_iter()
@@ -17,6 +17,9 @@ pub(crate) fn score_figures(scores: &Scores) -> Vec<(String, f64, Option<f64>)> 
     for kind in &scores.replay {
         let name = format!("replayed.{}", kind.kind);
         found.push((name, kind.reappeared.value, None));
+    }
+    for facts in &scores.facts {
+        found.push((format!("facts.{}", facts.copies), facts.stated.value, None));
     }
     found
 }
@@ -167,6 +170,11 @@ fn named_figures(scores: &Scores) -> Vec<(&'static str, f64, Option<f64>)> {
         let known: u64 = scores.replay.iter().map(|kind| kind.known).sum();
         let found_again: u64 = scores.replay.iter().map(|kind| kind.reappeared.count).sum();
         found.push(("replayed", found_again as f64 / known.max(1) as f64, None));
+    }
+    if !scores.facts.is_empty() {
+        let all: u64 = scores.facts.iter().map(|facts| facts.stated.total).sum();
+        let stated: u64 = scores.facts.iter().map(|facts| facts.stated.count).sum();
+        found.push(("facts", stated as f64 / all.max(1) as f64, None));
     }
     found
 }

@@ -24,7 +24,9 @@ pub use labels::{
     Attribute, DeclaredLabels, MAX_COMBINATIONS, combinations, combined, is_column_of_labels,
     place_of, values_at,
 };
-pub use preprocess::{LabelIntegration, LabelsBy, PreprocessParams, Quoting, RoleOf, Scrub};
+pub use preprocess::{
+    LabelIntegration, LabelsBy, MOST_COPIES, PreprocessParams, Quoting, RoleOf, Scrub,
+};
 pub use pretrain::{PretrainParams, PretrainPerformance};
 pub use privacy::{BudgetComponent, BudgetParams};
 pub use sample::{

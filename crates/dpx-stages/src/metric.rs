@@ -17,6 +17,7 @@
 //! | [`perplexity`] | perplexity, bits per byte | |
 //! | [`copies`] | texts copied word for word, or in eight words | Carlini et al. 2023 |
 //! | [`neighbours`] | distance to the nearest training and held-out text | diagnostics, no guarantee |
+//! | [`facts`] | made-up facts that synthetic texts state | ContinuousBench 2026, for the question |
 //! | [`planted`] | planted personal data that reappears | Carlini et al. 2019 |
 
 pub mod bootstrap;
@@ -27,6 +28,7 @@ pub mod discriminator;
 pub mod distribution;
 pub mod diversity;
 pub mod embeddings;
+pub mod facts;
 pub mod interval;
 pub mod kmeans;
 pub mod mauve;

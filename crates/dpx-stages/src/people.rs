@@ -15,12 +15,12 @@ pub const TEXTS_FILE: &str = "train.jsonl";
 
 /// The raw texts that private stages are going to learn from: of conversations all that was said, whatever `roles` makes of it.
 pub fn texts_of(dataset: &Dataset) -> impl Iterator<Item = &str> {
-    dataset.train.iter().map(|row| dataset.said(row))
+    dataset.written().iter().map(|row| dataset.said(row))
 }
 
 /// The people whose they are, where people are protected.
 pub fn owners_of(dataset: &Dataset) -> impl Iterator<Item = u64> {
-    let owners = dataset.train.iter().flat_map(|row| &row.owners);
+    let owners = dataset.written().iter().flat_map(|row| &row.owners);
     owners.map(|owner| owner.number())
 }
 

@@ -17,6 +17,9 @@ use dpx_schema::{StageContext, StageError};
 pub const FINDINGS_FILE: &str = "findings.json";
 pub use dpx_data::DatasetFindings;
 
+/// The made-up facts that training texts state, where any were planted; public.
+pub(crate) const FACTS_FILE: &str = "facts.json";
+
 /// Texts scrubbed between two reports of progress.
 const CHUNK: usize = 256;
 
@@ -29,7 +32,8 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     // A prompt that cannot work is an error here, before anything is trained.
     let attributes = params.labels.attributes();
     Prompt::parse_with(&params.prompt, params.label_integration, &attributes)?;
-    let mut dataset = dpx_data::load(&dpx_data::Request::from(&params))?;
+    let request = dpx_data::Request::from(&params);
+    let mut dataset = dpx_data::load(&request)?;
     let findings = std::mem::take(&mut dataset.findings);
     for line in findings.messages() {
         context.progress.log(&line);
@@ -61,6 +65,10 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     if !planted.is_empty() {
         let text = serde_json::to_string(&planted)?;
         std::fs::write(context.output_path("planted.json"), text + "\n")?;
+    }
+    if !request.facts.is_empty() {
+        let text = serde_json::to_string(&request.facts)?;
+        std::fs::write(context.output_path(FACTS_FILE), text + "\n")?;
     }
     for (name, rows) in dataset.splits() {
         Rows::write(context.output_path(format!("{name}.jsonl")), rows)?;

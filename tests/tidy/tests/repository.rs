@@ -86,7 +86,7 @@ const MODULES: [(&str, &[&[&str]]); 2] = [
     (
         "dpx-stages",
         &[
-            &["dispatch", "export", "floor"],
+            &["device_test", "dispatch", "export", "floor"],
             &["sample", "classify", "audit"],
             &["select"],
             &["train", "score"],

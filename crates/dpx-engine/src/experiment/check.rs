@@ -5,6 +5,7 @@ mod claims;
 mod conversations;
 mod devices;
 mod executor;
+mod facts;
 mod graph;
 mod limits;
 mod links;

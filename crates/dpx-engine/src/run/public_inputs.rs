@@ -161,6 +161,7 @@ fn whole(params: &PreprocessParams) -> Request<'_> {
         limit: None,
         unit_column: None,
         max_per_unit: None,
+        facts: Vec::new(),
         ..Request::from(params)
     }
 }

@@ -48,7 +48,7 @@ fn share(share: Share) -> String {
 }
 
 /// A share with its interval, or in percent over the replicates where there are several.
-fn repeated_share(row: &Row, id: &str, first: Share) -> String {
+pub(super) fn repeated_share(row: &Row, id: &str, first: Share) -> String {
     match row.figures.get(id) {
         Some(found) if found.n > 1 => {
             let sd = found.sd.unwrap_or(0.0);

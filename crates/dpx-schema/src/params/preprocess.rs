@@ -68,6 +68,13 @@ pub struct PreprocessParams {
     #[serde(default = "tenth")]
     #[schemars(range(min = 0.0, max = 0.5))]
     pub test_share: f64,
+    /// Made-up facts to plant in training texts of their own, so that `score` can tell how many texts have to state a fact until synthetic ones do. These texts are examples like any other. Left out: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1800))]
+    pub facts: Option<u64>,
+    /// Texts that state a fact; where there are several numbers the facts take turns. Left out: `[1, 4, 16, 64]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fact_copies: Option<Vec<u64>>,
     /// Keep at most so many rows of each split, chosen by a keyed hash of the row number, or so many people with all of their rows where these are protected; for quick trials.
     #[serde(default)]
     #[schemars(range(min = 1))]
@@ -77,7 +84,18 @@ pub struct PreprocessParams {
 /// Most records of one person where nothing is said.
 const MAX_PER_UNIT: u64 = 16;
 
+/// Numbers of texts that state a fact where nothing is said.
+const FACT_COPIES: [u64; 4] = [1, 4, 16, 64];
+
+/// Most texts that state one fact.
+pub const MOST_COPIES: u64 = 10_000;
+
 impl PreprocessParams {
+    /// Numbers of texts that state a made-up fact.
+    pub fn fact_copies(&self) -> &[u64] {
+        self.fact_copies.as_deref().unwrap_or(&FACT_COPIES)
+    }
+
     /// The public bound on the records of one person; none where each record is a unit of its own.
     pub fn max_per_unit(&self) -> Option<u64> {
         self.unit_column

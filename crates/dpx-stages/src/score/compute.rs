@@ -7,6 +7,7 @@ use crate::metric::copies::Corpus;
 use crate::metric::discriminator::discriminator_auc;
 use crate::metric::distribution::{label_shares, lengths};
 use crate::metric::diversity::diversity;
+use crate::metric::facts::fact_recall;
 use crate::metric::mauve::{MauveOptions, mauve};
 use crate::metric::neighbours::neighbours;
 use crate::metric::perplexity::{TextLoss, perplexity};
@@ -14,6 +15,7 @@ use crate::metric::planted::{Planted, replay};
 use crate::metric::similarity::set_similarity;
 use crate::metric::support::support;
 use crate::metric::{Embeddings, words::words};
+use dpx_data::Fact;
 use dpx_schema::params::ScoreParams;
 use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{Progress, StageError};
@@ -64,6 +66,8 @@ pub struct Texts {
     pub held_out: LabelledTexts,
     /// Personal data known to stand in the training texts.
     pub planted: Vec<Planted>,
+    /// Made-up facts that training texts state.
+    pub facts: Vec<Fact>,
 }
 
 /// Computes every figure that the parameters ask for.
@@ -126,6 +130,7 @@ pub fn compute(
         copies: params.copies.then(|| copy_figures(texts, seed)),
         neighbours: None,
         replay: replay(&texts.planted, &texts.synthetic.texts),
+        facts: fact_recall(&texts.facts, &texts.synthetic.texts),
         examples: examples(texts, params.examples as usize, seed),
         conversations: None,
         student: None,

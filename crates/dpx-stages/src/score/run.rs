@@ -11,7 +11,9 @@ use crate::metric::choose::choose;
 use crate::metric::perplexity::Perplexity;
 use crate::metric::planted::Planted;
 use crate::model_source::ModelSource;
+use crate::preprocess::FACTS_FILE;
 use crate::text_encoder::TextEncoder;
+use dpx_data::Fact;
 use dpx_schema::params::{ScoreParams, ScorePerformance};
 use dpx_schema::{Kind, StageContext, StageError};
 use dpx_schema::{MODEL_SCHEMA_FILE, PublicSchema};
@@ -162,6 +164,7 @@ pub(super) fn with_models(
         training: read::split(&data.join("train.jsonl"), &labels)?,
         held_out: read::split(&data.join("test.jsonl"), &labels)?,
         planted: planted(&data.join("planted.json"))?,
+        facts: facts(&data.join(FACTS_FILE))?,
         labels,
     };
     let mut scores = compute(&texts, params, context.seed, models, context.progress)?;
@@ -178,6 +181,15 @@ pub(super) fn with_models(
     json.push(b'\n');
     std::fs::write(context.output_path(SCORES_FILE), json)?;
     Ok(())
+}
+
+/// The made-up facts that were planted in the training texts.
+fn facts(path: &Path) -> Result<Vec<Fact>, StageError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_slice(&std::fs::read(path)?)
+        .map_err(|_| StageError::new(format!("{FACTS_FILE}: expected a list of facts")))
 }
 
 /// The pieces of personal data known to have stood in the training texts: pairs of kind and piece.

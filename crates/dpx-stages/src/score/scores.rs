@@ -4,6 +4,7 @@ use super::conversations::ConversationScores;
 use crate::metric::copies::Copies;
 use crate::metric::distribution::{LabelShares, Lengths};
 use crate::metric::diversity::Diversity;
+use crate::metric::facts::FactRecall;
 use crate::metric::mauve::Mauve;
 use crate::metric::neighbours::Neighbours;
 use crate::metric::perplexity::Perplexity;
@@ -56,6 +57,9 @@ pub struct Scores {
     pub neighbours: Option<Neighbours>,
     /// Known personal data that reappears, by kind; empty where none is known.
     pub replay: Vec<Replay>,
+    /// Made-up facts that synthetic texts state, by the number of training texts that do; empty where none were planted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<FactRecall>,
     /// Synthetic texts for the report: per label, those with the smallest keyed hash, not chosen by hand.
     pub examples: Vec<Examples>,
     /// Figures of conversations, where the texts are such.

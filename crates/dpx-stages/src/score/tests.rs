@@ -61,6 +61,7 @@ fn texts() -> Texts {
         training: set(0, 60),
         held_out: set(1000, 30),
         planted: Vec::new(),
+        facts: Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Values of one stage that exclude each other.
 
 use super::conversations;
+use super::facts;
 use super::values::Resolved;
 use super::votes;
 use crate::experiment::checked::Stage;
@@ -18,6 +19,7 @@ pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
             labels(stage, diagnostics);
             conversations::attributes(stage, diagnostics);
             conversations::data(stage, diagnostics);
+            facts::check(stage, diagnostics);
             shares(stage, diagnostics);
             scrub(stage, diagnostics);
         }
