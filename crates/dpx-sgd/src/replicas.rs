@@ -34,7 +34,9 @@ impl std::fmt::Debug for Replicas {
 #[derive(Debug, thiserror::Error)]
 pub enum ReplicaError {
     /// The same example would have other bits on one than on the other.
-    #[error("a training cannot be divided over `{first}` and `{other}`: devices of one class are expected")]
+    #[error(
+        "a training cannot be divided over `{first}` and `{other}`: devices of one class are expected"
+    )]
     Class {
         /// The first device.
         first: Device,
@@ -63,7 +65,10 @@ impl Replicas {
     ///
     /// # Errors
     /// When a device is of another class, or a network has other parameters, shapes or another choice of what is trained.
-    pub fn new(first: &Parameters, mut others: Vec<Box<dyn Network>>) -> Result<Self, ReplicaError> {
+    pub fn new(
+        first: &Parameters,
+        mut others: Vec<Box<dyn Network>>,
+    ) -> Result<Self, ReplicaError> {
         let device = first.device();
         for other in &mut others {
             let own = other.parameters_mut();
@@ -210,9 +215,7 @@ fn pools(threads: usize, count: usize) -> Result<Vec<ThreadPool>, rayon::ThreadP
     (0..count)
         .map(|place| {
             let share = threads / count + usize::from(place < threads % count);
-            ThreadPoolBuilder::new()
-                .num_threads(share.max(1))
-                .build()
+            ThreadPoolBuilder::new().num_threads(share.max(1)).build()
         })
         .collect()
 }

@@ -97,7 +97,9 @@ pub enum TrainerError {
         words: String,
     },
     /// A sum lacks examples, or has some twice: it is thrown away.
-    #[error("a device did not compute each example of the batch exactly once; nothing of the step counts")]
+    #[error(
+        "a device did not compute each example of the batch exactly once; nothing of the step counts"
+    )]
     Miscounted,
 }
 

@@ -182,7 +182,10 @@ fn a_device_that_fails_fails_the_step_and_leaves_nothing_in_the_sum() {
             trainer.divide_over(Replicas::new(network.parameters(), others).unwrap());
             let failed = trainer.step(&mut network, &examples).unwrap_err();
             let told = failed.to_string();
-            assert!(told.starts_with("`cpu`, one of several devices, failed"), "{told}");
+            assert!(
+                told.starts_with("`cpu`, one of several devices, failed"),
+                "{told}"
+            );
             match how {
                 Breaks::Panics => assert!(told.contains("out of memory"), "{told}"),
                 Breaks::Shortens => assert!(told.contains("exactly once"), "{told}"),
@@ -214,11 +217,17 @@ fn one_device_that_computes_fewer_examples_is_an_error_too() {
 fn devices_of_another_class_and_other_models_are_refused() {
     let network = network_on(Device::Cpu);
     let found = Replicas::new(network.parameters(), vec![copy(Device::Flex)]);
-    assert!(matches!(found, Err(ReplicaError::Class { .. })), "{found:?}");
+    assert!(
+        matches!(found, Err(ReplicaError::Class { .. })),
+        "{found:?}"
+    );
     let mut frozen = network_on(Device::Cpu);
     frozen.parameters_mut().select(dpx_nn::Selection::Bias);
     let found = Replicas::new(network.parameters(), vec![Box::new(frozen)]);
-    assert!(matches!(found, Err(ReplicaError::Model { .. })), "{found:?}");
+    assert!(
+        matches!(found, Err(ReplicaError::Model { .. })),
+        "{found:?}"
+    );
 }
 
 /// A killed run goes on from its checkpoint with another number of devices, bit for bit.
