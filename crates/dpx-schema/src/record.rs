@@ -76,7 +76,7 @@ pub struct Record {
     pub flow: Flow,
     /// Seconds from start to end of the worker.
     pub wall_seconds: f64,
-    /// The device that really ran.
+    /// The device that really ran; of a training that was divided all of them, with commas between.
     pub device: String,
     /// Version of dpx.
     pub dpx_version: String,
