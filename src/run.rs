@@ -44,7 +44,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
     /// Devices of one class that each training is divided over: cuda:0,cuda:1
-    #[arg(long, value_name = "DEVICE,...", value_delimiter = ',', conflicts_with = "device")]
+    #[arg(
+        long,
+        value_name = "DEVICE,...",
+        value_delimiter = ',',
+        conflicts_with = "device"
+    )]
     devices: Vec<String>,
     /// Workers that may share one device
     #[arg(long, value_name = "N")]
@@ -253,7 +258,8 @@ fn options(
         (&settings.devices, true),
     ];
     let chosen = chosen.into_iter().find(|(names, _)| !names.is_empty());
-    let (names, divided) = chosen.map_or((&auto[..], false), |(names, divided)| (&names[..], divided));
+    let (names, divided) =
+        chosen.map_or((&auto[..], false), |(names, divided)| (&names[..], divided));
     let jobs = number(args.jobs, settings.jobs);
     let (executor, devices) = executor::options(executor, names, divided, jobs)?;
     Ok(Options {

@@ -31,7 +31,6 @@ use dpx_sgd::checkpoint::{self, Checkpoint, Found};
 use dpx_sgd::key::{Key, KeyFile, Opened, forbid_core_dumps};
 use dpx_sgd::learner::LearnerSettings;
 use dpx_sgd::optimizer::{AdamSettings, LearningRate};
-use dpx_sgd::replicas::Replicas;
 use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerError, TrainerSettings};
 pub(super) use examples::Canary;
 use examples::{Encoded, Encoder, Mismatch, Sampled, Writing};
@@ -139,11 +138,15 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
         ),
     };
     if !replicas.is_empty() {
-        let devices: Vec<_> = [context.device].iter().chain(&context.others).copied().collect();
+        let devices: Vec<_> = [context.device]
+            .iter()
+            .chain(&context.others)
+            .copied()
+            .collect();
         let devices = device_list(&devices);
-        context
-            .progress
-            .log(&format!("the micro-batches of a step are divided over {devices}"));
+        context.progress.log(&format!(
+            "the micro-batches of a step are divided over {devices}"
+        ));
     }
     let mut session = run.open(&start.network)?;
     stage.enter(&session.run)?;

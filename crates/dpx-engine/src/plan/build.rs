@@ -7,8 +7,8 @@ use super::seed::mix;
 use super::selection;
 use super::sources::{Absent, SourceError, Sources};
 use crate::experiment::{
-    Code, Combination, Devices, Diagnostic, Experiment, KindTable, Origin, SourceRef, Stage, combinations,
-    followed, source_fields,
+    Code, Combination, Devices, Diagnostic, Experiment, KindTable, Origin, SourceRef, Stage,
+    combinations, followed, source_fields,
 };
 use dpx_data::Source;
 use dpx_schema::InstanceName;

@@ -7,8 +7,8 @@ use super::contract::{AttemptEnd, CONTRACT, Claim, TaskEntry, TaskPlan, digest_o
 use super::control::Control;
 use super::executor::{Executor, Local, Served, Task, Told, WorkerCommand};
 use crate::cache::{AttemptFolder, Owner, TaskFolder, WorkerLock};
-use dpx_schema::{Device, device_list, device_names};
 use dpx_schema::protocol::{FAILED, INTERRUPTED, Message, PROTOCOL, Request};
+use dpx_schema::{Device, device_list, device_names};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;

@@ -3,10 +3,10 @@
 use super::freeze::{check_sources, pinned};
 use crate::cache::WorkerLock;
 use crate::cache::manifest_of_folder;
-use dpx_schema::{Device, device_failure, device_list, device_names, divided_devices};
 use dpx_schema::files::{sync_tree, write_swapped, write_whole};
 use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::protocol::{Closing, FAILED, INTERRUPTED, Message, PROTOCOL, Request, STOP};
+use dpx_schema::{Device, device_failure, device_list, device_names, divided_devices};
 use dpx_schema::{Input, Progress, StageContext, StageError, StageResult};
 use std::fs;
 use std::io::{self, BufRead, Write};

@@ -2,7 +2,6 @@
 
 use super::examples::Encoder;
 use super::start::Start;
-use dpx_nn::Network;
 use dpx_nn::model::CausalLm;
 use dpx_schema::Device;
 use dpx_schema::PublicSchema;

@@ -27,7 +27,10 @@ pub(in crate::experiment) fn devices(table: &Table, diagnostics: &mut Vec<Diagno
             ),
         );
     }
-    let list: Vec<&str> = items(&divided.node).iter().filter_map(Node::as_str).collect();
+    let list: Vec<&str> = items(&divided.node)
+        .iter()
+        .filter_map(Node::as_str)
+        .collect();
     if diagnostics.len() > known {
         return;
     }
