@@ -2,7 +2,7 @@
 
 use super::remote::{Machine, SHARED, key, out, shared_by_two};
 use super::{SHORT_EPOCHS, local, text};
-use dpx_engine::cache::Store;
+use dpx_engine::cache::{Listed, Store};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
@@ -178,7 +178,7 @@ fn tampered(key: &str) {
     for (kind, told) in changes {
         let names = store.list(kind).unwrap();
         assert!(names.len() >= 10, "{kind}: {}", names.len());
-        for (name, _) in names {
+        for Listed { name, .. } in names {
             let mut bytes = store.get(&name).unwrap().unwrap();
             let last = bytes.len() - 1;
             bytes[last] ^= 1;
