@@ -2,7 +2,7 @@
 
 use super::{Error, ExitCode, output};
 use dpx_nn::device::{Devices, Found, devices};
-use dpx_schema::Device;
+use dpx_schema::{Device, divided_devices};
 use dpx_stages::device_test::{DeviceTest, test_device};
 use serde_json::json;
 use std::fmt::Write;
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What names such as `auto`, `cpu` or `cuda:1` mean here.
+/// What names such as `auto`, `cpu` or `cuda:1` mean here. One that stands twice is one.
 pub(crate) fn resolve(names: &[String]) -> Result<Vec<Device>, Error> {
     let here = devices();
     let mut chosen = Vec::new();
@@ -33,19 +33,38 @@ pub(crate) fn resolve(names: &[String]) -> Result<Vec<Device>, Error> {
         } else {
             name.parse().map_err(Error::usage)?
         };
-        if let Err(reason) = here.check(device) {
-            let message = format!("there is no device `{device}` here: {reason}");
-            let best = here.best();
-            let hint = format!(
-                "`dpx devices` lists what is here; `--device auto` takes `{best}`, whatever the file says"
-            );
-            return Err(Error::usage(message).hint(hint));
-        }
+        check(&here, device)?;
         if !chosen.contains(&device) {
             chosen.push(device);
         }
     }
     Ok(chosen)
+}
+
+/// The devices that a training is divided over here. One that stands several times computes as several.
+pub(crate) fn resolve_divided(names: &[String]) -> Result<Vec<Device>, Error> {
+    let here = devices();
+    let chosen = divided(names)?;
+    for device in &chosen {
+        check(&here, *device)?;
+    }
+    Ok(chosen)
+}
+
+/// The devices that a training is divided over, wherever that is.
+pub(crate) fn divided(names: &[String]) -> Result<Vec<Device>, Error> {
+    divided_devices(names).map_err(Error::usage)
+}
+
+fn check(here: &Devices, device: Device) -> Result<(), Error> {
+    here.check(device).map_err(|reason| {
+        let message = format!("there is no device `{device}` here: {reason}");
+        let best = here.best();
+        let hint = format!(
+            "`dpx devices` lists what is here; `--device auto` takes `{best}`, whatever the file says"
+        );
+        Error::usage(message).hint(hint)
+    })
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {

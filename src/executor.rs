@@ -37,20 +37,24 @@ pub(crate) fn table(given: Option<&str>, experiment: &Experiment) -> Result<Exec
     Ok(table)
 }
 
-/// The executor, and the devices of this machine that it computes on: none that count where others run the workers.
+/// The executor, and the devices of this machine that it computes on: none that count where others run the workers. `divided`:
+/// a training is divided over all of them.
 pub(crate) fn options(
     table: ExecutorTable,
     device_names: &[String],
+    divided: bool,
     jobs: Option<usize>,
 ) -> Result<(ExecutorOptions, Vec<Device>), Error> {
     let here = |error| Error::failed(format!("cannot find this program: {error}"));
     let launch = match table.kind {
         ExecutorKind::Local => {
             let worker = WorkerCommand::own_image().map_err(here)?;
-            return Ok((
-                ExecutorOptions::Local(worker),
-                devices::resolve(device_names)?,
-            ));
+            let devices = if divided {
+                devices::resolve_divided(device_names)?
+            } else {
+                devices::resolve(device_names)?
+            };
+            return Ok((ExecutorOptions::Local(worker), devices));
         }
         ExecutorKind::Slurm => Launch::Slurm,
         ExecutorKind::Command => Launch::Command(Templates {
@@ -58,21 +62,22 @@ pub(crate) fn options(
             cancel: table.cancel.clone(),
         }),
     };
-    let device = match device_names {
-        [device] => device.clone(),
-        _ => {
-            return Err(Error::usage(
-                "several devices are given, and every worker runs on a machine of its own",
-            )
-            .hint("give one, such as `--device cuda`, or `auto`"));
-        }
-    };
+    if divided {
+        devices::divided(device_names)?;
+    } else if device_names.len() != 1 {
+        return Err(Error::usage(
+            "several devices are given, and every worker runs on a machine of its own",
+        )
+        .hint(
+            "give one, such as `--device cuda`, or `auto`; `--devices cuda:0,cuda:1` divides each training over those of its machine",
+        ));
+    }
     let remote = Remote {
         launch,
         table,
         program: std::env::current_exe().map_err(here)?,
         places: jobs.unwrap_or(PLACES),
-        device,
+        devices: device_names.to_vec(),
     };
     Ok((ExecutorOptions::Remote(Box::new(remote)), Vec::new()))
 }

@@ -43,6 +43,14 @@ pub(crate) struct Args {
     /// Device to compute on: auto, cpu, wgpu[:N] or cuda[:N]; may be repeated
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
+    /// Devices of one class that each training is divided over: cuda:0,cuda:1
+    #[arg(
+        long,
+        value_name = "DEVICE,...",
+        value_delimiter = ',',
+        conflicts_with = "device"
+    )]
+    devices: Vec<String>,
     /// Workers that may share one device
     #[arg(long, value_name = "N")]
     device_slots: Option<usize>,
@@ -80,6 +88,7 @@ pub(crate) fn study(
         results,
         jobs: None,
         device: Vec::new(),
+        devices: Vec::new(),
         device_slots: None,
         keep_going: false,
         force: Vec::new(),
@@ -240,16 +249,23 @@ fn options(
     let number = |given: Option<usize>, written: Option<u64>| {
         given.or_else(|| written.and_then(|number| usize::try_from(number).ok()))
     };
-    let names = match (&args.device[..], &settings.device[..]) {
-        ([], []) => &["auto".to_owned()][..],
-        ([], written) => written,
-        (given, _) => given,
-    };
+    let auto = ["auto".to_owned()];
+    // What is given goes before what is written, and there is one of the two kinds in either.
+    let chosen = [
+        (&args.device, false),
+        (&args.devices, true),
+        (&settings.device, false),
+        (&settings.devices, true),
+    ];
+    let chosen = chosen.into_iter().find(|(names, _)| !names.is_empty());
+    let (names, divided) =
+        chosen.map_or((&auto[..], false), |(names, divided)| (&names[..], divided));
     let jobs = number(args.jobs, settings.jobs);
-    let (executor, devices) = executor::options(executor, names, jobs)?;
+    let (executor, devices) = executor::options(executor, names, divided, jobs)?;
     Ok(Options {
         jobs,
         devices,
+        divided,
         device_slots: number(args.device_slots, settings.device_slots).unwrap_or(1),
         keep_going: args.keep_going,
         force: args.force.clone(),
@@ -265,9 +281,12 @@ fn options(
 /// The command line that runs the same experiment again.
 fn command(args: &Args) -> String {
     let devices = args.device.iter();
-    let devices: String = devices
+    let mut devices: String = devices
         .flat_map(|device| [" --device ".to_owned(), word(Path::new(device))])
         .collect();
+    if !args.devices.is_empty() {
+        devices += &format!(" --devices {}", word(Path::new(&args.devices.join(","))));
+    }
     let executor = args.executor.iter();
     let executor: String = executor
         .flat_map(|executor| [" --executor ".to_owned(), word(Path::new(executor))])

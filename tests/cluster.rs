@@ -1,7 +1,8 @@
 //! Runs whose workers somebody else starts: by a command line, and by a real Slurm on loopback where one can be had.
 //!
 //! Whatever happens to runner, workers and queue, the same things are asked at the end: a plain run ends well, its artifacts
-//! have the bytes of a run on this machine alone, and the cache is sound. `DPX_FAULTS=long` repeats every fault ten times.
+//! have the bytes of a run on this machine alone, and the cache is sound. `DPX_FAULTS=long` repeats every fault ten times and prints
+//! a table of them (docs/clusters.md).
 
 #![cfg(unix)]
 #![expect(clippy::print_stderr, reason = "what is passed over is said")]
@@ -97,10 +98,10 @@ impl Place {
             )
             .unwrap();
         }
-        let rows = if epochs == SHORT_EPOCHS {
-            "[\"inf\", 16, 8, 3]"
-        } else {
-            "[8, 3]"
+        let rows = match epochs {
+            SHORT_EPOCHS => "[\"inf\", 16, 8, 3]",
+            TIMED_EPOCHS => "[8]",
+            _ => "[8, 3]",
         };
         let text = EXPERIMENT
             .replace("EPOCHS", &epochs.to_string())
@@ -213,17 +214,18 @@ type Artifacts = BTreeMap<String, String>;
 fn local(epochs: u32) -> Artifacts {
     static SHORT: OnceLock<Artifacts> = OnceLock::new();
     static LONG: OnceLock<Artifacts> = OnceLock::new();
-    let made = if epochs == SHORT_EPOCHS {
-        &SHORT
-    } else {
-        &LONG
+    static TIMED: OnceLock<Artifacts> = OnceLock::new();
+    let made = match epochs {
+        SHORT_EPOCHS => &SHORT,
+        TIMED_EPOCHS => &TIMED,
+        _ => &LONG,
     };
     made.get_or_init(|| {
         let place = Place::new(epochs);
         let run = place.dpx(&["run", "away.toml"]);
         assert_eq!(run.status.code(), Some(0), "{}", text(&run));
         let artifacts = place.artifacts();
-        assert!(artifacts.len() >= 6);
+        assert!(artifacts.len() >= 4);
         artifacts
     })
     .clone()
@@ -233,13 +235,61 @@ fn local(epochs: u32) -> Artifacts {
 const SHORT_EPOCHS: u32 = 1;
 /// Epochs of a study whose training takes some seconds: long enough to be hit.
 const LONG_EPOCHS: u32 = 100;
+/// Epochs of a study whose training takes longer than Slurm takes to look at time limits.
+const TIMED_EPOCHS: u32 = 2000;
 
-/// How often a fault is tried.
-fn times() -> u32 {
-    if std::env::var("DPX_FAULTS").is_ok_and(|value| value == "long") {
-        10
-    } else {
-        1
+/// Whether the long form was asked for.
+fn is_long() -> bool {
+    std::env::var("DPX_FAULTS").is_ok_and(|value| value == "long")
+}
+
+/// Tries a fault once, or ten times in the long form, which prints a row of a table: how often it went well, and how long a
+/// round took.
+fn campaign(fault: &'static str, mut round: impl FnMut(u32)) {
+    let times = if is_long() { 10 } else { 1 };
+    let mut row = Row {
+        fault,
+        times,
+        seconds: Vec::new(),
+    };
+    for number in 0..times {
+        let start = Instant::now();
+        round(number);
+        row.seconds.push(start.elapsed().as_secs_f64());
+    }
+}
+
+/// A row of the table; printed when the campaign ends, well or not.
+struct Row {
+    fault: &'static str,
+    times: u32,
+    seconds: Vec<f64>,
+}
+
+impl Drop for Row {
+    fn drop(&mut self) {
+        static HEAD: OnceLock<()> = OnceLock::new();
+        if !is_long() {
+            return;
+        }
+        HEAD.get_or_init(|| {
+            eprintln!("| fault | ended well | seconds: median (least to most) |\n|---|---|---|");
+        });
+        let Self {
+            fault,
+            times,
+            seconds,
+        } = self;
+        seconds.sort_by(f64::total_cmp);
+        let at = |place: usize| seconds.get(place).copied().unwrap_or(f64::NAN);
+        let last = seconds.len().saturating_sub(1);
+        eprintln!(
+            "| {fault} | {} of {times} | {:.0} ({:.0} to {:.0}) |",
+            seconds.len(),
+            at(last / 2),
+            at(0),
+            at(last)
+        );
     }
 }
 

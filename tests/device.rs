@@ -125,6 +125,74 @@ fn a_whole_study_runs_on_the_device() {
     }
 }
 
+/// The same study on one processor and divided over two and three: the same keys and bytes, the same claims, a record that names
+/// the devices; and what one of them made is cached for the others.
+#[test]
+fn a_training_on_several_devices_leaves_the_bytes_of_one() {
+    let seeded = "[privacy]\nnoise = \"seeded\"\n";
+    let study = |device: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let experiment = EXPERIMENT.replace("PRECISION", "") + seeded + device;
+        std::fs::write(folder.path().join("tiny.toml"), experiment).unwrap();
+        folder
+    };
+    let records = |folder: &tempfile::TempDir, arguments: &[&str]| {
+        let done = dpx(folder.path(), &[&["run", "tiny.toml"], arguments].concat());
+        let said = text(&done.stderr);
+        assert!(done.status.success(), "{said}");
+        let listed = dpx(folder.path(), &["cache", "ls", "--json"]);
+        let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+        let mut devices = Vec::new();
+        let mut rest = Vec::new();
+        for one in listed["records"].as_array().unwrap() {
+            let record = &one["record"];
+            let files = record["output"]["files"].as_array().unwrap().iter();
+            // The identity of a private run is drawn at random, with seeded noise too.
+            let files: Vec<_> = files
+                .filter(|file| file["path"] != "privacy.json")
+                .cloned()
+                .collect();
+            let instance = record["instance"].as_str().unwrap().to_owned();
+            // It is content to whoever reads the model, and so part of their keys.
+            let reads_model = ["sample", "classify"].contains(&instance.as_str());
+            let key = (!reads_model).then(|| record["key"].to_string());
+            rest.push((instance, key, files));
+            if record["kind"] == "train" {
+                devices.push(record["device"].as_str().unwrap().to_owned());
+            } else {
+                assert_eq!(record["device"], "cpu", "{record}");
+            }
+        }
+        rest.sort_by(|one, other| one.0.cmp(&other.0));
+        (devices, rest, said)
+    };
+    let folder = study("[run]\ndevice = \"cpu\"\n");
+    let (devices, one, _) = records(&folder, &[]);
+    assert_eq!(devices, ["cpu"]);
+    for (count, list) in [
+        (2, "[\"cpu\", \"cpu\"]"),
+        (3, "[\"cpu\", \"cpu\", \"cpu\"]"),
+    ] {
+        let folder = study(&format!("[run]\ndevices = {list}\n"));
+        let (devices, several, _) = records(&folder, &[]);
+        assert_eq!(devices, [["cpu"; 3][..count].join(", ")]);
+        assert_eq!(several, one, "other bytes than on one device");
+        // The device is in no key.
+        let (.., said) = records(&folder, &["--device", "cpu"]);
+        assert!(said.contains(": 0 ran"), "{said}");
+    }
+    let other = study("");
+    let (devices, several, _) = records(&other, &["--devices", "cpu,cpu"]);
+    assert_eq!((devices, several), (vec!["cpu, cpu".to_owned()], one));
+    let refused = dpx(
+        other.path(),
+        &["run", "tiny.toml", "--devices", "cpu,cuda:0"],
+    );
+    assert_eq!(refused.status.code(), Some(2));
+    let said = text(&refused.stderr);
+    assert!(said.contains("devices of one class"), "{said}");
+}
+
 #[test]
 fn the_processor_refuses_bfloat16() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 use crate::run_support::{Study, artifacts};
 use dpx_engine::cache::{Cache, Disk, Faults, Step};
 use dpx_engine::run::{Finish, InstanceResult, Outcome, RunError};
+use dpx_schema::{Device, Kind};
 use serde_json::{Value, json};
 use std::io;
 use std::path::Path;
@@ -109,6 +110,48 @@ fn one_row_is_finished_before_the_next_begins() {
         "score@row=2",
     ];
     assert_eq!(study.begun(), expected);
+}
+
+/// A training that is divided holds every device and all threads, and no other stands beside it; every other stage has one.
+#[test]
+fn a_divided_training_holds_every_device() {
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let folder = tempfile::tempdir().unwrap();
+    let study = Study::in_folder(folder.path());
+    let (report, events) = study.run_with(folder.path(), |options| {
+        options.devices = vec![Device::Cpu; 2];
+        options.divided = true;
+        options.jobs = Some(4);
+    });
+    assert_eq!(report.outcome, Outcome::Done);
+    let mut training = 0;
+    for event in &events {
+        let name = event["instance"].as_str().unwrap_or_default();
+        let trains = name.starts_with("train");
+        match event["event"].as_str().unwrap() {
+            "started" => {
+                let Some(device) = event["device"].as_str() else {
+                    continue;
+                };
+                assert_eq!(device, if trains { "cpu, cpu" } else { "cpu" }, "{event}");
+                assert_eq!(training, 0, "{event} beside a training");
+                training += usize::from(trains);
+            }
+            "finished" if trains => training -= 1,
+            _ => {}
+        }
+    }
+    let trace = study.trace();
+    let of_trains = trace.iter().filter(|line| line.starts_with("begin train"));
+    let threads = of_trains.map(|line| line.split(' ').nth(3).unwrap().parse().unwrap());
+    assert_eq!(threads.collect::<Vec<usize>>(), vec![cores; 2]);
+    let of_records = report.instances.iter().filter_map(|result| match result {
+        InstanceResult::Finished(record, _) if record.kind == Kind::Train => {
+            Some(record.device.clone())
+        }
+        _ => None,
+    });
+    assert_eq!(of_records.collect::<Vec<_>>(), ["cpu, cpu", "cpu, cpu"]);
 }
 
 /// Slots of a device divide the processor among rows that run side by side, not among the stages of one row.

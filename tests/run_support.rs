@@ -135,6 +135,7 @@ impl Study {
         Options {
             jobs: Some(2),
             devices: Vec::new(),
+            divided: false,
             device_slots: 1,
             keep_going: false,
             force: Vec::new(),

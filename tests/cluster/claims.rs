@@ -1,6 +1,6 @@
 //! A cache on a file system whose kernel locks other machines do not see: claims instead, asked for by DPX_LOCKS here.
 
-use super::{LONG_EPOCHS, Place, SHORT_EPOCHS, find, local, text, times, wait};
+use super::{LONG_EPOCHS, Place, SHORT_EPOCHS, campaign, find, local, text, wait};
 use std::process::{Child, Command, Stdio};
 
 fn command(place: &Place, words: &[&str]) -> Command {
@@ -53,7 +53,7 @@ fn runs_at_once_share_the_work_by_claims() {
 
 #[test]
 fn the_claim_of_a_machine_that_died_is_taken_over() {
-    for _ in 0..times() {
+    campaign("claims: the machine that holds them dies", |_| {
         let place = Place::new(LONG_EPOCHS);
         let mut run = spawn(&place);
         super::until("a checkpoint", || {
@@ -77,5 +77,5 @@ fn the_claim_of_a_machine_that_died_is_taken_over() {
         assert_eq!(wait(&mut next, &place), 0, "{}", place.said());
         assert_eq!(place.artifacts(), local(LONG_EPOCHS));
         place.is_done(LONG_EPOCHS);
-    }
+    });
 }

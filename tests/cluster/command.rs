@@ -1,6 +1,6 @@
 //! Workers that command lines start: plain processes here, by the contract that ssh, HyperQueue or Kubernetes would use.
 
-use super::{LONG_EPOCHS, Place, SHORT_EPOCHS, children, find, kill, text, times, until, wait};
+use super::{LONG_EPOCHS, Place, SHORT_EPOCHS, campaign, children, find, kill, text, until, wait};
 
 /// All workers of a submission, one behind the other, in the background: a queue with one place.
 const QUEUE: &str = "command=(for i in $(seq 0 {last}); do {worker} $i; done) &";
@@ -64,26 +64,25 @@ fn a_stage_that_fails_away_fails_as_it_does_here() {
 
 #[test]
 fn a_worker_that_is_killed_is_started_again_and_goes_on_from_its_checkpoint() {
-    for round in 0..times() * 2 {
+    let killed = |whom: fn(i32) -> i32| {
         let place = Place::new(LONG_EPOCHS);
         let mut run = place.spawn(&["run", "away.toml", "--executor", "command={worker} {index}"]);
-        let worker = place.training()[0];
-        // The one that looks after the work, or the one that does it.
-        let hit = if round % 2 == 0 {
-            worker
-        } else {
-            children(worker).first().copied().unwrap_or(worker)
-        };
-        kill(hit);
+        kill(whom(place.training()[0]));
         assert_eq!(wait(&mut run, &place), 0, "{}", place.said());
         assert!(place.said().contains("submitted again"), "{}", place.said());
         place.is_done(LONG_EPOCHS);
-    }
+    };
+    campaign("command: kill -9 of whoever looks after a worker", |_| {
+        killed(|worker| worker);
+    });
+    campaign("command: kill -9 of a worker", |_| {
+        killed(|worker| children(worker).first().copied().unwrap_or(worker));
+    });
 }
 
 #[test]
 fn a_runner_that_is_killed_leaves_its_workers_to_the_next() {
-    for _ in 0..times() {
+    campaign("command: kill -9 of the runner", |_| {
         let place = Place::new(LONG_EPOCHS);
         let arguments = ["run", "away.toml", "--executor", "command={worker} {index}"];
         let mut run = place.spawn(&arguments);
@@ -107,7 +106,7 @@ fn a_runner_that_is_killed_leaves_its_workers_to_the_next() {
                 .all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
         });
         place.is_done(LONG_EPOCHS);
-    }
+    });
 }
 
 #[test]

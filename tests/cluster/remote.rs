@@ -2,7 +2,7 @@
 
 use super::{Place, SHORT_EPOCHS, find, local, text};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 pub(super) fn key(folder: &Path) -> String {
     let path = folder.join("team.key");
@@ -15,32 +15,68 @@ pub(super) fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The study on a machine of its own, with all of its artifacts shared.
+/// The study on a machine of its own, with a cache folder and a home of its own, and with all of its artifacts shared.
 pub(super) struct Machine<'a> {
     pub(super) place: Place,
     url: &'a str,
     key: &'a str,
+    /// What leads to the store.
+    environment: Vec<(String, String)>,
 }
 
 impl<'a> Machine<'a> {
     pub(super) fn new(url: &'a str, key: &'a str) -> Self {
         let place = Place::new(SHORT_EPOCHS);
-        Self { place, url, key }
+        std::fs::create_dir(place.path("home")).unwrap();
+        Self {
+            place,
+            url,
+            key,
+            environment: Vec::new(),
+        }
+    }
+
+    #[cfg(feature = "remote")]
+    pub(super) fn led_by(mut self, environment: &[(String, String)]) -> Self {
+        self.environment = environment.to_vec();
+        self
+    }
+
+    /// A call on this machine that knows nothing of the store.
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.place.command(words);
+        command
+            .env("HOME", self.place.path("home"))
+            .env_remove("XDG_STATE_HOME")
+            .env_remove("DPX_STATE_DIR");
+        command
+    }
+
+    pub(super) fn alone(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
     }
 
     pub(super) fn dpx(&self, words: &[&str]) -> Output {
-        self.place
-            .command(words)
+        self.start(words).output().unwrap()
+    }
+
+    /// A call that reaches the store, not made yet.
+    pub(super) fn start(&self, words: &[&str]) -> Command {
+        let mut command = self.command(words);
+        command
             .env("DPX_CACHE_REMOTE", self.url)
             .env("DPX_CACHE_KEY", self.key)
-            .output()
-            .unwrap()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     pub(super) fn run(&self) -> Output {
-        self.dpx(&["run", "away.toml", "--set", "cache.private=true"])
+        self.dpx(&SHARED)
     }
 }
+
+/// A run that shares everything.
+pub(super) const SHARED: [&str; 4] = ["run", "away.toml", "--set", "cache.private=true"];
 
 /// What holds for every store that heeds conditions.
 pub(super) fn shared_by_two(url: &str, key: &str) {
@@ -52,6 +88,11 @@ pub(super) fn shared_by_two(url: &str, key: &str) {
     let run = other.run();
     assert!(text(&run).contains(": 0 ran, 10 cached"), "{}", text(&run));
     assert_eq!(other.place.artifacts(), local(SHORT_EPOCHS));
+    // Each has its own secrets and ledger: nothing of them was shared.
+    for machine in [&one, &other] {
+        assert!(machine.place.path("home/.local/state/dpx").is_dir());
+        assert!(!machine.place.path("state").exists());
+    }
     let pulled = Machine::new(url, key);
     let told = out(&pulled.dpx(&["cache", "pull", "away.toml"]));
     assert!(told.contains("10 fetched, 0 not there"), "{told}");
@@ -129,7 +170,7 @@ fn without_a_word_private_artifacts_stay_here() {
         shared <= 1,
         "{shared} artifacts of private data left the machine"
     );
-    let nokey = one.place.dpx(&["run", "away.toml", "--remote", &url]);
+    let nokey = one.alone(&["run", "away.toml", "--remote", &url]);
     assert_eq!(nokey.status.code(), Some(2));
     assert!(text(&nokey).contains("dpx cache key"), "{}", text(&nokey));
     let unknown = one.dpx(&["run", "away.toml", "--remote", "ftp://host"]);

@@ -1,8 +1,8 @@
 //! The shared cache on servers of objects: moto's S3, which heeds conditions, and s3rver, which does not.
 
-use super::remote::{Machine, key, out, shared_by_two};
-use super::text;
-use dpx_engine::cache::Store;
+use super::remote::{Machine, SHARED, key, out, shared_by_two};
+use super::{SHORT_EPOCHS, local, text};
+use dpx_engine::cache::{Listed, Store};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
@@ -92,21 +92,40 @@ fn bucket() -> &'static str {
     URL.get_or_init(|| "s3://dpx/team".to_owned())
 }
 
+/// Makes the bucket of a server, whatever it held before.
+fn make_bucket(port: u16) {
+    let made = Command::new("python3")
+        .args([
+            "-c",
+            "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], method='PUT'))",
+        ])
+        .arg(format!("http://127.0.0.1:{port}/dpx"))
+        .status()
+        .unwrap();
+    assert!(made.success());
+}
+
+/// Objects in the bucket of a server.
+fn objects(port: u16) -> usize {
+    let listed = Command::new("python3")
+        .args([
+            "-c",
+            "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode().count('/objects/'))",
+        ])
+        .arg(format!("http://127.0.0.1:{port}/dpx?list-type=2"))
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&listed.stdout);
+    printed.trim().parse().unwrap_or(0)
+}
+
 #[test]
 fn two_machines_share_a_bucket_that_heeds_conditions() {
     if !is_again() {
         let Some(server) = Server::start("moto", 45_731) else {
             return;
         };
-        let made = Command::new("python3")
-            .args([
-                "-c",
-                "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], method='PUT'))",
-            ])
-            .arg(format!("http://127.0.0.1:{}/dpx", server.port))
-            .status()
-            .unwrap();
-        assert!(made.success());
+        make_bucket(server.port);
         return again(
             "cluster::stores::two_machines_share_a_bucket_that_heeds_conditions",
             lead(server.port, "test", "test"),
@@ -115,6 +134,7 @@ fn two_machines_share_a_bucket_that_heeds_conditions() {
     let folder = tempfile::tempdir().unwrap();
     let key = key(folder.path());
     shared_by_two(bucket(), &key);
+    tampered(&key);
     let store = dpx_remote::open("s3://dpx/raw").unwrap();
     for round in 0..10 {
         let name = format!("records/{round}");
@@ -147,6 +167,42 @@ fn two_machines_share_a_bucket_that_heeds_conditions() {
     assert_eq!(store.get("objects/a").unwrap().unwrap().len(), 3 << 20);
 }
 
+/// Whoever runs the store changes what lies there: every object, then every record. Each is told, nothing of it is taken, what is
+/// made here has the right bytes, and `cache verify` finds and removes it.
+fn tampered(key: &str) {
+    let store = dpx_remote::open(bucket()).unwrap();
+    let changes: [(&str, &[&str]); 2] = [
+        ("objects/", &["not taken from the remote cache"]),
+        ("records/", &["has a bad signature"]),
+    ];
+    for (kind, told) in changes {
+        let names = store.list(kind).unwrap();
+        assert!(names.len() >= 10, "{kind}: {}", names.len());
+        for Listed { name, .. } in names {
+            let mut bytes = store.get(&name).unwrap().unwrap();
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            store.put(&name, &bytes).unwrap();
+        }
+        let machine = Machine::new(bucket(), key);
+        let run = machine.run();
+        assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+        for words in told {
+            assert!(text(&run).contains(words), "{kind}: {}", text(&run));
+        }
+        assert_eq!(machine.place.artifacts(), local(SHORT_EPOCHS), "{kind}");
+        let found = machine.dpx(&["cache", "verify"]);
+        assert_eq!(found.status.code(), Some(1), "{kind}: {}", out(&found));
+        let cleaned = machine.dpx(&["cache", "verify", "--remote", bucket(), "--delete"]);
+        assert!(out(&cleaned).contains("removed"), "{}", out(&cleaned));
+        let pushed = machine.dpx(&["cache", "push", "away.toml", "--set", "cache.private=true"]);
+        assert_eq!(pushed.status.code(), Some(0), "{}", text(&pushed));
+        let other = Machine::new(bucket(), key);
+        let run = other.run();
+        assert!(text(&run).contains(": 0 ran, 10 cached"), "{}", text(&run));
+    }
+}
+
 #[test]
 fn a_bucket_that_heeds_no_conditions_is_found_out() {
     if !is_again() {
@@ -164,38 +220,52 @@ fn a_bucket_that_heeds_no_conditions_is_found_out() {
     let run = one.run();
     assert_eq!(run.status.code(), Some(0), "{}", text(&run));
     assert!(text(&run).contains("If-None-Match"), "{}", text(&run));
+    // Read, and never written to.
+    let store = dpx_remote::open(bucket()).unwrap();
+    for kind in ["records/", "objects/"] {
+        assert_eq!(store.list(kind).unwrap().len(), 0, "{kind}");
+    }
 }
 
+/// The server dies when the first objects are there, and comes back empty: the run ends well, and what it made is shared later.
 #[test]
 fn a_server_that_dies_in_the_middle_loses_nothing() {
-    if !is_again() {
-        let Some(mut server) = Server::start("moto", 45_733) else {
-            return;
-        };
-        let environment = lead(server.port, "test", "test");
-        let killer = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_secs(2));
-            server.stop();
-        });
-        again(
-            "cluster::stores::a_server_that_dies_in_the_middle_loses_nothing",
-            environment,
-        );
-        killer.join().unwrap();
+    let Some(mut server) = Server::start("moto", 45_733) else {
         return;
-    }
+    };
+    make_bucket(server.port);
+    let port = server.port;
+    let environment = lead(port, "test", "test");
     let folder = tempfile::tempdir().unwrap();
     let key = key(folder.path());
-    let one = Machine::new(bucket(), &key);
-    let run = one.run();
+    let one = Machine::new(bucket(), &key).led_by(&environment);
+    let run = one
+        .start(&SHARED)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    super::until("the first objects are there", || objects(port) > 0);
+    server.stop();
+    let run = run.wait_with_output().unwrap();
     assert_eq!(run.status.code(), Some(0), "{}", text(&run));
     assert!(text(&run).contains("not shared"), "{}", text(&run));
-    let again = one.place.dpx(&["run", "away.toml"]);
+    let again = one.alone(&["run", "away.toml"]);
     assert!(
         text(&again).contains(": 0 ran, 10 cached"),
         "{}",
         text(&again)
     );
-    let verified = one.place.dpx(&["cache", "verify"]);
+    assert_eq!(one.place.artifacts(), local(SHORT_EPOCHS));
+    let verified = one.alone(&["cache", "verify"]);
     assert!(out(&verified).contains("all sound"), "{}", out(&verified));
+    let back = Server::start("moto", port).unwrap();
+    make_bucket(back.port);
+    let told = out(&one.dpx(&["cache", "push", "away.toml", "--set", "cache.private=true"]));
+    assert!(told.contains("10 sent"), "{told}");
+    let other = Machine::new(bucket(), &key).led_by(&environment);
+    let run = other.run();
+    assert!(text(&run).contains(": 0 ran, 10 cached"), "{}", text(&run));
+    assert_eq!(other.place.artifacts(), local(SHORT_EPOCHS));
 }

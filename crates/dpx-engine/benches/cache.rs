@@ -44,6 +44,7 @@ fn measure(folder: &Path) {
         let options = Options {
             jobs: Some(jobs),
             devices: Vec::new(),
+            divided: false,
             device_slots: jobs,
             keep_going: false,
             force: Vec::new(),

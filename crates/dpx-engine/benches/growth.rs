@@ -118,6 +118,7 @@ fn run(plan: &Plan, folder: &Path) -> Duration {
     let options = Options {
         jobs: Some(2),
         devices: Vec::new(),
+        divided: false,
         device_slots: 2,
         keep_going: false,
         force: Vec::new(),

@@ -253,6 +253,12 @@ impl Batch {
         self.rows.batch()
     }
 
+    /// Number of examples, which have a loss each: sequences, pairs of them, or units of several.
+    pub fn examples(&self) -> usize {
+        self.sequences_of_examples()
+            .map_or_else(|| self.len(), |sequences| sequences.batch())
+    }
+
     /// Whether there are no sequences.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -65,7 +65,7 @@ struct Page<'a> {
     measured_with: Option<String>,
     fidelity_charts: Charts,
     fidelity: Table,
-    facts: Table,
+    made_up_facts: Table,
     labels_sentence: String,
     matrices: Charts,
     other_matrices: Charts,
@@ -162,7 +162,7 @@ pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Erro
         fidelity_sentence: page::fidelity_sentence(study),
         measured_with: claim::measured_with(study),
         fidelity_charts: page::fidelity_charts(study),
-        facts: page::facts(study),
+        made_up_facts: page::facts(study),
         fidelity: table::group(
             study,
             super::metric::Group::Fidelity,

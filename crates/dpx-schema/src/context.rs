@@ -47,6 +47,8 @@ pub struct StageContext<'a> {
     pub seed: u64,
     /// Where tensors live.
     pub device: Device,
+    /// Devices beside it, of the same class, that a training is divided over; of any other stage none.
+    pub others: Vec<Device>,
     /// Told what happens while the stage runs.
     pub progress: &'a dyn Progress,
 }

@@ -29,6 +29,50 @@ impl Device {
     }
 }
 
+/// What stands between devices where several are named in one line.
+const BETWEEN: &str = ", ";
+
+/// The devices of one worker as a record names them: one, or those that a training is divided over.
+pub fn device_list(devices: &[Device]) -> String {
+    let names: Vec<String> = devices.iter().map(Device::to_string).collect();
+    names.join(BETWEEN)
+}
+
+/// The names in such a list.
+pub fn device_names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(BETWEEN)
+}
+
+/// The devices that a training is divided over. One that is named several times computes as several.
+///
+/// # Errors
+/// In words: a name is none, or they are not of one class, so that the bits of an example would depend on who computes it.
+pub fn divided_devices<S: AsRef<str>>(names: &[S]) -> Result<Vec<Device>, String> {
+    let devices: Vec<Device> = names
+        .iter()
+        .map(|name| name.as_ref().parse())
+        .collect::<Result<_, _>>()?;
+    let unlike = devices
+        .iter()
+        .find(|device| device.class() != devices[0].class());
+    match unlike {
+        Some(other) => Err(format!(
+            "a training cannot be divided over `{}` and `{other}`: expected devices of one class",
+            devices[0]
+        )),
+        None => Ok(devices),
+    }
+}
+
+/// What is told of a device that failed.
+pub fn device_failure(words: &str) -> String {
+    format!(
+        "{words}\n\
+         if its memory ran out, lower `micro_batch_tokens`, `micro_batch_size` or `generation_batch` of the stage, or \
+         `--device-slots`; if it is gone, see `dpx devices`, or go on with `--device cpu`"
+    )
+}
+
 impl fmt::Display for Device {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -60,6 +104,22 @@ impl FromStr for Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_training_is_divided_over_devices_of_one_class() {
+        let devices = divided_devices(&["cuda:1", "cuda"]).unwrap();
+        assert_eq!(device_list(&devices), "cuda:1, cuda:0");
+        let names: Vec<&str> = device_names("cuda:1, cuda:0").collect();
+        assert_eq!(divided_devices(&names), Ok(devices));
+        assert_eq!(divided_devices(&["cpu", "cpu"]).unwrap().len(), 2);
+        for (names, told) in [
+            (["cpu", "cuda:0"], "`cpu` and `cuda:0`"),
+            (["cpu", "auto"], "`auto` is no device"),
+        ] {
+            let refused = divided_devices(&names).unwrap_err();
+            assert!(refused.contains(told), "{refused}");
+        }
+    }
 
     #[test]
     fn names_are_read_as_they_are_printed() {

@@ -28,7 +28,7 @@ pub use context::{
     Finish, INTERNAL_FOLDER, Input, NoProgress, Progress, StageContext, StageError, StageResult,
 };
 pub use counted::counted;
-pub use device::Device;
+pub use device::{Device, device_failure, device_list, device_names, divided_devices};
 pub use digest::{Digest, Key};
 pub use error::SchemaError;
 pub use flow::Flow;

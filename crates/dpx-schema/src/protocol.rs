@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Version of requests, messages and closing manifests. A worker refuses requests of another version.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// The line on standard input that asks a worker to stop.
 pub const STOP: &str = "stop";
@@ -62,7 +62,7 @@ pub struct Request {
     pub sources: BTreeMap<String, String>,
     /// Seed of the instance.
     pub seed: u64,
-    /// Device, as [`crate::Device`] prints it.
+    /// Device, as [`crate::Device`] prints it; of a training that is divided all of them, as [`crate::device_list`] does.
     pub device: String,
     /// Folder for the artifact.
     pub output: PathBuf,
@@ -92,7 +92,7 @@ pub struct Closing {
     pub output: Manifest,
     /// Seconds that the stage took.
     pub wall_seconds: f64,
-    /// The device that really ran.
+    /// The device that really ran; of a training that was divided all of them, as [`crate::device_list`] prints them.
     pub device: String,
     /// Version of the dpx that ran.
     pub dpx_version: String,

@@ -76,7 +76,7 @@ pub struct Record {
     pub flow: Flow,
     /// Seconds from start to end of the worker.
     pub wall_seconds: f64,
-    /// The device that really ran.
+    /// The device that really ran; of a training that was divided all of them, with commas between.
     pub device: String,
     /// The dpx whose worker ran, such as `0.1.0`.
     pub dpx_version: String,

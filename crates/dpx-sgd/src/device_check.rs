@@ -5,8 +5,10 @@
 
 use super::clip::{ClipError, ClippedSum, Clipping, clipped_sum};
 use super::micro_batch::{self, Limits, MicroBatches};
+use super::replicas::Replicas;
 use super::trainer::Examples;
 use dpx_nn::{Array, GradSample, Network};
+use dpx_schema::Device;
 
 /// By how much of the bound the norm of a clipped gradient may exceed it: roundings of f32, which the noise is made for.
 const OVER_BOUND: f64 = 1e-4;
@@ -37,6 +39,14 @@ pub enum DeviceCheckError {
     /// The same example is computed otherwise among others.
     #[error("the gradient of an example changes with the other examples of its micro-batch")]
     Mates,
+    /// Which device computes an example depends on the others of its batch.
+    #[error("the gradient of an example on `{other}` is not that on `{first}`, to the last bit")]
+    Devices {
+        /// The first device.
+        first: Device,
+        /// The one that computes otherwise.
+        other: Device,
+    },
     /// The device computes something else.
     #[error(
         "a clipped gradient differs from the processor's by {difference:.2} of its size, where roundings explain {most}"
@@ -49,14 +59,16 @@ pub enum DeviceCheckError {
     },
 }
 
-/// Computes every example alone and among others, in the micro-batches of a private run: its loss, the bound of its norm and
-/// everything that its gradient is made of must be the same to the last bit. The sensitivity that noise is made for is that of
-/// one example: another one's gradient may not change with it.
+/// Computes every example alone and among others, in the micro-batches of a private run and on each of its devices: its loss,
+/// the bound of its norm and everything that its gradient is made of must be the same to the last bit. The sensitivity that noise
+/// is made for is that of one example: another one's gradient may not change with it, and which device computes that follows from
+/// who else is in the batch.
 ///
 /// # Errors
-/// [`DeviceCheckError::Mates`] when a bit changes.
+/// [`DeviceCheckError::Mates`] when a bit changes on one device, [`DeviceCheckError::Devices`] when two of them differ.
 pub fn check_mates(
     network: &dyn Network,
+    replicas: &Replicas,
     clipping: Clipping,
     examples: &dyn Examples,
     micro_batches: MicroBatches,
@@ -67,6 +79,28 @@ pub fn check_mates(
         expected_rows,
         bounded: true,
     };
+    let checked = replicas.each(network, |network| {
+        let alone = checked_on(network, clipping, examples, limits)?;
+        Ok((network.parameters().device(), alone))
+    });
+    let checked: Result<Vec<_>, DeviceCheckError> = checked.into_iter().collect();
+    let mut checked = checked?.into_iter();
+    let Some((first, alone)) = checked.next() else {
+        return Ok(());
+    };
+    match checked.find(|(_, there)| *there != alone) {
+        Some((other, _)) => Err(DeviceCheckError::Devices { first, other }),
+        None => Ok(()),
+    }
+}
+
+/// The bits of each example on one device, where they do not depend on its mates.
+fn checked_on(
+    network: &dyn Network,
+    clipping: Clipping,
+    examples: &dyn Examples,
+    limits: Limits,
+) -> Result<Vec<Vec<u64>>, DeviceCheckError> {
     let all = micro_batch::everybody(examples);
     let bits = |units: &[Vec<usize>], wanted: &Vec<usize>| {
         let parts = micro_batch::plan(network.parameters(), examples, units, limits);
@@ -82,15 +116,16 @@ pub fn check_mates(
         bits.push(clipped.norms[index].to_bits());
         Ok::<Vec<u64>, DeviceCheckError>(bits)
     };
-    for (place, unit) in all.iter().enumerate() {
+    let each = all.iter().enumerate().map(|(place, unit)| {
         let alone = bits(std::slice::from_ref(unit), unit)?;
         for among in [&all[..], &all[place..]] {
             if bits(among, unit)? != alone {
                 return Err(DeviceCheckError::Mates);
             }
         }
-    }
-    Ok(())
+        Ok(alone)
+    });
+    each.collect()
 }
 
 /// The bits of what the gradient of an example is made of.
@@ -228,7 +263,6 @@ pub(crate) mod tests {
     use dpx_nn::device::DeviceExt;
     use dpx_nn::model::Decoder;
     use dpx_nn::{Batch, Error, Parameters, Tape};
-    use dpx_schema::Device;
 
     const MAX_DIFFERENCE: f64 = 1e-3;
 
@@ -265,7 +299,14 @@ pub(crate) mod tests {
                 let cases: [&dyn Examples; 2] = [&texts(9), &people(14, 3)];
                 clippings.into_iter().all(|clipping| {
                     cases.into_iter().all(|examples| {
-                        let found = check_mates(&network, clipping, examples, sizes, 24.0);
+                        let found = check_mates(
+                            &network,
+                            &Replicas::none(),
+                            clipping,
+                            examples,
+                            sizes,
+                            24.0,
+                        );
                         if let Err(error) = &found {
                             eprintln!("{device}, {clipping:?}: {error}");
                         }
@@ -279,6 +320,54 @@ pub(crate) mod tests {
     fn an_example_is_the_same_to_the_bit_whatever_its_mates() {
         assert!(mates_are_not_felt());
         assert!(!with(Fault::BareMicroBatches, mates_are_not_felt));
+    }
+
+    /// Computes as the network does, all losses a bit larger.
+    struct Otherwise(Decoder);
+
+    impl Network for Otherwise {
+        fn parameters(&self) -> &Parameters {
+            self.0.parameters()
+        }
+
+        fn parameters_mut(&mut self) -> &mut Parameters {
+            self.0.parameters_mut()
+        }
+
+        fn forward_backward(&self, batch: &Batch) -> Result<Tape, Error> {
+            let mut tape = self.0.forward_backward(batch)?;
+            for loss in &mut tape.losses {
+                *loss = f64::from_bits(loss.to_bits() + 1);
+            }
+            Ok(tape)
+        }
+
+        fn forward_loss(&self, batch: &Batch) -> Result<Vec<f64>, Error> {
+            self.0.forward_loss(batch)
+        }
+    }
+
+    /// Rule 56, over devices: who computes an example follows from its mates.
+    #[test]
+    fn devices_that_differ_in_one_bit_are_found() {
+        let sizes = MicroBatches {
+            max_rows: 7,
+            max_tokens: 60,
+        };
+        for device in [Device::Cpu, Device::under_test()] {
+            let network = network_on(device);
+            let check = |others: Vec<Box<dyn Network>>| {
+                let replicas = Replicas::new(network.parameters(), others).unwrap();
+                check_mates(&network, &replicas, Clipping::Flat, &texts(9), sizes, 24.0)
+            };
+            let copy = || Box::new(network_on(device));
+            assert!(check(vec![copy(), copy()]).is_ok(), "{device}");
+            let found = check(vec![copy(), Box::new(Otherwise(network_on(device)))]);
+            assert!(
+                matches!(found, Err(DeviceCheckError::Devices { .. })),
+                "{found:?}"
+            );
+        }
     }
 
     #[test]

@@ -86,6 +86,8 @@ faults! {
     RecordsClippedApart,
     /// Records have coins of their own where people are to be sampled.
     CoinsOfRecords,
+    /// One of several devices leaves out a micro-batch.
+    MicroBatchDropped,
 }
 
 #[cfg(any(test, feature = "fault-injection"))]

@@ -6,7 +6,7 @@ use super::{clip, device_check, key, noise, privatise, sampling, trainer};
 
 type Row = (Fault, &'static str, fn() -> bool);
 
-const TABLE: [Row; 30] = [
+const TABLE: [Row; 31] = [
     (
         Fault::NoClip,
         "any_example_moves_the_sum_by_at_most_the_sensitivity",
@@ -156,6 +156,11 @@ const TABLE: [Row; 30] = [
         Fault::CoinsOfRecords,
         "people_take_part_as_one_by_the_accounted_rate",
         trainer::people_tests::people_take_part_as_one,
+    ),
+    (
+        Fault::MicroBatchDropped,
+        "devices_together_sum_what_one_sums",
+        trainer::replica_tests::devices_sum_as_one,
     ),
 ];
 

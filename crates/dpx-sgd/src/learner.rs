@@ -92,6 +92,17 @@ impl Learner {
             .add(Array::all_on_host(sums).iter().map(Array::host));
     }
 
+    /// Forgets what was added since the last step: of a step that failed nothing counts.
+    pub fn discard(&mut self) {
+        self.sum.clear();
+    }
+
+    /// The weights of the trained parameters on the host, in the order of the registry.
+    pub(crate) fn trained(&self, parameters: &Parameters) -> Vec<Array> {
+        let kept = self.kept.clone();
+        kept.unwrap_or_else(|| parameters.trainable_on_host())
+    }
+
     /// Begins to draw the noise of the key's step on threads of its own, for [`Self::apply`] with the same key and
     /// protection. It takes four bytes of memory for each trained value and changes no result; without it the noise is
     /// drawn in `apply`.

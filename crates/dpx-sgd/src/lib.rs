@@ -10,6 +10,7 @@ mod micro_batch;
 pub mod noise;
 pub mod optimizer;
 pub mod privatise;
+pub mod replicas;
 pub mod sampling;
 pub mod softmax;
 pub mod sum;

@@ -9,6 +9,8 @@ pub(crate) mod people_tests;
 #[cfg(test)]
 pub(crate) mod replay;
 #[cfg(test)]
+pub(crate) mod replica_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
@@ -17,18 +19,19 @@ use super::fault::fault;
 use super::grid::{MAX_ROWS, rounding_allowance};
 use super::key::{Key, KeyFile, KeyFileError, KeyIsGone};
 use super::learner::{Learner, LearnerSettings};
-use super::micro_batch::{self, Limits};
+use super::micro_batch::{self, Limits, Part};
 pub use super::micro_batch::{Idle, MicroBatches};
 use super::privatise::{NoiseOutOfRange, Protection};
+use super::replicas::Replicas;
 use super::sampling::poisson_batch;
 use super::units::Units;
 use dpx_accounting::{DpEvent, Mechanism};
-use dpx_nn::{Batch, Network, Parameters};
+use dpx_nn::{Array, Batch, Network, Parameters};
 use dpx_schema::Device;
 use std::path::Path;
 
-/// The records that a run trains on, by row number.
-pub trait Examples {
+/// The records that a run trains on, by row number; several devices may ask at once.
+pub trait Examples: Sync {
     /// Number of rows.
     fn rows(&self) -> usize;
 
@@ -79,6 +82,25 @@ pub enum TrainerError {
     /// The key of the step to go on from no longer exists.
     #[error(transparent)]
     KeyIsGone(#[from] KeyIsGone),
+    /// One of several devices failed; nothing of the step counts.
+    #[error("`{device}`, one of several devices, failed: {error}")]
+    OnDevice {
+        /// The device.
+        device: Device,
+        /// What happened there.
+        error: Box<Self>,
+    },
+    /// A device ran out of memory, or vanished, or the program there is wrong.
+    #[error("{words}")]
+    Panicked {
+        /// What the driver, or the program, said.
+        words: String,
+    },
+    /// A sum lacks examples, or has some twice: it is thrown away.
+    #[error(
+        "a device did not compute each example of the batch exactly once; nothing of the step counts"
+    )]
+    Miscounted,
 }
 
 /// Where the key of a run comes from.
@@ -145,6 +167,7 @@ pub struct Trainer {
     source: KeySource,
     key: Key,
     noise_ahead: Option<bool>,
+    replicas: Replicas,
 }
 
 impl Trainer {
@@ -194,7 +217,14 @@ impl Trainer {
             source,
             key,
             noise_ahead: None,
+            replicas: Replicas::none(),
         })
+    }
+
+    /// Divides the micro-batches of every step from now on over the device of the network and these. One sum is protected once,
+    /// and has the bits of one device where all of them compute a micro-batch to the same bits.
+    pub fn divide_over(&mut self, replicas: Replicas) {
+        self.replicas = replicas;
     }
 
     fn limits(&self) -> Limits {
@@ -301,23 +331,13 @@ impl Trainer {
         {
             *noise_multiplier *= (parts.len() as f64).sqrt();
         }
-        let mut tally = Tally::default();
-        for part in parts {
-            let tape = network.forward_backward(&part.batch(examples))?;
-            let clipped = clipped_sum(
-                network.parameters(),
-                tape,
-                self.clipping,
-                self.mechanism.max_grad_norm(),
-            )?;
-            let real = part.units.len();
-            tally.add(
-                &clipped.losses[..real],
-                clipped.norms.get(..real).unwrap_or_default(),
-                self.mechanism.max_grad_norm(),
-            );
-            self.learner.accumulate(&clipped.gradients);
-        }
+        let tally = match self.accumulate(network, examples, &parts) {
+            Ok((tally, counted)) if counted == batch.len() => tally,
+            outcome => {
+                self.learner.discard();
+                return Err(outcome.err().unwrap_or(TrainerError::Miscounted));
+            }
+        };
         self.learner
             .apply(network.parameters_mut(), &protection, &self.key, divisor);
         self.key = self.key.ratchet();
@@ -327,6 +347,44 @@ impl Trainer {
         let length = |unit: &Vec<usize>| unit.iter().map(|&row| examples.length(row)).sum();
         let lengths: Vec<usize> = batch.iter().map(length).collect();
         Ok(tally.telemetry(&lengths))
+    }
+
+    /// The clipped sum of every micro-batch, added in their order; how many units were in them.
+    fn accumulate(
+        &mut self,
+        network: &dyn Network,
+        examples: &dyn Examples,
+        parts: &[Part],
+    ) -> Result<(Tally, usize), TrainerError> {
+        if !self.replicas.is_empty() {
+            let weights = self.learner.trained(network.parameters());
+            self.replicas.follow(&weights);
+        }
+        let (clipping, max_grad_norm) = (self.clipping, self.mechanism.max_grad_norm());
+        let compute = |network: &dyn Network, index: usize| {
+            let batch = parts[index].batch(examples);
+            let tape = network.forward_backward(&batch)?;
+            let clipped = clipped_sum(network.parameters(), tape, clipping, max_grad_norm)?;
+            if clipped.losses.len() != batch.examples() {
+                return Err(TrainerError::Miscounted);
+            }
+            // Here, so that devices wait for their own sums at the same time.
+            let gradients = Array::all_on_host(&clipped.gradients);
+            Ok((gradients, clipped.losses, clipped.norms))
+        };
+        let (mut tally, mut counted) = (Tally::default(), 0);
+        let learner = &mut self.learner;
+        let take = |index: usize, (gradients, losses, norms): (Vec<Array>, Vec<f64>, Vec<f64>)| {
+            let real = parts[index].units.len();
+            let norms = norms.get(..real).unwrap_or_default();
+            tally.add(&losses[..real], norms, max_grad_norm);
+            learner.accumulate(&gradients);
+            counted += real;
+            Ok(())
+        };
+        self.replicas
+            .in_order(network, parts.len(), compute, take)?;
+        Ok((tally, counted))
     }
 
     /// Writes a checkpoint with the notes of the stage, then forgets the keys of the steps before it.

@@ -119,6 +119,7 @@ pub fn floor(
         key: String::new(),
         seed: request.seed,
         device: Device::Cpu,
+        others: Vec::new(),
         progress: &NoProgress,
     };
     let drawn = bags_of_words(&counts, request.texts.clamp(1, MOST_TEXTS), &context)?;

@@ -161,6 +161,7 @@ mod tests {
             key: "key".into(),
             seed: 1,
             device: Device::Cpu,
+            others: Vec::new(),
             progress: &NoProgress,
         }
     }

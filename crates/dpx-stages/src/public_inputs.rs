@@ -68,6 +68,7 @@ pub(crate) mod tests {
             key: "key".into(),
             seed: 1,
             device: Device::Cpu,
+            others: Vec::new(),
             progress: &NoProgress,
         }
     }

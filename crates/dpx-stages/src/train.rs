@@ -24,12 +24,14 @@ use dpx_nn::Network;
 use dpx_nn::model::CausalLm;
 use dpx_schema::params::{ChatFormat, NoiseMode, TrainParams, TrainPerformance};
 use dpx_schema::progress::{ProgressUpdate, StageMetrics};
-use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
+use dpx_schema::{
+    Finish, PublicSchema, StageContext, StageError, StageResult, device_failure, device_list,
+};
 use dpx_sgd::checkpoint::{self, Checkpoint, Found};
 use dpx_sgd::key::{Key, KeyFile, Opened, forbid_core_dumps};
 use dpx_sgd::learner::LearnerSettings;
 use dpx_sgd::optimizer::{AdamSettings, LearningRate};
-use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerSettings};
+use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerError, TrainerSettings};
 pub(super) use examples::Canary;
 use examples::{Encoded, Encoder, Mismatch, Sampled, Writing};
 use keywords::Keywords;
@@ -98,9 +100,11 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
     let sampled = stage.plan.sampling.map_or(0, |sampling| sampling.examples);
     let expected_rows = mechanism.sampling_rate() * sampled as f64;
     encoder.check(&schema.labels)?;
+    let replicas = start.replicas(context, &params, schema)?;
     if mechanism.noise_multiplier() > 0.0 {
         let sizes = (micro_batches(&performance, max_seq_len), expected_rows);
-        device_check::run(context, &params, schema, (&start.network, &encoder), sizes)?;
+        let there = (&start.network, &replicas);
+        device_check::run(context, &params, schema, (there, &encoder), sizes)?;
     }
     let mut encoded = encoder.encode(&rows)?;
     encoded.truncation.save(context)?;
@@ -133,11 +137,23 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
             Code::CURRENT,
         ),
     };
+    if !replicas.is_empty() {
+        let devices: Vec<_> = [context.device]
+            .iter()
+            .chain(&context.others)
+            .copied()
+            .collect();
+        let devices = device_list(&devices);
+        context.progress.log(&format!(
+            "the micro-batches of a step are divided over {devices}"
+        ));
+    }
     let mut session = run.open(&start.network)?;
     stage.enter(&session.run)?;
     let canaries = run.canaries(&session, schema, &start)?;
     let encoded = encoder.plant(&canaries.drawn, encoded)?;
     run.restore(&mut session, &mut start.network)?;
+    session.trainer.divide_over(replicas);
     let spent = stage.plan.spent(&session.trainer.step_event())?;
     let log = run.train(
         &mut session,
@@ -416,7 +432,7 @@ impl Run<'_> {
         let steps = self.mechanism.steps();
         let mut tokens = 0;
         while trainer.step_number() < steps {
-            let seen = trainer.step(network, encoded)?;
+            let seen = trainer.step(network, encoded).map_err(failed)?;
             let done = trainer.step_number();
             log.line(&json!({
                 "step": done,
@@ -443,6 +459,18 @@ impl Run<'_> {
             }
         }
         Ok(log)
+    }
+}
+
+/// Why a step failed, and what to do where one of several devices did. One device alone ends the worker's stage, which says so.
+fn failed(error: TrainerError) -> StageError {
+    match &error {
+        TrainerError::OnDevice { error: inner, .. }
+            if matches!(**inner, TrainerError::Panicked { .. }) =>
+        {
+            StageError::new(device_failure(&error.to_string()))
+        }
+        _ => error.into(),
     }
 }
 

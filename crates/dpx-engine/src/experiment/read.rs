@@ -122,12 +122,8 @@ impl Reader<'_> {
         let release = self.typed::<ReleaseTable>(root, "release");
         let axes = self.axes(root);
         let stages = self.stages(root, &axes, files);
-        if let Some(node) = root
-            .get("run")
-            .and_then(Node::as_table)
-            .and_then(|table| table.get("device"))
-        {
-            check::devices(node, self.diagnostics);
+        if let Some(table) = root.get("run").and_then(Node::as_table) {
+            check::devices(table, self.diagnostics);
         }
         if let Some(table) = root
             .get("run")

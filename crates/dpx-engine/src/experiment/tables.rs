@@ -86,6 +86,11 @@ pub struct RunTable {
     /// `auto`, `cpu`, `wgpu`, `cuda`, or one by number such as `cuda:1`; or a list of these, each a slot of its own.
     #[serde(default)]
     pub device: Option<Devices>,
+    /// Devices of one class, such as `["cuda:0", "cuda:1"]`, that a training is divided over, instead of `device`: `train` computes on
+    /// all of them at once, with the result and the guarantee of one; every other stage takes one of them. `["cpu", "cpu"]` divides
+    /// the threads.
+    #[serde(default)]
+    pub devices: Option<Devices>,
     /// Workers that may share one device.
     #[serde(default)]
     #[schemars(range(min = 1, max = 64))]

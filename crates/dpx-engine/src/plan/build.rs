@@ -7,8 +7,8 @@ use super::seed::mix;
 use super::selection;
 use super::sources::{Absent, SourceError, Sources};
 use crate::experiment::{
-    Code, Combination, Diagnostic, Experiment, KindTable, Origin, SourceRef, Stage, combinations,
-    followed, source_fields,
+    Code, Combination, Devices, Diagnostic, Experiment, KindTable, Origin, SourceRef, Stage,
+    combinations, followed, source_fields,
 };
 use dpx_data::Source;
 use dpx_schema::InstanceName;
@@ -93,16 +93,16 @@ pub fn build(experiment: &Experiment, sources: &dyn Sources) -> Result<Plan, Vec
             .collect(),
         run: RunSettings {
             jobs: experiment.run.jobs,
-            device: experiment
-                .run
-                .device
-                .as_ref()
-                .map(|devices| devices.0.clone())
-                .unwrap_or_default(),
+            device: listed(experiment.run.device.as_ref()),
+            devices: listed(experiment.run.devices.as_ref()),
             device_slots: experiment.run.device_slots,
         },
         instances,
     })
+}
+
+fn listed(devices: Option<&Devices>) -> Vec<String> {
+    devices.map_or_else(Vec::new, |devices| devices.0.clone())
 }
 
 /// Positions of the stages, needs first; among stages that are free, the file's order.

@@ -26,8 +26,21 @@ pub struct RunSettings {
     pub jobs: Option<u64>,
     /// `auto`, or a device such as `cpu` or `cuda:0`; several make several slots.
     pub device: Vec<String>,
+    /// Devices that a training is divided over, instead of `device`.
+    pub devices: Vec<String>,
     /// Workers that may share one device.
     pub device_slots: Option<u64>,
+}
+
+/// How many devices a worker holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceNeed {
+    /// None: it computes no tensors.
+    None,
+    /// A slot of any of them.
+    One,
+    /// A slot of each: its training is divided.
+    All,
 }
 
 /// An input of an instance.
@@ -77,6 +90,17 @@ impl Instance {
         let scrubbers = self.params.get("scrub").and_then(Value::as_array);
         let scrubs = scrubbers.is_some_and(|list| list.iter().any(by_model));
         self.kind.uses_device() || (self.kind == Kind::Preprocess && scrubs)
+    }
+
+    /// How many devices it holds while it runs, where trainings are divided over all of them, or not.
+    pub fn device_need(&self, divided: bool) -> DeviceNeed {
+        if divided && self.kind == Kind::Train {
+            DeviceNeed::All
+        } else if self.uses_device() {
+            DeviceNeed::One
+        } else {
+            DeviceNeed::None
+        }
     }
 
     /// Whether a name means this instance: its own, or some of its axes, such as `epsilon=3`.

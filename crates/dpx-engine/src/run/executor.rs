@@ -16,6 +16,7 @@ pub use options::{ExecutorOptions, Launch, Remote, Templates, cancel_submissions
 
 use super::control::Control;
 use crate::cache::{Cache, CacheError};
+use crate::plan::DeviceNeed;
 use dpx_schema::Kind;
 use dpx_schema::protocol::{Message, Request};
 use std::path::{Path, PathBuf};
@@ -63,8 +64,9 @@ pub(super) trait Executor: std::fmt::Debug + Send + Sync {
         None
     }
 
-    /// The name of the device for workers, where it is for the machine of the worker to find out.
-    fn device(&self) -> Option<String> {
+    /// The name of the device for a worker, or names as [`dpx_schema::device_list`] puts them, where it is for the machine of the
+    /// worker to find out.
+    fn device(&self, _need: DeviceNeed) -> Option<String> {
         None
     }
 

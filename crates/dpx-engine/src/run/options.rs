@@ -12,6 +12,8 @@ pub struct Options {
     pub jobs: Option<usize>,
     /// Devices; each gives slots.
     pub devices: Vec<Device>,
+    /// Whether a training is divided over all devices, instead of one for each worker.
+    pub divided: bool,
     /// Workers that may share one device.
     pub device_slots: usize,
     /// Go on with what does not depend on a failure.

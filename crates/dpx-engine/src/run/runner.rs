@@ -18,9 +18,9 @@ use super::public_inputs;
 use super::slots::{Held, Slots};
 use super::{JournalObserver, Live, Observer, Options, RunError, View};
 use crate::cache::{Cache, Journal, SharedUse};
-use crate::plan::{Changed, Decisions, Instance, InstanceId, Plan, State};
-use dpx_schema::Device;
+use crate::plan::{Changed, Decisions, DeviceNeed, Instance, InstanceId, Plan, State};
 use dpx_schema::InstanceName;
+use dpx_schema::{Device, device_names};
 use dpx_schema::{Key, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -162,7 +162,7 @@ impl<'a> Runner<'a> {
         let here = slots + (cores() / 4).max(1);
         let jobs = options.jobs.or_else(|| executor.places()).unwrap_or(here);
         if executor.places().is_some() {
-            // Devices are the cluster's: as many as it gives.
+            // Devices are the cluster's: as many as it gives, all of them a worker's own.
             options.devices.truncate(1);
             options.device_slots = jobs;
         }
@@ -302,8 +302,8 @@ impl<'a> Runner<'a> {
             pid: std::process::id(),
             host: crate::cache::host(),
             jobs: self.jobs,
-            devices: match self.executor.device() {
-                Some(device) => vec![device],
+            devices: match self.executor.device(DeviceNeed::All) {
+                Some(devices) => device_names(&devices).map(str::to_owned).collect(),
                 None => self
                     .options
                     .devices

@@ -1,5 +1,6 @@
 //! What running workers share: places on the machine, and slots on its devices.
 
+use crate::plan::DeviceNeed;
 use dpx_schema::Device;
 
 /// Places and slots that are free.
@@ -11,8 +12,13 @@ pub(super) struct Slots {
 
 /// What one worker holds while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Held {
-    device: Option<usize>,
+pub(super) enum Held {
+    /// A place alone.
+    Place,
+    /// A slot of one device, by its position.
+    One(usize),
+    /// A slot of every device.
+    All,
 }
 
 impl Slots {
@@ -24,21 +30,31 @@ impl Slots {
     }
 
     /// Whether a worker could start now.
-    pub(super) fn fits(&self, uses_device: bool) -> bool {
-        self.jobs > 0 && (!uses_device || self.devices.iter().any(|(_, free)| *free > 0))
+    pub(super) fn fits(&self, need: DeviceNeed) -> bool {
+        let mut free = self.devices.iter().map(|(_, free)| *free > 0);
+        self.jobs > 0
+            && match need {
+                DeviceNeed::None => true,
+                DeviceNeed::One => free.any(|free| free),
+                DeviceNeed::All => free.all(|free| free),
+            }
     }
 
-    /// Takes a place, and a slot of the device with the most free slots where one is needed.
-    pub(super) fn take(&mut self, uses_device: bool) -> Option<Held> {
-        if !self.fits(uses_device) {
+    /// Takes a place, and a slot of the device with the most free slots, or of each, where they are needed.
+    pub(super) fn take(&mut self, need: DeviceNeed) -> Option<Held> {
+        if !self.fits(need) {
             return None;
         }
-        let device = uses_device.then(|| self.freest()).flatten();
-        if let Some(index) = device {
-            self.devices[index].1 -= 1;
-        }
+        let held = match need {
+            DeviceNeed::None => Held::Place,
+            DeviceNeed::One => Held::One(self.freest()?),
+            DeviceNeed::All => Held::All,
+        };
         self.jobs -= 1;
-        Some(Held { device })
+        for slots in self.of(held) {
+            *slots -= 1;
+        }
+        Some(held)
     }
 
     fn freest(&self) -> Option<usize> {
@@ -49,32 +65,49 @@ impl Slots {
 
     pub(super) fn give_back(&mut self, held: Held) {
         self.jobs += 1;
-        if let Some(index) = held.device {
-            self.devices[index].1 += 1;
+        for slots in self.of(held) {
+            *slots += 1;
         }
     }
 
-    /// The device that a worker holds.
-    pub(super) fn device(&self, held: Held) -> Option<Device> {
-        held.device.map(|index| self.devices[index].0)
+    /// The free slots of the devices that a worker holds.
+    fn of(&mut self, held: Held) -> impl Iterator<Item = &mut usize> {
+        let holds = move |index| match held {
+            Held::Place => false,
+            Held::One(own) => own == index,
+            Held::All => true,
+        };
+        let slots = self.devices.iter_mut().enumerate();
+        slots.filter_map(move |(index, (_, free))| holds(index).then_some(free))
+    }
+
+    /// The devices that a worker holds.
+    pub(super) fn devices(&self, held: Held) -> Vec<Device> {
+        let all = self.devices.iter().map(|(device, _)| *device);
+        match held {
+            Held::Place => Vec::new(),
+            Held::One(index) => vec![self.devices[index].0],
+            Held::All => all.collect(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use DeviceNeed::{All, None as Nothing, One};
 
     #[test]
     fn a_device_holds_one_worker_and_others_run_beside_it() {
         let mut slots = Slots::new(2, &[Device::Cpu], 1);
-        let train = slots.take(true).unwrap();
-        assert_eq!(slots.device(train), Some(Device::Cpu));
-        assert_eq!(slots.take(true), None, "the device is taken");
-        let preprocess = slots.take(false).unwrap();
-        assert_eq!(slots.device(preprocess), None);
-        assert!(!slots.fits(false), "both places are taken");
+        let train = slots.take(One).unwrap();
+        assert_eq!(slots.devices(train), [Device::Cpu]);
+        assert_eq!(slots.take(One), None, "the device is taken");
+        let preprocess = slots.take(Nothing).unwrap();
+        assert_eq!(slots.devices(preprocess), []);
+        assert!(!slots.fits(Nothing), "both places are taken");
         slots.give_back(train);
-        assert!(slots.fits(true));
+        assert!(slots.fits(One));
     }
 
     #[test]
@@ -82,11 +115,25 @@ mod tests {
         let mut slots = Slots::new(9, &[Device::Cuda(0), Device::Cuda(1)], 2);
         let taken: Vec<_> = (0..4)
             .map(|_| {
-                let held = slots.take(true).unwrap();
-                slots.device(held).unwrap().to_string()
+                let held = slots.take(One).unwrap();
+                slots.devices(held)[0].to_string()
             })
             .collect();
         assert_eq!(taken, ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]);
-        assert!(!slots.fits(true) && slots.fits(false));
+        assert!(!slots.fits(One) && slots.fits(Nothing));
+    }
+
+    #[test]
+    fn a_divided_training_holds_every_device_once() {
+        let devices = [Device::Cuda(0), Device::Cuda(1)];
+        let mut slots = Slots::new(9, &devices, 1);
+        let train = slots.take(All).unwrap();
+        assert_eq!(slots.devices(train), devices);
+        assert!(!slots.fits(One) && !slots.fits(All) && slots.fits(Nothing));
+        slots.give_back(train);
+        let sample = slots.take(One).unwrap();
+        assert!(slots.fits(One) && !slots.fits(All), "one is taken");
+        slots.give_back(sample);
+        assert!(slots.fits(All));
     }
 }

@@ -7,8 +7,8 @@ use super::contract::{AttemptEnd, CONTRACT, Claim, TaskEntry, TaskPlan, digest_o
 use super::control::Control;
 use super::executor::{Executor, Local, Served, Task, Told, WorkerCommand};
 use crate::cache::{AttemptFolder, Owner, TaskFolder, WorkerLock};
-use dpx_schema::Device;
 use dpx_schema::protocol::{FAILED, INTERRUPTED, Message, PROTOCOL, Request};
+use dpx_schema::{Device, device_list, device_names};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -145,12 +145,15 @@ impl TaskWorker<'_> {
                 plan.dpx_version
             ));
         }
-        let device = match (self.resolve)(&request.device) {
-            Ok(device) => device,
+        let devices: Result<Vec<Device>, String> = device_names(&request.device)
+            .map(|name| (self.resolve)(name))
+            .collect();
+        let devices = match devices {
+            Ok(devices) => devices,
             Err(reason) => return fail(format!("on {}: {reason}", claim.host)),
         };
         request.runner = Some(std::process::id());
-        request.device = device.to_string();
+        request.device = device_list(&devices);
         request.output = attempt.path().join("output");
         request.closing = attempt.path().join("closing.json");
         // This process holds the key's own lock.

@@ -3,10 +3,10 @@
 use super::freeze::{check_sources, pinned};
 use crate::cache::WorkerLock;
 use crate::cache::manifest_of_folder;
-use dpx_schema::Device;
 use dpx_schema::files::{sync_tree, write_swapped, write_whole};
 use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::protocol::{Closing, FAILED, INTERRUPTED, Message, PROTOCOL, Request, STOP};
+use dpx_schema::{Device, device_failure, device_list, device_names, divided_devices};
 use dpx_schema::{Input, Progress, StageContext, StageError, StageResult};
 use std::fs;
 use std::io::{self, BufRead, Write};
@@ -57,7 +57,9 @@ fn attempt(
             StageError::new(format!("cannot make `{}`: {error}", folder.display()))
         })?;
     }
-    let device: Device = request.device.parse().map_err(StageError::new)?;
+    let names: Vec<&str> = device_names(&request.device).collect();
+    let devices = divided_devices(&names).map_err(StageError::new)?;
+    let device = devices[0];
     let reporter = Reporter {
         stop,
         last: Mutex::new(None),
@@ -87,6 +89,7 @@ fn attempt(
         key: request.key.to_string(),
         seed: request.seed,
         device,
+        others: devices[1..].to_vec(),
         progress: &reporter,
     };
     let start = Instant::now();
@@ -100,7 +103,7 @@ fn attempt(
         key: request.key,
         output: manifest_of_folder(&request.output)?,
         wall_seconds: start.elapsed().as_secs_f64(),
-        device: device.to_string(),
+        device: device_list(&devices),
         dpx_version: env!("CARGO_PKG_VERSION").to_owned(),
         finished_at: super::event::now(),
     };
@@ -132,9 +135,8 @@ fn on_device(device: Device, stage: impl FnOnce() -> StageResult) -> StageResult
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no reason given");
         Err(StageError::new(format!(
-            "the device `{device}` failed: {words}\n\
-             if its memory ran out, lower `micro_batch_tokens`, `micro_batch_size` or `generation_batch` of the stage, or \
-             `--device-slots`; if it is gone, see `dpx devices`, or go on with `--device cpu`"
+            "the device `{device}` failed: {}",
+            device_failure(words)
         )))
     })
 }

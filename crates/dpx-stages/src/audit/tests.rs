@@ -86,6 +86,7 @@ impl Place {
             key: "cd".repeat(32),
             seed: 5,
             device: Device::Cpu,
+            others: Vec::new(),
             progress: &NoProgress,
         };
         if kind == Kind::Train {

@@ -23,6 +23,7 @@ fn run(params: Value, output: &Path) -> Result<(), StageError> {
         key: "0".repeat(64),
         seed: 1,
         device: Device::Cpu,
+        others: Vec::new(),
         progress: &NoProgress,
     })
 }
@@ -201,6 +202,7 @@ fn people_are_known_by_their_raw_texts() {
             key: "0".repeat(64),
             seed: 1,
             device: Device::Cpu,
+            others: Vec::new(),
             progress: &NoProgress,
         })
         .unwrap();
@@ -231,6 +233,7 @@ fn people_are_known_by_their_raw_texts() {
         key: "0".repeat(64),
         seed: 1,
         device: Device::Cpu,
+        others: Vec::new(),
         progress: &NoProgress,
     })
     .unwrap();

@@ -59,6 +59,7 @@ fn run_from(
         key: "ab".repeat(32),
         seed: 5,
         device: Device::Cpu,
+        others: Vec::new(),
         progress,
     };
     run(&context)

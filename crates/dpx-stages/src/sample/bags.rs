@@ -226,6 +226,7 @@ mod tests {
             key: String::new(),
             seed,
             device: dpx_schema::Device::Cpu,
+            others: Vec::new(),
             progress: &NoProgress,
         }
     }

@@ -107,6 +107,7 @@ impl Bench {
             key: String::new(),
             seed: 42,
             device: dpx_schema::Device::Cpu,
+            others: Vec::new(),
             progress: &NoProgress,
         };
         run(&context).map_err(|error| error.to_string())?;

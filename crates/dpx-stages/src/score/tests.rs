@@ -223,6 +223,7 @@ fn the_stage_without_any_model_still_writes_its_words() {
         key: String::new(),
         seed: 1,
         device: dpx_schema::Device::Cpu,
+        others: Vec::new(),
         progress: &NoProgress,
     };
     std::fs::write(data.join("planted.json"), "[[\"name\", \"Happy\"]]").unwrap();

@@ -196,6 +196,7 @@ impl Bench {
             key: "k".repeat(64),
             seed: 5,
             device: Device::Cpu,
+            others: Vec::new(),
             progress: &NoProgress,
         };
         if root.join("input/train.jsonl").exists() {

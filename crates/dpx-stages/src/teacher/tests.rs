@@ -48,6 +48,7 @@ fn teach(root: &Path, params: serde_json::Value) -> Result<f64, StageError> {
         key: "k".repeat(64),
         seed: 5,
         device: dpx_schema::Device::Cpu,
+        others: Vec::new(),
         progress: &NoProgress,
     };
     crate::people::know(&context);

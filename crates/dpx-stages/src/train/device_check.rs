@@ -1,4 +1,4 @@
-//! Before a private run trusts a device: made-up texts on it and on the processor.
+//! Before a private run trusts its devices: made-up texts on them and on the processor.
 
 use super::examples::Encoder;
 use super::start::Start;
@@ -6,23 +6,36 @@ use dpx_nn::model::CausalLm;
 use dpx_schema::Device;
 use dpx_schema::PublicSchema;
 use dpx_schema::params::{Precision, TrainParams};
-use dpx_schema::{StageContext, StageError};
+use dpx_schema::{StageContext, StageError, device_list};
 use dpx_sgd::device_check::{DeviceCheckError, check_device, check_mates};
+use dpx_sgd::replicas::Replicas;
 use dpx_sgd::trainer::MicroBatches;
 
-/// Refuses a device on which the gradient of an example changes with its mates, the processor included, and another one than it
-/// where clipped gradients are not the processor's.
+/// Refuses a device on which the gradient of an example changes with its mates, the processor included; several that compute it
+/// to other bits; and another one than the processor where clipped gradients are not the processor's.
 pub(super) fn run(
     context: &StageContext<'_>,
     params: &TrainParams,
     schema: &PublicSchema,
-    (there, encoder): (&CausalLm, &Encoder<'_>),
+    ((first, replicas), encoder): ((&CausalLm, &Replicas), &Encoder<'_>),
     (micro_batches, expected_rows): (MicroBatches, f64),
 ) -> Result<(), StageError> {
     let clipping = params.clipping.into();
     let examples = encoder.made_up(&schema.labels)?;
-    check_mates(there, clipping, &examples, micro_batches, expected_rows)
-        .map_err(|error| refused(context, error))?;
+    let all: Vec<Device> = [context.device]
+        .iter()
+        .chain(&context.others)
+        .copied()
+        .collect();
+    check_mates(
+        first,
+        replicas,
+        clipping,
+        &examples,
+        micro_batches,
+        expected_rows,
+    )
+    .map_err(|error| refused(&device_list(&all), error))?;
     if context.device == Device::Cpu {
         return Ok(());
     }
@@ -32,25 +45,32 @@ pub(super) fn run(
         Precision::Bf16 => 0.25,
     };
     let here = Start::on_processor(context, params, schema)?.network;
-    match check_device(there, &here, clipping, &examples, most) {
-        Ok(difference) => {
-            context.progress.log(&format!(
-                "clipped gradients of made-up texts on `{}` differ from the processor's by {difference:.1e} of their size",
-                context.device
-            ));
-            Ok(())
+    let checked = replicas.each(first, |there| {
+        let device = there.parameters().device();
+        match check_device(there, &here, clipping, &examples, most) {
+            Ok(difference) => Ok((device, difference)),
+            Err(error) => Err(refused(&device.to_string(), error)),
         }
-        Err(error) => Err(refused(context, error)),
+    });
+    for outcome in checked {
+        let (device, difference) = outcome?;
+        context.progress.log(&format!(
+            "clipped gradients of made-up texts on `{device}` differ from the processor's by {difference:.1e} of their size"
+        ));
     }
+    Ok(())
 }
 
-fn refused(context: &StageContext<'_>, error: DeviceCheckError) -> StageError {
+fn refused(devices: &str, error: DeviceCheckError) -> StageError {
     match error {
         DeviceCheckError::Network(_) | DeviceCheckError::Clip(_) => error.into(),
+        DeviceCheckError::Devices { .. } => StageError::new(format!(
+            "a training cannot be divided over {devices}, so that no guarantee could be given: of made-up texts, {error}; take \
+             devices of one model with one driver, or train on one of them"
+        )),
         error => StageError::new(format!(
-            "`{}` computes wrongly, so no guarantee could be given: of made-up texts, {error}; update its driver, or train \
-             with `--device cpu`",
-            context.device
+            "`{devices}` computes wrongly, so no guarantee could be given: of made-up texts, {error}; update its driver, or train \
+             with `--device cpu`"
         )),
     }
 }

@@ -11,6 +11,7 @@ use dpx_schema::PublicSchema;
 use dpx_schema::conversation::ChatTemplate;
 use dpx_schema::params::{ChatFormat, TrainParams, Trainable};
 use dpx_schema::{StageContext, StageError};
+use dpx_sgd::replicas::Replicas;
 use std::path::{Path, PathBuf};
 
 /// A tokenizer and a network, with the parameters to train selected.
@@ -46,6 +47,22 @@ impl Start {
         schema: &PublicSchema,
     ) -> Result<Self, StageError> {
         Self::load_onto(Device::Cpu, context, params, schema)
+    }
+
+    /// Copies of the network on the other devices of a training that is divided, once [`Start::load`] has read it.
+    pub(super) fn replicas(
+        &self,
+        context: &StageContext<'_>,
+        params: &TrainParams,
+        schema: &PublicSchema,
+    ) -> Result<Replicas, StageError> {
+        let mut others: Vec<Box<dyn Network>> = Vec::with_capacity(context.others.len());
+        for &device in &context.others {
+            arithmetic(params.precision, device)?;
+            let copy = Self::load_onto(device, context, params, schema)?;
+            others.push(Box::new(copy.network));
+        }
+        Ok(Replicas::new(self.network.parameters(), others)?)
     }
 
     fn load_onto(

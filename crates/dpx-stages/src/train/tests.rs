@@ -1,5 +1,6 @@
 //! Private training end to end on a tiny model: artifact, guarantee, ledger, keys, resume, canaries.
 
+mod devices;
 mod people;
 
 use super::*;
@@ -30,6 +31,7 @@ struct Place {
     params: Value,
     digest: String,
     device: Device,
+    others: Vec<Device>,
 }
 
 fn lines() -> Vec<String> {
@@ -75,6 +77,7 @@ impl Place {
             params,
             digest: "d1".into(),
             device: Device::Cpu,
+            others: Vec::new(),
         };
         place.write_rows(&lines());
         place
@@ -142,6 +145,7 @@ impl Place {
             key: "cd".repeat(32),
             seed: 11,
             device: self.device,
+            others: self.others.clone(),
             progress,
         }
     }

@@ -1,17 +1,58 @@
 //! Names of devices.
 
 use crate::experiment::diagnostic::{Code, Diagnostic};
-use crate::experiment::node::Node;
+use crate::experiment::node::{Node, Table};
 use crate::experiment::suggest::did_you_mean;
-use dpx_schema::Device;
+use dpx_schema::{Device, divided_devices};
 
-/// Checks `[run] device`.
-pub(crate) fn devices(node: &Node, diagnostics: &mut Vec<Diagnostic>) {
-    let items = node.as_array().unwrap_or(std::slice::from_ref(node));
-    for item in items {
+/// Checks `device` and `devices` in the table `[run]`.
+pub(in crate::experiment) fn devices(table: &Table, diagnostics: &mut Vec<Diagnostic>) {
+    let known = diagnostics.len();
+    let (device, divided) = (table.entry("device"), table.entry("devices"));
+    if let Some(entry) = device {
+        names(&entry.node, items(&entry.node).len() == 1, diagnostics);
+    }
+    let Some(divided) = divided else { return };
+    names(&divided.node, false, diagnostics);
+    if device.is_some() {
+        diagnostics.push(
+            Diagnostic::at(
+                Code::Conflict,
+                divided.key_origin,
+                "`device` and `devices` exclude each other",
+            )
+            .help(
+                "`devices` divides each training over all of them, a list in `device` gives every row of a sweep one of them: \
+                 remove one",
+            ),
+        );
+    }
+    let list: Vec<&str> = items(&divided.node)
+        .iter()
+        .filter_map(Node::as_str)
+        .collect();
+    if diagnostics.len() > known {
+        return;
+    }
+    if list.is_empty() {
+        diagnostics.push(
+            Diagnostic::at(Code::BadDevice, divided.node.origin, "`devices` is empty")
+                .help("name at least one, or remove the key"),
+        );
+    } else if let Err(reason) = divided_devices(&list) {
+        diagnostics.push(Diagnostic::at(Code::BadDevice, divided.node.origin, reason));
+    }
+}
+
+fn items(node: &Node) -> &[Node] {
+    node.as_array().unwrap_or(std::slice::from_ref(node))
+}
+
+/// Checks one name or each in a list; `auto` stands alone, where it may stand at all.
+fn names(node: &Node, auto: bool, diagnostics: &mut Vec<Diagnostic>) {
+    for item in items(node) {
         let Some(name) = item.as_str() else { continue };
-        let alone = items.len() == 1;
-        if (name == "auto" && alone) || name.parse::<Device>().is_ok() {
+        if (name == "auto" && auto) || name.parse::<Device>().is_ok() {
             continue;
         }
         let diagnostic = Diagnostic::at(

@@ -38,8 +38,8 @@ pub struct Remote {
     pub program: PathBuf,
     /// Workers at once.
     pub places: usize,
-    /// Device on the machines of the workers, such as `auto`.
-    pub device: String,
+    /// Device on the machines of the workers, such as `auto`; or those that a training is divided over.
+    pub devices: Vec<String>,
 }
 
 impl Remote {

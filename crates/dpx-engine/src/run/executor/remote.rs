@@ -8,6 +8,7 @@ use super::slurm::Slurm;
 use super::watch::Watch;
 use super::{Adoption, Executor, Served, Task, Told};
 use crate::cache::{Cache, CacheError, TaskFolder};
+use crate::plan::DeviceNeed;
 use crate::run::RunError;
 use crate::run::contract::{Submission, TaskEntry, digest_of, read};
 use crate::run::control::Control;
@@ -78,8 +79,12 @@ impl Executor for RemoteExecutor {
         Some(self.remote.places)
     }
 
-    fn device(&self) -> Option<String> {
-        Some(self.remote.device.clone())
+    fn device(&self, need: DeviceNeed) -> Option<String> {
+        let names = &self.remote.devices;
+        Some(match need {
+            DeviceNeed::All => names.join(", "),
+            DeviceNeed::None | DeviceNeed::One => names.first()?.clone(),
+        })
     }
 
     fn serve(

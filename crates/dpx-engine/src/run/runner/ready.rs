@@ -25,11 +25,6 @@ impl Ready {
         }
     }
 
-    /// Whether an instance needs a device.
-    pub(super) fn uses_device(&self, id: InstanceId) -> bool {
-        self.uses_device[id]
-    }
-
     /// Says whether an instance could start, and whether it is still to be run at all.
     pub(super) fn set(&mut self, id: InstanceId, ready: bool, unfinished: bool) {
         let set = if self.uses_device[id] {

@@ -3,13 +3,14 @@
 use super::select::cores;
 use super::{News, Runner, Running};
 use crate::cache::{KeyLock, TryLock};
-use crate::plan::{InstanceId, State};
+use crate::plan::{DeviceNeed, InstanceId, State};
 use crate::run::RunError;
 use crate::run::control::Control;
 use crate::run::event::Event;
 use crate::run::job::{Job, JobInput, JobResult, perform};
 use crate::run::slots::Held;
 use dpx_schema::files::safe_name;
+use dpx_schema::{Device, device_list};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,8 +28,13 @@ impl Runner<'_> {
             return Ok(());
         }
         let mut behind = None;
-        while self.slots.fits(false)
-            && let Some(id) = self.ready.next(behind, self.slots.fits(true))
+        // Devices are kept for a training that needs all of them: nothing behind it in the plan takes one meanwhile.
+        let mut kept = false;
+        while self.slots.fits(DeviceNeed::None)
+            && let Some(id) = {
+                let free = !kept && self.slots.fits(DeviceNeed::One);
+                self.ready.next(behind, free)
+            }
         {
             behind = Some(id);
             let Some(key) = self.decisions.list()[id].key else {
@@ -39,10 +45,15 @@ impl Runner<'_> {
                 self.ready.set(id, false, true);
                 continue;
             }
+            let need = self.need(id);
+            if !self.slots.fits(need) {
+                kept = true;
+                continue;
+            }
             match self.cache.try_lock(&key, &self.plan.instances[id].name)? {
                 TryLock::Taken(lock) => {
                     self.waiting.remove(&id);
-                    if let Some(held) = self.slots.take(self.ready.uses_device(id)) {
+                    if let Some(held) = self.slots.take(need) {
                         self.start(id, lock, held);
                     }
                 }
@@ -61,11 +72,21 @@ impl Runner<'_> {
         Ok(())
     }
 
+    fn need(&self, id: InstanceId) -> DeviceNeed {
+        self.plan.instances[id].device_need(self.options.divided)
+    }
+
     fn start(&mut self, id: InstanceId, lock: KeyLock, held: Held) {
         let instance = self.plan.instances[id].clone();
         let decision = &self.decisions.list()[id];
         let key = lock.key();
-        let device = self.slots.device(held);
+        let need = self.need(id);
+        let devices = self.slots.devices(held);
+        let device = match self.executor.device(need) {
+            Some(named) => named,
+            None if devices.is_empty() => Device::default().to_string(),
+            None => device_list(&devices),
+        };
         let inputs = instance.needs.iter().filter_map(|need| {
             let made = &self.plan.instances[need.instance];
             match &self.decisions.list()[need.instance].state {
@@ -86,11 +107,8 @@ impl Runner<'_> {
             lock,
             digests: decision.inputs.clone(),
             inputs: inputs.collect(),
-            device: self
-                .executor
-                .device()
-                .unwrap_or_else(|| device.unwrap_or_default().to_string()),
-            threads: self.threads(id, device.is_some()),
+            device: device.clone(),
+            threads: self.threads(id, need),
             forced: self.decisions.is_forced(id),
             log: self.log(id),
             secrets: self.options.secrets.clone(),
@@ -109,8 +127,7 @@ impl Runner<'_> {
             instance: self.name(id),
             key,
             reasons,
-            device: device
-                .map(|device| self.executor.device().unwrap_or_else(|| device.to_string())),
+            device: (need != DeviceNeed::None).then_some(device),
             log: job.log.clone(),
         };
         let running = Running {
@@ -140,10 +157,16 @@ impl Runner<'_> {
     }
 
     /// Threads for a worker: those on a device share the processor among all slots that can be taken meanwhile, others take
-    /// their part of the jobs.
-    fn threads(&self, id: InstanceId, on_device: bool) -> usize {
-        let slots = self.options.devices.len() * self.options.device_slots;
-        let sharers = if on_device {
+    /// their part of the jobs. A training that is divided has the threads of all devices.
+    fn threads(&self, id: InstanceId, need: DeviceNeed) -> usize {
+        let slots = match need {
+            DeviceNeed::None => 0,
+            DeviceNeed::One => self.options.devices.len() * self.options.device_slots,
+            DeviceNeed::All => self.options.device_slots,
+        };
+        let sharers = if need == DeviceNeed::None {
+            self.jobs
+        } else {
             let most = slots.min(self.jobs);
             let beside = || self.ready.beside(id, |id| self.decisions.users(id));
             if most > 1 {
@@ -151,8 +174,6 @@ impl Runner<'_> {
             } else {
                 most
             }
-        } else {
-            self.jobs
         };
         (cores() / sharers.max(1)).max(1)
     }
