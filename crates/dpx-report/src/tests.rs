@@ -211,6 +211,7 @@ fn scores(labels: &[String], texts: &[String], offset: usize) -> Scores {
             kind: "email".into(),
             value: "ann@example.org".into(),
         }],
+        facts: dpx_data::facts(4, &[1, 2]),
     };
     let params = serde_json::from_str("{\"perplexity\": false, \"examples\": 5}").unwrap();
     let embedder = Lengths;
@@ -496,7 +497,13 @@ fn the_sentences_and_the_terminal_say_what_came_out() {
 fn every_figure_of_a_row_is_over_its_replicates() {
     let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
     let eight = &study.rows[1];
-    for name in ["f1.joy", "share.love", "replayed.email", "audit_lower"] {
+    for name in [
+        "f1.joy",
+        "share.love",
+        "replayed.email",
+        "facts.2",
+        "audit_lower",
+    ] {
         assert_eq!(
             eight.figures[name].n,
             2,
