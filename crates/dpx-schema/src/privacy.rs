@@ -58,6 +58,11 @@ pub struct PublicInputs {
 }
 
 impl PublicInputs {
+    /// Whether nothing is to be said.
+    pub const fn is_empty(&self) -> bool {
+        self.declared_overlap.is_empty() && self.provenance.is_empty()
+    }
+
     /// Takes in what else is to be said, each thing once.
     pub fn join(&mut self, other: &Self) {
         for (ours, theirs) in [

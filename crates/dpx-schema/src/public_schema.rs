@@ -3,7 +3,7 @@
 use super::SchemaError;
 use super::conversation::ChatTemplate;
 use super::params::Attribute;
-use super::{LabelIntegration, PeopleBounds, Population, Prompt};
+use super::{LabelIntegration, PeopleBounds, Population, Prompt, PublicInputs};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -44,6 +44,9 @@ pub struct PublicSchema {
     /// How a model writes conversations where it does not write their text as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<ChatTemplate>,
+    /// What a reader of a claim has to know of the public inputs of the model beside it, wherever its folder is taken.
+    #[serde(default, skip_serializing_if = "PublicInputs::is_empty")]
+    pub public_inputs: PublicInputs,
 }
 
 impl PublicSchema {
@@ -69,6 +72,7 @@ impl PublicSchema {
             attributes: Vec::new(),
             conversations: false,
             chat_template: None,
+            public_inputs: PublicInputs::default(),
         }
     }
 

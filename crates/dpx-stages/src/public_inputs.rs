@@ -2,8 +2,10 @@
 //! made, and what was said of the public models among its needs.
 
 use crate::fault::fault;
-use dpx_data::builtin;
-use dpx_schema::{Kind, PrivacyRecord, PublicInputs, StageContext, StageError};
+use dpx_data::{Role, Source, builtin};
+use dpx_schema::{
+    Kind, MODEL_SCHEMA_FILE, PrivacyRecord, PublicInputs, PublicSchema, StageContext, StageError,
+};
 
 /// Parameters that may name a built-in model.
 const MODELS: [&str; 2] = ["model", "encoder"];
@@ -15,6 +17,10 @@ pub(crate) fn public_inputs(context: &StageContext<'_>) -> Result<PublicInputs, 
         if input.kind == Kind::Pretrain && !fault!(ProvenanceForgotten) {
             inputs.join(&PrivacyRecord::load(&input.path)?.public_inputs());
         }
+    }
+    let named = MODELS.iter().filter(|key| reads(context, key));
+    for name in named.filter_map(|key| context.params[*key].as_str()) {
+        inputs.join(&of_folder(name));
     }
     let declared = context.params["declared_overlap"].as_array();
     inputs.join(&PublicInputs {
@@ -34,6 +40,22 @@ pub(crate) fn public_inputs(context: &StageContext<'_>) -> Result<PublicInputs, 
     Ok(inputs)
 }
 
+/// What a model folder that dpx made says of its own public inputs.
+fn of_folder(name: &str) -> PublicInputs {
+    let source = match Source::parse(name) {
+        source @ (Source::Path(_) | Source::Hub(_)) if !name.starts_with("stage:") => source,
+        _ => return PublicInputs::default(),
+    };
+    // A model that is not there is told of by whoever reads it.
+    let schema = source
+        .resolve(Role::Model)
+        .ok()
+        .and_then(|found| PublicSchema::load(found.path.join(MODEL_SCHEMA_FILE)).ok());
+    schema
+        .map(|schema| schema.public_inputs)
+        .unwrap_or_default()
+}
+
 /// Whether the parameter has a part in what the stage computes.
 fn reads(context: &StageContext<'_>, key: &str) -> bool {
     // A teacher of words reads none.
@@ -43,7 +65,7 @@ fn reads(context: &StageContext<'_>, key: &str) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use dpx_schema::{Device, Flow, Input, NoProgress};
+    use dpx_schema::{Device, Flow, Input, LabelIntegration, NoProgress};
     use serde_json::{Value, json};
     use std::collections::BTreeMap;
     use std::path::Path;
@@ -102,6 +124,24 @@ pub(crate) mod tests {
             ["`corpus` of `base`", "`keywords` of `train`"]
         );
         assert!(own.provenance[0].contains("133"), "{own:?}");
+        // A folder that was exported and is named by its path says it too.
+        let exported = tempfile::tempdir().unwrap();
+        PublicSchema {
+            public_inputs: PublicInputs {
+                declared_overlap: vec!["`corpus` of `other`".into()],
+                provenance: Vec::new(),
+            },
+            ..PublicSchema::new(Vec::new(), "{label}: {text}", LabelIntegration::Prefix, 0)
+        }
+        .save(exported.path().join(MODEL_SCHEMA_FILE))
+        .unwrap();
+        let named = of(Kind::Train, json!({"model": exported.path()}));
+        assert!(
+            named
+                .declared_overlap
+                .contains(&"`corpus` of `other`".to_owned()),
+            "{named:?}"
+        );
         let votes = of(Kind::Select, json!({"encoder": "builtin:base"}));
         assert_eq!(votes.provenance.len(), 1);
         for (form, said) in [("head", 1), ("linear", 0)] {

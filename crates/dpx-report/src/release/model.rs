@@ -289,20 +289,24 @@ fn files(folder: &Path) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Whether the number of records is not public for some run.
+/// Whether the number of records is not public for some run, or has no part in the model: where nothing private ran, nothing said
+/// that it is public.
 fn private_size(
     sources: &Sources<'_>,
     behind: &BTreeSet<InstanceId>,
 ) -> Result<bool, AssembleError> {
+    let mut ran = false;
     for &id in behind {
         if sources.plan.instances[id].kind.spends()
             && let Some(PrivacyRecord::Private(run)) = sources.privacy(id)?
-            && run.adjacency != Adjacency::ZeroOut
         {
-            return Ok(true);
+            if run.adjacency != Adjacency::ZeroOut {
+                return Ok(true);
+            }
+            ran = true;
         }
     }
-    Ok(false)
+    Ok(!ran)
 }
 
 /// The public schema with no number of examples: under add/remove adjacency it is not public.

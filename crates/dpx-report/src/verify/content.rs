@@ -181,11 +181,8 @@ pub(super) fn models(root: &Path, statement: &Statement, failures: &mut Failures
                         model.name
                     )
                 });
-                let disclosed = model
-                    .runs
-                    .iter()
-                    .filter_map(|run| statement.runs.get(run))
-                    .any(|run| run.examples.is_none());
+                let mut runs = model.runs.iter().filter_map(|run| statement.runs.get(run));
+                let disclosed = model.runs.is_empty() || runs.any(|run| run.examples.is_none());
                 let hidden = schema.examples == 0 && schema.records.is_none();
                 failures.unless(!disclosed || hidden, || {
                     format!("the model `{}` discloses the number of records", model.name)

@@ -126,12 +126,16 @@ impl Start {
         };
         self.network.save(&folder, stored_as)?;
         self.tokenizer.save(&folder, Some(self.network.context()))?;
-        let schema = PublicSchema::new(
-            params.labels.clone(),
-            params.prompt.clone(),
-            LabelIntegration::Prefix,
-            0,
-        );
+        let inputs = crate::public_inputs::public_inputs(context)?;
+        let schema = PublicSchema {
+            public_inputs: inputs.clone(),
+            ..PublicSchema::new(
+                params.labels.clone(),
+                params.prompt.clone(),
+                LabelIntegration::Prefix,
+                0,
+            )
+        };
         schema.save(folder.join(MODEL_SCHEMA_FILE))?;
         let figures = json!({
             "corpus": params.corpus,
@@ -143,7 +147,7 @@ impl Start {
         )?;
         let record = PrivacyRecord::Public {
             source: params.corpus.join(", "),
-            inputs: crate::public_inputs::public_inputs(context)?,
+            inputs,
         };
         crate::private::save(context, &record)
     }

@@ -24,6 +24,7 @@ pub(super) fn write(
     );
     PublicSchema {
         trained_on_private: is_private,
+        public_inputs: record.public_inputs(),
         ..start.schema(schema).without_records()
     }
     .save(folder.join(MODEL_SCHEMA_FILE))?;
