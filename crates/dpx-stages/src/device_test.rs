@@ -158,7 +158,8 @@ mod tests {
     fn the_processor_equals_itself() {
         let found = test_device(Device::Cpu).unwrap();
         assert_eq!(found.loss_difference, 0.0);
-        assert_eq!(found.gradient_difference, 0.0);
+        // A sum over examples is rounded otherwise than the sum of each alone.
+        assert!(found.gradient_difference < 1e-5, "{found:?}");
         assert_eq!(found.same_texts, 1.0);
         assert!(found.training > 0.0 && found.sampling > 0.0);
     }
