@@ -358,7 +358,7 @@ fn a_ledger_may_be_shared_by_path_and_learns_of_cached_data() {
     );
     let by_file: Value =
         serde_json::from_str(&place.succeeds(&["ledger", "small.toml", "--json"])).unwrap();
-    assert_eq!(by_file, shared);
+    assert_eq!(by_file["books"], shared["books"]);
     // Without the raw data nobody can be charged.
     std::fs::remove_file(place.path("texts.csv")).unwrap();
     let told = place.succeeds(&["ledger", "--ledger", "shared/ledger"]);

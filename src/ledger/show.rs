@@ -157,9 +157,10 @@ fn overlaps(set: &DataSet) -> String {
         let _ = write!(
             text,
             "; {}{} also in {}{}",
-            overlap.shared,
+            counted(overlap.shared, "record"),
             match overlap.shared_people {
                 0 => String::new(),
+                1 => " and 1 person".to_owned(),
                 people => format!(" and {people} people"),
             },
             short(&overlap.with),

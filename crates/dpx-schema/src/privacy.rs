@@ -86,6 +86,15 @@ impl PublicInputs {
         all
     }
 
+    /// What is to be said where no mechanism looked at private data: that none were used, but for what public inputs hold of them.
+    pub const fn of_untouched(&self) -> &'static str {
+        if self.declared_overlap.is_empty() {
+            "No private data used (epsilon 0)."
+        } else {
+            "No private data used (epsilon 0), but for the overlap that is declared."
+        }
+    }
+
     /// In sentences, for whoever reads a claim.
     pub fn sentences(&self) -> Vec<String> {
         let overlaps = self.declared_overlap.iter().map(|name| {

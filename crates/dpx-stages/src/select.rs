@@ -110,6 +110,13 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
         let record = stage.record(&run.id, Some(executed(&[noise])), machine);
         (counts, record, run.finish())
     };
+    if params.by == VoteFor::Clusters && booth.clusters() < params.clusters as usize {
+        context.progress.log(&format!(
+            "clusters: {} asked for, the pool has texts for {}",
+            params.clusters,
+            booth.clusters()
+        ));
+    }
     step(STEPS, "writing")?;
     Votes {
         labels: schema.labels.clone(),

@@ -157,8 +157,9 @@ pub(crate) fn statements(study: &Study) -> Vec<(String, String)> {
     });
     let of_row = |row: &Row| -> Vec<(String, String)> {
         if row.guarantee.kind == GuaranteeKind::Untouched {
-            let mut text = String::from("No private data used (epsilon 0).\n");
-            for sentence in PublicInputs::of(&row.guarantee.records).sentences() {
+            let inputs = PublicInputs::of(&row.guarantee.records);
+            let mut text = format!("{}\n", inputs.of_untouched());
+            for sentence in inputs.sentences() {
                 text.push_str(&sentence);
                 text.push('\n');
             }

@@ -135,10 +135,22 @@ pub(super) fn guarantee(card: &mut String, statement: &Statement) {
                 events(claim)
             );
         }
-        _ if statement.export.is_some() => {
-            card.push_str("No private data used: the model comes from public data.\n\n");
+        _ => {
+            let what = if statement.export.is_some() {
+                "the model comes"
+            } else {
+                "all texts come"
+            };
+            let but = if statement.declared_overlap.is_empty() {
+                ""
+            } else {
+                ", some of which is declared to hold private records"
+            };
+            let _ = write!(
+                card,
+                "No private data used: {what} from public data{but}.\n\n"
+            );
         }
-        _ => card.push_str("No private data used: all texts come from public data.\n\n"),
     }
     let inputs = PublicInputs {
         declared_overlap: statement.declared_overlap.clone(),

@@ -174,12 +174,12 @@ fn usage(card: &mut String, statement: &Statement, export: &Export) {
 
 fn license(card: &mut String, statement: &Statement, export: &Export) {
     let of_base = match (&export.base_license, &export.base) {
-        (Some(license), _) => format!(
+        (Some(license), _) if license != UNKNOWN_LICENSE => format!(
             "The public model behind it states the license {}; what that asks for holds for this model, too.",
             code(license)
         ),
-        (None, Some(_)) => "The license of the public model behind it is not known to dpx: its folder states none. Whoever publishes this model has to know it.".to_owned(),
-        (None, None) => "It was made from texts that the publisher calls public; dpx does not know their licenses.".to_owned(),
+        (_, Some(_)) => "The license of the public model behind it is not known to dpx: its folder states none. Whoever publishes this model has to know it.".to_owned(),
+        (_, None) => "It was made from texts that the publisher calls public; dpx does not know their licenses.".to_owned(),
     };
     let declared = if statement.license.id == UNKNOWN_LICENSE {
         ""

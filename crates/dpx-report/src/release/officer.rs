@@ -210,7 +210,14 @@ fn people(statement: &Statement) -> String {
 
 fn epsilon(statement: &Statement) -> String {
     let Some(total) = &statement.total else {
-        return "Epsilon is 0: no private record can have any influence.".to_owned();
+        return if statement.declared_overlap.is_empty() {
+            "Epsilon is 0: no private record can have any influence.".to_owned()
+        } else {
+            format!(
+                "No mechanism looked at private records. Epsilon is 0 for those that do not stand in {}, which the publisher declared to hold some of them; to these nothing is promised.",
+                listed(&statement.declared_overlap)
+            )
+        };
     };
     let whom = statement.unit().word();
     let bound = total.epsilon();
@@ -329,10 +336,10 @@ fn selection(statement: &Statement) -> String {
         Selection::None { unprotected }
             if unprotected.is_empty() && statement.export.is_some() =>
         {
-            "Nothing was chosen by scores on private data: no other row under a guarantee was scored. What the publisher tried outside this study is not known to dpx.".to_owned()
+            "Nothing was chosen by scores on private data: no other row under a guarantee was scored. What was tried in other studies, or without dpx, is not counted here.".to_owned()
         }
         Selection::None { unprotected } if unprotected.is_empty() => {
-            "Nothing was chosen by scores on private data: every row that was scored is here, or costs nothing. What the publisher tried outside this study is not known to dpx.".to_owned()
+            "Nothing was chosen by scores on private data: every row that was scored is here, or costs nothing. What was tried in other studies, or without dpx, is not counted here.".to_owned()
         }
         Selection::None { unprotected } => format!(
             "Every row under a guarantee that was scored on private data is here, or costs nothing. Scored too, and without a guarantee: {}. What their scores told whoever decided on this release is bounded by nothing.",

@@ -31,7 +31,7 @@ impl PrivacyRecord {
                 with(format!("Made from public data alone: {source}.\n"), inputs)
             }
             Self::Untouched(inputs) => {
-                with("No private data used (epsilon 0).\n".to_owned(), inputs)
+                with(format!("{}\n", inputs.of_untouched()), inputs)
             }
             Self::NotPrivate => {
                 "No guarantee: made from the private data without clipping and noise. NOT FOR RELEASE.\n".to_owned()
