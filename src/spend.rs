@@ -104,12 +104,26 @@ impl Study<'_> {
         };
         let seeded = serde_json::to_value(NoiseMode::Seeded)
             .is_ok_and(|word| instance.params["noise"] == word);
+        // A run that is yet to come has no identity but its recipe: stages that are alike are one run.
+        let recipe = |one: &Instance| {
+            let sources = one.sources.clone();
+            (
+                one.kind,
+                one.key_params.clone(),
+                one.seed,
+                one.needs.clone(),
+                sources,
+            )
+        };
+        let own = recipe(instance);
+        let mut all = self.plan.instances.iter();
+        let first = all.position(|other| other.kind == instance.kind && recipe(other) == own);
+        let first = first.unwrap_or(id);
         let mut run = RunEntry {
-            // A run that is yet to come has no identity but its name.
-            run: format!("planned {id}"),
+            run: format!("planned {first}"),
             key: String::new(),
             experiment: self.plan.experiment.clone(),
-            instance: instance.name.to_string(),
+            instance: self.plan.instances[first].name.to_string(),
             date: now(),
             people: Vec::new(),
             event,
