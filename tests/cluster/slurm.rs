@@ -339,7 +339,8 @@ fn a_training_longer_than_its_time_limit_goes_on_in_another_job() {
             assert_eq!(wait(&mut run, &place), 0, "{}", place.said());
             let told = place.said();
             assert!(
-                told.contains("because its time ran out") || told.contains("reached its time limit"),
+                told.contains("because its time ran out")
+                    || told.contains("reached its time limit"),
                 "{told}"
             );
             place.is_done(TIMED_EPOCHS);
