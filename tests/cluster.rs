@@ -236,7 +236,7 @@ const SHORT_EPOCHS: u32 = 1;
 /// Epochs of a study whose training takes some seconds: long enough to be hit.
 const LONG_EPOCHS: u32 = 100;
 /// Epochs of a study whose training takes longer than Slurm takes to look at time limits.
-const TIMED_EPOCHS: u32 = 2000;
+const TIMED_EPOCHS: u32 = 800;
 
 /// Whether the long form was asked for.
 fn is_long() -> bool {
