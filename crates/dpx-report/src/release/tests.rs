@@ -133,6 +133,7 @@ fn a_model_alone_has_its_card_and_page() {
     release.about.export = Some(Export {
         form: ExportForm::Adapter,
         dtype: "float32".to_owned(),
+        base_precision: dpx_schema::params::BasePrecision::Int8,
         base: Some("hf:who/base@0123456789abcdef0123456789abcdef01234567".to_owned()),
         base_license: Some("apache-2.0".to_owned()),
         prompts: Prompts {
