@@ -395,7 +395,7 @@ mod tests {
         );
         let lora = training(json!({"parameters": "lora"}));
         assert!(lora.refused(&machine(16_000_000_000)).is_none());
-        let refused = lora.refused(&machine(3_000_000_000)).unwrap();
+        let refused = lora.refused(&machine(2_000_000_000)).unwrap();
         let hint = &refused.hints()[0];
         assert!(hint.contains("`base_precision = \"int8\"`"), "{hint}");
         assert!(!hint.contains("\"bf16\""), "{hint}");

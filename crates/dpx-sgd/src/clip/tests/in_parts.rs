@@ -48,12 +48,12 @@ fn norms_losses_and_sums_are_the_same_to_the_last_bit() {
                 Clipping::None,
             ] {
                 model.set_activation_checkpointing(false);
-                let kept = clipped_gradient(&model, batch, clipping, 0.3).unwrap();
+                let kept = clipped_gradient(&model, batch, clipping, 0.05).unwrap();
                 model.set_activation_checkpointing(true);
-                let anew = clipped_gradient(&model, batch, clipping, 0.3).unwrap();
+                let anew = clipped_gradient(&model, batch, clipping, 0.05).unwrap();
                 assert!(bits(&kept) == bits(&anew), "{name} {place} {clipping:?}");
                 assert_eq!(kept.norms.is_empty(), clipping == Clipping::None);
-                let felt = kept.norms.iter().any(|norm| *norm > 0.3);
+                let felt = kept.norms.iter().any(|norm| *norm > 0.05);
                 assert!(
                     felt || clipping == Clipping::None,
                     "{name}: {:?}",
@@ -130,7 +130,7 @@ fn a_part_that_is_missing_or_comes_twice_is_an_error() {
     };
     let twice = |samples: Vec<GradSample>| vec![samples.clone(), samples];
     for clipping in [Clipping::Flat, Clipping::None] {
-        let refused = |change| {
+        let refused = |change: fn(Vec<GradSample>) -> Vec<Vec<GradSample>>| {
             let (_, mut model) = models().swap_remove(1);
             model.set_activation_checkpointing(true);
             let model = Broken(model, change);
