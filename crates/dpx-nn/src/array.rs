@@ -200,8 +200,7 @@ impl Array {
         }
     }
 
-    /// The same values on a device; no copy where they are there already. A rounded matrix goes to a device as it is, and comes
-    /// from there as f32.
+    /// The same values on a device; no copy where they are there already. A rounded matrix stays one.
     ///
     /// # Panics
     /// When the device cannot be used: [`DeviceExt::usable`](crate::device::DeviceExt::usable) says so before.
@@ -216,6 +215,15 @@ impl Array {
             });
         }
         let values = self.to_vec();
+        if let Values::Device(tensor) = &self.values
+            && let Some(precision) = tensor.precision()
+            && let Some(mut matrix) =
+                RoundedMatrix::with_capacity(precision, self.rows(), self.width())
+        {
+            // What was rounded before does not change when it is rounded again.
+            matrix.push_rows(&values);
+            return Self::rounded(matrix).on(device);
+        }
         if device == Device::Cpu {
             return Self::from_buffer(values.into(), &self.shape);
         }

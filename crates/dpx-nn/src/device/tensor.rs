@@ -13,6 +13,7 @@ mod with {
     use burn::tensor::{TensorData, Transaction};
     use burn_dispatch::Dispatch;
     use dpx_schema::Device;
+    use dpx_schema::params::BasePrecision;
 
     /// A tensor `[rows, width]` on a device.
     #[derive(Clone)]
@@ -72,6 +73,11 @@ mod with {
 
         pub(crate) const fn is_rounded(&self) -> bool {
             self.rounded.is_some()
+        }
+
+        /// How the values were rounded, where they were.
+        pub(crate) fn precision(&self) -> Option<BasePrecision> {
+            self.rounded.as_ref().map(|rounded| rounded.precision())
         }
 
         /// The same values as f32.
@@ -151,6 +157,7 @@ mod without {
     use crate::kernel::Kernels;
     use crate::rounded::RoundedMatrix;
     use dpx_schema::Device;
+    use dpx_schema::params::BasePrecision;
 
     /// There is none: this build computes on the host alone.
     #[derive(Clone)]
@@ -177,6 +184,10 @@ mod without {
         }
 
         pub(crate) const fn is_rounded(&self) -> bool {
+            match *self {}
+        }
+
+        pub(crate) const fn precision(&self) -> Option<BasePrecision> {
             match *self {}
         }
 

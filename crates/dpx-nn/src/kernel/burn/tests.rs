@@ -469,6 +469,13 @@ fn rounded_matrices_are_the_same_numbers_on_a_device() {
         let there = matrix.on(device);
         assert!(there.is_rounded() && there.device() == device);
         assert_eq!(there.to_vec(), matrix.to_vec());
+        // Back, and to where other values of it were: as it is.
+        assert_eq!(there.on(Device::Cpu).as_rounded(), matrix.as_rounded());
+        let mut copy = RoundedMatrix::with_capacity(precision, 23, 17).unwrap();
+        copy.push_rows(&[0.5; 23 * 17]);
+        let mut copy = Array::rounded(copy).on(device);
+        copy.copy_from(&there);
+        assert!(copy.is_rounded() && copy.to_vec() == matrix.to_vec());
         assert_eq!(there.widened().to_vec(), matrix.widened().to_vec());
         assert!(!there.widened().is_rounded());
         let name = format!("{precision:?}");
