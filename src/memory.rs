@@ -43,8 +43,9 @@ impl Place {
                 ..Self::default()
             };
         }
+        let written = [&plan.run.device[..], &plan.run.devices[..]].concat();
         let names = if given.is_empty() {
-            &plan.run.device[..]
+            &written[..]
         } else {
             given
         };

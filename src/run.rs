@@ -120,7 +120,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let access = account::access(&ledger, &experiment, &plan);
     let table = executor::table(args.executor.as_deref(), &experiment)?;
     let mut options = options(args, &plan, access, table)?;
-    let place = Place::of((&experiment, &plan), &args.device, args.executor.as_deref());
+    let given = [&args.device[..], &args.devices[..]].concat();
+    let place = Place::of((&experiment, &plan), &given, args.executor.as_deref());
     memory::refuse(&plan, &place, true, || {
         waiting(&plan, &cache, &options).map_err(not_run)
     })?;
