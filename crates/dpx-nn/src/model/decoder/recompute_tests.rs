@@ -27,12 +27,11 @@ fn folder(name: &str) -> PathBuf {
 fn sequences(vocabulary: usize) -> Vec<Vec<u32>> {
     let token = |at: usize| ((at * 7919 + at / 3) % vocabulary) as u32;
     let lengths = [9, 2, 14, 1, 11, 7, 12, 13];
-    let of = |(number, length): (usize, usize)| (0..length).map(|at| token(31 * number + at));
-    lengths
-        .into_iter()
-        .enumerate()
-        .map(|one| of(one).collect())
-        .collect()
+    let of = |number: usize, length: usize| -> Vec<u32> {
+        (0..length).map(|at| token(31 * number + at)).collect()
+    };
+    let numbered = lengths.into_iter().enumerate();
+    numbered.map(|(number, length)| of(number, length)).collect()
 }
 
 fn batch(vocabulary: usize) -> Batch {
@@ -131,7 +130,7 @@ fn activations_computed_anew_have_the_same_bits_and_are_not_kept() {
 
 #[test]
 fn nothing_but_inputs_is_kept_of_blocks_that_are_computed_anew() {
-    let (mut model, _) = super::tests::fixture();
+    let (mut model, _) = tests::fixture();
     let kinds = |model: &Decoder| {
         let rows = PackedLayout::from_lengths([3]);
         let (_, saved) = model.body(&[1, 2, 3], &rows);
@@ -145,7 +144,7 @@ fn nothing_but_inputs_is_kept_of_blocks_that_are_computed_anew() {
 
 #[test]
 fn the_output_layer_in_parts_gives_the_same_bits() {
-    let (mut model, _) = super::tests::fixture();
+    let (mut model, _) = tests::fixture();
     model.parameters.select(Selection::Bias);
     let long: Vec<Vec<u32>> = (0..40)
         .map(|number| (0..12).map(|at| (number * 5 + at * 3) % 40).collect())
