@@ -31,7 +31,9 @@ fn sequences(vocabulary: usize) -> Vec<Vec<u32>> {
         (0..length).map(|at| token(31 * number + at)).collect()
     };
     let numbered = lengths.into_iter().enumerate();
-    numbered.map(|(number, length)| of(number, length)).collect()
+    numbered
+        .map(|(number, length)| of(number, length))
+        .collect()
 }
 
 fn batch(vocabulary: usize) -> Batch {
