@@ -188,11 +188,13 @@ fn magnitudes(tape: &Tape) -> Vec<f64> {
         .collect()
 }
 
-fn close(found: &[f64], wanted: &[f64]) {
+/// Within the tolerance that models have on devices: roundings of products grow through adapters of this size.
+fn close(name: &str, found: &[f64], wanted: &[f64]) {
     assert_eq!(found.len(), wanted.len());
     for (found, wanted) in found.iter().zip(wanted) {
         let apart = (found - wanted).abs();
-        assert!(apart <= 2e-5 * wanted.abs().max(1e-3), "{found} {wanted}");
+        let most = 2e-4 * wanted.abs().max(1e-3);
+        assert!(apart <= most, "{name}: {found} where f32 has {wanted}");
     }
 }
 
@@ -252,9 +254,9 @@ fn frozen_matrices_in_fewer_bits_compute_as_their_rounded_values_do() {
                     assert!(same, "{name} {precision:?}");
                 } else {
                     // Blocks are products of other shapes, whose sums a device may round otherwise.
-                    close(&ours.losses, &theirs.losses);
-                    close(&alone, &other);
-                    close(&magnitudes(&ours), &magnitudes(&theirs));
+                    close(name, &ours.losses, &theirs.losses);
+                    close(name, &alone, &other);
+                    close(name, &magnitudes(&ours), &magnitudes(&theirs));
                 }
                 // Merged: what they were rounded to, plus the adapter, in f32.
                 let (merged, wanted) = (found.merge_lora(), wanted.merge_lora());
