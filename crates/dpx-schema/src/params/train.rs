@@ -151,7 +151,7 @@ pub struct TrainPerformance {
     #[serde(default = "micro_batch_size")]
     #[schemars(range(min = 1))]
     pub micro_batch_size: u64,
-    /// Whether the backward pass computes the activations of each block anew instead of keeping those of all blocks: much less memory, and a step takes two to three times as long. `auto`: where the estimate is otherwise above half of the device's memory. Results are the same to the last bit.
+    /// Whether the backward pass computes the activations of each block anew instead of keeping those of all blocks: much less memory, and a step takes about twice as long. `auto`: where the estimate is otherwise above half of the device's memory. Results are the same to the last bit.
     #[serde(default)]
     pub activation_checkpointing: ActivationCheckpointing,
     /// Steps between checkpoints.
