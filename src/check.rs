@@ -3,7 +3,7 @@
 use super::account::{is_local, preprocess_params};
 use super::experiment::ExperimentArgs;
 use super::families::LocalModels;
-use super::memory;
+use super::memory::{self, Place};
 use super::own_data::{self, Problem, told};
 use super::{Error, ExitCode, output};
 use dpx_data::Source;
@@ -34,9 +34,17 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         .experiment
         .as_ref()
         .map(|experiment| plan::build(experiment, &LocalModels));
-    let mut memory = Vec::new();
+    let (mut memory, mut fits) = (Vec::new(), Ok(()));
     match built {
-        Some(Ok(plan)) => memory = memory::lines(&plan, false),
+        Some(Ok(plan)) => {
+            if let Some(experiment) = &loaded.experiment {
+                let place = Place::of((experiment, &plan), &[], None);
+                fits = memory::refuse(&plan, &place, false, || {
+                    Ok((0..plan.instances.len()).collect())
+                });
+                memory = memory::lines(&plan, &place, false);
+            }
+        }
         Some(Err(diagnostics)) => {
             loaded.diagnostics.extend(diagnostics);
             loaded.experiment = None;
@@ -55,6 +63,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let Some(experiment) = &loaded.experiment else {
         return Ok(ExitCode::Usage);
     };
+    fits?;
     for (stage, problems) in data
         .iter()
         .filter(|(_, problems)| !args.json && !problems.is_empty())

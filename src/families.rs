@@ -62,7 +62,7 @@ impl Sources for LocalModels {
 }
 
 /// A name at the commit of an identity, where it names one.
-fn pinned(name: &HubName, identity: &str) -> HubName {
+pub(crate) fn pinned(name: &HubName, identity: &str) -> HubName {
     match identity.rsplit_once('@') {
         Some((_, commit)) => name.at(commit),
         None => name.clone(),

@@ -2,7 +2,7 @@
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::Understood;
-use super::memory;
+use super::memory::{self, Place};
 use super::privacy_people::of_plan;
 use super::spend::{self, Forecast};
 use super::state::StateArgs;
@@ -57,6 +57,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     if args.advice {
         return super::plan_advice::print(&experiment, &plan, &decisions);
     }
+    let place = Place::of((&experiment, &plan), &[], None);
+    memory::refuse(&plan, &place, true, || Ok(waiting(&decisions)))?;
     let causes = causes(&plan, &decisions);
     let summary = summary(&decisions);
     // Who the people are is found in the data: only a study with a budget is worth reading them for a plan.
@@ -69,26 +71,41 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         Some(spend::forecast(&ledger, &experiment, &plan, Some(&cache))?)
     };
     let text = if args.json {
-        to_json(&plan, &decisions, &causes, &summary, spend.as_ref())
+        to_json(
+            &plan,
+            (&decisions, &causes),
+            &summary,
+            &memory::lines(&plan, &place, true),
+            spend.as_ref(),
+        )
     } else {
         let spend = spend.map_or_else(String::new, |spend| format!("\n{}", spend.text()));
         let people = match experiment.privacy.unit {
             Unit::Example => String::new(),
             Unit::User => of_plan(&plan, &decisions, &cache)?,
         };
-        to_text(&plan, &decisions, &causes, &summary) + &memory_text(&plan) + &people + &spend
+        to_text(&plan, &decisions, &causes, &summary)
+            + &memory_text(&plan, &place)
+            + &people
+            + &spend
     };
     output::print(text.trim_end())?;
     Ok(ExitCode::Done)
 }
 
 /// What training is going to take of memory, where that is much.
-fn memory_text(plan: &Plan) -> String {
-    let lines = memory::lines(plan, true);
+fn memory_text(plan: &Plan, place: &Place) -> String {
+    let lines = memory::lines(plan, place, true);
     if lines.is_empty() {
         return String::new();
     }
     format!("\nMemory, estimated:\n  {}\n", lines.join("\n  "))
+}
+
+/// The instances that may have to run.
+fn waiting(decisions: &[Decision]) -> BTreeSet<InstanceId> {
+    let waiting = decisions.iter().filter(|one| !one.state.is_cached());
+    waiting.map(|one| one.instance).collect()
 }
 
 /// The instances that `--force` names.
@@ -243,9 +260,9 @@ fn estimate(summary: &Summary) -> String {
 
 fn to_json(
     plan: &Plan,
-    decisions: &[Decision],
-    causes: &[Cause],
+    (decisions, causes): (&[Decision], &[Cause]),
     summary: &Summary,
+    memory: &[String],
     spend: Option<&Forecast>,
 ) -> String {
     let name = |id: &InstanceId| plan.instances[*id].name.as_str();
@@ -305,7 +322,7 @@ fn to_json(
         "instances": instances,
         "causes": causes,
         "times": stages,
-        "memory": memory::lines(plan, true),
+        "memory": memory,
         "people": spend.map(Forecast::json),
         "summary": {
             "cached": summary.cached,

@@ -2,6 +2,7 @@
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::Understood;
+use super::memory::{self, Place};
 use super::remote::RemoteArgs;
 use super::results::{self, ResultsArgs, Written};
 use super::state::StateArgs;
@@ -11,7 +12,7 @@ use dpx_engine::experiment::ExecutorTable;
 use dpx_engine::plan::{LocalSources, Plan};
 use dpx_engine::run::{
     Bars, JsonLines, MetricsObserver, Options, Outcome, PlainLines, RunError, RunReport, Runner,
-    Signal, failures_again, hub_assets,
+    Signal, failures_again, hub_assets, waiting,
 };
 use dpx_schema::LedgerAccess;
 use std::io::IsTerminal;
@@ -119,6 +120,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let access = account::access(&ledger, &experiment, &plan);
     let table = executor::table(args.executor.as_deref(), &experiment)?;
     let mut options = options(args, &plan, access, table)?;
+    let given = [&args.device[..], &args.devices[..]].concat();
+    let place = Place::of((&experiment, &plan), &given, args.executor.as_deref());
+    memory::refuse(&plan, &place, true, || {
+        waiting(&plan, &cache, &options).map_err(not_run)
+    })?;
     options.remote = args
         .remote
         .open(Some((&experiment.cache, args.experiment.file.as_path())))?;

@@ -334,3 +334,54 @@ fn hf_hub_cache_and_configurations_are_heeded() {
         "{error}"
     );
 }
+
+/// `config.json` tells that training cannot fit, before weights are downloaded and before anything runs.
+#[test]
+fn training_that_does_not_fit_is_refused_before_a_download() {
+    let place = Place::new();
+    let config = br#"{"model_type": "llama", "vocab_size": 256000, "hidden_size": 32768, "intermediate_size": 131072,
+        "num_hidden_layers": 200, "num_attention_heads": 256, "num_key_value_heads": 256, "max_position_embeddings": 4096,
+        "rms_norm_eps": 1e-5, "hidden_act": "silu", "tie_word_embeddings": false}"#;
+    let files: [(&str, &[u8]); 2] = [("config.json", config), ("model.safetensors", b"weights")];
+    place.server.add("models/who/huge", '1', &files);
+    std::fs::create_dir(place.path("huge")).unwrap();
+    std::fs::write(place.path("huge/config.json"), config).unwrap();
+    std::fs::write(place.path("texts.csv"), texts("good")).unwrap();
+    let study = |model: &str| {
+        let text = format!(
+            "[experiment]\nname = \"huge\"\n\n[stage.preprocess]\nkind = \"preprocess\"\ndataset = \"texts.csv\"\nlabels = \
+             [\"joy\", \"sadness\"]\nscrub = \"none\"\n\n[stage.tune]\nkind = \"train\"\nneeds = [\"preprocess\"]\nmodel = \
+             \"{model}\"\nepsilon = 8\nparameters = \"lora\"\nbase_precision = \"int8\"\n"
+        );
+        std::fs::write(place.path("huge.toml"), text).unwrap();
+    };
+    let refused = |verb: &str, model: &str| {
+        study(model);
+        let output = place.dpx(&[verb, "huge.toml"], &[]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{verb}: {said}");
+        for part in [
+            "`tune` takes about ",
+            " GB of weights",
+            "no setting of this stage makes it fit",
+        ] {
+            assert!(said.contains(part), "{verb}: {said}");
+        }
+    };
+    refused("check", "huge");
+    for verb in ["plan", "run"] {
+        refused(verb, "huge");
+        refused(verb, "hf:who/huge");
+    }
+    assert!(place.server.count("config.json") > 0);
+    assert_eq!(place.server.count("model.safetensors"), 0);
+    // Nothing ran.
+    assert!(!place.path("results").exists());
+    // Where other machines run the workers, nothing is known of their memory.
+    study("huge");
+    let text = std::fs::read_to_string(place.path("huge.toml")).unwrap();
+    let elsewhere = "\n[run.executor]\nkind = \"slurm\"\n";
+    std::fs::write(place.path("huge.toml"), text + elsewhere).unwrap();
+    let output = place.dpx(&["plan", "huge.toml"], &[]);
+    assert!(ok(&output).contains("Memory, estimated:\n  `tune`: about "));
+}

@@ -35,7 +35,7 @@ pub use display::{Bars, JsonLines, PlainLines, failures_again, summary_line};
 pub use event::{Event, Finish, Outcome, Planned, Stamped};
 pub use executor::{ExecutorOptions, Launch, Remote, Templates, WorkerCommand, cancel_submissions};
 pub use follow::{Follow, Order, leave_terminal, line_for_people, outcome};
-pub use freeze::{HubAsset, hub_assets, input_paths, pinned};
+pub use freeze::{HubAsset, hub_assets, input_paths, pinned, waiting};
 pub use live::Live;
 pub use metrics::MetricsObserver;
 pub use observer::{JournalObserver, Observer};

@@ -1,10 +1,11 @@
-//! `Array`: f32 values in row-major order with their shape, on the host or on a device.
+//! `Array`: f32 values in row-major order with their shape, on the host or on a device; frozen matrices in fewer bits.
 
 use super::Arithmetic;
 use super::pool::Buffer;
-#[cfg(feature = "burn")]
-use crate::device::Tensor;
+use super::rounded::RoundedMatrix;
 use crate::device::{DeviceError, DeviceTensor};
+#[cfg(feature = "burn")]
+use crate::device::{RoundedTensor, Tensor};
 use crate::kernel::{HostKernels, Kernels};
 use dpx_schema::Device;
 use std::fmt;
@@ -13,6 +14,9 @@ use std::sync::Arc;
 /// An array of f32 in row-major order. Cheap to clone: clones share their values until one of them is written to.
 ///
 /// Values go from one place to another by [`Array::on`], [`Array::move_to`] and [`Array::to_vec`] alone.
+///
+/// A [rounded](Array::rounded) array is read, as the second factor of a product, as a table and by [`Array::visit`]; it is never
+/// written to.
 #[derive(Clone)]
 pub struct Array {
     shape: Vec<usize>,
@@ -24,6 +28,8 @@ pub struct Array {
 #[derive(Clone)]
 enum Values {
     Host(Arc<Buffer>),
+    /// In fewer bits, on the host.
+    Rounded(Arc<RoundedMatrix>),
     Device(DeviceTensor),
 }
 
@@ -70,6 +76,60 @@ impl Array {
             shape: shape.to_vec(),
             values: Values::Host(Arc::new(buffer)),
             arithmetic: Arithmetic::F32,
+        }
+    }
+
+    /// A matrix that is held in fewer bits, on the host.
+    pub fn rounded(matrix: RoundedMatrix) -> Self {
+        Self {
+            shape: matrix.dims().to_vec(),
+            values: Values::Rounded(Arc::new(matrix)),
+            arithmetic: Arithmetic::F32,
+        }
+    }
+
+    /// The matrix that is held in fewer bits on the host, where this array is one.
+    pub fn as_rounded(&self) -> Option<&RoundedMatrix> {
+        match &self.values {
+            Values::Rounded(matrix) => Some(matrix),
+            Values::Host(_) | Values::Device(_) => None,
+        }
+    }
+
+    /// Whether the values are rounded once and for all, here or on a device.
+    pub fn is_rounded(&self) -> bool {
+        match &self.values {
+            Values::Host(_) => false,
+            Values::Rounded(_) => true,
+            Values::Device(tensor) => tensor.is_rounded(),
+        }
+    }
+
+    /// The same values as f32, in the same place; no copy where they are f32 already.
+    #[must_use]
+    pub fn widened(&self) -> Self {
+        match &self.values {
+            Values::Host(_) => self.clone(),
+            Values::Rounded(matrix) => {
+                let [rows, width] = matrix.dims();
+                let mut wide = Buffer::stale(rows * width);
+                matrix.widen(0..rows, 0..width, &mut wide);
+                Self::from_buffer(wide, &self.shape)
+            }
+            Values::Device(tensor) => Self {
+                shape: self.shape.clone(),
+                values: Values::Device(tensor.widened()),
+                arithmetic: self.arithmetic,
+            },
+        }
+    }
+
+    /// Hands over all values in row-major order, in blocks where they are not f32 on the host.
+    pub fn visit(&self, mut visit: impl FnMut(&[f32])) {
+        match &self.values {
+            Values::Host(buffer) => visit(buffer),
+            Values::Rounded(matrix) => matrix.visit(visit),
+            Values::Device(_) => visit(&self.to_vec()),
         }
     }
 
@@ -124,6 +184,7 @@ impl Array {
             "reshape of {:?} to {shape:?}",
             self.shape
         );
+        assert!(!self.is_rounded(), "a rounded matrix keeps its shape");
         self.shape = shape.to_vec();
         if let Values::Device(tensor) = &mut self.values {
             tensor.reshape(dims(shape));
@@ -134,12 +195,12 @@ impl Array {
     /// Where the values are.
     pub const fn device(&self) -> Device {
         match &self.values {
-            Values::Host(_) => Device::Cpu,
+            Values::Host(_) | Values::Rounded(_) => Device::Cpu,
             Values::Device(tensor) => tensor.device(),
         }
     }
 
-    /// The same values on a device; no copy where they are there already.
+    /// The same values on a device; no copy where they are there already. A rounded matrix stays one.
     ///
     /// # Panics
     /// When the device cannot be used: [`DeviceExt::usable`](crate::device::DeviceExt::usable) says so before.
@@ -148,7 +209,21 @@ impl Array {
         if self.device() == device {
             return self.clone();
         }
+        if let Values::Rounded(matrix) = &self.values {
+            return Self::on_device(&self.shape, |_| {
+                DeviceTensor::upload_rounded(matrix, device)
+            });
+        }
         let values = self.to_vec();
+        if let Values::Device(tensor) = &self.values
+            && let Some(precision) = tensor.precision()
+            && let Some(mut matrix) =
+                RoundedMatrix::with_capacity(precision, self.rows(), self.width())
+        {
+            // What was rounded before does not change when it is rounded again.
+            matrix.push_rows(&values);
+            return Self::rounded(matrix).on(device);
+        }
         if device == Device::Cpu {
             return Self::from_buffer(values.into(), &self.shape);
         }
@@ -181,7 +256,7 @@ impl Array {
     /// The kernels for arrays that are where this one is.
     pub(crate) fn kernels(&self) -> &'static dyn Kernels {
         match &self.values {
-            Values::Host(_) => &HostKernels,
+            Values::Host(_) | Values::Rounded(_) => &HostKernels,
             Values::Device(tensor) => tensor.kernels(),
         }
     }
@@ -201,6 +276,7 @@ impl Array {
     pub fn to_vec(&self) -> Vec<f32> {
         match &self.values {
             Values::Host(buffer) => buffer.to_vec(),
+            Values::Rounded(_) => self.widened().to_vec(),
             Values::Device(tensor) => DeviceTensor::fetch(&[tensor]).swap_remove(0),
         }
     }
@@ -209,13 +285,13 @@ impl Array {
     pub fn all_on_host(arrays: &[Self]) -> Vec<Self> {
         let waiting = arrays.iter().filter_map(|array| match &array.values {
             Values::Device(tensor) => Some(tensor),
-            Values::Host(_) => None,
+            Values::Host(_) | Values::Rounded(_) => None,
         });
         let mut fetched = DeviceTensor::fetch(&waiting.collect::<Vec<_>>()).into_iter();
         arrays
             .iter()
             .map(|array| match &array.values {
-                Values::Host(_) => array.clone(),
+                Values::Host(_) | Values::Rounded(_) => array.clone(),
                 Values::Device(_) => {
                     let values = fetched.next().expect("one for each that waits");
                     Self::from_buffer(values.into(), &array.shape)
@@ -227,10 +303,11 @@ impl Array {
     /// The values.
     ///
     /// # Panics
-    /// When they are not on the host: fetch them with [`Array::on`] or [`Array::to_vec`].
+    /// When they are not on the host: fetch them with [`Array::on`] or [`Array::to_vec`]; or in fewer bits: [`Array::widened`].
     pub fn host(&self) -> &[f32] {
         match &self.values {
             Values::Host(buffer) => buffer,
+            Values::Rounded(_) => panic!("{self:?} is held in fewer bits than f32"),
             Values::Device(tensor) => {
                 panic!("{self:?} is on `{}`, not on the host", tensor.device())
             }
@@ -244,6 +321,7 @@ impl Array {
     pub fn host_mut(&mut self) -> &mut [f32] {
         match &mut self.values {
             Values::Host(buffer) => &mut *Arc::<Buffer>::make_mut(buffer),
+            Values::Rounded(_) => panic!("a matrix in fewer bits than f32 is never written to"),
             Values::Device(tensor) => {
                 panic!("values are on `{}`, not on the host", tensor.device())
             }
@@ -271,7 +349,17 @@ impl Array {
     pub(crate) fn tensor(&self) -> Option<Tensor<2>> {
         match &self.values {
             Values::Device(tensor) => tensor.tensor(),
-            Values::Host(_) => panic!("{self:?} is on the host, another operand on a device"),
+            Values::Host(_) | Values::Rounded(_) => {
+                panic!("{self:?} is on the host, another operand on a device")
+            }
+        }
+    }
+
+    /// The tensor that is held in fewer bits, where it is one on a device.
+    pub(crate) const fn rounded_tensor(&self) -> Option<&RoundedTensor> {
+        match &self.values {
+            Values::Device(tensor) => tensor.rounded(),
+            Values::Host(_) | Values::Rounded(_) => None,
         }
     }
 
@@ -282,7 +370,9 @@ impl Array {
     pub(crate) fn change(&mut self, change: impl FnOnce(Tensor<2>) -> Tensor<2>) {
         match &mut self.values {
             Values::Device(tensor) => tensor.change(change),
-            Values::Host(_) => panic!("{self:?} is on the host, another operand on a device"),
+            Values::Host(_) | Values::Rounded(_) => {
+                panic!("{self:?} is on the host, another operand on a device")
+            }
         }
     }
 }

@@ -4,6 +4,8 @@ mod cuda;
 #[cfg(feature = "burn")]
 mod dispatch;
 mod found;
+#[cfg(feature = "burn")]
+mod rounded;
 mod tensor;
 mod wgpu;
 
@@ -15,6 +17,8 @@ use dpx_schema::Device;
 pub use dispatch::Tensor;
 #[cfg(feature = "burn")]
 pub(crate) use dispatch::to_dispatch;
+#[cfg(feature = "burn")]
+pub(crate) use rounded::RoundedTensor;
 pub(crate) use tensor::DeviceTensor;
 
 /// Why tensors cannot live on a device.

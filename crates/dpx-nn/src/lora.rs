@@ -95,6 +95,7 @@ impl Lora {
         kernel::scale(&mut down, self.scale);
         let up = parameters.value(self.b).clone();
         let weight = parameters.value_mut(weight);
+        *weight = weight.widened();
         match layout {
             Layout::OutIn => kernel::matmul_add(weight, &up, Side::Plain, &down, Side::Plain),
             Layout::InOut => {

@@ -20,19 +20,20 @@ mod static_table;
 pub mod weights;
 
 pub use adapter::{
-    ADAPTER_CONFIG, ADAPTER_FOLDER, ADAPTER_WEIGHTS, BASE_FOLDER, base_of, copy_base,
+    ADAPTER_CONFIG, ADAPTER_FOLDER, ADAPTER_WEIGHTS, BASE_FOLDER, base_of, base_precision,
+    copy_base,
 };
 pub use bert::Bert;
 pub use body::Body;
 pub use causal::CausalModel;
-pub use causal_lm::{CausalLm, load_causal};
+pub use causal_lm::{CausalLm, load_causal, load_frozen};
 pub use classifier::{Classifier, classifier_from, load_classifier};
 pub use config::{Architecture, Family, Head, ModelConfig};
 pub use decoder::Decoder;
 pub use encoder::{Encoder, center, groups, load_encoder};
 pub use error::ModelError;
 pub use load::is_buffer;
-pub use memory::TrainingMemory;
+pub use memory::{TrainingMemory, TrainingStep};
 pub use static_table::StaticTable;
 pub use weights::Weights;
 

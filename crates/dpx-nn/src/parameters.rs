@@ -169,9 +169,17 @@ impl Parameters {
     }
 
     /// Trains the selected parameters and freezes all others.
+    ///
+    /// # Panics
+    /// When a matrix that is held in fewer bits than f32 would be trained.
     pub fn select(&mut self, selection: Selection) {
         for (_, parameter) in self.iter_mut() {
             parameter.trainable = selection.takes(parameter.role);
+            assert!(
+                !(parameter.trainable && parameter.value.is_rounded()),
+                "`{}` is rounded, which only frozen parameters are",
+                parameter.name
+            );
         }
     }
 

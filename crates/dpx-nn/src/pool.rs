@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Most bytes that lie unused in the pool.
+/// Most bytes that lie unused in the pool, where nothing else is said.
 const LIMIT: usize = 3 << 29;
 /// Shorter buffers are left to the allocator.
 const SMALLEST: usize = 1024;
@@ -14,6 +14,7 @@ const SMALLEST: usize = 1024;
 static POOL: Mutex<Pool> = Mutex::new(Pool {
     free: BTreeMap::new(),
     bytes: 0,
+    limit: LIMIT,
     clock: 0,
 });
 
@@ -21,6 +22,7 @@ struct Pool {
     /// Free buffers by length, each with the time at which it was given back.
     free: BTreeMap<usize, Vec<(u64, Vec<f32>)>>,
     bytes: usize,
+    limit: usize,
     clock: u64,
 }
 
@@ -36,7 +38,11 @@ impl Pool {
         self.bytes += 4 * buffer.len();
         let list = self.free.entry(buffer.len()).or_default();
         list.push((self.clock, buffer));
-        while self.bytes > LIMIT && self.drop_oldest() {}
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        while self.bytes > self.limit && self.drop_oldest() {}
     }
 
     fn drop_oldest(&mut self) -> bool {
@@ -71,6 +77,13 @@ pub fn release_memory() {
     let mut pool = pool();
     pool.free.clear();
     pool.bytes = 0;
+}
+
+/// Most bytes that wait in the pool from now on, where memory is short: 1.5 GiB where nothing is said.
+pub fn limit_waiting_memory(bytes: usize) {
+    let mut pool = pool();
+    pool.limit = bytes;
+    pool.shrink();
 }
 
 /// A fixed number of f32 values that goes back to the pool when dropped.

@@ -261,6 +261,7 @@ impl Ran {
             rounding_allowance: 1e-4,
             max_length: None,
             clipping: None,
+            base_precision: dpx_schema::params::BasePrecision::F32,
             expected_batch_size: None,
             target_epsilon: plan.target.value(),
             shared_with: Vec::new(),

@@ -266,6 +266,7 @@ fn privacy(instance: &str, noise_multiplier: f64, noise: NoiseSource) -> String 
         rounding_allowance: 1e-4,
         max_length: Some(64),
         clipping: None,
+        base_precision: dpx_schema::params::BasePrecision::F32,
         expected_batch_size: Some(256),
         target_epsilon: 8.0,
         shared_with: Vec::new(),

@@ -144,6 +144,9 @@ pub struct PrivateRun {
     /// How gradients are clipped, where it trains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clipping: Option<super::params::Clipping>,
+    /// How the frozen weights were rounded that adapters were trained against; left out: not at all.
+    #[serde(default, skip_serializing_if = "super::params::BasePrecision::is_f32")]
+    pub base_precision: super::params::BasePrecision,
     /// What sums of gradients are divided by, where it trains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_batch_size: Option<u64>,
@@ -432,6 +435,7 @@ mod tests {
             rounding_allowance: 1e-4,
             max_length: None,
             clipping: None,
+            base_precision: crate::params::BasePrecision::F32,
             expected_batch_size: None,
             target_epsilon: 3.0,
             shared_with: Vec::new(),

@@ -4,12 +4,14 @@
 //! the clipped sum from one matrix product per layer.
 
 mod factors;
+mod in_parts;
 mod norm;
 mod sum;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use factors::Clipping;
+pub use in_parts::{GradientError, clipped_gradient};
 pub use sum::{ClippedSum, clipped_sum};
 
 use dpx_nn::{GradSample, ParameterId, Parameters, Tape};
@@ -43,37 +45,52 @@ enum Uses {
 
 /// Uses of every trainable parameter, in the order of the registry: each exactly once.
 fn group(parameters: &Parameters, tape: Tape) -> Result<Vec<(ParameterId, Uses)>, ClipError> {
-    let mut grad_samples: Vec<Vec<GradSample>> =
-        (0..parameters.len()).map(|_| Vec::new()).collect();
-    for sample in tape.grad_samples {
-        grad_samples[sample.parameter().index()].push(sample);
-    }
-    parameters
+    let found = found(parameters, tape.grad_samples)?;
+    let missing = parameters
         .trainable_ids()
         .into_iter()
-        .map(|id| {
-            let name = || parameters.get(id).name.clone();
-            let mut found = std::mem::take(&mut grad_samples[id.index()]);
-            let last = found.pop().ok_or_else(|| ClipError::NotRecorded(name()))?;
-            let uses = match (last, found.pop()) {
-                (sample @ GradSample::Linear { .. }, None) => Uses::Linear(sample),
-                (sample @ GradSample::Embedding { .. }, None) => Uses::Embedding(sample),
-                (sample @ GradSample::PerExample { .. }, None) => Uses::PerExample(sample),
-                (
-                    embedding @ GradSample::Embedding { .. },
-                    Some(linear @ GradSample::Linear { .. }),
-                )
-                | (
-                    linear @ GradSample::Linear { .. },
-                    Some(embedding @ GradSample::Embedding { .. }),
-                ) => Uses::Tied { linear, embedding },
-                _ => return Err(ClipError::Unsupported(name())),
-            };
-            if found.is_empty() {
-                Ok((id, uses))
-            } else {
-                Err(ClipError::Unsupported(name()))
-            }
-        })
-        .collect()
+        .find(|id| !found.iter().any(|(there, _)| there == id));
+    match missing {
+        Some(id) => Err(ClipError::NotRecorded(parameters.get(id).name.clone())),
+        None => Ok(found),
+    }
+}
+
+/// Uses of the trainable parameters that gradient samples are of, in the order of the registry: each exactly once.
+fn found(
+    parameters: &Parameters,
+    samples: Vec<GradSample>,
+) -> Result<Vec<(ParameterId, Uses)>, ClipError> {
+    let mut grad_samples: Vec<Vec<GradSample>> =
+        (0..parameters.len()).map(|_| Vec::new()).collect();
+    for sample in samples {
+        grad_samples[sample.parameter().index()].push(sample);
+    }
+    let mut uses_of_each = Vec::new();
+    for id in parameters.trainable_ids() {
+        let unsupported = || ClipError::Unsupported(parameters.get(id).name.clone());
+        let mut found = std::mem::take(&mut grad_samples[id.index()]);
+        let Some(last) = found.pop() else {
+            continue;
+        };
+        let uses = match (last, found.pop()) {
+            (sample @ GradSample::Linear { .. }, None) => Uses::Linear(sample),
+            (sample @ GradSample::Embedding { .. }, None) => Uses::Embedding(sample),
+            (sample @ GradSample::PerExample { .. }, None) => Uses::PerExample(sample),
+            (
+                embedding @ GradSample::Embedding { .. },
+                Some(linear @ GradSample::Linear { .. }),
+            )
+            | (
+                linear @ GradSample::Linear { .. },
+                Some(embedding @ GradSample::Embedding { .. }),
+            ) => Uses::Tied { linear, embedding },
+            _ => return Err(unsupported()),
+        };
+        if !found.is_empty() {
+            return Err(unsupported());
+        }
+        uses_of_each.push((id, uses));
+    }
+    Ok(uses_of_each)
 }

@@ -14,7 +14,7 @@ pub(crate) mod replica_tests;
 pub(crate) mod tests;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
-use super::clip::{ClipError, Clipping, clipped_sum};
+use super::clip::{ClipError, Clipping, GradientError, clipped_gradient};
 use super::fault::fault;
 use super::grid::{MAX_ROWS, rounding_allowance};
 use super::key::{Key, KeyFile, KeyFileError, KeyIsGone};
@@ -101,6 +101,15 @@ pub enum TrainerError {
         "a device did not compute each example of the batch exactly once; nothing of the step counts"
     )]
     Miscounted,
+}
+
+impl From<GradientError> for TrainerError {
+    fn from(error: GradientError) -> Self {
+        match error {
+            GradientError::Network(error) => error.into(),
+            GradientError::Clip(error) => error.into(),
+        }
+    }
 }
 
 /// Where the key of a run comes from.
@@ -363,8 +372,7 @@ impl Trainer {
         let (clipping, max_grad_norm) = (self.clipping, self.mechanism.max_grad_norm());
         let compute = |network: &dyn Network, index: usize| {
             let batch = parts[index].batch(examples);
-            let tape = network.forward_backward(&batch)?;
-            let clipped = clipped_sum(network.parameters(), tape, clipping, max_grad_norm)?;
+            let clipped = clipped_gradient(network, &batch, clipping, max_grad_norm)?;
             if clipped.losses.len() != batch.examples() {
                 return Err(TrainerError::Miscounted);
             }

@@ -23,7 +23,7 @@ use super::private::{self, Machine, PrivateStage, Spending};
 use dpx_accounting::DpEvent;
 use dpx_data::{Rows, builtin};
 use dpx_schema::conversation::Conversation;
-use dpx_schema::params::{AttributeCounts, CountsParams};
+use dpx_schema::params::{AttributeCounts, BasePrecision, CountsParams};
 use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::grid::f64_rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
@@ -106,6 +106,7 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
         rounding_allowance: widest,
         max_length: None,
         clipping: None,
+        base_precision: BasePrecision::F32,
     };
     let record = run.as_ref().map_or_else(
         || stage.untouched(),

@@ -13,6 +13,7 @@ use dpx_nn::model::{
     ADAPTER_CONFIG, ADAPTER_FOLDER, ADAPTER_WEIGHTS, ModelConfig, base_of, load_causal,
 };
 use dpx_nn::text::Tokenizer;
+use dpx_schema::params::BasePrecision;
 use dpx_schema::{Device, MODEL_SCHEMA_FILE, StageError};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -55,6 +56,14 @@ pub struct Base {
     pub folder: Option<PathBuf>,
     /// Its name on the Hugging Face Hub and its commit.
     pub hub: Option<(String, String)>,
+}
+
+/// How the public model in an artifact's folder `model` was rounded before adapters were trained beside it.
+///
+/// # Errors
+/// Its configuration cannot be read.
+pub fn base_precision(model: &Path) -> Result<BasePrecision, StageError> {
+    Ok(dpx_nn::model::base_precision(model)?)
 }
 
 /// Writes the model of an artifact's folder `model` with all of its weights: configuration, weights, tokenizer and public schema.

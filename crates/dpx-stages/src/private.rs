@@ -17,7 +17,7 @@ use dpx_accounting::{
     Adjacency, DpEvent, EpsilonBound, SamplingPlan, check_delta_for, default_delta,
 };
 use dpx_ledger::{Ledger, RunEntry, now};
-use dpx_schema::params::{BudgetParams, Delta, Epsilon, NoiseMode};
+use dpx_schema::params::{BasePrecision, BudgetParams, Delta, Epsilon, NoiseMode};
 use dpx_schema::{
     Input, Kind, NoiseSource, Population, PrivacyRecord, PrivateRun, PublicInputs, PublicSchema,
     SCHEMA_FILE, StageContext, StageError, Unit, UnitBounds,
@@ -234,6 +234,8 @@ pub(crate) struct Machine {
     pub(crate) rounding_allowance: f64,
     pub(crate) max_length: Option<u64>,
     pub(crate) clipping: Option<dpx_schema::params::Clipping>,
+    /// How the frozen weights were rounded, where adapters are trained.
+    pub(crate) base_precision: BasePrecision,
 }
 
 impl<'a> PrivateStage<'a> {
@@ -351,6 +353,7 @@ impl<'a> PrivateStage<'a> {
             rounding_allowance: machine.rounding_allowance,
             max_length: machine.max_length,
             clipping: machine.clipping,
+            base_precision: machine.base_precision,
             expected_batch_size: self
                 .plan
                 .sampling

@@ -35,7 +35,7 @@ use crate::counts::Noisy;
 use crate::teacher::EmbeddingFeatures;
 use ballot::{Booth, counted_votes};
 use dpx_data::Rows;
-use dpx_schema::params::{SelectParams, SelectPerformance, VoteFor};
+use dpx_schema::params::{BasePrecision, SelectParams, SelectPerformance, VoteFor};
 use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{Finish, StageContext, StageError, StageResult};
 use dpx_sgd::key::forbid_core_dumps;
@@ -106,6 +106,7 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
             rounding_allowance: allowance,
             max_length: None,
             clipping: None,
+            base_precision: BasePrecision::F32,
         };
         let record = stage.record(&run.id, Some(executed(&[noise])), machine);
         (counts, record, run.finish())

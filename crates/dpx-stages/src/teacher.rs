@@ -20,7 +20,7 @@ use super::model_source::ModelSource;
 use super::private::{self, Machine, PrivateStage, Spending};
 use dpx_accounting::DpEvent;
 use dpx_data::{Row, Rows, builtin};
-use dpx_schema::params::{TeacherKind, TeacherParams, TeacherPerformance};
+use dpx_schema::params::{BasePrecision, TeacherKind, TeacherParams, TeacherPerformance};
 use dpx_schema::progress::ProgressUpdate;
 use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::grid::f64_rounding_allowance;
@@ -185,6 +185,7 @@ fn descend(
         rounding_allowance: protection.rounding_allowance(),
         max_length: None,
         clipping: None,
+        base_precision: BasePrecision::F32,
     };
     Ok((model, protection.executed(noised), machine))
 }

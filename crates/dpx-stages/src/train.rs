@@ -60,6 +60,7 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
         return Ok(Finish::nothing());
     }
     keyed_run::destroy_orphans(context)?;
+    start.spare_memory(context, &params, &performance);
     let mechanism = mechanism(&params, &stage.plan)?;
     let rows = Rows::read(input.path.join("train.jsonl"))?;
     let prompt = schema.parsed_prompt()?;
@@ -168,6 +169,7 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
         rounding_allowance: session.trainer.protection().rounding_allowance(),
         max_length: Some(max_seq_len as u64),
         clipping: Some(params.clipping),
+        base_precision: start.network.base_precision(),
     };
     let record = stage.record(&session.run, Some(executed), machine);
     let key = session.trainer.finish(start.network.parameters_mut());

@@ -4,7 +4,7 @@ use super::runner::selection;
 use super::{Options, RunError, View};
 use crate::cache::Cache;
 use crate::experiment::{SourceRef, source_fields};
-use crate::plan::{Plan, content_identity, decide};
+use crate::plan::{InstanceId, Plan, content_identity, decide};
 use dpx_data::{HubName, Role, Source};
 use dpx_schema::Digest;
 use dpx_schema::{Kind, StageError};
@@ -110,6 +110,23 @@ pub fn hub_assets(
         }
     }
     Ok(assets)
+}
+
+/// The instances that a run with these options may have to start: those that are asked for and not cached.
+///
+/// # Errors
+/// When an option names nothing in the plan.
+pub fn waiting(
+    plan: &Plan,
+    cache: &Cache,
+    options: &Options,
+) -> Result<BTreeSet<InstanceId>, RunError> {
+    let (forced, selected) = selection(plan, options)?;
+    let _shared = cache.share()?;
+    let decisions = decide(plan, &View::new(cache.clone()), &forced);
+    let waiting = decisions.iter().filter(|one| !one.state.is_cached());
+    let waiting = waiting.map(|one| one.instance);
+    Ok(waiting.filter(|id| selected.contains(id)).collect())
 }
 
 /// A parameter, or an item of one that is a list, that names something to read.

@@ -54,6 +54,7 @@ fn record(entry: &RunEntry) -> PrivacyRecord {
         rounding_allowance: 0.0,
         max_length: None,
         clipping: None,
+        base_precision: dpx_schema::params::BasePrecision::F32,
         expected_batch_size: None,
         target_epsilon: 3.0,
         shared_with: Vec::new(),

@@ -2,6 +2,7 @@
 
 use super::{cuda, wgpu};
 use dpx_schema::Device;
+use std::path::Path;
 
 /// A device that tensors can live on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,14 +94,29 @@ pub fn devices() -> Devices {
     )
 }
 
-/// The machine's memory in bytes, as Linux tells it.
+/// The memory that this program may use in bytes, as Linux tells it: that of the machine, or what its control group allows.
 fn system_memory() -> Option<u64> {
     let lines = std::fs::read_to_string("/proc/meminfo").ok()?;
     let total = lines
         .lines()
         .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kibibytes: u64 = total.split_whitespace().next()?.parse().ok()?;
-    Some(kibibytes * 1024)
+    let total = kibibytes * 1024;
+    let allowed = std::fs::read_to_string("/proc/self/cgroup").ok();
+    let allowed = allowed.and_then(|groups| allowed_by(&groups, Path::new("/sys/fs/cgroup")));
+    Some(allowed.map_or(total, |allowed| allowed.min(total)))
+}
+
+/// The least `memory.max` of the control group in `groups` (the text of `/proc/self/cgroup`) and those above it.
+fn allowed_by(groups: &str, root: &Path) -> Option<u64> {
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let own = Path::new(own.trim().trim_start_matches('/'));
+    let limits = own.ancestors().filter_map(|group| {
+        let limit = std::fs::read_to_string(root.join(group).join("memory.max")).ok()?;
+        // The word `max` is no limit.
+        limit.trim().parse().ok()
+    });
+    limits.min()
 }
 
 #[cfg(test)]
@@ -140,6 +156,24 @@ mod tests {
         assert_eq!(best(none(), both()), Device::Wgpu(0));
         assert_eq!(best(none(), rasterizer()), Device::Cpu);
         assert_eq!(best(none(), none()), Device::Cpu);
+    }
+
+    #[test]
+    fn the_least_limit_of_the_control_groups_counts() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |group: &str, limit: &str| {
+            let folder = root.path().join(group);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("memory.max"), limit).unwrap();
+        };
+        let allowed = |groups: &str| allowed_by(groups, root.path());
+        assert_eq!(allowed("0::/job/step\n"), None);
+        write("job/step", "max\n");
+        write("job", "2000000000\n");
+        assert_eq!(allowed("1:cpu:/x\n0::/job/step\n"), Some(2_000_000_000));
+        write("job/step", "1000000000\n");
+        assert_eq!(allowed("0::/job/step\n"), Some(1_000_000_000));
+        assert_eq!(allowed("0::/\n"), None);
     }
 
     #[test]

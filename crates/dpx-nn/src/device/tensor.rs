@@ -7,18 +7,21 @@ pub(crate) use without::DeviceTensor;
 
 #[cfg(feature = "burn")]
 mod with {
-    use crate::device::{DeviceError, Tensor, to_dispatch};
+    use crate::device::{DeviceError, RoundedTensor, Tensor, to_dispatch};
     use crate::kernel::{DeviceKernels, Kernels};
+    use crate::rounded::RoundedMatrix;
     use burn::tensor::{TensorData, Transaction};
     use burn_dispatch::Dispatch;
     use dpx_schema::Device;
+    use dpx_schema::params::BasePrecision;
 
     /// A tensor `[rows, width]` on a device.
     #[derive(Clone)]
     pub(crate) struct DeviceTensor {
         device: Device,
-        /// None where there are no values: devices have no empty tensors.
+        /// None where there are no values, as devices have no empty tensors, and where they are rounded.
         tensor: Option<Box<Tensor<2>>>,
+        rounded: Option<Box<RoundedTensor>>,
     }
 
     impl DeviceTensor {
@@ -27,6 +30,7 @@ mod with {
             Ok(Self {
                 device,
                 tensor: holds(dims).then(|| Box::new(Tensor::zeros(dims, &dispatch))),
+                rounded: None,
             })
         }
 
@@ -41,7 +45,48 @@ mod with {
             Ok(Self {
                 device,
                 tensor: holds(dims).then(|| Box::new(make())),
+                rounded: None,
             })
+        }
+
+        /// Copies a frozen matrix from the host as it is.
+        pub(crate) fn upload_rounded(
+            matrix: &RoundedMatrix,
+            device: Device,
+        ) -> Result<Self, DeviceError> {
+            let dispatch = to_dispatch(device)?;
+            let make = || Box::new(RoundedTensor::upload(matrix, &dispatch));
+            Ok(Self {
+                device,
+                tensor: None,
+                rounded: holds(matrix.dims()).then(make),
+            })
+        }
+
+        /// The frozen matrix, where it is one.
+        pub(crate) const fn rounded(&self) -> Option<&RoundedTensor> {
+            match &self.rounded {
+                Some(rounded) => Some(rounded),
+                None => None,
+            }
+        }
+
+        pub(crate) const fn is_rounded(&self) -> bool {
+            self.rounded.is_some()
+        }
+
+        /// How the values were rounded, where they were.
+        pub(crate) fn precision(&self) -> Option<BasePrecision> {
+            self.rounded.as_ref().map(|rounded| rounded.precision())
+        }
+
+        /// The same values as f32.
+        pub(crate) fn widened(&self) -> Self {
+            Self {
+                device: self.device,
+                tensor: self.tensor().map(Box::new),
+                rounded: None,
+            }
         }
 
         /// Takes a tensor that a kernel has made.
@@ -49,6 +94,7 @@ mod with {
             Self {
                 device,
                 tensor: Some(Box::new(tensor)),
+                rounded: None,
             }
         }
 
@@ -75,16 +121,19 @@ mod with {
             let waiting = waiting.into_iter();
             let waiting = waiting.fold(Transaction::<Dispatch>::default(), Transaction::register);
             let mut fetched = waiting.execute().into_iter();
-            let values = |one: &&Self| match one.tensor {
-                None => Vec::new(),
-                Some(_) => read(fetched.next().expect("one for each that was registered")),
+            let values = |one: &&Self| {
+                if one.tensor.is_none() && one.rounded.is_none() {
+                    return Vec::new();
+                }
+                read(fetched.next().expect("one for each that was registered"))
             };
             list.iter().map(values).collect()
         }
 
-        /// The tensor, unless there are no values.
+        /// The tensor in f32, unless there are no values.
         pub(crate) fn tensor(&self) -> Option<Tensor<2>> {
-            self.tensor.as_deref().cloned()
+            let rounded = || self.rounded.as_ref().map(|rounded| rounded.whole());
+            self.tensor.as_deref().cloned().or_else(rounded)
         }
 
         /// Puts another tensor in the place of this one, which is lent to `change`. Without values nothing changes.
@@ -106,7 +155,9 @@ mod with {
 mod without {
     use crate::device::DeviceError;
     use crate::kernel::Kernels;
+    use crate::rounded::RoundedMatrix;
     use dpx_schema::Device;
+    use dpx_schema::params::BasePrecision;
 
     /// There is none: this build computes on the host alone.
     #[derive(Clone)]
@@ -123,6 +174,25 @@ mod without {
             device: Device,
         ) -> Result<Self, DeviceError> {
             Err(DeviceError::NotCompiled { device })
+        }
+
+        pub(crate) const fn upload_rounded(
+            _: &RoundedMatrix,
+            device: Device,
+        ) -> Result<Self, DeviceError> {
+            Err(DeviceError::NotCompiled { device })
+        }
+
+        pub(crate) const fn is_rounded(&self) -> bool {
+            match *self {}
+        }
+
+        pub(crate) const fn precision(&self) -> Option<BasePrecision> {
+            match *self {}
+        }
+
+        pub(crate) const fn widened(&self) -> Self {
+            match *self {}
         }
 
         pub(crate) const fn device(&self) -> Device {

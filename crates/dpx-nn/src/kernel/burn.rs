@@ -14,6 +14,7 @@ mod norm;
 mod padding;
 mod precise;
 mod rotary;
+mod rounded;
 mod upload;
 
 #[cfg(test)]

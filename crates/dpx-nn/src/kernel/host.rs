@@ -13,6 +13,7 @@ pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod norm;
 pub(crate) mod rotary;
+pub(crate) mod rounded;
 mod split;
 
 pub(crate) use kernels::HostKernels;

@@ -6,6 +6,7 @@
 use super::weights::{StoredAs, copy_weights, write_file};
 use super::{CausalLm, CausalModel, Family, ModelConfig, ModelError, Weights};
 use crate::{Array, Network, Role};
+use dpx_schema::params::BasePrecision;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,46 @@ pub fn copy_base(from: &Path, to: &Path) -> Result<(), ModelError> {
     std::fs::copy(&config, to.join("config.json"))
         .map_err(|error| ModelError::read(&config, error))?;
     copy_weights(from, to)
+}
+
+/// Key of the `config.json` of an adapted model that says how the matrices of its base were rounded in training; without it they
+/// were not. Models that are merged do not have it.
+const BASE_PRECISION: &str = "dpx_base_precision";
+
+/// Writes `config.json` of an adapted model.
+pub(super) fn write_config(
+    config: &ModelConfig,
+    precision: BasePrecision,
+    folder: &Path,
+) -> Result<(), ModelError> {
+    let mut config = config.clone();
+    config.raw.remove(BASE_PRECISION);
+    if !precision.is_f32() {
+        config
+            .raw
+            .insert(BASE_PRECISION.into(), precision.name().into());
+    }
+    config.write(folder)
+}
+
+/// How the base of an adapted model was rounded in training.
+///
+/// # Errors
+/// When `config.json` cannot be read, or names a rounding that this version of dpx does not know.
+pub fn base_precision(folder: &Path) -> Result<BasePrecision, ModelError> {
+    rounding_of(&ModelConfig::read(folder)?, folder)
+}
+
+fn rounding_of(config: &ModelConfig, folder: &Path) -> Result<BasePrecision, ModelError> {
+    let Some(value) = config.raw.get(BASE_PRECISION) else {
+        return Ok(BasePrecision::F32);
+    };
+    serde_json::from_value(value.clone()).map_err(|_| {
+        ModelError::unsupported(
+            folder.join("config.json"),
+            format!("`{BASE_PRECISION}` is {value}: expected \"f32\", \"bf16\" or \"int8\"; a newer dpx may know it"),
+        )
+    })
 }
 
 /// Rank and scale of an adapter.
@@ -148,20 +189,22 @@ impl CausalLm {
     }
 }
 
-/// A model that is stored as a base with an adapter, as one: `whole` reads the base.
+/// A model that is stored as a base with an adapter, as one: `whole` reads the base and rounds it as it was in training. The weights
+/// are those that it was rounded to, plus the adapter.
 pub(super) fn merged(
     folder: &Path,
     base: &Path,
-    whole: impl FnOnce(&Path) -> Result<CausalLm, ModelError>,
+    whole: impl FnOnce(&Path, BasePrecision) -> Result<CausalLm, ModelError>,
 ) -> Result<CausalLm, ModelError> {
     let config = ModelConfig::read(folder)?;
+    let precision = rounding_of(&config, folder)?;
     if !base.is_dir() {
         return Err(ModelError::malformed(
             base,
             "it is missing: the folder holds an adapter without the public model that it was trained on",
         ));
     }
-    let mut model = whole(base)?;
+    let mut model = whole(base, precision)?;
     if config.family() != model.config().family() || config.vocabulary() < model.vocabulary() {
         return Err(ModelError::malformed(
             base,
@@ -179,9 +222,8 @@ pub(super) fn merged(
     let adapter = folder.join(ADAPTER_FOLDER);
     if adapter.is_dir() {
         model.add_adapter(&adapter)?;
-        model = model.merge_lora();
     }
-    Ok(model)
+    Ok(model.merge_lora())
 }
 
 /// A number without a fraction as a whole number, which is how PEFT writes `lora_alpha`.
@@ -195,7 +237,7 @@ fn whole(number: f64) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::load_causal;
+    use super::super::{load_causal, load_frozen};
     use super::*;
     use dpx_schema::Device;
 
@@ -207,8 +249,13 @@ mod tests {
 
     /// A model with an adapter of made-up values, stored as base and adapter; the same one merged where it was made.
     fn adapted(name: &str, folder: &Path) -> CausalLm {
+        rounded(name, BasePrecision::F32, folder)
+    }
+
+    /// The same with a base that was rounded.
+    fn rounded(name: &str, precision: BasePrecision, folder: &Path) -> CausalLm {
         copy_base(&fixture(name), &folder.join(BASE_FOLDER)).unwrap();
-        let mut model = load_causal(folder.join(BASE_FOLDER), Device::Cpu).unwrap();
+        let mut model = load_frozen(folder.join(BASE_FOLDER), Device::Cpu, precision).unwrap();
         model.resize_vocabulary(model.vocabulary() + 3).unwrap();
         model.add_lora(3, 6.5, 7);
         for (_, parameter) in model.parameters_mut().iter_mut() {
@@ -219,7 +266,7 @@ mod tests {
                 parameter.value = Array::from_vec(values.collect(), &shape);
             }
         }
-        model.config().write(folder).unwrap();
+        model.write_adapted_config(folder).unwrap();
         model
             .save_adapter(&folder.join(ADAPTER_FOLDER), 6.5)
             .unwrap();
@@ -246,6 +293,52 @@ mod tests {
             let ids = [1, 2, 3, 4];
             let (with, without) = (read.logits(&[&ids]), base.logits(&[&ids]));
             assert_ne!(with.unwrap().to_vec(), without.unwrap().to_vec(), "{name}");
+        }
+    }
+
+    /// What was trained is what is read: the folder says how its base was rounded.
+    #[test]
+    fn a_rounded_base_is_read_as_it_was_in_training() {
+        for precision in [BasePrecision::Bf16, BasePrecision::Int8] {
+            let folder = tempfile::tempdir().unwrap();
+            let made = rounded("llama-tiny", precision, folder.path());
+            let values = |model: &CausalLm| {
+                let parameters = model.parameters().iter();
+                let values = parameters.map(|(_, one)| one.value.to_vec());
+                values.collect::<Vec<_>>()
+            };
+            let read = load_causal(folder.path(), Device::Cpu).unwrap();
+            assert_eq!(values(&read), values(&made));
+            assert_eq!(base_precision(folder.path()).unwrap(), precision);
+            // Without an adapter, as at epsilon 0, too.
+            let adapter = folder.path().join(ADAPTER_FOLDER);
+            std::fs::rename(&adapter, folder.path().join("elsewhere")).unwrap();
+            let base = load_causal(folder.path(), Device::Cpu).unwrap();
+            assert!(
+                base.parameters()
+                    .iter()
+                    .all(|(_, one)| !one.value.is_rounded())
+            );
+            std::fs::rename(folder.path().join("elsewhere"), &adapter).unwrap();
+            let public = load_causal(folder.path().join(BASE_FOLDER), Device::Cpu).unwrap();
+            assert_ne!(values(&base)[0], values(&public)[0]);
+            // A merged model is none that has to be rounded any more.
+            let merged = tempfile::tempdir().unwrap();
+            made.save(merged.path(), StoredAs::F32).unwrap();
+            assert_eq!(base_precision(merged.path()).unwrap(), BasePrecision::F32);
+            assert_eq!(
+                values(&load_causal(merged.path(), Device::Cpu).unwrap()),
+                values(&made)
+            );
+            let path = folder.path().join("config.json");
+            let text = std::fs::read_to_string(&path).unwrap();
+            let name = format!("\"{}\"", precision.name());
+            std::fs::write(&path, text.replace(&name, "\"int4\"")).unwrap();
+            let refused = load_causal(folder.path(), Device::Cpu).unwrap_err();
+            assert!(
+                refused.to_string().contains("expected \"f32\", \"bf16\""),
+                "{refused}"
+            );
         }
     }
 

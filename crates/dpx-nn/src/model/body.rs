@@ -74,7 +74,7 @@ impl Body {
     pub(super) fn backward(&self, batch: &Batch, saved: Saved, gradient: &Array, tape: &mut Tape) {
         match (self, saved) {
             (Self::Decoder(model), Saved::Decoder(saved)) => {
-                model.body_backward(batch, saved, gradient, tape);
+                model.body_backward(batch, saved, gradient, tape, None);
             }
             (Self::Bert(model), Saved::Bert(saved)) => {
                 model.body_backward(batch, saved, gradient, tape);

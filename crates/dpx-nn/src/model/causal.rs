@@ -2,6 +2,7 @@
 
 use crate::kernel;
 use crate::{Array, Batch, Error, KvCache, Network, PackedLayout, Targets, Units};
+use std::ops::Range;
 
 /// A causal language model that can be read forwards, token by token, over a cache of keys and values.
 pub trait CausalModel: Network {
@@ -97,11 +98,16 @@ impl<'a> NextTokens<'a> {
         })
     }
 
+    /// Whether the loss of a sequence depends on another's, so that no part of the targets has a gradient of its own.
+    pub(crate) const fn compares(&self) -> bool {
+        self.mismatch.is_some()
+    }
+
     /// Turns logits `[targets, vocabulary]` into the gradient of the sum of the examples' losses; returns these.
     pub(crate) fn losses_with_gradient(&self, logits: &mut Array) -> Vec<f64> {
         let Some(weight) = self.mismatch else {
-            let losses = kernel::cross_entropy_with_gradient(logits, self.ids, self.weights);
-            return self.of_units(self.grouping.sums(&losses));
+            let losses = self.part_with_gradient(logits, 0..self.ids.len());
+            return self.of_targets(&losses);
         };
         let losses = kernel::cross_entropy_with_gradient(logits, self.ids, &self.counted());
         let pairs = self.pairs(&losses, f64::from(weight));
@@ -113,6 +119,18 @@ impl<'a> NextTokens<'a> {
         self.of_units(pairs.into_iter().map(|pair| pair.loss).collect())
     }
 
+    /// Turns the logits of some targets into their gradient; returns the weighted loss of each of them. Only where no loss depends
+    /// on another's.
+    pub(crate) fn part_with_gradient(&self, logits: &mut Array, part: Range<usize>) -> Vec<f32> {
+        let (ids, weights) = (&self.ids[part.clone()], &self.weights[part]);
+        kernel::cross_entropy_with_gradient(logits, ids, weights)
+    }
+
+    /// The losses of examples from the weighted losses of all targets.
+    pub(crate) fn of_targets(&self, losses: &[f32]) -> Vec<f64> {
+        self.of_units(self.grouping.sums(losses))
+    }
+
     /// The losses of examples from those of records.
     fn of_units(&self, records: Vec<f64>) -> Vec<f64> {
         let Some(units) = self.units else {
@@ -122,9 +140,8 @@ impl<'a> NextTokens<'a> {
         (0..units.records.batch()).map(of).collect()
     }
 
-    /// The examples' losses.
-    pub(crate) fn losses(&self, logits: &Array) -> Vec<f64> {
-        let mut losses = kernel::cross_entropy(logits, self.ids);
+    /// The examples' losses from minus the log-probability of each target.
+    pub(crate) fn losses(&self, mut losses: Vec<f32>) -> Vec<f64> {
         if let Some(weight) = self.mismatch {
             for (loss, counted) in losses.iter_mut().zip(self.counted()) {
                 *loss *= counted;
@@ -135,7 +152,7 @@ impl<'a> NextTokens<'a> {
         for (loss, weight) in losses.iter_mut().zip(self.weights) {
             *loss *= weight;
         }
-        self.of_units(self.grouping.sums(&losses))
+        self.of_targets(&losses)
     }
 
     /// 1 for each target that counts, 0 for others.

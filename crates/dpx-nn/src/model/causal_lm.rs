@@ -5,8 +5,12 @@ use super::{
     Architecture, CausalModel, Decoder, Family, ModelConfig, ModelError, Weights, adapter, load,
 };
 use crate::device::DeviceExt;
-use crate::{Arithmetic, Array, Batch, Error, KvCache, Network, Parameters, Role, Tape};
+use crate::{
+    Arithmetic, Array, Batch, Error, GradSample, KvCache, Network, Parameters, Role, RoundedMatrix,
+    Tape,
+};
 use dpx_schema::Device;
+use dpx_schema::params::BasePrecision;
 use std::path::Path;
 
 /// A causal language model with its `config.json`.
@@ -14,10 +18,12 @@ use std::path::Path;
 pub struct CausalLm {
     config: ModelConfig,
     network: Decoder,
+    /// How the weights were rounded when they were read.
+    base_precision: BasePrecision,
 }
 
 /// Reads the causal language model of a folder onto a device. One that is stored as a public base with an adapter on it is
-/// merged.
+/// merged, its base rounded as it was in training.
 ///
 /// # Errors
 /// When the folder holds another kind of model, a tensor is missing, misshapen or without a place, or the device
@@ -26,17 +32,38 @@ pub fn load_causal(folder: impl AsRef<Path>, device: Device) -> Result<CausalLm,
     device.usable()?;
     let folder = folder.as_ref();
     match adapter::base_of(folder) {
-        Some(base) => adapter::merged(folder, &base, |base| load_whole(base, device)),
-        None => load_whole(folder, device),
+        Some(base) => adapter::merged(folder, &base, |base, precision| {
+            load_whole(base, device, precision)
+        }),
+        None => load_whole(folder, device, BasePrecision::F32),
     }
 }
 
+/// Reads a causal language model that is stored with all of its weights, to put adapters beside it: its matrices are rounded as
+/// `precision` says, each as it is read.
+///
+/// # Errors
+/// As [`load_causal`].
+pub fn load_frozen(
+    folder: impl AsRef<Path>,
+    device: Device,
+    precision: BasePrecision,
+) -> Result<CausalLm, ModelError> {
+    device.usable()?;
+    load_whole(folder.as_ref(), device, precision)
+}
+
 /// Reads a model that is stored with all of its weights.
-fn load_whole(folder: &Path, device: Device) -> Result<CausalLm, ModelError> {
+fn load_whole(
+    folder: &Path,
+    device: Device,
+    precision: BasePrecision,
+) -> Result<CausalLm, ModelError> {
     let mut config = ModelConfig::read(folder)?;
     let mut weights = Weights::open(folder, config.prefix())?;
     load::untie_where_stored(&mut config, &mut weights)?;
-    let value = |name: &str, _: Role, shape: &[usize]| load::array(&mut weights, name, shape);
+    let value =
+        |name: &str, _: Role, shape: &[usize]| load::frozen(&mut weights, name, shape, precision);
     let network = match &config.architecture {
         Architecture::Decoder(stack) if stack.family.is_causal() => {
             Decoder::build(stack.clone(), device, value)?
@@ -53,7 +80,11 @@ fn load_whole(folder: &Path, device: Device) -> Result<CausalLm, ModelError> {
         }
     };
     weights.finish(|name| load::is_buffer(&config, name))?;
-    Ok(CausalLm { config, network })
+    Ok(CausalLm {
+        config,
+        network,
+        base_precision: precision,
+    })
 }
 
 impl CausalLm {
@@ -67,6 +98,7 @@ impl CausalLm {
             Architecture::Decoder(stack) if stack.family == Family::Gpt2 => Ok(Self {
                 network: Decoder::new_gpt2(stack.clone(), seed, device),
                 config,
+                base_precision: BasePrecision::F32,
             }),
             _ => Err(ModelError::Input(format!(
                 "only `gpt2` models are made from scratch, not `{}`",
@@ -80,12 +112,31 @@ impl CausalLm {
         &self.config
     }
 
+    /// How the weights were rounded when they were read.
+    pub const fn base_precision(&self) -> BasePrecision {
+        self.base_precision
+    }
+
+    /// Whether the backward pass computes the activations of each block anew instead of keeping them. No bit of a result changes.
+    pub const fn set_activation_checkpointing(&mut self, on: bool) {
+        self.network.set_activation_checkpointing(on);
+    }
+
+    /// Writes `config.json` of the folder of an adapted model, which says how the base in it was rounded.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_adapted_config(&self, folder: &Path) -> Result<(), ModelError> {
+        adapter::write_config(&self.config, self.base_precision, folder)
+    }
+
     /// Puts a low-rank adapter beside every linear layer of the blocks, without effect at first.
     pub fn add_lora(&mut self, rank: usize, alpha: f64, seed: u64) {
         self.network.add_lora(rank, alpha, seed);
     }
 
-    /// Adds the adapters to the weights and takes them out of the model.
+    /// Adds the adapters to the weights and takes them out of the model. Rounded weights become f32: what they were rounded to, plus
+    /// the adapter.
     #[must_use]
     pub fn merge_lora(mut self) -> Self {
         self.parameters_mut().compute_in(Arithmetic::F32);
@@ -104,7 +155,7 @@ impl CausalLm {
             return Ok(());
         }
         let parameters = self.parameters().clone();
-        let device = parameters.device();
+        let (device, precision) = (parameters.device(), self.base_precision);
         let value = |name: &str, _: Role, shape: &[usize]| {
             let id = parameters.find(name).ok_or_else(|| {
                 ModelError::Input(format!(
@@ -115,12 +166,14 @@ impl CausalLm {
             Ok(if array.shape() == shape {
                 array.clone()
             } else {
-                with_mean_rows(array, vocabulary)
+                with_mean_rows(array, vocabulary, precision)
             })
         };
+        let recomputes = self.network.recomputes();
         if let Architecture::Decoder(stack) = &mut self.config.architecture {
             stack.sizes.vocabulary = vocabulary;
             self.network = Decoder::build::<ModelError>(stack.clone(), device, value)?;
+            self.network.set_activation_checkpointing(recomputes);
         }
         Ok(())
     }
@@ -155,17 +208,28 @@ pub(super) fn stored(
     })
 }
 
-/// A table with rows added up to `rows`, each the mean of those that were there.
-fn with_mean_rows(table: &Array, rows: usize) -> Array {
+/// A table with rows added up to `rows`, each the mean of those that were there; rounded as they were.
+fn with_mean_rows(table: &Array, rows: usize, precision: BasePrecision) -> Array {
     let (old, width) = (table.rows(), table.width());
-    let mut values = table.to_vec();
     let mut mean = vec![0.0f64; width];
-    for row in values.chunks_exact(width) {
-        for (sum, value) in mean.iter_mut().zip(row) {
-            *sum += f64::from(*value);
+    table.visit(|values| {
+        for row in values.chunks_exact(width) {
+            for (sum, value) in mean.iter_mut().zip(row) {
+                *sum += f64::from(*value);
+            }
         }
-    }
+    });
     let mean: Vec<f32> = mean.iter().map(|sum| (sum / old as f64) as f32).collect();
+    let rounded = RoundedMatrix::with_capacity(precision, rows, width);
+    if let Some(mut matrix) = rounded.filter(|_| table.is_rounded()) {
+        // What was rounded before does not change when it is rounded again.
+        table.visit(|values| matrix.push_rows(values));
+        for _ in old..rows {
+            matrix.push_rows(&mean);
+        }
+        return Array::rounded(matrix);
+    }
+    let mut values = table.to_vec();
     for _ in old..rows {
         values.extend(&mean);
     }
@@ -183,6 +247,19 @@ impl Network for CausalLm {
 
     fn forward_backward(&self, batch: &Batch) -> Result<Tape, Error> {
         self.network.forward_backward(batch)
+    }
+
+    fn backward_in_parts(
+        &self,
+        batch: &Batch,
+        passes: usize,
+        part: &mut dyn FnMut(usize, Vec<GradSample>),
+    ) -> Result<Vec<f64>, Error> {
+        self.network.backward_in_parts(batch, passes, part)
+    }
+
+    fn recomputes(&self) -> bool {
+        self.network.recomputes()
     }
 
     fn forward_loss(&self, batch: &Batch) -> Result<Vec<f64>, Error> {

@@ -6,6 +6,8 @@ mod build;
 mod feed_forward;
 mod names;
 mod pass;
+#[cfg(test)]
+mod recompute_tests;
 mod rotary;
 #[cfg(test)]
 mod tests;
@@ -19,9 +21,17 @@ use crate::{
     ParameterId, Parameters, Tape,
 };
 use block::{Block, Saved};
-pub(super) use names::tables;
+use dpx_schema::Device;
+pub(super) use names::{has_gate, tables};
 use pass::Pass;
 use rotary::Angles;
+use std::ops::Range;
+
+/// As many logits as stand in memory at once on the host, but for small models, whose targets are few.
+pub(super) const LOGITS_AT_ONCE: usize = 1 << 25;
+/// Least targets whose logits are computed at once: above
+/// [`rows_computed_alike`](crate::kernel::rows_computed_alike).
+const LEAST_TARGETS: usize = 130;
 
 /// A language model, or the body of one.
 #[derive(Debug, Clone)]
@@ -37,12 +47,26 @@ pub struct Decoder {
     last_norm: Norm,
     /// Weight of the output layer: the token embedding where they are tied.
     head: ParameterId,
+    /// Whether the backward pass computes the activations of each block anew.
+    recomputes: bool,
+    /// About as many logits as stand in memory at once on the host.
+    logits_at_once: usize,
+}
+
+/// What is kept of a block for the backward pass.
+#[derive(Clone)]
+enum Kept {
+    /// All that it needs.
+    Saved(Box<Saved>),
+    /// The input, from which all of it is computed anew.
+    Input(Array),
 }
 
 /// What the backward pass of the body needs.
+#[derive(Clone)]
 pub(super) struct BodySaved {
     embedding_norm: Option<Normalized>,
-    blocks: Vec<Saved>,
+    blocks: Vec<Kept>,
     last_norm: Normalized,
     positions: Vec<u32>,
 }
@@ -80,6 +104,11 @@ impl Decoder {
         }
     }
 
+    /// Whether the backward pass computes the activations of each block anew from its input instead of keeping them.
+    pub const fn set_activation_checkpointing(&mut self, on: bool) {
+        self.recomputes = on;
+    }
+
     /// Hidden states after the last norm `[rows, width]`, with what the backward pass needs.
     pub(super) fn body(&self, ids: &[u32], rows: &PackedLayout) -> (Array, BodySaved) {
         let positions = rows.positions();
@@ -87,12 +116,13 @@ impl Decoder {
         let (mut hidden, embedding_norm) = self.embed(ids, &positions);
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            let (output, saved) = block.forward(&pass, &hidden, &mut |heads, qkv| {
-                let (attended, probabilities) = kernel::attention(heads, rows, qkv, None);
-                (attended, Some(probabilities))
+            let (output, saved) = block.forward(&pass, &hidden, &mut attend(rows));
+            blocks.push(if self.recomputes {
+                Kept::Input(hidden)
+            } else {
+                Kept::Saved(Box::new(saved))
             });
             hidden = output;
-            blocks.push(saved);
         }
         let (output, last_norm) = self.last_norm.forward(&self.parameters, &hidden);
         let saved = BodySaved {
@@ -131,13 +161,15 @@ impl Decoder {
         kernel::matmul(hidden, Side::Plain, weight, Side::Transposed)
     }
 
-    /// Backward pass of the body from the gradient of its output.
+    /// Backward pass of the body from the gradient of its output. What belongs to a block goes to `part` as soon as it is known,
+    /// where there is one.
     pub(super) fn body_backward(
         &self,
         batch: &Batch,
         saved: BodySaved,
         gradient: &Array,
         tape: &mut Tape,
+        mut part: Option<&mut dyn FnMut(Tape)>,
     ) {
         let (parameters, rows) = (&self.parameters, &batch.rows);
         let BodySaved {
@@ -150,8 +182,19 @@ impl Decoder {
         let mut gradient = self
             .last_norm
             .backward(parameters, rows, &last_norm, gradient, None, tape);
-        for (block, saved) in self.blocks.iter().zip(blocks).rev() {
-            gradient = block.backward(&pass, saved, &gradient, tape);
+        for (block, kept) in self.blocks.iter().zip(blocks).rev() {
+            let saved = match kept {
+                Kept::Saved(saved) => *saved,
+                Kept::Input(input) => block.forward_again(&pass, &input, &mut attend(rows)),
+            };
+            match &mut part {
+                Some(part) => {
+                    let mut own = Tape::default();
+                    gradient = block.backward(&pass, saved, &gradient, &mut own);
+                    part(own);
+                }
+                None => gradient = block.backward(&pass, saved, &gradient, tape),
+            }
         }
         if let Some((norm, saved)) = self.embedding_norm.as_ref().zip(embedding_norm) {
             gradient = norm.backward(parameters, rows, &saved, &gradient, None, tape);
@@ -164,6 +207,82 @@ impl Decoder {
         }
         let ids = batch.ids.as_slice();
         self.tokens.backward(parameters, rows, ids, &gradient, tape);
+    }
+
+    /// The output layer of a training pass: losses, uses of its weight, and the gradient of the hidden states.
+    fn head_pass(&self, next: &NextTokens<'_>, hidden: &Array, tape: &mut Tape) -> Array {
+        let weight = self.parameters.value(self.head);
+        let rows = next.rows.len();
+        let parts = self.parts_of_head(rows);
+        if parts.len() == 1 || self.parameters.trainable(self.head) || next.compares() {
+            let hidden = kernel::gather_rows(hidden, next.rows);
+            let mut logits = self.output_logits(&hidden);
+            tape.losses = next.losses_with_gradient(&mut logits);
+            let gradient = kernel::matmul(&logits, Side::Plain, weight, Side::Plain);
+            tape.record(&self.parameters, self.head, || GradSample::Linear {
+                parameter: self.head,
+                layout: Layout::OutIn,
+                rows: next.grouping.clone(),
+                input: hidden,
+                gradient: logits,
+            });
+            return gradient;
+        }
+        let width = hidden.width();
+        let mut gradient = Array::zeros(&[rows, width]);
+        let mut losses = Vec::with_capacity(rows);
+        for part in parts {
+            let hidden = kernel::gather_rows(hidden, &next.rows[part.clone()]);
+            let mut logits = self.output_logits(&hidden);
+            losses.extend(next.part_with_gradient(&mut logits, part.clone()));
+            let own = kernel::matmul(&logits, Side::Plain, weight, Side::Plain);
+            gradient.host_mut()[part.start * width..part.end * width].copy_from_slice(own.host());
+        }
+        tape.losses = next.of_targets(&losses);
+        gradient
+    }
+
+    /// The targets whose logits are computed at once: on the host parts of equal size, each large enough that its rows are
+    /// computed to the same bits as among all others; on a device, whose shapes are fixed, all of them.
+    fn parts_of_head(&self, targets: usize) -> Vec<Range<usize>> {
+        let at_once =
+            (self.logits_at_once / self.config.sizes.vocabulary.max(1)).max(LEAST_TARGETS);
+        let count = if self.parameters.device() == Device::Cpu {
+            (targets / at_once).max(1)
+        } else {
+            1
+        };
+        (0..count)
+            .map(|part| part * targets / count..(part + 1) * targets / count)
+            .collect()
+    }
+
+    /// One forward pass and a number of backward passes; what belongs to a parameter goes to `part` with the number of the pass.
+    fn passes(
+        &self,
+        batch: &Batch,
+        passes: usize,
+        part: &mut dyn FnMut(usize, Tape),
+    ) -> Result<Vec<f64>, Error> {
+        self.check(batch)?;
+        let next = NextTokens::of(batch)?;
+        let (hidden, saved) = self.body(&batch.ids, &batch.rows);
+        let mut head = Tape::default();
+        let gradient = self.head_pass(&next, &hidden, &mut head);
+        drop(hidden);
+        let gradient = kernel::scatter_rows(&gradient, next.rows, batch.rows.count());
+        let losses = std::mem::take(&mut head.losses);
+        let mut saved = Some(saved);
+        for pass in 0..passes {
+            let last = pass + 1 == passes;
+            let own = if last { saved.take() } else { saved.clone() };
+            let own = own.expect("the last pass alone takes it");
+            let mut tape = head.clone();
+            let mut of_block = |tape: Tape| part(pass, tape.of_examples(batch));
+            self.body_backward(batch, own, &gradient, &mut tape, Some(&mut of_block));
+            part(pass, tape.of_examples(batch));
+        }
+        Ok(losses)
     }
 
     fn check(&self, batch: &Batch) -> Result<(), Error> {
@@ -190,29 +309,48 @@ impl Network for Decoder {
         self.check(batch)?;
         let next = NextTokens::of(batch)?;
         let (hidden, saved) = self.body(&batch.ids, &batch.rows);
-        let hidden = kernel::gather_rows(&hidden, next.rows);
-        let mut logits = self.output_logits(&hidden);
-        let mut tape = Tape::new(next.losses_with_gradient(&mut logits));
-        let weight = self.parameters.value(self.head);
-        let hidden_gradient = kernel::matmul(&logits, Side::Plain, weight, Side::Plain);
-        tape.record(&self.parameters, self.head, || GradSample::Linear {
-            parameter: self.head,
-            layout: Layout::OutIn,
-            rows: next.grouping.clone(),
-            input: hidden,
-            gradient: logits,
-        });
-        let gradient = kernel::scatter_rows(&hidden_gradient, next.rows, batch.rows.count());
-        self.body_backward(batch, saved, &gradient, &mut tape);
+        let mut tape = Tape::default();
+        let gradient = self.head_pass(&next, &hidden, &mut tape);
+        drop(hidden);
+        let gradient = kernel::scatter_rows(&gradient, next.rows, batch.rows.count());
+        self.body_backward(batch, saved, &gradient, &mut tape, None);
         Ok(tape.of_examples(batch))
+    }
+
+    fn backward_in_parts(
+        &self,
+        batch: &Batch,
+        passes: usize,
+        part: &mut dyn FnMut(usize, Vec<GradSample>),
+    ) -> Result<Vec<f64>, Error> {
+        self.passes(batch, passes, &mut |pass, tape| {
+            part(pass, tape.grad_samples);
+        })
+    }
+
+    fn recomputes(&self) -> bool {
+        self.recomputes
     }
 
     fn forward_loss(&self, batch: &Batch) -> Result<Vec<f64>, Error> {
         self.check(batch)?;
         let next = NextTokens::of(batch)?;
         let hidden = self.body_for_inference(&batch.ids, &batch.rows, None);
-        let logits = self.output_logits(&kernel::gather_rows(&hidden, next.rows));
-        Ok(next.losses(&logits))
+        let mut losses = Vec::with_capacity(next.rows.len());
+        for part in self.parts_of_head(next.rows.len()) {
+            let hidden = kernel::gather_rows(&hidden, &next.rows[part.clone()]);
+            let logits = self.output_logits(&hidden);
+            losses.extend(kernel::cross_entropy(&logits, &next.ids[part]));
+        }
+        Ok(next.losses(losses))
+    }
+}
+
+/// Attention inside the examples of a batch, with its probabilities.
+fn attend(rows: &PackedLayout) -> impl FnMut(&Heads, &Array) -> (Array, Option<Array>) {
+    |heads, qkv| {
+        let (attended, probabilities) = kernel::attention(heads, rows, qkv, None);
+        (attended, Some(probabilities))
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Architecture, Bert, Body, Decoder, Family, ModelConfig, ModelError, 
 use crate::device::DeviceExt;
 use crate::{Array, Role};
 use dpx_schema::Device;
+use dpx_schema::params::BasePrecision;
 
 /// Reads a body onto a device.
 pub(super) fn body(
@@ -54,6 +55,19 @@ pub(super) fn untie_where_stored(
             .insert("tie_word_embeddings".into(), false.into());
     }
     Ok(())
+}
+
+/// Reads one tensor of a model whose matrices are frozen, and rounds it where it is one.
+pub(super) fn frozen(
+    weights: &mut Weights,
+    name: &str,
+    shape: &[usize],
+    precision: BasePrecision,
+) -> Result<Array, ModelError> {
+    match weights.take_rounded(name, shape, precision)? {
+        Some(matrix) => Ok(Array::rounded(matrix)),
+        None => array(weights, name, shape),
+    }
 }
 
 /// Reads one tensor.

@@ -34,6 +34,7 @@ pub(crate) fn run(instance: &str, event: DpEvent) -> PrivateRun {
         rounding_allowance: 1e-4,
         max_length: Some(64),
         clipping: Some(Clipping::Flat),
+        base_precision: dpx_schema::params::BasePrecision::F32,
         expected_batch_size: Some(20),
         target_epsilon: 3.0,
         shared_with: Vec::new(),

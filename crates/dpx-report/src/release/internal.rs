@@ -58,6 +58,7 @@ pub fn write_internal(
         "instance": instance.name.to_string(),
         "form": export.form,
         "dtype": export.dtype,
+        "base_precision": export.base_precision,
         "base": export.base,
         "prompts": export.prompts,
     });

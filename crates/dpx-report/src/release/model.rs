@@ -133,6 +133,8 @@ pub(super) fn alone(
             Form::Adapter => ExportForm::Adapter,
         },
         dtype: form.dtype().to_owned(),
+        base_precision: export::base_precision(artifact.path())
+            .map_err(|error| failed(&instance.name, &error))?,
         base: public.name.as_deref().map(public_name),
         base_license: public.license.id.as_ref().map(|id| {
             let name = public.license.name.as_ref();

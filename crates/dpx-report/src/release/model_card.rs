@@ -104,7 +104,17 @@ fn origin(statement: &Statement, export: &Export) -> String {
     } else {
         ""
     };
-    format!("{base}{stored}").trim().to_owned()
+    let rounded = export.base_precision.rounded().map_or_else(String::new, |rounded| {
+        let here = match export.form {
+            ExportForm::Model => "The weights here are those rounded ones plus the adapter.",
+            ExportForm::Adapter => {
+                "On the weights as they are published, the adapter writes slightly other texts; `dpx export` without `--adapter` \
+                 gives the model that was trained."
+            }
+        };
+        format!(" The adapter was trained with the weights of that model frozen, {rounded}. {here}")
+    });
+    format!("{base}{stored}{rounded}").trim().to_owned()
 }
 
 fn prompts(card: &mut String, export: &Export) {

@@ -4,7 +4,7 @@
 //! record, a plan or a report gets into a release unless it stands here.
 
 use dpx_accounting::{Adjacency, Claim, EpsilonBound};
-use dpx_schema::params::Clipping;
+use dpx_schema::params::{BasePrecision, Clipping};
 use dpx_schema::{Kind, NoiseSource, PrivateRun, Unit, UnitBounds};
 use dpx_stages::export::Prompts;
 use serde::{Deserialize, Serialize};
@@ -149,6 +149,9 @@ pub struct Export {
     pub form: ExportForm,
     /// Format of the weights: `float32` or `bfloat16`.
     pub dtype: String,
+    /// How the weights of the public model were rounded before an adapter was trained against them; left out: not at all.
+    #[serde(default, skip_serializing_if = "BasePrecision::is_f32")]
+    pub base_precision: BasePrecision,
     /// The public model that training started from, by its public name; nothing where it was made in the study itself.
     pub base: Option<String>,
     /// What the folder of that model states of its license, in one line; nothing where it states nothing.
@@ -196,6 +199,9 @@ pub struct Run {
     pub max_length: Option<u64>,
     /// How gradients are clipped.
     pub clipping: Option<Clipping>,
+    /// How the frozen weights were rounded that adapters were trained against; left out: not at all.
+    #[serde(default, skip_serializing_if = "BasePrecision::is_f32")]
+    pub base_precision: BasePrecision,
     /// What sums of gradients are divided by.
     pub expected_batch_size: Option<u64>,
 }
@@ -217,6 +223,7 @@ impl Run {
             rounding_allowance: run.rounding_allowance,
             max_length: run.max_length,
             clipping: run.clipping,
+            base_precision: run.base_precision,
             expected_batch_size: run.expected_batch_size,
         };
         (run.part().instance, told)

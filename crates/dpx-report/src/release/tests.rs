@@ -133,6 +133,7 @@ fn a_model_alone_has_its_card_and_page() {
     release.about.export = Some(Export {
         form: ExportForm::Adapter,
         dtype: "float32".to_owned(),
+        base_precision: dpx_schema::params::BasePrecision::Int8,
         base: Some("hf:who/base@0123456789abcdef0123456789abcdef01234567".to_owned()),
         base_license: Some("apache-2.0".to_owned()),
         prompts: Prompts {
@@ -174,6 +175,7 @@ fn a_model_alone_has_its_card_and_page() {
         "| `fear: \"no\"` | `fear: \"no\":` |",
         "revision=\"0123456789abcdef0123456789abcdef01234567\"",
         "states the license `apache-2.0`",
+        "frozen, matrices rounded to 8 bits, with a scale for each row. On the weights as they are published",
     ] {
         assert!(made.contains(part), "{part}: {made}");
     }
@@ -192,6 +194,7 @@ fn a_model_alone_has_its_card_and_page() {
     for part in [
         "library_name: transformers\n",
         "rounded to bfloat16",
+        "The weights here are those rounded ones plus the adapter.",
         "is not known to dpx",
     ] {
         assert!(card.contains(part), "{part}: {card}");

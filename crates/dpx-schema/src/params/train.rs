@@ -66,6 +66,9 @@ pub struct TrainParams {
     #[serde(default = "lora_alpha")]
     #[schemars(range(min = 0.001, max = 10000.0))]
     pub lora_alpha: f64,
+    /// How the weights under LoRA adapters are held, which are not trained: `bf16` and `int8` round matrices (linear layers, embeddings, output layer) once, as they are read, and take a half or a quarter of the memory. The adapter is trained against the rounded weights, and `sample` and `export` take the same ones. Not `precision`: products are computed in that.
+    #[serde(default, skip_serializing_if = "BasePrecision::is_f32")]
+    pub base_precision: BasePrecision,
     /// Longest training sequence in tokens; longer texts are truncated, never split.
     #[serde(default = "max_length")]
     #[schemars(range(min = 2, max = 8192))]
@@ -148,6 +151,9 @@ pub struct TrainPerformance {
     #[serde(default = "micro_batch_size")]
     #[schemars(range(min = 1))]
     pub micro_batch_size: u64,
+    /// Whether the backward pass computes the activations of each block anew instead of keeping those of all blocks: much less memory, and a step takes about twice as long. `auto`: where the estimate is otherwise above half of the device's memory. Results are the same to the last bit.
+    #[serde(default)]
+    pub activation_checkpointing: ActivationCheckpointing,
     /// Steps between checkpoints.
     #[serde(default = "checkpoint_every")]
     #[schemars(range(min = 1))]
@@ -174,6 +180,7 @@ impl Default for TrainPerformance {
         Self {
             micro_batch_tokens: micro_batch_tokens(),
             micro_batch_size: micro_batch_size(),
+            activation_checkpointing: ActivationCheckpointing::default(),
             checkpoint_every: checkpoint_every(),
         }
     }
@@ -258,6 +265,58 @@ pub enum Trainable {
     Bias,
     /// The output layer alone.
     Head,
+}
+
+/// How the frozen weights under LoRA adapters are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BasePrecision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// Matrices in bfloat16, rounded to nearest.
+    Bf16,
+    /// Matrices in whole numbers of 8 bits, with a scale for each row of the stored tensor.
+    Int8,
+}
+
+impl BasePrecision {
+    /// Whether nothing is rounded.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub const fn is_f32(&self) -> bool {
+        matches!(self, Self::F32)
+    }
+
+    /// What happened to matrices, where anything did.
+    pub const fn rounded(self) -> Option<&'static str> {
+        match self {
+            Self::F32 => None,
+            Self::Bf16 => Some("matrices rounded to bfloat16"),
+            Self::Int8 => Some("matrices rounded to 8 bits, with a scale for each row"),
+        }
+    }
+
+    /// As it is written in an experiment file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
+/// Whether activations are computed anew in the backward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActivationCheckpointing {
+    /// Where memory asks for it.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 /// Which tokens the loss counts.

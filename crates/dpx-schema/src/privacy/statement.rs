@@ -108,6 +108,12 @@ impl PrivateRun {
                 claim.group(count)?.epsilon
             );
         }
+        if let Some(rounded) = self.base_precision.rounded() {
+            let _ = writeln!(
+                text,
+                "Frozen weights: {rounded}, before training; the adapter was trained against them, and texts are sampled from them."
+            );
+        }
         for sentence in self.public_inputs().sentences() {
             let _ = writeln!(text, "{sentence}");
         }

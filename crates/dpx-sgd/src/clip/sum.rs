@@ -46,7 +46,7 @@ pub fn clipped_sum(
     })
 }
 
-fn sum_of(uses: Uses, like: &Array, factors: &[Option<f32>]) -> Array {
+pub(super) fn sum_of(uses: Uses, like: &Array, factors: &[Option<f32>]) -> Array {
     match uses {
         Uses::Linear(sample) => linear_sum(sample, factors),
         Uses::Embedding(sample) | Uses::PerExample(sample) => {

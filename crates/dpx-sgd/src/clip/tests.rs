@@ -3,6 +3,7 @@
 mod agreement;
 mod autodiff;
 mod families;
+mod in_parts;
 mod layers;
 mod models;
 mod pairs;

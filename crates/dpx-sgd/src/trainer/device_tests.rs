@@ -2,6 +2,7 @@
 
 use super::tests::{distance, mechanism, network_on, settings, texts};
 use super::*;
+use crate::clip::clipped_sum;
 use crate::learner::Recorded;
 use crate::optimizer::Averaging;
 use dpx_nn::device::DeviceExt;

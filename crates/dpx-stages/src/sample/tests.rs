@@ -168,6 +168,7 @@ fn private(target_epsilon: f64) -> PrivacyRecord {
         rounding_allowance: 0.0,
         max_length: None,
         clipping: None,
+        base_precision: dpx_schema::params::BasePrecision::F32,
         expected_batch_size: None,
         target_epsilon,
         shared_with: Vec::new(),

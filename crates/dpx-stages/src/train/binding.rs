@@ -5,7 +5,6 @@ use super::examples::Encoded;
 use dpx_accounting::Mechanism;
 use dpx_nn::Network;
 use dpx_nn::model::CausalLm;
-use dpx_schema::Device;
 use dpx_schema::params::TrainParams;
 use dpx_schema::{Kind, StageContext};
 use serde_json::json;
@@ -50,10 +49,12 @@ pub(super) fn binding(
     for (_, parameter) in network.parameters().iter() {
         hasher.update(parameter.name.as_bytes());
         hasher.update(&[u8::from(parameter.trainable)]);
-        for part in parameter.value.on(Device::Cpu).host().chunks(4096) {
-            let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
-            hasher.update(&bytes);
-        }
+        parameter.value.visit(|values| {
+            for part in values.chunks(4096) {
+                let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
+                hasher.update(&bytes);
+            }
+        });
     }
     encoded.hash(&mut hasher);
     hasher.finalize().into()

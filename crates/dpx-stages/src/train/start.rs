@@ -2,17 +2,24 @@
 
 use crate::arithmetic;
 use crate::model_source::ModelSource;
+use dpx_nn::device::devices;
 use dpx_nn::model::weights::StoredAs;
-use dpx_nn::model::{ADAPTER_FOLDER, BASE_FOLDER, CausalLm, CausalModel, copy_base, load_causal};
+use dpx_nn::model::{
+    ADAPTER_FOLDER, Architecture, BASE_FOLDER, CausalLm, CausalModel, TrainingStep, copy_base,
+    load_causal, load_frozen,
+};
 use dpx_nn::text::Tokenizer;
-use dpx_nn::{Network, Role};
+use dpx_nn::{Network, Role, limit_waiting_memory};
 use dpx_schema::Device;
 use dpx_schema::PublicSchema;
 use dpx_schema::conversation::ChatTemplate;
-use dpx_schema::params::{ChatFormat, TrainParams, Trainable};
+use dpx_schema::params::{ChatFormat, TrainParams, TrainPerformance, Trainable};
 use dpx_schema::{StageContext, StageError};
 use dpx_sgd::replicas::Replicas;
 use std::path::{Path, PathBuf};
+
+/// Most bytes that lie unused between the layers of a step where memory is short.
+const WAITING: usize = 1 << 28;
 
 /// A tokenizer and a network, with the parameters to train selected.
 pub(super) struct Start {
@@ -59,7 +66,9 @@ impl Start {
         let mut others: Vec<Box<dyn Network>> = Vec::with_capacity(context.others.len());
         for &device in &context.others {
             arithmetic(params.precision, device)?;
-            let copy = Self::load_onto(device, context, params, schema)?;
+            let mut copy = Self::load_onto(device, context, params, schema)?;
+            let recomputes = self.network.recomputes();
+            copy.network.set_activation_checkpointing(recomputes);
             others.push(Box::new(copy.network));
         }
         Ok(Replicas::new(self.network.parameters(), others)?)
@@ -94,8 +103,13 @@ impl Start {
         let arithmetic = arithmetic(params.precision, context.device)?;
         let mut tokenizer = Tokenizer::load(folder)?;
         let lora = params.parameters == Trainable::Lora;
+        if !lora && !params.base_precision.is_f32() {
+            return Err(StageError::new(
+                "`base_precision` rounds weights that are not trained: set `parameters = \"lora\"`, or leave it out",
+            ));
+        }
         let mut network = if lora {
-            load_causal(own_base(context, folder)?, device)?
+            load_frozen(own_base(context, folder)?, device, params.base_precision)?
         } else {
             load_causal(folder, device)?
         };
@@ -135,12 +149,38 @@ impl Start {
         })
     }
 
+    /// Has the backward pass compute activations anew where the stage asks for it, or where memory does.
+    pub(super) fn spare_memory(
+        &mut self,
+        context: &StageContext<'_>,
+        params: &TrainParams,
+        performance: &TrainPerformance,
+    ) {
+        let Architecture::Decoder(config) = &self.network.config().architecture else {
+            return;
+        };
+        let found = devices().found;
+        let own = found.iter().find(|found| found.device == context.device);
+        let memory = own.and_then(|found| found.memory);
+        let on_processor = context.device == Device::Cpu;
+        let step = TrainingStep::planned(config, params, performance, on_processor, memory);
+        let total = step.memory(config).total();
+        self.network.set_activation_checkpointing(step.recomputes);
+        if step.recomputes {
+            limit_waiting_memory(WAITING);
+            context.progress.log(&format!(
+                "activation checkpointing is on: a step takes about {:.1} GB",
+                total as f64 / 1e9
+            ));
+        }
+    }
+
     /// Writes the weights: of adapters these alone, beside the public model that lies there already.
     pub(super) fn save_weights(&self, folder: &Path) -> Result<(), StageError> {
         let Some(alpha) = self.adapters else {
             return Ok(self.network.save(folder, StoredAs::F32)?);
         };
-        self.network.config().write(folder)?;
+        self.network.write_adapted_config(folder)?;
         let parameters = self.network.parameters();
         if parameters.iter().any(|(_, one)| one.role == Role::Lora) {
             self.network

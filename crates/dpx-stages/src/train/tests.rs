@@ -13,6 +13,7 @@ use dpx_nn::text::{BpeOptions, train_bpe};
 use dpx_schema::Device;
 use dpx_schema::PrivacyRecord;
 use dpx_schema::context::NoProgress;
+use dpx_schema::params::BasePrecision;
 use dpx_schema::{Flow, Input, Progress};
 use dpx_schema::{Kind, LabelIntegration, NoiseSource, Prompt, SCHEMA_FILE};
 use dpx_sgd::fault::{self, Fault};
@@ -32,6 +33,7 @@ struct Place {
     digest: String,
     device: Device,
     others: Vec<Device>,
+    checkpointing: &'static str,
 }
 
 fn lines() -> Vec<String> {
@@ -78,6 +80,7 @@ impl Place {
             digest: "d1".into(),
             device: Device::Cpu,
             others: Vec::new(),
+            checkpointing: "auto",
         };
         place.write_rows(&lines());
         place
@@ -136,7 +139,9 @@ impl Place {
             instance: "train@epsilon=3".into(),
             kind: Kind::Train,
             params,
-            performance: json!({"checkpoint_every": 3, "micro_batch_size": 7}),
+            performance: json!({
+                "checkpoint_every": 3, "micro_batch_size": 7, "activation_checkpointing": self.checkpointing,
+            }),
             inputs: BTreeMap::from([("preprocess".to_owned(), input)]),
             output: self.path(output),
             state: self.path("state"),
@@ -715,6 +720,82 @@ fn a_lora_row_keeps_its_adapter_and_the_public_model_as_it_was() {
     assert!(!zero.join("adapter").exists());
     let zero = dpx_nn::model::load_causal(zero, Device::Cpu).unwrap();
     assert_eq!(values(&zero), values(&public));
+}
+
+/// What the adapter was trained against is what is sampled, what the record says and what leaves; at epsilon 0 too.
+#[test]
+fn a_rounded_base_is_in_the_record_and_in_the_model() {
+    let mut place = Place::new(json!({"noise": "seeded", "parameters": "lora"}));
+    place.run("plain", &NoProgress).unwrap();
+    assert!(place.privacy("plain").base_precision.is_f32());
+    let file = |output: &str, name: &str| place.path(output).join("model").join(name);
+    let config = |output| std::fs::read_to_string(file(output, "config.json")).unwrap();
+    assert!(!config("plain").contains("base_precision"));
+    let load = |folder: PathBuf| dpx_nn::model::load_causal(folder, Device::Cpu).unwrap();
+    let first = |network: &CausalLm| {
+        let (_, first) = network.parameters().iter().next().unwrap();
+        first.value.to_vec()
+    };
+    let public = first(&load(place.path("base")));
+    for (precision, said) in [
+        (BasePrecision::Bf16, "rounded to bfloat16"),
+        (BasePrecision::Int8, "rounded to 8 bits"),
+    ] {
+        place.params["base_precision"] = json!(precision);
+        place.params["epsilon"] = json!(3.0);
+        std::fs::remove_dir_all(place.path("state")).unwrap();
+        place.run("out", &NoProgress).unwrap();
+        assert_eq!(place.privacy("out").base_precision, precision);
+        let statement = std::fs::read_to_string(place.path("out/statement.txt")).unwrap();
+        assert!(statement.contains(said), "{statement}");
+        // The embedding has no adapter: what was rounded is what is sampled.
+        let rounded = dpx_nn::model::load_frozen(place.path("base"), Device::Cpu, precision);
+        let rounded = first(&rounded.unwrap());
+        assert_ne!(rounded, public);
+        let sampled = load(place.path("out/model"));
+        assert_eq!(first(&sampled), rounded);
+        let exported = place.path("exported");
+        let whole = crate::export::Form::Whole { bf16: false };
+        crate::export::write_whole(&place.path("out/model"), whole, &exported).unwrap();
+        assert_eq!(first(&load(exported.clone())), rounded);
+        let merged = std::fs::read_to_string(exported.join("config.json")).unwrap();
+        assert!(!merged.contains("base_precision"), "{merged}");
+        place.params["epsilon"] = json!(0.0);
+        place.run("zero", &NoProgress).unwrap();
+        assert_eq!(first(&load(place.path("zero/model"))), rounded);
+    }
+    place.params["parameters"] = json!("all");
+    let refused = place.run("out", &NoProgress).unwrap_err().to_string();
+    assert!(refused.contains("`parameters = \"lora\"`"), "{refused}");
+}
+
+/// Activation checkpointing changes no byte of what is made, and may be changed while a run is stopped.
+#[test]
+fn activations_computed_anew_change_no_byte() {
+    let mut results = Vec::new();
+    for parameters in ["lora", "all"] {
+        for settings in [["off", "off"], ["on", "on"], ["off", "on"]] {
+            let mut place = Place::new(json!({"noise": "seeded", "parameters": parameters}));
+            place.checkpointing = settings[0];
+            let stopped = place.run("out", &Watch::stopping_after(4)).unwrap_err();
+            assert!(stopped.interrupted);
+            place.checkpointing = settings[1];
+            let watch = Watch::stopping_after(100);
+            place.run("out", &watch).unwrap();
+            let said = watch.said.into_inner().unwrap();
+            let on = said.contains("activation checkpointing is on");
+            assert_eq!(on, settings[1] == "on", "{said}");
+            let name = if parameters == "lora" {
+                "model/adapter/adapter_model.safetensors"
+            } else {
+                "model/model.safetensors"
+            };
+            let files = [name, "internal/steps.jsonl"];
+            results.push(files.map(|name| std::fs::read(place.path("out").join(name)).unwrap()));
+        }
+    }
+    assert!(results[0] == results[1] && results[1] == results[2]);
+    assert!(results[3] == results[4] && results[4] == results[5]);
 }
 
 #[test]

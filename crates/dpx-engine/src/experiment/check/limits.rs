@@ -269,6 +269,18 @@ fn train(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
         );
     }
     if stage.text("parameters") != "lora" {
+        // Left out of the parameters where it is f32.
+        if stage.params["base_precision"].is_string() {
+            diagnostics.push(
+                Diagnostic::at(
+                    Code::Conflict,
+                    stage.origin("base_precision"),
+                    "`base_precision` rounds weights that are not trained, and here all or some of the model's own are",
+                )
+                .context(stage.origin("parameters"), "trained are these")
+                .help("set `parameters = \"lora\"`, or remove it"),
+            );
+        }
         for key in ["lora_rank", "lora_alpha"] {
             if stage.is_written(key) {
                 diagnostics.push(stage.no_effect(

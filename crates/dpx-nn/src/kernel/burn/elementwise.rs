@@ -1,7 +1,7 @@
 //! Rows, columns and embeddings.
 
 use super::upload::{indices, mask, scaled};
-use crate::device::Tensor;
+use crate::device::{RoundedTensor, Tensor};
 use burn::tensor::IndexingUpdateOp;
 use burn_dispatch::DispatchDevice;
 
@@ -54,6 +54,11 @@ pub(crate) fn scatter_rows(x: Tensor<2>, rows: &[usize], total: usize) -> Tensor
 pub(crate) fn embedding(table: Tensor<2>, ids: &[u32]) -> Tensor<2> {
     let ids = ids_on(ids, &table.device());
     table.select(0, ids)
+}
+
+/// The same of a table that is held in fewer bits.
+pub(crate) fn rounded_embedding(table: &RoundedTensor, ids: &[u32]) -> Tensor<2> {
+    table.select(ids_on(ids, &table.device()))
 }
 
 /// `table[ids[r]] += factors[r] x[r]`; rows without a factor add nothing. Rows of one id are added in order: the same bits

@@ -3,13 +3,14 @@
 //! Devices have no empty tensors, so that nothing is computed of empty arrays: [`tensors`] finds them. A result that an empty
 //! operand leaves without a term is zero; what such an operand would be added to stays as it is.
 
-use super::{activation, attention, decode, elementwise, example, loss, norm, precise, rotary};
+use super::{
+    activation, attention, decode, elementwise, example, loss, norm, precise, rotary, rounded,
+};
 use crate::device::Tensor;
 use crate::kernel::{
     Factor, Gelu, Heads, Kernels, Normalized, Side, SquaredNorm, SquaredNorms, Tied,
 };
-use crate::{Arithmetic, Array, PackedLayout};
-use burn::tensor::DType;
+use crate::{Array, PackedLayout};
 
 /// Kernels for arrays on devices.
 pub(crate) struct DeviceKernels;
@@ -82,7 +83,7 @@ fn squares<const N: usize>(
 }
 
 impl Factor<'_> {
-    fn sided(&self, tensor: Tensor<2>) -> Tensor<2> {
+    pub(super) fn sided(&self, tensor: Tensor<2>) -> Tensor<2> {
         match self.side {
             Side::Plain => tensor,
             Side::Transposed => tensor.transpose(),
@@ -92,20 +93,17 @@ impl Factor<'_> {
 
 /// The product, in bfloat16 where a factor asks for it.
 fn product(a: Factor<'_>, b: Factor<'_>, [x, y]: [Tensor<2>; 2]) -> Tensor<2> {
-    let (x, y) = (a.sided(x), b.sided(y));
-    if [a, b]
-        .map(|factor| factor.array.arithmetic())
-        .contains(&Arithmetic::Bf16)
-    {
-        let product = x.cast(DType::BF16).matmul(y.cast(DType::BF16));
-        return product.cast(DType::F32);
-    }
-    x.matmul(y)
+    rounded::multiplied(a.sided(x), b.sided(y), rounded::in_bf16(a, b))
 }
 
 impl Kernels for DeviceKernels {
     fn matmul(&self, a: Factor<'_>, b: Factor<'_>) -> Array {
-        let [m, _, n] = a.times(&b);
+        let [m, k, n] = a.times(&b);
+        if let Some(matrix) = b.array.rounded_tensor() {
+            return made([a.array], &[m, n], |[x]| {
+                rounded::product(a, b, matrix, x, [k, n])
+            });
+        }
         made([a.array, b.array], &[m, n], |factors| {
             product(a, b, factors)
         })
@@ -177,12 +175,20 @@ impl Kernels for DeviceKernels {
 
     fn embedding(&self, table: &Array, ids: &[u32]) -> Array {
         let shape = [ids.len(), table.width()];
+        if let Some(matrix) = table.rounded_tensor().filter(|_| !ids.is_empty()) {
+            let device = table.device();
+            let rows = elementwise::rounded_embedding(matrix, ids);
+            return Array::from_tensor(rows, &shape, device);
+        }
         made([table], &shape, |[table]| {
             elementwise::embedding(table, ids)
         })
     }
 
     fn embedding_add(&self, y: &mut Array, table: &Array, ids: &[u32]) {
+        if table.is_rounded() {
+            return self.add(y, &self.embedding(table, ids));
+        }
         change(y, [table], |y, [table]| {
             y + elementwise::embedding(table, ids)
         });

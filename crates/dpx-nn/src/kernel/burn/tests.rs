@@ -2,8 +2,9 @@
 
 use crate::device::DeviceExt;
 use crate::kernel::{self, Gelu, Heads, Side, SquaredNorm, SquaredNorms, Tied};
-use crate::{Arithmetic, Array, Initializer, PackedLayout};
+use crate::{Arithmetic, Array, Initializer, PackedLayout, RoundedMatrix};
 use dpx_schema::Device;
+use dpx_schema::params::BasePrecision;
 
 /// Examples of several lengths, one of them empty.
 fn rows() -> PackedLayout {
@@ -455,4 +456,45 @@ fn examples_do_not_reach_one_another() {
         &factors,
     );
     assert!(table.to_vec().iter().all(|x| x.is_finite()));
+}
+
+/// Frozen matrices in fewer bits: the same numbers there as here, products of several blocks, rows looked up.
+#[test]
+fn rounded_matrices_are_the_same_numbers_on_a_device() {
+    let device = Device::under_test();
+    for precision in [BasePrecision::Bf16, BasePrecision::Int8] {
+        let mut matrix = RoundedMatrix::with_capacity(precision, 23, 17).unwrap();
+        matrix.push_rows(random(3, &[23, 17]).host());
+        let matrix = Array::rounded(matrix);
+        let there = matrix.on(device);
+        assert!(there.is_rounded() && there.device() == device);
+        assert_eq!(there.to_vec(), matrix.to_vec());
+        // Back, and to where other values of it were: as it is.
+        assert_eq!(there.on(Device::Cpu).as_rounded(), matrix.as_rounded());
+        let mut copy = RoundedMatrix::with_capacity(precision, 23, 17).unwrap();
+        copy.push_rows(&[0.5; 23 * 17]);
+        let mut copy = Array::rounded(copy).on(device);
+        copy.copy_from(&there);
+        assert!(copy.is_rounded() && copy.to_vec() == matrix.to_vec());
+        assert_eq!(there.widened().to_vec(), matrix.widened().to_vec());
+        assert!(!there.widened().is_rounded());
+        let name = format!("{precision:?}");
+        same(&name, &[random(1, &[5, 17]), matrix.clone()], |list| {
+            vec![kernel::matmul(
+                &list[0],
+                Side::Plain,
+                &list[1],
+                Side::Transposed,
+            )]
+        });
+        same(&name, &[random(2, &[5, 23]), matrix.clone()], |list| {
+            vec![kernel::matmul(&list[0], Side::Plain, &list[1], Side::Plain)]
+        });
+        same(&name, &[random(4, &[3, 17]), matrix.clone()], |list| {
+            let looked_up = kernel::embedding(&list[1], &[22, 0, 22]);
+            let mut added = list[0].clone();
+            kernel::embedding_add(&mut added, &list[1], &[1, 2, 3]);
+            vec![looked_up, added]
+        });
+    }
 }

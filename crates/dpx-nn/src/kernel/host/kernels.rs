@@ -1,7 +1,9 @@
 //! The operations of layers on the host: each takes buffers for its results and calls the kernel over slices.
 
 use super::matmul::{Matrix, Threads, matmul};
-use super::{activation, attention, decode, elementwise, embedding, example, loss, norm, rotary};
+use super::{
+    activation, attention, decode, elementwise, embedding, example, loss, norm, rotary, rounded,
+};
 use crate::kernel::{
     Factor, Gelu, Heads, Kernels, Normalized, Side, SquaredNorm, SquaredNorms, Tied,
 };
@@ -19,7 +21,7 @@ fn made(shape: &[usize], fill: impl FnOnce(&mut [f32])) -> Array {
 }
 
 impl Factor<'_> {
-    fn view(&self) -> Matrix<'_> {
+    pub(super) fn view(&self) -> Matrix<'_> {
         match self.side {
             Side::Plain => Matrix::new(self.array.host(), self.array.width()),
             Side::Transposed => Matrix::transposed(self.array.host(), self.array.width()),
@@ -30,8 +32,9 @@ impl Factor<'_> {
 impl Kernels for HostKernels {
     fn matmul(&self, a: Factor<'_>, b: Factor<'_>) -> Array {
         let dims @ [m, _, n] = a.times(&b);
-        made(&[m, n], |c| {
-            matmul(dims, a.view(), b.view(), c, n, false, Threads::All);
+        made(&[m, n], |c| match b.array.as_rounded() {
+            Some(matrix) => rounded::multiply(a, matrix, b.side, c, false),
+            None => matmul(dims, a.view(), b.view(), c, n, false, Threads::All),
         })
     }
 
@@ -41,6 +44,9 @@ impl Kernels for HostKernels {
 
     fn matmul_add(&self, c: &mut Array, a: Factor<'_>, b: Factor<'_>) {
         let dims @ [_, _, n] = a.times(&b);
+        if let Some(matrix) = b.array.as_rounded() {
+            return rounded::multiply(a, matrix, b.side, c.host_mut(), true);
+        }
         matmul(
             dims,
             a.view(),
@@ -112,12 +118,16 @@ impl Kernels for HostKernels {
 
     fn embedding(&self, table: &Array, ids: &[u32]) -> Array {
         let width = table.width();
-        made(&[ids.len(), width], |y| {
-            embedding::gather(table.host(), width, ids, y, false);
+        made(&[ids.len(), width], |y| match table.as_rounded() {
+            Some(matrix) => matrix.gather(ids, y),
+            None => embedding::gather(table.host(), width, ids, y, false),
         })
     }
 
     fn embedding_add(&self, y: &mut Array, table: &Array, ids: &[u32]) {
+        if table.is_rounded() {
+            return self.add(y, &self.embedding(table, ids));
+        }
         embedding::gather(table.host(), table.width(), ids, y.host_mut(), true);
     }
 

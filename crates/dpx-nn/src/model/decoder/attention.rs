@@ -36,6 +36,7 @@ pub(super) struct Attention {
 }
 
 /// What the backward pass needs.
+#[derive(Clone)]
 pub(super) struct Saved {
     input: Array,
     /// Of queries and keys.

@@ -20,6 +20,7 @@ pub(super) struct Block {
 }
 
 /// What the backward pass of a block needs.
+#[derive(Clone)]
 pub(super) struct Saved {
     before_attention: Option<Normalized>,
     attention: attention::Saved,
@@ -106,6 +107,28 @@ impl Block {
         input: &Array,
         attend: Attend<'_>,
     ) -> (Array, Saved) {
+        let (middle, activation, mut saved) = self.inner(pass, input, attend);
+        let (output, after_feed) = self.last(pass, &activation, &middle);
+        saved.after_feed = after_feed;
+        (output, saved)
+    }
+
+    /// What the backward pass needs, without the output: the last layer is left out where nothing is remembered of it.
+    pub(super) fn forward_again(
+        &self,
+        pass: &Pass<'_>,
+        input: &Array,
+        attend: Attend<'_>,
+    ) -> Saved {
+        let (middle, activation, mut saved) = self.inner(pass, input, attend);
+        if self.after_feed.is_some() {
+            saved.after_feed = self.last(pass, &activation, &middle).1;
+        }
+        saved
+    }
+
+    /// What attention made of the input, the activation of the feed-forward layer, and what of them is remembered.
+    fn inner(&self, pass: &Pass<'_>, input: &Array, attend: Attend<'_>) -> (Array, Array, Saved) {
         let (attention_input, before_attention) =
             normed(self.before_attention.as_ref(), pass, input);
         let (attended, attention) = self.attention.forward(pass, attention_input, attend);
@@ -119,22 +142,30 @@ impl Block {
         let read = if self.parallel { input } else { &middle };
         let (feed_input, before_feed) = normed(self.before_feed.as_ref(), pass, read);
         let (activation, feed_forward) = self.feed_forward.forward(pass, feed_input);
-        let (output, after_feed) = joined(
-            &self.feed_forward.down,
-            self.after_feed.as_ref(),
-            pass,
-            &activation,
-            &middle,
-        );
         let saved = Saved {
             before_attention,
             attention,
             after_attention,
             before_feed,
             feed_forward,
-            after_feed,
+            after_feed: None,
         };
-        (output, saved)
+        (middle, activation, saved)
+    }
+
+    fn last(
+        &self,
+        pass: &Pass<'_>,
+        activation: &Array,
+        middle: &Array,
+    ) -> (Array, Option<Normalized>) {
+        joined(
+            &self.feed_forward.down,
+            self.after_feed.as_ref(),
+            pass,
+            activation,
+            middle,
+        )
     }
 
     /// The gradient of the input.

@@ -1,11 +1,11 @@
 //! The layers of a stack from its configuration, and its adapters.
 
-use super::Decoder;
 use super::attention::{Attention, Projection, QueryKeyNorms};
 use super::block::Block;
 use super::feed_forward::{FeedForward, First, Gate};
 use super::names::{self, Names, QUERY_KEY_NORMS};
 use super::rotary::Angles;
+use super::{Decoder, LOGITS_AT_ONCE};
 use crate::kernel::{Gelu, Heads};
 use crate::model::config::{Activation, DecoderConfig, Family, QueryKeyNorm};
 use crate::{
@@ -272,6 +272,8 @@ impl Decoder {
             blocks,
             last_norm,
             head,
+            recomputes: false,
+            logits_at_once: LOGITS_AT_ONCE,
             config,
         })
     }
@@ -287,7 +289,8 @@ impl Decoder {
         }
     }
 
-    /// Adds the adapters to the weights and takes them out of the model.
+    /// Adds the adapters to the weights and takes them out of the model, whose weights are all f32 then: rounded ones stay what
+    /// they were rounded to, plus the adapter.
     #[must_use]
     pub fn merge_lora(mut self) -> Self {
         for block in &mut self.blocks {
@@ -298,6 +301,9 @@ impl Decoder {
             }
         }
         self.parameters.remove_role(Role::Lora);
+        for (_, parameter) in self.parameters.iter_mut() {
+            parameter.value = parameter.value.widened();
+        }
         self
     }
 }

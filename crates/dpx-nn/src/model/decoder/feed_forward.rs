@@ -60,6 +60,7 @@ impl Gate {
 }
 
 /// What the backward pass needs.
+#[derive(Clone)]
 pub(super) struct Saved {
     input: Array,
     /// Before the activation: one array, or gate and up.

@@ -140,6 +140,11 @@ pub(in crate::model) fn tables(family: Family) -> [String; 2] {
     ]
 }
 
+/// Whether the feed-forward part has a gate.
+pub(in crate::model) fn has_gate(family: Family) -> bool {
+    !matches!(Names::of(family).first, First::Plain(_))
+}
+
 impl Names {
     pub(super) fn of(family: Family) -> &'static Self {
         match family {

@@ -7,7 +7,7 @@ use dpx_schema::Device;
 use serde_json::Value;
 use std::path::PathBuf;
 
-fn fixture() -> (Decoder, Value) {
+pub(super) fn fixture() -> (Decoder, Value) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/gpt2-tiny");
     let config = ModelConfig::read(&folder).unwrap();
     let Architecture::Decoder(config) = config.architecture else {

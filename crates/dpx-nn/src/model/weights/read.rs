@@ -1,7 +1,9 @@
 //! Reading the tensors of a model folder one by one, by name and shape.
 
 use super::header::{self, Entry, Number};
+use crate::RoundedMatrix;
 use crate::model::ModelError;
+use dpx_schema::params::BasePrecision;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,12 @@ pub struct Weights {
     prefix: &'static str,
     taken: BTreeSet<String>,
 }
+
+/// The formats of numbers that every tensor may have.
+const FLOATS: &str = "F32, F16 and BF16";
+
+/// About as many bytes as are read at once.
+const BLOCK_BYTES: usize = 1 << 22;
 
 #[derive(serde::Deserialize)]
 struct Index {
@@ -135,7 +143,7 @@ impl Weights {
     /// # Errors
     /// When it is missing (naming the nearest candidate), has another shape, or is stored in another number format.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        self.take_stored(name, shape, "F32, F16 and BF16", false)
+        self.take_stored(name, shape, FLOATS, false)
     }
 
     /// The same where whole numbers of 8 bits stand for themselves, as in tables of model2vec.
@@ -153,6 +161,43 @@ impl Weights {
         formats: &str,
         whole: bool,
     ) -> Result<Vec<f32>, ModelError> {
+        let mut values = Vec::with_capacity(shape.iter().product());
+        self.read_rows(name, shape, (formats, whole), |block| {
+            values.extend_from_slice(block);
+        })?;
+        Ok(values)
+    }
+
+    /// Reads a matrix row by row and rounds it, so that there is never a copy of it in f32; none where the precision is f32.
+    ///
+    /// # Errors
+    /// As [`Weights::take`].
+    pub fn take_rounded(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        precision: BasePrecision,
+    ) -> Result<Option<RoundedMatrix>, ModelError> {
+        let &[rows, width] = shape else {
+            return Ok(None);
+        };
+        let Some(mut matrix) = RoundedMatrix::with_capacity(precision, rows, width) else {
+            return Ok(None);
+        };
+        self.read_rows(name, shape, (FLOATS, false), |block| {
+            matrix.push_rows(block);
+        })?;
+        Ok(Some(matrix))
+    }
+
+    /// Reads a tensor in blocks of whole rows.
+    fn read_rows(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        (formats, whole): (&str, bool),
+        mut visit: impl FnMut(&[f32]),
+    ) -> Result<(), ModelError> {
         let problem = |problem: String| ModelError::Tensor {
             path: self.folder.clone(),
             problem,
@@ -170,29 +215,42 @@ impl Weights {
                 entry.shape
             )));
         }
-        if entry.number == Number::Other || entry.number == Number::I8 && !whole {
+        let size = match entry.number {
+            Number::Other => None,
+            Number::I8 if !whole => None,
+            number => number.size(),
+        };
+        let Some(size) = size else {
             return Err(problem(format!(
                 "tensor `{found}` is stored as {}; {formats} are read",
                 entry.number_name
             )));
-        }
+        };
         let path = &self.files[*file];
-        let mut bytes = vec![0; entry.length as usize];
-        std::fs::File::open(path)
-            .and_then(|mut file| {
-                file.seek(SeekFrom::Start(entry.start))?;
-                file.read_exact(&mut bytes)
-            })
-            .map_err(|error| ModelError::read(path, error))?;
-        let values = decode(&bytes, entry.number);
-        if let Some(position) = values.iter().position(|value| !value.is_finite()) {
-            return Err(problem(format!(
-                "tensor `{found}` holds {} at position {position}",
-                values[position]
-            )));
+        let failed = |error| ModelError::read(path, error);
+        let mut file = std::fs::File::open(path).map_err(failed)?;
+        file.seek(SeekFrom::Start(entry.start)).map_err(failed)?;
+        let row = size as usize * shape.last().copied().unwrap_or(1).max(1);
+        let at_once = (BLOCK_BYTES / row).max(1) * row;
+        let mut bytes = vec![0; at_once.min(entry.length as usize)];
+        let (mut left, mut before) = (entry.length as usize, 0);
+        while left > 0 {
+            let count = left.min(at_once);
+            file.read_exact(&mut bytes[..count]).map_err(failed)?;
+            let values = decode(&bytes[..count], entry.number);
+            if let Some(position) = values.iter().position(|value| !value.is_finite()) {
+                return Err(problem(format!(
+                    "tensor `{found}` holds {} at position {}",
+                    values[position],
+                    before + position
+                )));
+            }
+            visit(&values);
+            left -= count;
+            before += values.len();
         }
         self.taken.insert(found);
-        Ok(values)
+        Ok(())
     }
 
     /// Ends the reading.
