@@ -71,8 +71,17 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
         Map::new()
     };
     overrides::add_tokens(&mut tokenizer, &config, &added)
-        .and_then(|()| overrides::begin_and_end(&mut tokenizer, &config))
-        .map_err(|problem| malformed(&folder.join("tokenizer_config.json"), &problem))?;
+        .and_then(|()| {
+            // `transformers` 5 takes both from `tokenizer.json` alone, where there is one.
+            if one_file.is_file() {
+                return Ok(());
+            }
+            overrides::begin_and_end(&mut tokenizer, &config)
+        })
+        .map_err(|problem| {
+            let config = folder.join("tokenizer_config.json");
+            malformed(if config.is_file() { &config } else { &path }, &problem)
+        })?;
     // What breaks on a letter shall break here, where the file has a name.
     unbroken(&path, || {
         let ids = tokenizer
