@@ -88,6 +88,14 @@ impl Place {
         self.server.add("models/who/bert", commit, &files);
     }
 
+    /// Puts one commit of the model in the place of all.
+    fn set_model(&self, commit: char, files: &[(&str, &[u8])]) {
+        let mut content = self.server.content.lock().unwrap();
+        content.repositories.remove("models/who/bert");
+        drop(content);
+        self.server.add("models/who/bert", commit, files);
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -249,7 +257,7 @@ fn models_that_are_not_computed_are_refused_before_their_weights() {
     ] {
         let (config, weights) = (config.as_bytes(), fixture("model.safetensors"));
         let files: [(&str, &[u8]); 2] = [("config.json", config), ("model.safetensors", &weights)];
-        place.server.add("models/who/bert", commit, &files);
+        place.set_model(commit, &files);
         for command in ["plan", "run", "fetch"] {
             let output = place.dpx(&[command, "hub.toml"], &[]);
             let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -266,7 +274,7 @@ fn models_that_are_not_computed_are_refused_before_their_weights() {
         ("config.json", b"{\"model_type\": \"llama\"}"),
         ("model-Q4_K_M.gguf", b"GGUF"),
     ];
-    place.server.add("models/who/bert", '5', &files);
+    place.set_model('5', &files);
     let error = place.refusal(&[]);
     assert!(error.contains("hf:who/bert"), "{error}");
 }

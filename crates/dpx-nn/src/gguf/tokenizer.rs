@@ -173,6 +173,7 @@ fn sentencepiece(gguf: &Gguf, pieces: Vec<Piece>) -> Result<Value, Problem> {
         remove_extra_whitespaces: flag("remove_extra_whitespaces", false)?,
         escape_whitespaces: true,
         charsmap: Vec::new(),
+        user_defined_added: true,
         pieces,
     };
     found.tokenizer(&Map::new())

@@ -61,6 +61,9 @@ pub(crate) struct Pieces {
     pub(crate) escape_whitespaces: bool,
     /// Rules of normalization such as those of nmt_nfkc.
     pub(crate) charsmap: Vec<u8>,
+    /// Whether pieces that users defined are added tokens, as most converters make them; else they are cut out of the text behind
+    /// the space that stands before it, as sentencepiece does.
+    pub(crate) user_defined_added: bool,
 }
 
 /// How `transformers` builds a tokenizer of pieces, by the class in `tokenizer_config.json`.
@@ -117,10 +120,20 @@ impl Pieces {
             }
         };
         let metaspace = |scheme: &str| json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": false});
+        let mut pre: Vec<Value> = scheme.map(metaspace).into_iter().collect();
+        if self.cuts_user_defined(class) {
+            let pattern = json!({"Regex": self.user_defined()});
+            pre.push(json!({"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": false}));
+        }
+        let pre_tokenizer = match pre.len() {
+            0 => Value::Null,
+            1 => pre.remove(0),
+            _ => json!({"type": "Sequence", "pretokenizers": pre}),
+        };
         let decoders = self.decoders(scheme.is_some_and(|scheme| scheme != "never"));
         Ok(json!({
-            "version": "1.0", "truncation": null, "padding": null, "added_tokens": self.added(),
-            "normalizer": normalizer, "pre_tokenizer": scheme.map(metaspace), "post_processor": null,
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": self.added(class),
+            "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": null,
             "decoder": {"type": "Sequence", "decoders": decoders}, "model": self.model(class),
         }))
     }
@@ -163,8 +176,39 @@ impl Pieces {
         json!({"type": "Sequence", "normalizers": rules})
     }
 
-    fn added(&self) -> Vec<Value> {
-        let added = |kind: Kind| matches!(kind, Kind::Unknown | Kind::Control | Kind::UserDefined);
+    fn cuts_user_defined(&self, class: Class) -> bool {
+        class == Class::Plain
+            && !self.user_defined_added
+            && self
+                .pieces
+                .iter()
+                .any(|piece| piece.kind == Kind::UserDefined)
+    }
+
+    /// A pattern for the pieces that users defined, the longest first.
+    fn user_defined(&self) -> String {
+        const MEANING: &str = r"\.+*?()|[]{}^$#&-~";
+        let pieces = self.pieces.iter();
+        let defined = pieces.filter(|piece| piece.kind == Kind::UserDefined);
+        let mut defined: Vec<&str> = defined.map(|piece| piece.text.as_str()).collect();
+        defined.sort_by_key(|text| std::cmp::Reverse(text.chars().count()));
+        let escaped = defined.iter().map(|text| {
+            let letters = text.chars().flat_map(|letter| {
+                let escape = MEANING.contains(letter).then_some('\\');
+                escape.into_iter().chain(std::iter::once(letter))
+            });
+            letters.collect::<String>()
+        });
+        escaped.collect::<Vec<_>>().join("|")
+    }
+
+    fn added(&self, class: Class) -> Vec<Value> {
+        let cut = self.cuts_user_defined(class);
+        let added = |kind: Kind| match kind {
+            Kind::Unknown | Kind::Control => true,
+            Kind::UserDefined => !cut,
+            Kind::Normal | Kind::Unused | Kind::Byte => false,
+        };
         let pieces = self.pieces.iter().enumerate();
         pieces
             .filter(|(_, piece)| added(piece.kind))
@@ -188,16 +232,12 @@ impl Pieces {
         let vocabulary: Map<String, Value> = pieces
             .map(|(id, piece)| (piece.text.clone(), id.into()))
             .collect();
-        let user_defined = self
-            .pieces
-            .iter()
-            .any(|piece| piece.kind == Kind::UserDefined);
         let (unknown, ignore_merges, byte_fallback) = match class {
             Class::Plain => (
                 self.pieces
                     .get(self.unknown)
                     .map(|piece| piece.text.as_str()),
-                user_defined,
+                self.cuts_user_defined(class),
                 self.byte_fallback,
             ),
             Class::Llama => (None, false, true),

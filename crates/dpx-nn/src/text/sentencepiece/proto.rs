@@ -116,6 +116,7 @@ pub(in crate::text) fn read(bytes: &[u8]) -> Result<Pieces, String> {
         remove_extra_whitespaces: true,
         escape_whitespaces: true,
         charsmap: Vec::new(),
+        user_defined_added: false,
     };
     let mut message = Message(bytes);
     while let Some(field) = message.field()? {
