@@ -3,9 +3,9 @@
 use super::download;
 use dpx_data::{HubName, Role, Source, hub};
 use dpx_engine::plan::{SourceError, Sources};
-use dpx_nn::model::ModelConfig;
+use dpx_nn::model::{ModelConfig, look};
 use dpx_schema::{MODEL_SCHEMA_FILE, PublicSchema};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Sources whose models are refused by their `config.json` where dpx cannot compute them.
 pub(crate) struct Understood<S> {
@@ -44,7 +44,8 @@ pub(crate) fn of_hub(hub: &hub::Hub, name: &HubName) -> Result<(), SourceError> 
     match file.as_deref().and_then(Path::parent) {
         Some(folder) => understood(folder),
         None => Err(SourceError::new(format!(
-            "{name}: there is no `config.json` in it; dpx reads models in the layout of `transformers`"
+            "{name}: there is no `config.json` in it; dpx reads models in the layout of `transformers`. A GGUF file is read from a path: download it, \
+             and name the file"
         ))),
     }
 }
@@ -69,7 +70,7 @@ pub(crate) fn pinned(name: &HubName, identity: &str) -> HubName {
     }
 }
 
-/// Checks a folder; one without a `config.json` is left to the stage that reads it, which may know its format. A model that dpx
+/// Checks a folder or a GGUF file; a folder without a `config.json` is left to the stage that reads it, which may know its format. A model that dpx
 /// trained on private texts is not public, and its folder does not say what was promised of them.
 fn of_folder(folder: &Path) -> Result<(), SourceError> {
     let schema = folder.join(MODEL_SCHEMA_FILE);
@@ -80,9 +81,16 @@ fn of_folder(folder: &Path) -> Result<(), SourceError> {
             folder.display()
         )));
     }
-    let config: PathBuf = folder.join("config.json");
-    if config.is_file() {
-        understood(folder)
+    let is_gguf = |path: &Path| {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        ending.is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"))
+    };
+    let holds_gguf = || {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| is_gguf(&entry.path()))
+    };
+    if folder.join("config.json").is_file() || is_gguf(folder) || holds_gguf() {
+        look(folder).map_err(|error| SourceError::new(error.to_string()))
     } else {
         Ok(())
     }

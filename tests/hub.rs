@@ -88,6 +88,14 @@ impl Place {
         self.server.add("models/who/bert", commit, &files);
     }
 
+    /// Puts one commit of the model in the place of all.
+    fn set_model(&self, commit: char, files: &[(&str, &[u8])]) {
+        let mut content = self.server.content.lock().unwrap();
+        content.repositories.remove("models/who/bert");
+        drop(content);
+        self.server.add("models/who/bert", commit, files);
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -228,6 +236,47 @@ fn refusals_of_fetch_say_what_to_do() {
     }
     // The file may be checked all the same.
     ok(&place.dpx(&["check", "hub.toml"], &[("HF_HUB_OFFLINE", "1")]));
+}
+
+/// What dpx cannot compute is refused by `config.json`, and nothing else of the model, nor the data, is downloaded.
+#[test]
+fn models_that_are_not_computed_are_refused_before_their_weights() {
+    let place = Place::new();
+    for (commit, config, told) in [
+        ('2', r#"{"model_type": "mamba"}"#, "`model_type` is `mamba`"),
+        (
+            '3',
+            r#"{"model_type": "llama", "quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true}}"#,
+            "quantized (bitsandbytes, 4 bits)",
+        ),
+        (
+            '4',
+            r#"{"model_type": "qwen3", "quantization_config": {"quant_method": "fp8"}}"#,
+            "quantized (fp8)",
+        ),
+    ] {
+        let (config, weights) = (config.as_bytes(), fixture("model.safetensors"));
+        let files: [(&str, &[u8]); 2] = [("config.json", config), ("model.safetensors", &weights)];
+        place.set_model(commit, &files);
+        for command in ["plan", "run", "fetch"] {
+            let output = place.dpx(&[command, "hub.toml"], &[]);
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                !output.status.success() && error.contains(told),
+                "{command}: {error}"
+            );
+        }
+    }
+    assert_eq!(place.server.count("model.safetensors"), 0);
+    assert_eq!(place.server.count("train.csv"), 0);
+    // A file that only llama.cpp reads is named, with what to do.
+    let files: [(&str, &[u8]); 2] = [
+        ("config.json", b"{\"model_type\": \"llama\"}"),
+        ("model-Q4_K_M.gguf", b"GGUF"),
+    ];
+    place.set_model('5', &files);
+    let error = place.refusal(&[]);
+    assert!(error.contains("hf:who/bert"), "{error}");
 }
 
 #[test]

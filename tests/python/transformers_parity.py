@@ -86,7 +86,8 @@ class Check:
 
 
 @torch.no_grad()
-def run(dpx, folder, texts):
+def compare(dpx, folder, texts):
+    """The checks of a folder."""
     check = Check(folder)
     config = AutoConfig.from_pretrained(folder)
     kind, auto = auto_class(config)
@@ -137,7 +138,13 @@ def run(dpx, folder, texts):
         check.close("mean-pooled embeddings", ours["mean_pooled"], pooled)
         normal = torch.nn.functional.normalize(pooled, dim=-1)
         check.close("normalised embeddings", ours["mean_pooled_normalised"], normal, 1e-4)
-    print(f"{folder}: {kind}, {config.model_type}, {len(rows)} texts")
+    check.title = f"{folder}: {kind}, {config.model_type}, {len(rows)} texts"
+    return check
+
+
+def run(dpx, folder, texts):
+    check = compare(dpx, folder, texts)
+    print(check.title)
     print("\n".join(check.lines), flush=True)
     return check.failures
 

@@ -10,6 +10,7 @@ mod batch;
 pub mod device;
 mod embedding;
 mod error;
+mod gguf;
 mod init;
 pub mod kernel;
 mod kv_cache;
@@ -26,6 +27,11 @@ pub mod seed;
 pub mod softmax_regression;
 mod tape;
 pub mod text;
+
+pub(crate) use dpx_schema::files::LFS_POINTER;
+/// What is said of a pointer of Git LFS.
+pub(crate) const IS_POINTER: &str =
+    "is a pointer of Git LFS, not the file itself: get it with `git lfs pull`";
 
 pub use arithmetic::Arithmetic;
 pub use array::Array;

@@ -5,6 +5,7 @@
 //! classifying and comparing see the text; who needs turns parses it.
 
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Who speaks.
 #[derive(
@@ -222,9 +223,25 @@ impl ChatTemplate {
 
     /// A whole conversation as the template writes it.
     pub fn render(&self, conversation: &Conversation) -> String {
-        let turns = conversation.turns.iter().map(|turn| self.turn(turn).0);
-        let opening = self.opening(conversation).to_owned();
-        std::iter::once(opening).chain(turns).collect()
+        self.render_with_places(conversation).0
+    }
+
+    /// A whole conversation as the template writes it, with the bytes at which the content of each turn stands.
+    pub fn render_with_places(&self, conversation: &Conversation) -> (String, Vec<Range<usize>>) {
+        let mut text = self.opening(conversation).to_owned();
+        let mut places = Vec::new();
+        for turn in &conversation.turns {
+            let (written, _) = self.turn(turn);
+            places.push(self.content_of(turn.role, text.len(), written.len()));
+            text.push_str(&written);
+        }
+        (text, places)
+    }
+
+    /// The bytes of the content of a turn that is written from some byte on in so many bytes.
+    pub fn content_of(&self, role: Role, from: usize, length: usize) -> Range<usize> {
+        let Around { before, behind } = self.around(role);
+        from + before.len()..from + length - behind.len()
     }
 
     /// Whether each mark can be taken apart where somebody typed it: a single character cannot.

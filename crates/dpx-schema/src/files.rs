@@ -6,6 +6,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// How a pointer of Git LFS begins, which lies in the place of a large file until it is asked for.
+pub const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
 /// A name as part of a path on every file system: what is not plain becomes `_`.
 pub fn safe_name(name: &str) -> String {
     name.chars()

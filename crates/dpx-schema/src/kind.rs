@@ -85,10 +85,11 @@ impl Kind {
             Self::Select => 1,
             Self::Counts | Self::Pretrain | Self::Audit | Self::Sample => 2,
             // `train`, `teacher` 3: the allowance for rounding follows the expected rows; micro-batches of fixed shapes.
-            Self::Preprocess | Self::Train | Self::Teacher | Self::Score => 3,
+            Self::Preprocess | Self::Teacher => 3,
+            // `train`, `score` 4: prompt and text are read as one string; special tokens that people typed are plain text.
             // `classify` 2: the penalty of the bag-of-words classifier was chosen anew; 3: probabilities of labels; 4: what
             // was cut off texts is counted.
-            Self::Classify => 4,
+            Self::Train | Self::Score | Self::Classify => 4,
         }
     }
 

@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::losses::{MAX_SEQ_LEN, text_losses};
+use super::losses::{Given, MAX_SEQ_LEN, text_losses};
 use super::train::{CANARIES_FILE, Canary};
 use dpx_accounting::audit::{guess, one_run};
 use dpx_nn::model::{CausalModel, load_causal};
@@ -140,7 +140,10 @@ fn scores(
     let losses = text_losses(
         &network,
         &tokenizer,
-        Some(&prompt),
+        Given {
+            prompt: Some(&prompt),
+            template: None,
+        },
         max_seq_len,
         MICRO_BATCH_TOKENS,
         &texts,

@@ -13,7 +13,7 @@ mod start;
 mod tests;
 
 use super::keyed_run;
-use super::losses::{MAX_SEQ_LEN, text_losses};
+use super::losses::{Given, MAX_SEQ_LEN, text_losses};
 use super::members::{members, shares};
 use super::pretrain::StepLog;
 use super::private::{Machine, PrivatePlan, PrivateStage, Spending, Spent};
@@ -388,7 +388,10 @@ impl Run<'_> {
         let losses = text_losses(
             &start.network,
             &start.tokenizer,
-            Some(&prompt),
+            Given {
+                prompt: Some(&prompt),
+                template: None,
+            },
             start.max_seq_len().min(MAX_SEQ_LEN),
             self.performance.micro_batch_tokens as usize,
             &texts,

@@ -1,4 +1,5 @@
-//! What was cut off texts that are longer than a model, or the experiment, allows: counted and told.
+//! What was cut off texts that are longer than a model, or the experiment, allows, and what of them is read otherwise than it
+//! stands there: counted and told.
 
 use dpx_schema::{StageContext, StageError, counted};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,12 @@ pub struct Truncation {
     /// Sequences without a token of the role that is learnt from: their gradients are zero.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub without_counted: u64,
+    /// Texts in which a special token of the model is spelled: read as plain text.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub special_typed: u64,
+    /// Texts that would share a token with their prompt if both were read at once: read one by one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub read_apart: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -84,6 +91,24 @@ impl Truncation {
             lines.push(format!(
                 "a mark of the chat template, such as the one that ends a turn, stands in {}: a space was put into it",
                 counted(self.marks_taken_apart, "turn")
+            ));
+        }
+        if self.special_typed > 0 {
+            lines.push(format!(
+                "{} of {} texts ({}) spell a special token of the model, such as the one that ends a text: it was learnt as the \
+                 plain text that somebody typed",
+                self.special_typed,
+                self.texts,
+                percent(self.special_typed, self.texts)
+            ));
+        }
+        if self.read_apart > 0 {
+            lines.push(format!(
+                "{} of {} texts ({}) would share a token with their prompt: prompt and text were read one by one, as they are \
+                 sampled; a space or line break before `{{text}}` in `prompt` avoids that",
+                self.read_apart,
+                self.texts,
+                percent(self.read_apart, self.texts)
             ));
         }
         if self.without_counted > 0 {

@@ -93,10 +93,15 @@ fn model(names: &[&str]) -> Result<Wanted, String> {
         })
     };
     if !names.iter().any(|name| is_weights(name)) {
+        let gguf = if names.iter().any(|name| name.ends_with(".gguf")) {
+            "; GGUF files are read from a path: download the one that you want, and name the file"
+        } else {
+            ""
+        };
         return Err(format!(
             "it holds no weights that dpx reads: expected config.json, model.safetensors and tokenizer.json, found {}",
             found(names)
-        ));
+        ) + gguf);
     }
     let small = names
         .iter()

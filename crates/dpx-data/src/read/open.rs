@@ -14,8 +14,8 @@ const LARGEST: u64 = 16 << 30;
 const FREE: u64 = 64 << 20;
 const RATIO: u64 = 200;
 
-/// How a pointer of Git LFS begins.
-pub(crate) const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+pub(crate) use dpx_schema::files::LFS_POINTER as POINTER;
+
 /// Largest such pointer, in bytes.
 const POINTER_SIZE: u64 = 1024;
 

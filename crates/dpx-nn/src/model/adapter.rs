@@ -36,8 +36,11 @@ pub fn base_of(folder: &Path) -> Option<PathBuf> {
 pub fn copy_base(from: &Path, to: &Path) -> Result<(), ModelError> {
     std::fs::create_dir_all(to).map_err(|error| ModelError::write(to, error))?;
     let config = from.join("config.json");
-    std::fs::copy(&config, to.join("config.json"))
-        .map_err(|error| ModelError::read(&config, error))?;
+    // A GGUF file holds its configuration.
+    if crate::gguf::find(from).ok().flatten().is_none() {
+        std::fs::copy(&config, to.join("config.json"))
+            .map_err(|error| ModelError::read(&config, error))?;
+    }
     copy_weights(from, to)
 }
 

@@ -18,7 +18,9 @@ pub use rotary::Rotary;
 
 use super::ModelError;
 use super::weights::StoredAs;
+use crate::{IS_POINTER, LFS_POINTER, gguf};
 use fields::Fields;
+pub(super) use fields::INSTEAD_OF_QUANTIZED;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -78,7 +80,7 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// Reads and checks `FOLDER/config.json`.
+    /// Reads and checks `FOLDER/config.json`, or the metadata of a GGUF file in its place.
     ///
     /// # Errors
     /// When it is missing, no JSON, or names an architecture or variant that is not supported.
@@ -92,7 +94,17 @@ impl ModelConfig {
                  save_pretrained), or take the file away to use the base model alone",
             ));
         }
+        let file = gguf::find(folder).map_err(|problem| ModelError::malformed(folder, problem))?;
+        if let Some(file) = file {
+            let raw = gguf::Gguf::read(&file)
+                .and_then(|found| gguf::config(&file, &found))
+                .map_err(|problem| ModelError::unsupported(&file, problem))?;
+            return Self::parse(raw, &file);
+        }
         let text = std::fs::read(&path).map_err(|error| ModelError::read(&path, error))?;
+        if text.starts_with(LFS_POINTER) {
+            return Err(ModelError::malformed(&path, format!("it {IS_POINTER}")));
+        }
         let raw: Map<String, Value> = serde_json::from_slice(&text)
             .map_err(|error| ModelError::malformed(&path, format!("no JSON object: {error}")))?;
         Self::parse(raw, &path)

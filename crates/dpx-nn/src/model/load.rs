@@ -1,10 +1,66 @@
 //! Bodies from folders, and which tensors of a folder a body has no use for.
 
-use super::{Architecture, Bert, Body, Decoder, Family, ModelConfig, ModelError, Weights, decoder};
+use super::{
+    Architecture, Bert, Body, Decoder, Family, ModelConfig, ModelError, Weights, config, decoder,
+};
 use crate::device::DeviceExt;
-use crate::{Array, Role};
+use crate::{Array, IS_POINTER, LFS_POINTER, Role, gguf};
 use dpx_schema::Device;
 use dpx_schema::params::BasePrecision;
+use std::io::Read;
+use std::path::Path;
+
+/// Looks at the files of a model without reading its numbers: whether its family is computed, and its weights and tokenizer are
+/// files that can be read. What is not there is left to whoever needs it.
+///
+/// # Errors
+/// What cannot be computed or read, with what to do.
+pub fn look(folder: &Path) -> Result<(), ModelError> {
+    let config = ModelConfig::read(folder)?;
+    // Those of GPTQ and AWQ before `config.json` told of it.
+    for name in ["quantize_config.json", "quant_config.json"] {
+        let path = folder.join(name);
+        if path.is_file() {
+            return Err(ModelError::unsupported(
+                path,
+                format!(
+                    "the weights beside it are quantized; {}",
+                    config::INSTEAD_OF_QUANTIZED
+                ),
+            ));
+        }
+    }
+    let there = ["model.safetensors", "model.safetensors.index.json"];
+    if there.iter().any(|name| folder.join(name).exists())
+        || gguf::find(folder).is_ok_and(|file| file.is_some())
+    {
+        drop(Weights::open(folder, config.prefix())?);
+    } else if let Some(other) = OTHER_WEIGHTS.iter().find(|name| folder.join(name).exists()) {
+        return Err(ModelError::unsupported(
+            folder.join(other),
+            "weights of this format are not read: write them as safetensors with `transformers` \
+             (AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(OTHER))",
+        ));
+    }
+    for name in ["tokenizer.json", "tokenizer.model"] {
+        let mut start = [0; LFS_POINTER.len()];
+        let path = folder.join(name);
+        let found = std::fs::File::open(&path).and_then(|mut file| file.read_exact(&mut start));
+        if found.is_ok() && start == LFS_POINTER {
+            return Err(ModelError::malformed(path, format!("it {IS_POINTER}")));
+        }
+    }
+    Ok(())
+}
+
+/// Weights that dpx does not read.
+const OTHER_WEIGHTS: [&str; 5] = [
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "tf_model.h5",
+    "flax_model.msgpack",
+    "consolidated.00.pth",
+];
 
 /// Reads a body onto a device.
 pub(super) fn body(
@@ -128,4 +184,49 @@ pub(super) fn is_pretraining_head(config: &ModelConfig, name: &str) -> bool {
         _ => &OUTPUT_LAYERS,
     };
     heads.iter().any(|head| name.starts_with(head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_not_read_are_named_with_what_to_do() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/llama-tiny");
+        let folder = tempfile::tempdir().unwrap();
+        let put =
+            |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+        let copy =
+            |name: &str| std::fs::copy(fixture.join(name), folder.path().join(name)).unwrap();
+        let remove = |name: &str| std::fs::remove_file(folder.path().join(name)).unwrap();
+        let told = || look(folder.path()).unwrap_err().to_string();
+        copy("config.json");
+        look(folder.path()).unwrap();
+        put("pytorch_model.bin", b"PK");
+        assert!(told().contains("pytorch_model.bin") && told().contains("save_pretrained"));
+        copy("model.safetensors");
+        look(folder.path()).unwrap();
+        let pointer = [LFS_POINTER, b"v1\noid sha256:00\nsize 1\n"].concat();
+        for name in ["tokenizer.json", "model.safetensors", "config.json"] {
+            put(name, &pointer);
+            assert!(
+                told().contains(name) && told().contains("git lfs pull"),
+                "{}",
+                told()
+            );
+        }
+        copy("config.json");
+        copy("model.safetensors");
+        remove("tokenizer.json");
+        put("quantize_config.json", b"{}");
+        assert!(told().contains("quantize_config.json") && told().contains("quantized"));
+        remove("quantize_config.json");
+        remove("model.safetensors");
+        put("a.gguf", &pointer);
+        assert!(
+            told().contains("a.gguf") && told().contains("git lfs pull"),
+            "{}",
+            told()
+        );
+    }
 }

@@ -7,20 +7,24 @@ use std::path::Path;
 /// The table of a static encoder. It is read and looked up, never trained.
 #[derive(Debug, Clone)]
 pub struct StaticTable {
-    /// `[tokens, width]`, a token's weight multiplied in.
+    /// `[rows, width]`.
     values: Vec<f32>,
+    /// The row of each token, where tokens share rows.
+    rows: Option<Vec<u32>>,
+    /// What the row of each token is multiplied by.
+    factors: Option<Vec<f32>>,
     tokens: usize,
     width: usize,
     normalize: bool,
 }
 
 impl StaticTable {
-    /// Reads `embeddings` and, where they are there, the `weights` of tokens.
+    /// Reads `embeddings` and, where they are there, the `weights` of tokens and the `mapping` of tokens to rows.
     pub(super) fn read(folder: &Path, config: &ModelConfig) -> Result<Self, ModelError> {
         let mut weights = Weights::open(folder, "")?;
         let width = config.hidden();
-        let tokens = match weights.shape("embeddings") {
-            Some([tokens, found]) if *found == width => *tokens,
+        let rows = match weights.shape("embeddings") {
+            Some([rows, found]) if *found == width => *rows,
             found => {
                 return Err(ModelError::Tensor {
                     path: folder.to_owned(),
@@ -30,24 +34,30 @@ impl StaticTable {
                 });
             }
         };
-        if weights.contains("mapping") {
-            return Err(ModelError::Tensor {
-                path: folder.to_owned(),
-                problem: "tensor `mapping` lets tokens share rows, which dpx does not read".into(),
-            });
-        }
-        let mut values = weights.take_whole("embeddings", &[tokens, width])?;
-        if weights.contains("weights") {
-            let factors = weights.take("weights", &[tokens])?;
-            for (row, factor) in values.chunks_exact_mut(width).zip(factors) {
-                for value in row {
-                    *value *= factor;
-                }
+        let mapped = weights.shape("mapping").map(<[usize]>::to_vec);
+        let tokens = match mapped.as_deref() {
+            None => rows,
+            Some([tokens]) => *tokens,
+            Some(shape) => {
+                return Err(ModelError::Tensor {
+                    path: folder.to_owned(),
+                    problem: format!("tensor `mapping` has shape {shape:?}, expected [tokens]"),
+                });
             }
-        }
+        };
+        let rows_of_tokens = mapped
+            .map(|_| weights.take_places("mapping", tokens, rows))
+            .transpose()?;
+        let values = weights.take_whole("embeddings", &[rows, width])?;
+        let factors = weights
+            .contains("weights")
+            .then(|| weights.take_whole("weights", &[tokens]))
+            .transpose()?;
         weights.finish(|_| false)?;
         Ok(Self {
             values,
+            rows: rows_of_tokens,
+            factors,
             tokens,
             width,
             normalize: config
@@ -76,9 +86,14 @@ impl StaticTable {
                         vocabulary: self.tokens,
                     }));
                 }
-                let row = &self.values[place * self.width..(place + 1) * self.width];
+                let row = self
+                    .rows
+                    .as_ref()
+                    .map_or(place, |rows| rows[place] as usize);
+                let factor = self.factors.as_ref().map_or(1.0, |factors| factors[place]);
+                let row = &self.values[row * self.width..(row + 1) * self.width];
                 for (sum, value) in sums.iter_mut().zip(row) {
-                    *sum += f64::from(*value);
+                    *sum += f64::from(*value * factor);
                 }
             }
             let count = ids.len().max(1) as f64;
@@ -165,6 +180,45 @@ mod tests {
         let mut weights = super::Weights::open(dir.path(), "").unwrap();
         let error = weights.take("embeddings", &[2, 2]).unwrap_err().to_string();
         assert!(error.contains("stored as I8; F32, F16 and BF16"), "{error}");
+    }
+
+    /// As model2vec wrote it (tests/python/model2vec_fixtures.py): tokens that share rows, of whole numbers, with factors.
+    #[test]
+    fn tokens_may_share_rows() {
+        let fixtures =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+        for name in ["model2vec-mapped", "model2vec-int8"] {
+            let folder = fixtures.join(name);
+            let expected = std::fs::read(folder.join("expected.json")).unwrap();
+            let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+            let encoder = load_encoder(&folder, Device::Cpu).unwrap();
+            let tokenizer = crate::text::Tokenizer::load(&folder).unwrap();
+            for case in expected.as_array().unwrap() {
+                let ids = tokenizer.encode(case["text"].as_str().unwrap()).unwrap();
+                let found = encoder.embed(&[ids], 100).unwrap().remove(0);
+                let wanted = case["embedding"].as_array().unwrap();
+                assert_eq!(found.len(), wanted.len());
+                for (found, wanted) in found.iter().zip(wanted) {
+                    assert!(
+                        (f64::from(*found) - wanted.as_f64().unwrap()).abs() < 1e-6,
+                        "{name}"
+                    );
+                }
+            }
+        }
+        let dir = folder(json!({"model_type": "model2vec", "hidden_dim": 2}), false);
+        let header = r#"{"embeddings":{"dtype":"I8","shape":[1,2],"data_offsets":[0,2]},"mapping":{"dtype":"I32","shape":[1],"data_offsets":[2,6]}}"#;
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.extend([1, 1, 1, 0, 0, 0]);
+        std::fs::write(dir.path().join("model.safetensors"), bytes).unwrap();
+        let error = load_encoder(dir.path(), Device::Cpu)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("`mapping` holds a number that is none of 0 to 0"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Prompts as token ids.
 
-use super::{TextError, Tokenizer};
+use super::{Joined, TextError, Tokenizer};
 use dpx_schema::Prompt;
+use std::ops::Range;
 
 /// The tokens of a training sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,26 @@ pub struct EncodedExample {
     pub prompt_length: usize,
     /// Tokens at its end that there was no room for.
     pub cut: usize,
+    /// Whether the text spelled a special token, which was read as plain text.
+    pub typed: bool,
+    /// Whether prompt and text would share a token, so that they were read one by one.
+    pub apart: bool,
+}
+
+impl Joined {
+    /// The sequence with the token that ends it, cut off after `max_seq_len` tokens.
+    pub fn ended(mut self, end: Option<u32>, max_seq_len: usize) -> EncodedExample {
+        self.ids.extend(end);
+        let cut = self.ids.len().saturating_sub(max_seq_len);
+        self.ids.truncate(max_seq_len);
+        EncodedExample {
+            prompt_length: self.prompt_length.min(max_seq_len),
+            ids: self.ids,
+            cut,
+            typed: self.typed,
+            apart: self.apart,
+        }
+    }
 }
 
 /// A prompt in a tokenizer's ids.
@@ -23,7 +44,8 @@ pub trait EncodePrompt {
     fn encode_prefix(&self, tokenizer: &Tokenizer, prefix: &str) -> Result<Vec<u32>, TextError>;
 
     /// The training sequence of a label and a text: prompt, text, end token, cut off after `max_seq_len` tokens (a text is
-    /// never split over several sequences; one example is one sequence).
+    /// never split over several sequences; one example is one sequence). The text is what people wrote: special tokens that it
+    /// spells are plain text.
     ///
     /// # Errors
     /// When the tokenizer fails.
@@ -46,6 +68,18 @@ pub trait EncodePrompt {
         text: &str,
         max_seq_len: usize,
     ) -> Result<EncodedExample, TextError>;
+
+    /// Prompt and text without an end; `data` are the parts of the text that people wrote.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    fn join(
+        &self,
+        tokenizer: &Tokenizer,
+        prefix: &str,
+        text: &str,
+        data: &[Range<usize>],
+    ) -> Result<Joined, TextError>;
 }
 
 impl EncodePrompt for Prompt {
@@ -75,17 +109,27 @@ impl EncodePrompt for Prompt {
         text: &str,
         max_seq_len: usize,
     ) -> Result<EncodedExample, TextError> {
-        let mut ids = self.encode_prefix(tokenizer, prefix)?;
-        let prompt_length = ids.len().min(max_seq_len);
-        ids.extend(tokenizer.encode(&self.body(text))?);
-        ids.extend(tokenizer.end());
-        let cut = ids.len().saturating_sub(max_seq_len);
-        ids.truncate(max_seq_len);
-        Ok(EncodedExample {
-            ids,
-            prompt_length,
-            cut,
-        })
+        let data = [Range {
+            start: 0,
+            end: text.len(),
+        }];
+        let joined = self.join(tokenizer, prefix, text, &data)?;
+        Ok(joined.ended(tokenizer.end(), max_seq_len))
+    }
+
+    fn join(
+        &self,
+        tokenizer: &Tokenizer,
+        prefix: &str,
+        text: &str,
+        data: &[Range<usize>],
+    ) -> Result<Joined, TextError> {
+        let gap = self.gap().len();
+        let data: Vec<Range<usize>> = data
+            .iter()
+            .map(|part| part.start + gap..part.end + gap)
+            .collect();
+        tokenizer.encode_joined(prefix, &self.body(text), &data)
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub enum TextError {
     /// A folder without any known tokenizer file.
     #[error(
-        "`{}` holds no tokenizer: expected `tokenizer.json`, or `vocab.json` with `merges.txt`, or `vocab.txt`",
+        "`{}` holds no tokenizer: expected `tokenizer.json`, or `vocab.json` with `merges.txt`, or `vocab.txt`, or `tokenizer.model`, or a GGUF file",
         folder.display()
     )]
     NoTokenizer {

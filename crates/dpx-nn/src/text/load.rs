@@ -1,6 +1,7 @@
-//! Reads tokenizers from model folders: the one-file format and the two older ones.
+//! Reads tokenizers from model folders: the one-file format, the older ones, pieces of sentencepiece, and GGUF files.
 
-use super::{TextError, overrides};
+use super::{TextError, overrides, sentencepiece};
+use crate::{IS_POINTER, LFS_POINTER, gguf};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use tokenizers::models::bpe::BPE;
@@ -21,14 +22,39 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
         }
     }
     let one_file = folder.join("tokenizer.json");
+    let pieces = folder.join("tokenizer.model");
+    let file = gguf::find(folder).map_err(|problem| malformed(folder, &problem))?;
     let (path, mut tokenizer) = if one_file.is_file() {
         let tokenizer = parse_with(&read(&one_file)?, &one_file, &config)?;
         (one_file.clone(), tokenizer)
+    } else if let Some(file) = file {
+        let (tokenizer, own) = gguf::Gguf::read(&file)
+            .and_then(|found| gguf::tokenizer(&found))
+            .map_err(|problem| malformed(&file, &problem))?;
+        for (key, value) in own {
+            config.entry(key).or_insert(value);
+        }
+        let tokenizer = parse(tokenizer.to_string().as_bytes(), &file)?;
+        (file, tokenizer)
     } else if let Some((vocabulary, merges)) = gpt2_files(folder) {
         let tokenizer = unbroken(&vocabulary, || gpt2(&vocabulary, &merges, &config))?;
         (vocabulary, tokenizer)
+    } else if pieces.is_file() {
+        let tokenizer = sentencepiece::read(&read(&pieces)?)
+            .and_then(|found| found.tokenizer(&config))
+            .map_err(|problem| malformed(&pieces, &problem))?;
+        let tokenizer = parse(tokenizer.to_string().as_bytes(), &pieces)?;
+        (pieces, tokenizer)
     } else {
         let vocabulary = folder.join("vocab.txt");
+        let others = ["spiece.model", "sentencepiece.bpe.model", "spm.model"];
+        if let Some(other) = others.iter().find(|name| folder.join(name).is_file()) {
+            return Err(malformed(
+                &folder.join(other),
+                &"pieces of sentencepiece under this name are put in order by a class of `transformers` that dpx does not know: \
+                  write `tokenizer.json` (AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER))",
+            ));
+        }
         if !vocabulary.is_file() {
             return Err(TextError::NoTokenizer {
                 folder: folder.to_owned(),
@@ -45,8 +71,17 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
         Map::new()
     };
     overrides::add_tokens(&mut tokenizer, &config, &added)
-        .and_then(|()| overrides::begin_and_end(&mut tokenizer, &config))
-        .map_err(|problem| malformed(&folder.join("tokenizer_config.json"), &problem))?;
+        .and_then(|()| {
+            // `transformers` 5 takes both from `tokenizer.json` alone, where there is one.
+            if one_file.is_file() {
+                return Ok(());
+            }
+            overrides::begin_and_end(&mut tokenizer, &config)
+        })
+        .map_err(|problem| {
+            let config = folder.join("tokenizer_config.json");
+            malformed(if config.is_file() { &config } else { &path }, &problem)
+        })?;
     // What breaks on a letter shall break here, where the file has a name.
     unbroken(&path, || {
         let ids = tokenizer
@@ -173,11 +208,15 @@ fn bert(vocabulary: &Path, config: &Map<String, Value>) -> Result<Tokenizer, Tex
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TextError> {
-    std::fs::read(path).map_err(|source| TextError::File {
+    let bytes = std::fs::read(path).map_err(|source| TextError::File {
         action: "read",
         path: path.to_owned(),
         source,
-    })
+    })?;
+    if bytes.starts_with(LFS_POINTER) {
+        return Err(malformed(path, &format!("it {IS_POINTER}")));
+    }
+    Ok(bytes)
 }
 
 fn malformed(path: &Path, error: &dyn std::fmt::Display) -> TextError {

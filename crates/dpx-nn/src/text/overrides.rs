@@ -168,7 +168,7 @@ pub(super) fn add_tokens(
     Ok(())
 }
 
-/// Puts begin and end tokens where `add_bos_token` and `add_eos_token` say so, whatever `tokenizer.json` does.
+/// Puts begin and end tokens where `add_bos_token` and `add_eos_token` say so.
 ///
 /// # Errors
 /// When such a token is asked for and none has the role.
@@ -322,15 +322,27 @@ mod tests {
     fn begin_and_end_tokens_stand_where_the_configuration_says() {
         let config = |begin: bool, end: bool| json!({"bos_token": "zoe", "eos_token": {"content": "好"}, "add_bos_token": begin, "add_eos_token": end});
         let with_special = |config: &Value| {
-            let tokenizer = tokenizer(config).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let words = ["[UNK]", "zoe", "Zoe", "[CLS]", "[SEP]", "好"];
+            std::fs::write(folder.path().join("vocab.txt"), words.join("\n")).unwrap();
+            let path = folder.path().join("tokenizer_config.json");
+            std::fs::write(path, config.to_string()).unwrap();
+            let tokenizer = Tokenizer::load(folder.path()).map_err(|error| error.to_string())?;
             let ids = tokenizer.encode_with_special("Zoe").unwrap();
-            (ids, tokenizer.starts_with_bos())
+            Ok::<_, String>((ids, tokenizer.starts_with_bos()))
         };
-        assert_eq!(with_special(&config(false, false)), (vec![2], false));
-        assert_eq!(with_special(&config(true, false)), (vec![1, 2], true));
-        assert_eq!(with_special(&config(true, true)), (vec![1, 2, 6], true));
-        let error = tokenizer(&json!({"add_bos_token": true})).unwrap_err();
+        let cased = |mut config: Value| {
+            config["do_lower_case"] = false.into();
+            with_special(&config)
+        };
+        assert_eq!(cased(config(true, false)).unwrap(), (vec![1, 2], true));
+        assert_eq!(cased(config(true, true)).unwrap(), (vec![1, 2, 5], true));
+        let error = cased(json!({"add_bos_token": true})).unwrap_err();
         assert!(error.contains("`add_bos_token`"), "{error}");
+        // `tokenizer.json` counts for more.
+        let own = tokenizer(&config(true, true)).unwrap();
+        assert_eq!(own.encode_with_special("Zoe").unwrap(), [2]);
+        assert!(!own.starts_with_bos());
     }
 
     #[test]

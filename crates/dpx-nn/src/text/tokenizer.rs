@@ -1,11 +1,14 @@
 //! The tokenizer: text to ids and back, as the crate `tokenizers` does it.
 
+use super::passage::Renamed;
 use super::special::{ROLES, SpecialTokens};
 use super::{TextError, load};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
-use tokenizers::AddedToken;
+use std::sync::{Arc, OnceLock};
+use tokenizers::{AddedToken, Encoding};
 
 /// A tokenizer in the layout of Hugging Face, with the roles of its special tokens.
 #[derive(Debug, Clone)]
@@ -15,6 +18,10 @@ pub struct Tokenizer {
     /// What `tokenizer_config.json` said, kept so that saving loses nothing.
     config: Map<String, Value>,
     starts_with_bos: bool,
+    /// Tokens that stand for something else than their letters.
+    control: BTreeSet<u32>,
+    /// Made when the first text spells one of them.
+    renamed: OnceLock<Arc<Renamed>>,
 }
 
 /// The tokens of a text with their places in it, special tokens of the model included.
@@ -32,7 +39,7 @@ pub struct AlignedEncoding {
 
 impl Tokenizer {
     /// Reads the tokenizer of a model folder: `tokenizer.json`, or `vocab.json` with `merges.txt` (also under the names
-    /// `encoder.json` and `vocab.bpe`), or `vocab.txt`.
+    /// `encoder.json` and `vocab.bpe`), or `tokenizer.model` of sentencepiece, or `vocab.txt`, or that of a GGUF file.
     ///
     /// # Errors
     /// Where none of these is there or one cannot be understood.
@@ -68,11 +75,37 @@ impl Tokenizer {
             && guarded(|| inner.encode_fast("a", true))
                 .is_ok_and(|encoding| encoding.get_ids().first() == special.bos.as_ref());
         Self {
+            control: control(&inner, &special),
+            renamed: OnceLock::new(),
             inner,
             special,
             config,
             starts_with_bos,
         }
+    }
+
+    /// Whether a token stands for something else than its letters: one that is added as special, or has a role.
+    pub(super) fn is_control(&self, id: u32) -> bool {
+        self.control.contains(&id)
+    }
+
+    /// The copy that knows special tokens under other names.
+    pub(super) fn renamed(&self) -> Result<&Renamed, TextError> {
+        if let Some(renamed) = self.renamed.get() {
+            return Ok(renamed);
+        }
+        let made = Arc::new(Renamed::of(self, super::passage::NAMES)?);
+        Ok(self.renamed.get_or_init(|| made))
+    }
+
+    /// The tokenizer as its `tokenizer.json`.
+    pub(super) fn json(&self) -> Result<Value, TextError> {
+        serde_json::to_value(&self.inner).map_err(|error| failed(error.into()))
+    }
+
+    /// A text as tokens with their places.
+    pub(super) fn with_offsets(&self, text: &str) -> Result<Encoding, TextError> {
+        with_offsets(&self.inner, text)
     }
 
     /// What `tokenizer_config.json` said.
@@ -135,16 +168,6 @@ impl Tokenizer {
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
         let encoding = guarded(|| self.inner.encode_fast(text, false))?;
         Ok(encoding.get_ids().to_vec())
-    }
-
-    /// The ids of a text as [`Tokenizer::encode`] gives them, each with the byte of the text at which it begins.
-    ///
-    /// # Errors
-    /// As [`Tokenizer::encode`].
-    pub fn encode_with_places(&self, text: &str) -> Result<(Vec<u32>, Vec<usize>), TextError> {
-        let encoding = guarded(|| self.inner.encode(text, false))?;
-        let places = encoding.get_offsets().iter().map(|(start, _)| *start);
-        Ok((encoding.get_ids().to_vec(), places.collect()))
     }
 
     /// The ids of a text with the special tokens that the model expects, such as `[CLS] ... [SEP]`.
@@ -211,6 +234,8 @@ impl Tokenizer {
                     .map(|token| AddedToken::from(token.as_ref(), true)),
             )
             .map_err(failed)?;
+        self.control = control(&self.inner, &self.special);
+        self.renamed = OnceLock::new();
         tokens
             .iter()
             .map(|token| {
@@ -266,6 +291,30 @@ impl Tokenizer {
 )]
 fn failed(error: tokenizers::Error) -> TextError {
     TextError::Tokenizer(error.to_string())
+}
+
+/// A text as tokens with their places, by the tokenizer as it is.
+pub(super) fn with_offsets(
+    inner: &tokenizers::Tokenizer,
+    text: &str,
+) -> Result<Encoding, TextError> {
+    guarded(|| inner.encode(text, false))
+}
+
+/// The added tokens that are special, or have a role other than standing for the unknown.
+fn control(inner: &tokenizers::Tokenizer, special: &SpecialTokens) -> BTreeSet<u32> {
+    let roles = SpecialTokens {
+        unk: None,
+        ..*special
+    };
+    let roles = roles.by_role();
+    let added = inner.get_added_tokens_decoder();
+    let is_control = |(id, token): &(&u32, &AddedToken)| {
+        !token.content.is_empty()
+            && !token.single_word
+            && (token.special || roles.contains(&Some(**id)))
+    };
+    added.iter().filter(is_control).map(|(id, _)| *id).collect()
 }
 
 /// Runs code that panics with some damaged tokenizers.

@@ -87,7 +87,7 @@ impl Matching {
             let first = letters.next().into_iter().flat_map(char::to_uppercase);
             let capital: String = first.chain(letters).collect();
             for form in [word, &capital] {
-                let tokens = generator.tokenizer.encode(&format!(" {form}"))?;
+                let tokens = generator.tokenizer.encode_inside(form)?;
                 if !tokens.is_empty() {
                     forms.push((place, tokens));
                 }

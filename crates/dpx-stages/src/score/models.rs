@@ -1,7 +1,7 @@
 //! The models of a score: an encoder, the trained generator, and the public model that fluency is measured with.
 
 use super::compute::{Embedder, Surprise};
-use crate::losses::text_losses;
+use crate::losses::{Given, text_losses};
 use crate::metric::Embeddings;
 use crate::metric::perplexity::TextLoss;
 use crate::model_source::ModelSource;
@@ -10,7 +10,7 @@ use dpx_nn::model::{CausalLm, load_causal};
 use dpx_nn::text::Tokenizer;
 use dpx_schema::Device;
 use dpx_schema::StageError;
-use dpx_schema::conversation::{ChatTemplate, Conversation};
+use dpx_schema::conversation::ChatTemplate;
 use dpx_schema::{Prompt, PublicSchema};
 use std::path::Path;
 
@@ -78,30 +78,13 @@ impl LanguageModel {
 
 impl Surprise for LanguageModel {
     fn losses(&self, texts: &[(&str, &str)]) -> Result<Vec<TextLoss>, StageError> {
-        if let Some(template) = &self.template {
-            let rendered: Vec<String> = texts
-                .iter()
-                .map(|(_, text)| match Conversation::parse(text) {
-                    Ok(found) => template.render(&found),
-                    Err(_) => (*text).to_owned(),
-                })
-                .collect();
-            let labels = texts.iter().map(|(label, _)| *label);
-            let pairs: Vec<(&str, &str)> =
-                labels.zip(rendered.iter().map(String::as_str)).collect();
-            return text_losses(
-                &self.network,
-                &self.tokenizer,
-                self.prompt.as_ref(),
-                self.max_seq_len,
-                self.micro_batch_tokens,
-                &pairs,
-            );
-        }
         text_losses(
             &self.network,
             &self.tokenizer,
-            self.prompt.as_ref(),
+            Given {
+                prompt: self.prompt.as_ref(),
+                template: self.template.as_ref(),
+            },
             self.max_seq_len,
             self.micro_batch_tokens,
             texts,

@@ -11,7 +11,7 @@ use crate::truncation::Truncation;
 use chacha20::cipher::StreamCipher;
 use dpx_data::Row;
 use dpx_nn::seed::Stream;
-use dpx_nn::text::{EncodePrompt, Tokenizer};
+use dpx_nn::text::{EncodePrompt, EncodedExample, Tokenizer};
 use dpx_nn::{Batch, Sequence};
 use dpx_schema::StageError;
 use dpx_schema::conversation::Conversation;
@@ -177,9 +177,25 @@ struct Tokens {
     /// Turns that are there, of a conversation.
     turns: usize,
     marks_taken_apart: usize,
+    /// Whether the text spelled a special token.
+    typed: bool,
+    /// Whether prompt and text were read one by one.
+    apart: bool,
 }
 
 impl Tokens {
+    /// A text that is no conversation; the loss is on nothing yet.
+    fn of(example: EncodedExample) -> Self {
+        Self {
+            prompt_length: example.prompt_length,
+            cut: example.cut,
+            ids: example.ids,
+            typed: example.typed,
+            apart: example.apart,
+            ..Self::default()
+        }
+    }
+
     fn sequence(&self) -> Sequence<'_> {
         Sequence {
             ids: &self.ids,
@@ -221,6 +237,8 @@ impl Encoder<'_> {
             truncation.cut_at_a_turn += u64::from(own.turns_cut > 0);
             truncation.turns_cut += own.turns_cut as u64;
             truncation.marks_taken_apart += own.marks_taken_apart as u64;
+            truncation.special_typed += u64::from(own.typed);
+            truncation.read_apart += u64::from(own.apart);
             truncation.without_counted += u64::from(own.counts_nothing());
         }
         if truncation.texts > 0 && truncation.without_counted == truncation.texts {
@@ -390,10 +408,7 @@ impl Encoder<'_> {
             .encode_after(self.tokenizer, &prefix, text, self.max_seq_len)?;
         Ok(Tokens {
             counted_from: self.counted_from(example.prompt_length),
-            prompt_length: example.prompt_length,
-            cut: example.cut,
-            ids: example.ids,
-            ..Tokens::default()
+            ..Tokens::of(example)
         })
     }
 

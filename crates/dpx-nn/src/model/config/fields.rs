@@ -4,6 +4,10 @@ use crate::model::ModelError;
 use serde_json::{Map, Value};
 use std::path::Path;
 
+/// What to do about quantized weights.
+pub(in crate::model) const INSTEAD_OF_QUANTIZED: &str = "give the model that they were made from, or dequantize it with \
+     `transformers` (model.dequantize(), save_pretrained), or give a GGUF file of it";
+
 /// Typed access to the fields of a `config.json`.
 pub(super) struct Fields<'a> {
     pub(super) raw: &'a Map<String, Value>,
@@ -102,11 +106,16 @@ impl Fields<'_> {
         let Some(table) = self.get("quantization_config") else {
             return Ok(());
         };
-        let method = table.get("quant_method").and_then(Value::as_str);
+        let text = |key: &str| table.get(key).and_then(Value::as_str);
+        let set = |key: &str| table.get(key).and_then(Value::as_bool) == Some(true);
+        let method = match text("quant_method") {
+            Some("bitsandbytes") | None if set("load_in_4bit") => "bitsandbytes, 4 bits",
+            Some("bitsandbytes") | None if set("load_in_8bit") => "bitsandbytes, 8 bits",
+            Some(method) => method,
+            None => "no `quant_method` is named",
+        };
         Err(self.unsupported(format!(
-            "`quantization_config` says that the weights are quantized ({}); give the model that they were made from, or \
-             dequantize it with `transformers` (model.dequantize(), save_pretrained)",
-            method.unwrap_or("no `quant_method` is named")
+            "`quantization_config` says that the weights are quantized ({method}); {INSTEAD_OF_QUANTIZED}"
         )))
     }
 

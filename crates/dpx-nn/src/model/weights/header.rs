@@ -3,9 +3,11 @@
 //! Format: a little-endian u64 with the header's length, a JSON object `{name: {dtype, shape, data_offsets}}`, then the
 //! data. Offsets count from the end of the header and need not be aligned.
 
+use crate::gguf::{Arrange, Quant};
 use crate::model::ModelError;
+use crate::{IS_POINTER, LFS_POINTER};
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::Path;
 
 /// Longest header that is read: some 100,000 tensors. The format allows 100 MB, which take gigabytes once they are read.
@@ -19,6 +21,12 @@ pub(super) enum Number {
     Bf16,
     /// Whole numbers of 8 bits: read where a model is known to be stored so.
     I8,
+    /// Numbers of a double's width and whole numbers of 32 and 64 bits: read where model2vec writes them.
+    F64,
+    I32,
+    I64,
+    /// A type of GGUF.
+    Gguf(Quant),
     /// Anything else: known by name and size of an element, for buffers that are skipped.
     Other,
 }
@@ -30,16 +38,20 @@ impl Number {
             "F16" => Self::F16,
             "BF16" => Self::Bf16,
             "I8" => Self::I8,
+            "F64" => Self::F64,
+            "I32" => Self::I32,
+            "I64" => Self::I64,
             _ => Self::Other,
         }
     }
 
     pub(super) const fn size(self) -> Option<u64> {
         match self {
-            Self::F32 => Some(4),
+            Self::F64 | Self::I64 => Some(8),
+            Self::F32 | Self::I32 => Some(4),
             Self::F16 | Self::Bf16 => Some(2),
             Self::I8 => Some(1),
-            Self::Other => None,
+            Self::Gguf(_) | Self::Other => None,
         }
     }
 }
@@ -54,6 +66,8 @@ pub(super) struct Entry {
     pub(super) start: u64,
     /// Length in bytes; checked to equal the shape's size for the number formats that are read.
     pub(super) length: u64,
+    /// What has to be done to the values.
+    pub(super) arrange: Arrange,
 }
 
 #[derive(serde::Deserialize)]
@@ -71,6 +85,15 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Entry>, ModelError> {
         .metadata()
         .map_err(|error| ModelError::read(path, error))?
         .len();
+    let mut start = [0; LFS_POINTER.len()];
+    if size >= start.len() as u64 {
+        file.read_exact(&mut start)
+            .and_then(|()| file.rewind())
+            .map_err(|error| ModelError::read(path, error))?;
+        if start == LFS_POINTER {
+            return Err(bad(format!("it {IS_POINTER}")));
+        }
+    }
     let mut length = [0; 8];
     if size < 8 {
         return Err(bad(format!("{size} bytes are no safetensors file")));
@@ -125,6 +148,7 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Entry>, ModelError> {
                 shape: raw.shape.iter().map(|&axis| axis as usize).collect(),
                 start: 8 + length + start,
                 length: end - start,
+                arrange: Arrange::Same,
             },
         );
     }

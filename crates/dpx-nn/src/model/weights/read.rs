@@ -2,6 +2,7 @@
 
 use super::header::{self, Entry, Number};
 use crate::RoundedMatrix;
+use crate::gguf::{self, Arrange};
 use crate::model::ModelError;
 use dpx_schema::params::BasePrecision;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,9 +19,6 @@ pub struct Weights {
     taken: BTreeSet<String>,
 }
 
-/// The formats of numbers that every tensor may have.
-const FLOATS: &str = "F32, F16 and BF16";
-
 /// About as many bytes as are read at once.
 const BLOCK_BYTES: usize = 1 << 22;
 
@@ -30,13 +28,17 @@ struct Index {
 }
 
 impl Weights {
-    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists.
+    /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists, or a GGUF file.
     ///
     /// `prefix`, such as `transformer.`, may stand before every name or be left out, in the files as in what is asked for.
     ///
     /// # Errors
     /// When there is no such file, a shard is missing, or a header does not fit its file.
     pub fn open(folder: &Path, prefix: &'static str) -> Result<Self, ModelError> {
+        let found = gguf::find(folder).map_err(|problem| ModelError::malformed(folder, problem))?;
+        if let Some(path) = found {
+            return Self::open_gguf(path, prefix);
+        }
         let single = folder.join("model.safetensors");
         let index = folder.join("model.safetensors.index.json");
         let mut tensors = BTreeMap::new();
@@ -76,13 +78,37 @@ impl Weights {
         } else {
             return Err(ModelError::malformed(
                 folder,
-                "no `model.safetensors` and no `model.safetensors.index.json` in it; convert other formats with `transformers` (save_pretrained)",
+                "no `model.safetensors`, no `model.safetensors.index.json` and no GGUF file in it; convert other formats with `transformers` (save_pretrained)",
             ));
         }
         Ok(Self {
             folder: folder.into(),
             files,
             tensors,
+            prefix,
+            taken: BTreeSet::new(),
+        })
+    }
+
+    fn open_gguf(path: PathBuf, prefix: &'static str) -> Result<Self, ModelError> {
+        let tensors = gguf::Gguf::read(&path)
+            .and_then(|gguf| gguf::tensors(&gguf))
+            .map_err(|problem| ModelError::malformed(&path, problem))?;
+        let entry = |(name, (tensor, arrange)): (String, (gguf::Tensor, Arrange))| {
+            let entry = Entry {
+                number: Number::Gguf(tensor.quant),
+                number_name: tensor.quant.name().to_owned(),
+                shape: tensor.shape,
+                start: tensor.start,
+                length: tensor.length,
+                arrange,
+            };
+            (name, (0, entry))
+        };
+        Ok(Self {
+            folder: path.clone(),
+            files: vec![path],
+            tensors: tensors.into_iter().map(entry).collect(),
             prefix,
             taken: BTreeSet::new(),
         })
@@ -143,26 +169,69 @@ impl Weights {
     /// # Errors
     /// When it is missing (naming the nearest candidate), has another shape, or is stored in another number format.
     pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        self.take_stored(name, shape, FLOATS, false)
+        self.take_stored(name, shape, &[])
     }
 
-    /// The same where whole numbers of 8 bits stand for themselves, as in tables of model2vec.
+    /// The same where whole numbers of 8 bits stand for themselves, and doubles are rounded, as in tables of model2vec.
     ///
     /// # Errors
     /// As [`Weights::take`].
     pub fn take_whole(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        self.take_stored(name, shape, "F32, F16, BF16 and I8", true)
+        self.take_stored(name, shape, &[Number::I8, Number::F64])
+    }
+
+    /// A list of places, each below `bound`, as whole numbers of 32 or 64 bits.
+    ///
+    /// # Errors
+    /// As [`Weights::take`], and when a place is not below the bound.
+    pub fn take_places(
+        &mut self,
+        name: &str,
+        count: usize,
+        bound: usize,
+    ) -> Result<Vec<u32>, ModelError> {
+        let (found, number, bytes) =
+            self.take_bytes(name, &[count], &[Number::I32, Number::I64], true)?;
+        let numbers: Vec<i64> = if number == Number::I64 {
+            bytes
+                .as_chunks::<8>()
+                .0
+                .iter()
+                .map(|chunk| i64::from_le_bytes(*chunk))
+                .collect()
+        } else {
+            bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|chunk| i32::from_le_bytes(*chunk).into())
+                .collect()
+        };
+        let place = |number: i64| {
+            u32::try_from(number)
+                .ok()
+                .filter(|place| (*place as usize) < bound)
+        };
+        let places: Option<Vec<u32>> = numbers.into_iter().map(place).collect();
+        let places = places.ok_or_else(|| ModelError::Tensor {
+            path: self.folder.clone(),
+            problem: format!(
+                "tensor `{found}` holds a number that is none of 0 to {}",
+                bound.saturating_sub(1)
+            ),
+        })?;
+        self.taken.insert(found);
+        Ok(places)
     }
 
     fn take_stored(
         &mut self,
         name: &str,
         shape: &[usize],
-        formats: &str,
-        whole: bool,
+        besides: &[Number],
     ) -> Result<Vec<f32>, ModelError> {
         let mut values = Vec::with_capacity(shape.iter().product());
-        self.read_rows(name, shape, (formats, whole), |block| {
+        self.read_rows(name, shape, besides, |block| {
             values.extend_from_slice(block);
         })?;
         Ok(values)
@@ -184,20 +253,90 @@ impl Weights {
         let Some(mut matrix) = RoundedMatrix::with_capacity(precision, rows, width) else {
             return Ok(None);
         };
-        self.read_rows(name, shape, (FLOATS, false), |block| {
+        self.read_rows(name, shape, &[], |block| {
             matrix.push_rows(block);
         })?;
         Ok(Some(matrix))
     }
 
-    /// Reads a tensor in blocks of whole rows.
+    /// Reads a tensor in blocks of whole rows; in one block where its rows lie in another order.
     fn read_rows(
         &mut self,
         name: &str,
         shape: &[usize],
-        (formats, whole): (&str, bool),
+        besides: &[Number],
         mut visit: impl FnMut(&[f32]),
     ) -> Result<(), ModelError> {
+        let found = self.look_up(name, shape, besides, false)?;
+        let (file, entry) = &self.tensors[&found];
+        let path = &self.files[*file];
+        let failed = |error| ModelError::read(path, error);
+        let mut file = std::fs::File::open(path).map_err(failed)?;
+        file.seek(SeekFrom::Start(entry.start)).map_err(failed)?;
+        let length = entry.length as usize;
+        let rows: usize = shape.iter().rev().skip(1).product();
+        let row = (length / rows.max(1)).max(1);
+        let at_once = if entry.arrange == Arrange::Same {
+            (BLOCK_BYTES / row).max(1) * row
+        } else {
+            length
+        };
+        let mut bytes = vec![0; at_once.min(length)];
+        let (mut left, mut before) = (length, 0);
+        while left > 0 {
+            let count = left.min(at_once);
+            file.read_exact(&mut bytes[..count]).map_err(failed)?;
+            let values = entry
+                .arrange
+                .undo(decode(&bytes[..count], entry.number), shape);
+            if let Some(position) = values.iter().position(|value| !value.is_finite()) {
+                return Err(ModelError::Tensor {
+                    path: self.folder.clone(),
+                    problem: format!(
+                        "tensor `{found}` holds {} at position {}",
+                        values[position],
+                        before + position
+                    ),
+                });
+            }
+            visit(&values);
+            left -= count;
+            before += values.len();
+        }
+        self.taken.insert(found);
+        Ok(())
+    }
+
+    /// The bytes of a tensor with its name in the files.
+    fn take_bytes(
+        &self,
+        name: &str,
+        shape: &[usize],
+        besides: &[Number],
+        others_alone: bool,
+    ) -> Result<(String, Number, Vec<u8>), ModelError> {
+        let found = self.look_up(name, shape, besides, others_alone)?;
+        let (file, entry) = &self.tensors[&found];
+        let path = &self.files[*file];
+        let mut bytes = vec![0; entry.length as usize];
+        std::fs::File::open(path)
+            .and_then(|mut file| {
+                file.seek(SeekFrom::Start(entry.start))?;
+                file.read_exact(&mut bytes)
+            })
+            .map_err(|error| ModelError::read(path, error))?;
+        let number = entry.number;
+        Ok((found, number, bytes))
+    }
+
+    /// The name of a tensor in the files, where it has the shape and is stored in one of the usual ways or in one of some others.
+    fn look_up(
+        &self,
+        name: &str,
+        shape: &[usize],
+        besides: &[Number],
+        others_alone: bool,
+    ) -> Result<String, ModelError> {
         let problem = |problem: String| ModelError::Tensor {
             path: self.folder.clone(),
             problem,
@@ -208,49 +347,29 @@ impl Weights {
                 self.nearest(name)
             )));
         };
-        let (file, entry) = &self.tensors[&found];
+        let (_, entry) = &self.tensors[&found];
         if entry.shape != shape {
             return Err(problem(format!(
                 "tensor `{found}` has shape {:?}, but config.json asks for {shape:?}",
                 entry.shape
             )));
         }
-        let size = match entry.number {
-            Number::Other => None,
-            Number::I8 if !whole => None,
-            number => number.size(),
-        };
-        let Some(size) = size else {
+        let usual = matches!(
+            entry.number,
+            Number::F32 | Number::F16 | Number::Bf16 | Number::Gguf(_)
+        );
+        if !(usual && !others_alone || besides.contains(&entry.number)) {
+            let formats = match (others_alone, besides) {
+                (true, _) => "I32 and I64",
+                (false, []) => "F32, F16 and BF16",
+                (false, _) => "F32, F16, BF16, F64 and I8",
+            };
             return Err(problem(format!(
                 "tensor `{found}` is stored as {}; {formats} are read",
                 entry.number_name
             )));
-        };
-        let path = &self.files[*file];
-        let failed = |error| ModelError::read(path, error);
-        let mut file = std::fs::File::open(path).map_err(failed)?;
-        file.seek(SeekFrom::Start(entry.start)).map_err(failed)?;
-        let row = size as usize * shape.last().copied().unwrap_or(1).max(1);
-        let at_once = (BLOCK_BYTES / row).max(1) * row;
-        let mut bytes = vec![0; at_once.min(entry.length as usize)];
-        let (mut left, mut before) = (entry.length as usize, 0);
-        while left > 0 {
-            let count = left.min(at_once);
-            file.read_exact(&mut bytes[..count]).map_err(failed)?;
-            let values = decode(&bytes[..count], entry.number);
-            if let Some(position) = values.iter().position(|value| !value.is_finite()) {
-                return Err(problem(format!(
-                    "tensor `{found}` holds {} at position {}",
-                    values[position],
-                    before + position
-                )));
-            }
-            visit(&values);
-            left -= count;
-            before += values.len();
         }
-        self.taken.insert(found);
-        Ok(())
+        Ok(found)
     }
 
     /// Ends the reading.
@@ -302,10 +421,9 @@ impl Weights {
 pub(in crate::model) fn copy_weights(from: &Path, to: &Path) -> Result<(), ModelError> {
     let opened = Weights::open(from, "")?;
     let index = from.join("model.safetensors.index.json");
-    let sharded = opened
-        .files
-        .first()
-        .is_some_and(|file| !file.ends_with("model.safetensors"));
+    let sharded = opened.files.first().is_some_and(|file| {
+        file.parent() == Some(from) && index.is_file() && !file.ends_with("model.safetensors")
+    });
     let files = opened.files.iter().chain(sharded.then_some(&index));
     for file in files {
         let name = file.file_name().unwrap_or_default();
@@ -353,7 +471,14 @@ fn decode(bytes: &[u8], number: Number) -> Vec<f32> {
             .iter()
             .map(|byte| f32::from(i8::from_le_bytes([*byte])))
             .collect(),
-        Number::Other => Vec::new(),
+        Number::Gguf(quant) => quant.decode(bytes),
+        Number::F64 => bytes
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|chunk| f64::from_le_bytes(*chunk) as f32)
+            .collect(),
+        Number::I32 | Number::I64 | Number::Other => Vec::new(),
     }
 }
 

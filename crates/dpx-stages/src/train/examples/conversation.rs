@@ -1,7 +1,7 @@
 //! Conversations as training sequences: cut at a turn, with the loss on one role where that is asked for.
 
 use super::{Encoder, Tokens};
-use dpx_nn::text::EncodePrompt;
+use dpx_nn::text::{EncodePrompt, Joined};
 use dpx_nn::{Batch, Targets};
 use dpx_schema::StageError;
 use dpx_schema::conversation::{ChatTemplate, Conversation, Role};
@@ -20,6 +20,8 @@ pub(in crate::train) struct Writing<'a> {
 struct Written {
     text: String,
     turns: Vec<(Role, Range<usize>)>,
+    /// What people wrote, of each turn: its content, or all of it where a turn is a line.
+    data: Vec<Range<usize>>,
     /// Bytes behind a turn that its speaker writes, as it is said by them that the turn is over: the line break.
     closing: usize,
     marks_taken_apart: usize,
@@ -36,27 +38,26 @@ impl Writing<'_> {
         most: Option<usize>,
     ) -> Result<Tokens, StageError> {
         let written = self.written(conversation);
-        let prompt = encoder.prompt.encode_prefix(encoder.tokenizer, prefix)?;
-        let room = encoder.max_seq_len.saturating_sub(prompt.len());
-        let body = |turns: usize| {
-            let end = written.turns[turns - 1].1.end;
-            let text = encoder.prompt.body(&written.text[..end]);
-            let gap = text.find(&written.text[..end]).unwrap_or(0);
-            Ok::<_, StageError>((encoder.tokenizer.encode_with_places(&text)?, gap))
+        let gap = encoder.prompt.gap().len();
+        let joined = |turns: usize| {
+            let text = &written.text[..written.turns[turns - 1].1.end];
+            let data = &written.data[..turns];
+            let prompt = encoder.prompt;
+            Ok::<_, StageError>(prompt.join(encoder.tokenizer, prefix, text, data)?)
         };
         let ends = usize::from(self.end.is_some());
         let all = written.turns.len();
         let most = most.map_or(all, |most| most.clamp(1, all));
-        let whole = body(all)?;
-        let length = whole.0.0.len() + ends;
-        let (((mut ids, places), gap), turns) = if length <= room && most == all {
+        let whole = joined(all)?;
+        let full = whole.ids.len() + ends;
+        let fits = |joined: &Joined| joined.ids.len() + ends <= encoder.max_seq_len;
+        let (joined, turns) = if fits(&whole) && most == all {
             (whole, all)
         } else {
-            Self::most_turns(most.min(all - usize::from(length > room)), |turns| {
-                let found = body(turns)?;
-                Ok((found.0.0.len() + ends <= room).then_some(found))
+            Self::most_turns(most.min(all - usize::from(!fits(&whole))), |turns| {
+                Ok(Some(joined(turns)?).filter(fits))
             })?
-            .map_or_else(|| Ok((body(1)?, 1)), Ok::<_, StageError>)?
+            .map_or_else(|| Ok((joined(1)?, 1)), Ok::<_, StageError>)?
         };
         let mut counted = encoder.loss_on.role().map(|role| {
             let of_role = |place: &usize| {
@@ -67,28 +68,24 @@ impl Writing<'_> {
                 })
             };
             let last = written.turns[turns - 1].0 == role;
-            let own = places.iter().map(of_role);
-            let of_prompt = std::iter::repeat_n(false, prompt.len());
+            let own = joined.places.iter().map(of_role);
+            let of_prompt = std::iter::repeat_n(false, joined.prompt_length);
             let ended = std::iter::repeat_n(last, ends);
             of_prompt.chain(own).chain(ended).collect::<Vec<bool>>()
         });
-        ids.extend(self.end);
-        let prompt_length = prompt.len().min(encoder.max_seq_len);
-        let mut all_ids = prompt;
-        all_ids.append(&mut ids);
-        all_ids.truncate(encoder.max_seq_len);
+        let length = full - joined.prompt_length;
+        let example = joined.ended(self.end, encoder.max_seq_len);
         if let Some(counted) = &mut counted {
             counted.truncate(encoder.max_seq_len);
         }
         Ok(Tokens {
-            counted_from: encoder.counted_from(prompt_length),
-            prompt_length,
-            cut: length.saturating_sub(all_ids.len() - prompt_length),
-            ids: all_ids,
+            counted_from: encoder.counted_from(example.prompt_length),
+            cut: length.saturating_sub(example.ids.len() - example.prompt_length),
             counted,
             turns_cut: all - turns,
             turns,
             marks_taken_apart: written.marks_taken_apart,
+            ..Tokens::of(example)
         })
     }
 
@@ -115,6 +112,7 @@ impl Writing<'_> {
         let mut written = Written {
             text: String::new(),
             turns: Vec::new(),
+            data: Vec::new(),
             closing: usize::from(self.template.is_none()),
             marks_taken_apart: 0,
         };
@@ -126,14 +124,18 @@ impl Writing<'_> {
             if let Some(template) = self.template {
                 let (text, held) = template.turn(turn);
                 written.marks_taken_apart += usize::from(held);
-                start = written.text.len() + template.around(turn.role).before.len();
+                let content = template.content_of(turn.role, written.text.len(), text.len());
+                start = content.start;
+                written.data.push(content);
                 written.text.push_str(&text);
             } else {
                 if number > 0 {
                     written.text.push('\n');
                 }
-                start = written.text.len() + turn.role.title().len() + 1;
+                let line = written.text.len();
+                start = line + turn.role.title().len() + 1;
                 written.text.push_str(&turn.text());
+                written.data.push(line..written.text.len());
             }
             written.turns.push((turn.role, start..written.text.len()));
         }

@@ -194,3 +194,50 @@ fn other_texts_stay_as_they_are() {
     let (whole, ..) = encoded("abc def", 1000, LossOn::Assistant, None);
     assert!(whole.starts_with("box\nabc def"), "{whole}");
 }
+
+/// Somebody who types the token that ends a text has not ended it.
+#[test]
+fn spelled_special_tokens_are_plain_text_and_told() {
+    let tokenizer = tokenizer();
+    let end = tokenizer.end().unwrap();
+    let spelled = tokenizer.token(end).unwrap();
+    let ends = |targets: &[(String, f32)]| {
+        let targets = targets.iter().enumerate();
+        let ends = targets.filter(|(_, (token, _))| *token == spelled);
+        ends.map(|(at, _)| at).collect::<Vec<usize>>()
+    };
+    let typed = format!("User: {spelled} is what it says\nAssistant: is it {spelled}?");
+    // As lines, by a template that has no mark like it, and as a text that is no conversation.
+    let around = |before: &str, behind: &str| Around {
+        before: before.into(),
+        behind: behind.into(),
+    };
+    let template = ChatTemplate {
+        opening: String::new(),
+        system: around("[s] ", " [/s]\n"),
+        user: around("[u] ", " [/u]\n"),
+        assistant: around("[a] ", " [/a]\n"),
+        end: "[end]".into(),
+    };
+    for (text, template) in [
+        (typed.clone(), None),
+        (typed, Some(&template)),
+        (format!("no turns {spelled}"), None),
+    ] {
+        let (whole, targets, truncation) = encoded(&text, 1000, LossOn::Text, template);
+        assert_eq!(ends(&targets), [targets.len() - 1], "{whole}");
+        assert_eq!((truncation.special_typed, truncation.read_apart), (1, 0));
+        assert_eq!(
+            whole.matches(&spelled).count(),
+            text.matches(&spelled).count() + 1
+        );
+        let told = truncation.messages().join("\n");
+        assert!(
+            told.contains("1 of 1 texts (100 %) spell a special token"),
+            "{told}"
+        );
+        assert!(!told.contains(&spelled), "{told}");
+    }
+    let (.., truncation) = encoded(CHAT, 1000, LossOn::Text, None);
+    assert_eq!(truncation.special_typed, 0);
+}

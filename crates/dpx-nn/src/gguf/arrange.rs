@@ -1,0 +1,177 @@
+//! The names that `transformers` has for the tensors of a GGUF file, and what the converter did to their values, undone.
+
+use super::config::Arch;
+use super::{Gguf, Problem, Tensor};
+use std::collections::BTreeMap;
+
+/// What has to be done to values to get back those of `transformers`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrange {
+    /// Nothing.
+    Same,
+    /// Rows of each head lie in pairs: first halves before second halves again.
+    Halves {
+        /// Heads.
+        heads: usize,
+    },
+    /// Rows are columns.
+    Transpose,
+    /// One was added to every value.
+    LessOne,
+}
+
+/// Names of a block's parts, in llama.cpp's order: theirs and ours.
+type Parts = &'static [(&'static str, &'static str)];
+
+const LLAMA: Parts = &[
+    ("attn_norm", "input_layernorm"),
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_qkv", "self_attn.qkv_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
+    ("ffn_norm", "post_attention_layernorm"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+];
+/// What a family calls otherwise.
+const PHI3: Parts = &[("ffn_up", "mlp.gate_up_proj")];
+const OLMO2: Parts = &[
+    ("post_attention_norm", "post_attention_layernorm"),
+    ("post_ffw_norm", "post_feedforward_layernorm"),
+];
+const GEMMA3: Parts = &[
+    ("post_attention_norm", "post_attention_layernorm"),
+    ("ffn_norm", "pre_feedforward_layernorm"),
+    ("post_ffw_norm", "post_feedforward_layernorm"),
+];
+const GPT2: Parts = &[
+    ("attn_norm", "ln_1"),
+    ("attn_qkv", "attn.c_attn"),
+    ("attn_output", "attn.c_proj"),
+    ("ffn_norm", "ln_2"),
+    ("ffn_up", "mlp.c_fc"),
+    ("ffn_down", "mlp.c_proj"),
+];
+
+/// Tables of rotary embeddings: the configuration tells of them.
+pub(super) const ROPE_FACTORS: [&str; 3] = [
+    "rope_freqs.weight",
+    "rope_factors_short.weight",
+    "rope_factors_long.weight",
+];
+
+fn name_of(arch: Arch, name: &str) -> Option<String> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    if !matches!(ending, "weight" | "bias") {
+        return None;
+    }
+    let gpt2 = arch == Arch::Gpt2;
+    let prefix = if gpt2 { "transformer." } else { "model." };
+    let own = match stem {
+        "token_embd" if gpt2 => "wte",
+        "token_embd" => "embed_tokens",
+        "position_embd" if gpt2 => "wpe",
+        "output_norm" if gpt2 => "ln_f",
+        "output_norm" => "norm",
+        "output" => return Some(format!("lm_head.{ending}")),
+        _ => {
+            let (layer, part) = stem.strip_prefix("blk.")?.split_once('.')?;
+            let layer: usize = layer.parse().ok()?;
+            let special = match arch {
+                Arch::Gpt2 => GPT2,
+                Arch::Phi3 => PHI3,
+                Arch::Olmo2 => OLMO2,
+                Arch::Gemma3 => GEMMA3,
+                Arch::Llama | Arch::Qwen2 | Arch::Qwen3 | Arch::SmolLm3 => &[],
+            };
+            let common = if gpt2 { &[] } else { LLAMA };
+            let mut parts = special.iter().chain(common);
+            let (_, ours) = parts.find(|(theirs, _)| *theirs == part)?;
+            let blocks = if gpt2 { "h" } else { "layers" };
+            return Some(format!("{prefix}{blocks}.{layer}.{ours}.{ending}"));
+        }
+    };
+    Some(format!("{prefix}{own}.{ending}"))
+}
+
+/// Every tensor under the name that `transformers` has for it, with its shape there. What has no such name keeps its own, so
+/// that it is missed or refused under it.
+///
+/// # Errors
+/// When the metadata do not tell what the rows are.
+pub(crate) fn tensors(gguf: &Gguf) -> Result<BTreeMap<String, (Tensor, Arrange)>, Problem> {
+    let arch = Arch::of(gguf)?;
+    let (heads, kv_heads) = super::config::heads(gguf, arch)?;
+    let mut found = BTreeMap::new();
+    for (theirs, tensor) in &gguf.tensors {
+        if ROPE_FACTORS.contains(&theirs.as_str()) {
+            continue;
+        }
+        let name = name_of(arch, theirs).unwrap_or_else(|| theirs.clone());
+        let mut tensor = tensor.clone();
+        let rows = tensor.shape.first().copied().unwrap_or(0);
+        let paired = |heads: usize| {
+            if rows.is_multiple_of(2 * heads) {
+                Ok(Arrange::Halves { heads })
+            } else {
+                Err(format!(
+                    "tensor `{theirs}` has {rows} rows for {heads} heads: the file is damaged"
+                ))
+            }
+        };
+        let permuted = matches!(arch, Arch::Llama | Arch::SmolLm3);
+        let arrange = if permuted && name.contains(".q_proj.") {
+            paired(heads)?
+        } else if permuted && name.contains(".k_proj.") {
+            paired(kv_heads)?
+        } else if arch == Arch::Gemma3 && name.ends_with("norm.weight") {
+            Arrange::LessOne
+        } else if arch == Arch::Gpt2 && tensor.shape.len() == 2 && theirs.starts_with("blk.") {
+            tensor.shape.reverse();
+            Arrange::Transpose
+        } else {
+            Arrange::Same
+        };
+        found.insert(name, (tensor, arrange));
+    }
+    Ok(found)
+}
+
+impl Arrange {
+    /// The values of a tensor as `transformers` has them, where it has this shape.
+    pub(crate) fn undo(self, mut values: Vec<f32>, shape: &[usize]) -> Vec<f32> {
+        match self {
+            Self::Same => values,
+            Self::LessOne => {
+                values.iter_mut().for_each(|value| *value -= 1.0);
+                values
+            }
+            Self::Transpose => {
+                let [rows, columns] = [shape[0], shape[1]];
+                let mut turned = Vec::with_capacity(values.len());
+                for row in 0..rows {
+                    turned.extend((0..columns).map(|column| values[column * rows + row]));
+                }
+                turned
+            }
+            Self::Halves { heads } => {
+                let width: usize = shape[1..].iter().product();
+                let half = shape[0] / heads / 2;
+                let mut turned = Vec::with_capacity(values.len());
+                for head in 0..heads {
+                    for part in 0..2 {
+                        for pair in 0..half {
+                            let row = (head * half + pair) * 2 + part;
+                            turned.extend_from_slice(&values[row * width..(row + 1) * width]);
+                        }
+                    }
+                }
+                turned
+            }
+        }
+    }
+}

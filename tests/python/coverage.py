@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""The coverage table of docs/models.md: a random model of each family, and the cases that are easily read wrongly, compared
+with `transformers`.
+
+    pip install torch transformers sentencepiece protobuf
+    python3 tests/python/coverage.py --dpx target/release/dpx
+
+Every folder is made here, by `transformers` itself (nothing is downloaded), and checked as transformers_parity.py does.
+"""
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+import transformers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import AutoConfig, PreTrainedTokenizerFast
+
+import transformers_parity as parity
+
+SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 256, "initializer_range": 0.3}
+GROUPED = {**SIZES, "num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0}
+GENERATORS = {
+    "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256, "initializer_range": 0.3},
+    "gpt_neox": {**SIZES, "rotary_pct": 0.5},
+    "llama": GROUPED,
+    "mistral": {**GROUPED, "sliding_window": 8},
+    "qwen2": GROUPED,
+    "qwen3": {**GROUPED, "head_dim": 16},
+    "smollm3": {**GROUPED, "num_hidden_layers": 4},
+    "phi3": GROUPED,
+    "olmo2": GROUPED,
+    "gemma3_text": {**GROUPED, "head_dim": 16, "sliding_window": 8, "query_pre_attn_scalar": 16},
+}
+ENCODERS = {
+    "bert": SIZES,
+    "roberta": {**SIZES, "max_position_embeddings": 258, "pad_token_id": 0},
+    "xlm-roberta": {**SIZES, "max_position_embeddings": 258, "pad_token_id": 0},
+    "distilbert": {"dim": 32, "hidden_dim": 48, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 256, "initializer_range": 0.3},
+    "electra": {**SIZES, "embedding_size": 16},
+    "mpnet": {**SIZES, "pad_token_id": 0},
+    "modernbert": {**SIZES, "pad_token_id": 0, "cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3},
+}
+TYPED = ["i typed <|endoftext|> in the middle", "<|endoftext|>", "Zoë and <mark> here", "  two  spaces ", "ok"]
+
+
+def byte_level():
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=["<|endoftext|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    tokenizer.train_from_iterator(parity.TEXTS * 20, trainer)
+    end = "<|endoftext|>"
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=end, eos_token=end, pad_token=end, unk_token=end)
+
+
+def word_pieces():
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.train_from_iterator(parity.TEXTS * 20, trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False))
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    roles = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **roles)
+
+
+def model(folder, kind, auto, tokenizer, **values):
+    torch.manual_seed(1)
+    config = AutoConfig.for_model(kind, vocab_size=len(tokenizer), **values)
+    made = auto.from_config(config).eval()
+    # Norms and biases of one and zero would hide what is done with them.
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if parameter.ndim == 1:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    made.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return made
+
+
+def edit(path, **values):
+    content = json.loads(path.read_text())
+    content.update(values)
+    path.write_text(json.dumps(content))
+
+
+def families(root):
+    for kind, values in GENERATORS.items():
+        model(root / kind, kind, transformers.AutoModelForCausalLM, byte_level(), **values)
+        yield kind, parity.TEXTS
+    for kind, values in ENCODERS.items():
+        model(root / kind, kind, transformers.AutoModel, word_pieces(), **values)
+        yield kind, parity.TEXTS
+    for kind in ("llama", "gpt2", "qwen3"):
+        values = {**GENERATORS[kind], "num_labels": 3, "pad_token_id": 0}
+        model(root / f"{kind}, classifier", kind, transformers.AutoModelForSequenceClassification, byte_level(), **values)
+        yield f"{kind}, classifier", parity.TEXTS
+    for kind in ("bert", "roberta", "distilbert", "electra"):
+        model(root / f"{kind}, classifier", kind, transformers.AutoModelForSequenceClassification, word_pieces(), **{**ENCODERS[kind], "num_labels": 3})
+        yield f"{kind}, classifier", parity.TEXTS
+
+
+def silent(root):
+    """What is easily read wrongly without a word."""
+    llama = lambda name, tokenizer, **more: model(root / name, "llama", transformers.AutoModelForCausalLM, tokenizer, **{**GROUPED, **more})
+    name = "an output layer stored beside the embedding"
+    made = llama(name, byte_level(), tie_word_embeddings=False)
+    edit(root / name / "config.json", tie_word_embeddings=True)
+    yield name, parity.TEXTS
+    name = "special tokens within texts"
+    tokenizer = byte_level()
+    tokenizer.add_tokens(["<mark>"])
+    llama(name, tokenizer)
+    yield name, TYPED
+    name = "add_bos_token, add_eos_token"
+    llama(name, byte_level())
+    edit(root / name / "tokenizer_config.json", add_bos_token=True, add_eos_token=True)
+    yield name, TYPED
+    name = "do_lower_case of a cased class"
+    model(root / name, "bert", transformers.AutoModel, word_pieces(), **SIZES)
+    edit(root / name / "tokenizer_config.json", tokenizer_class="BertTokenizer", do_lower_case=False)
+    yield name, parity.TEXTS
+    for scaling in ("linear", "yarn", "llama3"):
+        rope = {"rope_type": scaling, "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 64}
+        if scaling == "llama3":
+            rope.update(low_freq_factor=1.0, high_freq_factor=4.0)
+        if scaling == "linear":
+            rope.pop("original_max_position_embeddings")
+        name = f"rotary embeddings: {scaling}"
+        llama(name, byte_level(), rope_parameters=rope)
+        yield name, parity.TEXTS
+    for kind in ("llama", "unigram"):
+        name = f"tokenizer.model alone: {kind}"
+        pieces(root / name, kind)
+        yield name, TYPED
+    assert made is not None
+
+
+def pieces(folder, kind):
+    import sentencepiece
+
+    folder.mkdir()
+    corpus = folder / "corpus.txt"
+    corpus.write_text("\n".join(parity.TEXTS * 50))
+    kinds = {"llama": {"model_type": "bpe", "normalization_rule_name": "identity", "remove_extra_whitespaces": False}, "unigram": {"model_type": "unigram"}}
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(corpus), model_prefix=str(folder / "tokenizer"), vocab_size=400, hard_vocab_limit=False, byte_fallback=True, minloglevel=2, **kinds[kind]
+    )
+    corpus.unlink()
+    (folder / "tokenizer.vocab").unlink()
+    size = sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model")).get_piece_size()
+    torch.manual_seed(1)
+    config = AutoConfig.for_model("llama", **{**GROUPED, "vocab_size": size, "bos_token_id": 1, "eos_token_id": 2})
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    if kind == "llama":
+        roles = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"}
+        (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, **roles}))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dpx", default="target/release/dpx")
+    options = parser.parse_args()
+    torch.set_num_threads(2)
+    transformers.logging.set_verbosity_error()
+    failures = 0
+    print(f"torch {torch.__version__}, transformers {transformers.__version__}\n")
+    print("| | compared | agrees |\n|---|---|---|", flush=True)
+    with tempfile.TemporaryDirectory() as root:
+        for made in (families, silent):
+            for name, texts in made(Path(root)):
+                check = parity.compare(options.dpx, str(Path(root) / name), texts)
+                failures += check.failures
+                lines = [line.strip() for line in check.lines]
+                told = "; ".join(line.removeprefix("ok").removeprefix("FAIL").strip() for line in lines if line.startswith(("ok", "FAIL")))
+                print(f"| {name} | {told} | {'yes' if check.failures == 0 else '**no**'} |", flush=True)
+    print("\nall agree" if failures == 0 else f"\n{failures} checks failed")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
