@@ -211,8 +211,7 @@ impl Training {
             bytes(memory.logits),
             step.tokens,
         ));
-        let fitting: Vec<String> = self
-            .others(step)
+        let fitting: Vec<String> = Self::others(step)
             .into_iter()
             .map(|(keys, step)| (keys, step.memory(&self.config).total()))
             .filter(|(_, total)| *total <= has)
@@ -233,7 +232,7 @@ impl Training {
     }
 
     /// The same step with other settings, those that change least first.
-    fn others(&self, step: TrainingStep) -> Vec<(String, TrainingStep)> {
+    fn others(step: TrainingStep) -> Vec<(String, TrainingStep)> {
         let anew = TrainingStep {
             recomputes: true,
             ..step
@@ -344,7 +343,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn training(params: serde_json::Value) -> Training {
+    fn training(params: &serde_json::Value) -> Training {
         let mut all = json!({"model": "m", "epsilon": 3.0, "max_length": 64});
         for (key, value) in params.as_object().unwrap() {
             all[key] = value.clone();
@@ -380,7 +379,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_with_what_would() {
-        let whole = training(json!({}));
+        let whole = training(&json!({}));
         let refused = whole.refused(&machine(16_000_000_000)).unwrap();
         let message = refused.message();
         assert!(
@@ -394,7 +393,7 @@ mod tests {
             !hint.contains("any of these fits: `micro_batch_tokens"),
             "{hint}"
         );
-        let lora = training(json!({"parameters": "lora"}));
+        let lora = training(&json!({"parameters": "lora"}));
         assert!(lora.refused(&machine(16_000_000_000)).is_none());
         let refused = lora.refused(&machine(2_000_000_000)).unwrap();
         let hint = &refused.hints()[0];

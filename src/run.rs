@@ -291,7 +291,8 @@ fn command(args: &Args) -> String {
         .flat_map(|device| [" --device ".to_owned(), word(Path::new(device))])
         .collect();
     if !args.devices.is_empty() {
-        devices += &format!(" --devices {}", word(Path::new(&args.devices.join(","))));
+        devices.push_str(" --devices ");
+        devices.push_str(&word(Path::new(&args.devices.join(","))));
     }
     let executor = args.executor.iter();
     let executor: String = executor

@@ -93,7 +93,12 @@ fn model(names: &[&str]) -> Result<Wanted, String> {
         })
     };
     if !names.iter().any(|name| is_weights(name)) {
-        let gguf = if names.iter().any(|name| name.ends_with(".gguf")) {
+        let is_gguf = |name: &&str| {
+            Path::new(name)
+                .extension()
+                .is_some_and(|ending| ending == "gguf")
+        };
+        let gguf = if names.iter().any(is_gguf) {
             "; GGUF files are read from a path: download the one that you want, and name the file"
         } else {
             ""

@@ -71,40 +71,30 @@ pub(super) fn read(
 
 /// The names in the schema.
 pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
-    let broken = |error: &dyn std::fmt::Display| {
-        DataError::file(path, format!("unreadable parquet file: {error}"))
-    };
-    dpx_schema::guard(|| {
-        let (file, size) = open::open(path)?;
-        let metadata = metadata(&file, size).map_err(|error| broken(&error))?;
-        Ok(roots(metadata.file_metadata()))
-    })
-    .unwrap_or_else(|| Err(broken(&"its content is damaged")))
+    of_footer(path, roots)
 }
 
 /// Whether a column holds lists of strings.
 pub(super) fn holds_lists(path: &Path, name: &str) -> Result<bool, DataError> {
-    let broken = |error: &dyn std::fmt::Display| {
-        DataError::file(path, format!("unreadable parquet file: {error}"))
-    };
-    dpx_schema::guard(|| {
-        let (file, size) = open::open(path)?;
-        let metadata = metadata(&file, size).map_err(|error| broken(&error))?;
-        let found = Turns::find(metadata.file_metadata().schema_descr(), name);
-        Ok(matches!(found, Ok(Some(_))))
+    of_footer(path, |metadata| {
+        matches!(Turns::find(metadata.schema_descr(), name), Ok(Some(_)))
     })
-    .unwrap_or_else(|| Err(broken(&"its content is damaged")))
 }
 
 /// The names of labels in the metadata.
 pub(super) fn label_names(path: &Path, label: &str) -> Result<Option<Vec<String>>, DataError> {
+    of_footer(path, |metadata| stored_names(metadata, label))
+}
+
+/// What the footer of a file tells.
+fn of_footer<T>(path: &Path, tell: impl FnOnce(&FileMetaData) -> T) -> Result<T, DataError> {
     let broken = |error: &dyn std::fmt::Display| {
         DataError::file(path, format!("unreadable parquet file: {error}"))
     };
     dpx_schema::guard(|| {
         let (file, size) = open::open(path)?;
         let metadata = metadata(&file, size).map_err(|error| broken(&error))?;
-        Ok(stored_names(metadata.file_metadata(), label))
+        Ok(tell(metadata.file_metadata()))
     })
     .unwrap_or_else(|| Err(broken(&"its content is damaged")))
 }

@@ -147,7 +147,9 @@ impl Arrange {
         match self {
             Self::Same => values,
             Self::LessOne => {
-                values.iter_mut().for_each(|value| *value -= 1.0);
+                for value in &mut values {
+                    *value -= 1.0;
+                }
                 values
             }
             Self::Transpose => {

@@ -97,7 +97,7 @@ impl Quant {
         for block in bytes.chunks_exact(size as usize) {
             match self {
                 Self::F32 => {
-                    values.push(f32::from_le_bytes([block[0], block[1], block[2], block[3]]))
+                    values.push(f32::from_le_bytes([block[0], block[1], block[2], block[3]]));
                 }
                 Self::F16 => values.push(half_at(block, 0)),
                 Self::Bf16 => values.push(half::bf16::from_le_bytes([block[0], block[1]]).to_f32()),

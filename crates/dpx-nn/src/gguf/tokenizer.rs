@@ -174,7 +174,7 @@ fn sentencepiece(gguf: &Gguf, pieces: Vec<Piece>) -> Result<Value, Problem> {
         escape_whitespaces: true,
         charsmap: Vec::new(),
         user_defined_added: true,
-        pieces,
+        vocabulary: pieces,
     };
     found.tokenizer(&Map::new())
 }

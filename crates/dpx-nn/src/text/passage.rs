@@ -133,7 +133,10 @@ impl Tokenizer {
     }
 }
 
-fn parts(encoding: &Encoding) -> (Vec<u32>, Vec<(usize, usize)>) {
+/// Ids, each with the bytes that it stands for.
+type Placed = (Vec<u32>, Vec<(usize, usize)>);
+
+fn parts(encoding: &Encoding) -> Placed {
     (encoding.get_ids().to_vec(), encoding.get_offsets().to_vec())
 }
 
@@ -190,11 +193,7 @@ impl Renamed {
     }
 
     /// Ids and places of a text, special tokens within `data` being plain text.
-    fn encode(
-        &self,
-        text: &str,
-        data: &[Range<usize>],
-    ) -> Result<(Vec<u32>, Vec<(usize, usize)>), TextError> {
+    fn encode(&self, text: &str, data: &[Range<usize>]) -> Result<Placed, TextError> {
         let rewritten = self.rewritten(text, data);
         let (ids, offsets) = parts(&super::tokenizer::with_offsets(
             &self.inner,

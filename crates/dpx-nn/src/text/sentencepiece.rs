@@ -50,7 +50,7 @@ pub(crate) struct Piece {
 /// A model of sentencepiece.
 #[derive(Debug, Clone)]
 pub(crate) struct Pieces {
-    pub(crate) pieces: Vec<Piece>,
+    pub(crate) vocabulary: Vec<Piece>,
     /// The likeliest pieces of a text; else pieces that are merged by rank.
     pub(crate) unigram: bool,
     pub(crate) byte_fallback: bool,
@@ -180,7 +180,7 @@ impl Pieces {
         class == Class::Plain
             && !self.user_defined_added
             && self
-                .pieces
+                .vocabulary
                 .iter()
                 .any(|piece| piece.kind == Kind::UserDefined)
     }
@@ -188,7 +188,7 @@ impl Pieces {
     /// A pattern for the pieces that users defined, the longest first.
     fn user_defined(&self) -> String {
         const MEANING: &str = r"\.+*?()|[]{}^$#&-~";
-        let pieces = self.pieces.iter();
+        let pieces = self.vocabulary.iter();
         let defined = pieces.filter(|piece| piece.kind == Kind::UserDefined);
         let mut defined: Vec<&str> = defined.map(|piece| piece.text.as_str()).collect();
         defined.sort_by_key(|text| std::cmp::Reverse(text.chars().count()));
@@ -209,7 +209,7 @@ impl Pieces {
             Kind::UserDefined => !cut,
             Kind::Normal | Kind::Unused | Kind::Byte => false,
         };
-        let pieces = self.pieces.iter().enumerate();
+        let pieces = self.vocabulary.iter().enumerate();
         pieces
             .filter(|(_, piece)| added(piece.kind))
             .map(|(id, piece)| {
@@ -222,19 +222,19 @@ impl Pieces {
     fn model(&self, class: Class) -> Value {
         if self.unigram {
             let pieces: Vec<Value> = self
-                .pieces
+                .vocabulary
                 .iter()
                 .map(|piece| json!([piece.text, piece.score]))
                 .collect();
             return json!({"type": "Unigram", "unk_id": self.unknown, "vocab": pieces, "byte_fallback": self.byte_fallback});
         }
-        let pieces = self.pieces.iter().enumerate();
+        let pieces = self.vocabulary.iter().enumerate();
         let vocabulary: Map<String, Value> = pieces
             .map(|(id, piece)| (piece.text.clone(), id.into()))
             .collect();
         let (unknown, ignore_merges, byte_fallback) = match class {
             Class::Plain => (
-                self.pieces
+                self.vocabulary
                     .get(self.unknown)
                     .map(|piece| piece.text.as_str()),
                 self.cuts_user_defined(class),
@@ -251,7 +251,7 @@ impl Pieces {
     fn merges(&self, class: Class) -> Vec<[&str; 2]> {
         let counts = |piece: &Piece| class == Class::Llama || piece.kind == Kind::Normal;
         let known: HashMap<&str, usize> = self
-            .pieces
+            .vocabulary
             .iter()
             .enumerate()
             .filter(|(_, piece)| counts(piece))
@@ -260,7 +260,7 @@ impl Pieces {
         let mut merges: Vec<(f32, usize, [&str; 2])> = Vec::new();
         for (&text, &id) in &known {
             let rank = match class {
-                Class::Plain => -self.pieces[id].score,
+                Class::Plain => -self.vocabulary[id].score,
                 Class::Llama => 0.0,
             };
             for (at, _) in text.char_indices().skip(1) {

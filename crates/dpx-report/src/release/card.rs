@@ -120,37 +120,34 @@ fn features(statement: &Statement, texts: &Texts) -> String {
 
 pub(super) fn guarantee(card: &mut String, statement: &Statement) {
     card.push_str("## Guarantee\n");
-    match (&statement.claim, &statement.total) {
-        (Some(claim), Some(total)) => {
-            let _ = write!(
-                card,
-                "All files here together: **{claim}** (unit: one {}; adjacency: {}). With every earlier release of the same people known to the publisher, and with the choice of the rows: **{total}**. What ran: {}.\n\n",
-                match statement.unit() {
-                    Unit::Example => claim.unit(),
-                    Unit::User if statement.has_several_owners() =>
-                        "person with what they wrote in all of their records; which records are whose is taken to be public",
-                    Unit::User => "person with all of their records",
-                },
-                claim.adjacency(),
-                events(claim)
-            );
-        }
-        _ => {
-            let what = if statement.export.is_some() {
-                "the model comes"
-            } else {
-                "all texts come"
-            };
-            let but = if statement.declared_overlap.is_empty() {
-                ""
-            } else {
-                ", some of which is declared to hold private records"
-            };
-            let _ = write!(
-                card,
-                "No private data used: {what} from public data{but}.\n\n"
-            );
-        }
+    if let (Some(claim), Some(total)) = (&statement.claim, &statement.total) {
+        let _ = write!(
+            card,
+            "All files here together: **{claim}** (unit: one {}; adjacency: {}). With every earlier release of the same people known to the publisher, and with the choice of the rows: **{total}**. What ran: {}.\n\n",
+            match statement.unit() {
+                Unit::Example => claim.unit(),
+                Unit::User if statement.has_several_owners() =>
+                    "person with what they wrote in all of their records; which records are whose is taken to be public",
+                Unit::User => "person with all of their records",
+            },
+            claim.adjacency(),
+            events(claim)
+        );
+    } else {
+        let what = if statement.export.is_some() {
+            "the model comes"
+        } else {
+            "all texts come"
+        };
+        let but = if statement.declared_overlap.is_empty() {
+            ""
+        } else {
+            ", some of which is declared to hold private records"
+        };
+        let _ = write!(
+            card,
+            "No private data used: {what} from public data{but}.\n\n"
+        );
     }
     let inputs = PublicInputs {
         declared_overlap: statement.declared_overlap.clone(),

@@ -282,7 +282,6 @@ pub enum BasePrecision {
 
 impl BasePrecision {
     /// Whether nothing is rounded.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     pub const fn is_f32(&self) -> bool {
         matches!(self, Self::F32)
     }

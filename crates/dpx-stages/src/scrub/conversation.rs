@@ -63,10 +63,10 @@ impl Placeholders {
         let free = |name: &String| {
             !self.typed.contains(name) && self.known.iter().all(|known| known.name != *name)
         };
-        let name = (1_u64..)
+        let name = (1..=self.known.len() + self.typed.len() + 1)
             .map(|number| format!("{kind}_{number}"))
             .find(free)
-            .expect("a conversation has fewer names than there are numbers");
+            .expect("there is one number more than names");
         self.known.push(Known {
             kind: kind.to_owned(),
             name: name.clone(),

@@ -108,7 +108,7 @@ pub(in crate::text) fn read(bytes: &[u8]) -> Result<Pieces, String> {
         ));
     }
     let mut found = Pieces {
-        pieces: Vec::new(),
+        vocabulary: Vec::new(),
         unigram: true,
         byte_fallback: false,
         unknown: 0,
@@ -121,13 +121,15 @@ pub(in crate::text) fn read(bytes: &[u8]) -> Result<Pieces, String> {
     let mut message = Message(bytes);
     while let Some(field) = message.field()? {
         match field {
-            (1, Field::Bytes(bytes)) => found.pieces.push(piece(bytes, found.pieces.len())?),
+            (1, Field::Bytes(bytes)) => {
+                found.vocabulary.push(piece(bytes, found.vocabulary.len())?);
+            }
             (2, Field::Bytes(bytes)) => trainer(bytes, &mut found)?,
             (3, Field::Bytes(bytes)) => normalizer(bytes, &mut found)?,
             _ => {}
         }
     }
-    let unknown = found.pieces.get(found.unknown);
+    let unknown = found.vocabulary.get(found.unknown);
     if unknown.is_none_or(|piece| piece.kind != Kind::Unknown) {
         return Err(format!(
             "piece {} does not stand for the unknown: {DAMAGED}",
