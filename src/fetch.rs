@@ -22,10 +22,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     build(&experiment, &names)?;
     let hub = hub::Hub::from_env();
     let names = names.0.into_inner();
+    // What cannot be computed is told before anything is downloaded.
+    for (_, name) in names.iter().filter(|(role, _)| *role == Role::Model) {
+        families::of_hub(&hub, name).map_err(|error| Error::failed(error.to_string()))?;
+    }
     for (role, name) in &names {
-        if *role == Role::Model {
-            families::of_hub(&hub, name).map_err(|error| Error::failed(error.to_string()))?;
-        }
         let snapshot = download::one(&hub, *role, name)?;
         output::print(&format!(
             "{} in {}",
