@@ -197,7 +197,7 @@ fn a_branch_that_moves_during_a_run_changes_nothing() {
 #[test]
 fn refusals_of_fetch_say_what_to_do() {
     let place = Place::new();
-    let name = "the dataset `hf:who/texts@main`";
+    let name = "the model `hf:who/bert@main`";
     let token = Some("sesame".to_owned());
     place.server.content.lock().unwrap().token = token;
     let error = place.refusal(&[]);
