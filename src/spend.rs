@@ -10,8 +10,8 @@ use dpx_engine::run::View;
 use dpx_ledger::{Book, Ledger, LedgerError, RunEntry, compose, now};
 use dpx_schema::params::NoiseMode;
 use dpx_schema::{
-    Budget, Flow, Kind, NoiseSource, PRIVACY_FILE, Population, PrivacyRecord, PublicSchema, Record,
-    counted,
+    Budget, Digest, Flow, Key, Kind, NoiseSource, PRIVACY_FILE, Population, PrivacyRecord,
+    PublicSchema, Record, counted,
 };
 use dpx_stages::{Spending, people, plan as plan_stage};
 use serde_json::{Value, json};
@@ -53,6 +53,8 @@ struct Study<'a> {
     records: BTreeMap<InstanceId, Arc<Record>>,
     reader: Option<ArtifactReader>,
     data: BTreeMap<InstanceId, Data>,
+    /// The first instance of each key that stages which are alike share.
+    alike: BTreeMap<Key, InstanceId>,
 }
 
 /// Forecasts the cost of a study; with a cache, what is finished counts as what it did.
@@ -68,6 +70,7 @@ pub(crate) fn forecast(
         records: BTreeMap::new(),
         reader: cache.cloned().map(ArtifactReader::new),
         data: BTreeMap::new(),
+        alike: BTreeMap::new(),
     };
     if let Some(cache) = cache {
         for decision in decide(plan, &View::new(cache.clone()), &BTreeSet::new()) {
@@ -104,21 +107,14 @@ impl Study<'_> {
         };
         let seeded = serde_json::to_value(NoiseMode::Seeded)
             .is_ok_and(|word| instance.params["noise"] == word);
-        // A run that is yet to come has no identity but its recipe: stages that are alike are one run.
-        let recipe = |one: &Instance| {
-            let sources = one.sources.clone();
-            (
-                one.kind,
-                one.key_params.clone(),
-                one.seed,
-                one.needs.clone(),
-                sources,
-            )
-        };
-        let own = recipe(instance);
-        let mut all = self.plan.instances.iter();
-        let first = all.position(|other| other.kind == instance.kind && recipe(other) == own);
-        let first = first.unwrap_or(id);
+        // A run that is yet to come is known by its key, with the instances that it reads in the place of what they make: stages
+        // that are alike are one run.
+        let inputs = instance.needs.iter().map(|need| {
+            let name = self.plan.instances[need.instance].name.as_str();
+            (need.stage.clone(), Digest::of(name.as_bytes()))
+        });
+        let key = instance.key(&inputs.collect());
+        let first = *self.alike.entry(key).or_insert(id);
         let mut run = RunEntry {
             run: format!("planned {first}"),
             key: String::new(),
