@@ -257,13 +257,9 @@ impl Decoder {
             .collect()
     }
 
-    /// One forward pass and a number of backward passes; what belongs to a parameter goes to `part` with the number of the pass.
-    fn passes(
-        &self,
-        batch: &Batch,
-        passes: usize,
-        part: &mut dyn FnMut(usize, Tape),
-    ) -> Result<Vec<f64>, Error> {
+    /// What the body's backward pass needs: what the blocks saved, the gradient of the body's output `[rows, hidden]`, and the tape
+    /// of the head, with the losses.
+    fn forward(&self, batch: &Batch) -> Result<(BodySaved, Array, Tape), Error> {
         self.check(batch)?;
         let next = NextTokens::of(batch)?;
         let (hidden, saved) = self.body(&batch.ids, &batch.rows);
@@ -271,6 +267,17 @@ impl Decoder {
         let gradient = self.head_pass(&next, &hidden, &mut head);
         drop(hidden);
         let gradient = kernel::scatter_rows(&gradient, next.rows, batch.rows.count());
+        Ok((saved, gradient, head))
+    }
+
+    /// One forward pass and a number of backward passes; what belongs to a parameter goes to `part` with the number of the pass.
+    fn passes(
+        &self,
+        batch: &Batch,
+        passes: usize,
+        part: &mut dyn FnMut(usize, Tape),
+    ) -> Result<Vec<f64>, Error> {
+        let (saved, gradient, mut head) = self.forward(batch)?;
         let losses = std::mem::take(&mut head.losses);
         let mut saved = Some(saved);
         for pass in 0..passes {
@@ -306,13 +313,7 @@ impl Network for Decoder {
     }
 
     fn forward_backward(&self, batch: &Batch) -> Result<Tape, Error> {
-        self.check(batch)?;
-        let next = NextTokens::of(batch)?;
-        let (hidden, saved) = self.body(&batch.ids, &batch.rows);
-        let mut tape = Tape::default();
-        let gradient = self.head_pass(&next, &hidden, &mut tape);
-        drop(hidden);
-        let gradient = kernel::scatter_rows(&gradient, next.rows, batch.rows.count());
+        let (saved, gradient, mut tape) = self.forward(batch)?;
         self.body_backward(batch, saved, &gradient, &mut tape, None);
         Ok(tape.of_examples(batch))
     }
