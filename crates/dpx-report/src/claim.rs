@@ -56,7 +56,7 @@ pub fn claim(study: &Study) -> String {
             |mechanism| mechanism.record.unit_meaning(),
         );
         let adjacency = mechanism
-            .map(|mechanism| format!(", adjacency: {}", mechanism.adjacency))
+            .map(|mechanism| format!(" (adjacency: {})", mechanism.adjacency))
             .unwrap_or_default();
         let delta = guarantee
             .delta
@@ -74,7 +74,7 @@ pub fn claim(study: &Study) -> String {
             )
         });
         return format!(
-            "At epsilon {}{delta} (unit of privacy: {unit}{adjacency}), a classifier trained on the synthetic texts of row {} reaches accuracy {}{teacher} on real test texts{}{compared}.{}",
+            "At epsilon {}{delta}{adjacency}, a classifier trained on the synthetic texts of row {} reaches accuracy {}{teacher} on real test texts{}{compared}.{} The unit of privacy is {unit}.",
             guarantee.epsilon.map_or_else(|| "unknown".into(), bound),
             row.name,
             spread_or_interval(row, id),

@@ -384,7 +384,7 @@ pub(crate) fn group(study: &Study, group: super::metric::Group, caption: &str) -
     };
     let mut columns = vec![Column::text("metric")];
     columns.extend(rows.iter().map(|row| Column::numbers(&row.name).internal()));
-    columns.push(Column::numbers("ceiling: real texts").internal());
+    columns.push(Column::numbers("ceiling: real texts, mean of the rows").internal());
     let lines = METRICS
         .iter()
         .filter(|metric| {

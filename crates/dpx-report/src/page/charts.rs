@@ -70,7 +70,7 @@ pub(crate) fn tradeoff(study: &Study) -> Charts {
     };
     let encoder = study.encoder().unwrap_or("an encoder");
     charts.extend(panel(study, &fidelity).map(|svg| {
-        let words = format!("Fidelity: {name} of the synthetic texts and real held-out texts, embedded by {encoder}.");
+        let words = format!("Fidelity: {name} of the synthetic texts and real held-out texts, embedded by {encoder}. The line is the mean of the rows' ceilings.");
         (svg, words)
     }));
     charts
@@ -131,7 +131,7 @@ pub(crate) fn fidelity_charts(study: &Study) -> Charts {
     charts.extend(dots::draw(study, Group::Fidelity).map(|svg| {
         (
             svg,
-            "Figures between 0 and 1, means with one standard deviation where there are replicates. The upright tick is the ceiling: the same figure of as many other real texts.".to_owned(),
+            "Figures between 0 and 1, means with one standard deviation where there are replicates. The upright tick is the ceiling: the same figure of as many other real texts, mean of the rows.".to_owned(),
         )
     }));
     let scored: Vec<&Row> = study
