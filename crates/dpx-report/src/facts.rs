@@ -28,6 +28,7 @@ pub struct Facts {
 
 /// The texts of one `preprocess` instance; internal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Data {
     pub instance: InstanceName,
     pub training: u64,
@@ -41,6 +42,7 @@ pub struct Data {
 /// What happened while texts were written, all replicates of a row together; of a row under a guarantee as public as the texts.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Written {
+    /// Texts that the stages were asked for.
     pub asked: u64,
     /// Texts that the artifacts hold.
     pub texts: u64,

@@ -15,6 +15,7 @@ const MOST: usize = 20;
 /// The real text nearest to a synthetic one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nearest {
+    /// A training text, whole.
     pub text: String,
     /// Cosine of their words, each weighed by how rare it is among the real texts. 0 to 1.
     pub cosine: f64,

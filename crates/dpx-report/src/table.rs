@@ -15,7 +15,9 @@ use dpx_stages::metric::Spread;
 /// What terminal, page, csv and LaTeX show alike: headings and cells that are formatted already.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Table {
+    /// A sentence that says what it shows.
     pub caption: String,
+    /// One for each cell of a row; the first names the row.
     pub columns: Vec<Column>,
     /// Its rows; the first cell names the row.
     pub rows: Vec<Vec<String>>,
@@ -23,6 +25,7 @@ pub struct Table {
 
 /// What a column holds, whatever its heading says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say what a column holds")]
 pub enum ColumnId {
     Row,
     Guarantee,
@@ -46,6 +49,7 @@ pub enum ColumnId {
 pub struct Column {
     /// What it holds; none where nothing refers to it.
     pub id: Option<ColumnId>,
+    /// Shown above the cells; may be empty.
     pub heading: String,
     /// Whether its values are measured on private data, not covered by the guarantee.
     pub internal: bool,
