@@ -49,7 +49,7 @@ pub enum ColumnId {
 pub struct Column {
     /// What it holds; none where nothing refers to it.
     pub id: Option<ColumnId>,
-    /// Shown above the cells; may be empty.
+    /// Shown above the cells.
     pub heading: String,
     /// Whether its values are measured on private data, not covered by the guarantee.
     pub internal: bool,
