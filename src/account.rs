@@ -50,6 +50,14 @@ pub(crate) fn preprocess_params(instance: &Instance) -> Result<PreprocessParams,
         .map_err(|error| Error::usage(format!("`{}`: {error}", instance.name)))
 }
 
+/// What to say where the examples of a data set are needed and cannot be counted.
+pub(crate) fn not_counted(dataset: &str, stage: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::usage(format!(
+        "the examples of `{dataset}` cannot be counted: {error}"
+    ))
+    .hint(format!("declare `examples` in `[stage.{stage}]`"))
+}
+
 /// Whether the data lie on this machine.
 pub(crate) fn is_local(params: &PreprocessParams) -> bool {
     !matches!(Source::parse(&params.dataset), Source::Hub(_))

@@ -11,7 +11,6 @@ const TOKENS_PER_WORD: f64 = 1.5;
 /// Steps that a small model needs before it writes at all.
 const FEWEST_STEPS: f64 = 50.0;
 
-/// Settings to start from.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) batch_size: u64,
@@ -20,7 +19,6 @@ pub(crate) struct Settings {
     pub(crate) max_length: u64,
     /// Synthetic texts.
     pub(crate) count: u64,
-    /// A sentence.
     pub(crate) why: String,
 }
 

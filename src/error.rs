@@ -40,7 +40,6 @@ impl Error {
         }
     }
 
-    /// Adds what to do.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
@@ -57,7 +56,6 @@ impl Error {
         &self.message
     }
 
-    /// What to do.
     pub(crate) fn hints(&self) -> &[String] {
         &self.hints
     }

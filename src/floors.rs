@@ -32,7 +32,6 @@ impl CachedFloors {
         }
     }
 
-    /// All of them.
     pub(crate) fn computing(cache: &Cache) -> Self {
         Self {
             compute: true,

@@ -91,10 +91,13 @@ fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
     let source = find(&args.name, Role::Dataset)?;
     let unit = args.unit.as_deref();
     let described = |label: &str| {
-        match &args.messages {
-            Some(messages) => dpx_data::describe_conversations(&source, messages, label, unit),
-            None => dpx_data::describe_resolved(&source, &args.text_column, label, unit),
-        }
+        dpx_data::describe_resolved(
+            &source,
+            &args.text_column,
+            args.messages.as_deref(),
+            label,
+            unit,
+        )
         .map_err(|error| Error::usage(error.to_string()))
     };
     let mut description = described(args.label_column.as_deref().unwrap_or("label"))?;

@@ -69,7 +69,6 @@ impl Place {
     }
 }
 
-/// The training of one instance.
 struct Training {
     stage: String,
     params: TrainParams,

@@ -59,7 +59,6 @@ impl From<LedgerError> for Stopped {
 /// A release on its way out.
 pub(crate) struct Outgoing<'a> {
     pub(crate) loaded: &'a Loaded,
-    /// The experiment file.
     pub(crate) file: &'a Path,
     pub(crate) state: &'a StateArgs,
     pub(crate) release: &'a Release,

@@ -4,9 +4,7 @@ use super::Error;
 use anstyle::{AnsiColor, Style};
 use std::io::{IsTerminal, Write};
 
-/// Style of the word `error`.
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
-/// Style of the word `hint`.
 pub(crate) const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 /// Prints text with a final line break to standard output.

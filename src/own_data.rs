@@ -100,9 +100,14 @@ pub(crate) fn look(
     let usage = |error: DataError| Error::usage(error.to_string());
     let resolved = Source::Path(path).resolve(Role::Dataset).map_err(usage)?;
     let people = people.filter(|_| problems.is_empty());
-    let description =
-        dpx_data::describe_resolved(&resolved, &text_column, &label_column, people.as_deref())
-            .map_err(usage)?;
+    let description = dpx_data::describe_resolved(
+        &resolved,
+        &text_column,
+        None,
+        &label_column,
+        people.as_deref(),
+    )
+    .map_err(usage)?;
     if problems.is_empty() {
         problems.extend(of_rows(&description));
     }

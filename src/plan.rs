@@ -108,7 +108,6 @@ fn waiting(decisions: &[Decision]) -> BTreeSet<InstanceId> {
     waiting.map(|one| one.instance).collect()
 }
 
-/// The instances that `--force` names.
 fn forced(plan: &Plan, names: &[String]) -> Result<BTreeSet<InstanceId>, Error> {
     let mut forced = BTreeSet::new();
     for name in names {

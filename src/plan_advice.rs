@@ -18,7 +18,6 @@ const FEWEST_STEPS: u64 = 50;
 /// Fewer synthetic texts teach a classifier less than they could.
 const FEWEST_TEXTS: u64 = 2_000;
 
-/// Prints the advice.
 pub(crate) fn print(
     experiment: &Experiment,
     plan: &Plan,

@@ -1,5 +1,6 @@
 //! `dpx privacy --plan`: what each row of an experiment file would cost, computed as the stages do.
 
+use super::account::{declared, is_local, not_counted};
 use super::experiment::{ExperimentArgs, build};
 use super::spend::{self, Forecast};
 use super::state::StateArgs;
@@ -137,16 +138,8 @@ fn population(
     let preprocess = &plan.instances[need];
     let params: PreprocessParams = serde_json::from_value(preprocess.params.clone())
         .map_err(|error| Error::usage(format!("`{}`: {error}", preprocess.name)))?;
-    let found = count(&params).map_err(|error| {
-        Error::usage(format!(
-            "the examples of `{}` cannot be counted: {error}",
-            params.dataset
-        ))
-        .hint(format!(
-            "declare `examples` in `[stage.{}]`",
-            preprocess.stage
-        ))
-    })?;
+    let found =
+        count(&params).map_err(|error| not_counted(&params.dataset, &preprocess.stage, &error))?;
     counted.insert(need, found);
     Ok(found)
 }
@@ -161,12 +154,8 @@ pub(super) fn dataset(preprocess: &Instance) -> Result<dpx_data::Dataset, Error>
 
 /// Counts what is on this machine; what stands on the Hub counts as declared, and is read only where nothing is declared.
 fn count(params: &PreprocessParams) -> Result<Population, dpx_data::DataError> {
-    let local = !matches!(
-        dpx_data::Source::parse(&params.dataset),
-        dpx_data::Source::Hub(_)
-    );
-    let declared = super::account::declared(params);
-    if let (false, Some(declared)) = (local, declared) {
+    let declared = declared(params);
+    if let (false, Some(declared)) = (is_local(params), declared) {
         return Ok(declared);
     }
     let found = dpx_data::load(&dpx_data::Request::from(params));

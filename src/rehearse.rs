@@ -200,7 +200,6 @@ fn write(
 
 /// Public texts put together anew.
 struct StandIn<'a> {
-    /// Texts by emotion.
     texts: Vec<Vec<&'a str>>,
     labels: &'a [String],
     /// Words of each label's own, where there are more labels than emotions.

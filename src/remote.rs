@@ -49,7 +49,6 @@ impl RemoteArgs {
     }
 }
 
-/// The store of an address.
 fn store(url: &str) -> Result<Arc<dyn Store>, Error> {
     if let Some(path) = url.strip_prefix("file://") {
         if !path.starts_with('/') {

@@ -40,7 +40,6 @@ const ALWAYS: [&str; 6] = [
     "synthetic/README.md",
 ];
 
-/// What came of writing results.
 pub(crate) enum Written {
     /// The study, and its folder where it is finished; an unfinished one is not written, so that the last good results stay.
     Study(Box<Study>, Option<PathBuf>),
@@ -48,7 +47,6 @@ pub(crate) enum Written {
     Damaged(Vec<Damage>),
 }
 
-/// The results folder of an experiment.
 pub(crate) fn folder(experiment: &Experiment, plan: &Plan, results: &Path) -> ResultsFolder {
     let files = experiment.files.iter();
     let files = files.filter(|file| file.name != "--set");

@@ -1,7 +1,7 @@
 //! What a study would spend of its people: if any, each or all of its rows were released, on top of what was.
 
 use super::Error;
-use super::account::{data_of, declared, is_local, preprocess_params, texts};
+use super::account::{data_of, declared, is_local, not_counted, preprocess_params, texts};
 use dpx_accounting::{Claim, EpsilonBound};
 use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::experiment::{Enforce, Experiment};
@@ -49,7 +49,6 @@ struct Data {
 struct Study<'a> {
     ledger: &'a Ledger,
     plan: &'a Plan,
-    /// Records of finished instances.
     records: BTreeMap<InstanceId, Arc<Record>>,
     reader: Option<ArtifactReader>,
     data: BTreeMap<InstanceId, Data>,
@@ -194,16 +193,8 @@ impl Study<'_> {
             let book = self.ledger.book_of(std::iter::empty(), &source)?;
             return Ok(Data { population, book });
         }
-        let dataset = dpx_data::load(&dpx_data::Request::from(&params)).map_err(|error| {
-            Error::usage(format!(
-                "the examples of `{}` cannot be counted: {error}",
-                params.dataset
-            ))
-            .hint(format!(
-                "declare `examples` in `[stage.{}]`",
-                preprocess.stage
-            ))
-        })?;
+        let dataset = dpx_data::load(&dpx_data::Request::from(&params))
+            .map_err(|error| not_counted(&params.dataset, &preprocess.stage, &error))?;
         Ok(Data {
             population: dataset.population(),
             book: self.ledger.book_of_people(
@@ -382,7 +373,6 @@ impl Forecast {
         claims.max_by(|a, b| a.epsilon().value().total_cmp(&b.epsilon().value()))
     }
 
-    /// In words.
     pub(crate) fn text(&self) -> String {
         let mut text = match self.budget {
             Some(budget) => format!(

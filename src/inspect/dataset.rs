@@ -25,7 +25,6 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    /// For people.
     pub(super) fn text(&self) -> String {
         let mut lines = vec![format!("dataset      {}", self.name)];
         if !self.public {
@@ -62,7 +61,6 @@ impl View<'_> {
         lines.join("\n")
     }
 
-    /// As a JSON object.
     pub(super) fn json(&self) -> Value {
         let mut object = json!(self.description);
         object["dataset"] = self.name.into();

@@ -45,7 +45,6 @@ pub(super) fn json(
     Ok(object)
 }
 
-/// The description for people.
 pub(super) fn text(
     name: &str,
     folder: &Path,
@@ -125,24 +124,6 @@ fn licence(folder: &Path) -> Option<String> {
         .or_else(|| file.map(|name| format!("see `{name}` in the folder")))
 }
 
-/// `124439808` as `124,439,808`.
 pub(super) fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn digits_stand_in_groups_of_three() {
-        assert_eq!(super::grouped(124_439_808), "124,439,808");
-        assert_eq!(super::grouped(97), "97");
-    }
+    dpx_schema::grouped(number as u64)
 }

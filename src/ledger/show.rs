@@ -15,7 +15,6 @@ fn short(id: &str) -> &str {
     id.get(..SHOWN).unwrap_or(id)
 }
 
-/// The day of a time.
 fn day(date: &str) -> &str {
     date.get(..10).unwrap_or(date)
 }

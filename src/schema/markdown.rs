@@ -232,7 +232,6 @@ fn value(schema: &Value) -> String {
     }
 }
 
-/// The bounds of a number.
 fn range(schema: &Value) -> String {
     let number = |key: &str| schema.get(key).and_then(Value::as_f64);
     match (

@@ -5,7 +5,7 @@
 //! p = e^eps / (1 + e^eps), plus a correction for delta: theorem 5.2 gives
 //! P(right >= v) <= P(B >= v) + 2 m delta max_{1 <= i <= v} P(v - i <= B < v) / i.
 
-/// What a one-run audit found.
+/// The lower bound of epsilon that a one-run audit found, and the highest that it could have found.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Audit {
     /// Epsilon is not below this, with the stated confidence.

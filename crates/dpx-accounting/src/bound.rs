@@ -36,9 +36,9 @@ pub struct EpsilonBound(f64);
 pub struct DeltaBound(f64);
 
 impl EpsilonBound {
-    /// Nothing was spent.
+    /// Epsilon 0: what is released does not depend on the data.
     pub const ZERO: Self = Self(0.0);
-    /// No guarantee.
+    /// No guarantee: unprotected data, no noise, or a cost that no accountant could bound.
     pub const INFINITE: Self = Self(f64::INFINITY);
 
     /// A bound of at least 0.
@@ -65,7 +65,7 @@ impl EpsilonBound {
         self.0
     }
 
-    /// Whether there is a guarantee.
+    /// Whether there is a guarantee, however weak.
     pub const fn is_finite(self) -> bool {
         self.0.is_finite()
     }

@@ -14,14 +14,14 @@ pub enum MechanismSpec {
     /// `count` plain Gaussian mechanisms over the whole data set: noisy counts, full-batch descent. The noise's standard
     /// deviation is the noise multiplier times the sensitivity of one of them, which its user states.
     Gaussian {
-        /// How many are run.
+        /// Number of mechanisms, all with the same noise multiplier.
         count: u64,
     },
     /// DP-SGD with Poisson sampling.
     PoissonSampledGaussian {
         /// Probability with which each record takes part in a step.
         sampling_rate: f64,
-        /// Number of steps.
+        /// Number of noisy sums that are taken.
         steps: u64,
         /// Records that one unit of privacy has at most, each sampled on its own; 1 where units themselves are sampled.
         records_per_unit: u32,
@@ -52,16 +52,16 @@ impl MechanismSpec {
     }
 }
 
-/// One mechanism of a budget.
+/// One mechanism of a divided budget, and how much of the budget it gets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Component {
-    /// Its share; shares need not sum to one.
+    /// Its share of the sum of 1/sigma^2, relative to the shares of the others: above 0, and they need not sum to one.
     pub share: f64,
-    /// What it does.
+    /// Everything about it but its noise multiplier, which [`split`] finds.
     pub mechanism: MechanismSpec,
 }
 
-/// A divided budget.
+/// What [`split`] found: the noise of each component with which all of them together cost no more than the target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CalibratedBudget {
     /// The noise multiplier of each component, in the order given.

@@ -13,7 +13,7 @@ const MAX_QUESTIONS: usize = 120;
 /// An answer and what it costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Calibrated<T> {
-    /// The parameter sought.
+    /// The noise multiplier, sampling rate or number of steps that was sought.
     pub value: T,
     /// Its certified cost: at most the target.
     pub certified: Certified,

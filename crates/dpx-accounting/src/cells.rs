@@ -15,7 +15,6 @@ pub(super) const MASS_ERROR: f64 = 2e-13;
 /// Components farther apart than this see one cell as narrow and as wide.
 const FAR: f64 = 20.0;
 
-/// One cell.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cell {
     /// Mass of P.

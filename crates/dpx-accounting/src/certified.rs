@@ -15,11 +15,11 @@ pub const MAX_GROUP: u32 = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Accountant {
-    /// Gopi, Lee, Wutschitz 2021.
+    /// Numerical composition of privacy loss random variables (Gopi, Lee, Wutschitz 2021).
     Prv,
-    /// Doroshenko et al. 2022.
+    /// Pessimistic privacy loss distributions (Doroshenko et al. 2022).
     ConnectTheDots,
-    /// Mironov, Talwar, Zhang 2019.
+    /// Rényi differential privacy of the sampled Gaussian (Mironov, Talwar, Zhang 2019).
     Rdp,
 }
 
@@ -41,11 +41,12 @@ pub struct Certified {
     pub epsilon: EpsilonBound,
     /// The accountant that it came from.
     pub accountant: Accountant,
-    /// By the Rényi accountant.
+    /// The upper bound by the Rényi accountant; for a group it takes all of its records to be in every batch.
     pub rdp: EpsilonBound,
-    /// By the PRV accountant.
+    /// The PRV accountant's two bounds and its estimate; the upper bound is infinite where rounding is too large a share of
+    /// delta.
     pub prv: Prv,
-    /// By pessimistic connect-the-dots.
+    /// The upper bound by pessimistic connect-the-dots; infinite where none could be certified.
     pub connect_the_dots: EpsilonBound,
 }
 

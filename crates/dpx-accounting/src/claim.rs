@@ -22,29 +22,29 @@ pub enum ClaimError {
         "`{instance}` holds under {found} adjacency and the claim is for {claimed}: a claim has one adjacency"
     )]
     MixedAdjacency {
-        /// The part.
+        /// Name of the part that does not fit.
         instance: String,
-        /// Its adjacency.
+        /// Adjacency of the part.
         found: Adjacency,
-        /// The claim's.
+        /// Adjacency that the claim was asked for.
         claimed: Adjacency,
     },
-    /// A part protects another unit.
+    /// A part protects another unit of privacy: one example is not one user.
     #[error(
         "`{instance}` protects one {found} and the claim is for one {claimed}: a claim has one unit"
     )]
     MixedUnit {
-        /// The part.
+        /// Name of the part that does not fit.
         instance: String,
-        /// What it protects.
+        /// Unit of the part, such as `example`.
         found: String,
-        /// What the claim is for.
+        /// Unit that the claim was asked for, such as `user`.
         claimed: String,
     },
     /// One name stands for two events.
     #[error("`{instance}` is given twice, with different events: which one ran?")]
     Conflict {
-        /// The part.
+        /// The name that was given twice.
         instance: String,
     },
     /// The claim does not say what is protected.
@@ -53,11 +53,11 @@ pub enum ClaimError {
     /// A stated bound is below the one that follows from the events.
     #[error("the claim states {bound} {stated}, but its events cost {recomputed}")]
     Understated {
-        /// Which bound.
+        /// Which bound, in words: `epsilon`, or that of one accountant, such as `the RDP epsilon`.
         bound: &'static str,
-        /// What is stated.
+        /// Epsilon as the claim states it.
         stated: f64,
-        /// What follows from the events.
+        /// Epsilon as the events cost it, above `stated`.
         recomputed: f64,
     },
 }
@@ -68,7 +68,7 @@ pub enum ClaimError {
 pub struct ClaimPart {
     /// Its name, by which it counts once, such as `train@epsilon=8`.
     pub instance: String,
-    /// What it did.
+    /// What was done to the data, with every parameter that its cost depends on.
     pub event: DpEvent,
     /// The adjacency under which its noise multiplier and sampling rate hold.
     pub adjacency: Adjacency,
@@ -209,12 +209,12 @@ impl Claim {
         &self.certified
     }
 
-    /// What ran, by instance.
+    /// The event of each instance, by the instance's name.
     pub const fn events(&self) -> &BTreeMap<String, DpEvent> {
         &self.events
     }
 
-    /// What ran, as one event.
+    /// All events composed into one, for which any accountant can be asked.
     pub fn event(&self) -> DpEvent {
         whole(&self.events)
     }

@@ -8,21 +8,21 @@ pub enum AccountantError {
     /// A number that is out of range or not a number.
     #[error("`{name}` is {value}, expected {expected}")]
     OutOfRange {
-        /// The parameter's name.
+        /// The parameter in words, such as `sampling rate`.
         name: &'static str,
-        /// What was given.
+        /// The value that was given; may be NaN.
         value: f64,
-        /// What is allowed.
+        /// The allowed range in words, such as `a number from 0 to 1`.
         expected: &'static str,
     },
     /// No value of the sought parameter meets the target.
     #[error("no {sought} reaches epsilon {epsilon}: {reason}")]
     Unreachable {
-        /// The parameter that was sought.
+        /// The parameter in words, such as `noise multiplier`.
         sought: &'static str,
-        /// The target.
+        /// The target epsilon.
         epsilon: f64,
-        /// Why.
+        /// What stands in the way, and where it helps, what to change.
         reason: String,
     },
 }

@@ -33,17 +33,17 @@ pub enum DpEvent {
         sampling_rate: f64,
         /// Standard deviation of the noise over the L2 sensitivity.
         noise_multiplier: f64,
-        /// Number of steps.
+        /// Number of noisy sums that are taken.
         steps: u64,
         /// Records that one unit of privacy has at most, each with a coin of its own and each bounded on its own: 1 unless
         /// people are protected whose records are sampled one by one.
         #[serde(skip_serializing_if = "is_one")]
         records_per_unit: u32,
     },
-    /// One event repeated, adaptively.
+    /// One event repeated, adaptively: each repetition may depend on the outputs of those before it.
     #[non_exhaustive]
     SelfComposed {
-        /// What is repeated.
+        /// A single repetition.
         event: Box<Self>,
         /// How often it is done in total.
         count: u64,

@@ -46,7 +46,6 @@ faults! {
 }
 
 #[cfg(test)]
-#[cfg(test)]
 thread_local! {
     static ACTIVE: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
 }

@@ -132,7 +132,7 @@ impl Mechanism {
         self.event_of(self.fields.steps)
     }
 
-    /// What so many steps do.
+    /// What the first `steps` steps do: the cost of a run that is under way, or of a single step.
     pub const fn event_of(&self, steps: u64) -> DpEvent {
         DpEvent::PoissonSampledGaussian {
             sampling_rate: self.fields.sampling_rate,

@@ -11,9 +11,9 @@ use serde::Serialize;
 pub struct PeopleRun {
     /// People whose records are trained on.
     pub people: u64,
-    /// Number of their records.
+    /// Records of all these people together.
     pub records: u64,
-    /// Most records of one person.
+    /// Most records of one person: the size of the group that a person is where records are sampled.
     pub max_per_unit: u64,
     /// Most records of a person in a step, where people are sampled.
     pub examples_per_unit: u64,
@@ -56,10 +56,10 @@ pub struct PricedSampling {
     pub event: DpEvent,
 }
 
-/// Both ways at one budget.
+/// Sampling people and sampling records, each with the noise that the same budget asks for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SamplingComparison {
-    /// A coin for each person.
+    /// A coin for each person; at most `examples_per_unit` of their records take part.
     pub users: PricedSampling,
     /// A coin for each record; a person is the group of `max_per_unit` records.
     pub examples: PricedSampling,

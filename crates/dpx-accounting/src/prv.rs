@@ -36,7 +36,7 @@ pub struct Prv {
     /// Certified: the true epsilon is not below.
     #[serde(with = "super::serde_inf")]
     pub lower: f64,
-    /// Without the error terms.
+    /// Epsilon without the error terms: near the truth and not certified.
     #[serde(with = "super::serde_inf")]
     pub estimate: f64,
     /// Certified: the true epsilon is not above.

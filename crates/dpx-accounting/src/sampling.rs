@@ -41,7 +41,7 @@ pub enum Sampling {
     Stated {
         /// Probability with which each record takes part in a step.
         sampling_rate: f64,
-        /// Number of steps.
+        /// How many noisy sums are taken.
         steps: u64,
         /// What the noisy sum of a step is divided by; any public number.
         batch_size: u64,

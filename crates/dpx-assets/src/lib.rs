@@ -8,22 +8,22 @@ pub const EMOTIONS: [&[u8]; 3] = [
     include_bytes!("../emotions/validation.tsv.gz"),
     include_bytes!("../emotions/test.tsv.gz"),
 ];
-/// Where `builtin:emotions` is from.
+/// Source, license and making of `builtin:emotions`, as Markdown.
 pub const EMOTIONS_README: &str = include_str!("../emotions/README.md");
 
 /// `builtin:dialogue`: one turn a line, gzipped.
 pub const DIALOGUE: &[u8] = include_bytes!("../dialogue/dialogue.txt.gz");
-/// Where `builtin:dialogue` is from.
+/// Source, license and making of `builtin:dialogue`, as Markdown.
 pub const DIALOGUE_README: &str = include_str!("../dialogue/README.md");
 
 /// `builtin:words`: common words with counts, gzipped.
 pub const WORDS: &[u8] = include_bytes!("../words/words.txt.gz");
-/// Where `builtin:words` is from.
+/// Source, license and making of `builtin:words`, as Markdown.
 pub const WORDS_README: &str = include_str!("../words/README.md");
 
 /// `builtin:feelings`: words of feelings by emotion, tab-separated values.
 pub const FEELINGS: &str = include_str!("../feelings/feelings.tsv");
-/// Where `builtin:feelings` is from.
+/// Source, license and making of `builtin:feelings`, as Markdown.
 pub const FEELINGS_README: &str = include_str!("../feelings/README.md");
 
 /// Files of the model `builtin:base`: name and content.

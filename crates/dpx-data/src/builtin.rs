@@ -1,7 +1,7 @@
 //! What the binary carries: texts, words, feelings and models (see the READMEs of `dpx-assets` and `dpx-assets-encoder`).
 
 use super::{Dataset, Planted, Row};
-pub use dpx_assets::BASE_FILES;
+pub(crate) use dpx_assets::BASE_FILES;
 use dpx_assets::{DIALOGUE, EMOTIONS, FEELINGS, WORDS};
 use flate2::read::GzDecoder;
 use std::io::Read;

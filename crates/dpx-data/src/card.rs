@@ -14,22 +14,21 @@ const MAX_VALUES: usize = 1_000_000;
 /// A card that cannot be understood. Names the line of the README where that is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("README.md: {0}")]
-pub struct CardError(String);
+pub(crate) struct CardError(String);
 
 /// One configuration of a dataset, as `configs` of the front matter declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub(crate) struct Config {
     /// Its name; `default` where none is given.
     pub name: String,
     /// Whether it is meant where no configuration is named.
     pub is_default: bool,
-    /// Which files belong to it.
     pub files: ConfigFiles,
 }
 
-/// The files of a configuration.
+/// How a card says which files belong to a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConfigFiles {
+pub(crate) enum ConfigFiles {
     /// Whatever a folder (`""`: the whole repository) holds, by the usual names.
     Folder(String),
     /// Patterns by split, from the top folder of the repository, in the order of the card.
@@ -42,7 +41,7 @@ pub enum ConfigFiles {
 ///
 /// # Errors
 /// When it is not YAML, repeats a key, or is too deep or too large.
-pub fn front_matter(readme: &str) -> Result<Option<Value>, CardError> {
+pub(crate) fn front_matter(readme: &str) -> Result<Option<Value>, CardError> {
     let text = readme.trim_start_matches('\u{feff}');
     let skipped = text.len() - text.trim_start().len();
     let before = readme.len() - text.len() + skipped;
@@ -65,7 +64,7 @@ pub fn front_matter(readme: &str) -> Result<Option<Value>, CardError> {
 ///
 /// # Errors
 /// When the front matter is not YAML or `configs` has another form than the Hub's.
-pub fn configs(readme: &str) -> Result<Vec<Config>, CardError> {
+pub(crate) fn configs(readme: &str) -> Result<Vec<Config>, CardError> {
     let Some(card) = front_matter(readme)? else {
         return Ok(Vec::new());
     };

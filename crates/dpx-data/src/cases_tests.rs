@@ -22,21 +22,9 @@ fn load_with(
     let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
     let path = path.to_string_lossy();
     let mut request = Request {
-        dataset: &path,
-        text_column: "text",
-        label_column: "label",
-        labels: labels.into(),
-        attributes: Vec::new(),
-        messages: None,
-        roles: std::collections::BTreeMap::new(),
-        labels_by: None,
-        unit_column: None,
-        max_per_unit: None,
-        format: Format::default(),
         validation_share: 0.0,
         test_share: 0.0,
-        limit: None,
-        facts: Vec::new(),
+        ..tests::request(&path, &labels)
     };
     change(&mut request);
     let dataset = load::load_any(&request).map_err(|error| error.to_string())?;

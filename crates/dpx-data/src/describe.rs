@@ -23,7 +23,7 @@ pub struct Description {
     pub stored_labels: Option<Vec<String>>,
 }
 
-/// One split.
+/// What one split holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SplitDescription {
     /// `train`, `validation` or `test`.
@@ -50,7 +50,7 @@ pub struct SplitDescription {
 /// Figures of the rows of a split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Figures {
-    /// Rows.
+    /// Number of rows, whatever their texts are.
     pub texts: usize,
     /// Rows whose text stands in an earlier row.
     pub repeated: usize,
@@ -58,25 +58,25 @@ pub struct Figures {
     pub labels: BTreeMap<String, usize>,
     /// Words of a text, parted by white space.
     pub words: Lengths,
-    /// Characters of a text.
+    /// Characters (Unicode scalar values) of a text.
     pub characters: Lengths,
     /// Turns of a conversation, where the texts are such.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turns: Option<Lengths>,
 }
 
-/// How many records people have.
+/// How many records people have, as a column names them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct PeopleFigures {
-    /// The column that names them.
     pub column: String,
-    /// Different people.
+    /// Number of different people.
     pub people: usize,
-    /// Records of one person.
+    /// Number of records of a person.
     pub records: Lengths,
-    /// Records of several people.
+    /// Records that belong to several people.
     pub several_owners: usize,
-    /// Records of nobody.
+    /// Records whose column names nobody.
     pub without: usize,
     /// How many records a bound on those of one person would leave: pairs of the bound and the records.
     pub kept: Vec<(usize, usize)>,
@@ -116,16 +116,14 @@ impl PeopleFigures {
     }
 }
 
-/// A distribution of lengths.
+/// The spread of some counts, by nearest rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Lengths {
-    /// The shortest.
     pub least: usize,
-    /// Half of the texts are at most so long.
     pub median: usize,
-    /// 95 of 100 texts are at most so long.
+    /// The 95th percentile.
     pub most_95: usize,
-    /// No text is longer.
     pub longest: usize,
 }
 
@@ -210,36 +208,22 @@ pub fn describe(
     describe_files(path, split_files(path)?, &columns, None)
 }
 
-/// Describes what the name of a dataset led to; of one from the Hub the splits of its configuration. `unit_column` names the
-/// people whose records are counted.
+/// Describes what the name of a dataset led to; of one from the Hub the splits of its configuration. `messages` is a column of
+/// conversations, described instead of that of the text. `unit_column` names the people whose records are counted.
 ///
 /// # Errors
 /// As those of [`describe`].
 pub fn describe_resolved(
     dataset: &Resolved,
     text_column: &str,
-    label_column: &str,
-    unit_column: Option<&str>,
-) -> Result<Description, DataError> {
-    let files = dataset.split_files()?;
-    let columns = Columns::named(text_column, label_column);
-    describe_files(&dataset.path, files, &columns, unit_column)
-}
-
-/// As [`describe_resolved`], of a column of conversations.
-///
-/// # Errors
-/// As those of [`describe`].
-pub fn describe_conversations(
-    dataset: &Resolved,
-    messages_column: &str,
+    messages: Option<&str>,
     label_column: &str,
     unit_column: Option<&str>,
 ) -> Result<Description, DataError> {
     let files = dataset.split_files()?;
     let columns = Columns {
-        messages: true,
-        ..Columns::named(messages_column, label_column)
+        messages: messages.is_some(),
+        ..Columns::named(messages.unwrap_or(text_column), label_column)
     };
     describe_files(&dataset.path, files, &columns, unit_column)
 }
@@ -318,7 +302,7 @@ fn read(files: &[PathBuf], columns: &Columns<'_>) -> Result<Vec<(String, String)
     let mut rows = Vec::new();
     let mut problems = Problems::default();
     for file in files {
-        for row in read_file(file, columns, &mut problems)?.rows {
+        for row in read_file(file, columns, &mut problems)? {
             let label = row.label.to_string();
             if !columns.messages {
                 rows.push((label, row.text));

@@ -9,11 +9,11 @@ const SHOWN: usize = 20;
 
 /// A dataset or model that cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum DataError {
     /// Something at a line of a file.
     #[error("{}:{line}: {problem}", shown(path))]
     Line {
-        /// The file.
         path: PathBuf,
         /// Its line (of a parquet file: its row), counted from 1.
         line: u64,
@@ -26,7 +26,6 @@ pub enum DataError {
     /// Something about a whole file or folder.
     #[error("`{}`: {problem}", shown(path))]
     File {
-        /// The file or folder.
         path: PathBuf,
         /// What was found and what was expected.
         problem: String,
@@ -34,7 +33,6 @@ pub enum DataError {
     /// A model or dataset that is neither on this machine nor to be had from the Hub.
     #[error("{what} is not on this machine and {why}")]
     Absent {
-        /// What was asked for.
         what: String,
         /// Why it cannot be had, where it was looked for and what to do.
         why: String,
@@ -111,7 +109,7 @@ impl Problems {
         }
     }
 
-    /// How many there are.
+    /// Number of problems, those that are not kept included.
     pub fn count(&self) -> u64 {
         self.count
     }

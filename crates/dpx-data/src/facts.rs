@@ -22,7 +22,7 @@ pub struct Fact {
 }
 
 /// Most facts: there are no more names.
-pub const MOST_FACTS: u64 = 1800;
+pub(crate) const MOST_FACTS: u64 = 1800;
 
 const BEGINS: [&str; 10] = ["br", "dr", "gl", "kr", "pl", "st", "tr", "v", "z", "m"];
 const VOWELS: [&str; 5] = ["a", "e", "i", "o", "u"];

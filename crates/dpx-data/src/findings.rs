@@ -38,14 +38,14 @@ pub struct DatasetFindings {
     pub notes: Vec<String>,
 }
 
-/// Counts of one split.
+/// Counts of the rows of one split.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitFindings {
     /// `train`, `validation` or `test`.
     pub split: String,
     /// Its files, as places in the folder of the dataset; none for a built-in one.
     pub files: Vec<String>,
-    /// Rows.
+    /// Number of rows.
     pub texts: u64,
     /// Rows whose text stands in an earlier row of the split.
     pub repeated: u64,

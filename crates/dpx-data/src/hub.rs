@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// Told how a download goes.
+/// Is told how a download goes, while it goes.
 pub trait Progress {
     /// `done` of `total` bytes of a file are there.
     fn update(&mut self, file: &str, done: u64, total: u64);
@@ -40,7 +40,7 @@ pub trait Progress {
     fn blocked(&mut self, _file: &str) {}
 }
 
-/// Says nothing.
+/// Progress that is told to nobody.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
@@ -51,7 +51,7 @@ impl Progress for Silent {
 /// All files of a repository that dpx reads, at one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Folder with the files.
+    /// The folder with its files in the cache of `huggingface_hub`.
     pub folder: PathBuf,
     /// The commit, 40 hexadecimal digits.
     pub commit: String,
@@ -70,12 +70,12 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// As the environment says.
+    /// Access as the environment variables of `huggingface_hub` say.
     pub fn from_env() -> Self {
         Self::with(Settings::from_env(), Patience::default())
     }
 
-    /// With everything given; for tests.
+    /// Access to a server of one's own, for tests.
     pub fn new(endpoint: String, cache: PathBuf, token: Option<String>, offline: bool) -> Self {
         let settings = Settings {
             endpoint,

@@ -12,15 +12,12 @@ use unicode_normalization::UnicodeNormalization;
 /// A label as it stands in a file.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RawLabel {
-    /// A string.
     Text(String),
-    /// A whole number.
     Integer(i128),
     /// A number with a fraction part, perhaps of zero.
     Float(f64),
     /// A truth value.
     Bool(bool),
-    /// Nothing.
     Missing,
 }
 
@@ -100,10 +97,8 @@ fn numeral(label: &RawLabel) -> Option<(String, bool)> {
     }
 }
 
-/// How a label was understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum How {
-    /// By its name.
     Name,
     /// As a place among the names that the dataset stores.
     Stored,

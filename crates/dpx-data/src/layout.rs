@@ -52,7 +52,6 @@ impl Layout {
         all.into_iter().flatten().map(String::as_str)
     }
 
-    /// As paths in a folder.
     pub(crate) fn paths(&self, folder: &Path) -> SplitPaths {
         let paths = |names: &[String]| names.iter().map(|name| folder.join(name)).collect();
         SplitPaths {

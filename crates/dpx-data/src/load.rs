@@ -6,7 +6,7 @@ use super::labels::RawLabel;
 use super::labels::{Labels, Ways};
 use super::messages::{self, ConversationFindings};
 use super::people::{self, Owners, Suspected};
-use super::read::{Columns, Content, RawRow, SplitFiles, label_names, over_lines, read_file};
+use super::read::{Columns, RawRow, SplitFiles, over_lines, read_file};
 use super::stored::StoredNames;
 use super::{
     DataError, Dataset, DatasetFindings, Request, Row, Source, SplitFindings, builtin, format,
@@ -261,15 +261,15 @@ impl Reading<'_> {
     fn split(&mut self, name: &str, files: &[PathBuf]) -> Result<Vec<Row>, DataError> {
         let mut rows = Vec::new();
         for file in files {
-            let content = read_file(file, &self.columns, &mut self.problems)?;
-            let places = self.places(file, &content)?;
-            let over_lines = over_lines(file, &self.columns, &content.rows);
+            let raw_rows = read_file(file, &self.columns, &mut self.problems)?;
+            let places = self.places(file, &raw_rows)?;
+            let over_lines = over_lines(file, &self.columns, &raw_rows);
             self.findings.notes.extend(over_lines);
             let people = self.request.unit_column;
             let people = people
                 .map(|name| Owners::read(file, &self.columns, name).map(|owners| (name, owners)))
                 .transpose()?;
-            for raw in content.rows {
+            for raw in raw_rows {
                 // A row with a problem has its number too, so that mending it moves no other row.
                 let id = self.next;
                 self.next += 1;
@@ -339,17 +339,12 @@ impl Reading<'_> {
     }
 
     /// For each column of labels the places of the names that the numbers of a file count.
-    fn places(&mut self, file: &Path, content: &Content) -> Result<Vec<Places>, DataError> {
+    fn places(&mut self, file: &Path, rows: &[RawRow]) -> Result<Vec<Places>, DataError> {
         let mut all = Vec::with_capacity(self.labels.len());
         for (index, column) in self.labels.iter_mut().enumerate() {
-            let own = match index {
-                0 => content.names.clone(),
-                _ => label_names(file, &column.name)?,
-            };
-            let labels = content.rows.iter().filter_map(|row| label(row, index));
+            let labels = rows.iter().filter_map(|row| label(row, index));
             let numbers = labels.clone().any(|label| column.labels.is_place(label));
-            let stored = &mut column.stored;
-            all.push(stored.places(file, own.as_deref(), numbers, &column.labels)?);
+            all.push(column.stored.places(file, numbers, &column.labels)?);
         }
         Ok(all)
     }
@@ -384,7 +379,6 @@ impl Reading<'_> {
 /// The places among the declared labels of the names that numbers count; none where no names are stored.
 type Places = Option<Vec<usize>>;
 
-/// A column of labels.
 struct LabelColumn {
     name: String,
     labels: Labels,

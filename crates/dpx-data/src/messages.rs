@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub struct ConversationFindings {
     /// Conversations with at least one turn left.
     pub conversations: u64,
-    /// Their turns.
+    /// Turns of all of them together.
     pub turns: u64,
     /// Turns of the longest.
     pub longest: u64,

@@ -33,7 +33,7 @@ impl Role {
         }
     }
 
-    /// The names after `builtin:`.
+    /// The names that may stand after `builtin:`.
     pub const fn builtins(self) -> &'static [&'static str] {
         match self {
             Self::Dataset => &["emotions"],
@@ -143,14 +143,14 @@ fn is_revision(revision: &str) -> bool {
     })
 }
 
-/// A parsed name.
+/// Where a model, dataset or file comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// `builtin:NAME`: part of the binary.
     Builtin(String),
     /// `hf:OWNER/NAME[/CONFIG][@REVISION]`: the Hugging Face Hub.
     Hub(HubName),
-    /// A file or a folder.
+    /// A file or folder on this machine.
     Path(PathBuf),
 }
 
@@ -187,11 +187,11 @@ impl Source {
 
 /// A name that cannot stand for what it is given for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum NameError {
     /// `builtin:NAME` with a name that dpx does not carry.
     #[error("there is no built-in {} `{name}`: expected {}", role.what(), alternatives(*role))]
     UnknownBuiltin {
-        /// What was looked for.
         role: Role,
         /// The name behind `builtin:`.
         name: String,
@@ -202,7 +202,7 @@ pub enum NameError {
     /// A Hub name with parts missing, too many, or not allowed.
     #[error("{0}")]
     Malformed(String),
-    /// No name at all.
+    /// An empty path.
     #[error("the name is empty")]
     Empty,
 }

@@ -41,7 +41,7 @@ pub struct Overlap {
 }
 
 impl Overlap {
-    /// Whether there is none.
+    /// Whether nothing was found.
     pub const fn is_none(&self) -> bool {
         self.lines == 0
     }
@@ -272,7 +272,6 @@ struct Candidate {
     what: What,
 }
 
-/// What agrees.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
     /// A piece, or a text of six words or more.

@@ -24,7 +24,7 @@ impl Owner {
         Self(u64::from_le_bytes(bytes))
     }
 
-    /// The number behind it.
+    /// The digest of the name that stands for the person.
     pub const fn number(self) -> u64 {
         self.0
     }

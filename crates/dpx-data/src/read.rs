@@ -36,7 +36,6 @@ const EXTENSIONS: [&str; 7] = ["csv", "tsv", "txt", "jsonl", "ndjson", "json", "
 /// What is asked of each file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Columns<'a> {
-    /// Column of the text.
     pub(crate) text: &'a str,
     /// Whether that column holds conversations: lists of turns, which are given on as JSON.
     pub(crate) messages: bool,
@@ -114,14 +113,6 @@ pub(crate) struct RawRow {
     pub(crate) others: Vec<RawLabel>,
 }
 
-/// What a file holds.
-#[derive(Debug, Default)]
-pub(crate) struct Content {
-    pub(crate) rows: Vec<RawRow>,
-    /// The names of labels that the file itself stores, in the order of their numbers.
-    pub(crate) names: Option<Vec<String>>,
-}
-
 /// Reads the rows of a file, by its extension. What is wrong with single rows is added to the problems.
 ///
 /// # Errors
@@ -130,18 +121,18 @@ pub(crate) fn read_file(
     path: &Path,
     columns: &Columns<'_>,
     problems: &mut Problems,
-) -> Result<Content, DataError> {
+) -> Result<Vec<RawRow>, DataError> {
     let before = problems.count();
-    let content = match extension(path).as_str() {
+    let rows = match extension(path).as_str() {
         "jsonl" | "ndjson" | "json" => json::read(&open::text(path)?, path, columns, problems)?,
         "parquet" => parquet::read(path, columns, problems)?,
         "txt" => table::read_pairs(&checked(path)?, path, columns, problems),
         _ => table::read(&checked(path)?, path, columns, problems)?,
     };
-    if content.rows.is_empty() && problems.count() == before {
+    if rows.is_empty() && problems.count() == before {
         return Err(DataError::line(path, 1, "the file holds no row"));
     }
-    Ok(content)
+    Ok(rows)
 }
 
 /// The names of a file's columns; none where what stands in their place does not look like names, since a file without a
@@ -157,7 +148,7 @@ pub(crate) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
     Ok(if all { names } else { Vec::new() })
 }
 
-/// The names of labels that a file itself stores; only parquet does.
+/// The names of labels that a file itself stores, in the order of their numbers; only parquet does.
 ///
 /// # Errors
 /// When it cannot be read.

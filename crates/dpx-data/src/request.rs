@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 pub struct Request<'a> {
     /// `builtin:NAME`, `hf:OWNER/NAME/CONFIG@REVISION` or a path.
     pub dataset: &'a str,
-    /// Column of the text.
+    /// Name of the column of the texts.
     pub text_column: &'a str,
-    /// Column of the label.
+    /// Name of the column of labels.
     pub label_column: &'a str,
     /// The declared labels; empty: those of a built-in dataset. Where there are attributes, every combination of their values.
     pub labels: Cow<'a, [String]>,

@@ -14,7 +14,7 @@ pub struct Row {
     pub id: u64,
     /// What was written, as it is trained on: scrubbed where a scrubber ran.
     pub text: String,
-    /// One of the declared labels.
+    /// Its label, one of the declared ones, or a combination of their values.
     pub label: String,
     /// Whose record it is, where people are protected: one person, or several. Empty where each record is a unit of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -45,9 +45,9 @@ pub struct Dataset {
     pub labels: Vec<String>,
     /// The private rows that models are trained on.
     pub train: Vec<Row>,
-    /// Rows for choosing settings.
+    /// Rows for choosing settings by.
     pub validation: Vec<Row>,
-    /// Rows for the final figure.
+    /// Rows for the figures of the report.
     pub test: Vec<Row>,
     /// What was said in each conversation, by the number of its row: the words of all turns, of those too that `roles` leaves
     /// out, each behind a record separator (U+001E). Whoever it is of is known by these, and public texts must hold none of them.
@@ -71,7 +71,7 @@ impl Dataset {
         }
     }
 
-    /// The splits with their names.
+    /// The splits by name, in the order train, validation, test.
     pub fn splits(&self) -> [(&'static str, &[Row]); 3] {
         [
             ("train", self.train.as_slice()),

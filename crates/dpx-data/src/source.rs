@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// Files on this machine that a name stands for.
 #[derive(Debug)]
 pub struct Resolved {
-    /// The file or folder.
+    /// The file or folder that the name leads to.
     pub path: PathBuf,
     /// Of a dataset from the Hub its files by split, as its card or its folders tell; for anything else the reader goes by
     /// the names of the files in `path`.

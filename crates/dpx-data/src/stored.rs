@@ -4,6 +4,7 @@ use super::DataError;
 use super::error::listed;
 use super::labels::{Labels, normal};
 use super::read::{Listed, SplitFiles, label_names};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Every list of names that a file of the dataset stores, or one beside it.
@@ -14,6 +15,8 @@ pub(crate) struct StoredNames {
     lists: Vec<Listed>,
     /// How many of these lie beside the data, and speak of all of it.
     beside: usize,
+    /// The list of each file that stores one itself.
+    own: BTreeMap<PathBuf, Vec<String>>,
     /// Those of cards above a file or folder, which are no part of the dataset: its numbers are not read by them.
     above: Vec<Listed>,
     /// What to tell of files that store none.
@@ -37,6 +40,7 @@ impl StoredNames {
         found.beside = found.lists.len();
         for file in files.all() {
             if let Some(names) = label_names(file, label)? {
+                found.own.insert(file.clone(), names.clone());
                 found.add(file.clone(), names);
             }
         }
@@ -69,11 +73,10 @@ impl StoredNames {
     pub(crate) fn places(
         &mut self,
         file: &Path,
-        own: Option<&[String]>,
         numbers: bool,
         labels: &Labels,
     ) -> Result<Option<Vec<usize>>, DataError> {
-        if let Some(own) = own {
+        if let Some(own) = self.own.get(file) {
             return labels.stored(own, file).map(Some);
         }
         match &self.lists[..] {

@@ -8,7 +8,7 @@ fn labels() -> Vec<String> {
     vec!["joy".into(), "fear".into()]
 }
 
-fn request<'a>(dataset: &'a str, labels: &'a [String]) -> Request<'a> {
+pub(super) fn request<'a>(dataset: &'a str, labels: &'a [String]) -> Request<'a> {
     Request {
         dataset,
         text_column: "text",

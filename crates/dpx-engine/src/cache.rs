@@ -42,18 +42,24 @@ mod store;
 mod task;
 mod verify;
 
-pub use artifact::{Artifact, ArtifactReader, Damage};
+pub use artifact::{ArtifactReader, Damage};
 pub use disk::{Disk, Faults, Step};
 pub use error::CacheError;
-pub use gc::{Collection, Doomed, FLOORS, REHEARSAL, Roots, Waste};
-pub use journal::{Journal, RunFile};
+pub use gc::{Collection, FLOORS, REHEARSAL, Roots};
+pub use gc::{Doomed, Waste};
+pub(crate) use journal::Journal;
+pub use journal::RunFile;
+pub use lock::TryLock;
+pub(crate) use lock::WorkerLock;
 pub(crate) use lock::host;
-pub use lock::{KeyLock, Owner, SharedUse, TryLock, WorkerLock};
+pub use lock::{KeyLock, Owner, SharedUse};
 pub use remote::{
-    Created, FileStore, KeyError, Listed, Pushed, Remote, RemoteCheck, RemoteError, RemoteGarbage,
-    Store, StoreError, TeamKey,
+    Created, FileStore, KeyError, Listed, Pushed, Remote, RemoteError, Store, StoreError, TeamKey,
 };
-pub use store::{Cache, Lookup, manifest_of_folder};
+pub use remote::{RemoteCheck, RemoteGarbage};
+pub use store::Cache;
+pub use store::Lookup;
+pub(crate) use store::manifest_of_folder;
 pub(crate) use task::{AttemptFolder, TaskFolder, closed_attempts};
 pub use verify::Verification;
 

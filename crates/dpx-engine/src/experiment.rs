@@ -27,21 +27,30 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub use checked::{Combination, Experiment, REPLICATE, Stage, SweepAxis, combinations};
-pub use diagnostic::{Code, Diagnostic, Fix, Label, Severity};
-pub use executor::{ExecutorKind, ExecutorTable, Resources};
-pub use files::{File, Files, Origin, Position};
+pub use checked::Stage;
+pub(crate) use checked::{Combination, REPLICATE, combinations};
+pub use checked::{Experiment, SweepAxis};
+pub use diagnostic::Diagnostic;
+pub use diagnostic::{Code, Severity};
+pub use diagnostic::{Fix, Label};
+pub use executor::Resources;
+pub use executor::{ExecutorKind, ExecutorTable};
+pub use files::Origin;
+pub use files::{File, Files, Position};
 pub use merged::{quoted, relative};
-pub use node::{Entry, Node, Table, Value};
+pub use node::Node;
+pub use node::{Entry, Table, Value};
 pub use read::{Loaded, load};
-pub use reference::{SourceField, SourceRef, source_fields};
+pub use reference::SourceField;
+pub use reference::SourceRef;
+pub use reference::source_fields;
 pub use render::{render, summary};
 pub use schema::document as document_schema;
-pub use suggest::{MOST_SHOWN, did_you_mean};
-pub use tables::{
-    CacheTable, Devices, Enforce, ExperimentTable, Languages, PrivacyTable, Reference,
-    ReleaseTable, ReportTable, RunTable,
-};
+
+pub use suggest::did_you_mean;
+pub use tables::Devices;
+pub use tables::{CacheTable, Enforce, ReleaseTable};
+pub use tables::{ExperimentTable, Languages, PrivacyTable, Reference, ReportTable, RunTable};
 
 pub(crate) use checked::followed;
 pub(crate) use kinds::KindTable;

@@ -31,18 +31,19 @@ mod task;
 mod view;
 pub mod worker;
 
-pub use display::{Bars, JsonLines, PlainLines, failures_again, summary_line};
-pub use event::{Event, Finish, Outcome, Planned, Stamped};
+pub use display::{Bars, JsonLines, PlainLines, failures_again};
+pub use event::Planned;
+pub use event::{Event, Finish, Outcome};
 pub use executor::{ExecutorOptions, Launch, Remote, Templates, WorkerCommand, cancel_submissions};
 pub use follow::{Follow, Order, leave_terminal, line_for_people, outcome};
 pub use freeze::{HubAsset, hub_assets, input_paths, pinned, waiting};
-pub use live::Live;
+pub(crate) use live::Live;
 pub use metrics::MetricsObserver;
-pub use observer::{JournalObserver, Observer};
+pub(crate) use observer::JournalObserver;
+pub use observer::Observer;
 pub use options::{Options, RunError};
-pub use results::{
-    MANIFEST, OwnFiles, Replaced, ResultsError, ResultsFolder, collect_leftovers, new_folder,
-};
+pub use results::Replaced;
+pub use results::{OwnFiles, ResultsError, ResultsFolder, collect_leftovers, new_folder};
 pub use runner::{InstanceResult, RunReport, Runner, Signal, shell_word};
 pub use status::{InstanceStatus, RunStatus};
 pub use task::TaskWorker;

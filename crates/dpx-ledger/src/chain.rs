@@ -34,14 +34,12 @@ pub(crate) struct Chain {
     _lock: File,
 }
 
-/// What was read.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// The entries, oldest first.
     pub(crate) entries: Vec<Entry>,
     /// Bytes behind the last whole line that are of an append that died.
     pub(crate) torn: usize,
-    /// Seals of the lines.
     pub(crate) seals: Vec<String>,
     /// Bytes of the file that are sound.
     sound: usize,

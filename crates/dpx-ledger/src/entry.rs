@@ -30,7 +30,7 @@ pub(crate) enum Entry {
 pub struct DataSet {
     /// Keyed digest of the set, 32 digits; the name of its file in `units/`.
     pub id: String,
-    /// Number of different records.
+    /// Different records in it: equal ones count once.
     pub units: u64,
     /// Number of people, where the data set names them.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -45,12 +45,12 @@ pub struct DataSet {
     pub overlaps: Vec<Overlap>,
 }
 
-/// What two data sets share.
+/// What a data set shares with one that the ledger knew before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Overlap {
-    /// The other data set.
+    /// Identity of the other data set.
     pub with: String,
-    /// Number of records in both.
     pub shared: u64,
     /// Number of people in both, where both name them.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -70,8 +70,8 @@ const fn is_zero(count: &u64) -> bool {
 
 /// Whom a run protects: records, or the people that one column tells apart. Guarantees of different ones do not compose.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Protected {
-    /// What one unit is.
     pub unit: Unit,
     /// The column that tells people apart, where it is known.
     pub column: Option<String>,
@@ -86,14 +86,14 @@ impl fmt::Display for Protected {
     }
 }
 
-/// One started private run.
+/// A private run, entered before its first step: what it spends counts from then on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct RunEntry {
     /// Random identity of the run: a resumed run keeps it, a run started anew has another.
     pub run: String,
     /// Key of the stage instance, hexadecimal.
     pub key: String,
-    /// Name of the experiment.
     pub experiment: String,
     /// The instance's name, such as `train@epsilon=8`.
     pub instance: String,
@@ -104,14 +104,12 @@ pub struct RunEntry {
     pub people: Vec<String>,
     /// What it is going to do to the data, also if it never finishes.
     pub event: DpEvent,
-    /// Whom it protects.
     pub unit: Unit,
     /// The column by which it tells people apart, where it protects people: those of another column are other people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_column: Option<String>,
     /// Which data sets count as neighbors.
     pub adjacency: Adjacency,
-    /// Where its noise comes from.
     pub noise: NoiseSource,
     /// The delta that it was calibrated for.
     pub delta: f64,
@@ -267,26 +265,25 @@ mod tests {
     }
 }
 
-/// One release.
+/// A release, entered before its folder becomes visible.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct ReleaseEntry {
-    /// Random identity.
+    /// Random identity, 32 digits.
     pub id: String,
-    /// Name of the experiment.
     pub experiment: String,
-    /// When, RFC 3339.
+    /// When it was entered, RFC 3339.
     pub date: String,
-    /// What was released.
+    /// Names of the `sample` instances that were released, or of a model's instance.
     pub rows: Vec<String>,
-    /// Name of the folder.
+    /// Name of the folder, without its parents.
     pub folder: String,
     /// Digest of what was released.
     pub content: String,
-    /// The data sets behind it.
+    /// Identities of the data sets behind it.
     pub people: Vec<String>,
     /// Identities of all runs that its guarantee composes: those behind the rows, and those that the rows were chosen among.
     pub runs: Vec<String>,
-    /// The delta of its claims.
     pub delta: f64,
     /// Epsilon of these runs at that delta.
     pub epsilon: EpsilonBound,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 /// Why a ledger cannot be used, or refuses.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum LedgerError {
     /// Runs tell people apart by different columns.
     #[error(
@@ -15,21 +16,17 @@ pub enum LedgerError {
          own people, or let one column name them in all data sets"
     )]
     TwoColumns {
-        /// The run that differs.
         instance: String,
-        /// The column of those before it.
+        /// The column of the runs before.
         one: String,
-        /// Its own.
         other: String,
     },
-    /// The file system said no.
+    /// The file system refused to read or write.
     #[error("cannot {action} `{}` of the ledger: {source}", path.display())]
     Io {
         /// What was tried, such as `read`.
         action: &'static str,
-        /// The file or folder.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// A file is not what was written: what was spent is unknown.
@@ -40,7 +37,6 @@ pub enum LedgerError {
         line.map(|line| format!(" in line {line}")).unwrap_or_default()
     )]
     Damaged {
-        /// The file.
         path: PathBuf,
         /// The line, from 1, where the file has lines.
         line: Option<usize>,
@@ -50,7 +46,6 @@ pub enum LedgerError {
     /// Written by another version of dpx.
     #[error("the ledger `{}` {what}", path.display())]
     Version {
-        /// The file or folder.
         path: PathBuf,
         /// What it is, and what to do.
         what: String,
@@ -61,12 +56,7 @@ pub enum LedgerError {
          `dpx run` or `dpx ledger adopt FILE` reads the raw data again and enters them",
         folder.display()
     )]
-    UnknownPeople {
-        /// The ledger's folder.
-        folder: PathBuf,
-        /// The instance that reads the data.
-        instance: String,
-    },
+    UnknownPeople { folder: PathBuf, instance: String },
     /// A run behind a release is not in the ledger.
     #[error(
         "the ledger `{}` has no entry for `{instance}` (run {run}), so that its cost would be lost: the ledger is another one or \
@@ -74,11 +64,8 @@ pub enum LedgerError {
         folder.display()
     )]
     NoEntry {
-        /// The ledger's folder.
         folder: PathBuf,
-        /// The instance.
         instance: String,
-        /// The run's identity.
         run: String,
     },
     /// The ledger and the record disagree about what a run did.
@@ -88,14 +75,11 @@ pub enum LedgerError {
         folder.display()
     )]
     Disagrees {
-        /// The ledger's folder.
         folder: PathBuf,
-        /// The instance.
         instance: String,
-        /// The run's identity.
         run: String,
     },
-    /// A release without a guarantee.
+    /// A release without a guarantee: the instance that has none, and why.
     #[error("nothing can be released: {0}")]
     NotPrivate(String),
     /// A release would spend more of these people than the budget allows.
@@ -105,15 +89,12 @@ pub enum LedgerError {
         budget.epsilon, budget.delta
     )]
     OverBudget {
-        /// The budget.
         budget: Budget,
         /// What was released before, at the budget's delta.
         before: Box<Claim>,
         /// What this release costs alone, selection included.
         alone: Box<Claim>,
-        /// All of it.
         together: Box<Claim>,
-        /// What to do.
         advice: &'static str,
     },
     /// A copy of the ledger that has forgotten entries.
@@ -123,11 +104,8 @@ pub enum LedgerError {
         folder.display()
     )]
     Older {
-        /// The ledger's folder.
         folder: PathBuf,
-        /// Entries that it has.
         entries: u64,
-        /// Entries that it had.
         seen: u64,
     },
     /// A budget whose delta allows to publish a record whole.
@@ -137,9 +115,8 @@ pub enum LedgerError {
         budget.delta
     )]
     BudgetDelta {
-        /// The budget.
         budget: Budget,
-        /// Records of the largest data set.
+        /// Records of the largest data set behind the budget.
         records: u64,
     },
     /// A run would spend more of these people than the budget allows, with `enforce = "train"`.
@@ -149,13 +126,9 @@ pub enum LedgerError {
         budget.epsilon, budget.delta
     )]
     RunOverBudget {
-        /// The budget.
         budget: Budget,
-        /// The instance that was refused.
         instance: String,
-        /// What was run before, in words.
         before: String,
-        /// All of it, in words.
         together: String,
     },
     /// What was spent cannot be said as one claim.

@@ -27,7 +27,7 @@ pub struct Book {
     pub data_sets: Vec<DataSet>,
     /// Runs that were started, oldest first.
     pub runs: Vec<RunEntry>,
-    /// Releases, oldest first.
+    /// Oldest first.
     pub releases: Vec<ReleaseEntry>,
 }
 
@@ -60,12 +60,12 @@ impl History {
         &self.data_sets
     }
 
-    /// All runs, oldest first.
+    /// All runs of the ledger, of whatever people, oldest first.
     pub fn runs(&self) -> &[RunEntry] {
         &self.runs
     }
 
-    /// All releases, oldest first.
+    /// All releases of the ledger, of whatever people, oldest first.
     pub fn releases(&self) -> &[ReleaseEntry] {
         &self.releases
     }

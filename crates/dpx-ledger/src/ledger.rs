@@ -40,7 +40,7 @@ pub struct Standing {
     pub ledger: String,
     /// How many entries its chain had.
     pub entries: u64,
-    /// Seal of the last.
+    /// Seal of the last of them, which covers all before it.
     pub last: String,
 }
 

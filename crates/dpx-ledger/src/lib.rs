@@ -20,11 +20,14 @@ mod release;
 mod secret;
 mod selection;
 
-pub use entry::{DataSet, Overlap, Protected, ReleaseEntry, RunEntry, alike};
+pub use entry::{DataSet, RunEntry, alike};
+pub use entry::{Overlap, Protected, ReleaseEntry};
 pub use error::LedgerError;
 pub use history::{Book, History};
 pub use joint::compose;
 pub use ledger::{Ledger, Noted, Standing, now};
-pub use people::{SHARE, Units};
-pub use release::{PreparedRelease, PriorRelease, ReleaseRequest};
+
+pub use people::Units;
+pub use release::PriorRelease;
+pub use release::{PreparedRelease, ReleaseRequest};
 pub use selection::{Candidate, Selection};

@@ -11,7 +11,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Two data sets are one account when they share more than this share of the records of the smaller one. What is shared below
 /// is told by `dpx ledger`.
-pub const SHARE: f64 = 0.01;
+pub(crate) const SHARE: f64 = 0.01;
 
 /// Folder of the sets.
 const UNITS: &str = "units";
@@ -28,10 +28,10 @@ pub struct Units {
     column: Option<String>,
 }
 
-/// What two data sets share.
+/// What two data sets have in common.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Shared {
-    /// Records in both.
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
+pub(crate) struct Shared {
     pub records: u64,
     /// People in both, where both name them.
     pub people: u64,
@@ -86,7 +86,7 @@ impl Units {
             .collect()
     }
 
-    /// How many records there are.
+    /// Number of different records.
     pub const fn len(&self) -> usize {
         self.records.len()
     }
@@ -101,8 +101,8 @@ impl Units {
         self.people.len()
     }
 
-    /// What is in both.
-    pub fn shared(&self, other: &Self) -> Shared {
+    /// How many records and people are in both.
+    fn shared(&self, other: &Self) -> Shared {
         Shared {
             records: in_both(&self.records, &other.records),
             people: in_both(&self.people, &other.people),

@@ -12,10 +12,10 @@ use dpx_schema::{Budget, Guarantee, PrivacyRecord};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// What is to be released.
+/// What is to be released, with everything that its cost depends on.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct ReleaseRequest {
-    /// Name of the experiment.
     pub experiment: String,
     /// What is released: names of `sample` instances, such as `sample@epsilon=3`; of a model alone that of its instance.
     pub rows: Vec<String>,
@@ -28,7 +28,7 @@ pub struct ReleaseRequest {
     pub candidates: Vec<Candidate>,
     /// Rows without a guarantee that were scored on real data.
     pub unprotected: Vec<String>,
-    /// The study's delta.
+    /// The delta of its claims, the same for all rows of the study.
     pub delta: f64,
     /// What releases of these people may spend together.
     pub budget: Option<Budget>,
@@ -66,14 +66,14 @@ impl ReleaseRequest {
 
 /// An earlier release of the same people.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct PriorRelease {
-    /// When, RFC 3339.
+    /// When it was entered, RFC 3339.
     pub date: String,
-    /// Name of the experiment.
     pub experiment: String,
-    /// What was released.
+    /// Names of what was released, as in [`ReleaseRequest::rows`].
     pub rows: Vec<String>,
-    /// Name of the folder.
+    /// Name of the folder, without its parents.
     pub folder: String,
     /// Its claim alone, the choice of rows included, at the delta of the release that is prepared; nothing where it used no
     /// private data.

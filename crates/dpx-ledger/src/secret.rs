@@ -65,12 +65,10 @@ impl Secret {
         Ok(Self::from_bytes(&bytes))
     }
 
-    /// The seal of an entry.
     pub(crate) fn seal(&self, bytes: &[u8]) -> String {
         blake3::keyed_hash(&self.chain, bytes).to_hex().to_string()
     }
 
-    /// The seal of the head.
     pub(crate) fn seal_head(&self, bytes: &[u8]) -> String {
         blake3::keyed_hash(&self.head, bytes).to_hex().to_string()
     }

@@ -31,7 +31,7 @@ pub enum Selection {
     },
     /// The released rows were named in `[privacy] selection` before any run behind them or the other candidates began.
     Declared {
-        /// The rows.
+        /// The rows that were named, released or not.
         rows: Vec<String>,
     },
     /// Chosen when all candidates had been scored on real data.

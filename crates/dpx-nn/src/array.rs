@@ -89,7 +89,7 @@ impl Array {
     }
 
     /// The matrix that is held in fewer bits on the host, where this array is one.
-    pub fn as_rounded(&self) -> Option<&RoundedMatrix> {
+    pub(crate) fn as_rounded(&self) -> Option<&RoundedMatrix> {
         match &self.values {
             Values::Rounded(matrix) => Some(matrix),
             Values::Host(_) | Values::Device(_) => None,
@@ -107,7 +107,7 @@ impl Array {
 
     /// The same values as f32, in the same place; no copy where they are f32 already.
     #[must_use]
-    pub fn widened(&self) -> Self {
+    pub(crate) fn widened(&self) -> Self {
         match &self.values {
             Values::Host(_) => self.clone(),
             Values::Rounded(matrix) => {
@@ -147,7 +147,7 @@ impl Array {
         }
     }
 
-    /// Length of each dimension.
+    /// The length of each dimension, the outermost first; empty for a scalar.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
@@ -192,7 +192,7 @@ impl Array {
         self
     }
 
-    /// Where the values are.
+    /// Where the values are; rounded matrices are on the host.
     pub const fn device(&self) -> Device {
         match &self.values {
             Values::Host(_) | Values::Rounded(_) => Device::Cpu,

@@ -5,7 +5,7 @@ use super::{Error, PackedLayout};
 /// One training sequence of a causal language model.
 #[derive(Debug, Clone, Copy)]
 pub struct Sequence<'a> {
-    /// Token ids.
+    /// Ids of prompt and text, in the model's vocabulary.
     pub ids: &'a [u32],
     /// The first token whose prediction counts; tokens before it (a prompt) only condition. At least 1 has an effect, as
     /// nothing predicts token 0.
@@ -52,18 +52,18 @@ pub enum Targets {
     },
     /// A class for each example.
     Class(Vec<u32>),
-    /// None: inference.
+    /// Nothing: the outputs alone are wanted.
     Nothing,
 }
 
 /// Examples without padding, one after the other.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Batch {
-    /// Token ids of all rows.
+    /// Token ids `[rows]` of all sequences, one behind the other.
     pub ids: Vec<u32>,
-    /// How rows belong to examples.
+    /// Which of the rows are whose sequence.
     pub rows: PackedLayout,
-    /// Targets of the loss.
     pub targets: Targets,
     /// Where sequences come in pairs, one example each: the second of a pair is the text of the first under a wrong prompt.
     /// This is the weight of the prompt-mismatch loss between them.
@@ -228,7 +228,7 @@ impl Batch {
         }
     }
 
-    /// Without targets.
+    /// Whole sequences without targets, for their outputs.
     pub fn inference(sequences: &[&[u32]]) -> Self {
         Self {
             ids: sequences.concat(),

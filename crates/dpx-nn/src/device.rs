@@ -23,21 +23,14 @@ pub(crate) use tensor::DeviceTensor;
 
 /// Why tensors cannot live on a device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum DeviceError {
     /// This program was built without it.
     #[error("`{device}` cannot be used: {}", not_compiled(.device.class()))]
-    NotCompiled {
-        /// The device.
-        device: Device,
-    },
-    /// There is no such device.
+    NotCompiled { device: Device },
+    /// It is not on this machine, or cannot be used here.
     #[error("`{device}` cannot be used: {reason}")]
-    Absent {
-        /// The device.
-        device: Device,
-        /// What is missing.
-        reason: String,
-    },
+    Absent { device: Device, reason: String },
 }
 
 fn not_compiled(class: &str) -> String {

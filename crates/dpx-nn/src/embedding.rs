@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// A table of rows that ids look up.
 #[derive(Debug, Clone, Copy)]
 pub struct Embedding {
-    /// The table `[entries, width]`.
+    /// Place of the table `[entries, width]`.
     pub weight: ParameterId,
 }
 
@@ -16,7 +16,7 @@ impl Embedding {
         Self { weight }
     }
 
-    /// The rows of the ids.
+    /// The rows of the ids: `[ids, width]`.
     pub fn forward(&self, parameters: &Parameters, ids: &[u32]) -> Array {
         kernel::embedding(parameters.value(self.weight), ids)
     }

@@ -10,7 +10,7 @@ pub struct Initializer {
 }
 
 impl Initializer {
-    /// The stream of a seed.
+    /// The stream that a seed gives on every machine.
     pub fn new(seed: u64) -> Self {
         Self {
             stream: Stream::new(seed, "initial weights", &[]),

@@ -27,25 +27,27 @@ pub(super) use host::HostKernels;
 pub(super) use kernels::Kernels;
 
 pub use activation::{
-    Gelu, bias_gelu, gelu, gelu_backward, relu, relu_backward, swiglu, swiglu_backward, tanh,
-    tanh_backward,
+    Gelu, bias_gelu, gelu, gelu_backward, swiglu, swiglu_backward, tanh, tanh_backward,
 };
-pub use attention::{
-    attention, attention_backward, attention_step, keep_rows, rotate, store_prompts,
-};
-pub use elementwise::{
-    add, add_bias, add_bias_residual, gather_rows, join_columns, multiply, scale, scaled_rows,
-    scatter_rows, split_columns,
-};
-pub use embedding::{embedding, embedding_add, scatter_add};
+pub(crate) use activation::{relu, relu_backward};
+pub use attention::{attention, attention_backward, rotate};
+pub(crate) use attention::{attention_step, keep_rows, store_prompts};
+pub use elementwise::{add, join_columns, scale, scaled_rows, split_columns};
+pub(crate) use elementwise::{add_bias, add_bias_residual, gather_rows, multiply, scatter_rows};
+pub use embedding::scatter_add;
+pub(crate) use embedding::{embedding, embedding_add};
+pub(crate) use example::product_sums;
 pub use example::{
     SquaredNorm, SquaredNorms, Tied, column_sums, embedding_squared_norms, linear_squared_norms,
-    product_sums, row_squared_norms, tied_products, weighted_sum,
+    row_squared_norms, tied_products, weighted_sum,
 };
 pub use heads::Heads;
-pub use loss::{cross_entropy, cross_entropy_with_gradient};
-pub use matmul::{Side, matmul, matmul_add, precise_matmul, rows_computed_alike};
-pub use norm::{Normalized, layer_norm, norm_backward, rms_norm};
+pub(crate) use loss::cross_entropy;
+pub use loss::cross_entropy_with_gradient;
+pub(crate) use matmul::matmul_add;
+pub use matmul::{Side, matmul, precise_matmul, rows_computed_alike};
+pub use norm::Normalized;
+pub(crate) use norm::{layer_norm, norm_backward, rms_norm};
 
 /// The kernels of the place where an array is; all operands of a kernel are in one place.
 fn backend(array: &Array) -> &'static dyn Kernels {

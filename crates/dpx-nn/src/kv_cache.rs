@@ -32,13 +32,13 @@ impl KvCache {
         }
     }
 
-    /// Tokens read in each row.
+    /// Number of tokens of each row whose keys and values are stored.
     pub fn lengths(&self) -> &[usize] {
         &self.lengths
     }
 
     /// Most tokens that a row can hold.
-    pub const fn capacity(&self) -> usize {
+    pub(crate) const fn capacity(&self) -> usize {
         self.capacity
     }
 
@@ -59,12 +59,12 @@ impl KvCache {
     }
 
     /// Says that whole prompts of these lengths have been stored in all layers.
-    pub fn set_lengths(&mut self, rows: &PackedLayout) {
+    pub(crate) fn set_lengths(&mut self, rows: &PackedLayout) {
         self.lengths = rows.lengths().collect();
     }
 
     /// Appends one token per row to a layer and attends over all of them.
-    pub fn attend(&mut self, layer: usize, qkv: &Array) -> Array {
+    pub(crate) fn attend(&mut self, layer: usize, qkv: &Array) -> Array {
         let [keys, values] = &mut self.layers[layer];
         kernel::attention_step(&self.heads[layer], &self.lengths, qkv, keys, values)
     }

@@ -35,7 +35,8 @@ pub(crate) const IS_POINTER: &str =
 
 pub use arithmetic::Arithmetic;
 pub use array::Array;
-pub use batch::{Batch, Sequence, Targets, Units};
+pub use batch::Units;
+pub use batch::{Batch, Sequence, Targets};
 pub use embedding::Embedding;
 pub use error::Error;
 pub use init::Initializer;
@@ -43,9 +44,11 @@ pub use kv_cache::KvCache;
 pub use linear::Linear;
 pub use lora::Lora;
 pub use network::Network;
-pub use norm::{Norm, NormKind};
+pub use norm::Norm;
+pub use norm::NormKind;
 pub use packed_layout::PackedLayout;
-pub use parameters::{Parameter, ParameterId, Parameters, Role, Selection};
+pub use parameters::Parameter;
+pub use parameters::{ParameterId, Parameters, Role, Selection};
 pub use pool::{limit_waiting_memory, release_memory};
 pub use rounded::RoundedMatrix;
 pub use tape::{GradSample, Layout, Tape};

@@ -5,19 +5,19 @@ use super::{Array, GradSample, Layout, Lora, PackedLayout, ParameterId, Paramete
 
 /// `y = x W (+ bias)`, plus `scale x A B` when it carries an adapter.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Linear {
-    /// Weight, stored as `layout` says.
+    /// Place of the weight, stored as `layout` says.
     pub weight: ParameterId,
-    /// Bias `[outputs]`.
+    /// Place of the bias `[outputs]`, where the layer has one.
     pub bias: Option<ParameterId>,
-    /// Layout of the weight.
     pub layout: Layout,
-    /// Low-rank adapter.
+    /// The adapter, where one was entered.
     pub lora: Option<Lora>,
 }
 
 impl Linear {
-    /// A layer over entered parameters.
+    /// A layer over parameters that were entered before, without an adapter.
     pub const fn new(weight: ParameterId, bias: Option<ParameterId>, layout: Layout) -> Self {
         Self {
             weight,
@@ -27,7 +27,7 @@ impl Linear {
         }
     }
 
-    /// Numbers of inputs and outputs.
+    /// `[inputs, outputs]`, whatever the layout.
     pub fn shape(&self, parameters: &Parameters) -> [usize; 2] {
         let weight = parameters.value(self.weight);
         match self.layout {
@@ -46,7 +46,7 @@ impl Linear {
     }
 
     /// The output plus a residual, bias included.
-    pub fn forward_residual(
+    pub(crate) fn forward_residual(
         &self,
         parameters: &Parameters,
         input: &Array,
@@ -63,7 +63,7 @@ impl Linear {
     }
 
     /// The output without the bias, for callers that add it together with what comes next.
-    pub fn forward_without_bias(&self, parameters: &Parameters, input: &Array) -> Array {
+    pub(crate) fn forward_without_bias(&self, parameters: &Parameters, input: &Array) -> Array {
         let weight = parameters.value(self.weight);
         let side = match self.layout {
             Layout::InOut => Side::Plain,

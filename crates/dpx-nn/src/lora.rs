@@ -9,11 +9,11 @@ use super::{
 /// Adds `scale x A^T B^T` to a linear layer, with PEFT's layouts: A is `[rank, inputs]`, B is `[outputs, rank]`.
 #[derive(Debug, Clone)]
 pub struct Lora {
-    /// Down projection `[rank, inputs]`.
+    /// Place of the down projection A `[rank, inputs]`.
     pub a: ParameterId,
-    /// Up projection `[outputs, rank]`, zero at first.
+    /// Place of the up projection B `[outputs, rank]`, zero at first.
     pub b: ParameterId,
-    /// alpha / rank.
+    /// `alpha / rank`, by which the adapter's output is multiplied.
     pub scale: f32,
 }
 
@@ -46,7 +46,7 @@ impl Lora {
         reduced
     }
 
-    /// Adds the adapter's output.
+    /// Adds the adapter's part to the layer's `output` `[rows, outputs]`.
     pub fn add_forward(&self, parameters: &Parameters, input: &Array, output: &mut Array) {
         let reduced = self.reduced(parameters, input);
         let b = parameters.value(self.b);

@@ -2,7 +2,7 @@
 
 mod adapter;
 pub mod bag_of_words;
-pub mod bert;
+pub(crate) mod bert;
 mod body;
 mod causal;
 mod causal_lm;
@@ -23,18 +23,21 @@ pub use adapter::{
     ADAPTER_CONFIG, ADAPTER_FOLDER, ADAPTER_WEIGHTS, BASE_FOLDER, base_of, base_precision,
     copy_base,
 };
-pub use bert::Bert;
-pub use body::Body;
+pub(crate) use bert::Bert;
+pub(crate) use body::Body;
 pub use causal::CausalModel;
 pub use causal_lm::{CausalLm, load_causal, load_frozen};
 pub use classifier::{Classifier, classifier_from, load_classifier};
-pub use config::{Architecture, Family, Head, ModelConfig};
+pub use config::Family;
+pub use config::{Architecture, Head, ModelConfig};
 pub use decoder::Decoder;
-pub use encoder::{Encoder, center, groups, load_encoder};
+
+pub use encoder::{Encoder, groups, load_encoder};
 pub use error::ModelError;
 pub use load::{is_buffer, look};
-pub use memory::{TrainingMemory, TrainingStep};
-pub use static_table::StaticTable;
+pub use memory::TrainingMemory;
+pub use memory::TrainingStep;
+pub(crate) use static_table::StaticTable;
 pub use weights::Weights;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::{Batch, Error, GradSample, Parameters, Tape};
 
 /// A model with a loss per example, whose backward pass records what per-example gradients are made of.
 pub trait Network: Send + Sync {
-    /// The registry.
+    /// Its parameters, trainable or not.
     fn parameters(&self) -> &Parameters;
 
     /// The registry, to be written to.

@@ -3,12 +3,12 @@
 use super::kernel::{self, Normalized};
 use super::{Array, GradSample, PackedLayout, ParameterId, Parameters, Tape};
 
-/// Which norm.
+/// What a norm computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormKind {
     /// Layer norm: the mean is taken away.
     Layer,
-    /// RMS norm.
+    /// RMS norm (Zhang and Sennrich 2019), without a shift.
     Rms,
     /// RMS norm whose scale is 1 plus the stored weight (Gemma).
     RmsPlusOne,
@@ -16,14 +16,14 @@ pub enum NormKind {
 
 /// A norm over the last dimension.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Norm {
-    /// Scale `[width]`.
+    /// Place of the scale `[width]`.
     pub weight: ParameterId,
     /// Shift `[width]` of a layer norm that has one.
     pub bias: Option<ParameterId>,
     /// Added to the variance or mean square.
     pub epsilon: f32,
-    /// Which norm.
     pub kind: NormKind,
 }
 
@@ -38,7 +38,7 @@ impl Norm {
         }
     }
 
-    /// An RMS norm.
+    /// An RMS norm whose scale is the weight itself.
     pub const fn rms(weight: ParameterId, epsilon: f32) -> Self {
         Self {
             weight,

@@ -67,7 +67,7 @@ impl PackedLayout {
         self.offsets.len() - 1
     }
 
-    /// Number of rows.
+    /// Number of rows of all examples together.
     pub fn count(&self) -> usize {
         self.offsets[self.batch()]
     }
@@ -90,7 +90,7 @@ impl PackedLayout {
         }
     }
 
-    /// Rows of an example.
+    /// The rows that belong to an example.
     pub fn range(&self, example: usize) -> Range<usize> {
         self.offsets[example]..self.offsets[example + 1]
     }

@@ -25,29 +25,29 @@ pub enum Role {
     Bias,
     /// Scale or shift of a norm.
     Norm,
-    /// Embedding table.
+    /// Embedding table of tokens, positions or segments.
     Embedding,
     /// Embedding table that is the output layer's weight too.
     TiedEmbedding,
     /// Weight or bias of the output layer.
     Head,
-    /// Low-rank adapter.
+    /// Either matrix of a low-rank adapter.
     Lora,
 }
 
-/// Which parameters are trained.
+/// Which parameters are trained, by their roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Selection {
-    /// All.
     #[default]
     All,
-    /// None: inference.
+    /// Not one: for inference.
     Nothing,
-    /// Low-rank adapters.
+    /// Low-rank adapters alone.
     Lora,
     /// Biases and norms (Bu et al. 2022, DP-BiTFiT).
     Bias,
-    /// The output layer.
+    /// The output layer alone.
     Head,
 }
 
@@ -77,14 +77,13 @@ impl Selection {
 
 /// A named array of a model.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Parameter {
     /// Hugging Face name, such as `transformer.h.0.attn.c_attn.weight`.
     pub name: String,
-    /// Current value.
     pub value: Array,
-    /// What it is for.
     pub role: Role,
-    /// Whether it is trained.
+    /// Whether it has a gradient: clipped, noised and updated with the others.
     pub trainable: bool,
 }
 
@@ -96,7 +95,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Without parameters.
+    /// An empty registry.
     pub fn new() -> Self {
         Self::default()
     }
@@ -119,7 +118,7 @@ impl Parameters {
         id
     }
 
-    /// The parameter at a place.
+    /// The parameter with its name and role.
     pub fn get(&self, id: ParameterId) -> &Parameter {
         &self.list[id.0]
     }
@@ -134,17 +133,17 @@ impl Parameters {
         &mut self.list[id.0].value
     }
 
-    /// Whether it is trained.
+    /// Whether it has a gradient: it is clipped, noised and updated.
     pub fn trainable(&self, id: ParameterId) -> bool {
         self.list[id.0].trainable
     }
 
-    /// The place of a name.
+    /// The place of the parameter of a name, where there is one.
     pub fn find(&self, name: &str) -> Option<ParameterId> {
         self.by_name.get(name).copied()
     }
 
-    /// All parameters in order.
+    /// All parameters in the order in which they were entered.
     pub fn iter(&self) -> impl Iterator<Item = (ParameterId, &Parameter)> {
         self.list
             .iter()
@@ -187,7 +186,7 @@ impl Parameters {
     ///
     /// # Panics
     /// When another parameter was entered after one of them.
-    pub fn remove_role(&mut self, role: Role) {
+    pub(crate) fn remove_role(&mut self, role: Role) {
         while self.list.last().is_some_and(|last| last.role == role) {
             if let Some(last) = self.list.pop() {
                 self.by_name.remove(&last.name);

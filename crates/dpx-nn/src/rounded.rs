@@ -48,7 +48,7 @@ impl RoundedMatrix {
     ///
     /// # Panics
     /// When the values are no whole rows.
-    pub fn push_rows(&mut self, values: &[f32]) {
+    pub(crate) fn push_rows(&mut self, values: &[f32]) {
         assert!(
             values.len().is_multiple_of(self.width.max(1)),
             "rows are pushed whole"
@@ -74,7 +74,7 @@ impl RoundedMatrix {
         }
     }
 
-    /// How the values are held.
+    /// Whether the values are bfloat16 or 8-bit integers.
     pub const fn precision(&self) -> BasePrecision {
         match self.stored {
             Stored::Bf16(_) => BasePrecision::Bf16,
@@ -82,7 +82,7 @@ impl RoundedMatrix {
         }
     }
 
-    /// Rows and width.
+    /// `[rows, width]`.
     pub const fn dims(&self) -> [usize; 2] {
         [self.rows, self.width]
     }
@@ -128,7 +128,7 @@ impl RoundedMatrix {
         }
     }
 
-    /// Bytes that it takes.
+    /// Bytes of its numbers and scales.
     pub fn bytes(&self) -> usize {
         match &self.stored {
             Stored::Bf16(values) => 2 * values.len(),

@@ -34,7 +34,7 @@ impl Stream {
         }
     }
 
-    /// 64 random bits.
+    /// The next 64 bits of the stream.
     pub fn next_u64(&mut self) -> u64 {
         if self.used == self.buffer.len() {
             self.reader.fill(&mut self.buffer);

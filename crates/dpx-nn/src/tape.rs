@@ -17,14 +17,12 @@ pub enum Layout {
 /// What the per-example gradients of one use of one trainable parameter are made of. The gradient of example i is made from
 /// the rows of example i alone.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub enum GradSample {
     /// Weight of a linear layer: gradient of example i = sum over its rows of input x output gradient.
     Linear {
-        /// The weight.
         parameter: ParameterId,
-        /// How it is stored.
         layout: Layout,
-        /// How rows belong to examples.
         rows: PackedLayout,
         /// Input `[rows, inputs]`.
         input: Array,
@@ -33,9 +31,7 @@ pub enum GradSample {
     },
     /// Embedding table: row `ids[r]` of the gradient receives row r.
     Embedding {
-        /// The table.
         parameter: ParameterId,
-        /// How rows belong to examples.
         rows: PackedLayout,
         /// Which row of the table was looked up.
         ids: Arc<[u32]>,
@@ -44,7 +40,6 @@ pub enum GradSample {
     },
     /// A vector (bias, norm) whose per-example gradients are kept as they are.
     PerExample {
-        /// The vector.
         parameter: ParameterId,
         /// Gradients `[batch, length]`.
         gradient: Array,
@@ -52,7 +47,7 @@ pub enum GradSample {
 }
 
 impl GradSample {
-    /// The parameter it belongs to.
+    /// The parameter whose gradient this is a part of.
     pub const fn parameter(&self) -> ParameterId {
         match self {
             Self::Linear { parameter, .. }
@@ -72,7 +67,7 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// Without gradient samples.
+    /// A tape of losses alone, to which the backward pass adds gradient samples.
     pub fn new(losses: Vec<f64>) -> Self {
         Self {
             losses,
@@ -83,7 +78,7 @@ impl Tape {
     /// Where several sequences of a batch make one example (pairs, or the records of a person): the gradient samples with rows by
     /// example, what belongs to any sequence of an example belonging to it alone. Any other tape stays as it is.
     #[must_use]
-    pub fn of_examples(self, batch: &Batch) -> Self {
+    pub(crate) fn of_examples(self, batch: &Batch) -> Self {
         let Some(groups) = batch.sequences_of_examples() else {
             return self;
         };

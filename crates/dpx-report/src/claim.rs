@@ -22,7 +22,7 @@ pub(super) fn strongest(study: &Study) -> Option<&Row> {
 }
 
 /// The study in one sentence or two.
-pub fn claim(study: &Study) -> String {
+pub(crate) fn claim(study: &Study) -> String {
     let floor = study.majority.as_ref().map(|majority| majority.accuracy);
     let benchmark = study.benchmark.as_ref().and_then(Row::main_accuracy);
     let compared = match (benchmark, floor) {
@@ -136,7 +136,7 @@ fn without_classifier(study: &Study) -> String {
 }
 
 /// Whether the texts of the row that the claim speaks of are fit for use.
-pub fn fitness(study: &Study) -> Option<String> {
+pub(crate) fn fitness(study: &Study) -> Option<String> {
     let row =
         strongest(study).or_else(|| study.rows.iter().find(|row| row.main_accuracy().is_some()))?;
     Some(verdict(study, row)?.sentence)
@@ -157,7 +157,7 @@ fn also(row: &Row, shown: &str) -> String {
 }
 
 /// What to beware of, most serious first; only what is true.
-pub fn warnings(study: &Study) -> Vec<String> {
+pub(crate) fn warnings(study: &Study) -> Vec<String> {
     let mut warnings = Vec::new();
     for row in &study.rows {
         if let (Some(audit), Some(epsilon)) = (&row.audit, row.guarantee.epsilon)
@@ -210,7 +210,7 @@ pub fn warnings(study: &Study) -> Vec<String> {
 }
 
 /// Which models the fidelity metrics were measured with: they do not compare across encoders.
-pub fn measured_with(study: &Study) -> Option<String> {
+pub(crate) fn measured_with(study: &Study) -> Option<String> {
     let scores = study.rows.iter().find_map(|row| row.scores.as_ref())?;
     let mut sentences = Vec::new();
     if scores.similarity.is_some() {
@@ -233,7 +233,7 @@ pub fn measured_with(study: &Study) -> Option<String> {
 }
 
 /// What releasing rows together costs, in a sentence.
-pub fn joint(study: &Study) -> Option<String> {
+pub(crate) fn joint(study: &Study) -> Option<String> {
     let joint = study.joint.as_ref()?;
     Some(format!(
         "Releasing the texts of every row with a guarantee ({}), replicates included, costs ({}, {})-DP in total ({}). Rows without a guarantee can never be released.",

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What became of a figure.
+/// How a figure of one study compares with that of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -26,7 +26,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// For people.
+    /// In words, as the table shows it.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Improved => "improved",
@@ -40,41 +40,40 @@ impl Verdict {
 
 /// One figure of one row on both sides.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Change {
-    /// Name of the row.
     pub row: String,
-    /// Name of the figure.
+    /// Id of the metric.
     pub figure: &'static str,
-    /// In the first study.
+    /// In the first study, over its replicates.
     pub old: Option<Spread>,
-    /// In the second.
+    /// In the second study, over its replicates.
     pub new: Option<Spread>,
     /// Bootstrap interval over the test texts in the first study, where it is one run.
     pub old_interval: Option<Interval>,
-    /// In the second.
+    /// The same in the second study.
     pub new_interval: Option<Interval>,
-    /// What became of it.
     pub verdict: Verdict,
     /// Why, where it is not comparable.
     pub why: Option<String>,
 }
 
-/// Two studies side by side.
+/// What differs between two studies.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// What makes the figures hard to compare: other data, another program.
     pub warnings: Vec<String>,
     /// Settings that differ: name, old, new.
     pub settings: Vec<(String, Option<Value>, Option<Value>)>,
-    /// Rows that one side lacks.
+    /// Names of rows that only the first study has.
     pub only_old: Vec<String>,
-    /// Rows that the other side lacks.
+    /// Names of rows that only the second study has.
     pub only_new: Vec<String>,
     /// Every figure of every common row.
     pub changes: Vec<Change>,
 }
 
-/// Compares two studies.
+/// Compares two studies, row by row and figure by figure.
 pub fn compare(old: &Study, new: &Study) -> Comparison {
     let (old_settings, new_settings) = (&old.settings, &new.settings);
     let names: BTreeSet<&String> = old_settings.keys().chain(new_settings.keys()).collect();

@@ -186,7 +186,7 @@ pub fn long_csv(study: &Study, metrics: &[&Metric]) -> Result<String, csv::Error
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The study as Markdown.
+/// The study in short, as Markdown: its claim, whether the texts are fit for use, and the summary as a table.
 pub fn markdown(study: &Study) -> String {
     let mut text = format!("# {}\n\n{}\n\n", study.title, claim::claim(study));
     if let Some(sentence) = claim::fitness(study) {

@@ -5,7 +5,7 @@ use super::study::Row;
 use super::table::{Column, NOTHING, Table, number};
 use dpx_engine::clock::duration;
 use dpx_engine::plan::InstanceId;
-use dpx_schema::{INTERNAL_FOLDER, InstanceName, Kind};
+use dpx_schema::{INTERNAL_FOLDER, InstanceName, Kind, grouped};
 use dpx_stages::sample::{SAMPLE_FILE, SampleReport};
 use dpx_stages::truncation::{TRUNCATION_FILE, Truncation};
 use serde::{Deserialize, Serialize};
@@ -18,9 +18,9 @@ pub struct Facts {
     pub data: Vec<Data>,
     /// When the last instance ended, RFC 3339.
     pub finished_at: Option<String>,
-    /// Devices that really ran.
+    /// Devices that instances really ran on.
     pub devices: Vec<String>,
-    /// Seconds of all workers together.
+    /// Seconds that all workers took, one after the other.
     pub seconds: f64,
     /// What is left out of the report, and why.
     pub notes: Vec<String>,
@@ -28,14 +28,12 @@ pub struct Facts {
 
 /// The texts of one `preprocess` instance; internal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Data {
-    /// Its name.
     pub instance: InstanceName,
-    /// Training texts.
     pub training: u64,
-    /// Validation texts.
     pub validation: u64,
-    /// Test texts.
+    /// Texts of the test split.
     pub held_out: u64,
     /// Training texts that stand in an earlier row.
     pub repeated: u64,
@@ -44,9 +42,9 @@ pub struct Data {
 /// What happened while texts were written, all replicates of a row together; of a row under a guarantee as public as the texts.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Written {
-    /// Texts asked for.
+    /// Texts that the stages were asked for.
     pub asked: u64,
-    /// Texts that are left.
+    /// Texts that the artifacts hold.
     pub texts: u64,
     /// Share of them that ended by themselves; nothing where no model wrote them.
     pub ended: Option<f64>,
@@ -209,19 +207,6 @@ pub(crate) fn table(rows: &[Row]) -> Table {
         columns,
         rows: lines.collect(),
     }
-}
-
-/// `12,345`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -2,63 +2,19 @@
 //!
 //! A fault is chosen for the current thread. Outside tests `fault!(...)` is the constant `false`.
 
-/// Whether the code is to be broken in this way; always `false` outside tests.
-macro_rules! fault {
-    ($fault:ident) => {{
-        #[cfg(test)]
-        let broken = $crate::fault::is($crate::fault::Fault::$fault);
-        #[cfg(not(test))]
-        let broken = false;
-        broken
-    }};
-}
-pub(crate) use fault;
-
-/// A way to break it.
-#[cfg(test)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// A row claims the first of its mechanisms alone (rule 47).
-    FirstMechanismAlone,
-    /// The guarantee follows from the target of the row (rule 48).
-    GuaranteeByTarget,
-    /// Only replicates with a figure count in the joint claim (rule 49).
-    ScoredReplicatesAlone,
-    /// Claims are made at the largest delta of the study (rule 60).
-    LargestDelta,
-}
+pub(crate) use dpx_schema::fault;
 
 #[cfg(test)]
-impl Fault {
-    pub(crate) const ALL: &[Self] = &[
-        Self::FirstMechanismAlone,
-        Self::GuaranteeByTarget,
-        Self::ScoredReplicatesAlone,
-        Self::LargestDelta,
-    ];
-}
-
-#[cfg(test)]
-thread_local! {
-    static ACTIVE: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
-}
-
-/// Whether this fault is chosen on the current thread.
-#[cfg(test)]
-pub(crate) fn is(fault: Fault) -> bool {
-    ACTIVE.get() == Some(fault)
-}
-
-/// Runs `test` with the code broken in one way.
-#[cfg(test)]
-pub(crate) fn with<R>(fault: Fault, test: impl FnOnce() -> R) -> R {
-    struct Reset;
-    impl Drop for Reset {
-        fn drop(&mut self) {
-            ACTIVE.set(None);
-        }
+dpx_schema::faults! {
+    /// A way to break it.
+    pub(crate) enum Fault {
+        /// A row claims the first of its mechanisms alone (rule 47).
+        FirstMechanismAlone,
+        /// The guarantee follows from the target of the row (rule 48).
+        GuaranteeByTarget,
+        /// Only replicates with a figure count in the joint claim (rule 49).
+        ScoredReplicatesAlone,
+        /// Claims are made at the largest delta of the study (rule 60).
+        LargestDelta,
     }
-    ACTIVE.set(Some(fault));
-    let _reset = Reset;
-    test()
 }

@@ -6,10 +6,10 @@ use dpx_accounting::EpsilonBound;
 use dpx_stages::metric::{Interval, Spread};
 
 /// What stands where nothing is known.
-pub const NOTHING: &str = "–";
+pub(crate) const NOTHING: &str = "–";
 
 /// A number with as many decimals; large ones with fewer.
-pub fn number(value: f64, decimals: usize) -> String {
+pub(crate) fn number(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return if value > 0.0 {
             "inf".into()
@@ -35,7 +35,7 @@ pub fn number(value: f64, decimals: usize) -> String {
 }
 
 /// An upper bound of epsilon: rounded up to two decimals, without closing zeros (`3`, `7.99`).
-pub fn bound(epsilon: EpsilonBound) -> String {
+pub(crate) fn bound(epsilon: EpsilonBound) -> String {
     let text = format!("{epsilon:.2}");
     match text.split_once('.') {
         Some(_) => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
@@ -44,7 +44,7 @@ pub fn bound(epsilon: EpsilonBound) -> String {
 }
 
 /// Mean, standard deviation and number: `0.592 ± 0.012 (3)`; the mean alone where there is one value.
-pub fn spread(spread: Spread, decimals: usize) -> String {
+pub(crate) fn spread(spread: Spread, decimals: usize) -> String {
     match spread.sd {
         Some(sd) => format!(
             "{} ± {} ({})",
@@ -57,7 +57,7 @@ pub fn spread(spread: Spread, decimals: usize) -> String {
 }
 
 /// Mean and standard deviation alone: `0.592 ±0.012`; for tables that give the number in a column of its own.
-pub fn brief(spread: Spread, decimals: usize) -> String {
+pub(crate) fn brief(spread: Spread, decimals: usize) -> String {
     match spread.sd {
         Some(sd) => format!(
             "{} ±{}",
@@ -70,7 +70,7 @@ pub fn brief(spread: Spread, decimals: usize) -> String {
 
 /// The difference of two figures as they are shown, so that a reader who subtracts finds the same: 0.614 - 0.597 is 0.017,
 /// whatever stands behind the last digit.
-pub fn difference(from: f64, to: f64, decimals: usize) -> String {
+pub(crate) fn difference(from: f64, to: f64, decimals: usize) -> String {
     number(shown(from, decimals) - shown(to, decimals), decimals)
 }
 
@@ -81,7 +81,7 @@ fn shown(value: f64, decimals: usize) -> f64 {
 
 /// A figure of a row: mean ± standard deviation with replicates, else with its bootstrap interval over the test texts where it
 /// has one: `0.526 [0.495, 0.557]`.
-pub fn spread_or_interval(row: &Row, id: &str) -> String {
+pub(crate) fn spread_or_interval(row: &Row, id: &str) -> String {
     let Some(found) = row.figures.get(id) else {
         return NOTHING.into();
     };

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 /// What the page shows beside the study.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Extras<'a> {
-    /// The experiment file in full.
+    /// The experiment file as it was written.
     pub experiment_file: &'a str,
     /// Real texts, shown only where they were asked for.
     pub real_texts: Option<&'a RealTexts>,

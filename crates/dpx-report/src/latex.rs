@@ -30,7 +30,7 @@ pub fn chosen(study: &Study, names: &[String]) -> Result<Vec<&'static Metric>, S
         .collect()
 }
 
-/// Names of all metrics.
+/// The ids of all metrics, for messages about unknown ones.
 pub fn metric_names() -> impl Iterator<Item = &'static str> {
     METRICS.iter().map(|metric| metric.id)
 }

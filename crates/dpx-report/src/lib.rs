@@ -9,7 +9,7 @@ pub mod assemble;
 pub mod bibtex;
 mod candidates;
 mod chart;
-pub mod claim;
+mod claim;
 pub mod compare;
 pub mod export;
 pub mod facts;
@@ -33,21 +33,25 @@ mod sources;
 pub mod study;
 pub mod table;
 pub mod terminal;
-pub mod texts;
+mod texts;
 mod values;
 pub mod verdict;
 mod verify;
 mod write;
 
 pub use assemble::assemble;
-pub use real_texts::{RealTexts, real_texts};
+pub use real_texts::{Nearest, RealTexts, real_texts};
 pub use release::{
-    Author, Disclosure, Export, ExportForm, Format, Group, License, Model, Prior, Publication,
-    Release, ReleaseError, Run, Selection, Statement, Texts, Wanted, write_internal,
+    Author, Export, ExportForm, Format, Group, Model, Prior, Run, Selection, Statement, Texts,
 };
-pub use sources::{Artifacts, AssembleError, Floors, Known, NoFloors, Sources};
+pub use release::{
+    Disclosure, License, Publication, Release, ReleaseError, Wanted, write_internal,
+};
+pub use sources::Artifacts;
+pub use sources::{AssembleError, Floors, Known, Sources};
 pub use study::{InstanceState, Reference, Study};
-pub use verify::{Check, POINTS, Verification, verify};
+pub use verify::Check;
+pub use verify::{Verification, verify};
 pub use write::write_results;
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! Every metric that a row may have: its name, direction, range, meaning and traps. Tables, pages, files and comparisons all
 //! read this one list.
 
-/// Which way is better.
+/// Which way a metric is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Direction {
-    /// More is better.
     Higher,
-    /// Less is better.
     Lower,
     /// Nearer to the ceiling is better, from either side.
     Ceiling,
@@ -22,7 +21,7 @@ impl Direction {
         }
     }
 
-    /// As a sentence says it.
+    /// In words: `higher is better`.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Higher => "higher is better",
@@ -45,18 +44,17 @@ pub enum Group {
     Privacy,
 }
 
-/// One kind of metric.
+/// What a metric is, and how it is shown.
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Metric {
     /// Its name in `results.json`, `results.csv` and `dpx compare`.
     pub id: &'static str,
-    /// Its name for people.
+    /// Its name in tables and on the page.
     pub name: &'static str,
-    /// The part of the study.
     pub group: Group,
-    /// Which way is better.
     pub direction: Direction,
-    /// Decimals that are shown.
+    /// Decimals of its mean and deviation.
     pub decimals: usize,
     /// What it is, its range, its source, its traps.
     pub meaning: &'static str,
@@ -83,7 +81,7 @@ use Direction::{Ceiling, Higher, Lower};
 use Group::{Fidelity, Leakage, Privacy, Utility};
 
 /// Metrics that only some studies have: files name them where a row has one.
-pub const OF_SOME_STUDIES: [&str; 9] = [
+pub(crate) const OF_SOME_STUDIES: [&str; 9] = [
     "perplexity_student",
     "turns_mean",
     "turns_distance",
@@ -96,7 +94,7 @@ pub const OF_SOME_STUDIES: [&str; 9] = [
 ];
 
 /// All metrics, in the order in which they are shown.
-pub const METRICS: &[Metric] = &[
+pub(crate) const METRICS: &[Metric] = &[
     metric(
         "accuracy",
         "accuracy",
@@ -372,8 +370,8 @@ pub const METRICS: &[Metric] = &[
     ),
 ];
 
-/// The metric of a name.
-pub fn metric_of(id: &str) -> Option<&'static Metric> {
+/// The metric of an id; `f1.LABEL` and the like have none.
+pub(crate) fn metric_of(id: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.id == id)
 }
 

@@ -9,10 +9,10 @@ use std::fmt::Write;
 
 const CSS: &str = include_str!("../templates/report.css");
 
-/// One chart as files.
+/// A chart of the page, as files that stand alone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
-    /// Its name, without ending.
+    /// Name of its files, without ending.
     pub name: String,
     /// What it shows, as the page's caption has it.
     pub caption: String,
@@ -24,7 +24,7 @@ pub struct Picture {
     pub replaced: usize,
 }
 
-/// Every chart of the page.
+/// Every chart of the page, in its order.
 pub fn pictures(study: &Study) -> Vec<Picture> {
     let mut charts = page::tradeoff(study);
     charts.extend(budget::draw(study).map(|svg| {

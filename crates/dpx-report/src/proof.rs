@@ -10,7 +10,7 @@ mod random;
 use super::assemble::assemble;
 use super::html::{self, Extras};
 use super::release::{Release, ReleaseError};
-use super::sources::{Artifacts, Known, Sources};
+use super::sources::{Artifacts, Floors, Known, Sources};
 use super::study::{GuaranteeKind, InstanceState, Row};
 use super::table::bound;
 use super::{export, terminal};
@@ -18,9 +18,9 @@ use accountant::Steps;
 use dpx_accounting::DpEvent;
 use dpx_engine::experiment;
 use dpx_engine::plan::{Instance, InstanceId, Plan, Seen, build};
-use dpx_schema::{
-    Digest, Kind, Manifest, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, Record, Unit,
-};
+use dpx_schema::{Kind, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, Record, Unit};
+use dpx_stages::floor::FloorRequest;
+use dpx_stages::metric::Classification;
 use dpx_stages::{PrivatePlan, Spending};
 use random::Random;
 use serde_json::json;
@@ -91,26 +91,19 @@ fn planned(instance: &Instance, examples: u64) -> Result<PrivatePlan, String> {
     })
 }
 
+struct NoFloors;
+
+impl Floors for NoFloors {
+    fn floor(&self, _: &Record, _: &FloorRequest) -> Option<Classification> {
+        None
+    }
+}
+
 fn finished(instance: &Instance) -> Known {
     let record = Record {
-        version: Record::VERSION,
-        key: Digest::of(instance.name.as_bytes()),
         experiment: "random".into(),
-        stage: instance.stage.clone(),
-        instance: instance.name.clone(),
-        kind: instance.kind,
-        kind_version: 1,
-        axes: instance.axes.clone(),
-        seed: 1,
-        params: instance.key_params.clone(),
-        inputs: BTreeMap::new(),
-        sources: BTreeMap::new(),
-        output: Manifest::default(),
-        flow: instance.flow,
         wall_seconds: 1.0,
-        device: "cpu".into(),
-        dpx_version: "0.1.0".into(),
-        finished_at: "2026-11-24T08:00:00Z".into(),
+        ..super::tests::record(instance)
     };
     Known {
         state: InstanceState::Cached,
@@ -206,8 +199,7 @@ impl Ran {
             Kind::Classify if random.chance(60) => {
                 let labels = ["anger".to_owned(), "joy".to_owned()];
                 let matrix = vec![vec![30, 10], vec![5, 35]];
-                let found =
-                    dpx_stages::metric::Classification::from_matrix(&labels, matrix).unwrap();
+                let found = Classification::from_matrix(&labels, matrix).unwrap();
                 self.file(
                     instance,
                     "metrics.json",
@@ -274,7 +266,7 @@ impl Ran {
         Sources {
             plan: &self.plan,
             known: &self.known,
-            floors: &crate::sources::NoFloors,
+            floors: &NoFloors,
             artifacts: self,
             title: None,
             reference: None,

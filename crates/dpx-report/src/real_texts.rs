@@ -15,7 +15,7 @@ const MOST: usize = 20;
 /// The real text nearest to a synthetic one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nearest {
-    /// The real text.
+    /// A training text, whole.
     pub text: String,
     /// Cosine of their words, each weighed by how rare it is among the real texts. 0 to 1.
     pub cosine: f64,
@@ -24,9 +24,9 @@ pub struct Nearest {
 /// What a page shows of real texts; nothing unless it was asked for.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RealTexts {
-    /// Some of each label.
+    /// Up to twenty real texts of each label.
     pub examples: Vec<Examples>,
-    /// By synthetic text.
+    /// The nearest real text, by the synthetic one.
     pub nearest: BTreeMap<String, Nearest>,
 }
 

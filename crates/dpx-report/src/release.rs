@@ -26,10 +26,10 @@ pub use model::Wanted;
 pub(crate) use officer::page;
 pub use publish::Publication;
 pub use statement::{
-    Author, Disclosure, Export, ExportForm, Format, Group, License, Model, Prior, Run, Selection,
-    Statement, Texts,
+    Author, Export, ExportForm, Format, Group, Model, Prior, Run, Selection, Statement, Texts,
 };
 pub(crate) use statement::{CARD_FILE, CHECKSUMS_FILE, GROUPS, OFFICER_FILE, STATEMENT_FILE};
+pub use statement::{Disclosure, License};
 
 use super::candidates::candidates;
 use super::guarantee::study_delta;
@@ -45,7 +45,7 @@ use std::path::Path;
 /// Why there is no release.
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
-    /// A row that must not leave.
+    /// A row that must not be released: its name, and why.
     #[error("`{0}` cannot be released: {1}")]
     Refused(String, &'static str),
     /// No row fits, or one is not finished.
@@ -54,7 +54,7 @@ pub enum ReleaseError {
     /// A record or text cannot be read.
     #[error(transparent)]
     Unreadable(#[from] AssembleError),
-    /// Writing failed.
+    /// The release could not be written.
     #[error("the release could not be written: {0}")]
     Io(#[from] std::io::Error),
 }

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The axis whose values are repetitions of a row.
 pub(crate) const REPLICATE: &str = "replicate";
 
-/// The instances of one row.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RowPlan {
     /// Values of the axes but replicates.

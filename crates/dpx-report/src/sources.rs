@@ -14,12 +14,12 @@ use std::sync::Arc;
 /// A file of an artifact that cannot be used: a report that left it out would show fewer figures than there are.
 #[derive(Debug, thiserror::Error)]
 #[error("`{file}` of `{instance}` {reason}; `dpx run` makes it again")]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct AssembleError {
-    /// Whose artifact it is.
     pub instance: InstanceName,
-    /// The file of its artifact.
+    /// Path in the artifact.
     pub file: String,
-    /// What is wrong with it.
+    /// What is wrong with the file, behind its name in a sentence.
     pub reason: String,
 }
 
@@ -40,8 +40,8 @@ impl Artifacts for ArtifactReader {
 
 /// What is known of an instance.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Known {
-    /// Where it stands.
     pub state: InstanceState,
     /// Its record, where it is finished.
     pub record: Option<Arc<Record>>,
@@ -53,16 +53,6 @@ pub trait Floors {
     fn floor(&self, data: &Record, request: &FloorRequest) -> Option<Classification>;
 }
 
-/// No floor is known.
-#[derive(Debug, Clone, Copy)]
-pub struct NoFloors;
-
-impl Floors for NoFloors {
-    fn floor(&self, _: &Record, _: &FloorRequest) -> Option<Classification> {
-        None
-    }
-}
-
 /// What the study is made from.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
@@ -70,13 +60,13 @@ pub struct Sources<'a> {
     pub plan: &'a Plan,
     /// What is known of each instance, in the plan's order.
     pub known: &'a [Known],
-    /// Where files come from.
+    /// Where files of artifacts come from.
     pub artifacts: &'a dyn Artifacts,
-    /// Where floors come from.
+    /// Who computes floors, or remembers them.
     pub floors: &'a dyn Floors,
     /// Title of the report, if it is not the experiment's name.
     pub title: Option<&'a str>,
-    /// Published figures.
+    /// Published figures to compare with.
     pub reference: Option<&'a Reference>,
 }
 

@@ -12,31 +12,29 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A study, finished or not.
+/// A study, finished or not: the content of `results.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Study {
     /// Version of this format: raised when a field is removed or changes its meaning, not when one is added.
     pub schema_version: u32,
     /// The dpx that wrote it, such as `0.1.0`.
     pub dpx_version: String,
-    /// Name of the experiment.
     pub experiment: String,
-    /// Title of the report.
     pub title: String,
-    /// Description of the experiment.
+    /// `[experiment] description`.
     pub description: Option<String>,
-    /// Seed of the experiment.
+    /// `[experiment] seed`.
     pub seed: u64,
-    /// Values of the sweep's axes.
     pub axes: Vec<Axis>,
-    /// The declared labels.
+    /// In the declared order.
     pub labels: Vec<String>,
     /// Parameters by dotted name, such as `stage.train.epochs`; a list where they differ between instances.
     #[serde(default)]
     pub settings: BTreeMap<String, Value>,
-    /// Finished instances.
+    /// Instances of the plan that are finished.
     pub finished: u64,
-    /// All instances.
+    /// Instances of the plan.
     pub planned: u64,
     /// The classifier trained on the real texts.
     pub benchmark: Option<Row>,
@@ -46,7 +44,7 @@ pub struct Study {
     pub majority: Option<Classification>,
     /// What releasing every row with a guarantee costs.
     pub joint: Option<Joint>,
-    /// Published figures.
+    /// Published figures to compare with, where the experiment file names some.
     pub reference: Option<Reference>,
     /// Personal data that scrubbing replaced, by `preprocess` instance; internal.
     #[serde(default)]
@@ -61,12 +59,12 @@ pub struct Study {
     /// Public inputs that are declared to hold texts of the private data.
     #[serde(default)]
     pub declared_overlap: Vec<String>,
-    /// Every stage instance.
+    /// Every instance of the plan, in its order.
     pub instances: Vec<InstanceView>,
 }
 
 impl Study {
-    /// The version that is written.
+    /// The [`Study::schema_version`] that this program writes.
     pub const SCHEMA_VERSION: u32 = 2;
 
     /// What the study protects, as far as anything ran that does.
@@ -77,13 +75,12 @@ impl Study {
             .map_or_else(Unit::default, |mechanism| mechanism.record.unit)
     }
 
-    /// Whether every instance is finished.
-    pub const fn is_finished(&self) -> bool {
+    pub(crate) const fn is_finished(&self) -> bool {
         self.finished == self.planned
     }
 
     /// The rows, the benchmark first.
-    pub fn all_rows(&self) -> impl Iterator<Item = &Row> {
+    pub(crate) fn all_rows(&self) -> impl Iterator<Item = &Row> {
         self.benchmark.iter().chain(&self.rows)
     }
 
@@ -96,12 +93,11 @@ impl Study {
     }
 }
 
-/// One axis of the sweep.
+/// One axis of `[sweep]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Axis {
-    /// Key in `[sweep]`.
     pub name: String,
-    /// In the file's order.
     pub values: Vec<Value>,
 }
 
@@ -112,11 +108,11 @@ pub struct Row {
     pub name: String,
     /// Short name for charts: `8`, `inf`.
     pub label: String,
-    /// Values of the axes.
+    /// The value of each axis, by the axis' name.
     pub axes: BTreeMap<String, Value>,
     /// Whether and what the row promises.
     pub guarantee: Guarantee,
-    /// Replicates that the plan has.
+    /// Replicates that the plan has of it, finished or not.
     pub replicates: u64,
     /// Replicates with at least one figure.
     pub replicates_finished: u64,
@@ -157,13 +153,12 @@ impl Row {
     /// The name of the row of the classifier that learns from the real texts.
     pub(crate) const BENCHMARK: &'static str = "benchmark";
 
-    /// Whether it is that row.
-    pub fn is_benchmark(&self) -> bool {
+    pub(crate) fn is_benchmark(&self) -> bool {
         self.name == Self::BENCHMARK
     }
 
     /// The utility shown first: prompted labels, else those of the teacher, else the teacher alone.
-    pub fn main_accuracy(&self) -> Option<(&'static str, Spread)> {
+    pub(crate) fn main_accuracy(&self) -> Option<(&'static str, Spread)> {
         [
             "accuracy",
             "accuracy_with_teacher",
@@ -174,7 +169,7 @@ impl Row {
     }
 
     /// The classification shown first.
-    pub fn main_classification(&self) -> Option<&RowClassification> {
+    pub(crate) fn main_classification(&self) -> Option<&RowClassification> {
         [
             Role::Benchmark,
             Role::OwnLabels,
@@ -186,16 +181,15 @@ impl Row {
     }
 }
 
-/// What a row promises.
+/// What a row promises, and what that follows from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Guarantee {
-    /// Whether there is one.
     pub kind: GuaranteeKind,
     /// The budget that was asked for: `"8"`, `"inf"`, `"0"`.
     pub target: Option<String>,
     /// The certified upper bound of epsilon.
     pub epsilon: Option<EpsilonBound>,
-    /// The study's delta.
     pub delta: Option<DeltaBound>,
     /// The certified bound with the figure of each accountant, everything behind the row composed.
     pub certified: Option<Certified>,
@@ -224,7 +218,7 @@ impl Guarantee {
     }
 }
 
-/// The kinds of promise.
+/// What a row promises, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GuaranteeKind {
@@ -235,14 +229,14 @@ pub enum GuaranteeKind {
     Untouched,
     /// Noise from the experiment's seed: anybody can subtract it.
     Seeded,
-    /// None.
+    /// Nothing: real texts, or private data without noise.
     None,
-    /// Not known yet.
+    /// Not known before the stages behind it have run.
     Unknown,
 }
 
 impl GuaranteeKind {
-    /// For people.
+    /// In words, as tables and pages show it.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Dp => "differentially private",
@@ -256,20 +250,18 @@ impl GuaranteeKind {
 
 /// One mechanism, as the record of its stage tells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct MechanismView {
-    /// Name of the instance.
     pub instance: InstanceName,
-    /// Kind of its stage.
     pub kind: Kind,
     /// Certified upper bound of its own epsilon, at the study's delta.
     pub epsilon: EpsilonBound,
-    /// By Renyi differential privacy.
+    /// The Rényi accountant's upper bound.
     pub epsilon_rdp: EpsilonBound,
-    /// PRV accountant: lower bound.
+    /// The PRV accountant's lower bound.
     pub epsilon_prv_lower: f64,
-    /// PRV accountant: upper bound.
+    /// The PRV accountant's upper bound.
     pub epsilon_prv_upper: EpsilonBound,
-    /// The study's delta.
     pub delta: DeltaBound,
     /// Noise multiplier; none where several were used.
     pub noise_multiplier: Option<f64>,
@@ -279,17 +271,16 @@ pub struct MechanismView {
     pub steps: Option<u64>,
     /// Bound on the norm of one example's gradient.
     pub max_grad_norm: f64,
-    /// Adjacency in words.
+    /// In words.
     pub adjacency: String,
-    /// Unit of privacy in words.
+    /// In words.
     pub unit: String,
-    /// Where noise came from.
     pub noise: NoiseSource,
-    /// The statement in full.
+    /// The statement in full, as the page prints it.
     pub statement: String,
     /// Epsilon for groups, as (size, epsilon).
     pub groups: Vec<(u64, EpsilonBound)>,
-    /// The record in full.
+    /// The record that all of this was read from.
     pub record: PrivateRun,
 }
 
@@ -302,23 +293,23 @@ pub struct Joint {
     pub delta: DeltaBound,
     /// Labels of the rows under the joint claim.
     pub rows: Vec<String>,
-    /// How it was computed.
+    /// In a sentence: how it was computed.
     pub method: String,
 }
 
-/// Published figures to compare with.
+/// Published figures to compare with, from `[report.reference]`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Reference {
-    /// Where they come from.
+    /// Who published them, and where.
     pub source: Option<String>,
     /// The data set that they were measured on.
     #[serde(default)]
     pub dataset: Option<String>,
     /// Accuracy of a classifier trained on the real texts.
     pub benchmark: Option<f64>,
-    /// Accuracy by epsilon.
+    /// Accuracy by epsilon, as the file writes it.
     pub accuracy: BTreeMap<String, f64>,
-    /// Similarity by epsilon.
+    /// Semantic similarity by epsilon, as the file writes it.
     pub similarity: BTreeMap<String, f64>,
 }
 
@@ -337,8 +328,8 @@ pub struct Floor {
 /// What a classifier learnt from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Role {
-    /// The real training texts.
     Benchmark,
     /// Synthetic texts with the labels that the generator was asked for.
     OwnLabels,
@@ -358,7 +349,7 @@ impl Role {
         }
     }
 
-    /// For people.
+    /// In words, as tables and pages show it.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Benchmark => "trained on the real texts",
@@ -369,21 +360,20 @@ impl Role {
     }
 }
 
-/// One classification of a row.
+/// What one `classify` stage says of a row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct RowClassification {
-    /// Name of the classify stage.
     pub stage: String,
-    /// What it learnt from.
     pub role: Role,
     /// The figures of all replicates' predictions together.
     pub figures: Classification,
 }
 
-/// What an audit found.
+/// What an audit of a row's model found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Audit {
-    /// Lower bound of epsilon.
+    /// The lower bound of epsilon, at `confidence`.
     pub lower: f64,
     /// The largest lower bound that it could have found.
     pub ceiling: f64,
@@ -407,26 +397,22 @@ impl From<AuditReport> for Audit {
     }
 }
 
-/// A stage instance.
+/// A stage instance, as tables of instances show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct InstanceView {
     /// Stage and place in the sweep, such as `train@epsilon=8`.
     pub name: InstanceName,
-    /// NAME of `[stage.NAME]`.
     pub stage: String,
-    /// What it does.
     pub kind: Kind,
     /// Names of the instances that it reads.
     pub needs: Vec<InstanceName>,
-    /// Where it stands.
     pub state: InstanceState,
-    /// Seconds that its worker took.
     pub seconds: Option<f64>,
-    /// The device that really ran.
+    /// The device that it really ran on; none where no tensors are computed.
     pub device: Option<String>,
-    /// When it ended, RFC 3339.
+    /// RFC 3339.
     pub finished_at: Option<String>,
-    /// What its artifact may reveal.
     pub flow: Flow,
     /// Version of dpx that ran it.
     pub dpx_version: Option<String>,
@@ -437,22 +423,21 @@ pub struct InstanceView {
     pub key: Option<String>,
 }
 
-/// Where an instance stands.
+/// How far an instance is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub enum InstanceState {
     /// Its record was there before the run.
     Cached,
-    /// It ran in this run.
     Ran,
-    /// It failed in this run.
     Failed,
-    /// It is still to run.
+    /// No record, and no failure in this run.
     Missing,
 }
 
 impl InstanceState {
-    /// For people.
+    /// In words, as tables and pages show it.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Cached => "cached",
@@ -465,8 +450,8 @@ impl InstanceState {
 
 /// A synthetic artifact of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct SampleRef {
-    /// Name of the instance.
     pub instance: InstanceName,
     /// Its replicate, where the sweep has the axis.
     pub replicate: Option<String>,
@@ -474,6 +459,5 @@ pub struct SampleRef {
     pub texts: Option<u64>,
     /// Name of the file in the results folder, without ending.
     pub file: String,
-    /// What it may reveal.
     pub flow: Flow,
 }

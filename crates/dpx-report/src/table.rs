@@ -1,6 +1,8 @@
 //! Tables as data, and the tables of a study; terminal, Markdown and page show the same cells.
 
-pub use super::format::{NOTHING, bound, brief, difference, number, spread, spread_or_interval};
+pub(crate) use super::format::{
+    NOTHING, bound, brief, difference, number, spread, spread_or_interval,
+};
 pub(crate) use super::format::{brief_or_interval, interval_note};
 use super::metric::{METRICS, Metric, metric_of};
 use super::study::{GuaranteeKind, Row, Study};
@@ -13,9 +15,9 @@ use dpx_stages::metric::Spread;
 /// What terminal, page, csv and LaTeX show alike: headings and cells that are formatted already.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Table {
-    /// What it shows.
+    /// A sentence that says what it shows.
     pub caption: String,
-    /// From left to right.
+    /// One for each cell of a row; the first names the row.
     pub columns: Vec<Column>,
     /// Its rows; the first cell names the row.
     pub rows: Vec<Vec<String>>,
@@ -23,24 +25,18 @@ pub struct Table {
 
 /// What a column holds, whatever its heading says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say what a column holds")]
 pub enum ColumnId {
-    /// The row's name.
     Row,
-    /// Its guarantee in words.
     Guarantee,
     /// The certified upper bound of its epsilon.
     Epsilon,
-    /// Its finished replicates.
     Replicates,
     /// A metric, by its id.
     Metric(&'static str),
-    /// How long its stages took.
     Time,
-    /// Epsilon by the PRV accountant.
     Prv,
-    /// Epsilon by the Renyi accountant.
     Rdp,
-    /// The noise multiplier.
     Noise,
     /// Accuracy of bags of words at the row's budget.
     Floor,
@@ -53,7 +49,7 @@ pub enum ColumnId {
 pub struct Column {
     /// What it holds; none where nothing refers to it.
     pub id: Option<ColumnId>,
-    /// What stands above it.
+    /// Shown above the cells.
     pub heading: String,
     /// Whether its values are measured on private data, not covered by the guarantee.
     pub internal: bool,
@@ -181,7 +177,7 @@ fn figure_cell(row: &Row, metric: &Metric) -> String {
 }
 
 /// One row per row of the study: guarantee, epsilon, utility, similarity, audit, time, accountants; then the floor.
-pub fn summary(study: &Study) -> Table {
+pub(crate) fn summary(study: &Study) -> Table {
     let audited = study.rows.iter().any(|row| row.audit.is_some());
     let repeated = study.all_rows().any(|row| row.replicates > 1);
     let floors = study.rows.iter().any(|row| row.floor.is_some());

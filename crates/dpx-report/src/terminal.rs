@@ -9,7 +9,6 @@ use dpx_schema::printable_lines;
 /// What follows the marked columns.
 const FOOTNOTE: &str = "* internal: measured on private data, not covered by the DP guarantee";
 
-/// What the floor is.
 pub(crate) const FLOOR_NOTE: &str = "word bags: the same classifier after bags of words from one private histogram at the row's budget; a model that does not beat them is not working yet";
 
 /// The summary and the claim, at most `width` columns wide. Columns that do not fit are named below the table: the page and the

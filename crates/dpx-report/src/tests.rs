@@ -38,7 +38,7 @@ pub(super) struct Fake {
     folders: Folders,
 }
 
-fn record(instance: &Instance) -> Record {
+pub(super) fn record(instance: &Instance) -> Record {
     Record {
         version: Record::VERSION,
         key: Digest::of(instance.name.as_bytes()),

@@ -63,7 +63,6 @@ impl Texts {
         })
     }
 
-    /// Number of texts.
     pub(crate) fn rows(&self) -> usize {
         self.words.first().map_or(0, Vec::len)
     }
@@ -151,7 +150,12 @@ impl Texts {
 ///
 /// # Errors
 /// When the content is no CSV with texts and then numbers, a label is not among `labels`, or a file cannot be written.
-pub fn write(folder: &Path, name: &str, synthetic: &[u8], labels: &[String]) -> io::Result<bool> {
+pub(crate) fn write(
+    folder: &Path,
+    name: &str,
+    synthetic: &[u8],
+    labels: &[String],
+) -> io::Result<bool> {
     let texts = Texts::read(synthetic)?;
     fs::write(folder.join(format!("{name}.csv")), synthetic)?;
     let mut lines = io::BufWriter::new(File::create(folder.join(format!("{name}.jsonl")))?);
@@ -166,7 +170,7 @@ pub fn write(folder: &Path, name: &str, synthetic: &[u8], labels: &[String]) -> 
 
 /// The dataset card: one configuration per synthetic artifact, over its parquet file, or over its JSON lines where the texts are
 /// conversations.
-pub fn card(study: &Study, written: &[(&Row, &SampleRef, bool)]) -> String {
+pub(crate) fn card(study: &Study, written: &[(&Row, &SampleRef, bool)]) -> String {
     // One label stands for none.
     let task = if study.labels.len() < 2 {
         "text-generation"

@@ -18,14 +18,14 @@ pub enum Fitness {
     Base,
 }
 
-/// A verdict on a row.
+/// Whether the texts of a row are fit to train a classifier on, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
-    /// What it amounts to.
+    /// The verdict as a word.
     pub fitness: Fitness,
     /// For a table: `unfit: below word bags`.
     pub short: String,
-    /// In a sentence, with numbers.
+    /// A sentence with the numbers behind it.
     pub sentence: String,
 }
 

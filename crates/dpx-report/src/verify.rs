@@ -19,7 +19,7 @@ use std::io;
 use std::path::Path;
 
 /// The points, in the order in which they are checked.
-pub const POINTS: [&str; 11] = [
+pub(crate) const POINTS: [&str; 11] = [
     "folder",
     "checksums",
     "schema",
@@ -36,7 +36,7 @@ pub const POINTS: [&str; 11] = [
 /// One point, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was checked.
+    /// Which of [`POINTS`] was checked.
     pub point: &'static str,
     /// Whether it could be checked at all: much follows from the statement, and without it nothing does.
     pub checked: bool,
@@ -44,10 +44,10 @@ pub struct Check {
     pub failures: Vec<String>,
 }
 
-/// What came of it.
+/// What checking a release found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verification {
-    /// Every point.
+    /// One for each of [`POINTS`], in their order.
     pub checks: Vec<Check>,
     /// The statement, where it could be read.
     pub statement: Option<Statement>,

@@ -10,6 +10,7 @@ pub const INTERNAL_FOLDER: &str = "internal";
 
 /// An artifact that a stage reads.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Input {
     /// Kind of the stage that made it.
     pub kind: Kind,
@@ -17,15 +18,14 @@ pub struct Input {
     pub path: PathBuf,
     /// Digest of its content, hexadecimal.
     pub digest: String,
-    /// What it may reveal.
     pub flow: Flow,
 }
 
 /// Everything a stage may use while it runs.
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct StageContext<'a> {
     /// Instance name, such as `train@epsilon=8`.
     pub instance: InstanceName,
-    /// Kind of the stage.
     pub kind: Kind,
     /// Resolved parameters that can change the result: the kind's `Params` as JSON.
     pub params: serde_json::Value,
@@ -45,7 +45,7 @@ pub struct StageContext<'a> {
     pub key: String,
     /// Seed of the experiment, already mixed with the values of the sweep's axes that reach this instance.
     pub seed: u64,
-    /// Where tensors live.
+    /// The device that the stage computes on.
     pub device: Device,
     /// Devices beside it, of the same class, that a training is divided over; of any other stage none.
     pub others: Vec<Device>,
@@ -150,17 +150,17 @@ impl std::fmt::Debug for Finish {
 }
 
 impl Finish {
-    /// Nothing is left.
+    /// A stage that is done when it returns.
     pub const fn nothing() -> Self {
         Self(Vec::new())
     }
 
-    /// One thing is left.
+    /// A stage that leaves one thing to do when its artifact is committed.
     pub fn with(step: impl FnOnce() -> Result<(), StageError> + 'static) -> Self {
         Self(vec![Box::new(step)])
     }
 
-    /// Whether nothing is left.
+    /// Whether the stage is done already.
     pub const fn is_nothing(&self) -> bool {
         self.0.is_empty()
     }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Who speaks.
+/// Whose turn it is.
 #[derive(
     Debug,
     Clone,
@@ -32,7 +32,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// All roles.
+    /// All roles, in the order of their declaration.
     pub const ALL: [Self; 3] = [Self::System, Self::User, Self::Assistant];
 
     /// As it stands in files: `user`.
@@ -59,11 +59,11 @@ const INVISIBLE: [char; 6] = [
     '\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}',
 ];
 
-/// One turn.
+/// What one side says, until the other speaks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Turn {
-    /// Who speaks.
     pub role: Role,
     /// What is said; no white space at its ends.
     pub content: String,
@@ -96,14 +96,14 @@ impl Turn {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Conversation {
-    /// Its turns, in order.
+    /// In the order in which they were said.
     pub turns: Vec<Turn>,
 }
 
 /// Why a text is no conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConversationError {
-    /// There is nothing.
+    /// There is no text.
     #[error("it is empty")]
     Empty,
     /// It does not begin with a role.
@@ -112,7 +112,7 @@ pub enum ConversationError {
     /// A line is neither the beginning of a turn nor, with a space at its start, the continuation of one.
     #[error("a line begins no turn and continues none")]
     StrayLine,
-    /// A turn says nothing.
+    /// A turn in which no character is seen.
     #[error("a turn is empty")]
     EmptyTurn,
 }
@@ -191,11 +191,11 @@ pub struct ChatTemplate {
     pub end: String,
 }
 
-/// What stands around a turn.
+/// What a chat template writes before and behind the content of a turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Around {
-    /// Before its content.
+    /// Between the turn before and the content.
     pub before: String,
     /// Behind it; more than white space.
     pub behind: String,

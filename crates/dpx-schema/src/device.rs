@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Where tensors live.
+/// What computes: the processor, or one GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Device {
-    /// The processor.
+    /// The processor, with all of its cores.
     #[default]
     Cpu,
     /// A GPU through wgpu, by index.

@@ -9,17 +9,17 @@ use std::str::FromStr;
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of bytes.
+    /// BLAKE3 of the bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
-    /// A digest computed elsewhere.
+    /// A digest that was computed elsewhere, by its bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The raw bytes.
+    /// The hash itself, not in hexadecimal.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

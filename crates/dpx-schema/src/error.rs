@@ -4,31 +4,23 @@ use std::path::PathBuf;
 
 /// A prompt or schema that cannot be used. Never quotes a private text.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum SchemaError {
     /// A file that could not be read or written.
     #[error("cannot {action} `{}`: {source}", path.display())]
     File {
         /// `read` or `write`.
         action: &'static str,
-        /// The file.
         path: PathBuf,
-        /// Why not.
         source: std::io::Error,
     },
     /// A file that is not what its name says.
     #[error("`{}` cannot be understood: {message}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        message: String,
-    },
+    Malformed { path: PathBuf, message: String },
     /// A prompt template that cannot join a label and a text.
     #[error("the prompt `{template}` {problem}: it must hold {expected}")]
     Prompt {
-        /// The template as written.
         template: String,
-        /// What is wrong with it.
         problem: String,
         /// What it must hold, with an example.
         expected: String,
@@ -39,9 +31,7 @@ pub enum SchemaError {
         listed(declared)
     )]
     UnknownLabel {
-        /// The label asked for.
         label: String,
-        /// The declared labels.
         declared: Vec<String>,
     },
 }

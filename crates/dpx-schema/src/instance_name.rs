@@ -40,7 +40,7 @@ impl InstanceName {
             .map_or_else(|| value.to_string(), str::to_owned)
     }
 
-    /// The name as text.
+    /// The name as it is written, such as `train@epsilon=8`.
     pub fn as_str(&self) -> &str {
         &self.0
     }

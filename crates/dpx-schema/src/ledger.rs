@@ -22,7 +22,7 @@ pub struct Budget {
 pub struct LedgerAccess {
     /// Folder of the ledger, outside the cache.
     pub folder: PathBuf,
-    /// Name of the experiment.
+    /// Name of the experiment that runs are entered under.
     #[serde(default)]
     pub experiment: String,
     /// The rows that were named for release before anything ran.

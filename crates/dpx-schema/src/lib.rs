@@ -7,6 +7,7 @@ mod counted;
 mod device;
 pub mod digest;
 mod error;
+mod fault;
 pub mod files;
 mod flow;
 mod guard;
@@ -27,7 +28,7 @@ pub mod units;
 pub use context::{
     Finish, INTERNAL_FOLDER, Input, NoProgress, Progress, StageContext, StageError, StageResult,
 };
-pub use counted::counted;
+pub use counted::{counted, grouped};
 pub use device::{Device, device_failure, device_list, device_names, divided_devices};
 pub use digest::{Digest, Key};
 pub use error::SchemaError;

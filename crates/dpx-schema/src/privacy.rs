@@ -109,18 +109,18 @@ impl PublicInputs {
 /// What one private stage did: reported by the code that did it, never planned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct PrivateRun {
-    /// Version of this format.
+    /// [`PrivateRun::VERSION`] of the program that wrote it.
     pub version: u32,
     /// The instance that ran, such as `train@epsilon=8`.
     pub instance: InstanceName,
     /// Random identity of the run; it names its entry in the ledger.
     pub run: String,
-    /// What it executed.
+    /// The event of the steps that it took.
     pub event: DpEvent,
     /// Which data sets count as neighbors.
     pub adjacency: Adjacency,
-    /// Whom it protects.
     pub unit: Unit,
     /// The failure probability that it was calibrated for.
     pub delta: f64,
@@ -129,7 +129,7 @@ pub struct PrivateRun {
     pub bounds: Option<UnitBounds>,
     /// The declared number of units (records, or people), canaries included; public under zero-out adjacency.
     pub examples: u64,
-    /// Canaries among them.
+    /// Canaries among `examples`: planted for an audit, and protected like the others.
     pub canaries: u64,
     /// Where noise and coins came from.
     pub noise: NoiseSource,
@@ -164,7 +164,7 @@ pub struct PrivateRun {
 }
 
 impl PrivateRun {
-    /// The version that is written.
+    /// The version that this program writes.
     pub const VERSION: u32 = 1;
 
     /// The run as a part of a claim.
@@ -213,25 +213,19 @@ pub fn run_part(
 
 /// A record that cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum PrivacyRecordError {
     /// The file cannot be read or written.
     #[error("cannot {action} `{}`: {source}", path.display())]
     File {
         /// `read` or `write`.
         action: &'static str,
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// The file is no privacy record.
     #[error("`{}` is not a privacy record: {reason}; run the stage again", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        reason: String,
-    },
+    Malformed { path: PathBuf, reason: String },
 }
 
 impl PrivacyRecord {
@@ -309,7 +303,7 @@ impl PrivacyRecord {
 /// What may be said of a set of artifacts together.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Guarantee {
-    /// Nothing private was used.
+    /// No record tells of private data.
     NoPrivateData,
     /// Every use of private data went through a mechanism with secret noise.
     Private(Claim),

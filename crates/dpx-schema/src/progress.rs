@@ -7,11 +7,11 @@ use std::fmt;
 /// What a stage counts as it goes on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the names say what is counted")]
 pub enum ProgressUnit {
     /// Steps of an optimizer, or parts of the work.
     #[default]
     Steps,
-    /// Texts.
     Texts,
 }
 
@@ -82,22 +82,22 @@ impl fmt::Display for StageMetrics {
 
 /// How far a stage is. Printed, it is what a person reads beside the count.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct ProgressUpdate {
-    /// Units done.
+    /// How many units are done.
     pub done: u64,
     /// Units in all; 0 when unknown.
     pub total: u64,
-    /// What is counted.
     pub unit: ProgressUnit,
     /// What it is doing, where that is not plain from the stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<String>,
-    /// What it measured.
+    /// What it measured by the way.
     pub metrics: StageMetrics,
 }
 
 impl ProgressUpdate {
-    /// So many steps are done.
+    /// `done` of `total` steps.
     pub fn steps(done: u64, total: u64) -> Self {
         Self {
             done,
@@ -106,7 +106,7 @@ impl ProgressUpdate {
         }
     }
 
-    /// So many texts are done.
+    /// `done` of `total` texts.
     pub fn texts(done: u64, total: u64) -> Self {
         Self {
             unit: ProgressUnit::Texts,
@@ -114,14 +114,14 @@ impl ProgressUpdate {
         }
     }
 
-    /// While this is being done.
+    /// Adds what the stage is doing.
     #[must_use]
     pub fn doing(mut self, activity: &str) -> Self {
         self.activity = Some(activity.to_owned());
         self
     }
 
-    /// With what was measured.
+    /// Adds what was measured.
     #[must_use]
     pub fn with(mut self, metrics: StageMetrics) -> Self {
         self.metrics = metrics;

@@ -18,7 +18,7 @@ pub enum LabelIntegration {
 
 impl LabelIntegration {
     /// What stands for a label in the prompt: its word, or its special token such as `<|label:joy|>`.
-    pub fn surface(self, label: &str) -> String {
+    fn surface(self, label: &str) -> String {
         match self {
             Self::Prefix => label.to_owned(),
             Self::SpecialToken => format!("<|label:{label}|>"),
@@ -130,11 +130,6 @@ impl Prompt {
             attributes: attributes.to_vec(),
             combined: combined(attributes),
         })
-    }
-
-    /// How labels stand in it.
-    pub const fn integration(&self) -> LabelIntegration {
-        self.integration
     }
 
     /// The prompt of a label: what the generator is given. Ends without space.

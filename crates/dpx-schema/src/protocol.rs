@@ -25,6 +25,7 @@ pub const FAILED: i32 = 1;
 
 /// An artifact that a worker may read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct RequestInput {
     /// Kind of the stage that made it.
     pub kind: Kind,
@@ -32,13 +33,13 @@ pub struct RequestInput {
     pub path: PathBuf,
     /// Digest of its content, hexadecimal.
     pub digest: String,
-    /// What it may reveal.
     pub flow: Flow,
 }
 
 /// Everything that a worker is told: the content of its request file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Request {
     /// Version of this contract: [`PROTOCOL`] of the runner.
     pub protocol: u32,
@@ -46,27 +47,23 @@ pub struct Request {
     pub dpx_version: String,
     /// Process of the runner, where the worker runs on the same machine: its death ends the worker.
     pub runner: Option<u32>,
-    /// Instance name.
     pub instance: InstanceName,
-    /// Kind of the stage.
     pub kind: Kind,
-    /// Key of the instance.
     pub key: Key,
     /// Resolved parameters that can change the result.
     pub params: Value,
     /// Parameters that only change speed.
     pub performance: Value,
-    /// Inputs by stage name.
+    /// By name of the stage that made them.
     pub inputs: BTreeMap<String, RequestInput>,
     /// Identity of each model and dataset when the run began, by parameter.
     pub sources: BTreeMap<String, String>,
-    /// Seed of the instance.
     pub seed: u64,
     /// Device, as [`crate::Device`] prints it; of a training that is divided all of them, as [`crate::device_list`] does.
     pub device: String,
-    /// Folder for the artifact.
+    /// Folder for the artifact, empty at the start.
     pub output: PathBuf,
-    /// Folder for checkpoints.
+    /// Folder for checkpoints, which the next attempt finds again.
     pub state: PathBuf,
     /// Folder for secret keys of all caches.
     pub secrets: PathBuf,
@@ -76,21 +73,21 @@ pub struct Request {
     pub ledger: LedgerAccess,
     /// Lock that the worker holds for its life.
     pub lock: PathBuf,
-    /// Where the closing manifest goes.
+    /// The file that [`Closing`] is written to.
     pub closing: PathBuf,
 }
 
 /// What a worker leaves when its output is whole; enough for another runner to commit it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Closing {
     /// Version of this contract: [`PROTOCOL`] of the worker.
     pub protocol: u32,
-    /// Key of the instance.
     pub key: Key,
     /// The files in the output folder.
     pub output: Manifest,
-    /// Seconds that the stage took.
+    /// Seconds from the start to the end of the stage.
     pub wall_seconds: f64,
     /// The device that really ran; of a training that was divided all of them, as [`crate::device_list`] prints them.
     pub device: String,
@@ -103,17 +100,15 @@ pub struct Closing {
 /// One line of a worker's standard output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "message", rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Message {
-    /// The stage got somewhere.
+    /// How far the stage is.
     Progress(ProgressUpdate),
-    /// A line for the log.
-    Log {
-        /// The line.
-        line: String,
-    },
-    /// The stage failed.
+    /// A line for the log of the instance.
+    Log { line: String },
+    /// The stage failed; the worker ends with [`FAILED`].
     Failed {
-        /// Why, for the user.
+        /// For the user: what went wrong, and what to do.
         reason: String,
     },
 }

@@ -16,7 +16,7 @@ pub const MODEL_SCHEMA_FILE: &str = "dpx_schema.json";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublicSchema {
-    /// Version of this format.
+    /// [`PublicSchema::VERSION`] of the program that wrote it.
     pub version: u32,
     /// The declared labels, in order; empty for a dataset without labels.
     pub labels: Vec<String>,
@@ -50,7 +50,7 @@ pub struct PublicSchema {
 }
 
 impl PublicSchema {
-    /// The version that is written.
+    /// The version that this program writes.
     pub const VERSION: u32 = 1;
 
     /// A schema of the current version.

@@ -4,7 +4,7 @@
 pub const NO_LICENSE: &str = "other";
 
 /// The identifiers of licenses that the Hugging Face Hub knows (its documentation as of November 2026).
-pub const LICENSES: [&str; 69] = [
+const LICENSES: [&str; 69] = [
     "afl-3.0",
     "agpl-3.0",
     "apache-2.0",

@@ -5,14 +5,14 @@ use crate::{Flow, InstanceName, Kind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One file of an artifact.
+/// A file of an artifact, by path and content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FileEntry {
     /// Path in the artifact's folder, with `/`.
     pub path: String,
-    /// Digest of the content.
+    /// BLAKE3 of its bytes.
     pub digest: Digest,
-    /// Size in bytes.
+    /// In bytes.
     pub size: u64,
 }
 
@@ -45,18 +45,18 @@ impl Record {
 
 /// The record of a finished instance, one JSON file per key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Record {
-    /// Version of this format.
+    /// [`Record::VERSION`] of the program that wrote it.
     pub version: u32,
     /// The key under which it is found.
     pub key: Key,
     /// Name of the experiment that ran it.
     pub experiment: String,
-    /// Stage name, such as `train`.
+    /// NAME of `[stage.NAME]`.
     pub stage: String,
-    /// Instance name, such as `train@epsilon=8`.
+    /// Such as `train@epsilon=8`.
     pub instance: InstanceName,
-    /// Kind of the stage.
     pub kind: Kind,
     /// The kind's version when it ran.
     pub kind_version: u32,
@@ -70,9 +70,8 @@ pub struct Record {
     pub inputs: BTreeMap<String, Digest>,
     /// Digests of the models and datasets it used, by parameter.
     pub sources: BTreeMap<String, String>,
-    /// Its files.
+    /// The files of its artifact.
     pub output: Manifest,
-    /// What its artifact may reveal.
     pub flow: Flow,
     /// Seconds from start to end of the worker.
     pub wall_seconds: f64,

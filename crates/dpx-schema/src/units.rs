@@ -22,7 +22,7 @@ impl Unit {
     /// Every unit, as claims name them.
     pub const ALL: [Self; 2] = [Self::Example, Self::User];
 
-    /// The word that claims carry.
+    /// The word for a unit in claims and files: `example` or `user`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Example => "example",
@@ -71,11 +71,6 @@ impl Unit {
             Self::User => "one person, with all of their records in the data",
         }
     }
-
-    /// Whether it is the default, which needs no mention.
-    pub const fn is_example(&self) -> bool {
-        matches!(self, Self::Example)
-    }
 }
 
 impl fmt::Display for Unit {
@@ -108,7 +103,7 @@ impl fmt::Display for UnitSampling {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PeopleBounds {
-    /// Most records of one person.
+    /// Most records of one person; more are left out.
     pub max_per_unit: u64,
     /// Whether a record may belong to several people, each with at most so many; who owns what is public then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -137,7 +132,7 @@ impl Population {
         }
     }
 
-    /// What one unit is.
+    /// People where these are protected, else records.
     pub const fn unit(&self) -> Unit {
         match self.people {
             None => Unit::Example,

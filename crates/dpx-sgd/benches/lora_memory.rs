@@ -9,14 +9,15 @@
 use dpx_accounting::{Adjacency, Mechanism};
 use dpx_nn::model::config::{Architecture, DecoderConfig};
 use dpx_nn::model::{ModelConfig, TrainingStep, load_frozen};
-use dpx_nn::{Batch, Network, Selection, Sequence};
+use dpx_nn::{Network, Selection};
 use dpx_schema::Device;
 use dpx_schema::params::{BasePrecision, Trainable};
 use dpx_sgd::clip::Clipping;
 use dpx_sgd::key::Key;
 use dpx_sgd::learner::LearnerSettings;
 use dpx_sgd::optimizer::{AdamSettings, Averaging, LearningRate, Schedule};
-use dpx_sgd::trainer::{Examples, Idle, KeySource, MicroBatches, Trainer, TrainerSettings};
+use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerSettings};
+use dpx_sgd::whole_texts::WholeTexts;
 use serde_json::{Map, Value, json};
 use std::error::Error;
 use std::io::{BufWriter, Write};
@@ -108,35 +109,6 @@ fn make(folder: &Path, shape: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Random texts of one length.
-struct Texts(Vec<Vec<u32>>);
-
-impl Examples for Texts {
-    fn rows(&self) -> usize {
-        self.0.len()
-    }
-
-    fn length(&self, row: usize) -> usize {
-        self.0[row].len()
-    }
-
-    fn batch(&self, rows: &[usize], idle: Idle<'_>) -> Batch {
-        let rows: Vec<_> = rows
-            .iter()
-            .map(|&row| Sequence::whole(&self.0[row]))
-            .collect();
-        Batch::causal_with_idle(&rows, idle.lengths, idle.every_row)
-    }
-
-    fn inputs(&self, row: usize) -> Vec<usize> {
-        vec![self.0[row].len() - 1]
-    }
-
-    fn max_seq_len(&self) -> usize {
-        self.0.iter().map(Vec::len).max().unwrap_or(0)
-    }
-}
-
 /// Processor seconds of this process, to a hundredth.
 fn processor() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -206,11 +178,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             .wrapping_add(1);
         ((state >> 33) % vocabulary) as u32
     };
-    let texts = Texts(
-        (0..rows)
+    let texts = WholeTexts {
+        ids: (0..rows)
             .map(|_| (0..=length).map(|_| token()).collect())
             .collect(),
-    );
+        max_seq_len: length + 1,
+    };
     let steps = number("--steps", 1) as u64;
     let mechanism = Mechanism::new(1.0, 1.0, 1.0, steps, 1e-5, Adjacency::ZeroOut)?;
     let settings = TrainerSettings {

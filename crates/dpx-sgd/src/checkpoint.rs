@@ -21,7 +21,7 @@ pub struct CheckpointError {
     source: std::io::Error,
 }
 
-/// A checkpoint that was verified.
+/// A checkpoint that was read whole and whose digest is right.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     step: u64,
@@ -30,7 +30,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Steps done.
+    /// Number of steps that were done when it was written.
     pub const fn step(&self) -> u64 {
         self.step
     }
@@ -47,14 +47,14 @@ impl Checkpoint {
 
 /// What was found in the place of a checkpoint.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "what its name says")]
 pub enum Found {
-    /// No file.
     None,
     /// A whole checkpoint of a run with other inputs.
     OtherInputs,
     /// A file that is no whole checkpoint; the reason.
     Damaged(&'static str),
-    /// A checkpoint of these inputs.
+    /// A whole checkpoint of these inputs.
     Whole(Checkpoint),
 }
 

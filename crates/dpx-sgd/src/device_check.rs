@@ -15,6 +15,7 @@ const OVER_BOUND: f64 = 1e-4;
 
 /// Why a device is not to be trusted with a private run.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum DeviceCheckError {
     /// The model refused the examples.
     #[error(transparent)]
@@ -22,15 +23,15 @@ pub enum DeviceCheckError {
     /// The gradient cannot be bounded.
     #[error(transparent)]
     Clip(#[from] ClipError),
-    /// The bound does not hold.
+    /// A clipped gradient is longer than its bound.
     #[error("a clipped gradient has a norm of {norm:e}, above its bound of {bound:e}")]
     AboveBound {
         /// Norm of the gradient, computed on the host.
         norm: f64,
-        /// What it was to be.
+        /// The norm that clipping promises at most.
         bound: f64,
     },
-    /// Examples reach each other.
+    /// The gradient of an example depends on the others of its batch.
     #[error("the sum over examples differs from that of each alone by {difference:.2} of its size")]
     NotASum {
         /// Norm of the difference over that of the sum.
@@ -41,20 +42,14 @@ pub enum DeviceCheckError {
     Mates,
     /// Which device computes an example depends on the others of its batch.
     #[error("the gradient of an example on `{other}` is not that on `{first}`, to the last bit")]
-    Devices {
-        /// The first device.
-        first: Device,
-        /// The one that computes otherwise.
-        other: Device,
-    },
-    /// The device computes something else.
+    Devices { first: Device, other: Device },
+    /// The device's gradients are not the processor's.
     #[error(
         "a clipped gradient differs from the processor's by {difference:.2} of its size, where roundings explain {most}"
     )]
     Differs {
         /// Norm of the difference over that of the gradient.
         difference: f64,
-        /// Most that is taken for rounding.
         most: f64,
     },
 }
@@ -259,7 +254,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::fault::{Fault, with};
     use crate::micro_batch::Idle;
-    use crate::trainer::tests::{People, Texts, network_on, people, texts};
+    use crate::trainer::tests::{People, network_on, people, texts, whole};
     use dpx_nn::device::DeviceExt;
     use dpx_nn::model::Decoder;
     use dpx_nn::{Batch, Error, Parameters, Tape};
@@ -374,7 +369,7 @@ pub(crate) mod tests {
     fn examples_without_a_gradient_pass() {
         let there = network_on(Device::under_test());
         let here = network_on(Device::Cpu);
-        let nothing = Texts(vec![vec![3], vec![5]]);
+        let nothing = whole(vec![vec![3], vec![5]]);
         let found = check_device(&there, &here, Clipping::Flat, &nothing, MAX_DIFFERENCE);
         assert_eq!(found.unwrap(), 0.0);
     }
@@ -385,7 +380,7 @@ pub(crate) mod tests {
         let there = network_on(Device::under_test());
         let here = network_on(Device::Cpu);
         let alike = People(
-            Texts(vec![vec![4, 9, 2, 7]; 3]),
+            whole(vec![vec![4, 9, 2, 7]; 3]),
             crate::units::Units::new(vec![vec![0, 1, 2]], 3),
         );
         let check = |examples: &dyn Examples| {

@@ -15,109 +15,74 @@ macro_rules! fault {
 }
 pub(crate) use fault;
 
-/// Declares the faults, and a list of all of them.
 #[cfg(any(test, feature = "fault-injection"))]
-macro_rules! faults {
-    ($($(#[$meta:meta])* $name:ident,)*) => {
-        /// A way to break the engine.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[allow(missing_docs, reason = "described one by one")]
-        pub enum Fault {
-            $($(#[$meta])* $name,)*
-        }
-
-        impl Fault {
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-        }
-    };
+dpx_schema::faults! {
+    /// A way to break the engine.
+    pub enum Fault {
+        /// Gradients are summed as they are.
+        NoClip,
+        /// Norms are bounded by twice the bound.
+        ClipAtTwice,
+        /// The norm of a tied embedding without its cross term.
+        TiedCrossDropped,
+        /// One tensor does not count in the norm.
+        TensorOutOfNorm,
+        /// Vectors count twice in the squared norm.
+        BiasSquaredTwice,
+        /// A gradient that is not finite is multiplied by zero.
+        NanByMultiplication,
+        /// Padding tokens count in the loss.
+        PaddingInLoss,
+        /// Noise of 0.95 times its standard deviation.
+        NoiseTooSmall,
+        /// Noise added to the sum in f32, off the grid.
+        SingleAddition,
+        /// Noise only where the sum is not zero.
+        TouchedOnly,
+        /// One noise stream for all tensors.
+        OneStream,
+        /// Noise from uniforms of 24 bits.
+        CoarseUniforms,
+        /// Noise with every micro-batch instead of once per step.
+        NoisePerMicroBatch,
+        /// Division by the size of the batch that was drawn.
+        RealisedDivisor,
+        /// Division by floor(q N) instead of the configured batch size.
+        FloorDivisor,
+        /// A pass in order instead of coins.
+        Shuffle,
+        /// A batch of fixed size instead of coins.
+        FixedSize,
+        /// Batches cut at their expected size.
+        CappedBatch,
+        /// An empty batch is no step.
+        SkippedEmpty,
+        /// The key of a seeded run does not depend on its instance.
+        OneKeyForAll,
+        /// Coins from a seed although the noise is secret.
+        SeededCoins,
+        /// A key is kept although the inputs changed.
+        UnboundKey,
+        /// Micro-batches have the shape of what is in them.
+        BareMicroBatches,
+        /// The allowance for rounding is that of a batch of one row.
+        AllowanceOfOneRow,
+        /// The records of a person are bounded one by one.
+        RecordsClippedApart,
+        /// Records have coins of their own where people are to be sampled.
+        CoinsOfRecords,
+        /// One of several devices leaves out a micro-batch.
+        MicroBatchDropped,
+    }
 }
 
-#[cfg(any(test, feature = "fault-injection"))]
-faults! {
-    /// Gradients are summed as they are.
-    NoClip,
-    /// Norms are bounded by twice the bound.
-    ClipAtTwice,
-    /// The norm of a tied embedding without its cross term.
-    TiedCrossDropped,
-    /// One tensor does not count in the norm.
-    TensorOutOfNorm,
-    /// Vectors count twice in the squared norm.
-    BiasSquaredTwice,
-    /// A gradient that is not finite is multiplied by zero.
-    NanByMultiplication,
-    /// Padding tokens count in the loss.
-    PaddingInLoss,
-    /// Noise of 0.95 times its standard deviation.
-    NoiseTooSmall,
-    /// Noise added to the sum in f32, off the grid.
-    SingleAddition,
-    /// Noise only where the sum is not zero.
-    TouchedOnly,
-    /// One noise stream for all tensors.
-    OneStream,
-    /// Noise from uniforms of 24 bits.
-    CoarseUniforms,
-    /// Noise with every micro-batch instead of once per step.
-    NoisePerMicroBatch,
-    /// Division by the size of the batch that was drawn.
-    RealisedDivisor,
-    /// Division by floor(q N) instead of the configured batch size.
-    FloorDivisor,
-    /// A pass in order instead of coins.
-    Shuffle,
-    /// A batch of fixed size instead of coins.
-    FixedSize,
-    /// Batches cut at their expected size.
-    CappedBatch,
-    /// An empty batch is no step.
-    SkippedEmpty,
-    /// The key of a seeded run does not depend on its instance.
-    OneKeyForAll,
-    /// Coins from a seed although the noise is secret.
-    SeededCoins,
-    /// A key is kept although the inputs changed.
-    UnboundKey,
-    /// Micro-batches have the shape of what is in them.
-    BareMicroBatches,
-    /// The allowance for rounding is that of a batch of one row.
-    AllowanceOfOneRow,
-    /// The records of a person are bounded one by one.
-    RecordsClippedApart,
-    /// Records have coins of their own where people are to be sampled.
-    CoinsOfRecords,
-    /// One of several devices leaves out a micro-batch.
-    MicroBatchDropped,
-}
-
+/// The place that `TensorOutOfNorm` forgets unless another is chosen.
 #[cfg(any(test, feature = "fault-injection"))]
 const SECOND: usize = 1;
 
 #[cfg(any(test, feature = "fault-injection"))]
 thread_local! {
-    static ACTIVE: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
     static LEFT_OUT: std::cell::Cell<usize> = const { std::cell::Cell::new(SECOND) };
-}
-
-/// Whether this fault is chosen on the current thread.
-#[cfg(any(test, feature = "fault-injection"))]
-pub fn is(fault: Fault) -> bool {
-    ACTIVE.get() == Some(fault)
-}
-
-/// Runs `test` with the engine broken in one way.
-#[cfg(any(test, feature = "fault-injection"))]
-pub fn with<R>(fault: Fault, test: impl FnOnce() -> R) -> R {
-    struct Reset;
-    impl Drop for Reset {
-        fn drop(&mut self) {
-            ACTIVE.set(None);
-            LEFT_OUT.set(SECOND);
-        }
-    }
-    ACTIVE.set(Some(fault));
-    let _reset = Reset;
-    test()
 }
 
 /// The parameter, by its place in the registry, that `TensorOutOfNorm` forgets; the second one unless chosen otherwise.
@@ -127,8 +92,15 @@ pub fn left_out() -> usize {
 }
 
 /// Runs `test` with one parameter left out of the norm.
-#[cfg(any(test, feature = "fault-injection"))]
-pub fn leaving_out<R>(place: usize, test: impl FnOnce() -> R) -> R {
+#[cfg(test)]
+pub(crate) fn leaving_out<R>(place: usize, test: impl FnOnce() -> R) -> R {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            LEFT_OUT.set(SECOND);
+        }
+    }
     LEFT_OUT.set(place);
+    let _reset = Reset;
     with(Fault::TensorOutOfNorm, test)
 }

@@ -9,7 +9,7 @@ const LARGEST: f64 = 1_125_899_906_842_624.0; // 2^50
 /// 1.5 x 2^52: adding it to a float of at most 2^51 in size leaves the nearest integer in the low bits.
 const MAGIC: f64 = 6_755_399_441_055_744.0;
 
-/// A grid of step 2^exponent.
+/// The multiples of a power of two, on which sums and noise lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
     exponent: i32,
@@ -17,13 +17,13 @@ pub struct Grid {
 
 impl Grid {
     /// The grid for a bound on the norm: its step is the largest power of two that is at most 2^-24 times the bound.
-    pub fn for_bound(max_grad_norm: f64) -> Self {
+    pub(crate) fn for_bound(max_grad_norm: f64) -> Self {
         Self {
             exponent: max_grad_norm.log2().floor() as i32 - 24,
         }
     }
 
-    /// The step h.
+    /// The distance h between neighboring points, a power of two.
     pub fn step(self) -> f64 {
         f64::from(self.exponent).exp2()
     }
@@ -48,7 +48,7 @@ pub(super) fn to_float(integer: i64) -> f64 {
 }
 
 /// Most examples whose gradients are summed in f32 before f64 takes over.
-pub const MAX_ROWS: usize = 256;
+pub(crate) const MAX_ROWS: usize = 256;
 
 /// Bound tau on what rounding adds to the sensitivity, as a share of it: the noise is sigma C (1 + tau), so that the reported
 /// sigma holds for the arithmetic that runs.

@@ -8,7 +8,8 @@ mod file;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use file::{KeyFile, KeyFileError, Opened, RunId, sweep_orphans};
+pub use file::KeyFileError;
+pub use file::{KeyFile, Opened, RunId, sweep_orphans};
 
 use super::fault::fault;
 use chacha20::ChaCha20;
@@ -58,7 +59,7 @@ impl Key {
     ///
     /// # Errors
     /// When it gives none.
-    pub fn from_operating_system() -> Result<Self, NoEntropy> {
+    pub(crate) fn from_operating_system() -> Result<Self, NoEntropy> {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(bytes.as_mut()).map_err(|error| NoEntropy(error.to_string()))?;
         Ok(Self { bytes, step: 0 })
@@ -114,7 +115,7 @@ impl Key {
     ///
     /// # Errors
     /// When `step` lies before this key's: that key no longer exists.
-    pub fn ratchet_to(&self, step: u64) -> Result<Self, KeyIsGone> {
+    pub(crate) fn ratchet_to(&self, step: u64) -> Result<Self, KeyIsGone> {
         if step < self.step {
             return Err(KeyIsGone {
                 wanted: step,

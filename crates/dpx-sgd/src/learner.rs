@@ -13,12 +13,12 @@ use std::path::Path;
 
 /// Settings of a [`Learner`], all public.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct LearnerSettings {
     /// Decay rates of Adam's moments, and its weight decay.
     pub adam: AdamSettings,
-    /// Learning rate by step.
     pub learning_rate: LearningRate,
-    /// Average of the iterates.
+    /// Which average of the weights a run ends with.
     pub averaging: Averaging,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Recorded {
 }
 
 impl Learner {
-    /// Before the first step.
+    /// A learner of the parameters that are trainable now, before its first step.
     pub fn new(parameters: &Parameters, settings: LearnerSettings) -> Self {
         let trainable = parameters.trainable_ids();
         let lengths: Vec<usize> = trainable
@@ -76,12 +76,12 @@ impl Learner {
         }
     }
 
-    /// Steps done.
+    /// Number of updates so far.
     pub const fn step(&self) -> u64 {
         self.step
     }
 
-    /// Number of trained values.
+    /// Numbers in all trained tensors together.
     pub fn values(&self) -> usize {
         self.sum.lengths().sum()
     }
@@ -93,7 +93,7 @@ impl Learner {
     }
 
     /// Forgets what was added since the last step: of a step that failed nothing counts.
-    pub fn discard(&mut self) {
+    pub(crate) fn discard(&mut self) {
         self.sum.clear();
     }
 

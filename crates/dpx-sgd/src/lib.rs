@@ -7,7 +7,7 @@ pub mod grid;
 pub mod key;
 pub mod learner;
 mod micro_batch;
-pub mod noise;
+mod noise;
 pub mod optimizer;
 pub mod privatise;
 pub mod replicas;
@@ -17,6 +17,7 @@ pub mod sum;
 pub mod trainer;
 pub mod units;
 mod vector;
+pub mod whole_texts;
 
 #[cfg(not(any(test, feature = "fault-injection")))]
 mod fault;

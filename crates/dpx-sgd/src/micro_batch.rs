@@ -29,7 +29,7 @@ pub struct MicroBatches {
 /// Idle sequences behind those of a micro-batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Idle<'a> {
-    /// Their lengths.
+    /// Their lengths in tokens.
     pub lengths: &'a [usize],
     /// Whether every row of the micro-batch has a target, so that the number of targets is fixed too.
     pub every_row: bool,
@@ -321,7 +321,7 @@ fn units_on_device(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trainer::tests::{People, Texts, network_on, texts};
+    use crate::trainer::tests::{People, network_on, texts, whole};
     use dpx_nn::device::DeviceExt;
 
     const LIMITS: Limits = Limits {
@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_device_sees_one_shape_for_each_length() {
-        let examples = Texts((0..90).map(|row| vec![1; 2 + row * 37 % 60]).collect());
+        let examples = whole((0..90).map(|row| vec![1; 2 + row * 37 % 60]).collect());
         let parts = on_device(&examples, &everybody(&examples), LIMITS);
         rows_once(&parts, 90);
         let mut shapes: Vec<[usize; 4]> = Vec::new();
@@ -401,7 +401,7 @@ mod tests {
             people.push((next..next + count).collect());
             next += count;
         }
-        let examples = People(Texts(records), Units::new(people.clone(), 4));
+        let examples = People(whole(records), Units::new(people.clone(), 4));
         let parts = units_on_device(&examples, &everybody(&examples), 4, LIMITS);
         rows_once(&parts, 90);
         assert!(

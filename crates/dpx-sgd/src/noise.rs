@@ -28,14 +28,14 @@ use chacha20::cipher::{StreamCipher, StreamCipherSeek};
 use function::{angle, ln, open_uniform};
 
 /// Draws that share one ChaCha20 stream.
-pub const CHUNK: usize = 1 << 16;
+pub(crate) const CHUNK: usize = 1 << 16;
 
 /// Draws that are made at once; divides [`CHUNK`].
 pub(super) const BLOCK: usize = 1024;
 const HALF: usize = BLOCK / 2;
 
 /// Standard normal draws of one chunk of a tensor, from the key of a step.
-pub struct NoiseStream {
+pub(crate) struct NoiseStream {
     cipher: ChaCha20,
     words: Box<Words>,
     /// Broken on purpose in tests: 24 bits of each uniform count.
@@ -55,7 +55,7 @@ impl std::fmt::Debug for NoiseStream {
 
 impl NoiseStream {
     /// The stream for chunk `chunk` of tensor `tensor` in the key's step.
-    pub fn new(key: &Key, tensor: u64, chunk: u64) -> Self {
+    pub(crate) fn new(key: &Key, tensor: u64, chunk: u64) -> Self {
         Self {
             cipher: key.stream(Purpose::Noise, tensor, chunk),
             words: Box::new(Words {
@@ -90,26 +90,6 @@ impl NoiseStream {
             words: &self.words.integers,
             draws,
         });
-    }
-}
-
-/// Standard normal draws `first..first + draws.len()` of a tensor in the key's step.
-pub fn standard_normal(key: &Key, tensor: u64, first: usize, draws: &mut [f64]) {
-    let mut made = [0.0; BLOCK];
-    let mut stream: Option<(usize, NoiseStream)> = None;
-    let mut done = 0;
-    while done < draws.len() {
-        let index = first + done;
-        let (chunk, block, offset) = (index / CHUNK, index % CHUNK / BLOCK, index % BLOCK);
-        if stream.as_ref().is_none_or(|(current, _)| *current != chunk) {
-            stream = Some((chunk, NoiseStream::new(key, tensor, chunk as u64)));
-        }
-        if let Some((_, stream)) = &mut stream {
-            stream.block(block, &mut made);
-        }
-        let count = (BLOCK - offset).min(draws.len() - done);
-        draws[done..done + count].copy_from_slice(&made[offset..offset + count]);
-        done += count;
     }
 }
 

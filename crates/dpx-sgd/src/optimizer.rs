@@ -5,7 +5,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-pub use average::Averager;
+pub(crate) use average::Averager;
 pub use dpx_schema::params::{Averaging, Schedule};
 pub use schedule::LearningRate;
 
@@ -17,9 +17,9 @@ use rayon::prelude::*;
 /// Settings of Adam (Kingma and Ba 2015) with decoupled weight decay (Loshchilov and Hutter 2019).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamSettings {
-    /// Decay of the first moment.
+    /// Decay of the first moment in a step, below 1.
     pub beta1: f64,
-    /// Decay of the second moment.
+    /// Decay of the second moment in a step, below 1.
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub epsilon: f64,

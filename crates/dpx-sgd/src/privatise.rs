@@ -48,7 +48,7 @@ use super::sum::GradientSum;
 use super::vector::vectorized;
 use dpx_accounting::DpEvent;
 
-/// How a sum is protected.
+/// The noise that a sum of clipped gradients gets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Protection {
     /// Gaussian noise of standard deviation noise multiplier x sensitivity x (1 + rounding allowance) on every coordinate.
@@ -188,7 +188,7 @@ pub(super) fn privatise_with<'a>(
 }
 
 impl<'a> Privatised<'a> {
-    /// Lengths of the tensors.
+    /// Number of values of each trained tensor, in order.
     pub fn lengths(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
         self.sum.lengths()
     }

@@ -32,30 +32,23 @@ impl std::fmt::Debug for Replicas {
 
 /// Why a training cannot be divided over devices.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum ReplicaError {
     /// The same example would have other bits on one than on the other.
     #[error(
         "a training cannot be divided over `{first}` and `{other}`: devices of one class are expected"
     )]
-    Class {
-        /// The first device.
-        first: Device,
-        /// One that is unlike it.
-        other: Device,
-    },
-    /// Another model.
+    Class { first: Device, other: Device },
+    /// A device holds a model with other parameters.
     #[error("the model on `{device}` is not that of the first device")]
-    Model {
-        /// The device.
-        device: Device,
-    },
-    /// The system gives no threads.
+    Model { device: Device },
+    /// The processor cannot start the threads of its parts.
     #[error("the processor cannot be divided: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
 }
 
 impl Replicas {
-    /// No device beside the first.
+    /// The first device alone.
     pub fn none() -> Self {
         Self::default()
     }

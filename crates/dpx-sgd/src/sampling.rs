@@ -7,7 +7,7 @@ use chacha20::cipher::StreamCipher;
 /// The number below which a row's 64-bit coin must lie for the row to take part: floor(q 2^64).
 ///
 /// Rates of the form n / 2^64, which [`dpx_accounting::Mechanism`] holds, are met exactly.
-pub fn coin_threshold(sampling_rate: f64) -> u128 {
+fn coin_threshold(sampling_rate: f64) -> u128 {
     const TWO_64: f64 = 18_446_744_073_709_551_616.0;
     (sampling_rate.clamp(0.0, 1.0) * TWO_64) as u128
 }
@@ -16,7 +16,7 @@ pub fn coin_threshold(sampling_rate: f64) -> u128 {
 ///
 /// The coin of row i is the i-th 64-bit word of the step's coin stream: it depends on the row's place, never on its
 /// content, so equal rows have coins of their own.
-pub fn poisson_batch(key: &Key, rows: usize, sampling_rate: f64) -> Vec<usize> {
+pub(crate) fn poisson_batch(key: &Key, rows: usize, sampling_rate: f64) -> Vec<usize> {
     let threshold = coin_threshold(sampling_rate);
     let expected = (rows as f64 * sampling_rate).round() as usize;
     if fault!(Shuffle) {

@@ -70,7 +70,7 @@ impl SparseRows {
         self.width
     }
 
-    /// The entries of a row.
+    /// The entries of a row that are not zero: column and value, of norm 1 together.
     pub fn row(&self, index: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
         let range = self.offsets[index]..self.offsets[index + 1];
         self.columns[range.clone()]
@@ -83,7 +83,7 @@ impl SparseRows {
 /// What the descent does; nothing here depends on private data.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Descent {
-    /// Full-batch gradient steps.
+    /// Number of steps, each over all rows.
     pub steps: u64,
     /// Step size, the same at every step.
     pub learning_rate: f64,
@@ -98,7 +98,7 @@ pub struct Descent {
 /// Rows that are bounded as one: those of a person, or a part of what a person may add.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowsAsOne {
-    /// Places of the rows.
+    /// Their places among the rows of [`SparseRows`].
     pub rows: Vec<usize>,
     /// What the gradient of each counts.
     pub weight: f64,
@@ -106,7 +106,7 @@ pub struct RowsAsOne {
     pub bound: f64,
 }
 
-/// A linear classifier.
+/// Multinomial logistic regression without intercepts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SoftmaxRegression {
     /// Weights `[width, classes]`, row-major.

@@ -39,7 +39,7 @@ impl GradientSum {
         }
     }
 
-    /// Back to zero.
+    /// Sets every sum to zero; a sum that nothing was added to is left as it is.
     pub fn clear(&mut self) {
         if self.micro_batches > 0 {
             for tensor in &mut self.tensors {
@@ -69,7 +69,7 @@ impl GradientSum {
         self.micro_batches += 1;
     }
 
-    /// Lengths of the tensors.
+    /// Number of values of each tensor, in order.
     pub fn lengths(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
         self.tensors.iter().map(Vec::len)
     }

@@ -32,10 +32,10 @@ use std::path::Path;
 
 /// The records that a run trains on, by row number; several devices may ask at once.
 pub trait Examples: Sync {
-    /// Number of rows.
+    /// How many rows there are, numbered from 0.
     fn rows(&self) -> usize;
 
-    /// Tokens of a row.
+    /// Tokens of a row, of all of its sequences together.
     fn length(&self, row: usize) -> usize;
 
     /// The batch of some rows, with idle sequences behind ([`Batch::causal_with_idle`]). No row's part depends on another.
@@ -60,6 +60,7 @@ pub trait Examples: Sync {
 
 /// Why a step or a checkpoint failed. No message depends on a record.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum TrainerError {
     /// The model refused a batch.
     #[error(transparent)]
@@ -67,7 +68,7 @@ pub enum TrainerError {
     /// The gradient cannot be bounded.
     #[error(transparent)]
     Clip(#[from] ClipError),
-    /// The noise does not fit.
+    /// The noise multiplier is out of range.
     #[error(transparent)]
     Noise(#[from] NoiseOutOfRange),
     /// A checkpoint cannot be read or written.
@@ -76,7 +77,7 @@ pub enum TrainerError {
     /// The checkpoint is not of this run.
     #[error("the checkpoint is of another model or of more steps than the run has: remove it")]
     NoFit,
-    /// The key cannot be kept.
+    /// The file of the secret key cannot be read or written.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
     /// The key of the step to go on from no longer exists.
@@ -84,12 +85,7 @@ pub enum TrainerError {
     KeyIsGone(#[from] KeyIsGone),
     /// One of several devices failed; nothing of the step counts.
     #[error("`{device}`, one of several devices, failed: {error}")]
-    OnDevice {
-        /// The device.
-        device: Device,
-        /// What happened there.
-        error: Box<Self>,
-    },
+    OnDevice { device: Device, error: Box<Self> },
     /// A device ran out of memory, or vanished, or the program there is wrong.
     #[error("{words}")]
     Panicked {
@@ -133,8 +129,8 @@ impl KeySource {
 
 /// Everything public that a run is made of, next to its [`Mechanism`].
 #[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct TrainerSettings {
-    /// Optimizer, learning rate, averaging.
     pub learner: LearnerSettings,
     /// How gradients are bounded; of no account at noise multiplier zero.
     pub clipping: Clipping,
@@ -152,7 +148,7 @@ pub struct TrainerSettings {
 pub struct Telemetry {
     /// Size of the batch that was drawn: rows, or people where these are sampled.
     pub batch_size: usize,
-    /// Tokens of its examples.
+    /// Tokens of the examples that were drawn, prompts included.
     pub tokens: usize,
     /// Mean of the examples' losses; 0 in an empty batch.
     pub loss: f64,
@@ -164,7 +160,7 @@ pub struct Telemetry {
     pub removed: usize,
 }
 
-/// A run of DP-SGD.
+/// A run of DP-SGD: draws, clips, adds noise and updates, step by step.
 #[derive(Debug)]
 pub struct Trainer {
     mechanism: Mechanism,
@@ -250,7 +246,7 @@ impl Trainer {
         self.noise_ahead = Some(ahead);
     }
 
-    /// Steps done.
+    /// Number of steps that were done.
     pub const fn step_number(&self) -> u64 {
         self.learner.step()
     }
@@ -260,7 +256,7 @@ impl Trainer {
         self.event(self.learner.step())
     }
 
-    /// What one step does.
+    /// The event of a single step; not private where no noise is added.
     pub fn step_event(&self) -> DpEvent {
         self.event(1)
     }
@@ -281,7 +277,7 @@ impl Trainer {
         .unwrap_or(DpEvent::NonPrivate)
     }
 
-    /// How the sums are protected.
+    /// The noise that the sum of every step gets.
     pub const fn protection(&self) -> Protection {
         self.protection
     }

@@ -7,7 +7,7 @@
 use super::key::{Key, Purpose};
 use chacha20::cipher::StreamCipher;
 
-/// People and their rows.
+/// Which rows each person has, and how many of them a step takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Units {
     rows: Vec<Vec<usize>>,
@@ -23,7 +23,7 @@ impl Units {
         }
     }
 
-    /// One person more.
+    /// Adds a person with these rows.
     pub fn push(&mut self, rows: Vec<usize>) {
         self.rows.push(rows);
     }
@@ -39,11 +39,11 @@ impl Units {
     }
 
     /// Most rows of a person in a step; public.
-    pub const fn per_step(&self) -> usize {
+    pub(crate) const fn per_step(&self) -> usize {
         self.per_step
     }
 
-    /// The rows of a person.
+    /// All rows of a person, whether a step takes them or not.
     pub fn rows(&self, unit: usize) -> &[usize] {
         &self.rows[unit]
     }

@@ -24,8 +24,9 @@ pub const AUDIT_FILE: &str = "audit.json";
 /// Most tokens (padding included) computed at once.
 const MICRO_BATCH_TOKENS: usize = 8192;
 
-/// What `audit.json` holds.
+/// The content of `audit.json`: what auditing one training run found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct AuditReport {
     /// Epsilon is not below this, at `confidence`.
     pub epsilon_lower: f64,
@@ -39,17 +40,16 @@ pub struct AuditReport {
     pub confidence: f64,
     /// Canaries drawn, planted or not.
     pub canaries: u64,
-    /// Guesses made.
+    /// How many canaries were guessed to be planted or not; of the others nothing was said.
     pub guesses: u64,
-    /// Guesses that were right.
+    /// How many of the guesses were right.
     pub right: u64,
-    /// How canaries were scored.
     pub score: CanaryScore,
     /// Whether the lower bound is not above the certified one.
     pub consistent: bool,
 }
 
-/// How canaries are scored.
+/// By what canaries are ordered: the higher, the rather they are guessed to be planted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CanaryScore {

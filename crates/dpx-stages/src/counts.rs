@@ -13,9 +13,9 @@ mod laws;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use combinations::{Combinations, Pair};
+pub(crate) use combinations::Combinations;
 pub(crate) use histogram::Counted;
-pub use histogram::{Exact, Noisy, NoisyCounts, keywords_of};
+pub(crate) use histogram::{Exact, Noisy, NoisyCounts, keywords_of};
 
 use super::keyed_run::KeyedRun;
 use super::members::shares;
@@ -33,8 +33,8 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-/// File with the released counts.
-pub const COUNTS_FILE: &str = "counts.json";
+/// Name of the file with the released counts.
+const COUNTS_FILE: &str = "counts.json";
 
 /// Counts, adds noise, writes `counts.json`, `privacy.json` and `statement.txt`.
 ///

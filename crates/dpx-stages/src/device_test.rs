@@ -1,15 +1,16 @@
 //! What a device computes, and how fast: made-up texts on `builtin:base`, for `dpx devices --test`. No data set is read.
 
 use crate::model_source::ModelSource;
+use dpx_nn::Network;
 use dpx_nn::model::generate::greedy;
 use dpx_nn::model::{CausalLm, CausalModel, load_causal};
 use dpx_nn::seed::Stream;
-use dpx_nn::{Batch, Network, Sequence};
 use dpx_schema::{Device, StageError};
 use dpx_sgd::clip::Clipping;
 use dpx_sgd::device_check::{check_device, check_mates, clipped_norms};
 use dpx_sgd::replicas::Replicas;
 use dpx_sgd::trainer::{Examples, Idle, MicroBatches};
+use dpx_sgd::whole_texts::WholeTexts;
 use serde::Serialize;
 use std::time::Instant;
 
@@ -42,48 +43,17 @@ pub struct DeviceTest {
 }
 
 /// Texts of random tokens, some shorter than others.
-struct MadeUp(Vec<Vec<u32>>);
-
-impl MadeUp {
-    fn new(texts: usize, vocabulary: usize) -> Self {
-        let mut stream = Stream::new(0, "device test", &[]);
-        let text = |number: usize| {
-            let length = LENGTH - number % 3 * (LENGTH / 4);
-            (0..length)
-                .map(|_| stream.below(vocabulary as u64) as u32)
-                .collect()
-        };
-        Self((0..texts).map(text).collect())
-    }
-
-    fn tokens(&self) -> usize {
-        self.0.iter().map(|ids| Sequence::whole(ids).inputs()).sum()
-    }
-}
-
-impl Examples for MadeUp {
-    fn rows(&self) -> usize {
-        self.0.len()
-    }
-
-    fn length(&self, row: usize) -> usize {
-        self.0[row].len()
-    }
-
-    fn batch(&self, rows: &[usize], idle: Idle<'_>) -> Batch {
-        let sequences: Vec<_> = rows
-            .iter()
-            .map(|&row| Sequence::whole(&self.0[row]))
-            .collect();
-        Batch::causal_with_idle(&sequences, idle.lengths, idle.every_row)
-    }
-
-    fn inputs(&self, row: usize) -> Vec<usize> {
-        vec![Sequence::whole(&self.0[row]).inputs()]
-    }
-
-    fn max_seq_len(&self) -> usize {
-        LENGTH
+fn made_up(texts: usize, vocabulary: usize) -> WholeTexts {
+    let mut stream = Stream::new(0, "device test", &[]);
+    let text = |number: usize| {
+        let length = LENGTH - number % 3 * (LENGTH / 4);
+        (0..length)
+            .map(|_| stream.below(vocabulary as u64) as u32)
+            .collect()
+    };
+    WholeTexts {
+        ids: (0..texts).map(text).collect(),
+        max_seq_len: LENGTH,
     }
 }
 
@@ -97,13 +67,9 @@ pub fn test_device(device: Device) -> Result<DeviceTest, StageError> {
     let load = |device| -> Result<CausalLm, StageError> { Ok(load_causal(source.path(), device)?) };
     let (there, here) = (load(device)?, load(Device::Cpu)?);
     let clipping = Clipping::Flat;
-    let few = MadeUp::new(COMPARED, here.vocabulary());
+    let few = made_up(COMPARED, here.vocabulary());
     let rows: Vec<usize> = (0..COMPARED).collect();
-    let nothing = Idle {
-        lengths: &[],
-        every_row: false,
-    };
-    let batch = few.batch(&rows, nothing);
+    let batch = few.batch(&rows, Idle::NONE);
     let losses = there
         .forward_loss(&batch)?
         .into_iter()
@@ -122,19 +88,20 @@ pub fn test_device(device: Device) -> Result<DeviceTest, StageError> {
         COMPARED as f64,
     )?;
     let gradient_difference = check_device(&there, &here, clipping, &few, MOST)?;
-    let prompts: Vec<Vec<u32>> = few.0.iter().map(|ids| ids[..4].to_vec()).collect();
+    let prompts: Vec<Vec<u32>> = few.ids.iter().map(|ids| ids[..4].to_vec()).collect();
     let write = |model: &CausalLm| greedy(model, &prompts, WRITTEN, COMPARED);
     let texts = write(&there)?.into_iter().zip(write(&here)?);
     let same = texts.filter(|(one, other)| one == other).count();
-    let many = MadeUp::new(TEXTS, here.vocabulary());
+    let many = made_up(TEXTS, here.vocabulary());
+    let tokens: usize = (0..TEXTS).flat_map(|row| many.inputs(row)).sum();
     let training = quickest(|| clipped_norms(&there, clipping, &many, 1.0).map(drop))?;
-    let prompts: Vec<Vec<u32>> = many.0.iter().map(|ids| ids[..4].to_vec()).collect();
+    let prompts: Vec<Vec<u32>> = many.ids.iter().map(|ids| ids[..4].to_vec()).collect();
     let sampling = quickest(|| greedy(&there, &prompts, WRITTEN, TEXTS).map(drop))?;
     Ok(DeviceTest {
         loss_difference,
         gradient_difference,
         same_texts: same as f64 / COMPARED as f64,
-        training: many.tokens() as f64 / training,
+        training: tokens as f64 / training,
         sampling: (TEXTS * WRITTEN) as f64 / sampling,
     })
 }

@@ -23,14 +23,12 @@ const CHAT_TEMPLATES: [&str; 2] = ["chat_template.jinja", "chat_template.json"];
 /// Largest file of a license that is copied.
 const LARGEST_LICENSE: u64 = 1 << 20;
 
-/// How the weights are written.
+/// What of a model is written, and with which numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Form {
     /// All of them, in f32 or rounded to bf16.
-    Whole {
-        /// Rounded to bf16.
-        bf16: bool,
-    },
+    Whole { bf16: bool },
     /// The adapter alone, in f32.
     Adapter,
 }

@@ -31,16 +31,16 @@ pub const MOST_TEXTS: u64 = 6000;
 
 /// At what a floor is to be computed.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct FloorRequest {
     /// The row's certified epsilon; nothing where it has no guarantee, and so exact counts.
     pub epsilon: Option<f64>,
-    /// The row's delta.
     pub delta: f64,
-    /// Texts to draw.
+    /// How many texts are drawn; at most [`MOST_TEXTS`] count.
     pub texts: u64,
     /// Texts that one unit of privacy may hold.
     pub records: u64,
-    /// Seed of noise and texts.
+    /// What noise and texts are drawn by.
     pub seed: u64,
 }
 
@@ -147,7 +147,6 @@ fn owned(lines: &[u8], schema: &PublicSchema) -> Result<Vec<Row>, StageError> {
         .collect()
 }
 
-/// The rows of a split.
 fn rows(lines: &[u8], split: &str, schema: &PublicSchema) -> Result<LabelledTexts, StageError> {
     #[derive(serde::Deserialize)]
     struct Row {

@@ -6,7 +6,7 @@
 mod arithmetic;
 pub mod audit;
 mod classify;
-pub mod counts;
+mod counts;
 pub mod device_test;
 mod dispatch;
 pub mod export;
@@ -28,7 +28,7 @@ pub mod sample;
 pub mod score;
 pub mod scrub;
 mod select;
-pub mod teacher;
+mod teacher;
 mod text_encoder;
 mod train;
 pub mod truncation;

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 /// Rows that count as one, and with how much.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Share {
-    /// Their places.
     pub(crate) rows: Vec<usize>,
     /// What each row counts.
     pub(crate) weight: f64,

@@ -20,30 +20,37 @@
 //! | [`facts`] | made-up facts that synthetic texts state | ContinuousBench 2026, for the question |
 //! | [`planted`] | planted personal data that reappears | Carlini et al. 2019 |
 
-pub mod bootstrap;
-pub mod choose;
-pub mod confusion;
-pub mod copies;
-pub mod discriminator;
+pub(crate) mod bootstrap;
+pub(crate) mod choose;
+pub(crate) mod confusion;
+pub(crate) mod copies;
+pub(crate) mod discriminator;
 pub mod distribution;
-pub mod diversity;
-pub mod embeddings;
+pub(crate) mod diversity;
+pub(crate) mod embeddings;
 pub mod facts;
-pub mod interval;
-pub mod kmeans;
-pub mod mauve;
-pub mod neighbours;
-pub mod pca;
-pub mod perplexity;
+pub(crate) mod interval;
+pub(crate) mod kmeans;
+pub(crate) mod mauve;
+pub(crate) mod neighbours;
+pub(crate) mod pca;
+pub(crate) mod perplexity;
 pub mod planted;
-pub mod similarity;
-pub mod support;
+pub(crate) mod similarity;
+pub(crate) mod support;
 pub mod words;
 
-pub use bootstrap::{Interval, classification_intervals};
-pub use confusion::{Classification, LabelFigures};
+pub use bootstrap::{ClassificationIntervals, Interval, classification_intervals};
+pub use confusion::{Classification, ConfusionError, LabelFigures};
+pub use copies::Copies;
+pub use diversity::Diversity;
 pub use embeddings::Embeddings;
 pub use interval::{Share, Spread};
+pub use mauve::Mauve;
+pub use neighbours::{Nearer, Neighbours, Null};
+pub use perplexity::{Perplexity, TextLoss};
+pub use similarity::SetSimilarity;
+pub use support::Support;
 
 #[cfg(test)]
 mod tests;

@@ -29,14 +29,14 @@ use unpriced::{unfit, unpriced};
 
 /// What a private stage will do, decided before anything runs.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct PrivatePlan {
     /// The declared number of units (records, or people) of the stage's data, canaries included.
     pub examples: u64,
-    /// What one unit is.
     pub unit: Unit,
     /// What bounds a person's part, where people are protected.
     pub bounds: Option<UnitBounds>,
-    /// Canaries among them.
+    /// Canaries that are planted for an audit, counted in `examples`.
     pub canaries: u64,
     /// The failure probability of the whole budget, below one over the largest number of examples in it.
     pub delta: f64,
@@ -46,7 +46,6 @@ pub struct PrivatePlan {
     pub target: Epsilon,
     /// How batches are drawn, where the stage trains by DP-SGD.
     pub sampling: Option<SamplingPlan>,
-    /// With how much noise.
     pub spending: Spending,
 }
 
@@ -57,7 +56,7 @@ pub enum Spending {
     Untouched,
     /// Epsilon infinite: no clipping, no noise.
     NotPrivate,
-    /// A mechanism with noise.
+    /// The noise that meets the target.
     Noise {
         /// Standard deviation of the noise over the sensitivity.
         noise_multiplier: f64,

@@ -10,9 +10,9 @@ mod predictor;
 pub(crate) mod tests;
 mod vocabulary;
 
-pub use embedding::EmbeddingFeatures;
-pub use predictor::{Features, Teacher};
-pub use vocabulary::Vocabulary;
+pub(crate) use embedding::EmbeddingFeatures;
+pub(crate) use predictor::{Features, Teacher};
+pub(crate) use vocabulary::Vocabulary;
 
 use super::fault::fault;
 use super::members::{Share, shares};

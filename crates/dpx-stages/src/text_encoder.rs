@@ -8,7 +8,6 @@ use dpx_schema::Device;
 use dpx_schema::StageError;
 use std::path::Path;
 
-/// An encoder with its tokenizer.
 #[derive(Debug)]
 pub(super) struct TextEncoder {
     encoder: Encoder,

@@ -11,7 +11,7 @@ pub const TRUNCATION_FILE: &str = "truncation.json";
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Truncation {
-    /// `max_length` of the experiment.
+    /// Most tokens of a text by the experiment file.
     pub max_length: u64,
     /// Most tokens that the model reads at once.
     pub context: u64,

@@ -4,6 +4,7 @@
 //! with one small dependency: it builds in seconds, whatever state the others are in.
 
 pub mod code;
+pub mod doc_comments;
 pub mod documents;
 pub mod imports;
 pub mod rules;

@@ -3,7 +3,7 @@
 use dpx_tidy::workspace::{
     File, Manifest, essential, files, in_src, misplaced, reached, root, test_files,
 };
-use dpx_tidy::{code, documents, imports, rules, symbols};
+use dpx_tidy::{code, doc_comments, documents, imports, rules, symbols};
 use std::collections::BTreeSet;
 
 /// The crates from bottom to top: each depends only on those before it.
@@ -162,6 +162,22 @@ fn every_file_says_what_it_is() {
         .map(|file| format!("{} does not open with `//!`", file.path))
         .collect();
     none(&silent);
+}
+
+#[test]
+fn doc_comments_say_more_than_the_name() {
+    // `src` is the command line, whose doc comments are the help of each option.
+    let mut echoes = Vec::new();
+    for file in production() {
+        if !file.path.starts_with("src/") {
+            let found = doc_comments::echoes(&file.text);
+            let path = &file.path;
+            echoes.extend(found.iter().map(|(line, what)| {
+                format!("{path}:{line}: {what}: say what the name does not, or nothing")
+            }));
+        }
+    }
+    none(&echoes);
 }
 
 #[test]

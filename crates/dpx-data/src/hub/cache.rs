@@ -18,7 +18,6 @@ use std::path::{Path, PathBuf};
 /// The list of files counts only where it was written for this choice of files: raise it when `wanted` changes.
 const LIST_VERSION: u32 = 2;
 
-/// The folders of one repository.
 #[derive(Debug, Clone)]
 pub(super) struct Folders {
     root: PathBuf,
@@ -55,7 +54,6 @@ impl Folders {
         self.root.join("snapshots").join(commit)
     }
 
-    /// Where a blob lies.
     pub(super) fn blob(&self, key: &str) -> PathBuf {
         self.root.join("blobs").join(key)
     }

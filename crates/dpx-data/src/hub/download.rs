@@ -26,7 +26,6 @@ pub(super) struct Download<'a> {
     pub(super) client: &'a Client,
     pub(super) folders: &'a Folders,
     pub(super) role: Role,
-    /// As it was asked for.
     pub(super) name: &'a HubName,
     pub(super) commit: &'a str,
 }
@@ -327,7 +326,6 @@ impl Download<'_> {
 
 /// Why reading an answer stopped before its end.
 enum Stopped {
-    /// The connection.
     Failure(Failure),
     /// Anything else: this machine, or what was sent.
     Error(DataError),

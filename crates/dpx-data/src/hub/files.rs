@@ -43,7 +43,6 @@ const DATASET_FILES: [&str; 3] = [README, "dataset_infos.json", "dataset_info.js
 /// What is read of a repository.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    /// Names of files.
     pub(super) names: Vec<String>,
     /// Of a dataset: which of them are which split.
     pub(super) layout: Option<Layout>,

@@ -56,7 +56,6 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
-    /// Who gave it.
     pub(super) origin: Origin,
     /// Whether that is the endpoint, rather than a host that it redirects to.
     pub(super) from_endpoint: bool,
@@ -212,7 +211,6 @@ pub(super) const fn is_busy(status: u16) -> bool {
     matches!(status, 429 | 500 | 502 | 503 | 504)
 }
 
-/// A header as text.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }

@@ -13,7 +13,6 @@ const MAX_NAME: usize = 1024;
 pub(super) struct Info {
     /// The commit, 40 hexadecimal digits.
     pub(super) sha: String,
-    /// Its files.
     #[serde(default)]
     pub(super) siblings: Vec<File>,
 }
@@ -23,7 +22,6 @@ pub(super) struct Info {
 pub(super) struct File {
     #[serde(rename = "rfilename")]
     pub(super) name: String,
-    /// Bytes.
     pub(super) size: Option<u64>,
     /// The digest under which git keeps it; of a large file that of its pointer.
     #[serde(rename = "blobId")]

@@ -3,7 +3,6 @@
 use super::http::{Failure, Reply, asked_pause, text};
 use super::{DataError, Hub, HubName, Role};
 
-/// What was asked for.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) role: Role,
@@ -13,7 +12,6 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// What it is, in messages.
     pub(super) fn what(&self) -> String {
         let name = written(self.name);
         match self.file {

@@ -13,10 +13,8 @@ use std::sync::{Arc, Mutex};
 /// Files are large from so many bytes on: they lie elsewhere and are stored under their SHA-256.
 const LARGE: usize = 10_000;
 
-/// What the server does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Fault {
-    /// Nothing.
     #[default]
     None,
     /// So many downloads of a large file end half-way.
@@ -31,7 +29,6 @@ pub(super) enum Fault {
     Busy(usize, u16, Option<&'static str>),
     /// An answer that is not the Hub's.
     Page,
-    /// The repository is gated.
     Gated,
     /// A part of a file that is asked for arrives as the whole.
     Whole,
@@ -50,12 +47,10 @@ pub(super) enum Fault {
 /// Bytes by name.
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// What was asked for.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// `127.0.0.1:PORT`.
     pub(super) host: String,
-    /// The path with its query.
     pub(super) path: String,
     /// Of `Range: bytes=100-` what follows `=`.
     pub(super) range: Option<String>,
@@ -80,7 +75,6 @@ pub(super) struct Content {
     pub(super) blob_ids: BTreeMap<String, String>,
     /// Where large files lie: `http://127.0.0.1:PORT`; with the Hub itself where there is none.
     pub(super) elsewhere: Option<String>,
-    /// Each request.
     pub(super) seen: Vec<Seen>,
 }
 
@@ -89,7 +83,6 @@ pub(super) struct Content {
 pub(super) struct Server {
     /// What `HF_ENDPOINT` is set to.
     pub(super) address: String,
-    /// Shared with the server.
     pub(super) content: Arc<Mutex<Content>>,
 }
 

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 pub(super) struct Sink {
     path: PathBuf,
     file: File,
-    /// Bytes that are there.
     size: u64,
     /// Bytes of the whole file, where they are known.
     total: Option<u64>,
@@ -75,7 +74,6 @@ impl Sink {
         }
     }
 
-    /// Drops what is there.
     pub(super) fn restart(&mut self) -> Result<(), DataError> {
         let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
         emptied.map_err(|error| self.failed(&error))?;
@@ -113,7 +111,6 @@ impl Sink {
         };
     }
 
-    /// Digests what is there.
     fn take_up(&mut self) -> Result<(), DataError> {
         let mut piece = vec![0; PIECE];
         loop {

@@ -11,10 +11,8 @@ pub(super) struct Dialect {
     pub(super) escape: Option<u8>,
 }
 
-/// A field of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Field {
-    /// Its content.
     pub(super) text: String,
     /// Whether it stands in quotation marks.
     pub(super) quoted: bool,

@@ -26,7 +26,6 @@ const NO_DATA: [&str; 9] = [
     "requirements",
 ];
 
-/// Files by split.
 #[derive(Debug, Default)]
 pub(crate) struct SplitFiles {
     pub(crate) train: Vec<PathBuf>,

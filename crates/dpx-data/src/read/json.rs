@@ -2,7 +2,7 @@
 
 use super::delimited::{lines, newline};
 use super::owners::names_in;
-use super::{Columns, Content, LONGEST, RawRow, composed, is_name, missing, same, too_long};
+use super::{Columns, LONGEST, RawRow, composed, is_name, missing, same, too_long};
 use crate::DataError;
 use crate::error::Problems;
 use crate::labels::RawLabel;
@@ -19,7 +19,7 @@ pub(super) fn read(
     path: &Path,
     columns: &Columns<'_>,
     problems: &mut Problems,
-) -> Result<Content, DataError> {
+) -> Result<Vec<RawRow>, DataError> {
     let mut rows = Vec::new();
     let mut add =
         |line: u64, object: &str, problems: &mut Problems| match row(object, line, columns) {
@@ -40,7 +40,7 @@ pub(super) fn read(
             }
         }
     }
-    Ok(Content { rows, names: None })
+    Ok(rows)
 }
 
 /// The keys of the first object.

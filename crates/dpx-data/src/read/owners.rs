@@ -55,7 +55,7 @@ pub(crate) fn owners_of(
         labels: &[],
         ..*wanted
     };
-    let content = read_file(path, &columns, &mut Problems::default())?;
+    let rows = read_file(path, &columns, &mut Problems::default())?;
     let of = |label: RawLabel| match label {
         RawLabel::Missing => Vec::new(),
         RawLabel::Float(number) if number.is_nan() => Vec::new(),
@@ -66,7 +66,7 @@ pub(crate) fn owners_of(
         let (names, text) = (of(row.label), Some(row.text));
         (row.line, Named { names, text })
     };
-    Ok(content.rows.into_iter().map(named).collect())
+    Ok(rows.into_iter().map(named).collect())
 }
 
 /// The names in the lists of a parquet file.
@@ -79,13 +79,13 @@ fn lists(path: &Path, wanted: &Columns<'_>, name: &str) -> Result<BTreeMap<u64, 
         labels: &[],
         ..*wanted
     };
-    let content = read_file(path, &columns, &mut Problems::default())?;
+    let rows = read_file(path, &columns, &mut Problems::default())?;
     let named = |row: RawRow| {
         let list: Vec<Option<String>> = serde_json::from_str(&row.text).unwrap_or_default();
         let names = list.into_iter().flatten().collect();
         (row.line, Named { names, text: None })
     };
-    Ok(content.rows.into_iter().map(named).collect())
+    Ok(rows.into_iter().map(named).collect())
 }
 
 /// The people that a string names: one, or those of a JSON list, as a table has it where a row belongs to several.

@@ -11,7 +11,7 @@ mod whole;
 pub use whole::{ParquetTable, ParquetValues, read_parquet};
 
 use super::open::Allowance;
-use super::{Columns, Content, LONGEST, RawRow, missing, names, open, same, too_long, twice};
+use super::{Columns, LONGEST, RawRow, missing, names, open, same, too_long, twice};
 use crate::DataError;
 use crate::error::{Problems, printable};
 use crate::labels::RawLabel;
@@ -38,7 +38,7 @@ pub(super) fn read(
     path: &Path,
     columns: &Columns<'_>,
     problems: &mut Problems,
-) -> Result<Content, DataError> {
+) -> Result<Vec<RawRow>, DataError> {
     let broken = |error: &dyn std::fmt::Display| {
         DataError::file(path, format!("unreadable parquet file: {error}"))
     };
@@ -60,11 +60,7 @@ pub(super) fn read(
                 .group(group, &leaves, problems)
                 .map_err(|error| broken(&error))?;
         }
-        let names = stored_names(metadata.file_metadata(), columns.label);
-        Ok(Content {
-            rows: reader.rows,
-            names,
-        })
+        Ok(reader.rows)
     })
     .unwrap_or_else(|| Err(broken(&"its content is damaged")))
 }
@@ -129,11 +125,9 @@ struct Leaves {
     others: Vec<usize>,
 }
 
-/// Where the texts lie.
 enum TextLeaves {
     /// In a column of strings.
     Plain(usize),
-    /// In lists of turns.
     Turns(Turns),
 }
 

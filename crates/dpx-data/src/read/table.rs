@@ -3,8 +3,7 @@
 use super::delimited::{Dialect, Fault, Record, Records, lines, newline};
 use super::swallowed::{Look, Span};
 use super::{
-    Columns, Content, LONGEST, RawRow, extension, is_name, missing, no_header, same, too_long,
-    twice,
+    Columns, LONGEST, RawRow, extension, is_name, missing, no_header, same, too_long, twice,
 };
 use crate::DataError;
 use crate::error::Problems;
@@ -21,7 +20,7 @@ pub(super) fn read(
     path: &Path,
     columns: &Columns<'_>,
     problems: &mut Problems,
-) -> Result<Content, DataError> {
+) -> Result<Vec<RawRow>, DataError> {
     let (text, skipped, delimiter) = start(text, path, columns.delimiter);
     let dialect = Dialect {
         delimiter,
@@ -36,7 +35,7 @@ pub(super) fn read(
     };
     if columns.quoting.is_some() || delimiter != b'\t' {
         let read = file.rows(dialect)?;
-        return Ok(read.into_content(path, problems));
+        return Ok(read.into_rows(path, problems));
     }
     file.tabs(dialect, problems)
 }
@@ -135,14 +134,11 @@ struct Read {
 }
 
 impl Read {
-    fn into_content(self, path: &Path, problems: &mut Problems) -> Content {
+    fn into_rows(self, path: &Path, problems: &mut Problems) -> Vec<RawRow> {
         for (line, problem) in self.problems {
             problems.add(path, line, problem);
         }
-        Content {
-            rows: self.rows,
-            names: None,
-        }
+        self.rows
     }
 }
 
@@ -156,7 +152,7 @@ struct File<'a> {
 impl File<'_> {
     /// A tab-separated file rarely quotes: the reading that fits the whole file counts; where both do, and differ, the user
     /// is asked.
-    fn tabs(&self, dialect: Dialect, problems: &mut Problems) -> Result<Content, DataError> {
+    fn tabs(&self, dialect: Dialect, problems: &mut Problems) -> Result<Vec<RawRow>, DataError> {
         let plain = Dialect {
             quotes: false,
             ..dialect
@@ -167,7 +163,7 @@ impl File<'_> {
             .split(['\n', '\r'])
             .any(|line| line.split('\t').any(begins));
         if !marks {
-            return Ok(self.rows(plain)?.into_content(self.path, problems));
+            return Ok(self.rows(plain)?.into_rows(self.path, problems));
         }
         let quoted = match self.rows(dialect) {
             Ok(quoted) if quoted.problems.is_empty() => quoted,
@@ -182,16 +178,16 @@ impl File<'_> {
                 let plain = self.rows(plain);
                 return match (plain, failed) {
                     (Ok(plain), _) if plain.problems.is_empty() => {
-                        Ok(plain.into_content(self.path, problems))
+                        Ok(plain.into_rows(self.path, problems))
                     }
-                    (_, Ok(quoted)) => Ok(quoted.into_content(self.path, problems)),
-                    (Ok(plain), Err(_)) => Ok(plain.into_content(self.path, problems)),
+                    (_, Ok(quoted)) => Ok(quoted.into_rows(self.path, problems)),
+                    (Ok(plain), Err(_)) => Ok(plain.into_rows(self.path, problems)),
                     (Err(_), Err(error)) => Err(error),
                 };
             }
         };
         if quoted.needed || quoted.quoted_header {
-            return Ok(quoted.into_content(self.path, problems));
+            return Ok(quoted.into_rows(self.path, problems));
         }
         if let Some(line) = quoted.needless {
             problems.add(
@@ -200,7 +196,7 @@ impl File<'_> {
                 "a field stands in quotation marks, and nothing tells whether they are part of the text: set `quoting = \"none\"` if they are, or \"double\" if they are not",
             );
         }
-        Ok(quoted.into_content(self.path, problems))
+        Ok(quoted.into_rows(self.path, problems))
     }
 
     /// The first line with `\"`, where that is read as an escape the file fits whole, and needs its quotation marks.
@@ -237,7 +233,6 @@ impl File<'_> {
         missing(name, key, names())
     }
 
-    /// Reads in one way.
     fn rows(&self, dialect: Dialect) -> Result<Read, DataError> {
         let fail =
             |line: u64, problem: String| DataError::line(self.path, line + self.skipped, problem);
@@ -398,7 +393,7 @@ pub(super) fn read_pairs(
     path: &Path,
     columns: &Columns<'_>,
     problems: &mut Problems,
-) -> Content {
+) -> Vec<RawRow> {
     let delimiter = columns.delimiter.unwrap_or(';');
     let mut rows = Vec::new();
     for (number, line) in lines(text).enumerate() {
@@ -432,5 +427,5 @@ pub(super) fn read_pairs(
             others: Vec::new(),
         });
     }
-    Content { rows, names: None }
+    rows
 }

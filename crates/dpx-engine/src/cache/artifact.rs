@@ -12,7 +12,7 @@ pub struct Damage {
     pub instance: InstanceName,
     /// The key under which the cache has its record.
     pub key: Key,
-    /// Path in the artifact.
+    /// Path in the artifact, relative to its root.
     pub file: String,
     /// What is wrong. [`CacheError::Damaged`]: the object is gone or was set aside, and its record is a miss from then on.
     #[source]
@@ -27,16 +27,16 @@ impl Damage {
     }
 }
 
-/// One artifact in the cache.
+/// Reads the files of one artifact.
 #[derive(Debug, Clone, Copy)]
-pub struct Artifact<'a> {
+pub(crate) struct Artifact<'a> {
     cache: &'a Cache,
     record: &'a Record,
 }
 
 impl Artifact<'_> {
     /// Whether the artifact has a file of this path.
-    pub fn has(&self, path: &str) -> bool {
+    pub(crate) fn has(&self, path: &str) -> bool {
         self.record
             .output
             .files
@@ -48,7 +48,7 @@ impl Artifact<'_> {
     ///
     /// # Errors
     /// As [`Cache::read_verified`].
-    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Damage> {
+    pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Damage> {
         if !self.has(path) {
             return Ok(None);
         }
@@ -57,8 +57,8 @@ impl Artifact<'_> {
 }
 
 impl Cache {
-    /// The artifact of a record.
-    pub const fn open_artifact<'a>(&'a self, record: &'a Record) -> Artifact<'a> {
+    /// The artifact that a record describes; nothing is read yet.
+    pub(crate) const fn open_artifact<'a>(&'a self, record: &'a Record) -> Artifact<'a> {
         Artifact {
             cache: self,
             record,
@@ -70,7 +70,7 @@ impl Cache {
     /// # Errors
     /// When the artifact has no such file, when its object is missing or is not what its name says (it is set aside then),
     /// or when it cannot be read.
-    pub fn read_verified(&self, record: &Record, path: &str) -> Result<Vec<u8>, Damage> {
+    pub(crate) fn read_verified(&self, record: &Record, path: &str) -> Result<Vec<u8>, Damage> {
         let mut files = record.output.files.iter();
         let read = match files.find(|file| file.path == path) {
             Some(file) => self.read(file),
@@ -95,7 +95,7 @@ pub struct ArtifactReader {
 }
 
 impl ArtifactReader {
-    /// A reader of a cache.
+    /// A reader that has met no damage yet.
     pub fn new(cache: Cache) -> Self {
         Self {
             cache,

@@ -17,7 +17,7 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Damaged`] when an object is missing or its content is not what its name says; it is set aside first,
     /// so that its record is a miss from then on.
-    pub fn check_out(&self, manifest: &Manifest, folder: &Path) -> Result<(), CacheError> {
+    pub(crate) fn check_out(&self, manifest: &Manifest, folder: &Path) -> Result<(), CacheError> {
         self.disk.create_folder(folder)?;
         for file in &manifest.files {
             self.copy_out(file, folder)?;

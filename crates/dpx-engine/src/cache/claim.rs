@@ -90,7 +90,6 @@ impl Claim {
         Ok(Taken::Ours(Self { shared }))
     }
 
-    /// Waits for a claim.
     pub(super) fn take(folder: &Path, owner: &Owner) -> Result<Self, CacheError> {
         loop {
             if let Taken::Ours(claim) = Self::try_take(folder, owner.clone())? {

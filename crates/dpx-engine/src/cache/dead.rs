@@ -14,7 +14,7 @@ impl Cache {
     ///
     /// # Errors
     /// When something cannot be read or removed.
-    pub fn sweep_dead(&self) -> Result<usize, CacheError> {
+    pub(crate) fn sweep_dead(&self) -> Result<usize, CacheError> {
         let staging = self.layout.folder("staging");
         let mut swept = 0;
         for name in names(&staging)? {

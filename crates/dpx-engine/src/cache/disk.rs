@@ -11,15 +11,15 @@ use std::sync::Arc;
 /// A kind of write, as fault injection sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// A folder is made.
+    /// A folder is made that was missing.
     CreateFolder,
-    /// A file is made.
+    /// A file is made that must not exist yet.
     CreateFile,
     /// Bytes are written; a fault here leaves half of them behind, as a full disk does.
     Write,
     /// A file's content is forced to the medium.
     SyncFile,
-    /// A file is made read-only.
+    /// A file loses the permission to write.
     SetReadOnly,
     /// A file gets its final name.
     Rename,
@@ -38,7 +38,7 @@ pub trait Faults: Send + Sync + std::fmt::Debug {
     fn before(&self, step: Step, path: &Path) -> io::Result<()>;
 }
 
-/// The medium under the cache.
+/// Where the cache writes; in tests each write may be made to fail.
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
     faults: Option<Arc<dyn Faults>>,
@@ -72,7 +72,6 @@ impl Disk {
             .map_err(CacheError::io("make", path))
     }
 
-    /// Writes all bytes.
     pub(crate) fn write(
         &self,
         file: &mut File,

@@ -6,89 +6,57 @@ use std::path::{Path, PathBuf};
 
 /// Why the cache could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum CacheError {
-    /// The operating system refused.
+    /// The operating system refused to read or write.
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io {
         /// What was tried, as in "cannot write".
         action: &'static str,
-        /// Where.
         path: PathBuf,
-        /// What the operating system said.
         source: io::Error,
     },
     /// The cache was made by a newer dpx.
     #[error("the cache `{}` has format {found}, and this dpx reads formats up to {known}: use a newer dpx, or give another folder with `--cache`", path.display())]
     FutureFormat {
-        /// Folder of the cache.
         path: PathBuf,
-        /// Format found.
         found: u64,
-        /// Newest format that this program knows.
         known: u64,
     },
     /// The format file says nothing that this program understands.
     #[error("`{}` does not say which format the cache has: expected `{{\"dpx_cache\":1}}`; give another folder with `--cache`", path.display())]
-    UnknownFormat {
-        /// The format file.
-        path: PathBuf,
-    },
+    UnknownFormat { path: PathBuf },
     /// An object's content is not what its name says, or it is missing.
     #[error("the cached file `{file}` (object {}) {problem}: it is set aside and must be rebuilt", digest.short())]
     Damaged {
-        /// Object.
         digest: Digest,
-        /// Path in the artifact.
         file: String,
-        /// What is wrong with it.
         problem: &'static str,
     },
     /// The identity file holds something else.
     #[error("`{}` does not hold the identity of the cache: expected 32 hexadecimal digits; restore it, or delete it, and unfinished private runs restart with new keys", path.display())]
-    BadIdentity {
-        /// The file.
-        path: PathBuf,
-    },
+    BadIdentity { path: PathBuf },
     /// An artifact has no file of this path.
     #[error("the artifact has no file `{file}`")]
-    NoSuchFile {
-        /// Path in the artifact.
-        file: String,
-    },
+    NoSuchFile { file: String },
     /// A stage's output folder holds something that cannot be cached.
     #[error("the output holds `{}`, {problem}: only regular files with UTF-8 names can be cached", path.display())]
     BadOutput {
-        /// Offending path.
         path: PathBuf,
-        /// What is wrong with it.
         problem: &'static str,
     },
     /// A staged file differs from what the closing manifest says of it.
     #[error("the staged file `{}` is not what its worker's closing manifest says", path.display())]
-    Torn {
-        /// Staged file.
-        path: PathBuf,
-    },
+    Torn { path: PathBuf },
     /// The lock given is not the key's.
     #[error("the lock of another key was given for {}", key.short())]
-    WrongLock {
-        /// Key to be committed.
-        key: Key,
-    },
+    WrongLock { key: Key },
     /// Another process took this one for dead and took its lock over.
     #[error("the lock `{}` was taken over by another process, which found it without a sign of life for too long: what this one made is not committed", path.display())]
-    LockLost {
-        /// Folder of the lock's claims.
-        path: PathBuf,
-    },
+    LockLost { path: PathBuf },
     /// The cache is locked by the kernel, and on this machine that keeps nobody else out.
     #[error("the cache says in `{}` that the kernel locks it, and here {reason}: other machines would not see its locks. Make sure that no run uses the cache, delete that file, and run again: the cache is then locked by claims; or set DPX_LOCKS=kernel where only this machine uses it", path.display())]
-    LocksStayHere {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
+    LocksStayHere { path: PathBuf, reason: String },
     /// Garbage collection without anything to keep would delete everything.
     #[error("nothing is named that must be kept: give experiment files, or `--keep-runs N`")]
     NoRoots,

@@ -17,7 +17,7 @@ const KEPT_RUNS: usize = 20;
 /// Files on their way to their final name are garbage after this long.
 const TEMPORARY_FOR: Duration = Duration::from_hours(24);
 
-/// What must stay.
+/// The keys whose records, objects and checkpoints must stay.
 #[derive(Debug, Clone)]
 pub struct Roots(BTreeSet<Key>);
 
@@ -42,7 +42,7 @@ pub const FLOORS: &str = "floors";
 /// Folder of a cache with the texts of rehearsals: in it one for each experiment.
 pub const REHEARSAL: &str = "rehearsal";
 
-/// Why something can go.
+/// Why something can go; messages group by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Waste {
     /// A record that no root needs.
@@ -85,37 +85,35 @@ impl Waste {
     }
 }
 
-/// One thing that can go.
+/// A file or folder of the cache that can go.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Doomed {
-    /// Why.
     pub waste: Waste,
-    /// File or folder.
     pub path: PathBuf,
-    /// Bytes.
+    /// In bytes, with everything in it.
     pub size: u64,
-    /// Instance, where it is known.
+    /// The instance that it belongs to; none: not known, or of several.
     pub instance: Option<InstanceName>,
 }
 
 /// What a collection deletes, or would delete; records before the objects that they name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Collection {
-    /// What goes.
     pub doomed: Vec<Doomed>,
-    /// Number of records that stay.
     pub kept_records: usize,
     /// Bytes of the objects that stay.
     pub kept_bytes: u64,
 }
 
 impl Collection {
-    /// Bytes that are freed.
+    /// Bytes of everything that goes.
     pub fn freed(&self) -> u64 {
         self.doomed.iter().map(|doomed| doomed.size).sum()
     }
 
-    /// Number and bytes by reason.
+    /// How many go for each reason, and their bytes.
     pub fn summary(&self) -> BTreeMap<Waste, (usize, u64)> {
         let mut summary = BTreeMap::new();
         for doomed in &self.doomed {

@@ -8,7 +8,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Digits of an identity.
 const DIGITS: usize = 32;
 
 impl Cache {

@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// The journal that this process writes.
 #[derive(Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     id: String,
     path: PathBuf,
     folder: PathBuf,
@@ -27,12 +27,12 @@ pub struct Journal {
 
 impl Journal {
     /// Name of the run, which sorts by its start.
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
     /// Folder for the logs of this run's workers.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
@@ -40,7 +40,7 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be written; a run goes on without its journal.
-    pub fn append(&self, line: &impl Serialize) -> Result<(), CacheError> {
+    pub(crate) fn append(&self, line: &impl Serialize) -> Result<(), CacheError> {
         let mut bytes = serde_json::to_vec(line)?;
         bytes.push(b'\n');
         self.file
@@ -56,11 +56,11 @@ impl Journal {
 pub struct RunFile {
     /// Name of the run, which sorts by its start.
     pub id: String,
-    /// The journal.
+    /// The journal: JSON lines, as [`Journal::append`] wrote them.
     pub path: PathBuf,
     /// Folder with the logs of its workers.
     pub folder: PathBuf,
-    /// Whether the run still lives.
+    /// Whether its runner still lives, by the lock that it holds.
     pub live: bool,
 }
 
@@ -104,7 +104,7 @@ impl Cache {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn start_journal(&self) -> Result<Journal, CacheError> {
+    pub(crate) fn start_journal(&self) -> Result<Journal, CacheError> {
         let runs = self.layout.folder("runs");
         let (id, path, file) = loop {
             let now = crate::clock::now().strftime("%Y%m%dT%H%M%S%6fZ");

@@ -14,19 +14,19 @@ use std::path::{Path, PathBuf};
 
 /// Who holds a lock, for messages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Owner {
-    /// Name of the machine.
     pub host: String,
-    /// Process.
+    /// Process id on `host`.
     pub pid: u32,
-    /// Instance it works on.
+    /// The instance, or other work, that it holds the lock for.
     pub instance: String,
-    /// Since when, RFC 3339.
+    /// When the lock was taken, RFC 3339.
     pub since: String,
 }
 
 impl Owner {
-    /// This process, from now on.
+    /// This process, as of now.
     pub fn here(instance: &str) -> Self {
         Self {
             host: host(),
@@ -100,7 +100,7 @@ impl KeyLock {
         self.held.renew()
     }
 
-    /// The key that is locked.
+    /// The key that the holder may work on and commit.
     pub const fn key(&self) -> Key {
         self.key
     }
@@ -108,14 +108,14 @@ impl KeyLock {
 
 /// Held by a worker for as long as it lives.
 #[derive(Debug)]
-pub struct WorkerLock {
+pub(crate) struct WorkerLock {
     held: Held,
 }
 
 /// What an attempt to take a key's lock came to.
 #[derive(Debug)]
 pub enum TryLock {
-    /// It is ours.
+    /// Ours until it is dropped.
     Taken(KeyLock),
     /// Somebody else holds it; the owner's text could be read or not.
     Held(Option<Owner>),
@@ -154,12 +154,12 @@ impl Cache {
     }
 
     /// Whether somebody works on a key.
-    pub fn is_locked(&self, key: &Key) -> bool {
+    pub(crate) fn is_locked(&self, key: &Key) -> bool {
         is_locked(&self.layout.lock(key)) || is_locked(&self.layout.worker_lock(key))
     }
 
     /// Path of the lock that a worker of this key takes for its life.
-    pub fn worker_lock_path(&self, key: &Key) -> PathBuf {
+    pub(crate) fn worker_lock_path(&self, key: &Key) -> PathBuf {
         self.layout.worker_lock(key)
     }
 
@@ -289,7 +289,7 @@ impl WorkerLock {
     ///
     /// # Errors
     /// When the lock file cannot be made or locked.
-    pub fn wait(path: &Path) -> Result<Self, CacheError> {
+    pub(crate) fn wait(path: &Path) -> Result<Self, CacheError> {
         let held = hold(path, locking_of(path), &Owner::here("worker"))?;
         Ok(Self { held })
     }
@@ -298,23 +298,23 @@ impl WorkerLock {
     ///
     /// # Errors
     /// When the lock file cannot be made or locked.
-    pub fn try_take(path: &Path) -> Result<Option<Self>, CacheError> {
+    pub(crate) fn try_take(path: &Path) -> Result<Option<Self>, CacheError> {
         let held = try_hold(path, locking_of(path), Owner::here("worker"))?;
         Ok(held.ok().map(|held| Self { held }))
     }
 
     /// Whether a worker lives that holds this lock.
-    pub fn is_held(path: &Path) -> bool {
+    pub(crate) fn is_held(path: &Path) -> bool {
         is_locked(path)
     }
 
     /// Whether it is a claim, which can be lost.
-    pub const fn is_claim(&self) -> bool {
+    pub(crate) const fn is_claim(&self) -> bool {
         matches!(self.held, Held::Claim(_))
     }
 
     /// Whether another worker took this one for dead and took its place.
-    pub fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         match &self.held {
             Held::Kernel { .. } => false,
             Held::Claim(claim) => claim.is_lost(),

@@ -7,7 +7,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// How a cache is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Locking {
     /// Locks of the kernel: they die with their process.

@@ -30,7 +30,7 @@ const VERSION: u32 = 1;
 /// Times that a step is tried where the store does not answer.
 const TRIES: u32 = 3;
 
-/// A shared cache.
+/// A cache that machines share: encrypted, signed objects in a [`Store`].
 #[derive(Debug, Clone)]
 pub struct Remote {
     store: Arc<dyn Store>,
@@ -46,7 +46,7 @@ pub struct Remote {
 /// What came of sending an artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pushed {
-    /// It is there now.
+    /// It was sent.
     New,
     /// It was there already, from this machine or another.
     Already,
@@ -58,29 +58,19 @@ pub enum Pushed {
 
 /// Why something could not be shared or fetched.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum RemoteError {
-    /// The store failed.
+    /// The store did not answer, or refused.
     #[error("the remote cache {store}: {source}")]
-    Store {
-        /// The store.
-        store: String,
-        /// What it said.
-        source: StoreError,
-    },
+    Store { store: String, source: StoreError },
     /// The store does what it was asked not to do.
     #[error("nothing is written to the remote cache {store}: {reason}")]
-    NoConditions {
-        /// The store.
-        store: String,
-        /// What it did.
-        reason: String,
-    },
+    NoConditions { store: String, reason: String },
     /// A record that nobody with the key wrote.
     #[error(
         "the record of `{key}` in the remote cache {store} has a bad signature: another key wrote it, or it was changed; `dpx cache verify --remote` finds such records, and removes them with `--delete`"
     )]
     BadSignature {
-        /// The store.
         store: String,
         /// Key of the record, short.
         key: String,
@@ -90,16 +80,12 @@ pub enum RemoteError {
         "`{file}` of {key} in the remote cache {store} {problem}; `dpx cache verify --remote` finds such objects"
     )]
     BadObject {
-        /// The store.
         store: String,
         /// Key of the record, short.
         key: String,
-        /// Path in the artifact.
         file: String,
-        /// What is wrong.
         problem: &'static str,
     },
-    /// The cache of this machine.
     #[error(transparent)]
     Cache(#[from] CacheError),
 }
@@ -108,7 +94,6 @@ pub enum RemoteError {
 #[derive(Debug, Serialize, Deserialize)]
 struct Shared {
     version: u32,
-    /// Who wrote it.
     writer: String,
     record: Record,
 }
@@ -134,13 +119,13 @@ impl Remote {
         })
     }
 
-    /// The store, in words.
+    /// The store's address, for messages.
     pub fn describe(&self) -> String {
         self.store.describe()
     }
 
     /// Whether a record may be sent at all.
-    pub fn may_share(&self, record: &Record) -> bool {
+    fn may_share(&self, record: &Record) -> bool {
         self.private || !is_private(record)
     }
 

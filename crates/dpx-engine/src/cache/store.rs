@@ -17,7 +17,7 @@ pub struct Cache {
     pub(super) disk: Disk,
 }
 
-/// What stands under a key.
+/// What the cache has under a key, without reading objects.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Lookup {
     /// No record.
@@ -54,7 +54,7 @@ impl Cache {
         Ok(Self { layout, disk })
     }
 
-    /// Folder of the cache.
+    /// The folder that the cache was opened at.
     pub fn root(&self) -> &Path {
         &self.layout.root
     }
@@ -108,7 +108,7 @@ impl Cache {
     }
 
     /// Bytes that this user may still write to the disk of the cache, where the system tells.
-    pub fn free_bytes(&self) -> Option<u64> {
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
         #[cfg(unix)]
         {
             let found = rustix::fs::statvfs(&self.layout.root).ok()?;
@@ -161,7 +161,7 @@ impl Cache {
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub fn whole_records(&self) -> Result<Vec<Record>, CacheError> {
+    pub(crate) fn whole_records(&self) -> Result<Vec<Record>, CacheError> {
         let read = |key| self.read_record(key).filter(|record| self.is_whole(record));
         Ok(self.keys()?.par_iter().filter_map(read).collect())
     }
@@ -311,7 +311,7 @@ impl Cache {
 ///
 /// # Errors
 /// When a file cannot be read, or something in it is a link, a device, or has a name that is not UTF-8.
-pub fn manifest_of_folder(folder: &Path) -> Result<Manifest, CacheError> {
+pub(crate) fn manifest_of_folder(folder: &Path) -> Result<Manifest, CacheError> {
     let mut files = Vec::new();
     collect(folder, "", &mut files)?;
     files.sort_unstable();

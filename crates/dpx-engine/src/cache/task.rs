@@ -19,7 +19,6 @@
 use super::layout::names;
 use std::path::{Path, PathBuf};
 
-/// The folder of a task.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TaskFolder(PathBuf);
 

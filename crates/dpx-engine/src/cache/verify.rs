@@ -7,14 +7,14 @@ use dpx_schema::{Digest, InstanceName, Key};
 use rayon::prelude::*;
 use std::fs;
 
-/// What `dpx cache verify` found.
+/// What reading the whole cache found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verification {
-    /// Objects read.
+    /// Objects that were read, sound or not.
     pub objects: usize,
-    /// Bytes read.
+    /// Bytes of the objects that were read.
     pub bytes: u64,
-    /// Records read.
+    /// Records that were read, sound or not.
     pub records: usize,
     /// Objects whose content is not what their name says; set aside.
     pub damaged_objects: Vec<Digest>,

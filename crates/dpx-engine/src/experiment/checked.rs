@@ -10,10 +10,10 @@ use dpx_schema::Kind;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An experiment file without mistakes.
+/// An experiment file that was read and checked, with everything it extends and every `--set`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
-    /// Name, description and seed.
+    /// `[experiment]`: name, description and seed.
     pub experiment: ExperimentTable,
     /// `[sweep]`, in the file's order.
     pub axes: Vec<SweepAxis>,
@@ -23,9 +23,9 @@ pub struct Experiment {
     pub selection: Vec<Node>,
     /// Devices, workers and where they run; changes no result.
     pub run: RunTable,
-    /// The cache that machines share.
+    /// `[cache]`: the cache that machines share.
     pub cache: CacheTable,
-    /// Title and published figures.
+    /// `[report]`: title, and published figures to compare with.
     pub report: ReportTable,
     /// What a release says besides the guarantee: language, license.
     pub release: ReleaseTable,
@@ -58,46 +58,44 @@ impl Experiment {
     }
 }
 
-/// One axis of the sweep.
+/// One axis of `[sweep]`.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct SweepAxis {
     /// What stages refer to as `$NAME`.
     pub name: String,
-    /// Where the name stands.
     pub origin: Origin,
     /// Its values, where they were written.
     pub nodes: Vec<Node>,
 }
 
 impl SweepAxis {
-    /// The values as JSON.
+    /// Its values in the file's order, as JSON.
     pub fn values(&self) -> Vec<Value> {
         self.nodes.iter().map(Node::to_json).collect()
     }
 }
 
-/// One `[stage.NAME]`.
+/// A `[stage.NAME]` as it was written: defaults are not filled in, `$axis` is not resolved.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Stage {
-    /// NAME of `[stage.NAME]`.
     pub name: String,
-    /// Where the name stands.
     pub origin: Origin,
-    /// What it does.
     pub kind: Kind,
     /// Names of the stages that it reads, with the places of the names.
     pub needs: Vec<(String, Origin)>,
     /// `seed`, if the stage has one of its own.
     pub seed: Option<Node>,
-    /// The parameters as written.
+    /// Its parameters, without `kind`, `needs` and `seed`.
     pub fields: Table,
 }
 
 /// One value for each of some axes: the index of the value by name of the axis.
-pub type Combination = BTreeMap<String, usize>;
+pub(crate) type Combination = BTreeMap<String, usize>;
 
 /// The axis that changes the seed of every stage that draws random numbers, without being mentioned.
-pub const REPLICATE: &str = "replicate";
+pub(crate) const REPLICATE: &str = "replicate";
 
 impl Stage {
     /// The axes that the stage itself mentions: in a parameter, as its `seed`, or silently `replicate`.
@@ -198,7 +196,7 @@ fn references(node: &Node, names: &mut BTreeSet<String>) {
 }
 
 /// Every combination of some axes, in the file's order; the first axis varies slowest.
-pub fn combinations(axes: &[SweepAxis], names: &BTreeSet<String>) -> Vec<Combination> {
+pub(crate) fn combinations(axes: &[SweepAxis], names: &BTreeSet<String>) -> Vec<Combination> {
     let mut all = vec![Combination::new()];
     for axis in axes.iter().filter(|axis| names.contains(&axis.name)) {
         all = all

@@ -3,12 +3,12 @@
 use super::files::{Files, Origin};
 use serde_json::json;
 
-/// Whether a mistake stops everything.
+/// How bad a mistake is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Nothing runs.
+    /// The experiment cannot be planned.
     Error,
-    /// Likely not what was meant.
+    /// It can, but this is hardly what was meant.
     Warning,
 }
 
@@ -21,10 +21,10 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// Every code.
+            /// In the order in which they are declared.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The stable name.
+            /// The name that the message and `--json` show.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
@@ -37,7 +37,7 @@ macro_rules! codes {
 codes! {
     /// A file that cannot be read, or is not UTF-8.
     Unreadable = "unreadable",
-    /// Not TOML.
+    /// The file is not TOML.
     Syntax = "syntax",
     /// `extends` names a file that is missing, or leads in a circle.
     Extends = "extends",
@@ -107,45 +107,44 @@ codes! {
     BadDevice = "bad-device",
 }
 
-/// A place with a remark.
+/// A place in a text, and what to say beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Label {
-    /// Where.
     pub origin: Origin,
-    /// The remark; may be empty.
+    /// May be empty: then the place is underlined alone.
     pub text: String,
 }
 
 /// A replacement that would mend the mistake.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fix {
-    /// What to replace.
+    /// The text that is replaced.
     pub origin: Origin,
-    /// By what.
+    /// What stands there instead.
     pub replacement: String,
 }
 
-/// One mistake.
+/// One mistake in an experiment file, with what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Diagnostic {
-    /// Its kind.
     pub code: Code,
-    /// Whether it stops everything.
     pub severity: Severity,
     /// What was found and what was expected.
     pub message: String,
-    /// Where.
+    /// Where it stands; none: the file lacks something as a whole.
     pub primary: Option<Label>,
-    /// Other places that matter.
+    /// Further places that explain it, such as the first of two definitions.
     pub context: Vec<Label>,
-    /// What to do, in words.
+    /// What to do, a sentence each.
     pub help: Vec<String>,
     /// What to do, as an edit.
     pub fix: Option<Fix>,
 }
 
 impl Diagnostic {
-    /// An error without a place.
+    /// An error that stands nowhere in particular.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -158,7 +157,7 @@ impl Diagnostic {
         }
     }
 
-    /// An error at a place.
+    /// An error at the place where it stands.
     pub fn at(code: Code, origin: Origin, message: impl Into<String>) -> Self {
         let mut diagnostic = Self::new(code, message);
         diagnostic.primary = Some(Label {
@@ -168,14 +167,14 @@ impl Diagnostic {
         diagnostic
     }
 
-    /// Lowers it to a warning.
+    /// Makes it a warning.
     #[must_use]
     pub fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
         self
     }
 
-    /// The remark at its place.
+    /// Sets the remark beside its place.
     #[must_use]
     pub fn label(mut self, text: impl Into<String>) -> Self {
         if let Some(primary) = &mut self.primary {
@@ -184,7 +183,7 @@ impl Diagnostic {
         self
     }
 
-    /// Another place that matters.
+    /// Adds a place that explains it.
     #[must_use]
     pub fn context(mut self, origin: Origin, text: impl Into<String>) -> Self {
         self.context.push(Label {
@@ -194,7 +193,7 @@ impl Diagnostic {
         self
     }
 
-    /// What to do.
+    /// Adds a sentence that says what to do.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
@@ -203,7 +202,7 @@ impl Diagnostic {
 
     /// What to do, as an edit.
     #[must_use]
-    pub fn fix(mut self, origin: Origin, replacement: impl Into<String>) -> Self {
+    pub(crate) fn fix(mut self, origin: Origin, replacement: impl Into<String>) -> Self {
         self.fix = Some(Fix {
             origin,
             replacement: replacement.into(),

@@ -129,15 +129,15 @@ pub struct Resources {
     /// Memory of the node, such as `16G`.
     #[serde(default)]
     pub memory: Option<String>,
-    /// GPUs.
+    /// GPUs for each worker.
     #[serde(default)]
     #[schemars(range(min = 0, max = 1024))]
     pub gpus: Option<u64>,
-    /// Processors.
+    /// Processors for each worker.
     #[serde(default)]
     #[schemars(range(min = 1, max = 4096))]
     pub cpus: Option<u64>,
-    /// Account that pays.
+    /// Account that the time is charged to.
     #[serde(default)]
     pub account: Option<String>,
     /// Further arguments of sbatch, such as `["--qos=long", "--constraint=a100"]`.
@@ -147,7 +147,7 @@ pub struct Resources {
 
 impl ExecutorTable {
     /// Key of [`ExecutorTable::resources`] that holds for all kinds.
-    pub const DEFAULT: &'static str = "default";
+    pub(crate) const DEFAULT: &'static str = "default";
 
     /// What a worker of a kind is given: what the kind says, and what `default` says beside it.
     pub fn resources(&self, kind: &str) -> Resources {

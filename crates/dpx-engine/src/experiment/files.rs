@@ -36,7 +36,7 @@ pub struct Origin {
 pub struct Position {
     /// Line of the file, the first is 1.
     pub line: usize,
-    /// Column in characters.
+    /// Column in characters, the first is 1.
     pub column: usize,
 }
 
@@ -95,7 +95,6 @@ impl Origin {
         }
     }
 
-    /// Number of the text.
     pub(super) const fn file_number(self) -> u32 {
         self.file
     }

@@ -14,7 +14,6 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::OnceLock;
 
-/// The parameters of one kind.
 #[derive(Debug)]
 pub(crate) struct KindTable {
     /// JSON Schema of the parameters that can change a result.
@@ -25,7 +24,6 @@ pub(crate) struct KindTable {
 }
 
 impl KindTable {
-    /// The table of a kind.
     pub(crate) fn of(kind: Kind) -> &'static Self {
         static TABLES: OnceLock<Vec<KindTable>> = OnceLock::new();
         let tables = TABLES.get_or_init(|| Kind::ALL.iter().map(|&kind| build(kind)).collect());

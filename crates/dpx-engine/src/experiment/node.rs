@@ -5,29 +5,26 @@ use std::collections::HashMap;
 
 /// A value and where it was written.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Node {
-    /// What was written.
     pub value: Value,
     /// Where it stands; for a table, its header.
     pub origin: Origin,
 }
 
-/// A TOML value.
+/// A TOML value, with the places of everything in it.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names are TOML's")]
 pub enum Value {
-    /// Text.
     String(String),
     /// A whole number; wider than TOML's, so that one too large is still told apart.
     Integer(i128),
     /// A number with a point or an exponent, an infinity, or not a number.
     Float(f64),
-    /// `true` or `false`.
     Boolean(bool),
     /// A date or a time, which no key takes.
     Datetime(String),
-    /// A list.
     Array(Vec<Node>),
-    /// A table.
     Table(Table),
 }
 
@@ -53,35 +50,34 @@ pub struct Table {
     pub entries: Vec<Entry>,
 }
 
-/// A key and its value.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Entry {
     /// The key without quotation marks.
     pub key: String,
-    /// Where the key was written.
     pub key_origin: Origin,
     /// What stands behind the equals sign.
     pub node: Node,
 }
 
 impl Table {
-    /// The entry of a key.
+    /// Looks a key up, with the place where it was written.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
-    /// The value of a key.
+    /// Looks a key up.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.node)
     }
 
-    /// The keys in order.
+    /// The keys in the order in which they were written.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.key.as_str())
     }
 
     /// Lays another table over this one: tables are merged key by key, every other value is replaced.
-    pub fn overlay(&mut self, over: Self) {
+    pub(crate) fn overlay(&mut self, over: Self) {
         let mut places: HashMap<String, usize> = self
             .entries
             .iter()

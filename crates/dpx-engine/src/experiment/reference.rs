@@ -5,7 +5,7 @@ use dpx_data::{NameError, Role, Source};
 use dpx_schema::Kind;
 use serde_json::Value;
 
-/// What a name means.
+/// What a name of something to read leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceRef {
     /// A word of the parameter, such as `rules` or `bag-of-words`: nothing is read.
@@ -22,11 +22,11 @@ const ENCODER: &str = "builtin:encoder";
 /// A parameter that names something to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceField {
-    /// The parameter.
+    /// Name of the parameter.
     pub key: &'static str,
-    /// What it names.
+    /// What is read there, which says where names are looked up.
     pub role: Role,
-    /// Words that stand for themselves.
+    /// Words that name nothing to read, such as `rules`.
     pub words: &'static [&'static str],
     /// Whether `stage:NAME` may stand there.
     pub stage: bool,

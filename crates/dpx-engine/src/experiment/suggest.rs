@@ -72,7 +72,7 @@ pub fn did_you_mean<'a>(
 }
 
 /// Mistakes that are told in full, with what would have been right; of the others only the number is.
-pub const MOST_SHOWN: usize = 100;
+pub(crate) const MOST_SHOWN: usize = 100;
 
 /// Names in one list.
 const MOST_NAMES: usize = 50;

@@ -1,5 +1,6 @@
 //! Files with very many mistakes, very long names, and sources that cannot be read twice.
 
+use super::suggest::MOST_SHOWN;
 use super::*;
 use std::fmt::Write;
 

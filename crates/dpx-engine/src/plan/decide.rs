@@ -22,7 +22,7 @@ pub fn decide(plan: &Plan, view: &dyn CacheView, forced: &BTreeSet<InstanceId>) 
 /// They are at every moment what [`decide`] would say, with the history as it was at the start: what the run itself adds
 /// is no earlier record to compare with.
 #[derive(Debug)]
-pub struct Decisions<'a> {
+pub(crate) struct Decisions<'a> {
     plan: &'a Plan,
     forced: BTreeSet<InstanceId>,
     history: History,
@@ -35,7 +35,7 @@ pub struct Decisions<'a> {
 
 /// An instance that was decided anew and came out different.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Changed {
+pub(crate) struct Changed {
     /// Its place among the instances of the plan.
     pub instance: InstanceId,
     /// Whether nothing was left to do before.
@@ -43,8 +43,8 @@ pub struct Changed {
 }
 
 impl<'a> Decisions<'a> {
-    /// Decides every instance.
-    pub fn new(plan: &'a Plan, view: &dyn CacheView, forced: BTreeSet<InstanceId>) -> Self {
+    /// Decides every instance; `forced` ones run even where a record is there.
+    pub(crate) fn new(plan: &'a Plan, view: &dyn CacheView, forced: BTreeSet<InstanceId>) -> Self {
         let mut users = vec![Vec::new(); plan.instances.len()];
         for (id, instance) in plan.instances.iter().enumerate() {
             for need in &instance.needs {
@@ -70,27 +70,27 @@ impl<'a> Decisions<'a> {
     }
 
     /// The decisions, in the plan's order.
-    pub fn list(&self) -> &[Decision] {
+    pub(crate) fn list(&self) -> &[Decision] {
         &self.list
     }
 
     /// Whether the instance runs even where a record is there.
-    pub fn is_forced(&self, id: InstanceId) -> bool {
+    pub(crate) fn is_forced(&self, id: InstanceId) -> bool {
         self.forced.contains(&id)
     }
 
     /// The instances that read an instance.
-    pub fn users(&self, id: InstanceId) -> &[InstanceId] {
+    pub(crate) fn users(&self, id: InstanceId) -> &[InstanceId] {
         &self.users[id]
     }
 
     /// The instances whose key this is, as far as keys are known.
-    pub fn of_key(&self, key: &Key) -> impl Iterator<Item = InstanceId> + '_ {
+    pub(crate) fn of_key(&self, key: &Key) -> impl Iterator<Item = InstanceId> + '_ {
         self.by_key.get(key).into_iter().flatten().copied()
     }
 
     /// An instance that was forced has run: from here on its record counts.
-    pub fn unforce(&mut self, id: InstanceId, view: &dyn CacheView) -> Vec<Changed> {
+    pub(crate) fn unforce(&mut self, id: InstanceId, view: &dyn CacheView) -> Vec<Changed> {
         if self.forced.remove(&id) {
             self.again(BTreeSet::from([id]), view)
         } else {
@@ -101,7 +101,7 @@ impl<'a> Decisions<'a> {
     /// What stands under a key changed: decides its instances anew and whatever lies downstream of them. The state
     /// `OnlyIf` turns into `Cached` where an artifact came out as before (early cut-off). Returns what came out different,
     /// in the plan's order.
-    pub fn record_changed(&mut self, key: &Key, view: &dyn CacheView) -> Vec<Changed> {
+    pub(crate) fn record_changed(&mut self, key: &Key, view: &dyn CacheView) -> Vec<Changed> {
         let of_key = self.by_key.get(key).cloned().unwrap_or_default();
         self.again(of_key, view)
     }

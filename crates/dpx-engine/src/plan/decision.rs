@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// What happens to one instance.
+/// What happens to one instance when the plan is run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     /// Its place among the instances of the plan.
@@ -27,17 +27,17 @@ pub struct Decision {
 
 /// The three states of a plan.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub enum State {
     /// The record is there: nothing to do.
     Cached {
-        /// The record.
         record: Arc<Record>,
         /// Digest of the artifact's content.
         output: Digest,
     },
-    /// Certain to run.
+    /// No record fits, or it was forced.
     Run {
-        /// Why; never empty.
+        /// Never empty.
         reasons: Vec<Reason>,
     },
     /// Re-runs if the output of one of these needs changes: an earlier record agrees in everything else.
@@ -65,67 +65,51 @@ impl State {
 /// Why an instance runs, compared with the nearest earlier record of the same stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Reason {
     /// No earlier record of this stage.
     New,
     /// The stage ran before, but not at these values of the sweep's axes.
     NewRow {
-        /// The values.
+        /// Its values, by name of the axis.
         axes: BTreeMap<String, Value>,
     },
     /// A parameter was added, removed or changed.
     Parameter {
-        /// Dotted name.
+        /// Dotted, such as `scrub.model`.
         name: String,
-        /// Value in the record.
+        /// In the record; none: the parameter was added.
         old: Option<Value>,
-        /// Value now.
+        /// None: the parameter was removed.
         new: Option<Value>,
     },
-    /// The seed is another.
-    Seed {
-        /// In the record.
-        old: u64,
-        /// Now.
-        new: u64,
-    },
+    /// The instance's seed changed.
+    Seed { old: u64, new: u64 },
     /// An input was added, removed, or has other content.
     Input {
-        /// Name of the stage.
         name: String,
-        /// Content in the record.
+        /// In the record; none: the stage was not among its inputs.
         old: Option<Digest>,
         /// Content now; none: no longer among the needs.
         new: Option<Digest>,
     },
     /// An input that is not among the record's was added, and its content is not known yet.
-    NewInput {
-        /// Name of the stage.
-        name: String,
-    },
+    NewInput { name: String },
     /// A model or a dataset has other content.
     Source {
-        /// The parameter that names it.
+        /// The parameter that names the source.
         name: String,
-        /// Identity in the record.
+        /// In the record; none: nothing was read for this parameter.
         old: Option<String>,
-        /// Identity now.
+        /// None: nothing is read any more.
         new: Option<String>,
     },
     /// The kind's meaning changed with a new version of dpx.
-    CodeVersion {
-        /// In the record.
-        old: u32,
-        /// Now.
-        new: u32,
-    },
+    CodeVersion { old: u32, new: u32 },
     /// Asked for with `--force`.
     Forced,
     /// The record or an object of it cannot be used.
-    Damaged {
-        /// What is wrong.
-        what: String,
-    },
+    Damaged { what: String },
 }
 
 impl fmt::Display for Reason {

@@ -115,7 +115,6 @@ impl FakeCache {
     }
 }
 
-/// The names of instances.
 pub(super) fn names(plan: &Plan, ids: &[InstanceId]) -> Vec<String> {
     ids.iter()
         .map(|id| plan.instances[*id].name.to_string())

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// One reason for which instances of one stage run, and what follows from it.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Cause {
-    /// Name of the stage.
     pub stage: String,
     /// Why they have no record that fits.
     pub reason: Reason,
-    /// The instances that have it.
+    /// Those that this reason makes run, in the plan's order.
     pub instances: Vec<InstanceId>,
     /// The instances after them that run, or may, because of what these make.
     pub dragged: Vec<InstanceId>,
@@ -19,7 +19,7 @@ pub struct Cause {
 /// Counts and times of a plan.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Summary {
-    /// Instances that are cached.
+    /// Instances with a record: nothing is left to do.
     pub cached: usize,
     /// Instances certain to run.
     pub run: usize,
@@ -83,7 +83,7 @@ pub fn causes(plan: &Plan, decisions: &[Decision]) -> Vec<Cause> {
     causes
 }
 
-/// Counts and times.
+/// Counts and adds up decisions.
 pub fn summary(decisions: &[Decision]) -> Summary {
     let mut summary = Summary::default();
     for decision in decisions {
@@ -105,10 +105,10 @@ pub fn summary(decisions: &[Decision]) -> Summary {
 
 /// What the instances of one stage that run, or may, are going to take.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct StageTime {
-    /// Name of the stage.
     pub stage: String,
-    /// Instances that run or may.
+    /// Instances of the stage that run or may.
     pub waiting: usize,
     /// Those of them that an earlier record tells of.
     pub known: usize,

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 /// Position of an instance in [`Plan::instances`].
 pub type InstanceId = usize;
 
-/// One axis of the sweep.
+/// One axis of `[sweep]`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Axis {
-    /// Its name, as in `$name`.
+    /// What parameters refer to as `$name`.
     pub name: String,
     /// Its values in the file's order: numbers, strings, booleans.
     pub values: Vec<Value>,
@@ -34,8 +34,8 @@ pub struct RunSettings {
 
 /// How many devices a worker holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceNeed {
-    /// None: it computes no tensors.
+pub(crate) enum DeviceNeed {
+    /// Nothing: it computes no tensors.
     None,
     /// A slot of any of them.
     One,
@@ -54,12 +54,12 @@ pub struct Need {
 
 /// A stage at one combination of the axes that reach it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Instance {
-    /// Its name everywhere.
+    /// The name that the cache, the journal and messages have for it, such as `train@epsilon=8`.
     pub name: InstanceName,
-    /// Name of the stage.
+    /// NAME of `[stage.NAME]`.
     pub stage: String,
-    /// What it does.
     pub kind: Kind,
     /// Values of the axes that reach it, by name.
     pub axes: BTreeMap<String, Value>,
@@ -75,7 +75,7 @@ pub struct Instance {
     pub needs: Vec<Need>,
     /// Identity (digest, commit) of each model and dataset it reads, by parameter.
     pub sources: BTreeMap<String, String>,
-    /// What its artifact may reveal.
+    /// What its artifact may reveal, joined over everything it reads.
     pub flow: Flow,
 }
 
@@ -93,7 +93,7 @@ impl Instance {
     }
 
     /// How many devices it holds while it runs, where trainings are divided over all of them, or not.
-    pub fn device_need(&self, divided: bool) -> DeviceNeed {
+    pub(crate) fn device_need(&self, divided: bool) -> DeviceNeed {
         if divided && self.kind == Kind::Train {
             DeviceNeed::All
         } else if self.uses_device() {
@@ -113,7 +113,7 @@ impl Instance {
     }
 
     /// Everything that the key covers but the inputs.
-    pub fn recipe(&self) -> Recipe<'_> {
+    pub(crate) fn recipe(&self) -> Recipe<'_> {
         Recipe {
             kind: self.kind,
             kind_version: self.kind.version(),
@@ -131,8 +131,9 @@ impl Instance {
 
 /// Every stage instance of an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Plan {
-    /// Name of the experiment: `results/NAME/`.
+    /// Also the folder of its results, `results/NAME/`.
     pub experiment: String,
     /// What the study is about, in the words of `[experiment] description`.
     pub description: Option<String>,
@@ -140,7 +141,6 @@ pub struct Plan {
     pub seed: u64,
     /// The axes in the file's order; the first varies slowest.
     pub axes: Vec<Axis>,
-    /// Settings of `[run]`.
     pub run: RunSettings,
     /// The instances. Needs stand before their users, and the instances of one row of the sweep stand together, so that
     /// working from the front finishes one row early.
@@ -148,7 +148,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The instance of a name.
+    /// The instance of a full name, such as `train@epsilon=8`.
     pub fn find(&self, name: &str) -> Option<InstanceId> {
         self.instances
             .iter()

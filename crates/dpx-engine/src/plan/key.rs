@@ -20,14 +20,14 @@ use std::collections::BTreeMap;
 
 /// Everything that a key covers but the inputs.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Recipe<'a> {
-    /// What the stage does.
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
+pub(crate) struct Recipe<'a> {
     pub kind: Kind,
-    /// The kind's version.
+    /// [`Kind::version`] at the time.
     pub kind_version: u32,
-    /// The instance's seed.
+    /// The experiment's seed mixed with the axes that reach the instance.
     pub seed: u64,
-    /// Resolved parameters.
+    /// Resolved parameters that can change the result, paths replaced.
     pub params: &'a Value,
     /// Identity of each model and dataset, by parameter.
     pub sources: &'a BTreeMap<String, String>,
@@ -35,7 +35,7 @@ pub struct Recipe<'a> {
 
 impl<'a> Recipe<'a> {
     /// The recipe that a record was made by.
-    pub fn of(record: &'a Record) -> Self {
+    pub(crate) fn of(record: &'a Record) -> Self {
         Self {
             kind: record.kind,
             kind_version: record.kind_version,
@@ -46,7 +46,7 @@ impl<'a> Recipe<'a> {
     }
 
     /// The key, given the digest of each input's content by stage name.
-    pub fn key(&self, inputs: &BTreeMap<String, Digest>) -> Key {
+    pub(crate) fn key(&self, inputs: &BTreeMap<String, Digest>) -> Key {
         let mut hasher = blake3::Hasher::new();
         let mut part = |bytes: &[u8]| {
             hasher.update(&(bytes.len() as u64).to_le_bytes());

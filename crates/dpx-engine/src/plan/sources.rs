@@ -59,7 +59,7 @@ pub trait Sources {
 ///
 /// # Errors
 /// When something cannot be read.
-pub fn content_identity(
+pub(crate) fn content_identity(
     path: &Path,
     digest: &mut dyn FnMut(&Path) -> std::io::Result<dpx_schema::Digest>,
 ) -> Result<String, SourceError> {

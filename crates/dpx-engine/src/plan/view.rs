@@ -7,15 +7,15 @@ use std::sync::Arc;
 /// What the cache holds under a key.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found {
-    /// Nothing.
+    /// No record.
     Nothing,
     /// A record all of whose objects are there with the right size.
     Record(Arc<Record>),
-    /// A record that cannot be used, and why: `object 3f2a... is missing`.
+    /// A record that cannot be used.
     Damaged {
         /// The record, if it could be read.
         record: Option<Arc<Record>>,
-        /// What is wrong with it.
+        /// In words, such as `object 3f2a... is missing`.
         what: String,
     },
 }
@@ -29,18 +29,4 @@ pub trait CacheView {
     /// All usable records of a kind, of any experiment, newest first. Asked once per kind, and only when something is not
     /// cached.
     fn history(&self, kind: Kind) -> Vec<Arc<Record>>;
-}
-
-/// A cache that holds nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoCache;
-
-impl CacheView for NoCache {
-    fn lookup(&self, _key: &Key) -> Found {
-        Found::Nothing
-    }
-
-    fn history(&self, _kind: Kind) -> Vec<Arc<Record>> {
-        Vec::new()
-    }
 }

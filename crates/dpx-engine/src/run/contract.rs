@@ -18,9 +18,7 @@ pub(super) const CONTRACT: u32 = 1;
 pub(super) struct TaskPlan {
     /// [`CONTRACT`].
     pub(super) version: u32,
-    /// The run that made it.
     pub(super) run: String,
-    /// Name of the submission.
     pub(super) name: String,
     /// Version of the dpx that made it.
     pub(super) dpx_version: String,
@@ -38,13 +36,11 @@ pub(super) struct TaskPlan {
     pub(super) tasks: Vec<TaskEntry>,
 }
 
-/// One task of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TaskEntry {
     pub(super) instance: InstanceName,
     pub(super) key: Key,
-    /// Folder of the task.
     pub(super) folder: PathBuf,
     /// Digest of its request file.
     pub(super) request: Digest,
@@ -104,7 +100,6 @@ impl TaskPlan {
 pub(super) struct Submission {
     /// [`CONTRACT`].
     pub(super) version: u32,
-    /// Name of the executor.
     pub(super) executor: String,
     /// Name of the submission, by which it is found where the answer to it was lost.
     pub(super) name: String,
@@ -131,23 +126,18 @@ pub(super) struct Claim {
     pub(super) since: String,
 }
 
-/// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "lowercase")]
 pub(super) enum AttemptEnd {
     /// The artifact is whole, and its closing manifest stands.
     Closed,
-    /// The stage failed.
     Failed {
-        /// Why.
         reason: String,
     },
     /// The worker's process was killed, or crashed.
     Died {
-        /// How.
         reason: String,
     },
-    /// It stopped at a checkpoint.
     Stopped,
 }
 
@@ -161,7 +151,6 @@ pub(super) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
     write_swapped(path, &serde_json::to_vec(value)?)
 }
 
-/// The digest of a file.
 pub(super) fn digest_of(path: &Path) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(std::fs::File::open(path)?)?;

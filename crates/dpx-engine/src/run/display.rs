@@ -17,7 +17,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = AnsiColor::Yellow.on_default();
 
 /// One line about what a run is going to do: how much is cached, how much runs, how long that took in earlier runs.
-pub fn summary_line(experiment: &str, instances: &[Planned]) -> String {
+pub(crate) fn summary_line(experiment: &str, instances: &[Planned]) -> String {
     let count = |state: &str| instances.iter().filter(|one| one.state == state).count();
     let (cached, run, only_if) = (count("cached"), count("run"), count("only-if"));
     let mut parts = vec![format!("{experiment}: {cached} cached, {run} to run")];

@@ -11,11 +11,11 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// Everything asked for is there.
+    /// Every instance that was asked for has a record.
     Done,
-    /// A stage failed.
+    /// At least one instance failed.
     Failed,
-    /// It was interrupted.
+    /// An interrupt stopped it before everything asked for was there.
     Interrupted,
 }
 
@@ -36,7 +36,7 @@ pub enum Finish {
 /// The state of an instance when the run began.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Planned {
-    /// Instance name.
+    /// Such as `train@epsilon=8`.
     pub instance: InstanceName,
     /// `cached`, `run`, `only-if`, or `not-asked`.
     pub state: &'static str,
@@ -46,68 +46,52 @@ pub struct Planned {
     pub estimate: Option<f64>,
 }
 
-/// Something that happened.
+/// What the journal, `--json` and the displays are told; fields that their names do not explain are described.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Event {
     /// The run began; its decisions are taken.
     RunStarted {
-        /// Name of the run.
         run: String,
-        /// Name of the experiment.
         experiment: String,
-        /// Version of dpx.
         dpx_version: &'static str,
-        /// Process of the runner.
+        /// Process id of the runner on `host`.
         pid: u32,
-        /// Its machine.
         host: String,
-        /// Workers at most.
+        /// Workers at once, at most.
         jobs: usize,
-        /// Device slots.
+        /// Names of the devices: of this machine, or those that the executor asks for.
         devices: Vec<String>,
-        /// Every instance.
+        /// In the plan's order.
         instances: Vec<Planned>,
     },
     /// The inputs of an instance that might have run did not change: it is cached.
-    Unchanged {
-        /// Instance name.
-        instance: InstanceName,
-        /// Its key.
-        key: Key,
-    },
+    Unchanged { instance: InstanceName, key: Key },
     /// Another process works on the instance; this run waits for it.
     Waiting {
-        /// Instance name.
         instance: InstanceName,
-        /// Its key.
         key: Key,
         /// Who that is, where it could be read.
         owner: Option<Owner>,
     },
-    /// An instance begins.
+    /// A worker starts on an instance.
     Started {
-        /// Instance name.
         instance: InstanceName,
-        /// Its key.
         key: Key,
-        /// Why it runs.
         reasons: Vec<Reason>,
-        /// Its device.
+        /// Name of the device; none where no tensors are computed.
         device: Option<String>,
-        /// Its log.
         log: PathBuf,
     },
     /// Where the worker of an instance is, where another machine runs it: in a queue, on a node, submitted again.
     Placed {
-        /// Instance name.
         instance: InstanceName,
-        /// Where, in words.
+        /// In words; also why the artifact was not taken from the remote cache, or not shared.
         place: String,
     },
-    /// An instance got somewhere.
+    /// A worker said how far it is.
     Progress {
-        /// Instance name.
         instance: InstanceName,
         /// How far it is, with what it measured.
         #[serde(flatten)]
@@ -115,40 +99,30 @@ pub enum Event {
     },
     /// A line of an instance's log.
     Log {
-        /// Instance name.
         instance: InstanceName,
-        /// The line.
         line: String,
     },
     /// A cached file was damaged; it was set aside and is rebuilt.
     Damaged {
         /// The instance that made it and will run again.
         instance: InstanceName,
-        /// What is wrong.
         what: String,
     },
-    /// An instance is done.
+    /// An instance has its record.
     Finished {
-        /// Instance name.
         instance: InstanceName,
-        /// Its key.
         key: Key,
-        /// Where the artifact came from.
         how: Finish,
         /// Digest of the artifact's content.
         output: Digest,
-        /// Seconds that its worker took.
+        /// Seconds that the worker took which made the artifact.
         seconds: f64,
     },
-    /// An instance failed.
+    /// The worker of an instance failed, was lost, or could not be started.
     Failed {
-        /// Instance name.
         instance: InstanceName,
-        /// Its key.
         key: Key,
-        /// Why.
         reason: String,
-        /// Its log.
         log: PathBuf,
         /// The last lines of the log.
         last_lines: Vec<String>,
@@ -156,24 +130,19 @@ pub enum Event {
         command: String,
     },
     /// An instance stopped at a checkpoint, or was killed, because the run was interrupted.
-    Stopped {
-        /// Instance name.
-        instance: InstanceName,
-    },
-    /// An interrupt arrived.
+    Stopped { instance: InstanceName },
+    /// A signal asked the run to stop.
     Interrupted {
         /// 1: workers are asked to stop at a checkpoint; 2: they are killed.
         count: u32,
     },
-    /// The run ended.
+    /// The last line of a run whose runner did not die.
     RunFinished {
-        /// How.
         outcome: Outcome,
         /// Instances that a worker of this run made.
         ran: usize,
         /// Instances that were there already, were adopted, reused or pulled from the remote cache.
         cached: usize,
-        /// Instances that failed.
         failed: Vec<InstanceName>,
         /// Instances that were not run because something they need failed or the run stopped.
         not_run: Vec<InstanceName>,
@@ -189,19 +158,19 @@ impl Event {
 
 /// An event with version and time, as the journal and `--json` write it.
 #[derive(Debug, Serialize)]
-pub struct Stamped<'a> {
-    /// [`Event::VERSION`].
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
+pub(crate) struct Stamped<'a> {
+    /// [`Event::VERSION`], so that readers can tell lines of other versions.
     pub v: u32,
-    /// When, RFC 3339.
+    /// When it happened, RFC 3339, to the millisecond.
     pub time: String,
-    /// What.
     #[serde(flatten)]
     pub event: &'a Event,
 }
 
 impl<'a> Stamped<'a> {
-    /// The event, happening now.
-    pub fn now(event: &'a Event) -> Self {
+    /// Stamps an event with the present time.
+    pub(crate) fn now(event: &'a Event) -> Self {
         Self {
             v: Event::VERSION,
             time: now(),

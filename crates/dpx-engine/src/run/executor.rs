@@ -105,7 +105,6 @@ pub(super) struct Adoption<'a> {
     pub(super) log: &'a Path,
 }
 
-/// The executor of a run.
 pub(super) fn start(
     options: &ExecutorOptions,
     run: &str,

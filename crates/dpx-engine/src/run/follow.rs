@@ -15,7 +15,7 @@ pub(super) fn order(folder: &Path) -> PathBuf {
 pub enum Order {
     /// Workers stop at their next checkpoint.
     Stop,
-    /// Workers are killed.
+    /// Kill the workers now.
     Kill,
 }
 
@@ -32,7 +32,6 @@ impl Order {
         dpx_schema::files::write_swapped(&order(&run.folder), word.as_bytes())
     }
 
-    /// The order that was left.
     pub(super) fn read(folder: &Path) -> Option<Self> {
         match std::fs::read_to_string(order(folder)).ok()?.trim() {
             "kill" => Some(Self::Kill),

@@ -60,7 +60,7 @@ pub fn input_paths(plan: &Plan) -> BTreeSet<PathBuf> {
 /// A model or dataset on the Hub, and the commit that its name stood for when the plan was made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HubAsset {
-    /// What it is.
+    /// What the study reads it as.
     pub role: Role,
     /// The name, with the branch, tag or commit that the file has.
     pub name: HubName,

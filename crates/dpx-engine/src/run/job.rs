@@ -36,7 +36,6 @@ pub(super) struct Job {
     pub(super) forced: bool,
     pub(super) log: PathBuf,
     pub(super) secrets: PathBuf,
-    /// Identity of the cache.
     pub(super) identity: String,
     pub(super) ledger: LedgerAccess,
     pub(super) executor: Arc<dyn Executor>,
@@ -44,23 +43,17 @@ pub(super) struct Job {
     pub(super) control: Arc<Control>,
 }
 
-/// What came of a job.
 #[derive(Debug)]
 pub(super) enum JobResult {
-    /// The record stands.
     Done(Box<Record>, Finish),
     /// An input turned out to be damaged and was set aside: the instance that makes it must run first.
     InputDamaged {
         /// Stage that made the input.
         stage: String,
-        /// What is wrong.
         what: String,
     },
-    /// The stage failed.
     Failed {
-        /// Why.
         reason: String,
-        /// Last lines of the log.
         last_lines: Vec<String>,
     },
     /// The worker stopped at a checkpoint or was killed, as asked.

@@ -14,7 +14,7 @@ const BETWEEN_WRITES: Duration = Duration::from_millis(500);
 
 /// Keeps `live.json` in the run's folder.
 #[derive(Debug)]
-pub struct Live {
+pub(crate) struct Live {
     path: PathBuf,
     updates: BTreeMap<InstanceName, ProgressUpdate>,
     dirty: bool,
@@ -23,7 +23,7 @@ pub struct Live {
 
 impl Live {
     /// Keeps the live progress of the run whose folder this is.
-    pub fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         Self {
             path: folder.join("live.json"),
             updates: BTreeMap::new(),
@@ -33,7 +33,7 @@ impl Live {
     }
 
     /// The live progress in a run's folder, by instance.
-    pub fn read(folder: &Path) -> BTreeMap<InstanceName, ProgressUpdate> {
+    pub(crate) fn read(folder: &Path) -> BTreeMap<InstanceName, ProgressUpdate> {
         fs::read(folder.join("live.json"))
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())

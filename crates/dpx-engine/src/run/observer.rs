@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// Is told everything that happens in a run, in order.
 pub trait Observer {
-    /// Something happened.
+    /// Called for each event, in order, by the runner's thread.
     fn observe(&mut self, event: &Event);
     /// Called a few times a second, whether or not something happened.
     fn tick(&mut self) {}
@@ -14,7 +14,7 @@ pub trait Observer {
 
 /// Writes every event but progress and log lines to the journal. A failing journal never fails a run.
 #[derive(Debug)]
-pub struct JournalObserver(pub Arc<Journal>);
+pub(crate) struct JournalObserver(pub Arc<Journal>);
 
 impl Observer for JournalObserver {
     fn observe(&mut self, event: &Event) {

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 
 /// What a run is asked for; nothing here can change a result.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Options {
     /// Workers at once; none: as many as there are device slots, and one or more beside them.
     pub jobs: Option<usize>,
-    /// Devices; each gives slots.
+    /// Devices, each with `device_slots` slots.
     pub devices: Vec<Device>,
     /// Whether a training is divided over all devices, instead of one for each worker.
     pub divided: bool,
@@ -28,7 +29,6 @@ pub struct Options {
     pub secrets: PathBuf,
     /// The ledger, outside the cache, and what runs say there.
     pub ledger: LedgerAccess,
-    /// Who starts workers, and where.
     pub executor: ExecutorOptions,
     /// The command line up to `--only`, for the command that re-runs one instance.
     pub command: String,
@@ -36,26 +36,21 @@ pub struct Options {
 
 /// Why a run could not be begun or had to be given up.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum RunError {
-    /// The cache refused.
+    /// The cache cannot be used.
     #[error(transparent)]
     Cache(#[from] CacheError),
     /// `--force` or `--only` names nothing in the plan.
     #[error("`{option} {name}` names no stage and no instance: expected one of {}", list(.known))]
     UnknownName {
-        /// The option.
         option: &'static str,
-        /// What was given.
         name: String,
-        /// The stages.
         known: Vec<String>,
     },
     /// A number of workers or slots that lets nothing run.
     #[error("`{option} 0` lets nothing run: expected at least 1")]
-    Zero {
-        /// The option.
-        option: &'static str,
-    },
+    Zero { option: &'static str },
     /// A public input holds private texts, and the experiment file does not say so.
     #[error(
         "public inputs hold private texts, which no guarantee would protect; nothing was run:{lines}"
@@ -68,24 +63,14 @@ pub enum RunError {
     #[error(
         "the public inputs cannot be compared with the private texts of `{stage}`: {reason}; nothing was run"
     )]
-    NotCompared {
-        /// The stage that read them.
-        stage: String,
-        /// Why.
-        reason: String,
-    },
+    NotCompared { stage: String, reason: String },
     /// Whoever is to start the workers cannot be used.
     #[error("{reason}")]
-    Executor {
-        /// Why, and what to do.
-        reason: String,
-    },
+    Executor { reason: String },
     /// A folder outside the cache cannot be made.
     #[error("cannot make the folder `{}`: {source}", path.display())]
     Folder {
-        /// The folder.
         path: PathBuf,
-        /// What the operating system said.
         source: std::io::Error,
     },
 }

@@ -14,7 +14,8 @@ mod manifest;
 
 pub use error::ResultsError;
 pub use leftovers::collect_leftovers;
-pub use manifest::{MANIFEST, OwnFiles};
+pub(crate) use manifest::MANIFEST;
+pub use manifest::OwnFiles;
 
 use crate::cache::CacheError;
 use dpx_schema::Digest;

@@ -33,21 +33,21 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often it is looked for an order that was left in a file.
 const BETWEEN_ORDERS: Duration = Duration::from_secs(1);
 
-/// A signal from outside.
+/// What may reach a run from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// Ctrl-C, or a request to terminate: the first stops workers at a checkpoint, the second kills them.
     Interrupt,
 }
 
-/// What became of an instance.
+/// How an instance stands when a run has ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum InstanceResult {
     /// Its record was there when the run began, or its inputs came out as before.
     Cached(Arc<Record>),
     /// Its record came to be during the run.
     Finished(Arc<Record>, Finish),
-    /// It failed, for this reason.
+    /// It failed: the reason in words.
     Failed(String),
     /// Something it needs failed, or the run stopped before it.
     NotRun,
@@ -55,12 +55,12 @@ pub enum InstanceResult {
     NotAsked,
 }
 
-/// What became of a run.
+/// How a run ended, and each of its instances.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct RunReport {
-    /// Name of the run.
+    /// Name of the run, which sorts by its start.
     pub run: String,
-    /// How it ended.
     pub outcome: Outcome,
     /// What became of each instance, in the plan's order.
     pub instances: Vec<InstanceResult>,
@@ -85,13 +85,12 @@ struct Running {
     heard: Instant,
 }
 
-/// One run of a plan.
+/// One run of a plan: starts what is ready, commits what is done, and tells its observers.
 pub struct Runner<'a> {
     /// What the comparison of public inputs with the private texts found that forbids nothing.
     notes: Vec<String>,
     plan: &'a Plan,
     cache: &'a Cache,
-    /// Identity of the cache.
     identity: String,
     options: Options,
     executor: Arc<dyn Executor>,

@@ -8,18 +8,17 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// What a run is at.
+/// What a run is at, as its journal tells: a field that the journal does not have is none.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct RunStatus {
-    /// Name of the run.
+    /// Name of the run, which sorts by its start.
     pub run: String,
-    /// Name of the experiment.
     pub experiment: String,
     /// `running`, `done`, `failed`, `interrupted`, or `died` where the runner ended without a word.
     pub state: String,
-    /// Process of the runner.
+    /// Process id of the runner on `host`.
     pub pid: Option<u64>,
-    /// Machine of the runner.
     pub host: Option<String>,
     /// Workers at once, at most.
     pub jobs: Option<u64>,
@@ -29,10 +28,10 @@ pub struct RunStatus {
     pub instances: Vec<InstanceStatus>,
 }
 
-/// What an instance is at.
+/// What an instance of a run is at.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct InstanceStatus {
-    /// Its name.
     pub instance: InstanceName,
     /// `cached`, `run` (not begun), `only-if`, `not-asked`, `waiting`, `running`, `done`, `failed` or `stopped`.
     pub state: String,

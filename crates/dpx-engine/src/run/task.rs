@@ -30,7 +30,7 @@ pub struct TaskWorker<'a> {
     pub stop: Arc<AtomicBool>,
     /// What a name such as `auto` means on this machine; an error says why it cannot be used here.
     pub resolve: &'a dyn Fn(&str) -> Result<Device, String>,
-    /// This program's file.
+    /// The file of this program, which must have the digest of the one that began the run.
     pub program: std::path::PathBuf,
 }
 

@@ -26,7 +26,7 @@ impl View {
         }
     }
 
-    /// A record appeared.
+    /// Takes in a record that was committed during the run.
     pub fn insert(&self, record: &Arc<Record>) {
         let found = Found::Record(Arc::clone(record));
         self.found.borrow_mut().insert(record.key, found);

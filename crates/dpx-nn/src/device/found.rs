@@ -20,9 +20,9 @@ pub struct Found {
 /// A class of devices that cannot be used here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
-    /// `wgpu` or `cuda`.
+    /// The class: `wgpu` or `cuda`.
     pub class: &'static str,
-    /// Why.
+    /// Why not, such as that this program was built without it.
     pub reason: String,
 }
 
@@ -31,12 +31,12 @@ pub struct Missing {
 pub struct Devices {
     /// What can be used, the best first: CUDA, then real GPUs through wgpu, then the processor, then software rasterizers.
     pub found: Vec<Found>,
-    /// What cannot.
+    /// Classes of devices that cannot be used here.
     pub missing: Vec<Missing>,
 }
 
 impl Devices {
-    /// What `auto` stands for.
+    /// What `device = "auto"` stands for: the first that was found.
     pub fn best(&self) -> Device {
         self.found.first().map_or(Device::Cpu, |best| best.device)
     }

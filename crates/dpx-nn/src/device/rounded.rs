@@ -58,12 +58,10 @@ impl RoundedTensor {
         }
     }
 
-    /// How the values were rounded.
     pub(crate) const fn precision(&self) -> BasePrecision {
         self.precision
     }
 
-    /// Where it is.
     pub(crate) fn device(&self) -> DispatchDevice {
         match &self.held {
             Held::Float(values) => values.device(),
@@ -71,7 +69,6 @@ impl RoundedTensor {
         }
     }
 
-    /// All of it.
     pub(crate) fn whole(&self) -> Tensor<2> {
         match &self.held {
             Held::Float(values) => values.clone().cast(DType::F32),
@@ -79,7 +76,6 @@ impl RoundedTensor {
         }
     }
 
-    /// Some of the rows.
     pub(crate) fn rows(&self, rows: &Range<usize>) -> Tensor<2> {
         let (from, count) = (rows.start, rows.len());
         match &self.held {
@@ -91,7 +87,6 @@ impl RoundedTensor {
         }
     }
 
-    /// Some of the columns.
     pub(crate) fn columns(&self, columns: &Range<usize>) -> Tensor<2> {
         let (from, count) = (columns.start, columns.len());
         match &self.held {

@@ -10,10 +10,7 @@ pub(crate) enum Arrange {
     /// Nothing.
     Same,
     /// Rows of each head lie in pairs: first halves before second halves again.
-    Halves {
-        /// Heads.
-        heads: usize,
-    },
+    Halves { heads: usize },
     /// Rows are columns.
     Transpose,
     /// One was added to every value.

@@ -255,12 +255,10 @@ impl Gguf {
         Ok(gguf)
     }
 
-    /// A value.
     pub(crate) fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key)
     }
 
-    /// The keys.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
     }
@@ -286,7 +284,6 @@ impl Gguf {
         }
     }
 
-    /// A number.
     pub(crate) fn real(&self, key: &str) -> Result<Option<f64>, Problem> {
         match self.get(key) {
             None => Ok(None),
@@ -305,7 +302,6 @@ impl Gguf {
         }
     }
 
-    /// A text.
     pub(crate) fn text(&self, key: &str) -> Result<Option<&str>, Problem> {
         match self.get(key) {
             None => Ok(None),

@@ -79,7 +79,6 @@ impl Quant {
             .expect("every type stands in the table")
     }
 
-    /// Its name.
     pub(crate) fn name(self) -> &'static str {
         self.entry().2
     }

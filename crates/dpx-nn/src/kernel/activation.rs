@@ -3,7 +3,7 @@
 use super::backend;
 use crate::Array;
 
-/// Which GELU.
+/// The two forms of GELU that models have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gelu {
     /// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`: GPT-2's `gelu_new`.
@@ -35,7 +35,7 @@ pub fn swiglu(gate: &Array, up: &Array) -> Array {
     backend(gate).swiglu(gate, up)
 }
 
-/// Gradients of gate and up.
+/// Gradients of gate and up, for that of `silu(gate) * up`.
 pub fn swiglu_backward(gate: &Array, up: &Array, gradient: &Array) -> (Array, Array) {
     assert_eq!(gate.len(), up.len(), "gate and up");
     assert_eq!(gate.len(), gradient.len(), "gradient of {gate:?}");
@@ -43,12 +43,12 @@ pub fn swiglu_backward(gate: &Array, up: &Array, gradient: &Array) -> (Array, Ar
 }
 
 /// `x = max(x, 0)`.
-pub fn relu(x: &mut Array) {
+pub(crate) fn relu(x: &mut Array) {
     backend(x).relu(x);
 }
 
 /// Keeps the gradient where y is above 0, y being the output of [`relu`].
-pub fn relu_backward(y: &Array, gradient: &mut Array) {
+pub(crate) fn relu_backward(y: &Array, gradient: &mut Array) {
     assert_eq!(y.len(), gradient.len(), "gradient of {y:?}");
     backend(y).relu_backward(y, gradient);
 }

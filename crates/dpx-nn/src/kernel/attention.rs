@@ -21,7 +21,7 @@ pub fn attention(
     backend(qkv).attention(heads, rows, qkv, bias).into()
 }
 
-/// Gradient of `qkv`.
+/// Gradient of `qkv`, of its shape, from that of the output and the probabilities of the forward pass.
 pub fn attention_backward(
     heads: &Heads,
     rows: &PackedLayout,
@@ -39,7 +39,7 @@ pub fn attention_backward(
 
 /// Stores the keys and values of whole prompts at the start of each row of a cache. `qkv` is `[rows, heads.qkv_width()]`,
 /// `keys` and `values` are `[batch, capacity, kv_heads * head_dim]`.
-pub fn store_prompts(
+pub(crate) fn store_prompts(
     heads: &Heads,
     rows: &PackedLayout,
     qkv: &Array,
@@ -60,7 +60,7 @@ pub fn store_prompts(
 ///
 /// `qkv` is `[batch, heads.qkv_width()]`, `keys` and `values` are `[batch, capacity, kv_heads * head_dim]` (on the host there may
 /// be more rows), and `lengths` says how many tokens each row had before. Returns `[batch, heads.out_width()]`.
-pub fn attention_step(
+pub(crate) fn attention_step(
     heads: &Heads,
     lengths: &[usize],
     qkv: &Array,
@@ -78,7 +78,7 @@ pub fn attention_step(
 
 /// Keeps the named rows of cached keys or values `[batch, capacity, kv_heads * head_dim]`, in order, of which `lengths` tokens
 /// are in use. On the host there may be more rows behind them afterwards.
-pub fn keep_rows(cached: &mut Array, rows: &[usize], lengths: &[usize]) {
+pub(crate) fn keep_rows(cached: &mut Array, rows: &[usize], lengths: &[usize]) {
     backend(cached).keep_rows(cached, rows, lengths);
 }
 

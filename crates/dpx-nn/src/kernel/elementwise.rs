@@ -4,13 +4,13 @@ use super::backend;
 use crate::Array;
 
 /// `y += bias` on every row.
-pub fn add_bias(y: &mut Array, bias: &Array) {
+pub(crate) fn add_bias(y: &mut Array, bias: &Array) {
     assert_eq!(y.width(), bias.len(), "bias of {y:?}");
     backend(y).add_bias(y, bias);
 }
 
 /// `y += x + bias` on every row.
-pub fn add_bias_residual(y: &mut Array, bias: &Array, x: &Array) {
+pub(crate) fn add_bias_residual(y: &mut Array, bias: &Array, x: &Array) {
     assert_eq!(y.width(), bias.len(), "bias of {y:?}");
     assert_eq!(y.len(), x.len(), "residual of {y:?}");
     backend(y).add_bias_residual(y, bias, x);
@@ -23,7 +23,7 @@ pub fn add(y: &mut Array, x: &Array) {
 }
 
 /// `y *= x`, value by value.
-pub fn multiply(y: &mut Array, x: &Array) {
+pub(crate) fn multiply(y: &mut Array, x: &Array) {
     assert_eq!(y.len(), x.len(), "product of {y:?} and {x:?}");
     backend(y).multiply(y, x);
 }
@@ -64,13 +64,13 @@ pub fn split_columns(x: &Array, widths: &[usize]) -> Vec<Array> {
     widths.iter().map(part).collect()
 }
 
-/// The named rows, in order.
-pub fn gather_rows(x: &Array, rows: &[usize]) -> Array {
+/// Row i of the result is row `rows[i]` of `x`.
+pub(crate) fn gather_rows(x: &Array, rows: &[usize]) -> Array {
     backend(x).gather_rows(x, rows)
 }
 
 /// An array of `total` rows that holds row i of `x` as row `rows[i]`, all other rows zero.
-pub fn scatter_rows(x: &Array, rows: &[usize], total: usize) -> Array {
+pub(crate) fn scatter_rows(x: &Array, rows: &[usize], total: usize) -> Array {
     assert_eq!(x.rows(), rows.len(), "rows of {x:?}");
     backend(x).scatter_rows(x, rows, total)
 }

@@ -4,12 +4,12 @@ use super::backend;
 use crate::Array;
 
 /// Rows `table[ids[r]]`: `[ids, width]`.
-pub fn embedding(table: &Array, ids: &[u32]) -> Array {
+pub(crate) fn embedding(table: &Array, ids: &[u32]) -> Array {
     backend(table).embedding(table, ids)
 }
 
 /// `y[r] += table[ids[r]]`.
-pub fn embedding_add(y: &mut Array, table: &Array, ids: &[u32]) {
+pub(crate) fn embedding_add(y: &mut Array, table: &Array, ids: &[u32]) {
     assert_eq!(
         [y.rows(), y.width()],
         [ids.len(), table.width()],

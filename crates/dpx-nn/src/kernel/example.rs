@@ -5,8 +5,8 @@ use crate::{Array, PackedLayout};
 
 /// A squared norm with what its rounding error is proportional to.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct SquaredNorm {
-    /// The squared norm as computed.
     pub value: f64,
     /// The squared sum of the lengths of the terms that add up to the gradient: `value` when they are all parallel, larger
     /// when they cancel. Multiplied by the unit roundoff and a small constant it bounds the error of `value`.
@@ -30,7 +30,7 @@ enum Pending {
 }
 
 impl SquaredNorms {
-    /// Squared norms that are known.
+    /// Squared norms that are computed already.
     pub const fn known(squares: Vec<SquaredNorm>) -> Self {
         Self(Pending::Known(squares))
     }
@@ -96,7 +96,7 @@ pub fn column_sums(rows: &PackedLayout, x: &Array) -> Array {
 }
 
 /// `[batch, width]`: for each example the sum over its rows of `x * y`.
-pub fn product_sums(rows: &PackedLayout, x: &Array, y: &Array) -> Array {
+pub(crate) fn product_sums(rows: &PackedLayout, x: &Array, y: &Array) -> Array {
     assert_eq!(x.len(), y.len(), "factors of a product");
     backend(x).product_sums(rows, x, y)
 }
@@ -122,15 +122,15 @@ pub fn embedding_squared_norms(rows: &PackedLayout, ids: &[u32], gradient: &Arra
 /// Two uses of one weight `[vocabulary, width]`: as output layer and as embedding.
 #[derive(Debug, Clone, Copy)]
 pub struct Tied<'a> {
-    /// Rows of the output layer.
+    /// Which rows of the output layer belong to whom.
     pub linear_rows: &'a PackedLayout,
     /// Its input `[rows, width]`.
     pub input: &'a Array,
     /// Gradient of the logits `[rows, vocabulary]`.
     pub logits_gradient: &'a Array,
-    /// Rows of the embedding.
+    /// Which rows of the embedding belong to whom.
     pub embedding_rows: &'a PackedLayout,
-    /// Their ids.
+    /// The token of each row of the embedding.
     pub ids: &'a [u32],
     /// Gradient of the embedded rows `[rows, width]`.
     pub embedding_gradient: &'a Array,

@@ -4,12 +4,12 @@
 ///
 /// A row holds `heads` queries, then `kv_heads` keys, then `kv_heads` values, each of `head_dim` values.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Heads {
-    /// Number of query heads.
     pub heads: usize,
     /// Number of key and value heads; divides `heads`. Consecutive queries share one.
     pub kv_heads: usize,
-    /// Width of a head.
+    /// Values of a query, key or value.
     pub head_dim: usize,
     /// Factor of the scores, mostly 1 / sqrt(head_dim).
     pub scale: f32,
@@ -58,7 +58,7 @@ impl Heads {
     }
 
     /// Width of a row of outputs.
-    pub const fn out_width(&self) -> usize {
+    pub(crate) const fn out_width(&self) -> usize {
         self.heads * self.head_dim
     }
 

@@ -33,7 +33,7 @@ pub(crate) trait Kernels {
     fn bias_gelu(&self, x: &mut Array, bias: &Array, form: Gelu) -> Array;
     fn gelu_backward(&self, x: &Array, gradient: &mut Array, form: Gelu);
     fn swiglu(&self, gate: &Array, up: &Array) -> Array;
-    /// Gradients of gate and up.
+    /// `[gate, up]`: the gradients of both, for that of `silu(gate) * up`.
     fn swiglu_backward(&self, gate: &Array, up: &Array, gradient: &Array) -> [Array; 2];
     fn relu(&self, x: &mut Array);
     fn relu_backward(&self, y: &Array, gradient: &mut Array);

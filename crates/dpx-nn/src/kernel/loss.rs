@@ -15,7 +15,7 @@ pub fn cross_entropy_with_gradient(
 }
 
 /// Minus the log-probability of each row's target.
-pub fn cross_entropy(logits: &Array, targets: &[u32]) -> Vec<f32> {
+pub(crate) fn cross_entropy(logits: &Array, targets: &[u32]) -> Vec<f32> {
     assert_eq!(logits.rows(), targets.len(), "a target for each row");
     backend(logits).cross_entropy(logits, targets)
 }

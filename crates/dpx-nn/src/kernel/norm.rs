@@ -8,27 +8,32 @@ use crate::Array;
 pub struct Normalized {
     /// Normalized input `[rows, width]`, before scale and shift.
     pub values: Array,
-    /// Inverse deviation of each row.
+    /// One over the deviation, or the root mean square, of each row.
     pub inverse: Array,
     /// Whether the mean was taken away.
     pub centered: bool,
 }
 
 /// `weight * (x - mean) / sqrt(variance + epsilon) + bias` per row.
-pub fn layer_norm(x: &Array, weight: &Array, bias: &Array, epsilon: f32) -> (Array, Normalized) {
+pub(crate) fn layer_norm(
+    x: &Array,
+    weight: &Array,
+    bias: &Array,
+    epsilon: f32,
+) -> (Array, Normalized) {
     assert_eq!(x.width(), weight.len(), "scale of {x:?}");
     assert_eq!(x.width(), bias.len(), "shift of {x:?}");
     backend(x).layer_norm(x, weight, bias, epsilon)
 }
 
 /// `weight * x / sqrt(mean square + epsilon)` per row.
-pub fn rms_norm(x: &Array, weight: &Array, epsilon: f32) -> (Array, Normalized) {
+pub(crate) fn rms_norm(x: &Array, weight: &Array, epsilon: f32) -> (Array, Normalized) {
     assert_eq!(x.width(), weight.len(), "scale of {x:?}");
     backend(x).rms_norm(x, weight, epsilon)
 }
 
 /// Gradient of a norm's input, plus `residual` where there is one.
-pub fn norm_backward(
+pub(crate) fn norm_backward(
     saved: &Normalized,
     weight: &Array,
     gradient: &Array,

@@ -176,7 +176,7 @@ impl CausalLm {
     ///
     /// # Errors
     /// When it cannot be read, is none of plain LoRA, or does not fit the model.
-    pub fn add_adapter(&mut self, folder: &Path) -> Result<(), ModelError> {
+    fn add_adapter(&mut self, folder: &Path) -> Result<(), ModelError> {
         let shape = Shape::read(&folder.join(ADAPTER_CONFIG))?;
         let mut weights = Weights::open_file(&folder.join(ADAPTER_WEIGHTS), PREFIX)?;
         self.add_lora(shape.rank, shape.alpha, 0);

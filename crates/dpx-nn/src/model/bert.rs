@@ -12,11 +12,11 @@ use crate::kernel::{Heads, Normalized};
 use crate::{Array, Batch, Embedding, Linear, Norm, PackedLayout, Parameters, Tape};
 use block::{Block, Saved};
 pub(super) use build::POSITION_BIAS;
-pub use position_bias::PositionBias;
+pub(crate) use position_bias::PositionBias;
 
 /// The body of a model, without a head.
 #[derive(Debug, Clone)]
-pub struct Bert {
+pub(crate) struct Bert {
     config: EncoderConfig,
     parameters: Parameters,
     heads: Heads,
@@ -41,23 +41,17 @@ pub(super) struct BodySaved {
 }
 
 impl Bert {
-    /// Sizes of the model.
-    pub const fn config(&self) -> &EncoderConfig {
-        &self.config
-    }
-
-    /// The registry.
-    pub const fn parameters(&self) -> &Parameters {
+    pub(crate) const fn parameters(&self) -> &Parameters {
         &self.parameters
     }
 
     /// The registry, to be written to.
-    pub const fn parameters_mut(&mut self) -> &mut Parameters {
+    pub(crate) const fn parameters_mut(&mut self) -> &mut Parameters {
         &mut self.parameters
     }
 
     /// MPNet's relative position bias, which is not trained and hence stands in no registry.
-    pub const fn position_bias(&self) -> Option<&PositionBias> {
+    pub(crate) const fn position_bias(&self) -> Option<&PositionBias> {
         self.position_bias.as_ref()
     }
 

@@ -6,7 +6,7 @@ use crate::{Array, Batch, Network, PackedLayout, Parameters, Tape};
 
 /// A body of any architecture.
 #[derive(Debug, Clone)]
-pub enum Body {
+pub(crate) enum Body {
     /// Blocks with norms before their layers.
     Decoder(Decoder),
     /// Blocks with norms behind their layers.
@@ -21,7 +21,7 @@ pub(super) enum Saved {
 
 impl Body {
     /// The registry; a head's parameters stand in it too.
-    pub fn parameters(&self) -> &Parameters {
+    pub(crate) fn parameters(&self) -> &Parameters {
         match self {
             Self::Decoder(model) => model.parameters(),
             Self::Bert(model) => model.parameters(),
@@ -29,7 +29,7 @@ impl Body {
     }
 
     /// The registry, to be written to.
-    pub fn parameters_mut(&mut self) -> &mut Parameters {
+    pub(crate) fn parameters_mut(&mut self) -> &mut Parameters {
         match self {
             Self::Decoder(model) => model.parameters_mut(),
             Self::Bert(model) => model.parameters_mut(),
@@ -62,8 +62,8 @@ impl Body {
         }
     }
 
-    /// Hidden states `[rows, hidden]` alone.
-    pub fn hidden(&self, ids: &[u32], rows: &PackedLayout) -> Array {
+    /// Hidden states `[rows, hidden]` of the last block; nothing is kept for a backward pass.
+    pub(crate) fn hidden(&self, ids: &[u32], rows: &PackedLayout) -> Array {
         match self {
             Self::Decoder(model) => model.body_for_inference(ids, rows, None),
             Self::Bert(model) => model.body_for_inference(ids, rows),

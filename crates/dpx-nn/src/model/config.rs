@@ -11,7 +11,8 @@ mod modernbert;
 mod neox;
 mod rotary;
 
-pub use decoder::{Activation, Biases, DecoderConfig, LayerKind, QueryKeyNorm, Sizes};
+pub use decoder::{Activation, Biases, LayerKind, QueryKeyNorm};
+pub use decoder::{DecoderConfig, Sizes};
 pub use encoder::EncoderConfig;
 pub use family::Family;
 pub use rotary::Rotary;
@@ -24,7 +25,7 @@ pub(super) use fields::INSTEAD_OF_QUANTIZED;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
-/// The architecture and its sizes.
+/// What the body of a model computes, with its sizes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Architecture {
     /// Blocks with norms before their layers.
@@ -35,7 +36,7 @@ pub enum Architecture {
     Static(StaticConfig),
 }
 
-/// A table of static embeddings.
+/// The sizes of a table of static embeddings: a vector for each token, and no layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StaticConfig {
     /// Numbers of an embedding.
@@ -44,13 +45,13 @@ pub struct StaticConfig {
 
 impl StaticConfig {
     /// Longest text in tokens, as model2vec reads it.
-    pub const MAX_TOKENS: usize = 512;
+    const MAX_TOKENS: usize = 512;
 }
 
 /// What stands on top of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Head {
-    /// Next-token prediction.
+    /// Logits of the next token.
     CausalLm,
     /// Nothing: hidden states, pooled by who uses them.
     Encoder,
@@ -62,8 +63,8 @@ pub enum Head {
 
 /// A model's `config.json`.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct ModelConfig {
-    /// The architecture and its sizes.
     pub architecture: Architecture,
     /// What stands on top, by `architectures`.
     pub head: Head,
@@ -175,7 +176,7 @@ impl ModelConfig {
         }
     }
 
-    /// The name in `model_type`.
+    /// `model_type` as the file has it.
     pub const fn model_type(&self) -> &'static str {
         self.family().model_type()
     }
@@ -189,7 +190,7 @@ impl ModelConfig {
         }
     }
 
-    /// Width of the hidden states.
+    /// Width of the hidden states, or of static embeddings.
     pub const fn hidden(&self) -> usize {
         match &self.architecture {
             Architecture::Decoder(config) => config.sizes.hidden,
@@ -223,7 +224,7 @@ impl ModelConfig {
 
     /// The same body with a classification head over `labels`, as it is written.
     #[must_use]
-    pub fn with_classes(&self, head: Head, labels: &[String]) -> Self {
+    pub(crate) fn with_classes(&self, head: Head, labels: &[String]) -> Self {
         let mut config = self.clone();
         config.head = head;
         config.labels = labels.to_vec();
@@ -257,7 +258,7 @@ impl ModelConfig {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write_as(&self, folder: &Path, stored_as: StoredAs) -> Result<(), ModelError> {
+    pub(crate) fn write_as(&self, folder: &Path, stored_as: StoredAs) -> Result<(), ModelError> {
         let path: PathBuf = folder.join("config.json");
         let mut raw = self.raw.clone();
         raw.insert(

@@ -56,7 +56,6 @@ pub struct Decoder {
 /// What is kept of a block for the backward pass.
 #[derive(Clone)]
 enum Kept {
-    /// All that it needs.
     Saved(Box<Saved>),
     /// The input, from which all of it is computed anew.
     Input(Array),

@@ -75,8 +75,8 @@ impl Encoder {
         matches!(self.kind, Kind::Static(_))
     }
 
-    /// Whether embeddings share a large common part, as those of causal language models do: take their mean away (see
-    /// [`center`]) before cosines are compared.
+    /// Whether embeddings share a large common part, as those of causal language models do: take their mean
+    /// away before cosines are compared.
     pub const fn needs_centring(&self) -> bool {
         match &self.config.architecture {
             Architecture::Decoder(stack) => stack.family.is_causal(),
@@ -210,24 +210,6 @@ impl Encoder {
             }
         }
         Ok(embeddings)
-    }
-}
-
-/// Takes the mean of all embeddings away from each.
-pub fn center(embeddings: &mut [Vec<f32>]) {
-    let Some(width) = embeddings.first().map(Vec::len) else {
-        return;
-    };
-    let mut mean = vec![0.0f64; width];
-    for embedding in embeddings.iter() {
-        for (sum, value) in mean.iter_mut().zip(embedding) {
-            *sum += f64::from(*value) / embeddings.len() as f64;
-        }
-    }
-    for embedding in embeddings {
-        for (value, mean) in embedding.iter_mut().zip(&mean) {
-            *value -= *mean as f32;
-        }
     }
 }
 

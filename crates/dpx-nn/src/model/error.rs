@@ -2,23 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-/// An error of this room.
+/// Why a model cannot be read, written or run.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum ModelError {
     /// A file could not be read or written.
     #[error("cannot {verb} `{}`: {source}", path.display())]
     File {
         /// `read` or `write`.
         verb: &'static str,
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// A file holds something else than it should.
     #[error("`{}`: {problem}", path.display())]
     Malformed {
-        /// The file.
         path: PathBuf,
         /// What was found, what was expected, what to do.
         problem: String,

@@ -29,10 +29,8 @@ pub(super) enum Pooling {
     First,
     /// Those of the last token that is no padding, or of the first where all are.
     Last {
-        /// The padding token.
         padding: Option<u32>,
     },
-    /// Their mean.
     Mean,
     /// Every token's.
     Every,

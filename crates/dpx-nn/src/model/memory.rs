@@ -11,18 +11,18 @@ use dpx_schema::params::{
 
 /// What of a training stage counts for its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct TrainingStep {
-    /// Which parameters are trained.
     pub trained: Trainable,
-    /// Rank of adapters.
+    /// Rank of adapters; without effect where others are trained.
     pub lora_rank: u64,
-    /// How frozen weights are held.
+    /// How frozen weights are held in memory.
     pub base_precision: BasePrecision,
-    /// Whether activations are computed anew.
+    /// Whether the backward pass computes activations anew (activation checkpointing).
     pub recomputes: bool,
     /// Whether pairs of sequences are compared, so that all of their logits stand in memory at once.
     pub compares: bool,
-    /// Most tokens of a micro-batch.
+    /// Most tokens that are computed at once.
     pub tokens: u64,
     /// Most tokens of a sequence.
     pub longest: u64,
@@ -68,7 +68,7 @@ impl TrainingStep {
         step
     }
 
-    /// The memory of the step.
+    /// An estimate of the memory that one step takes with a decoder of these sizes.
     pub fn memory(&self, config: &DecoderConfig) -> TrainingMemory {
         let sizes = &config.sizes;
         let [vocabulary, hidden, layers, inner, heads] = [

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 pub(super) enum Pooled {
     /// The first token's.
     First,
-    /// Their mean.
     Mean,
     /// The last token's.
     Last,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// The table of a static encoder. It is read and looked up, never trained.
 #[derive(Debug, Clone)]
-pub struct StaticTable {
+pub(crate) struct StaticTable {
     /// `[rows, width]`.
     values: Vec<f32>,
     /// The row of each token, where tokens share rows.
@@ -66,11 +66,6 @@ impl StaticTable {
                 .and_then(serde_json::Value::as_bool)
                 .unwrap_or(false),
         })
-    }
-
-    /// Number of tokens that have a vector.
-    pub const fn tokens(&self) -> usize {
-        self.tokens
     }
 
     /// The mean of the vectors of each sequence's tokens, `[sequences, width]`; zeros for a sequence without any.

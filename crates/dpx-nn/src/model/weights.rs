@@ -6,4 +6,5 @@ mod write;
 
 pub use read::Weights;
 pub(super) use read::copy_weights;
-pub use write::{StoredAs, write, write_file};
+pub use write::StoredAs;
+pub(crate) use write::{write, write_file};

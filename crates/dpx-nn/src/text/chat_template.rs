@@ -117,7 +117,6 @@ impl Program {
         })
     }
 
-    /// The frame, where there is one.
     fn frame(&self) -> Option<ChatTemplate> {
         const A: &str = "first qzx";
         const B: &str = "second\n\nqzx two";

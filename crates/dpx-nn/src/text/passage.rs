@@ -13,8 +13,8 @@ use tokenizers::Encoding;
 
 /// The tokens of a text of which some was written by people.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Passage {
-    /// Token ids.
     pub ids: Vec<u32>,
     /// Bytes of the text that each token covers; space at their ends may be left out.
     pub offsets: Vec<(usize, usize)>,
@@ -31,7 +31,7 @@ pub struct Joined {
     pub prompt_length: usize,
     /// The byte of the text's part at which each token behind the prompt begins.
     pub places: Vec<usize>,
-    /// As [`Passage::typed`].
+    /// Whether a special token was spelled in the text, and read as plain text.
     pub typed: bool,
     /// Whether prompt and text would share a token if they were read at once: they were read one by one.
     pub apart: bool,
@@ -79,7 +79,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
-    pub fn encode_joined(
+    pub(crate) fn encode_joined(
         &self,
         prefix: &str,
         body: &str,
@@ -142,7 +142,7 @@ fn parts(encoding: &Encoding) -> Placed {
 
 /// The first of the characters that names begin with: private ones, of the last plane.
 pub(super) const NAMES: char = '\u{100000}';
-/// What ends a name.
+/// Closes the name that stands for a special token: a character that nobody types.
 const NAME_END: char = '\u{10FFFD}';
 
 /// The first such character that a text does not hold.

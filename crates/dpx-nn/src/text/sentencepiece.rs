@@ -7,12 +7,10 @@ pub(super) use proto::read;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
-/// What a piece is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Written and merged.
     Normal,
-    /// Stands for the unknown.
     Unknown,
     /// Stands for something else than its letters.
     Control,
@@ -20,7 +18,6 @@ pub(crate) enum Kind {
     UserDefined,
     /// Never written.
     Unused,
-    /// A byte.
     Byte,
 }
 
@@ -39,7 +36,6 @@ impl Kind {
     }
 }
 
-/// A piece of a vocabulary.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Piece {
     pub(crate) text: String,
@@ -47,7 +43,6 @@ pub(crate) struct Piece {
     pub(crate) kind: Kind,
 }
 
-/// A model of sentencepiece.
 #[derive(Debug, Clone)]
 pub(crate) struct Pieces {
     pub(crate) vocabulary: Vec<Piece>,

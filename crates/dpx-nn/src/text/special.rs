@@ -5,13 +5,13 @@ use serde_json::{Map, Value};
 /// Ids of the tokens with a role; a tokenizer need not have all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SpecialTokens {
-    /// Begin of a sequence.
+    /// Begins a sequence.
     pub bos: Option<u32>,
-    /// End of a sequence.
+    /// Ends a sequence.
     pub eos: Option<u32>,
-    /// Padding.
+    /// Fills short sequences up.
     pub pad: Option<u32>,
-    /// What stands for the unknown.
+    /// Stands for what is not in the vocabulary.
     pub unk: Option<u32>,
     /// First token of a BERT input.
     pub cls: Option<u32>,

@@ -26,8 +26,8 @@ pub struct Tokenizer {
 
 /// The tokens of a text with their places in it, special tokens of the model included.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct AlignedEncoding {
-    /// Token ids.
     pub ids: Vec<u32>,
     /// Bytes of the original text that each token covers; empty ranges for special tokens.
     pub offsets: Vec<(usize, usize)>,
@@ -113,7 +113,7 @@ impl Tokenizer {
         &self.config
     }
 
-    /// Ids of the special tokens.
+    /// The tokens that are no words: begin, end, padding and the like.
     pub const fn special(&self) -> &SpecialTokens {
         &self.special
     }
@@ -138,7 +138,7 @@ impl Tokenizer {
     }
 
     /// Whether the model expects its begin token before every sequence (Llama 2 and 3; not GPT-2, not SmolLM2).
-    pub const fn starts_with_bos(&self) -> bool {
+    pub(crate) const fn starts_with_bos(&self) -> bool {
         self.starts_with_bos
     }
 
@@ -151,7 +151,7 @@ impl Tokenizer {
             .map_or(0, |largest| *largest as usize + 1)
     }
 
-    /// The id of a token.
+    /// The id of a token as the vocabulary spells it.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }

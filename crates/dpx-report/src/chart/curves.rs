@@ -3,9 +3,7 @@
 use super::scale::{Scale, Spacing, push_apart};
 use super::svg::{Svg, WIDTH, cut};
 
-/// One named curve.
 pub(crate) struct Curve {
-    /// Name at the line.
     pub name: String,
     /// Class: `s1`, `s2`, ...
     pub class: &'static str,

@@ -13,7 +13,6 @@ pub(crate) const MOST_LABELS: usize = 24;
 /// Rows that have a mark of their own.
 const MARKS: usize = 24;
 
-/// One line of the plot.
 struct Line {
     /// Its name, at the left.
     name: String,

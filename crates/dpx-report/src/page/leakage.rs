@@ -63,7 +63,6 @@ pub(super) fn repeated_share(row: &Row, id: &str, first: Share) -> String {
     }
 }
 
-/// Copies with their intervals.
 pub(crate) fn copies(study: &Study) -> Table {
     let names = [
         "row",

@@ -1,8 +1,8 @@
 //! What scrubbing replaced, and how much of what was known to be there.
 
-use crate::facts::grouped;
 use crate::study::Study;
 use crate::table::{Column, NOTHING, Table, number};
+use dpx_schema::grouped;
 use dpx_stages::scrub::KindScore;
 
 /// What was missed comes first: whoever reads one sentence reads that.

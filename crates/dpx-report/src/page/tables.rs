@@ -93,7 +93,6 @@ pub(crate) fn groups(study: &Study) -> Table {
     }
 }
 
-/// Every instance.
 pub(crate) fn instances(study: &Study) -> Table {
     let names = [
         "instance",

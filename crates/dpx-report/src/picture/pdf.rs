@@ -414,7 +414,6 @@ fn unescaped(text: &str) -> String {
     })
 }
 
-/// A document of one page.
 fn document(width: f64, height: f64, content: &[u8]) -> Vec<u8> {
     let font = |name: &str, encoding: &str| {
         format!("<< /Type /Font /Subtype /Type1 /BaseFont /{name}{encoding} >>").into_bytes()

@@ -90,7 +90,6 @@ fn front(statement: &Statement) -> String {
     front
 }
 
-/// Whether texts are conversations.
 fn has_conversations(texts: &Texts) -> bool {
     texts.columns.iter().any(|column| column == MESSAGES_COLUMN)
 }

@@ -28,7 +28,7 @@ pub struct Wanted {
     pub row: Option<String>,
     /// The stage that trains it; none where one stage alone trains models.
     pub stage: Option<String>,
-    /// Whole, or its adapter.
+    /// The whole model, or its adapter alone.
     pub form: Form,
 }
 
@@ -36,7 +36,6 @@ pub struct Wanted {
 #[derive(Debug)]
 pub(super) struct ModelFiles {
     pub(super) told: Model,
-    /// Where its files lie.
     pub(super) folder: TempDir,
 }
 

@@ -30,7 +30,6 @@ pub(super) fn card(statement: &Statement, export: &Export) -> String {
     card
 }
 
-/// The metadata of a model.
 fn front(statement: &Statement, export: &Export) -> String {
     let mut front = begin(statement);
     let (library, relation) = match export.form {

@@ -19,14 +19,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// What only the publisher knows.
+/// What a release states by the word of its publisher.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
-    /// License of the texts.
+    /// License of the texts, or of a model that is released alone.
     pub license: License,
     /// Languages of the texts, where declared.
     pub language: Vec<String>,
-    /// Version of the program.
+    /// Version of dpx that writes the release.
     pub dpx_version: String,
 }
 

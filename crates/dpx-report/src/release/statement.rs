@@ -18,7 +18,6 @@ pub(crate) const OFFICER_FILE: &str = "PRIVACY.md";
 pub(crate) const CARD_FILE: &str = "README.md";
 /// Name of the list of checksums.
 pub(crate) const CHECKSUMS_FILE: &str = "SHA256SUMS";
-/// Folder of released models.
 pub(crate) const MODEL_FOLDER: &str = "model";
 
 /// Numbers of units (records of one person, or people) whose epsilon a release states.
@@ -28,7 +27,7 @@ pub(crate) const GROUPS: [u32; 8] = [1, 2, 3, 5, 10, 20, 50, 100];
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Statement {
-    /// Says what the file is.
+    /// Tells the file from others of this name.
     pub format: Format,
     /// Version of the format; raised whenever the pages made from it change.
     pub version: u32,
@@ -36,15 +35,15 @@ pub struct Statement {
     pub dpx_version: String,
     /// Day of the release in UTC, `2026-11-30`.
     pub date: String,
-    /// Name of the study.
+    /// Name of the experiment that was released.
     pub study: String,
     /// Languages of the texts, as declared by the publisher; none where nothing was declared.
     pub language: Vec<String>,
     /// License of the texts, by the publisher's declaration; of a model alone by that or by what its public model states.
     pub license: License,
-    /// The declared labels, in order.
+    /// In the declared order.
     pub labels: Vec<String>,
-    /// The sets of texts.
+    /// A set of texts for each released row; none of a model that is released alone.
     pub texts: Vec<Texts>,
     /// Models, where they are released too.
     pub models: Vec<Model>,
@@ -75,7 +74,7 @@ pub struct Statement {
     pub provenance: Vec<String>,
     /// What scrubbed the private texts before anything else saw them.
     pub scrubbing: Vec<String>,
-    /// What no claim covers.
+    /// What no claim covers, in sentences.
     pub not_covered: Vec<String>,
 }
 
@@ -115,11 +114,11 @@ pub struct Texts {
     pub name: String,
     /// The instance that wrote them, such as `sample@epsilon=3`.
     pub instance: String,
-    /// Number of texts.
+    /// Texts in each of the three files.
     pub rows: u64,
-    /// Names of the columns.
+    /// Names of the columns, in the order of the files.
     pub columns: Vec<String>,
-    /// What wrote them.
+    /// A model, or noisy counts.
     pub author: Author,
     /// Most tokens of a text, or words where they are drawn from counts.
     pub max_new_tokens: u64,
@@ -173,8 +172,8 @@ pub enum ExportForm {
 /// What is public about one private run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Run {
-    /// What it did.
     pub kind: Kind,
     /// Which of the private data sets it read: the first that a run of this release read is 1.
     pub data_set: u64,
@@ -241,12 +240,12 @@ pub enum Selection {
     },
     /// The rows were named before any of the candidates was trained.
     Declared {
-        /// As they were named.
+        /// As they were named, released or not.
         rows: Vec<String>,
     },
     /// They were chosen after the candidates were scored on real data: what all of them cost is claimed.
     Undeclared {
-        /// Every row that was scored.
+        /// Every row that was scored, the released ones among them.
         candidates: Vec<String>,
         /// The claim of all of them.
         claim: Claim,
@@ -261,9 +260,9 @@ pub enum Selection {
 pub struct Prior {
     /// When, RFC 3339 or a day.
     pub date: String,
-    /// Of which study.
+    /// Name of the study.
     pub study: String,
-    /// Which rows.
+    /// Names of the released rows.
     pub rows: Vec<String>,
     /// What it promised by itself; nothing where no private data were used.
     pub claim: Option<Claim>,
@@ -286,7 +285,7 @@ pub struct Disclosure {
     pub delta: f64,
     /// Day of the release in UTC.
     pub date: String,
-    /// How its rows were chosen.
+    /// How the rows were chosen, with what that costs.
     pub selection: Selection,
     /// Earlier releases of the same people, oldest first.
     pub prior: Vec<Prior>,
@@ -297,7 +296,7 @@ pub struct Disclosure {
 }
 
 impl Statement {
-    /// The version that is written.
+    /// The [`Statement::version`] that this program writes.
     pub const VERSION: u32 = 2;
 
     /// The bytes of `privacy.json`: one statement has one form.
@@ -366,7 +365,7 @@ impl Statement {
         self.runs.values().map(|run| run.canaries).sum()
     }
 
-    /// Number of texts.
+    /// Number of texts of all sets together.
     pub fn rows(&self) -> u64 {
         self.texts.iter().map(|texts| texts.rows).sum()
     }

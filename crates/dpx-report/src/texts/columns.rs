@@ -26,11 +26,9 @@ pub(crate) const FEATURES_KEY: &str = "huggingface";
 
 /// The values of a column, none of them null.
 pub(crate) enum Column<'a> {
-    /// Strings.
     Text(&'a [String]),
     /// Places of labels among the names, which the file keeps too.
     Label(Vec<i64>, &'a [String]),
-    /// Numbers.
     Number(&'a [f64]),
 }
 

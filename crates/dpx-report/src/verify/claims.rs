@@ -162,7 +162,6 @@ pub(super) fn composition(statement: &Statement, failures: &mut Failures) {
     });
 }
 
-/// The epsilons of groups.
 pub(super) fn groups(statement: &Statement, failures: &mut Failures) {
     let Some(total) = &statement.total else {
         failures.unless(statement.groups.is_empty(), || {

@@ -54,7 +54,6 @@ fn shortened(line: Option<&str>) -> String {
     }
 }
 
-/// The texts in each format.
 pub(super) fn texts(root: &Path, statement: &Statement, failures: &mut Failures) {
     for told in &statement.texts {
         let name = &told.name;

@@ -79,7 +79,7 @@ pub fn combined(attributes: &[Attribute]) -> Vec<String> {
         .collect()
 }
 
-/// The number of combinations.
+/// How many combinations the values of all columns have; too many for a number count as the largest.
 pub fn combinations(attributes: &[Attribute]) -> usize {
     if attributes.is_empty() {
         return 0;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherParams {
-    /// The form of the classifier.
+    /// What the classifier learns from: words, or an encoder's embeddings.
     #[serde(default)]
     pub form: TeacherKind,
     /// Public vocabulary of the linear form: `builtin:words`, or a file of words with their public counts.
@@ -26,11 +26,11 @@ pub struct TeacherParams {
     #[serde(default = "steps")]
     #[schemars(range(min = 1, max = 100000))]
     pub steps: u64,
-    /// Learning rate.
+    /// Step size of the gradient descent, the same at every step.
     #[serde(default = "learning_rate")]
     #[schemars(range(min = 0.0, max = 10000.0))]
     pub learning_rate: f64,
-    /// Momentum.
+    /// Share of the last step that the next one keeps; 0 is plain gradient descent.
     #[serde(default = "momentum")]
     #[schemars(range(min = 0.0, max = 0.9999))]
     pub momentum: f64,

@@ -36,7 +36,8 @@ pub struct TrainParams {
     #[serde(default = "warmup")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub warmup: f64,
-    /// Decoupled weight decay.
+    /// Decoupled weight decay: what is taken off a matrix in a step is the learning rate times this share of it. Biases and norms
+    /// do not decay.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub weight_decay: f64,
@@ -55,7 +56,7 @@ pub struct TrainParams {
     /// How each example's gradient is bounded.
     #[serde(default)]
     pub clipping: Clipping,
-    /// Which parameters are trained.
+    /// What of the model is trained; everything else stays as it is in the public model.
     #[serde(default)]
     pub parameters: Trainable,
     /// Rank of the LoRA adapters.
@@ -256,7 +257,7 @@ pub enum Clipping {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trainable {
-    /// All.
+    /// Every parameter.
     #[default]
     All,
     /// Low-rank adapters beside the linear layers of attention and feed-forward.

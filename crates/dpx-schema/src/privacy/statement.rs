@@ -125,7 +125,7 @@ impl PrivateRun {
     }
 }
 
-/// An event in words.
+/// An event in words, with its parameters.
 pub fn describe(event: &DpEvent) -> String {
     match event {
         DpEvent::NonPrivate => "use without protection".to_owned(),

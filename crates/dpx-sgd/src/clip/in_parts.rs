@@ -26,7 +26,7 @@ pub enum GradientError {
 ///
 /// # Errors
 /// When the model refuses the batch, or a gradient cannot be bounded ([`clipped_sum`]).
-pub fn clipped_gradient(
+pub(crate) fn clipped_gradient(
     network: &dyn Network,
     batch: &Batch,
     clipping: Clipping,
@@ -173,7 +173,6 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Number of examples.
 fn examples(uses: &Uses) -> usize {
     match uses {
         Uses::Linear(sample) | Uses::Embedding(sample) | Uses::PerExample(sample) => match sample {

@@ -31,19 +31,18 @@ pub type RunId = [u8; 16];
 
 /// Why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum KeyFileError {
-    /// Reading or writing failed.
+    /// The file system refused to read or write.
     #[error("key file `{}`: {source}", path.display())]
     Io {
-        /// The key file.
         path: PathBuf,
-        /// What the system said.
         source: std::io::Error,
     },
     /// Another process uses it.
     #[error("key file `{}` is held by another worker of the same stage: wait for it to end", .0.display())]
     Held(PathBuf),
-    /// No randomness.
+    /// The operating system gave no random numbers.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
     /// The state is older than the key.
@@ -69,7 +68,7 @@ pub enum Opened {
     },
 }
 
-/// An open, locked key file.
+/// The key file of a run, open and locked for as long as this lives.
 pub struct KeyFile {
     path: PathBuf,
     file: File,
@@ -208,7 +207,7 @@ impl KeyFile {
     ///
     /// # Errors
     /// When the step lies before the kept key, or writing fails.
-    pub fn ratchet_to(&mut self, step: u64) -> Result<(), KeyFileError> {
+    pub(crate) fn ratchet_to(&mut self, step: u64) -> Result<(), KeyFileError> {
         let key = self.key.ratchet_to(step)?;
         if key.step() == self.key.step() {
             return Ok(());

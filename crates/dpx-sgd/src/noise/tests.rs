@@ -9,6 +9,26 @@ fn key() -> Key {
     Key::seeded(20, "noise")
 }
 
+/// Standard normal draws `first..first + draws.len()` of a tensor in the key's step.
+fn standard_normal(key: &Key, tensor: u64, first: usize, draws: &mut [f64]) {
+    let mut made = [0.0; BLOCK];
+    let mut stream: Option<(usize, NoiseStream)> = None;
+    let mut done = 0;
+    while done < draws.len() {
+        let index = first + done;
+        let (chunk, block, offset) = (index / CHUNK, index % CHUNK / BLOCK, index % BLOCK);
+        if stream.as_ref().is_none_or(|(current, _)| *current != chunk) {
+            stream = Some((chunk, NoiseStream::new(key, tensor, chunk as u64)));
+        }
+        if let Some((_, stream)) = &mut stream {
+            stream.block(block, &mut made);
+        }
+        let count = (BLOCK - offset).min(draws.len() - done);
+        draws[done..done + count].copy_from_slice(&made[offset..offset + count]);
+        done += count;
+    }
+}
+
 fn draws(key: &Key, tensor: u64, count: usize) -> Vec<f64> {
     let mut draws = vec![0.0; count];
     standard_normal(key, tensor, 0, &mut draws);

@@ -7,7 +7,7 @@ const TASK: usize = 1 << 16;
 
 /// Keeps an average of the weights over a run.
 #[derive(Debug)]
-pub struct Averager {
+pub(crate) struct Averager {
     kind: Averaging,
     steps: u64,
     pub(crate) average: Vec<Vec<f32>>,
@@ -15,7 +15,7 @@ pub struct Averager {
 
 impl Averager {
     /// For a run of `steps` steps over tensors of these lengths.
-    pub fn new(kind: Averaging, steps: u64, lengths: &[usize]) -> Self {
+    pub(crate) fn new(kind: Averaging, steps: u64, lengths: &[usize]) -> Self {
         let average = match kind {
             Averaging::None => Vec::new(),
             Averaging::Ema | Averaging::Tail => {
@@ -45,7 +45,7 @@ impl Averager {
     }
 
     /// Takes in the weights as they are after step `step`.
-    pub fn observe<'a>(&mut self, step: u64, weights: impl Iterator<Item = &'a [f32]>) {
+    pub(crate) fn observe<'a>(&mut self, step: u64, weights: impl Iterator<Item = &'a [f32]>) {
         let Some(share) = self.share(step) else {
             return;
         };
@@ -63,7 +63,7 @@ impl Averager {
     }
 
     /// The average after the last step; nothing where the last iterate is the result.
-    pub fn result(&self) -> Option<&[Vec<f32>]> {
+    pub(crate) fn result(&self) -> Option<&[Vec<f32>]> {
         (!self.average.is_empty()).then_some(&self.average)
     }
 }

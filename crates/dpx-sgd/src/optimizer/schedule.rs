@@ -5,13 +5,13 @@ use dpx_schema::params::Schedule;
 /// The learning rate over a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LearningRate {
-    /// Highest rate.
+    /// The rate at the end of the warm-up, the highest of the run.
     pub peak: f64,
     /// What happens after the warm-up.
     pub schedule: Schedule,
     /// Steps in which the rate rises in a straight line.
     pub warmup_steps: u64,
-    /// Steps of the run.
+    /// Number of steps in which the rate falls to its end, the warm-up included.
     pub steps: u64,
 }
 

@@ -1,6 +1,6 @@
 //! Steps over people: one coin for each, a public number of records, one bound.
 
-use super::tests::{People, Texts, distance, mechanism, network, people, settings, texts};
+use super::tests::{People, distance, mechanism, network, people, settings, texts};
 use super::*;
 use crate::fault::{self, Fault};
 use crate::optimizer::Averaging;
@@ -91,7 +91,7 @@ fn the_sum_is_the_same_whatever_the_micro_batches() {
 fn people_with_one_record_are_rows() {
     let plain = texts(20);
     let members = (0..20).map(|row| vec![row]).collect();
-    let people = People(Texts(plain.0.clone()), Units::new(members, 1));
+    let people = People(plain.clone(), Units::new(members, 1));
     let sum = |examples: &dyn Examples| {
         let (mut network, mut trainer) = (network(), trainer(0.5, 8));
         trainer.step(&mut network, examples).unwrap();

@@ -1,7 +1,7 @@
 //! Neighbour replay (after arXiv 2602.17454): a step on D and on D without one record, with the same coins and noise. The sums may differ by C (1 + tau), nothing else may differ at all.
 
 use super::tests::{
-    MAX_SEQ_LEN, People, Texts, distance, mechanism, network, network_on, settings, texts,
+    MAX_SEQ_LEN, People, distance, mechanism, network, network_on, settings, texts, whole,
 };
 use super::*;
 use crate::fault::{self, Fault};
@@ -59,7 +59,7 @@ fn records() -> Vec<(&'static str, Vec<u32>)> {
         ("one token", vec![5]),
         ("two tokens", vec![5, 23]),
         ("all tokens equal", vec![11; 9]),
-        ("a duplicate", texts(1).0.remove(0)),
+        ("a duplicate", texts(1).ids.remove(0)),
         ("huge activations", vec![4; 15]),
         ("not a number", vec![4; 16]),
     ]
@@ -74,34 +74,44 @@ fn neighbours_are_close_on(device: Device) -> bool {
     let network = treacherous(device);
     records().into_iter().all(|(name, record)| {
         let mut with = texts(10);
-        with.0.push(record);
+        with.ids.push(record);
         // Neighbours of both adjacencies: the record replaced by nothing, and the record not there at all.
-        let mut zeroed = Texts(with.0.clone());
-        zeroed.0[10].clear();
-        let neighbours = [zeroed, texts(10)];
-        (0..6).all(|step| {
-            let without = &neighbours[step as usize % 2];
-            let (one, protection, steps) = replay(&network, &with, step, 4);
-            let (other, other_protection, other_steps) = replay(&network, without, step, 4);
-            let Protection::Gaussian {
-                sensitivity,
-                rounding_allowance,
-                ..
-            } = protection
-            else {
-                return false;
-            };
-            let finite = one.sum.iter().flatten().all(|value| value.is_finite());
-            let bound = sensitivity * (1.0 + rounding_allowance);
-            let far = distance(&one.sum, &other.sum);
-            let close = finite && far <= bound;
-            let rest = (one.divisor, one.rate, protection, steps)
-                == (other.divisor, other.rate, other_protection, other_steps);
-            if !(close && rest) {
-                eprintln!("{name}, step {step}: distance {far}, bound {bound}");
-            }
-            close && rest
-        })
+        let mut zeroed = with.clone();
+        zeroed.ids[10].clear();
+        let neighbours: [&dyn Examples; 2] = [&zeroed, &texts(10)];
+        stays_within_the_bound(&network, name, &with, neighbours)
+    })
+}
+
+/// Whether the sums of a data set and of its neighbours differ by at most C (1 + tau) at every step, and nothing else differs.
+fn stays_within_the_bound(
+    network: &Decoder,
+    name: &str,
+    with: &dyn Examples,
+    neighbours: [&dyn Examples; 2],
+) -> bool {
+    (0..6).all(|step| {
+        let (one, protection, steps) = replay(network, with, step, 4);
+        let without = neighbours[step as usize % 2];
+        let (other, other_protection, other_steps) = replay(network, without, step, 4);
+        let Protection::Gaussian {
+            sensitivity,
+            rounding_allowance,
+            ..
+        } = protection
+        else {
+            return false;
+        };
+        let finite = one.sum.iter().flatten().all(|value| value.is_finite());
+        let bound = sensitivity * (1.0 + rounding_allowance);
+        let far = distance(&one.sum, &other.sum);
+        let close = finite && far <= bound;
+        let rest = (one.divisor, one.rate, protection, steps)
+            == (other.divisor, other.rate, other_protection, other_steps);
+        if !(close && rest) {
+            eprintln!("{name}, step {step}: distance {far}, bound {bound}");
+        }
+        close && rest
     })
 }
 
@@ -145,7 +155,7 @@ fn persons() -> Vec<(&'static str, Vec<Vec<u32>>)> {
             "huge activations, twice",
             records(&["huge activations", "ordinary", "huge activations"]),
         ),
-        ("more than a step takes", texts(40).0),
+        ("more than a step takes", texts(40).ids),
         (
             "nothing to learn from",
             records(&["one token", "one token"]),
@@ -164,38 +174,17 @@ fn people_are_close_on(device: Device) -> bool {
         let mut members: Vec<Vec<usize>> =
             vec![vec![0], vec![1, 2, 3], vec![4, 5], vec![6, 7, 8, 9]];
         let without = People(texts(10), Units::new(members.clone(), 4));
-        let mut with = texts(10).0;
+        let mut with = texts(10).ids;
         with.extend(person);
         members.push((10..with.len()).collect());
         let mut zeroed = with.clone();
         zeroed[10..].iter_mut().for_each(Vec::clear);
         // Neighbours of both adjacencies: all of the person's records replaced by nothing, and the person not there at all.
         let units = || Units::new(members.clone(), 4);
-        let neighbours = [People(Texts(zeroed), units()), without];
-        let with = People(Texts(with), units());
-        (0..6).all(|step| {
-            let (one, protection, steps) = replay(&network, &with, step, 4);
-            let neighbour = &neighbours[step as usize % 2];
-            let (other, other_protection, other_steps) = replay(&network, neighbour, step, 4);
-            let Protection::Gaussian {
-                sensitivity,
-                rounding_allowance,
-                ..
-            } = protection
-            else {
-                return false;
-            };
-            let finite = one.sum.iter().flatten().all(|value| value.is_finite());
-            let bound = sensitivity * (1.0 + rounding_allowance);
-            let far = distance(&one.sum, &other.sum);
-            let close = finite && far <= bound;
-            let rest = (one.divisor, one.rate, protection, steps)
-                == (other.divisor, other.rate, other_protection, other_steps);
-            if !(close && rest) {
-                eprintln!("{name}, step {step}: distance {far}, bound {bound}");
-            }
-            close && rest
-        })
+        let zeroed = People(whole(zeroed), units());
+        let with = People(whole(with), units());
+        let neighbours: [&dyn Examples; 2] = [&zeroed, &without];
+        stays_within_the_bound(&network, name, &with, neighbours)
     })
 }
 
@@ -223,9 +212,9 @@ fn no_person_moves_more_than_the_bound_on_a_device() {
 fn recorded_noise_cancels() {
     let network = network();
     let mut with = texts(10);
-    with.0.push(vec![1, 2, 3, 4]);
-    let mut without = Texts(with.0.clone());
-    without.0[10].clear();
+    with.ids.push(vec![1, 2, 3, 4]);
+    let mut without = with.clone();
+    without.ids[10].clear();
     let (one, ..) = replay(&network, &with, 0, 4);
     let (other, ..) = replay(&network, &without, 0, 4);
     let noised = |step: &Recorded| -> Vec<Vec<f64>> {

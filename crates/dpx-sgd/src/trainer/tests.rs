@@ -4,44 +4,24 @@ use super::*;
 use crate::checkpoint;
 use crate::fault::{self, Fault};
 use crate::optimizer::{AdamSettings, Averaging, LearningRate, Schedule};
+use crate::whole_texts::WholeTexts;
 use dpx_accounting::Adjacency;
-use dpx_nn::Sequence;
 use dpx_nn::model::Decoder;
 use dpx_nn::model::config::{DecoderConfig, Sizes};
 
 pub(super) const MAX_SEQ_LEN: usize = 16;
 const VOCABULARY: usize = 24;
 
-pub(crate) struct Texts(pub(crate) Vec<Vec<u32>>);
-
-impl Examples for Texts {
-    fn rows(&self) -> usize {
-        self.0.len()
-    }
-
-    fn length(&self, row: usize) -> usize {
-        self.0[row].len()
-    }
-
-    fn batch(&self, rows: &[usize], idle: Idle<'_>) -> Batch {
-        let sequences: Vec<_> = rows
-            .iter()
-            .map(|&row| Sequence::whole(&self.0[row]))
-            .collect();
-        Batch::causal_with_idle(&sequences, idle.lengths, idle.every_row)
-    }
-
-    fn inputs(&self, row: usize) -> Vec<usize> {
-        vec![Sequence::whole(&self.0[row]).inputs()]
-    }
-
-    fn max_seq_len(&self) -> usize {
-        let longest = self.0.iter().map(Vec::len).max().unwrap_or(0);
-        longest.max(MAX_SEQ_LEN)
+/// Texts that may have [`MAX_SEQ_LEN`] tokens, or as many as the longest has.
+pub(crate) fn whole(ids: Vec<Vec<u32>>) -> WholeTexts {
+    let longest = ids.iter().map(Vec::len).max().unwrap_or(0);
+    WholeTexts {
+        ids,
+        max_seq_len: longest.max(MAX_SEQ_LEN),
     }
 }
 
-pub(crate) struct People(pub(crate) Texts, pub(crate) Units);
+pub(crate) struct People(pub(crate) WholeTexts, pub(crate) Units);
 
 impl Examples for People {
     fn rows(&self) -> usize {
@@ -81,7 +61,7 @@ pub(crate) fn people(count: usize, per_step: usize) -> People {
     People(texts(count), Units::new(members, per_step))
 }
 
-pub(crate) fn texts(count: usize) -> Texts {
+pub(crate) fn texts(count: usize) -> WholeTexts {
     let mut state = 12345u32;
     let mut next = |below: u32| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -90,7 +70,7 @@ pub(crate) fn texts(count: usize) -> Texts {
     let text = |length, next: &mut dyn FnMut(u32) -> u32| {
         (0..length).map(|_| next(VOCABULARY as u32)).collect()
     };
-    Texts(
+    whole(
         (0..count)
             .map(|_| {
                 let length = 2 + next(MAX_SEQ_LEN as u32 - 4);
@@ -287,7 +267,7 @@ fn rows_of_tokens_that_do_not_occur_get_the_same_noise() {
     let mut network = network();
     let mut trainer = trainer(&network, mechanism(1.0, 2.0), 1.0, ALL);
     trainer
-        .step(&mut network, &Texts(vec![vec![5, 23]]))
+        .step(&mut network, &whole(vec![vec![5, 23]]))
         .unwrap();
     let step = &trainer.learner.recorded;
     for name in ["transformer.wte.weight", "transformer.wpe.weight"] {
@@ -396,7 +376,7 @@ fn without_privacy_the_same_loop_sums_whole_gradients() {
 #[test]
 fn training_lowers_the_loss() {
     let mut network = network();
-    let examples = Texts(vec![vec![1, 2, 3, 4, 5, 6]; 32]);
+    let examples = whole(vec![vec![1, 2, 3, 4, 5, 6]; 32]);
     let mut trainer = trainer(&network, mechanism(0.5, 0.5), 16.0, ALL);
     let losses: Vec<f64> = (0..8)
         .map(|_| trainer.step(&mut network, &examples).unwrap().loss)

@@ -11,8 +11,7 @@ const ROUNDS: usize = 200;
 /// What was released of several columns of labels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Combinations {
-    /// The columns.
+pub(crate) struct Combinations {
     pub attributes: Vec<Attribute>,
     /// Noisy counts of the pairs of values of every two columns, `[first, second]` row-major; empty: every combination was
     /// counted.
@@ -25,7 +24,7 @@ pub struct Combinations {
 /// Noisy counts of the values of two columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// Place of the one column.
     pub first: usize,
     /// Place of the other.

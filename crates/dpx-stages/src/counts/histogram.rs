@@ -40,7 +40,7 @@ impl<'a> Counted<'a> {
 
 /// Exact counts of one histogram, with the most that one unit can move them in Euclidean norm.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Exact {
+pub(crate) struct Exact {
     /// One count for each cell, before noise.
     pub cells: Vec<f64>,
     /// L2 sensitivity to adding or removing one text, or everything of one person.
@@ -78,7 +78,7 @@ pub(super) fn length_histogram(counted: &[Counted<'_>], edges: &[u64]) -> Exact 
 }
 
 /// The keywords of a text: the first `most` different words of it that stand in the vocabulary.
-pub fn keywords_of<S: std::hash::BuildHasher>(
+pub(crate) fn keywords_of<S: std::hash::BuildHasher>(
     text: &str,
     index: &HashMap<String, usize, S>,
     most: usize,
@@ -118,8 +118,7 @@ pub(super) fn keyword_histogram(
 
 /// A released histogram.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Noisy {
-    /// Noisy cells.
+pub(crate) struct Noisy {
     pub cells: Vec<f64>,
     /// Standard deviation of the noise in each cell.
     pub noise_std: f64,
@@ -127,8 +126,7 @@ pub struct Noisy {
 
 /// Everything that a `counts` stage releases: differentially private, public from then on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NoisyCounts {
-    /// The declared labels.
+pub(crate) struct NoisyCounts {
     pub labels: Vec<String>,
     /// Noisy number of texts of each label.
     pub label_counts: Noisy,
@@ -144,7 +142,7 @@ pub struct NoisyCounts {
     pub keyword_counts: Noisy,
     /// Upper edges of the length histogram in words; empty: none.
     pub length_edges: Vec<u64>,
-    /// Noisy length counts.
+    /// Noisy number of texts between two `length_edges`.
     pub length_counts: Noisy,
     /// Cells below so many standard deviations of the noise are taken for zero when keywords are drawn.
     pub threshold: f64,
@@ -157,7 +155,7 @@ const fn two() -> u64 {
 
 impl NoisyCounts {
     /// Shares of the labels: negative counts are taken for zero; uniform when nothing is left.
-    pub fn label_shares(&self) -> Vec<f64> {
+    pub(crate) fn label_shares(&self) -> Vec<f64> {
         if let Some(combinations) = &self.combinations {
             return combinations.shares.clone();
         }
@@ -177,7 +175,7 @@ impl NoisyCounts {
 
     /// The law from which keywords of a label are drawn: the positive part of `P(word | label) - 1.5 P(word)`, after cells
     /// within the noise were set to zero; pairs of keyword index and probability, empty when no keyword stands out.
-    pub fn keyword_law(&self, label: usize) -> Vec<(usize, f64)> {
+    pub(crate) fn keyword_law(&self, label: usize) -> Vec<(usize, f64)> {
         let classes = self.labels.len();
         let least = self.threshold * self.keyword_counts.noise_std;
         let cell = |keyword: usize, class: usize| {

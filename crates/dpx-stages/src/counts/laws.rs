@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 impl NoisyCounts {
     /// `P(word | label)`: the label's cells that stand out of the noise, in proportion; pairs of place in the vocabulary and
     /// probability, empty when none stands out.
-    pub fn word_law(&self, label: usize) -> Vec<(usize, f64)> {
+    pub(crate) fn word_law(&self, label: usize) -> Vec<(usize, f64)> {
         let cells = self.keyword_counts.cells.iter().copied();
         let of_label = cells.skip(label).step_by(self.labels.len().max(1));
         normalised(standing_out(
@@ -17,7 +17,7 @@ impl NoisyCounts {
 
     /// The law of a text's number of words: ranges with their probabilities, uniform within a range; empty when no cell of the
     /// length histogram stands out, or there is none. What is longer than the last edge counts as one word longer.
-    pub fn length_law(&self) -> Vec<(RangeInclusive<u64>, f64)> {
+    pub(crate) fn length_law(&self) -> Vec<(RangeInclusive<u64>, f64)> {
         let least = self.threshold * self.length_counts.noise_std;
         let cells = self.length_counts.cells.iter().copied();
         let range = |cell: usize| {

@@ -31,7 +31,6 @@ impl From<&SampleParams> for Generation {
     }
 }
 
-/// Writes the file.
 pub(super) fn write(
     generation: Option<Generation>,
     base: Option<&Path>,

@@ -13,11 +13,11 @@ pub const LABEL_PROMPTS_FILE: &str = "label_prompts.json";
 /// What stands for a word in [`Prompts::with_keyword`].
 const KEYWORD: &str = "KEYWORD";
 
-/// The prompts of a model.
+/// The content of `label_prompts.json`: what a model is to be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prompts {
-    /// Joins label and text.
+    /// The prompt template of the experiment, which joins label and text.
     pub template: String,
     /// The prompt of each label, in the declared order.
     pub labels: Vec<LabelPrompt>,
@@ -25,7 +25,7 @@ pub struct Prompts {
     pub with_keyword: Option<String>,
     /// What the model writes between prompt and text.
     pub before_text: String,
-    /// Tokens that end a text.
+    /// Ids of the tokens that end a text.
     pub end_tokens: Vec<u32>,
     /// Whether texts are conversations: turns as the chat template writes them, or where there is none as `User: ...`, a line a turn.
     pub conversations: bool,
@@ -34,8 +34,8 @@ pub struct Prompts {
 /// What to ask for a text of one label with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct LabelPrompt {
-    /// As it was declared.
     pub label: String,
     /// The prompt; no space behind it.
     pub prompt: String,

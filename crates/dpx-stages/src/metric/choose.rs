@@ -2,7 +2,7 @@
 
 /// Which of `n` rows to look at: at most `most`, those with the smallest keyed hash, in ascending order. The choice of
 /// a row depends on its number, `seed` and `purpose` alone.
-pub fn choose(n: usize, most: usize, seed: u64, purpose: &str) -> Vec<usize> {
+pub(crate) fn choose(n: usize, most: usize, seed: u64, purpose: &str) -> Vec<usize> {
     if n <= most {
         return (0..n).collect();
     }

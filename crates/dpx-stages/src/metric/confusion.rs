@@ -19,11 +19,11 @@ pub struct Classification {
     pub confusion: Vec<Vec<u64>>,
     /// Figures of each label, in the order of `labels`.
     pub per_label: Vec<LabelFigures>,
-    /// Number of texts.
+    /// How many texts were predicted: the sum of `confusion`.
     pub n: u64,
 }
 
-/// Figures of one label.
+/// How well one label is told apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelFigures {
     /// As it was declared.
@@ -40,31 +40,21 @@ pub struct LabelFigures {
 
 /// Predictions that do not fit the labels or the truth.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum ConfusionError {
-    /// Not one prediction per text.
     #[error("{truth} texts but {predicted} predictions: expected one prediction per text")]
-    Lengths {
-        /// Number of texts.
-        truth: usize,
-        /// Number of predictions.
-        predicted: usize,
-    },
+    Lengths { truth: usize, predicted: usize },
     /// A label index that no label has.
     #[error("label index {index} in row {row}, but there are {labels} labels")]
     Index {
-        /// The index.
         index: usize,
         /// Row, from 0.
         row: usize,
-        /// Number of labels.
         labels: usize,
     },
     /// A matrix that is not labels x labels.
     #[error("the confusion matrix is not {labels} x {labels}")]
-    Shape {
-        /// Number of labels.
-        labels: usize,
-    },
+    Shape { labels: usize },
 }
 
 impl Classification {
@@ -145,25 +135,6 @@ impl Classification {
         })
     }
 
-    /// The floor: the figures of a classifier that gives every text the label most frequent in `frequencies`
-    /// (counts in the texts it was trained on, in the order of `labels`).
-    ///
-    /// # Errors
-    /// When `truth` holds an index out of range.
-    pub fn of_majority(
-        labels: &[String],
-        truth: &[usize],
-        frequencies: &[u64],
-    ) -> Result<Self, ConfusionError> {
-        let mut majority = 0;
-        for (index, &frequency) in frequencies.iter().enumerate() {
-            if frequency > frequencies[majority] {
-                majority = index;
-            }
-        }
-        Self::of(labels, truth, &vec![majority; truth.len()])
-    }
-
     /// The label with the fewest texts in the test set.
     pub fn rarest(&self) -> Option<&LabelFigures> {
         self.per_label.iter().min_by_key(|figures| figures.support)
@@ -202,14 +173,6 @@ mod tests {
         assert!((figures.per_label[1].recall - 0.6).abs() < 1e-12);
         assert_eq!(figures.per_label[3].f1, 0.0);
         assert_eq!(figures.n, 12);
-    }
-
-    #[test]
-    fn the_majority_floor_gives_every_text_one_label() {
-        let labels = labels(&["a", "b"]);
-        let figures = Classification::of_majority(&labels, &[0, 1, 1, 0, 0], &[3, 9]).unwrap();
-        assert!((figures.accuracy - 0.4).abs() < 1e-12);
-        assert!((figures.macro_f1 - 4.0 / 7.0 / 2.0).abs() < 1e-12);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 /// Words in a row that count as a near copy (as in Carlini et al. 2023 and the corpora's own overlap checks).
-pub const NEAR_COPY_WORDS: usize = 8;
+const NEAR_COPY_WORDS: usize = 8;
 
 /// How many texts match a corpus.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -19,13 +19,13 @@ pub struct Copies {
     pub exact: Share,
     /// Texts that share eight words in a row with a corpus text; among the texts of at least eight words.
     pub eight_words: Share,
-    /// Number of corpus texts.
+    /// Texts of the corpus that was compared with.
     pub corpus: u64,
 }
 
 /// A corpus whose words can be looked up.
 #[derive(Debug)]
-pub struct Corpus {
+pub(crate) struct Corpus {
     interner: Interner,
     whole: HashSet<Vec<u32>>,
     grams: HashSet<[u32; NEAR_COPY_WORDS]>,
@@ -33,8 +33,8 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Indexes texts.
-    pub fn new<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Self {
+    /// Indexes the texts of a corpus.
+    pub(crate) fn new<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Self {
         let mut corpus = Self {
             interner: Interner::default(),
             whole: HashSet::new(),
@@ -55,7 +55,7 @@ impl Corpus {
     }
 
     /// How many of the texts match the corpus.
-    pub fn copies<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) -> Copies {
+    pub(crate) fn copies<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) -> Copies {
         let (mut exact, mut total, mut near, mut long) = (0, 0, 0, 0);
         for text in texts {
             let words = self.interner.look_up(text.as_ref());

@@ -7,7 +7,7 @@ use super::choose::Stream;
 /// on the other, then the halves exchanged, and the mean of both. 0.5: it cannot tell; 1: it always can. Lower is better.
 ///
 /// Nothing where a side has fewer than 4 texts. Sets of one size make the figure comparable.
-pub fn discriminator_auc(first: &Embeddings, second: &Embeddings, seed: u64) -> Option<f64> {
+pub(crate) fn discriminator_auc(first: &Embeddings, second: &Embeddings, seed: u64) -> Option<f64> {
     if first.len() < 4 || second.len() < 4 || first.width() != second.width() {
         return None;
     }
@@ -107,7 +107,7 @@ fn dot(left: &[f64], right: &[f64]) -> f64 {
 }
 
 /// Area under the ROC curve: the chance that one of class 1 scores above one of class 0, ties counted half.
-pub fn auc(mut scores: Vec<(f64, u8)>) -> f64 {
+fn auc(mut scores: Vec<(f64, u8)>) -> f64 {
     scores.sort_by(|a, b| a.0.total_cmp(&b.0));
     let positives = scores.iter().filter(|(_, class)| *class == 1).count();
     let negatives = scores.len() - positives;

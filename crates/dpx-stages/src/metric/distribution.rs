@@ -23,7 +23,7 @@ pub struct Lengths {
 /// Number of bins of a length histogram.
 const BINS: u64 = 20;
 
-/// Compares lengths.
+/// Compares lengths, given in words.
 pub fn lengths(synthetic: &[u64], real: &[u64]) -> Lengths {
     let longest = synthetic.iter().chain(real).copied().max().unwrap_or(0);
     let step = (longest + 1).div_ceil(BINS).max(1);
@@ -77,7 +77,7 @@ pub fn wasserstein(first: &[u64], second: &[u64]) -> f64 {
 /// Shares of labels of two sets of texts, side by side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelShares {
-    /// The declared labels.
+    /// In the declared order, which the counts below have too.
     pub labels: Vec<String>,
     /// Number of synthetic texts per label.
     pub synthetic: Vec<u64>,

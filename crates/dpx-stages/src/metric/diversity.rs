@@ -17,12 +17,12 @@ pub struct Diversity {
     pub self_bleu: f64,
     /// Share of the texts that occur more than once, after folding case and punctuation.
     pub repeated: f64,
-    /// Number of texts.
+    /// How many texts were compared with each other.
     pub n: u64,
 }
 
 /// The diversity of a set of texts.
-pub fn diversity<T: AsRef<str>>(texts: &[T]) -> Diversity {
+pub(crate) fn diversity<T: AsRef<str>>(texts: &[T]) -> Diversity {
     let mut interner = Interner::default();
     let texts: Vec<Vec<u32>> = texts
         .iter()
@@ -44,7 +44,7 @@ pub fn diversity<T: AsRef<str>>(texts: &[T]) -> Diversity {
 }
 
 /// Different n-grams over n-grams in all texts together; 0 where there is none.
-pub fn distinct(texts: &[Vec<u32>], n: usize) -> f64 {
+pub(crate) fn distinct(texts: &[Vec<u32>], n: usize) -> f64 {
     let mut different: HashSet<&[u32]> = HashSet::new();
     let mut total = 0_usize;
     for text in texts {
@@ -70,7 +70,7 @@ struct TopTwo {
 
 /// Mean sentence BLEU-4 (Papineni et al. 2002) of every text against all others, with uniform weights, the closest
 /// reference length, and 0.1 added to a count of zero (smoothing 1 of Chen and Cherry 2014, as in NLTK); 0 for one text.
-pub fn self_bleu(texts: &[Vec<u32>]) -> f64 {
+pub(crate) fn self_bleu(texts: &[Vec<u32>]) -> f64 {
     const ORDER: usize = 4;
     if texts.len() < 2 {
         return 0.0;

@@ -27,7 +27,7 @@ impl Embeddings {
         self.values.is_empty()
     }
 
-    /// Numbers per embedding.
+    /// Numbers of each embedding: `d`.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -37,17 +37,17 @@ impl Embeddings {
         &self.values
     }
 
-    /// One embedding.
+    /// The numbers of one embedding, `[d]`.
     pub fn row(&self, index: usize) -> &[f32] {
         &self.values[index * self.width..(index + 1) * self.width]
     }
 
-    /// The embeddings in order.
+    /// The numbers of each embedding, in order.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.values.chunks_exact(self.width)
     }
 
-    /// Some of the embeddings.
+    /// The embeddings of these rows, in this order.
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {
         let mut values = Vec::with_capacity(rows.len() * self.width);
@@ -99,7 +99,7 @@ impl Embeddings {
     ///
     /// `fold(row, dots)` gets the number of the row and its dot products `[others.len()]`. Rows run in parallel; the
     /// result is in order and does not depend on the number of threads.
-    pub fn fold_dots<T: Send>(
+    pub(crate) fn fold_dots<T: Send>(
         &self,
         others: &Self,
         fold: impl Fn(usize, &mut [f32]) -> T + Sync,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// What is left of the facts that as many training texts stated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FactRecall {
-    /// Training texts that stated each.
+    /// Training texts that stated each of them.
     pub copies: u64,
     /// Facts whose name and thing stand together in a synthetic text.
     pub stated: Share,
@@ -20,7 +20,7 @@ pub struct FactRecall {
 }
 
 /// Counts, by the number of training texts, the facts that synthetic texts state. Words count whole, without case.
-pub fn fact_recall<T: AsRef<str>>(facts: &[Fact], synthetic: &[T]) -> Vec<FactRecall> {
+pub(crate) fn fact_recall<T: AsRef<str>>(facts: &[Fact], synthetic: &[T]) -> Vec<FactRecall> {
     let names: HashMap<&str, usize> = facts
         .iter()
         .enumerate()

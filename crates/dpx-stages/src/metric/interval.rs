@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// A share with its 95% Wilson score interval (Wilson 1927; Brown, Cai, DasGupta 2001, equation 4).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Share {
-    /// Number of hits.
     pub count: u64,
-    /// Number of trials.
     pub total: u64,
     /// `count / total`; 0 without trials.
     pub value: f64,
@@ -57,12 +56,12 @@ impl Share {
 
 /// Mean, sample standard deviation and number of values: how replicates are told.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Spread {
-    /// Arithmetic mean.
     pub mean: f64,
     /// Standard deviation with `n - 1` in the denominator; nothing for a single value.
     pub sd: Option<f64>,
-    /// Number of values.
+    /// How many values it is of.
     pub n: u64,
 }
 

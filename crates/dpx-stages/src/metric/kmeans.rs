@@ -8,8 +8,7 @@ use rayon::prelude::*;
 
 /// A quantisation: for each row the number of its cluster, below `clusters`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Clustering {
-    /// Cluster of each row.
+pub(crate) struct Clustering {
     pub assignment: Vec<usize>,
     /// Number of clusters asked for; some may be empty.
     pub clusters: usize,
@@ -18,7 +17,7 @@ pub struct Clustering {
 }
 
 /// The best of `redos` runs of k-means with at most `max_iterations` iterations each. Reproducible for a seed.
-pub fn kmeans(
+pub(crate) fn kmeans(
     data: &Embeddings,
     clusters: usize,
     redos: usize,
@@ -82,7 +81,12 @@ const BLOCK: usize = 4096;
 
 /// The centres of one run of k-means, `[clusters, width]`, for many rows and centres: starts from a choice of the rows, and
 /// distances by products of matrices. Reproducible for a seed.
-pub fn centres(data: &Embeddings, clusters: usize, iterations: usize, seed: u64) -> Embeddings {
+pub(crate) fn centres(
+    data: &Embeddings,
+    clusters: usize,
+    iterations: usize,
+    seed: u64,
+) -> Embeddings {
     let clusters = clusters.clamp(1, data.len().max(1));
     let some = choose(data.len(), clusters * START_ROWS, seed, "k-means starts");
     let some = data.select(&some);
@@ -102,7 +106,7 @@ pub fn centres(data: &Embeddings, clusters: usize, iterations: usize, seed: u64)
 }
 
 /// The nearest centre of each row, which no other row changes.
-pub fn nearest(data: &Embeddings, centres: &Embeddings) -> Vec<usize> {
+pub(crate) fn nearest(data: &Embeddings, centres: &Embeddings) -> Vec<usize> {
     let found = assign(data, &squares(data), centres).into_iter();
     found.map(|(cluster, _)| cluster).collect()
 }

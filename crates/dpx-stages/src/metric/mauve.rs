@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// How the two sets are quantised and the frontier is drawn. Scores compare only between equal settings and sizes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MauveOptions {
+pub(crate) struct MauveOptions {
     /// Number of clusters; 0 takes a tenth of the texts of the smaller side, at least 2.
     pub clusters: usize,
     /// Share of the variance that the principal components keep before clustering.
@@ -18,9 +18,8 @@ pub struct MauveOptions {
     pub max_iterations: usize,
     /// The constant c in exp(-c KL).
     pub scaling: f64,
-    /// Points of the frontier.
+    /// Points at which the frontier is computed.
     pub points: usize,
-    /// Seed of k-means.
     pub seed: u64,
 }
 
@@ -58,7 +57,11 @@ pub struct Mauve {
 }
 
 /// MAUVE of two sets of embeddings of one width. Nothing where a side has fewer than 2.
-pub fn mauve(first: &Embeddings, second: &Embeddings, options: &MauveOptions) -> Option<Mauve> {
+pub(crate) fn mauve(
+    first: &Embeddings,
+    second: &Embeddings,
+    options: &MauveOptions,
+) -> Option<Mauve> {
     if first.len() < 2 || second.len() < 2 || first.width() != second.width() {
         return None;
     }
@@ -107,7 +110,7 @@ fn shares(counts: &[u64], added: f64) -> Vec<f64> {
 
 /// Area under the curve (exp(-c KL(Q|R)), exp(-c KL(P|R))) with R = w P + (1 - w) Q for w from 0 to 1 (equations 1 and
 /// 2 of the paper), by the trapezoid rule; the end points (1, 0) and (0, 1) belong to it.
-pub fn frontier_area(p: &[f64], q: &[f64], options: &MauveOptions) -> f64 {
+fn frontier_area(p: &[f64], q: &[f64], options: &MauveOptions) -> f64 {
     const EDGE: f64 = 1e-6;
     let steps = options.points.max(2) - 1;
     let mut previous = (1.0, 0.0);

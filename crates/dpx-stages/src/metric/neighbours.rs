@@ -51,9 +51,9 @@ pub struct Nearer {
 /// The permutation null of [`Nearer`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Null {
-    /// 95% of the random divisions give a share from here.
+    /// The middle 95% of the random divisions give a share from here.
     pub low: f64,
-    /// To here.
+    /// The middle 95% give a share up to here.
     pub high: f64,
     /// Share of the random divisions that give as large a share as was found, or a larger one.
     pub p_value: f64,
@@ -142,7 +142,7 @@ fn nearer(nearest: &[Vec<u32>], training: usize, all: usize) -> Nearer {
 
 /// Compares distances. The two real sets should have one size: the nearest of more texts is nearer. Nothing where a set is
 /// empty.
-pub fn neighbours(
+pub(crate) fn neighbours(
     synthetic: &Embeddings,
     training: &Embeddings,
     held_out: &Embeddings,

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 /// The data projected on the first principal components that together explain at least `share` of the variance.
 ///
 /// Returns the projections `[n, components]`; at least one component, at most `d`.
-pub fn project(data: &Embeddings, share: f64) -> Embeddings {
+pub(crate) fn project(data: &Embeddings, share: f64) -> Embeddings {
     let width = data.width();
     let n = data.len();
     let mut mean = vec![0.0; width];

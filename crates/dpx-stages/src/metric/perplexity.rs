@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct TextLoss {
     /// Sum over the text's target tokens of their negative log-likelihood, in nats.
     pub nats: f64,
-    /// Number of target tokens.
+    /// How many tokens that sum is over.
     pub tokens: u64,
     /// Length of the text in bytes of UTF-8.
     pub bytes: u64,
@@ -27,7 +27,7 @@ pub struct Perplexity {
 }
 
 /// The perplexity over all tokens of all texts; nothing where there is no token, or a loss is not finite.
-pub fn perplexity(losses: &[TextLoss]) -> Option<Perplexity> {
+pub(crate) fn perplexity(losses: &[TextLoss]) -> Option<Perplexity> {
     let nats: f64 = losses.iter().map(|loss| loss.nats).sum();
     let tokens: u64 = losses.iter().map(|loss| loss.tokens).sum();
     let bytes: u64 = losses.iter().map(|loss| loss.bytes).sum();

@@ -13,7 +13,7 @@ pub struct Planted {
     pub value: String,
 }
 
-/// What reappears of one kind.
+/// What reappears of one kind of planted data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Replay {
     /// What it is, such as `email`.

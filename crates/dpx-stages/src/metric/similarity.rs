@@ -20,12 +20,12 @@ pub struct SetSimilarity {
     pub per_label: Vec<Option<f64>>,
     /// Synthetic texts that were compared (those whose label has a real text).
     pub n_synthetic: u64,
-    /// Real texts that were compared.
+    /// Real texts that were compared (those whose label has a synthetic text).
     pub n_real: u64,
 }
 
 /// The similarity of synthetic to real texts; labels are indices below `labels`. Nothing where no label occurs on both sides.
-pub fn set_similarity(
+pub(crate) fn set_similarity(
     synthetic: &Embeddings,
     synthetic_labels: &[usize],
     real: &Embeddings,

@@ -11,14 +11,14 @@ pub struct Support {
     pub precision: f64,
     /// Share of the real texts within the support of the synthetic ones: is everything covered?
     pub recall: f64,
-    /// Neighbours that a ball holds.
+    /// Which nearest neighbor each ball reaches to.
     pub k: u64,
 }
 
 /// Precision and recall of `synthetic` against `real` with balls of `k` neighbours (the paper's 3), on unit vectors.
 ///
 /// Nothing where a side has no more than `k` texts. Sets of one size make the figures comparable.
-pub fn support(synthetic: &Embeddings, real: &Embeddings, k: usize) -> Option<Support> {
+pub(crate) fn support(synthetic: &Embeddings, real: &Embeddings, k: usize) -> Option<Support> {
     if k == 0 || synthetic.len() <= k || real.len() <= k || synthetic.width() != real.width() {
         return None;
     }

@@ -16,7 +16,7 @@ pub struct Interner {
 
 impl Interner {
     /// The numbers of the words of a text; a new word gets the next number.
-    pub fn intern(&mut self, text: &str) -> Vec<u32> {
+    pub(crate) fn intern(&mut self, text: &str) -> Vec<u32> {
         words(text)
             .into_iter()
             .map(|word| {

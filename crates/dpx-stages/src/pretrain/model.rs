@@ -110,7 +110,6 @@ fn gpt2_config(params: &PretrainParams, tokenizer: &Tokenizer) -> serde_json::Ma
 }
 
 impl Start {
-    /// Writes the artifact.
     pub(super) fn write(
         &self,
         context: &StageContext<'_>,

@@ -56,7 +56,6 @@ impl Generator {
         }))
     }
 
-    /// Tokens that end a text.
     pub(super) fn end_tokens(&self) -> Vec<u32> {
         end_tokens(&self.schema, &self.tokenizer, self.model.config())
     }

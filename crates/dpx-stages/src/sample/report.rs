@@ -21,13 +21,13 @@ pub const MESSAGES_COLUMN: &str = "messages";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SampleReport {
-    /// Texts that are left.
+    /// Texts in the artifact.
     pub texts: u64,
     /// Texts asked for and written of each label.
     pub by_label: BTreeMap<String, AskedAndWritten>,
-    /// Texts that were empty.
+    /// Empty texts, and what became of them.
     pub empty: Handled,
-    /// Texts that stood there already.
+    /// Texts that equal an earlier one, and what became of them.
     pub duplicates: Handled,
     /// Texts with bytes that are no text (U+FFFD): none leaves the stage.
     #[serde(default)]
@@ -44,7 +44,7 @@ pub struct SampleReport {
     /// What bags of words were drawn from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bags_of_words: Option<Value>,
-    /// What a private teacher did.
+    /// What a private teacher relabelled or left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub teacher: Option<Value>,
     /// How votes of a `select` stage drew the texts.
@@ -58,13 +58,13 @@ pub struct SampleReport {
     pub conversations: Option<ConversationReport>,
 }
 
-/// What became of conversations.
+/// Counts of texts that are to be conversations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConversationReport {
     /// Turns of all conversations that are left.
     pub turns: u64,
-    /// Texts that were no conversations.
+    /// Texts that were no conversations, and what became of them.
     pub unparsed: Handled,
     /// Conversations without an end that were cut at their last whole turn.
     pub cut_at_a_turn: u64,
@@ -75,7 +75,7 @@ pub struct ConversationReport {
 }
 
 impl SampleReport {
-    /// Texts that were asked for.
+    /// Texts that were asked for, of all labels.
     pub fn asked(&self) -> u64 {
         self.by_label.values().map(|label| label.asked).sum()
     }
@@ -194,25 +194,23 @@ const ENDS: f64 = 0.9;
 /// Numbers of texts of a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct AskedAndWritten {
-    /// Asked for.
     pub asked: u64,
-    /// Left in the end.
+    /// In the artifact.
     pub written: u64,
 }
 
 /// What was done with texts of some sort.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Handled {
     /// The policy of the experiment file.
     pub policy: Value,
-    /// Written again.
     pub retried: u64,
-    /// Kept as they are.
     #[serde(default)]
     pub kept: u64,
-    /// Left out.
     pub dropped: u64,
 }
 

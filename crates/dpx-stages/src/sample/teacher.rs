@@ -10,7 +10,6 @@ use serde_json::Value;
 /// Largest epsilon at which `auto` trusts the teacher's label more than the agreement of both.
 const LARGEST_EPSILON_TO_RELABEL: f64 = 8.0;
 
-/// A teacher that will choose.
 #[derive(Debug)]
 pub(super) struct Chooser {
     teacher: Teacher,
@@ -23,7 +22,6 @@ pub(super) struct Chooser {
     order: ChoiceOrder,
 }
 
-/// What a choice came to.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Choice {
     /// What is kept, by label; with soft labels in the order of writing.

@@ -33,7 +33,6 @@ struct Shares {
     public: bool,
 }
 
-/// What was drawn.
 #[derive(Debug)]
 pub(super) struct Drawn {
     pub(super) texts: Vec<Text>,
@@ -65,7 +64,6 @@ impl Draw {
         }))
     }
 
-    /// The declared labels.
     pub(super) fn labels(&self) -> &[String] {
         &self.votes.labels
     }

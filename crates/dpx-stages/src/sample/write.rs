@@ -7,7 +7,6 @@ use std::collections::HashSet;
 /// Attempts after the first.
 const RETRIES: u64 = 10;
 
-/// A finished text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Text {
     /// Place of its label.
@@ -47,14 +46,12 @@ pub(super) struct Written {
     pub(super) cut_at_a_turn: u64,
 }
 
-/// One text to be written.
 #[derive(Clone, Copy)]
 pub(super) struct Slot {
     pub(super) label: usize,
     pub(super) number: u64,
 }
 
-/// One attempt at it.
 pub(super) struct Attempt {
     pub(super) text: String,
     pub(super) ended: bool,
@@ -65,7 +62,6 @@ pub(super) struct Attempt {
 /// What a text is, where conversations are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// What was asked for.
     Whole,
     /// A conversation without an end, of which the whole turns are left.
     Cut,
@@ -73,7 +69,6 @@ pub(super) enum Form {
     Broken,
 }
 
-/// Who writes.
 pub(super) trait Source {
     /// One attempt at each of the slots, in order. A text depends on its slot and the number of the attempt alone.
     fn attempt(&mut self, slots: &[Slot], attempt: u64) -> Result<Vec<Attempt>, StageError>;

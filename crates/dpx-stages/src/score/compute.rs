@@ -33,7 +33,7 @@ pub trait Embedder {
     fn needs_centring(&self) -> bool;
 }
 
-/// Says how surprising texts are.
+/// A language model, by the losses that it gives texts.
 pub trait Surprise {
     /// The loss of each text, given as (label, text).
     ///
@@ -45,24 +45,24 @@ pub trait Surprise {
 /// Models that a score may use.
 #[derive(Default)]
 pub struct Models<'a> {
-    /// The encoder.
+    /// What similarity and its like are measured with; none: those figures are left out.
     pub embedder: Option<&'a dyn Embedder>,
-    /// The trained generator.
+    /// The model that wrote the texts.
     pub trained: Option<&'a dyn Surprise>,
     /// The public model that the generator started from.
     pub base: Option<&'a dyn Surprise>,
 }
 
-/// The texts to compare.
+/// The texts that figures compare.
 #[derive(Debug, Default)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Texts {
-    /// The declared labels.
+    /// In the declared order.
     pub labels: Vec<String>,
-    /// From the generator.
     pub synthetic: LabelledTexts,
-    /// What it was trained on.
+    /// What the generator was trained on.
     pub training: LabelledTexts,
-    /// The test split.
+    /// Texts of the test split.
     pub held_out: LabelledTexts,
     /// Personal data known to stand in the training texts.
     pub planted: Vec<Planted>,

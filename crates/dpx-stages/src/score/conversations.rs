@@ -16,12 +16,12 @@ use dpx_schema::params::ScoreParams;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
-/// Figures of conversations.
+/// How like real conversations synthetic ones are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConversationScores {
-    /// Turns of a conversation.
+    /// The number of turns of a conversation.
     pub turns: Lengths,
-    /// Words of a turn.
+    /// The number of words of a turn.
     pub turn_words: Lengths,
     /// Who speaks when.
     pub order: Compared<Order>,

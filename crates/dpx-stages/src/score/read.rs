@@ -27,7 +27,7 @@ impl LabelledTexts {
         self.texts.is_empty()
     }
 
-    /// Some of the texts.
+    /// The texts of these rows, in this order.
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl LabelledTexts {
     }
 
     /// Number of texts of each of `labels` labels.
-    pub fn label_counts(&self, labels: usize) -> Vec<u64> {
+    pub(crate) fn label_counts(&self, labels: usize) -> Vec<u64> {
         let mut counts = vec![0; labels];
         for &label in &self.labels {
             counts[label] += 1;
@@ -114,7 +114,7 @@ pub fn split(path: &Path, labels: &[String]) -> Result<LabelledTexts, StageError
 }
 
 /// Name of the column with a teacher's probability of a label.
-pub fn probability_column(label: &str) -> String {
+pub(crate) fn probability_column(label: &str) -> String {
     format!("p_{label}")
 }
 

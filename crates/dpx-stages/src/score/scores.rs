@@ -21,8 +21,9 @@ pub const SCORES_FILE: &str = "scores.json";
 /// "Real" are texts of the test split unless it says training. A ceiling is the same figure with training texts in the
 /// place of the synthetic ones: real against other real texts, with equal numbers on either side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Scores {
-    /// Version of this format.
+    /// [`Scores::VERSION`] of the program that wrote it.
     pub version: u32,
     /// The encoder whose mean-pooled embeddings were compared.
     pub encoder: String,
@@ -31,9 +32,8 @@ pub struct Scores {
     pub base: Option<String>,
     /// Whether the mean of the held-out embeddings was taken away from all, as for causal language models.
     pub centred: bool,
-    /// The declared labels, in order.
+    /// In the declared order.
     pub labels: Vec<String>,
-    /// Numbers of texts.
     pub n: Counts,
     /// Mean cosine between the sets; nothing without an encoder.
     pub similarity: Option<Compared<SetSimilarity>>,
@@ -45,7 +45,7 @@ pub struct Scores {
     pub support: Option<Compared<Support>>,
     /// Diversity of the synthetic texts, and of as many real training texts.
     pub diversity: Compared<Diversity>,
-    /// Lengths in words.
+    /// Lengths in words, beside those of real texts.
     pub lengths: Lengths,
     /// Labels, against the training texts.
     pub label_shares: LabelShares,
@@ -72,16 +72,16 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// The version that is written.
+    /// The version that this program writes.
     pub const VERSION: u32 = 1;
 }
 
-/// Numbers of texts.
+/// How many texts the figures are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Synthetic texts.
+    /// Texts that the generator wrote.
     pub synthetic: u64,
-    /// Real training texts.
+    /// Real texts that it was trained on.
     pub training: u64,
     /// Real held-out texts (the test split).
     pub held_out: u64,
@@ -89,16 +89,16 @@ pub struct Counts {
     pub embedded: u64,
 }
 
-/// A figure and its ceiling.
+/// A figure of synthetic texts, with what real ones reach.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Compared<T> {
-    /// Of the synthetic texts.
+    /// The figure of the synthetic texts.
     pub synthetic: T,
     /// Of as many real texts in their place.
     pub ceiling: Option<T>,
 }
 
-/// Perplexities of texts under models.
+/// Which texts surprise which model, and how much; none where a model is not there or was not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Perplexities {
     /// Held-out texts with their prompts under the trained model: how much of the domain it learnt.
@@ -127,7 +127,7 @@ pub struct CopyFigures {
     pub natural_equal: Option<Copies>,
 }
 
-/// Some texts of one label.
+/// Texts of one label that the page shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Examples {
     /// The label that the texts bear.

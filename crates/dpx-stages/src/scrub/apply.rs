@@ -3,15 +3,15 @@
 /// A piece of personal data in a text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
-    /// First byte.
+    /// First byte in the text.
     pub start: usize,
-    /// The byte after the last.
+    /// The byte after its last.
     pub end: usize,
     /// What it is, in capitals: `EMAIL`, `PERSON`, ...
     pub kind: String,
 }
 
-/// Finds personal data.
+/// Something that finds personal data in texts.
 pub trait Scrubber {
     /// The spans of each text, sorted and without overlaps.
     ///

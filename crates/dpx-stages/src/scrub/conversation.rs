@@ -14,7 +14,7 @@ const TITLES: [&str; 9] = [
 
 /// The placeholders of one conversation.
 #[derive(Debug, Default)]
-pub struct Placeholders {
+pub(crate) struct Placeholders {
     /// What was given out, and whose it is.
     known: Vec<Known>,
     /// What people typed themselves, without the brackets.
@@ -30,7 +30,7 @@ struct Known {
 
 impl Placeholders {
     /// Those of a conversation with these turns: what looks like a placeholder there is given to nobody.
-    pub fn of<'a>(turns: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn of<'a>(turns: impl IntoIterator<Item = &'a str>) -> Self {
         let typed = turns.into_iter().flat_map(|turn| {
             let pieces = turn.split('[').skip(1);
             pieces.filter_map(|piece| piece.split_once(']').map(|(name, _)| name.to_owned()))
@@ -42,7 +42,7 @@ impl Placeholders {
     }
 
     /// A turn with `[KIND_NUMBER]` in the place of each span.
-    pub fn apply(&mut self, turn: &str, found: &[Vec<Span>]) -> Scrubbed {
+    pub(crate) fn apply(&mut self, turn: &str, found: &[Vec<Span>]) -> Scrubbed {
         apply_named(turn, found, |span, piece| self.name(&span.kind, piece))
     }
 

@@ -8,7 +8,6 @@ use dpx_nn::text::AlignedEncoding;
 pub(super) struct Tag {
     /// What a span of it is called; none outside of any entity.
     pub(super) kind: Option<String>,
-    /// Whether it begins an entity.
     pub(super) begins: bool,
 }
 

@@ -8,7 +8,6 @@ use unicode_normalization::char::canonical_combining_class;
 /// A plain copy of a text.
 #[derive(Debug)]
 pub(super) struct Folded {
-    /// The copy.
     pub(super) text: String,
     /// Of each character of the copy where it begins there, and the bytes of the text that it stands for.
     places: Vec<(usize, usize, usize)>,

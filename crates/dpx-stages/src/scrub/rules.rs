@@ -8,7 +8,7 @@ use super::{Scrubber, Span};
 use regex::Regex;
 use words::{CODE, NO_HOST, NO_MAILBOX};
 
-/// The rule-based scrubber.
+/// Finds mail addresses, phone numbers, handles and the like by their form.
 #[derive(Debug)]
 pub struct Rules {
     patterns: Vec<(Rule, Regex)>,

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 /// How well one kind of planted personal data was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KindScore {
-    /// Planted pieces.
+    /// Pieces that are known to stand in the texts.
     pub planted: u64,
     /// Planted pieces of which nothing is left.
     pub removed: u64,
-    /// Replaced spans of this kind.
+    /// Spans that were replaced as this kind.
     pub replaced: u64,
     /// Those that touch a planted piece of this kind.
     pub correct: u64,
@@ -33,9 +33,9 @@ impl KindScore {
 /// Counts over all texts; what `scrub.json` holds. Depends on what was found alone, not on how it was looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tally {
-    /// Replaced spans by kind.
+    /// Number of replaced spans by kind, in capitals.
     pub counts: BTreeMap<String, u64>,
-    /// Texts with at least one.
+    /// Texts with at least one replaced span.
     pub texts: u64,
     /// By kind of planted data, in capitals; empty where nothing is known to be planted.
     pub planted: BTreeMap<String, KindScore>,

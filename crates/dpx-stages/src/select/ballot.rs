@@ -60,7 +60,6 @@ impl Booth {
         }
     }
 
-    /// Number of cells.
     pub(super) fn cells(&self, pool: &Pool, labels: usize) -> usize {
         match self {
             Self::Clusters { centres, .. } => labels * centres.len(),

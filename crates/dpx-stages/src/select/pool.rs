@@ -16,7 +16,6 @@ pub(super) struct Pool {
     pub(super) labels: Vec<usize>,
     /// Of norm 1, `[texts, width]`.
     pub(super) embeddings: Embeddings,
-    /// Which texts they are.
     pub(super) digest: String,
 }
 

@@ -7,16 +7,13 @@ use dpx_schema::params::VoteFor;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// File with the released votes.
 pub(super) const VOTES_FILE: &str = "votes.json";
 
 /// The content of `votes.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Votes {
-    /// The declared labels.
     pub(crate) labels: Vec<String>,
-    /// What was voted for.
     pub(crate) by: VoteFor,
     /// Digest of the pool's texts.
     pub(crate) pool: String,

@@ -30,7 +30,7 @@ fn difference(other: &[f32], of: &[f32]) -> f64 {
 
 /// A public encoder with the public mean of its embeddings.
 #[derive(Debug)]
-pub struct EmbeddingFeatures {
+pub(crate) struct EmbeddingFeatures {
     encoder: TextEncoder,
     folder: PathBuf,
     /// What is taken away from every embedding, `[hidden]`; zeros for encoders that need no centring.
@@ -78,7 +78,7 @@ impl EmbeddingFeatures {
     }
 
     /// Number of features: those of an embedding, and an intercept.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.centre.len() + 1
     }
 

@@ -9,20 +9,18 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// File with the weights.
 const WEIGHTS_FILE: &str = "teacher.safetensors";
 /// File with the words of the linear form, one a line, in the order of the weights' rows.
 const VOCABULARY_FILE: &str = "vocabulary.txt";
 /// Folder with the encoder of the head form.
 const ENCODER_FOLDER: &str = "encoder";
-/// File with labels and settings.
 const SETTINGS_FILE: &str = "teacher.json";
 /// Most tokens that a loaded encoder reads at once.
 const MICRO_BATCH_TOKENS: usize = 8192;
 
 /// What the regression sees of a text; public in either form.
 #[derive(Debug)]
-pub enum Features {
+pub(crate) enum Features {
     /// The linear form.
     Words(Vocabulary),
     /// The head form.
@@ -31,7 +29,7 @@ pub enum Features {
 
 impl Features {
     /// Number of features.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         match self {
             Self::Words(vocabulary) => vocabulary.width(),
             Self::Embeddings(features) => features.width(),
@@ -60,7 +58,7 @@ impl Features {
     ///
     /// # Errors
     /// When an encoder cannot read a text.
-    pub fn rows(&self, texts: &[String]) -> Result<SparseRows, StageError> {
+    pub(crate) fn rows(&self, texts: &[String]) -> Result<SparseRows, StageError> {
         match self {
             Self::Words(vocabulary) => {
                 let mut rows = SparseRows::new(vocabulary.width());
@@ -90,7 +88,7 @@ enum Settings {
 
 /// A classifier of texts: softmax regression on public features.
 #[derive(Debug)]
-pub struct Teacher {
+pub(crate) struct Teacher {
     /// The labels, in the order of the classes.
     pub labels: Vec<String>,
     /// What turns a text into the numbers that the model reads.
@@ -101,7 +99,8 @@ pub struct Teacher {
 
 impl Teacher {
     /// A teacher of the linear form, of words with their public counts.
-    pub fn linear(
+    #[cfg(test)]
+    pub(crate) fn linear(
         labels: Vec<String>,
         counts: &[(String, u64)],
         exponent: f64,
@@ -118,7 +117,7 @@ impl Teacher {
     ///
     /// # Errors
     /// When an encoder cannot read a text.
-    pub fn probabilities(&self, texts: &[String]) -> Result<Vec<Vec<f64>>, StageError> {
+    pub(crate) fn probabilities(&self, texts: &[String]) -> Result<Vec<Vec<f64>>, StageError> {
         let rows = self.features.rows(texts)?;
         Ok((0..rows.len())
             .map(|index| self.model.probabilities(rows.row(index)))
@@ -129,7 +128,7 @@ impl Teacher {
     ///
     /// # Errors
     /// When the teacher does not know exactly these labels.
-    pub fn classes_of(&self, labels: &[String]) -> Result<Vec<usize>, StageError> {
+    pub(crate) fn classes_of(&self, labels: &[String]) -> Result<Vec<usize>, StageError> {
         let classes: Option<Vec<usize>> = labels
             .iter()
             .map(|label| self.labels.iter().position(|known| known == label))
@@ -149,7 +148,7 @@ impl Teacher {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn save(&self, folder: &Path) -> Result<(), StageError> {
+    pub(crate) fn save(&self, folder: &Path) -> Result<(), StageError> {
         let weights: Vec<u8> = self
             .model
             .weights
@@ -187,7 +186,7 @@ impl Teacher {
     ///
     /// # Errors
     /// When a file is missing or does not fit the others.
-    pub fn load(folder: &Path, device: Device) -> Result<Self, StageError> {
+    pub(crate) fn load(folder: &Path, device: Device) -> Result<Self, StageError> {
         let read = |name: &str| {
             std::fs::read(folder.join(name)).map_err(|error| {
                 StageError::new(format!("{}: {error}", folder.join(name).display()))

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 /// A public vocabulary with the weight of each word as a feature.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Vocabulary {
+pub(crate) struct Vocabulary {
     pub(super) words: Vec<String>,
     index: HashMap<String, u32>,
     weights: Vec<f64>,
@@ -17,7 +17,7 @@ pub struct Vocabulary {
 impl Vocabulary {
     /// From words with their public counts; the feature of a word weighs `p(word)^-exponent`. Spellings that differ in case or
     /// apostrophes alone are one word.
-    pub fn new(counts: &[(String, u64)], exponent: f64) -> Self {
+    pub(crate) fn new(counts: &[(String, u64)], exponent: f64) -> Self {
         let mut merged: Vec<(String, u64)> = Vec::with_capacity(counts.len());
         let mut index: HashMap<String, u32> = HashMap::with_capacity(counts.len());
         for (word, count) in counts {
@@ -47,23 +47,13 @@ impl Vocabulary {
         }
     }
 
-    /// Number of words.
-    pub fn len(&self) -> usize {
-        self.words.len()
-    }
-
-    /// Whether there is no word.
-    pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
-    }
-
     /// Number of features: a word each, and an intercept.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.words.len() + 1
     }
 
     /// Appends the features of a text: presence of each word, and the intercept, scaled to norm 1.
-    pub fn push(&self, rows: &mut SparseRows, text: &str) {
+    pub(crate) fn push(&self, rows: &mut SparseRows, text: &str) {
         let mut found: Vec<u32> = words(text)
             .iter()
             .filter_map(|word| self.index.get(word).copied())
@@ -92,7 +82,7 @@ mod tests {
             ("sad".to_owned(), 3),
         ];
         let vocabulary = Vocabulary::new(&counts, 0.2);
-        assert_eq!((vocabulary.len(), vocabulary.width()), (2, 3));
+        assert_eq!(vocabulary.width(), 3);
         assert_eq!(vocabulary.counts, [100, 3]);
     }
 }

@@ -144,7 +144,6 @@ impl Sampled {
     }
 }
 
-/// Encoded rows.
 pub(super) struct Encoded {
     rows: Vec<Encoding>,
     sampled: Sampled,

@@ -37,7 +37,6 @@ impl Keywords {
         Ok(Some(Self { words, index, seed }))
     }
 
-    /// All words of the vocabulary.
     pub(super) fn words(&self) -> impl Iterator<Item = &str> {
         self.words.iter().map(String::as_str)
     }

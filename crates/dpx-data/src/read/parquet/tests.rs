@@ -81,10 +81,10 @@ fn open_case(name: &str) -> Result<Vec<RawRow>, String> {
 
 fn read_path(path: &Path) -> Result<Vec<RawRow>, String> {
     let mut problems = Problems::default();
-    let content = read(path, &Columns::named("text", "label"), &mut problems)
+    let rows = read(path, &Columns::named("text", "label"), &mut problems)
         .map_err(|error| error.to_string())?;
     problems.check().map_err(|error| error.to_string())?;
-    Ok(content.rows)
+    Ok(rows)
 }
 
 fn expect(name: &str, labels: [RawLabel; 6]) {
@@ -319,9 +319,8 @@ fn a_small_file_cannot_fill_the_memory() {
 fn names_of_classes_are_found_in_the_metadata() {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/classlabel-other-order/d.parquet");
-    let columns = Columns::named("text", "label");
-    let content = read(&path, &columns, &mut Problems::default()).unwrap();
-    assert_eq!(content.names.unwrap(), ["neg", "pos"]);
+    let names = label_names(&path, "label").unwrap();
+    assert_eq!(names.unwrap(), ["neg", "pos"]);
 }
 
 /// Conversations as nested lists, as `datasets` stores them: structures, strings, nulls, lists over several pages.
@@ -420,17 +419,13 @@ fn conversations_are_lists_of_turns() {
         let found_in = |text, problems: &mut Problems| read(&path, &columns(text), problems);
         let found = found_in("messages", &mut problems).unwrap();
         assert_eq!(
-            found
-                .rows
-                .iter()
-                .map(|row| row.text.clone())
-                .collect::<Vec<_>>(),
+            found.iter().map(|row| row.text.clone()).collect::<Vec<_>>(),
             expected
         );
         let found = found_in("dialog", &mut problems).unwrap();
-        assert_eq!(found.rows.len(), 200);
-        assert_eq!(found.rows[6].text, r#"["turn 0 of 6","turn 1 of 6"]"#);
-        assert_eq!(found.rows[7].text, r#"["turn 0 of 7",null,"turn 2 of 7"]"#);
+        assert_eq!(found.len(), 200);
+        assert_eq!(found[6].text, r#"["turn 0 of 6","turn 1 of 6"]"#);
+        assert_eq!(found[7].text, r#"["turn 0 of 7",null,"turn 2 of 7"]"#);
         assert_eq!(problems.count(), 0);
         let owners =
             super::super::owners_of(&path, &Columns::named("messages", ""), "dialog").unwrap();

@@ -13,7 +13,6 @@ pub(super) fn broken() -> String {
     "its metadata is damaged".to_owned()
 }
 
-/// A reader of structures.
 pub(super) struct Thrift<'a> {
     bytes: &'a [u8],
     at: usize,

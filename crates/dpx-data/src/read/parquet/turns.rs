@@ -120,7 +120,6 @@ fn element_level(root: &Type, parts: &[String]) -> Option<i16> {
 
 type StringReader = ColumnReaderImpl<ByteArrayType>;
 
-/// Readers of the leaves.
 pub(super) struct TurnReaders {
     role: Option<(StringReader, Leaf)>,
     content: (StringReader, Leaf),

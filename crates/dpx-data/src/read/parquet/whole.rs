@@ -11,14 +11,12 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-/// The values of a column.
+/// The values of a column, one for each row.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub enum ParquetValues {
-    /// Strings.
     Text(Vec<String>),
-    /// Whole numbers.
     Integer(Vec<i64>),
-    /// Other numbers.
     Number(Vec<f64>),
 }
 

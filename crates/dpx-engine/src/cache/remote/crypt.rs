@@ -33,35 +33,22 @@ impl std::fmt::Debug for TeamKey {
 
 /// Why a key cannot be read or made.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum KeyError {
     /// The file cannot be read or written.
     #[error("cannot {action} the key of the remote cache `{}`: {source}", path.display())]
     Io {
-        /// What was tried.
         action: &'static str,
-        /// The file.
         path: PathBuf,
-        /// What the operating system said.
         source: io::Error,
     },
-    /// The file holds something else.
     #[error("`{}` does not hold the key of a remote cache: expected 64 hexadecimal digits, as `dpx cache key` writes them", path.display())]
-    NoKey {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Others may read the file.
+    NoKey { path: PathBuf },
     #[error("the key of the remote cache `{}` can be read by others: `chmod 600 {}`", path.display(), path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-    },
+    Open { path: PathBuf },
     /// The operating system has no random numbers.
     #[error("cannot draw random numbers: {what}")]
-    Random {
-        /// What it said.
-        what: String,
-    },
+    Random { what: String },
 }
 
 impl TeamKey {

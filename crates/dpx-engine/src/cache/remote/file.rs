@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A folder as a store.
+/// Objects as files in a folder that several machines see.
 #[derive(Debug, Clone)]
 pub struct FileStore {
     folder: PathBuf,

@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime};
 /// Objects that no record names are left alone for this long: somebody may be about to write their record.
 const UNDER_WAY: Duration = Duration::from_hours(24);
 
-/// What `dpx cache verify --remote` found.
+/// What reading everything in the store found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RemoteCheck {
-    /// Records read.
+    /// Records that were read, sound or not.
     pub records: usize,
-    /// Objects read.
+    /// Objects that were read, sound or not.
     pub objects: usize,
     /// Names of records with a bad signature.
     pub bad_records: Vec<String>,
@@ -33,14 +33,13 @@ impl RemoteCheck {
 
 /// What a collection of the shared cache removes, or would remove.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct RemoteGarbage {
     /// Instances whose records go, those first that were not used for the longest time.
     pub records: Vec<InstanceName>,
-    /// Objects that go.
     pub objects: usize,
     /// Bytes of the objects that go.
     pub bytes: u64,
-    /// Records that stay.
     pub kept_records: usize,
     /// Bytes of the objects that stay.
     pub kept_bytes: u64,

@@ -4,19 +4,19 @@ use std::time::SystemTime;
 
 /// What an attempt to make an object came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Created {
-    /// It was made.
     New,
-    /// There is one of that name.
+    /// One of that name is there already; it was left as it is.
     Exists,
 }
 
-/// An object in a list.
+/// An object as [`Store::list`] names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// Its name, from the root of the store.
     pub name: String,
-    /// Bytes.
+    /// In bytes.
     pub size: u64,
     /// When it was written, by the store's clock.
     pub modified: SystemTime,
@@ -24,29 +24,24 @@ pub struct Listed {
 
 /// Why a store did not do what it was asked to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum StoreError {
     /// It did not answer, or not in time: perhaps it did what it was asked to.
     #[error("does not answer: {what}")]
-    Silent {
-        /// What happened.
-        what: String,
-    },
-    /// It refused.
+    Silent { what: String },
+    /// The store refused: another try would not do better.
     #[error("{what}")]
-    Refused {
-        /// What it said.
-        what: String,
-    },
+    Refused { what: String },
 }
 
 impl StoreError {
     /// Whether another try may do better.
-    pub const fn may_pass(&self) -> bool {
+    pub(crate) const fn may_pass(&self) -> bool {
         matches!(self, Self::Silent { .. })
     }
 }
 
-/// A store of objects.
+/// Objects by name, such as a bucket holds them.
 pub trait Store: std::fmt::Debug + Send + Sync {
     /// Its address, for messages.
     fn describe(&self) -> String;

@@ -4,7 +4,6 @@ use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::node::{Node, Table};
 use dpx_schema::publication::{NO_LICENSE, check_language, check_license, check_license_name};
 
-/// Checks `[release]`.
 pub(crate) fn release(table: &Table, diagnostics: &mut Vec<Diagnostic>) {
     let mut check = |node: Option<&Node>, fits: fn(&str) -> Result<(), String>| {
         let Some(node) = node else { return };

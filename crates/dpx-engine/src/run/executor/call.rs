@@ -4,7 +4,6 @@ use std::io::Read;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// What a program answered.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: ExitStatus,

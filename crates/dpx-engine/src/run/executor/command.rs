@@ -19,9 +19,9 @@ const CANCEL_LIMIT: Duration = Duration::from_secs(30);
 /// The command lines of `kind = "command"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Templates {
-    /// Starts workers.
+    /// The command line that starts workers, with placeholders in braces.
     pub submit: String,
-    /// Takes a submission back.
+    /// The command line that takes a submission back; none: workers are only told to stop.
     pub cancel: Option<String>,
 }
 

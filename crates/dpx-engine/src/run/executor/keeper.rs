@@ -30,7 +30,6 @@ pub(super) struct Batch<'a> {
     pub(super) comment: String,
     /// The plan's file.
     pub(super) plan: &'a Path,
-    /// Number of tasks.
     pub(super) count: usize,
     /// What each worker is given.
     pub(super) resources: &'a Resources,
@@ -56,7 +55,6 @@ pub(super) enum JobState {
     Absent,
     /// In the queue, on a machine, or on its way from one to the other; in words.
     Live(String),
-    /// Over.
     Ended(JobEnd),
 }
 
@@ -65,13 +63,10 @@ pub(super) enum JobState {
 pub(super) enum JobEnd {
     /// By itself, and well.
     Completed,
-    /// At its time limit.
     TimeLimit,
-    /// For want of memory.
     OutOfMemory,
     /// To make room for others.
     Preempted,
-    /// With its machine.
     NodeFailed,
     /// Somebody took it back.
     Cancelled,
@@ -226,7 +221,6 @@ impl Keeper {
         self.shared.state().known.insert(task.clone(), known);
     }
 
-    /// What is known of a task.
     pub(super) fn known(&self, task: &TaskFolder) -> Option<Known> {
         self.shared.state().known.get(task).cloned()
     }

@@ -2,18 +2,15 @@
 
 use super::keeper::JobEnd;
 
-/// How a worker was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Loss {
     /// It stopped at a checkpoint, as it was told by its machine: its time runs out, or others need the place.
     Stopped,
-    /// Its job ended.
     Ended(JobEnd),
     /// Neither files nor queue tell of it any more; since when, in words.
     Vanished(String),
 }
 
-/// What to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Start another worker, which goes on from the last checkpoint. How often workers were lost in a row without having got

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use super::command::Templates;
 
-/// Who starts workers.
+/// Who starts the workers of a run.
 #[derive(Debug, Clone)]
 pub enum ExecutorOptions {
     /// This machine; how a worker is started.
@@ -21,22 +21,22 @@ pub enum ExecutorOptions {
 /// How somebody else is asked to start workers.
 #[derive(Debug, Clone)]
 pub enum Launch {
-    /// Job arrays of Slurm.
+    /// Slurm: one job array for the tasks that are ready together.
     Slurm,
-    /// Command lines.
+    /// A command line of the experiment file.
     Command(Templates),
 }
 
-/// Workers that somebody else starts.
+/// How workers on machines that share the cache's folder are had.
 #[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Remote {
-    /// Who starts them.
     pub launch: Launch,
-    /// The table of the experiment file.
+    /// `[run.executor]` of the experiment file.
     pub table: ExecutorTable,
-    /// This program's file.
+    /// This program's file, unless the table names another for the machines of the workers.
     pub program: PathBuf,
-    /// Workers at once.
+    /// Workers at once, where [`Options::jobs`](crate::run::Options::jobs) does not say.
     pub places: usize,
     /// Device on the machines of the workers, such as `auto`; or those that a training is divided over.
     pub devices: Vec<String>,

@@ -31,7 +31,6 @@ const SILENCE: Duration = Duration::from_mins(30);
 /// Submissions of one batch, at most.
 const TRIES: u32 = 5;
 
-/// Slurm, by its commands.
 #[derive(Debug)]
 pub(super) struct Slurm {
     remote: Remote,

@@ -8,25 +8,19 @@ const MOST_NAMES: usize = 5;
 
 /// Why a results folder is not touched.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum ResultsError {
-    /// The operating system refused.
+    /// The operating system refused to read or write.
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io {
         /// What was tried, as in "cannot write".
         action: &'static str,
-        /// Where.
         path: PathBuf,
-        /// What the operating system said.
         source: io::Error,
     },
     /// What has the folder's name is something else.
     #[error("the folder `{}` is {what}: name another place", path.display())]
-    NoFolder {
-        /// The path.
-        path: PathBuf,
-        /// What it is.
-        what: &'static str,
-    },
+    NoFolder { path: PathBuf, what: &'static str },
     /// The folder holds something that the study reads.
     #[error(
         "the results folder `{}` holds `{}`, which the experiment reads: dpx does not write there; rename the experiment, \
@@ -34,12 +28,7 @@ pub enum ResultsError {
         folder.display(),
         input.display()
     )]
-    HoldsInput {
-        /// The results folder.
-        folder: PathBuf,
-        /// The input.
-        input: PathBuf,
-    },
+    HoldsInput { folder: PathBuf, input: PathBuf },
     /// The folder lies in a folder that is a data set.
     #[error(
         "the results folder `{}` lies inside `{}`, which the experiment reads as a whole: its results would change its \
@@ -47,12 +36,7 @@ pub enum ResultsError {
         folder.display(),
         input.display()
     )]
-    InsideInput {
-        /// The results folder.
-        folder: PathBuf,
-        /// The input.
-        input: PathBuf,
-    },
+    InsideInput { folder: PathBuf, input: PathBuf },
     /// Files that dpx did not write, or that were edited since, have names that dpx would write.
     #[error(
         "dpx does not overwrite what it did not write: in `{}` it would have to replace {}; move them away, rename the \
@@ -61,7 +45,6 @@ pub enum ResultsError {
         names(files)
     )]
     Foreign {
-        /// The results folder.
         folder: PathBuf,
         /// The files, by path in the folder.
         files: Vec<String>,
@@ -74,7 +57,6 @@ pub enum ResultsError {
         names(files)
     )]
     Unlisted {
-        /// The results folder.
         folder: PathBuf,
         /// The files, by path in the folder.
         files: Vec<String>,

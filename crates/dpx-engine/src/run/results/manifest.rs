@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 
 /// Name of the manifest in a results folder.
-pub const MANIFEST: &str = ".dpx-results.json";
+pub(crate) const MANIFEST: &str = ".dpx-results.json";
 
 /// What results had before there was a manifest.
 const BEFORE_MANIFESTS: [&str; 5] = [
@@ -24,7 +24,6 @@ const BEFORE_MANIFESTS: [&str; 5] = [
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Written {
-    /// Version of the manifest.
     dpx_results: u32,
     /// Set while the folder is being filled: everything in it is dpx's, or a link to what the results folder has too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -162,7 +161,6 @@ impl OwnFiles {
             .map_err(ResultsError::io("write", &path))
     }
 
-    /// Paths in the folder.
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
     }

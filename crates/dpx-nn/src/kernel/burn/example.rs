@@ -36,7 +36,6 @@ pub(crate) struct SquaredNorms {
     pub(crate) error: f64,
 }
 
-/// Squared norm of each row.
 pub(crate) fn row_squared_norms(x: Tensor<2>) -> SquaredNorms {
     let sums = RowSums::of(x.clone() * x);
     SquaredNorms {

@@ -51,7 +51,6 @@ multiversion! {
     }
 }
 
-/// Squared norm of each row.
 pub(crate) fn row_squared_norms(x: &[f32], width: usize) -> Vec<f64> {
     x.par_chunks_exact(width).map(square_f64).collect()
 }

@@ -9,7 +9,6 @@ use std::sync::LazyLock;
 pub(crate) enum Level {
     /// What every processor of the architecture has.
     Baseline,
-    /// AVX2 and FMA.
     Avx2,
     /// AVX-512 F, BW, DQ and VL.
     Avx512,

@@ -92,7 +92,6 @@ pub(crate) fn dot_f64(a: &[f32], b: &[f32]) -> f64 {
     lanes.iter().sum::<f64>() + rest
 }
 
-/// Sum.
 #[inline(always)]
 pub(crate) fn sum(a: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; LANES];

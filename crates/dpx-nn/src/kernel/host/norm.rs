@@ -33,15 +33,16 @@ pub(crate) fn layer_norm(
     inverse: &mut [f32],
     y: &mut [f32],
 ) {
-    let width = weight.len();
-    let rows = rows_per_task(inverse.len());
-    x.par_chunks(rows * width)
-        .zip(normalized.par_chunks_mut(rows * width))
-        .zip(inverse.par_chunks_mut(rows))
-        .zip(y.par_chunks_mut(rows * width))
-        .for_each(|(((x, normalized), inverse), y)| {
+    in_parts(
+        x,
+        weight.len(),
+        normalized,
+        inverse,
+        y,
+        |x, normalized, inverse, y| {
             layer_norm_rows(x, weight, bias, epsilon, normalized, inverse, y);
-        });
+        },
+    );
 }
 
 multiversion! {
@@ -68,15 +69,33 @@ pub(crate) fn rms_norm(
     inverse: &mut [f32],
     y: &mut [f32],
 ) {
-    let width = weight.len();
+    in_parts(
+        x,
+        weight.len(),
+        normalized,
+        inverse,
+        y,
+        |x, normalized, inverse, y| {
+            rms_norm_rows(x, weight, epsilon, normalized, inverse, y);
+        },
+    );
+}
+
+/// Has the rows of a norm computed by several threads, each some rows of `width` values: x, normalized, inverse, y.
+fn in_parts(
+    x: &[f32],
+    width: usize,
+    normalized: &mut [f32],
+    inverse: &mut [f32],
+    y: &mut [f32],
+    compute: impl Fn(&[f32], &mut [f32], &mut [f32], &mut [f32]) + Sync,
+) {
     let rows = rows_per_task(inverse.len());
     x.par_chunks(rows * width)
         .zip(normalized.par_chunks_mut(rows * width))
         .zip(inverse.par_chunks_mut(rows))
         .zip(y.par_chunks_mut(rows * width))
-        .for_each(|(((x, normalized), inverse), y)| {
-            rms_norm_rows(x, weight, epsilon, normalized, inverse, y);
-        });
+        .for_each(|(((x, normalized), inverse), y)| compute(x, normalized, inverse, y));
 }
 
 /// What a backward pass of a norm reads.
@@ -88,7 +107,6 @@ pub(crate) struct Backward<'a> {
     pub(crate) normalized: &'a [f32],
     /// Inverse deviation of each row.
     pub(crate) inverse: &'a [f32],
-    /// Scale.
     pub(crate) weight: &'a [f32],
     /// Whether the mean was taken away (layer norm) or not (RMS norm).
     pub(crate) centered: bool,

@@ -123,7 +123,6 @@ fn dot(left: &[f64], right: &[f64]) -> f64 {
         .sum()
 }
 
-/// One remembered step.
 struct Step {
     moved: Vec<f64>,
     turned: Vec<f64>,

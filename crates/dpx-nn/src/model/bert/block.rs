@@ -3,7 +3,6 @@
 use crate::kernel::{self, Gelu, Heads, Normalized};
 use crate::{Array, Linear, Norm, PackedLayout, Parameters, Tape};
 
-/// Layers of a block.
 #[derive(Debug, Clone)]
 pub(super) struct Block {
     pub(super) query: Linear,

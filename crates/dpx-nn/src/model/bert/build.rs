@@ -71,7 +71,7 @@ impl Bert {
     ///
     /// # Errors
     /// The first error of `value`, before anything more is made.
-    pub fn build<E>(
+    pub(crate) fn build<E>(
         config: EncoderConfig,
         device: Device,
         mut value: impl FnMut(&str, Role, &[usize]) -> Result<Array, E>,

@@ -7,24 +7,24 @@ const MAX_DISTANCE: f64 = 128.0;
 
 /// A number for each bucket of distances and each head. It is read and kept, never trained.
 #[derive(Debug, Clone)]
-pub struct PositionBias {
+pub(crate) struct PositionBias {
     /// `[buckets, heads]`.
     table: Array,
 }
 
 impl PositionBias {
     /// From the table `[buckets, heads]`.
-    pub const fn new(table: Array) -> Self {
+    pub(crate) const fn new(table: Array) -> Self {
         Self { table }
     }
 
     /// The table `[buckets, heads]`.
-    pub const fn table(&self) -> &Array {
+    pub(crate) const fn table(&self) -> &Array {
         &self.table
     }
 
     /// What is added to the scores of a text of `size` tokens, `[heads, size, size]`.
-    pub fn scores(&self, size: usize) -> Array {
+    pub(crate) fn scores(&self, size: usize) -> Array {
         let [buckets, heads] = [self.table.rows(), self.table.width()];
         let table = self.table.host();
         // By key minus query, from -(size - 1) on.

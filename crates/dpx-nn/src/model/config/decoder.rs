@@ -6,21 +6,21 @@ use crate::NormKind;
 /// The sizes that every family has.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sizes {
-    /// Tokens.
+    /// Number of tokens: rows of the embedding.
     pub vocabulary: usize,
-    /// Longest text.
+    /// Most tokens of a sequence.
     pub max_positions: usize,
     /// Width of the hidden states.
     pub hidden: usize,
     /// Width of the feed-forward layer.
     pub intermediate: usize,
-    /// Blocks.
+    /// Number of blocks.
     pub layers: usize,
-    /// Query heads of a block.
+    /// Query heads of each block.
     pub heads: usize,
     /// Key and value heads of a block; each serves an equal group of query heads.
     pub kv_heads: usize,
-    /// Width of a head.
+    /// Values of one query, key or value.
     pub head_dim: usize,
     /// Added to variances or mean squares.
     pub norm_epsilon: f64,
@@ -40,16 +40,16 @@ pub enum Activation {
 /// Which linear layers have biases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Biases {
-    /// Queries, keys and values.
+    /// Of the projections to queries, keys and values.
     pub qkv: bool,
-    /// Output of attention.
+    /// Of the projection behind attention.
     pub attention_out: bool,
-    /// Feed-forward layer.
+    /// Of all linear layers of the feed-forward part.
     pub feed_forward: bool,
 }
 
 impl Biases {
-    /// None, or all.
+    /// A bias in all of these layers, or in none.
     pub const fn everywhere(biased: bool) -> Self {
         Self {
             qkv: biased,
@@ -64,7 +64,7 @@ impl Biases {
 pub enum QueryKeyNorm {
     /// Each head by itself, all with one scale.
     Heads,
-    /// All heads together.
+    /// One norm over all heads of a row.
     Whole,
 }
 
@@ -81,30 +81,29 @@ pub struct LayerKind {
 ///
 /// How tensors are called, which norms a block has and whether it looks ahead follow from the family.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct DecoderConfig {
     /// The architecture, as `model_type` of config.json names it.
     pub family: Family,
     /// Widths, heads, vocabulary and longest sequence.
     pub sizes: Sizes,
-    /// The kind of each block.
+    /// One for each block.
     pub layers: Vec<LayerKind>,
     /// Rotary embeddings; none in models with learned positions.
     pub rotary: Vec<Rotary>,
-    /// Kind of the norms.
     pub norm: NormKind,
     /// Whether layer norms have a shift.
     pub norm_shift: bool,
-    /// Norms of queries and keys.
+    /// Norms of queries and keys before they are rotated, in families that have them.
     pub query_key_norm: Option<QueryKeyNorm>,
     /// Whether attention and feed-forward layer both read the input of the block.
     pub parallel: bool,
     /// Activation of the feed-forward layer, or of its gate.
     pub activation: Activation,
-    /// Which linear layers have biases.
     pub biases: Biases,
     /// Factor of attention scores, where it is not 1 / sqrt(head_dim).
     pub score_scale: Option<f32>,
-    /// Factor of embedded tokens.
+    /// What embedded tokens are multiplied by, where they are.
     pub embedding_scale: Option<f32>,
     /// Whether the output layer is the embedding.
     pub tied: bool,

@@ -8,7 +8,7 @@ use crate::model::ModelError;
 pub struct EncoderConfig {
     /// The architecture, as `model_type` of config.json names it.
     pub family: Family,
-    /// Tokens.
+    /// Number of tokens: rows of the embedding.
     pub vocabulary: usize,
     /// Rows of the table of positions.
     pub positions: usize,
@@ -23,11 +23,11 @@ pub struct EncoderConfig {
     pub hidden: usize,
     /// Width of the feed-forward layer.
     pub intermediate: usize,
-    /// Blocks.
+    /// Number of blocks.
     pub layers: usize,
-    /// Attention heads of a block.
+    /// Attention heads of each block.
     pub heads: usize,
-    /// Added to variances.
+    /// Added to the variance in every norm.
     pub norm_epsilon: f64,
     /// Buckets of a relative position bias (MPNet).
     pub position_buckets: Option<usize>,
@@ -106,14 +106,14 @@ impl EncoderConfig {
     }
 
     /// Position of a text's first token.
-    pub const fn first_position(&self) -> usize {
+    const fn first_position(&self) -> usize {
         match self.padding {
             Some(padding) => padding as usize + 1,
             None => 0,
         }
     }
 
-    /// Longest text.
+    /// Most tokens of a sequence, special ones included.
     pub const fn max_positions(&self) -> usize {
         self.positions.saturating_sub(self.first_position())
     }

@@ -2,6 +2,10 @@
 
 /// A family of models: one `model_type` of `config.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(
+    missing_docs,
+    reason = "the names are those of the papers and of `transformers`"
+)]
 pub enum Family {
     /// GPT-2 (Radford et al. 2019).
     Gpt2,
@@ -13,9 +17,7 @@ pub enum Family {
     Mistral,
     /// Qwen2 and Qwen2.5.
     Qwen2,
-    /// Qwen3.
     Qwen3,
-    /// SmolLM3.
     SmolLm3,
     /// Phi-3 and Phi-4 (Abdin et al. 2024).
     Phi3,
@@ -41,9 +43,7 @@ pub enum Family {
     Model2Vec,
 }
 
-/// What a family is called.
 struct Called {
-    /// In `model_type`.
     model_type: &'static str,
     /// Before the body's tensors in files that hold a head too.
     prefix: &'static str,
@@ -112,13 +112,13 @@ impl Family {
             .find(|family| family.model_type() == model_type)
     }
 
-    /// Its name in `model_type`.
+    /// Its name in `model_type` of `config.json`.
     pub const fn model_type(self) -> &'static str {
         self.called().model_type
     }
 
     /// Whether it writes text: its blocks see earlier tokens alone.
-    pub const fn is_causal(self) -> bool {
+    pub(crate) const fn is_causal(self) -> bool {
         match self {
             Self::Gpt2
             | Self::GptNeox

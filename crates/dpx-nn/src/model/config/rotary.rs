@@ -10,7 +10,7 @@ use std::f64::consts::TAU;
 pub struct Rotary {
     /// Radians per position of each turned pair of values of a head; values behind these pairs are not turned.
     pub frequencies: Vec<f64>,
-    /// Factor of cosines and sines.
+    /// What cosines and sines are multiplied by: 1 but for the types that scale attention, such as YaRN.
     pub scale: f64,
 }
 
@@ -21,7 +21,6 @@ pub(super) struct Defaults {
     pub(super) share: Option<f64>,
     pub(super) head_dim: usize,
     pub(super) max_positions: usize,
-    /// Supported types.
     pub(super) types: &'static [&'static str],
 }
 

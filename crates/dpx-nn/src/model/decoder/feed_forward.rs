@@ -24,7 +24,6 @@ pub(super) enum First {
     Fused { both: Linear, gate: Gate },
 }
 
-/// A feed-forward layer.
 #[derive(Debug, Clone)]
 pub(super) struct FeedForward {
     pub(super) first: First,
@@ -43,7 +42,7 @@ impl Gate {
         }
     }
 
-    /// Gradients of gate and up.
+    /// Gradients of gate and up, for that of their product.
     fn backward(self, gate: &Array, up: &Array, gradient: Array) -> (Array, Array) {
         match self {
             Self::Silu => kernel::swiglu_backward(gate, up, &gradient),

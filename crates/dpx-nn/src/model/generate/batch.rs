@@ -23,7 +23,7 @@ pub trait Decoder: Sync {
         1
     }
 
-    /// Number of tokens.
+    /// Size of the vocabulary: the width of the logits.
     fn vocabulary(&self) -> usize;
 
     /// Most tokens of prompt and text together.
@@ -102,11 +102,11 @@ pub struct Request {
     pub negative: Option<Vec<u32>>,
     /// Words that are made likelier or rarer in it.
     pub steering: Option<Arc<Steering>>,
-    /// The text's own random numbers.
+    /// Random numbers of this text alone, so that no other text of the batch can change it.
     pub stream: Stream,
 }
 
-/// One text as written.
+/// What was written for a [`Request`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
     /// Tokens after the prompt, without the end token.

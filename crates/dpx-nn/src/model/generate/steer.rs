@@ -111,7 +111,7 @@ impl Steering {
         }
     }
 
-    /// The place after a token.
+    /// The place in the tree after another token: further in the word that `at` is in, or at the beginning of one; none: in no word.
     pub fn after(&self, at: Option<usize>, token: u32) -> Option<usize> {
         let find = |branches: &[Branch]| {
             let found = branches.binary_search_by_key(&token, |branch| branch.token);

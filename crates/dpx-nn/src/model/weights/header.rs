@@ -13,7 +13,6 @@ use std::path::Path;
 /// Longest header that is read: some 100,000 tensors. The format allows 100 MB, which take gigabytes once they are read.
 const MAX_HEADER: u64 = 16_000_000;
 
-/// How numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Number {
     F32,
@@ -25,7 +24,6 @@ pub(super) enum Number {
     F64,
     I32,
     I64,
-    /// A type of GGUF.
     Gguf(Quant),
     /// Anything else: known by name and size of an element, for buffers that are skipped.
     Other,

@@ -118,7 +118,7 @@ impl Weights {
     ///
     /// # Errors
     /// When it is missing, or its header does not fit it.
-    pub fn open_file(path: &Path, prefix: &'static str) -> Result<Self, ModelError> {
+    pub(crate) fn open_file(path: &Path, prefix: &'static str) -> Result<Self, ModelError> {
         let entries = header::read(path)?.into_iter();
         Ok(Self {
             folder: path.into(),
@@ -176,7 +176,11 @@ impl Weights {
     ///
     /// # Errors
     /// As [`Weights::take`].
-    pub fn take_whole(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+    pub(crate) fn take_whole(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Vec<f32>, ModelError> {
         self.take_stored(name, shape, &[Number::I8, Number::F64])
     }
 
@@ -184,7 +188,7 @@ impl Weights {
     ///
     /// # Errors
     /// As [`Weights::take`], and when a place is not below the bound.
-    pub fn take_places(
+    pub(crate) fn take_places(
         &mut self,
         name: &str,
         count: usize,
@@ -241,7 +245,7 @@ impl Weights {
     ///
     /// # Errors
     /// As [`Weights::take`].
-    pub fn take_rounded(
+    pub(crate) fn take_rounded(
         &mut self,
         name: &str,
         shape: &[usize],

@@ -76,7 +76,7 @@ impl View for Tensor {
 ///
 /// # Errors
 /// When two tensors share a name, or the file cannot be written.
-pub fn write(
+pub(crate) fn write(
     folder: &Path,
     tensors: impl IntoIterator<Item = (String, Vec<usize>, Vec<f32>)>,
     stored_as: StoredAs,
@@ -88,7 +88,7 @@ pub fn write(
 ///
 /// # Errors
 /// As [`write`].
-pub fn write_file(
+pub(crate) fn write_file(
     path: &Path,
     tensors: impl IntoIterator<Item = (String, Vec<usize>, Vec<f32>)>,
     stored_as: StoredAs,

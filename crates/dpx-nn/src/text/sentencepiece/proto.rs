@@ -5,7 +5,6 @@ use super::{Kind, Piece, Pieces};
 /// Longest file that is read.
 const MAX_BYTES: usize = 100_000_000;
 
-/// A value of a field.
 enum Field<'a> {
     Number(u64),
     Bits([u8; 4]),
