@@ -858,6 +858,22 @@ fn conversations_and_columns_of_labels() {
             && missing.contains("name the column with `messages`"),
         "{missing}"
     );
+    // One column in a table is named by its key, as several are.
+    for (name, told) in [
+        ("feeling", "the keys of `labels` name the columns"),
+        ("Mood", "write `mood` as the key in `labels`"),
+    ] {
+        let missing = load_with(&path, &["x", "y"], |request| {
+            request.messages = Some("chat");
+            request.attributes = vec![Attribute {
+                name: name.to_owned(),
+                values: ["x", "y"].map(str::to_owned).to_vec(),
+            }];
+        })
+        .unwrap_err();
+        assert!(missing.contains(told), "{missing}");
+        assert!(!missing.contains("label_column"), "{missing}");
+    }
     let several = load_with(&path, &["a", "b"], |request| request.label_column = "").unwrap_err();
     assert!(several.contains("`label_column` is empty"), "{several}");
 }

@@ -150,6 +150,7 @@ fn read(
         messages: request.messages.is_some(),
         label: names.first().unwrap_or(&request.label_column),
         others: names.get(1..).unwrap_or_default(),
+        table: several,
         quoting: request.format.quoting,
         escape: request.format.escape,
         delimiter: request.format.delimiter,
