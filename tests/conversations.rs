@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Made-up chats of a shop: the words of a turn tell the intent and the mood apart.
+/// Made-up chats of a shop, and what is asked in each as a text: its words tell the intent and the mood apart.
 fn chats(folder: &Path) {
     let mut text = String::new();
     for n in 0..400 {
@@ -17,7 +17,7 @@ fn chats(folder: &Path) {
         let (mood, said) = [("calm", "hello thanks"), ("angry", "terrible awful")][n / 3 % 2];
         writeln!(
             text,
-            r#"{{"messages": [{{"role": "user", "content": "{said} about my {asked} number {n}"}}, {{"role": "assistant", "content": "sorry\nwe look for it"}}, {{"role": "tool", "content": "x"}}], "intent": "{intent}", "mood": "{mood}"}}"#
+            r#"{{"text": "{said} about my {asked} number {n}", "messages": [{{"role": "user", "content": "{said} about my {asked} number {n}"}}, {{"role": "assistant", "content": "sorry\nwe look for it"}}, {{"role": "tool", "content": "x"}}], "intent": "{intent}", "mood": "{mood}"}}"#
         )
         .unwrap();
     }
@@ -43,7 +43,6 @@ noise = "seeded"
 [stage.preprocess]
 kind = "preprocess"
 dataset = "chats.jsonl"
-messages = "messages"
 labels = { intent = ["refund", "delivery", "account"], mood = ["calm", "angry"] }
 prompt = "{intent}, {mood}: {text}"
 
@@ -142,7 +141,6 @@ name = "shop"
 [stage.preprocess]
 kind = "preprocess"
 dataset = "chats.jsonl"
-messages = "messages"
 labels = { intent = ["refund", "delivery", "account"], mood = ["calm", "angry"] }
 
 [stage.counts]
@@ -182,10 +180,6 @@ count = 60
         .unwrap();
     let text = std::fs::read_to_string(&csv).unwrap();
     assert!(text.starts_with("text,label,intent,mood\n"), "{text}");
-    assert!(
-        !text.contains("assistant"),
-        "the names of roles are no words of people"
-    );
     std::fs::write(&csv, text.replacen(",calm\n", ",angry\n", 1)).unwrap();
     let refused = dpx(folder, &["verify", "shared"]);
     let told = text_of(&refused.stdout) + &text_of(&refused.stderr);
