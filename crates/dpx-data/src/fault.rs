@@ -20,13 +20,19 @@ pub(crate) use fault;
 pub(crate) enum Fault {
     /// Pieces that a line break cuts are not looked for (rule 54).
     LinesAlone,
+    /// Texts of 8 to 12 words that a line break cuts are not looked for (rule 54).
+    ShortLinesAlone,
     /// Texts of fewer than 13 words are not looked for (rule 54).
     ShortTextsIgnored,
 }
 
 #[cfg(test)]
 impl Fault {
-    pub(crate) const ALL: &[Self] = &[Self::LinesAlone, Self::ShortTextsIgnored];
+    pub(crate) const ALL: &[Self] = &[
+        Self::LinesAlone,
+        Self::ShortLinesAlone,
+        Self::ShortTextsIgnored,
+    ];
 }
 
 #[cfg(test)]
