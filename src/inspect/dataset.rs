@@ -196,6 +196,15 @@ fn person_lines(people: &PeopleFigures, line: &mut impl FnMut(&str, String)) {
             ),
         );
     }
+    if people.alike > 0 {
+        line(
+            "  alike",
+            format!(
+                "{} people have names that differ from another's by capitals, white space, unseen characters or the way a number is written alone",
+                people.alike
+            ),
+        );
+    }
     if people.without > 0 {
         line(
             "  nobody's",

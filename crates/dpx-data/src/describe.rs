@@ -2,7 +2,7 @@
 
 use super::error::Problems;
 use super::messages;
-use super::people::{self, Owners, likely_column};
+use super::people::{self, Looks, Owners, likely_column};
 use super::read::{Columns, SplitFiles, columns, has_data, read_file, split_files};
 use super::{DataError, Dataset, Owner, Resolved};
 use dpx_schema::conversation::Conversation;
@@ -78,6 +78,8 @@ pub struct PeopleFigures {
     pub several_owners: usize,
     /// Records of nobody.
     pub without: usize,
+    /// People whose name looks like another's.
+    pub alike: u64,
     /// How many records a bound on those of one person would leave: pairs of the bound and the records.
     pub kept: Vec<(usize, usize)>,
 }
@@ -88,8 +90,11 @@ const BOUNDS: [usize; 6] = [1, 4, 16, 64, 256, 1024];
 impl PeopleFigures {
     fn read(files: &[PathBuf], columns: &Columns<'_>, name: &str) -> Result<Self, DataError> {
         let mut rows: Vec<Vec<Owner>> = Vec::new();
+        let mut looks = Looks::default();
         for file in files {
-            rows.extend(Owners::read(file, columns, name)?.all());
+            let owners = Owners::read(file, columns, name)?;
+            looks.add(&owners);
+            rows.extend(owners.all());
         }
         let several_owners = rows.iter().filter(|owners| owners.len() > 1).count();
         let without = rows.iter().filter(|owners| owners.is_empty()).count();
@@ -110,6 +115,7 @@ impl PeopleFigures {
             people: records.len(),
             several_owners,
             without,
+            alike: looks.alike(),
             kept: bounds.map(|bound| (bound, of(bound))).collect(),
             records: Lengths::of(records.into_values().collect()),
         })
