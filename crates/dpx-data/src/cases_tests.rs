@@ -929,3 +929,30 @@ fn people_whose_names_look_alike_are_told() {
     assert!(told.contains("the names of 2 differ"), "{told}");
     assert!(!told.to_lowercase().contains("zoe"), "{told}");
 }
+
+/// Chunks of long texts are told where nothing says that they are one.
+#[test]
+fn chunks_of_a_note_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.csv");
+    let told = |header: &str, second: usize| {
+        let rows = (0..9).map(|row| format!("chunk {row},a,{},{}\n", row / 3, row * second));
+        std::fs::write(&path, format!("{header}\n{}", rows.collect::<String>())).unwrap();
+        let dataset = dataset_with(&path, &["a"], |_| {}).unwrap();
+        dataset.findings.messages().join("\n")
+    };
+    let chunks = told("text,label,Note_ID,row", 1);
+    assert!(
+        chunks.contains("`Note_ID` looks like that of something that was cut into several records")
+            && chunks.contains("the busiest 3 of them"),
+        "{chunks}"
+    );
+    // People come first.
+    let people = told("text,label,note_id,patient_id", 0);
+    assert!(
+        people.contains("`patient_id` looks like that of a person"),
+        "{people}"
+    );
+    let apart = told("text,label,row,note_id", 1);
+    assert!(!apart.contains("looks like"), "{apart}");
+}

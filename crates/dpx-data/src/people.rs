@@ -58,6 +58,24 @@ const LIKELY: [&str; 44] = [
     "login",
 ];
 
+/// The same of what was cut into several rows, such as a note of many words: where no column names people.
+const LIKELY_WHOLES: [&str; 14] = [
+    "document",
+    "documentid",
+    "docid",
+    "noteid",
+    "articleid",
+    "caseid",
+    "conversationid",
+    "dialogueid",
+    "dialogid",
+    "chatid",
+    "threadid",
+    "sessionid",
+    "ticketid",
+    "parentid",
+];
+
 /// Counts of the people behind a data set. Internal: no guarantee covers them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeopleFindings {
@@ -93,10 +111,17 @@ impl PeopleFindings {
         let column = &self.column;
         if !self.protected {
             return vec![format!(
-                "people: the column `{column}` looks like that of a person: {} people own the records of train, the busiest {} of them. \
-                 The guarantee is for one record; what it is worth to that person is the epsilon of a group of {}. To protect people, \
-                 write `[privacy] unit = \"user\"` and `unit_column = \"{column}\"`",
-                self.people, self.busiest, self.busiest
+                "people: the column `{column}` looks like that of {}: {} own the records of train, the busiest {} of them. \
+                 The guarantee is for one record; what it is worth to the busiest is the epsilon of a group of {}. To protect each with \
+                 all of its records, write `[privacy] unit = \"user\"` and `unit_column = \"{column}\"`",
+                if is_of(&LIKELY_WHOLES, column) {
+                    "something that was cut into several records"
+                } else {
+                    "a person"
+                },
+                self.people,
+                self.busiest,
+                self.busiest
             )];
         }
         let mut line = format!(
@@ -246,17 +271,22 @@ fn look_of(name: &str) -> String {
     }
 }
 
-/// The first column whose name is that of people, where there is one.
+/// The first column whose name is that of people, where there is one, else of what was cut into several rows.
 pub(crate) fn likely_column<'a>(names: &'a [String], columns: &Columns<'_>) -> Option<&'a str> {
-    let folded = |name: &str| -> String {
-        let letters = name.chars().filter(|letter| letter.is_alphanumeric());
-        letters.flat_map(char::to_lowercase).collect()
-    };
-    names
-        .iter()
-        .map(String::as_str)
-        .filter(|name| *name != columns.text && *name != columns.label)
-        .find(|name| LIKELY.contains(&folded(name).as_str()))
+    let others = names.iter().map(String::as_str);
+    let others = others.filter(|name| *name != columns.text && *name != columns.label);
+    let mut wholes = others.clone();
+    let mut people = others;
+    people
+        .find(|name| is_of(&LIKELY, name))
+        .or_else(|| wholes.find(|name| is_of(&LIKELY_WHOLES, name)))
+}
+
+/// Whether the name of a column is one of these, without case and punctuation.
+fn is_of(likely: &[&str], name: &str) -> bool {
+    let letters = name.chars().filter(|letter| letter.is_alphanumeric());
+    let folded: String = letters.flat_map(char::to_lowercase).collect();
+    likely.contains(&folded.as_str())
 }
 
 /// A column that looks like one of people, with the owners of each row of the training files, by number of the row.
