@@ -146,7 +146,7 @@ fn split_lines(split: &SplitDescription, public: bool) -> Vec<String> {
         line(
             "  people",
             format!(
-                "`{column}` looks like the column of a person: see `dpx inspect --unit {column}`"
+                "`{column}` looks like a column of people, or of texts that were cut up: see `dpx inspect --unit {column}`"
             ),
         );
     }
