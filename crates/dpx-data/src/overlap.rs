@@ -4,7 +4,7 @@
 //! of 8 to 12 words by all of its words, both also where a public file breaks them into lines; one of 6 or 7 by a line that
 //! equals it. Shorter texts ("thank you so much") stand in any large corpus: they count where more than a few lines, and more
 //! than a fiftieth of the short lines or texts, are equal; and fields of tables, as which clauses between commas count too,
-//! where more than a fifth are. So do texts of 8 to 12 words that lines break only where the text itself makes a stop ("Hi! What
+//! where more than a fifth are, and turns of conversations, where more than half are. So do texts of 8 to 12 words that lines break only where the text itself makes a stop ("Hi! What
 //! do you want to talk about?"): whoever writes a line a sentence may have written both by chance.
 
 use super::fault::fault;
@@ -21,6 +21,8 @@ const TELLING: usize = 6;
 const COMMON_SHARE: f64 = 0.02;
 /// The same for fields of tables, as which clauses between commas count too.
 const COMMON_FIELD_SHARE: f64 = 0.2;
+/// The same for short turns of conversations ("how are you"), of which any two collections have many in common.
+const COMMON_TURN_SHARE: f64 = 0.5;
 /// Equal short lines up to this number may be a coincidence whatever their share is.
 const COMMON_LINES: usize = 3;
 /// What parts the fields of a line.
@@ -76,11 +78,21 @@ pub struct PrivateTexts<'a> {
     lengths: [bool; PIECE],
     /// Distinct texts of fewer than [`TELLING`] words.
     short: usize,
-    /// Distinct texts of [`EMBEDDED`] words or more that are no longer than a piece.
+    /// Distinct texts of [`EMBEDDED`] words or more that are shorter than a piece.
     whole: usize,
+    /// Shares of short lines, and of short fields, above which equal ones are no coincidence.
+    shares: [f64; 2],
 }
 
 impl<'a> PrivateTexts<'a> {
+    /// Takes in turns of conversations, as [`Self::new`] takes in texts that are each a record.
+    pub fn of_turns(turns: impl IntoIterator<Item = &'a str>) -> Self {
+        Self {
+            shares: [COMMON_TURN_SHARE; 2],
+            ..Self::new(turns)
+        }
+    }
+
     /// Takes in texts: eight bytes for each word.
     pub fn new(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let texts: Vec<&str> = texts.into_iter().collect();
@@ -122,6 +134,7 @@ impl<'a> PrivateTexts<'a> {
             lengths,
             short: short.len(),
             whole: whole.len(),
+            shares: [COMMON_SHARE, COMMON_FIELD_SHARE],
         }
     }
 
@@ -160,8 +173,8 @@ impl<'a> PrivateTexts<'a> {
         let mut coincidences = 0;
         let [lines, fields] = candidates.short;
         let among = [
-            (COMMON_SHARE, lines, self.short),
-            (COMMON_FIELD_SHARE, fields, self.short),
+            (self.shares[0], lines, self.short),
+            (self.shares[1], fields, self.short),
             (COMMON_SHARE, candidates.lines, self.whole),
         ];
         for ((lines, texts), (share, public, private)) in open.into_iter().zip(among) {
@@ -668,6 +681,25 @@ pub(crate) mod tests {
         let others: Vec<String> = (0..9000).map(|number| format!("text {number}")).collect();
         let texts = names.iter().chain(&others).map(String::as_str);
         assert_eq!(PrivateTexts::new(texts).overlap(&public).lines, 50);
+    }
+
+    /// What everybody says in a conversation is nobody's.
+    #[test]
+    fn short_turns_are_common_to_all_conversations() {
+        let turns: Vec<String> = (0..100).map(|number| format!("say {number}")).collect();
+        let all = || turns.iter().map(String::as_str);
+        let corpus = |equal: usize| {
+            let others = (0..900).map(|number| format!("other {number}"));
+            turns.iter().take(equal).cloned().chain(others)
+        };
+        let public = |equal| corpus(equal).collect::<Vec<_>>().join("\n");
+        assert_eq!(PrivateTexts::new(all()).overlap(&public(30)).lines, 30);
+        let found = PrivateTexts::of_turns(all()).overlap(&public(30));
+        assert_eq!((found.lines, found.coincidences), (0, 30));
+        assert_eq!(PrivateTexts::of_turns(all()).overlap(&public(60)).lines, 60);
+        // A longer turn tells by itself.
+        let one = "he has been ill since May";
+        assert_eq!(PrivateTexts::of_turns([one]).overlap(one).lines, 1);
     }
 
     #[test]

@@ -86,7 +86,11 @@ pub(super) fn check(
                 }
             };
             let pieces = dataset.pieces();
-            let texts = PrivateTexts::new(pieces);
+            let texts = if private.params.messages.is_some() {
+                PrivateTexts::of_turns(pieces)
+            } else {
+                PrivateTexts::new(pieces)
+            };
             for public in open {
                 if let Some(text) = comparable(public) {
                     known.insert(place(&private, public), texts.overlap(&text));
