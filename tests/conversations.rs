@@ -357,6 +357,7 @@ kind = "sample"
 needs = ["train"]
 count = 40
 max_new_tokens = 20
+temperature = 0.7
 duplicates = "keep"
 
 [stage.classify]
@@ -375,7 +376,7 @@ max_texts = 40
     assert!(told.contains("the busiest has"), "{told}");
     succeeds(
         folder,
-        &["release", "orders.toml", "--row", "sample", "--out", "shared"],
+        &["release", "orders.toml", "--row", "study", "--out", "shared"],
     );
     let shared = folder.join("shared");
     holds_alone(&shared);
@@ -396,25 +397,35 @@ max_texts = 40
     let lines = files(&shared);
     let lines = lines.iter().find(|file| file.ends_with(".jsonl")).unwrap();
     let lines = std::fs::read_to_string(shared.join(lines)).unwrap();
-    let mut texts = 0;
+    let (mut texts, mut alternating) = (0, 0);
     for line in lines.lines() {
         let row: Value = serde_json::from_str(line).unwrap();
         let messages = row["messages"].as_array().unwrap();
         assert!(!messages.is_empty(), "{row}");
         let mut text = Vec::new();
+        let mut in_turn = true;
         for (turn, message) in messages.iter().enumerate() {
             let message = message.as_object().unwrap();
             assert_eq!(message.len(), 2, "{row}");
             let role = message["role"].as_str().unwrap();
-            assert_eq!(role, ["user", "assistant"][turn % 2], "{row}");
-            let title = ["User", "Assistant"][turn % 2];
+            in_turn &= role == ["user", "assistant"][turn % 2];
+            let title = match role {
+                "user" => "User",
+                "assistant" => "Assistant",
+                other => panic!("{other}: {row}"),
+            };
             text.push(format!("{title}: {}", message["content"].as_str().unwrap()));
         }
         assert_eq!(row["text"], text.join("\n"), "{row}");
         assert!(["refund", "parcel"].contains(&row["label"].as_str().unwrap()));
         texts += 1;
+        alternating += usize::from(in_turn);
     }
     assert!(texts >= 30, "{texts} of 40");
+    // What a model of so few steps writes: the few others are counted, and told where the study is.
+    assert!(alternating * 10 >= texts * 8, "{alternating} of {texts}");
+    let out = texts - alternating;
+    assert_eq!(out > 0, told.contains("in turn: some chat templates"), "{told}");
     let card = std::fs::read_to_string(shared.join("README.md")).unwrap();
     assert!(
         card.contains(".jsonl") && card.contains("`messages`"),

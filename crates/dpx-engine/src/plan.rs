@@ -35,7 +35,7 @@ pub use build::build;
 pub use decide::{Changed, Decisions, decide};
 pub use decision::{Decision, Reason, State};
 pub use group::{Cause, StageTime, Summary, by_stage, causes, summary, times};
-pub use instance::{Axis, DeviceNeed, Instance, InstanceId, Need, Plan, RunSettings};
+pub use instance::{Axis, DeviceNeed, Instance, InstanceId, Need, Plan, RunSettings, WHOLE_STUDY};
 pub use key::Recipe;
 pub use local::LocalSources;
 pub use sources::{Seen, SourceError, Sources, content_identity};

@@ -69,7 +69,7 @@ impl Wanted {
         }
         let is_asked = |id: &InstanceId| {
             let row = self.row.as_deref();
-            row.is_none_or(|row| plan.instances[*id].is_named(row))
+            row.is_none_or(|row| plan.is_in_row(*id, row))
         };
         let found: Vec<InstanceId> = all.iter().copied().filter(is_asked).collect();
         match (found.as_slice(), &self.row) {

@@ -65,7 +65,7 @@ fn root<'a>(user: &'a Resolved<'_>, stage: &'a Stage) -> Option<&'a Stage> {
     for _ in 0..=user.experiment.stages.len() {
         let needs = || {
             let names = stage.needs.iter();
-            names.filter_map(|(name, _)| Some(&user.experiment.stages[*user.names.get(name.as_str())?]))
+            names.filter_map(move |(name, _)| Some(&user.experiment.stages[*user.names.get(name.as_str())?]))
         };
         let of = |kinds: &[Kind]| needs().find(|need| kinds.contains(&need.kind));
         stage = match stage.kind {
