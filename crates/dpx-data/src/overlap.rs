@@ -4,7 +4,7 @@
 //! of 8 to 12 words by all of its words, both also where a public file breaks them into lines; one of 6 or 7 by a line that
 //! equals it. Shorter texts ("thank you so much") stand in any large corpus: they count where more than a few lines, and more
 //! than a fiftieth of the short lines or texts, are equal; and fields of tables, as which clauses between commas count too,
-//! where more than a fifth are, and turns of conversations, where more than half are. So do texts of 8 to 12 words that lines break only where the text itself makes a stop ("Hi! What
+//! where more than a fifth are; and turns of conversations of fewer than 8 words, where more than half are. So do texts of 8 to 12 words that lines break only where the text itself makes a stop ("Hi! What
 //! do you want to talk about?"): whoever writes a line a sentence may have written both by chance.
 
 use super::fault::fault;
@@ -15,7 +15,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc_quick};
 const PIECE: usize = 13;
 /// From so many words on, a whole private text counts also where it is a part of a public line.
 const EMBEDDED: usize = 8;
-/// From so many words on, a single line that equals a private text counts.
+/// From so many words on, a single line that equals a private text counts, if that is a whole record.
 const TELLING: usize = 6;
 /// Share of the distinct short lines or short texts above which equal ones are no coincidence.
 const COMMON_SHARE: f64 = 0.02;
@@ -41,7 +41,7 @@ pub struct Overlap {
     pub lines: u64,
     /// The numbers of the first of them, counted from 1.
     pub first: Vec<u64>,
-    /// Lines of fewer than six words that equal a private text, and places where sentences of neighboring lines together do,
+    /// Short lines that equal a private text, and places where sentences of neighboring lines together do,
     /// few enough to be a coincidence.
     pub coincidences: u64,
 }
@@ -76,25 +76,32 @@ pub struct PrivateTexts<'a> {
     shift: u32,
     /// Which numbers of words below [`PIECE`] a private text has.
     lengths: [bool; PIECE],
-    /// Distinct texts of fewer than [`TELLING`] words.
+    /// Distinct short texts.
     short: usize,
     /// Distinct texts of [`EMBEDDED`] words or more that are shorter than a piece.
     whole: usize,
+    /// Texts of fewer words are short.
+    telling: usize,
     /// Shares of short lines, and of short fields, above which equal ones are no coincidence.
     shares: [f64; 2],
 }
 
 impl<'a> PrivateTexts<'a> {
-    /// Takes in turns of conversations, as [`Self::new`] takes in texts that are each a record.
-    pub fn of_turns(turns: impl IntoIterator<Item = &'a str>) -> Self {
-        Self {
-            shares: [COMMON_TURN_SHARE; 2],
-            ..Self::new(turns)
-        }
+    /// Takes in texts, each a record: eight bytes for each word.
+    pub fn new(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::read(texts, TELLING, [COMMON_SHARE, COMMON_FIELD_SHARE])
     }
 
-    /// Takes in texts: eight bytes for each word.
-    pub fn new(texts: impl IntoIterator<Item = &'a str>) -> Self {
+    /// Takes in turns of conversations, of which one says less than a text that is a whole record.
+    pub fn of_turns(turns: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::read(turns, EMBEDDED, [COMMON_TURN_SHARE; 2])
+    }
+
+    fn read(
+        texts: impl IntoIterator<Item = &'a str>,
+        telling: usize,
+        shares: [f64; 2],
+    ) -> Self {
         let texts: Vec<&str> = texts.into_iter().collect();
         let mut hashes = Vec::new();
         let mut lengths = [false; PIECE];
@@ -108,7 +115,7 @@ impl<'a> PrivateTexts<'a> {
             }
             if count < PIECE {
                 lengths[count] |= count > 0;
-                if (1..TELLING).contains(&count) {
+                if (1..telling).contains(&count) {
                     short.insert(words.hash(0, count));
                 } else if count >= EMBEDDED {
                     whole.insert(words.hash(0, count));
@@ -134,7 +141,8 @@ impl<'a> PrivateTexts<'a> {
             lengths,
             short: short.len(),
             whole: whole.len(),
-            shares: [COMMON_SHARE, COMMON_FIELD_SHARE],
+            telling,
+            shares,
         }
     }
 
@@ -204,7 +212,7 @@ impl<'a> PrivateTexts<'a> {
             }
             lines += 1;
             let mut hit = None;
-            if count < TELLING {
+            if count < self.telling {
                 let hash = words.hash(0, count);
                 short_lines.insert(hash);
                 if self.has(hash) {
@@ -315,7 +323,7 @@ impl<'a> PrivateTexts<'a> {
 struct Candidates {
     /// In the order of their lines.
     found: Vec<Candidate>,
-    /// Distinct lines, and distinct fields, of fewer than [`TELLING`] words.
+    /// Distinct short lines, and distinct fields of fewer than [`EMBEDDED`] words.
     short: [usize; 2],
     /// Lines with words.
     lines: usize,
@@ -333,7 +341,7 @@ struct Candidate {
 enum What {
     /// A piece, or a text of six words or more.
     Telling,
-    /// A line of fewer words.
+    /// A short line.
     ShortLine,
     /// A field of fewer than [`EMBEDDED`] words.
     ShortField,
@@ -697,9 +705,12 @@ pub(crate) mod tests {
         let found = PrivateTexts::of_turns(all()).overlap(&public(30));
         assert_eq!((found.lines, found.coincidences), (0, 30));
         assert_eq!(PrivateTexts::of_turns(all()).overlap(&public(60)).lines, 60);
-        // A longer turn tells by itself.
-        let one = "he has been ill since May";
+        // A longer turn tells by itself; what a whole record of six words tells, a turn does not.
+        let one = "we both know that he did it twice";
         assert_eq!(PrivateTexts::of_turns([one]).overlap(one).lines, 1);
+        let one = "what do you want to do";
+        assert_eq!(PrivateTexts::new([one]).overlap(one).lines, 1);
+        assert_eq!(PrivateTexts::of_turns([one]).overlap(one).coincidences, 1);
     }
 
     #[test]
