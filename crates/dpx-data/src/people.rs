@@ -4,7 +4,7 @@ use super::error::{Problems, listed};
 use super::labels::look;
 use super::read::{Columns, Named, owners_of};
 use super::{DataError, Dataset, Owner, Row};
-use dpx_schema::counted;
+use dpx_schema::{Unit, counted};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
@@ -135,8 +135,10 @@ impl PeopleFindings {
                 0 => write!(line, ", none is left out"),
                 count => write!(
                     line,
-                    ", {count} records of {} people are left out",
-                    self.left_out_of
+                    ", {} of {} {} left out",
+                    counted(count, "record"),
+                    Unit::User.counted(self.left_out_of),
+                    if count == 1 { "is" } else { "are" }
                 ),
             };
         }
