@@ -376,7 +376,14 @@ max_texts = 40
     assert!(told.contains("the busiest has"), "{told}");
     succeeds(
         folder,
-        &["release", "orders.toml", "--row", "study", "--out", "shared"],
+        &[
+            "release",
+            "orders.toml",
+            "--row",
+            "study",
+            "--out",
+            "shared",
+        ],
     );
     let shared = folder.join("shared");
     holds_alone(&shared);
@@ -425,7 +432,11 @@ max_texts = 40
     // What a model of so few steps writes: the few others are counted, and told where the study is.
     assert!(alternating * 10 >= texts * 8, "{alternating} of {texts}");
     let out = texts - alternating;
-    assert_eq!(out > 0, told.contains("in turn: some chat templates"), "{told}");
+    assert_eq!(
+        out > 0,
+        told.contains("in turn: some chat templates"),
+        "{told}"
+    );
     let card = std::fs::read_to_string(shared.join("README.md")).unwrap();
     assert!(
         card.contains(".jsonl") && card.contains("`messages`"),
@@ -448,7 +459,11 @@ max_texts = 40
     let csv = files(&shared);
     let csv = shared.join(csv.iter().find(|file| file.ends_with(".csv")).unwrap());
     let written = std::fs::read_to_string(&csv).unwrap();
-    std::fs::write(&csv, written.replacen("\"\"content\"\":\"\"", "\"\"content\"\":\"\"x", 1)).unwrap();
+    std::fs::write(
+        &csv,
+        written.replacen("\"\"content\"\":\"\"", "\"\"content\"\":\"\"x", 1),
+    )
+    .unwrap();
     let refused = dpx(folder, &["verify", "shared"]);
     let told = text_of(&refused.stdout);
     assert_eq!(refused.status.code(), Some(1), "{told}");

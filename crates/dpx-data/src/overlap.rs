@@ -97,11 +97,7 @@ impl<'a> PrivateTexts<'a> {
         Self::read(turns, EMBEDDED, [COMMON_TURN_SHARE; 2])
     }
 
-    fn read(
-        texts: impl IntoIterator<Item = &'a str>,
-        telling: usize,
-        shares: [f64; 2],
-    ) -> Self {
+    fn read(texts: impl IntoIterator<Item = &'a str>, telling: usize, shares: [f64; 2]) -> Self {
         let texts: Vec<&str> = texts.into_iter().collect();
         let mut hashes = Vec::new();
         let mut lengths = [false; PIECE];
@@ -509,7 +505,11 @@ impl Tail {
         let breaks = breaks.fold(0, |bits, (place, ((_, line), (_, next)))| {
             bits | u16::from(line != next) << place
         });
-        (digest(words().map(|(word, _)| word.as_str())), self.words[at].1, breaks)
+        (
+            digest(words().map(|(word, _)| word.as_str())),
+            self.words[at].1,
+            breaks,
+        )
     }
 }
 

@@ -246,7 +246,10 @@ impl Looks {
     pub(crate) fn add(&mut self, owners: &Owners) {
         for name in owners.names() {
             let owner = Owner::named(name);
-            let first = *self.first.entry(Owner::named(&look_of(name))).or_insert(owner);
+            let first = *self
+                .first
+                .entry(Owner::named(&look_of(name)))
+                .or_insert(owner);
             if first != owner {
                 self.alike.extend([first, owner]);
             }

@@ -65,7 +65,9 @@ fn root<'a>(user: &'a Resolved<'_>, stage: &'a Stage) -> Option<&'a Stage> {
     for _ in 0..=user.experiment.stages.len() {
         let needs = || {
             let names = stage.needs.iter();
-            names.filter_map(move |(name, _)| Some(&user.experiment.stages[*user.names.get(name.as_str())?]))
+            names.filter_map(move |(name, _)| {
+                Some(&user.experiment.stages[*user.names.get(name.as_str())?])
+            })
         };
         let of = |kinds: &[Kind]| needs().find(|need| kinds.contains(&need.kind));
         stage = match stage.kind {
@@ -102,7 +104,9 @@ pub(super) fn declared(user: &Resolved<'_>, stage: &Stage) -> Option<(Vec<String
         return few.then(|| (table.labels(), labels.origin));
     }
     let items = labels.as_array()?.iter();
-    let names: Vec<String> = items.filter_map(|item| Some(item.as_str()?.to_owned())).collect();
+    let names: Vec<String> = items
+        .filter_map(|item| Some(item.as_str()?.to_owned()))
+        .collect();
     (!names.is_empty()).then_some((names, labels.origin))
 }
 
@@ -120,7 +124,9 @@ fn labels(user: &Resolved<'_>, texts: &Stage, known: &Stage, diagnostics: &mut V
     };
     let known_labels: HashSet<&str> = declared.iter().map(String::as_str).collect();
     let strange = borne.iter().map(String::as_str);
-    let strange: Vec<&str> = strange.filter(|label| !known_labels.contains(label)).collect();
+    let strange: Vec<&str> = strange
+        .filter(|label| !known_labels.contains(label))
+        .collect();
     if strange.is_empty() {
         return;
     }
@@ -151,7 +157,11 @@ fn labels(user: &Resolved<'_>, texts: &Stage, known: &Stage, diagnostics: &mut V
 
 /// Some labels, quoted.
 fn some(labels: &[&str]) -> String {
-    let shown: Vec<String> = labels.iter().take(SHOWN).map(|label| format!("`{label}`")).collect();
+    let shown: Vec<String> = labels
+        .iter()
+        .take(SHOWN)
+        .map(|label| format!("`{label}`"))
+        .collect();
     let more = labels.len() - shown.len();
     if more > 0 {
         format!("{} and {more} more", shown.join(", "))
@@ -168,7 +178,11 @@ fn conversations(
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let axes = &user.experiment.axes;
-    let messages = |stage: &Stage| stage.node("messages", axes, &user.at).map(|node| node.origin);
+    let messages = |stage: &Stage| {
+        stage
+            .node("messages", axes, &user.at)
+            .map(|node| node.origin)
+    };
     let Some(origin) = messages(data) else {
         return;
     };
