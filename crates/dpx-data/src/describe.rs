@@ -107,7 +107,7 @@ impl PeopleFigures {
             looks.add(&owners);
             rows.extend(owners.all());
             for ((_, line), label) in labels.range((place, 0)..(place + 1, 0)) {
-                by_label.entry(label).or_default().extend(owners.of(*line));
+                by_label.entry(*label).or_default().extend(owners.of(*line));
             }
         }
         let several_owners = rows.iter().filter(|owners| owners.len() > 1).count();
