@@ -38,7 +38,8 @@ pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
                 }
                 return;
             };
-            for kind in [Kind::Counts, Kind::Teacher, Kind::Select] {
+            // Votes are told of where they are cast.
+            for kind in [Kind::Counts, Kind::Teacher] {
                 for known in stage.needs().filter(|need| need.kind == kind) {
                     labels(stage, texts, known, diagnostics);
                 }
