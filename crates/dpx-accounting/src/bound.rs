@@ -115,16 +115,13 @@ impl fmt::LowerExp for EpsilonBound {
 
 impl fmt::Display for DeltaBound {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match formatter.precision() {
-            Some(decimals) => fixed_up(self.0, decimals),
-            None => {
-                let short = scientific_up(self.0, DELTA_DECIMALS);
-                if formatter.alternate() && short.parse() != Ok(self.0) {
-                    scientific_up(self.0, TELLING_DECIMALS)
-                } else {
-                    short
-                }
-            }
+        let short = scientific_up(self.0, DELTA_DECIMALS);
+        let text = if let Some(decimals) = formatter.precision() {
+            fixed_up(self.0, decimals)
+        } else if formatter.alternate() && short.parse() != Ok(self.0) {
+            scientific_up(self.0, TELLING_DECIMALS)
+        } else {
+            short
         };
         formatter.pad_integral(true, "", &text)
     }
