@@ -118,7 +118,7 @@ impl Outgoing<'_> {
         }
         let guarantee = statement.claim.as_ref().map_or_else(
             || "no private data used".to_owned(),
-            |claim| format!("total {claim:.4}"),
+            |claim| format!("total {claim:#.4}"),
         );
         Ok(format!("{guarantee}{spent}"))
     }
@@ -133,7 +133,7 @@ fn spent(prepared: &PreparedRelease) -> String {
     if let (Some(joint), false) = (prepared.joint(), prepared.prior().is_empty()) {
         let _ = write!(
             text,
-            "\nwith {} of the same people: {joint:.4} in all",
+            "\nwith {} of the same people: {joint:#.4} in all",
             counted(prepared.prior().len() as u64, "earlier release")
         );
     }

@@ -3,13 +3,13 @@
 //! No text is quoted. Names of labels and exact counts are shown to whoever has the data, and marked private.
 
 use super::Error;
-use dpx_data::{DataError, Description, Figures, Role, Source, SplitDescription};
+use dpx_data::{DataError, Description, Figures, PeopleFigures, Role, Source, SplitDescription};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Labels with fewer training texts are rare.
+/// Labels with fewer training texts, or of fewer people where these are protected, are rare.
 pub(crate) const RARE: usize = 100;
-/// Fewer training texts teach a model little under privacy.
+/// Fewer training texts, or people, teach a model little under privacy.
 const FEW: usize = 2_000;
 /// More values, or longer ones, are no labels.
 const MOST_LABELS: usize = 1_000;
@@ -142,12 +142,15 @@ pub(crate) fn of_rows(description: &Description) -> Vec<Problem> {
     else {
         return problems;
     };
-    labels(figures, &mut problems);
+    labels(figures, train.people.as_ref(), &mut problems);
     rows(train, figures, &mut problems);
     match split("test").and_then(|test| test.figures.as_ref()) {
-        None => problems.push(warning(
-            "there is no test split: a tenth of the rows becomes one (`test_share`); rows of one person may stand on both sides",
-        )),
+        None => problems.push(warning(match &train.people {
+            Some(people) if people.several_owners == 0 => {
+                "there is no test split: a tenth of the people becomes one (`test_share`)"
+            }
+            _ => "there is no test split: a tenth of the rows becomes one (`test_share`); rows of one person may stand on both sides",
+        })),
         Some(test) => {
             let missing: Vec<&String> =
                 figures.labels.keys().filter(|label| !test.labels.contains_key(*label)).collect();
@@ -175,7 +178,7 @@ pub(crate) fn of_rows(description: &Description) -> Vec<Problem> {
     problems
 }
 
-fn labels(figures: &Figures, problems: &mut Vec<Problem>) {
+fn labels(figures: &Figures, people: Option<&PeopleFigures>, problems: &mut Vec<Problem>) {
     let all = figures.texts.max(1);
     let names: Vec<&String> = figures.labels.keys().collect();
     if names.len() > MOST_LABELS
@@ -217,15 +220,19 @@ fn labels(figures: &Figures, problems: &mut Vec<Problem>) {
             listed(twins, NAMED)
         )));
     }
-    let rare: Vec<&String> = figures
-        .labels
+    // What is protected is what noise is measured against.
+    let (counts, units) = match people {
+        Some(people) => (&people.by_label, "people with training texts"),
+        None => (&figures.labels, "training texts"),
+    };
+    let rare: Vec<&String> = counts
         .iter()
         .filter(|(_, count)| **count < RARE)
         .map(|(name, _)| name)
         .collect();
     if !rare.is_empty() && names.len() > 1 {
         problems.push(warning(format!(
-            "{} of {} labels have fewer than {RARE} training texts ({}): under privacy they are hardly learnt; join them, or expect their F1 to fall. A label that one person alone has tells of that person by its name",
+            "{} of {} labels have fewer than {RARE} {units} ({}): under privacy they are hardly learnt; join them, or expect their F1 to fall. A label that one person alone has tells of that person by its name",
             rare.len(),
             names.len(),
             listed(&rare, NAMED)
@@ -258,13 +265,21 @@ fn rows(train: &SplitDescription, figures: &Figures, problems: &mut Vec<Problem>
     }
     if figures.repeated * 100 > all {
         problems.push(warning(format!(
-            "{} of {all} texts repeat an earlier one: whoever wrote a text several times is protected less, since each row is a record of its own",
-            figures.repeated
+            "{} of {all} texts repeat an earlier one{}",
+            figures.repeated,
+            match train.people {
+                Some(_) => "",
+                None => ": whoever wrote a text several times is protected less, since each row is a record of its own",
+            }
         )));
     }
-    if all < FEW {
+    let (size, units) = match &train.people {
+        Some(people) => (people.people, "people with training texts"),
+        None => (all, "training texts"),
+    };
+    if size < FEW {
         problems.push(warning(format!(
-            "{all} training texts are few: under privacy a model learns little from fewer than {FEW}; `dpx plan` says what to expect"
+            "{size} {units} are few: under privacy a model learns little from fewer than {FEW}; `dpx plan` says what to expect"
         )));
     }
     if figures.words.most_95 > 200 {

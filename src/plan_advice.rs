@@ -9,8 +9,8 @@ use dpx_engine::plan::{Decision, Instance, Plan};
 use dpx_schema::{Kind, Population, Unit, counted};
 use dpx_stages::{Spending, plan as plan_stage};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// Steps below which a small model hardly learns to write.
@@ -56,8 +56,12 @@ fn advice(experiment: &Experiment, plan: &Plan, decisions: &[Decision]) -> Resul
         ));
         if !rare.is_empty() {
             lines.push(format!(
-                "{} labels have fewer than {RARE} training texts ({}): they are hardly learnt under privacy, join them",
+                "{} labels have fewer than {RARE} {} ({}): they are hardly learnt under privacy, join them",
                 rare.len(),
+                match population.unit() {
+                    Unit::Example => "training texts",
+                    Unit::User => "people with training texts",
+                },
                 listed(rare, 5)
             ));
         }
@@ -89,8 +93,19 @@ fn counts(instance: &Instance) -> Result<(Population, Vec<String>), Error> {
         .iter()
         .map(|label| (label.as_str(), 0))
         .collect();
+    let mut seen = BTreeSet::new();
     for row in &found.train {
-        *by_label.entry(&row.label).or_default() += 1;
+        // Where people are protected, each counts once.
+        let new = row
+            .owners
+            .iter()
+            .filter(|owner| seen.insert((&row.label, **owner)));
+        let units = if found.people.is_some() {
+            new.count()
+        } else {
+            1
+        };
+        *by_label.entry(&row.label).or_default() += units;
     }
     let rare = by_label.into_iter().filter(|(_, count)| *count < RARE);
     Ok((

@@ -109,7 +109,7 @@ pub(super) fn table(found: &SamplingComparison, examples_per_unit: u64) -> Strin
     let ratio = found.users.relative_noise / found.examples.relative_noise;
     let _ = writeln!(
         text,
-        "cheaper here: {}, with {:.2} times less noise for the same work",
+        "cheaper here: {}, with {:.2} times less noise for about the same work",
         cheaper(found),
         ratio.max(1.0 / ratio)
     );
@@ -143,7 +143,12 @@ pub(super) fn of_plan(plan: &Plan, decisions: &[Decision], cache: &Cache) -> Res
     }
     let mut text = String::new();
     for (names, question) in found {
-        let compared = compare_sampling(&question.run, question.epsilon, question.delta)?;
+        let mut compared = compare_sampling(&question.run, question.epsilon, question.delta)?;
+        // The way that the file chose has the noise that it runs with: calibrating it again ends a little beside that.
+        match question.chosen {
+            UnitSampling::Users => compared.users = question.planned,
+            UnitSampling::Examples => compared.examples = question.planned,
+        }
         let _ = write!(
             text,
             "\nSampling people or their records, for {} (epsilon {:.4} at delta {:e}, {} steps; {} records of {} people):\n{}",
@@ -176,6 +181,8 @@ struct Question {
     epsilon: f64,
     delta: f64,
     chosen: UnitSampling,
+    /// What the stage is going to do.
+    planned: PricedSampling,
 }
 
 /// Nothing where a stage draws no noise, or records have several owners, so that there is no choice.
@@ -216,6 +223,7 @@ fn question(instance: &Instance, population: Population) -> Option<Question> {
         epsilon: event.epsilon(planned.delta).ok()?.value(),
         delta: planned.delta,
         chosen,
+        planned: PricedSampling::of_event(event, sampling.expected_batch_size)?,
     })
 }
 

@@ -212,7 +212,7 @@ fn to_text(budgets: &[Budget]) -> String {
         groups.insert(stages);
         let _ = writeln!(
             text,
-            "{}: {:.4} (certified upper bound, {}), {}",
+            "{}: {:#.4} (certified upper bound, {}), {}",
             name(budget),
             spent.claim,
             spent.claim.certified().accountant,

@@ -361,7 +361,7 @@ impl Forecast {
         }
         match &self.run {
             Some(claim) if self.exceeds(Some(claim)) => refuse(format!(
-                "and everything that was run of them would cost {claim:.4} with this study"
+                "and everything that was run of them would cost {claim:#.4} with this study"
             )),
             Some(_) | None => Ok(()),
         }
@@ -394,7 +394,7 @@ impl Forecast {
             .max()
             .unwrap_or(0);
         let mut line = |name: &str, claim: Option<&Claim>, note: &str| {
-            let cost = claim.map_or_else(|| "nothing".to_owned(), |claim| format!("{claim:.4}"));
+            let cost = claim.map_or_else(|| "nothing".to_owned(), |claim| format!("{claim:#.4}"));
             let over = if self.exceeds(claim) {
                 "  exceeds the budget"
             } else {

@@ -234,7 +234,11 @@ fn a_model_leaves_as_a_release_and_rows_without_a_guarantee_stay() {
         "{told}"
     );
     assert!(refused(root, &["--row", "epsilon=5"]).contains("`train@epsilon=3`"));
-    assert!(refused(root, &[]).contains("one model leaves at a time"));
+    let told = refused(root, &[]);
+    assert!(
+        told.contains("one model leaves at a time") && told.contains("such as `--row epsilon="),
+        "{told}"
+    );
     assert!(refused(root, &["--stage", "sample"]).contains("no stage `sample` trains a model"));
 
     let before = text(&succeeds(root, &["ledger", "--json"]).stdout);

@@ -184,6 +184,9 @@ fn releases_of_the_same_people_know_of_one_another() {
     let at = place.succeeds(&["ledger", "--delta", "1e-3"]);
     assert!(at.contains("1.0e-3)-DP"), "{at}");
     assert_ne!(at, words);
+    // Two deltas that are alike in two digits are told apart.
+    let near = place.succeeds(&["ledger", "--delta", "0.00099123"]);
+    assert!(near.contains("9.9123e-4)-DP"), "{near}");
 
     // Nothing of the ledger is in a release.
     let secret = std::fs::read_to_string(place.path("state/ledger/secret")).unwrap();

@@ -40,7 +40,8 @@ fn one_line_writes_an_experiment_that_runs_on_the_data() {
     let written = succeeds(folder, &[&INIT[..], &["mine.toml"]].concat());
     let told = text(&written.stderr);
     for part in [
-        "1 of 4 labels have fewer than 100",
+        "4 of 4 labels have fewer than 100 people",
+        "a tenth of the people becomes one",
         "`legal`",
         "no test split",
         "public from now on",

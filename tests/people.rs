@@ -142,6 +142,16 @@ fn people_are_counted_from_the_file_to_the_release() {
         priced.contains("40 people with at most 5 records each"),
         "{priced}"
     );
+    // The comparison of samplings states the noise that is planned, to the last digit.
+    let sampled = priced.lines().filter(|line| line.contains("Poisson"));
+    let noises: Vec<&str> = sampled
+        .map(|line| line.split("noise multiplier ").nth(1).unwrap())
+        .map(|rest| rest.split(',').next().unwrap())
+        .collect();
+    assert_eq!(noises.len(), 2, "{priced}");
+    for noise in noises {
+        assert!(planned.contains(noise), "{noise}: {planned}");
+    }
 
     let run = succeeds(root, &["run", "tickets.toml"]);
     let told = text(&run.stderr) + &text(&run.stdout);

@@ -238,7 +238,7 @@ fn epsilon(claim: &Value) -> f64 {
 }
 
 /// The paths of all files in a folder.
-fn files(root: &Path) -> BTreeSet<String> {
+pub(crate) fn files(root: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut open = vec![root.to_owned()];
     while let Some(folder) = open.pop() {
@@ -264,7 +264,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Verifies a release in an empty directory, where there is nothing else: no experiment, cache, state or home.
-fn holds_alone(release: &Path) {
+pub(crate) fn holds_alone(release: &Path) {
     let elsewhere = tempfile::tempdir().unwrap();
     copy(release, &elsewhere.path().join("shared"));
     let mut verify = command(elsewhere.path(), &["verify", "shared"]);
@@ -352,7 +352,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// Every run of 8 words.
-fn pieces(text: &str) -> Vec<String> {
+pub(crate) fn pieces(text: &str) -> Vec<String> {
     words(text)
         .windows(8)
         .map(|piece| piece.join(" "))
@@ -360,7 +360,7 @@ fn pieces(text: &str) -> Vec<String> {
 }
 
 /// Everything that can be read in a release, unpacked: pages, texts in every format, strings in binary files.
-fn unpacked(release: &Path) -> Vec<(String, String)> {
+pub(crate) fn unpacked(release: &Path) -> Vec<(String, String)> {
     files(release)
         .into_iter()
         .map(|file| {
@@ -399,18 +399,8 @@ fn figures(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-#[test]
-fn nothing_outside_the_guarantee_is_in_a_release() {
-    let release = everything();
-    let study = RealStudy::get();
-    let root = study.folder();
-    let everything = unpacked(release);
-    let names: Vec<&String> = everything.iter().map(|(name, _)| name).collect();
-    assert!(
-        names.iter().any(|name| name.ends_with("model.safetensors")),
-        "{names:?}"
-    );
-    // Paths, people, machines.
+/// What no release of a study may say: paths, people, machines, keys and digests, and scores and losses by their digits.
+pub(crate) fn never_released(root: &Path, results: &Path, release: &Path) -> BTreeSet<String> {
     let mut never: BTreeSet<String> = BTreeSet::from([
         root.display().to_string(),
         env!("CARGO_MANIFEST_DIR").to_owned(),
@@ -425,7 +415,7 @@ fn nothing_outside_the_guarantee_is_in_a_release() {
             .map(|name| name.trim().to_owned())
             .filter(|name| name.len() > 4),
     );
-    // Keys and digests: names of everything in the cache, but objects that were released as they are.
+    // Names of everything in the cache, but objects that were released as they are.
     let mut digests = 0;
     for file in files(&root.join("cache")) {
         let name = file.rsplit('/').next().unwrap();
@@ -435,7 +425,7 @@ fn nothing_outside_the_guarantee_is_in_a_release() {
             digests += 1;
         }
     }
-    assert!(digests > 50, "{digests}");
+    assert!(digests > 20, "{digests}");
     for file in files(&root.join("state")) {
         never.extend(
             file.split('/')
@@ -443,9 +433,7 @@ fn nothing_outside_the_guarantee_is_in_a_release() {
                 .map(str::to_owned),
         );
     }
-    // Scores and losses, by their digits.
-    let results: Value =
-        serde_json::from_slice(&std::fs::read(study.results("results.json")).unwrap()).unwrap();
+    let results: Value = serde_json::from_slice(&std::fs::read(results).unwrap()).unwrap();
     let mut scores = BTreeSet::new();
     for row in results["rows"].as_array().unwrap() {
         for part in [
@@ -473,7 +461,7 @@ fn nothing_outside_the_guarantee_is_in_a_release() {
         }
     }
     assert!(
-        scores.len() > 200 && losses > 10,
+        scores.len() > 50 && losses > 10,
         "{} {losses}",
         scores.len()
     );
@@ -481,13 +469,16 @@ fn nothing_outside_the_guarantee_is_in_a_release() {
     let mut own = BTreeSet::new();
     figures(&statement(release), &mut own);
     never.extend(scores.difference(&own).cloned());
+    never
+}
+
+/// Nothing of a release says what it may not, nor speaks of figures on private data.
+pub(crate) fn says_nothing_of(unpacked: &[(String, String)], never: &BTreeSet<String>) {
     let secrets: Vec<String> = never.iter().map(|secret| regex::escape(secret)).collect();
     let secrets = regex::Regex::new(&secrets.join("|")).unwrap();
-    for (file, text) in &everything {
+    for (file, text) in unpacked {
         let found = secrets.find(text).map(|found| found.as_str());
         assert_eq!(found, None, "{file}");
-    }
-    for (file, text) in &everything {
         if file.ends_with(".safetensors") || file.starts_with("model/") {
             continue;
         }
@@ -496,6 +487,21 @@ fn nothing_outside_the_guarantee_is_in_a_release() {
             assert!(!said.contains(word), "{file} speaks of {word}");
         }
     }
+}
+
+#[test]
+fn nothing_outside_the_guarantee_is_in_a_release() {
+    let release = everything();
+    let study = RealStudy::get();
+    let everything = unpacked(release);
+    let names: Vec<&String> = everything.iter().map(|(name, _)| name).collect();
+    assert!(
+        names.iter().any(|name| name.ends_with("model.safetensors")),
+        "{names:?}"
+    );
+    let never = never_released(study.folder(), &study.results("results.json"), release);
+    assert!(never.len() > 250, "{}", never.len());
+    says_nothing_of(&everything, &never);
     // Pieces of 8 words of any private text, scrubbed or not.
     let mut private = BTreeSet::new();
     for row in &dpx_data::builtin::emotions().train {

@@ -144,7 +144,7 @@ fn split_lines(split: &SplitDescription, public: bool) -> Vec<String> {
         line(
             "  people",
             format!(
-                "`{column}` looks like the column of a person: see `dpx inspect --unit {column}`"
+                "`{column}` looks like a column of people, or of texts that were cut up: see `dpx inspect --unit {column}`"
             ),
         );
     }
@@ -191,6 +191,15 @@ fn person_lines(people: &PeopleFigures, line: &mut impl FnMut(&str, String)) {
             format!(
                 "{} belong to several people",
                 counted(people.several_owners, "record")
+            ),
+        );
+    }
+    if people.alike > 0 {
+        line(
+            "  alike",
+            format!(
+                "{} people have names that differ from another's by capitals, white space, unseen characters or the way a number is written alone",
+                people.alike
             ),
         );
     }

@@ -182,7 +182,7 @@ fn cost(run: &RunEntry) -> String {
         .to_owned();
     }
     match DeltaBound::new(run.delta) {
-        Ok(delta) => format!("({:.4}, {delta})-DP", run.epsilon),
+        Ok(delta) => format!("({:.4}, {delta:#})-DP", run.epsilon),
         Err(error) => format!("unreadable: {error}"),
     }
 }
@@ -190,7 +190,7 @@ fn cost(run: &RunEntry) -> String {
 fn words(claim: Option<&Claim>) -> String {
     claim.map_or_else(
         || "nothing under a guarantee".to_owned(),
-        |claim| format!("{claim:.4}"),
+        |claim| format!("{claim:#.4}"),
     )
 }
 

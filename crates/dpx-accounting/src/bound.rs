@@ -9,6 +9,8 @@ use std::fmt;
 const EPSILON_DECIMALS: usize = 2;
 /// Decimals of a printed delta, in scientific notation, where no precision is asked for.
 const DELTA_DECIMALS: usize = 1;
+/// The same where it is to be told apart from others and has more digits than that.
+const TELLING_DECIMALS: usize = 4;
 
 /// An upper bound of epsilon: at least 0, infinite where there is no guarantee.
 ///
@@ -25,11 +27,12 @@ pub struct EpsilonBound(f64);
 
 /// An upper bound of delta, from 0 to 1.
 ///
-/// Printed, it is rounded up: `{}` gives two significant digits in scientific notation, `{:.4}` four decimals.
+/// Printed, it is rounded up: `{}` gives two significant digits in scientific notation, `{:#}` five where it has more than two,
+/// so that two deltas can be told apart, `{:.4}` four decimals.
 ///
 /// ```
 /// let bound = dpx_accounting::DeltaBound::new(4.134e-5)?;
-/// assert_eq!(format!("{bound} {bound:.5} {bound:.2e}"), "4.2e-5 0.00005 4.14e-5");
+/// assert_eq!(format!("{bound} {bound:#} {bound:.5} {bound:.2e}"), "4.2e-5 4.1340e-5 0.00005 4.14e-5");
 /// # Ok::<(), dpx_accounting::AccountantError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -112,9 +115,13 @@ impl fmt::LowerExp for EpsilonBound {
 
 impl fmt::Display for DeltaBound {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match formatter.precision() {
-            Some(decimals) => fixed_up(self.0, decimals),
-            None => scientific_up(self.0, DELTA_DECIMALS),
+        let short = scientific_up(self.0, DELTA_DECIMALS);
+        let text = if let Some(decimals) = formatter.precision() {
+            fixed_up(self.0, decimals)
+        } else if formatter.alternate() && short.parse() != Ok(self.0) {
+            scientific_up(self.0, TELLING_DECIMALS)
+        } else {
+            short
         };
         formatter.pad_integral(true, "", &text)
     }
@@ -254,6 +261,15 @@ mod tests {
         assert_eq!(format!("{delta:e}"), "4.2e-5");
         assert_eq!(format!("{delta:.3}"), "0.001");
         assert_eq!(DeltaBound::new(1e-5).unwrap().to_string(), "1.0e-5");
+        // Two deltas that are alike in two digits.
+        let found = [3.7e-3, 3.613_051e-3, 9.999_999e-4].map(|delta| {
+            let delta = DeltaBound::new(delta).unwrap();
+            format!("{delta} {delta:#}")
+        });
+        assert_eq!(
+            found,
+            ["3.7e-3 3.7e-3", "3.7e-3 3.6131e-3", "1.0e-3 1.0000e-3"]
+        );
         assert_eq!(
             format!("{:.1} {:.2}", epsilon(0.1), epsilon(0.3)),
             "0.1 0.30"

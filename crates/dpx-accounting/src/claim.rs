@@ -294,19 +294,19 @@ fn whole(events: &BTreeMap<String, DpEvent>) -> DpEvent {
 }
 
 impl fmt::Display for Claim {
-    /// `(3.00, 4.2e-5)-DP`; a precision sets the decimals of epsilon.
+    /// `(3.00, 4.2e-5)-DP`; a precision sets the decimals of epsilon, `#` gives delta as many digits as tell it apart from others.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
             return formatter.write_str("no private data used (epsilon 0)");
         }
+        let delta = if formatter.alternate() {
+            format!("{:#}", self.delta)
+        } else {
+            self.delta.to_string()
+        };
         match formatter.precision() {
-            Some(decimals) => write!(
-                formatter,
-                "({:.decimals$}, {})-DP",
-                self.epsilon(),
-                self.delta
-            ),
-            None => write!(formatter, "({}, {})-DP", self.epsilon(), self.delta),
+            Some(decimals) => write!(formatter, "({:.decimals$}, {delta})-DP", self.epsilon()),
+            None => write!(formatter, "({}, {delta})-DP", self.epsilon()),
         }
     }
 }

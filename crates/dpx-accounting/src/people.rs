@@ -56,6 +56,28 @@ pub struct PricedSampling {
     pub event: DpEvent,
 }
 
+impl PricedSampling {
+    /// What a run does that is planned already, over so many people or records in a step on average; nothing where its event is
+    /// no DP-SGD.
+    pub fn of_event(event: &DpEvent, batch: f64) -> Option<Self> {
+        let DpEvent::PoissonSampledGaussian {
+            sampling_rate,
+            noise_multiplier,
+            ..
+        } = *event
+        else {
+            return None;
+        };
+        Some(Self {
+            sampling_rate,
+            batch,
+            noise_multiplier,
+            relative_noise: noise_multiplier / batch,
+            event: event.clone(),
+        })
+    }
+}
+
 /// Sampling people and sampling records, each with the noise that the same budget asks for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SamplingComparison {

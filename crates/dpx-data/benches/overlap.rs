@@ -40,14 +40,28 @@ fn main() {
         .collect();
     let mut corpus = String::with_capacity(bytes + 1000);
     state = 8;
-    let mut lines = 0;
+    let is_short = |text: &&String| (8..13).contains(&text.split(' ').count());
+    let mut short = texts.iter().filter(is_short).cycle();
+    let (mut lines, mut planted) = (0, 0);
     while corpus.len() < bytes {
-        // One line in a hundred thousand is a private text.
-        if lines % 100_000 == 99_999 {
-            corpus.push_str(&texts[lines % count]);
-        } else {
-            text(&mut state, &mut line);
-            corpus.push_str(&line);
+        match lines % 100_000 {
+            // One line in a hundred thousand is a private text, and two are one of 8 to 12 words.
+            99_999 => {
+                corpus.push_str(&texts[lines % count]);
+                planted += 1;
+            }
+            49_999 => {
+                let text = short.next().map_or("", String::as_str);
+                let middle = text.match_indices(' ').nth(3).map_or(0, |(at, _)| at);
+                let (first, rest) = text.split_at(middle);
+                corpus.extend([first, "\n", rest]);
+                planted += u64::from(!text.is_empty());
+                lines += 1;
+            }
+            _ => {
+                text(&mut state, &mut line);
+                corpus.push_str(&line);
+            }
         }
         corpus.push('\n');
         lines += 1;
@@ -62,6 +76,6 @@ fn main() {
         "{count} texts taken in: {taken:.2} s; {} MB of {lines} lines compared: {compared:.2} s; {} lines found, {} expected",
         corpus.len() / 1_000_000,
         overlap.lines,
-        lines / 100_000,
+        planted,
     );
 }

@@ -13,12 +13,11 @@ fn case(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// All rows in the order of the file, as label and text.
-fn load_with(
+fn dataset_with(
     path: &Path,
     labels: &[&str],
     change: impl FnOnce(&mut Request<'_>),
-) -> Result<(Vec<(String, String)>, DatasetFindings), String> {
+) -> Result<Dataset, String> {
     let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
     let path = path.to_string_lossy();
     let mut request = Request {
@@ -27,7 +26,16 @@ fn load_with(
         ..tests::request(&path, &labels)
     };
     change(&mut request);
-    let dataset = load::load_any(&request).map_err(|error| error.to_string())?;
+    load::load_any(&request).map_err(|error| error.to_string())
+}
+
+/// All rows in the order of the file, as label and text.
+fn load_with(
+    path: &Path,
+    labels: &[&str],
+    change: impl FnOnce(&mut Request<'_>),
+) -> Result<(Vec<(String, String)>, DatasetFindings), String> {
+    let dataset = dataset_with(path, labels, change)?;
     let mut rows: Vec<&Row> = dataset.train.iter().chain(&dataset.test).collect();
     rows.extend(&dataset.validation);
     rows.sort_by_key(|row| row.id);
@@ -846,6 +854,93 @@ fn conversations_and_columns_of_labels() {
             && missing.contains("name the column with `messages`"),
         "{missing}"
     );
+    // One column in a table is named by its key, as several are.
+    for (name, told) in [
+        ("feeling", "the keys of `labels` name the columns"),
+        ("Mood", "write `mood` as the key in `labels`"),
+    ] {
+        let missing = load_with(&path, &["x", "y"], |request| {
+            request.messages = Some("chat");
+            request.attributes = vec![Attribute {
+                name: name.to_owned(),
+                values: ["x", "y"].map(str::to_owned).to_vec(),
+            }];
+        })
+        .unwrap_err();
+        assert!(missing.contains(told), "{missing}");
+        assert!(!missing.contains("label_column"), "{missing}");
+    }
     let several = load_with(&path, &["a", "b"], |request| request.label_column = "").unwrap_err();
     assert!(several.contains("`label_column` is empty"), "{several}");
+}
+
+/// What stays of one person was decided beside the records of another, also where none that they share is left.
+#[test]
+fn shared_records_are_known_where_the_bound_leaves_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shared.jsonl");
+    let mut left = 0;
+    for place in 0..3 {
+        let mut owners = vec![r#""ann""#, r#""bob""#];
+        owners.insert(place, r#"["ann", "bob"]"#);
+        let rows = owners.iter().enumerate();
+        let rows: String = rows
+            .map(|(row, who)| {
+                format!("{{\"text\": \"text {row}\", \"label\": \"a\", \"who\": {who}}}\n")
+            })
+            .collect();
+        std::fs::write(&path, rows).unwrap();
+        let dataset = dataset_with(&path, &["a"], |request| {
+            request.unit_column = Some("who");
+            request.max_per_unit = Some(1);
+        })
+        .unwrap();
+        assert!(dataset.people.unwrap().several_owners, "{place}");
+        left += usize::from(dataset.train.iter().any(|row| row.owners.len() > 1));
+    }
+    assert_eq!(left, 1, "it stays where its number comes first");
+}
+
+#[test]
+fn people_whose_names_look_alike_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("names.csv");
+    std::fs::write(&path, "text,label,who\nx,a,Zoe\ny,a,zoe\nz,a,bob\n").unwrap();
+    let dataset = dataset_with(&path, &["a"], |request| {
+        request.unit_column = Some("who");
+        request.max_per_unit = Some(4);
+    })
+    .unwrap();
+    let people = dataset.findings.people.as_ref().unwrap();
+    assert_eq!((people.people, people.alike), (3, 2));
+    let told = dataset.findings.messages().join("\n");
+    assert!(told.contains("the names of 2 differ"), "{told}");
+    assert!(!told.to_lowercase().contains("zoe"), "{told}");
+}
+
+/// Chunks of long texts are told where nothing says that they are one.
+#[test]
+fn chunks_of_a_note_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.csv");
+    let told = |header: &str, second: usize| {
+        let rows = (0..9).map(|row| format!("chunk {row},a,{},{}\n", row / 3, row * second));
+        std::fs::write(&path, format!("{header}\n{}", rows.collect::<String>())).unwrap();
+        let dataset = dataset_with(&path, &["a"], |_| {}).unwrap();
+        dataset.findings.messages().join("\n")
+    };
+    let chunks = told("text,label,Note_ID,row", 1);
+    assert!(
+        chunks.contains("`Note_ID` looks like that of something that was cut into several records")
+            && chunks.contains("the busiest 3 of them"),
+        "{chunks}"
+    );
+    // People come first.
+    let people = told("text,label,note_id,patient_id", 0);
+    assert!(
+        people.contains("`patient_id` looks like that of a person"),
+        "{people}"
+    );
+    let apart = told("text,label,row,note_id", 1);
+    assert!(!apart.contains("looks like"), "{apart}");
 }

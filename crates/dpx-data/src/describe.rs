@@ -2,7 +2,7 @@
 
 use super::error::Problems;
 use super::messages;
-use super::people::{self, Owners, likely_column};
+use super::people::{self, Looks, Owners, likely_column};
 use super::read::{Columns, SplitFiles, columns, has_data, read_file, split_files};
 use super::{DataError, Dataset, Owner, Resolved};
 use dpx_schema::conversation::Conversation;
@@ -78,6 +78,10 @@ pub struct PeopleFigures {
     pub several_owners: usize,
     /// Records whose column names nobody.
     pub without: usize,
+    /// People whose name looks like another's.
+    pub alike: u64,
+    /// People by label, as the files have it: of rows that can be read.
+    pub by_label: BTreeMap<String, usize>,
     /// How many records a bound on those of one person would leave: pairs of the bound and the records.
     pub kept: Vec<(usize, usize)>,
 }
@@ -85,11 +89,26 @@ pub struct PeopleFigures {
 /// Bounds whose effect is told.
 const BOUNDS: [usize; 6] = [1, 4, 16, 64, 256, 1024];
 
+/// Where a row stands: the place of its file, and its line.
+type Place = (usize, u64);
+
 impl PeopleFigures {
-    fn read(files: &[PathBuf], columns: &Columns<'_>, name: &str) -> Result<Self, DataError> {
+    fn read(
+        files: &[PathBuf],
+        columns: &Columns<'_>,
+        name: &str,
+        labels: &BTreeMap<Place, &str>,
+    ) -> Result<Self, DataError> {
         let mut rows: Vec<Vec<Owner>> = Vec::new();
-        for file in files {
-            rows.extend(Owners::read(file, columns, name)?.all());
+        let mut looks = Looks::default();
+        let mut by_label: BTreeMap<&str, BTreeSet<Owner>> = BTreeMap::new();
+        for (place, file) in files.iter().enumerate() {
+            let owners = Owners::read(file, columns, name)?;
+            looks.add(&owners);
+            rows.extend(owners.all());
+            for ((_, line), label) in labels.range((place, 0)..(place + 1, 0)) {
+                by_label.entry(*label).or_default().extend(owners.of(*line));
+            }
         }
         let several_owners = rows.iter().filter(|owners| owners.len() > 1).count();
         let without = rows.iter().filter(|owners| owners.is_empty()).count();
@@ -110,6 +129,11 @@ impl PeopleFigures {
             people: records.len(),
             several_owners,
             without,
+            alike: looks.alike(),
+            by_label: by_label
+                .into_iter()
+                .map(|(label, people)| (label.to_owned(), people.len()))
+                .collect(),
             kept: bounds.map(|bound| (bound, of(bound))).collect(),
             records: Lengths::of(records.into_values().collect()),
         })
@@ -250,17 +274,23 @@ fn describe_files(
             Ok(rows) => (rows, None),
             Err(error) => (Vec::new(), Some(error.to_string())),
         };
-        let figures = problem.is_none().then(|| Figures {
-            turns: wanted.messages.then(|| turns(&rows)),
-            ..Figures::of(&rows)
-        });
+        let labels = rows
+            .iter()
+            .map(|(place, (label, _))| (*place, label.as_str()));
+        let labels: BTreeMap<Place, &str> = labels.filter(|_| unit_column.is_some()).collect();
+        let is_read = problem.is_none();
         let people = unit_column
-            .map(|name| PeopleFigures::read(&files, wanted, name))
+            .map(|name| PeopleFigures::read(&files, wanted, name, &labels))
             .transpose()
             .unwrap_or_else(|error| {
                 problem.get_or_insert_with(|| error.to_string());
                 None
             });
+        let rows: Vec<(String, String)> = rows.into_iter().map(|(_, row)| row).collect();
+        let figures = is_read.then(|| Figures {
+            turns: wanted.messages.then(|| turns(&rows)),
+            ..Figures::of(&rows)
+        });
         let likely = || likely_column(&columns, wanted).map(str::to_owned);
         let looks_like_people = if unit_column.is_none() {
             likely()
@@ -298,18 +328,22 @@ fn turns(rows: &[(String, String)]) -> Lengths {
     Lengths::of(turns.collect())
 }
 
-fn read(files: &[PathBuf], columns: &Columns<'_>) -> Result<Vec<(String, String)>, DataError> {
+/// The rows with their places: label and text.
+fn read(
+    files: &[PathBuf],
+    columns: &Columns<'_>,
+) -> Result<Vec<(Place, (String, String))>, DataError> {
     let mut rows = Vec::new();
     let mut problems = Problems::default();
-    for file in files {
+    for (place, file) in files.iter().enumerate() {
         for row in read_file(file, columns, &mut problems)? {
-            let label = row.label.to_string();
+            let (at, label) = ((place, row.line), row.label.to_string());
             if !columns.messages {
-                rows.push((label, row.text));
+                rows.push((at, (label, row.text)));
                 continue;
             }
             match messages::conversation(&row.text, columns.text, &BTreeMap::new()) {
-                Ok(found) => rows.push((label, found.conversation.text())),
+                Ok(found) => rows.push((at, (label, found.conversation.text()))),
                 Err(problem) => problems.add(file, row.line, problem),
             }
         }
@@ -414,6 +448,7 @@ mod tests {
         let people = found.splits[0].people.as_ref().unwrap();
         assert_eq!((people.people, people.records.longest), (6, 20));
         assert_eq!(people.kept, [(1, 6), (4, 9), (16, 21)]);
+        assert_eq!(people.by_label, BTreeMap::from([("joy".to_owned(), 6)]));
         let files = split_files(&path).unwrap();
         let missing = describe_files(&path, files, &columns, Some("who")).unwrap();
         assert!(

@@ -10,6 +10,8 @@ dpx_schema::faults! {
     pub(crate) enum Fault {
         /// Pieces that a line break cuts are not looked for (rule 54).
         LinesAlone,
+        /// Texts of 8 to 12 words that a line break cuts are not looked for (rule 54).
+        ShortLinesAlone,
         /// Texts of fewer than 13 words are not looked for (rule 54).
         ShortTextsIgnored,
     }

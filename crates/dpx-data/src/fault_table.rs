@@ -3,11 +3,16 @@
 use super::fault::{self, Fault};
 use super::overlap::tests;
 
-const TABLE: [(Fault, &str, fn()); 2] = [
+const TABLE: [(Fault, &str, fn()); 3] = [
     (
         Fault::LinesAlone,
         "lines_that_break_a_text_hide_nothing",
         tests::broken_lines,
+    ),
+    (
+        Fault::ShortLinesAlone,
+        "lines_that_break_a_shorter_text_hide_nothing",
+        tests::broken_short_texts,
     ),
     (
         Fault::ShortTextsIgnored,

@@ -45,7 +45,7 @@ fn folded(name: &str) -> String {
 }
 
 /// As `folded`, without differences that can hardly be seen: invisible characters, ligatures, full-width letters.
-fn look(name: &str) -> String {
+pub(crate) fn look(name: &str) -> String {
     let visible = name.chars().filter(|letter| !is_invisible(*letter));
     folded(&visible.nfkc().collect::<String>())
 }

@@ -5,7 +5,7 @@ use super::facts;
 use super::labels::RawLabel;
 use super::labels::{Labels, Ways};
 use super::messages::{self, ConversationFindings};
-use super::people::{self, Owners, Suspected};
+use super::people::{self, Looks, Owners, Suspected};
 use super::read::{Columns, RawRow, SplitFiles, over_lines, read_file};
 use super::stored::StoredNames;
 use super::{
@@ -53,6 +53,7 @@ pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
         format::refuse_all(request.format, request.dataset)?;
     }
     let mut suspects = None;
+    let mut alike = 0;
     let mut dataset = match &source {
         Source::Builtin(_) if request.unit_column.is_some() => {
             return Err(DataError::other(format!(
@@ -64,8 +65,8 @@ pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
         Source::Hub { .. } | Source::Path(_) => {
             let resolved = source.resolve(super::Role::Dataset)?;
             let read = read(&resolved.path, &resolved.split_files()?, request)?;
-            suspects = read.1;
-            read.0
+            (suspects, alike) = (read.suspects, read.alike);
+            read.dataset
         }
     };
     if let Some(limit) = request.limit {
@@ -75,12 +76,14 @@ pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
     }
     let mut findings = std::mem::take(&mut dataset.findings);
     if let (Some(column), Some(most)) = (request.unit_column, request.max_per_unit) {
+        // Also where the bound leaves none of such records: what stays of one person was then decided beside those of others.
+        let several_owners = dataset.train.iter().any(|row| row.owners.len() > 1);
         let found = people::bound(&mut dataset, column, most);
         dataset.people = Some(PeopleBounds {
             max_per_unit: most,
-            several_owners: found.several_owners > 0,
+            several_owners,
         });
-        findings.people = Some(found);
+        findings.people = Some(people::PeopleFindings { alike, ..found });
     } else if let Some(suspects) = suspects {
         findings.people = suspects.findings(&dataset.train);
     }
@@ -131,12 +134,16 @@ fn builtin_dataset(name: &str, request: &Request<'_>) -> Result<Dataset, DataErr
     Ok(dataset)
 }
 
-/// The rows of files, with a column that looks like one of people where none is said to be.
-fn read(
-    path: &Path,
-    files: &SplitFiles,
-    request: &Request<'_>,
-) -> Result<(Dataset, Option<Suspected>), DataError> {
+/// The rows of files.
+struct Read {
+    dataset: Dataset,
+    /// A column that looks like one of people, where none is said to be.
+    suspects: Option<Suspected>,
+    /// See [`people::PeopleFindings::alike`].
+    alike: u64,
+}
+
+fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Read, DataError> {
     format::check(request.format)?;
     format::refuse_ignored(request.format, files)?;
     let several = !request.attributes.is_empty();
@@ -150,6 +157,7 @@ fn read(
         messages: request.messages.is_some(),
         label: names.first().unwrap_or(&request.label_column),
         others: names.get(1..).unwrap_or_default(),
+        table: several,
         quoting: request.format.quoting,
         escape: request.format.escape,
         delimiter: request.format.delimiter,
@@ -183,6 +191,7 @@ fn read(
         labels: LabelColumn::all(path, files, request)?,
         conversations: ConversationFindings::default(),
         said: BTreeMap::new(),
+        looks: Looks::default(),
         findings: DatasetFindings {
             not_read: files.not_read.clone(),
             notes: files.notes.clone(),
@@ -210,6 +219,7 @@ fn read(
         mut findings,
         conversations,
         said,
+        looks,
         ..
     } = reading;
     problems.check()?;
@@ -237,7 +247,11 @@ fn read(
         findings,
         fact_rows: 0,
     };
-    Ok((dataset, suspects))
+    Ok(Read {
+        dataset,
+        suspects,
+        alike: looks.alike(),
+    })
 }
 
 /// The state of reading file after file.
@@ -249,6 +263,7 @@ struct Reading<'a> {
     conversations: ConversationFindings,
     /// See [`Dataset::said`].
     said: BTreeMap<u64, String>,
+    looks: Looks,
     findings: DatasetFindings,
     ways: Ways,
     problems: Problems,
@@ -269,6 +284,9 @@ impl Reading<'_> {
             let people = people
                 .map(|name| Owners::read(file, &self.columns, name).map(|owners| (name, owners)))
                 .transpose()?;
+            if let Some((_, owners)) = &people {
+                self.looks.add(owners);
+            }
             for raw in raw_rows {
                 // A row with a problem has its number too, so that mending it moves no other row.
                 let id = self.next;

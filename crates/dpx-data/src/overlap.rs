@@ -1,31 +1,36 @@
 //! Whether a text that is called public holds private texts: by pieces of 13 words, and by whole texts where they are shorter.
 //!
-//! Words are runs of letters and digits, without case. A private text of 13 words or more is found by any 13 words in a row,
-//! also where a public file breaks them into lines; one of 8 to 12 words by all of its words within a line; one of 6 or 7 by
-//! a line that equals it. Shorter texts ("thank you so much") stand in any large corpus: they count where more than a few
-//! lines, and more than a fiftieth of the short lines or texts, are equal; and fields of tables, as which clauses between commas
-//! count too, where more than a fifth are.
+//! Words are runs of letters and digits, without case. A private text of 13 words or more is found by any 13 words in a row, one
+//! of 8 to 12 words by all of its words, both also where a public file breaks them into lines; one of 6 or 7 by a line that
+//! equals it. Shorter texts ("thank you so much") stand in any large corpus: they count where more than a few lines, and more
+//! than a fiftieth of the short lines or texts, are equal; and fields of tables, as which clauses between commas count too,
+//! where more than a fifth are; and turns of conversations of fewer than 8 words, where more than half are. So do texts of 8 to 12 words that lines break only where the text itself makes a stop ("Hi! What
+//! do you want to talk about?"): whoever writes a line a sentence may have written both by chance.
 
 use super::fault::fault;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use unicode_normalization::{UnicodeNormalization, is_nfc_quick};
 
 /// Words of a piece.
 const PIECE: usize = 13;
 /// From so many words on, a whole private text counts also where it is a part of a public line.
 const EMBEDDED: usize = 8;
-/// From so many words on, a single line that equals a private text counts.
+/// From so many words on, a single line that equals a private text counts, if that is a whole record.
 const TELLING: usize = 6;
 /// Share of the distinct short lines or short texts above which equal ones are no coincidence.
 const COMMON_SHARE: f64 = 0.02;
 /// The same for fields of tables, as which clauses between commas count too.
 const COMMON_FIELD_SHARE: f64 = 0.2;
+/// The same for short turns of conversations ("how are you"), of which any two collections have many in common.
+const COMMON_TURN_SHARE: f64 = 0.5;
 /// Equal short lines up to this number may be a coincidence whatever their share is.
 const COMMON_LINES: usize = 3;
 /// What parts the fields of a line.
 const SEPARATORS: [char; 5] = ['\t', ',', ';', '|', '"'];
 /// Line numbers that are told.
 const SHOWN: usize = 20;
+/// What may stand between two words of a sentence.
+const GOES_ON: [char; 8] = [' ', '\t', '\u{a0}', '\'', '\u{2019}', '-', '/', '_'];
 /// An odd multiplier without structure (the golden ratio).
 const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -36,7 +41,8 @@ pub struct Overlap {
     pub lines: u64,
     /// The numbers of the first of them, counted from 1.
     pub first: Vec<u64>,
-    /// Lines of fewer than six words that equal a private text, few enough to be a coincidence.
+    /// Short lines that equal a private text, and places where sentences of neighboring lines together do,
+    /// few enough to be a coincidence.
     pub coincidences: u64,
 }
 
@@ -46,10 +52,15 @@ impl Overlap {
         self.lines == 0
     }
 
-    fn add(&mut self, line: u64) {
-        self.lines += 1;
-        if self.first.len() < SHOWN {
-            self.first.push(line);
+    fn new(mut lines: Vec<u64>, coincidences: u64) -> Self {
+        lines.sort_unstable();
+        lines.dedup();
+        let count = lines.len() as u64;
+        lines.truncate(SHOWN);
+        Self {
+            lines: count,
+            first: lines,
+            coincidences,
         }
     }
 }
@@ -65,17 +76,32 @@ pub struct PrivateTexts<'a> {
     shift: u32,
     /// Which numbers of words below [`PIECE`] a private text has.
     lengths: [bool; PIECE],
-    /// Distinct texts of fewer than [`TELLING`] words.
+    /// Distinct short texts.
     short: usize,
+    /// Distinct texts of [`EMBEDDED`] words or more that are shorter than a piece.
+    whole: usize,
+    /// Texts of fewer words are short.
+    telling: usize,
+    /// Shares of short lines, and of short fields, above which equal ones are no coincidence.
+    shares: [f64; 2],
 }
 
 impl<'a> PrivateTexts<'a> {
-    /// Takes in texts: eight bytes for each word.
+    /// Takes in texts, each a record: eight bytes for each word.
     pub fn new(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::read(texts, TELLING, [COMMON_SHARE, COMMON_FIELD_SHARE])
+    }
+
+    /// Takes in turns of conversations, of which one says less than a text that is a whole record.
+    pub fn of_turns(turns: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::read(turns, EMBEDDED, [COMMON_TURN_SHARE; 2])
+    }
+
+    fn read(texts: impl IntoIterator<Item = &'a str>, telling: usize, shares: [f64; 2]) -> Self {
         let texts: Vec<&str> = texts.into_iter().collect();
         let mut hashes = Vec::new();
         let mut lengths = [false; PIECE];
-        let mut short = HashSet::new();
+        let (mut short, mut whole) = (HashSet::new(), HashSet::new());
         let mut words = Words::default();
         for text in &texts {
             words.read(text);
@@ -85,8 +111,10 @@ impl<'a> PrivateTexts<'a> {
             }
             if count < PIECE {
                 lengths[count] |= count > 0;
-                if (1..TELLING).contains(&count) {
+                if (1..telling).contains(&count) {
                     short.insert(words.hash(0, count));
+                } else if count >= EMBEDDED {
+                    whole.insert(words.hash(0, count));
                 }
             }
             hashes.extend(words.windows().map(|(hash, _)| hash));
@@ -108,6 +136,9 @@ impl<'a> PrivateTexts<'a> {
             shift,
             lengths,
             short: short.len(),
+            whole: whole.len(),
+            telling,
+            shares,
         }
     }
 
@@ -120,54 +151,64 @@ impl<'a> PrivateTexts<'a> {
     pub fn overlap(&self, public: &str) -> Overlap {
         let candidates = self.candidates(public);
         let confirmed = self.confirmed(&candidates);
-        let mut overlap = Overlap::default();
-        // Short lines, and short fields: where they are, and which texts they equal.
-        let mut short = [(Vec::new(), HashSet::new()), (Vec::new(), HashSet::new())];
+        let mut telling = Vec::new();
+        // What may be a coincidence: where it is, and which texts it equals.
+        let mut open = [(); 3].map(|()| (Vec::new(), HashSet::new()));
         for candidate in &candidates.found {
-            if !confirmed.contains(&(candidate.hash, candidate.digest)) {
+            let Some(joined) = confirmed.get(&(candidate.hash, candidate.digest)) else {
                 continue;
-            }
-            match candidate.what {
-                What::Telling => overlap.add(candidate.line),
-                What::ShortLine | What::ShortField => {
-                    let (lines, texts) =
-                        &mut short[usize::from(candidate.what == What::ShortField)];
+            };
+            let kind = match candidate.what {
+                What::Telling => None,
+                What::Broken(breaks) if breaks & joined != 0 => None,
+                What::ShortLine => Some(0),
+                What::ShortField => Some(1),
+                What::Broken(_) => Some(2),
+            };
+            match kind {
+                None => telling.push(candidate.line),
+                Some(kind) => {
+                    let (lines, texts) = &mut open[kind];
                     lines.push(candidate.line);
                     texts.insert(candidate.hash);
                 }
             }
         }
-        let shares = [COMMON_SHARE, COMMON_FIELD_SHARE];
-        for (((lines, texts), share), among) in short.into_iter().zip(shares).zip(candidates.short)
-        {
+        let mut coincidences = 0;
+        let [lines, fields] = candidates.short;
+        let among = [
+            (self.shares[0], lines, self.short),
+            (self.shares[1], fields, self.short),
+            (COMMON_SHARE, candidates.lines, self.whole),
+        ];
+        for ((lines, texts), (share, public, private)) in open.into_iter().zip(among) {
             let common = |of: usize| texts.len() as f64 > share * of as f64;
-            if texts.len() > COMMON_LINES && (common(among) || common(self.short)) {
-                for line in lines {
-                    overlap.add(line);
-                }
-                overlap.first.sort_unstable();
+            if texts.len() > COMMON_LINES && (common(public) || common(private)) {
+                telling.extend(lines);
             } else {
-                overlap.coincidences += lines.len() as u64;
+                coincidences += lines.len() as u64;
             }
         }
-        overlap
+        Overlap::new(telling, coincidences)
     }
 
-    /// The first place in each line at which a hash agrees.
+    /// The first place in each line at which a hash agrees, and every one at which the whole of a text does across lines.
     fn candidates(&self, public: &str) -> Candidates {
         let mut found: Vec<Candidate> = Vec::new();
         let (mut short_lines, mut short_fields) = (HashSet::new(), HashSet::new());
         // The words of the lines before that a piece can begin in.
         let mut tail = Tail::default();
         let (mut words, mut field) = (Words::default(), Words::default());
+        let mut lines = 0;
         for (line, number) in public.lines().zip(1..) {
             words.read(line);
             let count = words.ends.len();
             if count == 0 {
                 continue;
             }
+            lines += 1;
             let mut hit = None;
-            if count < TELLING {
+            if count < self.telling {
                 let hash = words.hash(0, count);
                 short_lines.insert(hash);
                 if self.has(hash) {
@@ -198,14 +239,27 @@ impl<'a> PrivateTexts<'a> {
                     }
                 }
             }
-            let piece = tail
-                .push(&words, number, |hash| self.has(hash))
-                .filter(|_| !fault!(LinesAlone));
+            let mut piece = None;
+            tail.push(&words, number, |hash, length, place| {
+                let wanted = length == PIECE || self.lengths[length] && !fault!(ShortLinesAlone);
+                if !wanted || fault!(LinesAlone) || !self.has(hash) {
+                    return;
+                }
+                let (digest, line, breaks) = place();
+                if length == PIECE {
+                    piece.get_or_insert((hash, digest, line, What::Telling));
+                } else {
+                    found.push(Candidate {
+                        hash,
+                        digest,
+                        line,
+                        what: What::Broken(breaks),
+                    });
+                }
+            });
             // A piece says more than a short line.
-            if let Some((hash, digest, from)) = piece
-                && hit.is_none_or(|(.., what)| what != What::Telling)
-            {
-                hit = Some((hash, digest, from, What::Telling));
+            if piece.is_some() && hit.is_none_or(|(.., what)| what != What::Telling) {
+                hit = piece;
             }
             if let Some((hash, digest, line, what)) = hit
                 && found
@@ -223,6 +277,7 @@ impl<'a> PrivateTexts<'a> {
         Candidates {
             found,
             short: [short_lines.len(), short_fields.len()],
+            lines,
         }
     }
 
@@ -237,10 +292,11 @@ impl<'a> PrivateTexts<'a> {
         })
     }
 
-    /// Which of the candidates are private texts word by word.
-    fn confirmed(&self, candidates: &Candidates) -> HashSet<(u64, [u8; 16])> {
+    /// Which of the candidates are private texts word by word, with the words behind which one of these texts goes on without a
+    /// stop, a bit each.
+    fn confirmed(&self, candidates: &Candidates) -> HashMap<(u64, [u8; 16]), u16> {
         let open: HashSet<u64> = candidates.found.iter().map(|one| one.hash).collect();
-        let mut confirmed = HashSet::new();
+        let mut confirmed: HashMap<(u64, [u8; 16]), u16> = HashMap::new();
         if open.is_empty() {
             return confirmed;
         }
@@ -250,7 +306,9 @@ impl<'a> PrivateTexts<'a> {
             let length = words.ends.len().min(PIECE);
             for (hash, at) in words.windows() {
                 if open.contains(&hash) {
-                    confirmed.insert((hash, words.digest(at, length)));
+                    *confirmed
+                        .entry((hash, words.digest(at, length)))
+                        .or_default() |= words.joined(at, length);
                 }
             }
         }
@@ -261,8 +319,10 @@ impl<'a> PrivateTexts<'a> {
 struct Candidates {
     /// In the order of their lines.
     found: Vec<Candidate>,
-    /// Distinct lines, and distinct fields, of fewer than [`TELLING`] words.
+    /// Distinct short lines, and distinct fields of fewer than [`EMBEDDED`] words.
     short: [usize; 2],
+    /// Lines with words.
+    lines: usize,
 }
 
 struct Candidate {
@@ -276,10 +336,12 @@ struct Candidate {
 enum What {
     /// A piece, or a text of six words or more.
     Telling,
-    /// A line of fewer words.
+    /// A short line.
     ShortLine,
     /// A field of fewer than [`EMBEDDED`] words.
     ShortField,
+    /// A text of [`EMBEDDED`] words or more, shorter than a piece, that lines break behind these words: a bit each.
+    Broken(u16),
 }
 
 /// The words of one text: normalized, one after the other, with hashes of every beginning.
@@ -288,6 +350,8 @@ struct Words {
     text: String,
     /// Where each word ends in `text`.
     ends: Vec<usize>,
+    /// Whether a stop stands behind each word: a mark or the end of a line, not just a space.
+    stops: Vec<bool>,
     /// The hash of the words before each word, and of all.
     prefixes: Vec<u64>,
     composed: String,
@@ -297,6 +361,7 @@ impl Words {
     fn read(&mut self, text: &str) {
         self.text.clear();
         self.ends.clear();
+        self.stops.clear();
         self.prefixes.clear();
         self.prefixes.push(0);
         if is_nfc_quick(text.chars()) == unicode_normalization::IsNormalized::Yes {
@@ -323,16 +388,22 @@ impl Words {
                     self.text.push(letter);
                     hash = mixed(hash ^ u64::from(letter));
                 }
-            } else if self.text.len() > start {
-                self.end(hash);
-                start = self.text.len();
-                hash = 0;
+            } else {
+                if self.text.len() > start {
+                    self.end(hash);
+                    start = self.text.len();
+                    hash = 0;
+                }
+                if let Some(stop) = self.stops.last_mut() {
+                    *stop |= !GOES_ON.contains(&letter);
+                }
             }
         }
     }
 
     fn end(&mut self, word: u64) {
         self.ends.push(self.text.len());
+        self.stops.push(false);
         let before = self.prefixes[self.prefixes.len() - 1];
         self.prefixes
             .push(before.wrapping_mul(BASE).wrapping_add(finished(word)));
@@ -356,6 +427,12 @@ impl Words {
         (0..places).map(move |at| (self.hash(at, length), at))
     }
 
+    /// Behind which of some words in a row the text goes on without a stop: a bit each.
+    fn joined(&self, at: usize, length: usize) -> u16 {
+        let stops = self.stops[at..at + length].iter().enumerate();
+        stops.fold(0, |bits, (place, stop)| bits | u16::from(!stop) << place)
+    }
+
     fn digest(&self, at: usize, length: usize) -> [u8; 16] {
         digest((at..at + length).map(|index| self.word(index)))
     }
@@ -370,16 +447,16 @@ struct Tail {
 }
 
 impl Tail {
-    /// Takes in a line: the first piece that begins in an earlier line and ends in this one, where its hash is known, with the
-    /// line in which it begins.
+    /// Takes in a line. `look` is given the hash and the number of words of everything of [`EMBEDDED`] to [`PIECE`] words that
+    /// begins in an earlier line and ends in this one; asked, it tells the words' digest, the line in which they begin, and
+    /// behind which of them a line ends.
     fn push(
         &mut self,
         words: &Words,
         number: u64,
-        has: impl Fn(u64) -> bool,
-    ) -> Option<(u64, [u8; 16], u64)> {
+        mut look: impl FnMut(u64, usize, &dyn Fn() -> ([u8; 16], u64, u16)),
+    ) {
         let before = self.words.len();
-        let mut hit = None;
         // Only as many words of this line as can end a piece that begins before it.
         let count = words.ends.len();
         let mut prefix = self.prefixes.back().copied().unwrap_or(0);
@@ -396,13 +473,10 @@ impl Tail {
             self.words.push_back((words.word(index).to_owned(), number));
             self.prefixes.push_back(prefix);
             let end = before + index + 1;
-            if hit.is_none() && before > 0 && end >= PIECE && end - PIECE < before {
-                let at = end - PIECE;
-                let hash = piece_hash(self.prefixes[at], self.prefixes[end], PIECE);
-                if has(hash) {
-                    let piece = self.words.range(at..end).map(|(word, _)| word.as_str());
-                    hit = Some((hash, digest(piece), self.words[at].1));
-                }
+            for length in EMBEDDED.max(index + 2)..=PIECE.min(end) {
+                let at = end - length;
+                let hash = piece_hash(self.prefixes[at], self.prefixes[end], length);
+                look(hash, length, &|| self.place(at, end));
             }
         }
         // What the next line can be crossed from: the last twelve words.
@@ -421,7 +495,20 @@ impl Tail {
             self.words.pop_front();
             self.prefixes.pop_front();
         }
-        hit
+    }
+
+    /// The digest of some words, the line in which they begin, and behind which of them a line ends.
+    fn place(&self, at: usize, end: usize) -> ([u8; 16], u64, u16) {
+        let words = || self.words.range(at..end);
+        let breaks = words().zip(words().skip(1)).enumerate();
+        let breaks = breaks.fold(0, |bits, (place, ((_, line), (_, next)))| {
+            bits | u16::from(line != next) << place
+        });
+        (
+            digest(words().map(|(word, _)| word.as_str())),
+            self.words[at].1,
+            breaks,
+        )
     }
 }
 
@@ -504,6 +591,67 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn lines_that_break_a_shorter_text_hide_nothing() {
+        broken_short_texts();
+    }
+
+    pub(crate) fn broken_short_texts() {
+        for text in [
+            "we both know that he did it twice",
+            "she said he had stopped eating again on the ninth",
+            "on the ninth of march she told the doctor about her son",
+        ] {
+            let words: Vec<&str> = text.split(' ').collect();
+            assert!((EMBEDDED..PIECE).contains(&words.len()));
+            for wide in 1..words.len() {
+                let lines: Vec<String> = words.chunks(wide).map(|line| line.join(" ")).collect();
+                for around in ["", "and so on"] {
+                    let public = format!(
+                        "one more line\n\nthen {} {around}\nand the end",
+                        lines.join("\n")
+                    );
+                    let overlap = found(&[LONG, text], &public);
+                    assert_eq!(
+                        (overlap.lines, overlap.first),
+                        (1, vec![3]),
+                        "{wide} words a line: {public}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Sentences that many people say stand behind one another by chance.
+    #[test]
+    fn a_line_that_ends_where_a_text_stops_may_be_chance() {
+        let text = "Hi! What do you want to talk about tonight?";
+        let overlap = found(&[text], "hi\nwhat do you want to talk about tonight");
+        assert_eq!((overlap.lines, overlap.coincidences), (0, 1));
+        // Where the text goes on, it is no chance; nor where another private text does.
+        for (private, public) in [
+            ([text, LONG], "hi what do you\nwant to talk about tonight"),
+            ([text, LONG], "hi\nwhat do you want to talk\nabout tonight"),
+            (
+                [text, "hi what do you want to talk about tonight"],
+                "hi\nwhat do you want to talk about tonight",
+            ),
+        ] {
+            assert_eq!(found(&private, public).first, [1], "{public}");
+        }
+        // A corpus of private texts, a line a sentence.
+        let texts: Vec<String> = (0..60)
+            .map(|number| format!("Yes, thanks. The parcel number {number} came on Monday."))
+            .collect();
+        let private = PrivateTexts::new(texts.iter().map(String::as_str));
+        let sentences = |texts: &[String]| texts.join("\n").replace("thanks. ", "thanks.\n");
+        let filler = "one more line\n".repeat(1000);
+        let few = private.overlap(&format!("{filler}{}", sentences(&texts[..3])));
+        assert_eq!((few.lines, few.coincidences), (0, 3));
+        let many = private.overlap(&format!("{filler}{}", sentences(&texts)));
+        assert_eq!((many.lines, many.first[0]), (60, 1001));
+    }
+
+    #[test]
     fn shorter_texts_count_whole() {
         short_texts();
     }
@@ -542,6 +690,28 @@ pub(crate) mod tests {
         assert_eq!(PrivateTexts::new(texts).overlap(&public).lines, 50);
     }
 
+    /// What everybody says in a conversation is nobody's.
+    #[test]
+    fn short_turns_are_common_to_all_conversations() {
+        let turns: Vec<String> = (0..100).map(|number| format!("say {number}")).collect();
+        let all = || turns.iter().map(String::as_str);
+        let corpus = |equal: usize| {
+            let others = (0..900).map(|number| format!("other {number}"));
+            turns.iter().take(equal).cloned().chain(others)
+        };
+        let public = |equal| corpus(equal).collect::<Vec<_>>().join("\n");
+        assert_eq!(PrivateTexts::new(all()).overlap(&public(30)).lines, 30);
+        let found = PrivateTexts::of_turns(all()).overlap(&public(30));
+        assert_eq!((found.lines, found.coincidences), (0, 30));
+        assert_eq!(PrivateTexts::of_turns(all()).overlap(&public(60)).lines, 60);
+        // A longer turn tells by itself; what a whole record of six words tells, a turn does not.
+        let one = "we both know that he did it twice";
+        assert_eq!(PrivateTexts::of_turns([one]).overlap(one).lines, 1);
+        let one = "what do you want to do";
+        assert_eq!(PrivateTexts::new([one]).overlap(one).lines, 1);
+        assert_eq!(PrivateTexts::of_turns([one]).overlap(one).coincidences, 1);
+    }
+
     #[test]
     fn composed_and_decomposed_letters_are_one() {
         let text = "d\u{e9}j\u{e0} vu hier soir chez Zo\u{e9} et ses amis";
@@ -557,7 +727,7 @@ pub(crate) mod tests {
         candidates.found[0].digest = [0; 16];
         let digest = candidates.found[0].digest;
         let hash = candidates.found[0].hash;
-        assert!(!private.confirmed(&candidates).contains(&(hash, digest)));
+        assert!(!private.confirmed(&candidates).contains_key(&(hash, digest)));
     }
 
     #[test]
@@ -607,18 +777,13 @@ pub(crate) mod tests {
                 .collect();
             let mut expected = HashSet::new();
             for text in &private {
-                if text.len() >= PIECE {
-                    for piece in text.windows(PIECE) {
-                        for place in all.windows(PIECE) {
+                if text.len() >= EMBEDDED {
+                    let length = text.len().min(PIECE);
+                    for piece in text.windows(length) {
+                        for place in all.windows(length) {
                             if place.iter().map(|(word, _)| word).eq(piece) {
                                 expected.insert(place[0].1);
                             }
-                        }
-                    }
-                } else if text.len() >= EMBEDDED {
-                    for (line, number) in public.iter().zip(1u64..) {
-                        if line.windows(text.len()).any(|part| part == text) {
-                            expected.insert(number);
                         }
                     }
                 } else if text.len() >= TELLING {

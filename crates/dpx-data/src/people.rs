@@ -1,9 +1,10 @@
 //! Records of people: which column says whose a record is, how many of one person stay, and what is told of it.
 
 use super::error::{Problems, listed};
+use super::labels::look;
 use super::read::{Columns, Named, owners_of};
 use super::{DataError, Dataset, Owner, Row};
-use dpx_schema::counted;
+use dpx_schema::{Unit, counted};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
@@ -57,6 +58,24 @@ const LIKELY: [&str; 44] = [
     "login",
 ];
 
+/// The same of what was cut into several rows, such as a note of many words: where no column names people.
+const LIKELY_WHOLES: [&str; 14] = [
+    "document",
+    "documentid",
+    "docid",
+    "noteid",
+    "articleid",
+    "caseid",
+    "conversationid",
+    "dialogueid",
+    "dialogid",
+    "chatid",
+    "threadid",
+    "sessionid",
+    "ticketid",
+    "parentid",
+];
+
 /// Counts of the people behind a data set. Internal: no guarantee covers them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeopleFindings {
@@ -76,6 +95,10 @@ pub struct PeopleFindings {
     pub left_out_of: u64,
     /// Records of train with several owners.
     pub several_owners: u64,
+    /// People of all splits whose name differs from another's by nothing but capitals, white space, characters that are not seen or
+    /// the way a number is written.
+    #[serde(default)]
+    pub alike: u64,
     /// People of train who have records in validation.
     pub in_validation: u64,
     /// People of train who have records in test.
@@ -88,10 +111,17 @@ impl PeopleFindings {
         let column = &self.column;
         if !self.protected {
             return vec![format!(
-                "people: the column `{column}` looks like that of a person: {} people own the records of train, the busiest {} of them. \
-                 The guarantee is for one record; what it is worth to that person is the epsilon of a group of {}. To protect people, \
-                 write `[privacy] unit = \"user\"` and `unit_column = \"{column}\"`",
-                self.people, self.busiest, self.busiest
+                "people: the column `{column}` looks like that of {}: {} own the records of train, the busiest {} of them. \
+                 The guarantee is for one record; what it is worth to the busiest is the epsilon of a group of {}. To protect each with \
+                 all of its records, write `[privacy] unit = \"user\"` and `unit_column = \"{column}\"`",
+                if is_of(&LIKELY_WHOLES, column) {
+                    "something that was cut into several records"
+                } else {
+                    "a person"
+                },
+                self.people,
+                self.busiest,
+                self.busiest
             )];
         }
         let mut line = format!(
@@ -105,8 +135,10 @@ impl PeopleFindings {
                 0 => write!(line, ", none is left out"),
                 count => write!(
                     line,
-                    ", {count} records of {} people are left out",
-                    self.left_out_of
+                    ", {} of {} {} left out",
+                    counted(count, "record"),
+                    Unit::User.counted(self.left_out_of),
+                    if count == 1 { "is" } else { "are" }
                 ),
             };
         }
@@ -115,6 +147,14 @@ impl PeopleFindings {
             lines.push(format!(
                 "people: {} records of train belong to several people and count for each of them",
                 self.several_owners
+            ));
+        }
+        if self.alike > 0 {
+            lines.push(format!(
+                "people: the names of {} differ from another's by nothing but capitals, white space, characters that are not seen or the way \
+                 a number is written, and count as different people: where they are not, one person is protected like several; give each \
+                 one name in the column `{column}`",
+                self.alike
             ));
         }
         for (count, split) in [(self.in_validation, "validation"), (self.in_test, "test")] {
@@ -143,6 +183,12 @@ impl Owners {
     /// The owners of every row.
     pub(crate) fn all(&self) -> impl Iterator<Item = Vec<Owner>> {
         self.0.keys().map(|line| self.of(*line))
+    }
+
+    /// The names of all rows.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let rows = self.0.values().flat_map(|row| &row.names);
+        rows.map(|name| name.trim()).filter(|name| !name.is_empty())
     }
 
     /// The owners of the row in a line, each once.
@@ -187,17 +233,65 @@ impl Owners {
     }
 }
 
-/// The first column whose name is that of people, where there is one.
+/// People by how their names look, so that those are told who may be one.
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
+    /// The first of each look, which is known by its digest.
+    first: HashMap<Owner, Owner>,
+    alike: HashSet<Owner>,
+}
+
+impl Looks {
+    /// Takes in the names of a file.
+    pub(crate) fn add(&mut self, owners: &Owners) {
+        for name in owners.names() {
+            let owner = Owner::named(name);
+            let first = *self
+                .first
+                .entry(Owner::named(&look_of(name)))
+                .or_insert(owner);
+            if first != owner {
+                self.alike.extend([first, owner]);
+            }
+        }
+    }
+
+    /// How many people have a name that looks like another's.
+    pub(crate) fn alike(&self) -> u64 {
+        self.alike.len() as u64
+    }
+}
+
+/// What is left of a name without capitals, white space, characters that are not seen, and of a number in one spelling.
+fn look_of(name: &str) -> String {
+    let look = look(name);
+    if look.bytes().all(|byte| byte.is_ascii_digit()) {
+        return look.trim_start_matches('0').to_owned();
+    }
+    let is_number = |letter: char| letter.is_ascii_digit() || "+-.e".contains(letter);
+    match look.parse::<f64>() {
+        // Without a point or an exponent, as whole numbers are.
+        Ok(number) if number.is_finite() && look.chars().all(is_number) => number.to_string(),
+        _ => look,
+    }
+}
+
+/// The first column whose name is that of people, where there is one, else of what was cut into several rows.
 pub(crate) fn likely_column<'a>(names: &'a [String], columns: &Columns<'_>) -> Option<&'a str> {
-    let folded = |name: &str| -> String {
-        let letters = name.chars().filter(|letter| letter.is_alphanumeric());
-        letters.flat_map(char::to_lowercase).collect()
-    };
-    names
-        .iter()
-        .map(String::as_str)
-        .filter(|name| *name != columns.text && *name != columns.label)
-        .find(|name| LIKELY.contains(&folded(name).as_str()))
+    let others = names.iter().map(String::as_str);
+    let others = others.filter(|name| *name != columns.text && *name != columns.label);
+    let mut wholes = others.clone();
+    let mut people = others;
+    people
+        .find(|name| is_of(&LIKELY, name))
+        .or_else(|| wholes.find(|name| is_of(&LIKELY_WHOLES, name)))
+}
+
+/// Whether the name of a column is one of these, without case and punctuation.
+fn is_of(likely: &[&str], name: &str) -> bool {
+    let letters = name.chars().filter(|letter| letter.is_alphanumeric());
+    let folded: String = letters.flat_map(char::to_lowercase).collect();
+    likely.contains(&folded.as_str())
 }
 
 /// A column that looks like one of people, with the owners of each row of the training files, by number of the row.
@@ -317,6 +411,7 @@ pub(crate) fn bound(dataset: &mut Dataset, column: &str, most: u64) -> PeopleFin
             .iter()
             .filter(|row| row.owners.len() > 1)
             .count() as u64,
+        alike: 0,
         in_validation: within(&dataset.validation),
         in_test: within(&dataset.test),
     }
@@ -455,6 +550,26 @@ mod tests {
             let count = own.count();
             assert!((1..=5).contains(&count), "{name}: {count}");
         }
+    }
+
+    #[test]
+    fn names_that_look_alike_are_counted() {
+        let looks = |names: &[&str]| {
+            let names = names.iter().zip(0..).map(|(name, line)| {
+                let names = vec![(*name).to_owned()];
+                (line, Named { names, text: None })
+            });
+            let mut looks = Looks::default();
+            looks.add(&Owners(names.collect()));
+            looks.alike()
+        };
+        assert_eq!(looks(&["ann", "bob", "ann", " bob ", "7", "7.0", ""]), 0);
+        assert_eq!(looks(&["Zoe", "zoe", "Z oe", "bob", "a", "a\u{200b}"]), 5);
+        assert_eq!(looks(&["1000", "1e3", "1000.00", "01000", "1001"]), 4);
+        assert_eq!(looks(&["1e17", "100000000000000000"]), 2);
+        // Long numbers that a floating-point number cannot tell apart.
+        assert_eq!(looks(&["100000000000000001", "100000000000000000"]), 0);
+        assert_eq!(looks(&["inf", "nan", "e", "-"]), 0);
     }
 
     #[test]

@@ -33,6 +33,9 @@ const LONGEST: usize = 512 * 1024;
 /// Endings of the files that are read, besides those of compression.
 const EXTENSIONS: [&str; 7] = ["csv", "tsv", "txt", "jsonl", "ndjson", "json", "parquet"];
 
+/// The key of the experiment file that names columns of labels by its own keys.
+const TABLE: &str = "labels";
+
 /// What is asked of each file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Columns<'a> {
@@ -43,6 +46,8 @@ pub(crate) struct Columns<'a> {
     pub(crate) label: &'a str,
     /// Further columns of labels.
     pub(crate) others: &'a [&'a str],
+    /// Whether `labels` is a table, whose keys name the columns of labels.
+    pub(crate) table: bool,
     /// What quotation marks mean, where that is said.
     pub(crate) quoting: Option<Quoting>,
     /// The escape character of csv and tsv, where there is one.
@@ -61,6 +66,7 @@ impl<'a> Columns<'a> {
             messages: false,
             label,
             others: &[],
+            table: false,
             quoting: None,
             escape: None,
             delimiter: None,
@@ -81,11 +87,7 @@ impl Columns<'_> {
 
     /// The key that names the columns of labels.
     const fn label_key(&self) -> &'static str {
-        if self.others.is_empty() {
-            "label_column"
-        } else {
-            "labels"
-        }
+        if self.table { TABLE } else { "label_column" }
     }
 
     /// What rows are labelled with where a file has no column of labels: the one label that is declared. None where there
@@ -236,10 +238,14 @@ fn missing<'a>(name: &str, key: &str, columns: impl Iterator<Item = &'a str>) ->
     }
     let lower = |name: &str| composed(name).to_lowercase();
     let alike = columns.iter().find(|column| lower(column) == lower(name));
-    let hint = alike.map_or_else(
-        || format!("name the column with `{key}`"),
-        |column| format!("write `{key} = \"{}\"`", printable(column)),
-    );
+    let hint = match (alike, key) {
+        (Some(column), TABLE) => {
+            format!("write `{}` as the key in `{TABLE}`", printable(column))
+        }
+        (None, TABLE) => format!("the keys of `{TABLE}` name the columns"),
+        (Some(column), _) => format!("write `{key} = \"{}\"`", printable(column)),
+        (None, _) => format!("name the column with `{key}`"),
+    };
     format!(
         "no column `{}`: the file has {}; {hint}",
         printable(name),
@@ -250,8 +256,12 @@ fn missing<'a>(name: &str, key: &str, columns: impl Iterator<Item = &'a str>) ->
 /// What is wrong where a column is not there, nor any names of columns.
 fn no_header(name: &str, key: &str) -> String {
     format!(
-        "no column `{}`: the first line does not look like a header; name the column with `{key}`",
-        printable(name)
+        "no column `{}`: the first line does not look like a header; {}",
+        printable(name),
+        match key {
+            TABLE => format!("the keys of `{TABLE}` name the columns"),
+            _ => format!("name the column with `{key}`"),
+        }
     )
 }
 

@@ -38,7 +38,7 @@ pub use decision::{Decision, Reason, State};
 pub use group::StageTime;
 pub use group::{Cause, Summary, by_stage, causes, summary, times};
 pub(crate) use instance::DeviceNeed;
-pub use instance::{Axis, Instance, InstanceId, Need, Plan, RunSettings};
+pub use instance::{Axis, Instance, InstanceId, Need, Plan, RunSettings, WHOLE_STUDY};
 pub(crate) use key::Recipe;
 pub use local::LocalSources;
 pub(crate) use sources::content_identity;

@@ -288,7 +288,7 @@ fn within(limit: &Budget, before: &[RunEntry], run: &RunEntry) -> Result<(), Led
         Err(LedgerError::RunOverBudget {
             budget: *limit,
             instance: run.instance.clone(),
-            before: before.map_or_else(|| "nothing".to_owned(), |claim| format!("{claim:.4}")),
+            before: before.map_or_else(|| "nothing".to_owned(), |claim| format!("{claim:#.4}")),
             together,
         })
     };
@@ -300,7 +300,7 @@ fn within(limit: &Budget, before: &[RunEntry], run: &RunEntry) -> Result<(), Led
     }
     match compose(before.iter().chain([run]), limit.delta)? {
         Some(together) if together.epsilon().value() > limit.epsilon => {
-            refuse(format!("{together:.4}"))
+            refuse(format!("{together:#.4}"))
         }
         Some(_) | None => Ok(()),
     }

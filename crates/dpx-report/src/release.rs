@@ -111,7 +111,7 @@ impl Release {
             let instance = &plan.instances[id];
             let named: Vec<&String> = wanted
                 .iter()
-                .filter(|name| instance.is_named(name))
+                .filter(|name| plan.is_in_row(id, name))
                 .collect();
             if named.is_empty() && !wanted.is_empty() {
                 continue;

@@ -1,7 +1,7 @@
 //! Which instances make up which row of the study, and what each classifier learnt from.
 
 use super::study::Role;
-use dpx_engine::plan::{Instance, InstanceId, Plan};
+use dpx_engine::plan::{Instance, InstanceId, Plan, WHOLE_STUDY};
 use dpx_schema::{InstanceName, Kind};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +65,11 @@ pub(crate) fn rows(plan: &Plan) -> Vec<RowPlan> {
                 _ => row.clone(),
             };
             RowPlan {
-                name: if row.is_empty() { "study".into() } else { row },
+                name: if row.is_empty() {
+                    WHOLE_STUDY.into()
+                } else {
+                    row
+                },
                 label,
                 own: (0..plan.instances.len())
                     .filter(|&id| belongs(plan, id, &combination, axes.is_empty()))

@@ -52,7 +52,10 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
         histograms(&[], schema, &params, &keywords)
     } else {
         let rows = Rows::read(input.path.join("train.jsonl"))?;
-        let said: Vec<Cow<'_, str>> = rows.iter().map(|row| said(&row.text, schema)).collect();
+        let said: Vec<Cow<'_, str>> = rows
+            .iter()
+            .map(|row| said(&row.text, schema.conversations))
+            .collect();
         let texts: Vec<&str> = said.iter().map(AsRef::as_ref).collect();
         let labels = rows
             .iter()
@@ -240,9 +243,9 @@ fn histograms(
     ]
 }
 
-/// What a text says: of a conversation the words of its turns, without the names of the roles that stand before them.
-pub(crate) fn said<'a>(text: &'a str, schema: &PublicSchema) -> Cow<'a, str> {
-    if !schema.conversations {
+/// What a text says, which may be a conversation: the words of its turns, without the names of the roles that stand before them.
+pub(crate) fn said(text: &str, conversations: bool) -> Cow<'_, str> {
+    if !conversations {
         return Cow::Borrowed(text);
     }
     Conversation::parse(text).map_or(Cow::Borrowed(text), |found| {

@@ -95,7 +95,11 @@ pub fn floor(
             budget.noise_multipliers[0]
         }
     };
-    let said: Vec<Cow<'_, str>> = train.texts.iter().map(|text| said(text, schema)).collect();
+    let said: Vec<Cow<'_, str>> = train
+        .texts
+        .iter()
+        .map(|text| said(text, schema.conversations))
+        .collect();
     let texts: Vec<&str> = said.iter().map(AsRef::as_ref).collect();
     let counts = simulated(
         &Counted::of(&texts, &train.labels, shares.as_deref()),

@@ -1,6 +1,7 @@
 //! What no schema can say: needs and cycles, the budget, values that exclude each other, names that lead nowhere.
 
 mod bags;
+mod borne;
 mod claims;
 mod conversations;
 mod devices;

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 /// Position of an instance in [`Plan::instances`].
 pub type InstanceId = usize;
 
+/// The name of the one row of a study without a sweep.
+pub const WHOLE_STUDY: &str = "study";
+
 /// One axis of `[sweep]`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Axis {
@@ -153,6 +156,12 @@ impl Plan {
         self.instances
             .iter()
             .position(|instance| instance.name == name)
+    }
+
+    /// Whether the name of a row means an instance, as [`Instance::is_named`] does; the one row of a study without a sweep has a
+    /// name, too.
+    pub fn is_in_row(&self, id: InstanceId, row: &str) -> bool {
+        self.instances[id].is_named(row) || (row == WHOLE_STUDY && self.axes.is_empty())
     }
 
     /// The instances that a name means: one instance (`train@epsilon=8`) or all of a stage (`train`).

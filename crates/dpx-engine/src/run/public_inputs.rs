@@ -86,7 +86,11 @@ pub(super) fn check(
                 }
             };
             let pieces = dataset.pieces();
-            let texts = PrivateTexts::new(pieces);
+            let texts = if private.params.messages.is_some() {
+                PrivateTexts::of_turns(pieces)
+            } else {
+                PrivateTexts::new(pieces)
+            };
             for public in open {
                 if let Some(text) = comparable(public) {
                     known.insert(place(&private, public), texts.overlap(&text));
@@ -123,8 +127,8 @@ fn tell(
     if found.is_none() {
         if found.coincidences > 0 {
             notes.push(format!(
-                "note: {} short lines of `{name}` (`{key}` of `{stage}`) equal texts that `{}` reads, few enough to be a \
-                 coincidence",
+                "note: {} short lines of `{name}` (`{key}` of `{stage}`), or sentences of neighboring lines, equal texts that \
+                 `{}` reads, few enough to be a coincidence",
                 found.coincidences, private.stage
             ));
         }
@@ -275,7 +279,8 @@ fn content_of(private: &Private) -> Value {
 /// The place of a comparison among those that are remembered.
 fn place(private: &Private, public: &Public) -> String {
     let compared = json!({
-        "version": 1,
+        // 2: texts of 8 to 12 words are found where lines break them.
+        "version": 2,
         "private": content_of(private),
         "public": public.identity,
         "role": public.role.what(),

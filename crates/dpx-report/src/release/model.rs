@@ -8,7 +8,7 @@ use crate::sources::{AssembleError, Sources};
 use dpx_accounting::Adjacency;
 use dpx_data::{Resolved, Role, Source, StatedLicense, stated_license};
 use dpx_engine::plan::{Instance, InstanceId, Plan};
-use dpx_engine::run::pinned;
+use dpx_engine::run::{pinned, shell_word};
 use dpx_schema::params::SampleParams;
 use dpx_schema::publication::{NO_LICENSE, check_license, check_license_name};
 use dpx_schema::{Kind, MODEL_SCHEMA_FILE, PrivacyRecord, PublicSchema};
@@ -68,7 +68,7 @@ impl Wanted {
         }
         let is_asked = |id: &InstanceId| {
             let row = self.row.as_deref();
-            row.is_none_or(|row| plan.instances[*id].is_named(row))
+            row.is_none_or(|row| plan.is_in_row(*id, row))
         };
         let found: Vec<InstanceId> = all.iter().copied().filter(is_asked).collect();
         match (found.as_slice(), &self.row) {
@@ -81,10 +81,22 @@ impl Wanted {
             (several, _) => missing(format!(
                 "one model leaves at a time, and these fit: {}; name one of them with `--row`, such as `--row {}`",
                 names(several),
-                plan.instances[several[0]].name
+                row(&plan.instances[several[0]], several, plan)
             )),
         }
     }
+}
+
+/// What names one of several models: its axes alone, where they do.
+fn row(instance: &Instance, several: &[InstanceId], plan: &Plan) -> String {
+    let axes = instance.name.row();
+    let named = several.iter();
+    let named = named.filter(|&&id| !axes.is_empty() && plan.instances[id].is_named(axes));
+    shell_word(if named.count() == 1 {
+        axes
+    } else {
+        instance.name.as_str()
+    })
 }
 
 /// The models behind texts, with all weights, in folders of their own.

@@ -6,7 +6,7 @@
 use super::generator::Generator;
 use super::keywords::places;
 use super::prompted::Prompted;
-use crate::counts::{NoisyCounts, keywords_of};
+use crate::counts::{NoisyCounts, keywords_of, said};
 use dpx_nn::model::generate::{SteeredWord, Steering};
 use dpx_schema::StageError;
 use std::collections::HashMap;
@@ -46,6 +46,7 @@ pub(super) struct Matching {
     aims: Vec<Vec<Share>>,
     changes: Vec<Vec<f64>>,
     words_per_text: usize,
+    conversations: bool,
 }
 
 impl Matching {
@@ -104,6 +105,7 @@ impl Matching {
             aims,
             forms,
             words_per_text: counts.keywords_per_text as usize,
+            conversations: generator.schema.conversations,
         }))
     }
 
@@ -124,7 +126,8 @@ impl Matching {
     fn round(&mut self, label: usize, texts: &[String]) -> Steering {
         let mut found = vec![0.0; self.index.len()];
         for text in texts {
-            for word in keywords_of(text, &self.index, self.words_per_text) {
+            let said = said(text, self.conversations);
+            for word in keywords_of(&said, &self.index, self.words_per_text) {
                 found[word] += 1.0;
             }
         }
@@ -163,6 +166,7 @@ mod tests {
             ]],
             changes: vec![vec![0.0; 3]],
             words_per_text: 20,
+            conversations: false,
         }
     }
 
@@ -191,6 +195,20 @@ mod tests {
             matching.changes[0][2] < 0.0,
             "no more than the noise allows"
         );
+    }
+
+    #[test]
+    fn names_of_roles_are_no_words_of_conversations() {
+        let mut matching = Matching {
+            index: [("user".to_owned(), 0)].into(),
+            forms: vec![(0, vec![1])],
+            aims: vec![vec![Share::Known(0.5)]],
+            changes: vec![vec![0.0]],
+            words_per_text: 20,
+            conversations: true,
+        };
+        matching.round(0, &texts(&[("User: hi", 50), ("User: a user", 50)]));
+        assert_eq!(matching.changes[0][0], 0.0, "half of them say it");
     }
 
     #[test]

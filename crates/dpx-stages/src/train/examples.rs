@@ -226,7 +226,9 @@ impl Encoder<'_> {
     /// Encodes every row on its own.
     pub(super) fn encode(&self, rows: &[Row]) -> Result<Encoded, StageError> {
         let encoded = rows.iter().map(|row| {
-            let keyword = self.keywords.and_then(|keywords| keywords.of(row));
+            let keyword = self
+                .keywords
+                .and_then(|keywords| keywords.of(row, self.conversations.is_some()));
             self.encoding(row.id, &row.label, keyword, &row.text)
         });
         let rows: Vec<Encoding> = encoded.collect::<Result<_, _>>()?;

@@ -1,6 +1,6 @@
 //! Which rows are trained with a keyword in their prompt, so that the generator can later be asked for one.
 
-use crate::counts::{keyword_list, keywords_of};
+use crate::counts::{keyword_list, keywords_of, said};
 use dpx_data::Row;
 use dpx_nn::seed::Stream;
 use dpx_schema::StageError;
@@ -41,13 +41,13 @@ impl Keywords {
         self.words.iter().map(String::as_str)
     }
 
-    /// The first keyword of a row's text, for the half of the rows whose coin shows heads.
-    pub(super) fn of(&self, row: &Row) -> Option<&str> {
+    /// The first keyword of what a row says, for the half of the rows whose coin shows heads.
+    pub(super) fn of(&self, row: &Row, conversations: bool) -> Option<&str> {
         let heads = Stream::new(self.seed, "train keyword", &[row.id]).next_u64() & 1 == 1;
         if !heads {
             return None;
         }
-        let found = keywords_of(&row.text, &self.index, 1);
+        let found = keywords_of(&said(&row.text, conversations), &self.index, 1);
         found.first().map(|&at| self.words[at].as_str())
     }
 }
@@ -69,14 +69,28 @@ mod tests {
     #[test]
     fn half_of_the_rows_that_hold_a_keyword_get_their_first() {
         let keywords = Keywords::new("builtin:feelings", 3).unwrap().unwrap();
-        let of = |id| keywords.of(&row(id, "So HAPPY and not afraid."));
+        let of = |id| keywords.of(&row(id, "So HAPPY and not afraid."), false);
         let given = (0..1000).filter_map(of).collect::<Vec<_>>();
         assert!(given.iter().all(|word| *word == "happy"));
         assert!((430..570).contains(&given.len()), "{}", given.len());
-        assert!((0..50).all(|id| keywords.of(&row(id, "the table")).is_none()));
+        assert!((0..50).all(|id| keywords.of(&row(id, "the table"), false).is_none()));
         // Another experiment's seed tosses other coins.
         let other = Keywords::new("builtin:feelings", 4).unwrap().unwrap();
-        assert!((0..50).any(|id| other.of(&row(id, "happy")) != keywords.of(&row(id, "happy"))));
+        let happy = |keywords: &Keywords, id| keywords.of(&row(id, "happy"), false).is_some();
+        assert!((0..50).any(|id| happy(&other, id) != happy(&keywords, id)));
+    }
+
+    #[test]
+    fn names_of_roles_are_no_keywords() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "user\nassistant\nparcel\n").unwrap();
+        let keywords = Keywords::new(&file.path().display().to_string(), 3);
+        let keywords = keywords.unwrap().unwrap();
+        let chat = "User: where is it\nAssistant: the parcel is with a user";
+        let of = |id| keywords.of(&row(id, chat), true);
+        assert!((0..50).any(|id| of(id) == Some("parcel")));
+        assert!((0..50).all(|id| of(id).is_none_or(|word| word == "parcel")));
+        assert!((0..50).any(|id| keywords.of(&row(id, chat), false) == Some("user")));
     }
 
     #[test]

@@ -2,15 +2,11 @@
 
 use super::values::Resolved;
 use super::written_before;
-use super::{bags, conversations, people, votes};
+use super::{bags, borne, conversations, people, votes};
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::suggest::{Suggestion, alternatives, did_you_mean, suggest};
 use dpx_schema::Kind;
-use dpx_schema::params::{DeclaredLabels, MAX_COMBINATIONS, combinations};
 use std::collections::HashSet;
-
-/// Labels of the built-in datasets.
-const EMOTIONS: [&str; 6] = ["anger", "fear", "joy", "love", "sadness", "surprise"];
 
 /// Checks a stage against the kinds of its needs.
 pub(super) fn check(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
@@ -333,26 +329,8 @@ fn counts_by_label(
         .node("labels", axes, &stage.at)
         .and_then(|node| node.as_table());
     let Some(table) = table else { return };
-    let declared: Vec<String> = match data.node("labels", axes, &stage.at) {
-        // Of a table every combination is a label.
-        Some(node) if node.as_table().is_some() => {
-            let (params, _) = data.written(axes, &stage.at);
-            let labels = serde_json::from_value::<DeclaredLabels>(params["labels"].clone());
-            let Some(labels) = labels
-                .ok()
-                .filter(|labels| combinations(&labels.attributes()) <= MAX_COMBINATIONS)
-            else {
-                return;
-            };
-            labels.labels()
-        }
-        Some(node) => node
-            .as_array()
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|item| item.as_str().map(str::to_owned))
-            .collect(),
-        None => EMOTIONS.iter().map(|label| (*label).to_owned()).collect(),
+    let Some((declared, _)) = borne::declared(stage, data) else {
+        return;
     };
     let is_declared: HashSet<&str> = declared.iter().map(String::as_str).collect();
     for entry in &table.entries {

@@ -1,7 +1,7 @@
 //! Looks at the resolved values of every stage, at each combination of the axes that the stage mentions.
 
 use super::graph::by_name;
-use super::{limits, links, overlap, people, sources};
+use super::{borne, limits, links, overlap, people, sources};
 use crate::experiment::checked::{Combination, Experiment, Stage, combinations};
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::files::Origin;
@@ -99,6 +99,7 @@ pub(crate) fn values(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>)
         sources::check(resolved, diagnostics);
         overlap::check(resolved, diagnostics);
         links::check(resolved, diagnostics);
+        borne::check(resolved, diagnostics);
         people::check(resolved, diagnostics);
         for need in resolved.needs() {
             for &at in rows.that_meet(resolved, &need.name) {
