@@ -1,12 +1,13 @@
 //! The experiment file: types, parsing, diagnostics.
 //!
 //! [`load`] reads a file, what it extends and the `--set`s into one tree in which every value remembers where it was
-//! written (`parse`, `node`, `load`), compares the tree with the JSON Schemas of the parameter types (`walk`), checks what
-//! no schema can say (`check`), and gives back an [`Experiment`] or every mistake at once as [`Diagnostic`]s.
+//! written (`parse`, `node`, `load`), compares the tree with the JSON Schemas of the parameter types (`walk`), chooses what
+//! the file leaves to dpx (`chosen`), checks what no schema can say (`check`), and gives back an [`Experiment`] or every mistake at once as [`Diagnostic`]s.
 
 mod auto_labels;
 mod check;
 mod checked;
+mod chosen;
 mod diagnostic;
 mod executor;
 mod files;
@@ -28,6 +29,7 @@ mod walk;
 mod tests;
 
 pub use checked::{Combination, Experiment, REPLICATE, Stage, SweepAxis, combinations};
+pub use chosen::Chosen;
 pub use diagnostic::{Code, Diagnostic, Fix, Label, Severity};
 pub use executor::{ExecutorKind, ExecutorTable, Resources};
 pub use files::{File, Files, Origin, Position};
