@@ -26,6 +26,8 @@ mod tables;
 mod walk;
 
 #[cfg(test)]
+mod chosen_tests;
+#[cfg(test)]
 mod tests;
 
 pub use checked::{Combination, Experiment, REPLICATE, Stage, SweepAxis, combinations};
