@@ -166,7 +166,11 @@ fn of_training(instance: &Instance, population: Population, estimate: Option<f64
             "  {batch:>6}  {:>6}  {noise_multiplier:>16.3}  {:>11.5}  {:>12.6}{note}",
             sampling.steps,
             noise_to_batch(*noise_multiplier, sampling.expected_batch_size),
-            noise_of_mean(*noise_multiplier, sampling.expected_batch_size, sampling.steps)
+            noise_of_mean(
+                *noise_multiplier,
+                sampling.expected_batch_size,
+                sampling.steps
+            )
         );
     }
     text.push_str("  The less noise for its batch the better (McKenna et al. 2025); each line reads as many texts and takes about as long.\n");
@@ -180,7 +184,10 @@ fn hour(params: &Value, seconds: f64) -> String {
     match epochs.filter(|_| params["sampling_rate"].is_null() && seconds >= 1.0) {
         Some(epochs) => {
             let fits = epochs * 3600.0 / seconds;
-            format!("; an hour fits `epochs = {}`", (fits * 100.0).floor() / 100.0)
+            format!(
+                "; an hour fits `epochs = {}`",
+                (fits * 100.0).floor() / 100.0
+            )
         }
         None => String::new(),
     }

@@ -66,7 +66,11 @@ fn the_number_stands_wherever_the_run_is_told() {
     // The study's files hold the number alone.
     for file in ["results.json", "report.html"] {
         let file = std::fs::read_to_string(folder.join("results/auto").join(file)).unwrap();
-        for word in ["batch_size = \"auto\"", "batch_size = &quot;auto", "\"batch_size\":\"auto\""] {
+        for word in [
+            "batch_size = \"auto\"",
+            "batch_size = &quot;auto",
+            "\"batch_size\":\"auto\"",
+        ] {
             assert!(!file.contains(word), "{word}");
         }
     }

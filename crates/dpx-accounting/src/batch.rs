@@ -128,8 +128,7 @@ fn sampling(question: &BatchQuestion, batch_size: u64) -> Result<SamplingPlan, A
 /// The noise of the mean gradient with batches of a power of two.
 fn noise(question: &BatchQuestion, exponent: u32) -> Result<f64, AccountantError> {
     let plan = sampling(question, 1 << exponent)?;
-    let event =
-        |sigma| DpEvent::poisson_sampled_gaussian(plan.sampling_rate, sigma, plan.steps);
+    let event = |sigma| DpEvent::poisson_sampled_gaussian(plan.sampling_rate, sigma, plan.steps);
     let sigma = noise_multiplier_rdp(question.epsilon, question.delta, event)?;
     Ok(noise_of_mean(sigma, plan.expected_batch_size, plan.steps))
 }
@@ -166,12 +165,8 @@ mod tests {
             let question = question(examples, epochs, epsilon);
             let found = choose_batch(&question).unwrap();
             assert_eq!(found.bound, BatchBound::Noise, "{found:?}");
-            let [half, own, twice] = [
-                found.batch_size / 2,
-                found.batch_size,
-                found.batch_size * 2,
-            ]
-            .map(|batch| certified(&question, batch));
+            let [half, own, twice] = [found.batch_size / 2, found.batch_size, found.batch_size * 2]
+                .map(|batch| certified(&question, batch));
             // With a little room, as the accountants differ.
             assert!(twice / own > 0.88, "{found:?} {}", twice / own);
             assert!(own / half < 0.92, "{found:?} {}", own / half);
@@ -195,8 +190,8 @@ mod tests {
                         if next > examples || steps < FEWEST_STEPS {
                             break;
                         }
-                        let falls = noise(&question, first + 1).unwrap()
-                            / noise(&question, first).unwrap();
+                        let falls =
+                            noise(&question, first + 1).unwrap() / noise(&question, first).unwrap();
                         if falls >= NO_LONGER_FALLS {
                             break;
                         }
@@ -250,7 +245,10 @@ mod tests {
         assert!(choose_batch(&question(100, 0.0, 3.0)).is_err());
         assert!(choose_batch(&question(100, f64::NAN, 3.0)).is_err());
         for epsilon in [0.0, f64::INFINITY, f64::NAN] {
-            assert!(choose_batch(&question(100_000, 3.0, epsilon)).is_err(), "{epsilon}");
+            assert!(
+                choose_batch(&question(100_000, 3.0, epsilon)).is_err(),
+                "{epsilon}"
+            );
         }
     }
 }

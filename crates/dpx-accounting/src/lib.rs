@@ -54,7 +54,8 @@ mod serde_inf;
 mod tests;
 
 pub use batch::{
-    BatchBound, BatchChoice, BatchQuestion, FEWEST_STEPS, choose_batch, noise_of_mean, noise_to_batch,
+    BatchBound, BatchChoice, BatchQuestion, FEWEST_STEPS, choose_batch, noise_of_mean,
+    noise_to_batch,
 };
 pub use bound::{DeltaBound, EpsilonBound};
 pub use certified::{Accountant, Certified, MAX_GROUP};

@@ -16,7 +16,7 @@ pub mod softmax;
 pub mod sum;
 pub mod trainer;
 pub mod units;
-mod vector;
+pub mod vector;
 
 #[cfg(not(any(test, feature = "fault-injection")))]
 mod fault;

@@ -53,8 +53,10 @@ impl fmt::Display for Chosen {
             "`{KEY} = \"{AUTO}\"` of `{}` is {batch_size}: {steps} steps in {epochs} passes over {examples}, at epsilon {}{}; ",
             self.stage,
             self.epsilon,
-            self.part
-                .map_or_else(String::new, |part| format!(" ({:.0} % of the budget)", 100.0 * part))
+            self.part.map_or_else(String::new, |part| format!(
+                " ({:.0} % of the budget)",
+                100.0 * part
+            ))
         )?;
         match (self.choice.bound, self.choice.doubling_leaves) {
             (BatchBound::Steps, _) => write!(
@@ -83,9 +85,15 @@ pub(super) fn never_auto(kind: Kind, key: &str, node: &Node) -> Option<Diagnosti
         return None;
     }
     let why = match key {
-        "epochs" => "it is the work that the training may do: a time on one machine would be another number on the next",
-        "steps" => "without `sampling_rate` the steps follow from `epochs` and `batch_size`; with it nothing may follow from the number of texts, which is not public then",
-        _ => "a stated rate is what makes the number of texts private, so that nothing may follow from that number",
+        "epochs" => {
+            "it is the work that the training may do: a time on one machine would be another number on the next"
+        }
+        "steps" => {
+            "without `sampling_rate` the steps follow from `epochs` and `batch_size`; with it nothing may follow from the number of texts, which is not public then"
+        }
+        _ => {
+            "a stated rate is what makes the number of texts private, so that nothing may follow from that number"
+        }
     };
     Some(
         Diagnostic::at(
@@ -118,10 +126,14 @@ pub(super) fn choose(experiment: &mut Experiment, diagnostics: &mut Vec<Diagnost
                     Diagnostic::at(
                         Code::Conflict,
                         value.origin,
-                        format!("\"{AUTO}\" cannot be a value of an axis: rows are named by numbers"),
+                        format!(
+                            "\"{AUTO}\" cannot be a value of an axis: rows are named by numbers"
+                        ),
                     )
                     .context(node.origin, format!("used as `{KEY}` here"))
-                    .help(format!("write `{KEY} = \"{AUTO}\"` in the stage, or numbers here")),
+                    .help(format!(
+                        "write `{KEY} = \"{AUTO}\"` in the stage, or numbers here"
+                    )),
                 );
             }
             continue;
@@ -163,10 +175,18 @@ fn chosen(
             refused(
                 Code::Conflict,
                 origin,
-                format!("which follows from the noise, and no row of `{}` has any", stage.name),
+                format!(
+                    "which follows from the noise, and no row of `{}` has any",
+                    stage.name
+                ),
             )
-            .context(node.map_or(stage.origin, |node| node.origin), "without noise")
-            .help("write a number: without privacy many small steps are better than few large ones"),
+            .context(
+                node.map_or(stage.origin, |node| node.origin),
+                "without noise",
+            )
+            .help(
+                "write a number: without privacy many small steps are better than few large ones",
+            ),
         ));
     };
     let part = part_of_budget(experiment, stage);

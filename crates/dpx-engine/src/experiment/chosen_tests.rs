@@ -95,10 +95,16 @@ fn the_number_in_place_of_the_word_is_the_same_study() {
     assert_eq!(experiment.merged(folder.path()), written);
     let over = sound(
         STUDY,
-        &["stage.train.batch_size=auto", "stage.train.learning_rate=0.002"],
+        &[
+            "stage.train.batch_size=auto",
+            "stage.train.learning_rate=0.002",
+        ],
     );
     let merged = over.merged(folder.path());
-    assert!(merged.contains(&format!("batch_size = {size}\n")), "{merged}");
+    assert!(
+        merged.contains(&format!("batch_size = {size}\n")),
+        "{merged}"
+    );
     assert!(!merged.contains("batch_size = \"auto\""), "{merged}");
     assert_eq!(
         build(&over, &Seen).unwrap(),
@@ -120,7 +126,11 @@ fn public_numbers_decide_and_nothing_else() {
         "stage.train.micro_batch_tokens=64",
     ] {
         let other = of(&[same]);
-        assert_eq!((other.question, other.choice), (first.question, first.choice), "{same}");
+        assert_eq!(
+            (other.question, other.choice),
+            (first.question, first.choice),
+            "{same}"
+        );
     }
     let fewer = of(&["stage.preprocess.examples=1000"]);
     assert!(fewer.choice.batch_size < first.choice.batch_size);
@@ -143,7 +153,11 @@ fn a_part_of_a_budget_is_what_the_stage_has() {
         found.question.epsilon > 1.0 && found.question.epsilon < 2.0,
         "{found:?}"
     );
-    assert!(found.to_string().contains("at epsilon 3 (25 % of the budget)"));
+    assert!(
+        found
+            .to_string()
+            .contains("at epsilon 3 (25 % of the budget)")
+    );
     let experiment = sound(&divided, &[]);
     let plan = build(&experiment, &Seen).unwrap();
     let size = found.choice.batch_size;
@@ -175,5 +189,8 @@ fn rows_that_agree_need_no_word() {
     let loaded = read(folder.path(), &axis, &["sweep.epochs=[1, 40]"]);
     assert!(loaded.experiment.is_none());
     let told = &loaded.diagnostics[0].message;
-    assert!(told.contains("epochs=1") && told.contains("epochs=40"), "{told}");
+    assert!(
+        told.contains("epochs=1") && told.contains("epochs=40"),
+        "{told}"
+    );
 }

@@ -1,5 +1,6 @@
 //! Sets of embeddings `[n, d]`: unit length, dot products, nearest neighbours.
 
+use dpx_sgd::vector::vectorized;
 use rayon::prelude::*;
 
 /// A set of embeddings, row-major `[n, d]`.
@@ -110,24 +111,48 @@ impl Embeddings {
             .map_init(
                 || vec![0.0_f32; count],
                 |dots, row| {
-                    dots_with(self.row(row), &others.values, self.width, dots);
+                    vectorized(Dots {
+                        vector: self.row(row),
+                        matrix: &others.values,
+                        width: self.width,
+                        dots,
+                    });
                     fold(row, dots)
                 },
             )
             .collect()
     }
-
-    /// For each embedding of `self` the largest dot product with one of `others`; minus infinity where there is none.
-    pub fn nearest(&self, others: &Self) -> Vec<f32> {
-        self.fold_dots(others, |_, dots| {
-            dots.iter().copied().fold(f32::NEG_INFINITY, f32::max)
-        })
-    }
 }
 
 const LANES: usize = 8;
 
-/// Dot products of one vector with every row of a matrix; four rows at a time, in lanes that vectorise.
+/// Dot products of one vector with every row of a matrix.
+struct Dots<'a> {
+    vector: &'a [f32],
+    matrix: &'a [f32],
+    width: usize,
+    dots: &'a mut [f32],
+}
+
+impl pulp::NullaryFnOnce for Dots<'_> {
+    type Output = ();
+
+    #[expect(
+        clippy::inline_always,
+        reason = "vector instructions reach only what is inlined"
+    )]
+    #[inline(always)]
+    fn call(self) {
+        dots_with(self.vector, self.matrix, self.width, self.dots);
+    }
+}
+
+/// Four rows at a time, in lanes that vectorise. No row's bits depend on another, nor on the instructions.
+#[expect(
+    clippy::inline_always,
+    reason = "vector instructions reach only what is inlined"
+)]
+#[inline(always)]
 fn dots_with(vector: &[f32], matrix: &[f32], width: usize, dots: &mut [f32]) {
     let whole = width - width % LANES;
     for (block, out) in dots.chunks_mut(4).enumerate() {
@@ -163,6 +188,11 @@ fn dots_with(vector: &[f32], matrix: &[f32], width: usize, dots: &mut [f32]) {
     }
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "vector instructions reach only what is inlined"
+)]
+#[inline(always)]
 fn tail(left: &[f32], right: &[f32]) -> f32 {
     left.iter().zip(right).map(|(a, b)| a * b).sum()
 }

@@ -4,6 +4,7 @@
 //! (Martin, Reinsch, Wilkinson 1968; Bowdler et al. 1968).
 
 use super::Embeddings;
+use dpx_sgd::vector::vectorized;
 use rayon::prelude::*;
 
 /// The data projected on the first principal components that together explain at least `share` of the variance.
@@ -52,12 +53,11 @@ fn covariance(centred: &[f64], width: usize) -> Vec<f64> {
         .par_chunks_exact_mut(width)
         .enumerate()
         .for_each(|(i, out)| {
-            for row in centred.chunks_exact(width) {
-                let left = row[i];
-                for (sum, &right) in out[..=i].iter_mut().zip(row) {
-                    *sum += left * right;
-                }
-            }
+            vectorized(Products {
+                rows: centred,
+                width,
+                out: &mut out[..=i],
+            });
         });
     for i in 0..width {
         for j in i + 1..width {
@@ -65,6 +65,33 @@ fn covariance(centred: &[f64], width: usize) -> Vec<f64> {
         }
     }
     matrix
+}
+
+/// Adds the products of a column with those before it, over all rows.
+struct Products<'a> {
+    rows: &'a [f64],
+    width: usize,
+    /// As many as columns, the last for the column itself.
+    out: &'a mut [f64],
+}
+
+impl pulp::NullaryFnOnce for Products<'_> {
+    type Output = ();
+
+    #[expect(
+        clippy::inline_always,
+        reason = "vector instructions reach only what is inlined"
+    )]
+    #[inline(always)]
+    fn call(self) {
+        let column = self.out.len() - 1;
+        for row in self.rows.chunks_exact(self.width) {
+            let left = row[column];
+            for (sum, &right) in self.out.iter_mut().zip(row) {
+                *sum += left * right;
+            }
+        }
+    }
 }
 
 /// Eigenvalues of a symmetric matrix `[n, n]` in falling order, and their unit eigenvectors.
