@@ -25,6 +25,7 @@ pub(crate) mod pool;
 mod rounded;
 pub mod seed;
 pub mod softmax_regression;
+pub mod symmetric;
 mod tape;
 pub mod text;
 

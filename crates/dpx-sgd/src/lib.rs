@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod clip;
+pub mod denoise;
 pub mod device_check;
 pub mod grid;
 pub mod key;

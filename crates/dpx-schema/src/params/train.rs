@@ -89,6 +89,9 @@ pub struct TrainParams {
     /// Average of the iterates that is kept as the model.
     #[serde(default)]
     pub averaging: Averaging,
+    /// What is done to the noised gradient of each matrix before the optimizer sees it; no cost in privacy, as nothing but the noised gradient is read. `singular-values`: what its singular values owe to noise is taken off, and matrices in which nothing stands above the noise stay as they are.
+    #[serde(default, skip_serializing_if = "Denoising::is_none")]
+    pub denoising: Denoising,
     /// Where noise and sampling coins come from.
     #[serde(default)]
     pub noise: NoiseMode,
@@ -381,6 +384,25 @@ pub enum Averaging {
     Ema,
     /// Mean over the last half of the steps.
     Tail,
+}
+
+/// What is done to noised gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Denoising {
+    /// Nothing.
+    #[default]
+    None,
+    /// Optimal shrinkage of each matrix' singular values for the noise that was added (Gavish and Donoho 2017; Dadsetan and Rudzicz 2025).
+    SingularValues,
+}
+
+impl Denoising {
+    /// Whether nothing is done.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(crate) const fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
 }
 
 /// Where noise and coins come from.
