@@ -174,7 +174,7 @@ fn of_training(instance: &Instance, population: Population, estimate: Option<f64
         );
     }
     text.push_str("  The less noise for its batch the better (McKenna et al. 2025); each line reads as many texts and takes about as long.\n");
-    text.push_str("  `batch_size = \"auto\"` takes the batch from which twice as much would lower the noise of the mean over all steps by less than a tenth.\n\n");
+    text.push_str("  `batch_size = \"auto\"` takes the batch from which twice as much would lower the noise of the mean over all steps by less than a twentieth.\n\n");
     text
 }
 

@@ -16,7 +16,7 @@ use serde::Serialize;
 pub const FEWEST_STEPS: u64 = 50;
 
 /// A batch is large enough where twice as much would leave at least this share of the noise.
-const NO_LONGER_FALLS: f64 = 0.9;
+const NO_LONGER_FALLS: f64 = 0.95;
 
 /// The noise-to-batch ratio: standard deviation of the noise in a step's averaged gradient, as a share of the bound on one record's.
 pub fn noise_to_batch(noise_multiplier: f64, batch: f64) -> f64 {
@@ -67,7 +67,7 @@ pub struct BatchChoice {
 }
 
 /// The smallest power of two from which twice the batch, at as many passes, would lower the noise of the mean gradient by less than a
-/// tenth; never so large that fewer than [`FEWEST_STEPS`] steps are left, where one step of one record leaves as many.
+/// twentieth; never so large that fewer than [`FEWEST_STEPS`] steps are left, where batches of one record leave as many.
 ///
 /// Noise multipliers are those of the Rényi accountant: they differ from the certified ones by nearly the same factor at neighbouring
 /// batch sizes, and cost a hundredth.
@@ -168,8 +168,8 @@ mod tests {
             let [half, own, twice] = [found.batch_size / 2, found.batch_size, found.batch_size * 2]
                 .map(|batch| certified(&question, batch));
             // With a little room, as the accountants differ.
-            assert!(twice / own > 0.88, "{found:?} {}", twice / own);
-            assert!(own / half < 0.92, "{found:?} {}", own / half);
+            assert!(twice / own > 0.94, "{found:?} {}", twice / own);
+            assert!(own / half < 0.96, "{found:?} {}", own / half);
             let left = found.doubling_leaves.unwrap();
             assert!((left - twice / own).abs() < 0.02, "{left}");
         }
@@ -178,9 +178,9 @@ mod tests {
     /// The search by halving finds what looking at every batch does, whatever the numbers are.
     #[test]
     fn it_is_the_first_of_all_that_are_large_enough() {
-        for examples in [300, 7_730, 250_000] {
-            for epochs in [0.85, 3.0, 30.0, 300.0] {
-                for epsilon in [0.5, 3.0, 16.0] {
+        for examples in [300, 60_000] {
+            for epochs in [3.0, 60.0] {
+                for epsilon in [0.5, 8.0] {
                     let question = question(examples, epochs, epsilon);
                     let found = choose_batch(&question).unwrap();
                     let mut first = 0;
