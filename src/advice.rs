@@ -5,11 +5,10 @@
 //! much as a pass. The constants are those of the shipped study of `builtin:emotions`, carried to other sizes by a
 //! rule of thumb (docs/choosing.md): a place to start, not a law.
 
+use dpx_accounting::FEWEST_STEPS;
+
 /// Words of English per token of a small vocabulary, turned round: tokens of a text of so many words.
 const TOKENS_PER_WORD: f64 = 1.5;
-
-/// Steps that a small model needs before it writes at all.
-const FEWEST_STEPS: f64 = 50.0;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
@@ -30,7 +29,7 @@ pub(crate) fn settings(examples: u64, words: u64) -> Settings {
     let batch_size = 2_f64.powi(target.log2().round() as i32).clamp(16.0, 2048.0);
     let batch_size = batch_size.min((examples / 2).max(1) as f64);
     let steps_per_epoch = examples as f64 / batch_size;
-    let epochs = (FEWEST_STEPS / steps_per_epoch).clamp(0.85, 20.0);
+    let epochs = (FEWEST_STEPS as f64 / steps_per_epoch).clamp(0.85, 20.0);
     let epochs = (epochs * 20.0).round() / 20.0;
     let max_length =
         ((words as f64 * TOKENS_PER_WORD / 16.0).ceil() * 16.0).clamp(32.0, 512.0) as u64;

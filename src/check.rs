@@ -93,6 +93,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             plural(experiment.stages.len(), "stage"),
             plural(rows, "row"),
         ))?;
+        for chosen in &experiment.chosen {
+            output::print(&format!("chosen: {chosen}"))?;
+        }
         for line in memory {
             output::print(&format!("memory, estimated: {line}"))?;
         }

@@ -9,6 +9,7 @@ use super::state::StateArgs;
 use super::{Error, ExitCode, output};
 use dpx_engine::cache::Cache;
 use dpx_engine::clock::duration;
+use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::{
     Cause, Decision, InstanceId, LocalSources, Plan, Reason, State, Summary, causes, decide,
     summary, times,
@@ -72,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     };
     let text = if args.json {
         to_json(
-            &plan,
+            (&experiment, &plan),
             (&decisions, &causes),
             &summary,
             &memory::lines(&plan, &place, true),
@@ -85,12 +86,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             Unit::User => of_plan(&plan, &decisions, &cache)?,
         };
         to_text(&plan, &decisions, &causes, &summary)
+            + &chosen_text(&experiment)
             + &memory_text(&plan, &place)
             + &people
             + &spend
     };
     output::print(text.trim_end())?;
     Ok(ExitCode::Done)
+}
+
+/// Numbers that the file leaves to dpx.
+fn chosen_text(experiment: &Experiment) -> String {
+    let mut text = String::new();
+    for chosen in &experiment.chosen {
+        let _ = write!(text, "\nChosen: {chosen} (docs/choosing.md)\n");
+    }
+    text
 }
 
 /// What training is going to take of memory, where that is much.
@@ -258,7 +269,7 @@ fn estimate(summary: &Summary) -> String {
 }
 
 fn to_json(
-    plan: &Plan,
+    (experiment, plan): (&Experiment, &Plan),
     (decisions, causes): (&[Decision], &[Cause]),
     summary: &Summary,
     memory: &[String],
@@ -321,6 +332,17 @@ fn to_json(
         "instances": instances,
         "causes": causes,
         "times": stages,
+        "chosen": experiment.chosen.iter().map(|chosen| json!({
+            "stage": chosen.stage,
+            "key": "batch_size",
+            "value": chosen.choice.batch_size,
+            "steps": chosen.choice.steps,
+            "bound": chosen.choice.bound,
+            "doubling_leaves": chosen.choice.doubling_leaves,
+            "epsilon": chosen.epsilon,
+            "part": chosen.part,
+            "question": chosen.question,
+        })).collect::<Vec<_>>(),
         "memory": memory,
         "people": spend.map(Forecast::json),
         "summary": {

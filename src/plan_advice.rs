@@ -3,6 +3,7 @@
 use super::own_data::{RARE, listed};
 use super::privacy_plan::dataset;
 use super::{Error, ExitCode, output};
+use dpx_accounting::{FEWEST_STEPS, noise_of_mean, noise_to_batch};
 use dpx_engine::clock::duration;
 use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::{Decision, Instance, Plan};
@@ -13,8 +14,6 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-/// Steps below which a small model hardly learns to write.
-const FEWEST_STEPS: u64 = 50;
 /// Fewer synthetic texts teach a classifier less than they could.
 const FEWEST_TEXTS: u64 = 2_000;
 
@@ -132,14 +131,19 @@ fn of_training(instance: &Instance, population: Population, estimate: Option<f64
     );
     match estimate {
         Some(seconds) => {
-            let _ = writeln!(text, ", {} as an earlier record took", duration(seconds));
+            let _ = writeln!(
+                text,
+                ", {} as an earlier record took{}",
+                duration(seconds),
+                hour(&instance.params, seconds)
+            );
         }
         None => text.push_str(", time not known: no record of the same work\n"),
     }
     let _ = writeln!(
         text,
-        "  {:>6}  {:>6}  {:>16}  {:>11}",
-        "batch", "steps", "noise multiplier", "noise/batch"
+        "  {:>6}  {:>6}  {:>16}  {:>11}  {:>12}",
+        "batch", "steps", "noise multiplier", "noise/batch", "of all steps"
     );
     for batch in [own / 2, own, own * 2, own * 4] {
         if batch == 0 {
@@ -173,13 +177,34 @@ fn of_training(instance: &Instance, population: Population, estimate: Option<f64
         };
         let _ = writeln!(
             text,
-            "  {batch:>6}  {:>6}  {noise_multiplier:>16.3}  {:>11.5}{note}",
+            "  {batch:>6}  {:>6}  {noise_multiplier:>16.3}  {:>11.5}  {:>12.6}{note}",
             sampling.steps,
-            noise_multiplier / batch as f64
+            noise_to_batch(*noise_multiplier, sampling.expected_batch_size),
+            noise_of_mean(
+                *noise_multiplier,
+                sampling.expected_batch_size,
+                sampling.steps
+            )
         );
     }
-    text.push_str("  The less noise for its batch the better (McKenna et al. 2025); each line reads as many texts and takes about as long.\n\n");
+    text.push_str("  The less noise for its batch the better (McKenna et al. 2025); each line reads as many texts and takes about as long.\n");
+    text.push_str("  `batch_size = \"auto\"` takes the batch from which twice as much would lower the noise of the mean over all steps by less than a twentieth.\n\n");
     text
+}
+
+/// The passes that an hour fits, by the time that some took: work is stated in passes, since a time is another number on each machine.
+fn hour(params: &Value, seconds: f64) -> String {
+    let epochs = params["epochs"].as_f64();
+    match epochs.filter(|_| params["sampling_rate"].is_null() && seconds >= 1.0) {
+        Some(epochs) => {
+            let fits = epochs * 3600.0 / seconds;
+            format!(
+                "; an hour fits `epochs = {}`",
+                (fits * 100.0).floor() / 100.0
+            )
+        }
+        None => String::new(),
+    }
 }
 
 /// What the file lacks, whatever its data.

@@ -1,6 +1,7 @@
 //! What a user sees: the real binary on real files. One binary, one module per subject.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod auto_batch;
 mod bad_experiments;
 mod binary;
 mod browser;

@@ -116,13 +116,12 @@ pub fn split(
             MechanismSpec::PoissonSampledGaussian { .. }
         )
     });
-    let whole = gaussian_noise_multiplier(epsilon, delta);
     let start = match leader.map(|index| components[index]) {
-        None => whole,
+        None => gaussian_noise_multiplier(epsilon, delta),
         Some(component) => {
             let total: f64 = components.iter().map(|component| component.share).sum();
-            let own = gaussian_epsilon(whole / (component.share / total).sqrt(), delta);
-            equivalent_noise(component.mechanism, own.max(1e-6), delta)?
+            let own = share_of(epsilon, delta, component.share / total);
+            equivalent_noise(component.mechanism, own, delta)?
         }
     };
     let (_, (certified, noise_multipliers, events)) = least(
@@ -147,6 +146,13 @@ pub fn split(
         events,
         certified,
     })
+}
+
+/// About the epsilon that a mechanism with a share of a budget, as part of one, may cost by itself: that of a Gaussian with this share
+/// of 1/sigma^2. [`split`] begins its search there.
+pub fn share_of(epsilon: f64, delta: f64, part: f64) -> f64 {
+    let whole = gaussian_noise_multiplier(epsilon, delta);
+    gaussian_epsilon(whole / part.sqrt(), delta).max(1e-6)
 }
 
 /// All noise multipliers when the leader's (or, without one, that of the Gaussian of share one) is `value`.

@@ -40,15 +40,7 @@ pub fn noise_multiplier(
         });
     }
     // The Rényi accountant is quick and never too low: it gives the first safe end.
-    let rough = least(
-        "noise multiplier",
-        epsilon,
-        1.0,
-        (1e-6, 1e9),
-        1e-2,
-        |sigma| epsilon_rdp(&event(sigma)?, delta).map(|epsilon| (epsilon.value(), ())),
-    )
-    .map_or(1.0, |(sigma, ())| sigma);
+    let rough = rough(epsilon, delta, 1e-2, &event).unwrap_or(1.0);
     let (value, certified) = least(
         "noise multiplier",
         epsilon,
@@ -62,6 +54,37 @@ pub fn noise_multiplier(
         },
     )?;
     Ok(Calibrated { value, certified })
+}
+
+/// The least noise multiplier, to a thousandth, at which the Rényi accountant bounds the cost by `epsilon` at `delta`: quick, safe, and
+/// some percent above that of [`noise_multiplier`], which a run has.
+///
+/// # Errors
+/// A parameter is out of range, or no noise multiplier up to 1e9 meets the target.
+pub(crate) fn noise_multiplier_rdp(
+    epsilon: f64,
+    delta: f64,
+    event: impl Fn(f64) -> Result<DpEvent, AccountantError>,
+) -> Result<f64, AccountantError> {
+    check(epsilon, delta)?;
+    rough(epsilon, delta, 1e-3, &event)
+}
+
+fn rough(
+    epsilon: f64,
+    delta: f64,
+    tolerance: f64,
+    event: impl Fn(f64) -> Result<DpEvent, AccountantError>,
+) -> Result<f64, AccountantError> {
+    least(
+        "noise multiplier",
+        epsilon,
+        1.0,
+        (1e-6, 1e9),
+        tolerance,
+        |sigma| epsilon_rdp(&event(sigma)?, delta).map(|epsilon| (epsilon.value(), ())),
+    )
+    .map(|(sigma, ())| sigma)
 }
 
 /// The largest sampling rate, to 1e-4, at which the event that `event` makes of it costs at most `epsilon` at `delta`.

@@ -17,10 +17,12 @@
 // | `memo` | bounds of claims, computed once |
 // | `claim` | a set of events as one guarantee that can be checked again |
 // | `calibration`, `budget` | the inverse: noise, rates and steps for a target; one epsilon for several mechanisms |
+// | `batch` | batch size from the noise-to-batch ratio, before anything runs |
 // | `people` | people with several records: sampling them, or their records as groups |
 // | `audit` | the other side: lower bounds from canaries |
 
 pub mod audit;
+mod batch;
 mod bound;
 pub mod budget;
 pub mod calibration;
@@ -51,6 +53,10 @@ mod serde_inf;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{
+    BatchBound, BatchChoice, BatchQuestion, FEWEST_STEPS, choose_batch, noise_of_mean,
+    noise_to_batch,
+};
 pub use bound::{DeltaBound, EpsilonBound};
 pub use certified::{Accountant, Certified, MAX_GROUP};
 pub use claim::{Claim, ClaimError, ClaimPart};

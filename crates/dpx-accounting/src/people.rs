@@ -1,6 +1,7 @@
 //! Two ways to train on people who have several records, priced for one budget (Charles et al. 2024, "Fine-tuning large language
 //! models with user-level differential privacy").
 
+use crate::batch::noise_to_batch;
 use crate::calibration::noise_multiplier;
 use crate::sampling::quantized_rate;
 use crate::{AccountantError, DpEvent, Sampling, sampling_plan};
@@ -126,7 +127,7 @@ pub fn compare_sampling(
             sampling_rate,
             batch,
             noise_multiplier,
-            relative_noise: noise_multiplier / batch,
+            relative_noise: noise_to_batch(noise_multiplier, batch),
             event: event(noise_multiplier)?,
         })
     };

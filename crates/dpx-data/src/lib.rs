@@ -37,12 +37,10 @@ pub use describe::{
     Description, Figures, Lengths, PeopleFigures, SplitDescription, describe, describe_resolved,
     describe_rows, looks_like_dataset,
 };
-pub use error::DataError;
-pub use error::Problems;
+pub use error::{DataError, Problems};
 
 pub use facts::{Fact, facts};
-pub use findings::DatasetFindings;
-pub use findings::SplitFindings;
+pub use findings::{DatasetFindings, SplitFindings};
 pub use identity::{content_identity, file_digest};
 pub use layout::SplitPaths;
 pub use license::{StatedLicense, stated_license};
@@ -54,10 +52,8 @@ pub use owner::Owner;
 pub use people::PeopleFindings;
 pub use public::public_text;
 pub use read::{ParquetTable, ParquetValues, read_parquet};
-pub use request::Format;
-pub use request::{NO_LABEL, Request};
-pub use row::Planted;
-pub use row::{Dataset, Row, Rows};
+pub use request::{Format, NO_LABEL, Request};
+pub use row::{Dataset, Planted, Row, Rows};
 pub use source::Resolved;
 
 #[cfg(test)]

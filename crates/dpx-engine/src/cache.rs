@@ -45,21 +45,17 @@ mod verify;
 pub use artifact::{ArtifactReader, Damage};
 pub use disk::{Disk, Faults, Step};
 pub use error::CacheError;
-pub use gc::{Collection, FLOORS, REHEARSAL, Roots};
-pub use gc::{Doomed, Waste};
+pub use gc::{Collection, Doomed, FLOORS, REHEARSAL, Roots, Waste};
 pub(crate) use journal::Journal;
 pub use journal::RunFile;
-pub use lock::TryLock;
-pub(crate) use lock::WorkerLock;
-pub(crate) use lock::host;
-pub use lock::{KeyLock, Owner, SharedUse};
+pub use lock::{KeyLock, Owner, SharedUse, TryLock};
+pub(crate) use lock::{WorkerLock, host};
 pub use remote::{
-    Created, FileStore, KeyError, Listed, Pushed, Remote, RemoteError, Store, StoreError, TeamKey,
+    Created, FileStore, KeyError, Listed, Pushed, Remote, RemoteCheck, RemoteError, RemoteGarbage,
+    Store, StoreError, TeamKey,
 };
-pub use remote::{RemoteCheck, RemoteGarbage};
-pub use store::Cache;
-pub use store::Lookup;
 pub(crate) use store::manifest_of_folder;
+pub use store::{Cache, Lookup};
 pub(crate) use task::{AttemptFolder, TaskFolder, closed_attempts};
 pub use verify::Verification;
 

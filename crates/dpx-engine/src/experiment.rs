@@ -1,12 +1,13 @@
 //! The experiment file: types, parsing, diagnostics.
 //!
 //! [`load`] reads a file, what it extends and the `--set`s into one tree in which every value remembers where it was
-//! written (`parse`, `node`, `load`), compares the tree with the JSON Schemas of the parameter types (`walk`), checks what
-//! no schema can say (`check`), and gives back an [`Experiment`] or every mistake at once as [`Diagnostic`]s.
+//! written (`parse`, `node`, `load`), compares the tree with the JSON Schemas of the parameter types (`walk`), chooses what
+//! the file leaves to dpx (`chosen`), checks what no schema can say (`check`), and gives back an [`Experiment`] or every mistake at once as [`Diagnostic`]s.
 
 mod auto_labels;
 mod check;
 mod checked;
+mod chosen;
 mod diagnostic;
 mod executor;
 mod files;
@@ -25,32 +26,26 @@ mod tables;
 mod walk;
 
 #[cfg(test)]
+mod chosen_tests;
+#[cfg(test)]
 mod tests;
 
-pub use checked::Stage;
-pub(crate) use checked::{Combination, REPLICATE, combinations};
-pub use checked::{Experiment, SweepAxis};
-pub use diagnostic::Diagnostic;
-pub use diagnostic::{Code, Severity};
-pub use diagnostic::{Fix, Label};
-pub use executor::Resources;
-pub use executor::{ExecutorKind, ExecutorTable};
-pub use files::Origin;
-pub use files::{File, Files, Position};
+pub(crate) use checked::{Combination, REPLICATE, combinations, followed};
+pub use checked::{Experiment, Stage, SweepAxis};
+pub use chosen::Chosen;
+pub use diagnostic::{Code, Diagnostic, Fix, Label, Severity};
+pub use executor::{ExecutorKind, ExecutorTable, Resources};
+pub use files::{File, Files, Origin, Position};
 pub use merged::{quoted, relative};
-pub use node::Node;
-pub use node::{Entry, Table, Value};
+pub use node::{Entry, Node, Table, Value};
 pub use read::{Loaded, load};
-pub use reference::SourceField;
-pub use reference::SourceRef;
-pub use reference::source_fields;
+pub use reference::{SourceField, SourceRef, source_fields};
 pub use render::{render, summary};
 pub use schema::document as document_schema;
-
 pub use suggest::did_you_mean;
-pub use tables::Devices;
-pub use tables::{CacheTable, Enforce, ReleaseTable};
-pub use tables::{ExperimentTable, Languages, PrivacyTable, Reference, ReportTable, RunTable};
+pub use tables::{
+    CacheTable, Devices, Enforce, ExperimentTable, Languages, PrivacyTable, Reference,
+    ReleaseTable, ReportTable, RunTable,
+};
 
-pub(crate) use checked::followed;
 pub(crate) use kinds::KindTable;

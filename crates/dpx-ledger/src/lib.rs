@@ -20,14 +20,12 @@ mod release;
 mod secret;
 mod selection;
 
-pub use entry::{DataSet, RunEntry, alike};
-pub use entry::{Overlap, Protected, ReleaseEntry};
+pub use entry::{DataSet, Overlap, Protected, ReleaseEntry, RunEntry, alike};
 pub use error::LedgerError;
 pub use history::{Book, History};
 pub use joint::compose;
 pub use ledger::{Ledger, Noted, Standing, now};
 
 pub use people::Units;
-pub use release::PriorRelease;
-pub use release::{PreparedRelease, ReleaseRequest};
+pub use release::{PreparedRelease, PriorRelease, ReleaseRequest};
 pub use selection::{Candidate, Selection};

@@ -25,6 +25,7 @@ pub(crate) mod pool;
 mod rounded;
 pub mod seed;
 pub mod softmax_regression;
+pub mod symmetric;
 mod tape;
 pub mod text;
 
@@ -35,8 +36,7 @@ pub(crate) const IS_POINTER: &str =
 
 pub use arithmetic::Arithmetic;
 pub use array::Array;
-pub use batch::Units;
-pub use batch::{Batch, Sequence, Targets};
+pub use batch::{Batch, Sequence, Targets, Units};
 pub use embedding::Embedding;
 pub use error::Error;
 pub use init::Initializer;
@@ -44,11 +44,9 @@ pub use kv_cache::KvCache;
 pub use linear::Linear;
 pub use lora::Lora;
 pub use network::Network;
-pub use norm::Norm;
-pub use norm::NormKind;
+pub use norm::{Norm, NormKind};
 pub use packed_layout::PackedLayout;
-pub use parameters::Parameter;
-pub use parameters::{ParameterId, Parameters, Role, Selection};
+pub use parameters::{Parameter, ParameterId, Parameters, Role, Selection};
 pub use pool::{limit_waiting_memory, release_memory};
 pub use rounded::RoundedMatrix;
 pub use tape::{GradSample, Layout, Tape};

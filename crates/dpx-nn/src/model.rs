@@ -28,15 +28,13 @@ pub(crate) use body::Body;
 pub use causal::CausalModel;
 pub use causal_lm::{CausalLm, load_causal, load_frozen};
 pub use classifier::{Classifier, classifier_from, load_classifier};
-pub use config::Family;
-pub use config::{Architecture, Head, ModelConfig};
+pub use config::{Architecture, Family, Head, ModelConfig};
 pub use decoder::Decoder;
 
 pub use encoder::{Encoder, groups, load_encoder};
 pub use error::ModelError;
 pub use load::{is_buffer, look};
-pub use memory::TrainingMemory;
-pub use memory::TrainingStep;
+pub use memory::{TrainingMemory, TrainingStep};
 pub(crate) use static_table::StaticTable;
 pub use weights::Weights;
 

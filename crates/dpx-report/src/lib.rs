@@ -42,16 +42,12 @@ mod write;
 pub use assemble::assemble;
 pub use real_texts::{Nearest, RealTexts, real_texts};
 pub use release::{
-    Author, Export, ExportForm, Format, Group, Model, Prior, Run, Selection, Statement, Texts,
+    Author, Disclosure, Export, ExportForm, Format, Group, License, Model, Prior, Publication,
+    Release, ReleaseError, Run, Selection, Statement, Texts, Wanted, write_internal,
 };
-pub use release::{
-    Disclosure, License, Publication, Release, ReleaseError, Wanted, write_internal,
-};
-pub use sources::Artifacts;
-pub use sources::{AssembleError, Floors, Known, Sources};
+pub use sources::{Artifacts, AssembleError, Floors, Known, Sources};
 pub use study::{InstanceState, Reference, Study};
-pub use verify::Check;
-pub use verify::{Verification, verify};
+pub use verify::{Check, Verification, verify};
 pub use write::write_results;
 
 #[cfg(test)]

@@ -26,10 +26,10 @@ pub use model::Wanted;
 pub(crate) use officer::page;
 pub use publish::Publication;
 pub use statement::{
-    Author, Export, ExportForm, Format, Group, Model, Prior, Run, Selection, Statement, Texts,
+    Author, Disclosure, Export, ExportForm, Format, Group, License, Model, Prior, Run, Selection,
+    Statement, Texts,
 };
 pub(crate) use statement::{CARD_FILE, CHECKSUMS_FILE, GROUPS, OFFICER_FILE, STATEMENT_FILE};
-pub use statement::{Disclosure, License};
 
 use super::candidates::candidates;
 use super::guarantee::study_delta;

@@ -37,8 +37,8 @@ pub use score::{ScoreParams, ScorePerformance};
 pub use select::{SelectParams, SelectPerformance, VoteFor};
 pub use teacher::{TeacherKind, TeacherParams, TeacherPerformance};
 pub use train::{
-    ActivationCheckpointing, Averaging, BasePrecision, ChatFormat, Clipping, LossOn, NoiseMode,
-    Precision, Schedule, TrainParams, TrainPerformance, Trainable,
+    ActivationCheckpointing, Averaging, BasePrecision, ChatFormat, Clipping, Denoising, LossOn,
+    NoiseMode, Precision, Schedule, TrainParams, TrainPerformance, Trainable,
 };
 pub use value::{Delta, Epsilon};
 

@@ -14,7 +14,7 @@ use dpx_schema::Device;
 use dpx_sgd::clip::{Clipping, clipped_sum};
 use dpx_sgd::key::Key;
 use dpx_sgd::learner::{Learner, LearnerSettings};
-use dpx_sgd::optimizer::{AdamSettings, Averaging, LearningRate, Schedule};
+use dpx_sgd::optimizer::{AdamSettings, Averaging, Denoising, LearningRate, Schedule};
 use dpx_sgd::privatise::Protection;
 use std::time::Instant;
 
@@ -283,6 +283,7 @@ impl<'a> Updates<'a> {
                 steps: 100,
             },
             averaging: Averaging::None,
+            denoising: Denoising::None,
         };
         Self {
             batch,

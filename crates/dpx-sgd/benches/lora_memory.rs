@@ -15,7 +15,7 @@ use dpx_schema::params::{BasePrecision, Trainable};
 use dpx_sgd::clip::Clipping;
 use dpx_sgd::key::Key;
 use dpx_sgd::learner::LearnerSettings;
-use dpx_sgd::optimizer::{AdamSettings, Averaging, LearningRate, Schedule};
+use dpx_sgd::optimizer::{AdamSettings, Averaging, Denoising, LearningRate, Schedule};
 use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerSettings};
 use dpx_sgd::whole_texts::WholeTexts;
 use serde_json::{Map, Value, json};
@@ -196,6 +196,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 steps,
             },
             averaging: Averaging::None,
+            denoising: Denoising::None,
         },
         clipping: Clipping::Flat,
         expected_batch_size: rows as f64,

@@ -13,8 +13,7 @@ pub(crate) mod tests;
 pub use factors::Clipping;
 pub use in_parts::GradientError;
 pub(crate) use in_parts::clipped_gradient;
-pub use sum::ClippedSum;
-pub use sum::clipped_sum;
+pub use sum::{ClippedSum, clipped_sum};
 
 use dpx_nn::{GradSample, ParameterId, Parameters, Tape};
 

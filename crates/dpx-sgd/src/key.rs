@@ -8,8 +8,7 @@ mod file;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use file::KeyFileError;
-pub use file::{KeyFile, Opened, RunId, sweep_orphans};
+pub use file::{KeyFile, KeyFileError, Opened, RunId, sweep_orphans};
 
 use super::fault::fault;
 use chacha20::ChaCha20;

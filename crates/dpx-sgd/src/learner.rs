@@ -4,7 +4,7 @@
 use super::checkpoint::{self, Checkpoint, CheckpointError};
 use super::key::Key;
 use super::noise::Ahead;
-use super::optimizer::{Adam, AdamSettings, Averager, Averaging, LearningRate};
+use super::optimizer::{Adam, AdamSettings, Averager, Averaging, Denoising, LearningRate};
 use super::privatise::{Protection, privatise_with};
 use super::sum::GradientSum;
 use dpx_nn::{Array, ParameterId, Parameters, Role};
@@ -20,6 +20,8 @@ pub struct LearnerSettings {
     pub learning_rate: LearningRate,
     /// Which average of the weights a run ends with.
     pub averaging: Averaging,
+    /// What is done to the noised gradient of each matrix.
+    pub denoising: Denoising,
 }
 
 /// Updates the trainable parameters of a registry from sums of gradients.
@@ -28,6 +30,8 @@ pub struct Learner {
     settings: LearnerSettings,
     trainable: Vec<ParameterId>,
     decays: Vec<bool>,
+    /// Rows and columns of those that are matrices, where these are denoised.
+    matrices: Option<Vec<Option<[usize; 2]>>>,
     adam: Adam,
     averager: Averager,
     sum: GradientSum,
@@ -61,8 +65,15 @@ impl Learner {
             .iter()
             .map(|&id| !matches!(parameters.get(id).role, Role::Bias | Role::Norm))
             .collect();
+        let shape = |&id: &ParameterId| match *parameters.value(id).shape() {
+            [rows, columns] => Some([rows, columns]),
+            _ => None,
+        };
+        let matrices = (settings.denoising == Denoising::SingularValues)
+            .then(|| trainable.iter().map(shape).collect());
         Self {
             settings,
+            matrices,
             decays,
             adam: Adam::new(settings.adam, &lengths),
             averager: Averager::new(settings.averaging, settings.learning_rate.steps, &lengths),
@@ -148,6 +159,10 @@ impl Learner {
                 rate,
             };
         }
+        let privatised = match &self.matrices {
+            Some(shapes) => privatised.denoised(shapes),
+            None => privatised,
+        };
         // Noise and Adam are computed on the host: the same bits whatever device the gradients come from.
         if parameters.device() == Device::Cpu {
             let trainable = parameters

@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod clip;
+pub mod denoise;
 pub mod device_check;
 pub mod grid;
 pub mod key;
@@ -16,7 +17,7 @@ pub mod softmax;
 pub mod sum;
 pub mod trainer;
 pub mod units;
-mod vector;
+pub mod vector;
 pub mod whole_texts;
 
 #[cfg(not(any(test, feature = "fault-injection")))]

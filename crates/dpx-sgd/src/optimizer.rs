@@ -6,7 +6,7 @@ mod schedule;
 mod tests;
 
 pub(crate) use average::Averager;
-pub use dpx_schema::params::{Averaging, Schedule};
+pub use dpx_schema::params::{Averaging, Denoising, Schedule};
 pub use schedule::LearningRate;
 
 use super::noise::{BLOCK, CHUNK};

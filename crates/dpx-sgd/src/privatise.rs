@@ -29,7 +29,7 @@
 //! ```compile_fail,E0451
 //! # use dpx_sgd::{privatise::Privatised, sum::GradientSum};
 //! let sum = GradientSum::new(&[3]);
-//! let gradient = Privatised { sum: &sum, noise: None, divisor: 8.0 };
+//! let gradient = Privatised { sum: &sum, noise: None, divisor: 8.0, denoised: Vec::new() };
 //! ```
 //!
 //! and the values of a sum cannot be read:
@@ -40,6 +40,7 @@
 //! let values = sum.tensor(0);
 //! ```
 
+use super::denoise::denoised;
 use super::fault::fault;
 use super::grid::{Grid, round, to_float};
 use super::key::Key;
@@ -47,6 +48,7 @@ use super::noise::{BLOCK, CHUNK, Drawn, NoiseStream};
 use super::sum::GradientSum;
 use super::vector::vectorized;
 use dpx_accounting::DpEvent;
+use rayon::prelude::*;
 
 /// The noise that a sum of clipped gradients gets.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -128,6 +130,8 @@ pub struct Privatised<'a> {
     sum: &'a GradientSum,
     noise: Option<Noise<'a>>,
     divisor: f64,
+    /// What stands in place of noised tensors, made of them alone.
+    denoised: Vec<Option<Vec<f32>>>,
 }
 
 impl std::fmt::Debug for Privatised<'_> {
@@ -184,26 +188,47 @@ pub(super) fn privatise_with<'a>(
         sum,
         noise,
         divisor: expected_batch_size,
+        denoised: Vec::new(),
     }
 }
 
-impl<'a> Privatised<'a> {
+impl Privatised<'_> {
     /// Number of values of each trained tensor, in order.
     pub fn lengths(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
         self.sum.lengths()
     }
 
+    /// The same with matrices of these shapes shrunk to what stands above the noise ([`denoised`]); without noise, and for tensors
+    /// without a shape, as it is. It looks at noised values alone.
+    #[must_use]
+    pub(super) fn denoised(mut self, shapes: &[Option<[usize; 2]>]) -> Self {
+        let Some(noise) = self.noise else {
+            return self;
+        };
+        let deviation = noise.deviation * noise.grid.step() / self.divisor;
+        let tensors = shapes.par_iter().enumerate();
+        self.denoised = tensors
+            .map(|(tensor, shape)| denoised(&self.to_vec(tensor), (*shape)?, deviation))
+            .collect();
+        self
+    }
+
     /// Values of one chunk of [`CHUNK`] coordinates of a tensor, to be read block by block.
-    pub(super) fn chunk(&self, tensor: usize, chunk: usize) -> Chunk<'a> {
+    pub(super) fn chunk(&self, tensor: usize, chunk: usize) -> Chunk<'_> {
         let values = self.sum.tensor(tensor);
         let first = chunk * CHUNK;
         let range = first..(first + CHUNK).min(values.len());
-        let source = match self.noise {
-            None => Source::None,
-            Some(Noise {
-                drawn: Some(drawn), ..
-            }) => Source::Ahead(&drawn[tensor][range.clone()]),
-            Some(noise) => {
+        let whole = self.denoised.get(tensor).and_then(Option::as_ref);
+        let source = match (whole, self.noise) {
+            (Some(whole), _) => Source::Whole(&whole[range.clone()]),
+            (None, None) => Source::None,
+            (
+                None,
+                Some(Noise {
+                    drawn: Some(drawn), ..
+                }),
+            ) => Source::Ahead(&drawn[tensor][range.clone()]),
+            (None, Some(noise)) => {
                 let place = if noise.one_stream { 0 } else { tensor as u64 };
                 Source::Stream(NoiseStream::new(noise.key, place, chunk as u64))
             }
@@ -242,6 +267,8 @@ pub(super) struct Chunk<'a> {
 /// Where a chunk's noise comes from.
 enum Source<'a> {
     None,
+    /// Values in place of the noised ones.
+    Whole(&'a [f32]),
     Ahead(&'a [i32]),
     Stream(NoiseStream),
 }
@@ -254,6 +281,10 @@ impl Chunk<'_> {
         let sum = &self.sum[range.clone()];
         let values = &mut values[..sum.len()];
         let (noise, stream) = match (self.noise, &mut self.source) {
+            (_, Source::Whole(whole)) => {
+                values.copy_from_slice(&whole[range]);
+                return values;
+            }
             (Some(noise), Source::Ahead(noises)) => {
                 vectorized(DrawnOnGrid {
                     values,

@@ -3,6 +3,8 @@
 //! With a noise multiplier of zero (epsilon = infinity) the very same loop runs without clipping and noise.
 
 #[cfg(test)]
+mod denoise_tests;
+#[cfg(test)]
 mod device_tests;
 #[cfg(test)]
 pub(crate) mod people_tests;

@@ -1,9 +1,9 @@
 //! Runs a loop with the widest vector instructions that the processor has.
 
 /// Runs `operation` compiled for AVX-512, for AVX2 with FMA, or for the baseline. Its body must be inlined (`#[inline(always)]`
-/// functions on slices); arithmetic written with `mul_add` gives the same bits on every path.
+/// functions on slices). The bits are the same on every path: neither `mul_add` nor products and sums written apart change with it.
 #[inline]
-pub(super) fn vectorized<F: pulp::NullaryFnOnce>(operation: F) -> F::Output {
+pub fn vectorized<F: pulp::NullaryFnOnce>(operation: F) -> F::Output {
     #[cfg(target_arch = "x86_64")]
     {
         use pulp::Simd;

@@ -14,8 +14,7 @@ mod laws;
 pub(crate) mod tests;
 
 pub(crate) use combinations::Combinations;
-pub(crate) use histogram::Counted;
-pub(crate) use histogram::{Exact, Noisy, NoisyCounts, keywords_of};
+pub(crate) use histogram::{Counted, Exact, Noisy, NoisyCounts, keywords_of};
 
 use super::keyed_run::KeyedRun;
 use super::members::shares;

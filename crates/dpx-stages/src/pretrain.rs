@@ -19,7 +19,7 @@ use dpx_sgd::checkpoint::{self, Found};
 use dpx_sgd::clip::{Clipping, clipped_sum};
 use dpx_sgd::key::Key;
 use dpx_sgd::learner::{Learner, LearnerSettings};
-use dpx_sgd::optimizer::{AdamSettings, Averaging, LearningRate};
+use dpx_sgd::optimizer::{AdamSettings, Averaging, Denoising, LearningRate};
 use dpx_sgd::privatise::Protection;
 use dpx_sgd::sampling::micro_batches;
 use serde_json::json;
@@ -107,6 +107,7 @@ impl Run<'_> {
                 params.steps,
             ),
             averaging: Averaging::None,
+            denoising: Denoising::None,
         };
         let mut learner = Learner::new(network.parameters(), settings);
         let path = self.context.state.join("state.bin");

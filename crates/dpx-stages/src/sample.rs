@@ -29,8 +29,9 @@ use keywords::Keywords;
 use match_words::Matching;
 use prompted::Prompted;
 use report::{Asked, TextForm};
-pub use report::{AskedAndWritten, ConversationReport, Handled};
-pub use report::{MESSAGES_COLUMN, SAMPLE_FILE, SampleReport};
+pub use report::{
+    AskedAndWritten, ConversationReport, Handled, MESSAGES_COLUMN, SAMPLE_FILE, SampleReport,
+};
 use std::collections::HashSet;
 use teacher::Chooser;
 use voted::Draw;

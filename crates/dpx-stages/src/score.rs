@@ -8,13 +8,10 @@ mod run;
 mod scores;
 mod student;
 
-pub use compute::Surprise;
-pub use compute::{Embedder, Models, Texts, compute};
-pub use conversations::ConversationScores;
-pub use conversations::Order;
+pub use compute::{Embedder, Models, Surprise, Texts, compute};
+pub use conversations::{ConversationScores, Order};
 pub use run::run;
-pub use scores::{Compared, CopyFigures, Counts, Perplexities};
-pub use scores::{Examples, SCORES_FILE, Scores};
+pub use scores::{Compared, CopyFigures, Counts, Examples, Perplexities, SCORES_FILE, Scores};
 
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,7 @@ mod ner;
 mod rules;
 mod tally;
 
-pub use apply::Scrubbed;
-pub use apply::{Scrubber, Span, apply};
+pub use apply::{Scrubbed, Scrubber, Span, apply};
 pub(crate) use conversation::Placeholders;
 pub use ner::Ner;
 pub use rules::Rules;

@@ -60,6 +60,7 @@ pub(super) fn run(context: &StageContext<'_>) -> StageResult {
         return Ok(Finish::nothing());
     }
     keyed_run::destroy_orphans(context)?;
+    start.check_denoising(&params)?;
     start.spare_memory(context, &params, &performance);
     let mechanism = mechanism(&params, &stage.plan)?;
     let rows = Rows::read(input.path.join("train.jsonl"))?;
@@ -323,6 +324,7 @@ impl Run<'_> {
                     self.mechanism.steps(),
                 ),
                 averaging: params.averaging,
+                denoising: params.denoising,
             },
             clipping: params.clipping.into(),
             expected_batch_size: self.expected_batch_size,

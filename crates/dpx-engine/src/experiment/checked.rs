@@ -1,5 +1,6 @@
 //! The experiment as read and checked: what the planner works from.
 
+use super::chosen::Chosen;
 use super::files::{Files, Origin};
 use super::kinds::KindTable;
 use super::node::{Node, Table};
@@ -31,6 +32,8 @@ pub struct Experiment {
     pub release: ReleaseTable,
     /// `[stage.NAME]`, in the file's order.
     pub stages: Vec<Stage>,
+    /// Numbers that dpx chose, which stand in the stages.
+    pub chosen: Vec<Chosen>,
     /// The texts it was read from.
     pub files: Files,
     /// All of them laid over one another.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Component, Path, PathBuf};
 
-/// Values that are written otherwise in another folder.
+/// Values that are written otherwise in the copy, as TOML: paths from another folder, and numbers that were chosen.
 type Moved = BTreeMap<Origin, String>;
 
 impl Experiment {
@@ -36,13 +36,13 @@ impl Experiment {
         text
     }
 
-    /// Relative paths, as they are written in another folder.
+    /// Relative paths as they are written in another folder, and the number in the place of each `"auto"`.
     fn moved(&self, folder: &Path) -> Moved {
         let mut moved = Moved::new();
         let mut add = |node: &Node, path: &Path| {
             if path.is_relative() {
                 let full = self.files.file(node.origin).folder.join(path);
-                moved.insert(node.origin, relative(folder, &full));
+                moved.insert(node.origin, quoted(&relative(folder, &full)));
             }
         };
         for stage in &self.stages {
@@ -64,6 +64,9 @@ impl Experiment {
             && let Some(text) = node.as_str()
         {
             add(node, Path::new(text));
+        }
+        for chosen in &self.chosen {
+            moved.insert(chosen.origin, chosen.choice.batch_size.to_string());
         }
         moved
     }
@@ -129,7 +132,7 @@ fn rewritten(text: &str, moved: &Moved) -> String {
             continue;
         }
         out.push_str(&text[rest..range.start]);
-        out.push_str(&quoted(value));
+        out.push_str(value);
         rest = range.end;
     }
     out.push_str(&text[rest..]);
@@ -173,7 +176,10 @@ fn is_header(name: &str) -> bool {
 
 fn inline(node: &Node, moved: &Moved) -> String {
     match &node.value {
-        Value::String(text) => quoted(moved.get(&node.origin).unwrap_or(text)),
+        Value::String(text) => {
+            let moved = moved.get(&node.origin).cloned();
+            moved.unwrap_or_else(|| quoted(text))
+        }
         Value::Integer(number) => number.to_string(),
         Value::Float(number) if number.is_nan() => "nan".into(),
         Value::Float(number) if number.is_infinite() => {

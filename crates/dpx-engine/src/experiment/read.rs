@@ -2,6 +2,7 @@
 
 use super::check;
 use super::checked::{Experiment, SweepAxis};
+use super::chosen;
 use super::diagnostic::{Code, Diagnostic, Severity};
 use super::files::{Files, Origin};
 use super::kinds::schema_of;
@@ -146,7 +147,7 @@ impl Reader<'_> {
             .and_then(|privacy| privacy.get("selection"))
             .and_then(Node::as_array)
             .unwrap_or_default();
-        let sound = Experiment {
+        let mut sound = Experiment {
             experiment: experiment.unwrap_or_else(|| ExperimentTable {
                 name: "unnamed".into(),
                 seed: 42,
@@ -161,12 +162,14 @@ impl Reader<'_> {
             report: report.unwrap_or_default(),
             release: release.unwrap_or_default(),
             stages,
+            chosen: Vec::new(),
             files: files.clone(),
             root: root.clone(),
         };
         check::graph(&sound, self.diagnostics);
         check::privacy(&sound, root, self.diagnostics);
         check::claims(&sound, self.diagnostics);
+        chosen::choose(&mut sound, self.diagnostics);
         check::values(&sound, self.diagnostics);
         (!failed).then_some(sound)
     }

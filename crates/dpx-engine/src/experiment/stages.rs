@@ -3,6 +3,7 @@
 use super::REPLICATE;
 use super::auto_labels::{auto_labels, is_auto};
 use super::checked::{Stage, SweepAxis};
+use super::chosen::never_auto;
 use super::diagnostic::{Code, Diagnostic};
 use super::files::{Files, Origin};
 use super::kinds::KindTable;
@@ -121,6 +122,8 @@ impl Reader<'_> {
                     if kind == Kind::Preprocess && key == "labels" && is_auto(&field.node) {
                         self.diagnostics
                             .push(auto_labels(table, &field.node, files));
+                    } else if let Some(diagnostic) = never_auto(kind, key, &field.node) {
+                        self.diagnostics.push(diagnostic);
                     } else if let Some(schema) = kinds.property(key) {
                         walker.value(&field.node, schema, Site { key, used_at: None });
                         fields.entries.push(field.clone());

@@ -11,8 +11,7 @@ mod modernbert;
 mod neox;
 mod rotary;
 
-pub use decoder::{Activation, Biases, LayerKind, QueryKeyNorm};
-pub use decoder::{DecoderConfig, Sizes};
+pub use decoder::{Activation, Biases, DecoderConfig, LayerKind, QueryKeyNorm, Sizes};
 pub use encoder::EncoderConfig;
 pub use family::Family;
 pub use rotary::Rotary;

@@ -7,8 +7,7 @@ mod batch;
 mod choose;
 mod steer;
 
-pub use batch::Generated;
-pub use batch::{Decoder, Request, generate, greedy};
+pub use batch::{Decoder, Generated, Request, generate, greedy};
 pub use choose::Sampling;
 pub use steer::{SteeredWord, Steering};
 

@@ -3,7 +3,7 @@
 use super::{BudgetParams, Delta, Epsilon};
 use crate::UnitSampling;
 use crate::conversation::Role;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Fine-tunes a language model on private texts with DP-SGD.
@@ -21,9 +21,9 @@ pub struct TrainParams {
     #[serde(default = "epochs")]
     #[schemars(range(min = 0.01, max = 10000.0))]
     pub epochs: f64,
-    /// Expected number of examples in a step, or of people where these are sampled; the sampling rate is this over their number.
+    /// Expected number of examples in a step, or of people where these are sampled; the sampling rate is this over their number. `auto`: the smallest power of two from which twice as much would hardly lower the noise at as many `epochs`, with at least 50 steps; one number for all rows, from the row with the least epsilon and the declared `examples`.
     #[serde(default = "batch_size")]
-    #[schemars(range(min = 1))]
+    #[schemars(schema_with = "number_or_auto")]
     pub batch_size: u64,
     /// Peak learning rate of Adam.
     #[serde(default = "learning_rate")]
@@ -90,6 +90,9 @@ pub struct TrainParams {
     /// Average of the iterates that is kept as the model.
     #[serde(default)]
     pub averaging: Averaging,
+    /// What is done to the noised gradient of each matrix before the optimizer sees it; no cost in privacy, as nothing but the noised gradient is read. `singular-values`: what its singular values owe to noise is taken off, and matrices in which nothing stands above the noise stay as they are.
+    #[serde(default, skip_serializing_if = "Denoising::is_none")]
+    pub denoising: Denoising,
     /// Where noise and sampling coins come from.
     #[serde(default)]
     pub noise: NoiseMode,
@@ -185,6 +188,13 @@ impl Default for TrainPerformance {
             checkpoint_every: checkpoint_every(),
         }
     }
+}
+
+/// What an experiment file may say of a number that dpx can choose. Plans, keys and records hold the number: the type knows no word.
+fn number_or_auto(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "oneOf": [{ "type": "integer", "minimum": 1 }, { "const": "auto" }],
+    })
 }
 
 const fn epochs() -> f64 {
@@ -375,6 +385,25 @@ pub enum Averaging {
     Ema,
     /// Mean over the last half of the steps.
     Tail,
+}
+
+/// What is done to noised gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Denoising {
+    /// Nothing.
+    #[default]
+    None,
+    /// Optimal shrinkage of each matrix' singular values for the noise that was added (Gavish and Donoho 2017; Dadsetan and Rudzicz 2025).
+    SingularValues,
+}
+
+impl Denoising {
+    /// Whether nothing is done.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(crate) const fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
 }
 
 /// Where noise and coins come from.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::checkpoint;
 use crate::fault::{self, Fault};
-use crate::optimizer::{AdamSettings, Averaging, LearningRate, Schedule};
+use crate::optimizer::{AdamSettings, Averaging, Denoising, LearningRate, Schedule};
 use crate::whole_texts::WholeTexts;
 use dpx_accounting::Adjacency;
 use dpx_nn::model::Decoder;
@@ -105,6 +105,7 @@ pub(super) fn settings(expected_batch_size: f64, averaging: Averaging) -> Traine
             adam: AdamSettings::default(),
             learning_rate: LearningRate::new(0.01, Schedule::Linear, 0.25, 8),
             averaging,
+            denoising: Denoising::None,
         },
         clipping: Clipping::Flat,
         expected_batch_size,

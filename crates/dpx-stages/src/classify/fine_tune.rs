@@ -17,7 +17,7 @@ use dpx_schema::{StageContext, StageError};
 use dpx_sgd::clip::{Clipping, clipped_sum};
 use dpx_sgd::key::Key;
 use dpx_sgd::learner::{Learner, LearnerSettings};
-use dpx_sgd::optimizer::{AdamSettings, Averaging, LearningRate};
+use dpx_sgd::optimizer::{AdamSettings, Averaging, Denoising, LearningRate};
 use dpx_sgd::privatise::Protection;
 use dpx_sgd::sampling::micro_batches;
 use serde_json::{Value, json};
@@ -174,6 +174,7 @@ impl Trainer<'_> {
                 steps as u64,
             ),
             averaging: Averaging::None,
+            denoising: Denoising::None,
         };
         let mut learner = Learner::new(classifier.parameters(), settings);
         // Without protection no noise is drawn; the key is a formality.

@@ -1,5 +1,6 @@
 //! Sets of embeddings `[n, d]`: unit length, dot products, nearest neighbours.
 
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// A set of embeddings, row-major `[n, d]`.
@@ -104,67 +105,117 @@ impl Embeddings {
         others: &Self,
         fold: impl Fn(usize, &mut [f32]) -> T + Sync,
     ) -> Vec<T> {
-        let count = others.len();
-        (0..self.len())
-            .into_par_iter()
+        let (width, count) = (self.width, others.len());
+        self.values
+            .par_chunks(GROUP * width)
+            .enumerate()
             .map_init(
-                || vec![0.0_f32; count],
-                |dots, row| {
-                    dots_with(self.row(row), &others.values, self.width, dots);
-                    fold(row, dots)
+                || vec![0.0_f32; GROUP * count],
+                |dots, (group, vectors)| {
+                    let rows = vectors.len() / width;
+                    Dots {
+                        vectors,
+                        matrix: &others.values,
+                        width,
+                        dots: &mut dots[..rows * count],
+                    }
+                    .compute();
+                    (0..rows)
+                        .map(|row| {
+                            let own = &mut dots[row * count..(row + 1) * count];
+                            fold(group * GROUP + row, own)
+                        })
+                        .collect::<Vec<T>>()
                 },
             )
+            .flatten_iter()
             .collect()
-    }
-
-    /// For each embedding of `self` the largest dot product with one of `others`; minus infinity where there is none.
-    pub fn nearest(&self, others: &Self) -> Vec<f32> {
-        self.fold_dots(others, |_, dots| {
-            dots.iter().copied().fold(f32::NEG_INFINITY, f32::max)
-        })
     }
 }
 
+/// Numbers that are multiplied at once.
 const LANES: usize = 8;
 
-/// Dot products of one vector with every row of a matrix; four rows at a time, in lanes that vectorise.
-fn dots_with(vector: &[f32], matrix: &[f32], width: usize, dots: &mut [f32]) {
-    let whole = width - width % LANES;
-    for (block, out) in dots.chunks_mut(4).enumerate() {
-        let start = block * 4 * width;
-        if out.len() == 4 {
-            let rows: [&[f32]; 4] =
-                std::array::from_fn(|row| &matrix[start + row * width..start + (row + 1) * width]);
-            let mut sums = [[0.0_f32; LANES]; 4];
-            for at in (0..whole).step_by(LANES) {
-                let left = &vector[at..at + LANES];
-                for (sum, row) in sums.iter_mut().zip(rows) {
-                    let right = &row[at..at + LANES];
-                    for lane in 0..LANES {
-                        sum[lane] += left[lane] * right[lane];
+/// Vectors that are compared with a few rows of the matrix before the next rows are read: these come from far more slowly.
+const GROUP: usize = 8;
+
+/// Rows of the matrix that are summed beside each other.
+const ROWS: usize = 4;
+
+/// Dot products of some vectors with every row of a matrix, `[vectors, rows]`.
+struct Dots<'a> {
+    vectors: &'a [f32],
+    matrix: &'a [f32],
+    width: usize,
+    dots: &'a mut [f32],
+}
+
+impl Dots<'_> {
+    /// With the instructions that the processor has. A product is summed in eight lanes, the lanes in order, then what is left of
+    /// the width: no bit of it depends on other rows, nor on the instructions.
+    fn compute(self) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            return Simd::vectorize(simd, self);
+        }
+        Simd::vectorize(pulp::Scalar256b, self);
+    }
+}
+
+impl WithSimd for Dots<'_> {
+    type Output = ();
+
+    #[expect(
+        clippy::inline_always,
+        reason = "vector instructions reach only what is inlined"
+    )]
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let width = self.width;
+        let count = self.matrix.len() / width;
+        for (block, matrix) in self.matrix.chunks(ROWS * width).enumerate() {
+            for (at, vector) in self.vectors.chunks_exact(width).enumerate() {
+                let first = at * count + block * ROWS;
+                if matrix.len() == ROWS * width {
+                    let rows: [&[f32]; ROWS] =
+                        std::array::from_fn(|row| &matrix[row * width..(row + 1) * width]);
+                    let out = &mut self.dots[first..first + ROWS];
+                    out.copy_from_slice(&beside(simd, vector, rows));
+                } else {
+                    for (row, matrix) in matrix.chunks_exact(width).enumerate() {
+                        [self.dots[first + row]] = beside(simd, vector, [matrix]);
                     }
                 }
-            }
-            for ((value, sum), row) in out.iter_mut().zip(sums).zip(rows) {
-                *value = sum.iter().sum::<f32>() + tail(&vector[whole..], &row[whole..]);
-            }
-        } else {
-            for (offset, value) in out.iter_mut().enumerate() {
-                let row = &matrix[start + offset * width..start + (offset + 1) * width];
-                let mut sum = [0.0_f32; LANES];
-                for at in (0..whole).step_by(LANES) {
-                    for lane in 0..LANES {
-                        sum[lane] += vector[at + lane] * row[at + lane];
-                    }
-                }
-                *value = sum.iter().sum::<f32>() + tail(&vector[whole..], &row[whole..]);
             }
         }
     }
 }
 
-fn tail(left: &[f32], right: &[f32]) -> f32 {
-    left.iter().zip(right).map(|(a, b)| a * b).sum()
+/// The products of a vector with a few rows of its length; a vector of the processor holds [`LANES`] numbers.
+#[expect(
+    clippy::inline_always,
+    reason = "vector instructions reach only what is inlined"
+)]
+#[inline(always)]
+fn beside<S: Simd, const N: usize>(simd: S, vector: &[f32], rows: [&[f32]; N]) -> [f32; N] {
+    const { assert!(S::F32_LANES == LANES) };
+    let (whole, rest) = S::as_simd_f32s(vector);
+    // All of one length, so that no place has to be checked.
+    let lanes = rows.map(|row| &S::as_simd_f32s(row).0[..whole.len()]);
+    let mut sums = [simd.splat_f32s(0.0); N];
+    for (at, &left) in whole.iter().enumerate() {
+        for (sum, lanes) in sums.iter_mut().zip(lanes) {
+            // No fused step: it would round another way.
+            *sum = simd.add_f32s(*sum, simd.mul_f32s(left, lanes[at]));
+        }
+    }
+    let mut dots = [0.0; N];
+    for ((dot, sum), row) in dots.iter_mut().zip(sums).zip(rows) {
+        let sum: [f32; LANES] = pulp::cast(sum);
+        let tail = rest.iter().zip(&row[whole.len() * LANES..]);
+        *dot = sum.iter().sum::<f32>() + tail.map(|(a, b)| a * b).sum::<f32>();
+    }
+    dots
 }
 
 #[cfg(test)]
@@ -173,12 +224,20 @@ mod tests {
 
     #[test]
     fn dot_products_agree_with_the_slow_way_for_odd_sizes() {
-        for (n, m, width) in [(3, 5, 11), (1, 4, 8), (2, 9, 3)] {
+        for (n, m, width) in [(3, 5, 11), (1, 4, 8), (2, 9, 3), (19, 13, 24)] {
             let value = |index: usize| ((index * 7919 % 101) as f32 - 50.0) / 50.0;
             let left = Embeddings::new((0..n * width).map(value).collect(), width).unwrap();
             let right =
                 Embeddings::new((0..m * width).map(|i| value(i + 13)).collect(), width).unwrap();
             let dots = left.fold_dots(&right, |_, dots| dots.to_vec());
+            // Alone or among others, a product has the same bits.
+            for (row, dots) in dots.iter().enumerate() {
+                for (other, dot) in dots.iter().enumerate() {
+                    let alone = left.select(&[row]);
+                    let alone = alone.fold_dots(&right.select(&[other]), |_, dots| dots[0]);
+                    assert_eq!(alone[0].to_bits(), dot.to_bits());
+                }
+            }
             for (row, dots) in left.rows().zip(&dots) {
                 for (other, dot) in right.rows().zip(dots) {
                     let slow: f32 = row.iter().zip(other).map(|(a, b)| a * b).sum();

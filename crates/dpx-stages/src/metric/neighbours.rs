@@ -150,21 +150,24 @@ pub(crate) fn neighbours(
     if synthetic.is_empty() || training.is_empty() || held_out.is_empty() {
         return None;
     }
-    let unit = synthetic.normalised();
-    let distances = |real: &Embeddings| -> Vec<f64> {
-        unit.nearest(&real.normalised())
-            .into_iter()
-            .map(|cosine| (1.0 - f64::from(cosine)).max(0.0))
-            .collect()
-    };
-    let to_training = distances(training);
-    let to_held_out = distances(held_out);
     let both = training.normalised().concat(&held_out.normalised());
-    let nearest: Vec<Vec<u32>> = unit.fold_dots(&both, |_, dots| {
-        let most = dots.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    // Every cosine once: the largest of either side, and the numbers of the largest of both.
+    let found = synthetic.normalised().fold_dots(&both, |_, dots| {
+        let (of_training, of_held_out) = dots.split_at(training.len());
+        let [first, second] = [of_training, of_held_out].map(largest);
+        let most = first.max(second);
         let texts = (0..dots.len()).filter(|&text| dots[text] >= most - EQUAL);
-        texts.map(|text| text as u32).collect()
+        let texts: Vec<u32> = texts.map(|text| text as u32).collect();
+        (first, second, texts)
     });
+    let distance = |cosine: f32| (1.0 - f64::from(cosine)).max(0.0);
+    let (mut to_training, mut to_held_out) = (Vec::new(), Vec::new());
+    let mut nearest = Vec::with_capacity(found.len());
+    for (first, second, texts) in found {
+        to_training.push(distance(first));
+        to_held_out.push(distance(second));
+        nearest.push(texts);
+    }
     let farthest = to_training
         .iter()
         .chain(&to_held_out)
@@ -192,6 +195,10 @@ pub(crate) fn neighbours(
         n: training.len() as u64,
         grid,
     })
+}
+
+fn largest(cosines: &[f32]) -> f32 {
+    cosines.iter().copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 fn sorted(mut values: Vec<f64>) -> Vec<f64> {

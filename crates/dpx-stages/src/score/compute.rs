@@ -8,7 +8,7 @@ use crate::metric::discriminator::discriminator_auc;
 use crate::metric::distribution::{label_shares, lengths};
 use crate::metric::diversity::diversity;
 use crate::metric::facts::fact_recall;
-use crate::metric::mauve::{MauveOptions, mauve};
+use crate::metric::mauve::{Mauve, MauveOptions, mauve};
 use crate::metric::neighbours::neighbours;
 use crate::metric::perplexity::{TextLoss, perplexity};
 use crate::metric::planted::{Planted, replay};
@@ -245,33 +245,61 @@ fn compare_embeddings(
         similarity(&synthetic, labels[0]),
         similarity(&training, labels[2]),
     );
-    if params.mauve {
-        let options = MauveOptions {
-            clusters: params.mauve_clusters as usize,
-            ..MauveOptions::default()
-        };
-        // Equal numbers on both sides: the score depends on them.
-        let size = synthetic.len().min(held_out.len());
-        let rows = choose(synthetic.len(), size, seed, "mauve");
-        let others = choose(held_out.len(), size, seed, "mauve");
-        let reference = held_out.select(&others);
-        let twin = training.select(&choose(training.len(), size, seed, "mauve"));
-        scores.mauve = compared(
-            mauve(&synthetic.select(&rows), &reference, &options),
-            mauve(&twin, &reference, &options),
-        );
-    }
-    scores.discriminator_auc = compared(
-        discriminator_auc(&synthetic, &held_out, seed),
-        discriminator_auc(&training, &held_out, seed),
+    let Scores {
+        mauve,
+        discriminator_auc: auc,
+        support: supports,
+        neighbours: near,
+        ..
+    } = scores;
+    // What runs on one thread stands beside what fills all of them; no figure depends on it.
+    rayon::scope(|scope| {
+        if params.mauve {
+            scope.spawn(|_| *mauve = mauves(&synthetic, &held_out, &training, params, seed));
+        }
+        scope.spawn(|_| {
+            let (own, ceiling) = rayon::join(
+                || discriminator_auc(&synthetic, &held_out, seed),
+                || discriminator_auc(&training, &held_out, seed),
+            );
+            *auc = compared(own, ceiling);
+        });
+        scope.spawn(|_| {
+            *supports = compared(
+                support(&synthetic, &held_out, 3),
+                support(&training, &held_out, 3),
+            );
+        });
+        if params.copies {
+            scope.spawn(|_| *near = neighbours(&synthetic, &training, &held_out));
+        }
+    });
+}
+
+/// MAUVE and its ceiling.
+fn mauves(
+    synthetic: &Embeddings,
+    held_out: &Embeddings,
+    training: &Embeddings,
+    params: &ScoreParams,
+    seed: u64,
+) -> Option<Compared<Mauve>> {
+    let options = MauveOptions {
+        clusters: params.mauve_clusters as usize,
+        ..MauveOptions::default()
+    };
+    // Equal numbers on both sides: the score depends on them.
+    let size = synthetic.len().min(held_out.len());
+    let rows = choose(synthetic.len(), size, seed, "mauve");
+    let others = choose(held_out.len(), size, seed, "mauve");
+    let reference = held_out.select(&others);
+    let twin = training.select(&choose(training.len(), size, seed, "mauve"));
+    let synthetic = synthetic.select(&rows);
+    let (own, ceiling) = rayon::join(
+        || mauve(&synthetic, &reference, &options),
+        || mauve(&twin, &reference, &options),
     );
-    scores.support = compared(
-        support(&synthetic, &held_out, 3),
-        support(&training, &held_out, 3),
-    );
-    if params.copies {
-        scores.neighbours = neighbours(&synthetic, &training, &held_out);
-    }
+    compared(own, ceiling)
 }
 
 pub(super) fn compared<T>(synthetic: Option<T>, ceiling: Option<T>) -> Option<Compared<T>> {

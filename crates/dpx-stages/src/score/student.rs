@@ -11,7 +11,7 @@ use dpx_schema::{Progress, StageError};
 use dpx_sgd::clip::{Clipping, clipped_sum};
 use dpx_sgd::key::Key;
 use dpx_sgd::learner::{Learner, LearnerSettings};
-use dpx_sgd::optimizer::{AdamSettings, Averaging, LearningRate};
+use dpx_sgd::optimizer::{AdamSettings, Averaging, Denoising, LearningRate};
 use dpx_sgd::privatise::Protection;
 use dpx_sgd::sampling::micro_batches;
 
@@ -44,6 +44,7 @@ pub(super) fn held_out_perplexity(
         adam: AdamSettings::default(),
         learning_rate: LearningRate::new(RATE, Schedule::Linear, 0.1, steps),
         averaging: Averaging::None,
+        denoising: Denoising::None,
     };
     let mut learner = Learner::new(model.network.parameters(), settings);
     // Without protection no noise is drawn; the key is a formality.

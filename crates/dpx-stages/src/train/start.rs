@@ -13,8 +13,9 @@ use dpx_nn::{Network, Role, limit_waiting_memory};
 use dpx_schema::Device;
 use dpx_schema::PublicSchema;
 use dpx_schema::conversation::ChatTemplate;
-use dpx_schema::params::{ChatFormat, TrainParams, TrainPerformance, Trainable};
+use dpx_schema::params::{ChatFormat, Denoising, TrainParams, TrainPerformance, Trainable};
 use dpx_schema::{StageContext, StageError};
+use dpx_sgd::denoise::MOST_SIDE;
 use dpx_sgd::replicas::Replicas;
 use std::path::{Path, PathBuf};
 
@@ -175,6 +176,16 @@ impl Start {
         }
     }
 
+    /// Refuses matrices whose singular values would take longer than the training.
+    pub(super) fn check_denoising(&self, params: &TrainParams) -> Result<(), StageError> {
+        if params.denoising == Denoising::None {
+            return Ok(());
+        }
+        let trained = self.network.parameters().iter();
+        let trained = trained.filter(|(_, parameter)| parameter.trainable);
+        decomposable(trained.map(|(_, one)| (one.name.as_str(), one.value.shape())))
+    }
+
     /// Writes the weights: of adapters these alone, beside the public model that lies there already.
     pub(super) fn save_weights(&self, folder: &Path) -> Result<(), StageError> {
         let Some(alpha) = self.adapters else {
@@ -203,6 +214,20 @@ impl Start {
     }
 }
 
+fn decomposable<'a>(
+    mut tensors: impl Iterator<Item = (&'a str, &'a [usize])>,
+) -> Result<(), StageError> {
+    let large =
+        |shape: &[usize]| matches!(*shape, [rows, columns] if rows.min(columns) > MOST_SIDE);
+    match tensors.find(|(_, shape)| large(shape)) {
+        None => Ok(()),
+        Some((name, shape)) => Err(StageError::new(format!(
+            "`denoising = \"singular-values\"` finds the singular values of every trained matrix at every step, and `{name}` is \
+             {shape:?}: expected a smaller side of at most {MOST_SIDE}; train adapters (`parameters = \"lora\"`), or remove it"
+        ))),
+    }
+}
+
 /// The public model in the artifact, copied there byte by byte before it is first read: what is trained on is what is kept,
 /// whatever becomes of the original meanwhile.
 fn own_base(context: &StageContext<'_>, folder: &Path) -> Result<PathBuf, StageError> {
@@ -211,4 +236,17 @@ fn own_base(context: &StageContext<'_>, folder: &Path) -> Result<PathBuf, StageE
         copy_base(folder, &base)?;
     }
     Ok(base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_matrices_are_not_decomposed() {
+        let of = |shape: &[usize]| decomposable([("bias", &[9000][..]), ("w", shape)].into_iter());
+        assert!(of(&[1024, 50_000]).is_ok() && of(&[4096, 8]).is_ok());
+        let error = of(&[1025, 2000]).unwrap_err().to_string();
+        assert!(error.contains("`w` is [1025, 2000]"), "{error}");
+    }
 }

@@ -1012,3 +1012,16 @@ fn truncation_is_told_and_full_prompts_are_refused() {
         assert_eq!(place.spent(), spent);
     }
 }
+
+/// What is made of noised gradients alone costs nothing: the promise, in numbers and in words, is that without it.
+#[test]
+fn denoising_is_no_part_of_the_promise() {
+    let of = |params: Value| {
+        let place = Place::new(params);
+        place.run("out", &NoProgress).unwrap();
+        let found = place.privacy("out");
+        let words = std::fs::read_to_string(place.path("out/statement.txt")).unwrap();
+        (found.event, found.delta, found.rounding_allowance, words)
+    };
+    assert_eq!(of(json!({})), of(json!({"denoising": "singular-values"})));
+}
