@@ -163,7 +163,7 @@ fn describe_model(args: &Args) -> Result<ExitCode, Error> {
     if args.json {
         let mut object = match results {
             Some(results) => results,
-            None => describe::json(&args.name, folder, &config, tokenizer.as_ref().ok())
+            None => describe::json(&args.name, &source, &config, tokenizer.as_ref().ok())
                 .map_err(usage)?,
         };
         if let (Some(text), Some(inputs)) = (&args.text, &inputs) {
@@ -174,7 +174,7 @@ fn describe_model(args: &Args) -> Result<ExitCode, Error> {
         return Ok(ExitCode::Done);
     }
     output::print(
-        &describe::text(&args.name, folder, &config, tokenizer.as_ref().ok()).map_err(usage)?,
+        &describe::text(&args.name, &source, &config, tokenizer.as_ref().ok()).map_err(usage)?,
     )?;
     if let Some(results) = results {
         output::print(&figures(&results))?;

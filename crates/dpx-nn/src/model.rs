@@ -32,7 +32,7 @@ pub use config::{Architecture, Family, Head, ModelConfig};
 pub use decoder::Decoder;
 pub use encoder::{Encoder, center, groups, load_encoder};
 pub use error::ModelError;
-pub use load::{is_buffer, look};
+pub use load::{is_buffer, look, look_at_gguf};
 pub use memory::{TrainingMemory, TrainingStep};
 pub use static_table::StaticTable;
 pub use weights::Weights;

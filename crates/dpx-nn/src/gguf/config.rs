@@ -17,10 +17,11 @@ pub(crate) enum Arch {
     Olmo2,
     Gemma3,
     Gpt2,
+    GptNeox,
 }
 
 /// Architectures with the name in GGUF, and the `model_type` and class of `transformers`.
-const ARCHS: [(Arch, &str, &str, &str); 8] = [
+const ARCHS: [(Arch, &str, &str, &str); 9] = [
     (Arch::Llama, "llama", "llama", "LlamaForCausalLM"),
     (Arch::Qwen2, "qwen2", "qwen2", "Qwen2ForCausalLM"),
     (Arch::Qwen3, "qwen3", "qwen3", "Qwen3ForCausalLM"),
@@ -29,6 +30,7 @@ const ARCHS: [(Arch, &str, &str, &str); 8] = [
     (Arch::Olmo2, "olmo2", "olmo2", "Olmo2ForCausalLM"),
     (Arch::Gemma3, "gemma3", "gemma3_text", "Gemma3ForCausalLM"),
     (Arch::Gpt2, "gpt2", "gpt2", "GPT2LMHeadModel"),
+    (Arch::GptNeox, "gptneox", "gpt_neox", "GPTNeoXForCausalLM"),
 ];
 
 /// Keys behind the architecture's name that are understood.
@@ -62,6 +64,9 @@ const KNOWN: [&str; 28] = [
     "attention.key_length_swa",
     "attention.value_length_swa",
 ];
+
+/// What GPT-NeoX has besides.
+const PARALLEL: &str = "use_parallel_residual";
 
 impl Arch {
     pub(super) fn of(gguf: &Gguf) -> Result<Self, Problem> {
@@ -124,13 +129,14 @@ impl Keys<'_> {
         )
     }
 
-    fn check(&self) -> Result<(), Problem> {
+    fn check(&self, arch: Arch) -> Result<(), Problem> {
         for key in self.gguf.keys() {
             let own = key
                 .strip_prefix(self.name)
                 .and_then(|key| key.strip_prefix('.'));
             if let Some(own) = own
                 && !KNOWN.contains(&own)
+                && !(arch == Arch::GptNeox && own == PARALLEL)
             {
                 return Err(format!(
                     "it has the key `{}`, which dpx does not know: {INSTEAD}",
@@ -175,15 +181,16 @@ pub(super) fn heads(gguf: &Gguf, arch: Arch) -> Result<(usize, usize), Problem> 
     Ok((heads as usize, shared as usize))
 }
 
-/// The configuration, as `transformers` would have it.
+/// The configuration, as `transformers` would have it. Without a path, where the file itself is not here yet, positions are left
+/// unscaled that a table among the tensors scales.
 ///
 /// # Errors
 /// When the architecture, or something that the file says of it, is not supported.
-pub(crate) fn config(path: &Path, gguf: &Gguf) -> Result<Map<String, Value>, Problem> {
+pub(crate) fn config(path: Option<&Path>, gguf: &Gguf) -> Result<Map<String, Value>, Problem> {
     let arch = Arch::of(gguf)?;
     let (_, name, model_type, class) = arch.entry();
     let keys = Keys { gguf, name };
-    keys.check()?;
+    keys.check(arch)?;
     let (heads, kv_heads) = heads(gguf, arch)?;
     let table = gguf
         .tensors
@@ -218,8 +225,13 @@ pub(crate) fn config(path: &Path, gguf: &Gguf) -> Result<Map<String, Value>, Pro
             "layer_norm_epsilon": float(keys.real("attention.layer_norm_epsilon")?.unwrap_or(1e-5)),
             "activation_function": "gelu_new",
         })
+    } else if arch == Arch::GptNeox {
+        gpt_neox(path, &keys, (hidden, heads as u64), context, inner)?
     } else {
         let head_dim = head_dim(&keys, hidden, heads as u64)?;
+        if let Some(other) = keys.whole("rope.dimension_count")?.filter(|other| *other != head_dim) {
+            return Err(keys.refuse("rope.dimension_count", &of_heads(other, head_dim)));
+        }
         let epsilon = keys
             .real("attention.layer_norm_rms_epsilon")?
             .ok_or_else(|| {
@@ -257,12 +269,58 @@ fn head_dim(keys: &Keys<'_>, hidden: u64, heads: u64) -> Result<u64, Problem> {
     let head_dim = keys
         .whole("attention.key_length")?
         .unwrap_or(hidden / heads);
-    for key in ["attention.value_length", "rope.dimension_count"] {
-        if let Some(other) = keys.whole(key)?.filter(|other| *other != head_dim) {
-            return Err(keys.refuse(key, &format!("{other}, with heads of {head_dim} numbers")));
-        }
+    let values = keys.whole("attention.value_length")?;
+    if let Some(other) = values.filter(|other| *other != head_dim) {
+        return Err(keys.refuse("attention.value_length", &of_heads(other, head_dim)));
     }
     Ok(head_dim)
+}
+
+fn of_heads(other: u64, head_dim: u64) -> String {
+    format!("{other}, with heads of {head_dim} numbers")
+}
+
+/// What GPT-NeoX has instead. Its activation, and usually the base of its rotary embeddings, are not in the file; llama.cpp
+/// computes with the usual ones.
+fn gpt_neox(
+    path: Option<&Path>,
+    keys: &Keys<'_>,
+    (hidden, heads): (u64, u64),
+    context: u64,
+    inner: u64,
+) -> Result<Value, Problem> {
+    let head_dim = head_dim(keys, hidden, heads)?;
+    if head_dim * heads != hidden {
+        return Err(keys.refuse("attention.key_length", &head_dim));
+    }
+    let rotated = keys.whole("rope.dimension_count")?.unwrap_or(head_dim);
+    if !(1..=head_dim).contains(&rotated) {
+        return Err(keys.refuse("rope.dimension_count", &of_heads(rotated, head_dim)));
+    }
+    let theta = keys.real("rope.freq_base")?.unwrap_or(10_000.0);
+    // The share is multiplied and cut off again: half a number more where rounding would lose one.
+    let share = [0.0, 0.5]
+        .map(|more| (rotated as f64 + more) / head_dim as f64)
+        .into_iter()
+        .find(|share| (head_dim as f64 * share) as u64 == rotated);
+    let mut rest = json!({
+        "hidden_size": hidden, "num_hidden_layers": keys.required("block_count")?, "num_attention_heads": heads,
+        "max_position_embeddings": context, "intermediate_size": inner, "hidden_act": "gelu",
+        "layer_norm_eps": float(keys.real("attention.layer_norm_epsilon")?.unwrap_or(1e-5)),
+        "rotary_pct": share.unwrap_or(1.0), "rotary_emb_base": float(theta),
+        "use_parallel_residual": keys.gguf.flag(&keys.key(PARALLEL))?.unwrap_or(true),
+        "attention_bias": keys.gguf.tensors.contains_key("blk.0.attn_qkv.bias"),
+    });
+    rotary(path, keys, Arch::GptNeox, rotated, &mut rest)?;
+    no_window(keys)?;
+    Ok(rest)
+}
+
+fn no_window(keys: &Keys<'_>) -> Result<(), Problem> {
+    match keys.whole("attention.sliding_window")?.filter(|window| *window > 0) {
+        Some(window) => Err(keys.refuse("attention.sliding_window", &window)),
+        None => Ok(()),
+    }
 }
 
 /// What the families have of their own.
@@ -298,17 +356,14 @@ fn of_arch(keys: &Keys<'_>, arch: Arch, rest: &mut Value) -> Result<(), Problem>
             rest["sliding_window"] = window.map_or(Value::Null, Value::from);
             return Ok(());
         }
-        Arch::Qwen2 | Arch::Qwen3 | Arch::Olmo2 | Arch::Gpt2 => {}
+        Arch::Qwen2 | Arch::Qwen3 | Arch::Olmo2 | Arch::Gpt2 | Arch::GptNeox => {}
     }
-    match window {
-        Some(window) => Err(keys.refuse("attention.sliding_window", &window)),
-        None => Ok(()),
-    }
+    no_window(keys)
 }
 
 /// How positions are scaled.
 fn rotary(
-    path: &Path,
+    path: Option<&Path>,
     keys: &Keys<'_>,
     arch: Arch,
     head_dim: u64,
@@ -349,6 +404,7 @@ fn rotary(
                 "original_max_position_embeddings": original});
         }
         ("none", ["rope_freqs.weight"]) if arch == Arch::Llama || arch == Arch::SmolLm3 => {
+            let Some(path) = path else { return Ok(()) };
             let factors = small_values(path, keys.gguf, "rope_freqs.weight")?;
             let theta = rest["rope_theta"].as_f64().unwrap_or(10_000.0);
             rest["rope_scaling"] = llama3(&factors, theta, head_dim).ok_or_else(|| {
@@ -356,6 +412,7 @@ fn rotary(
             })?;
         }
         (_, ["rope_factors_short.weight", "rope_factors_long.weight"]) if arch == Arch::Phi3 => {
+            let Some(path) = path else { return Ok(()) };
             let short = small_values(path, keys.gguf, "rope_factors_short.weight")?;
             let long = small_values(path, keys.gguf, "rope_factors_long.weight")?;
             let original = original.ok_or_else(|| {

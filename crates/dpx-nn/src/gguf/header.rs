@@ -5,7 +5,7 @@
 
 use super::{INSTEAD, Problem, Quant};
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// Longest metadata and table that are read, in bytes: some ten times those of the largest vocabularies.
@@ -180,8 +180,13 @@ impl Gguf {
             .metadata()
             .map_err(|error| format!("it cannot be read: {error}"))?
             .len();
+        Self::read_from(BufReader::new(file), size)
+    }
+
+    /// The same from a reader of a file of so many bytes, of which nothing is read but what stands before the data.
+    pub(crate) fn read_from(reader: impl Read, size: u64) -> Result<Self, Problem> {
         let mut reader = Bounded {
-            inner: BufReader::new(file),
+            inner: reader,
             left: size.min(MAX_HEADER),
             read: 0,
         };
@@ -241,11 +246,7 @@ impl Gguf {
         if !(1..=65_536).contains(&alignment) {
             return Err(format!("`general.alignment` is {alignment}: it is damaged"));
         }
-        let end = reader
-            .inner
-            .stream_position()
-            .map_err(|error| error.to_string())?;
-        let data = end.next_multiple_of(alignment);
+        let data = reader.read.next_multiple_of(alignment);
         for (name, dims, kind, offset) in described {
             let tensor = placed(&name, &dims, kind, (data, offset, size))?;
             if gguf.tensors.insert(name.clone(), tensor).is_some() {

@@ -36,6 +36,7 @@ fn every_family_is_the_model_that_it_was_made_from() {
         "phi3-tiny",
         "olmo2-tiny",
         "gpt2-tiny",
+        "gpt-neox-tiny",
         "gemma3-tiny",
     ] {
         let folder = fixtures().join(name);

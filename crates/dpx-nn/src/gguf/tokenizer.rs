@@ -1,6 +1,7 @@
 //! The tokenizer in a GGUF file: byte-level BPE (`gpt2`) and pieces of sentencepiece (`llama`).
 
 use super::{Gguf, Problem};
+use crate::text::classes::QWEN2_WORDS;
 use crate::text::sentencepiece::{Kind, Piece, Pieces};
 use serde_json::{Map, Value, json};
 
@@ -20,12 +21,20 @@ struct Words {
 }
 
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-const WORDS: [Words; 5] = [
+const WORDS: [Words; 6] = [
     Words {
         names: &["gpt-2"],
         normalizer: None,
+        split: None,
+        digits: false,
+        ignore_merges: false,
+        begins: false,
+    },
+    // GPT-NeoX's tokenizer, which Pythia and OLMo share.
+    Words {
+        names: &["olmo", "mpt"],
+        normalizer: Some("NFC"),
         split: None,
         digits: false,
         ignore_merges: false,
@@ -58,7 +67,7 @@ const WORDS: [Words; 5] = [
     Words {
         names: &["qwen2", "deepseek-r1-qwen"],
         normalizer: Some("NFC"),
-        split: Some(QWEN2),
+        split: Some(QWEN2_WORDS),
         digits: false,
         ignore_merges: false,
         begins: false,

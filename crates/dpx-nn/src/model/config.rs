@@ -97,7 +97,7 @@ impl ModelConfig {
         let file = gguf::find(folder).map_err(|problem| ModelError::malformed(folder, problem))?;
         if let Some(file) = file {
             let raw = gguf::Gguf::read(&file)
-                .and_then(|found| gguf::config(&file, &found))
+                .and_then(|found| gguf::config(Some(&file), &found))
                 .map_err(|problem| ModelError::unsupported(&file, problem))?;
             return Self::parse(raw, &file);
         }

@@ -62,10 +62,13 @@ impl EncoderConfig {
         };
         match family {
             Family::Electra => config.embedding = fields.size_or("embedding_size", 128)?,
-            Family::Roberta | Family::XlmRoberta => config.padding = padding(fields)?,
+            Family::Roberta | Family::XlmRoberta => {
+                config.padding = Some(fields.token("pad_token_id")?.unwrap_or(1));
+            }
             Family::Mpnet => {
                 config.segments = None;
-                config.padding = padding(fields)?;
+                // Whatever `pad_token_id` says, as in `transformers`.
+                config.padding = Some(1);
                 let buckets = fields.size_or("relative_attention_num_buckets", 32)?;
                 if buckets < 4 || !buckets.is_multiple_of(4) {
                     return Err(fields.wrong("relative_attention_num_buckets", "a multiple of 4"));
@@ -117,9 +120,4 @@ impl EncoderConfig {
     pub const fn max_positions(&self) -> usize {
         self.positions.saturating_sub(self.first_position())
     }
-}
-
-/// The padding token, which is 1 where the file names none.
-fn padding(fields: &Fields<'_>) -> Result<Option<u32>, ModelError> {
-    Ok(Some(fields.token("pad_token_id")?.unwrap_or(1)))
 }
