@@ -147,13 +147,13 @@ impl Unpacked {
         })
     }
 
-    fn path(&self) -> &std::path::Path {
+    fn path(&self) -> &Path {
         self.folder.path()
     }
 }
 
 /// Removes what killed processes unpacked. Nothing depends on it, so nothing that fails is told.
-fn collect(place: &std::path::Path) {
+fn collect(place: &Path) {
     for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
         let ours = entry.file_name().to_string_lossy().starts_with(UNPACKED);
         let folder = entry.path();

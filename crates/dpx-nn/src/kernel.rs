@@ -9,6 +9,7 @@ pub(crate) mod host;
 
 mod activation;
 mod attention;
+mod disentangled;
 mod elementwise;
 mod embedding;
 mod example;
@@ -19,6 +20,7 @@ mod matmul;
 mod norm;
 
 use super::Array;
+use disentangled::Disentangled;
 use matmul::Factor;
 
 #[cfg(feature = "burn")]
@@ -33,6 +35,7 @@ pub use activation::{
 pub use attention::{
     attention, attention_backward, attention_step, keep_rows, rotate, store_prompts,
 };
+pub use disentangled::{Distances, disentangled, disentangled_backward};
 pub use elementwise::{
     add, add_bias, add_bias_residual, gather_rows, join_columns, multiply, scale, scaled_rows,
     scatter_rows, split_columns,

@@ -192,7 +192,11 @@ pub(crate) fn tensors(gguf: &Gguf) -> Result<BTreeMap<String, (Tensor, Arrange)>
         } else {
             Arrange::Same
         };
-        found.insert(name, (tensor, arrange));
+        if found.insert(name.clone(), (tensor, arrange)).is_some() {
+            return Err(format!(
+                "`{theirs}` and another tensor both stand for `{name}`: the file is damaged"
+            ));
+        }
     }
     Ok(found)
 }

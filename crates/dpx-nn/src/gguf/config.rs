@@ -1,9 +1,8 @@
 //! The `config.json` of the model that a GGUF file was made from.
 
-use super::{Gguf, INSTEAD, Problem, arrange::ROPE_FACTORS};
+use super::rope::rotary;
+use super::{Gguf, INSTEAD, Problem};
 use serde_json::{Map, Value, json};
-use std::f64::consts::TAU;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// An architecture of GGUF that is read.
@@ -97,17 +96,48 @@ impl Arch {
 }
 
 /// Access to the keys behind the architecture's name.
-struct Keys<'a> {
-    gguf: &'a Gguf,
+pub(super) struct Keys<'a> {
+    pub(super) gguf: &'a Gguf,
     name: &'static str,
 }
 
+/// Which layers see a window alone.
+enum Windows {
+    /// All but each of so many.
+    Each(u64),
+    /// By their names in `transformers`.
+    Listed(Vec<&'static str>),
+}
+
 impl Keys<'_> {
-    fn key(&self, key: &str) -> String {
+    /// The windows of Gemma 3, whose every sixth layer sees everything where the file does not say.
+    fn windows(&self) -> Result<Windows, Problem> {
+        let key = self.key("attention.sliding_window_pattern");
+        let Some(super::header::Value::Numbers(listed)) = self.gguf.get(&key) else {
+            return Ok(Windows::Each(self.gguf.whole(&key)?.unwrap_or(6)));
+        };
+        let layers = self.required("block_count")?;
+        if listed.len() as u64 != layers {
+            return Err(format!(
+                "`{key}` has {} entries for {layers} blocks: it is damaged",
+                listed.len()
+            ));
+        }
+        let kind = |windowed: &f64| {
+            if *windowed == 0.0 {
+                "full_attention"
+            } else {
+                "sliding_attention"
+            }
+        };
+        Ok(Windows::Listed(listed.iter().map(kind).collect()))
+    }
+
+    pub(super) fn key(&self, key: &str) -> String {
         format!("{}.{key}", self.name)
     }
 
-    fn whole(&self, key: &str) -> Result<Option<u64>, Problem> {
+    pub(super) fn whole(&self, key: &str) -> Result<Option<u64>, Problem> {
         self.gguf.whole(&self.key(key))
     }
 
@@ -117,12 +147,12 @@ impl Keys<'_> {
             .ok_or_else(|| format!("`{}` is missing", self.key(key)))
     }
 
-    fn real(&self, key: &str) -> Result<Option<f64>, Problem> {
+    pub(super) fn real(&self, key: &str) -> Result<Option<f64>, Problem> {
         self.gguf.real(&self.key(key))
     }
 
     /// Refuses what would be computed otherwise than the file says.
-    fn refuse(&self, key: &str, found: &dyn std::fmt::Display) -> Problem {
+    pub(super) fn refuse(&self, key: &str, found: &dyn std::fmt::Display) -> Problem {
         format!(
             "`{}` is {found}, which changes what the model computes in a way that dpx does not know: {INSTEAD}",
             self.key(key)
@@ -209,6 +239,11 @@ pub(crate) fn config(path: Option<&Path>, gguf: &Gguf) -> Result<Map<String, Val
     let mut end = Vec::new();
     for key in ["eos_token_id", "eot_token_id"] {
         let token = gguf.whole(&format!("tokenizer.ggml.{key}"))?;
+        if let Some(other) = token.filter(|token| *token >= vocabulary as u64) {
+            return Err(format!(
+                "`tokenizer.ggml.{key}` is {other}, but `token_embd.weight` has {vocabulary} rows: it is damaged"
+            ));
+        }
         end.extend(token.filter(|token| !end.contains(token)));
     }
     match end[..] {
@@ -260,7 +295,7 @@ pub(crate) fn config(path: Option<&Path>, gguf: &Gguf) -> Result<Map<String, Val
 }
 
 /// A number that was stored as f32, as somebody wrote it.
-fn float(number: f64) -> Value {
+pub(super) fn float(number: f64) -> Value {
     let short = (number as f32).to_string();
     short.parse::<f64>().unwrap_or(number).into()
 }
@@ -269,9 +304,14 @@ fn head_dim(keys: &Keys<'_>, hidden: u64, heads: u64) -> Result<u64, Problem> {
     let head_dim = keys
         .whole("attention.key_length")?
         .unwrap_or(hidden / heads);
-    let values = keys.whole("attention.value_length")?;
-    if let Some(other) = values.filter(|other| *other != head_dim) {
-        return Err(keys.refuse("attention.value_length", &of_heads(other, head_dim)));
+    for key in [
+        "attention.value_length",
+        "attention.key_length_swa",
+        "attention.value_length_swa",
+    ] {
+        if let Some(other) = keys.whole(key)?.filter(|other| *other != head_dim) {
+            return Err(keys.refuse(key, &of_heads(other, head_dim)));
+        }
     }
     Ok(head_dim)
 }
@@ -340,8 +380,10 @@ fn of_arch(keys: &Keys<'_>, arch: Arch, rest: &mut Value) -> Result<(), Problem>
             let window = window
                 .ok_or_else(|| format!("`{}` is missing", keys.key("attention.sliding_window")))?;
             rest["sliding_window"] = window.into();
-            let pattern = keys.whole("attention.sliding_window_pattern");
-            rest["sliding_window_pattern"] = pattern.ok().flatten().unwrap_or(6).into();
+            match keys.windows()? {
+                Windows::Each(every) => rest["sliding_window_pattern"] = every.into(),
+                Windows::Listed(kinds) => rest["layer_types"] = kinds.into(),
+            }
             rest["rope_local_base_freq"] =
                 float(keys.real("rope.freq_base_swa")?.unwrap_or(10_000.0));
             // The largest one has another scale of its scores.
@@ -359,133 +401,4 @@ fn of_arch(keys: &Keys<'_>, arch: Arch, rest: &mut Value) -> Result<(), Problem>
         Arch::Qwen2 | Arch::Qwen3 | Arch::Olmo2 | Arch::Gpt2 | Arch::GptNeox => {}
     }
     no_window(keys)
-}
-
-/// How positions are scaled.
-fn rotary(
-    path: Option<&Path>,
-    keys: &Keys<'_>,
-    arch: Arch,
-    head_dim: u64,
-    rest: &mut Value,
-) -> Result<(), Problem> {
-    let kind = keys
-        .gguf
-        .text(&keys.key("rope.scaling.type"))?
-        .unwrap_or("none");
-    let factor = keys
-        .real("rope.scaling.factor")?
-        .filter(|factor| *factor > 0.0);
-    let original = keys.whole("rope.scaling.original_context_length")?;
-    let extra = keys.real("rope.scaling.attn_factor")?;
-    let tables: Vec<&str> = ROPE_FACTORS
-        .into_iter()
-        .filter(|name| keys.gguf.tensors.contains_key(*name))
-        .collect();
-    match (kind, &tables[..]) {
-        ("none", []) => {}
-        // A factor of 1 changes nothing.
-        ("linear" | "yarn", []) if factor == Some(1.0) => {}
-        ("linear", []) => {
-            let factor = factor
-                .ok_or_else(|| format!("`{}` is missing", keys.key("rope.scaling.factor")))?;
-            rest["rope_scaling"] = json!({"rope_type": "linear", "factor": float(factor)});
-        }
-        ("yarn", []) if extra.is_none() => {
-            let factor = factor
-                .ok_or_else(|| format!("`{}` is missing", keys.key("rope.scaling.factor")))?;
-            let original = original.ok_or_else(|| {
-                format!(
-                    "`{}` is missing",
-                    keys.key("rope.scaling.original_context_length")
-                )
-            })?;
-            rest["rope_scaling"] = json!({"rope_type": "yarn", "factor": float(factor),
-                "original_max_position_embeddings": original});
-        }
-        ("none", ["rope_freqs.weight"]) if arch == Arch::Llama || arch == Arch::SmolLm3 => {
-            let Some(path) = path else { return Ok(()) };
-            let factors = small_values(path, keys.gguf, "rope_freqs.weight")?;
-            let theta = rest["rope_theta"].as_f64().unwrap_or(10_000.0);
-            rest["rope_scaling"] = llama3(&factors, theta, head_dim).ok_or_else(|| {
-                format!("`rope_freqs.weight` are not the factors of Llama 3: {INSTEAD}")
-            })?;
-        }
-        (_, ["rope_factors_short.weight", "rope_factors_long.weight"]) if arch == Arch::Phi3 => {
-            let Some(path) = path else { return Ok(()) };
-            let short = small_values(path, keys.gguf, "rope_factors_short.weight")?;
-            let long = small_values(path, keys.gguf, "rope_factors_long.weight")?;
-            let original = original.ok_or_else(|| {
-                format!(
-                    "`{}` is missing",
-                    keys.key("rope.scaling.original_context_length")
-                )
-            })?;
-            let mut table = json!({"type": "longrope", "short_factor": short, "long_factor": long});
-            if let Some(factor) = extra {
-                table["attention_factor"] = float(factor);
-            }
-            rest["rope_scaling"] = table;
-            rest["original_max_position_embeddings"] = original.into();
-        }
-        _ => return Err(keys.refuse("rope.scaling.type", &format!("`{}`", kind.escape_debug()))),
-    }
-    Ok(())
-}
-
-/// The scaling of Llama 3 that gives such factors of the wavelengths.
-fn llama3(factors: &[f64], theta: f64, head_dim: u64) -> Option<Value> {
-    let factor = factors.iter().copied().fold(1.0, f64::max);
-    if factors.len() as u64 != head_dim / 2 || factor <= 1.0 {
-        return None;
-    }
-    let of = |pair: usize, original: f64| {
-        let wavelength = TAU * theta.powf(2.0 * pair as f64 / head_dim as f64);
-        if wavelength > original {
-            factor
-        } else if wavelength < original / 4.0 {
-            1.0
-        } else {
-            let smooth = (original / wavelength - 1.0) / 3.0;
-            1.0 / ((1.0 - smooth) / factor + smooth)
-        }
-    };
-    let originals = (4..=17).map(|power| f64::from(1 << power)).rev();
-    let fits = |original: &f64| {
-        let mut pairs = factors.iter().enumerate();
-        pairs.all(|(pair, found)| (of(pair, *original) / found - 1.0).abs() < 1e-4)
-    };
-    // The usual one, 8192, is tried first: others may give the same factors.
-    let original = std::iter::once(8192.0).chain(originals).find(fits)?;
-    Some(
-        json!({"rope_type": "llama3", "factor": float(factor), "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-        "original_max_position_embeddings": original as u64}),
-    )
-}
-
-/// The values of a tensor of at most some thousand.
-fn small_values(path: &Path, gguf: &Gguf, name: &str) -> Result<Vec<f64>, Problem> {
-    let tensor = &gguf.tensors[name];
-    if tensor.length > 1_000_000 {
-        return Err(format!(
-            "tensor `{name}` has {} bytes: it is damaged",
-            tensor.length
-        ));
-    }
-    let mut bytes = vec![0; tensor.length as usize];
-    std::fs::File::open(path)
-        .and_then(|mut file| {
-            file.seek(SeekFrom::Start(tensor.start))?;
-            file.read_exact(&mut bytes)
-        })
-        .map_err(|error| format!("it cannot be read: {error}"))?;
-    let values = tensor.quant.decode(&bytes).into_iter().map(f64::from);
-    let values: Vec<f64> = values.collect();
-    if values.iter().all(|value| value.is_finite() && *value > 0.0) {
-        Ok(values)
-    } else {
-        Err(format!(
-            "tensor `{name}` holds a factor that is not above 0: it is damaged"
-        ))
-    }
 }

@@ -227,7 +227,12 @@ impl Gguf {
             let value = reader
                 .value()
                 .map_err(|problem| format!("key `{}`: {problem}", key.escape_debug()))?;
-            values.insert(key, value);
+            if values.insert(key.clone(), value).is_some() {
+                return Err(format!(
+                    "it has the key `{}` twice: it is damaged",
+                    key.escape_debug()
+                ));
+            }
         }
         let mut described = Vec::new();
         for _ in 0..tensors {
@@ -287,11 +292,11 @@ impl Gguf {
         }
     }
 
-    /// A number.
+    /// A number that is finite.
     pub(crate) fn real(&self, key: &str) -> Result<Option<f64>, Problem> {
         match self.get(key) {
             None => Ok(None),
-            Some(Value::Real(number)) => Ok(Some(*number)),
+            Some(Value::Real(number)) if number.is_finite() => Ok(Some(*number)),
             Some(Value::Whole(number)) => Ok(Some(*number as f64)),
             Some(other) => Err(Self::wrong(key, other, "a number")),
         }

@@ -4,6 +4,7 @@ use super::{Gguf, Problem};
 use crate::text::classes::QWEN2_WORDS;
 use crate::text::sentencepiece::{Kind, Piece, Pieces};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Where a tokenizer is not read: what to do.
 const INSTEAD: &str = "put the `tokenizer.json` of the original model, with its tokenizer_config.json, into the folder of the GGUF file, and give the folder";
@@ -116,10 +117,16 @@ fn pieces(gguf: &Gguf) -> Result<Vec<Piece>, Problem> {
             types.len()
         ));
     }
+    let mut known = BTreeMap::new();
     tokens
         .iter()
         .enumerate()
         .map(|(id, text)| {
+            if let Some(first) = known.insert(text, id) {
+                return Err(format!(
+                    "tokens {first} and {id} are the same: which one a text has cannot be told"
+                ));
+            }
             let kind = Kind::of(types[id] as u64).ok_or_else(|| {
                 format!(
                     "token {id} is of the unknown type {}: it is damaged",

@@ -167,11 +167,11 @@ pub fn is_buffer(config: &ModelConfig, name: &str) -> bool {
                 || (stack.tied && OUTPUT_LAYERS.contains(&name))
         }
         Architecture::Static(_) => false,
-        Architecture::Encoder(_) => {
+        Architecture::Encoder(stack) => {
             matches!(
                 name,
                 "embeddings.position_ids" | "embeddings.token_type_ids"
-            )
+            ) || (!stack.position_table && name == "embeddings.position_embeddings.weight")
         }
     }
 }
@@ -196,6 +196,7 @@ pub(super) fn is_pretraining_head(config: &ModelConfig, name: &str) -> bool {
             "generator_predictions.",
             "generator_lm_head.",
         ],
+        Family::DebertaV2 => &["pooler.", "cls.", "lm_predictions.", "mask_predictions."],
         Family::ModernBert => &["head.", "decoder."],
         _ => &OUTPUT_LAYERS,
     };
