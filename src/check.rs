@@ -107,11 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 }
 
 /// The instances that are not cached, as far as can be told without network: all, where it cannot.
-fn waiting(
-    experiment: &experiment::Experiment,
-    plan: &Plan,
-    cache: &Path,
-) -> BTreeSet<InstanceId> {
+fn waiting(experiment: &experiment::Experiment, plan: &Plan, cache: &Path) -> BTreeSet<InstanceId> {
     let mut waiting: BTreeSet<InstanceId> = (0..plan.instances.len()).collect();
     let keyed = plan::build(experiment, &LocalSources::offline(cache));
     if let (Ok(keyed), Ok(cache)) = (keyed, Cache::at(cache)) {

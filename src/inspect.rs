@@ -199,10 +199,7 @@ struct Inputs {
     labels: Option<Vec<u32>>,
 }
 
-fn inputs(
-    args: &Args,
-    tokenizer: Result<&Tokenizer, &TextError>,
-) -> Result<Option<Inputs>, Error> {
+fn inputs(args: &Args, tokenizer: Result<&Tokenizer, &TextError>) -> Result<Option<Inputs>, Error> {
     if let Some(text) = &args.text {
         let tokenizer = tokenizer.map_err(|error| {
             let error = match error {

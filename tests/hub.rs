@@ -285,9 +285,15 @@ fn gguf_files_of_the_hub_are_models() {
     place.server.add(
         "models/who/many",
         '1',
-        &[("README.md", b"---\nlicense: mit\n---\n"), ("a-Q8_0.gguf", &file), ("b-Q4_0.gguf", &other)],
+        &[
+            ("README.md", b"---\nlicense: mit\n---\n"),
+            ("a-Q8_0.gguf", &file),
+            ("b-Q4_0.gguf", &other),
+        ],
     );
-    place.server.add("models/who/one", '1', &[("one.gguf", &file)]);
+    place
+        .server
+        .add("models/who/one", '1', &[("one.gguf", &file)]);
     let study = |model: &str| {
         let text = EXPERIMENT
             .replace("kind = \"classify\"", "kind = \"train\"\nepsilon = 8")
@@ -308,7 +314,8 @@ fn gguf_files_of_the_hub_are_models() {
         );
         let error = told(verb, "hf:who/many/b-Q4_0.gguf");
         assert!(
-            error.contains("`general.architecture` is `mamba`") && error.contains("hf:who/many/b-Q4_0.gguf"),
+            error.contains("`general.architecture` is `mamba`")
+                && error.contains("hf:who/many/b-Q4_0.gguf"),
             "{error}"
         );
     }
@@ -325,7 +332,9 @@ fn gguf_files_of_the_hub_are_models() {
         ok(&place.dpx(&["plan", "hub.toml"], &offline));
     }
     // Of a file that is refused, and of one that is not asked for, nothing is kept.
-    let kept = place.path("hf/hub/models--who--many/snapshots").join("1".repeat(40));
+    let kept = place
+        .path("hf/hub/models--who--many/snapshots")
+        .join("1".repeat(40));
     assert!(kept.join("a-Q8_0.gguf").is_file() && !kept.join("b-Q4_0.gguf").exists());
 }
 

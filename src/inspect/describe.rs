@@ -30,7 +30,10 @@ pub(super) fn json(
     put("vocabulary", config.vocabulary().into());
     put("context", config.max_positions().into());
     put("labels", config.labels.clone().into());
-    put("licence", licence(source.card_folder()).map_or(Value::Null, Value::from));
+    put(
+        "licence",
+        licence(source.card_folder()).map_or(Value::Null, Value::from),
+    );
     put(
         "tokenizer",
         tokenizer.map_or(Value::Null, |tokenizer| {

@@ -289,7 +289,9 @@ impl Hub {
             .and_then(|file| info.siblings.iter().find(|known| known.name == file));
         let Some(file) = file else { return Ok(None) };
         if let Some(found) = here(&info.sha, &file.name)
-            && file.stated_size().is_none_or(|size| found.size == Some(size))
+            && file
+                .stated_size()
+                .is_none_or(|size| found.size == Some(size))
         {
             return Ok(Some(found));
         }

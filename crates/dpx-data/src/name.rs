@@ -294,7 +294,12 @@ mod tests {
             );
         }
         // Models have no configurations, but may be one file.
-        for text in ["hf:a/b/c", "hf:a/b/../c.gguf", "hf:a/b//c.gguf", "hf:a/b/.gguf"] {
+        for text in [
+            "hf:a/b/c",
+            "hf:a/b/../c.gguf",
+            "hf:a/b//c.gguf",
+            "hf:a/b/.gguf",
+        ] {
             let error = check(Role::Model, text).unwrap_err().to_string();
             assert!(error.contains("FILE.gguf"), "{text}: {error}");
         }

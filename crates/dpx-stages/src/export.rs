@@ -102,9 +102,14 @@ pub fn write(
     let licenses = base.cards.iter().flat_map(|folder| {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
         let names = stated_license(folder).files.into_iter();
-        names.filter(move |name| name.chars().all(plain)).map(|name| folder.join(name))
+        names
+            .filter(move |name| name.chars().all(plain))
+            .map(|name| folder.join(name))
     });
-    let templates = base.folder.iter().flat_map(|folder| CHAT_TEMPLATES.map(|name| folder.join(name)));
+    let templates = base
+        .folder
+        .iter()
+        .flat_map(|folder| CHAT_TEMPLATES.map(|name| folder.join(name)));
     for found in templates.chain(licenses) {
         if let Some(name) = found.file_name() {
             if found

@@ -138,7 +138,10 @@ fn gguf(names: &[&str], file: Option<&str>) -> Result<String, String> {
         }
         (Some(file), _) if all.contains(&file) => file,
         (Some(file), _) => {
-            return Err(format!("it holds no `{file}`; its GGUF files are {}", listed()));
+            return Err(format!(
+                "it holds no `{file}`; its GGUF files are {}",
+                listed()
+            ));
         }
         (None, [one]) => one,
         (None, [first, ..]) => {
@@ -164,7 +167,10 @@ fn is_part(name: &str) -> bool {
     let stem = &name[..name.len() - ".gguf".len()];
     let number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     stem.rsplit_once("-of-").is_some_and(|(before, last)| {
-        number(last) && before.rsplit_once('-').is_some_and(|(_, first)| number(first))
+        number(last)
+            && before
+                .rsplit_once('-')
+                .is_some_and(|(_, first)| number(first))
     })
 }
 

@@ -684,7 +684,11 @@ fn a_gguf_file_is_a_model() {
     server.add(
         "models/who/one",
         '1',
-        &[("README.md", b"a card"), ("config.json", b"{}"), ("one-Q8_0.GGUF", &small)],
+        &[
+            ("README.md", b"a card"),
+            ("config.json", b"{}"),
+            ("one-Q8_0.GGUF", &small),
+        ],
     );
     server.add(
         "models/who/many",
@@ -699,7 +703,11 @@ fn a_gguf_file_is_a_model() {
     server.add(
         "models/who/both",
         '1',
-        &[("config.json", b"{}"), ("model.safetensors", &small), ("both.gguf", &big)],
+        &[
+            ("config.json", b"{}"),
+            ("model.safetensors", &small),
+            ("both.gguf", &big),
+        ],
     );
     let hub = hub(&server, cache.path(), None);
     let fetch = |hub: &Hub, text: &str| hub.fetch(Role::Model, &name(text), &mut Silent);
@@ -713,7 +721,10 @@ fn a_gguf_file_is_a_model() {
     let mut begun = hub.gguf(&name("who/one"), &mut Silent).unwrap().unwrap();
     let mut bytes = [0; 100];
     begun.reader.read_exact(&mut bytes).unwrap();
-    assert_eq!((&bytes[..], begun.size), (&small[..100], Some(small.len() as u64)));
+    assert_eq!(
+        (&bytes[..], begun.size),
+        (&small[..100], Some(small.len() as u64))
+    );
     assert!(!cache.path().join("models--who--one/blobs").exists());
     // The only one of its repository, with what tells its license.
     let (file, found) = path(&hub, "who/one");
@@ -724,15 +735,28 @@ fn a_gguf_file_is_a_model() {
     // One of several has to be named.
     for told in [
         fetch(&hub, "who/many").unwrap_err().to_string(),
-        hub.gguf(&name("who/many"), &mut Silent).err().unwrap().to_string(),
+        hub.gguf(&name("who/many"), &mut Silent)
+            .err()
+            .unwrap()
+            .to_string(),
     ] {
-        for part in ["3 GGUF files", "`many-Q4_K_M.gguf`", "`Q8/many-Q8_0.gguf`", "hf:OWNER/NAME/"] {
+        for part in [
+            "3 GGUF files",
+            "`many-Q4_K_M.gguf`",
+            "`Q8/many-Q8_0.gguf`",
+            "hf:OWNER/NAME/",
+        ] {
             assert!(told.contains(part), "{told}");
         }
     }
     let told = fetch(&hub, "who/many/other.gguf").unwrap_err().to_string();
-    assert!(told.contains("no `other.gguf`") && told.contains("`Q8/many-Q8_0.gguf`"), "{told}");
-    let told = fetch(&hub, "who/many/F16/many-00001-of-00002.gguf").unwrap_err().to_string();
+    assert!(
+        told.contains("no `other.gguf`") && told.contains("`Q8/many-Q8_0.gguf`"),
+        "{told}"
+    );
+    let told = fetch(&hub, "who/many/F16/many-00001-of-00002.gguf")
+        .unwrap_err()
+        .to_string();
     assert!(told.contains("--merge"), "{told}");
     assert_eq!(server.count("many-Q4_K_M.gguf"), 0);
     let (file, found) = path(&hub, "who/many/Q8/many-Q8_0.gguf");
@@ -745,9 +769,16 @@ fn a_gguf_file_is_a_model() {
     assert_eq!(path(&hub, "who/both/both.gguf").0, Path::new("both.gguf"));
     // All of it again without network; what was not asked for is not taken for the only one.
     let offline = unplugged(cache.path(), true);
-    for text in ["who/one", "who/many/Q8/many-Q8_0.gguf", "who/both/both.gguf"] {
+    for text in [
+        "who/one",
+        "who/many/Q8/many-Q8_0.gguf",
+        "who/both/both.gguf",
+    ] {
         path(&offline, text);
-        assert!(offline.gguf(&name(text), &mut Silent).unwrap().is_some(), "{text}");
+        assert!(
+            offline.gguf(&name(text), &mut Silent).unwrap().is_some(),
+            "{text}"
+        );
     }
     fetch(&offline, "who/many").unwrap_err();
     fetch(&offline, "who/many/many-Q4_K_M.gguf").unwrap_err();

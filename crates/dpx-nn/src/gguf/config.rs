@@ -264,7 +264,10 @@ pub(crate) fn config(path: Option<&Path>, gguf: &Gguf) -> Result<Map<String, Val
         gpt_neox(path, &keys, (hidden, heads as u64), context, inner)?
     } else {
         let head_dim = head_dim(&keys, hidden, heads as u64)?;
-        if let Some(other) = keys.whole("rope.dimension_count")?.filter(|other| *other != head_dim) {
+        if let Some(other) = keys
+            .whole("rope.dimension_count")?
+            .filter(|other| *other != head_dim)
+        {
             return Err(keys.refuse("rope.dimension_count", &of_heads(other, head_dim)));
         }
         let epsilon = keys
@@ -357,7 +360,10 @@ fn gpt_neox(
 }
 
 fn no_window(keys: &Keys<'_>) -> Result<(), Problem> {
-    match keys.whole("attention.sliding_window")?.filter(|window| *window > 0) {
+    match keys
+        .whole("attention.sliding_window")?
+        .filter(|window| *window > 0)
+    {
         Some(window) => Err(keys.refuse("attention.sliding_window", &window)),
         None => Ok(()),
     }

@@ -274,7 +274,10 @@ fn what_is_not_read_is_named() {
         b"llama.rope.freq_base\x06\0\0\0\0\x40\x1c\x46",
         b"llama.rope.freq_base\x06\0\0\0\0\0\x80\x7f",
     );
-    assert!(infinite.contains("`llama.rope.freq_base` is inf"), "{infinite}");
+    assert!(
+        infinite.contains("`llama.rope.freq_base` is inf"),
+        "{infinite}"
+    );
     let twice = told(b"llama.context_length", b"llama.rope.freq_base");
     assert!(twice.contains("`llama.rope.freq_base` twice"), "{twice}");
     let same = told(b"\x02\0\0\0\0\0\0\0am", b"\x02\0\0\0\0\0\0\0ad");
@@ -308,7 +311,13 @@ fn with_key(bytes: &[u8], key: &str, kind: u32, value: [u8; 4]) -> Vec<u8> {
     let length = (32 - (more.len() + 8) % 32) % 32;
     more.extend(named(&"x".repeat(length)));
     let count = u64::from_le_bytes(bytes[16..24].try_into().unwrap());
-    [&bytes[..16], &(count + 2).to_le_bytes(), &more, &bytes[24..]].concat()
+    [
+        &bytes[..16],
+        &(count + 2).to_le_bytes(),
+        &more,
+        &bytes[24..],
+    ]
+    .concat()
 }
 
 #[test]
@@ -329,7 +338,10 @@ fn scaled_positions_are_those_of_llama_cpp_or_refused() {
     let same = read("llama.rope.scaling.factor", 1.0).unwrap();
     assert_eq!(same.architecture, plain.architecture);
     let told = read("llama.rope.scaling.attn_factor", 1.5).unwrap_err();
-    assert!(told.contains("`llama.rope.scaling.attn_factor` is 1.5"), "{told}");
+    assert!(
+        told.contains("`llama.rope.scaling.attn_factor` is 1.5"),
+        "{told}"
+    );
     read("llama.rope.scaling.attn_factor", 1.0).unwrap();
     let told = read("llama.rope.scaling.attn_factor", f32::NAN).unwrap_err();
     assert!(told.contains("NaN"), "{told}");

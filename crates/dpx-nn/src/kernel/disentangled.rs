@@ -65,7 +65,12 @@ impl Distances {
 
     /// The place within an example of some length for each distance, from `-(length - 1)` on.
     pub(crate) fn of(&self, length: usize) -> impl Iterator<Item = usize> {
-        let rows = &self.rows[self.size - length..(self.size + length).saturating_sub(1)];
+        let end = if length == 0 {
+            self.size
+        } else {
+            self.size + length - 1
+        };
+        let rows = &self.rows[(self.size - length).min(self.rows.len())..end.min(self.rows.len())];
         let first = rows.first().copied().unwrap_or(0);
         rows.iter().map(move |row| (row - first) as usize)
     }

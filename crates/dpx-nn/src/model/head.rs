@@ -256,7 +256,10 @@ impl HeadLayers {
             Family::ModernBert => Some(registry.modern(config)?),
             _ if every => None,
             Family::DebertaV2 => {
-                let word = config.raw.get("pooler_hidden_act").and_then(|word| word.as_str());
+                let word = config
+                    .raw
+                    .get("pooler_hidden_act")
+                    .and_then(|word| word.as_str());
                 let activation = match word {
                     Some("tanh") => Activation::Tanh,
                     _ => Activation::Gelu,

@@ -71,8 +71,7 @@ pub(super) fn qwen2(tokenizer: &mut Value, prefix_space: bool) {
         {"type": "Split", "pattern": {"Regex": QWEN2_WORDS}, "behavior": "Isolated", "invert": false},
         {"type": "ByteLevel", "add_prefix_space": prefix_space, "trim_offsets": true, "use_regex": false},
     ]});
-    tokenizer["decoder"] =
-        json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true});
+    tokenizer["decoder"] = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true});
 }
 
 /// Whether a class would cut texts otherwise than the file does, so that a folder that names it is read otherwise than it was written.
@@ -95,7 +94,10 @@ mod tests {
     fn classes_are_those_that_transformers_takes() {
         let class = |model: &str, named: Option<&str>, in_model: Option<&str>| {
             let table = |class: Option<&str>| -> Map<String, Value> {
-                class.map(|class| ("tokenizer_class".to_owned(), class.into())).into_iter().collect()
+                class
+                    .map(|class| ("tokenizer_class".to_owned(), class.into()))
+                    .into_iter()
+                    .collect()
             };
             let mut config = table(in_model);
             config.insert("model_type".into(), model.into());
@@ -116,7 +118,11 @@ mod tests {
             ("bert", None, Some("PreTrainedTokenizerFast"), ""),
             ("electra", None, Some("DistilBertTokenizer"), "DistilBert"),
         ] {
-            assert_eq!(class(model, named, in_model), wanted, "{model} {named:?} {in_model:?}");
+            assert_eq!(
+                class(model, named, in_model),
+                wanted,
+                "{model} {named:?} {in_model:?}"
+            );
         }
     }
 
@@ -127,8 +133,14 @@ mod tests {
         let with = |words: &Value, normalizer: Value| json!({"pre_tokenizer": words, "normalizer": normalizer});
         assert!(!cuts_otherwise("GPT2", &with(&plain, Value::Null)));
         assert!(cuts_otherwise("GPT2", &with(&digits, Value::Null)));
-        assert!(cuts_otherwise("GPT2", &with(&plain, json!({"type": "NFC"}))));
-        assert!(!cuts_otherwise("GPTNeoX", &with(&plain, json!({"type": "NFC"}))));
+        assert!(cuts_otherwise(
+            "GPT2",
+            &with(&plain, json!({"type": "NFC"}))
+        ));
+        assert!(!cuts_otherwise(
+            "GPTNeoX",
+            &with(&plain, json!({"type": "NFC"}))
+        ));
         assert!(!cuts_otherwise("", &with(&digits, Value::Null)));
     }
 }

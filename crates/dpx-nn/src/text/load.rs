@@ -197,7 +197,11 @@ fn roberta(
         with_id(named("cls_token", "<s>"))?,
         with_id(named("sep_token", "</s>"))?,
     );
-    let others = [("unk_token", "<unk>"), ("pad_token", "<pad>"), ("mask_token", "<mask>")];
+    let others = [
+        ("unk_token", "<unk>"),
+        ("pad_token", "<pad>"),
+        ("mask_token", "<mask>"),
+    ];
     let special: Vec<AddedToken> = others
         .map(|(role, default)| (named(role, default), role == "mask_token"))
         .into_iter()
@@ -207,7 +211,11 @@ fn roberta(
         .map(|(token, is_mask)| AddedToken::from(token, true).lstrip(is_mask))
         .collect();
     tokenizer
-        .with_post_processor(Some(RobertaProcessing::new(end, begin).trim_offsets(false).add_prefix_space(false)))
+        .with_post_processor(Some(
+            RobertaProcessing::new(end, begin)
+                .trim_offsets(false)
+                .add_prefix_space(false),
+        ))
         .add_special_tokens(special)
         .map_err(|error| malformed(vocabulary, &error))?;
     Ok(tokenizer)

@@ -164,7 +164,8 @@ mod tests {
                 let rows = PackedLayout::from_lengths(lengths.clone());
                 let heads = Heads::new(2, 3, false);
                 // Two far distances share a row, and one row is left out.
-                let row = |distance: i64| (distance.clamp(-5, 4) + 5) as u32 + u32::from(distance > 2);
+                let row =
+                    |distance: i64| (distance.clamp(-5, 4) + 5) as u32 + u32::from(distance > 2);
                 let distances = Distances::new(&rows, row, meets);
                 let places = distances.places().count();
                 let inputs = [
@@ -175,7 +176,12 @@ mod tests {
                 let compute = |x: &[Array]| {
                     let (out, p) = kernel::disentangled(&heads, &rows, &distances, &x[0], &x[1]);
                     let (qkv, places) = kernel::disentangled_backward(
-                        &heads, &rows, &distances, [&x[0], &x[1]], &p, &x[2],
+                        &heads,
+                        &rows,
+                        &distances,
+                        [&x[0], &x[1]],
+                        &p,
+                        &x[2],
                     );
                     [out, qkv, places]
                 };
@@ -183,7 +189,10 @@ mod tests {
                 let found = compute(&inputs.clone().map(|array| array.on(device)));
                 for (found, expected) in found.iter().zip(&expected) {
                     for (found, expected) in found.to_vec().iter().zip(expected.to_vec()) {
-                        assert!((found - expected).abs() < 1e-4, "{meets:?}: {found} {expected}");
+                        assert!(
+                            (found - expected).abs() < 1e-4,
+                            "{meets:?}: {found} {expected}"
+                        );
                     }
                 }
             }

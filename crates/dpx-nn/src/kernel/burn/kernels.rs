@@ -4,7 +4,8 @@
 //! operand leaves without a term is zero; what such an operand would be added to stays as it is.
 
 use super::{
-    activation, attention, decode, disentangled, elementwise, example, loss, norm, precise, rotary, rounded,
+    activation, attention, decode, disentangled, elementwise, example, loss, norm, precise, rotary,
+    rounded,
 };
 use crate::device::Tensor;
 use crate::kernel::{

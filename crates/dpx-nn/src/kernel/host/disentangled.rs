@@ -63,14 +63,30 @@ impl<'a> Example<'a> {
         let (length, dim) = (self.length, self.heads.head_dim);
         let keys = Matrix::transposed(&self.qkv[k..], self.heads.qkv_width());
         let sizes = [length, dim, length];
-        matmul(sizes, self.tokens(q), keys, scores, length, false, Threads::One);
+        matmul(
+            sizes,
+            self.tokens(q),
+            keys,
+            scores,
+            length,
+            false,
+            Threads::One,
+        );
         for (part, column) in [q, k].into_iter().enumerate() {
             let Some(own) = self.part(part, head) else {
                 continue;
             };
             let places = Matrix::transposed(&self.places[own..], self.width);
             let sizes = [length, dim, self.count];
-            matmul(sizes, self.tokens(column), places, met, self.count, false, Threads::One);
+            matmul(
+                sizes,
+                self.tokens(column),
+                places,
+                met,
+                self.count,
+                false,
+                Threads::One,
+            );
             for (score, at) in scores.iter_mut().zip(self.meetings(part)) {
                 *score += met[at];
             }
@@ -89,9 +105,17 @@ pub(crate) fn forward(
     let out_width = heads.out_width();
     split_by_mut(out, offsets, out_width)
         .into_par_iter()
-        .zip(split_by_mut(probabilities, &probability_offsets(heads, offsets), 1))
+        .zip(split_by_mut(
+            probabilities,
+            &probability_offsets(heads, offsets),
+            1,
+        ))
         .zip(split_by(qkv, offsets, heads.qkv_width()))
-        .zip(split_by(places, distances.places().offsets(), distances.width(heads)))
+        .zip(split_by(
+            places,
+            distances.places().offsets(),
+            distances.width(heads),
+        ))
         .for_each(|(((out, probabilities), qkv), places)| {
             if qkv.is_empty() {
                 return;
@@ -105,7 +129,15 @@ pub(crate) fn forward(
                 let [.., v] = heads.columns(head);
                 let out = &mut out[head * dim..];
                 let sizes = [length, length, dim];
-                matmul(sizes, Matrix::new(p, length), example.tokens(v), out, out_width, false, Threads::One);
+                matmul(
+                    sizes,
+                    Matrix::new(p, length),
+                    example.tokens(v),
+                    out,
+                    out_width,
+                    false,
+                    Threads::One,
+                );
             }
         });
 }
@@ -124,7 +156,11 @@ pub(crate) fn backward(
     split_by_mut(qkv_gradient, offsets, width)
         .into_par_iter()
         .zip(split_by_mut(places_gradient, place_offsets, place_width))
-        .zip(split_by(probabilities, &probability_offsets(heads, offsets), 1))
+        .zip(split_by(
+            probabilities,
+            &probability_offsets(heads, offsets),
+            1,
+        ))
         .zip(split_by(qkv, offsets, width))
         .zip(split_by(places, place_offsets, place_width))
         .zip(split_by(gradient, offsets, out_width))
@@ -140,14 +176,46 @@ pub(crate) fn backward(
                 let [q, k, v] = heads.columns(head);
                 let dy = Matrix::new(&dy[head * dim..], out_width);
                 let values = Matrix::transposed(&qkv[v..], width);
-                matmul([length, dim, length], dy, values, &mut ds, length, false, Threads::One);
+                matmul(
+                    [length, dim, length],
+                    dy,
+                    values,
+                    &mut ds,
+                    length,
+                    false,
+                    Threads::One,
+                );
                 let (narrow, p_columns) = ([length, length, dim], Matrix::transposed(p, length));
-                matmul(narrow, p_columns, dy, &mut dqkv[v..], width, false, Threads::One);
+                matmul(
+                    narrow,
+                    p_columns,
+                    dy,
+                    &mut dqkv[v..],
+                    width,
+                    false,
+                    Threads::One,
+                );
                 softmax_backward_rows(&mut ds, p, length, heads.scale);
                 let rows = Matrix::new(&ds, length);
-                matmul(narrow, rows, example.tokens(k), &mut dqkv[q..], width, false, Threads::One);
+                matmul(
+                    narrow,
+                    rows,
+                    example.tokens(k),
+                    &mut dqkv[q..],
+                    width,
+                    false,
+                    Threads::One,
+                );
                 let columns = Matrix::transposed(&ds, length);
-                matmul(narrow, columns, example.tokens(q), &mut dqkv[k..], width, false, Threads::One);
+                matmul(
+                    narrow,
+                    columns,
+                    example.tokens(q),
+                    &mut dqkv[k..],
+                    width,
+                    false,
+                    Threads::One,
+                );
                 for (part, column) in [q, k].into_iter().enumerate() {
                     let Some(own) = example.part(part, head) else {
                         continue;
@@ -158,10 +226,26 @@ pub(crate) fn backward(
                     }
                     let met = Matrix::new(&dmet, count);
                     let vectors = Matrix::new(&places[own..], place_width);
-                    matmul([length, count, dim], met, vectors, &mut dqkv[column..], width, true, Threads::One);
+                    matmul(
+                        [length, count, dim],
+                        met,
+                        vectors,
+                        &mut dqkv[column..],
+                        width,
+                        true,
+                        Threads::One,
+                    );
                     let met = Matrix::transposed(&dmet, count);
                     let tokens = example.tokens(column);
-                    matmul([count, length, dim], met, tokens, &mut dplaces[own..], place_width, false, Threads::One);
+                    matmul(
+                        [count, length, dim],
+                        met,
+                        tokens,
+                        &mut dplaces[own..],
+                        place_width,
+                        false,
+                        Threads::One,
+                    );
                 }
             }
         });

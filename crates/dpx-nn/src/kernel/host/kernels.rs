@@ -2,7 +2,8 @@
 
 use super::matmul::{Matrix, Threads, matmul};
 use super::{
-    activation, attention, decode, disentangled, elementwise, embedding, example, loss, norm, rotary, rounded,
+    activation, attention, decode, disentangled, elementwise, embedding, example, loss, norm,
+    rotary, rounded,
 };
 use crate::kernel::{
     Disentangled, Factor, Gelu, Heads, Kernels, Normalized, Side, SquaredNorm, SquaredNorms, Tied,
@@ -285,11 +286,7 @@ impl Kernels for HostKernels {
         let [qkv, places, ..] = inputs;
         let mut dqkv = Buffer::stale(qkv.len());
         let dplaces = made(places.shape(), |dplaces| {
-            disentangled::backward(
-                over,
-                inputs.map(Array::host),
-                [&mut dqkv, dplaces],
-            );
+            disentangled::backward(over, inputs.map(Array::host), [&mut dqkv, dplaces]);
         });
         [Array::from_buffer(dqkv, qkv.shape()), dplaces]
     }

@@ -63,7 +63,10 @@ impl Projection {
             let vectors = apart.backward(parameters, own, vectors, of_places, tape);
             return (input, Some(vectors));
         }
-        let (inputs, gradients) = (places.join(input, vectors), places.join(of_tokens, of_places));
+        let (inputs, gradients) = (
+            places.join(input, vectors),
+            places.join(of_tokens, of_places),
+        );
         let joined = places.joined();
         let gradient = self
             .tokens

@@ -84,7 +84,10 @@ impl Places {
     pub(super) fn join(&self, tokens: &Array, places: &Array) -> Array {
         let count = self.joined.count();
         let mut joined = kernel::scatter_rows(tokens, &self.rows[0], count);
-        kernel::add(&mut joined, &kernel::scatter_rows(places, &self.rows[1], count));
+        kernel::add(
+            &mut joined,
+            &kernel::scatter_rows(places, &self.rows[1], count),
+        );
         joined
     }
 

@@ -101,11 +101,18 @@ fn relative(fields: &Fields<'_>, positions: usize) -> Result<Relative, ModelErro
         ));
     }
     let kinds = words(fields, "pos_att_type")?;
-    if kinds.is_empty() || kinds.iter().any(|kind| !matches!(kind.as_str(), "c2p" | "p2c")) {
+    if kinds.is_empty()
+        || kinds
+            .iter()
+            .any(|kind| !matches!(kind.as_str(), "c2p" | "p2c"))
+    {
         return Err(fields.wrong("pos_att_type", "`c2p`, `p2c`, or both"));
     }
     let norms = words(fields, "norm_rel_ebd")?;
-    if norms.iter().any(|norm| !matches!(norm.as_str(), "none" | "layer_norm")) {
+    if norms
+        .iter()
+        .any(|norm| !matches!(norm.as_str(), "none" | "layer_norm"))
+    {
         return Err(fields.wrong("norm_rel_ebd", "`none` or `layer_norm`"));
     }
     let has = |kind: &str| kinds.iter().any(|own| own == kind);
@@ -150,12 +157,22 @@ mod tests {
             norm: true,
         };
         let rows = |relative: Relative, distances: &[i64]| -> Vec<u32> {
-            distances.iter().map(|distance| relative.row(*distance)).collect()
+            distances
+                .iter()
+                .map(|distance| relative.row(*distance))
+                .collect()
         };
-        let distances = [-600, -511, -200, -129, -128, -1, 0, 1, 127, 128, 129, 130, 300, 511];
+        let distances = [
+            -600, -511, -200, -129, -128, -1, 0, 1, 127, 128, 129, 130, 300, 511,
+        ];
         assert_eq!(rows(relative(256, Some(512)), &distances), BUCKETS);
-        assert_eq!(rows(relative(8, None), &[-9, -8, -1, 0, 7, 8]), [0, 0, 7, 8, 15, 15]);
+        assert_eq!(
+            rows(relative(8, None), &[-9, -8, -1, 0, 7, 8]),
+            [0, 0, 7, 8, 15, 15]
+        );
     }
 
-    const BUCKETS: [u32; 14] = [0, 1, 87, 127, 128, 255, 256, 257, 383, 384, 385, 386, 463, 511];
+    const BUCKETS: [u32; 14] = [
+        0, 1, 87, 127, 128, 255, 256, 257, 383, 384, 385, 386, 463, 511,
+    ];
 }
