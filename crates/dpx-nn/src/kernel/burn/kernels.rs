@@ -327,10 +327,12 @@ impl Kernels for DeviceKernels {
     }
 
     fn disentangled(&self, over: Disentangled<'_>, inputs: [&Array; 2]) -> [Array; 2] {
-        let Disentangled { heads, rows, .. } = over;
-        let max_seq_len = rows.lengths().max().unwrap_or(0);
-        let out = [rows.count(), heads.out_width()];
-        let probabilities = [rows.batch() * heads.heads * max_seq_len, max_seq_len];
+        let max_seq_len = over.rows.lengths().max().unwrap_or(0);
+        let out = [over.rows.count(), over.heads.out_width()];
+        let probabilities = [
+            over.rows.batch() * over.heads.heads * max_seq_len,
+            max_seq_len,
+        ];
         made_together(inputs, [&out, &probabilities], |inputs| {
             disentangled::Meetings::new(over, &inputs[0].device()).forward(inputs)
         })
