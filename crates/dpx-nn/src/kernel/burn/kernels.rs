@@ -4,8 +4,7 @@
 //! operand leaves without a term is zero; what such an operand would be added to stays as it is.
 
 use super::{
-    activation, attention, decode, disentangled, elementwise, example, loss, norm, precise, rotary,
-    rounded,
+    activation, attention, decode, elementwise, example, loss, norm, precise, rotary, rounded,
 };
 use crate::device::Tensor;
 use crate::kernel::{
@@ -327,21 +326,19 @@ impl Kernels for DeviceKernels {
     }
 
     fn disentangled(&self, over: Disentangled<'_>, inputs: [&Array; 2]) -> [Array; 2] {
-        let max_seq_len = over.rows.lengths().max().unwrap_or(0);
-        let out = [over.rows.count(), over.heads.out_width()];
-        let probabilities = [
-            over.rows.batch() * over.heads.heads * max_seq_len,
-            max_seq_len,
-        ];
+        let Disentangled { heads, rows, .. } = over;
+        let max_seq_len = rows.lengths().max().unwrap_or(0);
+        let out = [rows.count(), heads.out_width()];
+        let probabilities = [rows.batch() * heads.heads * max_seq_len, max_seq_len];
         made_together(inputs, [&out, &probabilities], |inputs| {
-            disentangled::Meetings::new(over, &inputs[0].device()).forward(inputs)
+            super::disentangled::Meetings::new(over, &inputs[0].device()).forward(inputs)
         })
     }
 
     fn disentangled_backward(&self, over: Disentangled<'_>, inputs: [&Array; 4]) -> [Array; 2] {
         let shapes = [inputs[0].shape(), inputs[1].shape()];
         made_together(inputs, shapes, |inputs| {
-            disentangled::Meetings::new(over, &inputs[0].device()).backward(inputs)
+            super::disentangled::Meetings::new(over, &inputs[0].device()).backward(inputs)
         })
     }
 
