@@ -1,25 +1,31 @@
 //! `dpx check`: every mistake of an experiment file.
 
 use super::account::{is_local, preprocess_params};
-use super::experiment::ExperimentArgs;
+use super::experiment::{CacheArgs, ExperimentArgs};
 use super::families::LocalModels;
 use super::memory::{self, Place};
 use super::own_data::{self, Problem, told};
 use super::{Error, ExitCode, output};
 use dpx_data::Source;
+use dpx_engine::cache::Cache;
 use dpx_engine::experiment::{self, Loaded, Severity};
-use dpx_engine::plan;
+use dpx_engine::plan::{self, InstanceId, LocalSources, Plan, decide};
+use dpx_engine::run::View;
 use dpx_schema::Kind;
 use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Check an experiment file: every mistake at once, nothing runs, no network.
 ///
-/// Models in folders are refused where dpx cannot compute their `config.json`; those on the Hub by `dpx plan`, before any weights
-/// are downloaded.
+/// Models in folders are refused where dpx cannot compute their `config.json`, and where training that is not cached does not fit
+/// into memory; those on the Hub by `dpx plan`, before any weights are downloaded.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     experiment: ExperimentArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// Look at the data as well: columns, labels, lengths, and everything that is wrong with them
     #[arg(long)]
     data: bool,
@@ -40,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             if let Some(experiment) = &loaded.experiment {
                 let place = Place::of((experiment, &plan), &[], None);
                 fits = memory::refuse(&plan, &place, false, || {
-                    Ok((0..plan.instances.len()).collect())
+                    Ok(waiting(experiment, &plan, &args.cache.cache))
                 });
                 memory = memory::lines(&plan, &place, false);
             }
@@ -101,6 +107,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         }
     }
     Ok(ExitCode::Done)
+}
+
+/// The instances that are not cached, as far as can be told without network: all, where it cannot.
+fn waiting(experiment: &experiment::Experiment, plan: &Plan, cache: &Path) -> BTreeSet<InstanceId> {
+    let mut waiting: BTreeSet<InstanceId> = (0..plan.instances.len()).collect();
+    let keyed = plan::build(experiment, &LocalSources::offline(cache));
+    if let (Ok(keyed), Ok(cache)) = (keyed, Cache::at(cache)) {
+        let decisions = decide(&keyed, &View::new(cache), &BTreeSet::new());
+        let still = super::plan::waiting(&decisions);
+        let cached: BTreeSet<_> = (0..keyed.instances.len())
+            .filter(|id| !still.contains(id))
+            .map(|id| &keyed.instances[id].name)
+            .collect();
+        waiting.retain(|id| !cached.contains(&plan.instances[*id].name));
+    }
+    waiting
 }
 
 /// What is wrong with the data of each `preprocess` instance that lie on this machine.

@@ -52,6 +52,15 @@ pub(super) fn file(
     found
 }
 
+/// Begins to read the GGUF file of a model; none where it is none.
+pub(super) fn gguf(hub: &hub::Hub, name: &HubName) -> Result<Option<hub::Opened>, DataError> {
+    let mut bar = Bar {
+        repository: &name.repository,
+        file: None,
+    };
+    hub.gguf(name, &mut bar)
+}
+
 /// A bar while a file arrives, hidden where standard error is no terminal; then a line that says so.
 struct Bar<'a> {
     repository: &'a str,

@@ -3,9 +3,11 @@
 use super::download;
 use dpx_data::{HubName, Role, Source, hub};
 use dpx_engine::plan::{SourceError, Sources};
-use dpx_nn::model::{ModelConfig, look};
+use dpx_nn::model::{ModelConfig, look, look_at_gguf};
 use dpx_schema::{MODEL_SCHEMA_FILE, PublicSchema};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Sources whose models are refused by their `config.json` where dpx cannot compute them.
 pub(crate) struct Understood<S> {
@@ -30,7 +32,9 @@ impl<S: Sources> Sources for Understood<S> {
             match source {
                 Source::Path(folder) => of_folder(folder)?,
                 // The commit that the identity names, so that no other can come between.
-                Source::Hub(name) => of_hub(&self.hub, &pinned(name, &identity))?,
+                Source::Hub(name) => {
+                    of_hub(&self.hub, &pinned(name, &identity))?;
+                }
                 Source::Builtin(_) => {}
             }
         }
@@ -38,16 +42,34 @@ impl<S: Sources> Sources for Understood<S> {
     }
 }
 
-/// Checks a model on the Hub by its `config.json`, which is downloaded if it is not there yet.
-pub(crate) fn of_hub(hub: &hub::Hub, name: &HubName) -> Result<(), SourceError> {
+/// Checks a model on the Hub by its `config.json`, which is downloaded if it is not there yet, or by the beginning of its GGUF file.
+pub(crate) fn of_hub(hub: &hub::Hub, name: &HubName) -> Result<ModelConfig, SourceError> {
+    if let Some(known) = known().get(name) {
+        return Ok(known.clone());
+    }
+    if let Some(file) = download::gguf(hub, name)? {
+        let path = format!("{name}: {}", file.name);
+        let size = file.size.unwrap_or(u64::MAX);
+        let config = look_at_gguf(file.reader, size, Path::new(&path))
+            .map_err(|error| SourceError::new(error.to_string()))?;
+        known().insert(name.clone(), config.clone());
+        return Ok(config);
+    }
     let file = download::file(hub, Role::Model, name, "config.json")?;
     match file.as_deref().and_then(Path::parent) {
-        Some(folder) => understood(folder),
+        Some(folder) => {
+            ModelConfig::read(folder).map_err(|error| SourceError::new(error.to_string()))
+        }
         None => Err(SourceError::new(format!(
-            "{name}: there is no `config.json` in it; dpx reads models in the layout of `transformers`. A GGUF file is read from a path: download it, \
-             and name the file"
+            "{name}: there is no `config.json` in it; dpx reads models in the layout of `transformers`, and GGUF files"
         ))),
     }
+}
+
+/// What was read of GGUF files on the Hub, whose beginnings are long: each is read once, of names with a branch too.
+fn known() -> MutexGuard<'static, BTreeMap<HubName, ModelConfig>> {
+    static KNOWN: Mutex<BTreeMap<HubName, ModelConfig>> = Mutex::new(BTreeMap::new());
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Says of models on this machine alone whether they are understood; nothing else is read, nothing is asked for.
@@ -94,10 +116,4 @@ fn of_folder(folder: &Path) -> Result<(), SourceError> {
     } else {
         Ok(())
     }
-}
-
-fn understood(folder: &Path) -> Result<(), SourceError> {
-    ModelConfig::read(folder)
-        .map(|_| ())
-        .map_err(|error| SourceError::new(error.to_string()))
 }

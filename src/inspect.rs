@@ -8,7 +8,7 @@ mod describe;
 use super::{Error, ExitCode, download, output};
 use dpx_data::{self, Resolved, Role, Source, hub};
 use dpx_nn::model::ModelConfig;
-use dpx_nn::text::Tokenizer;
+use dpx_nn::text::{TextError, Tokenizer};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -158,7 +158,13 @@ fn describe_model(args: &Args) -> Result<ExitCode, Error> {
     {
         return Err(Error::failed(error.to_string()));
     }
-    let inputs = inputs(args, tokenizer.as_ref().ok())?;
+    match &tokenizer {
+        Err(error) if !matches!(error, TextError::NoTokenizer { .. }) => {
+            output::note(&format!("without its tokenizer: {error}"));
+        }
+        _ => {}
+    }
+    let inputs = inputs(args, tokenizer.as_ref())?;
     let results = match &inputs {
         Some(inputs) => Some(compute::run(folder, &config, inputs).map_err(usage)?),
         None => None,
@@ -166,7 +172,7 @@ fn describe_model(args: &Args) -> Result<ExitCode, Error> {
     if args.json {
         let mut object = match results {
             Some(results) => results,
-            None => describe::json(&args.name, folder, &config, tokenizer.as_ref().ok())
+            None => describe::json(&args.name, &source, &config, tokenizer.as_ref().ok())
                 .map_err(usage)?,
         };
         if let (Some(text), Some(inputs)) = (&args.text, &inputs) {
@@ -177,7 +183,7 @@ fn describe_model(args: &Args) -> Result<ExitCode, Error> {
         return Ok(ExitCode::Done);
     }
     output::print(
-        &describe::text(&args.name, folder, &config, tokenizer.as_ref().ok()).map_err(usage)?,
+        &describe::text(&args.name, &source, &config, tokenizer.as_ref().ok()).map_err(usage)?,
     )?;
     if let Some(results) = results {
         output::print(&figures(&results))?;
@@ -196,10 +202,14 @@ struct Inputs {
     labels: Option<Vec<u32>>,
 }
 
-fn inputs(args: &Args, tokenizer: Option<&Tokenizer>) -> Result<Option<Inputs>, Error> {
+fn inputs(args: &Args, tokenizer: Result<&Tokenizer, &TextError>) -> Result<Option<Inputs>, Error> {
     if let Some(text) = &args.text {
-        let tokenizer = tokenizer.ok_or_else(|| {
-            Error::usage("the model has no tokenizer, so that `--text` cannot be read: use `--ids`")
+        let tokenizer = tokenizer.map_err(|error| {
+            let error = match error {
+                TextError::NoTokenizer { .. } => "the model has no tokenizer".to_owned(),
+                other => other.to_string(),
+            };
+            Error::usage(error).hint("`--text` needs a tokenizer; `--ids` runs the model without")
         })?;
         let ids = tokenizer
             .encode_with_special(text)

@@ -1,8 +1,8 @@
 //! What training is going to take of memory: told, and refused where there is not so much, before anything is downloaded or run.
 
-use super::families::pinned;
-use super::{Error, devices, download, executor};
-use dpx_data::{Role, Source, hub};
+use super::families::{of_hub, pinned};
+use super::{Error, devices, executor};
+use dpx_data::{Source, hub};
 use dpx_engine::experiment::{ExecutorKind, Experiment};
 use dpx_engine::plan::{Instance, InstanceId, Plan};
 use dpx_nn::model::TrainingStep;
@@ -305,7 +305,7 @@ fn made(plan: &Plan, instance: &Instance) -> Option<DecoderConfig> {
 fn named(name: &str, online: bool, identity: Option<&String>) -> Option<DecoderConfig> {
     let source = Source::parse(name);
     let config = match &source {
-        Source::Path(folder) => ModelConfig::read(folder),
+        Source::Path(folder) => ModelConfig::read(folder).map_err(drop),
         Source::Builtin(name) => {
             let mut files = dpx_data::builtin::model_files(name)?.iter();
             let (_, bytes) = files.find(|(file, _)| *file == "config.json")?;
@@ -313,12 +313,12 @@ fn named(name: &str, online: bool, identity: Option<&String>) -> Option<DecoderC
                 serde_json::from_slice(bytes).ok()?,
                 Path::new("config.json"),
             )
+            .map_err(drop)
         }
         // `dpx plan` has it on this machine already.
         Source::Hub(name) if online => {
             let name = &identity.map_or_else(|| name.clone(), |known| pinned(name, known));
-            let file = download::file(&hub::Hub::from_env(), Role::Model, name, "config.json");
-            ModelConfig::read(file.ok()??.parent()?)
+            of_hub(&hub::Hub::from_env(), name).map_err(drop)
         }
         Source::Hub(_) => return None,
     };

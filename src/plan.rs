@@ -114,7 +114,7 @@ fn memory_text(plan: &Plan, place: &Place) -> String {
 }
 
 /// The instances that may have to run.
-fn waiting(decisions: &[Decision]) -> BTreeSet<InstanceId> {
+pub(crate) fn waiting(decisions: &[Decision]) -> BTreeSet<InstanceId> {
     let waiting = decisions.iter().filter(|one| !one.state.is_cached());
     waiting.map(|one| one.instance).collect()
 }

@@ -270,14 +270,72 @@ fn models_that_are_not_computed_are_refused_before_their_weights() {
             }
         }
     }
-    // A file that only llama.cpp reads is named, with what to do.
-    let files: [(&str, &[u8]); 2] = [
-        ("config.json", b"{\"model_type\": \"llama\"}"),
-        ("model-Q4_K_M.gguf", b"GGUF"),
-    ];
-    place.set_model('5', &files);
-    let error = place.refusal(&[]);
-    assert!(error.contains("hf:who/bert"), "{error}");
+}
+
+/// A GGUF file of the Hub is a model: by the name of the repository where it is the only one, otherwise by its own. Its beginning
+/// tells what cannot be computed before the rest is downloaded.
+#[test]
+fn gguf_files_of_the_hub_are_models() {
+    let place = Place::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gguf");
+    let file = std::fs::read(folder.join("llama-tiny.gguf")).unwrap();
+    let mut other = file.clone();
+    let at = other.windows(5).position(|part| part == b"llama").unwrap();
+    other[at..at + 5].copy_from_slice(b"mamba");
+    place.server.add(
+        "models/who/many",
+        '1',
+        &[
+            ("README.md", b"---\nlicense: mit\n---\n"),
+            ("a-Q8_0.gguf", &file),
+            ("b-Q4_0.gguf", &other),
+        ],
+    );
+    place
+        .server
+        .add("models/who/one", '1', &[("one.gguf", &file)]);
+    let study = |model: &str| {
+        let text = EXPERIMENT
+            .replace("kind = \"classify\"", "kind = \"train\"\nepsilon = 8")
+            .replace("hf:who/bert", model);
+        std::fs::write(place.path("hub.toml"), text).unwrap();
+    };
+    let told = |verb: &str, model: &str| {
+        study(model);
+        let output = place.dpx(&[verb, "hub.toml"], &[]);
+        assert!(!output.status.success(), "{verb}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for verb in ["plan", "run", "fetch"] {
+        let error = told(verb, "hf:who/many");
+        assert!(
+            error.contains("2 GGUF files") && error.contains("`a-Q8_0.gguf`, `b-Q4_0.gguf`"),
+            "{error}"
+        );
+        let error = told(verb, "hf:who/many/b-Q4_0.gguf");
+        assert!(
+            error.contains("`general.architecture` is `mamba`")
+                && error.contains("hf:who/many/b-Q4_0.gguf"),
+            "{error}"
+        );
+    }
+    assert!(!place.path("hf/hub/models--who--many/snapshots").exists());
+    assert_eq!(place.server.count("train.csv"), 0);
+    for model in ["hf:who/one", "hf:who/many/a-Q8_0.gguf"] {
+        study(model);
+        ok(&place.dpx(&["plan", "hub.toml"], &[]));
+        ok(&place.dpx(&["fetch", "hub.toml"], &[]));
+        let offline = [("HF_HUB_OFFLINE", "1")];
+        let seen = ok(&place.dpx(&["inspect", model], &offline));
+        assert!(seen.contains("llama, causal language model"), "{seen}");
+        assert_eq!(seen.contains("mit"), model != "hf:who/one", "{seen}");
+        ok(&place.dpx(&["plan", "hub.toml"], &offline));
+    }
+    // Of a file that is refused, and of one that is not asked for, nothing is kept.
+    let kept = place
+        .path("hf/hub/models--who--many/snapshots")
+        .join("1".repeat(40));
+    assert!(kept.join("a-Q8_0.gguf").is_file() && !kept.join("b-Q4_0.gguf").exists());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a model is, from its `config.json`, the headers of its weights and its tokenizer.
 
+use dpx_data::Resolved;
 use dpx_nn::model::{Head, ModelConfig, ModelError, Weights, is_buffer};
 use dpx_nn::text::Tokenizer;
 use serde_json::{Map, Value, json};
@@ -8,11 +9,11 @@ use std::path::Path;
 /// The description as a JSON object.
 pub(super) fn json(
     name: &str,
-    folder: &Path,
+    source: &Resolved,
     config: &ModelConfig,
     tokenizer: Option<&Tokenizer>,
 ) -> Result<Map<String, Value>, ModelError> {
-    let weights = Weights::open(folder, config.prefix())?;
+    let weights = Weights::open(&source.path, config.prefix())?;
     let (layers, heads) = config.depth();
     let mut object = Map::new();
     let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
@@ -29,7 +30,10 @@ pub(super) fn json(
     put("vocabulary", config.vocabulary().into());
     put("context", config.max_positions().into());
     put("labels", config.labels.clone().into());
-    put("licence", licence(folder).map_or(Value::Null, Value::from));
+    put(
+        "licence",
+        licence(source.card_folder()).map_or(Value::Null, Value::from),
+    );
     put(
         "tokenizer",
         tokenizer.map_or(Value::Null, |tokenizer| {
@@ -47,11 +51,11 @@ pub(super) fn json(
 
 pub(super) fn text(
     name: &str,
-    folder: &Path,
+    source: &Resolved,
     config: &ModelConfig,
     tokenizer: Option<&Tokenizer>,
 ) -> Result<String, ModelError> {
-    let weights = Weights::open(folder, config.prefix())?;
+    let weights = Weights::open(&source.path, config.prefix())?;
     let parameters = weights.value_count(|name| is_buffer(config, name));
     let (layers, heads) = config.depth();
     let mut lines = vec![
@@ -96,7 +100,7 @@ pub(super) fn text(
     }
     lines.push((
         "licence",
-        licence(folder).unwrap_or_else(|| "not stated in the folder".to_owned()),
+        licence(source.card_folder()).unwrap_or_else(|| "not stated in the folder".to_owned()),
     ));
     let lines: Vec<String> = lines
         .into_iter()

@@ -41,6 +41,7 @@ ENCODERS = {
     "distilbert": {"dim": 32, "hidden_dim": 48, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 256, "initializer_range": 0.3},
     "electra": {**SIZES, "embedding_size": 16},
     "mpnet": {**SIZES, "pad_token_id": 0},
+    "deberta-v2": {**SIZES, "relative_attention": True, "position_buckets": 16, "max_relative_positions": -1, "share_att_key": True, "norm_rel_ebd": "layer_norm", "pos_att_type": "p2c|c2p", "position_biased_input": False},
     "modernbert": {**SIZES, "pad_token_id": 0, "cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3},
 }
 TYPED = ["i typed <|endoftext|> in the middle", "<|endoftext|>", "Zoë and <mark> here", "  two  spaces ", "ok"]
@@ -99,7 +100,7 @@ def families(root):
         values = {**GENERATORS[kind], "num_labels": 3, "pad_token_id": 0}
         model(root / f"{kind}, classifier", kind, transformers.AutoModelForSequenceClassification, byte_level(), **values)
         yield f"{kind}, classifier", parity.TEXTS
-    for kind in ("bert", "roberta", "distilbert", "electra"):
+    for kind in ("bert", "roberta", "distilbert", "electra", "deberta-v2"):
         model(root / f"{kind}, classifier", kind, transformers.AutoModelForSequenceClassification, word_pieces(), **{**ENCODERS[kind], "num_labels": 3})
         yield f"{kind}, classifier", parity.TEXTS
 

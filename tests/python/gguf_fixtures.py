@@ -26,6 +26,7 @@ ARCHS = {
     "olmo2": (gguf.MODEL_ARCH.OLMO2, "olmo2"),
     "gemma3_text": (gguf.MODEL_ARCH.GEMMA3, "gemma3"),
     "gpt2": (gguf.MODEL_ARCH.GPT2, "gpt2"),
+    "gpt_neox": (gguf.MODEL_ARCH.GPTNEOX, "gptneox"),
 }
 
 
@@ -78,6 +79,10 @@ def model(name, out, quant=gguf.GGMLQuantizationType.F32, vocabulary=None):
     writer.add_head_count(heads)
     if kind == "gpt2":
         writer.add_layer_norm_eps(config["layer_norm_epsilon"])
+    elif kind == "gpt_neox":
+        writer.add_rope_dimension_count(int(config["rope_parameters"]["partial_rotary_factor"] * head_dim))
+        writer.add_parallel_residual(config["use_parallel_residual"])
+        writer.add_layer_norm_eps(config["layer_norm_eps"])
     else:
         writer.add_head_count_kv(shared)
         writer.add_key_length(head_dim)
@@ -106,6 +111,8 @@ def model(name, out, quant=gguf.GGMLQuantizationType.F32, vocabulary=None):
             values = permuted(values, heads)
         if kind in ("llama", "smollm3") and ".k_proj." in key:
             values = permuted(values, shared)
+        if kind == "gpt_neox" and ".query_key_value." in key:
+            values = values.reshape(heads, 3, head_dim, *values.shape[1:]).swapaxes(0, 1).reshape(values.shape).copy()
         if kind == "gemma3_text" and key.endswith("norm.weight"):
             values = values + 1
         if kind == "gpt2" and key.endswith((".c_attn.weight", ".c_proj.weight", ".c_fc.weight")):
@@ -190,7 +197,7 @@ def pieces(writer):
 def main():
     OUT.mkdir(exist_ok=True)
     blocks()
-    for name in ("gpt2-tiny", "qwen2-tiny", "qwen3-tiny", "smollm3-tiny", "phi3-tiny", "olmo2-tiny", "gemma3-tiny", "llama3-rope-tiny", "llama-tiny-untied"):
+    for name in ("gpt2-tiny", "gpt-neox-tiny", "qwen2-tiny", "qwen3-tiny", "smollm3-tiny", "phi3-tiny", "olmo2-tiny", "gemma3-tiny", "llama3-rope-tiny", "llama-tiny-untied"):
         model(name, f"{name}.gguf")
     model("llama-tiny", "llama-tiny.gguf", vocabulary=byte_level)
     model("llama-tiny", "llama-tiny-q8_0.gguf", gguf.GGMLQuantizationType.Q8_0, pieces)

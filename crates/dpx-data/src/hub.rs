@@ -24,6 +24,7 @@ use http::{Client, Failure, Patience};
 use info::Info;
 use refusal::Asked;
 use settings::{Settings, Token};
+use std::io::{BufReader, Read};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -57,6 +58,18 @@ pub struct Snapshot {
     pub commit: String,
     /// Of a dataset its files by split: those of the configuration that was asked for, or of the default one.
     pub splits: Option<SplitPaths>,
+    /// Of a model that is one GGUF file: the file.
+    pub gguf: Option<PathBuf>,
+}
+
+/// A file that is read from its beginning, as far as it is read, and not kept.
+pub struct Opened {
+    /// As the repository calls it.
+    pub name: String,
+    /// Bytes of the whole, where they are known.
+    pub size: Option<u64>,
+    /// Its bytes.
+    pub reader: Box<dyn Read>,
 }
 
 /// Access to the Hub. Clones share what was found out: a Hub that cannot be reached is tried once.
@@ -73,6 +86,15 @@ impl Hub {
     /// Access as the environment variables of `huggingface_hub` say.
     pub fn from_env() -> Self {
         Self::with(Settings::from_env(), Patience::default())
+    }
+
+    /// The same without network.
+    pub fn offline_from_env() -> Self {
+        let settings = Settings {
+            offline: true,
+            ..Settings::from_env()
+        };
+        Self::with(settings, Patience::default())
     }
 
     /// Access to a server of one's own, for tests.
@@ -150,8 +172,7 @@ impl Hub {
             .map(|file| file.name.as_str())
             .collect();
         let find = |name: &str| info.siblings.iter().find(|file| file.name == name);
-        let unfit =
-            |problem: String| DataError::other(format!("{}: {problem}", asked(role, name).what()));
+        let unfit = |problem: String| unfit(role, name, &problem);
         // The card of a dataset tells which files belong to a configuration.
         let mut readme = None;
         if let (Role::Dataset, Some(file)) = (role, find(files::README)) {
@@ -214,6 +235,75 @@ impl Hub {
         };
         download.file(found, progress)?;
         Ok(Some(folders.snapshot(&info.sha).join(file)))
+    }
+
+    /// Begins to read the GGUF file of a model, before anything is decided about it; none where the model is none, or where neither
+    /// this machine nor the Hub has it.
+    ///
+    /// # Errors
+    /// As those of [`Hub::fetch`], and where there are several such files and none is named.
+    pub fn gguf(
+        &self,
+        name: &HubName,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Opened>, DataError> {
+        let role = Role::Model;
+        check(role, name)?;
+        let folders = self.folders(role, name);
+        let here = |commit: &str, file: &str| {
+            let path = folders.snapshot(commit).join(file);
+            let reader = std::fs::File::open(path).ok()?;
+            Some(Opened {
+                name: file.to_owned(),
+                size: Some(reader.metadata().ok()?.len()),
+                reader: Box::new(BufReader::new(reader)),
+            })
+        };
+        let known = |commit: &str| match fetched(&folders, role, &name.at(commit)) {
+            Some(found) => {
+                let file = found.gguf?.strip_prefix(&found.folder).ok()?.to_owned();
+                here(commit, file.to_str()?)
+            }
+            None => here(commit, name.config.as_deref()?),
+        };
+        let all_known = || fetched(&folders, role, name).is_some();
+        if is_commit(&name.revision) {
+            let found = known(&name.revision);
+            if found.is_some() || all_known() {
+                return Ok(found);
+            }
+        }
+        let Some(info) = self.ask(role, name, true, progress)? else {
+            let commit = self.known_commit(&folders, role, name)?;
+            return Ok(known(&commit));
+        };
+        let names: Vec<&str> = info
+            .siblings
+            .iter()
+            .map(|file| file.name.as_str())
+            .collect();
+        let wanted = files::wanted(role, &names, None, name.config.as_deref())
+            .map_err(|problem| unfit(role, name, &problem))?;
+        let file = wanted
+            .gguf
+            .and_then(|file| info.siblings.iter().find(|known| known.name == file));
+        let Some(file) = file else { return Ok(None) };
+        if let Some(found) = here(&info.sha, &file.name)
+            && file
+                .stated_size()
+                .is_none_or(|size| found.size == Some(size))
+        {
+            return Ok(Some(found));
+        }
+        let download = Download {
+            hub: self,
+            client: self.client()?,
+            folders: &folders,
+            role,
+            name,
+            commit: &info.sha,
+        };
+        download.open(file, progress).map(Some)
     }
 
     /// Writes down which commit a branch or tag stands for, as `huggingface_hub` does: what is asked where there is no
@@ -340,9 +430,14 @@ fn snapshot(folders: &Folders, commit: String, wanted: Wanted) -> Snapshot {
     let folder = folders.snapshot(&commit);
     Snapshot {
         splits: wanted.layout.map(|layout| layout.paths(&folder)),
+        gguf: wanted.gguf.map(|file| folder.join(file)),
         folder,
         commit,
     }
+}
+
+fn unfit(role: Role, name: &HubName, problem: &str) -> DataError {
+    DataError::other(format!("{}: {problem}", asked(role, name).what()))
 }
 
 const fn asked(role: Role, name: &HubName) -> Asked<'_> {

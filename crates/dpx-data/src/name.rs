@@ -1,7 +1,8 @@
-//! Names of models, datasets and files as users write them: `builtin:NAME`, `hf:OWNER/NAME/CONFIG@REVISION` or a path.
+//! Names of models, datasets and files as users write them: `builtin:NAME`, `hf:OWNER/NAME/CONFIG@REVISION`, `hf:OWNER/NAME/FILE.gguf` or a
+//! path.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The branch that a Hub name without a revision means.
 const DEFAULT_REVISION: &str = "main";
@@ -50,19 +51,19 @@ impl Role {
     }
 }
 
-/// A repository on the Hub at a revision, and of a dataset perhaps one configuration.
+/// A repository on the Hub at a revision, and perhaps one configuration of a dataset, or one GGUF file of a model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HubName {
     /// `OWNER/NAME`, or the bare name of one of the oldest repositories, such as `gpt2`.
     pub repository: String,
-    /// The configuration of a dataset, where one is named.
+    /// The configuration of a dataset, or the GGUF file of a model, where one is named.
     pub config: Option<String>,
     /// Branch, tag or commit; `main` where none is given.
     pub revision: String,
 }
 
 impl HubName {
-    /// Parses what follows `hf:`. Whatever stands after the second `/` is the configuration; [`HubName::check`] tells
+    /// Parses what follows `hf:`. Whatever stands after the second `/` is the configuration or file; [`HubName::check`] tells
     /// whether the parts are well formed.
     pub fn parse(text: &str) -> Self {
         let (path, revision) = text.split_once('@').unwrap_or((text, DEFAULT_REVISION));
@@ -91,11 +92,14 @@ impl HubName {
             Role::Dataset => {
                 "`hf:OWNER/NAME`, `hf:OWNER/NAME/CONFIG`, or either with `@REVISION` behind it"
             }
-            _ => "`hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION`",
+            _ => "`hf:OWNER/NAME`, `hf:OWNER/NAME/FILE.gguf`, or either with `@REVISION` behind it",
+        };
+        let is_part = match role {
+            Role::Dataset => is_config,
+            _ => is_gguf_path,
         };
         let well_formed = self.repository.split('/').all(plain)
-            && (self.config.is_none() || role == Role::Dataset)
-            && self.config.as_deref().is_none_or(is_config)
+            && self.config.as_deref().is_none_or(is_part)
             && is_revision(&self.revision);
         if !well_formed {
             return wrong(format!("`{self}` is not a Hub name: expected {expected}"));
@@ -103,7 +107,7 @@ impl HubName {
         Ok(())
     }
 
-    /// The same repository and configuration at another revision.
+    /// The same repository, configuration and file at another revision.
     #[must_use]
     pub fn at(&self, revision: &str) -> Self {
         Self {
@@ -135,6 +139,17 @@ fn is_config(config: &str) -> bool {
             .all(|c| !c.is_control() && !"/\\:*?\"<>|".contains(c))
 }
 
+/// A GGUF file, which may lie in folders of the repository.
+fn is_gguf_path(path: &str) -> bool {
+    is_gguf(path) && path.split('/').all(is_config)
+}
+
+/// Whether a file is called as GGUF files are.
+pub(crate) fn is_gguf(name: &str) -> bool {
+    let ending = Path::new(name).extension();
+    ending.is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"))
+}
+
 /// A revision may have folders, as `refs/convert/parquet` does: each part names a file in the cache folder.
 fn is_revision(revision: &str) -> bool {
     revision.split('/').all(|part| {
@@ -148,7 +163,7 @@ fn is_revision(revision: &str) -> bool {
 pub enum Source {
     /// `builtin:NAME`: part of the binary.
     Builtin(String),
-    /// `hf:OWNER/NAME[/CONFIG][@REVISION]`: the Hugging Face Hub.
+    /// `hf:OWNER/NAME[/CONFIG][@REVISION]`, or with a GGUF file in the place of a configuration: the Hugging Face Hub.
     Hub(HubName),
     /// A file or folder on this machine.
     Path(PathBuf),
@@ -278,8 +293,19 @@ mod tests {
                 "{text}: {error}"
             );
         }
-        // Models have no configurations.
-        assert!(check(Role::Model, "hf:a/b/c").is_err());
+        // Models have no configurations, but may be one file.
+        for text in [
+            "hf:a/b/c",
+            "hf:a/b/../c.gguf",
+            "hf:a/b//c.gguf",
+            "hf:a/b/.gguf",
+        ] {
+            let error = check(Role::Model, text).unwrap_err().to_string();
+            assert!(error.contains("FILE.gguf"), "{text}: {error}");
+        }
+        for text in ["hf:a/b/c.gguf", "hf:a/b/Q4/c-Q4_K_M.GGUF@v1"] {
+            check(Role::Model, text).unwrap();
+        }
         check(Role::Model, "hf:a/b").unwrap();
         assert_eq!(
             check(Role::Keywords, "builtin:word")

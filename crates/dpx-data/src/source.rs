@@ -3,7 +3,7 @@
 use super::identity::{content_identity, file_digest, names};
 use super::read::{SplitFiles, refuse_special, split_files};
 use super::{DataError, Role, Source, SplitPaths, builtin, hub};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Files on this machine that a name stands for.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub struct Resolved {
     /// Of a dataset from the Hub its files by split, as its card or its folders tell; for anything else the reader goes by
     /// the names of the files in `path`.
     pub splits: Option<SplitPaths>,
+    /// Of one file of a repository: the folder with its card.
+    repository: Option<PathBuf>,
     /// Holds the files of an embedded model for as long as this lives.
     _temporary: Option<Unpacked>,
 }
@@ -39,6 +41,7 @@ impl Source {
                 Ok(Resolved {
                     path: path.clone(),
                     splits: None,
+                    repository: None,
                     _temporary: None,
                 })
             }
@@ -85,12 +88,18 @@ impl Source {
         Ok(Resolved {
             path: folder.path().to_owned(),
             splits: None,
+            repository: None,
             _temporary: Some(folder),
         })
     }
 }
 
 impl Resolved {
+    /// The folder with card and license: of one file on the Hub that of its repository, otherwise the path.
+    pub fn card_folder(&self) -> &Path {
+        self.repository.as_deref().unwrap_or(&self.path)
+    }
+
     /// The files of a dataset by split, with what lies beside them: as the Hub's card tells, or else by their names.
     ///
     /// # Errors
@@ -106,8 +115,9 @@ impl Resolved {
 impl From<hub::Snapshot> for Resolved {
     fn from(snapshot: hub::Snapshot) -> Self {
         Self {
-            path: snapshot.folder,
+            path: snapshot.gguf.unwrap_or_else(|| snapshot.folder.clone()),
             splits: snapshot.splits,
+            repository: Some(snapshot.folder),
             _temporary: None,
         }
     }
@@ -137,13 +147,13 @@ impl Unpacked {
         })
     }
 
-    fn path(&self) -> &std::path::Path {
+    fn path(&self) -> &Path {
         self.folder.path()
     }
 }
 
 /// Removes what killed processes unpacked. Nothing depends on it, so nothing that fails is told.
-fn collect(place: &std::path::Path) {
+fn collect(place: &Path) {
     for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
         let ours = entry.file_name().to_string_lossy().starts_with(UNPACKED);
         let folder = entry.path();
@@ -264,6 +274,7 @@ mod tests {
             let resolved = Resolved::from(hub::Snapshot {
                 folder: folder.path().to_owned(),
                 commit: "0".repeat(40),
+                gguf: None,
                 splits: Some(layout.paths(folder.path())),
             });
             resolved.split_files().unwrap()

@@ -7,6 +7,7 @@ mod arrange;
 mod config;
 mod header;
 mod quants;
+mod rope;
 mod tokenizer;
 
 pub(crate) use arrange::{Arrange, tensors};

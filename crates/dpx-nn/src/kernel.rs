@@ -9,6 +9,7 @@ pub(crate) mod host;
 
 mod activation;
 mod attention;
+mod disentangled;
 mod elementwise;
 mod embedding;
 mod example;
@@ -19,6 +20,7 @@ mod matmul;
 mod norm;
 
 use super::Array;
+use disentangled::Disentangled;
 use matmul::Factor;
 
 #[cfg(feature = "burn")]
@@ -32,6 +34,7 @@ pub use activation::{
 pub(crate) use activation::{relu, relu_backward};
 pub use attention::{attention, attention_backward, rotate};
 pub(crate) use attention::{attention_step, keep_rows, store_prompts};
+pub use disentangled::{Distances, disentangled, disentangled_backward};
 pub use elementwise::{add, join_columns, scale, scaled_rows, split_columns};
 pub(crate) use elementwise::{add_bias, add_bias_residual, gather_rows, multiply, scatter_rows};
 pub use embedding::scatter_add;

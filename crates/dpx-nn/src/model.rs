@@ -33,7 +33,7 @@ pub use decoder::Decoder;
 
 pub use encoder::{Encoder, groups, load_encoder};
 pub use error::ModelError;
-pub use load::{is_buffer, look};
+pub use load::{is_buffer, look, look_at_gguf};
 pub use memory::{TrainingMemory, TrainingStep};
 pub(crate) use static_table::StaticTable;
 pub use weights::Weights;

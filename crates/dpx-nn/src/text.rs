@@ -5,6 +5,7 @@
 
 mod bpe;
 mod chat_template;
+pub(crate) mod classes;
 mod encode;
 mod error;
 mod load;

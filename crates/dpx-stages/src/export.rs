@@ -52,6 +52,8 @@ impl Form {
 pub struct Base {
     /// Its folder, where it lies outside of the study.
     pub folder: Option<PathBuf>,
+    /// The folder with the files of its license.
+    pub cards: Option<PathBuf>,
     /// Its name on the Hugging Face Hub and its commit.
     pub hub: Option<(String, String)>,
 }
@@ -95,13 +97,19 @@ pub fn write(
     let prompts = Prompts::of(to, &tokenizer, &ModelConfig::read(model)?)?;
     std::fs::write(to.join(LABEL_PROMPTS_FILE), prompts.to_json()?)?;
     generation::write(generation, base.folder.as_deref(), &tokenizer, &prompts, to)?;
-    if let Some(folder) = &base.folder {
-        let licenses = stated_license(folder).files;
+    let licenses = base.cards.iter().flat_map(|folder| {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
-        let licenses = licenses.iter().map(String::as_str);
-        let licenses = licenses.filter(|name| name.chars().all(plain));
-        for name in CHAT_TEMPLATES.into_iter().chain(licenses) {
-            let found = folder.join(name);
+        let names = stated_license(folder).files.into_iter();
+        names
+            .filter(move |name| name.chars().all(plain))
+            .map(|name| folder.join(name))
+    });
+    let templates = base
+        .folder
+        .iter()
+        .flat_map(|folder| CHAT_TEMPLATES.map(|name| folder.join(name)));
+    for found in templates.chain(licenses) {
+        if let Some(name) = found.file_name() {
             if found
                 .metadata()
                 .is_ok_and(|file| file.len() <= LARGEST_LICENSE)

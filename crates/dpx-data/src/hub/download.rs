@@ -7,7 +7,7 @@ use super::http::{Client, Failure, Range, Reply, of_io, text};
 use super::info::File;
 use super::refusal::{Asked, written};
 use super::sink::Sink;
-use super::{DataError, Hub, HubName, Progress, Role};
+use super::{DataError, Hub, HubName, Opened, Progress, Role};
 use crate::read::POINTER;
 use std::io::Read;
 use std::path::Path;
@@ -97,6 +97,28 @@ impl Download<'_> {
             .link(self.commit, &file.name, &key)
             .map_err(on_disk)?;
         Ok(arrived.size)
+    }
+
+    /// Begins to read a file, of which nothing is kept and nothing is checked.
+    pub(super) fn open(
+        &self,
+        file: &File,
+        progress: &mut dyn Progress,
+    ) -> Result<Opened, DataError> {
+        let asked = self.asked(&file.name);
+        let mut waiting = |why: &str, pause: Duration| progress.waiting(&file.name, why, pause);
+        let reply = self
+            .client
+            .get(&self.url(&file.name), None, &mut waiting)
+            .map_err(|failure| Hub::failed(&failure, asked))?;
+        if reply.status != 200 {
+            return Err(self.hub.refused(&reply, asked));
+        }
+        Ok(Opened {
+            name: file.name.clone(),
+            size: file.stated_size().or_else(|| content_length(&reply)),
+            reader: Box::new(reply.body.into_reader()),
+        })
     }
 
     /// Downloads a file and compares it with what is stated; one that differs is removed, so that it is not taken for

@@ -1,11 +1,12 @@
 //! Which files of a repository dpx reads.
 
 use crate::layout::{self, Layout};
+use crate::name::is_gguf;
 use crate::{Role, identity};
 use std::path::{Path, PathBuf};
 
-/// Files of a model beside its weights; the card and the files behind it tell its license.
-const MODEL_FILES: [&str; 28] = [
+/// Files that tell the license of a model.
+const LICENSE_FILES: [&str; 8] = [
     README,
     "LICENSE",
     "LICENSE.txt",
@@ -14,6 +15,10 @@ const MODEL_FILES: [&str; 28] = [
     "NOTICE",
     "NOTICE.txt",
     "USE_POLICY.md",
+];
+
+/// Files of a model beside its weights.
+const MODEL_FILES: [&str; 20] = [
     "config.json",
     "generation_config.json",
     "tokenizer.json",
@@ -46,6 +51,8 @@ pub(super) struct Wanted {
     pub(super) names: Vec<String>,
     /// Of a dataset: which of them are which split.
     pub(super) layout: Option<Layout>,
+    /// Of a model that is one GGUF file: which of them.
+    pub(super) gguf: Option<String>,
 }
 
 /// The files of a repository that dpx reads, small ones that tell about the others first.
@@ -59,7 +66,7 @@ pub(super) fn wanted(
     config: Option<&str>,
 ) -> Result<Wanted, String> {
     if role == Role::Model {
-        return model(names);
+        return model(names, config);
     }
     let layout = layout::choose(names, readme, config)?;
     let beside = names
@@ -70,10 +77,11 @@ pub(super) fn wanted(
     Ok(Wanted {
         names,
         layout: Some(layout),
+        gguf: None,
     })
 }
 
-fn model(names: &[&str]) -> Result<Wanted, String> {
+fn model(names: &[&str], file: Option<&str>) -> Result<Wanted, String> {
     // Other weights beside them, such as the author's own format, are not read.
     let is_weights = |name: &str| {
         name == "model.safetensors"
@@ -91,29 +99,77 @@ fn model(names: &[&str]) -> Result<Wanted, String> {
             numbered(folder) && matches!(file, "config.json" | "model.safetensors")
         })
     };
-    if !names.iter().any(|name| is_weights(name)) {
-        let is_gguf = |name: &&str| {
-            Path::new(name)
-                .extension()
-                .is_some_and(|ending| ending == "gguf")
-        };
-        let gguf = if names.iter().any(is_gguf) {
-            "; GGUF files are read from a path: download the one that you want, and name the file"
-        } else {
-            ""
-        };
-        return Err(format!(
-            "it holds no weights that dpx reads: expected config.json, model.safetensors and tokenizer.json, found {}",
-            found(names)
-        ) + gguf);
+    let tells_license = names.iter().filter(|name| LICENSE_FILES.contains(name));
+    if file.is_some() || !names.iter().any(|name| is_weights(name)) {
+        let file = gguf(names, file)?;
+        let names = tells_license.map(|name| (*name).to_owned());
+        return Ok(Wanted {
+            names: names.chain([file.clone()]).collect(),
+            layout: None,
+            gguf: Some(file),
+        });
     }
     let small = names
         .iter()
         .filter(|name| MODEL_FILES.contains(name) || is_module(name));
     let large = names.iter().filter(|name| is_weights(name));
+    let all = tells_license.chain(small).chain(large);
     Ok(Wanted {
-        names: small.chain(large).map(|name| (*name).to_owned()).collect(),
+        names: all.map(|name| (*name).to_owned()).collect(),
         layout: None,
+        gguf: None,
+    })
+}
+
+/// The GGUF file that is asked for, or the only one.
+fn gguf(names: &[&str], file: Option<&str>) -> Result<String, String> {
+    let all: Vec<&str> = names.iter().copied().filter(|name| is_gguf(name)).collect();
+    let listed = || {
+        let names: Vec<String> = all.iter().map(|name| format!("`{name}`")).collect();
+        names.join(", ")
+    };
+    let chosen = match (file, &all[..]) {
+        (_, []) => {
+            return Err(format!(
+                "it holds no weights that dpx reads: expected config.json, model.safetensors and tokenizer.json, or a GGUF file; found {}",
+                found(names)
+            ));
+        }
+        (Some(file), _) if all.contains(&file) => file,
+        (Some(file), _) => {
+            return Err(format!(
+                "it holds no `{file}`; its GGUF files are {}",
+                listed()
+            ));
+        }
+        (None, [one]) => one,
+        (None, [first, ..]) => {
+            return Err(format!(
+                "it holds no weights as safetensors, but {} GGUF files: name one of them behind the repository, as in \
+                 `hf:OWNER/NAME/{first}` ({})",
+                all.len(),
+                listed()
+            ));
+        }
+    };
+    if is_part(chosen) {
+        return Err(format!(
+            "`{chosen}` is one of several parts of a model: download them, put them together with `llama-gguf-split --merge`, and \
+             give the path of the file"
+        ));
+    }
+    Ok(chosen.to_owned())
+}
+
+/// Whether a file is called as `llama-gguf-split` calls parts: `NAME-00001-of-00003.gguf`.
+fn is_part(name: &str) -> bool {
+    let stem = &name[..name.len() - ".gguf".len()];
+    let number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    stem.rsplit_once("-of-").is_some_and(|(before, last)| {
+        number(last)
+            && before
+                .rsplit_once('-')
+                .is_some_and(|(_, first)| number(first))
     })
 }
 
@@ -140,9 +196,13 @@ pub(super) fn present(role: Role, folder: &Path, config: Option<&str>) -> Option
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let readme = readme(folder).ok()?;
     let wanted = wanted(role, &names, readme.as_deref(), config).ok()?;
+    // Whether a GGUF file is the only one of its repository the folder does not tell.
+    if wanted.gguf.is_some() && config.is_none() {
+        return None;
+    }
     let is_there = |path: PathBuf| path.is_file();
     let whole = match role {
-        Role::Model => {
+        Role::Model if wanted.gguf.is_none() => {
             is_there(folder.join("config.json")) && weights(folder).into_iter().all(is_there)
         }
         _ => wanted.names.iter().all(|name| is_there(folder.join(name))),

@@ -675,3 +675,111 @@ fn a_hub_that_cannot_be_reached_is_tried_once() {
     assert!(hub.unreachable.get().is_some());
     assert_eq!(refusal(&hub.clone(), Role::Model), first);
 }
+
+#[test]
+fn a_gguf_file_is_a_model() {
+    let cache = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let (small, big) = (large(), [large(), large()].concat());
+    server.add(
+        "models/who/one",
+        '1',
+        &[
+            ("README.md", b"a card"),
+            ("config.json", b"{}"),
+            ("one-Q8_0.GGUF", &small),
+        ],
+    );
+    server.add(
+        "models/who/many",
+        '1',
+        &[
+            ("LICENSE", b"mine"),
+            ("many-Q4_K_M.gguf", &small),
+            ("Q8/many-Q8_0.gguf", &big),
+            ("F16/many-00001-of-00002.gguf", &small),
+        ],
+    );
+    server.add(
+        "models/who/both",
+        '1',
+        &[
+            ("config.json", b"{}"),
+            ("model.safetensors", &small),
+            ("both.gguf", &big),
+        ],
+    );
+    let hub = hub(&server, cache.path(), None);
+    let fetch = |hub: &Hub, text: &str| hub.fetch(Role::Model, &name(text), &mut Silent);
+    let path = |hub: &Hub, text: &str| {
+        let found = fetch(hub, text).unwrap();
+        let file = found.gguf.clone().unwrap();
+        let file = file.strip_prefix(&found.folder).unwrap().to_owned();
+        (file, crate::Resolved::from(found))
+    };
+    // The beginning can be read before anything is kept.
+    let mut begun = hub.gguf(&name("who/one"), &mut Silent).unwrap().unwrap();
+    let mut bytes = [0; 100];
+    begun.reader.read_exact(&mut bytes).unwrap();
+    assert_eq!(
+        (&bytes[..], begun.size),
+        (&small[..100], Some(small.len() as u64))
+    );
+    assert!(!cache.path().join("models--who--one/blobs").exists());
+    // The only one of its repository, with what tells its license.
+    let (file, found) = path(&hub, "who/one");
+    assert_eq!(file, Path::new("one-Q8_0.GGUF"));
+    assert_eq!(std::fs::read(&found.path).unwrap(), small);
+    assert!(found.card_folder().join("README.md").is_file());
+    assert!(!found.card_folder().join("config.json").exists());
+    // One of several has to be named.
+    for told in [
+        fetch(&hub, "who/many").unwrap_err().to_string(),
+        hub.gguf(&name("who/many"), &mut Silent)
+            .err()
+            .unwrap()
+            .to_string(),
+    ] {
+        for part in [
+            "3 GGUF files",
+            "`many-Q4_K_M.gguf`",
+            "`Q8/many-Q8_0.gguf`",
+            "hf:OWNER/NAME/",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+    }
+    let told = fetch(&hub, "who/many/other.gguf").unwrap_err().to_string();
+    assert!(
+        told.contains("no `other.gguf`") && told.contains("`Q8/many-Q8_0.gguf`"),
+        "{told}"
+    );
+    let told = fetch(&hub, "who/many/F16/many-00001-of-00002.gguf")
+        .unwrap_err()
+        .to_string();
+    assert!(told.contains("--merge"), "{told}");
+    assert_eq!(server.count("many-Q4_K_M.gguf"), 0);
+    let (file, found) = path(&hub, "who/many/Q8/many-Q8_0.gguf");
+    assert_eq!(file, Path::new("Q8/many-Q8_0.gguf"));
+    assert_eq!(std::fs::read(&found.path).unwrap(), big);
+    assert!(found.card_folder().join("LICENSE").is_file());
+    // Safetensors count for more where no file is named.
+    assert_eq!(fetch(&hub, "who/both").unwrap().gguf, None);
+    assert!(hub.gguf(&name("who/both"), &mut Silent).unwrap().is_none());
+    assert_eq!(path(&hub, "who/both/both.gguf").0, Path::new("both.gguf"));
+    // All of it again without network; what was not asked for is not taken for the only one.
+    let offline = unplugged(cache.path(), true);
+    for text in [
+        "who/one",
+        "who/many/Q8/many-Q8_0.gguf",
+        "who/both/both.gguf",
+    ] {
+        path(&offline, text);
+        assert!(
+            offline.gguf(&name(text), &mut Silent).unwrap().is_some(),
+            "{text}"
+        );
+    }
+    fetch(&offline, "who/many").unwrap_err();
+    fetch(&offline, "who/many/many-Q4_K_M.gguf").unwrap_err();
+}

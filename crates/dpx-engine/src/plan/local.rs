@@ -17,10 +17,19 @@ pub struct LocalSources {
 impl LocalSources {
     /// Remembers digests in `sources.json` of a folder that exists, such as the cache; elsewhere only while it lives.
     pub fn new(folder: &Path) -> Self {
+        Self::with(folder, Hub::from_env())
+    }
+
+    /// The same without network: a branch on the Hub is the commit that it was when it was last asked for.
+    pub fn offline(folder: &Path) -> Self {
+        Self::with(folder, Hub::offline_from_env())
+    }
+
+    fn with(folder: &Path, hub: Hub) -> Self {
         let file: Option<PathBuf> = folder.is_dir().then(|| folder.join("sources.json"));
         Self {
             memo: RefCell::new(Memo::open(file)),
-            hub: Hub::from_env(),
+            hub,
         }
     }
 }

@@ -15,6 +15,11 @@ pub(crate) enum Arrange {
     Transpose,
     /// One was added to every value.
     LessOne,
+    /// Queries of all heads lie before all keys, and those before all values: those of each head together again.
+    Interleave {
+        /// Heads.
+        heads: usize,
+    },
 }
 
 /// Names of a block's parts, in llama.cpp's order: theirs and ours.
@@ -54,6 +59,15 @@ const GPT2: Parts = &[
     ("ffn_down", "mlp.c_proj"),
 ];
 
+const GPT_NEOX: Parts = &[
+    ("attn_norm", "input_layernorm"),
+    ("attn_qkv", "attention.query_key_value"),
+    ("attn_output", "attention.dense"),
+    ("ffn_norm", "post_attention_layernorm"),
+    ("ffn_up", "mlp.dense_h_to_4h"),
+    ("ffn_down", "mlp.dense_4h_to_h"),
+];
+
 /// Tables of rotary embeddings: the configuration tells of them.
 pub(super) const ROPE_FACTORS: [&str; 3] = [
     "rope_freqs.weight",
@@ -61,35 +75,70 @@ pub(super) const ROPE_FACTORS: [&str; 3] = [
     "rope_factors_long.weight",
 ];
 
+/// What stands around the blocks, as `transformers` calls it.
+struct Stack {
+    prefix: &'static str,
+    tokens: &'static str,
+    positions: Option<&'static str>,
+    blocks: &'static str,
+    last_norm: &'static str,
+    head: &'static str,
+}
+
+const LLAMA_STACK: Stack = Stack {
+    prefix: "model.",
+    tokens: "embed_tokens",
+    positions: None,
+    blocks: "layers",
+    last_norm: "norm",
+    head: "lm_head",
+};
+const GPT2_STACK: Stack = Stack {
+    prefix: "transformer.",
+    tokens: "wte",
+    positions: Some("wpe"),
+    blocks: "h",
+    last_norm: "ln_f",
+    head: "lm_head",
+};
+const GPT_NEOX_STACK: Stack = Stack {
+    prefix: "gpt_neox.",
+    tokens: "embed_in",
+    last_norm: "final_layer_norm",
+    head: "embed_out",
+    ..LLAMA_STACK
+};
+
 fn name_of(arch: Arch, name: &str) -> Option<String> {
     let (stem, ending) = name.rsplit_once('.')?;
     if !matches!(ending, "weight" | "bias") {
         return None;
     }
-    let gpt2 = arch == Arch::Gpt2;
-    let prefix = if gpt2 { "transformer." } else { "model." };
+    let around = match arch {
+        Arch::Gpt2 => &GPT2_STACK,
+        Arch::GptNeox => &GPT_NEOX_STACK,
+        _ => &LLAMA_STACK,
+    };
+    let prefix = around.prefix;
     let own = match stem {
-        "token_embd" if gpt2 => "wte",
-        "token_embd" => "embed_tokens",
-        "position_embd" if gpt2 => "wpe",
-        "output_norm" if gpt2 => "ln_f",
-        "output_norm" => "norm",
-        "output" => return Some(format!("lm_head.{ending}")),
+        "token_embd" => around.tokens,
+        "position_embd" => around.positions?,
+        "output_norm" => around.last_norm,
+        "output" => return Some(format!("{}.{ending}", around.head)),
         _ => {
             let (layer, part) = stem.strip_prefix("blk.")?.split_once('.')?;
             let layer: usize = layer.parse().ok()?;
-            let special = match arch {
-                Arch::Gpt2 => GPT2,
-                Arch::Phi3 => PHI3,
-                Arch::Olmo2 => OLMO2,
-                Arch::Gemma3 => GEMMA3,
-                Arch::Llama | Arch::Qwen2 | Arch::Qwen3 | Arch::SmolLm3 => &[],
+            let (special, common): (Parts, Parts) = match arch {
+                Arch::Gpt2 => (GPT2, &[]),
+                Arch::GptNeox => (GPT_NEOX, &[]),
+                Arch::Phi3 => (PHI3, LLAMA),
+                Arch::Olmo2 => (OLMO2, LLAMA),
+                Arch::Gemma3 => (GEMMA3, LLAMA),
+                Arch::Llama | Arch::Qwen2 | Arch::Qwen3 | Arch::SmolLm3 => (&[], LLAMA),
             };
-            let common = if gpt2 { &[] } else { LLAMA };
             let mut parts = special.iter().chain(common);
             let (_, ours) = parts.find(|(theirs, _)| *theirs == part)?;
-            let blocks = if gpt2 { "h" } else { "layers" };
-            return Some(format!("{prefix}{blocks}.{layer}.{ours}.{ending}"));
+            return Some(format!("{prefix}{}.{layer}.{ours}.{ending}", around.blocks));
         }
     };
     Some(format!("{prefix}{own}.{ending}"))
@@ -127,13 +176,24 @@ pub(crate) fn tensors(gguf: &Gguf) -> Result<BTreeMap<String, (Tensor, Arrange)>
             paired(kv_heads)?
         } else if arch == Arch::Gemma3 && name.ends_with("norm.weight") {
             Arrange::LessOne
+        } else if arch == Arch::GptNeox && theirs.contains(".attn_qkv.") {
+            if !rows.is_multiple_of(3 * heads) {
+                return Err(format!(
+                    "tensor `{theirs}` has {rows} rows for queries, keys and values of {heads} heads: the file is damaged"
+                ));
+            }
+            Arrange::Interleave { heads }
         } else if arch == Arch::Gpt2 && tensor.shape.len() == 2 && theirs.starts_with("blk.") {
             tensor.shape.reverse();
             Arrange::Transpose
         } else {
             Arrange::Same
         };
-        found.insert(name, (tensor, arrange));
+        if found.insert(name.clone(), (tensor, arrange)).is_some() {
+            return Err(format!(
+                "`{theirs}` and another tensor both stand for `{name}`: the file is damaged"
+            ));
+        }
     }
     Ok(found)
 }
@@ -154,6 +214,19 @@ impl Arrange {
                 let mut turned = Vec::with_capacity(values.len());
                 for row in 0..rows {
                     turned.extend((0..columns).map(|column| values[column * rows + row]));
+                }
+                turned
+            }
+            Self::Interleave { heads } => {
+                let width: usize = shape[1..].iter().product();
+                // Numbers of one head in queries, keys or values.
+                let size = shape[0] / heads / 3 * width;
+                let mut turned = Vec::with_capacity(values.len());
+                for head in 0..heads {
+                    for part in 0..3 {
+                        let start = (part * heads + head) * size;
+                        turned.extend_from_slice(&values[start..start + size]);
+                    }
                 }
                 turned
             }

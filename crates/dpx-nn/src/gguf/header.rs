@@ -5,7 +5,7 @@
 
 use super::{INSTEAD, Problem, Quant};
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// Longest metadata and table that are read, in bytes: some ten times those of the largest vocabularies.
@@ -180,8 +180,13 @@ impl Gguf {
             .metadata()
             .map_err(|error| format!("it cannot be read: {error}"))?
             .len();
+        Self::read_from(BufReader::new(file), size)
+    }
+
+    /// The same from a reader of a file of so many bytes, of which nothing is read but what stands before the data.
+    pub(crate) fn read_from(reader: impl Read, size: u64) -> Result<Self, Problem> {
         let mut reader = Bounded {
-            inner: BufReader::new(file),
+            inner: reader,
             left: size.min(MAX_HEADER),
             read: 0,
         };
@@ -222,7 +227,12 @@ impl Gguf {
             let value = reader
                 .value()
                 .map_err(|problem| format!("key `{}`: {problem}", key.escape_debug()))?;
-            values.insert(key, value);
+            if values.insert(key.clone(), value).is_some() {
+                return Err(format!(
+                    "it has the key `{}` twice: it is damaged",
+                    key.escape_debug()
+                ));
+            }
         }
         let mut described = Vec::new();
         for _ in 0..tensors {
@@ -241,11 +251,7 @@ impl Gguf {
         if !(1..=65_536).contains(&alignment) {
             return Err(format!("`general.alignment` is {alignment}: it is damaged"));
         }
-        let end = reader
-            .inner
-            .stream_position()
-            .map_err(|error| error.to_string())?;
-        let data = end.next_multiple_of(alignment);
+        let data = reader.read.next_multiple_of(alignment);
         for (name, dims, kind, offset) in described {
             let tensor = placed(&name, &dims, kind, (data, offset, size))?;
             if gguf.tensors.insert(name.clone(), tensor).is_some() {
@@ -284,10 +290,11 @@ impl Gguf {
         }
     }
 
+    /// A number that is finite.
     pub(crate) fn real(&self, key: &str) -> Result<Option<f64>, Problem> {
         match self.get(key) {
             None => Ok(None),
-            Some(Value::Real(number)) => Ok(Some(*number)),
+            Some(Value::Real(number)) if number.is_finite() => Ok(Some(*number)),
             Some(Value::Whole(number)) => Ok(Some(*number as f64)),
             Some(other) => Err(Self::wrong(key, other, "a number")),
         }

@@ -36,6 +36,7 @@ fn every_family_is_the_model_that_it_was_made_from() {
         "phi3-tiny",
         "olmo2-tiny",
         "gpt2-tiny",
+        "gpt-neox-tiny",
         "gemma3-tiny",
     ] {
         let folder = fixtures().join(name);
@@ -269,6 +270,18 @@ fn what_is_not_read_is_named() {
         mamba.contains("`general.architecture` is `mamba`") && mamba.contains("`qwen3`"),
         "{mamba}"
     );
+    let infinite = told(
+        b"llama.rope.freq_base\x06\0\0\0\0\x40\x1c\x46",
+        b"llama.rope.freq_base\x06\0\0\0\0\0\x80\x7f",
+    );
+    assert!(
+        infinite.contains("`llama.rope.freq_base` is inf"),
+        "{infinite}"
+    );
+    let twice = told(b"llama.context_length", b"llama.rope.freq_base");
+    assert!(twice.contains("`llama.rope.freq_base` twice"), "{twice}");
+    let same = told(b"\x02\0\0\0\0\0\0\0am", b"\x02\0\0\0\0\0\0\0ad");
+    assert!(same.contains("are the same"), "{same}");
     let key = told(b"llama.rope.freq_base", b"llama.rope.freq_basx");
     assert!(key.contains("`llama.rope.freq_basx`"), "{key}");
     let pre = told(b"smollm", b"mollsm");
@@ -287,4 +300,49 @@ fn what_is_not_read_is_named() {
         quant.contains("stored as IQ4_XS") && quant.contains("Q4_K"),
         "{quant}"
     );
+}
+
+/// A file with one key more, of an f32 or another number of 4 bytes.
+fn with_key(bytes: &[u8], key: &str, kind: u32, value: [u8; 4]) -> Vec<u8> {
+    let named = |key: &str| [&(key.len() as u64).to_le_bytes(), key.as_bytes()].concat();
+    let mut more = [&named(key)[..], &kind.to_le_bytes(), &value].concat();
+    // A text fills up, so that the data stay aligned.
+    more.extend([&named("fill")[..], &8_u32.to_le_bytes()].concat());
+    let length = (32 - (more.len() + 8) % 32) % 32;
+    more.extend(named(&"x".repeat(length)));
+    let count = u64::from_le_bytes(bytes[16..24].try_into().unwrap());
+    [
+        &bytes[..16],
+        &(count + 2).to_le_bytes(),
+        &more,
+        &bytes[24..],
+    ]
+    .concat()
+}
+
+#[test]
+fn scaled_positions_are_those_of_llama_cpp_or_refused() {
+    let bytes = std::fs::read(file("llama-tiny")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scaled.gguf");
+    let read = |key: &str, value: f32| {
+        std::fs::write(&path, with_key(&bytes, key, 6, value.to_le_bytes())).unwrap();
+        drop(load_causal(&path, Device::Cpu).map_err(|error| error.to_string())?);
+        ModelConfig::read(&path).map_err(|error| error.to_string())
+    };
+    let plain = ModelConfig::read(&file("llama-tiny")).unwrap();
+    // A factor without a type is one of linear scaling.
+    let scaled = read("llama.rope.scaling.factor", 4.0).unwrap();
+    assert_eq!(scaled.raw["rope_scaling"]["rope_type"], "linear");
+    assert_ne!(scaled.architecture, plain.architecture);
+    let same = read("llama.rope.scaling.factor", 1.0).unwrap();
+    assert_eq!(same.architecture, plain.architecture);
+    let told = read("llama.rope.scaling.attn_factor", 1.5).unwrap_err();
+    assert!(
+        told.contains("`llama.rope.scaling.attn_factor` is 1.5"),
+        "{told}"
+    );
+    read("llama.rope.scaling.attn_factor", 1.0).unwrap();
+    let told = read("llama.rope.scaling.attn_factor", f32::NAN).unwrap_err();
+    assert!(told.contains("NaN"), "{told}");
 }

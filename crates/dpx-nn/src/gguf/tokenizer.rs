@@ -1,8 +1,10 @@
 //! The tokenizer in a GGUF file: byte-level BPE (`gpt2`) and pieces of sentencepiece (`llama`).
 
 use super::{Gguf, Problem};
+use crate::text::classes::QWEN2_WORDS;
 use crate::text::sentencepiece::{Kind, Piece, Pieces};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Where a tokenizer is not read: what to do.
 const INSTEAD: &str = "put the `tokenizer.json` of the original model, with its tokenizer_config.json, into the folder of the GGUF file, and give the folder";
@@ -20,12 +22,20 @@ struct Words {
 }
 
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-const WORDS: [Words; 5] = [
+const WORDS: [Words; 6] = [
     Words {
         names: &["gpt-2"],
         normalizer: None,
+        split: None,
+        digits: false,
+        ignore_merges: false,
+        begins: false,
+    },
+    // GPT-NeoX's tokenizer, which Pythia and OLMo share.
+    Words {
+        names: &["olmo", "mpt"],
+        normalizer: Some("NFC"),
         split: None,
         digits: false,
         ignore_merges: false,
@@ -58,7 +68,7 @@ const WORDS: [Words; 5] = [
     Words {
         names: &["qwen2", "deepseek-r1-qwen"],
         normalizer: Some("NFC"),
-        split: Some(QWEN2),
+        split: Some(QWEN2_WORDS),
         digits: false,
         ignore_merges: false,
         begins: false,
@@ -107,10 +117,16 @@ fn pieces(gguf: &Gguf) -> Result<Vec<Piece>, Problem> {
             types.len()
         ));
     }
+    let mut known = BTreeMap::new();
     tokens
         .iter()
         .enumerate()
         .map(|(id, text)| {
+            if let Some(first) = known.insert(text, id) {
+                return Err(format!(
+                    "tokens {first} and {id} are the same: which one a text has cannot be told"
+                ));
+            }
             let kind = Kind::of(types[id] as u64).ok_or_else(|| {
                 format!(
                     "token {id} is of the unknown type {}: it is damaged",

@@ -6,6 +6,7 @@
 mod activation;
 mod attention;
 mod decode;
+mod disentangled;
 mod elementwise;
 mod example;
 mod kernels;

@@ -3,6 +3,7 @@
 pub(crate) mod activation;
 pub(crate) mod attention;
 pub(crate) mod decode;
+pub(crate) mod disentangled;
 pub(crate) mod elementwise;
 pub(crate) mod embedding;
 pub(crate) mod example;

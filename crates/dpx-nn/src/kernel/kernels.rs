@@ -1,6 +1,6 @@
 //! The operations that layers are made of, as each place that computes them provides them.
 
-use super::{Factor, Gelu, Heads, Normalized, SquaredNorms, Tied};
+use super::{Disentangled, Factor, Gelu, Heads, Normalized, SquaredNorms, Tied};
 use crate::{Array, PackedLayout};
 
 /// Operations on arrays that are all in one place: [`HostKernels`](super::HostKernels) on the host, `DeviceKernels` on devices.
@@ -72,6 +72,10 @@ pub(crate) trait Kernels {
         probabilities: &Array,
         gradient: &Array,
     ) -> Array;
+    /// The output and the probabilities, of `qkv` and places.
+    fn disentangled(&self, over: Disentangled<'_>, inputs: [&Array; 2]) -> [Array; 2];
+    /// Gradients of `qkv` and places, from both, the probabilities and the gradient of the output.
+    fn disentangled_backward(&self, over: Disentangled<'_>, inputs: [&Array; 4]) -> [Array; 2];
     /// `angles` are cosines and sines `[positions, half]`; `sign` is 1, or -1 to rotate back.
     fn rotate(
         &self,

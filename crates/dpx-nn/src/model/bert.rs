@@ -1,18 +1,21 @@
 //! BERT and its descendants: blocks that see the whole text, with norms behind their layers.
 //!
 //! RoBERTa counts positions from another number on, DistilBERT has no segments, ELECTRA embeds more narrowly than it computes,
-//! MPNet adds a relative position bias; their tensors have other names.
+//! MPNet adds a relative position bias, DeBERTa's attention reads distances in the place of positions; their tensors have other names.
 
 mod block;
 mod build;
 mod position_bias;
+mod projection;
+mod relative;
 
 use super::config::EncoderConfig;
-use crate::kernel::{Heads, Normalized};
+use crate::kernel::{self, Heads, Normalized};
 use crate::{Array, Batch, Embedding, Linear, Norm, PackedLayout, Parameters, Tape};
-use block::{Block, Saved};
+use block::{Beside, Block, Saved};
 pub(super) use build::POSITION_BIAS;
 pub(crate) use position_bias::PositionBias;
+use relative::{Places, RelativeTable};
 
 /// The body of a model, without a head.
 #[derive(Debug, Clone)]
@@ -21,7 +24,8 @@ pub(crate) struct Bert {
     parameters: Parameters,
     heads: Heads,
     tokens: Embedding,
-    positions: Embedding,
+    /// Positions, in families that add any.
+    positions: Option<Embedding>,
     /// Segments, in families that have any.
     segments: Option<Embedding>,
     embedding_norm: Norm,
@@ -29,6 +33,7 @@ pub(crate) struct Bert {
     projection: Option<Linear>,
     blocks: Vec<Block>,
     position_bias: Option<PositionBias>,
+    relative: Option<RelativeTable>,
 }
 
 /// What the backward pass of the body needs.
@@ -38,6 +43,7 @@ pub(super) struct BodySaved {
     embedded: Option<Array>,
     blocks: Vec<Saved>,
     positions: Vec<u32>,
+    places: Option<Places>,
 }
 
 impl Bert {
@@ -59,7 +65,9 @@ impl Bert {
     fn embed(&self, ids: &[u32], positions: &[u32]) -> (Array, Normalized, Option<Array>) {
         let parameters = &self.parameters;
         let mut sum = self.tokens.forward(parameters, ids);
-        self.positions.add_forward(parameters, positions, &mut sum);
+        if let Some(table) = &self.positions {
+            table.add_forward(parameters, positions, &mut sum);
+        }
         if let Some(segments) = &self.segments {
             segments.add_forward(parameters, &vec![0; ids.len()], &mut sum);
         }
@@ -103,15 +111,25 @@ impl Bert {
             .map(|bias| bias.scores(max_seq_len).on(device))
     }
 
+    /// The distances that the tokens of a batch meet.
+    fn places(&self, rows: &PackedLayout) -> Option<Places> {
+        let table = self.relative.as_ref();
+        table.map(|table| table.places(&self.parameters, rows))
+    }
+
     /// Hidden states `[rows, width]`, with what the backward pass needs.
     pub(super) fn body(&self, ids: &[u32], rows: &PackedLayout) -> (Array, BodySaved) {
         let positions = self.positions(ids, rows);
         let (mut hidden, embedding_norm, embedded) = self.embed(ids, &positions);
-        let bias = self.score_bias(rows);
+        let (bias, places) = (self.score_bias(rows), self.places(rows));
+        let beside = Beside {
+            bias: bias.as_ref(),
+            places: places.as_ref(),
+        };
         let mut blocks = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
             let (output, saved) =
-                block.forward(&self.parameters, &self.heads, rows, bias.as_ref(), hidden);
+                block.forward(&self.parameters, &self.heads, rows, beside, hidden);
             hidden = output;
             blocks.push(saved);
         }
@@ -120,6 +138,7 @@ impl Bert {
             embedded,
             blocks,
             positions,
+            places,
         };
         (hidden, saved)
     }
@@ -127,10 +146,14 @@ impl Bert {
     /// The same hidden states alone.
     pub(super) fn body_for_inference(&self, ids: &[u32], rows: &PackedLayout) -> Array {
         let (mut hidden, _, _) = self.embed(ids, &self.positions(ids, rows));
-        let bias = self.score_bias(rows);
+        let (bias, places) = (self.score_bias(rows), self.places(rows));
+        let beside = Beside {
+            bias: bias.as_ref(),
+            places: places.as_ref(),
+        };
         for block in &self.blocks {
             hidden = block
-                .forward(&self.parameters, &self.heads, rows, bias.as_ref(), hidden)
+                .forward(&self.parameters, &self.heads, rows, beside, hidden)
                 .0;
         }
         hidden
@@ -146,8 +169,22 @@ impl Bert {
     ) {
         let (parameters, rows) = (&self.parameters, &batch.rows);
         let mut gradient = gradient.clone();
+        let beside = (rows, saved.places.as_ref());
+        let mut of_places: Option<Array> = None;
         for (block, saved) in self.blocks.iter().zip(saved.blocks).rev() {
-            gradient = block.backward(parameters, &self.heads, rows, saved, &gradient, tape);
+            let (input, places) =
+                block.backward(parameters, &self.heads, beside, saved, &gradient, tape);
+            gradient = input;
+            match (&mut of_places, places) {
+                (Some(sum), Some(more)) => kernel::add(sum, &more),
+                (None, more) => of_places = more,
+                (Some(_), None) => {}
+            }
+        }
+        if let (Some(table), Some(places), Some(gradient)) =
+            (&self.relative, saved.places, of_places)
+        {
+            table.backward(parameters, places, gradient, tape);
         }
         if let Some((projection, embedded)) = self.projection.as_ref().zip(saved.embedded) {
             gradient = projection.backward(parameters, rows, &embedded, &gradient, tape);
@@ -159,8 +196,9 @@ impl Bert {
         if let Some(segments) = &self.segments {
             segments.backward(parameters, rows, vec![0; batch.ids.len()], &sum, tape);
         }
-        self.positions
-            .backward(parameters, rows, saved.positions, &sum, tape);
+        if let Some(table) = &self.positions {
+            table.backward(parameters, rows, saved.positions, &sum, tape);
+        }
         let ids = batch.ids.as_slice();
         self.tokens.backward(parameters, rows, ids, &sum, tape);
     }

@@ -1,5 +1,6 @@
 //! `config.json` of the supported architectures, checked: what cannot be computed faithfully is refused by name.
 
+mod deberta;
 mod decoder;
 mod encoder;
 mod family;
@@ -11,6 +12,7 @@ mod modernbert;
 mod neox;
 mod rotary;
 
+pub use deberta::Relative;
 pub use decoder::{Activation, Biases, DecoderConfig, LayerKind, QueryKeyNorm, Sizes};
 pub use encoder::EncoderConfig;
 pub use family::Family;
@@ -97,7 +99,7 @@ impl ModelConfig {
         let file = gguf::find(folder).map_err(|problem| ModelError::malformed(folder, problem))?;
         if let Some(file) = file {
             let raw = gguf::Gguf::read(&file)
-                .and_then(|found| gguf::config(&file, &found))
+                .and_then(|found| gguf::config(Some(&file), &found))
                 .map_err(|problem| ModelError::unsupported(&file, problem))?;
             return Self::parse(raw, &file);
         }
@@ -149,6 +151,7 @@ impl ModelConfig {
             | Family::DistilBert
             | Family::Electra
             | Family::Mpnet => Architecture::Encoder(EncoderConfig::parse(&fields, family)?),
+            Family::DebertaV2 => Architecture::Encoder(deberta::parse(&fields)?),
         };
         let head = head(&fields, family)?;
         let labels = match head {

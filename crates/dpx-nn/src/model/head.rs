@@ -253,6 +253,17 @@ impl HeadLayers {
         let dense = match family {
             Family::ModernBert => Some(registry.modern(config)?),
             _ if every => None,
+            Family::DebertaV2 => {
+                let word = config
+                    .raw
+                    .get("pooler_hidden_act")
+                    .and_then(|word| word.as_str());
+                let activation = match word {
+                    Some("tanh") => Activation::Tanh,
+                    _ => Activation::Gelu,
+                };
+                Some(registry.dense("pooler.dense", activation)?)
+            }
             Family::Bert => Some(registry.dense("bert.pooler.dense", Activation::Tanh)?),
             Family::DistilBert => Some(registry.dense("pre_classifier", Activation::Relu)?),
             Family::Electra => Some(registry.dense("classifier.dense", Activation::Gelu)?),

@@ -53,6 +53,22 @@ pub fn look(folder: &Path) -> Result<(), ModelError> {
     Ok(())
 }
 
+/// Looks at a GGUF file of so many bytes that is not here yet, of which what stands before the data is read: whether model and
+/// tokenizer are computed. Gives its configuration as far as that tells it. `name` is what messages call the file.
+///
+/// # Errors
+/// What cannot be computed or read, with what to do.
+pub fn look_at_gguf(reader: impl Read, size: u64, name: &Path) -> Result<ModelConfig, ModelError> {
+    let raw = gguf::Gguf::read_from(reader, size)
+        .and_then(|found| {
+            gguf::tensors(&found)?;
+            gguf::tokenizer(&found)?;
+            gguf::config(None, &found)
+        })
+        .map_err(|problem| ModelError::unsupported(name, problem))?;
+    ModelConfig::parse(raw, name)
+}
+
 /// Weights that dpx does not read.
 const OTHER_WEIGHTS: [&str; 5] = [
     "pytorch_model.bin",
@@ -151,11 +167,11 @@ pub fn is_buffer(config: &ModelConfig, name: &str) -> bool {
                 || (stack.tied && OUTPUT_LAYERS.contains(&name))
         }
         Architecture::Static(_) => false,
-        Architecture::Encoder(_) => {
+        Architecture::Encoder(stack) => {
             matches!(
                 name,
                 "embeddings.position_ids" | "embeddings.token_type_ids"
-            )
+            ) || (!stack.position_table && name == "embeddings.position_embeddings.weight")
         }
     }
 }
@@ -180,6 +196,7 @@ pub(super) fn is_pretraining_head(config: &ModelConfig, name: &str) -> bool {
             "generator_predictions.",
             "generator_lm_head.",
         ],
+        Family::DebertaV2 => &["pooler.", "cls.", "lm_predictions.", "mask_predictions."],
         Family::ModernBert => &["head.", "decoder."],
         _ => &OUTPUT_LAYERS,
     };

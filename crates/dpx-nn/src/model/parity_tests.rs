@@ -375,6 +375,11 @@ fn modernbert_encoder_is_that_of_transformers() {
     check_encoder("modernbert-tiny-encoder");
 }
 
+#[test]
+fn deberta_encoder_is_that_of_transformers() {
+    check_encoder("deberta-v2-tiny-encoder");
+}
+
 fn check_encoder(name: &str) {
     for device in Device::all_under_test() {
         let (model, expected) = (
@@ -533,6 +538,8 @@ fn classifiers_on_every_body_have_the_right_gradient_and_survive_saving() {
         folder("xlm-roberta-tiny-encoder"),
         folder("distilbert-tiny-classifier"),
         folder("electra-tiny-classifier"),
+        folder("deberta-v2-tiny-classifier"),
+        folder("deberta-v2-tiny-encoder"),
         folder("modernbert-tiny-encoder"),
     ];
     let sequences = Expected::of("gpt2-tiny").sequences();

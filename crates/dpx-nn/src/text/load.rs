@@ -1,6 +1,6 @@
 //! Reads tokenizers from model folders: the one-file format, the older ones, pieces of sentencepiece, and GGUF files.
 
-use super::{TextError, overrides, sentencepiece};
+use super::{TextError, classes, overrides, sentencepiece};
 use crate::{IS_POINTER, LFS_POINTER, gguf};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::processors::bert::BertProcessing;
+use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::{AddedToken, Tokenizer};
 
 /// The tokenizer in a folder with the content of its `tokenizer_config.json`.
@@ -21,11 +22,12 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
             config.append(&mut parse_config(&read(&path)?, &path)?);
         }
     }
+    let class = classes::class_of(&config, &of_model(folder));
     let one_file = folder.join("tokenizer.json");
     let pieces = folder.join("tokenizer.model");
     let file = gguf::find(folder).map_err(|problem| malformed(folder, &problem))?;
     let (path, mut tokenizer) = if one_file.is_file() {
-        let tokenizer = parse_with(&read(&one_file)?, &one_file, &config)?;
+        let tokenizer = parse_with(&read(&one_file)?, &one_file, &config, &class)?;
         (one_file.clone(), tokenizer)
     } else if let Some(file) = file {
         let (tokenizer, own) = gguf::Gguf::read(&file)
@@ -37,7 +39,11 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
         let tokenizer = parse(tokenizer.to_string().as_bytes(), &file)?;
         (file, tokenizer)
     } else if let Some((vocabulary, merges)) = gpt2_files(folder) {
-        let tokenizer = unbroken(&vocabulary, || gpt2(&vocabulary, &merges, &config))?;
+        let mut tokenizer = unbroken(&vocabulary, || gpt2(&vocabulary, &merges, &config, &class))?;
+        if class == "Qwen2" {
+            let text = tokenizer.to_string(false).unwrap_or_default();
+            tokenizer = parse_with(text.as_bytes(), &vocabulary, &config, &class)?;
+        }
         (vocabulary, tokenizer)
     } else if pieces.is_file() {
         let tokenizer = sentencepiece::read(&read(&pieces)?)
@@ -93,6 +99,12 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
     Ok((tokenizer, config))
 }
 
+/// What the `config.json` of the model says, where it lies beside; nothing is wrong with a tokenizer where it does not.
+fn of_model(folder: &Path) -> Map<String, Value> {
+    let bytes = std::fs::read(folder.join("config.json")).unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
 /// Runs code that panics on some damaged files; a panic becomes an error that names the file.
 fn unbroken<T>(path: &Path, run: impl FnOnce() -> Result<T, TextError>) -> Result<T, TextError> {
     dpx_schema::guard(run).unwrap_or_else(|| {
@@ -115,11 +127,12 @@ fn parse_with(
     bytes: &[u8],
     path: &Path,
     config: &Map<String, Value>,
+    class: &str,
 ) -> Result<Tokenizer, TextError> {
     let mut value: Value =
         serde_json::from_slice(bytes).map_err(|error| malformed(path, &error))?;
     let before = value.clone();
-    overrides::apply(&mut value, config)
+    overrides::apply(&mut value, config, class)
         .map_err(|problem| malformed(&path.with_file_name("tokenizer_config.json"), &problem))?;
     if value == before {
         return parse(bytes, path);
@@ -143,6 +156,7 @@ fn gpt2(
     vocabulary: &Path,
     merges: &Path,
     config: &Map<String, Value>,
+    class: &str,
 ) -> Result<Tokenizer, TextError> {
     let model = BPE::from_file(&vocabulary.to_string_lossy(), &merges.to_string_lossy())
         .build()
@@ -150,8 +164,59 @@ fn gpt2(
     let mut tokenizer = Tokenizer::new(model);
     let spaced = config.get("add_prefix_space").and_then(Value::as_bool);
     byte_level(&mut tokenizer, spaced.unwrap_or(false));
+    if class == "Roberta" {
+        return roberta(tokenizer, vocabulary, config);
+    }
     tokenizer
         .add_special_tokens([AddedToken::from("<|endoftext|>", true)])
+        .map_err(|error| malformed(vocabulary, &error))?;
+    Ok(tokenizer)
+}
+
+/// What RoBERTa's class adds: a token before and one behind each text.
+fn roberta(
+    mut tokenizer: Tokenizer,
+    vocabulary: &Path,
+    config: &Map<String, Value>,
+) -> Result<Tokenizer, TextError> {
+    let named = |role: &str, default: &str| {
+        let given = config.get(role);
+        let given = given.and_then(|value| value.as_str().or_else(|| value["content"].as_str()));
+        given.unwrap_or(default).to_owned()
+    };
+    let with_id = |token: String| {
+        let id = tokenizer.token_to_id(&token).ok_or_else(|| {
+            malformed(
+                vocabulary,
+                &format!("the token `{token}` of a RoBERTa vocabulary is missing"),
+            )
+        })?;
+        Ok((token, id))
+    };
+    let (begin, end) = (
+        with_id(named("cls_token", "<s>"))?,
+        with_id(named("sep_token", "</s>"))?,
+    );
+    let others = [
+        ("unk_token", "<unk>"),
+        ("pad_token", "<pad>"),
+        ("mask_token", "<mask>"),
+    ];
+    let special: Vec<AddedToken> = others
+        .map(|(role, default)| (named(role, default), role == "mask_token"))
+        .into_iter()
+        .chain([&begin, &end].map(|(token, _)| (token.clone(), false)))
+        .filter(|(token, _)| tokenizer.token_to_id(token).is_some())
+        // The mask takes the space before it away.
+        .map(|(token, is_mask)| AddedToken::from(token, true).lstrip(is_mask))
+        .collect();
+    tokenizer
+        .with_post_processor(Some(
+            RobertaProcessing::new(end, begin)
+                .trim_offsets(false)
+                .add_prefix_space(false),
+        ))
+        .add_special_tokens(special)
         .map_err(|error| malformed(vocabulary, &error))?;
     Ok(tokenizer)
 }

@@ -1,5 +1,6 @@
 //! What `tokenizer_config.json` and `added_tokens.json` say beside a `tokenizer.json`, where it counts for more.
 
+use super::classes;
 use serde_json::{Map, Value, json};
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, Tokenizer};
@@ -9,17 +10,19 @@ const BERT_CLASSES: [&str; 5] = ["Bert", "DistilBert", "Electra", "MPNet", "Layo
 /// Classes that do so with the space before a text.
 const BYTE_LEVEL_CLASSES: [&str; 2] = ["GPT2", "Roberta"];
 
-/// Changes a `tokenizer.json` as the configuration asks for.
+/// Changes a `tokenizer.json` as the configuration, and the class of `transformers` that reads it, ask for.
 ///
 /// # Errors
 /// What the configuration asks for and the tokenizer has no place for, by key.
-pub(super) fn apply(tokenizer: &mut Value, config: &Map<String, Value>) -> Result<(), String> {
-    let class = config
-        .get("tokenizer_class")
-        .and_then(Value::as_str)
-        .map_or("", |class| {
-            class.trim_end_matches("Fast").trim_end_matches("Tokenizer")
-        });
+pub(super) fn apply(
+    tokenizer: &mut Value,
+    config: &Map<String, Value>,
+    class: &str,
+) -> Result<(), String> {
+    if class == "Qwen2" {
+        let spaced = flag(config, "add_prefix_space")?;
+        classes::qwen2(tokenizer, spaced.unwrap_or(false));
+    }
     normalizer(tokenizer, config, BERT_CLASSES.contains(&class))?;
     prefix_space(tokenizer, config, BYTE_LEVEL_CLASSES.contains(&class))
 }

@@ -2,7 +2,7 @@
 
 use super::passage::Renamed;
 use super::special::{ROLES, SpecialTokens};
-use super::{TextError, load};
+use super::{TextError, classes, load};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -270,9 +270,12 @@ impl Tokenizer {
                 roles.insert((*key).to_owned(), Value::String(token));
             }
         }
-        config
-            .entry("tokenizer_class")
-            .or_insert_with(|| json!("PreTrainedTokenizerFast"));
+        let parts: Value = serde_json::from_str(&tokenizer).unwrap_or_default();
+        let class = classes::class_of(&config, &Map::new());
+        // A class that cuts texts in its own way would read other tokens than were trained on.
+        if !config.contains_key("tokenizer_class") || classes::cuts_otherwise(&class, &parts) {
+            config.insert("tokenizer_class".into(), json!("PreTrainedTokenizerFast"));
+        }
         config
             .entry("clean_up_tokenization_spaces")
             .or_insert_with(|| json!(false));

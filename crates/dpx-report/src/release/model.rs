@@ -216,12 +216,13 @@ impl PublicModel {
                 name: Some("mit-or-apache-2.0".to_owned()),
                 files: Vec::new(),
             },
-            Source::Hub(_) | Source::Path(_) => stated_license(&found.path),
+            Source::Hub(_) | Source::Path(_) => stated_license(found.card_folder()),
         };
         Ok(Self {
             name: Some(name.to_owned()),
             base: Base {
                 folder: Some(found.path.clone()),
+                cards: Some(found.card_folder().to_owned()),
                 hub,
             },
             license,

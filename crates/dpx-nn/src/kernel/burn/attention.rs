@@ -34,21 +34,21 @@ fn from_queries(heads: &Heads, x: Tensor<4>, max_seq_len: usize) -> Tensor<2> {
 }
 
 /// `[batch, max_seq_len, kv_heads * head_dim]` as `[batch, kv_heads, max_seq_len, head_dim]`.
-fn keys(heads: &Heads, x: Tensor<3>) -> Tensor<4> {
+pub(super) fn keys(heads: &Heads, x: Tensor<3>) -> Tensor<4> {
     let [batch, max_seq_len, _] = x.dims();
     x.reshape([batch, max_seq_len, heads.kv_heads, heads.head_dim])
         .swap_dims(1, 2)
 }
 
 /// The inverse of [`keys`], as `[batch * max_seq_len, kv_heads * head_dim]`.
-fn from_keys(x: Tensor<4>) -> Tensor<2> {
+pub(super) fn from_keys(x: Tensor<4>) -> Tensor<2> {
     let [batch, shared, max_seq_len, dim] = x.dims();
     x.swap_dims(1, 2)
         .reshape([batch * max_seq_len, shared * dim])
 }
 
 /// Queries, keys and values.
-fn split(heads: &Heads, padding: &Padding, qkv: Tensor<2>) -> [Tensor<4>; 3] {
+pub(super) fn split(heads: &Heads, padding: &Padding, qkv: Tensor<2>) -> [Tensor<4>; 3] {
     let padded = padding.pad(qkv);
     let (out, shared) = (heads.out_width(), heads.kv_heads * heads.head_dim);
     let query = padded.clone().narrow(2, 0, out);

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::device::Tensor;
 use crate::kernel::{
-    Factor, Gelu, Heads, Kernels, Normalized, Side, SquaredNorm, SquaredNorms, Tied,
+    Disentangled, Factor, Gelu, Heads, Kernels, Normalized, Side, SquaredNorm, SquaredNorms, Tied,
 };
 use crate::{Array, PackedLayout};
 
@@ -322,6 +322,23 @@ impl Kernels for DeviceKernels {
         made(operands, qkv.shape(), |[qkv, probabilities, gradient]| {
             let padding = rows.padding(&qkv.device());
             attention::backward(heads, &padding, qkv, probabilities, gradient)
+        })
+    }
+
+    fn disentangled(&self, over: Disentangled<'_>, inputs: [&Array; 2]) -> [Array; 2] {
+        let Disentangled { heads, rows, .. } = over;
+        let max_seq_len = rows.lengths().max().unwrap_or(0);
+        let out = [rows.count(), heads.out_width()];
+        let probabilities = [rows.batch() * heads.heads * max_seq_len, max_seq_len];
+        made_together(inputs, [&out, &probabilities], |inputs| {
+            super::disentangled::Meetings::new(over, &inputs[0].device()).forward(inputs)
+        })
+    }
+
+    fn disentangled_backward(&self, over: Disentangled<'_>, inputs: [&Array; 4]) -> [Array; 2] {
+        let shapes = [inputs[0].shape(), inputs[1].shape()];
+        made_together(inputs, shapes, |inputs| {
+            super::disentangled::Meetings::new(over, &inputs[0].device()).backward(inputs)
         })
     }
 

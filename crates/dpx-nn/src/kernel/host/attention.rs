@@ -15,7 +15,7 @@ multiversion! {
 }
 
 multiversion! {
-    fn softmax_rows(scores: &mut [f32], length: usize, heads: &Heads) {
+    pub(super) fn softmax_rows(scores: &mut [f32], length: usize, heads: &Heads) {
         for (i, row) in scores.chunks_exact_mut(length).enumerate() {
             let seen = heads.seen(i, length);
             let (row, after) = row.split_at_mut(seen.end);
@@ -28,7 +28,7 @@ multiversion! {
 }
 
 multiversion! {
-    fn softmax_backward_rows(gradient: &mut [f32], probabilities: &[f32], length: usize, scale: f32) {
+    pub(super) fn softmax_backward_rows(gradient: &mut [f32], probabilities: &[f32], length: usize, scale: f32) {
         for (g, p) in gradient.chunks_exact_mut(length).zip(probabilities.chunks_exact(length)) {
             let mean = dot(g, p);
             for (g, p) in g.iter_mut().zip(p) {

@@ -2,10 +2,11 @@
 
 use super::matmul::{Matrix, Threads, matmul};
 use super::{
-    activation, attention, decode, elementwise, embedding, example, loss, norm, rotary, rounded,
+    activation, attention, decode, disentangled, elementwise, embedding, example, loss, norm,
+    rotary, rounded,
 };
 use crate::kernel::{
-    Factor, Gelu, Heads, Kernels, Normalized, Side, SquaredNorm, SquaredNorms, Tied,
+    Disentangled, Factor, Gelu, Heads, Kernels, Normalized, Side, SquaredNorm, SquaredNorms, Tied,
 };
 use crate::pool::Buffer;
 use crate::{Array, PackedLayout};
@@ -262,6 +263,32 @@ impl Kernels for HostKernels {
         made(qkv.shape(), |dqkv| {
             attention::backward(heads, rows.offsets(), inputs, dqkv);
         })
+    }
+
+    fn disentangled(&self, over: Disentangled<'_>, inputs: [&Array; 2]) -> [Array; 2] {
+        let Disentangled { heads, rows, .. } = over;
+        let ends = attention::probability_offsets(heads, rows.offsets());
+        let count = ends.last().copied().unwrap_or(0);
+        let mut out = Buffer::stale(rows.count() * heads.out_width());
+        let mut probabilities = Buffer::stale(count);
+        disentangled::forward(
+            over,
+            inputs.map(Array::host),
+            [&mut out, &mut probabilities],
+        );
+        [
+            Array::from_buffer(out, &[rows.count(), heads.out_width()]),
+            Array::from_buffer(probabilities, &[count]),
+        ]
+    }
+
+    fn disentangled_backward(&self, over: Disentangled<'_>, inputs: [&Array; 4]) -> [Array; 2] {
+        let [qkv, places, ..] = inputs;
+        let mut dqkv = Buffer::stale(qkv.len());
+        let dplaces = made(places.shape(), |dplaces| {
+            disentangled::backward(over, inputs.map(Array::host), [&mut dqkv, dplaces]);
+        });
+        [Array::from_buffer(dqkv, qkv.shape()), dplaces]
     }
 
     fn rotate(

@@ -1,12 +1,14 @@
 //! One block: attention and feed-forward, each followed by a layer norm over its sum with the residual.
 
+use super::projection::Projection;
+use super::relative::Places;
 use crate::kernel::{self, Gelu, Heads, Normalized};
 use crate::{Array, Linear, Norm, PackedLayout, Parameters, Tape};
 
 #[derive(Debug, Clone)]
 pub(super) struct Block {
-    pub(super) query: Linear,
-    pub(super) key: Linear,
+    pub(super) query: Projection,
+    pub(super) key: Projection,
     pub(super) value: Linear,
     pub(super) attention_out: Linear,
     pub(super) first_norm: Norm,
@@ -15,10 +17,21 @@ pub(super) struct Block {
     pub(super) second_norm: Norm,
 }
 
+/// What scores are made of beside queries and keys of tokens.
+#[derive(Clone, Copy)]
+pub(super) struct Beside<'a> {
+    /// Added to scores.
+    pub(super) bias: Option<&'a Array>,
+    /// Met by queries and keys.
+    pub(super) places: Option<&'a Places>,
+}
+
 /// What the backward pass of a block needs.
 pub(crate) struct Saved {
     input: Array,
     qkv: Array,
+    /// Keys and queries of places, side by side.
+    met: Option<Array>,
     probabilities: Array,
     attended: Array,
     first_norm: Normalized,
@@ -34,12 +47,22 @@ impl Block {
         parameters: &Parameters,
         heads: &Heads,
         rows: &PackedLayout,
-        bias: Option<&Array>,
+        beside: Beside<'_>,
         input: Array,
     ) -> (Array, Saved) {
-        let parts = [&self.query, &self.key, &self.value].map(|l| l.forward(parameters, &input));
-        let qkv = kernel::join_columns(&[&parts[0], &parts[1], &parts[2]]);
-        let (attended, probabilities) = kernel::attention(heads, rows, &qkv, bias);
+        let places = beside.places;
+        let (query, queries_met) = self.query.forward(parameters, places, &input);
+        let (key, keys_met) = self.key.forward(parameters, places, &input);
+        let value = self.value.forward(parameters, &input);
+        let qkv = kernel::join_columns(&[&query, &key, &value]);
+        let met: Vec<&Array> = keys_met.iter().chain(&queries_met).collect();
+        let met = (!met.is_empty()).then(|| kernel::join_columns(&met));
+        let (attended, probabilities) = match (places, &met) {
+            (Some(places), Some(met)) => {
+                kernel::disentangled(heads, rows, &places.distances, &qkv, met)
+            }
+            _ => kernel::attention(heads, rows, &qkv, beside.bias),
+        };
         let sum = self
             .attention_out
             .forward_residual(parameters, &attended, &input);
@@ -51,6 +74,7 @@ impl Block {
         let saved = Saved {
             input,
             qkv,
+            met,
             probabilities,
             attended,
             first_norm,
@@ -62,15 +86,16 @@ impl Block {
         (output, saved)
     }
 
+    /// Gradients of the input and of the vectors of places, where there are any.
     pub(super) fn backward(
         &self,
         parameters: &Parameters,
         heads: &Heads,
-        rows: &PackedLayout,
+        (rows, places): (&PackedLayout, Option<&Places>),
         saved: Saved,
         gradient: &Array,
         tape: &mut Tape,
-    ) -> Array {
+    ) -> (Array, Option<Array>) {
         let norm = &saved.second_norm;
         let sum = self
             .second_norm
@@ -91,18 +116,48 @@ impl Block {
         let attended = self
             .attention_out
             .backward(parameters, rows, &saved.attended, &sum, tape);
-        let qkv =
-            kernel::attention_backward(heads, rows, &saved.qkv, &saved.probabilities, &attended);
+        let width = heads.out_width();
+        let (qkv, mut met) = match (places, &saved.met) {
+            (Some(places), Some(met)) => {
+                let (qkv, met) = kernel::disentangled_backward(
+                    heads,
+                    rows,
+                    &places.distances,
+                    [&saved.qkv, met],
+                    &saved.probabilities,
+                    &attended,
+                );
+                let parts = vec![width; met.width() / width];
+                (qkv, kernel::split_columns(&met, &parts).into_iter())
+            }
+            _ => {
+                let (qkv, p) = (&saved.qkv, &saved.probabilities);
+                let qkv = kernel::attention_backward(heads, rows, qkv, p, &attended);
+                (qkv, Vec::new().into_iter())
+            }
+        };
         drop((attended, saved.qkv, saved.probabilities, saved.attended));
         let mut input = sum;
-        let parts = kernel::split_columns(&qkv, &[heads.out_width(); 3]);
-        for (layer, part) in [&self.query, &self.key, &self.value]
-            .into_iter()
-            .zip(&parts)
-        {
-            let more = layer.backward(parameters, rows, &saved.input, part, tape);
+        let parts = kernel::split_columns(&qkv, &[width; 3]);
+        // Keys of places lie before queries of places.
+        let mut of_places: Option<Array> = None;
+        for (layer, part) in [(&self.key, &parts[1]), (&self.query, &parts[0])] {
+            let serves = places.is_some_and(|places| places.distances.meets()[layer.meeting]);
+            let met = if serves { met.next() } else { None };
+            let gradients = [part, met.as_ref().unwrap_or(part)];
+            let beside = (rows, places);
+            let (more, vectors) = layer.backward(parameters, beside, &saved.input, gradients, tape);
             kernel::add(&mut input, &more);
+            match (&mut of_places, vectors) {
+                (Some(sum), Some(more)) => kernel::add(sum, &more),
+                (None, more) => of_places = more,
+                (Some(_), None) => {}
+            }
         }
-        input
+        let more = self
+            .value
+            .backward(parameters, rows, &saved.input, &parts[2], tape);
+        kernel::add(&mut input, &more);
+        (input, of_places)
     }
 }

@@ -1,5 +1,7 @@
 //! Parameters of BERT and its descendants under their Hugging Face names.
 
+use super::projection::Projection;
+use super::relative::RelativeTable;
 use super::{Bert, Block, PositionBias};
 use crate::kernel::Heads;
 use crate::model::config::{EncoderConfig, Family};
@@ -40,6 +42,13 @@ const MPNET: Names = Names {
     ..BERT
 };
 
+const DEBERTA: Names = Names {
+    query: "attention.self.query_proj",
+    key: "attention.self.key_proj",
+    value: "attention.self.value_proj",
+    ..BERT
+};
+
 const DISTILBERT: Names = Names {
     blocks: "transformer.layer",
     query: "attention.q_lin",
@@ -57,6 +66,7 @@ impl Names {
         match family {
             Family::Mpnet => &MPNET,
             Family::DistilBert => &DISTILBERT,
+            Family::DebertaV2 => &DEBERTA,
             _ => &BERT,
         }
     }
@@ -96,10 +106,21 @@ impl Bert {
             add(&name, Role::Embedding, &[entries, config.embedding]).map(Embedding::new)
         };
         let tokens = table("word", config.vocabulary)?;
-        let positions = table("position", config.positions)?;
+        let positions = config
+            .position_table
+            .then(|| table("position", config.positions))
+            .transpose()?;
         let segments = config
             .segments
             .map(|segments| table("token_type", segments))
+            .transpose()?;
+        let relative = config
+            .relative
+            .map(|relative| {
+                let shape = [2 * relative.span, width];
+                let table = add("encoder.rel_embeddings.weight", Role::Embedding, &shape)?;
+                Ok((relative, Embedding::new(table)))
+            })
             .transpose()?;
         let mut norm = |name: &str, width: usize| {
             let weight = add(&format!("{name}.weight"), Role::Norm, &[width])?;
@@ -107,6 +128,19 @@ impl Bert {
             Ok(Norm::layer(weight, bias, config.norm_epsilon as f32))
         };
         let embedding_norm = norm("embeddings.LayerNorm", config.embedding)?;
+        let relative = relative
+            .map(|(relative, table)| {
+                let norm = relative
+                    .norm
+                    .then(|| norm("encoder.LayerNorm", width))
+                    .transpose()?;
+                Ok(RelativeTable {
+                    relative,
+                    table,
+                    norm,
+                })
+            })
+            .transpose()?;
         let mut blocks = Vec::new();
         for layer in 0..config.layers {
             let name = |part: &str| format!("{}.{layer}.{part}", names.blocks);
@@ -130,9 +164,21 @@ impl Bert {
             .into_iter()
             .enumerate()
             .map(|(layer, (first_norm, second_norm))| {
+                let mut projection = |name: &str, apart: &str, meeting: usize| {
+                    let tokens = linear(layer, name, width, width)?;
+                    let of_places = config
+                        .relative
+                        .filter(|relative| !relative.shared && relative.meets[meeting]);
+                    let apart = of_places.map(|_| linear(layer, apart, width, width));
+                    Ok(Projection {
+                        tokens,
+                        apart: apart.transpose()?,
+                        meeting,
+                    })
+                };
                 Ok(Block {
-                    query: linear(layer, names.query, width, width)?,
-                    key: linear(layer, names.key, width, width)?,
+                    query: projection(names.query, "attention.self.pos_query_proj", 1)?,
+                    key: projection(names.key, "attention.self.pos_key_proj", 0)?,
                     value: linear(layer, names.value, width, width)?,
                     attention_out: linear(layer, names.attention_out, width, width)?,
                     first_norm,
@@ -142,9 +188,14 @@ impl Bert {
                 })
             })
             .collect::<Result<Vec<Block>, E>>()?;
-        let heads = config.heads;
+        let mut heads = Heads::new(config.heads, width / config.heads, false);
+        if let Some(relative) = config.relative {
+            // Each meeting adds products of the same size.
+            let meetings = relative.meets.iter().filter(|meets| **meets).count();
+            heads.scale = 1.0 / ((heads.head_dim * (1 + meetings)) as f32).sqrt();
+        }
         Ok(Self {
-            heads: Heads::new(heads, width / heads, false),
+            heads,
             parameters,
             tokens,
             positions,
@@ -153,6 +204,7 @@ impl Bert {
             projection,
             blocks,
             position_bias,
+            relative,
             config,
         })
     }

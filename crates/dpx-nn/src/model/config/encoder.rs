@@ -1,6 +1,6 @@
 //! What a stack of post-norm blocks computes: BERT and its descendants.
 
-use super::{Family, Fields};
+use super::{Family, Fields, Relative};
 use crate::model::ModelError;
 
 /// A stack of blocks, each with attention and a feed-forward layer, a layer norm over the sum of each with its residual.
@@ -10,8 +10,10 @@ pub struct EncoderConfig {
     pub family: Family,
     /// Number of tokens: rows of the embedding.
     pub vocabulary: usize,
-    /// Rows of the table of positions.
+    /// Rows of the table of positions, or longest text where there is none.
     pub positions: usize,
+    /// Whether positions are added to the embeddings.
+    pub position_table: bool,
     /// The padding token of families that count positions from behind its number on, and leave it out where it stands inside
     /// a text.
     pub padding: Option<u32>,
@@ -31,6 +33,8 @@ pub struct EncoderConfig {
     pub norm_epsilon: f64,
     /// Buckets of a relative position bias (MPNet).
     pub position_buckets: Option<usize>,
+    /// Distances that attention reads (DeBERTa).
+    pub relative: Option<Relative>,
 }
 
 impl EncoderConfig {
@@ -50,6 +54,7 @@ impl EncoderConfig {
             family,
             vocabulary: fields.size("vocab_size")?,
             positions: fields.size_or("max_position_embeddings", 512)?,
+            position_table: true,
             padding: None,
             segments: Some(fields.size_or("type_vocab_size", 2)?),
             embedding: hidden,
@@ -59,13 +64,17 @@ impl EncoderConfig {
             heads,
             norm_epsilon: fields.number_or("layer_norm_eps", 1e-12)?,
             position_buckets: None,
+            relative: None,
         };
         match family {
             Family::Electra => config.embedding = fields.size_or("embedding_size", 128)?,
-            Family::Roberta | Family::XlmRoberta => config.padding = padding(fields)?,
+            Family::Roberta | Family::XlmRoberta => {
+                config.padding = Some(fields.token("pad_token_id")?.unwrap_or(1));
+            }
             Family::Mpnet => {
                 config.segments = None;
-                config.padding = padding(fields)?;
+                // Whatever `pad_token_id` says, as in `transformers`.
+                config.padding = Some(1);
                 let buckets = fields.size_or("relative_attention_num_buckets", 32)?;
                 if buckets < 4 || !buckets.is_multiple_of(4) {
                     return Err(fields.wrong("relative_attention_num_buckets", "a multiple of 4"));
@@ -93,6 +102,7 @@ impl EncoderConfig {
             family: Family::DistilBert,
             vocabulary: fields.size("vocab_size")?,
             positions: fields.size_or("max_position_embeddings", 512)?,
+            position_table: true,
             padding: None,
             segments: None,
             embedding: hidden,
@@ -102,6 +112,7 @@ impl EncoderConfig {
             heads,
             norm_epsilon: 1e-12,
             position_buckets: None,
+            relative: None,
         })
     }
 
@@ -117,9 +128,4 @@ impl EncoderConfig {
     pub const fn max_positions(&self) -> usize {
         self.positions.saturating_sub(self.first_position())
     }
-}
-
-/// The padding token, which is 1 where the file names none.
-fn padding(fields: &Fields<'_>) -> Result<Option<u32>, ModelError> {
-    Ok(Some(fields.token("pad_token_id")?.unwrap_or(1)))
 }

@@ -37,6 +37,8 @@ pub enum Family {
     Electra,
     /// MPNet (Song et al. 2020).
     Mpnet,
+    /// DeBERTa-v2 and -v3 (He et al. 2021).
+    DebertaV2,
     /// ModernBERT (Warner et al. 2024).
     ModernBert,
     /// Static embeddings of model2vec.
@@ -61,7 +63,7 @@ const fn called(model_type: &'static str, prefix: &'static str, class: &'static 
 
 impl Family {
     /// All families, in the order in which messages list them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Gpt2,
         Self::GptNeox,
         Self::Llama,
@@ -78,6 +80,7 @@ impl Family {
         Self::DistilBert,
         Self::Electra,
         Self::Mpnet,
+        Self::DebertaV2,
         Self::ModernBert,
         Self::Model2Vec,
     ];
@@ -100,6 +103,7 @@ impl Family {
             Self::DistilBert => called("distilbert", "distilbert.", "DistilBert"),
             Self::Electra => called("electra", "electra.", "Electra"),
             Self::Mpnet => called("mpnet", "mpnet.", "MPNet"),
+            Self::DebertaV2 => called("deberta-v2", "deberta.", "DebertaV2"),
             Self::ModernBert => called("modernbert", "model.", "ModernBert"),
             Self::Model2Vec => called("model2vec", "", "Static"),
         }
@@ -136,6 +140,7 @@ impl Family {
             | Self::DistilBert
             | Self::Electra
             | Self::Mpnet
+            | Self::DebertaV2
             | Self::ModernBert
             | Self::Model2Vec => false,
         }

@@ -163,6 +163,7 @@ impl Names {
             | Family::DistilBert
             | Family::Electra
             | Family::Mpnet
+            | Family::DebertaV2
             | Family::Model2Vec => {
                 unreachable!("`config` makes no such stack of a family of another architecture")
             }

@@ -77,6 +77,7 @@ fn norms_of_classifiers_are_those_of_pytorch() {
         "roberta-tiny-classifier",
         "distilbert-tiny-classifier",
         "electra-tiny-classifier",
+        "deberta-v2-tiny-classifier",
         "modernbert-tiny-classifier",
     ] {
         let expected = expected(name);
