@@ -37,7 +37,7 @@ toolkit() {
   nvidia=$(echo "$kit"/python/lib/python3*/site-packages/nvidia)
   ln -s "$nvidia" "$kit/nvidia"
   mkdir -p "$kit/include"
-  ln -s "$nvidia"/cuda_runtime/include/* "$nvidia"/cuda_nvcc/include/* "$kit/include/"
+  ln -sf "$nvidia"/cuda_runtime/include/* "$nvidia"/cuda_nvcc/include/* "$kit/include/"
   ln -s "$nvidia/cuda_cccl/include" "$kit/include/cccl"
   touch "$kit/ready"
 }
