@@ -51,9 +51,16 @@ stub() {
   ln -s libcuda.so "$kit/stub/libnvrtc.so"
 }
 
-# The program, by what cargo says of it.
+# The program, by what cargo says of it. It runs once: what is large, and what is optimized for tests, is compiled without optimization.
 build() {
-  cargo build -p dpx-sgd --features dpx-nn/cuda --bench device_kernels --message-format=json-render-diagnostics >"$work/build.json"
+  local crate plain=(--config profile.dev.opt-level=0)
+  for crate in cubecl-{core,std} cubek{,-attention,-convolution,-fft,-matmul,-quant,-random,-reduce,-std} \
+    burn{,-autodiff,-backend,-core,-cubecl,-cuda,-dispatch,-flex,-ir,-nn,-optim,-std,-tensor} gemm{,-c32,-c64,-common,-f16,-f32,-f64} \
+    dpx-accounting minijinja pulp schemars serde_json tokenizers; do
+    plain+=(--config "profile.dev.package.$crate.opt-level=0")
+  done
+  cargo build -p dpx-sgd --features dpx-nn/cuda --bench device_kernels "${plain[@]}" --message-format=json-render-diagnostics \
+    >"$work/build.json"
   program=$(sed -n 's/.*"executable":"\([^"]*device_kernels[^"]*\)".*/\1/p' "$work/build.json" | tail -n 1)
   [ -x "$program" ] || fail "cargo built no device_kernels"
 }

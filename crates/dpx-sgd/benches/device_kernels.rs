@@ -159,7 +159,7 @@ fn steps(network: &mut dyn Network, texts: &Texts) -> Outcome {
         max_rows: rows.div_ceil(2),
         max_tokens: rows.div_ceil(2) * longest,
     };
-    let mechanism = Mechanism::new(1.0, 1e-3, 1.0, 2, 1e-5, Adjacency::ZeroOut)?;
+    let mechanism = Mechanism::new(1.0, 1.0, 1e-3, 2, 1e-5, Adjacency::ZeroOut)?;
     let source = KeySource::Seeded(Key::seeded(1, "kernels"));
     let parameters = network.parameters();
     let mut trainer = Trainer::new(parameters, mechanism, settings, micro_batches, source)?;
@@ -239,7 +239,7 @@ fn causal(name: &str, device: Device) -> Outcome {
 /// A classifier on the body of another model.
 fn classifies_from(name: &str, device: Device) -> Outcome {
     let labels = ["a", "b", "c"].map(String::from);
-    let model = classifier_from(&fixture(name), &labels, 7, device)?;
+    let model = classifier_from(fixture(name), &labels, 7, device)?;
     let texts = Texts::new(&LENGTHS, model.config().vocabulary());
     let classes = [0, 2, 1, 1, 0];
     model.weighted_forward_backward(&texts.slices(), &classes, &[0.5; LENGTHS.len()])?;
