@@ -363,7 +363,9 @@ fn run(part: &str, device: Device) -> Outcome {
 
 fn main() -> Outcome {
     // `cargo bench` adds `--bench`.
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let mut arguments = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench");
     let Some(device) = arguments.next() else {
         println!("device_kernels: give a device");
         return Ok(());
