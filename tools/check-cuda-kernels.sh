@@ -47,7 +47,7 @@ stub() {
   rm -rf "$kit/stub"
   mkdir -p "$kit/stub"
   cc -std=gnu11 -O1 -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden -isystem "$kit/include" \
-    -isystem "$kit/nvidia/cuda_nvrtc/include" -o "$kit/stub/libcuda.so" tools/libcuda-stub.c -ldl -lpthread
+    -isystem "$kit/nvidia/cuda_nvrtc/include" -o "$kit/stub/libcuda.so" tools/libcuda-stub.c tools/libnvrtc-stub.c -ldl -lpthread
   ln -s libcuda.so "$kit/stub/libnvrtc.so"
 }
 

@@ -1,9 +1,9 @@
-// A stand-in for NVIDIA's driver (libcuda) and a layer over NVRTC, for tools/check-cuda-kernels.sh: no GPU, no numbers.
+// A stand-in for NVIDIA's driver (libcuda), for tools/check-cuda-kernels.sh: no GPU, no numbers.
 //
-// What it does: device memory is host memory, and copies are real. A module that is loaded is saved as PTX and assembled by ptxas for
-// the architecture that the device claims; a launch is compared with the limits of that architecture and with the parameters of the
-// kernel, and does nothing. NVRTC is the real one, called through; a program that it refuses is saved with what it said. Whatever a
-// real driver would refuse is refused here and written to `problems`: autotuning passes over a kernel that fails, a check must not.
+// Device memory is host memory, and copies are real. A module that is loaded is saved as PTX and assembled by ptxas for the
+// architecture that the device claims; a launch is compared with the limits of that architecture and with the parameters of the
+// kernel, and does nothing. Whatever a real driver would refuse is refused here and written to `problems`: autotuning passes over a
+// kernel that fails, a check must not.
 //
 // Environment:
 //   DPX_STUB_DIR    folder for `ptx/`, `problems`, `counts`, `refused-N.cu` and `refused-N.log`
@@ -12,13 +12,12 @@
 //   DPX_STUB_NVRTC  the real libnvrtc
 //   DPX_STUB_BREAK  `source:N` or `ptx:N` damages the N-th program or module on purpose, so that the check can be checked
 #define _GNU_SOURCE
+#include "libcuda-stub.h"
+
 #include <cuda.h>
-#include <nvrtc.h>
 
 #include <ctype.h>
-#include <dlfcn.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -30,7 +29,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
 #define MAX_PARAMETERS 256
 // 32-bit words of this are 0.0115 in f32 and in pairs of bfloat16: kernels write nothing, and zeros would hide what follows numbers.
 #define FILL 0x3c
@@ -55,16 +53,13 @@ struct allocation {
   size_t size;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+struct counts counts;
 static struct allocation *allocations;
-static struct {
-  long compiled, refused, loaded, kernels, launches, tensor_maps;
-  double nvrtc, ptxas;
-} counts;
 static long problems;
 static __thread CUcontext current;
 
-static const char *setting(const char *name) {
+const char *setting(const char *name) {
   const char *value = getenv(name);
   if (!value || !*value) {
     fprintf(stderr, "libcuda-stub: %s is not set\n", name);
@@ -75,13 +70,13 @@ static const char *setting(const char *name) {
 
 static int sm(void) { return atoi(setting("DPX_STUB_SM")); }
 
-static double now(void) {
+double now(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static void problem(const char *format, ...) {
+void problem(const char *format, ...) {
   char path[4096], text[8192];
   va_list arguments;
   va_start(arguments, format);
@@ -96,14 +91,13 @@ static void problem(const char *format, ...) {
   }
 }
 
-// Whether the N-th of a kind is to be damaged.
-static int breaks(const char *kind, long number) {
+int breaks(const char *kind, long number) {
   const char *asked = getenv("DPX_STUB_BREAK");
   size_t length = strlen(kind);
   return asked && !strncmp(asked, kind, length) && asked[length] == ':' && atol(asked + length + 1) == number;
 }
 
-static void save(const char *path, const char *text, size_t length) {
+void save(const char *path, const char *text, size_t length) {
   FILE *file = fopen(path, "w");
   if (!file || fwrite(text, 1, length, file) != length || fclose(file)) {
     fprintf(stderr, "libcuda-stub: %s cannot be written\n", path);
@@ -523,79 +517,4 @@ EXPORT CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType typ
     return CUDA_ERROR_INVALID_VALUE;
   }
   return CUDA_SUCCESS;
-}
-
-// ---- NVRTC ----
-
-struct program {
-  nvrtcProgram real;
-  char *source;
-};
-
-static void *real(const char *name) {
-  static void *library;
-  pthread_mutex_lock(&lock);
-  if (!library) library = dlopen(setting("DPX_STUB_NVRTC"), RTLD_NOW | RTLD_LOCAL);
-  pthread_mutex_unlock(&lock);
-  void *function = library ? dlsym(library, name) : NULL;
-  if (!function) {
-    fprintf(stderr, "libcuda-stub: %s\n", dlerror());
-    exit(97);
-  }
-  return function;
-}
-#define REAL(name) ((__typeof__(&name))real(#name))
-
-EXPORT nvrtcResult nvrtcVersion(int *major, int *minor) { return REAL(nvrtcVersion)(major, minor); }
-EXPORT const char *nvrtcGetErrorString(nvrtcResult result) { return REAL(nvrtcGetErrorString)(result); }
-
-EXPORT nvrtcResult nvrtcCreateProgram(nvrtcProgram *made, const char *source, const char *name, int headers, const char *const *texts,
-                                      const char *const *names) {
-  struct program *program = calloc(1, sizeof *program);
-  const char *damage = breaks("source", counts.compiled + 1) ? "\n#error damaged on purpose\n" : "";
-  program->source = malloc(strlen(source) + strlen(damage) + 1);
-  strcpy(program->source, source);
-  strcat(program->source, damage);
-  *made = (nvrtcProgram)program;
-  return REAL(nvrtcCreateProgram)(&program->real, program->source, name, headers, texts, names);
-}
-
-EXPORT nvrtcResult nvrtcCompileProgram(nvrtcProgram made, int count, const char *const *options) {
-  struct program *program = (struct program *)made;
-  counts.compiled++;
-  double begun = now();
-  nvrtcResult result = REAL(nvrtcCompileProgram)(program->real, count, options);
-  counts.nvrtc += now() - begun;
-  if (result) {
-    char path[4096];
-    size_t length = 0;
-    long number = ++counts.refused;
-    REAL(nvrtcGetProgramLogSize)(program->real, &length);
-    char *log = calloc(1, length + 1);
-    REAL(nvrtcGetProgramLog)(program->real, log);
-    snprintf(path, sizeof path, "%s/refused-%ld.cu", setting("DPX_STUB_DIR"), number);
-    save(path, program->source, strlen(program->source));
-    problem("NVRTC refuses %s: %.2000s", path, log);
-    snprintf(path, sizeof path, "%s/refused-%ld.log", setting("DPX_STUB_DIR"), number);
-    save(path, log, strlen(log));
-    free(log);
-  }
-  return result;
-}
-
-EXPORT nvrtcResult nvrtcGetPTXSize(nvrtcProgram made, size_t *size) { return REAL(nvrtcGetPTXSize)(((struct program *)made)->real, size); }
-EXPORT nvrtcResult nvrtcGetPTX(nvrtcProgram made, char *ptx) { return REAL(nvrtcGetPTX)(((struct program *)made)->real, ptx); }
-EXPORT nvrtcResult nvrtcGetProgramLogSize(nvrtcProgram made, size_t *size) {
-  return REAL(nvrtcGetProgramLogSize)(((struct program *)made)->real, size);
-}
-EXPORT nvrtcResult nvrtcGetProgramLog(nvrtcProgram made, char *log) {
-  return REAL(nvrtcGetProgramLog)(((struct program *)made)->real, log);
-}
-EXPORT nvrtcResult nvrtcDestroyProgram(nvrtcProgram *made) {
-  struct program *program = (struct program *)*made;
-  nvrtcResult result = REAL(nvrtcDestroyProgram)(&program->real);
-  free(program->source);
-  free(program);
-  *made = NULL;
-  return result;
 }
