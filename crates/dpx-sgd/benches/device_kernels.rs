@@ -292,7 +292,7 @@ fn kernels(device: Device) -> Outcome {
     sum.to_vec();
     kernel::matmul(&x, Side::Plain, &square, Side::Transposed).to_vec();
     let rows = PackedLayout::from_lengths([4, 0, 2]);
-    kernel::linear_squared_norms(&rows, &x, &y).now();
+    kernel::SquaredNorms::fetch(vec![kernel::linear_squared_norms(&rows, &x, &y)]);
     kernel::product_sums(&rows, &x, &x).to_vec();
     Ok(())
 }
