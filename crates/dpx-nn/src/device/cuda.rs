@@ -1,5 +1,8 @@
 //! NVIDIA GPUs through CUDA.
 
+#[cfg(feature = "cuda")]
+mod toolkit;
+
 #[cfg(feature = "burn")]
 use super::DeviceError;
 #[cfg(feature = "burn")]
@@ -16,12 +19,12 @@ pub(super) use without::found;
 
 #[cfg(feature = "cuda")]
 mod with {
-    use super::{Device, DeviceError, DispatchDevice};
+    use super::{Device, DeviceError, DispatchDevice, toolkit};
     use crate::device::Found;
     use cudarc::driver::{CudaContext, result, sys};
     use std::sync::LazyLock;
 
-    /// Name and memory of each GPU, or why there is none. Asked for once.
+    /// Name and memory of each GPU, or why none can be used. Asked for once.
     static LISTED: LazyLock<Result<Vec<(String, u64)>, String>> = LazyLock::new(list);
 
     #[expect(
@@ -35,6 +38,10 @@ mod with {
         }
         let told = |error: result::DriverError| format!("the NVIDIA driver says: {error}");
         let count = CudaContext::device_count().map_err(told)?;
+        if count > 0 {
+            // Without it the first kernel would end the program: burn takes for granted that it is there.
+            toolkit::check()?;
+        }
         (0..count)
             .map(|index| {
                 let device = result::device::get(index).map_err(told)?;
