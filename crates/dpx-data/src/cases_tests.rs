@@ -884,12 +884,12 @@ fn shared_records_are_known_where_the_bound_leaves_none() {
         let mut owners = vec![r#""ann""#, r#""bob""#];
         owners.insert(place, r#"["ann", "bob"]"#);
         let rows = owners.iter().enumerate();
-        let rows: String = rows
+        let rows: Vec<String> = rows
             .map(|(row, who)| {
-                format!("{{\"text\": \"text {row}\", \"label\": \"a\", \"who\": {who}}}\n")
+                format!("{{\"text\": \"text {row}\", \"label\": \"a\", \"who\": {who}}}")
             })
             .collect();
-        std::fs::write(&path, rows).unwrap();
+        std::fs::write(&path, rows.join("\n")).unwrap();
         let dataset = dataset_with(&path, &["a"], |request| {
             request.unit_column = Some("who");
             request.max_per_unit = Some(1);

@@ -91,6 +91,8 @@ const BOUNDS: [usize; 6] = [1, 4, 16, 64, 256, 1024];
 
 /// Where a row stands: the place of its file, and its line.
 type Place = (usize, u64);
+/// The label of a row, and its text.
+type Labelled = (String, String);
 
 impl PeopleFigures {
     fn read(
@@ -329,10 +331,7 @@ fn turns(rows: &[(String, String)]) -> Lengths {
 }
 
 /// The rows with their places: label and text.
-fn read(
-    files: &[PathBuf],
-    columns: &Columns<'_>,
-) -> Result<Vec<(Place, (String, String))>, DataError> {
+fn read(files: &[PathBuf], columns: &Columns<'_>) -> Result<Vec<(Place, Labelled)>, DataError> {
     let mut rows = Vec::new();
     let mut problems = Problems::default();
     for (place, file) in files.iter().enumerate() {
