@@ -39,16 +39,15 @@ pub use elementwise::{add, join_columns, scale, scaled_rows, split_columns};
 pub(crate) use elementwise::{add_bias, add_bias_residual, gather_rows, multiply, scatter_rows};
 pub use embedding::scatter_add;
 pub(crate) use embedding::{embedding, embedding_add};
-pub(crate) use example::product_sums;
 pub use example::{
     SquaredNorm, SquaredNorms, Tied, column_sums, embedding_squared_norms, linear_squared_norms,
+    product_sums,
     row_squared_norms, tied_products, weighted_sum,
 };
 pub use heads::Heads;
 pub(crate) use loss::cross_entropy;
 pub use loss::cross_entropy_with_gradient;
-pub(crate) use matmul::matmul_add;
-pub use matmul::{Side, matmul, precise_matmul, rows_computed_alike};
+pub use matmul::{Side, matmul, matmul_add, precise_matmul, rows_computed_alike};
 pub use norm::Normalized;
 pub(crate) use norm::{layer_norm, norm_backward, rms_norm};
 

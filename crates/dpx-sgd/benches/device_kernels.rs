@@ -22,7 +22,7 @@ use dpx_schema::params::BasePrecision;
 use dpx_sgd::clip::{Clipping, clipped_sum};
 use dpx_sgd::key::Key;
 use dpx_sgd::learner::LearnerSettings;
-use dpx_sgd::optimizer::{AdamSettings, Averaging, LearningRate, Schedule};
+use dpx_sgd::optimizer::{AdamSettings, Averaging, Denoising, LearningRate, Schedule};
 use dpx_sgd::trainer::{Examples, Idle, KeySource, MicroBatches, Trainer, TrainerSettings};
 use serde_json::{Map, Value, json};
 use std::error::Error;
@@ -149,6 +149,7 @@ fn steps(network: &mut dyn Network, texts: &Texts) -> Outcome {
                 steps: 2,
             },
             averaging: Averaging::None,
+            denoising: Denoising::None,
         },
         clipping: Clipping::Flat,
         expected_batch_size: rows as f64,
