@@ -23,7 +23,8 @@ use dpx_sgd::clip::{Clipping, clipped_sum};
 use dpx_sgd::key::Key;
 use dpx_sgd::learner::LearnerSettings;
 use dpx_sgd::optimizer::{AdamSettings, Averaging, Denoising, LearningRate, Schedule};
-use dpx_sgd::trainer::{Examples, Idle, KeySource, MicroBatches, Trainer, TrainerSettings};
+use dpx_sgd::trainer::{Examples, KeySource, MicroBatches, Trainer, TrainerSettings};
+use dpx_sgd::whole_texts::WholeTexts;
 use serde_json::{Map, Value, json};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -68,50 +69,25 @@ const CLIPPINGS: [Clipping; 4] = [
     Clipping::PerLayer,
 ];
 
-/// Made-up texts.
-struct Texts(Vec<Vec<u32>>);
-
-impl Texts {
-    fn new(lengths: &[usize], vocabulary: usize) -> Self {
-        let mut stream = Stream::new(0, "kernels", &[]);
-        let mut text = |length: usize| {
-            let token = |_| stream.below(vocabulary as u64) as u32;
-            (0..length).map(token).collect()
-        };
-        Self(lengths.iter().map(|&length| text(length)).collect())
-    }
-
-    fn slices(&self) -> Vec<&[u32]> {
-        self.0.iter().map(Vec::as_slice).collect()
-    }
-
-    fn sequences(&self) -> Vec<Sequence<'_>> {
-        self.0.iter().map(|ids| Sequence::whole(ids)).collect()
+/// Made-up texts of these lengths.
+fn made_up(lengths: &[usize], vocabulary: usize) -> WholeTexts {
+    let mut stream = Stream::new(0, "kernels", &[]);
+    let text = |&length: &usize| {
+        let token = |_| stream.below(vocabulary as u64) as u32;
+        (0..length).map(token).collect()
+    };
+    WholeTexts {
+        ids: lengths.iter().map(text).collect(),
+        max_seq_len: lengths.iter().copied().max().unwrap_or(0),
     }
 }
 
-impl Examples for Texts {
-    fn rows(&self) -> usize {
-        self.0.len()
-    }
+fn slices(texts: &WholeTexts) -> Vec<&[u32]> {
+    texts.ids.iter().map(Vec::as_slice).collect()
+}
 
-    fn length(&self, row: usize) -> usize {
-        self.0[row].len()
-    }
-
-    fn batch(&self, rows: &[usize], idle: Idle<'_>) -> Batch {
-        let all = self.sequences();
-        let rows: Vec<_> = rows.iter().map(|&row| all[row]).collect();
-        Batch::causal_with_idle(&rows, idle.lengths, idle.every_row)
-    }
-
-    fn inputs(&self, row: usize) -> Vec<usize> {
-        vec![Sequence::whole(&self.0[row]).inputs()]
-    }
-
-    fn max_seq_len(&self) -> usize {
-        self.0.iter().map(Vec::len).max().unwrap_or(0)
-    }
+fn sequences(texts: &WholeTexts) -> Vec<Sequence<'_>> {
+    texts.ids.iter().map(|ids| Sequence::whole(ids)).collect()
 }
 
 fn fixture(name: &str) -> PathBuf {
@@ -137,7 +113,7 @@ fn gradients(network: &dyn Network, batch: &Batch) -> Outcome {
 }
 
 /// Two private steps.
-fn steps(network: &mut dyn Network, texts: &Texts) -> Outcome {
+fn steps(network: &mut dyn Network, texts: &WholeTexts) -> Outcome {
     let (rows, longest) = (texts.rows(), texts.max_seq_len());
     let settings = TrainerSettings {
         learner: LearnerSettings {
@@ -171,9 +147,9 @@ fn steps(network: &mut dyn Network, texts: &Texts) -> Outcome {
 }
 
 /// Texts after prompts of unequal lengths, some of which end before the others.
-fn writes<M: CausalModel>(model: &M, texts: &Texts, most: usize) -> Outcome {
+fn writes<M: CausalModel>(model: &M, texts: &WholeTexts, most: usize) -> Outcome {
     let half = |ids: &Vec<u32>| ids[..ids.len().div_ceil(2)].to_vec();
-    let prompts: Vec<Vec<u32>> = texts.0.iter().map(half).collect();
+    let prompts: Vec<Vec<u32>> = texts.ids.iter().map(half).collect();
     greedy(model, &prompts, most, 1)?;
     greedy(model, &prompts, most, prompts.len())?;
     let vocabulary = model.vocabulary() as u32;
@@ -197,10 +173,10 @@ fn writes<M: CausalModel>(model: &M, texts: &Texts, most: usize) -> Outcome {
 }
 
 /// A language model, in one arithmetic.
-fn language<M: CausalModel>(model: &mut M, texts: &Texts, most: usize) -> Outcome {
-    model.logits(&texts.slices())?.to_vec();
-    gradients(model, &Batch::causal(&texts.sequences()))?;
-    let all = texts.sequences();
+fn language<M: CausalModel>(model: &mut M, texts: &WholeTexts, most: usize) -> Outcome {
+    model.logits(&slices(texts))?.to_vec();
+    gradients(model, &Batch::causal(&sequences(texts)))?;
+    let all = sequences(texts);
     let pairs: Vec<_> = all.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect();
     gradients(model, &Batch::causal_pairs(&pairs, 0.5))?;
     steps(model, texts)?;
@@ -211,13 +187,13 @@ fn causal(name: &str, device: Device) -> Outcome {
     for arithmetic in arithmetics(device)? {
         let mut model = load_causal(fixture(name), device)?;
         model.parameters_mut().compute_in(arithmetic);
-        let texts = Texts::new(&LENGTHS, model.vocabulary());
+        let texts = made_up(&LENGTHS, model.vocabulary());
         language(&mut model, &texts, 4)?;
         for selection in [Selection::Bias, Selection::Head] {
             model.parameters_mut().select(selection);
             // Some families have no bias, and some no output layer of their own.
             if !model.parameters().trainable_ids().is_empty() {
-                gradients(&model, &Batch::causal(&texts.sequences()))?;
+                gradients(&model, &Batch::causal(&sequences(&texts)))?;
             }
         }
         for base in [BasePrecision::F32, BasePrecision::Bf16, BasePrecision::Int8] {
@@ -231,7 +207,7 @@ fn causal(name: &str, device: Device) -> Outcome {
                 steps(&mut model, &texts)?;
             }
             writes(&model, &texts, 2)?;
-            model.merge_lora().logits(&texts.slices())?.to_vec();
+            model.merge_lora().logits(&slices(&texts))?.to_vec();
         }
     }
     classifies_from(name, device)
@@ -241,31 +217,31 @@ fn causal(name: &str, device: Device) -> Outcome {
 fn classifies_from(name: &str, device: Device) -> Outcome {
     let labels = ["a", "b", "c"].map(String::from);
     let model = classifier_from(fixture(name), &labels, 7, device)?;
-    let texts = Texts::new(&LENGTHS, model.config().vocabulary());
+    let texts = made_up(&LENGTHS, model.config().vocabulary());
     let classes = [0, 2, 1, 1, 0];
-    model.weighted_forward_backward(&texts.slices(), &classes, &[0.5; LENGTHS.len()])?;
-    model.probabilities(&texts.0, 40)?;
-    gradients(&model, &Batch::classification(&texts.slices(), &classes))
+    model.weighted_forward_backward(&slices(&texts), &classes, &[0.5; LENGTHS.len()])?;
+    model.probabilities(&texts.ids, 40)?;
+    gradients(&model, &Batch::classification(&slices(&texts), &classes))
 }
 
 fn classifies(name: &str, device: Device) -> Outcome {
     let model = load_classifier(fixture(name), device)?;
-    let texts = Texts::new(&LENGTHS, model.config().vocabulary());
-    model.logits(&texts.slices())?.to_vec();
+    let texts = made_up(&LENGTHS, model.config().vocabulary());
+    model.logits(&slices(&texts))?.to_vec();
     if name.ends_with("-ner") {
         return Ok(());
     }
     let classes = [0, 1, 1, 0, 1];
-    gradients(&model, &Batch::classification(&texts.slices(), &classes))
+    gradients(&model, &Batch::classification(&slices(&texts), &classes))
 }
 
 fn encodes(name: &str, device: Device) -> Outcome {
     let model = load_encoder(fixture(name), device)?;
-    let texts = Texts::new(&LENGTHS, 90);
-    model.hidden(&texts.slices())?.0.to_vec();
-    model.mean_pooled(&texts.slices())?;
-    model.embed(&texts.0, 40)?;
-    model.embed_each(&texts.0, 40)?;
+    let texts = made_up(&LENGTHS, 90);
+    model.hidden(&slices(&texts))?.0.to_vec();
+    model.mean_pooled(&slices(&texts))?;
+    model.embed(&texts.ids, 40)?;
+    model.embed_each(&texts.ids, 40)?;
     classifies_from(name, device)
 }
 
@@ -309,13 +285,13 @@ fn real_size(config: &DecoderConfig, device: Device, batches: &[[usize; 2]]) -> 
         let mut model = Decoder::build(config.clone(), device, value)?;
         model.parameters_mut().compute_in(arithmetic);
         for &[rows, length] in batches {
-            let texts = Texts::new(&vec![length; rows], config.sizes.vocabulary);
-            gradients(&model, &Batch::causal(&texts.sequences()))?;
+            let texts = made_up(&vec![length; rows], config.sizes.vocabulary);
+            gradients(&model, &Batch::causal(&sequences(&texts)))?;
             writes(&model, &texts, 4)?;
         }
         model.add_lora(8, 16.0, 1);
         model.parameters_mut().select(Selection::Lora);
-        let texts = Texts::new(&[60; 8], config.sizes.vocabulary);
+        let texts = made_up(&[60; 8], config.sizes.vocabulary);
         steps(&mut model, &texts)?;
     }
     Ok(())

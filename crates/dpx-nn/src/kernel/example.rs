@@ -96,7 +96,7 @@ pub fn column_sums(rows: &PackedLayout, x: &Array) -> Array {
 }
 
 /// `[batch, width]`: for each example the sum over its rows of `x * y`.
-pub(crate) fn product_sums(rows: &PackedLayout, x: &Array, y: &Array) -> Array {
+pub fn product_sums(rows: &PackedLayout, x: &Array, y: &Array) -> Array {
     assert_eq!(x.len(), y.len(), "factors of a product");
     backend(x).product_sums(rows, x, y)
 }

@@ -63,7 +63,7 @@ pub fn precise_matmul(a: &Array, a_side: Side, b: &Array, b_side: Side) -> Array
 }
 
 /// Adds the product of two factors to `c`.
-pub(crate) fn matmul_add(c: &mut Array, a: &Array, a_side: Side, b: &Array, b_side: Side) {
+pub fn matmul_add(c: &mut Array, a: &Array, a_side: Side, b: &Array, b_side: Side) {
     let (a, b) = (Factor::new(a, a_side), Factor::new(b, b_side));
     let [m, _, n] = a.times(&b);
     assert_eq!([m, n], [c.rows(), c.width()], "shape of the sum");
