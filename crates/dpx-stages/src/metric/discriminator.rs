@@ -82,7 +82,7 @@ fn fit_and_test(train: &Labelled<'_>, test: &Labelled<'_>) -> f64 {
         vectorized(Gradient {
             rows: &rows,
             weights: &ahead,
-            gradient: &mut gradient,
+            sums: &mut gradient,
         });
         let momentum = iteration as f64 / (iteration as f64 + 3.0);
         for index in 0..=width {
@@ -114,7 +114,7 @@ struct Rows {
 struct Gradient<'a> {
     rows: &'a Rows,
     weights: &'a [f64],
-    gradient: &'a mut [f64],
+    sums: &'a mut [f64],
 }
 
 /// Rows whose scores are summed side by side: each sum waits for its last term, and another can go on meanwhile.
@@ -132,7 +132,7 @@ impl pulp::NullaryFnOnce for Gradient<'_> {
         let width = self.rows.width;
         let n = self.rows.classes.len() as f64;
         let (weights, intercept) = (&self.weights[..width], self.weights[width]);
-        let (gradient, of_intercept) = self.gradient.split_at_mut(width);
+        let (gradient, of_intercept) = self.sums.split_at_mut(width);
         let blocks = self.rows.values.chunks(BESIDE * width);
         for (values, classes) in blocks.zip(self.rows.classes.chunks(BESIDE)) {
             let mut scores = [0.0_f64; BESIDE];
@@ -233,7 +233,7 @@ mod tests {
             vectorized(Gradient {
                 rows: &rows,
                 weights: &weights,
-                gradient: &mut found,
+                sums: &mut found,
             });
             assert_eq!(found, plain, "{n} x {width}");
         }

@@ -117,7 +117,7 @@ impl Embeddings {
                         vectors,
                         matrix: &others.values,
                         width,
-                        dots: &mut dots[..rows * count],
+                        products: &mut dots[..rows * count],
                     }
                     .compute();
                     (0..rows)
@@ -147,7 +147,7 @@ struct Dots<'a> {
     vectors: &'a [f32],
     matrix: &'a [f32],
     width: usize,
-    dots: &'a mut [f32],
+    products: &'a mut [f32],
 }
 
 impl Dots<'_> {
@@ -179,11 +179,11 @@ impl WithSimd for Dots<'_> {
                 if matrix.len() == ROWS * width {
                     let rows: [&[f32]; ROWS] =
                         std::array::from_fn(|row| &matrix[row * width..(row + 1) * width]);
-                    let out = &mut self.dots[first..first + ROWS];
+                    let out = &mut self.products[first..first + ROWS];
                     out.copy_from_slice(&beside(simd, vector, rows));
                 } else {
                     for (row, matrix) in matrix.chunks_exact(width).enumerate() {
-                        [self.dots[first + row]] = beside(simd, vector, [matrix]);
+                        [self.products[first + row]] = beside(simd, vector, [matrix]);
                     }
                 }
             }
