@@ -91,7 +91,7 @@ fn shrunk(length: f64, aspect: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::key::Key;
-    use crate::noise::standard_normal;
+    use crate::noise::tests::standard_normal;
 
     #[test]
     fn the_shrinkage_is_that_of_the_paper() {

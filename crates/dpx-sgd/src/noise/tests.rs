@@ -10,7 +10,7 @@ fn key() -> Key {
 }
 
 /// Standard normal draws `first..first + draws.len()` of a tensor in the key's step.
-fn standard_normal(key: &Key, tensor: u64, first: usize, draws: &mut [f64]) {
+pub(crate) fn standard_normal(key: &Key, tensor: u64, first: usize, draws: &mut [f64]) {
     let mut made = [0.0; BLOCK];
     let mut stream: Option<(usize, NoiseStream)> = None;
     let mut done = 0;
