@@ -41,8 +41,7 @@ pub use embedding::scatter_add;
 pub(crate) use embedding::{embedding, embedding_add};
 pub use example::{
     SquaredNorm, SquaredNorms, Tied, column_sums, embedding_squared_norms, linear_squared_norms,
-    product_sums,
-    row_squared_norms, tied_products, weighted_sum,
+    product_sums, row_squared_norms, tied_products, weighted_sum,
 };
 pub use heads::Heads;
 pub(crate) use loss::cross_entropy;

@@ -109,14 +109,13 @@ pub fn write(
         .iter()
         .flat_map(|folder| CHAT_TEMPLATES.map(|name| folder.join(name)));
     for found in templates.chain(licenses) {
-        if let Some(name) = found.file_name() {
-            if found
+        if let Some(name) = found.file_name()
+            && found
                 .metadata()
                 .is_ok_and(|file| file.len() <= LARGEST_LICENSE)
-            {
-                // Not a copy: links and read-only files of a cache become plain ones.
-                std::fs::write(to.join(name), std::fs::read(&found)?)?;
-            }
+        {
+            // Not a copy: links and read-only files of a cache become plain ones.
+            std::fs::write(to.join(name), std::fs::read(&found)?)?;
         }
     }
     Ok(prompts)

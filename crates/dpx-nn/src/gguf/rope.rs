@@ -42,7 +42,7 @@ pub(super) fn rotary(
                 .ok_or_else(|| format!("`{}` is missing", keys.key("rope.scaling.factor")))?;
             rest["rope_scaling"] = json!({"rope_type": "linear", "factor": float(factor)});
         }
-        ("yarn", []) if extra.filter(scales).is_none() => {
+        ("yarn", []) if extra.is_none_or(|extra| !scales(&extra)) => {
             let factor = factor
                 .ok_or_else(|| format!("`{}` is missing", keys.key("rope.scaling.factor")))?;
             let original = original.ok_or_else(|| {

@@ -15,8 +15,8 @@ pub(crate) enum Body {
 
 /// What the backward pass of a body needs.
 pub(super) enum Saved {
-    Decoder(decoder::BodySaved),
-    Bert(bert::BodySaved),
+    Decoder(Box<decoder::BodySaved>),
+    Bert(Box<bert::BodySaved>),
 }
 
 impl Body {
@@ -53,11 +53,11 @@ impl Body {
         match self {
             Self::Decoder(model) => {
                 let (hidden, saved) = model.body(&batch.ids, &batch.rows);
-                (hidden, Saved::Decoder(saved))
+                (hidden, Saved::Decoder(Box::new(saved)))
             }
             Self::Bert(model) => {
                 let (hidden, saved) = model.body(&batch.ids, &batch.rows);
-                (hidden, Saved::Bert(saved))
+                (hidden, Saved::Bert(Box::new(saved)))
             }
         }
     }
@@ -74,10 +74,10 @@ impl Body {
     pub(super) fn backward(&self, batch: &Batch, saved: Saved, gradient: &Array, tape: &mut Tape) {
         match (self, saved) {
             (Self::Decoder(model), Saved::Decoder(saved)) => {
-                model.body_backward(batch, saved, gradient, tape, None);
+                model.body_backward(batch, *saved, gradient, tape, None);
             }
             (Self::Bert(model), Saved::Bert(saved)) => {
-                model.body_backward(batch, saved, gradient, tape);
+                model.body_backward(batch, *saved, gradient, tape);
             }
             _ => unreachable!("a body gets back what its own forward pass saved"),
         }

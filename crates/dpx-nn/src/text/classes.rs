@@ -36,19 +36,15 @@ pub(super) fn class_of(config: &Map<String, Value>, model: &Map<String, Value>) 
         return String::new();
     }
     let named = text(config, "tokenizer_class").or_else(|| text(model, "tokenizer_class"));
-    match named {
-        Some(class) => {
-            let class = class.trim_end_matches("Fast").trim_end_matches("Tokenizer");
-            if matches!(class, "PreTrained" | "TokenizersBackend") {
-                String::new()
-            } else {
-                class.to_owned()
-            }
-        }
-        None => {
-            let own = OWN_CLASSES.iter().find(|(kind, _)| *kind == model_type);
-            own.map_or_else(String::new, |(_, class)| (*class).to_owned())
-        }
+    let Some(class) = named else {
+        let own = OWN_CLASSES.iter().find(|(kind, _)| *kind == model_type);
+        return own.map_or_else(String::new, |(_, class)| (*class).to_owned());
+    };
+    let class = class.trim_end_matches("Fast").trim_end_matches("Tokenizer");
+    if matches!(class, "PreTrained" | "TokenizersBackend") {
+        String::new()
+    } else {
+        class.to_owned()
     }
 }
 

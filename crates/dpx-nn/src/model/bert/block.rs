@@ -117,24 +117,21 @@ impl Block {
             .attention_out
             .backward(parameters, rows, &saved.attended, &sum, tape);
         let width = heads.out_width();
-        let (qkv, mut met) = match (places, &saved.met) {
-            (Some(places), Some(met)) => {
-                let (qkv, met) = kernel::disentangled_backward(
-                    heads,
-                    rows,
-                    &places.distances,
-                    [&saved.qkv, met],
-                    &saved.probabilities,
-                    &attended,
-                );
-                let parts = vec![width; met.width() / width];
-                (qkv, kernel::split_columns(&met, &parts).into_iter())
-            }
-            _ => {
-                let (qkv, p) = (&saved.qkv, &saved.probabilities);
-                let qkv = kernel::attention_backward(heads, rows, qkv, p, &attended);
-                (qkv, Vec::new().into_iter())
-            }
+        let (qkv, mut met) = if let (Some(places), Some(met)) = (places, &saved.met) {
+            let (qkv, met) = kernel::disentangled_backward(
+                heads,
+                rows,
+                &places.distances,
+                [&saved.qkv, met],
+                &saved.probabilities,
+                &attended,
+            );
+            let parts = vec![width; met.width() / width];
+            (qkv, kernel::split_columns(&met, &parts).into_iter())
+        } else {
+            let (qkv, p) = (&saved.qkv, &saved.probabilities);
+            let qkv = kernel::attention_backward(heads, rows, qkv, p, &attended);
+            (qkv, Vec::new().into_iter())
         };
         drop((attended, saved.qkv, saved.probabilities, saved.attended));
         let mut input = sum;

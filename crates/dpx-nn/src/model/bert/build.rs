@@ -195,8 +195,9 @@ impl Bert {
             heads.scale = 1.0 / ((heads.head_dim * (1 + meetings)) as f32).sqrt();
         }
         Ok(Self {
-            heads,
+            config,
             parameters,
+            heads,
             tokens,
             positions,
             segments,
@@ -205,7 +206,6 @@ impl Bert {
             blocks,
             position_bias,
             relative,
-            config,
         })
     }
 }
