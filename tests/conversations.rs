@@ -402,7 +402,7 @@ max_texts = 40
 
     // Every line is a conversation, as trainers read it.
     let lines = files(&shared);
-    let lines = lines.iter().find(|file| file.ends_with(".jsonl")).unwrap();
+    let lines = lines.iter().find(|file| file.ends_with("jsonl")).unwrap();
     let lines = std::fs::read_to_string(shared.join(lines)).unwrap();
     let (mut texts, mut alternating) = (0, 0);
     for line in lines.lines() {
@@ -457,7 +457,7 @@ max_texts = 40
 
     // Another turn than the text's is noticed.
     let csv = files(&shared);
-    let csv = shared.join(csv.iter().find(|file| file.ends_with(".csv")).unwrap());
+    let csv = shared.join(csv.iter().find(|file| file.ends_with("csv")).unwrap());
     let written = std::fs::read_to_string(&csv).unwrap();
     std::fs::write(
         &csv,
