@@ -17,7 +17,7 @@ pub(crate) enum Arrange {
     LessOne,
     /// Queries of all heads lie before all keys, and those before all values: those of each head together again.
     Interleave {
-        /// Heads.
+        /// Number of attention heads; queries, keys and values have as many each.
         heads: usize,
     },
 }
