@@ -345,8 +345,8 @@ enum What {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use unicode_normalization::UnicodeNormalization;
     use proptest::prelude::*;
+    use unicode_normalization::UnicodeNormalization;
 
     fn found(private: &[&str], public: &str) -> Overlap {
         PrivateTexts::new(private.iter().copied()).overlap(public)
