@@ -6,9 +6,13 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+/// Why what `docs/devices.md` says of NVIDIA's packages is not run.
+const TOOLKIT: &str =
+    "needs NVIDIA's packages, 340 MB: tools/check-cuda-kernels.sh lays them out the same way";
+
 /// Commands that are not run, with the reason. Of a study the file and its overrides are checked instead, and that the command
 /// line is understood.
-const NOT_RUN: [(&str, &str); 18] = [
+const NOT_RUN: [(&str, &str); 21] = [
     ("dpx run experiments/emotion.toml", "ten minutes"),
     (
         "dpx run experiments/emotion-teacher.toml",
@@ -45,6 +49,9 @@ const NOT_RUN: [(&str, &str); 18] = [
     ),
     ("pip", "builds a release"),
     ("uvx", "builds a release"),
+    ("site=$(python3", TOOLKIT),
+    ("ln", TOOLKIT),
+    ("export CUDA_PATH=$PWD/cuda", TOOLKIT),
     (
         "tensorboard",
         "serves until it is stopped; tests/readers.rs reads the same files",
