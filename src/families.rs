@@ -4,6 +4,7 @@ use super::download;
 use dpx_data::{HubName, Role, Source, hub};
 use dpx_engine::plan::{SourceError, Sources};
 use dpx_nn::model::{ModelConfig, look, look_at_gguf};
+use dpx_schema::files::is_gguf;
 use dpx_schema::{MODEL_SCHEMA_FILE, PublicSchema};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -103,13 +104,9 @@ fn of_folder(folder: &Path) -> Result<(), SourceError> {
             folder.display()
         )));
     }
-    let is_gguf = |path: &Path| {
-        let ending = path.extension().and_then(|ending| ending.to_str());
-        ending.is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"))
-    };
     let holds_gguf = || {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.into_iter().any(|entry| is_gguf(&entry.path()))
+        entries.into_iter().any(|entry| is_gguf(entry.path()))
     };
     if folder.join("config.json").is_file() || is_gguf(folder) || holds_gguf() {
         look(folder).map_err(|error| SourceError::new(error.to_string()))

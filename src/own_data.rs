@@ -4,6 +4,7 @@
 
 use super::Error;
 use dpx_data::{DataError, Description, Figures, PeopleFigures, Role, Source, SplitDescription};
+use dpx_schema::listed;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -287,19 +288,6 @@ fn rows(train: &SplitDescription, figures: &Figures, problems: &mut Vec<Problem>
             "one text in twenty has more than {} words: what is beyond `max_length` tokens is cut, never split",
             figures.words.most_95
         )));
-    }
-}
-
-/// `a`, `b` and 3 more.
-pub(crate) fn listed<T: AsRef<str>>(names: &[T], most: usize) -> String {
-    let shown: Vec<String> = names
-        .iter()
-        .take(most)
-        .map(|name| format!("`{}`", dpx_schema::printable(name.as_ref())))
-        .collect();
-    match names.len().saturating_sub(most) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -1,13 +1,13 @@
 //! `dpx plan --advice`: what the settings of an experiment amount to, and what others would, before anything is spent.
 
-use super::own_data::{RARE, listed};
+use super::own_data::RARE;
 use super::privacy_plan::dataset;
 use super::{Error, ExitCode, output};
 use dpx_accounting::{FEWEST_STEPS, noise_of_mean, noise_to_batch};
 use dpx_engine::clock::duration;
 use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::{Decision, Instance, Plan};
-use dpx_schema::{Kind, Population, Unit, counted};
+use dpx_schema::{Kind, Population, Unit, counted, listed};
 use dpx_stages::{Spending, plan as plan_stage};
 use serde_json::Value;
 use std::collections::btree_map::Entry;

@@ -73,7 +73,7 @@ impl PricedSampling {
             sampling_rate,
             batch,
             noise_multiplier,
-            relative_noise: noise_multiplier / batch,
+            relative_noise: noise_to_batch(noise_multiplier, batch),
             event: event.clone(),
         })
     }

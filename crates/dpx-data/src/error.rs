@@ -70,16 +70,7 @@ fn shown(path: &Path) -> String {
 
 /// Names in quotation marks with commas between them; of many the first.
 pub(crate) fn listed<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
-    let names: Vec<String> = names
-        .into_iter()
-        .map(|name| format!("`{}`", printable(name.as_ref())))
-        .collect();
-    if names.len() > SHOWN {
-        let more = names.len() - SHOWN;
-        format!("{} and {more} more", names[..SHOWN].join(", "))
-    } else {
-        names.join(", ")
-    }
+    dpx_schema::listed(names, SHOWN)
 }
 
 /// What is wrong at lines of one or more files: the first twenty, in the order of files and lines, and how many there are.

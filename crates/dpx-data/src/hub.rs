@@ -157,21 +157,10 @@ impl Hub {
         let Some(info) = self.ask(role, name, true, progress)? else {
             return self.cached(&folders, role, name);
         };
-        let download = Download {
-            hub: self,
-            client: self.client()?,
-            folders: &folders,
-            role,
-            name,
-            commit: &info.sha,
-        };
+        let download = self.download(&folders, role, name, &info.sha)?;
         let folder = folders.snapshot(&info.sha);
-        let names: Vec<&str> = info
-            .siblings
-            .iter()
-            .map(|file| file.name.as_str())
-            .collect();
-        let find = |name: &str| info.siblings.iter().find(|file| file.name == name);
+        let names = info.names();
+        let find = |name: &str| info.file(name);
         let unfit = |problem: String| unfit(role, name, &problem);
         // The card of a dataset tells which files belong to a configuration.
         let mut readme = None;
@@ -222,17 +211,10 @@ impl Hub {
             let path = folders.snapshot(&commit).join(file);
             return Ok(path.is_file().then_some(path));
         };
-        let Some(found) = info.siblings.iter().find(|known| known.name == file) else {
+        let Some(found) = info.file(file) else {
             return Ok(None);
         };
-        let download = Download {
-            hub: self,
-            client: self.client()?,
-            folders: &folders,
-            role,
-            name,
-            commit: &info.sha,
-        };
+        let download = self.download(&folders, role, name, &info.sha)?;
         download.file(found, progress)?;
         Ok(Some(folders.snapshot(&info.sha).join(file)))
     }
@@ -259,34 +241,29 @@ impl Hub {
                 reader: Box::new(BufReader::new(reader)),
             })
         };
-        let known = |commit: &str| match fetched(&folders, role, &name.at(commit)) {
-            Some(found) => {
-                let file = found.gguf?.strip_prefix(&found.folder).ok()?.to_owned();
+        let known = |commit: &str, all: Option<Snapshot>| match all {
+            Some(all) => {
+                let file = all.gguf?.strip_prefix(&all.folder).ok()?.to_owned();
                 here(commit, file.to_str()?)
             }
             None => here(commit, name.config.as_deref()?),
         };
-        let all_known = || fetched(&folders, role, name).is_some();
         if is_commit(&name.revision) {
-            let found = known(&name.revision);
-            if found.is_some() || all_known() {
+            let all = fetched(&folders, role, name);
+            let all_here = all.is_some();
+            let found = known(&name.revision, all);
+            if found.is_some() || all_here {
                 return Ok(found);
             }
         }
         let Some(info) = self.ask(role, name, true, progress)? else {
             let commit = self.known_commit(&folders, role, name)?;
-            return Ok(known(&commit));
+            return Ok(known(&commit, fetched(&folders, role, &name.at(&commit))));
         };
-        let names: Vec<&str> = info
-            .siblings
-            .iter()
-            .map(|file| file.name.as_str())
-            .collect();
+        let names = info.names();
         let wanted = files::wanted(role, &names, None, name.config.as_deref())
             .map_err(|problem| unfit(role, name, &problem))?;
-        let file = wanted
-            .gguf
-            .and_then(|file| info.siblings.iter().find(|known| known.name == file));
+        let file = wanted.gguf.and_then(|file| info.file(&file));
         let Some(file) = file else { return Ok(None) };
         if let Some(found) = here(&info.sha, &file.name)
             && file
@@ -295,14 +272,7 @@ impl Hub {
         {
             return Ok(Some(found));
         }
-        let download = Download {
-            hub: self,
-            client: self.client()?,
-            folders: &folders,
-            role,
-            name,
-            commit: &info.sha,
-        };
+        let download = self.download(&folders, role, name, &info.sha)?;
         download.open(file, progress).map(Some)
     }
 
@@ -376,6 +346,23 @@ impl Hub {
         }
         let client = Client::new(&self.settings, self.patience).map_err(DataError::other)?;
         Ok(self.client.get_or_init(|| client))
+    }
+
+    fn download<'a>(
+        &'a self,
+        folders: &'a Folders,
+        role: Role,
+        name: &'a HubName,
+        commit: &'a str,
+    ) -> Result<Download<'a>, DataError> {
+        Ok(Download {
+            hub: self,
+            client: self.client()?,
+            folders,
+            role,
+            name,
+            commit,
+        })
     }
 
     fn folders(&self, role: Role, name: &HubName) -> Folders {

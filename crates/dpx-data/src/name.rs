@@ -1,8 +1,9 @@
 //! Names of models, datasets and files as users write them: `builtin:NAME`, `hf:OWNER/NAME/CONFIG@REVISION`, `hf:OWNER/NAME/FILE.gguf` or a
 //! path.
 
+use dpx_schema::files::is_gguf;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The branch that a Hub name without a revision means.
 const DEFAULT_REVISION: &str = "main";
@@ -142,12 +143,6 @@ fn is_config(config: &str) -> bool {
 /// A GGUF file, which may lie in folders of the repository.
 fn is_gguf_path(path: &str) -> bool {
     is_gguf(path) && path.split('/').all(is_config)
-}
-
-/// Whether a file is called as GGUF files are.
-pub(crate) fn is_gguf(name: &str) -> bool {
-    let ending = Path::new(name).extension();
-    ending.is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"))
 }
 
 /// A revision may have folders, as `refs/convert/parquet` does: each part names a file in the cache folder.

@@ -242,9 +242,8 @@ fn missing<'a>(name: &str, key: &str, columns: impl Iterator<Item = &'a str>) ->
         (Some(column), TABLE) => {
             format!("write `{}` as the key in `{TABLE}`", printable(column))
         }
-        (None, TABLE) => format!("the keys of `{TABLE}` name the columns"),
         (Some(column), _) => format!("write `{key} = \"{}\"`", printable(column)),
-        (None, _) => format!("name the column with `{key}`"),
+        (None, _) => naming(key),
     };
     format!(
         "no column `{}`: the file has {}; {hint}",
@@ -258,11 +257,16 @@ fn no_header(name: &str, key: &str) -> String {
     format!(
         "no column `{}`: the first line does not look like a header; {}",
         printable(name),
-        match key {
-            TABLE => format!("the keys of `{TABLE}` name the columns"),
-            _ => format!("name the column with `{key}`"),
-        }
+        naming(key)
     )
+}
+
+/// How the experiment file names a column.
+fn naming(key: &str) -> String {
+    match key {
+        TABLE => format!("the keys of `{TABLE}` name the columns"),
+        _ => format!("name the column with `{key}`"),
+    }
 }
 
 /// Two columns of one name: which one is meant cannot be told.

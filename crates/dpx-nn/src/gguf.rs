@@ -16,6 +16,7 @@ pub(crate) use header::{Gguf, Tensor};
 pub(crate) use quants::Quant;
 pub(crate) use tokenizer::tokenizer;
 
+use dpx_schema::files::is_gguf;
 use std::path::{Path, PathBuf};
 
 /// Why a GGUF file cannot be used; always told with the file.
@@ -30,10 +31,6 @@ const INSTEAD: &str =
 /// # Errors
 /// When a folder has several.
 pub(crate) fn find(path: &Path) -> Result<Option<PathBuf>, Problem> {
-    let is_gguf = |path: &Path| {
-        let ending = path.extension().and_then(|ending| ending.to_str());
-        ending.is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"))
-    };
     if path.is_file() {
         return Ok(is_gguf(path).then(|| path.to_owned()));
     }

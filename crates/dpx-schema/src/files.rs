@@ -22,6 +22,12 @@ pub fn safe_name(name: &str) -> String {
         .collect()
 }
 
+/// Whether a file is called as GGUF files are.
+pub fn is_gguf(path: impl AsRef<Path>) -> bool {
+    let ending = path.as_ref().extension();
+    ending.is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"))
+}
+
 /// A name beside a path that no other process or thread uses.
 ///
 /// Files of that name are left where a process dies between making and renaming one.

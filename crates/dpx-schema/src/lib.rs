@@ -38,7 +38,7 @@ pub use instance_name::InstanceName;
 pub use kind::Kind;
 pub use ledger::{Budget, LedgerAccess};
 pub use params::LabelIntegration;
-pub use printable::{is_invisible, printable, printable_lines};
+pub use printable::{is_invisible, listed, printable, printable_lines};
 pub use privacy::{Guarantee, NoiseSource, PRIVACY_FILE, PrivacyRecord, PrivateRun, PublicInputs};
 pub use prompt::{Prompt, PromptParts};
 pub use public_schema::{MODEL_SCHEMA_FILE, PublicSchema, SCHEMA_FILE};

@@ -25,6 +25,20 @@ pub fn printable_lines(text: &str) -> String {
         .collect()
 }
 
+/// `a`, `b` and 3 more: names in quotation marks with commas between them, of many the first `most`.
+pub fn listed<S: AsRef<str>>(names: impl IntoIterator<Item = S>, most: usize) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<String> = names
+        .by_ref()
+        .take(most)
+        .map(|name| format!("`{}`", printable(name.as_ref())))
+        .collect();
+    match names.count() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 fn is_command(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')

@@ -1,8 +1,9 @@
 //! Which files of a repository dpx reads.
 
 use crate::layout::{self, Layout};
-use crate::name::is_gguf;
 use crate::{Role, identity};
+use dpx_schema::files::is_gguf;
+use dpx_schema::listed;
 use std::path::{Path, PathBuf};
 
 /// Files that tell the license of a model.
@@ -124,10 +125,7 @@ fn model(names: &[&str], file: Option<&str>) -> Result<Wanted, String> {
 /// The GGUF file that is asked for, or the only one.
 fn gguf(names: &[&str], file: Option<&str>) -> Result<String, String> {
     let all: Vec<&str> = names.iter().copied().filter(|name| is_gguf(name)).collect();
-    let listed = || {
-        let names: Vec<String> = all.iter().map(|name| format!("`{name}`")).collect();
-        names.join(", ")
-    };
+    let every = || listed(&all, usize::MAX);
     let chosen = match (file, &all[..]) {
         (_, []) => {
             return Err(format!(
@@ -139,7 +137,7 @@ fn gguf(names: &[&str], file: Option<&str>) -> Result<String, String> {
         (Some(file), _) => {
             return Err(format!(
                 "it holds no `{file}`; its GGUF files are {}",
-                listed()
+                every()
             ));
         }
         (None, [one]) => one,
@@ -148,7 +146,7 @@ fn gguf(names: &[&str], file: Option<&str>) -> Result<String, String> {
                 "it holds no weights as safetensors, but {} GGUF files: name one of them behind the repository, as in \
                  `hf:OWNER/NAME/{first}` ({})",
                 all.len(),
-                listed()
+                every()
             ));
         }
     };
@@ -175,17 +173,10 @@ fn is_part(name: &str) -> bool {
 
 /// The first few names.
 fn found(names: &[&str]) -> String {
-    let few: Vec<String> = names
-        .iter()
-        .take(8)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    match names.len() {
-        0 => "no file".to_owned(),
-        count if count > few.len() => {
-            format!("{} and {} more", few.join(", "), count - few.len())
-        }
-        _ => few.join(", "),
+    if names.is_empty() {
+        "no file".to_owned()
+    } else {
+        listed(names, 8)
     }
 }
 

@@ -17,6 +17,21 @@ pub(super) struct Info {
     pub(super) siblings: Vec<File>,
 }
 
+impl Info {
+    /// The names of all files.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.siblings
+            .iter()
+            .map(|file| file.name.as_str())
+            .collect()
+    }
+
+    /// The file of a name, where there is one.
+    pub(super) fn file(&self, name: &str) -> Option<&File> {
+        self.siblings.iter().find(|file| file.name == name)
+    }
+}
+
 /// A file of a repository. A mirror may leave out all but the name.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct File {

@@ -20,12 +20,12 @@ pub(super) fn rotary(
     let factor = keys
         .real("rope.scaling.factor")?
         .filter(|factor| *factor > 0.0);
+    let scales = |factor: &f64| (factor - 1.0).abs() > 1e-9;
     // As llama.cpp reads a factor without a type.
-    let scaled = factor.is_some_and(|factor| (factor - 1.0).abs() > 1e-9);
+    let scaled = factor.as_ref().is_some_and(scales);
     let kind = kind.unwrap_or(if scaled { "linear" } else { "none" });
     let original = keys.whole("rope.scaling.original_context_length")?;
     let extra = keys.real("rope.scaling.attn_factor")?;
-    let scales = |factor: &f64| (factor - 1.0).abs() > 1e-9;
     if let Some(factor) = extra.filter(scales).filter(|_| arch != Arch::Phi3) {
         return Err(keys.refuse("rope.scaling.attn_factor", &factor));
     }

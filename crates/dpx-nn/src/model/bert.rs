@@ -10,7 +10,7 @@ mod projection;
 mod relative;
 
 use super::config::EncoderConfig;
-use crate::kernel::{self, Heads, Normalized};
+use crate::kernel::{Heads, Normalized};
 use crate::{Array, Batch, Embedding, Linear, Norm, PackedLayout, Parameters, Tape};
 use block::{Beside, Block, Saved};
 pub(super) use build::POSITION_BIAS;
@@ -175,11 +175,7 @@ impl Bert {
             let (input, places) =
                 block.backward(parameters, &self.heads, beside, saved, &gradient, tape);
             gradient = input;
-            match (&mut of_places, places) {
-                (Some(sum), Some(more)) => kernel::add(sum, &more),
-                (None, more) => of_places = more,
-                (Some(_), None) => {}
-            }
+            relative::collect(&mut of_places, places);
         }
         if let (Some(table), Some(places), Some(gradient)) =
             (&self.relative, saved.places, of_places)

@@ -6,14 +6,13 @@ use crate::experiment::checked::Stage;
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::files::Origin;
 use dpx_data::NO_LABEL;
-use dpx_schema::Kind;
+use dpx_data::builtin::EMOTION_LABELS;
 use dpx_schema::params::{DeclaredLabels, MAX_COMBINATIONS, combinations};
+use dpx_schema::{Kind, listed};
 use std::collections::HashSet;
 
 /// Kinds that write texts from a model or have written them.
 const WRITERS: [Kind; 3] = [Kind::Train, Kind::Pretrain, Kind::Sample];
-/// Labels of the built-in datasets.
-const EMOTIONS: [&str; 6] = ["anger", "fear", "joy", "love", "sadness", "surprise"];
 /// Labels that are named in a message.
 const SHOWN: usize = 5;
 
@@ -92,7 +91,7 @@ pub(super) fn declared(user: &Resolved<'_>, stage: &Stage) -> Option<(Vec<String
                 Some((vec![NO_LABEL.to_owned()], stage.origin))
             }
             Kind::Preprocess if text("dataset")?.starts_with("builtin:") => {
-                Some((EMOTIONS.map(str::to_owned).to_vec(), stage.origin))
+                Some((EMOTION_LABELS.map(str::to_owned).to_vec(), stage.origin))
             }
             _ => None,
         };
@@ -138,7 +137,7 @@ fn labels(user: &Resolved<'_>, texts: &Stage, known: &Stage, diagnostics: &mut V
             format!(
                 "the texts of `{}` bear {}, which `labels` of `[stage.{}]` declares and `labels` of `[stage.{}]` does not: `{}` reads both",
                 texts.name,
-                some(&strange),
+                listed(&strange, SHOWN),
                 from.name,
                 data.name,
                 user.stage.name
@@ -149,26 +148,11 @@ fn labels(user: &Resolved<'_>, texts: &Stage, known: &Stage, diagnostics: &mut V
             format!(
                 "`{}` declares {}",
                 data.name,
-                some(&declared.iter().map(String::as_str).collect::<Vec<_>>())
+                listed(&declared, SHOWN)
             ),
         )
         .help("declare the same labels in both"),
     );
-}
-
-/// Some labels, quoted.
-fn some(labels: &[&str]) -> String {
-    let shown: Vec<String> = labels
-        .iter()
-        .take(SHOWN)
-        .map(|label| format!("`{label}`"))
-        .collect();
-    let more = labels.len() - shown.len();
-    if more > 0 {
-        format!("{} and {more} more", shown.join(", "))
-    } else {
-        shown.join(", ")
-    }
 }
 
 /// Refuses texts that are no conversations where those that they stand for are.

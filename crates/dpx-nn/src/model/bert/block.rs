@@ -1,7 +1,7 @@
 //! One block: attention and feed-forward, each followed by a layer norm over its sum with the residual.
 
 use super::projection::Projection;
-use super::relative::Places;
+use super::relative::{self, Places};
 use crate::kernel::{self, Gelu, Heads, Normalized};
 use crate::{Array, Linear, Norm, PackedLayout, Parameters, Tape};
 
@@ -145,11 +145,7 @@ impl Block {
             let beside = (rows, places);
             let (more, vectors) = layer.backward(parameters, beside, &saved.input, gradients, tape);
             kernel::add(&mut input, &more);
-            match (&mut of_places, vectors) {
-                (Some(sum), Some(more)) => kernel::add(sum, &more),
-                (None, more) => of_places = more,
-                (Some(_), None) => {}
-            }
+            relative::collect(&mut of_places, vectors);
         }
         let more = self
             .value

@@ -74,6 +74,15 @@ impl RelativeTable {
     }
 }
 
+/// Adds the gradient of the vectors that one layer or block found to that of the others.
+pub(super) fn collect(sum: &mut Option<Array>, more: Option<Array>) {
+    match (sum, more) {
+        (Some(sum), Some(more)) => kernel::add(sum, &more),
+        (sum, Some(more)) => *sum = Some(more),
+        (_, None) => {}
+    }
+}
+
 impl Places {
     /// How tokens and places belong to examples.
     pub(super) const fn joined(&self) -> &PackedLayout {

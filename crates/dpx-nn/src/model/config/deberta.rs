@@ -53,9 +53,7 @@ pub(super) fn parse(fields: &Fields<'_>) -> Result<EncoderConfig, ModelError> {
         ));
     }
     fields.refuse("conv_kernel_size", &[json!(0)])?;
-    let hidden = fields.size("hidden_size")?;
-    let heads = fields.size("num_attention_heads")?;
-    fields.divides(("hidden_size", hidden), ("num_attention_heads", heads))?;
+    let (hidden, heads) = fields.hidden_and_heads()?;
     for (key, only) in [
         ("embedding_size", hidden),
         ("pooler_hidden_size", hidden),

@@ -47,9 +47,7 @@ impl EncoderConfig {
         fields.require_word("position_embedding_type", &["absolute"])?;
         fields.require_flag("is_decoder", false)?;
         fields.require_flag("add_cross_attention", false)?;
-        let hidden = fields.size("hidden_size")?;
-        let heads = fields.size("num_attention_heads")?;
-        fields.divides(("hidden_size", hidden), ("num_attention_heads", heads))?;
+        let (hidden, heads) = fields.hidden_and_heads()?;
         let mut config = Self {
             family,
             vocabulary: fields.size("vocab_size")?,

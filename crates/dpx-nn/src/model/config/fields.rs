@@ -167,6 +167,14 @@ impl Fields<'_> {
         }
     }
 
+    /// `hidden_size`, and `num_attention_heads`, which divides it.
+    pub(super) fn hidden_and_heads(&self) -> Result<(usize, usize), ModelError> {
+        let hidden = self.size("hidden_size")?;
+        let heads = self.size("num_attention_heads")?;
+        self.divides(("hidden_size", hidden), ("num_attention_heads", heads))?;
+        Ok((hidden, heads))
+    }
+
     /// Refuses sizes of which one must be a multiple of the other and is not.
     pub(super) fn divides(
         &self,

@@ -23,9 +23,7 @@ pub(super) fn parse(fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
             kinds.join("`, `")
         )));
     }
-    let hidden = fields.size("hidden_size")?;
-    let heads = fields.size("num_attention_heads")?;
-    fields.divides(("hidden_size", hidden), ("num_attention_heads", heads))?;
+    let (hidden, heads) = fields.hidden_and_heads()?;
     let head_dim = hidden / heads;
     fields.divides(("head_dim", head_dim), ("2", 2))?;
     let layers = fields.size("num_hidden_layers")?;

@@ -16,9 +16,7 @@ pub(super) fn parse(fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
         None | Some("gelu") => Activation::GeluErf,
         Some(_) => Activation::GeluTanh,
     };
-    let hidden = fields.size("hidden_size")?;
-    let heads = fields.size("num_attention_heads")?;
-    fields.divides(("hidden_size", hidden), ("num_attention_heads", heads))?;
+    let (hidden, heads) = fields.hidden_and_heads()?;
     let max_positions = fields.size_or("max_position_embeddings", 2048)?;
     let defaults = Defaults {
         theta: fields.number_or("rotary_emb_base", 10_000.0)?,
