@@ -337,7 +337,7 @@ mod tests {
             "2 of 3 labels have fewer than 100",
             "1 of 153 texts are empty",
             "1 of 153 texts hold U+FFFD",
-            "153 training texts are few",
+            "153 people with training texts are few",
             "no test split",
             "one label has 150 of 153",
         ] {
