@@ -7,9 +7,11 @@
 //! where more than a fifth are; and turns of conversations of fewer than 8 words, where more than half are. So do texts of 8 to 12 words that lines break only where the text itself makes a stop ("Hi! What
 //! do you want to talk about?"): whoever writes a line a sentence may have written both by chance.
 
+mod hashes;
 mod words;
 
 use super::fault::fault;
+use hashes::Hashes;
 use std::collections::{HashMap, HashSet};
 use words::{Tail, Words};
 
@@ -67,11 +69,10 @@ impl Overlap {
 #[derive(Debug)]
 pub struct PrivateTexts<'a> {
     texts: Vec<&'a str>,
-    /// Hashes of all pieces and of all shorter texts, ascending.
-    hashes: Vec<u64>,
-    /// For each value of their highest bits whether a hash has it.
-    filter: Vec<u64>,
-    shift: u32,
+    pieces: Hashes,
+    /// Of texts shorter than a piece. They are few and stay in the processor's cache: a public word begins one piece, but up
+    /// to five shorter texts, each to be looked for.
+    shorter: Hashes,
     /// Which numbers of words below [`PIECE`] a private text has.
     lengths: [bool; PIECE],
     /// Distinct short texts.
@@ -97,7 +98,7 @@ impl<'a> PrivateTexts<'a> {
 
     fn read(texts: impl IntoIterator<Item = &'a str>, telling: usize, shares: [f64; 2]) -> Self {
         let texts: Vec<&str> = texts.into_iter().collect();
-        let mut hashes = Vec::new();
+        let (mut pieces, mut shorter) = (Vec::new(), Vec::new());
         let mut lengths = [false; PIECE];
         let (mut short, mut whole) = (HashSet::new(), HashSet::new());
         let mut words = Words::default();
@@ -115,23 +116,17 @@ impl<'a> PrivateTexts<'a> {
                     whole.insert(words.hash(0, count));
                 }
             }
+            let hashes = if count < PIECE {
+                &mut shorter
+            } else {
+                &mut pieces
+            };
             hashes.extend(words.windows().map(|(hash, _)| hash));
-        }
-        hashes.sort_unstable();
-        hashes.dedup();
-        // About sixteen places for each hash: one in sixteen strangers is looked for in vain.
-        let bits = (hashes.len().max(4) * 16).next_power_of_two().ilog2();
-        let shift = 64 - bits;
-        let mut filter = vec![0; (1usize << bits).div_ceil(64)];
-        for hash in &hashes {
-            let place = (hash >> shift) as usize;
-            filter[place / 64] |= 1 << (place % 64);
         }
         Self {
             texts,
-            hashes,
-            filter,
-            shift,
+            pieces: Hashes::new(pieces),
+            shorter: Hashes::new(shorter),
             lengths,
             short: short.len(),
             whole: whole.len(),
@@ -140,9 +135,12 @@ impl<'a> PrivateTexts<'a> {
         }
     }
 
-    fn has(&self, hash: u64) -> bool {
-        let place = (hash >> self.shift) as usize;
-        self.filter[place / 64] >> (place % 64) & 1 == 1 && self.hashes.binary_search(&hash).is_ok()
+    fn has(&self, hash: u64, words: usize) -> bool {
+        if words == PIECE {
+            self.pieces.has(hash)
+        } else {
+            self.shorter.has(hash)
+        }
     }
 
     /// Looks for the private texts in a public one. Hashes that agree are confirmed by their words.
@@ -209,13 +207,13 @@ impl<'a> PrivateTexts<'a> {
             if count < self.telling {
                 let hash = words.hash(0, count);
                 short_lines.insert(hash);
-                if self.has(hash) {
+                if self.has(hash, count) {
                     hit = Some((hash, words.digest(0, count), number, What::ShortLine));
                 }
             } else if count < EMBEDDED {
                 let hash = words.hash(0, count);
                 hit = self
-                    .has(hash)
+                    .has(hash, count)
                     .then(|| (hash, words.digest(0, count), number, What::Telling));
             } else {
                 hit = self.embedded(&words).map(|(hash, at, length)| {
@@ -232,7 +230,7 @@ impl<'a> PrivateTexts<'a> {
                     }
                     let hash = field.hash(0, count);
                     short_fields.insert(hash);
-                    if hit.is_none() && self.has(hash) {
+                    if hit.is_none() && self.has(hash, count) {
                         hit = Some((hash, field.digest(0, count), number, What::ShortField));
                     }
                 }
@@ -240,7 +238,7 @@ impl<'a> PrivateTexts<'a> {
             let mut piece = None;
             tail.push(&words, number, |hash, length, place| {
                 let wanted = length == PIECE || self.lengths[length] && !fault!(ShortLinesAlone);
-                if !wanted || fault!(LinesAlone) || !self.has(hash) {
+                if !wanted || fault!(LinesAlone) || !self.has(hash, length) {
                     return;
                 }
                 let (digest, line, breaks) = place();
@@ -286,7 +284,7 @@ impl<'a> PrivateTexts<'a> {
             (EMBEDDED..=PIECE.min(count - at))
                 .filter(|&length| length == PIECE || self.lengths[length])
                 .map(|length| (words.hash(at, length), at, length))
-                .find(|&(hash, ..)| self.has(hash))
+                .find(|&(hash, _, length)| self.has(hash, length))
         })
     }
 
