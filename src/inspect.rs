@@ -9,6 +9,9 @@ use super::{Error, ExitCode, download, output};
 use dpx_data::{self, Resolved, Role, Source, hub};
 use dpx_nn::model::ModelConfig;
 use dpx_nn::text::{TextError, Tokenizer};
+use dpx_schema::params::RoleOf;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -47,6 +50,9 @@ pub(crate) struct Args {
     /// Column that holds conversations, instead of texts
     #[arg(long, value_name = "NAME", conflicts_with_all = ["ids", "text", "text_column"])]
     messages: Option<String>,
+    /// Whose turns those of other roles are: `system`, `user`, `assistant`, or `ignore`, as in `customer=user,note=ignore`
+    #[arg(long, value_name = "ROLE=WHOSE", value_delimiter = ',', value_parser = role, requires = "messages")]
+    roles: Vec<(String, RoleOf)>,
     /// Column that holds the label; empty: there is none [default: label; of conversations only where there is one]
     #[arg(long, value_name = "NAME")]
     label_column: Option<String>,
@@ -90,11 +96,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
     let source = find(&args.name, Role::Dataset)?;
     let unit = args.unit.as_deref();
+    let roles = args.roles.iter().cloned().collect();
     let described = |label: &str| {
         dpx_data::describe_resolved(
             &source,
             &args.text_column,
             args.messages.as_deref(),
+            &roles,
             label,
             unit,
         )
@@ -131,6 +139,16 @@ fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
     } else {
         ExitCode::Done
     })
+}
+
+/// A role and whose turns its are, as `--roles` has them.
+fn role(text: &str) -> Result<(String, RoleOf), String> {
+    let (role, whose) = text
+        .split_once('=')
+        .ok_or("expected ROLE=WHOSE, such as `customer=user`")?;
+    let whose = RoleOf::deserialize(whose.trim().into_deserializer())
+        .map_err(|error: serde::de::value::Error| error.to_string())?;
+    Ok((role.trim().to_owned(), whose))
 }
 
 /// The files of a model or dataset; what the Hub has is downloaded with a bar.

@@ -105,6 +105,7 @@ pub(crate) fn look(
         &resolved,
         &text_column,
         None,
+        &BTreeMap::new(),
         &label_column,
         people.as_deref(),
     )

@@ -128,6 +128,38 @@ attribute = "mood"
     );
 }
 
+/// `inspect` reads conversations as `preprocess` will: with roles of its own, and nothing is left out without a word.
+#[test]
+fn inspect_is_told_whose_turns_are_whose() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    std::fs::write(
+        folder.join("calls.jsonl"),
+        r#"{"talk": [{"role": "customer", "content": "hello", "time": "9:41"}, {"role": "clerk", "content": "hi"}, {"role": "note", "content": "calm"}]}"#,
+    )
+    .unwrap();
+    let args = ["inspect", "calls.jsonl", "--messages", "talk"];
+    let refused = dpx(folder, &args);
+    let told = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(
+        !refused.status.success() && told.contains("roles = {"),
+        "{told}"
+    );
+    let roles = [
+        "--roles",
+        "customer=user,clerk=assistant",
+        "--roles",
+        "note=ignore",
+    ];
+    let found = succeeds(folder, &[&args[..], &roles].concat());
+    let told = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(told.contains("1 turn left out, as a tool's"), "{told}");
+    assert!(told.contains("1 turn with keys beside"), "{told}");
+    let refused = dpx(folder, &[&args[..], &["--roles", "note=nobody"]].concat());
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("expected one of"), "{told}");
+}
+
 /// Texts with several columns of labels leave as every release does, and what does not follow from text and label is noticed.
 #[test]
 fn texts_of_several_columns_of_labels_are_released() {

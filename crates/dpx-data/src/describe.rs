@@ -1,11 +1,12 @@
 //! What a dataset holds, in figures: files, columns, labels and lengths of each split.
 
 use super::error::Problems;
-use super::messages;
+use super::messages::{self, ConversationFindings};
 use super::people::{self, Looks, Owners, likely_column};
 use super::read::{Columns, SplitFiles, columns, has_data, read_file, split_files};
 use super::{DataError, Dataset, Owner, Resolved};
 use dpx_schema::conversation::Conversation;
+use dpx_schema::params::RoleOf;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -63,6 +64,9 @@ pub struct Figures {
     /// Turns of a conversation, where the texts are such.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turns: Option<Lengths>,
+    /// What was left out of conversations, where the rows are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversations: Option<ConversationFindings>,
 }
 
 /// How many records people have, as a column names them.
@@ -188,6 +192,7 @@ impl Figures {
             words: lengths(|text| text.split_whitespace().count()),
             characters: lengths(|text| text.chars().count()),
             turns: None,
+            conversations: None,
         }
     }
 }
@@ -231,11 +236,13 @@ pub fn describe(
     label_column: &str,
 ) -> Result<Description, DataError> {
     let columns = Columns::named(text_column, label_column);
-    describe_files(path, split_files(path)?, &columns, None)
+    let roles = BTreeMap::new();
+    describe_files(path, split_files(path)?, &columns, &roles, None)
 }
 
 /// Describes what the name of a dataset led to; of one from the Hub the splits of its configuration. `messages` is a column of
-/// conversations, described instead of that of the text. `unit_column` names the people whose records are counted.
+/// conversations, described instead of that of the text, and `roles` says whose turns those of roles are that are not known.
+/// `unit_column` names the people whose records are counted.
 ///
 /// # Errors
 /// As those of [`describe`].
@@ -243,6 +250,7 @@ pub fn describe_resolved(
     dataset: &Resolved,
     text_column: &str,
     messages: Option<&str>,
+    roles: &BTreeMap<String, RoleOf>,
     label_column: &str,
     unit_column: Option<&str>,
 ) -> Result<Description, DataError> {
@@ -251,13 +259,14 @@ pub fn describe_resolved(
         messages: messages.is_some(),
         ..Columns::named(messages.unwrap_or(text_column), label_column)
     };
-    describe_files(&dataset.path, files, &columns, unit_column)
+    describe_files(&dataset.path, files, &columns, roles, unit_column)
 }
 
 fn describe_files(
     path: &Path,
     files: SplitFiles,
     wanted: &Columns<'_>,
+    roles: &BTreeMap<String, RoleOf>,
     unit_column: Option<&str>,
 ) -> Result<Description, DataError> {
     let stored_labels = files.class_names(wanted.label);
@@ -272,9 +281,9 @@ fn describe_files(
             continue;
         };
         let columns = columns(first)?;
-        let (rows, mut problem) = match read(&files, wanted) {
-            Ok(rows) => (rows, None),
-            Err(error) => (Vec::new(), Some(error.to_string())),
+        let (rows, conversations, mut problem) = match read(&files, wanted, roles) {
+            Ok((rows, conversations)) => (rows, conversations, None),
+            Err(error) => (Vec::new(), None, Some(error.to_string())),
         };
         let labels = rows
             .iter()
@@ -291,6 +300,7 @@ fn describe_files(
         let rows: Vec<(String, String)> = rows.into_iter().map(|(_, row)| row).collect();
         let figures = is_read.then(|| Figures {
             turns: wanted.messages.then(|| turns(&rows)),
+            conversations,
             ..Figures::of(&rows)
         });
         let likely = || likely_column(&columns, wanted).map(str::to_owned);
@@ -330,9 +340,15 @@ fn turns(rows: &[(String, String)]) -> Lengths {
     Lengths::of(turns.collect())
 }
 
-/// The rows with their places: label and text.
-fn read(files: &[PathBuf], columns: &Columns<'_>) -> Result<Vec<(Place, Labelled)>, DataError> {
+/// The rows with their places, label and text each, and of conversations what was found in them.
+#[expect(clippy::type_complexity, reason = "read once, in one place")]
+fn read(
+    files: &[PathBuf],
+    columns: &Columns<'_>,
+    roles: &BTreeMap<String, RoleOf>,
+) -> Result<(Vec<(Place, Labelled)>, Option<ConversationFindings>), DataError> {
     let mut rows = Vec::new();
+    let mut findings = ConversationFindings::default();
     let mut problems = Problems::default();
     for (place, file) in files.iter().enumerate() {
         for row in read_file(file, columns, &mut problems)? {
@@ -341,14 +357,17 @@ fn read(files: &[PathBuf], columns: &Columns<'_>) -> Result<Vec<(Place, Labelled
                 rows.push((at, (label, row.text)));
                 continue;
             }
-            match messages::conversation(&row.text, columns.text, &BTreeMap::new()) {
-                Ok(found) => rows.push((at, (label, found.conversation.text()))),
+            match messages::conversation(&row.text, columns.text, roles) {
+                Ok(found) => {
+                    findings.add(&found);
+                    rows.push((at, (label, found.conversation.text())));
+                }
                 Err(problem) => problems.add(file, row.line, problem),
             }
         }
     }
     problems.check()?;
-    Ok(rows)
+    Ok((rows, columns.messages.then_some(findings)))
 }
 
 /// Describes a dataset that was read.

@@ -25,6 +25,8 @@ pub struct ConversationFindings {
     pub turns_of_nobody: u64,
     /// Images and other parts of turns that are no text and were left out.
     pub parts_left_out: u64,
+    /// Turns with more than a speaker and words, such as a name, a time, or the calls that go with an answer: not read.
+    pub turns_with_more: u64,
     /// Conversations in which one side alone speaks.
     pub one_sided: u64,
     /// Conversations that were left out because no turn of theirs is left.
@@ -38,6 +40,7 @@ impl ConversationFindings {
         self.turns_without_words += found.turns_without_words;
         self.turns_of_nobody += found.turns_of_nobody;
         self.parts_left_out += found.parts_left_out;
+        self.turns_with_more += found.turns_with_more;
         if turns.is_empty() {
             self.without_turns += 1;
             return;
@@ -50,7 +53,7 @@ impl ConversationFindings {
     }
 
     /// What to tell the user, a line each; internal, like the counts.
-    pub(crate) fn messages(&self) -> Vec<String> {
+    pub fn messages(&self) -> Vec<String> {
         let mut lines = vec![format!(
             "conversations: {} with {}; the longest has {}",
             self.conversations,
@@ -78,6 +81,12 @@ impl ConversationFindings {
                 ));
             }
         }
+        if self.turns_with_more > 0 {
+            lines.push(format!(
+                "conversations: {} with keys beside who speaks and what is said, which are not read",
+                counted(self.turns_with_more, "turn")
+            ));
+        }
         if self.one_sided > 0 {
             lines.push(format!(
                 "conversations: {} with one side alone",
@@ -98,6 +107,7 @@ pub(crate) struct Found {
     turns_without_words: u64,
     turns_of_nobody: u64,
     parts_left_out: u64,
+    turns_with_more: u64,
 }
 
 /// Keys of a turn of which one has to be there: words, or what stands in their place.
@@ -157,11 +167,12 @@ pub(crate) fn conversation(
             Value::Object(turn) => {
                 // A table of both layouts has both pairs of keys, and null where one is not meant.
                 let first = |keys: [&str; 2]| {
-                    let mut values = keys.iter().filter_map(|key| turn.get(*key));
-                    values.find(|value| !value.is_null())
+                    let mut values = keys.iter().filter_map(|key| turn.get_key_value(*key));
+                    values.find(|(_, value)| !value.is_null())
                 };
-                let name = first(["role", "from"]);
-                let name = name.and_then(Value::as_str).ok_or_else(|| {
+                let speaker = first(["role", "from"]);
+                let said = first(["content", "value"]);
+                let name = speaker.and_then(|(_, name)| name.as_str()).ok_or_else(|| {
                     fail("says not who speaks: expected `role` (OpenAI) or `from` (ShareGPT)")
                 })?;
                 let role = role(name, roles).ok_or_else(|| {
@@ -172,9 +183,12 @@ pub(crate) fn conversation(
                         "has neither `content` (OpenAI) nor `value` (ShareGPT): under these keys it says something",
                     ));
                 }
-                let (text, left_out) = match first(["content", "value"]) {
+                let is_read = |key| [speaker, said].iter().flatten().any(|(one, _)| *one == key);
+                let more = turn.iter().any(|(key, value)| !is_read(key) && !is_empty(value));
+                found.turns_with_more += u64::from(more);
+                let (text, left_out) = match said {
                     None => (String::new(), 0),
-                    Some(content) => words(content).ok_or_else(|| {
+                    Some((_, content)) => words(content).ok_or_else(|| {
                         fail("has a content that is neither a string nor a list of parts")
                     })?,
                 };
@@ -201,6 +215,16 @@ pub(crate) fn conversation(
         }
     }
     Ok(found)
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(object) => object.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// Whose turns those of a role are; none where the role is not known.
@@ -275,7 +299,7 @@ mod tests {
     fn what_is_left_out_is_counted() {
         let found = read(
             r#"[{"role": "system", "content": "be kind"}, {"role": "user", "content": "  "}, {"role": "user", "content": [{"type": "image_url", "image_url": {}}, {"type": "text", "text": "this?"}]},
-            {"role": "assistant", "content": null, "tool_calls": [{}]}, {"role": "tool", "content": "42"}, {"role": "assistant", "content": "42"}]"#,
+            {"role": "assistant", "content": null, "tool_calls": [{}]}, {"role": "tool", "content": "42"}, {"role": "assistant", "content": "42", "name": "", "weight": 1, "thinking": "6 x 7"}]"#,
         )
         .unwrap();
         assert_eq!(
@@ -295,6 +319,7 @@ mod tests {
                 turns_without_words: 2,
                 turns_of_nobody: 1,
                 parts_left_out: 1,
+                turns_with_more: 2,
                 one_sided: 1,
                 without_turns: 1,
             }
@@ -305,6 +330,7 @@ mod tests {
             "{told}"
         );
         assert!(told.contains("1 turn left out, as a tool's"), "{told}");
+        assert!(told.contains("2 turns with keys beside"), "{told}");
     }
 
     #[test]

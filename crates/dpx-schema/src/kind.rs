@@ -75,7 +75,8 @@ impl Kind {
     pub const fn version(self) -> u32 {
         match self {
             // `preprocess` 2: labels by name before index; quotation marks in tab-separated files; findings.json; 3: a number
-            // is an index only where that is said; scrubbing leaves dates, amounts, versions and code.
+            // is an index only where that is said; scrubbing leaves dates, amounts, versions and code; 4: turns with keys that
+            // are not read are counted.
             // `score` 2: the perplexity of synthetic texts is taken under the model that `train` started from.
             // `train`, `teacher`, `counts` 2: a typed privacy record of what ran; internal files apart. `train` 3: what was
             // cut off texts is counted.
@@ -85,11 +86,11 @@ impl Kind {
             Self::Select => 1,
             Self::Counts | Self::Pretrain | Self::Audit | Self::Sample => 2,
             // `train`, `teacher` 3: the allowance for rounding follows the expected rows; micro-batches of fixed shapes.
-            Self::Preprocess | Self::Teacher => 3,
+            Self::Teacher => 3,
             // `train`, `score` 4: prompt and text are read as one string; special tokens that people typed are plain text.
             // `classify` 2: the penalty of the bag-of-words classifier was chosen anew; 3: probabilities of labels; 4: what
             // was cut off texts is counted.
-            Self::Train | Self::Score | Self::Classify => 4,
+            Self::Preprocess | Self::Train | Self::Score | Self::Classify => 4,
         }
     }
 
