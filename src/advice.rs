@@ -24,13 +24,13 @@ pub(crate) struct Settings {
 /// Settings for so many training texts, 95 of 100 with at most so many words.
 pub(crate) fn settings(examples: u64, words: u64) -> Settings {
     let examples = examples.max(2);
-    // A power of two near the root of 2.5 times the number, which is 128 for 7,700 texts and 256 for 26,000.
+    // A power of two near the root of 2.5 times the number, which is 128 for 9,663 texts and 256 for 26,000.
     let target = (2.5 * examples as f64).sqrt();
     let batch_size = 2_f64.powi(target.log2().round() as i32).clamp(16.0, 2048.0);
     let batch_size = batch_size.min((examples / 2).max(1) as f64);
     let steps_per_epoch = examples as f64 / batch_size;
     let epochs = (FEWEST_STEPS as f64 / steps_per_epoch).clamp(0.85, 20.0);
-    let epochs = (epochs * 20.0).round() / 20.0;
+    let epochs = (epochs * 20.0).ceil() / 20.0;
     let max_length =
         ((words as f64 * TOKENS_PER_WORD / 16.0).ceil() * 16.0).clamp(32.0, 512.0) as u64;
     Settings {
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn settings_follow_the_size_and_stay_within_their_ranges() {
-        let emotions = settings(7730, 25);
+        let emotions = settings(9663, 25);
         assert_eq!((emotions.batch_size, emotions.max_length), (128, 48));
         assert!((0.8..=1.0).contains(&emotions.epochs), "{emotions:?}");
         let tickets = settings(16_000, 60);

@@ -9,9 +9,11 @@ use super::{Error, ExitCode, output};
 use dpx_data::Source;
 use dpx_engine::cache::Cache;
 use dpx_engine::experiment::{self, Loaded, Severity};
-use dpx_engine::plan::{self, InstanceId, LocalSources, Plan, decide};
+use dpx_engine::plan::{self, Instance, InstanceId, LocalSources, Plan, decide};
 use dpx_engine::run::View;
 use dpx_schema::Kind;
+use dpx_schema::params::PreprocessParams;
+use dpx_stages::plan as plan_stage;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -136,43 +138,64 @@ fn of_data(experiment: &experiment::Experiment) -> Result<Vec<(String, Vec<Probl
     {
         let params = preprocess_params(instance)?;
         let mut problems = Vec::new();
-        // Conversations, columns of labels other than one, one label for all, and files that are written in an unusual way are
+        // Several columns of labels, one label for all, and files that are written in an unusual way are
         // looked at by reading them.
         let usual =
             params.quoting.is_none() && params.escape.is_none() && params.delimiter.is_none();
-        let plain = params.messages.is_none()
-            && !params.label_column.is_empty()
-            && params.labels.attributes().is_empty()
-            && params.labels.labels().len() != 1
+        let plain = params.labels.attributes().is_empty()
+            && (params.label_column.is_empty() || params.labels.labels().len() != 1)
             && usual;
         if plain && matches!(Source::parse(&params.dataset), Source::Path(_)) {
             let look = own_data::look(
                 &params.dataset,
-                Some(&params.text_column),
-                Some(&params.label_column),
-                None,
+                own_data::Asked {
+                    text: Some(&params.text_column),
+                    messages: params.messages.as_deref(),
+                    label: Some(&params.label_column),
+                    unit: params.unit_column.as_deref(),
+                },
+                &params.roles,
             )?;
             problems = look.problems;
         }
         let sound = problems
             .iter()
             .all(|problem| problem.severity == own_data::Severity::Warning);
-        // What the stage itself would say, of labels that are not declared for instance.
-        if sound
-            && is_local(&params)
-            && let Err(error) = dpx_data::load(&dpx_data::Request::from(&params))
-        {
-            problems.insert(
-                0,
-                Problem {
-                    severity: own_data::Severity::Error,
-                    text: error.to_string(),
-                },
-            );
+        // What the stages themselves would say, of labels that are not declared for instance.
+        if sound && is_local(&params) {
+            let told = refusals(&plan, instance, &params);
+            problems.splice(0..0, told.into_iter().map(own_data::error));
         }
         found.push((instance.name.to_string(), problems));
     }
     Ok(found)
+}
+
+/// Why `preprocess` would refuse its data, or a private stage what came of them.
+fn refusals(plan: &Plan, instance: &Instance, params: &PreprocessParams) -> Vec<String> {
+    let dataset = match dpx_data::load(&dpx_data::Request::from(params)) {
+        Ok(dataset) => dataset,
+        Err(error) => return vec![error.to_string()],
+    };
+    let population = dataset.population();
+    let mut told = BTreeSet::new();
+    if let Err(problem) = params.check_examples(population) {
+        told.insert(problem);
+    }
+    for private in &plan.instances {
+        let mut reads = private
+            .needs
+            .iter()
+            .map(|need| &plan.instances[need.instance].name);
+        if private.kind.spends()
+            && reads.any(|name| *name == instance.name)
+            && let Err(error) =
+                plan_stage(private.kind, &private.stage, &private.params, population)
+        {
+            told.insert(format!("{}: {error}", private.stage));
+        }
+    }
+    told.into_iter().collect()
 }
 
 /// The diagnostics as `dpx check --json` prints them.

@@ -2,8 +2,9 @@
 
 mod own;
 
-use super::own_data::{Severity, look, told};
+use super::own_data::{Asked, Severity, look, told};
 use super::{Error, ExitCode, output};
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -34,7 +35,15 @@ pub(crate) struct Args {
     /// Column that holds the text [default: text]
     #[arg(long, value_name = "COLUMN", requires = "data")]
     text: Option<String>,
-    /// Column that holds the label [default: label]
+    /// Column that holds conversations, instead of texts
+    #[arg(
+        long,
+        value_name = "COLUMN",
+        requires = "data",
+        conflicts_with = "text"
+    )]
+    messages: Option<String>,
+    /// Column that holds the label; empty: there is none [default: label; of conversations only where there is one]
     #[arg(long, value_name = "COLUMN", requires = "data")]
     label: Option<String>,
     /// Column that says whose text it is, where people have several
@@ -52,12 +61,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let text = match &args.data {
         None => STARTER.to_owned(),
         Some(data) => {
-            let found = look(
-                data,
-                args.text.as_deref(),
-                args.label.as_deref(),
-                args.unit.as_deref(),
-            )?;
+            let asked = Asked {
+                text: args.text.as_deref(),
+                messages: args.messages.as_deref(),
+                label: args.label.as_deref(),
+                unit: args.unit.as_deref(),
+            };
+            let found = look(data, asked, &BTreeMap::new())?;
             if !found.problems.is_empty() {
                 output::note(&told(&found.problems));
             }
@@ -70,11 +80,20 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
                     "no experiment was written: mend what is wrong with the data or the options",
                 ));
             }
-            output::note(
-                "the labels in the file are public from now on: look at them, and take out what tells of a person",
-            );
+            if found.is_conversations {
+                return Err(Error::usage(format!(
+                    "no experiment was written: the column `{}` holds conversations",
+                    found.text_column
+                ))
+                .hint(format!("name it with `--messages {}`", found.text_column)));
+            }
+            if !found.label_column.is_empty() {
+                output::note(
+                    "the labels in the file are public from now on: look at them, and take out what tells of a person",
+                );
+            }
             let folder = file.parent().unwrap_or(Path::new(""));
-            own::experiment(&found, data, args.unit.as_deref(), folder)
+            own::experiment(&found, data, asked, folder)
         }
     };
     if file == Path::new("-") {
@@ -83,9 +102,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     }
     write(file, &text, args.force)?;
     let shown = file.display();
-    output::print(&format!(
-        "wrote {shown}; next: dpx check {shown}, dpx plan {shown}, dpx run {shown}"
-    ))?;
+    output::print(&if args.data.is_some() {
+        format!(
+            "wrote {shown}; next: dpx check {shown} --data, dpx plan {shown} --advice, dpx rehearse {shown}, dpx run {shown}"
+        )
+    } else {
+        format!("wrote {shown}; next: dpx check {shown}, dpx plan {shown}, dpx run {shown}")
+    })?;
     Ok(ExitCode::Done)
 }
 

@@ -5,6 +5,7 @@
 use super::Error;
 use dpx_data::{DataError, Description, Figures, PeopleFigures, Role, Source, SplitDescription};
 use dpx_schema::listed;
+use dpx_schema::params::RoleOf;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -34,15 +35,30 @@ pub(crate) struct Problem {
     pub(crate) text: String,
 }
 
+/// The columns that somebody names.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asked<'a> {
+    pub(crate) text: Option<&'a str>,
+    /// Conversations, instead of texts.
+    pub(crate) messages: Option<&'a str>,
+    /// Empty: there is none.
+    pub(crate) label: Option<&'a str>,
+    pub(crate) unit: Option<&'a str>,
+}
+
 /// What was asked for, and what is there.
 pub(crate) struct Look {
+    /// The column of the texts, or of the conversations where these were asked for.
     pub(crate) text_column: String,
+    /// Empty: there is none.
     pub(crate) label_column: String,
+    /// Whether the column of the texts holds conversations, which nobody asked for.
+    pub(crate) is_conversations: bool,
     pub(crate) description: Description,
     pub(crate) problems: Vec<Problem>,
 }
 
-fn error(text: impl Into<String>) -> Problem {
+pub(crate) fn error(text: impl Into<String>) -> Problem {
     Problem {
         severity: Severity::Error,
         text: text.into(),
@@ -56,12 +72,12 @@ fn warning(text: impl Into<String>) -> Problem {
     }
 }
 
-/// Looks at a dataset. Columns that are not named are `text` and `label` where there are such, or the two that there are.
+/// Looks at a dataset. Columns that are not named are called `text` and `label`; of conversations only where there is a column of that
+/// name they have labels.
 pub(crate) fn look(
     data: &str,
-    text: Option<&str>,
-    label: Option<&str>,
-    unit: Option<&str>,
+    asked: Asked<'_>,
+    roles: &BTreeMap<String, RoleOf>,
 ) -> Result<Look, Error> {
     let Source::Path(path) = Source::parse(data) else {
         return Err(Error::usage(format!("`{data}` is no file or folder on this machine"))
@@ -90,9 +106,17 @@ pub(crate) fn look(
         }
         name.to_owned()
     };
-    let text_column = pick(text, "text", "--text");
-    let label_column = pick(label, "label", "--label");
-    let people = unit.map(|unit| pick(Some(unit), unit, "--unit"));
+    let text_column = match asked.messages {
+        Some(messages) => pick(Some(messages), messages, "--messages"),
+        None => pick(asked.text, "text", "--text"),
+    };
+    let unlabelled = asked.messages.is_some() && !columns.iter().any(|column| column == "label");
+    let label_column = match asked.label {
+        Some("") => String::new(),
+        None if unlabelled => String::new(),
+        label => pick(label, "label", "--label"),
+    };
+    let people = asked.unit.map(|unit| pick(Some(unit), unit, "--unit"));
     if columns.is_empty() {
         problems.push(error(
             "the first line does not look like a header: name the columns in the first line of the file",
@@ -101,22 +125,44 @@ pub(crate) fn look(
     let usage = |error: DataError| Error::usage(error.to_string());
     let resolved = Source::Path(path).resolve(Role::Dataset).map_err(usage)?;
     let people = people.filter(|_| problems.is_empty());
-    let description = dpx_data::describe_resolved(
-        &resolved,
-        &text_column,
-        None,
-        &BTreeMap::new(),
-        &label_column,
-        people.as_deref(),
-    )
-    .map_err(usage)?;
+    let describe = |messages: Option<&str>| {
+        dpx_data::describe_resolved(
+            &resolved,
+            &text_column,
+            messages,
+            roles,
+            &label_column,
+            people.as_deref(),
+        )
+        .map_err(usage)
+    };
+    let description = describe(asked.messages)?;
+    let mut is_conversations = false;
     if problems.is_empty() {
-        problems.extend(of_rows(&description));
+        problems.extend(of_rows(&description, !label_column.is_empty()));
+        // A text is hardly ever a list of turns by chance.
+        let mut splits = describe(Some(&text_column))?.splits.into_iter();
+        is_conversations = asked.messages.is_none() && splits.all(|split| split.problem.is_none());
+        if is_conversations {
+            problems.push(warning(format!(
+                "the column `{text_column}` holds conversations: read with `messages = \"{text_column}\"` in the place of `text_column` each turn is scrubbed, \
+                 trained on and written as one"
+            )));
+        }
+        let suspected = description.splits.first();
+        let suspected = suspected.and_then(|split| split.looks_like_people.as_deref());
+        if let Some(suspected) = suspected.filter(|_| asked.unit.is_none()) {
+            problems.push(warning(format!(
+                "the column `{suspected}` looks like one of people: the guarantee is for one record, so that whoever has several is protected less; to protect \
+                 people, `[privacy] unit = \"user\"` and `unit_column = \"{suspected}\"` (`dpx init --unit {suspected}`)"
+            )));
+        }
     }
     problems.sort_by_key(|problem| problem.severity);
     Ok(Look {
         text_column,
         label_column,
+        is_conversations,
         description,
         problems,
     })
@@ -130,8 +176,8 @@ fn columns(path: &Path) -> Result<Vec<String>, Error> {
     Ok(first.map(|split| split.columns).unwrap_or_default())
 }
 
-/// Everything that the rows tell.
-pub(crate) fn of_rows(description: &Description) -> Vec<Problem> {
+/// Everything that the rows tell, which have labels or none.
+fn of_rows(description: &Description, labelled: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     for split in &description.splits {
         if let Some(problem) = &split.problem {
@@ -144,14 +190,21 @@ pub(crate) fn of_rows(description: &Description) -> Vec<Problem> {
     else {
         return problems;
     };
-    labels(figures, train.people.as_ref(), &mut problems);
+    if labelled {
+        labels(figures, train.people.as_ref(), &mut problems);
+    }
     rows(train, figures, &mut problems);
     match split("test").and_then(|test| test.figures.as_ref()) {
         None => problems.push(warning(match &train.people {
             Some(people) if people.several_owners == 0 => {
                 "there is no test split: a tenth of the people becomes one (`test_share`)"
             }
-            _ => "there is no test split: a tenth of the rows becomes one (`test_share`); rows of one person may stand on both sides",
+            Some(_) => {
+                "there is no test split: a tenth of the records becomes one (`test_share`), since some belong to several people: a person may have records on both sides"
+            }
+            None => {
+                "there is no test split: a tenth of the rows becomes one (`test_share`); rows of one person may stand on both sides"
+            }
         })),
         Some(test) => {
             let missing: Vec<&String> =
@@ -276,8 +329,8 @@ fn rows(train: &SplitDescription, figures: &Figures, problems: &mut Vec<Problem>
         )));
     }
     let (size, units) = match &train.people {
-        Some(people) => (people.people, "people with training texts"),
-        None => (all, "training texts"),
+        Some(people) => (people.people, "people with texts in train"),
+        None => (all, "texts in train"),
     };
     if size < FEW {
         problems.push(warning(format!(
@@ -316,12 +369,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chats.csv");
         std::fs::write(&path, text).unwrap();
-        look(
-            &path.display().to_string(),
-            columns[0],
-            columns[1],
-            columns[2],
-        )
+        let [text, label, unit] = columns;
+        let asked = Asked {
+            text,
+            label,
+            unit,
+            ..Asked::default()
+        };
+        look(&path.display().to_string(), asked, &BTreeMap::new())
     }
 
     #[test]
@@ -338,7 +393,7 @@ mod tests {
             "2 of 3 labels have fewer than 100",
             "1 of 153 texts are empty",
             "1 of 153 texts hold U+FFFD",
-            "153 people with training texts are few",
+            "153 people with texts in train are few",
             "no test split",
             "one label has 150 of 153",
         ] {
@@ -369,6 +424,6 @@ mod tests {
                 .count(),
             3
         );
-        assert!(look("no-such.csv", None, None, None).is_err());
+        assert!(look("no-such.csv", Asked::default(), &BTreeMap::new()).is_err());
     }
 }

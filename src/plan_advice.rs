@@ -151,8 +151,11 @@ fn of_training(instance: &Instance, population: Population, estimate: Option<f64
         }
         let mut params = instance.params.clone();
         params["batch_size"] = Value::from(batch);
-        let Ok(planned) = plan_stage(instance.kind, &instance.stage, &params, population) else {
-            continue;
+        let planned = match plan_stage(instance.kind, &instance.stage, &params, population) {
+            Ok(planned) => planned,
+            // Other batches may ask for what there is not; the file's own has to be had.
+            Err(error) if batch == own => return format!("{text}  cannot run: {error}\n\n"),
+            Err(_) => continue,
         };
         let (
             Some(sampling),

@@ -1,7 +1,7 @@
 //! An experiment for somebody's own data, with settings that fit its size.
 
 use crate::advice::{Settings, settings};
-use crate::own_data::{Look, RARE};
+use crate::own_data::{Asked, Look, RARE};
 use dpx_engine::experiment::{quoted, relative};
 use std::fmt::Write;
 use std::path::Path;
@@ -11,9 +11,13 @@ const ON_A_LINE: usize = 6;
 
 /// Records of one person that are used, at most.
 const MAX_PER_UNIT: u64 = 16;
+/// The same where records are sampled, since noise grows with it then.
+const MAX_PER_UNIT_OF_RECORDS: u64 = 4;
+/// Tokens that `builtin:base` reads.
+const CONTEXT: u64 = 128;
 
 /// The text of an experiment file in `folder`.
-pub(super) fn experiment(look: &Look, data: &str, unit: Option<&str>, folder: &Path) -> String {
+pub(super) fn experiment(look: &Look, data: &str, asked: Asked<'_>, folder: &Path) -> String {
     let train = look
         .description
         .splits
@@ -25,7 +29,12 @@ pub(super) fn experiment(look: &Look, data: &str, unit: Option<&str>, folder: &P
     let made = look.description.splits.len();
     // Batches and epochs are of people where these are what is protected.
     let people = train.and_then(|train| train.people.as_ref());
-    let units = people.map_or(rows, |people| people.people as u64);
+    let shared = people.is_some_and(|people| people.several_owners > 0);
+    let unit = asked.unit;
+    let units = match people {
+        Some(people) if !shared => people.people as u64,
+        _ => rows,
+    };
     let examples = match made {
         1 => units * 8 / 10,
         2 => units * 9 / 10,
@@ -40,6 +49,7 @@ pub(super) fn experiment(look: &Look, data: &str, unit: Option<&str>, folder: &P
         count,
         why,
     } = settings(examples, words);
+    let max_length = max_length.min(CONTEXT);
     let name: String = Path::new(data)
         .file_stem()
         .map(|stem| stem.to_string_lossy().to_lowercase())
@@ -68,13 +78,13 @@ pub(super) fn experiment(look: &Look, data: &str, unit: Option<&str>, folder: &P
             .collect();
         format!("[\n{}\n]", lines.join("\n"))
     };
-    let rare = figures.map_or(0, |figures| {
-        figures
-            .labels
-            .values()
-            .filter(|count| **count < RARE)
-            .count()
-    });
+    let counts = match (people, figures) {
+        (Some(people), _) => Some(&people.by_label),
+        (None, figures) => figures.map(|figures| &figures.labels),
+    };
+    let counts = counts.into_iter().flat_map(|counts| counts.values());
+    let rare = counts.filter(|count| **count < RARE).count();
+    let labelled = !look.label_column.is_empty();
     let mut text = format!(
         "# Written by `dpx init --data`: an experiment for texts of your own. `dpx check FILE --data` looks at the data again, `dpx plan FILE`\n# says what would run and what to expect, `dpx rehearse FILE` runs the same study on public texts first, `dpx run FILE` runs it.\n\n[experiment]\nname = {}\nseed = 42\n\n[sweep]\nepsilon = [\"inf\", 8, 3, 0]         # inf: no privacy, the most that the model can do; 0: no private data, what it can do for nothing\n# replicate = [1, 2, 3]            # error bars, at three times the cost\n\n[privacy]\ndelta = \"auto\"                     # number of training {} to the power of -1.1\nnoise = \"secure\"\n",
         quoted(name),
@@ -85,8 +95,13 @@ pub(super) fn experiment(look: &Look, data: &str, unit: Option<&str>, folder: &P
     }
     let _ = write!(
         text,
-        "\n[stage.preprocess]\nkind = \"preprocess\"\ndataset = {}\ntext_column = {}\nlabel_column = {}\n",
+        "\n[stage.preprocess]\nkind = \"preprocess\"\ndataset = {}\n{} = {}\nlabel_column = {}\n",
         quoted(&relative(folder, Path::new(data))),
+        if asked.messages.is_some() {
+            "messages"
+        } else {
+            "text_column"
+        },
         quoted(&look.text_column),
         quoted(&look.label_column),
     );
@@ -94,19 +109,62 @@ pub(super) fn experiment(look: &Look, data: &str, unit: Option<&str>, folder: &P
         let _ = writeln!(text, "unit_column = {}", quoted(unit));
         let _ = writeln!(
             text,
-            "max_per_unit = {MAX_PER_UNIT}                  # a public bound: choose it without a look at how many people have"
+            "max_per_unit = {}                  # a public bound: choose it without a look at how many people have",
+            if shared {
+                MAX_PER_UNIT_OF_RECORDS
+            } else {
+                MAX_PER_UNIT
+            }
         );
     }
-    text.push_str("# Labels are public: they stand in prompts, models and releases. They were read from the data: look at each.\n");
-    if rare > 0 {
-        let _ = writeln!(
-            text,
-            "# {rare} of them have fewer than {RARE} texts: join them with others in the data, or expect little of them."
-        );
+    if labelled {
+        text.push_str("# Labels are public: they stand in prompts, models and releases. They were read from the data: look at each.\n");
+        if rare > 0 {
+            let _ = writeln!(
+                text,
+                "# {rare} of them have fewer than {RARE} {}: join them with others in the data, or expect little of them.",
+                if people.is_some() { "people" } else { "texts" }
+            );
+        }
+        let _ = writeln!(text, "labels = {labels}");
     }
     let _ = write!(
         text,
-        "labels = {labels}\nscrub = \"rules\"                    # emails, addresses, phone numbers, handles, long numbers; names need a model\nprompt = \"{{label}}: {{text}}\"\n\n[stage.train]\nkind = \"train\"\nneeds = [\"preprocess\"]\nmodel = \"builtin:base\"             # small, for a first look; \"hf:HuggingFaceTB/SmolLM2-135M\" or larger for texts of use\nepsilon = \"$epsilon\"\nclipping = \"automatic\"\n# {why}\nbatch_size = {batch_size}\nepochs = {epochs}\nlearning_rate = {learning_rate}\nmax_length = {max_length}\n\n[stage.sample]\nkind = \"sample\"\nneeds = [\"train\"]                  # the model is all it may see\ncount = {count}\ntemperature = 0.9\ntop_p = 0.95\nmax_new_tokens = {max_length}\n\n[stage.classify]                   # utility: learns from synthetic texts, is tested on real ones\nkind = \"classify\"\nneeds = [\"sample\", \"preprocess\"]\nmodel = \"bag-of-words\"             # seconds\n\n[stage.benchmark]                  # its ceiling: learns from the real texts\nkind = \"classify\"\nneeds = [\"preprocess\"]\nmodel = \"bag-of-words\"\n\n[stage.score]                      # fidelity: how near the synthetic texts come to the real ones, and whether they copy\nkind = \"score\"\nneeds = [\"sample\", \"preprocess\", \"classify\", \"train\"]\nmax_texts = 1200\n"
+        "scrub = \"rules\"                    # emails, addresses, phone numbers, handles, long numbers; names need a model\nprompt = \"{{label}}:{}{{text}}\"\n\n[stage.train]\nkind = \"train\"\nneeds = [\"preprocess\"]\nmodel = \"builtin:base\"             # small, for a first look; \"hf:HuggingFaceTB/SmolLM2-135M\" or larger for texts of use\nepsilon = \"$epsilon\"\n",
+        if asked.messages.is_some() { "\\n" } else { " " }
     );
+    if shared {
+        text.push_str("unit_sampling = \"examples\"         # records of several people cannot be sampled by person: docs/units.md\n");
+    }
+    let _ = write!(
+        text,
+        "clipping = \"automatic\"\n# {why}\nbatch_size = {batch_size}\nepochs = {epochs}\nlearning_rate = {learning_rate}\n# From the lengths in the data, and public from now on: choose a number that you would have chosen without them.\nmax_length = {max_length}\n\n[stage.sample]\nkind = \"sample\"\nneeds = [\"train\"]                  # the model is all it may see\ncount = {count}\ntemperature = 0.9\ntop_p = 0.95\nmax_new_tokens = {max_length}\n"
+    );
+    text.push_str(if labelled { CLASSIFIED } else { UNLABELLED });
     text
 }
+
+const CLASSIFIED: &str = r#"
+[stage.classify]                   # utility: learns from synthetic texts, is tested on real ones
+kind = "classify"
+needs = ["sample", "preprocess"]
+model = "bag-of-words"             # seconds
+
+[stage.benchmark]                  # its ceiling: learns from the real texts
+kind = "classify"
+needs = ["preprocess"]
+model = "bag-of-words"
+
+[stage.score]                      # fidelity: how near the synthetic texts come to the real ones, and whether they copy
+kind = "score"
+needs = ["sample", "preprocess", "classify", "train"]
+max_texts = 1200
+"#;
+
+const UNLABELLED: &str = r#"
+[stage.score]                      # fidelity: how near the synthetic texts come to the real ones, and whether they copy
+kind = "score"
+needs = ["sample", "preprocess", "train"]
+student_epochs = 3                 # utility: what a model learns of real texts from the synthetic ones
+max_texts = 1200
+"#;

@@ -126,9 +126,15 @@ fn split_lines(split: &SplitDescription, public: bool) -> Vec<String> {
             line("  turns", lengths(turns));
         }
         // The first says how many turns there are.
-        let found = figures.conversations.iter().flat_map(|found| found.messages().split_off(1));
+        let found = figures
+            .conversations
+            .iter()
+            .flat_map(|found| found.messages().split_off(1));
         for found in found {
-            line("  note", found.trim_start_matches("conversations: ").to_owned());
+            line(
+                "  note",
+                found.trim_start_matches("conversations: ").to_owned(),
+            );
         }
         line("  words", lengths(figures.words));
         line("  characters", lengths(figures.characters));

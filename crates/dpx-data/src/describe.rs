@@ -84,6 +84,8 @@ pub struct PeopleFigures {
     pub without: usize,
     /// People whose name looks like another's.
     pub alike: u64,
+    /// Names that look like those of several people in one string.
+    pub joined: u64,
     /// People by label, as the files have it: of rows that can be read.
     pub by_label: BTreeMap<String, usize>,
     /// How many records a bound on those of one person would leave: pairs of the bound and the records.
@@ -110,6 +112,7 @@ impl PeopleFigures {
         let mut by_label: BTreeMap<&str, BTreeSet<Owner>> = BTreeMap::new();
         for (place, file) in files.iter().enumerate() {
             let owners = Owners::read(file, columns, name)?;
+            owners.check(file, name)?;
             looks.add(&owners);
             rows.extend(owners.all());
             for ((_, line), label) in labels.range((place, 0)..(place + 1, 0)) {
@@ -136,6 +139,7 @@ impl PeopleFigures {
             several_owners,
             without,
             alike: looks.alike(),
+            joined: looks.joined(),
             by_label: by_label
                 .into_iter()
                 .map(|(label, people)| (label.to_owned(), people.len()))
@@ -462,13 +466,21 @@ mod tests {
         assert_eq!(likely, Some("Customer_ID"));
         let columns = Columns::named("text", "label");
         let files = split_files(&path).unwrap();
-        let found = describe_files(&path, files, &columns, Some("Customer_ID")).unwrap();
+        let found = describe_files(
+            &path,
+            files,
+            &columns,
+            &BTreeMap::new(),
+            Some("Customer_ID"),
+        )
+        .unwrap();
         let people = found.splits[0].people.as_ref().unwrap();
         assert_eq!((people.people, people.records.longest), (6, 20));
         assert_eq!(people.kept, [(1, 6), (4, 9), (16, 21)]);
         assert_eq!(people.by_label, BTreeMap::from([("joy".to_owned(), 6)]));
         let files = split_files(&path).unwrap();
-        let missing = describe_files(&path, files, &columns, Some("who")).unwrap();
+        let missing =
+            describe_files(&path, files, &columns, &BTreeMap::new(), Some("who")).unwrap();
         assert!(
             missing.splits[0]
                 .problem

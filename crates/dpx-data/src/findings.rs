@@ -129,7 +129,7 @@ impl DatasetFindings {
     fn splits_people(&self) -> bool {
         self.people
             .as_ref()
-            .is_some_and(|people| people.protected && people.several_owners == 0)
+            .is_some_and(|people| people.protected && !people.by_record)
     }
 
     /// Labels without a text in a split, which figures per label cannot cover.

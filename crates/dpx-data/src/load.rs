@@ -53,7 +53,8 @@ pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
         format::refuse_all(request.format, request.dataset)?;
     }
     let mut suspects = None;
-    let mut alike = 0;
+    let mut looks = Looks::default();
+    let mut by_record = false;
     let mut dataset = match &source {
         Source::Builtin(_) if request.unit_column.is_some() => {
             return Err(DataError::other(format!(
@@ -65,25 +66,35 @@ pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
         Source::Hub { .. } | Source::Path(_) => {
             let resolved = source.resolve(super::Role::Dataset)?;
             let read = read(&resolved.path, &resolved.split_files()?, request)?;
-            (suspects, alike) = (read.suspects, read.alike);
+            (suspects, looks, by_record) = (read.suspects, read.looks, read.by_record);
             read.dataset
         }
     };
     if let Some(limit) = request.limit {
         for (_, rows) in dataset.splits_mut() {
-            split::limit(rows, limit);
+            split::limit(rows, limit, by_record);
         }
     }
     let mut findings = std::mem::take(&mut dataset.findings);
+    // Also where the bound leaves none of such records: what stays of one person was then decided beside those of others.
+    let several_owners = dataset.train.iter().any(|row| row.owners.len() > 1);
+    if !several_owners {
+        leave_out_wordless(&mut dataset);
+    }
     if let (Some(column), Some(most)) = (request.unit_column, request.max_per_unit) {
-        // Also where the bound leaves none of such records: what stays of one person was then decided beside those of others.
-        let several_owners = dataset.train.iter().any(|row| row.owners.len() > 1);
         let found = people::bound(&mut dataset, column, most);
+        leave_out_wordless(&mut dataset);
         dataset.people = Some(PeopleBounds {
             max_per_unit: most,
             several_owners,
         });
-        findings.people = Some(people::PeopleFindings { alike, ..found });
+        findings.people = Some(people::PeopleFindings {
+            people: people::people(&dataset.train),
+            alike: looks.alike(),
+            joined: looks.joined(),
+            by_record,
+            ..found
+        });
     } else if let Some(suspects) = suspects {
         findings.people = suspects.findings(&dataset.train);
     }
@@ -91,6 +102,14 @@ pub(crate) fn load_any(request: &Request<'_>) -> Result<Dataset, DataError> {
     dataset.findings = findings;
     plant(&mut dataset, request);
     Ok(dataset)
+}
+
+/// Leaves out conversations without a turn. Until limits and bounds have been taken they hold their places: what one person says
+/// must not decide which records of others stay.
+fn leave_out_wordless(dataset: &mut Dataset) {
+    for (_, rows) in dataset.splits_mut() {
+        rows.retain(|row| !row.text.is_empty());
+    }
 }
 
 /// Adds the texts of made-up facts to train.
@@ -139,8 +158,9 @@ struct Read {
     dataset: Dataset,
     /// A column that looks like one of people, where none is said to be.
     suspects: Option<Suspected>,
-    /// See [`people::PeopleFindings::alike`].
-    alike: u64,
+    looks: Looks,
+    /// See [`people::PeopleFindings::by_record`].
+    by_record: bool,
 }
 
 fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Read, DataError> {
@@ -228,9 +248,14 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Read, 
     }
     findings.conversations = request.messages.map(|_| conversations);
     findings.labels_by = ways.counts();
+    let by_record = [&train, &validation, &test]
+        .into_iter()
+        .flatten()
+        .any(|row| row.owners.len() > 1);
     let share = |files: &[PathBuf], share: f64| if files.is_empty() { share } else { 0.0 };
     let (train, made_validation, made_test) = split::make(
         train,
+        by_record,
         share(&files.validation, request.validation_share),
         share(&files.test, request.test_share),
     );
@@ -250,7 +275,8 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Read, 
     Ok(Read {
         dataset,
         suspects,
-        alike: looks.alike(),
+        looks,
+        by_record,
     })
 }
 
@@ -325,7 +351,13 @@ impl Reading<'_> {
                 Ok(found) => {
                     self.conversations.add(&found);
                     if found.conversation.turns.is_empty() {
-                        return None;
+                        return Some(Row {
+                            id,
+                            text: String::new(),
+                            label: self.request.labels[0].clone(),
+                            owners: Vec::new(),
+                            planted: Vec::new(),
+                        });
                     }
                     raw.text = found.conversation.text();
                     self.said.insert(id, found.said);

@@ -184,7 +184,9 @@ pub(crate) fn conversation(
                     ));
                 }
                 let is_read = |key| [speaker, said].iter().flatten().any(|(one, _)| *one == key);
-                let more = turn.iter().any(|(key, value)| !is_read(key) && !is_empty(value));
+                let more = turn
+                    .iter()
+                    .any(|(key, value)| !is_read(key) && !is_empty(value));
                 found.turns_with_more += u64::from(more);
                 let (text, left_out) = match said {
                     None => (String::new(), 0),

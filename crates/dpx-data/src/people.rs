@@ -11,7 +11,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// Names of columns that usually say whose a row is, without case and punctuation.
-const LIKELY: [&str; 44] = [
+const LIKELY: [&str; 50] = [
     "user",
     "userid",
     "username",
@@ -40,6 +40,12 @@ const LIKELY: [&str; 44] = [
     "member",
     "memberid",
     "email",
+    "emailaddress",
+    "customerno",
+    "customernumber",
+    "studentid",
+    "student",
+    "employee",
     "worker",
     "workerid",
     "reviewer",
@@ -97,8 +103,11 @@ pub struct PeopleFindings {
     pub several_owners: u64,
     /// People of all splits whose name differs from another's by nothing but capitals, white space, characters that are not seen or
     /// the way a number is written.
-    #[serde(default)]
     pub alike: u64,
+    /// Names of all splits that look like those of several people in one string.
+    pub joined: u64,
+    /// Whether splits and limits go by record, since some records belong to several people.
+    pub by_record: bool,
     /// People of train who have records in validation.
     pub in_validation: u64,
     /// People of train who have records in test.
@@ -157,6 +166,13 @@ impl PeopleFindings {
                 self.alike
             ));
         }
+        if self.joined > 0 {
+            lines.push(format!(
+                "people: {} in the column `{column}` look like several people in one string, such as with a comma, and count as one person each, \
+                 so that nobody of them is protected with the rest of their records: write several as a JSON list, [\"ann\", \"bob\"]",
+                counted(self.joined, "name")
+            ));
+        }
         for (count, split) in [(self.in_validation, "validation"), (self.in_test, "test")] {
             if count > 0 {
                 lines.push(format!(
@@ -187,13 +203,14 @@ impl Owners {
 
     /// The names of all rows.
     fn names(&self) -> impl Iterator<Item = &str> {
-        let rows = self.0.values().flat_map(|row| &row.names);
+        let rows = self.0.values().flat_map(|row| row.names.iter().flatten());
         rows.map(|name| name.trim()).filter(|name| !name.is_empty())
     }
 
     /// The owners of the row in a line, each once.
     pub(crate) fn of(&self, line: u64) -> Vec<Owner> {
-        let names = self.0.get(&line).into_iter().flat_map(|row| &row.names);
+        let row = self.0.get(&line).into_iter();
+        let names = row.flat_map(|row| row.names.iter().flatten());
         let mut owners: Vec<Owner> = names
             .filter(|name| !name.trim().is_empty())
             .map(|name| Owner::named(name))
@@ -201,6 +218,20 @@ impl Owners {
         owners.sort_unstable();
         owners.dedup();
         owners
+    }
+
+    /// The rows whose value is no name.
+    ///
+    /// # Errors
+    /// There are such.
+    pub(crate) fn check(&self, path: &Path, name: &str) -> Result<(), DataError> {
+        let mut problems = Problems::default();
+        for (line, row) in &self.0 {
+            if let Err(problem) = &row.names {
+                problems.add(path, *line, format!("`{name}` {problem}"));
+            }
+        }
+        problems.check()
     }
 
     /// Likewise, of the row with this text; nobody is a problem, and so is another text in its place.
@@ -219,6 +250,10 @@ impl Owners {
             problems.add(path, line, what);
             return Vec::new();
         }
+        if let Some(Err(problem)) = self.0.get(&line).map(|row| &row.names) {
+            problems.add(path, line, format!("`{name}` {problem}"));
+            return Vec::new();
+        }
         let owners = self.of(line);
         if owners.is_empty() {
             problems.add(
@@ -233,9 +268,17 @@ impl Owners {
     }
 }
 
-/// People by how their names look, so that those are told who may be one.
+/// What people may write between the names of several.
+const BETWEEN_NAMES: [char; 4] = [',', ';', '|', '\n'];
+
+/// People by how their names look, so that those are told who may be one, or several.
 #[derive(Debug, Default)]
 pub(crate) struct Looks {
+    /// In how many different names each part of a name stands; a whole name is a part of itself.
+    parts: HashMap<Owner, u32>,
+    /// The parts of each name that has several.
+    joined: HashMap<Owner, Vec<Owner>>,
+    seen: HashSet<Owner>,
     /// The first of each look, which is known by its digest.
     first: HashMap<Owner, Owner>,
     alike: HashSet<Owner>,
@@ -253,7 +296,30 @@ impl Looks {
             if first != owner {
                 self.alike.extend([first, owner]);
             }
+            if !self.seen.insert(owner) {
+                continue;
+            }
+            let parts: HashSet<Owner> = name
+                .split(BETWEEN_NAMES)
+                .filter(|part| !part.trim().is_empty())
+                .map(Owner::named)
+                .collect();
+            for part in &parts {
+                *self.parts.entry(*part).or_default() += 1;
+            }
+            if parts.len() > 1 {
+                self.joined.insert(owner, parts.into_iter().collect());
+            }
         }
+    }
+
+    /// How many names look like several people's: each of their parts stands in another name, too.
+    pub(crate) fn joined(&self) -> u64 {
+        let is_elsewhere = |part: &Owner| self.parts.get(part).is_some_and(|&count| count > 1);
+        let joined = self.joined.values();
+        joined
+            .filter(|parts| parts.iter().all(is_elsewhere))
+            .count() as u64
     }
 
     /// How many people have a name that looks like another's.
@@ -279,7 +345,9 @@ fn look_of(name: &str) -> String {
 /// The first column whose name is that of people, where there is one, else of what was cut into several rows.
 pub(crate) fn likely_column<'a>(names: &'a [String], columns: &Columns<'_>) -> Option<&'a str> {
     let others = names.iter().map(String::as_str);
-    let others = others.filter(|name| *name != columns.text && *name != columns.label);
+    let others = others.filter(|name| {
+        *name != columns.text && *name != columns.label && !columns.others.contains(name)
+    });
     let mut wholes = others.clone();
     let mut people = others;
     people
@@ -412,6 +480,8 @@ pub(crate) fn bound(dataset: &mut Dataset, column: &str, most: u64) -> PeopleFin
             .filter(|row| row.owners.len() > 1)
             .count() as u64,
         alike: 0,
+        joined: 0,
+        by_record: false,
         in_validation: within(&dataset.validation),
         in_test: within(&dataset.test),
     }
@@ -557,7 +627,13 @@ mod tests {
         let looks = |names: &[&str]| {
             let names = names.iter().zip(0..).map(|(name, line)| {
                 let names = vec![(*name).to_owned()];
-                (line, Named { names, text: None })
+                (
+                    line,
+                    Named {
+                        names: Ok(names),
+                        text: None,
+                    },
+                )
             });
             let mut looks = Looks::default();
             looks.add(&Owners(names.collect()));

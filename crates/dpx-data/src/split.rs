@@ -3,16 +3,17 @@
 use super::Row;
 
 /// Moves rows to validation and test where the dataset has none. A row's split depends on its number alone, or on the person whose
-/// it is, so that nobody is in two splits: neither on other rows nor on the seed of the experiment. A record of several people
-/// goes by its number.
+/// it is, so that nobody is in two splits: neither on what other rows say nor on the seed of the experiment. Where some records belong
+/// to several people (`by_record`), all go by their numbers.
 pub(super) fn make(
     train: Vec<Row>,
+    by_record: bool,
     validation_share: f64,
     test_share: f64,
 ) -> (Vec<Row>, Vec<Row>, Vec<Row>) {
     let (mut kept, mut validation, mut test) = (Vec::new(), Vec::new(), Vec::new());
     for row in train {
-        let place = hash("split", unit(&row)) as f64 / 2f64.powi(64);
+        let place = hash("split", unit(&row, by_record)) as f64 / 2f64.powi(64);
         if place < test_share {
             test.push(row);
         } else if place < test_share + validation_share {
@@ -25,21 +26,24 @@ pub(super) fn make(
 }
 
 /// Keeps the `limit` rows whose numbers have the smallest hashes, or the people with all of their rows, in their order.
-pub(super) fn limit(rows: &mut Vec<Row>, limit: u64) {
-    let mut hashes: Vec<u64> = rows.iter().map(|row| hash("limit", unit(row))).collect();
+pub(super) fn limit(rows: &mut Vec<Row>, limit: u64, by_record: bool) {
+    let mut hashes: Vec<u64> = rows
+        .iter()
+        .map(|row| hash("limit", unit(row, by_record)))
+        .collect();
     hashes.sort_unstable();
     hashes.dedup();
     if hashes.len() as u64 <= limit {
         return;
     }
     let bound = hashes[limit as usize];
-    rows.retain(|row| hash("limit", unit(row)) < bound);
+    rows.retain(|row| hash("limit", unit(row, by_record)) < bound);
 }
 
 /// What stays together: the person, or the row by its number.
-fn unit(row: &Row) -> u64 {
+fn unit(row: &Row, by_record: bool) -> u64 {
     match row.owners[..] {
-        [owner] => owner.number(),
+        [owner] if !by_record => owner.number(),
         _ => row.id,
     }
 }

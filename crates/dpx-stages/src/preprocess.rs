@@ -10,7 +10,7 @@ use dpx_ledger::Ledger;
 use dpx_schema::conversation::Conversation;
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::progress::ProgressUpdate;
-use dpx_schema::{Prompt, PublicSchema, SCHEMA_FILE, Unit};
+use dpx_schema::{Prompt, PublicSchema, SCHEMA_FILE};
 use dpx_schema::{StageContext, StageError};
 
 /// What was found in the dataset ([`dpx_data::DatasetFindings`]): internal, like the rows.
@@ -39,18 +39,7 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         context.progress.log(&line);
     }
     let population = dataset.population();
-    if let Some(declared) = params.examples
-        && declared != population.units
-    {
-        let what = match population.unit() {
-            Unit::Example => "training examples",
-            Unit::User => "people",
-        };
-        return Err(StageError::new(format!(
-            "`examples` declares {declared} {what}, `{}` has {}: correct the declaration",
-            params.dataset, population.units
-        )));
-    }
+    params.check_examples(population).map_err(StageError::new)?;
     // Before scrubbing: people are known by what they wrote, and a ledger that is damaged is told of before hours of work.
     let ledger = Ledger::at(&context.ledger.folder);
     let units = people::units(&ledger, &dataset, params.unit_column.as_deref())?;

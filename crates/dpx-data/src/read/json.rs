@@ -1,7 +1,7 @@
 //! JSON lines, and arrays of objects.
 
 use super::delimited::{lines, newline};
-use super::owners::names_in;
+use super::owners::names_of;
 use super::{Columns, LONGEST, RawRow, composed, is_name, missing, same, too_long};
 use crate::DataError;
 use crate::error::Problems;
@@ -58,27 +58,21 @@ pub(super) fn columns(content: &str) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// The strings and numbers under one key of every object, by its line: one, or those of a list.
+/// The people under one key of every object, by its line.
+#[expect(
+    clippy::type_complexity,
+    reason = "each line has names, or says why not"
+)]
 pub(super) fn names(
     content: &str,
     path: &Path,
     name: &str,
-) -> Result<BTreeMap<u64, Vec<String>>, DataError> {
-    let word = |value: &Value| match value {
-        Value::String(name) => Some(name.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
-    let of = |object: &str| -> Vec<String> {
-        let Ok(object) = Object::parse(object, &[name]) else {
-            return Vec::new();
-        };
-        match object.value(name) {
-            Some(Value::Array(list)) => list.iter().filter_map(word).collect(),
-            Some(Value::String(text)) => names_in(text),
-            Some(value) => word(value).into_iter().collect(),
-            None => Vec::new(),
-        }
+) -> Result<BTreeMap<u64, Result<Vec<String>, String>>, DataError> {
+    let of = |object: &str| -> Result<Vec<String>, String> {
+        // Whoever reads the rows tells what is no object.
+        let object = Object::parse(object, &[name]).ok();
+        let value = object.as_ref().and_then(|object| object.value(name));
+        value.map_or_else(|| Ok(Vec::new()), names_of)
     };
     if content.trim_start().starts_with('[') {
         let elements =

@@ -12,8 +12,8 @@ use std::path::Path;
 /// Whose a row is, as the file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
-    /// What the file calls the person; in JSON perhaps several.
-    pub(crate) names: Vec<String>,
+    /// What the file calls the person; in a list perhaps several. An error says why it names nobody.
+    pub(crate) names: Result<Vec<String>, String>,
     /// The text beside it, where the column was read by itself: that of the row, or the file was read in two ways.
     pub(crate) text: Option<String>,
 }
@@ -36,9 +36,8 @@ pub(crate) fn owners_of(
             .into_iter()
             .map(|(line, names)| (line, Named { names, text: None }))
             .collect();
-        if found.values().all(|row| row.names.is_empty())
-            && !names.iter().any(|column| same(column, name))
-        {
+        let is_nobodys = |row: &Named| row.names.as_ref().is_ok_and(Vec::is_empty);
+        if found.values().all(is_nobodys) && !names.iter().any(|column| same(column, name)) {
             return Err(no_column(path, name, &names));
         }
         return Ok(found);
@@ -57,10 +56,10 @@ pub(crate) fn owners_of(
     };
     let rows = read_file(path, &columns, &mut Problems::default())?;
     let of = |label: RawLabel| match label {
-        RawLabel::Missing => Vec::new(),
-        RawLabel::Float(number) if number.is_nan() => Vec::new(),
+        RawLabel::Missing => Ok(Vec::new()),
+        RawLabel::Float(number) if number.is_nan() => Ok(Vec::new()),
         RawLabel::Text(text) => names_in(&text),
-        label => vec![label.to_string()],
+        label => Ok(vec![label.to_string()]),
     };
     let named = |row: RawRow| {
         let (names, text) = (of(row.label), Some(row.text));
@@ -81,27 +80,49 @@ fn lists(path: &Path, wanted: &Columns<'_>, name: &str) -> Result<BTreeMap<u64, 
     };
     let rows = read_file(path, &columns, &mut Problems::default())?;
     let named = |row: RawRow| {
-        let list: Vec<Option<String>> = serde_json::from_str(&row.text).unwrap_or_default();
-        let names = list.into_iter().flatten().collect();
+        let list = serde_json::from_str(&row.text).map_err(|error| error.to_string());
+        let names = list.and_then(|list| names_of(&list));
         (row.line, Named { names, text: None })
     };
     Ok(rows.into_iter().map(named).collect())
 }
 
-/// The people that a string names: one, or those of a JSON list, as a table has it where a row belongs to several.
-pub(super) fn names_in(text: &str) -> Vec<String> {
-    let name = |value: Value| match value {
-        Value::String(name) => Some(name),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
-    if text.trim_start().starts_with('[')
-        && let Ok(list) = serde_json::from_str::<Vec<Value>>(text)
-        && let Some(names) = list.into_iter().map(name).collect()
-    {
-        return names;
+/// The people that a value names: one, or those of a list. What is missing names nobody.
+pub(super) fn names_of(value: &Value) -> Result<Vec<String>, String> {
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::String(text) => names_in(text),
+        Value::Number(number) => Ok(vec![number.to_string()]),
+        Value::Array(list) => names_of_list(list),
+        Value::Bool(_) | Value::Object(_) => Err(NO_NAME.to_owned()),
     }
-    vec![RawLabel::Text(text.to_owned()).to_string()]
+}
+
+const NO_NAME: &str = "holds what is no name: expected a string, a number, or a list of these";
+
+fn names_of_list(list: &[Value]) -> Result<Vec<String>, String> {
+    let mut names = Vec::with_capacity(list.len());
+    for value in list {
+        match value {
+            Value::Null => {}
+            Value::String(name) => names.push(name.clone()),
+            Value::Number(number) => names.push(number.to_string()),
+            Value::Bool(_) | Value::Array(_) | Value::Object(_) => return Err(NO_NAME.to_owned()),
+        }
+    }
+    Ok(names)
+}
+
+/// The people that a string names: one, or those of a JSON list, as a table has it where a row belongs to several.
+fn names_in(text: &str) -> Result<Vec<String>, String> {
+    if text.trim_start().starts_with('[') {
+        // What other programs write for a list would be one person whom nobody else is.
+        let list: Vec<Value> = serde_json::from_str(text).map_err(|_| {
+            "begins with `[` and is no JSON list of names: expected such as [\"ann\", \"bob\"], with double quotation marks".to_owned()
+        })?;
+        return names_of_list(&list);
+    }
+    Ok(vec![RawLabel::Text(text.to_owned()).to_string()])
 }
 
 #[cfg(test)]
@@ -113,11 +134,10 @@ mod tests {
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
         owners_of(&path, &Columns::named("text", "label"), column)
-            .map(|found| {
-                let names = found.into_iter().map(|(line, row)| (line, row.names));
-                names.collect()
-            })
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.to_string())?
+            .into_iter()
+            .map(|(line, row)| Ok((line, row.names?)))
+            .collect()
     }
 
     #[test]
@@ -127,15 +147,40 @@ mod tests {
         assert_eq!(found[&2], ["ann"]);
         assert_eq!(found[&4], ["7"]);
         assert_eq!(found[&5], [""]);
-        let csv = "text,label,who\n a,b,\"[\"\"ann\"\", 7]\"\nc,d,[ann]\n";
+        let csv = "text,label,who\n a,b,\"[\"\"ann\"\", null, 7]\"\nc,d,{ann}\n";
         let found = read("x.csv", csv, "who").unwrap();
         assert_eq!(found[&2], ["ann", "7"]);
-        assert_eq!(found[&3], ["[ann]"]);
+        assert_eq!(found[&3], ["{ann}"]);
         let json = "{\"text\": \"one\", \"label\": 1, \"who\": [\"ann\", 7]}\n\n{\"text\": \"two\", \"label\": 1, \"who\": 8}\n{\"text\": \"three\", \"label\": 1}\n";
         let found = read("x.jsonl", json, "who").unwrap();
         assert_eq!(found[&1], ["ann", "7"]);
         assert_eq!(found[&3], ["8"]);
         assert!(found[&4].is_empty());
+    }
+
+    /// Neither one person more nor some fewer than there are.
+    #[test]
+    fn what_is_no_list_of_names_is_an_error() {
+        for (name, content) in [
+            ("x.csv", "text,label,who\na,b,\"['ann', 'bob']\"\n"),
+            ("x.csv", "text,label,who\na,b,[ann; bob]\n"),
+            ("x.csv", "text,label,who\na,b,\"[\"\"ann\"\", [7]]\"\n"),
+            (
+                "x.jsonl",
+                "{\"text\": \"a\", \"label\": 1, \"who\": [\"ann\", {\"name\": \"bob\"}]}\n",
+            ),
+            (
+                "x.jsonl",
+                "{\"text\": \"a\", \"label\": 1, \"who\": {\"name\": \"bob\"}}\n",
+            ),
+            (
+                "x.jsonl",
+                "{\"text\": \"a\", \"label\": 1, \"who\": true}\n",
+            ),
+        ] {
+            let error = read(name, content, "who").unwrap_err();
+            assert!(error.contains("expected"), "{content}: {error}");
+        }
     }
 
     #[test]

@@ -70,11 +70,23 @@ pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
     of_footer(path, roots)
 }
 
-/// Whether a column holds lists of strings.
+/// Whether a column of people holds lists of strings.
+///
+/// # Errors
+/// It holds lists of something else, or the file cannot be read.
 pub(super) fn holds_lists(path: &Path, name: &str) -> Result<bool, DataError> {
     of_footer(path, |metadata| {
-        matches!(Turns::find(metadata.schema_descr(), name), Ok(Some(_)))
-    })
+        match Turns::find(metadata.schema_descr(), name) {
+            Ok(found) => Ok(found.is_some()),
+            Err(_) => Err(DataError::file(
+                path,
+                format!(
+                    "the column `{}` holds lists or structures that are no lists of strings: write the people of a record as strings, or the table as JSON lines (`unit_column`)",
+                    printable(name)
+                ),
+            )),
+        }
+    })?
 }
 
 /// The names of labels in the metadata.

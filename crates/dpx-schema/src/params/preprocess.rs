@@ -2,6 +2,7 @@
 
 use super::labels::DeclaredLabels;
 pub use crate::prompt::LabelIntegration;
+use crate::{Population, Unit};
 use schemars::JsonSchema;
 use serde::de::value::SeqAccessDeserializer;
 use serde::{Deserialize, Serialize};
@@ -75,7 +76,7 @@ pub struct PreprocessParams {
     /// Texts that state a fact; where there are several numbers the facts take turns. Left out: `[1, 4, 16, 64]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fact_copies: Option<Vec<u64>>,
-    /// Keep at most so many rows of each split, chosen by a keyed hash of the row number, or so many people with all of their rows where these are protected; for quick trials.
+    /// Keep at most so many rows of each split, chosen by a keyed hash of the row number, or so many people with all of their rows where these are protected (rows, where some belong to several people); for quick trials.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub limit: Option<u64>,
@@ -101,6 +102,25 @@ impl PreprocessParams {
         self.unit_column
             .as_ref()
             .map(|_| self.max_per_unit.unwrap_or(MAX_PER_UNIT))
+    }
+
+    /// Whether `examples` declares as many training examples, or people, as were found.
+    ///
+    /// # Errors
+    /// It declares another number.
+    pub fn check_examples(&self, population: Population) -> Result<(), String> {
+        match self.examples {
+            Some(declared) if declared != population.units => Err(format!(
+                "`examples` declares {declared} {}, `{}` has {}: correct the declaration",
+                match population.unit() {
+                    Unit::Example => "training examples",
+                    Unit::User => "people",
+                },
+                self.dataset,
+                population.units
+            )),
+            _ => Ok(()),
+        }
     }
 }
 

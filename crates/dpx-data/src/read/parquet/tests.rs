@@ -429,8 +429,14 @@ fn conversations_are_lists_of_turns() {
         assert_eq!(problems.count(), 0);
         let owners =
             super::super::owners_of(&path, &Columns::named("messages", ""), "dialog").unwrap();
-        assert_eq!(owners[&7].names, ["turn 0 of 6", "turn 1 of 6"]);
-        assert_eq!(owners[&8].names, ["turn 0 of 7", "turn 2 of 7"]);
+        assert_eq!(
+            owners[&7].names.as_deref().unwrap(),
+            ["turn 0 of 6", "turn 1 of 6"]
+        );
+        assert_eq!(
+            owners[&8].names.as_deref().unwrap(),
+            ["turn 0 of 7", "turn 2 of 7"]
+        );
     }
     let error = read(
         &case("structs"),
