@@ -153,35 +153,34 @@ fn of_data(experiment: &experiment::Experiment) -> Result<Vec<(String, Vec<Probl
                     messages: params.messages.as_deref(),
                     label: Some(&params.label_column),
                     unit: params.unit_column.as_deref(),
+                    by_key: true,
                 },
                 &params.roles,
             )?;
             problems = look.problems;
         }
-        let sound = problems
-            .iter()
-            .all(|problem| problem.severity == own_data::Severity::Warning);
         // What the stages themselves would say, of labels that are not declared for instance.
-        if sound && is_local(&params) {
+        if is_local(&params) {
             let told = refusals(&plan, instance, &params);
-            problems.splice(0..0, told.into_iter().map(own_data::error));
+            problems.splice(0..0, told);
         }
         found.push((instance.name.to_string(), problems));
     }
     Ok(found)
 }
 
-/// Why `preprocess` would refuse its data, or a private stage what came of them.
-fn refusals(plan: &Plan, instance: &Instance, params: &PreprocessParams) -> Vec<String> {
+/// Why `preprocess` would refuse its data, or a private stage what came of them; and what of their labels is to be looked at.
+fn refusals(plan: &Plan, instance: &Instance, params: &PreprocessParams) -> Vec<Problem> {
     let dataset = match dpx_data::load(&dpx_data::Request::from(params)) {
         Ok(dataset) => dataset,
-        Err(error) => return vec![error.to_string()],
+        Err(error) => return vec![own_data::error(error.to_string())],
     };
     let population = dataset.population();
-    let mut told = BTreeSet::new();
-    if let Err(problem) = params.check_examples(population) {
-        told.insert(problem);
-    }
+    let mut told: BTreeSet<String> = params
+        .check_examples(population)
+        .err()
+        .into_iter()
+        .collect();
     for private in &plan.instances {
         let mut reads = private
             .needs
@@ -195,7 +194,13 @@ fn refusals(plan: &Plan, instance: &Instance, params: &PreprocessParams) -> Vec<
             told.insert(format!("{}: {error}", private.stage));
         }
     }
-    told.into_iter().collect()
+    let mut problems: Vec<Problem> = told.into_iter().map(own_data::error).collect();
+    if let Some(count) = dataset.findings.labels_by.get("index") {
+        problems.push(own_data::warning(format!(
+            "{count} labels are numbers, understood as places in `labels`, counted from 0"
+        )));
+    }
+    problems
 }
 
 /// The diagnostics as `dpx check --json` prints them.

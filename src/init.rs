@@ -66,8 +66,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
                 messages: args.messages.as_deref(),
                 label: args.label.as_deref(),
                 unit: args.unit.as_deref(),
+                by_key: false,
             };
             let found = look(data, asked, &BTreeMap::new())?;
+            if found.is_conversations {
+                return Err(Error::usage(format!(
+                    "no experiment was written: the column `{}` holds conversations",
+                    found.text_column
+                ))
+                .hint(format!("name it with `--messages {}`", found.text_column)));
+            }
             if !found.problems.is_empty() {
                 output::note(&told(&found.problems));
             }
@@ -79,13 +87,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
                 return Err(Error::usage(
                     "no experiment was written: mend what is wrong with the data or the options",
                 ));
-            }
-            if found.is_conversations {
-                return Err(Error::usage(format!(
-                    "no experiment was written: the column `{}` holds conversations",
-                    found.text_column
-                ))
-                .hint(format!("name it with `--messages {}`", found.text_column)));
             }
             if !found.label_column.is_empty() {
                 output::note(

@@ -3,7 +3,9 @@
 //! No text is quoted. Names of labels and exact counts are shown to whoever has the data, and marked private.
 
 use super::Error;
-use dpx_data::{DataError, Description, Figures, PeopleFigures, Role, Source, SplitDescription};
+use dpx_data::{
+    DataError, Description, Figures, PeopleFigures, Role, Source, SplitDescription, same_column,
+};
 use dpx_schema::listed;
 use dpx_schema::params::RoleOf;
 use std::collections::BTreeMap;
@@ -13,7 +15,7 @@ use std::path::Path;
 pub(crate) const RARE: usize = 100;
 /// Fewer training texts, or people, teach a model little under privacy.
 const FEW: usize = 2_000;
-/// More values, or longer ones, are no labels.
+/// More values are no labels, and longer ones hardly.
 const MOST_LABELS: usize = 1_000;
 const LONGEST_LABEL: usize = 80;
 /// Names in a message.
@@ -44,6 +46,8 @@ pub(crate) struct Asked<'a> {
     /// Empty: there is none.
     pub(crate) label: Option<&'a str>,
     pub(crate) unit: Option<&'a str>,
+    /// Whether keys of an experiment file name them, not options.
+    pub(crate) by_key: bool,
 }
 
 /// What was asked for, and what is there.
@@ -65,7 +69,7 @@ pub(crate) fn error(text: impl Into<String>) -> Problem {
     }
 }
 
-fn warning(text: impl Into<String>) -> Problem {
+pub(crate) fn warning(text: impl Into<String>) -> Problem {
     Problem {
         severity: Severity::Warning,
         text: text.into(),
@@ -90,38 +94,34 @@ pub(crate) fn look(
             ),
         );
     }
-    let columns = columns(&path)?;
+    let text = asked.messages.or(asked.text).unwrap_or("text");
+    let columns = columns(&path, text, asked.label)?;
     let mut problems = Vec::new();
-    let mut pick = |asked: Option<&str>, usual: &str, option: &str| {
-        let name = asked.unwrap_or(usual);
-        if !columns.is_empty() && !columns.iter().any(|column| column == name) {
+    let mut pick = |name: &str, [key, option]: [&str; 2]| {
+        if !columns.is_empty() && !columns.iter().any(|column| same_column(column, name)) {
             let near =
                 dpx_engine::experiment::did_you_mean(name, columns.iter().map(String::as_str));
             let near = near.map(|near| format!("; did you mean `{near}`?"));
             problems.push(error(format!(
-                "there is no column `{name}`: the columns are {}; name one with `{option}`{}",
+                "there is no column `{name}`: the columns are {}; name one with `{}`{}",
                 listed(&columns, 20),
+                if asked.by_key { key } else { option },
                 near.unwrap_or_default()
             )));
         }
         name.to_owned()
     };
     let text_column = match asked.messages {
-        Some(messages) => pick(Some(messages), messages, "--messages"),
-        None => pick(asked.text, "text", "--text"),
+        Some(messages) => pick(messages, ["messages", "--messages"]),
+        None => pick(text, ["text_column", "--text"]),
     };
     let unlabelled = asked.messages.is_some() && !columns.iter().any(|column| column == "label");
     let label_column = match asked.label {
         Some("") => String::new(),
         None if unlabelled => String::new(),
-        label => pick(label, "label", "--label"),
+        label => pick(label.unwrap_or("label"), ["label_column", "--label"]),
     };
-    let people = asked.unit.map(|unit| pick(Some(unit), unit, "--unit"));
-    if columns.is_empty() {
-        problems.push(error(
-            "the first line does not look like a header: name the columns in the first line of the file",
-        ));
-    }
+    let people = asked.unit.map(|unit| pick(unit, ["unit_column", "--unit"]));
     let usage = |error: DataError| Error::usage(error.to_string());
     let resolved = Source::Path(path).resolve(Role::Dataset).map_err(usage)?;
     let people = people.filter(|_| problems.is_empty());
@@ -138,6 +138,13 @@ pub(crate) fn look(
     };
     let description = describe(asked.messages)?;
     let mut is_conversations = false;
+    if columns.is_empty() {
+        let split = description.splits.first();
+        let problem = split.and_then(|split| split.problem.clone());
+        problems.push(error(problem.unwrap_or_else(|| {
+            "the first line does not look like a header: name the columns in the first line of the file".to_owned()
+        })));
+    }
     if problems.is_empty() {
         problems.extend(of_rows(&description, !label_column.is_empty()));
         // A text is hardly ever a list of turns by chance.
@@ -168,12 +175,18 @@ pub(crate) fn look(
     })
 }
 
-/// The columns of the first file.
-fn columns(path: &Path) -> Result<Vec<String>, Error> {
-    let found =
-        dpx_data::describe(path, "", "").map_err(|error| Error::usage(error.to_string()))?;
-    let first = found.splits.into_iter().next();
-    Ok(first.map(|split| split.columns).unwrap_or_default())
+/// The columns of the first file: those of a header with the columns that are asked for, whatever stands beside them, or with nothing but
+/// names.
+fn columns(path: &Path, text: &str, label: Option<&str>) -> Result<Vec<String>, Error> {
+    for label in [label.unwrap_or("label"), ""] {
+        let found = dpx_data::describe(path, text, label);
+        let found = found.map_err(|error| Error::usage(error.to_string()))?;
+        let first = found.splits.into_iter().next();
+        if let Some(split) = first.filter(|split| !split.columns.is_empty()) {
+            return Ok(split.columns);
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// Everything that the rows tell, which have labels or none.
@@ -236,16 +249,22 @@ fn of_rows(description: &Description, labelled: bool) -> Vec<Problem> {
 fn labels(figures: &Figures, people: Option<&PeopleFigures>, problems: &mut Vec<Problem>) {
     let all = figures.texts.max(1);
     let names: Vec<&String> = figures.labels.keys().collect();
-    if names.len() > MOST_LABELS
-        || names
-            .iter()
-            .any(|name| name.chars().count() > LONGEST_LABEL)
-    {
+    if names.len() > MOST_LABELS {
         problems.push(error(format!(
-            "{} different labels, some long: is this the column of the labels? Name it with `--label`",
+            "{} different labels: is this the column of the labels?",
             names.len()
         )));
         return;
+    }
+    let long = names
+        .iter()
+        .filter(|name| name.chars().count() > LONGEST_LABEL);
+    let long = long.count();
+    if long > 0 {
+        problems.push(warning(format!(
+            "{long} of {} labels have more than {LONGEST_LABEL} characters: is this the column of the labels? They stand in every prompt",
+            names.len()
+        )));
     }
     if names.iter().any(|name| name.trim().is_empty()) {
         problems.push(error(format!(

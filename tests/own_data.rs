@@ -106,6 +106,136 @@ fn data_without_labels_and_unusual_delimiters_are_no_mistakes() {
     }
 }
 
+/// What pandas, surveys and exports call columns is a header all the same.
+#[test]
+fn headers_of_any_kind_are_read_by_init_and_check() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    for header in [
+        ",text,label",
+        "Unnamed: 0,text,label",
+        "date (UTC),text,label",
+        "How satisfied were you with the service that you had?,text,label",
+        "#,text,label",
+    ] {
+        let rows = (0..60).map(|row| format!("{row},text number {row},{}\n", ["x", "y"][row % 2]));
+        let csv = format!("{header}\n{}", rows.collect::<String>());
+        std::fs::write(folder.join("texts.csv"), csv).unwrap();
+        let init = ["init", "--force", "--data", "texts.csv", "mine.toml"];
+        succeeds(folder, &init);
+        succeeds(folder, &["check", "mine.toml", "--data"]);
+    }
+    // A file that is no JSON is told as that, with the line, and not as one without a header.
+    std::fs::write(folder.join("texts.jsonl"), "{'text': 'a', 'label': 'x'}\n").unwrap();
+    let refused = dpx(folder, &["init", "--data", "texts.jsonl", "other.toml"]);
+    let told = text(&refused.stderr);
+    assert!(
+        told.contains("texts.jsonl:1") && !told.contains("header"),
+        "{told}"
+    );
+}
+
+/// Conversations of several people, without labels: an experiment that `check` accepts, by the keys that they need.
+#[test]
+fn init_knows_conversations_and_records_of_several_people() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    let rows = (0..120).map(|row| {
+        format!(
+            "{{\"talk\": [\"hello {row}\", \"hi there\"], \"who\": [\"p{}\", \"p{}\"]}}\n",
+            row % 40,
+            (row * 7 + 1) % 40
+        )
+    });
+    std::fs::write(folder.join("talks.jsonl"), rows.collect::<String>()).unwrap();
+    let refused = dpx(
+        folder,
+        &[
+            "init",
+            "--data",
+            "talks.jsonl",
+            "--text",
+            "talk",
+            "--label",
+            "",
+            "mine.toml",
+        ],
+    );
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused.stderr).contains("--messages talk"),
+        "{}",
+        text(&refused.stderr)
+    );
+    let init = [
+        "init",
+        "--data",
+        "talks.jsonl",
+        "--messages",
+        "talk",
+        "--unit",
+        "who",
+        "mine.toml",
+    ];
+    succeeds(folder, &init);
+    let file = std::fs::read_to_string(folder.join("mine.toml")).unwrap();
+    for part in [
+        "messages = \"talk\"",
+        "label_column = \"\"",
+        "unit_sampling = \"examples\"",
+        "student_epochs",
+    ] {
+        assert!(file.contains(part), "{part}: {file}");
+    }
+    assert!(!file.contains("kind = \"classify\""), "{file}");
+    succeeds(folder, &["check", "mine.toml", "--data"]);
+    // People who cannot be sampled are found before anything runs.
+    let users = file.replace("unit_sampling = \"examples\"", "unit_sampling = \"users\"");
+    std::fs::write(folder.join("users.toml"), users).unwrap();
+    let refused = dpx(folder, &["check", "users.toml", "--data"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused.stderr).contains("unit_sampling"),
+        "{}",
+        text(&refused.stderr)
+    );
+}
+
+/// `check` counts what the study will protect, and compares what is declared with it.
+#[test]
+fn check_counts_people_and_compares_what_is_declared() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path();
+    tickets(folder);
+    let told = text(&succeeds(folder, &[&INIT[..7], &["plain.toml"]].concat()).stderr);
+    assert!(
+        told.contains("`customer_id` looks like one of people"),
+        "{told}"
+    );
+    succeeds(folder, &[&INIT[..], &["mine.toml"]].concat());
+    let checked = succeeds(folder, &["check", "mine.toml", "--data"]);
+    let told = text(&checked.stderr);
+    assert!(
+        told.contains("people with texts in train are few"),
+        "{told}"
+    );
+    assert!(told.contains("a tenth of the people becomes one"), "{told}");
+    let declared = [
+        "check",
+        "mine.toml",
+        "--data",
+        "--set",
+        "stage.preprocess.examples=331",
+    ];
+    let refused = dpx(folder, &declared);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        text(&refused.stderr).contains("declares 331 people"),
+        "{}",
+        text(&refused.stderr)
+    );
+}
+
 #[test]
 fn a_wrong_column_and_labels_taken_unseen_are_refused() {
     let place = tempfile::tempdir().unwrap();

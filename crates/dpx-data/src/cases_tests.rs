@@ -469,7 +469,7 @@ fn json_in_its_forms() {
         ),
         (
             "a.json",
-            "\n[\n{\"text\":\"a\",\"label\":0}\n,\n{\"label\":true,\"text\":\"b]},{\",\"q\":\"\\\"\"}\n]\n",
+            "\n[\n{\"text\":\"a\",\"label\":0}\n,\n{\"label\":1,\"text\":\"b]},{\",\"q\":\"\\\"\"}\n]\n",
         ),
         (
             "a.json",
@@ -899,6 +899,82 @@ fn shared_records_are_known_where_the_bound_leaves_none() {
         left += usize::from(dataset.train.iter().any(|row| row.owners.len() > 1));
     }
     assert_eq!(left, 1, "it stays where its number comes first");
+}
+
+/// What one person says decides which of their own records stay, and of nobody else's: neither where they say nothing.
+#[test]
+fn who_says_nothing_holds_a_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chats.jsonl");
+    let read = |silent: bool, limit: Option<u64>, most: u64| {
+        let rows: Vec<String> = (0..120)
+            .map(|row| {
+                let (one, other) = (row % 12, (row * 7 + row / 12) % 12);
+                let said = if silent && (one == 0 || other == 0) {
+                    String::new()
+                } else {
+                    format!("words {row}")
+                };
+                format!(r#"{{"chat": ["{said}", ""], "who": ["p{one}", "p{other}"]}}"#)
+            })
+            .collect();
+        std::fs::write(&path, rows.join("\n")).unwrap();
+        let dataset = dataset_with(&path, &["text"], |request| {
+            request.messages = Some("chat");
+            request.label_column = "";
+            request.unit_column = Some("who");
+            request.max_per_unit = Some(most);
+            request.limit = limit;
+        })
+        .unwrap();
+        let silent = Owner::named("p0");
+        let others = dataset
+            .train
+            .iter()
+            .filter(|row| !row.owners.contains(&silent));
+        let others: Vec<u64> = others.map(|row| row.id).collect();
+        let all = dataset
+            .splits()
+            .iter()
+            .map(|(_, rows)| rows.len())
+            .sum::<usize>();
+        (others, dataset.train.len(), all)
+    };
+    for (limit, most) in [(None, 2), (None, 4), (Some(40), 3)] {
+        let (with, kept, all) = read(false, limit, most);
+        let (without, fewer, fewer_of_all) = read(true, limit, most);
+        assert_eq!(with, without, "limit {limit:?}, at most {most}");
+        assert!((kept - fewer) as u64 <= most);
+        assert!(fewer_of_all < all, "silent ones are left out");
+    }
+}
+
+/// A record of one person: a limit by people is not moved by who says nothing either.
+#[test]
+fn who_says_nothing_counts_for_a_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chats.jsonl");
+    let read = |silent: Option<u64>| {
+        let rows: Vec<String> = (0..200)
+            .map(|row| {
+                let said = if silent == Some(row) { "" } else { "words" };
+                format!(r#"{{"chat": ["{said}", ""]}}"#)
+            })
+            .collect();
+        std::fs::write(&path, rows.join("\n")).unwrap();
+        let dataset = dataset_with(&path, &["text"], |request| {
+            request.messages = Some("chat");
+            request.label_column = "";
+            request.limit = Some(50);
+        })
+        .unwrap();
+        dataset.train.iter().map(|row| row.id).collect::<Vec<u64>>()
+    };
+    let all = read(None);
+    for silent in [all[0], all[7]] {
+        let others: Vec<u64> = all.iter().copied().filter(|id| *id != silent).collect();
+        assert_eq!(read(Some(silent)), others);
+    }
 }
 
 #[test]

@@ -284,7 +284,7 @@ fn describe_files(
         let Some(first) = files.first() else {
             continue;
         };
-        let columns = columns(first)?;
+        let columns = columns(first, &[wanted.text, wanted.label])?;
         let (rows, conversations, mut problem) = match read(&files, wanted, roles) {
             Ok((rows, conversations)) => (rows, conversations, None),
             Err(error) => (Vec::new(), None, Some(error.to_string())),
@@ -454,10 +454,14 @@ mod tests {
             csv += &["text ", &row.to_string(), ",joy,", &who.to_string(), "\n"].concat();
         }
         std::fs::write(&path, csv).unwrap();
+        // Where the columns that are asked for are there, the others may be called anything.
         let plain = describe(&path, "text", "label").unwrap();
-        assert_eq!(
-            plain.splits[0].looks_like_people, None,
-            "a space is no name"
+        let likely = plain.splits[0].looks_like_people.as_deref();
+        assert_eq!(likely, Some("Customer ID"));
+        let unknown = describe(&path, "message", "label").unwrap();
+        assert!(
+            unknown.splits[0].columns.is_empty(),
+            "perhaps a private row"
         );
         let csv = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, csv.replace("Customer ID", "Customer_ID")).unwrap();

@@ -234,7 +234,8 @@ impl Labels {
             let index = match self.by {
                 Some(LabelsBy::Index) => !truth,
                 Some(LabelsBy::Name) => false,
-                None => !self.has_numbers(),
+                // What programs mean by a truth value is not the order of names.
+                None => !self.has_numbers() && !matches!(label, RawLabel::Bool(_)),
             };
             if stored.is_none() && index {
                 let found = place.filter(|place| *place < self.declared.len());
@@ -265,6 +266,11 @@ impl Labels {
         }
         if *label == RawLabel::Missing || (text.is_empty() && !is_number) {
             return format!("the label is missing: {expected}");
+        }
+        if matches!(label, RawLabel::Bool(_)) && self.truths.is_empty() {
+            return format!(
+                "the label is a truth value: {expected}; declare `true` and `false`, or set `labels_by = \"index\"` where the first name stands for false and the second for true"
+            );
         }
         if is_number {
             let last = self.declared.len().saturating_sub(1);

@@ -372,7 +372,7 @@ impl Suspected {
     /// Reads the column, where there is one. The rows have the numbers 0 and up, in the order of the files.
     pub(crate) fn read(files: &[PathBuf], columns: &Columns<'_>) -> Option<Self> {
         let first = files.first()?;
-        let names = super::read::columns(first).ok()?;
+        let names = super::read::columns(first, &[columns.text, columns.label]).ok()?;
         let column = likely_column(&names, columns)?.to_owned();
         let mut owners = Vec::new();
         for file in files {

@@ -137,17 +137,24 @@ pub(crate) fn read_file(
     Ok(rows)
 }
 
-/// The names of a file's columns; none where what stands in their place does not look like names, since a file without a
-/// header has a private row there.
-pub(crate) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
+/// The names of a file's columns; none where what stands in their place neither has those that are `wanted` nor looks like names, since
+/// a file without a header has a private row there.
+pub(crate) fn columns(path: &Path, wanted: &[&str]) -> Result<Vec<String>, DataError> {
     let names = match extension(path).as_str() {
         "jsonl" | "ndjson" | "json" => json::columns(&open::text(path)?),
         "parquet" => parquet::columns(path)?,
         "txt" => ["text", "label"].map(str::to_owned).to_vec(),
         _ => table::columns(&checked(path)?, path)?,
     };
+    let has = |name: &&str| names.iter().any(|column| same(column.trim(), name.trim()));
+    let wanted: Vec<&str> = wanted
+        .iter()
+        .copied()
+        .filter(|name| !name.is_empty())
+        .collect();
+    let header = !wanted.is_empty() && wanted.iter().all(has);
     let all = names.iter().all(|name| is_name(name));
-    Ok(if all { names } else { Vec::new() })
+    Ok(if header || all { names } else { Vec::new() })
 }
 
 /// The names of labels that a file itself stores, in the order of their numbers; only parquet does.
@@ -221,6 +228,11 @@ fn composed(name: &str) -> String {
     } else {
         name.nfc().collect()
     }
+}
+
+/// Whether two names of columns are one, in whatever form of Unicode and with whatever white space around them they are written.
+pub fn same_column(one: &str, other: &str) -> bool {
+    same(one.trim(), other.trim())
 }
 
 /// Whether two names of columns are one, in whatever form of Unicode they are written.

@@ -28,7 +28,7 @@ pub(crate) fn owners_of(
     wanted: &Columns<'_>,
     name: &str,
 ) -> Result<BTreeMap<u64, Named>, DataError> {
-    let names = columns(path)?;
+    let names = columns(path, &[name, wanted.text])?;
     let is_json = matches!(extension(path).as_str(), "jsonl" | "ndjson" | "json");
     if is_json {
         let found = json::names(&open::text(path)?, path, name)?;
