@@ -191,6 +191,7 @@ fn metrics(right: u64, labels: &[String]) -> String {
 fn scores(labels: &[String], texts: &[String], offset: usize) -> Scores {
     let set = |from: usize, n: usize| LabelledTexts {
         probabilities: None,
+        people: Vec::new(),
         texts: (0..n)
             .map(|row| {
                 format!(

@@ -3,7 +3,7 @@
 
 use super::study::{GuaranteeKind, Row, Study};
 use super::table::{difference, number, spread_or_interval};
-use dpx_stages::metric::Spread;
+use dpx_stages::metric::{Classification, Spread};
 
 /// What the accuracy of a row amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +37,12 @@ enum Standing {
     Below,
 }
 
-/// Variance of a mean: from replicates, else that of a share of so many texts.
-fn variance(found: &Spread, texts: u64) -> f64 {
-    match found.sd {
-        Some(sd) => sd * sd / found.n as f64,
-        None => found.mean * (1.0 - found.mean) / texts.max(1) as f64,
+/// Variance of a mean: from replicates, else that of a share over the test texts, or the people whose they are.
+fn variance(found: &Spread, tested: Option<&Classification>) -> f64 {
+    match (found.sd, tested) {
+        (Some(sd), _) => sd * sd / found.n as f64,
+        (None, Some(tested)) => tested.variance_of_accuracy(),
+        (None, None) => found.mean * (1.0 - found.mean),
     }
 }
 
@@ -71,11 +72,10 @@ pub fn verdict(study: &Study, row: &Row) -> Option<Verdict> {
         "accuracy_with_teacher" => " with labels by the private teacher",
         _ => "",
     };
-    let texts = row
-        .main_classification()
-        .map_or(0, |found| found.figures.n / row.replicates_finished.max(1));
+    let tested = row.main_classification().map(|found| &found.figures);
+    let texts = tested.map_or(0, |figures| figures.n / row.replicates_finished.max(1));
     let shown = spread_or_interval(row, id);
-    let of_own = variance(&own, texts);
+    let of_own = variance(&own, tested);
     let mut compared = Vec::new();
     let mut fitness = Fitness::Fit;
     let mut short = String::new();
@@ -102,7 +102,9 @@ pub fn verdict(study: &Study, row: &Row) -> Option<Verdict> {
         );
     }
     if let Some(floor) = &row.floor {
-        let more = floor.accuracy * (1.0 - floor.accuracy) / texts.max(1) as f64;
+        // On the same texts, of the same people.
+        let effect = tested.map_or(1.0, Classification::design_effect);
+        let more = effect * floor.accuracy * (1.0 - floor.accuracy) / texts.max(1) as f64;
         compare(
             "bags of words at the same budget",
             "word bags",
@@ -127,11 +129,12 @@ pub fn verdict(study: &Study, row: &Row) -> Option<Verdict> {
             .get(id)
             .or_else(|| base.figures.get("accuracy"))
     {
+        let of_base = base.main_classification().map(|found| &found.figures);
         compare(
             "the base model, not fine-tuned",
             "the base model",
             found.mean,
-            variance(found, texts),
+            variance(found, of_base),
             Fitness::Base,
         );
     }

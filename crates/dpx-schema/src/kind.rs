@@ -76,7 +76,8 @@ impl Kind {
         match self {
             // `preprocess` 2: labels by name before index; quotation marks in tab-separated files; findings.json; 3: a number
             // is an index only where that is said; scrubbing leaves dates, amounts, versions and code; 4: turns with keys that
-            // are not read are counted.
+            // are not read are counted; truth values are no places; who says nothing moves nobody else's records; labels of
+            // planted facts are balanced.
             // `score` 2: the perplexity of synthetic texts is taken under the model that `train` started from.
             // `train`, `teacher`, `counts` 2: a typed privacy record of what ran; internal files apart. `train` 3: what was
             // cut off texts is counted.
@@ -89,8 +90,9 @@ impl Kind {
             Self::Teacher => 3,
             // `train`, `score` 4: prompt and text are read as one string; special tokens that people typed are plain text.
             // `classify` 2: the penalty of the bag-of-words classifier was chosen anew; 3: probabilities of labels; 4: what
-            // was cut off texts is counted.
-            Self::Preprocess | Self::Train | Self::Score | Self::Classify => 4,
+            // was cut off texts is counted; 5: whose each test text is, where people are protected.
+            Self::Preprocess | Self::Train | Self::Score => 4,
+            Self::Classify => 5,
         }
     }
 

@@ -132,6 +132,7 @@ pub fn floor(
         texts,
         labels: own,
         probabilities: None,
+        people: Vec::new(),
     };
     classify::quick(&bags, &test, labels)
 }

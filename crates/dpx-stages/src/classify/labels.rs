@@ -94,6 +94,7 @@ mod tests {
             texts: vec!["t".into(); 3],
             labels: vec![1, 2, 5],
             probabilities: Some(vec![vec![0.1, 0.2, 0.3, 0.2, 0.1, 0.1]; 3]),
+            people: Vec::new(),
         };
         let told = view.told(texts);
         assert_eq!(told.labels, [0, 1, 2]);

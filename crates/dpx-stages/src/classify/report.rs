@@ -26,7 +26,11 @@ pub(super) fn save(
     log: &serde_json::Value,
 ) -> Result<(), StageError> {
     let predicted: Vec<usize> = probabilities.iter().map(|row| argmax(row)).collect();
-    let metrics = Classification::of(labels, &test.labels, &predicted)?;
+    let metrics = Classification::of(labels, &test.labels, &predicted)?.by_people(
+        &test.people,
+        &test.labels,
+        &predicted,
+    );
     context.progress.log(&format!(
         "accuracy {:.4}, macro-F1 {:.4} on {} texts",
         metrics.accuracy, metrics.macro_f1, metrics.n

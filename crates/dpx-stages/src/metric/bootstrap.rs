@@ -1,7 +1,8 @@
 //! Bootstrap intervals over test texts (Efron 1979): how much a figure would move with other texts of the same kind.
 //!
 //! Texts are resampled by giving each a Poisson number of copies (Hanley and MacGibbon 2006), which for the counts of a
-//! confusion matrix is a Poisson draw per cell. The draws are the same each time: equal predictions have equal intervals.
+//! confusion matrix is a Poisson draw per cell. Where people have several texts, people are resampled with all of theirs: what one person
+//! writes is alike, and so is what a classifier makes of it. The draws are the same each time: equal predictions have equal intervals.
 
 use super::Classification;
 use super::choose::Stream;
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Draws of an interval.
 const DRAWS: usize = 1000;
+/// The square of the standard normal quantile of an interval of 95%.
+const Z_SQUARED: f64 = 3.8415;
 
 /// The middle 95% of a figure's bootstrap draws.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -35,18 +38,7 @@ pub fn classification_intervals(figures: &Classification) -> Option<Classificati
         return None;
     }
     let count = figures.labels.len();
-    let cells: Vec<(usize, usize, u64)> = figures
-        .confusion
-        .iter()
-        .enumerate()
-        .flat_map(|(row, cells)| {
-            cells
-                .iter()
-                .enumerate()
-                .map(move |(column, hits)| (row, column, *hits))
-        })
-        .filter(|(.., hits)| *hits > 0)
-        .collect();
+    let groups = groups(figures);
     let mut stream = Stream::new(0x626f_6f74);
     let (mut accuracy, mut macro_f1) = (Vec::new(), Vec::new());
     let mut f1 = vec![Vec::with_capacity(DRAWS); count];
@@ -55,14 +47,17 @@ pub fn classification_intervals(figures: &Classification) -> Option<Classificati
         hit.fill(0);
         sides.fill(0);
         let (mut right, mut all) = (0, 0);
-        for &(row, column, hits) in &cells {
-            let drawn = poisson(hits as f64, &mut stream);
-            sides[row] += drawn;
-            sides[column] += drawn;
-            all += drawn;
-            if row == column {
-                hit[row] += drawn;
-                right += drawn;
+        for (mean, cells) in &groups {
+            let copies = poisson(*mean, &mut stream);
+            for &(row, column, hits) in cells {
+                let drawn = copies * hits;
+                sides[row] += drawn;
+                sides[column] += drawn;
+                all += drawn;
+                if row == column {
+                    hit[row] += drawn;
+                    right += drawn;
+                }
             }
         }
         if all == 0 {
@@ -82,12 +77,22 @@ pub fn classification_intervals(figures: &Classification) -> Option<Classificati
         }
         macro_f1.push(sum / seen.max(1) as f64);
     }
-    // The figure itself lies inside, however few texts there are.
+    // The figure itself lies inside, however few texts there are; and where no draw can differ, Wilson's interval (1927) is left.
+    let independent = if figures.people.is_empty() {
+        figures.n
+    } else {
+        figures.people.len() as u64
+    } as f64;
     let around = |draws, value: f64| {
         let (low, high) = middle_95(draws);
+        let none = Z_SQUARED / (independent + Z_SQUARED);
         Interval {
-            low: low.min(value),
-            high: high.max(value),
+            low: if value >= 1.0 {
+                1.0 - none
+            } else {
+                low.min(value)
+            },
+            high: if value <= 0.0 { none } else { high.max(value) },
         }
     };
     Some(ClassificationIntervals {
@@ -99,6 +104,23 @@ pub fn classification_intervals(figures: &Classification) -> Option<Classificati
             .map(|(draws, label)| around(draws, label.f1))
             .collect(),
     })
+}
+
+/// What is drawn together: how many copies there are on average, and the texts of each copy as true label, predicted label and number.
+fn groups(figures: &Classification) -> Vec<(f64, Vec<(usize, usize, u64)>)> {
+    if !figures.people.is_empty() {
+        return figures
+            .people
+            .iter()
+            .map(|own| (1.0, own.clone()))
+            .collect();
+    }
+    let rows = figures.confusion.iter().enumerate();
+    let cells = rows.flat_map(|(row, cells)| {
+        let cells = cells.iter().enumerate();
+        cells.map(move |(column, hits)| (*hits as f64, vec![(row, column, 1)]))
+    });
+    cells.filter(|(hits, _)| *hits > 0.0).collect()
 }
 
 /// The ends between which the middle 95% of some draws lie; 0 and 1 where there is none.
@@ -148,19 +170,45 @@ mod tests {
         assert!(more.accuracy.high - more.accuracy.low < 0.01, "{more:?}");
     }
 
+    /// 40 people with 10 texts each, of which all are right or none are: as if there were 40 texts.
+    #[test]
+    fn people_are_drawn_with_all_of_their_texts() {
+        let people: Vec<String> = (0..400).map(|text| (text / 10).to_string()).collect();
+        let truth: Vec<usize> = (0..400).map(|text| text % 2).collect();
+        let predicted: Vec<usize> = (0..400)
+            .map(|text| if text < 80 { 1 - text % 2 } else { text % 2 })
+            .collect();
+        let labels: Vec<String> = ["a", "b"].map(str::to_owned).to_vec();
+        let texts = Classification::of(&labels, &truth, &predicted).unwrap();
+        let by_people = texts.clone().by_people(&people, &truth, &predicted);
+        let width = |of: &Classification| {
+            let found = classification_intervals(of).unwrap().accuracy;
+            found.high - found.low
+        };
+        assert!((width(&texts) - 0.0784).abs() < 0.01, "{}", width(&texts));
+        assert!(
+            (width(&by_people) - 0.248).abs() < 0.04,
+            "{}",
+            width(&by_people)
+        );
+        // 0.8 x 0.2 / 40, and over 400.
+        assert!((by_people.design_effect() - 10.0).abs() < 1e-9);
+        assert!((by_people.variance_of_accuracy() - 0.004).abs() < 2e-4);
+        assert!((texts.variance_of_accuracy() - 0.0004).abs() < 2e-5);
+        let all = Classification::of(&labels, &truth, &truth).unwrap();
+        assert!(all.variance_of_accuracy() > 0.0);
+    }
+
     #[test]
     fn a_rare_label_has_a_wide_interval_and_few_texts_are_no_trouble() {
         let found = classification_intervals(&figures(vec![vec![900, 2], vec![3, 4]])).unwrap();
         assert!(found.f1[1].high - found.f1[1].low > 0.4, "{found:?}");
         assert!(found.f1[0].high - found.f1[0].low < 0.02, "{found:?}");
+        // Wilson's interval of one hit of one, and of none of two.
         let one = classification_intervals(&figures(vec![vec![1, 0], vec![0, 0]])).unwrap();
-        assert_eq!(
-            one.accuracy,
-            Interval {
-                low: 1.0,
-                high: 1.0
-            }
-        );
+        assert!((one.accuracy.low - 0.2065).abs() < 1e-3 && one.accuracy.high == 1.0);
+        let none = classification_intervals(&figures(vec![vec![0, 2], vec![0, 0]])).unwrap();
+        assert!((none.accuracy.high - 0.6576).abs() < 1e-3 && none.accuracy.low == 0.0);
         assert_eq!(classification_intervals(&figures(vec![vec![0]])), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Utility of a classifier: confusion matrix, accuracy, macro-F1, figures per label.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What a classifier got right and wrong on a test set: the content of `metrics.json`.
 ///
@@ -21,6 +22,10 @@ pub struct Classification {
     pub per_label: Vec<LabelFigures>,
     /// How many texts were predicted: the sum of `confusion`.
     pub n: u64,
+    /// Of each person, where people are protected, their texts as true label, predicted label and number. Empty where each text is by
+    /// itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<Vec<(usize, usize, u64)>>,
 }
 
 /// How well one label is told apart.
@@ -132,7 +137,58 @@ impl Classification {
             confusion,
             per_label,
             n,
+            people: Vec::new(),
         })
+    }
+
+    /// The same with whose each text is; nothing changes where that is not known of all.
+    #[must_use]
+    pub fn by_people(mut self, people: &[String], truth: &[usize], predicted: &[usize]) -> Self {
+        if people.len() != truth.len() || truth.len() != predicted.len() {
+            return self;
+        }
+        let mut cells: BTreeMap<&str, BTreeMap<(usize, usize), u64>> = BTreeMap::new();
+        for (person, (truth, predicted)) in people.iter().zip(truth.iter().zip(predicted)) {
+            let own = cells.entry(person).or_default();
+            *own.entry((*truth, *predicted)).or_default() += 1;
+        }
+        let cells = cells.into_values().map(|own| {
+            let own = own.into_iter();
+            own.map(|((truth, predicted), count)| (truth, predicted, count))
+                .collect()
+        });
+        self.people = cells.collect();
+        self
+    }
+
+    /// The variance of the accuracy as an estimate of what other test texts of the same kind, or people, would give. Two texts more of either
+    /// outcome (Agresti and Coull 1998) keep it from vanishing where all texts are right, or none.
+    pub fn variance_of_accuracy(&self) -> f64 {
+        let n = self.n as f64;
+        let share = (self.accuracy * n + 2.0) / (n + 4.0);
+        share * (1.0 - share) / (n + 4.0) * self.design_effect()
+    }
+
+    /// How many times larger the variance of the accuracy is for people having several texts, which are alike: that of a ratio over
+    /// clusters, linearized (Cochran 1977, chapter 9), over that of texts by themselves. At least 1.
+    pub fn design_effect(&self) -> f64 {
+        let of_texts = self.accuracy * (1.0 - self.accuracy) * self.n as f64;
+        if self.people.is_empty() || of_texts <= 0.0 {
+            return 1.0;
+        }
+        let between: f64 = self
+            .people
+            .iter()
+            .map(|own| {
+                let all: u64 = own.iter().map(|(.., count)| count).sum();
+                let right = own
+                    .iter()
+                    .filter(|(truth, predicted, _)| truth == predicted);
+                let right: u64 = right.map(|(.., count)| count).sum();
+                (right as f64 - self.accuracy * all as f64).powi(2)
+            })
+            .sum();
+        (between / of_texts).max(1.0)
     }
 
     /// The label with the fewest texts in the test set.

@@ -218,6 +218,7 @@ mod tests {
             labels: vec![0; texts.len()],
             texts,
             probabilities: None,
+            people: Vec::new(),
         }
     }
 

@@ -14,6 +14,8 @@ pub struct LabelledTexts {
     pub labels: Vec<usize>,
     /// Soft labels, `[texts][labels]`: a teacher's probabilities, where the file bears them.
     pub probabilities: Option<Vec<Vec<f64>>>,
+    /// Whose each text is, where people are protected: of several the first. Empty where each text is by itself.
+    pub people: Vec<String>,
 }
 
 impl LabelledTexts {
@@ -37,6 +39,10 @@ impl LabelledTexts {
                 .probabilities
                 .as_ref()
                 .map(|all| rows.iter().map(|&row| all[row].clone()).collect()),
+            people: rows
+                .iter()
+                .filter_map(|&row| self.people.get(row).cloned())
+                .collect(),
         }
     }
 
@@ -96,6 +102,8 @@ pub fn split(path: &Path, labels: &[String]) -> Result<LabelledTexts, StageError
     struct Row {
         text: String,
         label: String,
+        #[serde(default)]
+        owners: Vec<String>,
     }
     let mut found = LabelledTexts::default();
     let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
@@ -109,6 +117,11 @@ pub fn split(path: &Path, labels: &[String]) -> Result<LabelledTexts, StageError
             ))
         })?;
         found.push(row.text, &row.label, labels, path, index + 1)?;
+        found.people.extend(row.owners.into_iter().next());
+    }
+    // Made-up facts are nobody's.
+    if found.people.len() != found.len() {
+        found.people.clear();
     }
     Ok(found)
 }
