@@ -15,8 +15,8 @@ use dpx_engine::cache::REHEARSAL;
 use dpx_engine::experiment::quoted;
 use dpx_engine::plan::Instance;
 use dpx_nn::seed::Stream;
-use dpx_schema::Kind;
 use dpx_schema::params::PreprocessParams;
+use dpx_schema::{Kind, Unit};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     cache: CacheArgs,
     #[command(flatten)]
     results: ResultsArgs,
-    /// Training texts of the stand-in [default: as many as the data have, or `examples` declares]
+    /// Training texts of the stand-in [default: as many as the data have, or of data on the Hub `examples` declares]
     #[arg(long, value_name = "N")]
     texts: Option<u64>,
     /// Words of a text at most [default: what `max_length` holds]
@@ -107,8 +107,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             set.push(format!("stage.{stage}.examples={units}"));
         }
         output::note(&format!(
-            "rehearsal: {} training texts of {} labels with up to {words} words stand in for `{stage}`: {}",
+            "rehearsal: {} training texts{} of {} labels with up to {words} words stand in for `{stage}`: {}",
             sizes[0],
+            people.map_or_else(String::new, |people| format!(
+                " by {}",
+                Unit::User.counted(people)
+            )),
             labels.len(),
             path.display()
         ));
@@ -132,10 +136,16 @@ fn sizes(params: &PreprocessParams, asked: Option<u64>) -> Result<[u64; 3], Erro
         return Ok(of(train.max(2)));
     }
     if !is_local(params) {
-        return params.examples.map(of).ok_or_else(|| {
-            Error::usage("the data are not on this machine, so that their number is not known")
-                .hint("give it with `--texts N`, or declare `examples`")
-        });
+        let unknown =
+            || Error::usage("the data are not on this machine, so that their number is not known");
+        if params.unit_column.is_some() {
+            return Err(unknown().hint(
+                "give the number of texts with `--texts N`: `examples` declares that of people",
+            ));
+        }
+        let declared = params.examples.map(of);
+        return declared
+            .ok_or_else(|| unknown().hint("give it with `--texts N`, or declare `examples`"));
     }
     let data =
         dpx_data::load(&Request::from(params)).map_err(|error| Error::usage(error.to_string()))?;
@@ -186,7 +196,10 @@ fn write(
             let (line, label) = stand_in.text(split, number);
             let mut row = serde_json::json!({"text": line, "label": label});
             if let Some(people) = people {
-                row["person"] = format!("{split} {}", number % people).into();
+                // Each has a text in turn, beginning elsewhere each time: with labels in turn, too, a person would have one label else.
+                let mut stream = Stream::new(seed, "people of a rehearsal", &[number / people]);
+                let person = (number + stream.below(people)) % people;
+                row["person"] = format!("{split} {person}").into();
             }
             text.push_str(&row.to_string());
             text.push('\n');
@@ -295,6 +308,28 @@ mod tests {
             );
             write(folder.path(), [90, 9, 20], &labels, 12, 1, None).unwrap();
             assert_eq!(read("train.jsonl"), train, "the same each time");
+        }
+    }
+
+    /// Whatever the numbers of people and of labels are.
+    #[test]
+    fn people_of_a_stand_in_have_several_labels_and_equal_shares() {
+        let folder = tempfile::tempdir().unwrap();
+        for (people, labels) in [(30, 2), (31, 2), (30, 3), (31, 3)] {
+            let labels: Vec<String> = (0..labels).map(|label| format!("label {label}")).collect();
+            write(folder.path(), [300, 9, 20], &labels, 12, 1, Some(people)).unwrap();
+            let text = std::fs::read_to_string(folder.path().join("train.jsonl")).unwrap();
+            let mut of: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            for line in text.lines() {
+                let row: serde_json::Value = serde_json::from_str(line).unwrap();
+                let word = |key: &str| row[key].as_str().unwrap().to_owned();
+                of.entry(word("person")).or_default().push(word("label"));
+            }
+            assert_eq!(of.len() as u64, people);
+            let most = of.values().map(Vec::len).max();
+            assert!(most <= Some(10), "{most:?}");
+            let one_label = |own: &&Vec<String>| own.iter().all(|label| *label == own[0]);
+            assert!(of.values().filter(one_label).count() < 5, "{people}");
         }
     }
 }
