@@ -129,7 +129,10 @@ impl Cache {
         match record.output.files.iter().find(|file| !self.has(file)) {
             None => Lookup::Whole(record),
             Some(file) => {
-                let what = format!("`{}` is missing or has another size", file.path);
+                let what = format!(
+                    "`{}` is missing, was set aside, or has another size",
+                    file.path
+                );
                 Lookup::Broken(Some(record), what)
             }
         }

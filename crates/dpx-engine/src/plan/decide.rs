@@ -172,6 +172,12 @@ impl<'a> Decisions<'a> {
     }
 }
 
+/// Whether the ledger counts what the instance does: neither what has no noise nor what looks at no private text.
+fn spends(instance: &Instance) -> bool {
+    let epsilon = instance.params["epsilon"].as_f64();
+    instance.kind.spends() && epsilon.is_some_and(|epsilon| epsilon > 0.0)
+}
+
 /// The decision where every input is known.
 fn certain(
     id: InstanceId,
@@ -193,12 +199,20 @@ fn certain(
             let output = record.output.digest();
             (Some(Arc::clone(&record)), State::Cached { record, output })
         }
-        Found::Damaged { record, what } => (
-            record,
-            State::Run {
-                reasons: vec![Reason::Damaged { what }],
-            },
-        ),
+        Found::Damaged { record, what } => {
+            let again = if spends(instance) {
+                "; it reads the private data again, which the ledger counts once more"
+            } else {
+                ""
+            };
+            let what = what + again;
+            (
+                record,
+                State::Run {
+                    reasons: vec![Reason::Damaged { what }],
+                },
+            )
+        }
         Found::Nothing => {
             let nearest = history.nearest(instance, &inputs, view);
             let reasons = reasons(instance, &inputs, &[], nearest.as_deref());

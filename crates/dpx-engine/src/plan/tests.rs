@@ -257,6 +257,7 @@ fn forced_and_damaged_instances_run_and_say_so() {
         panic!("a damaged record is used")
     };
     assert!(matches!(reasons[0], Reason::Damaged { .. }));
+    assert!(reasons[0].to_string().contains("counts once more"));
     assert_eq!(cache.run(&plan, faithful, &nobody()), [train]);
 }
 
