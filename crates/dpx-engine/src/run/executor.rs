@@ -6,6 +6,7 @@ mod keeper;
 mod local;
 mod lost;
 mod options;
+mod output;
 mod remote;
 mod slurm;
 mod watch;
