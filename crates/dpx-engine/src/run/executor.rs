@@ -3,6 +3,7 @@
 mod call;
 mod command;
 mod keeper;
+mod left;
 mod local;
 mod lost;
 mod options;
@@ -11,6 +12,7 @@ mod remote;
 mod slurm;
 mod watch;
 
+pub(super) use left::left_behind;
 pub(super) use local::Local;
 pub use local::WorkerCommand;
 pub use options::{ExecutorOptions, Launch, Remote, Templates, cancel_submissions};
