@@ -43,13 +43,14 @@ pub(crate) fn push(
     let (plan, remote) = planned(arguments, cache, remote)?;
     let decisions = decide(&plan, &View::new(cache.clone()), &BTreeSet::new());
     let bar = bar(decisions.len() as u64);
-    let (mut new, mut already, mut private, mut missing) = (0, 0, 0, 0);
+    let (mut new, mut already, mut repaired, mut private, mut missing) = (0, 0, 0, 0, 0);
     for decision in &decisions {
         bar.set_message(plan.instances[decision.instance].name.to_string());
         match &decision.state {
             State::Cached { record, .. } => match remote.push(cache, record)? {
                 Pushed::New => new += 1,
                 Pushed::Already => already += 1,
+                Pushed::Repaired => repaired += 1,
                 Pushed::Private => private += 1,
                 Pushed::ReadOnly => {
                     return Err(Error::usage(format!(
@@ -67,6 +68,11 @@ pub(crate) fn push(
         "{}: {new} sent, {already} there already",
         remote.describe()
     )];
+    if repaired > 0 {
+        told.push(format!(
+            "{repaired} sent again: what was there was missing or changed"
+        ));
+    }
     if private > 0 {
         told.push(format!(
             "{private} hold private texts or figures and stay here (`[cache] private = true` shares them, encrypted)"
@@ -87,7 +93,7 @@ pub(crate) fn pull(
 ) -> Result<ExitCode, Error> {
     let (plan, remote) = planned(arguments, cache, remote)?;
     let bar = bar(plan.instances.len() as u64);
-    let mut fetched = 0;
+    let (mut fetched, mut bad) = (0, 0);
     let mut asked = BTreeSet::new();
     // What comes first says under which key the next is found.
     let missing = loop {
@@ -108,25 +114,50 @@ pub(crate) fn pull(
             if let TryLock::Taken(lock) = cache.try_lock(&key, "dpx cache pull")? {
                 match remote.pull(cache, &lock) {
                     Ok(found) => fetched += usize::from(found.is_some()),
-                    Err(error) => bar.suspend(|| output::note(&format!("not taken: {error}"))),
+                    Err(error) => {
+                        bad += 1;
+                        bar.suspend(|| output::note(&format!("not taken: {error}")));
+                    }
                 }
             }
         }
     };
     bar.finish_and_clear();
-    output::print(&format!(
-        "{}: {fetched} fetched, {missing} not there",
-        remote.describe()
-    ))?;
-    Ok(ExitCode::Done)
+    let mut told = format!(
+        "{}: {fetched} fetched, {} not there",
+        remote.describe(),
+        missing.saturating_sub(bad)
+    );
+    if bad > 0 {
+        told.push_str(&format!(", {bad} bad and not taken"));
+    }
+    output::print(&told)?;
+    Ok(if bad == 0 {
+        ExitCode::Done
+    } else {
+        ExitCode::Failed
+    })
 }
 
 /// Reads and checks everything in the shared cache.
 pub(crate) fn verify(remote: &Remote, delete: bool) -> Result<ExitCode, Error> {
     let found = remote.verify(delete)?;
     let mut told: Vec<String> = Vec::new();
-    for name in &found.bad_records {
-        told.push(format!("{name}: bad signature"));
+    for record in &found.bad_records {
+        let whose = if record.own {
+            "this key wrote it, and it was changed"
+        } else if delete {
+            "another key wrote it, or it was changed. It is not removed, since nothing shows that this key wrote it: delete it in \
+             the store where it is known to be damage"
+        } else {
+            "another key wrote it, or it was changed"
+        };
+        told.push(format!("{}: bad signature ({whose})", record.name));
+    }
+    for (name, found) in &found.other_versions {
+        told.push(format!(
+            "{name}: written by another version of dpx ({found}): neither checked nor removed"
+        ));
     }
     for (instance, path) in &found.bad_objects {
         told.push(format!("{instance}: `{path}` is missing or was changed"));
@@ -134,7 +165,11 @@ pub(crate) fn verify(remote: &Remote, delete: bool) -> Result<ExitCode, Error> {
     if delete {
         told.push(format!("{} removed", found.removed));
     }
-    let sound = if found.is_sound() { ", all sound" } else { "" };
+    let sound = if found.is_sound() && found.other_versions.is_empty() {
+        ", all sound"
+    } else {
+        ""
+    };
     told.push(format!(
         "{}: read {} records and {} objects{sound}",
         remote.describe(),
@@ -171,13 +206,25 @@ pub(crate) fn collect(
         .map(|instance| format!("  {instance}"))
         .collect();
     told.push(format!(
-        "{verb} {} records and {} objects ({}); {} records with {} stay",
+        "{verb} {} records and {} objects ({}); {} records and {} objects ({}) stay",
         garbage.records.len(),
         garbage.objects,
         bytes(garbage.bytes),
         garbage.kept_records,
+        garbage.kept_objects,
         bytes(garbage.kept_bytes)
     ));
+    if garbage.unopened + garbage.other_versions > 0 {
+        told.push(format!(
+            "{} of the records cannot be opened: {} written by another key, or changed, and {} by another version of dpx. They stay, \
+             and so do {} objects that they may name. `dpx cache verify --remote` names these records; with the key or version \
+             that wrote them, `dpx cache gc` clears them",
+            garbage.unopened + garbage.other_versions,
+            garbage.unopened,
+            garbage.other_versions,
+            garbage.spared
+        ));
+    }
     if !yes && (garbage.objects > 0 || !garbage.records.is_empty()) {
         told.push("nothing was deleted: add `--yes` to delete".to_owned());
     }

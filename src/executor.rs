@@ -1,7 +1,9 @@
 //! `--executor` and `[run.executor]`: who starts the workers of a run.
 
 use super::{Error, devices};
-use dpx_engine::experiment::{ExecutorKind, ExecutorTable, Experiment};
+use dpx_engine::experiment::{
+    ExecutorKind, ExecutorTable, Experiment, SUBMIT_EXAMPLE, submit_fault,
+};
 use dpx_engine::run::{ExecutorOptions, Launch, Remote, Templates, WorkerCommand};
 use dpx_schema::Device;
 
@@ -25,14 +27,31 @@ pub(crate) fn table(given: Option<&str>, experiment: &Experiment) -> Result<Exec
                 table.submit = Some(submit.to_owned());
             }
         }
+        Some((known @ ("local" | "slurm"), Some(rest))) => {
+            return Err(Error::usage(format!(
+                "the executor `{known}` takes nothing behind it, and `={rest}` stands there"
+            ))
+            .hint(format!(
+                "`--executor {known}`; what it needs stands in `[run.executor]`"
+            )));
+        }
         Some((other, _)) => {
             return Err(Error::usage(format!("unknown executor `{other}`"))
                 .hint("executors: `local`, `slurm`, `command`, or `command=COMMAND LINE`"));
         }
     }
-    if table.kind == ExecutorKind::Command && table.submit.is_none() {
-        return Err(Error::usage("the executor `command` has no command line that starts workers")
-            .hint("`--executor 'command=ssh node{index} {worker} {index}'`, or `submit` in `[run.executor]`"));
+    if table.kind == ExecutorKind::Command {
+        let Some(submit) = &table.submit else {
+            return Err(Error::usage(
+                "the executor `command` has no command line that starts workers",
+            )
+            .hint(format!(
+                "`--executor 'command={SUBMIT_EXAMPLE}'`, or `submit` in `[run.executor]`"
+            )));
+        };
+        if let Some(fault) = submit_fault(submit) {
+            return Err(Error::usage(fault.what).hint(fault.help));
+        }
     }
     Ok(table)
 }

@@ -40,9 +40,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 
 fn tell(run: &RunStatus) -> String {
     let mut lines = vec![format!(
-        "{} is {}{}",
+        "{} {}{}{}",
         run.experiment,
-        run.state,
+        match run.state.as_str() {
+            "died" | "failed" => run.state.clone(),
+            "interrupted" => "was interrupted".to_owned(),
+            state => format!("is {state}"),
+        },
         match (&run.started, run.pid) {
             (Some(started), Some(pid)) => {
                 let host = run.host.as_ref().map(|host| format!(" on {host}"));
@@ -52,6 +56,11 @@ fn tell(run: &RunStatus) -> String {
                 )
             }
             _ => String::new(),
+        },
+        if run.state == "died" {
+            ": its runner ended without a word, and the same `dpx run` goes on"
+        } else {
+            ""
         }
     )];
     lines.push(format!("  {}", queue(run)));
@@ -94,7 +103,10 @@ fn queue(run: &RunStatus) -> String {
             parts.push(format!("{number} {word}"));
         }
     }
-    if let Some(jobs) = run.jobs.filter(|_| count(&["running"]) > 0) {
+    if let Some(jobs) = run
+        .jobs
+        .filter(|_| run.state == "running" && count(&["running"]) > 0)
+    {
         parts.push(format!("at most {jobs} at once"));
     }
     parts.join(", ")

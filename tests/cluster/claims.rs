@@ -43,6 +43,12 @@ fn runs_at_once_share_the_work_by_claims() {
         !find(&place.path("cache/locks"), "1").is_empty(),
         "claims were made"
     );
+    let runs = std::fs::read_dir(place.path("cache/runs")).unwrap();
+    let left = runs.filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().ends_with(".claims")
+    });
+    assert_eq!(left.count(), 0, "claims of runs that are over go with them");
     assert_eq!(place.artifacts(), local(SHORT_EPOCHS));
     let collected = command(&place, &["cache", "gc", "away.toml", "--yes"])
         .output()

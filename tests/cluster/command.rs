@@ -35,13 +35,132 @@ fn a_command_that_starts_nothing_is_told_of() {
         told.contains("the command `submit` ended with exit code 7: no such host"),
         "{told}"
     );
-    let wrong = place.dpx(&["run", "away.toml", "--executor", "slrum"]);
-    assert_eq!(wrong.status.code(), Some(2));
+    // What the command says is wrong, not its last line; and where all of it stands.
+    let run = place.dpx(&[
+        "run",
+        "away.toml",
+        "--executor",
+        "command={worker}",
+        "--set",
+        "run.executor.retries=0",
+    ]);
+    assert_eq!(run.status.code(), Some(1));
+    let told = text(&run);
     assert!(
-        text(&wrong).contains("unknown executor `slrum`"),
-        "{}",
-        text(&wrong)
+        told.contains("the command `submit` ended with exit code 2: error: ")
+            && told.contains("-0.out`)")
+            && !told.contains("For more information"),
+        "{told}"
     );
+    let log = told
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("log:"));
+    let log = std::fs::read_to_string(place.path(log.unwrap().trim())).unwrap();
+    assert!(log.contains("error: "), "{log}");
+}
+
+#[test]
+fn a_command_line_that_can_start_no_worker_is_refused() {
+    let place = Place::new(SHORT_EPOCHS);
+    for (executor, told) in [
+        ("slrum", "unknown executor `slrum`"),
+        ("local=x", "the executor `local` takes nothing behind it"),
+        ("command=", "neither `{worker}` nor `{plan}`"),
+        ("command=true", "neither `{worker}` nor `{plan}`"),
+        (
+            "command=echo hello {worker",
+            "neither `{worker}` nor `{plan}`",
+        ),
+        ("command={worker} {idnex}", "did you mean `{index}`?"),
+    ] {
+        let wrong = place.dpx(&["run", "away.toml", "--executor", executor]);
+        assert_eq!(wrong.status.code(), Some(2), "{executor}");
+        assert!(text(&wrong).contains(told), "{executor}: {}", text(&wrong));
+    }
+    for (set, told) in [
+        (
+            "run.executor.heartbeat_seconds=10",
+            "`stale_seconds` is 6 and `heartbeat_seconds` is 10",
+        ),
+        (
+            "run.executor.cancel=\"stop {job}\"",
+            "`cancel` holds `{job}`",
+        ),
+    ] {
+        let wrong = place.dpx(&["check", "away.toml", "--set", set]);
+        assert_eq!(wrong.status.code(), Some(2), "{set}");
+        assert!(text(&wrong).contains(told), "{set}: {}", text(&wrong));
+    }
+}
+
+#[test]
+fn workers_that_never_come_are_told_of_and_given_up() {
+    let place = Place::new(SHORT_EPOCHS);
+    let run = place.dpx(&[
+        "run",
+        "away.toml",
+        "--executor",
+        "command=/nowhere/dpx worker --plan {plan} --index 0 &",
+        "--set",
+        "run.executor.stale_seconds=2",
+        "--set",
+        "run.executor.retries=1",
+    ]);
+    assert_eq!(run.status.code(), Some(1));
+    let told = text(&run);
+    for part in [
+        "no worker came for 2 s: `submit` ended well and printed: ",
+        "/nowhere/dpx",
+        "submitted again",
+        "call by hand what `submit`",
+        ".out`)",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[test]
+fn braces_in_the_names_of_folders_are_left_alone() {
+    let place = Place::new(SHORT_EPOCHS);
+    let cache = "odd {index} 'x/cache";
+    let run = place.dpx(&[
+        "run",
+        "away.toml",
+        "--cache",
+        cache,
+        "--executor",
+        "command={worker} {index}",
+    ]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run));
+}
+
+#[test]
+fn a_worker_that_is_stopped_in_its_tracks_is_told_of() {
+    let place = Place::new(LONG_EPOCHS);
+    let mut run = place.spawn(&["run", "away.toml", "--executor", "command={worker} {index}"]);
+    let workers = place.training();
+    let all: Vec<i32> = workers
+        .iter()
+        .flat_map(|worker| children(*worker).into_iter().chain([*worker]))
+        .collect();
+    let signal = |signal| {
+        for pid in &all {
+            rustix::process::kill_process(rustix::process::Pid::from_raw(*pid).unwrap(), signal)
+                .ok();
+        }
+    };
+    signal(rustix::process::Signal::STOP);
+    until("it is told", || {
+        place
+            .said()
+            .contains("no sign of life for 6 s, but its lock is held")
+    });
+    let status = place.dpx(&["status"]);
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains("`dpx cancel --kill` ends it"), "{status}");
+    signal(rustix::process::Signal::CONT);
+    assert_eq!(wait(&mut run, &place), 0, "{}", place.said());
+    place.is_done(LONG_EPOCHS);
 }
 
 #[test]
@@ -91,6 +210,15 @@ fn a_runner_that_is_killed_leaves_its_workers_to_the_next() {
         run.wait().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(300));
         assert!(!place.workers().is_empty(), "workers outlive the runner");
+        let status = place.dpx(&["status"]);
+        let status = String::from_utf8_lossy(&status.stdout).into_owned();
+        assert!(
+            status.starts_with("away died")
+                && status.contains("its runner ended without a word")
+                && status.contains("goes on without the runner")
+                && !status.contains("at once"),
+            "{status}"
+        );
         let mut next = place.spawn(&arguments);
         assert_eq!(wait(&mut next, &place), 0, "{}", place.said());
         assert!(

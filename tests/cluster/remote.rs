@@ -113,13 +113,27 @@ fn a_folder_is_shared() {
         key(folder.path()),
     );
     shared_by_two(&url, &key);
-    // A tampered object: told, and made again here.
-    let objects = find(&folder.path().join("store/objects"), "");
-    for path in objects {
-        let mut bytes = std::fs::read(&path).unwrap();
-        bytes.push(0);
-        std::fs::write(&path, bytes).unwrap();
-    }
+    let tamper = |change: fn(&mut Vec<u8>)| {
+        for path in find(&folder.path().join("store/objects"), "") {
+            let mut bytes = std::fs::read(&path).unwrap();
+            change(&mut bytes);
+            std::fs::write(&path, bytes).unwrap();
+        }
+    };
+    // Tampered objects, of the same length: a pull says so and fails.
+    tamper(|bytes| {
+        if let Some(last) = bytes.last_mut() {
+            *last ^= 1;
+        }
+    });
+    let pulled = Machine::new(&url, &key).dpx(&["cache", "pull", "away.toml"]);
+    assert_eq!(pulled.status.code(), Some(1), "{}", out(&pulled));
+    assert!(
+        out(&pulled).contains("bad and not taken"),
+        "{}",
+        out(&pulled)
+    );
+    // A run tells of them, makes them again here, and sends them in place of what was there.
     let other = Machine::new(&url, &key);
     let run = other.run();
     assert_eq!(run.status.code(), Some(0), "{}", text(&run));
@@ -129,20 +143,37 @@ fn a_folder_is_shared() {
         text(&run)
     );
     assert_eq!(other.place.artifacts(), local(SHORT_EPOCHS));
+    let next = Machine::new(&url, &key).run();
+    assert!(
+        text(&next).contains(": 0 ran, 10 cached"),
+        "{}",
+        text(&next)
+    );
+    // Others are removed on request, and sent by the next push.
+    tamper(|bytes| bytes.push(0));
     let verified = other.dpx(&["cache", "verify"]);
     assert_eq!(verified.status.code(), Some(1));
     let cleaned = other.dpx(&["cache", "verify", "--remote", &url, "--delete"]);
     assert!(out(&cleaned).contains("removed"), "{}", out(&cleaned));
     let told = out(&other.dpx(&["cache", "push", "away.toml", "--set", "cache.private=true"]));
-    // What the run made again and shared is there already.
-    let numbers: Vec<u64> = told
-        .split([' ', ','])
-        .filter_map(|word| word.parse().ok())
-        .collect();
-    assert!(
-        told.contains("sent") && numbers.iter().sum::<u64>() == 10,
-        "{told}"
+    assert!(told.contains("10 sent, 0 there already"), "{told}");
+    // Whoever has another key cleans nothing away.
+    let strange = super::remote::key(
+        tempfile::tempdir_in(folder.path())
+            .unwrap()
+            .keep()
+            .as_path(),
     );
+    let stored = find(&folder.path().join("store"), "").len();
+    for words in [
+        &["cache", "gc", "--unused-days", "0", "--yes"][..],
+        &["cache", "verify", "--delete"][..],
+    ] {
+        let words = [words, &["--remote", &url, "--cache-key", &strange][..]].concat();
+        let told = out(&other.dpx(&words));
+        assert!(told.contains("another key"), "{told}");
+    }
+    assert_eq!(find(&folder.path().join("store"), "").len(), stored);
     let told = out(&other.dpx(&["cache", "gc", "--unused-days", "30", "--remote", &url]));
     assert!(
         told.contains("would delete 0 records") && told.contains("stay"),

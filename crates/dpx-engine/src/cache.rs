@@ -51,8 +51,8 @@ pub use journal::RunFile;
 pub use lock::{KeyLock, Owner, SharedUse, TryLock};
 pub(crate) use lock::{WorkerLock, host};
 pub use remote::{
-    Created, FileStore, KeyError, Listed, Pushed, Remote, RemoteCheck, RemoteError, RemoteGarbage,
-    Store, StoreError, TeamKey,
+    BadRecord, Created, FileStore, KeyError, Listed, Pushed, Remote, RemoteCheck, RemoteError,
+    RemoteGarbage, Store, StoreError, TeamKey,
 };
 pub(crate) use store::manifest_of_folder;
 pub use store::{Cache, Lookup};

@@ -23,6 +23,7 @@ mod schema;
 mod stages;
 mod suggest;
 mod tables;
+mod template;
 mod walk;
 
 #[cfg(test)]
@@ -47,5 +48,7 @@ pub use tables::{
     CacheTable, Devices, Enforce, ExperimentTable, Languages, PrivacyTable, Reference,
     ReleaseTable, ReportTable, RunTable,
 };
+pub use template::{ExecutorFault, SUBMIT_EXAMPLE, submit_fault};
 
 pub(crate) use kinds::KindTable;
+pub(crate) use template::{fill, holds};

@@ -213,16 +213,30 @@ impl Cache {
                 file.lock().map_err(CacheError::io("lock", path))?;
                 None
             }
-            Locking::Claims => Some(Claim::take(&claims(path), &Owner::here("run"))?),
+            Locking::Claims => {
+                let folder = claims(path);
+                let claim = Claim::take(&folder, &Owner::here("run"))?;
+                Some((claim, folder))
+            }
         };
-        Ok(RunLock { _claim: claim })
+        Ok(RunLock { claim })
     }
 }
 
 /// Held while a run lives, beside its journal's file.
 #[derive(Debug)]
 pub(super) struct RunLock {
-    _claim: Option<Claim>,
+    claim: Option<(Claim, PathBuf)>,
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        if let Some((claim, folder)) = self.claim.take() {
+            drop(claim);
+            // No other run takes this name again.
+            drop(fs::remove_dir_all(folder));
+        }
+    }
 }
 
 /// How often somebody who waits for a claim looks again.

@@ -16,13 +16,15 @@ mod tests;
 
 pub use crypt::{KeyError, TeamKey};
 pub use file::FileStore;
-pub use maintain::{RemoteCheck, RemoteGarbage};
+pub use maintain::{BadRecord, RemoteCheck, RemoteGarbage};
 pub use store::{Created, Listed, Store, StoreError};
 
+use super::store::is_inside;
 use super::{Cache, CacheError, KeyLock};
 use dpx_schema::{FileEntry, Flow, INTERNAL_FOLDER, Key, Record};
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Version of what lies in the store.
 const VERSION: u32 = 1;
@@ -41,6 +43,10 @@ pub struct Remote {
     /// Number of this process among all writers.
     writer: String,
     conditions: Arc<OnceLock<Result<(), String>>>,
+    /// Keys whose objects failed a check: what stands there is not believed any more.
+    doubted: Arc<Mutex<BTreeSet<Key>>>,
+    /// Names of pieces that this process sent, or read and found right.
+    sound: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// What came of sending an artifact.
@@ -50,6 +56,8 @@ pub enum Pushed {
     New,
     /// It was there already, from this machine or another.
     Already,
+    /// A record of it was there, but objects of it were missing or changed: they were sent again.
+    Repaired,
     /// It holds private texts or figures, and nobody said that these are shared.
     Private,
     /// Nothing is written to this store from here.
@@ -68,16 +76,28 @@ pub enum RemoteError {
     NoConditions { store: String, reason: String },
     /// A record that nobody with the key wrote.
     #[error(
-        "the record of `{key}` in the remote cache {store} has a bad signature: another key wrote it, or it was changed; `dpx cache verify --remote` finds such records, and removes them with `--delete`"
+        "the record of `{key}` in the remote cache {store} has a bad signature: another key wrote it, or it was changed; `dpx cache verify --remote` finds such records, and with `--delete` removes those that this key wrote"
     )]
     BadSignature {
         store: String,
         /// Key of the record, short.
         key: String,
     },
+    /// A record that this version of dpx cannot read.
+    #[error(
+        "the record of `{key}` in the remote cache {store} was written by another version of dpx ({found}): use one version for \
+         all who share the cache, or another folder of the store for each"
+    )]
+    OtherVersion {
+        store: String,
+        /// Key of the record, short.
+        key: String,
+        found: String,
+    },
     /// An object that is not what the record says.
     #[error(
-        "`{file}` of {key} in the remote cache {store} {problem}; `dpx cache verify --remote` finds such objects"
+        "`{file}` of {key} in the remote cache {store} {problem}; `dpx cache verify --remote` finds such objects, and \
+         after `--delete` `dpx cache push` from a machine that has them sends them again"
     )]
     BadObject {
         store: String,
@@ -98,6 +118,16 @@ struct Shared {
     record: Record,
 }
 
+/// What a record in the store turns out to be.
+#[derive(Debug)]
+enum Opened {
+    Sound(Box<Shared>),
+    /// Another version of dpx wrote it; which, in words.
+    OtherVersion(String),
+    /// Another key wrote it, or it was changed.
+    BadSignature,
+}
+
 impl Remote {
     /// A shared cache over a store.
     ///
@@ -116,6 +146,8 @@ impl Remote {
             readonly,
             writer: crypt::random_name()?,
             conditions: Arc::default(),
+            doubted: Arc::default(),
+            sound: Arc::default(),
         })
     }
 
@@ -157,11 +189,27 @@ impl Remote {
         }
         self.check_conditions()?;
         let name = self.record_name(&record.key);
-        if self.read_record(&name, &record.key)?.is_some() {
+        let standing = self.read_record(&name, &record.key)?;
+        if let Some(standing) = &standing
+            && !self.is_doubted(&record.key)
+            && self.is_complete(&standing.record)?
+        {
             self.touch(&record.key);
             return Ok(Pushed::Already);
         }
         self.send_objects(cache, record)?;
+        if let Some(standing) = &standing {
+            if same_files(&standing.record, record) {
+                self.believe(&record.key);
+                self.touch(&record.key);
+                return Ok(Pushed::Repaired);
+            }
+            // It names objects that nobody can fetch, and that this machine does not have.
+            let now = self.read_record(&name, &record.key)?;
+            if now.is_some_and(|now| now.writer == standing.writer) {
+                self.patiently(|| self.store.delete(&name))?;
+            }
+        }
         let shared = Shared {
             version: VERSION,
             writer: self.writer.clone(),
@@ -173,9 +221,26 @@ impl Remote {
                 what: error.to_string(),
             })
         })?;
-        let pushed = self.create_record(&name, &record.key, &sealed)?;
+        // Before the record: it also says whose record it is.
         self.touch(&record.key);
-        Ok(pushed)
+        let pushed = self.create_record(&name, &record.key, &sealed)?;
+        self.believe(&record.key);
+        Ok(match (pushed, standing) {
+            (Pushed::New, Some(_)) => Pushed::Repaired,
+            (pushed, _) => pushed,
+        })
+    }
+
+    fn is_doubted(&self, key: &Key) -> bool {
+        let doubted = self.doubted.lock();
+        doubted
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(key)
+    }
+
+    fn believe(&self, key: &Key) {
+        let doubted = self.doubted.lock();
+        doubted.unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     /// Writes a record unless there is one, and finds out who wrote the one that stands: the answer to a write may be lost.
@@ -192,7 +257,9 @@ impl Remote {
                 Ok(Some(_)) => return Ok(Pushed::Already),
                 // It was said to exist and does not, or the store is not sure: once more.
                 Ok(None) => {}
-                Err(error @ RemoteError::BadSignature { .. }) => return Err(error),
+                Err(
+                    error @ (RemoteError::BadSignature { .. } | RemoteError::OtherVersion { .. }),
+                ) => return Err(error),
                 Err(error) => {
                     if last.is_none() {
                         return Err(error);
@@ -218,6 +285,12 @@ impl Remote {
         let staged = cache.new_attempt(&key)?;
         let output = staged.join("output");
         let fetched = self.fetch_objects(cache, &shared.record, &output);
+        if let Err(RemoteError::BadObject { .. }) = &fetched {
+            let doubted = self.doubted.lock();
+            doubted.unwrap_or_else(PoisonError::into_inner).insert(key);
+            let sound = self.sound.lock();
+            sound.unwrap_or_else(PoisonError::into_inner).clear();
+        }
         let committed = fetched.and_then(|()| Ok(cache.commit(lock, &shared.record, &output)?));
         let swept = cache.sweep(lock, false);
         committed?;
@@ -242,31 +315,56 @@ impl Remote {
             return Ok(None);
         };
         match self.open_record(name, &sealed) {
-            Some(shared) if shared.record.key == *key => Ok(Some(shared)),
-            _ => Err(RemoteError::BadSignature {
+            Opened::Sound(shared) if shared.record.key == *key => Ok(Some(*shared)),
+            Opened::OtherVersion(found) => Err(RemoteError::OtherVersion {
+                store: self.describe(),
+                key: key.short(),
+                found,
+            }),
+            Opened::Sound(_) | Opened::BadSignature => Err(RemoteError::BadSignature {
                 store: self.describe(),
                 key: key.short(),
             }),
         }
     }
 
-    fn open_record(&self, name: &str, sealed: &[u8]) -> Option<Shared> {
-        let plain = self.key.open(name, sealed)?;
-        let shared: Shared = serde_json::from_slice(&plain).ok()?;
+    fn open_record(&self, name: &str, sealed: &[u8]) -> Opened {
+        let plain = match self.key.open(name, sealed) {
+            crypt::Unsealed::Plain(plain) => plain,
+            crypt::Unsealed::OtherFormat(format) => return Opened::OtherVersion(format),
+            crypt::Unsealed::BadSignature => return Opened::BadSignature,
+        };
+        let shared: Shared = match serde_json::from_slice(&plain) {
+            Ok(shared) => shared,
+            // The key wrote it, so that it is not damage.
+            Err(error) => return Opened::OtherVersion(other_version(&plain, &error)),
+        };
         let record = &shared.record;
-        let sound = shared.version == VERSION
-            && record.version == Record::VERSION
-            && record
-                .output
-                .files
-                .iter()
-                .all(|file| super::store::is_inside(&file.path));
-        sound.then_some(shared)
+        if shared.version != VERSION || record.version != Record::VERSION {
+            return Opened::OtherVersion(format!(
+                "version {} of the remote cache, {} of its records: expected {VERSION} and {}",
+                shared.version,
+                record.version,
+                Record::VERSION
+            ));
+        }
+        let mut files = record.output.files.iter();
+        if files.all(|file| is_inside(&file.path)) {
+            Opened::Sound(Box::new(shared))
+        } else {
+            Opened::BadSignature
+        }
     }
 
     /// Says that a record was used: the oldest go first where room is made. That it fails is no loss.
     fn touch(&self, key: &Key) {
-        drop(self.store.put(&self.used_name(key), b"used"));
+        let mark = self.mark(&self.record_name(key));
+        drop(self.store.put(&self.used_name(key), mark.as_bytes()));
+    }
+
+    /// What only this key can write beside a record: a record that cannot be opened is this key's where it stands there.
+    fn mark(&self, record_name: &str) -> String {
+        self.key.name("used", record_name.as_bytes())
     }
 
     /// Asks again where the store does not answer.
@@ -304,6 +402,34 @@ impl Remote {
             store: self.describe(),
             reason,
         })
+    }
+}
+
+fn same_files(one: &Record, other: &Record) -> bool {
+    let digests = |record: &Record| -> BTreeSet<_> {
+        let files = record.output.files.iter();
+        files.map(|file| (file.path.clone(), file.digest)).collect()
+    };
+    digests(one) == digests(other)
+}
+
+/// The versions that a record which this dpx cannot read names, or why it cannot.
+fn other_version(plain: &[u8], error: &serde_json::Error) -> String {
+    let value: serde_json::Value = serde_json::from_slice(plain).unwrap_or_default();
+    let version = |value: Option<&serde_json::Value>| value.and_then(serde_json::Value::as_u64);
+    let record = value.get("record");
+    let written_by = record
+        .and_then(|record| record.get("dpx_version"))
+        .and_then(serde_json::Value::as_str)
+        .map_or_else(String::new, |by| format!("dpx {by}, "));
+    match (
+        version(value.get("version")),
+        version(record.and_then(|record| record.get("version"))),
+    ) {
+        (Some(own), Some(record)) => {
+            format!("{written_by}version {own} of the remote cache, {record} of its records")
+        }
+        _ => format!("{written_by}it cannot be read: {error}"),
     }
 }
 

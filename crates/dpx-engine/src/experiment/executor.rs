@@ -1,5 +1,7 @@
 //! `[run.executor]`: who starts the workers of a run, and what they are given.
 
+use super::diagnostic::Code;
+use super::template::ExecutorFault;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -146,6 +148,21 @@ pub struct Resources {
 }
 
 impl ExecutorTable {
+    /// What is wrong with the times of a table: a worker that lives must have time for a sign of it.
+    pub(crate) fn times_fault(heartbeat_seconds: u64, stale_seconds: u64) -> Option<ExecutorFault> {
+        (stale_seconds <= heartbeat_seconds).then(|| ExecutorFault {
+            what: format!(
+                "`stale_seconds` is {stale_seconds} and `heartbeat_seconds` is {heartbeat_seconds}: every worker would count as \
+                 dead between two heartbeats"
+            ),
+            help: format!(
+                "raise `stale_seconds` to several heartbeats, such as {}, or lower `heartbeat_seconds`",
+                heartbeat_seconds.saturating_mul(6)
+            ),
+            code: Code::Conflict,
+        })
+    }
+
     /// Key of [`ExecutorTable::resources`] that holds for all kinds.
     pub(crate) const DEFAULT: &'static str = "default";
 
@@ -191,5 +208,15 @@ mod tests {
         assert_eq!(train.time.as_deref(), Some("10"));
         assert_eq!(train.gpus, Some(1));
         assert_eq!(train.arguments, ["--qos=a", "--exclusive"]);
+    }
+
+    #[test]
+    fn a_worker_has_time_for_a_sign_of_life() {
+        let fault = ExecutorTable::times_fault(10, 5).unwrap();
+        assert!(fault.what.contains("`stale_seconds` is 5"), "{fault:?}");
+        assert!(ExecutorTable::times_fault(5, 5).is_some());
+        let table = ExecutorTable::default();
+        let own = ExecutorTable::times_fault(table.heartbeat_seconds, table.stale_seconds);
+        assert_eq!(own, None);
     }
 }

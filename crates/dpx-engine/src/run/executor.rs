@@ -3,13 +3,16 @@
 mod call;
 mod command;
 mod keeper;
+mod left;
 mod local;
 mod lost;
 mod options;
+mod output;
 mod remote;
 mod slurm;
 mod watch;
 
+pub(super) use left::left_behind;
 pub(super) use local::Local;
 pub use local::WorkerCommand;
 pub use options::{ExecutorOptions, Launch, Remote, Templates, cancel_submissions};

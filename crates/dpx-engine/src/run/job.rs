@@ -172,6 +172,9 @@ fn share(cache: &Cache, job: &Job, record: &Record, each: &mut dyn FnMut(Told)) 
     let Some(remote) = &job.remote else { return };
     match remote.push(cache, record) {
         Ok(Pushed::New | Pushed::Already | Pushed::ReadOnly) => {}
+        Ok(Pushed::Repaired) => each(Told::Placed(
+            "shared anew: what the remote cache had of it was missing or changed".to_owned(),
+        )),
         Ok(Pushed::Private) => each(Told::Placed(
             "not shared: it holds private texts or figures (`[cache] private = true` shares them, encrypted)".to_owned(),
         )),
@@ -199,6 +202,10 @@ fn finish(
         Served::Stopped => return Ok(JobResult::Stopped),
         Served::Failed(reason) | Served::Died(reason) => reason,
     };
+    if !job.log.exists() {
+        // No worker came that could have written it, and whoever reads of the failure looks there.
+        drop(fs::write(&job.log, format!("{reason}\n")));
+    }
     Ok(JobResult::Failed {
         reason,
         last_lines: last_lines(&job.log),

@@ -1,5 +1,6 @@
 //! What a run is at, from its journal and its live figures: for `dpx status` in another terminal.
 
+use super::executor::left_behind;
 use super::live::Live;
 use crate::cache::RunFile;
 use dpx_schema::InstanceName;
@@ -7,6 +8,9 @@ use dpx_schema::progress::ProgressUpdate;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
+
+/// State of a run whose runner ended without a word.
+const DIED: &str = "died";
 
 /// What a run is at, as its journal tells: a field that the journal does not have is none.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,7 +60,7 @@ impl RunStatus {
         let mut status = Self {
             run: file.id.clone(),
             experiment: text(start, "experiment").unwrap_or_default().to_owned(),
-            state: if file.live { "running" } else { "died" }.to_owned(),
+            state: if file.live { "running" } else { DIED }.to_owned(),
             pid: start.get("pid").and_then(Value::as_u64),
             host: text(start, "host").map(str::to_owned),
             jobs: start.get("jobs").and_then(Value::as_u64),
@@ -80,7 +84,34 @@ impl RunStatus {
                 }
             }
         }
+        if status.state == DIED {
+            status.settle(&file.folder);
+        }
         Some(status)
+    }
+
+    /// What became of the instances that ran when their runner died.
+    fn settle(&mut self, folder: &std::path::Path) {
+        let mut left = left_behind(folder);
+        for instance in &mut self.instances {
+            match instance.state.as_str() {
+                "running" => match left.remove(&instance.instance) {
+                    Some(found) => {
+                        found.state.clone_into(&mut instance.state);
+                        instance.note = Some(found.note);
+                    }
+                    None => {
+                        "stopped".clone_into(&mut instance.state);
+                        instance.note = Some("with its runner".to_owned());
+                    }
+                },
+                "waiting" => {
+                    "run".clone_into(&mut instance.state);
+                    instance.note = None;
+                }
+                _ => {}
+            }
+        }
     }
 
     fn follow(&mut self, line: &Value, places: &HashMap<InstanceName, usize>) {

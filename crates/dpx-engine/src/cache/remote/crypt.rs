@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 /// What a sealed record begins with.
 const MAGIC: &[u8] = b"dpx-sealed-1\n";
 
+/// What every version of it begins with.
+const MAGIC_OF_ALL: &[u8] = b"dpx-sealed-";
+
 const SALT: usize = 32;
 const SIGNATURE: usize = 32;
 
@@ -29,6 +32,16 @@ impl std::fmt::Debug for TeamKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("TeamKey")
     }
+}
+
+/// What is inside a sealed record.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unsealed {
+    Plain(Vec<u8>),
+    /// Another version of the seal; which, in words.
+    OtherFormat(String),
+    /// The signature is not this key's for this name.
+    BadSignature,
 }
 
 /// Why a key cannot be read or made.
@@ -140,8 +153,22 @@ impl TeamKey {
         Ok(sealed)
     }
 
-    /// The content of a sealed record; nothing where the signature is not this key's, for this name.
-    pub(super) fn open(&self, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    /// The content of a sealed record, if it is this key's, for this name.
+    pub(super) fn open(&self, name: &str, sealed: &[u8]) -> Unsealed {
+        if sealed.starts_with(MAGIC_OF_ALL) && !sealed.starts_with(MAGIC) {
+            let line = sealed.split(|&byte| byte == b'\n').next();
+            let number = &line.unwrap_or_default()[MAGIC_OF_ALL.len()..];
+            // A number that was changed is damage and no version.
+            if (1..=9).contains(&number.len()) && number.iter().all(u8::is_ascii_digit) {
+                let number = String::from_utf8_lossy(number);
+                return Unsealed::OtherFormat(format!("version {number} of its seal: expected 1"));
+            }
+        }
+        self.unseal(name, sealed)
+            .map_or(Unsealed::BadSignature, Unsealed::Plain)
+    }
+
+    fn unseal(&self, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let (signed, signature) = sealed.split_last_chunk::<SIGNATURE>()?;
         // The comparison takes the same time wherever they differ.
         if self.sign(name, signed) != *signature {
@@ -195,22 +222,24 @@ mod unit {
         let key = TeamKey::derive(&[7; 32]);
         let sealed = key.seal("records/a", b"a record").unwrap();
         assert!(!sealed.windows(8).any(|window| window == b"a record"));
+        let bad = Unsealed::BadSignature;
         assert_eq!(
-            key.open("records/a", &sealed).as_deref(),
-            Some(&b"a record"[..])
+            key.open("records/a", &sealed),
+            Unsealed::Plain(b"a record".to_vec())
         );
-        assert_eq!(
-            key.open("records/b", &sealed),
-            None,
-            "moved to another name"
-        );
-        assert_eq!(TeamKey::derive(&[8; 32]).open("records/a", &sealed), None);
+        assert_eq!(key.open("records/b", &sealed), bad, "moved to another name");
+        assert_eq!(TeamKey::derive(&[8; 32]).open("records/a", &sealed), bad);
         for at in [0, MAGIC.len(), MAGIC.len() + SALT, sealed.len() - 1] {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
-            assert_eq!(key.open("records/a", &changed), None, "byte {at}");
+            assert_eq!(key.open("records/a", &changed), bad, "byte {at}");
         }
-        assert_eq!(key.open("records/a", &sealed[..10]), None);
+        assert_eq!(key.open("records/a", &sealed[..10]), bad);
+        let later = [b"dpx-sealed-2\n", &sealed[MAGIC.len()..]].concat();
+        assert!(matches!(
+            key.open("records/a", &later),
+            Unsealed::OtherFormat(_)
+        ));
         assert_ne!(
             sealed,
             key.seal("records/a", b"a record").unwrap(),

@@ -1,7 +1,7 @@
 //! Keeping a shared cache sound and small.
 
 use super::transfer::all_pieces;
-use super::{Remote, RemoteError};
+use super::{Opened, Remote, RemoteError};
 use dpx_schema::{InstanceName, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -16,12 +16,23 @@ pub struct RemoteCheck {
     pub records: usize,
     /// Objects that were read, sound or not.
     pub objects: usize,
-    /// Names of records with a bad signature.
-    pub bad_records: Vec<String>,
+    /// Records with a bad signature.
+    pub bad_records: Vec<BadRecord>,
+    /// Names of records that another version of dpx wrote, and which: they are neither checked nor removed.
+    pub other_versions: Vec<(String, String)>,
     /// Records with an object that is missing or was changed: instance and the object's path.
     pub bad_objects: Vec<(InstanceName, String)>,
     /// Objects and records that were removed.
     pub removed: usize,
+}
+
+/// A record in the store that cannot be opened with the team's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRecord {
+    /// Its name in the store.
+    pub name: String,
+    /// Whether this key wrote it, so that it was changed. Otherwise another key may have written it, and it is never removed.
+    pub own: bool,
 }
 
 impl RemoteCheck {
@@ -40,9 +51,17 @@ pub struct RemoteGarbage {
     pub objects: usize,
     /// Bytes of the objects that go.
     pub bytes: u64,
+    /// Records that stay, those included that cannot be opened.
     pub kept_records: usize,
+    pub kept_objects: usize,
     /// Bytes of the objects that stay.
     pub kept_bytes: u64,
+    /// Records that cannot be opened with this key: another key wrote them, or they were changed.
+    pub unopened: usize,
+    /// Records that another version of dpx wrote.
+    pub other_versions: usize,
+    /// Objects that no record names as far as can be told, and that stay since records cannot be opened that may name them.
+    pub spared: usize,
 }
 
 impl Remote {
@@ -58,13 +77,26 @@ impl Remote {
                 continue;
             };
             check.records += 1;
-            let Some(shared) = self.open_record(&listed.name, &sealed) else {
-                check.bad_records.push(listed.name.clone());
-                if delete {
-                    self.patiently(|| self.store.delete(&listed.name))?;
-                    check.removed += 1;
+            let shared = match self.open_record(&listed.name, &sealed) {
+                Opened::Sound(shared) => shared,
+                Opened::OtherVersion(found) => {
+                    check.other_versions.push((listed.name, found));
+                    continue;
                 }
-                continue;
+                Opened::BadSignature => {
+                    let used = listed.name.replacen("records/", "used/", 1);
+                    let mark = self.patiently(|| self.store.get(&used))?;
+                    let own = mark.is_some_and(|mark| mark == self.mark(&listed.name).as_bytes());
+                    if delete && own {
+                        self.patiently(|| self.store.delete(&listed.name))?;
+                        check.removed += 1;
+                    }
+                    check.bad_records.push(BadRecord {
+                        name: listed.name,
+                        own,
+                    });
+                    continue;
+                }
             };
             let mut broken = false;
             for file in &shared.record.output.files {
@@ -96,7 +128,8 @@ impl Remote {
     }
 
     /// Removes records that were not used for longer than `unused`, then those that were not used for the longest time until what
-    /// is left has at most `bytes`; then every object that no record names any more. Without `yes` it only says so.
+    /// is left has at most `bytes`; then every object that no record names any more. Without `yes` it only says so. Objects that
+    /// nothing names stay as long as there is a record that cannot be opened: it may name them.
     ///
     /// # Errors
     /// When the store fails.
@@ -115,25 +148,30 @@ impl Remote {
             );
         }
         let mut records: Vec<(SystemTime, String, Record)> = Vec::new();
+        let mut garbage = RemoteGarbage::default();
         for listed in self.patiently(|| self.store.list("records/"))? {
             let sealed = self.patiently(|| self.store.get(&listed.name))?;
-            // What this key did not write is not its to remove.
-            if let Some(shared) = sealed.and_then(|sealed| self.open_record(&listed.name, &sealed))
-            {
-                let last = used
-                    .get(&listed.name)
-                    .copied()
-                    .unwrap_or(listed.modified)
-                    .max(listed.modified);
-                records.push((last, listed.name, shared.record));
+            let Some(sealed) = sealed else { continue };
+            match self.open_record(&listed.name, &sealed) {
+                // What this key did not write is not its to remove.
+                Opened::BadSignature => garbage.unopened += 1,
+                Opened::OtherVersion(_) => garbage.other_versions += 1,
+                Opened::Sound(shared) => {
+                    let last = used
+                        .get(&listed.name)
+                        .copied()
+                        .unwrap_or(listed.modified)
+                        .max(listed.modified);
+                    records.push((last, listed.name, shared.record));
+                }
             }
         }
         // The last used first.
         records.sort_by(|one, other| (other.0, &other.1).cmp(&(one.0, &one.1)));
-        let mut garbage = RemoteGarbage::default();
         let mut kept: BTreeSet<String> = BTreeSet::new();
         let mut freed: BTreeSet<String> = BTreeSet::new();
         let mut doomed = Vec::new();
+        let mut kept_bytes = 0;
         for (last, name, record) in records {
             let mut added = 0;
             let mut named = BTreeSet::new();
@@ -145,13 +183,13 @@ impl Remote {
             }
             let old =
                 unused.is_some_and(|unused| now.duration_since(last).unwrap_or_default() > unused);
-            let large = bytes.is_some_and(|bytes| garbage.kept_bytes + added > bytes);
+            let large = bytes.is_some_and(|bytes| kept_bytes + added > bytes);
             if old || large {
                 freed.extend(named);
                 doomed.push((name, record.instance));
             } else {
                 garbage.kept_records += 1;
-                garbage.kept_bytes += added;
+                kept_bytes += added;
                 kept.extend(named);
             }
         }
@@ -159,12 +197,24 @@ impl Remote {
         let mut objects = Vec::new();
         for listed in self.patiently(|| self.store.list("objects/"))? {
             let resting = now.duration_since(listed.modified).unwrap_or_default() > UNDER_WAY;
-            if !kept.contains(&listed.name) && (resting || freed.contains(&listed.name)) {
+            let unnamed = !kept.contains(&listed.name);
+            // Names of objects differ from key to key, so that what this key's records named is not another's.
+            let goes = if freed.contains(&listed.name) {
+                garbage.other_versions == 0
+            } else {
+                resting && garbage.other_versions + garbage.unopened == 0
+            };
+            if unnamed && goes {
                 garbage.objects += 1;
                 garbage.bytes += listed.size;
                 objects.push(listed.name);
+            } else {
+                garbage.spared += usize::from(unnamed && (resting || freed.contains(&listed.name)));
+                garbage.kept_objects += 1;
+                garbage.kept_bytes += listed.size;
             }
         }
+        garbage.kept_records += garbage.other_versions + garbage.unopened;
         if yes {
             for (name, _) in &doomed {
                 self.patiently(|| self.store.delete(name))?;

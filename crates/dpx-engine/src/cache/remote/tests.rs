@@ -511,3 +511,142 @@ fn a_store_that_dies_at_any_call_loses_nothing() {
         assert_eq!(other.pull(&sound, &made.key).unwrap().as_ref(), Some(&made));
     }
 }
+
+/// Every file in the store is as old as that.
+fn age(folder: &Path, hours: u64) {
+    for path in files(folder) {
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        let age = std::time::Duration::from_secs(hours * 3600);
+        file.set_modified(std::time::SystemTime::now() - age)
+            .unwrap();
+    }
+}
+
+fn days(days: u64) -> Option<std::time::Duration> {
+    Some(std::time::Duration::from_secs(days * 24 * 3600))
+}
+
+#[test]
+fn what_another_key_or_version_wrote_outlives_cleaning() {
+    let place = tempfile::tempdir().unwrap();
+    let store = FileStore::at(place.path());
+    let one = Machine::new();
+    let made = record(&one.cache, "base", Flow::Public, &[("weights", "w")]);
+    let shared = remote(store.clone(), false);
+    shared.push(&one.cache, &made).unwrap();
+    let stranger = Remote::new(
+        Arc::new(store.clone()),
+        TeamKey::derive(&[2; 32]),
+        true,
+        false,
+    )
+    .unwrap();
+    // What nothing names, of either key.
+    std::fs::write(place.path().join("objects/left"), "left").unwrap();
+    age(place.path(), 3 * 24);
+    let before = files(place.path());
+    let garbage = stranger.collect(days(60), None, true).unwrap();
+    assert_eq!((garbage.objects, garbage.unopened), (0, 1));
+    assert_eq!((garbage.kept_records, garbage.kept_objects), (1, 2));
+    assert_eq!((garbage.kept_bytes, garbage.spared), (5, 2));
+    let found = stranger.verify(true).unwrap();
+    assert_eq!((found.bad_records.len(), found.removed), (1, 0));
+    assert!(!found.bad_records[0].own);
+    assert_eq!(files(place.path()), before, "it is not the stranger's");
+
+    // A record of the next version, under the same key.
+    let later = record(&one.cache, "later", Flow::Public, &[("weights", "later")]);
+    shared.push(&one.cache, &later).unwrap();
+    let name = shared.record_name(&later.key);
+    let mut value = serde_json::to_value(Shared {
+        version: VERSION + 1,
+        writer: "x".into(),
+        record: later.clone(),
+    })
+    .unwrap();
+    for field in ["/version", "/record/kind"] {
+        // A number that is none of this version's, and a word that it does not know.
+        *value.pointer_mut(field).unwrap() = match field {
+            "/version" => serde_json::json!(VERSION + 1),
+            _ => serde_json::json!("novel"),
+        };
+        let sealed = shared
+            .key
+            .seal(&name, &serde_json::to_vec(&value).unwrap())
+            .unwrap();
+        store.put(&name, &sealed).unwrap();
+        let found = shared.verify(true).unwrap();
+        assert!(found.is_sound() && found.removed == 0);
+        assert_eq!(found.other_versions.len(), 1, "{field}");
+        let told = shared.push(&one.cache, &later).unwrap_err().to_string();
+        assert!(told.contains("another version of dpx"), "{told}");
+    }
+    age(place.path(), 3 * 24);
+    let garbage = shared.collect(days(60), None, true).unwrap();
+    assert_eq!((garbage.objects, garbage.other_versions), (0, 1));
+    assert_eq!(files(place.path()).len(), before.len() + 3, "{garbage:?}");
+
+    // Once everything can be opened, what nothing names goes.
+    store.delete(&name).unwrap();
+    let garbage = shared.collect(days(60), None, true).unwrap();
+    assert_eq!((garbage.objects, garbage.kept_objects), (2, 1));
+    assert!(shared.verify(false).unwrap().is_sound());
+}
+
+/// One byte of every object, so that sizes tell nothing.
+fn change_objects(folder: &Path) {
+    for path in files(&folder.join("objects")) {
+        let mut bytes = std::fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn objects_that_were_changed_are_sent_anew() {
+    let place = tempfile::tempdir().unwrap();
+    let store = FileStore::at(place.path());
+    let one = Machine::new();
+    let made = record(
+        &one.cache,
+        "base",
+        Flow::Public,
+        &[("weights", "w"), ("more", "more")],
+    );
+    let fetched = || Machine::new().pull(&remote(store.clone(), false), &made.key);
+    remote(store.clone(), false)
+        .push(&one.cache, &made)
+        .unwrap();
+
+    // The record is gone: objects that are there are not believed by their size.
+    change_objects(place.path());
+    let name = remote(store.clone(), false).record_name(&made.key);
+    store.delete(&name).unwrap();
+    let shared = remote(store.clone(), false);
+    assert_eq!(shared.push(&one.cache, &made).unwrap(), Pushed::New);
+    assert_eq!(fetched().unwrap().as_ref(), Some(&made));
+
+    // Who found them bad sends what it made in their place, even where this process had sent them.
+    change_objects(place.path());
+    let again = Machine::new();
+    again.pull(&shared, &made.key).unwrap_err();
+    assert_eq!(shared.push(&one.cache, &made).unwrap(), Pushed::Repaired);
+    assert_eq!(shared.push(&one.cache, &made).unwrap(), Pushed::Already);
+    assert_eq!(fetched().unwrap().as_ref(), Some(&made));
+
+    // With other bytes than those that were there, the record is replaced.
+    change_objects(place.path());
+    again.pull(&shared, &made.key).unwrap_err();
+    let other = record(&again.cache, "base", Flow::Public, &[("weights", "others")]);
+    assert_eq!(shared.push(&again.cache, &other).unwrap(), Pushed::Repaired);
+    assert_eq!(fetched().unwrap().as_ref(), Some(&other));
+
+    // Objects that are missing or have another length are found by any push.
+    for path in files(&place.path().join("objects")) {
+        std::fs::write(path, "").unwrap();
+    }
+    let shared = remote(store.clone(), false);
+    assert_eq!(shared.push(&again.cache, &other).unwrap(), Pushed::Repaired);
+    assert_eq!(fetched().unwrap().as_ref(), Some(&other));
+}

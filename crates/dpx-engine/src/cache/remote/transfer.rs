@@ -1,6 +1,6 @@
 //! Objects on their way: in pieces, several at a time, each checked.
 //!
-//! Pieces are what a transfer goes on from: one that is there already is not sent again.
+//! Pieces are what a transfer goes on from: one that is there already is read and compared, and sent again only where it differs.
 
 use super::{Remote, RemoteError, StoreError};
 use crate::cache::disk::digest_file;
@@ -9,8 +9,8 @@ use dpx_schema::{Digest, FileEntry, Record};
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Bytes of a piece: what is lost at most when a connection breaks, and what a thread holds in memory.
 pub(super) const PIECE: u64 = 16 << 20;
@@ -53,7 +53,9 @@ impl Remote {
         self.at_once(&work, |(file, piece)| {
             let name = self.piece_name(&file.digest, *piece);
             let size = piece_size(file.size, *piece);
-            if self.patiently(|| self.store.size(&name))? == Some(size) {
+            let known = || self.sound.lock().unwrap_or_else(PoisonError::into_inner);
+            let there = self.patiently(|| self.store.size(&name))? == Some(size);
+            if there && known().contains(&name) {
                 return Ok(());
             }
             let object = cache.layout.object(&file.digest);
@@ -64,8 +66,29 @@ impl Remote {
             });
             read.map_err(CacheError::io("read", &object))?;
             self.key.turn_piece(&file.digest, *piece, &mut bytes);
-            self.patiently(|| self.store.put(&name, &bytes))
+            // The right size says nothing of the content.
+            let same = there && self.patiently(|| self.store.get(&name))?.as_ref() == Some(&bytes);
+            if !same {
+                self.patiently(|| self.store.put(&name, &bytes))?;
+            }
+            known().insert(name);
+            Ok(())
         })
+    }
+
+    /// Whether every piece of a record's objects is there with its size.
+    pub(super) fn is_complete(&self, record: &Record) -> Result<bool, RemoteError> {
+        let work: Vec<(&FileEntry, u64)> = all_pieces(record).collect();
+        let lacking = AtomicUsize::new(0);
+        self.at_once(&work, |(file, piece)| {
+            let name = self.piece_name(&file.digest, *piece);
+            let size = self.patiently(|| self.store.size(&name))?;
+            if size != Some(piece_size(file.size, *piece)) {
+                lacking.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        })?;
+        Ok(lacking.into_inner() == 0)
     }
 
     /// Fetches the objects of a record that this machine does not have, as the files of a folder; each is hashed on its way.

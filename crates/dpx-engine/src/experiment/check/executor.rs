@@ -2,8 +2,10 @@
 
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::executor::ExecutorTable;
-use crate::experiment::node::Table;
+use crate::experiment::files::Origin;
+use crate::experiment::node::{Table, Value};
 use crate::experiment::suggest::did_you_mean;
+use crate::experiment::template::{ExecutorFault, SUBMIT_EXAMPLE, cancel_fault, submit_fault};
 use dpx_schema::Kind;
 
 /// Checks the table `[run.executor]`.
@@ -18,26 +20,19 @@ pub(in crate::experiment) fn executor(table: &Table, diagnostics: &mut Vec<Diagn
                 origin,
                 "`[run.executor]` lacks the key `submit`, which says how workers are started",
             )
-            .help("for example `submit = \"ssh node{index} {worker} {index}\"`"),
+            .help(format!("for example `submit = \"{SUBMIT_EXAMPLE}\"`")),
         ),
         (Some(("command", _)), Some(submit)) => {
             let text = submit.node.as_str().unwrap_or_default();
-            if !["{plan}", "{worker}"]
-                .iter()
-                .any(|part| text.contains(part))
-            {
-                diagnostics.push(
-                    Diagnostic::at(
-                        Code::MissingKey,
-                        submit.node.origin,
-                        "`submit` names neither `{worker}` nor `{plan}`: no worker could know what to do",
-                    )
-                    .help("for example `submit = \"ssh node{index} {worker} {index}\"`"),
-                );
-            }
+            faulty(submit.node.origin, submit_fault(text), diagnostics);
         }
         _ => {}
     }
+    if let Some(cancel) = table.entry("cancel") {
+        let text = cancel.node.as_str().unwrap_or_default();
+        faulty(cancel.node.origin, cancel_fault(text), diagnostics);
+    }
+    times(table, diagnostics);
     let Some(resources) = table.get("resources").and_then(|node| node.as_table()) else {
         return;
     };
@@ -65,5 +60,33 @@ pub(in crate::experiment) fn executor(table: &Table, diagnostics: &mut Vec<Diagn
                 Kind::ALL.map(Kind::name).join(", ")
             )),
         });
+    }
+}
+
+fn faulty(origin: Origin, fault: Option<ExecutorFault>, diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics
+        .extend(fault.map(|fault| Diagnostic::at(fault.code, origin, fault.what).help(fault.help)));
+}
+
+/// A value out of its range is told elsewhere.
+fn times(table: &Table, diagnostics: &mut Vec<Diagnostic>) {
+    let defaults = ExecutorTable::default();
+    let written = |key: &str, default: u64, least: u64| match table.get(key) {
+        None => Some((default, None)),
+        Some(node) => match node.value {
+            Value::Integer(number) => u64::try_from(number)
+                .ok()
+                .filter(|number| *number >= least)
+                .map(|number| (number, Some(node.origin))),
+            _ => None,
+        },
+    };
+    let heartbeat = written("heartbeat_seconds", defaults.heartbeat_seconds, 1);
+    let stale = written("stale_seconds", defaults.stale_seconds, 2);
+    if let (Some((heartbeat, first)), Some((stale, second))) = (heartbeat, stale)
+        && let Some(origin) = second.or(first)
+    {
+        let fault = ExecutorTable::times_fault(heartbeat, stale);
+        faulty(origin, fault, diagnostics);
     }
 }

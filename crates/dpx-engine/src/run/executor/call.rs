@@ -2,7 +2,15 @@
 
 use std::io::Read;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+/// What a program that has ended left in its pipes is there after this time. What it started may hold them for longer.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What a program says beyond so many bytes is dropped.
+const MOST: usize = 16 << 20;
 
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
@@ -21,7 +29,12 @@ pub(super) enum CallError {
     },
     /// Whether it did what it was asked to is not known.
     #[error("`{program}` did not answer within {seconds} s")]
-    TimedOut { program: String, seconds: u64 },
+    TimedOut {
+        program: String,
+        seconds: u64,
+        /// What it said on standard error until then.
+        stderr: String,
+    },
     #[error("`{program}` cannot be waited for: {source}")]
     NotWaitedFor {
         program: String,
@@ -50,10 +63,7 @@ pub(super) fn call(mut command: Command, limit: Duration) -> Result<Answer, Call
         source,
     })?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let readers = [
-        std::thread::spawn(move || text(stdout)),
-        std::thread::spawn(move || text(stderr)),
-    ];
+    let readers = (Reader::of(stdout), Reader::of(stderr));
     let start = Instant::now();
     let status = loop {
         match child.try_wait() {
@@ -65,27 +75,51 @@ pub(super) fn call(mut command: Command, limit: Duration) -> Result<Answer, Call
                 return Err(CallError::TimedOut {
                     program,
                     seconds: limit.as_secs(),
+                    stderr: readers.1.text(Instant::now() + LINGER),
                 });
             }
             Ok(None) => std::thread::sleep(Duration::from_millis(10)),
             Err(source) => return Err(CallError::NotWaitedFor { program, source }),
         }
     };
-    let [stdout, stderr] = readers.map(|reader| reader.join().unwrap_or_default());
+    let until = Instant::now() + LINGER;
     Ok(Answer {
         status,
-        stdout,
-        stderr,
+        stdout: readers.0.text(until),
+        stderr: readers.1.text(until),
     })
 }
 
-fn text(pipe: Option<impl Read>) -> String {
-    let mut bytes = Vec::new();
-    if let Some(pipe) = pipe {
-        // What a program says beyond a mebibyte is nothing that anybody reads.
-        drop(pipe.take(1 << 20).read_to_end(&mut bytes));
+/// Reads a pipe on a thread of its own, which nobody has to wait for.
+struct Reader {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    thread: JoinHandle<()>,
+}
+
+impl Reader {
+    fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let read = Arc::clone(&bytes);
+        let thread = std::thread::spawn(move || {
+            let Some(mut pipe) = pipe else { return };
+            let mut part = [0; 8192];
+            while let Ok(length @ 1..) = pipe.read(&mut part) {
+                let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = MOST.saturating_sub(read.len()).min(length);
+                read.extend_from_slice(&part[..room]);
+            }
+        });
+        Self { bytes, thread }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+
+    /// What was said until the pipe was closed, or until then.
+    fn text(&self, until: Instant) -> String {
+        while !self.thread.is_finished() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
 }
 
 #[cfg(unix)]
@@ -125,5 +159,19 @@ mod tests {
         assert_eq!(answer.status.code(), Some(3));
         let missing = call(Command::new("/nowhere/sbatch"), Duration::from_secs(1));
         assert!(!missing.unwrap_err().is_ambiguous());
+    }
+
+    #[test]
+    fn a_program_that_leaves_a_child_is_not_waited_for_longer_than_itself() {
+        let start = Instant::now();
+        let answer = sh("echo out; sleep 60 &", Duration::from_secs(20)).unwrap();
+        assert_eq!(answer.stdout, "out\n");
+        assert!(start.elapsed() < Duration::from_secs(10));
+        let Err(CallError::TimedOut { stderr, .. }) =
+            sh("echo busy >&2; sleep 60", Duration::from_millis(500))
+        else {
+            panic!("it did not time out");
+        };
+        assert_eq!(stderr, "busy\n", "what it said is kept");
     }
 }

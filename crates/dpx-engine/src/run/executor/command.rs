@@ -4,11 +4,13 @@ use super::call::call;
 use super::keeper::{Batch, JobEnd, JobState, Launcher, Refusal};
 use super::local::ending;
 use super::options::Remote;
+use super::output::told;
+use crate::experiment::{fill, holds};
 use crate::run::contract::Submission;
 use crate::run::shell_word;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -90,18 +92,20 @@ impl Commands {
 
     /// The command line of a submission, or of one of its workers.
     fn words(&self, batch: &Batch<'_>, index: Option<usize>) -> String {
-        let mut words = self
-            .templates
-            .submit
-            .replace("{worker}", &self.remote.worker(batch.plan))
-            .replace("{plan}", &shell_word(&batch.plan.to_string_lossy()))
-            .replace("{name}", batch.name)
-            .replace("{count}", &batch.count.to_string())
-            .replace("{last}", &(batch.count - 1).to_string());
-        if let Some(index) = index {
-            words = words.replace("{index}", &index.to_string());
-        }
-        words
+        let number = index.map(|index| index.to_string());
+        let mut values = vec![
+            ("worker", self.remote.worker(batch.plan)),
+            ("plan", shell_word(&batch.plan.to_string_lossy())),
+            ("name", batch.name.to_owned()),
+            ("count", batch.count.to_string()),
+            ("last", (batch.count - 1).to_string()),
+        ];
+        values.extend(number.map(|number| ("index", number)));
+        let values: Vec<_> = values
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        fill(&self.templates.submit, &values)
     }
 }
 
@@ -123,7 +127,7 @@ impl Launcher for Commands {
         batch: &Batch<'_>,
         _going_on: &dyn Fn() -> bool,
     ) -> Result<Option<String>, Refusal> {
-        if self.templates.submit.contains("{index}") {
+        if holds(&self.templates.submit, "index") {
             for index in 0..batch.count {
                 self.launch(batch, Some(index))?;
             }
@@ -144,9 +148,12 @@ impl Launcher for Commands {
             let Some(status) = one.ended.filter(|status| !status.success()) else {
                 continue;
             };
-            let said = last_line(&one.output);
+            let said = told(&one.output);
             let what = ending(status).replace("the worker", "the command `submit`");
-            let what = format!("{what}{said}");
+            let what = match said {
+                Some(said) => format!("{what}: {said} (`{}`)", one.output.display()),
+                None => format!("{what}, and printed nothing"),
+            };
             let all = 0..self.remote.places.max(1);
             for index in one.index.map_or(all, |index| index..index + 1) {
                 let end = JobEnd::Failed(what.clone());
@@ -154,6 +161,27 @@ impl Launcher for Commands {
             }
         }
         Ok(states)
+    }
+
+    fn said(&self, submission: &Submission) -> Option<String> {
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = started.iter().rev().find(|one| {
+            one.name == submission.name && one.index.is_none_or(|index| index == submission.index)
+        })?;
+        let state = match own.ended {
+            None => "`submit` is not over".to_owned(),
+            Some(status) => ending(status)
+                .replace(
+                    "the worker ended without a closing manifest",
+                    "`submit` ended well",
+                )
+                .replace("the worker", "`submit`"),
+        };
+        let path = own.output.display();
+        Some(match told(&own.output) {
+            Some(said) => format!("{state} and printed: {said} (`{path}`)"),
+            None => format!("{state} and printed nothing (`{path}`)"),
+        })
     }
 
     fn cancel(&self, submission: &Submission) {
@@ -166,7 +194,7 @@ impl Launcher for Commands {
 
 /// Runs the command that takes a submission back.
 pub(super) fn cancel(template: &str, name: &str) -> Result<(), String> {
-    let words = template.replace("{name}", name);
+    let words = fill(template, &[("name", name)]);
     let answer = call(shell(&words), CANCEL_LIMIT).map_err(|error| error.to_string())?;
     if answer.status.success() {
         Ok(())
@@ -187,14 +215,4 @@ fn shell(words: &str) -> Command {
     };
     command.arg(words);
     command
-}
-
-/// `: ` and the last line of a file, if it has one.
-fn last_line(path: &Path) -> String {
-    let text = std::fs::read(path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text[text.len().saturating_sub(4096)..]).into_owned();
-    let line = text.lines().rev().find(|line| !line.trim().is_empty());
-    line.map_or_else(String::new, |line| {
-        format!(": {}", dpx_schema::printable(line))
-    })
 }

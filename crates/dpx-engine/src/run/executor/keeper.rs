@@ -99,6 +99,12 @@ pub(super) trait Launcher: std::fmt::Debug + Send + Sync {
     /// In words, when the queue does not answer.
     fn poll(&self, names: &BTreeSet<String>) -> Result<HashMap<(String, usize), JobState>, String>;
 
+    /// What whoever was asked to start the worker has printed so far and where that stands, in words; nothing where that is not
+    /// known.
+    fn said(&self, _submission: &Submission) -> Option<String> {
+        None
+    }
+
     /// Takes one task back. What cannot be reached now ends when its worker looks at the task.
     fn cancel(&self, submission: &Submission);
 }
@@ -147,6 +153,8 @@ struct State {
     known: HashMap<TaskFolder, Known>,
     /// Why the queue did not answer the last time.
     deaf: Option<String>,
+    /// When a worker of this run gave a sign of life for the last time.
+    sign: Option<Instant>,
     over: bool,
 }
 
@@ -228,6 +236,17 @@ impl Keeper {
     /// Why the queue did not answer the last time it was asked.
     pub(super) fn deaf(&self) -> Option<String> {
         self.shared.state().deaf.clone()
+    }
+
+    /// A worker of this run gave a sign of life.
+    pub(super) fn hear(&self) {
+        self.shared.state().sign = Some(Instant::now());
+    }
+
+    /// Time since any worker of this run gave a sign of life.
+    pub(super) fn silence(&self) -> Duration {
+        let sign = self.shared.state().sign;
+        sign.map_or(Duration::MAX, |sign| sign.elapsed())
     }
 
     /// Forgets a task; it is not submitted any more.

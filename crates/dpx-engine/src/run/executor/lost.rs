@@ -9,6 +9,8 @@ pub(super) enum Loss {
     Ended(JobEnd),
     /// Neither files nor queue tell of it any more; since when, in words.
     Vanished(String),
+    /// None came, and no queue can be asked; for how long, and what is known of it, in words.
+    NeverCame(String),
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -85,6 +87,14 @@ pub(super) fn decide(
             let what = "its job ended without a result";
             again(retries, format!("{what}; submitted again"), what.to_owned())
         }
+        Loss::NeverCame(what) => again(
+            retries,
+            format!("{what}; submitted again"),
+            format!(
+                "{what}: call by hand what `submit` in `[run.executor]` calls, or raise `stale_seconds` there where its queue is \
+                 longer than that"
+            ),
+        ),
         Loss::Ended(JobEnd::Failed(what)) | Loss::Vanished(what) => again(
             retries,
             format!("{what}; submitted again, from its last checkpoint"),
@@ -160,6 +170,12 @@ mod tests {
         assert!(matches!(verdict(&vanished, false, 1), Verdict::Again(2, _)));
         assert!(matches!(verdict(&vanished, false, 2), Verdict::Fail(_)));
         assert!(matches!(verdict(&vanished, true, 2), Verdict::Again(0, _)));
+        let never = Loss::NeverCame("no worker came within 60 s".into());
+        assert!(matches!(verdict(&never, false, 1), Verdict::Again(2, _)));
+        let Verdict::Fail(told) = verdict(&never, false, 2) else {
+            panic!("it waits without end");
+        };
+        assert!(told.contains("`submit`"), "{told}");
         let cancelled = Loss::Ended(JobEnd::Cancelled);
         assert!(matches!(verdict(&cancelled, true, 0), Verdict::Fail(_)));
         let preempted = Loss::Ended(JobEnd::Preempted);

@@ -111,9 +111,11 @@ pub fn cancel_submissions(run_folder: &Path) -> Result<Vec<String>, String> {
     }
     let mut told = Vec::new();
     if open > 0 {
-        told.push(format!(
-            "{open} workers are told to stop at their next checkpoint"
-        ));
+        told.push(if open == 1 {
+            "1 worker is told to stop at its next checkpoint".to_owned()
+        } else {
+            format!("{open} workers are told to stop at their next checkpoint")
+        });
     }
     for (name, cancel) in &names {
         if executor == slurm::NAME {

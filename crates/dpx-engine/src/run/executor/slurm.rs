@@ -9,6 +9,7 @@ mod states;
 use super::call::{Answer, CallError, call};
 use super::keeper::{Batch, JobState, Launcher, Refusal};
 use super::options::Remote;
+use super::output::essence;
 use crate::run::contract::Submission;
 use script::{arguments, script};
 use states::{NOT_ANSWERED, from_queue};
@@ -41,6 +42,8 @@ pub(super) struct Slurm {
 enum Submitted {
     As(String),
     Refused(Refusal),
+    /// The queue was full as long as it was waited for; whether it took the job at the end is not known.
+    Busy(String),
     /// Nobody knows.
     Perhaps(String),
 }
@@ -100,6 +103,9 @@ impl Slurm {
                 )),
             },
             Ok(answer) => refused(&answer),
+            Err(CallError::TimedOut { stderr, .. }) if is_full(&stderr) => {
+                Submitted::Busy(essence(&stderr).unwrap_or_default())
+            }
             Err(error) if error.is_ambiguous() => Submitted::Perhaps(error.to_string()),
             Err(error) => Submitted::Refused(Refusal::Final(error.to_string())),
         }
@@ -108,17 +114,49 @@ impl Slurm {
 
 /// What an answer of sbatch that is no number means.
 fn refused(answer: &Answer) -> Submitted {
-    let told = answer.stderr.trim().to_owned();
-    let says = |parts: &[&str]| parts.iter().any(|part| told.contains(part));
-    if says(&["limit", "Limit", "temporarily", "try again"])
-        && !says(&["time limit", "timed out", "Timed out"])
-    {
-        Submitted::Refused(Refusal::Full(told))
-    } else if says(&NOT_ANSWERED) || answer.status.code().is_none() {
-        Submitted::Perhaps(told)
+    let said = essence(&answer.stderr).unwrap_or_default();
+    if is_full(&answer.stderr) {
+        Submitted::Refused(Refusal::Full(said))
+    } else if says(&answer.stderr, &NOT_ANSWERED) || answer.status.code().is_none() {
+        Submitted::Perhaps(said)
     } else {
+        let told = dpx_schema::printable_lines(answer.stderr.trim());
         Submitted::Refused(Refusal::Final(format!("sbatch refused the job: {told}")))
     }
+}
+
+fn says(text: &str, parts: &[&str]) -> bool {
+    parts.iter().any(|part| text.contains(part))
+}
+
+/// Whether the queue takes no more for now. A policy that was violated is named on a line of its own, such as
+/// `AssocMaxSubmitJobLimit`; the text behind it speaks of all limits alike.
+fn is_full(said: &str) -> bool {
+    if says(
+        said,
+        &[
+            "temporarily",
+            "queue full",
+            "sleeping and retrying",
+            "try again",
+        ],
+    ) {
+        return true;
+    }
+    let named = said
+        .split(|letter: char| !letter.is_ascii_alphanumeric())
+        .filter(|word| {
+            let of = ["Assoc", "QOS", "Max", "Grp"];
+            word.contains("Limit") && of.iter().any(|start| word.starts_with(start))
+        });
+    let named: Vec<&str> = named.collect();
+    if named.is_empty() {
+        // Slurm of old names none. The number of jobs is the limit that passes, and the run says that it waits.
+        return said.contains("job submit limit");
+    }
+    named
+        .iter()
+        .all(|word| word.contains("Submit") && (word.contains("Max") || word.contains("Grp")))
 }
 
 /// `123` of `123` or `123;cluster`.
@@ -159,15 +197,24 @@ impl Launcher for Slurm {
         let path = path.to_string_lossy().into_owned();
         let mut unknown = String::new();
         for _ in 0..TRIES {
+            let mut busy = None;
             match self.submit_once(batch, &path) {
                 Submitted::As(job) => return Ok(Some(job)),
                 Submitted::Refused(refusal) => return Err(refusal),
+                Submitted::Busy(reason) => {
+                    unknown.clone_from(&reason);
+                    busy = Some(reason);
+                }
                 Submitted::Perhaps(reason) => unknown = reason,
             }
             match look_up(batch.name, going_on) {
                 Search::Found(job) => return Ok(Some(job)),
                 // It answered and knows nothing of it: nothing was submitted.
-                Search::NotThere => {}
+                Search::NotThere => {
+                    if let Some(reason) = busy {
+                        return Err(Refusal::Full(reason));
+                    }
+                }
                 Search::Silent(reason) => unknown = reason,
             }
             if !going_on() {
@@ -293,11 +340,43 @@ mod tests {
 
     #[test]
     fn answers_of_sbatch_are_told_apart() {
-        let full = "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy";
-        assert!(matches!(
-            refused(&answer(1, full)),
-            Submitted::Refused(Refusal::Full(_))
-        ));
+        let policy = "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)";
+        let because = |reason: &str| format!("sbatch: error: {reason}\n{policy}");
+        let is_full = |told: &str| {
+            matches!(
+                refused(&answer(1, told)),
+                Submitted::Refused(Refusal::Full(_))
+            )
+        };
+        for reason in [
+            "AssocMaxSubmitJobLimit",
+            "AssocGrpSubmitJobsLimit",
+            "QOSMaxSubmitJobPerUserLimit",
+            "QOSGrpSubmitJobsLimit",
+        ] {
+            assert!(is_full(&because(reason)), "{reason}");
+        }
+        assert!(is_full(policy), "a Slurm that names no reason");
+        for told in [
+            "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying",
+            "sbatch: error: Slurm job queue full, sleeping and retrying",
+            "sbatch: error: Batch job submission failed: Resource temporarily unavailable",
+        ] {
+            assert!(is_full(told), "{told}");
+        }
+        for told in [
+            &because("AssocMaxWallDurationPerJobLimit"),
+            &because("QOSMaxWallDurationPerJobLimit"),
+            &because("QOSMaxCpuPerJobLimit"),
+            "sbatch: error: Batch job submission failed: Requested time limit is invalid (missing or exceeds some limit)",
+            "sbatch: error: Batch job submission failed: Requested node configuration is not available",
+        ] {
+            let found = refused(&answer(1, told));
+            let Submitted::Refused(Refusal::Final(found)) = found else {
+                panic!("it would wait without end: {told}");
+            };
+            assert!(found.contains(told), "{found}");
+        }
         let silent = "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)";
         assert!(matches!(refused(&answer(1, silent)), Submitted::Perhaps(_)));
         let lost =

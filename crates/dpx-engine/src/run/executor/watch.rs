@@ -27,6 +27,10 @@ const ROUNDS: u32 = 3;
 /// decides.
 const SETTLE: Duration = Duration::from_secs(3);
 
+/// Times `stale_seconds` without a sign of life of any worker of the run after which a task that no worker took is submitted
+/// again, where no queue can be asked.
+const WAITS: u32 = 6;
+
 /// One task and whoever looks after it.
 pub(super) struct Watch<'a> {
     pub(super) remote: &'a Remote,
@@ -87,6 +91,7 @@ impl Watch<'_> {
         let mut told_to_stop = false;
         let mut died = None;
         let mut pause = LOOK;
+        let mut missed: Option<String> = None;
         loop {
             let latest = self.task.latest().filter(|latest| latest.number > over);
             let mut end = None;
@@ -96,7 +101,9 @@ impl Watch<'_> {
                 }
                 // First the end, then what was said before it.
                 end = read::<AttemptEnd>(&attempt.end());
-                sight.look(attempt, each);
+                if sight.look(attempt, each) {
+                    self.keeper.hear();
+                }
             }
             let loss = match (end, &latest) {
                 (Some(AttemptEnd::Closed), Some(attempt)) => {
@@ -162,12 +169,21 @@ impl Watch<'_> {
                         }
                         each(Told::Placed(what));
                         self.losses = losses;
+                        missed = None;
                         self.enqueue(losses);
                     }
                 }
                 continue;
             }
-            let now = self.place(known.as_ref(), &sight, taken);
+            if latest.is_none() && missed.is_none() {
+                missed = self.missed(known.as_ref());
+            }
+            let mut now = self.place(known.as_ref(), &sight, taken);
+            if taken {
+                now.extend(self.silent(known.as_ref(), latest.as_ref(), &sight));
+            } else if let Some(missed) = &missed {
+                now = format!("{now}; {missed}");
+            }
             if now != place {
                 each(Told::Placed(now.clone()));
                 place = now;
@@ -239,8 +255,12 @@ impl Watch<'_> {
             }
             // The queue says that it lives, or waits: so it may, with its machine cut off from the files.
             JobState::Live(_) => None,
+            JobState::Unknown if latest.is_none() => {
+                let waited = known.since.elapsed().min(self.keeper.silence());
+                let over = !self.launcher.can_look_up() && waited >= self.remote.stale() * WAITS;
+                over.then(|| Loss::NeverCame(self.never_came(known, waited)))
+            }
             JobState::Unknown => {
-                latest?;
                 let dead =
                     quiet >= self.remote.stale() || (quiet >= beat * 3 && Self::has_left(sight));
                 (dead && self.keeper.deaf().is_none() && !self.is_held(latest)).then(|| {
@@ -251,6 +271,45 @@ impl Watch<'_> {
                 })
             }
         }
+    }
+
+    /// That no worker came in time, where no queue can be asked; what is known of it.
+    fn missed(&self, known: Option<&Known>) -> Option<String> {
+        let known = known?;
+        let late = known.submission.is_some() && known.since.elapsed() >= self.remote.stale();
+        (late && !self.launcher.can_look_up()).then(|| self.never_came(known, self.remote.stale()))
+    }
+
+    fn never_came(&self, known: &Known, waited: Duration) -> String {
+        let said = known
+            .submission
+            .as_ref()
+            .and_then(|submission| self.launcher.said(submission))
+            .map_or_else(String::new, |said| format!(": {said}"));
+        format!("no worker came for {} s{said}", waited.as_secs())
+    }
+
+    /// That a worker gives no sign of life, where it cannot be replaced.
+    fn silent(
+        &self,
+        known: Option<&Known>,
+        latest: Option<&AttemptFolder>,
+        sight: &Sight,
+    ) -> Option<String> {
+        let stale = self.remote.stale();
+        if sight.alive.elapsed() < stale {
+            return None;
+        }
+        let state = known.map(|known| &known.state);
+        let why = match state {
+            _ if self.is_held(latest) => "but its lock is held: it hangs, or is stopped",
+            Some(JobState::Live(_)) => "but the queue does not say that it is over",
+            _ => return None,
+        };
+        Some(format!(
+            "; no sign of life for {} s, {why}. `dpx cancel --kill` ends it",
+            stale.as_secs()
+        ))
     }
 
     /// Whether a worker of the key holds its lock: then it lives.
@@ -301,8 +360,9 @@ impl Watch<'_> {
 }
 
 impl Sight {
-    /// Reads what is new of an attempt.
-    fn look(&mut self, attempt: &AttemptFolder, each: &mut dyn FnMut(Told)) {
+    /// Reads what is new of an attempt. Whether there was anything.
+    fn look(&mut self, attempt: &AttemptFolder, each: &mut dyn FnMut(Told)) -> bool {
+        let before = self.alive;
         if self.claim.is_none() {
             self.claim = read(&attempt.claim());
         }
@@ -319,6 +379,7 @@ impl Sight {
             }
             each(Told::Said(message));
         }
+        self.alive != before
     }
 
     /// The messages that came since the last look. A line that is not whole yet is left for the next.

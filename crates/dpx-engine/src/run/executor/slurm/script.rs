@@ -35,9 +35,10 @@ exit "$code"
 /// The words of sbatch before the script.
 pub(super) fn arguments(batch: &Batch<'_>, table: &ExecutorTable) -> Vec<String> {
     let resources = batch.resources;
-    let output = batch
-        .folder
-        .join(format!("{}-%a.out", batch.name.replace('%', "%%")));
+    // Slurm fills in what stands behind a `%`, in names of folders too.
+    let plain = |text: &str| text.replace('%', "%%");
+    let output = std::path::PathBuf::from(plain(&batch.folder.to_string_lossy()))
+        .join(format!("{}-%a.out", plain(batch.name)));
     let mut words = vec![
         "--parsable".to_owned(),
         "--no-requeue".to_owned(),
@@ -109,6 +110,21 @@ mod tests {
         --account=lab
         --qos=long
         ");
+    }
+
+    #[test]
+    fn percent_signs_of_folders_are_no_placeholders() {
+        let batch = Batch {
+            name: "dpx-run-1",
+            comment: String::new(),
+            plan: Path::new("/100%j/plan.json"),
+            count: 1,
+            resources: &Resources::default(),
+            folder: Path::new("/100%j/plans"),
+        };
+        let words = arguments(&batch, &ExecutorTable::default());
+        let output = "--output=/100%%j/plans/dpx-run-1-%a.out";
+        assert!(words.iter().any(|word| word == output), "{words:?}");
     }
 
     /// The script with a worker that traps the signal, as sbatch would run it.
