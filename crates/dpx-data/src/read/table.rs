@@ -296,9 +296,9 @@ impl File<'_> {
         // Whoever says that quotation marks enclose fields is believed.
         if self.columns.quoting.is_none() {
             const HINT: &str = "close it, set `quoting = \"none\"` if quotation marks are part of the texts, or \"double\" if all is right";
-            let swallowed = spanning
-                .iter()
-                .filter(|span| look.swallows(self.text, span, dialect));
+            let (swallowed, others): (Vec<Span>, Vec<Span>) = spanning
+                .into_iter()
+                .partition(|span| look.swallows(self.text, span, dialect));
             for span in swallowed {
                 read.problems.push((
                     span.line + self.skipped,

@@ -1,0 +1,130 @@
+//! Inputs that a third look found taken without a word: swallowed rows, assumed labels, texts that show nothing, doubled files.
+
+use super::*;
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+/// The texts of a file without labels, or what is told of it.
+fn unlabelled(content: &str) -> Result<Vec<String>, String> {
+    let folder = folder(&[("d.csv", content)]);
+    let read = load_with(&folder.path().join("d.csv"), &["text"], |request| {
+        request.label_column = "";
+    });
+    Ok(read?.0.into_iter().map(|(_, text)| text).collect())
+}
+
+fn uuid(row: u32) -> String {
+    let hash = blake3::hash(&row.to_le_bytes()).to_hex();
+    let parts = [&hash[..8], &hash[8..12], &hash[12..16], &hash[16..20]];
+    format!("{}-{}", parts.join("-"), &hash[20..32])
+}
+
+/// A made-up name, which no other row has.
+fn name(row: u32) -> String {
+    let letter =
+        |place: u32| char::from(b'a' + u8::try_from(row / 26_u32.pow(place) % 26).unwrap());
+    format!("Bo {}{}{}", letter(2), letter(1), letter(0))
+}
+
+#[test]
+fn rows_beside_any_column_are_not_swallowed() {
+    let date = |row: u32| format!("2026-01-{:02}", row % 28 + 1);
+    let url = |row: u32| format!("https://x.org/{}", uuid(row));
+    let kinds: [(&str, Box<dyn Fn(u32, &str) -> String>); 5] = [
+        (
+            "id,text",
+            Box::new(|row, text| format!("{},{text}", uuid(row))),
+        ),
+        (
+            "id,when,text",
+            Box::new(move |row, text| format!("{},{},{text}", uuid(row), date(row))),
+        ),
+        (
+            "name,text",
+            Box::new(|row, text| format!("{},{text}", name(row))),
+        ),
+        (
+            "text,name",
+            Box::new(|row, text| format!("{text},{}", name(row))),
+        ),
+        (
+            "text,url",
+            Box::new(move |row, text| format!("{text},{}", url(row))),
+        ),
+    ];
+    for (header, row) in &kinds {
+        for (open, shut) in [(10, 12), (10, 13), (30, 90)] {
+            let rows = (0..100).map(|number| {
+                let text = match number {
+                    number if number == open => format!("\"text {number}"),
+                    number if number == shut => format!("text {number}\""),
+                    number => format!("text {number}"),
+                };
+                row(number, &text) + "\n"
+            });
+            let content = format!("{header}\n{}", rows.collect::<String>());
+            let told = unlabelled(&content).unwrap_err();
+            let line = format!("d.csv:{}: ", open + 2);
+            assert!(told.contains(&line), "{header} {open} to {shut}: {told}");
+            assert!(!told.contains("Bo ") && !told.contains("text 1"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn texts_of_several_lines_stay_readable_beside_any_column() {
+    for text in [
+        "Dear Ann,\nI came, I saw\nit was good, too\nbye, Bob",
+        "shopping:\n- milk\n- bread, butter\n\nthat is all",
+        "{\n  \"\"role\"\": \"\"user\"\",\n  \"\"content\"\": \"\"hi\"\"\n}",
+        "def f(x):\n    return g(x,1)\n    y = h(x,2)\nf(1)",
+        "one\ntwo,three\nfour\nfive\nsix",
+    ] {
+        let quoted = format!("\"{text}\"");
+        for (header, last) in [("name,text", true), ("text,name", false)] {
+            let rows = (0..40).map(|row| {
+                let text = if row == 20 { quoted.as_str() } else { "plain" };
+                if last {
+                    format!("{},{text}\n", name(row))
+                } else {
+                    format!("{text},{}\n", name(row))
+                }
+            });
+            let content = format!("{header}\n{}", rows.collect::<String>());
+            let texts = unlabelled(&content).unwrap_or_else(|told| panic!("{text:?}: {told}"));
+            assert_eq!(texts.len(), 40);
+            assert_eq!(texts[20], text.replace("\"\"", "\""));
+        }
+    }
+}
+
+#[test]
+fn rows_with_labels_in_other_spellings_are_not_swallowed() {
+    for (labels, plain, others) in [
+        (["neg", "pos"], ["neg", "pos"], ["NEG", "Pos"]),
+        (["neg", "pos"], ["0", "1"], ["0.0", "1.0"]),
+        (["true", "false"], ["true", "false"], ["True", "FALSE"]),
+    ] {
+        let rows = (0..8).map(|row| format!("a {row},{}\n", plain[row % 2]));
+        let rows = rows.collect::<String>();
+        let [one, other] = others;
+        let content = format!(
+            "text,label\n{rows}\"open,{one}\nx,{other}\nclosed\",{}\n",
+            plain[0]
+        );
+        let folder = folder(&[("d.csv", content.as_str())]);
+        let told = error(&folder.path().join("d.csv"), &labels);
+        assert!(
+            told.contains("d.csv:10: ") && told.contains("looks like rows"),
+            "{told}"
+        );
+    }
+}
