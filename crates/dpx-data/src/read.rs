@@ -24,6 +24,7 @@ use super::error::{Problems, listed, printable};
 use super::labels::RawLabel;
 use dpx_schema::params::Quoting;
 use open::Packing;
+use std::collections::HashMap;
 use std::path::Path;
 use unicode_normalization::UnicodeNormalization;
 
@@ -271,12 +272,10 @@ fn naming(key: &str) -> String {
 
 /// Two columns of one name: which one is meant cannot be told.
 fn twice<'a>(columns: impl Iterator<Item = &'a str>) -> Option<String> {
-    let columns: Vec<&str> = columns.map(str::trim).collect();
-    for (second, name) in columns.iter().enumerate() {
-        if name.is_empty() {
-            continue;
-        }
-        if let Some(first) = columns[..second].iter().position(|other| same(other, name)) {
+    let mut seen = HashMap::new();
+    let named = columns.map(str::trim).enumerate();
+    for (second, name) in named.filter(|(_, name)| !name.is_empty()) {
+        if let Some(first) = seen.insert(composed(name), second) {
             let name = if is_name(name) {
                 format!("`{name}`")
             } else {

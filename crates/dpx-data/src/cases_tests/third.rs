@@ -128,3 +128,24 @@ fn rows_with_labels_in_other_spellings_are_not_swallowed() {
         );
     }
 }
+
+/// Very many columns take no time that grows with their square.
+#[test]
+fn many_columns_are_compared_once() {
+    let header: String = (0..50_000).map(|column| format!(",c{column}")).collect();
+    let values = ",1".repeat(50_000);
+    let content = format!("text,label{header}\na,neg{values}\nb,pos{values}\n");
+    let begun = std::time::Instant::now();
+    assert_eq!(
+        read_text("a.csv", &content.replace("c49999", "c"))
+            .unwrap()
+            .len(),
+        2
+    );
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+    let told = read_text("a.csv", &content.replace("c49999", "c7")).unwrap_err();
+    assert!(
+        told.contains("columns 10 and 50002 are both called `c7`"),
+        "{told}"
+    );
+}
