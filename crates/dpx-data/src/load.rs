@@ -6,7 +6,7 @@ use super::labels::RawLabel;
 use super::labels::{Labels, Ways};
 use super::messages::{self, ConversationFindings};
 use super::people::{self, Looks, Owners, Suspected};
-use super::read::{Columns, RawRow, SplitFiles, over_lines, read_file};
+use super::read::{Columns, RawRow, SplitFiles, assumed_labels, over_lines, read_file};
 use super::stored::StoredNames;
 use super::{
     DataError, Dataset, DatasetFindings, Request, Row, Source, SplitFindings, builtin, format,
@@ -306,6 +306,8 @@ impl Reading<'_> {
             let places = self.places(file, &raw_rows)?;
             let over_lines = over_lines(file, &self.columns, &raw_rows);
             self.findings.notes.extend(over_lines);
+            let assumed = assumed_labels(file, &self.columns, &raw_rows);
+            self.findings.notes.extend(assumed);
             let people = self.request.unit_column;
             let people = people
                 .map(|name| Owners::read(file, &self.columns, name).map(|owners| (name, owners)))

@@ -112,6 +112,8 @@ pub(crate) struct RawRow {
     pub(crate) line: u64,
     pub(crate) text: String,
     pub(crate) label: RawLabel,
+    /// Whether that is the one label that is declared, for want of one in the file.
+    pub(crate) assumed: bool,
     /// The labels of further columns.
     pub(crate) others: Vec<RawLabel>,
 }
@@ -188,6 +190,47 @@ pub(crate) fn over_lines(path: &Path, columns: &Columns<'_>, rows: &[RawRow]) ->
         longest.line,
         lines(longest)
     ))
+}
+
+/// What to say of rows that have the one declared label for want of a column, so that a slip in its name is seen.
+pub(crate) fn assumed_labels(path: &Path, asked: &Columns<'_>, rows: &[RawRow]) -> Option<String> {
+    let assumed = rows.iter().filter(|row| row.assumed).count();
+    if asked.label.is_empty() || assumed == 0 {
+        return None;
+    }
+    let (label, only) = (printable(asked.label), listed(asked.labels));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let of = if assumed == rows.len() {
+        format!("no column `{label}`: all {assumed} rows have {only}")
+    } else {
+        let all = rows.len();
+        format!("{assumed} of {all} rows have no `{label}`: they have {only}")
+    };
+    let columns = columns(path).unwrap_or_default();
+    let others = || {
+        let columns = columns.iter().map(|column| column.trim());
+        columns.filter(|column| !same(column, asked.text) && !same(column, asked.label))
+    };
+    let hint = match others().find(|column| is_near(column, asked.label)) {
+        Some(near) if asked.table => {
+            let near = printable(near);
+            format!("; if `{near}` is meant, write it as the key in `{TABLE}`")
+        }
+        Some(near) => {
+            let near = printable(near);
+            format!("; if `{near}` is meant, set `label_column = \"{near}\"`")
+        }
+        None if others().next().is_none() => String::new(),
+        None => format!("; its other columns are {}", listed(others())),
+    };
+    Some(format!("labels: `{}`: {of}{hint}", printable(&name)))
+}
+
+/// Whether one name of a column may be meant by another: a slip, or a part of it.
+fn is_near(one: &str, other: &str) -> bool {
+    let (one, other) = (composed(one).to_lowercase(), composed(other).to_lowercase());
+    let part = !one.is_empty() && (one.contains(&other) || other.contains(&one));
+    part || strsim::damerau_levenshtein(&one, &other) <= 2
 }
 
 /// The text of a file of short lines, decompressed.

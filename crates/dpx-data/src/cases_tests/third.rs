@@ -149,3 +149,37 @@ fn many_columns_are_compared_once() {
         "{told}"
     );
 }
+
+#[test]
+fn a_label_that_is_assumed_is_told() {
+    for (name, content, expected) in [
+        (
+            "d.csv",
+            "text,lable\na,neg\nb,neg\n",
+            "labels: `d.csv`: no column `label`: all 2 rows have `neg`; if `lable` is meant, set `label_column = \"lable\"`",
+        ),
+        (
+            "d.csv",
+            "text,category\na,pos\nb,neg\n",
+            "no column `label`: all 2 rows have `neg`; its other columns are `category`",
+        ),
+        ("d.csv", "text\na\nb\n", "all 2 rows have `neg`"),
+        (
+            "d.jsonl",
+            "{\"text\":\"a\",\"label\":\"neg\"}\n{\"text\":\"b\"}\n",
+            "labels: `d.jsonl`: 1 of 2 rows have no `label`: they have `neg`",
+        ),
+    ] {
+        let folder = folder(&[(name, content)]);
+        let path = folder.path().join(name);
+        let (rows, findings) = load_with(&path, &["neg"], |_| {}).unwrap();
+        assert_eq!(rows.len(), 2);
+        let told = findings.messages().join("\n");
+        assert!(told.contains(expected), "{content:?}: {told}");
+        // Where texts are said to have no label there is nothing to tell.
+        let (_, findings) =
+            load_with(&path, &["neg"], |request| request.label_column = "").unwrap();
+        let told = findings.messages().join("\n");
+        assert!(!told.contains("rows have"), "{told}");
+    }
+}

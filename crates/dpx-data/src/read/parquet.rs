@@ -400,6 +400,7 @@ impl Reader<'_> {
             line: self.row,
             text,
             label,
+            assumed: !labelled,
             others: labels,
         });
     }

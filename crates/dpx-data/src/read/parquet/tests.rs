@@ -97,6 +97,7 @@ fn expect(name: &str, labels: [RawLabel; 6]) {
             line,
             text: (*text).to_owned(),
             label,
+            assumed: false,
             others: Vec::new(),
         })
         .collect();
