@@ -12,8 +12,8 @@ use super::{
     DataError, Dataset, DatasetFindings, Request, Row, Source, SplitFindings, builtin, format,
     split,
 };
-use dpx_schema::PeopleBounds;
-use dpx_schema::params::place_of;
+use dpx_schema::params::{LabelsBy, place_of};
+use dpx_schema::{PeopleBounds, is_invisible};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -370,9 +370,8 @@ impl Reading<'_> {
                 }
             }
         }
-        if raw.text.trim().is_empty() {
-            self.problems
-                .add(path, raw.line, "the text is empty: leave the row out");
+        if let Some(problem) = unreadable(&raw.text) {
+            self.problems.add(path, raw.line, problem);
             return None;
         }
         match self.label(&raw, stored) {
@@ -425,6 +424,21 @@ impl Reading<'_> {
         } else {
             values[0]
         })
+    }
+}
+
+/// Why a text cannot be used, whatever it says.
+fn unreadable(text: &str) -> Option<&'static str> {
+    let shows =
+        |letter: char| !letter.is_whitespace() && !letter.is_control() && !is_invisible(letter);
+    if text.trim().is_empty() {
+        Some("the text is empty: leave the row out")
+    } else if text.contains('\0') {
+        Some("the text holds a NUL character (U+0000): remove it, or leave the row out")
+    } else if !text.contains(shows) {
+        Some("the text holds no visible character: leave the row out")
+    } else {
+        None
     }
 }
 

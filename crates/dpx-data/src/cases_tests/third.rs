@@ -183,3 +183,50 @@ fn a_label_that_is_assumed_is_told() {
         assert!(!told.contains("rows have"), "{told}");
     }
 }
+
+#[test]
+fn texts_that_show_nothing_are_refused() {
+    for (name, content, expected) in [
+        (
+            "a.csv",
+            "text,label\n\u{200b},neg\nb,pos\n",
+            "a.csv:2: the text holds no visible character",
+        ),
+        (
+            "a.csv",
+            "text,label\na,neg\n \u{feff}\u{2060} ,pos\n",
+            "a.csv:3: the text holds no visible character",
+        ),
+        (
+            "a.csv",
+            "text,label\na\0b,neg\nb,pos\n",
+            "a.csv:2: the text holds a NUL character",
+        ),
+        (
+            "a.jsonl",
+            "{\"text\":\"\\u0000\",\"label\":\"neg\"}\n",
+            "a.jsonl:1: the text holds a NUL character",
+        ),
+        (
+            "a.jsonl",
+            "{\"text\":\"\\u0007\",\"label\":\"neg\"}\n",
+            "no visible character",
+        ),
+        (
+            "a.csv",
+            "text,label\n  ,neg\nb,pos\n",
+            "a.csv:2: the text is empty",
+        ),
+    ] {
+        let told = read_text(name, content).unwrap_err();
+        assert!(told.contains(expected), "{content:?}: {told}");
+    }
+    let emoji = "text,label\n👩\u{200d}👧,neg\nb\u{ad}c,pos\n";
+    assert_eq!(read_text("a.csv", emoji).unwrap().len(), 2);
+    let folder = folder(&[("d.jsonl", "{\"chat\":[\"a\\u0000\"]}\n")]);
+    let told = load_with(&folder.path().join("d.jsonl"), &["text"], |request| {
+        request.messages = Some("chat");
+        request.label_column = "";
+    });
+    assert!(told.unwrap_err().contains("NUL character"));
+}
