@@ -230,3 +230,40 @@ fn texts_that_show_nothing_are_refused() {
     });
     assert!(told.unwrap_err().contains("NUL character"));
 }
+
+#[cfg(unix)]
+#[test]
+fn two_names_of_one_file_are_refused() {
+    let rows = "text,label\na,neg\nb,pos\n";
+    for (name, link) in [("train-0.csv", "train-1.csv"), ("train.csv", "test.csv")] {
+        for hard in [false, true] {
+            let folder = folder(&[(name, rows)]);
+            let at = folder.path().join(link);
+            if hard {
+                std::fs::hard_link(folder.path().join(name), at).unwrap();
+            } else {
+                std::os::unix::fs::symlink(name, at).unwrap();
+            }
+            let told = error(folder.path(), &["neg", "pos"]);
+            assert!(
+                told.contains("are one file") && told.contains(link),
+                "{told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn files_in_the_folder_of_a_split_are_named() {
+    let rows = "text,label\na,neg\nb,pos\n";
+    let folder = folder(&[
+        ("train/a.csv", rows),
+        ("train/README.txt", "c;neg\n"),
+        ("train/part-00001", "c,neg\n"),
+        ("train/README.md", "words"),
+        ("train/_SUCCESS", ""),
+        ("LICENSE.txt", "words"),
+    ]);
+    let (_, findings) = load_with(folder.path(), &["neg", "pos"], |_| {}).unwrap();
+    assert_eq!(findings.not_read, ["train/README.txt", "train/part-00001"]);
+}
