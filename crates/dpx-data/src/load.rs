@@ -395,7 +395,11 @@ impl Reading<'_> {
         for (index, column) in self.labels.iter_mut().enumerate() {
             let labels = rows.iter().filter_map(|row| label(row, index));
             let numbers = labels.clone().any(|label| column.labels.is_place(label));
-            all.push(column.stored.places(file, numbers, &column.labels)?);
+            let said = self.request.labels_by.is_some();
+            let places = column
+                .stored
+                .places(file, (numbers, said), &column.labels)?;
+            all.push(places);
         }
         Ok(all)
     }
@@ -410,6 +414,12 @@ impl Reading<'_> {
                 .labels
                 .find(found, stored.as_deref())
                 .map_err(|problem| {
+                    let by_index = self.request.labels_by == Some(LabelsBy::Index);
+                    let problem = if by_index && column.stored.has(found) {
+                        format!("{problem}; the label is a name that the dataset stores, and `labels_by = \"index\"` renames numbers alone: declare the stored names, or write the labels as numbers")
+                    } else {
+                        problem
+                    };
                     if several {
                         format!("`{}`: {problem}", column.name)
                     } else {

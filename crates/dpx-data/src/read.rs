@@ -12,6 +12,7 @@ mod swallowed;
 mod table;
 
 pub(crate) use files::{Listed, SplitFiles, has_data, split_files};
+pub(crate) use names::ClassNames;
 pub(crate) use open::{POINTER, refuse_special};
 pub(crate) use owners::{Named, owners_of};
 pub use parquet::{ParquetTable, ParquetValues, read_parquet};
@@ -153,14 +154,14 @@ pub(crate) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
     Ok(if all { names } else { Vec::new() })
 }
 
-/// The names of labels that a file itself stores, in the order of their numbers; only parquet does.
+/// The names of labels that a file itself stores; only parquet does.
 ///
 /// # Errors
 /// When it cannot be read.
-pub(crate) fn label_names(path: &Path, label: &str) -> Result<Option<Vec<String>>, DataError> {
+pub(crate) fn label_names(path: &Path, label: &str) -> Result<ClassNames, DataError> {
     match extension(path).as_str() {
         "parquet" => parquet::label_names(path, label),
-        _ => Ok(None),
+        _ => Ok(ClassNames::None),
     }
 }
 

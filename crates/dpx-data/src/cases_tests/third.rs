@@ -267,3 +267,51 @@ fn files_in_the_folder_of_a_split_are_named() {
     let (_, findings) = load_with(folder.path(), &["neg", "pos"], |_| {}).unwrap();
     assert_eq!(findings.not_read, ["train/README.txt", "train/part-00001"]);
 }
+
+#[test]
+fn stored_names_that_cannot_be_used_are_told() {
+    let card = "---\ndataset_info:\n  features:\n  - name: label\n    dtype:\n      class_label:\n        names: {'0': neg, '2': pos}\n---\n";
+    let numbers = folder(&[("train.csv", "text,label\na,0\nb,1\n"), ("README.md", card)]);
+    let told = error(numbers.path(), &["neg", "pos"]);
+    assert!(
+        told.contains(
+            "its labels are numbers, and `README.md` stores names for them that cannot be used"
+        ),
+        "{told}"
+    );
+    let told = |folder: &tempfile::TempDir, by| {
+        let (rows, findings) = load_with(folder.path(), &["neg", "pos"], |request| {
+            request.labels_by = by;
+        })
+        .unwrap();
+        assert_eq!((rows[0].0.as_str(), rows[1].0.as_str()), ("neg", "pos"));
+        findings.messages().join("\n")
+    };
+    let said = told(&numbers, Some(LabelsBy::Index));
+    assert!(said.contains("the names that `README.md` stores"), "{said}");
+    let words = folder(&[
+        ("train.csv", "text,label\na,neg\nb,pos\n"),
+        ("README.md", card),
+    ]);
+    assert!(told(&words, None).contains("they are not used"));
+}
+
+#[test]
+fn stored_names_as_text_are_not_renamed() {
+    let info =
+        "{\"features\": {\"label\": {\"names\": [\"neg\", \"pos\"], \"_type\": \"ClassLabel\"}}}";
+    let folder = folder(&[
+        ("train.csv", "text,label\na,neg\nb,secret\n"),
+        ("dataset_info.json", info),
+    ]);
+    let told = load_with(folder.path(), &["bad", "good"], |request| {
+        request.labels_by = Some(LabelsBy::Index);
+    })
+    .unwrap_err();
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[1].contains("renames numbers alone"), "{told}");
+    assert!(
+        !lines[2].contains("renames") && !told.contains("secret"),
+        "{told}"
+    );
+}

@@ -79,6 +79,11 @@ impl SplitFiles {
         self.infos.stored(self.config.as_deref(), label)
     }
 
+    /// The files beside the data that store label names which cannot be used.
+    pub(crate) fn unusable_beside(&self, label: &str) -> Vec<&'static str> {
+        self.infos.unusable(self.config.as_deref(), label)
+    }
+
     /// The names that cards store which are no part of the dataset, though they speak of it.
     pub(crate) fn stored_above(&self, label: &str) -> Vec<Listed> {
         let above = self.above.iter().flat_map(|(folder, infos, config)| {

@@ -321,7 +321,19 @@ fn names_of_classes_are_found_in_the_metadata() {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/classlabel-other-order/d.parquet");
     let names = label_names(&path, "label").unwrap();
-    assert_eq!(names.unwrap(), ["neg", "pos"]);
+    let expected = ["neg", "pos"].map(str::to_owned).to_vec();
+    assert_eq!(names, ClassNames::Listed(expected));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    for (value, expected) in [
+        ("{\"info\": ", ClassNames::Unusable),
+        ("{}", ClassNames::None),
+    ] {
+        let pair = KeyValue::new("huggingface".to_owned(), value.to_owned());
+        let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![pair]));
+        write_with(&path, &["a"], &[0], properties.build());
+        assert_eq!(label_names(&path, "label").unwrap(), expected, "{value}");
+    }
 }
 
 /// Conversations as nested lists, as `datasets` stores them: structures, strings, nulls, lists over several pages.
