@@ -462,3 +462,58 @@ fn conversations_are_lists_of_turns() {
     .unwrap_err();
     assert!(error.to_string().contains("no column `nothing`"), "{error}");
 }
+
+/// A table of both layouts has null where one is not meant.
+#[test]
+fn keys_of_both_layouts_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chats.parquet");
+    let group = |name: &str, repetition, fields| {
+        let group = Type::group_type_builder(name).with_fields(fields);
+        Arc::new(group.with_repetition(repetition).build().unwrap())
+    };
+    let field = |name: &str| {
+        let field = Type::primitive_type_builder(name, Physical::BYTE_ARRAY);
+        Arc::new(field.with_repetition(Repetition::OPTIONAL).build().unwrap())
+    };
+    let keys = ["content", "role", "from", "value"];
+    let turn = group("element", Repetition::OPTIONAL, keys.map(field).to_vec());
+    let list = group("list", Repetition::REPEATED, vec![turn]);
+    let messages = group("messages", Repetition::OPTIONAL, vec![list]);
+    let schema = Type::group_type_builder("schema")
+        .with_fields(vec![messages])
+        .build()
+        .unwrap();
+    let file = File::create(&path).unwrap();
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), properties).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    for (value, levels) in [
+        ("hi", [4, 3]),
+        ("user", [4, 3]),
+        ("gpt", [3, 4]),
+        ("yes", [3, 4]),
+    ] {
+        let mut column = rows.next_column().unwrap().unwrap();
+        column
+            .typed::<ByteArrayType>()
+            .write_batch(&[ByteArray::from(value)], Some(&levels), Some(&[0, 1]))
+            .unwrap();
+        column.close().unwrap();
+    }
+    rows.close().unwrap();
+    writer.close().unwrap();
+    let columns = Columns {
+        messages: true,
+        ..Columns::named("messages", "")
+    };
+    let found = read(&path, &columns, &mut Problems::default()).unwrap();
+    let turns: serde_json::Value = serde_json::from_str(&found[0].text).unwrap();
+    assert_eq!(
+        turns,
+        serde_json::json!([
+            {"role": "user", "from": null, "content": "hi", "value": null},
+            {"role": null, "from": "gpt", "content": null, "value": "yes"}
+        ])
+    );
+}
