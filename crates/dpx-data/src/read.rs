@@ -230,7 +230,7 @@ pub(crate) fn assumed_labels(path: &Path, asked: &Columns<'_>, rows: &[RawRow]) 
 /// Whether one name of a column may be meant by another: a slip, or a part of it.
 fn is_near(one: &str, other: &str) -> bool {
     let (one, other) = (composed(one).to_lowercase(), composed(other).to_lowercase());
-    let part = !one.is_empty() && (one.contains(&other) || other.contains(&one));
+    let part = one.len() > 2 && (one.contains(&other) || other.contains(&one));
     part || strsim::damerau_levenshtein(&one, &other) <= 2
 }
 

@@ -107,6 +107,15 @@ fn texts_of_several_lines_stay_readable_beside_any_column() {
 }
 
 #[test]
+fn commas_of_sentences_are_no_delimiters() {
+    let rows: String = (0..20).map(|row| format!("plain,{row}\n")).collect();
+    let content = format!("text,stars\n{rows}\"Taste, 5\nLooks, 4\nall in all\",9\n");
+    assert_eq!(unlabelled(&content).unwrap().len(), 21);
+    let told = unlabelled(&content.replace(", ", ",")).unwrap_err();
+    assert!(told.contains("d.csv:22: "), "{told}");
+}
+
+#[test]
 fn rows_with_labels_in_other_spellings_are_not_swallowed() {
     for (labels, plain, others) in [
         (["neg", "pos"], ["neg", "pos"], ["NEG", "Pos"]),
@@ -164,6 +173,11 @@ fn a_label_that_is_assumed_is_told() {
             "no column `label`: all 2 rows have `neg`; its other columns are `category`",
         ),
         ("d.csv", "text\na\nb\n", "all 2 rows have `neg`"),
+        (
+            "d.csv",
+            "text,a\na,pos\nb,neg\n",
+            "its other columns are `a`",
+        ),
         (
             "d.jsonl",
             "{\"text\":\"a\",\"label\":\"neg\"}\n{\"text\":\"b\"}\n",

@@ -294,7 +294,12 @@ impl Look {
     /// Whether a column of these fields, that of the text aside, holds a value like those of other rows.
     fn has_known(&self, fields: &[String], tells: impl Fn(usize) -> bool) -> bool {
         let mut others = (0..self.fields).filter(|column| *column != self.text && tells(*column));
-        others.any(|column| self.columns[column].knows(&fields[column]))
+        others.any(|column| {
+            let field = &fields[column];
+            // "Taste, 5": a comma of a sentence, where rows have no space behind theirs.
+            let is_prose = column > 0 && begins_with_space(field) && !self.is_spaced();
+            !is_prose && self.columns[column].knows(field)
+        })
     }
 
     /// Of records over several lines the one that is longer than any other by far, with its number of lines, in a file without
