@@ -4,6 +4,7 @@ use super::error::Problems;
 use super::messages::{self, ConversationFindings};
 use super::people::{self, Looks, Owners, likely_column};
 use super::read::{Columns, SplitFiles, columns, has_data, read_file, split_files};
+use super::stored::StoredNames;
 use super::{DataError, Dataset, Owner, Resolved};
 use dpx_schema::conversation::Conversation;
 use dpx_schema::params::RoleOf;
@@ -20,7 +21,7 @@ pub struct Description {
     pub train_texts_in_test: usize,
     /// Files of the folder that hold data and are not read.
     pub not_read: Vec<String>,
-    /// Names of labels that the dataset stores in its README, dataset_infos.json or dataset_info.json.
+    /// Names of labels that the dataset stores: in its README, dataset_infos.json, dataset_info.json, or in its files.
     pub stored_labels: Option<Vec<String>>,
 }
 
@@ -43,7 +44,7 @@ pub struct SplitDescription {
     /// A column that looks like one of people, where none was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub looks_like_people: Option<String>,
-    /// Labels as the files have them, and texts.
+    /// Labels, and texts. A number that counts names which the dataset stores is the name.
     #[serde(skip)]
     pub rows: Vec<(String, String)>,
 }
@@ -55,7 +56,7 @@ pub struct Figures {
     pub texts: usize,
     /// Rows whose text stands in an earlier row.
     pub repeated: usize,
-    /// Rows by label, as the files have them.
+    /// Rows by label: the stored name where the label is its number, else as the files have it.
     pub labels: BTreeMap<String, usize>,
     /// Words of a text, parted by white space.
     pub words: Lengths,
@@ -86,7 +87,7 @@ pub struct PeopleFigures {
     pub alike: u64,
     /// Names that look like those of several people in one string.
     pub joined: u64,
-    /// People by label, as the files have it: of rows that can be read.
+    /// People by label, as rows are counted by it: of rows that can be read.
     pub by_label: BTreeMap<String, usize>,
     /// How many records a bound on those of one person would leave: pairs of the bound and the records.
     pub kept: Vec<(usize, usize)>,
@@ -202,12 +203,13 @@ impl Figures {
 }
 
 impl Description {
-    /// The different labels of all splits, sorted; nothing where a split cannot be read.
+    /// The different labels of all splits, sorted, with the names that the dataset stores; nothing where a split cannot be read.
     pub fn label_names(&self) -> Option<Vec<String>> {
         let mut names = BTreeSet::new();
         for split in &self.splits {
             names.extend(split.figures.as_ref()?.labels.keys().cloned());
         }
+        names.extend(self.stored_labels.iter().flatten().cloned());
         Some(names.into_iter().collect())
     }
 
@@ -273,7 +275,10 @@ fn describe_files(
     roles: &BTreeMap<String, RoleOf>,
     unit_column: Option<&str>,
 ) -> Result<Description, DataError> {
-    let stored_labels = files.class_names(wanted.label);
+    let stored = StoredNames::of(path, &files, wanted.label).unwrap_or_default();
+    let stored_labels = files
+        .class_names(wanted.label)
+        .or_else(|| stored.names().map(<[String]>::to_vec));
     let not_read = files.not_read;
     let mut splits = Vec::new();
     for (split, files) in [
@@ -285,7 +290,7 @@ fn describe_files(
             continue;
         };
         let columns = columns(first, &[wanted.text, wanted.label])?;
-        let (rows, conversations, mut problem) = match read(&files, wanted, roles) {
+        let (rows, conversations, mut problem) = match read(&files, wanted, roles, &stored) {
             Ok((rows, conversations)) => (rows, conversations, None),
             Err(error) => (Vec::new(), None, Some(error.to_string())),
         };
@@ -350,13 +355,19 @@ fn read(
     files: &[PathBuf],
     columns: &Columns<'_>,
     roles: &BTreeMap<String, RoleOf>,
+    stored: &StoredNames,
 ) -> Result<(Vec<(Place, Labelled)>, Option<ConversationFindings>), DataError> {
     let mut rows = Vec::new();
     let mut findings = ConversationFindings::default();
     let mut problems = Problems::default();
     for (place, file) in files.iter().enumerate() {
+        let names = stored.named(file);
         for row in read_file(file, columns, &mut problems)? {
-            let (at, label) = ((place, row.line), row.label.to_string());
+            let label = match &names {
+                Some(names) => names.of(&row.label),
+                None => row.label.to_string(),
+            };
+            let at = (place, row.line);
             if !columns.messages {
                 rows.push((at, (label, row.text)));
                 continue;
@@ -364,7 +375,9 @@ fn read(
             match messages::conversation(&row.text, columns.text, roles) {
                 Ok(found) => {
                     findings.add(&found);
-                    rows.push((at, (label, found.conversation.text())));
+                    if !found.conversation.turns.is_empty() {
+                        rows.push((at, (label, found.conversation.text())));
+                    }
                 }
                 Err(problem) => problems.add(file, row.line, problem),
             }
@@ -514,5 +527,44 @@ mod tests {
         let found = describe(&path, "text", "label").unwrap();
         assert!(found.splits[0].columns.is_empty());
         assert!(!found.splits[0].problem.as_ref().unwrap().contains("happy"));
+    }
+
+    #[test]
+    fn labels_have_their_stored_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        };
+        write("train.csv", "text,label\na,0\nb,1\nc,joy\nd,9\n");
+        write(
+            "dataset_info.json",
+            r#"{"features": {"label": {"names": ["joy", "fear", "love"], "_type": "ClassLabel"}}}"#,
+        );
+        let found = describe(folder.path(), "text", "label").unwrap();
+        let labels = &found.splits[0].figures.as_ref().unwrap().labels;
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|(name, count)| (name.as_str(), *count))
+            .collect();
+        assert_eq!(labels, [("9", 1), ("fear", 1), ("joy", 2)]);
+        assert_eq!(found.label_names().unwrap(), ["9", "fear", "joy", "love"]);
+    }
+
+    #[test]
+    fn conversations_without_a_turn_are_no_texts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chats.jsonl");
+        let chats = "{\"messages\": []}\n{\"messages\": [\"hi\", \"yes\"]}\n";
+        std::fs::write(&path, chats).unwrap();
+        let columns = Columns {
+            messages: true,
+            ..Columns::named("messages", "")
+        };
+        let files = split_files(&path).unwrap();
+        let found = describe_files(&path, files, &columns, &BTreeMap::new(), None).unwrap();
+        let figures = found.splits[0].figures.as_ref().unwrap();
+        let turns = figures.turns.unwrap();
+        assert_eq!((figures.texts, turns.least, turns.longest), (1, 2, 2));
+        assert_eq!(figures.conversations.unwrap().without_turns, 1);
     }
 }

@@ -6,14 +6,14 @@ use super::labels::RawLabel;
 use super::labels::{Labels, Ways};
 use super::messages::{self, ConversationFindings};
 use super::people::{self, Looks, Owners, Suspected};
-use super::read::{Columns, RawRow, SplitFiles, over_lines, read_file};
+use super::read::{Columns, RawRow, SplitFiles, assumed_labels, over_lines, read_file};
 use super::stored::StoredNames;
 use super::{
     DataError, Dataset, DatasetFindings, Request, Row, Source, SplitFindings, builtin, format,
     split,
 };
-use dpx_schema::PeopleBounds;
-use dpx_schema::params::place_of;
+use dpx_schema::params::{LabelsBy, place_of};
+use dpx_schema::{PeopleBounds, is_invisible};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -313,6 +313,8 @@ impl Reading<'_> {
             let places = self.places(file, &raw_rows)?;
             let over_lines = over_lines(file, &self.columns, &raw_rows);
             self.findings.notes.extend(over_lines);
+            let assumed = assumed_labels(file, &self.columns, &raw_rows);
+            self.findings.notes.extend(assumed);
             let people = self.request.unit_column;
             let people = people
                 .map(|name| Owners::read(file, &self.columns, name).map(|owners| (name, owners)))
@@ -375,9 +377,8 @@ impl Reading<'_> {
                 }
             }
         }
-        if raw.text.trim().is_empty() {
-            self.problems
-                .add(path, raw.line, "the text is empty: leave the row out");
+        if let Some(problem) = unreadable(&raw.text) {
+            self.problems.add(path, raw.line, problem);
             return None;
         }
         match self.label(&raw, stored) {
@@ -401,7 +402,11 @@ impl Reading<'_> {
         for (index, column) in self.labels.iter_mut().enumerate() {
             let labels = rows.iter().filter_map(|row| label(row, index));
             let numbers = labels.clone().any(|label| column.labels.is_place(label));
-            all.push(column.stored.places(file, numbers, &column.labels)?);
+            let said = self.request.labels_by.is_some();
+            let places = column
+                .stored
+                .places(file, (numbers, said), &column.labels)?;
+            all.push(places);
         }
         Ok(all)
     }
@@ -416,6 +421,12 @@ impl Reading<'_> {
                 .labels
                 .find(found, stored.as_deref())
                 .map_err(|problem| {
+                    let by_index = self.request.labels_by == Some(LabelsBy::Index);
+                    let problem = if by_index && column.stored.has(found) {
+                        format!("{problem}; the label is a name that the dataset stores, and `labels_by = \"index\"` renames numbers alone: declare the stored names, or write the labels as numbers")
+                    } else {
+                        problem
+                    };
                     if several {
                         format!("`{}`: {problem}", column.name)
                     } else {
@@ -430,6 +441,21 @@ impl Reading<'_> {
         } else {
             values[0]
         })
+    }
+}
+
+/// Why a text cannot be used, whatever it says.
+fn unreadable(text: &str) -> Option<&'static str> {
+    let shows =
+        |letter: char| !letter.is_whitespace() && !letter.is_control() && !is_invisible(letter);
+    if text.trim().is_empty() {
+        Some("the text is empty: leave the row out")
+    } else if text.contains('\0') {
+        Some("the text holds a NUL character (U+0000): remove it, or leave the row out")
+    } else if !text.contains(shows) {
+        Some("the text holds no visible character: leave the row out")
+    } else {
+        None
     }
 }
 

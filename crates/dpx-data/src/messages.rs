@@ -110,6 +110,9 @@ pub(crate) struct Found {
     turns_with_more: u64,
 }
 
+/// Keys of an object that holds a whole conversation.
+const LISTS: [&str; 2] = ["messages", "conversations"];
+
 /// Keys of a turn of which one has to be there: words, or what stands in their place.
 const WITH_WORDS: [&str; 6] = [
     "content",
@@ -140,16 +143,31 @@ pub(crate) fn conversation(
     let turns = match &value {
         Value::Array(turns) => turns,
         // A whole object of a chat format in the column.
-        Value::Object(object) => ["messages", "conversations"]
-            .iter()
-            .find_map(|key| object.get(*key)?.as_array())
-            .ok_or_else(|| format!("`{column}` is an object without turns: {expected}"))?,
+        Value::Object(object) => {
+            let lists: Vec<&Vec<Value>> = LISTS
+                .iter()
+                .filter_map(|key| object.get(*key)?.as_array())
+                .collect();
+            let mut filled = lists.iter().copied().filter(|turns| !turns.is_empty());
+            let first = filled.next().or_else(|| lists.first().copied());
+            if filled.next().is_some() {
+                return Err(format!(
+                    "`{column}` is an object with turns under both `messages` and `conversations`: keep those that are meant"
+                ));
+            }
+            first.ok_or_else(|| format!("`{column}` is an object without turns: {expected}"))?
+        }
         Value::Null => return Err(format!("`{column}` is missing: leave the row out")),
         _ => return Err(format!("`{column}` is no list: {expected}")),
     };
     if turns.iter().any(Value::is_string) && turns.iter().any(Value::is_object) {
         return Err(format!(
             "`{column}` mixes strings, whose speakers take turns, with objects that say who speaks: {expected}"
+        ));
+    }
+    if begin_with_roles(turns, roles) {
+        return Err(format!(
+            "`{column}` is a list of strings that all begin with a role and a colon, while the speakers of strings take turns: {expected}"
         ));
     }
     let mut found = Found::default();
@@ -165,13 +183,21 @@ pub(crate) fn conversation(
                 (role, text.clone())
             }
             Value::Object(turn) => {
-                // A table of both layouts has both pairs of keys, and null where one is not meant.
+                // A table of both layouts has both pairs of keys, and null or nothing where one is not meant.
                 let first = |keys: [&str; 2]| {
-                    let mut values = keys.iter().filter_map(|key| turn.get_key_value(*key));
-                    values.find(|(_, value)| !value.is_null())
+                    let values = keys.iter().filter_map(|key| turn.get_key_value(*key));
+                    let values = values.filter(|(_, value)| !value.is_null());
+                    let filled = values.clone().find(|(_, value)| !is_empty(value));
+                    filled.or_else(|| values.clone().next())
                 };
                 let speaker = first(["role", "from"]);
-                let said = first(["content", "value"]);
+                let said = first(["content", "value"])
+                    .filter(|(_, value)| !is_empty(value))
+                    .or_else(|| {
+                        turn.get_key_value("refusal")
+                            .filter(|(_, value)| value.is_string())
+                    })
+                    .or_else(|| first(["content", "value"]));
                 let name = speaker.and_then(|(_, name)| name.as_str()).ok_or_else(|| {
                     fail("says not who speaks: expected `role` (OpenAI) or `from` (ShareGPT)")
                 })?;
@@ -219,6 +245,16 @@ pub(crate) fn conversation(
     Ok(found)
 }
 
+/// Whether turns are strings that all say themselves who speaks.
+fn begin_with_roles(turns: &[Value], roles: &BTreeMap<String, RoleOf>) -> bool {
+    let begins = |text: &str| {
+        let name = text.split_once(':').map(|(name, _)| name);
+        name.is_some_and(|name| role(name, roles).is_some())
+    };
+    let mut texts = turns.iter().filter_map(Value::as_str).peekable();
+    texts.peek().is_some() && texts.all(begins)
+}
+
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -248,7 +284,8 @@ fn role(name: &str, roles: &BTreeMap<String, RoleOf>) -> Option<RoleOf> {
     })
 }
 
-/// The words of a content, and its parts that are none: a string, or a list of strings and of objects with `text`.
+/// The words of a content, and its parts that are none: a string, or a list of strings and of objects with `text` (or, within it,
+/// `value`) or `refusal`.
 fn words(content: &Value) -> Option<(String, u64)> {
     let parts = match content {
         Value::String(text) => return Some((text.clone(), 0)),
@@ -260,7 +297,10 @@ fn words(content: &Value) -> Option<(String, u64)> {
     for part in parts {
         let text = match part {
             Value::String(text) => Some(text.as_str()),
-            Value::Object(part) => part.get("text").and_then(Value::as_str),
+            Value::Object(part) => {
+                let text = part.get("text").or_else(|| part.get("refusal"));
+                text.and_then(|text| text.as_str().or_else(|| text.get("value")?.as_str()))
+            }
             _ => None,
         };
         match text {
@@ -366,6 +406,62 @@ mod tests {
             let error = read(json).unwrap_err();
             assert!(error.contains(problem), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_empty_gives_way_to_words() {
+        for (json, expected) in [
+            (
+                r#"[{"role": "user", "content": "", "value": "hi"}, {"role": "", "from": "gpt", "value": "yes"}]"#,
+                "User: hi\nAssistant: yes",
+            ),
+            (
+                r#"{"messages": [], "conversations": [{"from": "human", "value": "hi"}]}"#,
+                "User: hi",
+            ),
+            (
+                r#"[{"role": "user", "content": [{"type": "text", "text": {"value": "hi", "annotations": []}}]}]"#,
+                "User: hi",
+            ),
+            (
+                r#"[{"role": "user", "content": "hi"}, {"role": "assistant", "content": null, "refusal": "I cannot"}]"#,
+                "User: hi\nAssistant: I cannot",
+            ),
+            (
+                r#"[{"role": "assistant", "content": [{"type": "refusal", "refusal": "I cannot"}], "refusal": null}]"#,
+                "Assistant: I cannot",
+            ),
+        ] {
+            let found = read(json).unwrap();
+            assert_eq!(found.conversation.text(), expected, "{json}");
+            let counts = (
+                found.turns_without_words,
+                found.parts_left_out,
+                found.turns_with_more,
+            );
+            assert_eq!(counts, (0, 0, 0), "{json}");
+        }
+        // The second of two is told.
+        let found = read(r#"[{"role": "user", "content": "hi", "refusal": "no"}]"#).unwrap();
+        assert_eq!(found.turns_with_more, 1);
+    }
+
+    #[test]
+    fn strings_that_name_who_speaks_are_refused() {
+        for json in [
+            r#"["Assistant: hello", "User: hi"]"#,
+            r#"["human : hi", null, "GPT: secret"]"#,
+        ] {
+            let error = read(json).unwrap_err();
+            assert!(error.contains("begin with a role"), "{json}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+        assert_eq!(
+            text(r#"["User: hi", "well: yes"]"#),
+            "User: User: hi\nAssistant: well: yes"
+        );
+        let both = r#"{"messages": ["a"], "conversations": ["b"]}"#;
+        assert!(read(both).unwrap_err().contains("under both"));
     }
 
     #[test]

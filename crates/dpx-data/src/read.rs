@@ -12,6 +12,7 @@ mod swallowed;
 mod table;
 
 pub(crate) use files::{Listed, SplitFiles, has_data, split_files};
+pub(crate) use names::ClassNames;
 pub(crate) use open::{POINTER, refuse_special};
 pub(crate) use owners::{Named, owners_of};
 pub use parquet::{ParquetTable, ParquetValues, read_parquet};
@@ -24,6 +25,7 @@ use super::error::{Problems, listed, printable};
 use super::labels::RawLabel;
 use dpx_schema::params::Quoting;
 use open::Packing;
+use std::collections::HashMap;
 use std::path::Path;
 use unicode_normalization::UnicodeNormalization;
 
@@ -111,6 +113,8 @@ pub(crate) struct RawRow {
     pub(crate) line: u64,
     pub(crate) text: String,
     pub(crate) label: RawLabel,
+    /// Whether that is the one label that is declared, for want of one in the file.
+    pub(crate) assumed: bool,
     /// The labels of further columns.
     pub(crate) others: Vec<RawLabel>,
 }
@@ -157,14 +161,14 @@ pub(crate) fn columns(path: &Path, wanted: &[&str]) -> Result<Vec<String>, DataE
     Ok(if header || all { names } else { Vec::new() })
 }
 
-/// The names of labels that a file itself stores, in the order of their numbers; only parquet does.
+/// The names of labels that a file itself stores; only parquet does.
 ///
 /// # Errors
 /// When it cannot be read.
-pub(crate) fn label_names(path: &Path, label: &str) -> Result<Option<Vec<String>>, DataError> {
+pub(crate) fn label_names(path: &Path, label: &str) -> Result<ClassNames, DataError> {
     match extension(path).as_str() {
         "parquet" => parquet::label_names(path, label),
-        _ => Ok(None),
+        _ => Ok(ClassNames::None),
     }
 }
 
@@ -194,6 +198,47 @@ pub(crate) fn over_lines(path: &Path, columns: &Columns<'_>, rows: &[RawRow]) ->
         longest.line,
         lines(longest)
     ))
+}
+
+/// What to say of rows that have the one declared label for want of a column, so that a slip in its name is seen.
+pub(crate) fn assumed_labels(path: &Path, asked: &Columns<'_>, rows: &[RawRow]) -> Option<String> {
+    let assumed = rows.iter().filter(|row| row.assumed).count();
+    if asked.label.is_empty() || assumed == 0 {
+        return None;
+    }
+    let (label, only) = (printable(asked.label), listed(asked.labels));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let of = if assumed == rows.len() {
+        format!("no column `{label}`: all {assumed} rows have {only}")
+    } else {
+        let all = rows.len();
+        format!("{assumed} of {all} rows have no `{label}`: they have {only}")
+    };
+    let columns = columns(path).unwrap_or_default();
+    let others = || {
+        let columns = columns.iter().map(|column| column.trim());
+        columns.filter(|column| !same(column, asked.text) && !same(column, asked.label))
+    };
+    let hint = match others().find(|column| is_near(column, asked.label)) {
+        Some(near) if asked.table => {
+            let near = printable(near);
+            format!("; if `{near}` is meant, write it as the key in `{TABLE}`")
+        }
+        Some(near) => {
+            let near = printable(near);
+            format!("; if `{near}` is meant, set `label_column = \"{near}\"`")
+        }
+        None if others().next().is_none() => String::new(),
+        None => format!("; its other columns are {}", listed(others())),
+    };
+    Some(format!("labels: `{}`: {of}{hint}", printable(&name)))
+}
+
+/// Whether one name of a column may be meant by another: a slip, or a part of it.
+fn is_near(one: &str, other: &str) -> bool {
+    let (one, other) = (composed(one).to_lowercase(), composed(other).to_lowercase());
+    let part = one.len() > 2 && (one.contains(&other) || other.contains(&one));
+    part || strsim::damerau_levenshtein(&one, &other) <= 2
 }
 
 /// The text of a file of short lines, decompressed.
@@ -283,12 +328,10 @@ fn naming(key: &str) -> String {
 
 /// Two columns of one name: which one is meant cannot be told.
 fn twice<'a>(columns: impl Iterator<Item = &'a str>) -> Option<String> {
-    let columns: Vec<&str> = columns.map(str::trim).collect();
-    for (second, name) in columns.iter().enumerate() {
-        if name.is_empty() {
-            continue;
-        }
-        if let Some(first) = columns[..second].iter().position(|other| same(other, name)) {
+    let mut seen = HashMap::new();
+    let named = columns.map(str::trim).enumerate();
+    for (second, name) in named.filter(|(_, name)| !name.is_empty()) {
+        if let Some(first) = seen.insert(composed(name), second) {
             let name = if is_name(name) {
                 format!("`{name}`")
             } else {

@@ -2,8 +2,8 @@
 
 use super::DataError;
 use super::error::listed;
-use super::labels::{Labels, normal};
-use super::read::{Listed, SplitFiles, label_names};
+use super::labels::{Labels, RawLabel, normal};
+use super::read::{ClassNames, Listed, SplitFiles, label_names};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,8 @@ pub(crate) struct StoredNames {
     own: BTreeMap<PathBuf, Vec<String>>,
     /// Those of cards above a file or folder, which are no part of the dataset: its numbers are not read by them.
     above: Vec<Listed>,
+    /// Files that store names which cannot be used.
+    unusable: Vec<PathBuf>,
     /// What to tell of files that store none.
     notes: Vec<String>,
 }
@@ -38,10 +40,16 @@ impl StoredNames {
             found.add(root.join(origin), names);
         }
         found.beside = found.lists.len();
+        let unusable = files.unusable_beside(label).into_iter();
+        found.unusable = unusable.map(|origin| root.join(origin)).collect();
         for file in files.all() {
-            if let Some(names) = label_names(file, label)? {
-                found.own.insert(file.clone(), names.clone());
-                found.add(file.clone(), names);
+            match label_names(file, label)? {
+                ClassNames::Listed(names) => {
+                    found.own.insert(file.clone(), names.clone());
+                    found.add(file.clone(), names);
+                }
+                ClassNames::Unusable => found.unusable.push(file.clone()),
+                ClassNames::None => {}
             }
         }
         Ok(found)
@@ -65,19 +73,54 @@ impl StoredNames {
         }
     }
 
+    /// Whether a label is one of the names, as text.
+    pub(crate) fn has(&self, label: &RawLabel) -> bool {
+        let RawLabel::Text(label) = label else {
+            return false;
+        };
+        let label = normal(label);
+        let mut names = self.lists.iter().flat_map(|(_, names)| names);
+        names.any(|name| normal(name) == label)
+    }
+
+    /// The names that the numbers of a file count, ready to be looked up; none where there are none, or it cannot be told.
+    pub(crate) fn named(&self, file: &Path) -> Option<Named> {
+        let names = match self.own.get(file) {
+            Some(names) => names,
+            None if self.unusable.iter().any(|other| other == file) => return None,
+            None => self.names()?,
+        };
+        Some(Named {
+            labels: Labels::new(names, None).ok()?,
+            places: (0..names.len()).collect(),
+            names: names.to_vec(),
+        })
+    }
+
     /// The places among the declared labels of the names that the numbers of a file count; none where no names are stored.
-    /// `numbers` says whether the file has labels that may be places.
+    /// `numbers` says whether the file has labels that may be places, `said` whether it is declared what they are.
     ///
     /// # Errors
     /// When the names are not those declared, or it cannot be told which of several lists the numbers count.
     pub(crate) fn places(
         &mut self,
         file: &Path,
-        numbers: bool,
+        (numbers, said): (bool, bool),
         labels: &Labels,
     ) -> Result<Option<Vec<usize>>, DataError> {
         if let Some(own) = self.own.get(file) {
             return labels.stored(own, file).map(Some);
+        }
+        let mut unusable = self.unusable.iter();
+        let unusable = unusable.find(|origin| *origin == file || self.lists.is_empty());
+        if let Some(origin) = unusable.filter(|_| numbers && !said) {
+            return Err(DataError::file(
+                file,
+                format!(
+                    "its labels are numbers, and {} stores names for them that cannot be used: expected names numbered from 0 on without a gap, the same for all configurations that may be meant; correct them, or say with `labels_by` what the numbers are",
+                    self.place(origin)
+                ),
+            ));
         }
         match &self.lists[..] {
             [] => {
@@ -133,6 +176,13 @@ impl StoredNames {
     /// What to tell the user, besides the names where there is one list.
     pub(crate) fn notes(&mut self) -> Vec<String> {
         let mut notes = std::mem::take(&mut self.notes);
+        let unusable = self.unusable.iter();
+        notes.extend(unusable.map(|origin| {
+            format!(
+                "labels: the names that {} stores are not numbered from 0 on without a gap, or differ: they are not used",
+                self.place(origin)
+            )
+        }));
         if self.lists.len() > 1 {
             let lists = self.lists.iter();
             let lists =
@@ -153,5 +203,24 @@ impl StoredNames {
             place
         };
         listed([place.to_string_lossy()])
+    }
+}
+
+/// The names that numbers count.
+#[derive(Debug)]
+pub(crate) struct Named {
+    labels: Labels,
+    names: Vec<String>,
+    places: Vec<usize>,
+}
+
+impl Named {
+    /// A label by its name, or as the file has it where it has none.
+    pub(crate) fn of(&self, label: &RawLabel) -> String {
+        let found = self.labels.find(label, Some(&self.places));
+        found.map_or_else(
+            |_| label.to_string(),
+            |(place, _)| self.names[place].clone(),
+        )
     }
 }

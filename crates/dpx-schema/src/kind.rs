@@ -77,7 +77,9 @@ impl Kind {
             // `preprocess` 2: labels by name before index; quotation marks in tab-separated files; findings.json; 3: a number
             // is an index only where that is said; scrubbing leaves dates, amounts, versions and code; 4: turns with keys that
             // are not read are counted; truth values are no places; who says nothing moves nobody else's records; labels of
-            // planted facts are balanced.
+            // planted facts are balanced; rows without labels that a quotation mark would swallow, texts that show nothing, two
+            // names of one file and numbers beside unusable stored names are refused; words of a turn under `refusal` or a
+            // second key are read; scrubbing leaves amounts in groups of three, series and bindings of markup.
             // `score` 2: the perplexity of synthetic texts is taken under the model that `train` started from.
             // `train`, `teacher`, `counts` 2: a typed privacy record of what ran; internal files apart. `train` 3: what was
             // cut off texts is counted.

@@ -3,9 +3,10 @@
 use super::names::{Infos, text};
 use super::open::{Packing, refuse_special};
 use super::{EXTENSIONS, extension, shards};
+use crate::error::listed;
 use crate::layout::{self, SplitPaths};
 use crate::{DataError, identity};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Endings of other files that hold data; they are named where they are not read.
@@ -78,6 +79,11 @@ impl SplitFiles {
         self.infos.stored(self.config.as_deref(), label)
     }
 
+    /// The files beside the data that store label names which cannot be used.
+    pub(crate) fn unusable_beside(&self, label: &str) -> Vec<&'static str> {
+        self.infos.unusable(self.config.as_deref(), label)
+    }
+
     /// The names that cards store which are no part of the dataset, though they speak of it.
     pub(crate) fn stored_above(&self, label: &str) -> Vec<Listed> {
         let above = self.above.iter().flat_map(|(folder, infos, config)| {
@@ -139,13 +145,52 @@ pub(crate) fn split_files(path: &Path) -> Result<SplitFiles, DataError> {
         shards::whole(split, &files, true).map_err(|problem| DataError::file(path, problem))?;
     }
     let read: BTreeSet<&str> = layout.names().collect();
-    let not_read = names
-        .iter()
-        .filter(|name| !read.contains(name.as_str()) && (is_data(name) || is_other(name)));
+    refuse_doubled(path, &read)?;
+    let folders: BTreeSet<&str> = read.iter().map(|name| shards::folder(name)).collect();
+    let beside = |name: &str| {
+        let folder = shards::folder(name);
+        !folder.is_empty() && folders.contains(folder) && !is_description(name)
+    };
+    let not_read = names.iter().filter(|name| {
+        !read.contains(name.as_str()) && (is_data(name) || is_other(name) || beside(name))
+    });
     let mut files = SplitFiles::of_folder(path, layout.paths(path));
     files.not_read = not_read.cloned().collect();
     files.above = above(path, 1);
     Ok(files)
+}
+
+/// Refuses two names of one file, by which its rows would be read twice.
+fn refuse_doubled(folder: &Path, names: &BTreeSet<&str>) -> Result<(), DataError> {
+    let mut seen = BTreeMap::new();
+    for name in names {
+        let path = folder.join(name);
+        let file = identity_of(&path).map_err(|error| DataError::file(&path, error))?;
+        if let Some(other) = seen.insert(file, *name) {
+            return Err(DataError::file(
+                folder,
+                format!(
+                    "{} are one file, by a link: its rows would be read twice; remove one of them",
+                    listed([other, name])
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What two names of one file have in common: its device and number.
+#[cfg(unix)]
+fn identity_of(path: &Path) -> std::io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let found = std::fs::metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// What two names of one file have in common: where links lead.
+#[cfg(not(unix))]
+fn identity_of(path: &Path) -> std::io::Result<PathBuf> {
+    std::fs::canonicalize(path)
 }
 
 /// Whether there is a file that could be read: a dataset, even where its splits do not fit together.
@@ -205,6 +250,14 @@ fn hint(names: &[String], data: &[&str]) -> String {
 fn is_data(name: &str) -> bool {
     let stem = shards::stem(name).to_lowercase();
     EXTENSIONS.contains(&extension(Path::new(name)).as_str()) && !NO_DATA.contains(&stem.as_str())
+}
+
+/// Whether a file beside the data says something of them, or marks that they are whole.
+fn is_description(name: &str) -> bool {
+    let base = name.rsplit('/').next().unwrap_or(name).to_lowercase();
+    base.ends_with(".md")
+        || base == "_success"
+        || (base.ends_with(".json") && NO_DATA.contains(&shards::stem(&base)))
 }
 
 fn is_other(name: &str) -> bool {

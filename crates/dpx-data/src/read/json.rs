@@ -263,15 +263,16 @@ fn row(object: &str, line: u64, columns: &Columns<'_>) -> Result<RawRow, String>
         return Err(too_long(text.len()));
     }
     let of = |column: &str| raw_label(field(column, columns.label_key())?, column);
-    let label = match columns.only_label() {
-        Some(only) if object.value(columns.label).is_none() => only,
-        _ => of(columns.label)?,
+    let (label, assumed) = match columns.only_label() {
+        Some(only) if object.value(columns.label).is_none() => (only, true),
+        _ => (of(columns.label)?, false),
     };
     let others = columns.others.iter().map(|column| of(column));
     Ok(RawRow {
         line,
         text,
         label,
+        assumed,
         others: others.collect::<Result<_, _>>()?,
     })
 }

@@ -3,7 +3,7 @@
 
 use super::same;
 use crate::card::front_matter;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::path::Path;
 
 /// Largest file of this kind, in bytes.
@@ -11,6 +11,16 @@ const LARGEST: u64 = 16 << 20;
 
 /// Files that store label names, in the order in which they are asked.
 const ORIGINS: [&str; 3] = ["README.md", "dataset_infos.json", "dataset_info.json"];
+
+/// The names of a ClassLabel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ClassNames {
+    None,
+    /// In the order of their numbers.
+    Listed(Vec<String>),
+    /// Something else than names numbered from 0 on stands in their place, or it cannot be told which of several are meant.
+    Unusable,
+}
 
 /// What one of these files says of a configuration.
 #[derive(Debug)]
@@ -89,26 +99,54 @@ impl Infos {
         config: Option<&str>,
         label: &str,
     ) -> Vec<(&'static str, Vec<String>)> {
-        let config = config.filter(|config| self.infos.iter().any(|info| info.config == *config));
-        let of = |origin: &'static str| Some((origin, self.of(origin, config, label)?));
-        ORIGINS.into_iter().filter_map(of).collect()
+        let all = self.all(config, label);
+        let listed = all.filter_map(|(origin, names)| match names {
+            ClassNames::Listed(names) => Some((origin, names)),
+            ClassNames::None | ClassNames::Unusable => None,
+        });
+        listed.collect()
     }
 
-    fn of(&self, origin: &str, config: Option<&str>, label: &str) -> Option<Vec<String>> {
+    /// The files that store label names which cannot be used.
+    pub(crate) fn unusable(&self, config: Option<&str>, label: &str) -> Vec<&'static str> {
+        let all = self.all(config, label);
+        let unusable = all.filter(|(_, names)| *names == ClassNames::Unusable);
+        unusable.map(|(origin, _)| origin).collect()
+    }
+
+    fn all(
+        &self,
+        config: Option<&str>,
+        label: &str,
+    ) -> impl Iterator<Item = (&'static str, ClassNames)> {
+        let config = config.filter(|config| self.infos.iter().any(|info| info.config == *config));
+        ORIGINS
+            .map(|origin| (origin, self.of(origin, config, label)))
+            .into_iter()
+    }
+
+    fn of(&self, origin: &str, config: Option<&str>, label: &str) -> ClassNames {
         let infos = || self.infos.iter().filter(|info| info.origin == origin);
         let named = |name: &str| {
             let found = infos().find(|info| info.config == name);
-            found.and_then(|info| class_names(&info.value, label))
+            found.map_or(ClassNames::None, |info| class_names(&info.value, label))
         };
         if let Some(config) = config {
             return named(config);
         }
-        if let Some(names) = named("").or_else(|| named("default")) {
-            return Some(names);
+        for name in ["", "default"] {
+            let names = named(name);
+            if names != ClassNames::None {
+                return names;
+            }
         }
-        let mut all = infos().filter_map(|info| class_names(&info.value, label));
-        let first = all.next()?;
-        all.all(|names| names == first).then_some(first)
+        let all = infos().map(|info| class_names(&info.value, label));
+        let mut all = all.filter(|names| *names != ClassNames::None);
+        match all.next() {
+            None => ClassNames::None,
+            Some(first) if all.all(|names| names == first) => first,
+            Some(_) => ClassNames::Unusable,
+        }
     }
 }
 
@@ -126,16 +164,34 @@ fn string(value: &Value, key: &str) -> Option<String> {
 }
 
 /// The names of a column of type ClassLabel, in the forms that `datasets` has written over the years.
-pub(super) fn class_names(info: &Value, label: &str) -> Option<Vec<String>> {
+pub(super) fn class_names(info: &Value, label: &str) -> ClassNames {
+    let names = match names_of(info, label) {
+        None | Some(Value::Null) => return ClassNames::None,
+        Some(Value::Array(names)) => names
+            .iter()
+            .map(|name| name.as_str().map(str::to_owned))
+            .collect(),
+        Some(Value::Object(names)) => numbered(names),
+        Some(_) => None,
+    };
+    match names {
+        Some(names) if names.is_empty() => ClassNames::None,
+        Some(names) => ClassNames::Listed(names),
+        None => ClassNames::Unusable,
+    }
+}
+
+/// What stands in the place of the names.
+fn names_of<'a>(info: &'a Value, label: &str) -> Option<&'a Value> {
     let features = info
         .pointer("/info/features")
         .or_else(|| info.get("features"))?;
-    let names = match features {
+    match features {
         Value::Array(features) => {
             let feature = features
                 .iter()
                 .find(|feature| string(feature, "name").is_some_and(|name| same(&name, label)))?;
-            feature.pointer("/dtype/class_label/names")?
+            feature.pointer("/dtype/class_label/names")
         }
         features => {
             let mut features = features.as_object()?.iter();
@@ -144,29 +200,23 @@ pub(super) fn class_names(info: &Value, label: &str) -> Option<Vec<String>> {
                 .get("names")
                 .filter(|_| string(feature, "_type").is_none_or(|kind| kind == "ClassLabel"))
                 .or_else(|| feature.pointer("/class_label/names"))
-                .or_else(|| feature.pointer("/dtype/class_label/names"))?
+                .or_else(|| feature.pointer("/dtype/class_label/names"))
         }
-    };
-    match names {
-        Value::Array(names) => names
-            .iter()
-            .map(|name| name.as_str().map(str::to_owned))
-            .collect(),
-        Value::Object(names) => {
-            let mut numbered: Vec<(usize, String)> = names
-                .iter()
-                .map(|(number, name)| Some((number.parse().ok()?, name.as_str()?.to_owned())))
-                .collect::<Option<_>>()?;
-            numbered.sort();
-            let whole = numbered
-                .iter()
-                .enumerate()
-                .all(|(place, (number, _))| place == *number);
-            whole.then(|| numbered.into_iter().map(|(_, name)| name).collect())
-        }
-        _ => None,
     }
-    .filter(|names: &Vec<String>| !names.is_empty())
+}
+
+/// Names by their numbers, which count from 0.
+fn numbered(names: &Map<String, Value>) -> Option<Vec<String>> {
+    let mut numbered: Vec<(usize, String)> = names
+        .iter()
+        .map(|(number, name)| Some((number.parse().ok()?, name.as_str()?.to_owned())))
+        .collect::<Option<_>>()?;
+    numbered.sort();
+    let whole = numbered
+        .iter()
+        .enumerate()
+        .all(|(place, (number, _))| place == *number);
+    whole.then(|| numbered.into_iter().map(|(_, name)| name).collect())
 }
 
 #[cfg(test)]
@@ -203,37 +253,45 @@ mod tests {
         for (text, expected) in [
             (
                 r#"{"info": {"features": {"label": {"names": ["a", "b"], "_type": "ClassLabel"}}}}"#,
-                Some(2),
+                Ok(2),
             ),
             (
                 r#"{"features": {"label": {"num_classes": 3, "names": ["a", "b", "c"], "id": null, "_type": "ClassLabel"}}}"#,
-                Some(3),
+                Ok(3),
             ),
             (
                 r#"{"features": [{"name": "label", "dtype": {"class_label": {"names": {"1": "b", "0": "a"}}}}]}"#,
-                Some(2),
+                Ok(2),
             ),
             (
                 r#"{"features": [{"name": "label", "dtype": {"class_label": {"names": {"0": "a", "2": "b"}}}}]}"#,
-                None,
+                Err(ClassNames::Unusable),
+            ),
+            (
+                r#"{"features": {"label": {"names": ["a", 1], "_type": "ClassLabel"}}}"#,
+                Err(ClassNames::Unusable),
+            ),
+            (
+                r#"{"features": {"label": {"names": "a", "_type": "ClassLabel"}}}"#,
+                Err(ClassNames::Unusable),
             ),
             (
                 r#"{"features": {"label": {"dtype": "int64", "_type": "Value"}}}"#,
-                None,
+                Err(ClassNames::None),
             ),
             (
                 r#"{"features": {"label": {"names": [], "_type": "ClassLabel"}}}"#,
-                None,
+                Err(ClassNames::None),
             ),
-            (r#"{"features": 3}"#, None),
-            ("[]", None),
+            (r#"{"features": 3}"#, Err(ClassNames::None)),
+            ("[]", Err(ClassNames::None)),
         ] {
             let value = serde_json::from_str(text).unwrap();
-            assert_eq!(
-                class_names(&value, "label").map(|names| names.len()),
-                expected,
-                "{text}"
-            );
+            let found = match class_names(&value, "label") {
+                ClassNames::Listed(names) => Ok(names.len()),
+                other => Err(other),
+            };
+            assert_eq!(found, expected, "{text}");
         }
     }
 
@@ -249,6 +307,7 @@ mod tests {
         );
         let found = infos(&[("dataset_infos.json", &text)]);
         assert_eq!(found.stored(None, "label"), []);
+        assert_eq!(found.unusable(None, "label"), ["dataset_infos.json"]);
         assert_eq!(found.stored(Some("y"), "label")[0].1, ["b", "a"]);
     }
 

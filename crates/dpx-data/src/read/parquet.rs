@@ -11,7 +11,7 @@ mod whole;
 pub use whole::{ParquetTable, ParquetValues, read_parquet};
 
 use super::open::Allowance;
-use super::{Columns, LONGEST, RawRow, missing, names, open, same, too_long, twice};
+use super::{ClassNames, Columns, LONGEST, RawRow, missing, names, open, same, too_long, twice};
 use crate::DataError;
 use crate::error::{Problems, printable};
 use crate::labels::RawLabel;
@@ -90,7 +90,7 @@ pub(super) fn holds_lists(path: &Path, name: &str) -> Result<bool, DataError> {
 }
 
 /// The names of labels in the metadata.
-pub(super) fn label_names(path: &Path, label: &str) -> Result<Option<Vec<String>>, DataError> {
+pub(super) fn label_names(path: &Path, label: &str) -> Result<ClassNames, DataError> {
     of_footer(path, |metadata| stored_names(metadata, label))
 }
 
@@ -122,11 +122,16 @@ fn roots(metadata: &FileMetaData) -> Vec<String> {
 }
 
 /// The names that `datasets` keeps in the file for a column of type ClassLabel.
-fn stored_names(metadata: &FileMetaData, label: &str) -> Option<Vec<String>> {
-    let pairs = metadata.key_value_metadata()?;
-    let pair = pairs.iter().find(|pair| pair.key == "huggingface")?;
-    let value = serde_json::from_str(pair.value.as_deref()?).ok()?;
-    names::class_names(&value, label)
+fn stored_names(metadata: &FileMetaData, label: &str) -> ClassNames {
+    let pairs = metadata.key_value_metadata().into_iter().flatten();
+    let mut pairs = pairs.filter(|pair| pair.key == "huggingface");
+    let Some(pair) = pairs.next().and_then(|pair| pair.value.as_deref()) else {
+        return ClassNames::None;
+    };
+    match serde_json::from_str(pair) {
+        Ok(value) => names::class_names(&value, label),
+        Err(_) => ClassNames::Unusable,
+    }
 }
 
 /// Where the leaves of what is wanted lie.
@@ -400,6 +405,7 @@ impl Reader<'_> {
             line: self.row,
             text,
             label,
+            assumed: !labelled,
             others: labels,
         });
     }

@@ -25,7 +25,7 @@ pub(super) fn stem(path: &str) -> &str {
 }
 
 /// The folder of a file, as it is written.
-fn folder(path: &str) -> &str {
+pub(super) fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 

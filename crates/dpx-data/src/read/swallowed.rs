@@ -1,16 +1,18 @@
 //! Rows that a stray quotation mark would swallow: what tells a line inside a quoted text from a row of its own.
 
 use super::delimited::{Dialect, Field, Records};
-use crate::labels::normal;
+use crate::labels::{How, Labels, RawLabel, look};
 use std::collections::HashSet;
 
 /// Different values of a column that are remembered.
 const KNOWN: usize = 10_000;
 /// A column whose values are written in more ways than this tells nothing by them.
 const SHAPES: usize = 16;
-/// In a file where nothing tells rows from lines of a text: so many lines are suspicious where the next longest text has less
-/// than a quarter of them.
+/// In a file without labels so many lines are suspicious where the next longest text has less than a quarter of them.
 const LONG: u64 = 20;
+/// So many lines of the form of rows are rows where no value tells: where rows have no space behind a delimiter, as the lines of
+/// a text mostly have, and where they do.
+const LINES: [usize; 2] = [2, 4];
 
 /// A record over several lines, and the first of its fields that holds a line break.
 #[derive(Debug)]
@@ -29,20 +31,27 @@ pub(super) struct Look {
     label: Option<usize>,
     fields: usize,
     newline: char,
-    /// Labels, declared or seen, in composed form.
+    /// The declared labels, as they are looked up.
+    declared: Option<Labels>,
+    /// Whether rows have numbers that count the declared labels.
+    counted: bool,
+    /// Labels, declared or seen, in one spelling each.
     labels: HashSet<String>,
     /// The same as they are written, with the spaces around them.
     written: HashSet<String>,
     /// Without labels, what each column holds.
     columns: Vec<Column>,
+    /// Rows of one line, and those of them with a space behind a delimiter.
+    rows: u64,
+    spaced: u64,
 }
 
 /// What the fields of a column look like.
 #[derive(Debug, Default, Clone)]
 struct Column {
     words: HashSet<String>,
-    /// Of fields that hold a digit, such as numbers and dates.
-    shapes: HashSet<String>,
+    /// Of fields that hold a digit, such as numbers, dates and identifiers: ways in which they are written, the finest first.
+    shapes: [HashSet<String>; 3],
 }
 
 impl Column {
@@ -52,18 +61,26 @@ impl Column {
             if self.words.len() < KNOWN {
                 self.words.insert(field.to_owned());
             }
-        } else if self.shapes.len() <= SHAPES {
-            self.shapes.insert(shape(field));
+            return;
+        }
+        if self.shapes.iter().all(|known| known.len() > SHAPES) {
+            return;
+        }
+        for (known, shape) in self.shapes.iter_mut().zip(shapes(field)) {
+            if known.len() <= SHAPES {
+                known.insert(shape);
+            }
         }
     }
 
     fn knows(&self, field: &str) -> bool {
         let field = field.trim();
-        if has_digit(field) {
-            self.shapes.len() <= SHAPES && self.shapes.contains(&shape(field))
-        } else {
-            !field.is_empty() && self.words.contains(field)
+        if !has_digit(field) {
+            return !field.is_empty() && self.words.contains(field);
         }
+        let mut levels = self.shapes.iter().zip(shapes(field));
+        let telling = levels.find(|(known, _)| known.len() <= SHAPES);
+        telling.is_some_and(|(known, shape)| known.contains(&shape))
     }
 }
 
@@ -89,6 +106,39 @@ fn shape(field: &str) -> String {
     shape
 }
 
+/// The shape of a field; with one `x` for a run of letters and digits and the number of characters, as identifiers of one length
+/// are alike (`x-x-x-x-x 36`); and without that number, as addresses are.
+fn shapes(field: &str) -> [String; 3] {
+    let fine = shape(field);
+    let mut coarse = String::new();
+    for letter in fine.chars() {
+        let kind = if letter.is_alphanumeric() {
+            'x'
+        } else {
+            letter
+        };
+        if kind != 'x' || !coarse.ends_with('x') {
+            coarse.push(kind);
+        }
+    }
+    let sized = format!("{coarse} {}", field.chars().count());
+    [fine, sized, coarse]
+}
+
+/// A label without what does not change which one it is for a reader: case, invisible characters, and of a number the zeros
+/// behind its point.
+fn spelling(label: &str) -> String {
+    let look = look(label);
+    match look.split_once('.') {
+        Some((whole, zeros))
+            if whole.parse::<i64>().is_ok() && zeros.chars().all(|zero| zero == '0') =>
+        {
+            whole.to_owned()
+        }
+        _ => look,
+    }
+}
+
 impl Look {
     /// For columns at these places; a label at or behind `fields` is none.
     pub(super) fn new(
@@ -103,9 +153,13 @@ impl Look {
             label: (label < fields).then_some(label),
             fields,
             newline: char::from(newline),
-            labels: declared.iter().map(|name| normal(name)).collect(),
+            declared: Labels::new(declared, None).ok(),
+            counted: false,
+            labels: declared.iter().map(|name| spelling(name)).collect(),
             written: declared.iter().cloned().collect(),
             columns: vec![Column::default(); fields],
+            rows: 0,
+            spaced: 0,
         }
     }
 
@@ -116,35 +170,91 @@ impl Look {
         }
         match self.label {
             Some(label) if self.labels.len() < KNOWN => {
-                self.labels.insert(normal(&fields[label].text));
-                self.written.insert(fields[label].text.clone());
+                let label = &fields[label].text;
+                if !self.counted {
+                    self.counted = self.found(label) == Some(How::Index);
+                }
+                self.labels.insert(spelling(label));
+                self.written.insert(label.clone());
             }
             Some(_) => {}
             None => {
-                for (column, field) in self.columns.iter_mut().zip(fields) {
+                let columns = self.columns.iter_mut().zip(fields).enumerate();
+                for (_, (column, field)) in columns.filter(|(place, _)| *place != self.text) {
                     column.add(&field.text);
                 }
+                let mut later = fields.iter().skip(1);
+                self.rows += 1;
+                self.spaced +=
+                    u64::from(later.any(|field| !field.quoted && begins_with_space(&field.text)));
             }
         }
     }
 
+    /// How a label is understood, where it is one of those declared.
+    fn found(&self, label: &str) -> Option<How> {
+        let label = RawLabel::Text(label.to_owned());
+        let found = self.declared.as_ref()?.find(&label, None);
+        found.ok().map(|(_, how)| how)
+    }
+
+    /// Whether rows have such a label, or could.
+    fn is_label(&self, label: &str) -> bool {
+        self.labels.contains(&spelling(label))
+            || match self.found(label) {
+                Some(How::Index) => self.counted,
+                found => found.is_some(),
+            }
+    }
+
     /// Whether lines of a record look like rows of their own. In its first line the columns after the field that spans lines
-    /// should be missing, in its last those before it, so that these tell; with labels the label alone does.
+    /// should be missing, in its last those before it, so that these tell. With labels the label alone does; without, a value
+    /// that other rows have, or several lines of the form of rows.
     pub(super) fn swallows(&self, text: &str, span: &Span, dialect: Dialect) -> bool {
         let lines: Vec<&str> = text[span.start..span.end].split(self.newline).collect();
         let last = lines.len() - 1;
-        lines.iter().enumerate().any(|(number, line)| {
+        let (mut telling, mut formed) = (0_usize, 0_usize);
+        for (number, line) in lines.iter().enumerate() {
             let tells = |column: usize| match number {
                 0 => column > span.field,
                 number if number == last => column < span.field,
                 _ => true,
             };
             let line = line.trim_end_matches('\r');
-            match self.label {
-                Some(label) => tells(label) && self.has_label(line, dialect, label),
-                None => self.has_columns(line, dialect, tells),
+            if let Some(label) = self.label {
+                if tells(label) && self.has_label(line, dialect, label) {
+                    return true;
+                }
+                continue;
             }
-        })
+            let mut others = (0..self.fields).filter(|column| *column != self.text);
+            if line.trim().is_empty() || !others.any(tells) {
+                continue;
+            }
+            telling += 1;
+            let Some(fields) = self.parsed(line, dialect) else {
+                continue;
+            };
+            if self.has_known(&fields, tells) {
+                return true;
+            }
+            formed += usize::from(self.is_formed(&fields));
+        }
+        formed >= LINES[usize::from(self.is_spaced())] && 2 * formed >= telling
+    }
+
+    /// Whether fields may be those of a row: a text and something beside it, spaces where rows have some.
+    fn is_formed(&self, fields: &[String]) -> bool {
+        let filled =
+            |(place, field): (usize, &String)| !field.trim().is_empty() && place != self.text;
+        !fields[self.text].trim().is_empty()
+            && fields.iter().enumerate().any(filled)
+            && (self.is_spaced() || !fields.iter().any(|field| begins_with_space(field)))
+    }
+
+    /// Whether rows have spaces behind delimiters, as the lines of a text have.
+    const fn is_spaced(&self) -> bool {
+        10 * self.spaced > self.rows
     }
 
     /// The fields of a line that has all columns, by either reading.
@@ -166,9 +276,7 @@ impl Look {
     /// quoted the label is found from the other end, and is then written to the letter as elsewhere.
     fn has_label(&self, line: &str, dialect: Dialect, label: usize) -> bool {
         if let Some(fields) = self.parsed(line, dialect) {
-            return self
-                .labels
-                .contains(&normal(fields[label].trim_matches('"')));
+            return self.is_label(fields[label].trim_matches('"'));
         }
         let pieces: Vec<&str> = line.split(char::from(dialect.delimiter)).collect();
         if pieces.len() <= self.fields || self.fields < 2 {
@@ -183,21 +291,21 @@ impl Look {
         self.written.contains(pieces[place].trim_matches('"'))
     }
 
-    /// Whether a line has all columns, and in those that tell something like other rows.
-    fn has_columns(&self, line: &str, dialect: Dialect, tells: impl Fn(usize) -> bool) -> bool {
-        let Some(fields) = self.parsed(line, dialect) else {
-            return false;
-        };
-        let mut others = (0..self.fields)
-            .filter(|column| *column != self.text && tells(*column))
-            .peekable();
-        others.peek().is_some() && others.all(|column| self.columns[column].knows(&fields[column]))
+    /// Whether a column of these fields, that of the text aside, holds a value like those of other rows.
+    fn has_known(&self, fields: &[String], tells: impl Fn(usize) -> bool) -> bool {
+        let mut others = (0..self.fields).filter(|column| *column != self.text && tells(*column));
+        others.any(|column| {
+            let field = &fields[column];
+            // "Taste, 5": a comma of a sentence, where rows have no space behind theirs.
+            let is_prose = column > 0 && begins_with_space(field) && !self.is_spaced();
+            !is_prose && self.columns[column].knows(field)
+        })
     }
 
-    /// Of records over several lines the one that is longer than any other by far, with its number of lines, in a file where
-    /// there is neither a label nor another column to tell rows by.
+    /// Of records over several lines the one that is longer than any other by far, with its number of lines, in a file without
+    /// labels: where rows that were swallowed hold delimiters in their texts, or there is no other column, no line tells.
     pub(super) fn outlier(&self, text: &str, spans: &[Span]) -> Option<(u64, u64)> {
-        if self.label.is_some() || self.fields > 1 {
+        if self.label.is_some() {
             return None;
         }
         let lines = |span: &Span| {
@@ -210,6 +318,10 @@ impl Look {
         let next = longest.get(1).map_or(1, |(count, _)| *count);
         (count >= LONG && count > 4 * next).then_some((line, count))
     }
+}
+
+fn begins_with_space(field: &str) -> bool {
+    field.starts_with(char::is_whitespace)
 }
 
 #[cfg(test)]
@@ -235,5 +347,27 @@ mod tests {
         assert!(!column.knows("berta") && !column.knows("") && !column.knows("9-9"));
         (0..100).for_each(|count| column.add(&format!("1{}", "-".repeat(count))));
         assert!(!column.knows("99"), "anything goes there");
+        // Identifiers are written in many ways, and are of one length.
+        let mut column = Column::default();
+        let id = |seed: u32| {
+            let hash = blake3::hash(&seed.to_le_bytes()).to_hex();
+            format!("{}-{}-{}", &hash[..8], &hash[8..12], &hash[12..24])
+        };
+        (0..500).for_each(|seed| column.add(&id(seed)));
+        assert!(column.knows(&id(1000)) && !column.knows("well-1-2"));
+    }
+
+    #[test]
+    fn labels_are_known_in_other_spellings() {
+        let declared = ["neg", "pos"].map(str::to_owned);
+        let field = |text: &str| Field {
+            text: text.to_owned(),
+            quoted: false,
+            spans: false,
+        };
+        let mut look = Look::new(0, 1, 2, b'\n', &declared);
+        assert!(look.is_label("NEG") && !look.is_label("1.0") && !look.is_label("well"));
+        look.add(&[field("a"), field("1")]);
+        assert!(look.is_label("0.0") && look.is_label("1.00") && !look.is_label("2"));
     }
 }

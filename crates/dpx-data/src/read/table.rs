@@ -296,16 +296,16 @@ impl File<'_> {
         // Whoever says that quotation marks enclose fields is believed.
         if self.columns.quoting.is_none() {
             const HINT: &str = "close it, set `quoting = \"none\"` if quotation marks are part of the texts, or \"double\" if all is right";
-            let swallowed = spanning
-                .iter()
-                .filter(|span| look.swallows(self.text, span, dialect));
+            let (swallowed, others): (Vec<Span>, Vec<Span>) = spanning
+                .into_iter()
+                .partition(|span| look.swallows(self.text, span, dialect));
             for span in swallowed {
                 read.problems.push((
                     span.line + self.skipped,
                     format!("a quotation mark opens a text here that goes on over what looks like rows: {HINT}"),
                 ));
             }
-            if let Some((line, lines)) = look.outlier(self.text, &spanning) {
+            if let Some((line, lines)) = look.outlier(self.text, &others) {
                 read.problems.push((
                     line + self.skipped,
                     format!("a quotation mark opens a text here that goes on over {lines} lines, as no other does: {HINT}"),
@@ -362,9 +362,9 @@ impl File<'_> {
         let others = others
             .map(|at| RawLabel::Text(fields[*at].text.clone()))
             .collect();
-        let label = match fields.get_mut(shape.label) {
-            Some(field) => RawLabel::Text(std::mem::take(&mut field.text)),
-            None => self.columns.only_label().unwrap_or(RawLabel::Missing),
+        let (label, assumed) = match fields.get_mut(shape.label) {
+            Some(field) => (RawLabel::Text(std::mem::take(&mut field.text)), false),
+            None => (self.columns.only_label().unwrap_or(RawLabel::Missing), true),
         };
         if text.len() > LONGEST {
             read.problems.push((line, too_long(text.len())));
@@ -374,6 +374,7 @@ impl File<'_> {
             line,
             text,
             label,
+            assumed,
             others,
         });
     }
@@ -424,6 +425,7 @@ pub(super) fn read_pairs(
             line: number,
             text: text.to_owned(),
             label: RawLabel::Text(name.to_owned()),
+            assumed: false,
             others: Vec::new(),
         });
     }

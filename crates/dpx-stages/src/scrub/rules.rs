@@ -1,10 +1,12 @@
 //! Rules for what has a form: emails, URLs, phone numbers, @handles, long numbers; and for what has nearly the same form and
 //! is none of them: dates, times, amounts, versions, hashes, code.
 
+mod numbers;
 mod words;
 
 use super::folded::{Folded, Invisible};
 use super::{Scrubber, Span};
+use numbers::{is_amount, is_series, is_tail};
 use regex::Regex;
 use words::{CODE, NO_HOST, NO_MAILBOX};
 
@@ -128,6 +130,8 @@ impl Rules {
                 Rule::Phone,
                 r"(?:1GAP)?(?:\([2-9]\d{2}\)GAP?|[2-9]\d{2}GAP)[2-9]\d{2}GAP\d{4}",
             ),
+            // With the area code in parentheses whatever exchange.
+            (Rule::Phone, r"(?:1GAP)?\([2-9]\d{2}\)GAP?\d{3}GAP\d{4}"),
             (Rule::Phone, r"1?[2-9]\d{2}[2-9]\d{6}"),
             (Rule::Phone, r"1[3-9]\d(?:\d{8}|[ -]\d{4}[ -]\d{4})"),
             (Rule::Phone, r"[6-9]\d{4}[ -]\d{5}"),
@@ -180,7 +184,7 @@ impl Rules {
                 r"(?i)\b(?:ssn|social security|social)(?: (?:number|no|nr|is))*[.:#]*\s*$",
             ),
             amount_word: pattern(
-                r"(?i)^\s?(?:usd|eur|gbp|jpy|chf|dollars?|euros?|pounds?|yen|rupees?|bucks|people|users|views|likes|subscribers|inhabitants|rows|records|parameters|tokens|steps|bytes|kb|mb|gb|km|miles|meters|metres|years|seconds|ms|hz|votes|times|shares|copies|points)\b",
+                r"(?i)^\s?(?:usd|eur|gbp|jpy|chf|dollars?|euros?|pounds?|yen|rupees?|bucks|people|users|views|likes|subscribers|inhabitants|rows|records|parameters|tokens|steps|bytes|kb|mb|gb|km|miles|meters|metres|years|seconds|ms|hz|votes|times|shares|copies|points|m/s|km/h|kph|mph|kg|mg|cm|mhz|ghz|k[čc]|czk|pln|huf|sek|nok|dkk|inr|cny|krw|euro|won|yuan|items|units|cells|downloads|visitors|residents|citizens|tons|tonnes|watts|volts|joules|calories|lines|words|seats|tickets)\b",
             ),
         }
     }
@@ -225,7 +229,16 @@ impl Rules {
                 let harmless = matches!(kind, "PHONE" | "NUMBER")
                     && *rule != Rule::Iban
                     && guarded.iter().any(|span| overlaps(*span));
-                if !taken && !harmless && self.accepts(*rule, text, start, end) {
+                let is_found = |at: usize| {
+                    spans
+                        .iter()
+                        .any(|span| (span.start..span.end).contains(&at))
+                };
+                let tail = match rule {
+                    Rule::Phone => is_tail(text, start, end, is_found),
+                    _ => false,
+                };
+                if !taken && !harmless && !tail && self.accepts(*rule, text, start, end) {
                     spans.push(Span {
                         start,
                         end,
@@ -266,8 +279,10 @@ impl Rules {
         let after = text[end..].chars().next();
         let digits = found.chars().filter(|letter| letter.is_numeric()).count();
         match rule {
-            Rule::Url | Rule::Email => true,
-            Rule::BareUrl => is_host(found),
+            Rule::Url => true,
+            // "git@github.com:a/b.git" names a program, not a person.
+            Rule::Email => !(found.starts_with("git@") && matches!(after, Some(':' | '/'))),
+            Rule::BareUrl => before != Some('@') && is_host(found),
             Rule::SpeltEmail => {
                 let mailbox = found.split([' ', '(', '[']).next().unwrap_or_default();
                 found.contains(['[', '(']) || !NO_MAILBOX.contains(&mailbox.to_lowercase().as_str())
@@ -288,7 +303,10 @@ impl Rules {
             Rule::Ssn => true,
             Rule::NamedSsn => self.ssn_word.is_match(&text[..start]),
             Rule::Phone => {
-                (7..=15).contains(&digits) && !self.date.is_match(found) && !self.counts(text, end)
+                (7..=15).contains(&digits)
+                    && !self.date.is_match(found)
+                    && !self.counts(text, end)
+                    && !is_amount(text, start, end)
             }
             Rule::NationalPhone => {
                 let groups: Vec<usize> = found
@@ -301,6 +319,7 @@ impl Rules {
                 (8..=13).contains(&digits)
                     && (!pairs || groups.len() == 5)
                     && !self.date.is_match(found)
+                    && !is_amount(text, start, end)
             }
             Rule::LocalPhone => found.starts_with("555") || self.is_named(text, start),
             Rule::NamedPhone => {
@@ -314,7 +333,7 @@ impl Rules {
             }
             Rule::GroupedNumber => {
                 let year = |group: &str| matches!(group.parse::<u32>(), Ok(1500..=2100));
-                digits >= 9 && !found.split([' ', '-']).all(year)
+                digits >= 9 && !found.split([' ', '-']).all(year) && !is_series(found)
             }
         }
     }
@@ -398,6 +417,12 @@ fn is_handle(text: &str, start: usize, end: usize) -> bool {
     let is_time = !time.is_empty() && time.chars().all(char::is_numeric);
     // "@app.route(...)", "@angular/core", "@media (...)".
     let called = text[end..].starts_with(['(', '/', '{', '<']);
+    // `@click="go"`, `@update:model-value='...'`, "v-on:@click".
+    let part = |letter: char| letter.is_ascii_alphanumeric() || ":._-".contains(letter);
+    let attribute = text[end..].trim_start_matches(part);
+    let bound = ["=\"", "='", "={"];
+    let markup =
+        bound.iter().any(|sign| attribute.starts_with(sign)) || text[..start].ends_with("v-on:");
     // "@Cacheable\npublic ...": an annotation before a declaration.
     let rest = text[end..].trim_start();
     let declares = [
@@ -410,7 +435,7 @@ fn is_handle(text: &str, start: usize, end: usize) -> bool {
         "void ",
     ];
     let declaration = declares.iter().any(|word| rest.starts_with(word));
-    !is_time && !called && !declaration && !CODE.contains(&first.to_lowercase().as_str())
+    !is_time && !called && !markup && !declaration && !CODE.contains(&first.to_lowercase().as_str())
 }
 
 /// Whether the check digits of an account number fit.

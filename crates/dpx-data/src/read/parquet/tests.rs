@@ -97,6 +97,7 @@ fn expect(name: &str, labels: [RawLabel; 6]) {
             line,
             text: (*text).to_owned(),
             label,
+            assumed: false,
             others: Vec::new(),
         })
         .collect();
@@ -320,7 +321,19 @@ fn names_of_classes_are_found_in_the_metadata() {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/classlabel-other-order/d.parquet");
     let names = label_names(&path, "label").unwrap();
-    assert_eq!(names.unwrap(), ["neg", "pos"]);
+    let expected = ["neg", "pos"].map(str::to_owned).to_vec();
+    assert_eq!(names, ClassNames::Listed(expected));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    for (value, expected) in [
+        ("{\"info\": ", ClassNames::Unusable),
+        ("{}", ClassNames::None),
+    ] {
+        let pair = KeyValue::new("huggingface".to_owned(), value.to_owned());
+        let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![pair]));
+        write_with(&path, &["a"], &[0], properties.build());
+        assert_eq!(label_names(&path, "label").unwrap(), expected, "{value}");
+    }
 }
 
 /// Conversations as nested lists, as `datasets` stores them: structures, strings, nulls, lists over several pages.
@@ -448,4 +461,59 @@ fn conversations_are_lists_of_turns() {
     )
     .unwrap_err();
     assert!(error.to_string().contains("no column `nothing`"), "{error}");
+}
+
+/// A table of both layouts has null where one is not meant.
+#[test]
+fn keys_of_both_layouts_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chats.parquet");
+    let group = |name: &str, repetition, fields| {
+        let group = Type::group_type_builder(name).with_fields(fields);
+        Arc::new(group.with_repetition(repetition).build().unwrap())
+    };
+    let field = |name: &str| {
+        let field = Type::primitive_type_builder(name, Physical::BYTE_ARRAY);
+        Arc::new(field.with_repetition(Repetition::OPTIONAL).build().unwrap())
+    };
+    let keys = ["content", "role", "from", "value"];
+    let turn = group("element", Repetition::OPTIONAL, keys.map(field).to_vec());
+    let list = group("list", Repetition::REPEATED, vec![turn]);
+    let messages = group("messages", Repetition::OPTIONAL, vec![list]);
+    let schema = Type::group_type_builder("schema")
+        .with_fields(vec![messages])
+        .build()
+        .unwrap();
+    let file = File::create(&path).unwrap();
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut writer = SerializedFileWriter::new(file, Arc::new(schema), properties).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    for (value, levels) in [
+        ("hi", [4, 3]),
+        ("user", [4, 3]),
+        ("gpt", [3, 4]),
+        ("yes", [3, 4]),
+    ] {
+        let mut column = rows.next_column().unwrap().unwrap();
+        column
+            .typed::<ByteArrayType>()
+            .write_batch(&[ByteArray::from(value)], Some(&levels), Some(&[0, 1]))
+            .unwrap();
+        column.close().unwrap();
+    }
+    rows.close().unwrap();
+    writer.close().unwrap();
+    let columns = Columns {
+        messages: true,
+        ..Columns::named("messages", "")
+    };
+    let found = read(&path, &columns, &mut Problems::default()).unwrap();
+    let turns: serde_json::Value = serde_json::from_str(&found[0].text).unwrap();
+    assert_eq!(
+        turns,
+        serde_json::json!([
+            {"role": "user", "from": null, "content": "hi", "value": null},
+            {"role": null, "from": "gpt", "content": null, "value": "yes"}
+        ])
+    );
 }

@@ -12,12 +12,11 @@ use serde_json::{Value, json};
 /// Conversations that are read at once.
 const BATCH: usize = 64;
 
-/// The leaves of a column of conversations.
-pub(super) struct Turns {
-    /// Who speaks; none in a list of strings.
-    role: Option<Leaf>,
-    content: Leaf,
-}
+/// Keys of a turn that are read, where they hold strings.
+const KEYS: [&str; 5] = ["role", "from", "content", "value", "refusal"];
+
+/// The leaves of a column of conversations: of a list of strings one without a key.
+pub(super) struct Turns(Vec<(Option<&'static str>, Leaf)>);
 
 #[derive(Clone, Copy)]
 struct Leaf {
@@ -59,24 +58,20 @@ impl Turns {
         if leaves.is_empty() {
             return Ok(None);
         }
-        let named = |names: [&str; 2]| {
-            let mut found = leaves
-                .iter()
-                .filter(|(last, _)| names.contains(&last.as_str()));
-            found.find_map(|(_, leaf)| *leaf)
+        let of_key = |key: &'static str| {
+            let mut found = leaves.iter().filter(|(last, _)| last == key);
+            Some((Some(key), found.find_map(|(_, leaf)| *leaf)?))
         };
-        if let (Some(role), Some(content)) = (named(["role", "from"]), named(["content", "value"]))
-        {
-            return Ok(Some(Self {
-                role: Some(role),
-                content,
-            }));
+        let keys: Vec<_> = KEYS.into_iter().filter_map(of_key).collect();
+        let has = |keys_of: [&str; 2]| {
+            let mut keys = keys.iter().filter_map(|(key, _)| *key);
+            keys.any(|key| keys_of.contains(&key))
+        };
+        if has(["role", "from"]) && has(["content", "value"]) {
+            return Ok(Some(Self(keys)));
         }
         match leaves.as_slice() {
-            [(_, Some(content))] => Ok(Some(Self {
-                role: None,
-                content: *content,
-            })),
+            [(_, Some(content))] => Ok(Some(Self(vec![(None, *content)]))),
             _ => Err(format!(
                 "the column `{}` holds no lists of strings, nor of structures with a string `role` and a string `content` (or `from` and `value`): write the conversations as JSON, one a line",
                 printable(name)
@@ -89,14 +84,13 @@ impl Turns {
         &self,
         open: impl Fn(usize) -> Result<ColumnReader, String>,
     ) -> Result<TurnReaders, String> {
-        let reader = |leaf: Leaf| match open(leaf.place)? {
-            ColumnReader::ByteArrayColumnReader(reader) => Ok((reader, leaf)),
+        let reader = |(key, leaf): &(Option<&'static str>, Leaf)| match open(leaf.place)? {
+            ColumnReader::ByteArrayColumnReader(reader) => Ok((*key, reader, *leaf)),
             _ => Err("a column is not of the type that the schema says".to_owned()),
         };
-        Ok(TurnReaders {
-            role: self.role.map(reader).transpose()?,
-            content: reader(self.content)?,
-        })
+        Ok(TurnReaders(
+            self.0.iter().map(reader).collect::<Result<_, _>>()?,
+        ))
     }
 }
 
@@ -120,35 +114,39 @@ fn element_level(root: &Type, parts: &[String]) -> Option<i16> {
 
 type StringReader = ColumnReaderImpl<ByteArrayType>;
 
-pub(super) struct TurnReaders {
-    role: Option<(StringReader, Leaf)>,
-    content: (StringReader, Leaf),
-}
+pub(super) struct TurnReaders(Vec<(Option<&'static str>, StringReader, Leaf)>);
 
 impl TurnReaders {
     /// The next conversations as JSON; empty at the end.
     pub(super) fn next(&mut self) -> Result<Vec<Option<Bytes>>, String> {
-        let contents = lists(&mut self.content.0, self.content.1)?;
-        let roles = match &mut self.role {
-            Some((reader, leaf)) => Some(lists(reader, *leaf)?),
-            None => None,
-        };
-        if let Some(roles) = &roles
-            && roles.len() != contents.len()
-        {
+        let mut columns = Vec::with_capacity(self.0.len());
+        for (key, reader, leaf) in &mut self.0 {
+            columns.push((*key, lists(reader, *leaf)?.into_iter()));
+        }
+        let rows = columns.first().map_or(0, |(_, lists)| lists.len());
+        if columns.iter().any(|(_, lists)| lists.len() != rows) {
             return Err("its columns are of different length".to_owned());
         }
-        let mut found = Vec::with_capacity(contents.len());
-        for (row, contents) in contents.into_iter().enumerate() {
-            let turns: Vec<Value> = match roles.as_ref().map(|roles| &roles[row]) {
-                None => contents.into_iter().map(Value::from).collect(),
-                Some(roles) if roles.len() == contents.len() => roles
-                    .iter()
-                    .zip(contents)
-                    .map(|(role, content)| json!({"role": role, "content": content}))
-                    .collect(),
-                Some(_) => return Err("a turn has no role or no content".to_owned()),
-            };
+        let mut found = Vec::with_capacity(rows);
+        for _ in 0..rows {
+            let mut turns: Vec<Value> = Vec::new();
+            for (place, (key, lists)) in columns.iter_mut().enumerate() {
+                let values = lists.next().unwrap_or_default();
+                if place == 0 {
+                    turns = match key {
+                        None => values.iter().cloned().map(Value::from).collect(),
+                        Some(_) => vec![json!({}); values.len()],
+                    };
+                }
+                if turns.len() != values.len() {
+                    return Err("a turn has no role or no content".to_owned());
+                }
+                if let Some(key) = key {
+                    for (turn, value) in turns.iter_mut().zip(values) {
+                        turn[*key] = Value::from(value);
+                    }
+                }
+            }
             let text = Value::from(turns).to_string();
             found.push(Some(if text.len() > LONGEST {
                 Err(text.len())
