@@ -2,7 +2,7 @@
 
 use super::account::{is_local, preprocess_params};
 use super::experiment::{CacheArgs, ExperimentArgs};
-use super::families::LocalModels;
+use super::families::{self, LocalModels};
 use super::memory::{self, Place};
 use super::own_data::{self, Problem, told};
 use super::{Error, ExitCode, output};
@@ -42,9 +42,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         .experiment
         .as_ref()
         .map(|experiment| plan::build(experiment, &LocalModels));
-    let (mut memory, mut fits) = (Vec::new(), Ok(()));
+    let (mut memory, mut fits, mut uses) = (Vec::new(), Ok(()), Ok(()));
     match built {
         Some(Ok(plan)) => {
+            uses = families::uses(&plan, false);
             if let Some(experiment) = &loaded.experiment {
                 let place = Place::of((experiment, &plan), &[], None);
                 fits = memory::refuse(&plan, &place, false, || {
@@ -72,6 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         return Ok(ExitCode::Usage);
     };
     fits?;
+    uses?;
     for (stage, problems) in data
         .iter()
         .filter(|(_, problems)| !args.json && !problems.is_empty())

@@ -1,12 +1,13 @@
 //! Whether the models that an experiment file names are of a family that dpx computes, before their weights are downloaded.
 
-use super::download;
+use super::{Error, download};
 use dpx_data::{HubName, Role, Source, hub};
-use dpx_engine::plan::{SourceError, Sources};
-use dpx_nn::model::{ModelConfig, look, look_at_gguf};
+use dpx_engine::experiment::{SourceRef, source_fields};
+use dpx_engine::plan::{Plan, SourceError, Sources};
+use dpx_nn::model::{ModelConfig, Use, look, look_at_gguf, look_for, suits};
 use dpx_schema::files::is_gguf;
-use dpx_schema::{MODEL_SCHEMA_FILE, PublicSchema};
-use std::collections::BTreeMap;
+use dpx_schema::{Kind, MODEL_SCHEMA_FILE, PublicSchema};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -41,6 +42,58 @@ impl<S: Sources> Sources for Understood<S> {
         }
         Ok(identity)
     }
+}
+
+/// Checks that each model of a plan does what its stage needs: those on this machine with weights and tokenizer, those on the Hub, where
+/// it is asked, by what they are.
+///
+/// # Errors
+/// What the first one is instead, with the stage and the key that name it.
+pub(crate) fn uses(plan: &Plan, online: bool) -> Result<(), Error> {
+    let hub = hub::Hub::from_env();
+    let mut seen = BTreeSet::new();
+    for instance in &plan.instances {
+        for field in source_fields(instance.kind) {
+            let named = instance.params[field.key].as_str();
+            let used = match (instance.kind, field.key) {
+                (Kind::Train | Kind::Pretrain, "model") => Use::Generator,
+                (Kind::Classify, "model") => Use::Classifier,
+                (Kind::Preprocess, "scrub") => Use::TokenClassifier,
+                (_, "encoder") => Use::Encoder,
+                _ => continue,
+            };
+            let Some(named) = named.filter(|_| field.counts(&instance.params)) else {
+                continue;
+            };
+            let Ok(SourceRef::Source(source)) = field.parse(named) else {
+                continue;
+            };
+            let identity = instance.sources.get(field.key);
+            if !seen.insert((named.to_owned(), identity, used)) {
+                continue;
+            }
+            let found = match &source {
+                Source::Path(folder) => look_for(folder, used).map_err(|error| error.to_string()),
+                Source::Hub(name) if online => {
+                    let name = identity.map_or_else(|| name.clone(), |known| pinned(name, known));
+                    of_hub(&hub, &name)
+                        .map_err(|error| error.to_string())
+                        .and_then(|config| {
+                            suits(&config, used, Path::new(&name.to_string()))
+                                .map_err(|error| error.to_string())
+                        })
+                }
+                _ => Ok(()),
+            };
+            found.map_err(|error| {
+                Error::usage(format!(
+                    "`{}` of `[stage.{}]`: {error}",
+                    field.key, instance.stage
+                ))
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// Checks a model on the Hub by its `config.json`, which is downloaded if it is not there yet, or by the beginning of its GGUF file.

@@ -19,13 +19,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let experiment = args.experiment.load()?;
     let names = Names::default();
-    build(&experiment, &names)?;
+    let plan = build(&experiment, &names)?;
     let hub = hub::Hub::from_env();
     let names = names.0.into_inner();
     // What cannot be computed is told before anything is downloaded.
     for (_, name) in names.iter().filter(|(role, _)| *role == Role::Model) {
         families::of_hub(&hub, name).map_err(|error| Error::failed(error.to_string()))?;
     }
+    families::uses(&plan, true)?;
     for (role, name) in &names {
         let snapshot = download::one(&hub, *role, name)?;
         output::print(&format!(

@@ -1,7 +1,7 @@
 //! `dpx plan`: what would run, and why.
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
-use super::families::Understood;
+use super::families::{self, Understood};
 use super::memory::{self, Place};
 use super::privacy_people::of_plan;
 use super::spend::{self, Forecast};
@@ -60,6 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     }
     let place = Place::of((&experiment, &plan), &[], None);
     memory::refuse(&plan, &place, true, || Ok(waiting(&decisions)))?;
+    families::uses(&plan, true)?;
     let causes = causes(&plan, &decisions);
     let summary = summary(&decisions);
     // Who the people are is found in the data: only a study with a budget is worth reading them for a plan.

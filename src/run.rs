@@ -1,7 +1,7 @@
 //! `dpx run`: bring about everything that an experiment file asks for.
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
-use super::families::Understood;
+use super::families::{self, Understood};
 use super::memory::{self, Place};
 use super::remote::RemoteArgs;
 use super::results::{self, ResultsArgs, Written};
@@ -125,6 +125,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     memory::refuse(&plan, &place, true, || {
         waiting(&plan, &cache, &options).map_err(not_run)
     })?;
+    families::uses(&plan, true)?;
     options.remote = args
         .remote
         .open(Some((&experiment.cache, args.experiment.file.as_path())))?;

@@ -472,7 +472,7 @@ fn choosing_a_model_costs_what_choosing_its_texts_costs() {
 
 /// Loads folders with `transformers` and PEFT, and compares them with dpx: a model, or a model, its adapter and its base.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn loads(root: &Path, folders: &[&str]) {
+pub(crate) fn loads(root: &Path, folders: &[&str]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/export.py");
     let python = std::env::var("DPX_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let output = std::process::Command::new(&python)

@@ -486,7 +486,7 @@ fn training_that_does_not_fit_is_refused_before_a_download() {
     // Nothing ran.
     assert!(!place.path("results/huge").exists());
     // Where other machines run the workers, nothing is known of their memory.
-    study("huge");
+    study("hf:who/huge");
     let text = std::fs::read_to_string(place.path("huge.toml")).unwrap();
     let elsewhere = "\n[run.executor]\nkind = \"slurm\"\n";
     std::fs::write(place.path("huge.toml"), text + elsewhere).unwrap();

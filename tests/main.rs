@@ -12,6 +12,7 @@ mod device;
 mod documents;
 mod experiments;
 mod export;
+mod export_class;
 mod faults;
 mod hub;
 mod inspect;

@@ -3,7 +3,8 @@
 use super::Inputs;
 use dpx_nn::model::generate::greedy;
 use dpx_nn::model::{
-    CausalModel, Head, ModelConfig, ModelError, load_causal, load_classifier, load_encoder,
+    CausalModel, Head, MODULES_FILE, ModelConfig, ModelError, load_causal, load_classifier,
+    load_encoder,
 };
 use dpx_nn::{Array, Batch, Network, Sequence, Tape};
 use dpx_schema::Device;
@@ -28,9 +29,16 @@ pub(super) fn run(
         Head::TokenClassification => token_classifier(folder, inputs)?,
         Head::Encoder => encoder(folder, inputs)?,
     };
-    let Value::Object(results) = results else {
+    let Value::Object(mut results) = results else {
         return Ok(Map::new());
     };
+    // A language model that sentence-transformers makes an encoder of.
+    if config.head == Head::CausalLm
+        && folder.join(MODULES_FILE).is_file()
+        && let Value::Object(encoded) = encoder(folder, inputs)?
+    {
+        results.extend(encoded);
+    }
     Ok(results)
 }
 
@@ -141,7 +149,22 @@ fn argmax(logits: &Array, row: usize) -> usize {
 }
 
 fn encoder(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
+    /// Changes speed alone.
+    const TOKENS_AT_ONCE: usize = 8192;
     let model = load_encoder(folder, Device::Cpu)?;
+    let embeddings = model.embed(&inputs.sequences, TOKENS_AT_ONCE)?;
+    let embeddings = embeddings
+        .into_iter()
+        .map(|row| rounded(row.into_iter().map(f64::from)));
+    let mut results = json!({
+        "modules": model.modules(),
+        "prompt": model.prompt(),
+        "embedding": embeddings.collect::<Vec<_>>(),
+    });
+    // A table of static embeddings has no hidden states.
+    if model.reads_plain_tokens() {
+        return Ok(results);
+    }
     let pooled = rows(&model.mean_pooled(&slices(inputs))?);
     let normalised: Vec<Vec<f64>> = pooled
         .iter()
@@ -154,9 +177,8 @@ fn encoder(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
     let first: Vec<Vec<f64>> = (0..grouping.batch())
         .map(|example| row(&hidden, grouping.range(example).start))
         .collect();
-    Ok(json!({
-        "mean_pooled": pooled,
-        "mean_pooled_normalised": normalised,
-        "cls": first,
-    }))
+    results["mean_pooled"] = json!(pooled);
+    results["mean_pooled_normalised"] = json!(normalised);
+    results["cls"] = json!(first);
+    Ok(results)
 }

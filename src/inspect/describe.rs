@@ -1,7 +1,7 @@
 //! What a model is, from its `config.json`, the headers of its weights and its tokenizer.
 
 use dpx_data::Resolved;
-use dpx_nn::model::{Head, ModelConfig, ModelError, Weights, is_buffer};
+use dpx_nn::model::{Embedding, Head, MODULES_FILE, ModelConfig, ModelError, Weights, is_buffer};
 use dpx_nn::text::Tokenizer;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -30,6 +30,11 @@ pub(super) fn json(
     put("vocabulary", config.vocabulary().into());
     put("context", config.max_positions().into());
     put("labels", config.labels.clone().into());
+    if let Some(embedding) = embedding(&source.path, config)? {
+        put("modules", embedding.modules.into());
+        put("prompt", embedding.prompt.into());
+        put("longest_text", embedding.max_seq_len.into());
+    }
     put(
         "licence",
         licence(source.card_folder()).map_or(Value::Null, Value::from),
@@ -95,6 +100,21 @@ pub(super) fn text(
             None => "none in the folder".to_owned(),
         },
     ));
+    if let Some(embedding) = embedding(&source.path, config)? {
+        lines.push((
+            "embedding",
+            format!(
+                "{}; the first {} tokens of a text{}",
+                embedding.modules.join(", "),
+                grouped(embedding.max_seq_len),
+                if embedding.prompt.is_empty() {
+                    String::new()
+                } else {
+                    format!(" behind the prompt {:?}", embedding.prompt)
+                }
+            ),
+        ));
+    }
     if !config.labels.is_empty() {
         lines.push(("labels", config.labels.join(", ")));
     }
@@ -107,6 +127,12 @@ pub(super) fn text(
         .map(|(key, value)| format!("{key:<13} {value}"))
         .collect();
     Ok(lines.join("\n"))
+}
+
+/// How the model serves as an encoder, where it is meant as one.
+fn embedding(folder: &Path, config: &ModelConfig) -> Result<Option<Embedding>, ModelError> {
+    let is_meant = config.head == Head::Encoder || folder.join(MODULES_FILE).is_file();
+    is_meant.then(|| Embedding::of(folder, config)).transpose()
 }
 
 const fn head(config: &ModelConfig) -> &'static str {

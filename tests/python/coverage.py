@@ -69,6 +69,21 @@ def word_pieces():
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **roles)
 
 
+def llama_pieces():
+    """Like that of Llama 2: pieces, bytes, and the rules that its `tokenizer.json` holds and its class does not read."""
+    special = ["<unk>", "<s>", "</s>"]
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    trainer = trainers.BpeTrainer(vocab_size=460, special_tokens=special + [f"<0x{byte:02X}>" for byte in range(256)], show_progress=False)
+    tokenizer.train_from_iterator(parity.TEXTS * 20, trainer)
+    content = json.loads(tokenizer.to_str())
+    content["added_tokens"] = [token for token in content["added_tokens"] if token["content"] in special]
+    tokenizer = Tokenizer.from_str(json.dumps(content))
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+
+
 def model(folder, kind, auto, tokenizer, **values):
     torch.manual_seed(1)
     config = AutoConfig.for_model(kind, vocab_size=len(tokenizer), **values)
@@ -125,6 +140,27 @@ def silent(root):
     model(root / name, "bert", transformers.AutoModel, word_pieces(), **SIZES)
     edit(root / name / "tokenizer_config.json", tokenizer_class="BertTokenizer", do_lower_case=False)
     yield name, parity.TEXTS
+    for keys in ({}, {"legacy": True}, {"legacy": False}, {"add_prefix_space": False}):
+        name = "LlamaTokenizer" + "".join(f", {key}: {str(value).lower()}" for key, value in keys.items())
+        llama(name, llama_pieces())
+        edit(root / name / "tokenizer_config.json", tokenizer_class="LlamaTokenizer", **keys)
+        yield name, [*TYPED, "a</s>b", " i feel"]
+    name = "keys of other classes"
+    llama(name, byte_level())
+    edit(root / name / "tokenizer_config.json", add_prefix_space=True, strip_accents=False, legacy=True)
+    yield name, TYPED
+    name = "do_lower_case of PreTrainedTokenizerFast"
+    model(root / name, "bert", transformers.AutoModel, word_pieces(), **SIZES)
+    edit(root / name / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast", do_lower_case=False, strip_accents=False)
+    yield name, TYPED
+    name = "added_tokens.json beside tokenizer.json"
+    tokenizer = byte_level()
+    size = len(tokenizer)
+    tokenizer.add_tokens(["<mark>"])
+    llama(name, tokenizer)
+    byte_level().save_pretrained(root / name)
+    (root / name / "added_tokens.json").write_text(json.dumps({"<mark>": size}))
+    yield name, TYPED
     for scaling in ("linear", "yarn", "llama3"):
         rope = {"rope_type": scaling, "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 64}
         if scaling == "llama3":

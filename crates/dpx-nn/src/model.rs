@@ -31,10 +31,11 @@ pub use classifier::{Classifier, classifier_from, load_classifier};
 pub use config::{Architecture, Family, Head, ModelConfig};
 pub use decoder::Decoder;
 
-pub use encoder::{Encoder, groups, load_encoder};
+pub use encoder::{Embedding, Encoder, groups, load_encoder};
 pub use error::ModelError;
-pub use load::{is_buffer, look, look_at_gguf};
+pub use load::{Use, is_buffer, look, look_at_gguf, look_for, suits};
 pub use memory::{TrainingMemory, TrainingStep};
+pub use sentence::MODULES_FILE;
 pub(crate) use static_table::StaticTable;
 pub use weights::Weights;
 

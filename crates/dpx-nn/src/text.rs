@@ -11,6 +11,7 @@ mod error;
 mod load;
 mod overrides;
 mod passage;
+mod rules;
 pub(crate) mod sentencepiece;
 mod special;
 mod tokenizer;
@@ -23,3 +24,6 @@ pub use passage::{Joined, Passage};
 pub use special::SpecialTokens;
 pub use tokenizer::{AlignedEncoding, Tokenizer};
 pub use words::words;
+
+#[cfg(test)]
+mod class_tests;

@@ -20,9 +20,8 @@ impl ModelSource {
     }
 }
 
-/// Texts as an encoder or classifier reads them: with the special tokens its tokenizer adds, cut to `max_seq_len` tokens. A
-/// closing token such as `[SEP]` stays at the end; a text without tokens becomes the end or padding token. What is cut is
-/// counted.
+/// Texts as an encoder or classifier reads them: with the special tokens its tokenizer adds, cut to `max_seq_len` tokens, of which
+/// all special ones stay; a text without tokens becomes the end or padding token. What is cut is counted.
 pub(super) fn encode_all(
     tokenizer: &Tokenizer,
     texts: &[String],
@@ -32,18 +31,8 @@ pub(super) fn encode_all(
     texts
         .iter()
         .map(|text| {
-            let mut ids = tokenizer.encode_with_special(text)?;
-            truncation.add(ids.len(), ids.len().saturating_sub(max_seq_len));
-            if ids.len() > max_seq_len {
-                let close = ids.last().copied().filter(|id| {
-                    let special = tokenizer.special();
-                    special.sep == Some(*id) || special.eos == Some(*id)
-                });
-                ids.truncate(max_seq_len);
-                if let (Some(close), Some(last)) = (close, ids.last_mut()) {
-                    *last = close;
-                }
-            }
+            let (mut ids, cut) = tokenizer.encode_within(text, max_seq_len)?;
+            truncation.add(ids.len() + cut, cut);
             if ids.is_empty() {
                 ids.push(tokenizer.pad());
             }

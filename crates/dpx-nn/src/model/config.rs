@@ -130,6 +130,13 @@ impl ModelConfig {
             }
         };
         fields.refuse_quantized()?;
+        // Null, too, makes `transformers` look both ways.
+        if family.is_causal() && raw.get("is_causal").is_some_and(|flag| *flag != true) {
+            return Err(fields.unsupported(format!(
+                "`is_causal` is `{}`, by which every token would see those behind it; only `true` is supported in models that write text",
+                raw["is_causal"]
+            )));
+        }
         let architecture = match family {
             Family::Gpt2 => Architecture::Decoder(gpt2::parse(&fields)?),
             Family::GptNeox => Architecture::Decoder(neox::parse(&fields)?),

@@ -48,6 +48,39 @@ pub fn load_encoder(folder: impl AsRef<Path>, device: Device) -> Result<Encoder,
     })
 }
 
+/// What makes embeddings of texts, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Embedding {
+    /// What makes one of hidden states, or of the vectors of tokens, in order.
+    pub modules: Vec<String>,
+    /// Put before every text; empty in most models.
+    pub prompt: String,
+    /// Most tokens of a text that are read.
+    pub max_seq_len: usize,
+}
+
+impl Embedding {
+    /// Reads what a folder says of it, without the weights of the body.
+    ///
+    /// # Errors
+    /// As [`load_encoder`].
+    pub fn of(folder: &Path, config: &ModelConfig) -> Result<Self, ModelError> {
+        let (modules, told) = if let Architecture::Static(_) = config.architecture {
+            (Modules::none(), StaticTable::read(folder, config)?.told())
+        } else {
+            let modules = Modules::read(folder, config.hidden())?;
+            let told = modules.told();
+            (modules, told)
+        };
+        let read = config.max_positions();
+        Ok(Self {
+            modules: told,
+            max_seq_len: modules.max_seq_len.map_or(read, |most| most.min(read)),
+            prompt: modules.prompt,
+        })
+    }
+}
+
 impl Encoder {
     /// The model's `config.json`.
     pub const fn config(&self) -> &ModelConfig {
@@ -68,6 +101,14 @@ impl Encoder {
     /// What is put before every text; empty in most models.
     pub fn prompt(&self) -> &str {
         &self.modules.prompt
+    }
+
+    /// What makes an embedding of hidden states, in order and in words; of static embeddings, what makes one of their vectors.
+    pub fn modules(&self) -> Vec<String> {
+        match &self.kind {
+            Kind::Body(_) => self.modules.told(),
+            Kind::Static(table) => table.told(),
+        }
     }
 
     /// Whether texts are read without the special tokens that the tokenizer adds, and without unknown ones.

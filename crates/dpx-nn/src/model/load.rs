@@ -4,6 +4,7 @@ use super::{
     Architecture, Bert, Body, Decoder, Family, ModelConfig, ModelError, Weights, config, decoder,
 };
 use crate::device::DeviceExt;
+use crate::text::Tokenizer;
 use crate::{Array, IS_POINTER, LFS_POINTER, Role, gguf};
 use dpx_schema::Device;
 use dpx_schema::params::BasePrecision;
@@ -49,6 +50,68 @@ pub fn look(folder: &Path) -> Result<(), ModelError> {
         if found.is_ok() && start == LFS_POINTER {
             return Err(ModelError::malformed(path, format!("it {IS_POINTER}")));
         }
+    }
+    Ok(())
+}
+
+/// What a model is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Use {
+    /// Write texts.
+    Generator,
+    /// Learn to classify texts.
+    Classifier,
+    /// Classify the tokens of texts as it has learnt to.
+    TokenClassifier,
+    /// Turn texts into vectors.
+    Encoder,
+}
+
+/// Whether a model of such a configuration does what it is to do; `path` is what messages call it.
+///
+/// # Errors
+/// What it is instead, and which models do.
+pub fn suits(config: &ModelConfig, used: Use, path: &Path) -> Result<(), ModelError> {
+    let family = config.family();
+    let refused = |problem: String| Err(ModelError::unsupported(path, problem));
+    match used {
+        Use::Generator if !family.is_causal() => refused(format!(
+            "`model_type` is `{}`, which writes no text; models of these types do: {}",
+            family.model_type(),
+            Family::list(Family::is_causal)
+        )),
+        Use::Classifier if family == Family::Model2Vec => refused(format!(
+            "`model_type` is `model2vec`, a table of static embeddings, which serves as an encoder alone; classifiers are made of {}",
+            Family::list(|family| family != Family::Model2Vec)
+        )),
+        Use::TokenClassifier if config.head != super::Head::TokenClassification => refused(
+            "`architectures` names no token classifier; expected `...ForTokenClassification`"
+                .into(),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Looks at the files of a model for what it is to do: [`look`] and [`suits`], whether there are weights, and whether the tokenizer can be
+/// read and has no more tokens than a generator embeds.
+///
+/// # Errors
+/// What cannot be computed or read, with what to do.
+pub fn look_for(folder: &Path, used: Use) -> Result<(), ModelError> {
+    look(folder)?;
+    let config = ModelConfig::read(folder)?;
+    suits(&config, used, folder)?;
+    drop(Weights::open(folder, config.prefix())?);
+    let tokenizer =
+        Tokenizer::load(folder).map_err(|error| ModelError::Input(error.to_string()))?;
+    let (known, embedded) = (tokenizer.vocabulary_size(), config.vocabulary());
+    if used == Use::Generator && known > embedded {
+        return Err(ModelError::malformed(
+            folder,
+            format!(
+                "its tokenizer has {known} tokens, but `vocab_size` of its `config.json` is {embedded}: they do not belong together"
+            ),
+        ));
     }
     Ok(())
 }
@@ -245,5 +308,50 @@ mod tests {
             "{}",
             told()
         );
+    }
+
+    #[test]
+    fn a_model_is_looked_at_for_what_it_is_to_do() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+        let folder = tempfile::tempdir().unwrap();
+        let made = |name: &str, files: &[&str]| {
+            for file in files {
+                let from = fixtures.join(name).join(file);
+                std::fs::copy(from, folder.path().join(file)).unwrap();
+            }
+        };
+        let told = |used: Use| look_for(folder.path(), used).unwrap_err().to_string();
+        let has = |told: &str, wanted: &str| assert!(told.contains(wanted), "{told}");
+        made("llama-tiny", &["config.json"]);
+        has(&told(Use::Generator), "no `model.safetensors`");
+        made("llama-tiny", &["model.safetensors"]);
+        has(&told(Use::Generator), "holds no tokenizer");
+        let tokenizer = |tokens: usize| {
+            let words: serde_json::Map<String, serde_json::Value> = (0..tokens)
+                .map(|id| (format!("w{id}"), id.into()))
+                .collect();
+            let content = serde_json::json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+                "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
+                "model": {"type": "WordLevel", "vocab": words, "unk_token": "w0"}});
+            std::fs::write(folder.path().join("tokenizer.json"), content.to_string()).unwrap();
+        };
+        tokenizer(97);
+        for used in [Use::Generator, Use::Classifier, Use::Encoder] {
+            look_for(folder.path(), used).unwrap();
+        }
+        has(&told(Use::TokenClassifier), "ForTokenClassification");
+        tokenizer(98);
+        has(&told(Use::Generator), "98 tokens, but `vocab_size`");
+        look_for(folder.path(), Use::Encoder).unwrap();
+        std::fs::write(folder.path().join("tokenizer.json"), "{").unwrap();
+        has(&told(Use::Encoder), "tokenizer.json");
+        made("bert-tiny-encoder", &["config.json", "model.safetensors"]);
+        has(&told(Use::Generator), "`bert`, which writes no text");
+        made(
+            "model2vec-int8",
+            &["config.json", "model.safetensors", "tokenizer.json"],
+        );
+        has(&told(Use::Classifier), "`model2vec`");
+        look_for(folder.path(), Use::Encoder).unwrap();
     }
 }

@@ -5,6 +5,9 @@ use super::weights::Weights;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
+/// What lies over the body of an encoder of sentence-transformers.
+pub const MODULES_FILE: &str = "modules.json";
+
 /// Which hidden states make up an embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pooled {
@@ -24,6 +27,14 @@ struct Dense {
     tanh: bool,
 }
 
+/// What becomes of a pooled embedding.
+#[derive(Debug, Clone)]
+enum Step {
+    Dense(Dense),
+    /// To length 1.
+    Normalize,
+}
+
 /// The modules of a folder; a folder without any pools by the mean.
 #[derive(Debug, Clone)]
 pub(super) struct Modules {
@@ -32,9 +43,19 @@ pub(super) struct Modules {
     pub(super) prompt: String,
     /// Longest text in tokens, where it is stated.
     pub(super) max_seq_len: Option<usize>,
-    dense: Vec<Dense>,
-    normalize: bool,
+    steps: Vec<Step>,
 }
+
+/// Where the longest text of a model is stated, the first that is there.
+const LENGTHS: [&str; 7] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
 
 /// A JSON file of a folder, where it is there.
 fn object(path: &Path) -> Result<Option<Value>, ModelError> {
@@ -54,18 +75,17 @@ impl Modules {
             pooling: Pooled::Mean,
             prompt: String::new(),
             max_seq_len: None,
-            dense: Vec::new(),
-            normalize: false,
+            steps: Vec::new(),
         }
     }
 
     /// Reads `modules.json` and what it names, for hidden states of a width.
     ///
     /// # Errors
-    /// When there is a module or a pooling that is not known, or a file cannot be understood.
+    /// When there is a module or a pooling that is not known, one stands where it makes no sense, or a file cannot be understood.
     pub(super) fn read(folder: &Path, width: usize) -> Result<Self, ModelError> {
         let mut modules = Self::none();
-        let path = folder.join("modules.json");
+        let path = folder.join(MODULES_FILE);
         let Some(list) = object(&path)? else {
             return Ok(modules);
         };
@@ -75,36 +95,64 @@ impl Modules {
                 "expected a list of modules, each with `type` and `path`",
             )
         };
+        let unsupported = |problem: String| ModelError::unsupported(&path, problem);
         let mut width = width;
+        let mut read: Vec<&str> = Vec::new();
         for module in list.as_array().ok_or_else(wrong)? {
             let kind = module
                 .get("type")
                 .and_then(Value::as_str)
                 .ok_or_else(wrong)?;
-            let place = module.get("path").and_then(Value::as_str).unwrap_or("");
+            let name = module.get("path").and_then(Value::as_str).unwrap_or("");
             // A name with more than a folder in it could lead out of the model.
-            if place.contains(['/', '\\']) || place == ".." {
+            if name.contains(['/', '\\']) || name == ".." {
                 return Err(wrong());
             }
-            let place = folder.join(place);
-            match kind.rsplit('.').next() {
-                Some("Transformer") => {}
-                Some("Pooling") => modules.pooling = pooling(&place.join("config.json"))?,
-                Some("Dense") => modules.dense.push(dense(&place, &mut width)?),
-                Some("Normalize") => modules.normalize = true,
-                _ => {
-                    return Err(ModelError::unsupported(
-                        &path,
-                        format!(
-                            "a module is of `type` `{kind}`; supported: Transformer, Pooling, Dense, Normalize"
-                        ),
-                    ));
+            let place = folder.join(name);
+            let short = kind.rsplit('.').next().unwrap_or(kind);
+            let fits = match (short, read.as_slice()) {
+                ("Transformer", []) => {
+                    if !name.is_empty() {
+                        return Err(unsupported(format!(
+                            "the `path` of `{kind}` is `{name}`; supported is a model in the folder itself: move the files of `{name}` up and \
+                             write an empty `path`"
+                        )));
+                    }
+                    true
                 }
+                ("Pooling", ["Transformer"]) => {
+                    modules.pooling = pooling(&place.join("config.json"))?;
+                    true
+                }
+                ("Dense", ["Transformer", "Pooling", ..]) => {
+                    modules.steps.push(Step::Dense(dense(&place, &mut width)?));
+                    true
+                }
+                ("Normalize", ["Transformer", "Pooling", ..]) => {
+                    modules.steps.push(Step::Normalize);
+                    true
+                }
+                ("Transformer" | "Pooling" | "Dense" | "Normalize", _) => false,
+                _ => {
+                    return Err(unsupported(format!(
+                        "a module is of `type` `{kind}`; supported: Transformer, Pooling, Dense, Normalize"
+                    )));
+                }
+            };
+            if !fits {
+                return Err(unsupported(format!(
+                    "`{kind}` is module {}; supported: one Transformer, one Pooling, then Dense and Normalize in any order",
+                    read.len() + 1
+                )));
             }
+            read.push(short);
         }
-        modules.max_seq_len = object(&folder.join("sentence_bert_config.json"))?
-            .and_then(|config| config.get("max_seq_length")?.as_u64())
-            .map(|length| length as usize);
+        if !read.contains(&"Pooling") {
+            return Err(unsupported(
+                "no module is of `type` Pooling; without it there is no embedding of a text".into(),
+            ));
+        }
+        modules.max_seq_len = length(folder)?;
         let path = folder.join("config_sentence_transformers.json");
         if let Some(config) = object(&path)? {
             modules.prompt = prompt(&config, &path)?;
@@ -114,23 +162,80 @@ impl Modules {
 
     /// Width of an embedding made of hidden states of a width.
     pub(super) fn width(&self, hidden: usize) -> usize {
-        self.dense.last().map_or(hidden, |dense| dense.bias.len())
+        let widths = self.steps.iter().rev().find_map(|step| match step {
+            Step::Dense(dense) => Some(dense.bias.len()),
+            Step::Normalize => None,
+        });
+        widths.unwrap_or(hidden)
     }
 
-    /// What becomes of a pooled embedding.
+    /// What becomes of a pooled embedding, step by step.
     pub(super) fn finish(&self, mut embedding: Vec<f32>) -> Vec<f32> {
-        for dense in &self.dense {
-            embedding = dense.forward(&embedding);
-        }
-        if self.normalize {
-            let squares = embedding.iter().map(|x| f64::from(*x) * f64::from(*x));
-            let norm = squares.sum::<f64>().sqrt().max(1e-12);
-            for value in &mut embedding {
-                *value = (f64::from(*value) / norm) as f32;
+        for step in &self.steps {
+            match step {
+                Step::Dense(dense) => embedding = dense.forward(&embedding),
+                Step::Normalize => normalize(&mut embedding),
             }
         }
         embedding
     }
+
+    /// The modules in words, pooling first.
+    pub(super) fn told(&self) -> Vec<String> {
+        let pooling = match self.pooling {
+            Pooled::First => "cls",
+            Pooled::Mean => "mean",
+            Pooled::Last => "lasttoken",
+        };
+        let steps = self.steps.iter().map(|step| match step {
+            Step::Dense(dense) => format!(
+                "Dense ({} to {}, {})",
+                dense.weight.len() / dense.bias.len().max(1),
+                dense.bias.len(),
+                if dense.tanh { "Tanh" } else { "Identity" }
+            ),
+            Step::Normalize => "Normalize".to_owned(),
+        });
+        std::iter::once(format!("Pooling ({pooling})"))
+            .chain(steps)
+            .collect()
+    }
+}
+
+/// To length 1.
+fn normalize(embedding: &mut [f32]) {
+    let squares = embedding.iter().map(|x| f64::from(*x) * f64::from(*x));
+    let norm = squares.sum::<f64>().sqrt().max(1e-12);
+    for value in embedding {
+        *value = (f64::from(*value) / norm) as f32;
+    }
+}
+
+/// The longest text in tokens: as sentence-transformers states it, else as the tokenizer does.
+fn length(folder: &Path) -> Result<Option<usize>, ModelError> {
+    let whole = |config: &Value, key: &str| {
+        let length = config.get(key).and_then(Value::as_u64);
+        length.and_then(|length| usize::try_from(length).ok())
+    };
+    for name in LENGTHS {
+        let path = folder.join(name);
+        let Some(config) = object(&path)? else {
+            continue;
+        };
+        if config.get("do_lower_case").and_then(Value::as_bool) == Some(true) {
+            return Err(ModelError::unsupported(
+                path,
+                "`do_lower_case` is `true`, by which texts are lowered before the tokenizer reads them; supported is a tokenizer that \
+                 lowers them itself, and `false` here",
+            ));
+        }
+        if let Some(length) = whole(&config, "max_seq_length") {
+            return Ok(Some(length));
+        }
+        break;
+    }
+    let tokenizer = object(&folder.join("tokenizer_config.json"))?;
+    Ok(tokenizer.and_then(|config| whole(&config, "model_max_length")))
 }
 
 impl Dense {
@@ -335,6 +440,78 @@ mod tests {
         assert_eq!(modules.width(2), 2);
         // (1, 1) becomes (3, 4), and that divided by 5.
         assert_eq!(modules.finish(vec![1.0, 1.0]), [0.6, 0.8]);
+    }
+
+    /// A folder with modules of these kinds, in this order.
+    fn ordered(kinds: &[&str]) -> tempfile::TempDir {
+        let dir = modules(json!({"pooling_mode": "mean"}));
+        let place = |kind: &str| match kind {
+            "Pooling" => "1_Pooling",
+            "Dense" => "2_Dense",
+            _ => "",
+        };
+        let list: Value = kinds
+            .iter()
+            .map(|kind| json!({"path": place(kind), "type": format!("sentence_transformers.models.{kind}")}))
+            .collect();
+        put(dir.path(), "modules.json", &list);
+        dir
+    }
+
+    #[test]
+    fn modules_are_applied_in_the_order_of_the_file() {
+        let dir = ordered(&["Transformer", "Pooling", "Normalize", "Dense"]);
+        let modules = Modules::read(dir.path(), 2).unwrap();
+        // (3, 4) becomes (0.6, 0.8), and that (1 + 2 * 0.8, 1 + 3 * 0.6).
+        let found = modules.finish(vec![3.0, 4.0]);
+        assert!((found[0] - 2.6).abs() < 1e-6 && (found[1] - 2.8).abs() < 1e-6);
+        assert_eq!(
+            modules.told(),
+            ["Pooling (mean)", "Normalize", "Dense (2 to 2, Identity)"]
+        );
+        for kinds in [
+            &["Transformer", "Pooling", "Pooling"][..],
+            &["Transformer", "Dense", "Pooling"],
+            &["Pooling"],
+            &["Transformer", "Transformer", "Pooling"],
+            &["Transformer"],
+        ] {
+            let dir = ordered(kinds);
+            let error = Modules::read(dir.path(), 2).unwrap_err().to_string();
+            assert!(
+                error.contains("modules.json") && error.contains("Pooling"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn lengths_are_found_under_all_names_and_lowered_texts_are_refused() {
+        let dir = ordered(&["Transformer", "Pooling"]);
+        let length = || Modules::read(dir.path(), 2).map(|modules| modules.max_seq_len);
+        assert_eq!(length().unwrap(), None);
+        put(
+            dir.path(),
+            "tokenizer_config.json",
+            &json!({"model_max_length": 99}),
+        );
+        assert_eq!(length().unwrap(), Some(99));
+        put(
+            dir.path(),
+            "sentence_roberta_config.json",
+            &json!({"max_seq_length": 12, "do_lower_case": false}),
+        );
+        assert_eq!(length().unwrap(), Some(12));
+        put(
+            dir.path(),
+            "sentence_bert_config.json",
+            &json!({"max_seq_length": 12, "do_lower_case": true}),
+        );
+        let error = length().unwrap_err().to_string();
+        assert!(
+            error.contains("sentence_bert_config.json") && error.contains("`do_lower_case`"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -68,6 +68,13 @@ impl StaticTable {
         })
     }
 
+    /// What makes an embedding, in words.
+    pub(super) fn told(&self) -> Vec<String> {
+        let mean = std::iter::once("Mean of the vectors of known tokens".to_owned());
+        mean.chain(self.normalize.then(|| "Normalize".to_owned()))
+            .collect()
+    }
+
     /// The mean of the vectors of each sequence's tokens, `[sequences, width]`; zeros for a sequence without any.
     pub(super) fn means(&self, sequences: &[&[u32]]) -> Result<Array, ModelError> {
         let mut means = Vec::with_capacity(sequences.len() * self.width);

@@ -2,6 +2,7 @@
 
 mod header;
 mod read;
+mod shards;
 mod write;
 
 pub use read::Weights;

@@ -1,6 +1,6 @@
 //! Reads tokenizers from model folders: the one-file format, the older ones, pieces of sentencepiece, and GGUF files.
 
-use super::{TextError, classes, overrides, sentencepiece};
+use super::{TextError, classes, overrides, rules, sentencepiece};
 use crate::{IS_POINTER, LFS_POINTER, gguf};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -15,19 +15,29 @@ use tokenizers::{AddedToken, Tokenizer};
 
 /// The tokenizer in a folder with the content of its `tokenizer_config.json`.
 pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value>), TextError> {
-    let mut config = Map::new();
-    for name in ["special_tokens_map.json", "tokenizer_config.json"] {
-        let path = folder.join(name);
-        if path.is_file() {
-            config.append(&mut parse_config(&read(&path)?, &path)?);
-        }
-    }
-    let class = classes::class_of(&config, &of_model(folder));
+    let mut config = configuration(folder)?;
+    let model = of_model(folder);
+    let mut class = classes::class_of(&config, &model);
     let one_file = folder.join("tokenizer.json");
     let pieces = folder.join("tokenizer.model");
     let file = gguf::find(folder).map_err(|problem| malformed(folder, &problem))?;
-    let (path, mut tokenizer) = if one_file.is_file() {
-        let tokenizer = parse_with(&read(&one_file)?, &one_file, &config, &class)?;
+    let content = if one_file.is_file() {
+        Some(read(&one_file)?)
+    } else {
+        None
+    };
+    let value = content.as_deref().map(|bytes| value_of(bytes, &one_file));
+    let value = value.transpose()?;
+    if class == "Llama" && value.as_ref().is_some_and(rules::byte_level) {
+        class.clear();
+    }
+    if content.is_some() || (file.is_none() && !pieces.is_file()) {
+        for (key, token) in rules::default_roles(&class) {
+            config.entry(key).or_insert(token);
+        }
+    }
+    let (path, mut tokenizer) = if let (Some(bytes), Some(value)) = (&content, value) {
+        let tokenizer = parse_with(bytes, value, &one_file, &config, &class)?;
         (one_file.clone(), tokenizer)
     } else if let Some(file) = file {
         let (tokenizer, own) = gguf::Gguf::read(&file)
@@ -42,7 +52,8 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
         let mut tokenizer = unbroken(&vocabulary, || gpt2(&vocabulary, &merges, &config, &class))?;
         if class == "Qwen2" {
             let text = tokenizer.to_string(false).unwrap_or_default();
-            tokenizer = parse_with(text.as_bytes(), &vocabulary, &config, &class)?;
+            let value = value_of(text.as_bytes(), &vocabulary)?;
+            tokenizer = parse_with(text.as_bytes(), value, &vocabulary, &config, &class)?;
         }
         (vocabulary, tokenizer)
     } else if pieces.is_file() {
@@ -66,28 +77,27 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
                 folder: folder.to_owned(),
             });
         }
-        let tokenizer = unbroken(&vocabulary, || bert(&vocabulary, &config))?;
+        let tokenizer = unbroken(&vocabulary, || bert(&vocabulary, &config, &class))?;
         (vocabulary, tokenizer)
     };
     let added_tokens = folder.join("added_tokens.json");
-    // Where there is a `tokenizer.json`, it holds these tokens already.
-    let added = if added_tokens.is_file() && !one_file.is_file() {
+    let added = if added_tokens.is_file() {
         parse_config(&read(&added_tokens)?, &added_tokens)?
     } else {
         Map::new()
     };
-    overrides::add_tokens(&mut tokenizer, &config, &added)
-        .and_then(|()| {
-            // `transformers` 5 takes both from `tokenizer.json` alone, where there is one.
-            if one_file.is_file() {
-                return Ok(());
-            }
-            overrides::begin_and_end(&mut tokenizer, &config)
-        })
-        .map_err(|problem| {
-            let config = folder.join("tokenizer_config.json");
-            malformed(if config.is_file() { &config } else { &path }, &problem)
-        })?;
+    let in_configuration = |problem: String| {
+        let config = folder.join("tokenizer_config.json");
+        malformed(if config.is_file() { &config } else { &path }, &problem)
+    };
+    // model2vec reads `tokenizer.json` and nothing else.
+    if model.get("model_type") != Some(&"model2vec".into()) {
+        overrides::add_tokens(&mut tokenizer, &config, &added).map_err(in_configuration)?;
+    }
+    // `transformers` 5 takes both from `tokenizer.json` alone, where there is one.
+    if !one_file.is_file() {
+        overrides::begin_and_end(&mut tokenizer, &config).map_err(in_configuration)?;
+    }
     // What breaks on a letter shall break here, where the file has a name.
     unbroken(&path, || {
         let ids = tokenizer
@@ -96,7 +106,25 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
         drop(tokenizer.decode(&ids.unwrap_or_default(), false));
         Ok(())
     })?;
+    overrides::check_around(&tokenizer, &config, &class).map_err(in_configuration)?;
     Ok((tokenizer, config))
+}
+
+/// What `tokenizer_config.json` says, and `special_tokens_map.json`, which counts for more, but only where the former lists no tokens.
+fn configuration(folder: &Path) -> Result<Map<String, Value>, TextError> {
+    let object = |name: &str| {
+        let path = folder.join(name);
+        if path.is_file() {
+            parse_config(&read(&path)?, &path)
+        } else {
+            Ok(Map::new())
+        }
+    };
+    let mut config = object("tokenizer_config.json")?;
+    if !config.contains_key("added_tokens_decoder") {
+        config.append(&mut object("special_tokens_map.json")?);
+    }
+    Ok(config)
 }
 
 /// What the `config.json` of the model says, where it lies beside; nothing is wrong with a tokenizer where it does not.
@@ -122,15 +150,18 @@ pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Tokenizer, TextError> {
     })
 }
 
+fn value_of(bytes: &[u8], path: &Path) -> Result<Value, TextError> {
+    serde_json::from_slice(bytes).map_err(|error| malformed(path, &error))
+}
+
 /// The same, changed as a `tokenizer_config.json` asks for.
 fn parse_with(
     bytes: &[u8],
+    mut value: Value,
     path: &Path,
     config: &Map<String, Value>,
     class: &str,
 ) -> Result<Tokenizer, TextError> {
-    let mut value: Value =
-        serde_json::from_slice(bytes).map_err(|error| malformed(path, &error))?;
     let before = value.clone();
     overrides::apply(&mut value, config, class)
         .map_err(|problem| malformed(&path.with_file_name("tokenizer_config.json"), &problem))?;
@@ -229,7 +260,11 @@ pub(super) fn byte_level(tokenizer: &mut Tokenizer, prefix_space: bool) {
         .with_post_processor(Some(ByteLevel::new(false, false, true)));
 }
 
-fn bert(vocabulary: &Path, config: &Map<String, Value>) -> Result<Tokenizer, TextError> {
+fn bert(
+    vocabulary: &Path,
+    config: &Map<String, Value>,
+    class: &str,
+) -> Result<Tokenizer, TextError> {
     let model = WordPiece::from_file(&vocabulary.to_string_lossy())
         .unk_token("[UNK]".into())
         .build()
@@ -243,10 +278,11 @@ fn bert(vocabulary: &Path, config: &Map<String, Value>) -> Result<Tokenizer, Tex
             )
         })
     };
-    let (separator, class) = (id("[SEP]")?, id("[CLS]")?);
-    let cased = tokenizer.token_to_id("The").is_some();
+    let (separator, begin) = (id("[SEP]")?, id("[CLS]")?);
+    // BERT's classes lower the case of a cased vocabulary, too, unless they are told not to.
+    let lowers = rules::BERT.contains(&class) || tokenizer.token_to_id("The").is_none();
     let given = |key: &str| config.get(key).and_then(Value::as_bool);
-    let lowercase = given("do_lower_case").unwrap_or(!cased);
+    let lowercase = given("do_lower_case").unwrap_or(lowers);
     tokenizer
         .with_normalizer(Some(BertNormalizer::new(
             true,
@@ -259,7 +295,7 @@ fn bert(vocabulary: &Path, config: &Map<String, Value>) -> Result<Tokenizer, Tex
         .with_decoder(Some(tokenizers::decoders::wordpiece::WordPiece::default()))
         .with_post_processor(Some(BertProcessing::new(
             ("[SEP]".into(), separator),
-            ("[CLS]".into(), class),
+            ("[CLS]".into(), begin),
         )));
     let present: Vec<AddedToken> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         .into_iter()

@@ -1,16 +1,14 @@
 //! What `tokenizer_config.json` and `added_tokens.json` say beside a `tokenizer.json`, where it counts for more.
 
-use super::classes;
+use super::rules;
+use super::special::{self, ROLES};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, Tokenizer};
 
-/// Classes of `transformers` that make their normalizer of their own arguments, whatever `tokenizer.json` says.
-const BERT_CLASSES: [&str; 5] = ["Bert", "DistilBert", "Electra", "MPNet", "LayoutLM"];
-/// Classes that do so with the space before a text.
-const BYTE_LEVEL_CLASSES: [&str; 2] = ["GPT2", "Roberta"];
-
-/// Changes a `tokenizer.json` as the configuration, and the class of `transformers` that reads it, ask for.
+/// Changes a `tokenizer.json` as the class of `transformers` that reads it asks for. Only classes with rules of their own heed the
+/// keys of the configuration that tell of rules.
 ///
 /// # Errors
 /// What the configuration asks for and the tokenizer has no place for, by key.
@@ -19,19 +17,37 @@ pub(super) fn apply(
     config: &Map<String, Value>,
     class: &str,
 ) -> Result<(), String> {
-    if class == "Qwen2" {
-        let spaced = flag(config, "add_prefix_space")?;
-        classes::qwen2(tokenizer, spaced.unwrap_or(false));
+    rules::apply(tokenizer, config, class)?;
+    if rules::BERT.contains(&class) {
+        normalizer(tokenizer, config)?;
+        if let Some(unknown) = role(config, "unk_token")? {
+            tokenizer["model"]["unk_token"] = unknown.into();
+        }
     }
-    normalizer(tokenizer, config, BERT_CLASSES.contains(&class))?;
-    prefix_space(tokenizer, config, BYTE_LEVEL_CLASSES.contains(&class))
+    if rules::BYTE_LEVEL.contains(&class) {
+        prefix_space(tokenizer, config)?;
+    }
+    Ok(())
 }
 
-fn flag(config: &Map<String, Value>, key: &str) -> Result<Option<bool>, String> {
+pub(super) fn flag(config: &Map<String, Value>, key: &str) -> Result<Option<bool>, String> {
     match config.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Bool(flag)) => Ok(Some(*flag)),
         Some(other) => Err(format!("`{key}` is `{other}`, expected true or false")),
+    }
+}
+
+/// The token of a role, where one is named.
+pub(super) fn role<'a>(
+    config: &'a Map<String, Value>,
+    key: &str,
+) -> Result<Option<&'a str>, String> {
+    match config.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => special::content(value)
+            .map(Some)
+            .ok_or_else(|| format!("`{key}` is `{value}`, expected a token")),
     }
 }
 
@@ -49,21 +65,7 @@ fn parts<'a>(component: &'a mut Value, list: &str, kind: &str) -> Vec<&'a mut Va
 }
 
 /// `do_lower_case`, `strip_accents`, `tokenize_chinese_chars`.
-fn normalizer(
-    tokenizer: &mut Value,
-    config: &Map<String, Value>,
-    by_class: bool,
-) -> Result<(), String> {
-    let component = &mut tokenizer["normalizer"];
-    let mut has = |kind: &str| !parts(component, "normalizers", kind).is_empty();
-    // Precompiled rules of sentencepiece may lower the case.
-    let lowers = has("BertNormalizer") || has("Lowercase") || has("Precompiled");
-    if flag(config, "do_lower_case")? == Some(true) && !lowers {
-        return Err(
-            "`do_lower_case` is `true`, but the normalizer of `tokenizer.json` lowers no case"
-                .into(),
-        );
-    }
+fn normalizer(tokenizer: &mut Value, config: &Map<String, Value>) -> Result<(), String> {
     for (key, field, default) in [
         ("do_lower_case", "lowercase", Value::Bool(true)),
         (
@@ -74,12 +76,12 @@ fn normalizer(
         // Null: accents go where the case is lowered.
         ("strip_accents", "strip_accents", Value::Null),
     ] {
-        let wanted = match flag(config, key)? {
-            Some(given) => Value::Bool(given),
-            None if by_class => default,
-            None => continue,
-        };
-        for part in parts(component, "normalizers", "BertNormalizer") {
+        let wanted = flag(config, key)?.map_or(default, Value::Bool);
+        for part in parts(
+            &mut tokenizer["normalizer"],
+            "normalizers",
+            "BertNormalizer",
+        ) {
             part[field] = wanted.clone();
         }
     }
@@ -87,16 +89,8 @@ fn normalizer(
 }
 
 /// `add_prefix_space`.
-fn prefix_space(
-    tokenizer: &mut Value,
-    config: &Map<String, Value>,
-    by_class: bool,
-) -> Result<(), String> {
-    let wanted = match flag(config, "add_prefix_space")? {
-        Some(wanted) => wanted,
-        None if by_class => false,
-        None => return Ok(()),
-    };
+fn prefix_space(tokenizer: &mut Value, config: &Map<String, Value>) -> Result<(), String> {
+    let wanted = flag(config, "add_prefix_space")?.unwrap_or(false);
     for part in parts(
         &mut tokenizer["pre_tokenizer"],
         "pretokenizers",
@@ -107,65 +101,198 @@ fn prefix_space(
     Ok(())
 }
 
-/// Adds the tokens that the configuration, or an `added_tokens.json`, names and the tokenizer lacks, in the order of their ids.
+/// Adds the tokens that the configuration, or an `added_tokens.json`, names and the tokenizer lacks or reads otherwise: those with
+/// numbers in their order, then those with a role, then other special ones.
 ///
 /// # Errors
-/// A token that would get another id than the one that is written down.
+/// A token that would get another id than the one that is written down, and tokens whose order is not known.
 pub(super) fn add_tokens(
     tokenizer: &mut Tokenizer,
     config: &Map<String, Value>,
     added: &Map<String, Value>,
 ) -> Result<(), String> {
-    let mut tokens: Vec<(u64, AddedToken, &str)> = Vec::new();
-    let decoder = config
-        .get("added_tokens_decoder")
-        .and_then(Value::as_object);
-    for (id, value) in decoder.into_iter().flatten() {
-        let id = id.parse().map_err(|_| {
-            format!("`added_tokens_decoder` has the key `{id}`, expected a token number")
-        })?;
-        tokens.push((
-            id,
-            token(value, "added_tokens_decoder")?,
-            "added_tokens_decoder",
-        ));
+    if flag(config, "split_special_tokens")? == Some(true) {
+        return Err(
+            "`split_special_tokens` is `true`: prompts could not hold special tokens; only `false` is supported".into(),
+        );
     }
-    for (content, id) in added {
-        let id = id
-            .as_u64()
-            .ok_or_else(|| format!("`added_tokens.json` gives `{content}` the number `{id}`"))?;
-        let known = tokens.iter().any(|(_, token, _)| token.content == *content);
-        if !known {
-            let token = AddedToken::from(content.as_str(), false);
-            tokens.push((id, token, "added_tokens.json"));
+    let special = special_tokens(config)?;
+    let numbered = numbered(config, added, &special)?;
+    let known: HashMap<String, AddedToken> = tokenizer
+        .get_added_tokens_decoder()
+        .into_values()
+        .map(|token| (token.content.clone(), token))
+        .collect();
+    let mut tokens: Vec<AddedToken> = numbered
+        .iter()
+        .map(|(_, token, _)| token)
+        .filter(|token| known.get(&token.content) != Some(token))
+        .cloned()
+        .collect();
+    let mut own: Option<String> = None;
+    for (key, token) in special {
+        let content = &token.content;
+        let there =
+            known.contains_key(content) || tokens.iter().any(|other| other.content == *content);
+        if there || content.is_empty() {
+            continue;
         }
+        if key == Key::Own && tokenizer.token_to_id(content).is_none() {
+            // Their order in the file, by which they get their numbers, is not kept.
+            if let Some(other) = own.replace(content.clone()) {
+                return Err(format!(
+                    "it names the tokens `{other}` and `{content}`, which are not in the vocabulary, under keys of their own: \
+                     write them to `tokenizer.json` (AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER))"
+                ));
+            }
+        }
+        tokens.push(token);
     }
-    tokens.sort_by_key(|(id, ..)| *id);
-    for (id, token, place) in tokens {
-        let content = token.content.clone();
-        if tokenizer.token_to_id(&content).is_none() {
-            add(tokenizer, token)?;
-        }
-        let found = tokenizer.token_to_id(&content);
-        if found.map(u64::from) != Some(id) {
+    if !tokens.is_empty() {
+        tokenizer
+            .add_tokens(tokens)
+            .map_err(|error| error.to_string())?;
+    }
+    for (id, token, place) in &numbered {
+        let found = tokenizer.token_to_id(&token.content);
+        if found.map(u64::from) != Some(*id) {
             return Err(format!(
-                "`{place}` gives `{content}` the number {id}, but the tokenizer has it as {}",
+                "`{place}` gives `{}` the number {id}, but the tokenizer has it as {}",
+                token.content,
                 found.map_or_else(|| "none".to_owned(), |found| found.to_string())
             ));
         }
     }
-    for key in ["additional_special_tokens", "extra_special_tokens"] {
-        let list: Vec<&Value> = match config.get(key) {
-            Some(Value::Array(list)) => list.iter().collect(),
-            Some(Value::Object(table)) => table.values().collect(),
-            _ => continue,
-        };
-        for value in list {
-            let mut token = token(value, key)?;
-            token.special = true;
-            if tokenizer.token_to_id(&token.content).is_none() {
-                add(tokenizer, token)?;
+    Ok(())
+}
+
+/// The tokens of `added_tokens_decoder`, or where there is none of an `added_tokens.json`, in the order of their numbers, each with
+/// the place that names it.
+fn numbered(
+    config: &Map<String, Value>,
+    added: &Map<String, Value>,
+    special: &[(Key, AddedToken)],
+) -> Result<Vec<(u64, AddedToken, &'static str)>, String> {
+    const DECODER: &str = "added_tokens_decoder";
+    let is_special = |content: &str| {
+        special
+            .iter()
+            .any(|(key, token)| *key != Key::Own && token.content == content)
+    };
+    let has_role = |content: &str| {
+        special
+            .iter()
+            .any(|(key, token)| *key != Key::Listed && token.content == content)
+    };
+    let mut tokens = Vec::new();
+    if let Some(decoder) = config.get(DECODER).and_then(Value::as_object) {
+        for (id, value) in decoder {
+            let id = id
+                .parse()
+                .map_err(|_| format!("`{DECODER}` has the key `{id}`, expected a token number"))?;
+            let mut token = token(value, DECODER)?;
+            token.special |= has_role(&token.content);
+            tokens.push((id, token, DECODER));
+        }
+    } else {
+        for (content, id) in added {
+            let id = id.as_u64().ok_or_else(|| {
+                format!("`added_tokens.json` gives `{content}` the number `{id}`")
+            })?;
+            let token = AddedToken::from(content.as_str(), is_special(content));
+            tokens.push((id, token, "added_tokens.json"));
+        }
+    }
+    tokens.sort_by_key(|(id, ..)| *id);
+    Ok(tokens)
+}
+
+/// Where a special token is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    /// By one of the roles.
+    Role,
+    /// By a key of its own, such as `image_token`.
+    Own,
+    /// In a list.
+    Listed,
+}
+
+/// The special tokens that a configuration names, in the order in which `transformers` adds them.
+fn special_tokens(config: &Map<String, Value>) -> Result<Vec<(Key, AddedToken)>, String> {
+    let mut tokens = Vec::new();
+    let order = [
+        "bos_token",
+        "eos_token",
+        "unk_token",
+        "sep_token",
+        "pad_token",
+        "cls_token",
+        "mask_token",
+    ];
+    for key in order {
+        if role(config, key)?.is_some() {
+            tokens.push((Key::Role, special_token(&config[key], key)?));
+        }
+    }
+    // The older key counts where the newer one is empty.
+    let lists = ["extra_special_tokens", "additional_special_tokens"];
+    let is_filled = |value: &&Value| match value {
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(table) => !table.is_empty(),
+        _ => false,
+    };
+    let list = lists
+        .into_iter()
+        .find_map(|key| Some((key, config.get(key).filter(is_filled)?)));
+    let is_own = |key: &str| key.ends_with("_token") && !ROLES.iter().any(|(role, _)| *role == key);
+    let is_token = |value: &Value| special::content(value).is_some();
+    let own = config
+        .iter()
+        .filter(|(key, value)| is_own(key) && is_token(value));
+    for (key, value) in own {
+        tokens.push((Key::Own, special_token(value, key)?));
+    }
+    match list {
+        Some((key, Value::Object(table))) => {
+            for value in table.values() {
+                tokens.push((Key::Own, special_token(value, key)?));
             }
+        }
+        Some((key, Value::Array(list))) => {
+            for value in list {
+                tokens.push((Key::Listed, special_token(value, key)?));
+            }
+        }
+        _ => {}
+    }
+    Ok(tokens)
+}
+
+/// Refuses a tokenizer that puts other tokens before or behind a text than its class does.
+pub(super) fn check_around(
+    tokenizer: &Tokenizer,
+    config: &Map<String, Value>,
+    class: &str,
+) -> Result<(), String> {
+    let Some(keys) = rules::around(class) else {
+        return Ok(());
+    };
+    let encoding = tokenizer
+        .encode_fast("a", true)
+        .map_err(|error| error.to_string())?;
+    let ids = encoding.get_ids();
+    for (key, found) in keys.into_iter().zip([ids.first(), ids.last()]) {
+        let Some(token) = role(config, key)? else {
+            continue;
+        };
+        if tokenizer.token_to_id(token).as_ref() != found {
+            let found = found.and_then(|id| tokenizer.id_to_token(*id));
+            return Err(format!(
+                "`{class}Tokenizer` of `transformers` puts the `{key}` `{token}` around every text, the tokenizer `{}`; name the token \
+                 that the model was trained with, or the class `PreTrainedTokenizerFast`",
+                found.unwrap_or_default()
+            ));
         }
     }
     Ok(())
@@ -234,15 +361,6 @@ pub(super) fn begin_and_end(
     Ok(())
 }
 
-fn add(tokenizer: &mut Tokenizer, token: AddedToken) -> Result<(), String> {
-    let added = if token.special {
-        tokenizer.add_special_tokens([token])
-    } else {
-        tokenizer.add_tokens([token])
-    };
-    added.map(|_| ()).map_err(|error| error.to_string())
-}
-
 /// A token, written as a string or as an object with `content` and flags.
 fn token(value: &Value, key: &str) -> Result<AddedToken, String> {
     let flag = |name: &str| value.get(name).and_then(Value::as_bool).unwrap_or(false);
@@ -259,6 +377,16 @@ fn token(value: &Value, key: &str) -> Result<AddedToken, String> {
         let normalized = value.get("normalized").and_then(Value::as_bool);
         Ok(token.normalized(normalized.unwrap_or(!special)))
     }
+}
+
+/// The same, as a special one.
+fn special_token(value: &Value, key: &str) -> Result<AddedToken, String> {
+    let mut token = token(value, key)?;
+    if value.get("normalized").is_none() {
+        token.normalized = false;
+    }
+    token.special = true;
+    Ok(token)
 }
 
 #[cfg(test)]
@@ -301,12 +429,17 @@ mod tests {
     fn the_configuration_counts_for_more_than_the_normalizer() {
         let text = "Zoe 你好";
         assert_eq!(ids(&json!({}), text).unwrap(), [2, 4]);
-        assert_eq!(ids(&json!({"do_lower_case": true}), text).unwrap(), [1, 4]);
+        let by_class = |mut config: Value| {
+            config["tokenizer_class"] = "BertTokenizer".into();
+            config
+        };
+        let cased = by_class(json!({"do_lower_case": false, "tokenize_chinese_chars": false}));
+        assert_eq!(ids(&cased, text).unwrap(), [2, 4]);
         assert_eq!(
-            ids(&json!({"tokenize_chinese_chars": true}), text).unwrap(),
+            ids(&by_class(json!({"do_lower_case": false})), text).unwrap(),
             [2, 5, 6]
         );
-        let accents = |strip: Value| json!({"do_lower_case": true, "strip_accents": strip});
+        let accents = |strip: Value| by_class(json!({"strip_accents": strip}));
         assert_eq!(ids(&accents(json!(false)), "Zoë").unwrap(), [3]);
         assert_eq!(ids(&accents(json!(true)), "Zoë").unwrap(), [1]);
         // The class lowers the case where nothing else is said.
@@ -315,7 +448,7 @@ mod tests {
             [1, 5, 6]
         );
         assert!(
-            ids(&json!({"do_lower_case": "yes"}), text)
+            ids(&by_class(json!({"do_lower_case": "yes"})), text)
                 .unwrap_err()
                 .contains("`do_lower_case`")
         );

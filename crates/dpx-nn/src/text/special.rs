@@ -59,7 +59,7 @@ impl SpecialTokens {
 }
 
 /// A token is written as a string, or as an object with `content`.
-fn content(value: &Value) -> Option<&str> {
+pub(super) fn content(value: &Value) -> Option<&str> {
     value
         .as_str()
         .or_else(|| value.get("content").and_then(Value::as_str))

@@ -2,13 +2,13 @@
 
 use super::passage::Renamed;
 use super::special::{ROLES, SpecialTokens};
-use super::{TextError, classes, load};
+use super::{TextError, classes, load, rules};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use tokenizers::{AddedToken, Encoding};
+use tokenizers::{AddedToken, Encoding, PostProcessor, TruncationDirection};
 
 /// A tokenizer in the layout of Hugging Face, with the roles of its special tokens.
 #[derive(Debug, Clone)]
@@ -179,6 +179,31 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
+    /// The same, cut to a number of tokens before special ones are added, which so all stay, and how many tokens there was no room for.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_within(
+        &self,
+        text: &str,
+        max_seq_len: usize,
+    ) -> Result<(Vec<u32>, usize), TextError> {
+        let processor = self.inner.get_post_processor();
+        let around = processor.map_or(0, |processor| processor.added_tokens(false));
+        let room = max_seq_len.saturating_sub(around);
+        guarded(|| {
+            let mut encoding = self.inner.encode_fast(text, false)?;
+            let cut = encoding.len().saturating_sub(room);
+            encoding.truncate(room, 0, TruncationDirection::Right);
+            drop(encoding.take_overflowing());
+            let encoding = self.inner.post_process(encoding, None, true)?;
+            let mut ids = encoding.get_ids().to_vec();
+            // Where not even the special tokens fit.
+            ids.truncate(max_seq_len);
+            Ok((ids, cut))
+        })
+    }
+
     /// [`Tokenizer::encode`] of many texts in parallel, in order.
     ///
     /// # Errors
@@ -273,9 +298,11 @@ impl Tokenizer {
         let parts: Value = serde_json::from_str(&tokenizer).unwrap_or_default();
         let class = classes::class_of(&config, &Map::new());
         // A class that cuts texts in its own way would read other tokens than were trained on.
-        if !config.contains_key("tokenizer_class") || classes::cuts_otherwise(&class, &parts) {
+        if !config.contains_key("tokenizer_class") || !rules::reads_alike(&class, &parts, &config) {
             config.insert("tokenizer_class".into(), json!("PreTrainedTokenizerFast"));
         }
+        // `tokenizer.json` holds all added tokens; a list of its own would hide those that came later.
+        config.remove("added_tokens_decoder");
         config
             .entry("clean_up_tokenization_spaces")
             .or_insert_with(|| json!(false));

@@ -235,10 +235,8 @@ fn layers(fields: &Fields<'_>, config: &mut DecoderConfig) -> Result<(), ModelEr
             }
         }
         Family::Gemma3 => {
-            let pattern = match fields.get("sliding_window_pattern") {
-                Some(_) => fields.size("sliding_window_pattern")?,
-                None => fields.size_or("_sliding_window_pattern", 6)?,
-            };
+            // Not `_sliding_window_pattern`, which `transformers` writes beside `layer_types` and never reads.
+            let pattern = fields.size_or("sliding_window_pattern", 6)?;
             let window = size(Some(4096))?;
             let all = windowed(fields, count, |layer| !(layer + 1).is_multiple_of(pattern))?;
             set(config, &all, window);
@@ -256,6 +254,12 @@ fn gemma_rotary(
     fields: &Fields<'_>,
     defaults: &Defaults,
 ) -> Result<(Vec<rotary::Rotary>, usize), ModelError> {
+    tables_for_kinds(fields)?;
+    if fields.get("rope_scaling").is_some() && nested(fields, "full_attention")?.is_some() {
+        return Err(fields.unsupported(
+            "`rope_scaling` stands beside `rope_parameters.full_attention`, which it would change; keep one of them".into(),
+        ));
+    }
     let local = Defaults {
         theta: fields.number_or("rope_local_base_freq", LOCAL_THETA)?,
         types: defaults.types,
@@ -268,6 +272,21 @@ fn gemma_rotary(
     let table = with_theta(nested(fields, "sliding_attention")?, local.theta);
     let (local, within) = rotary::parse_table(fields, "rope_parameters", &table, &local)?;
     Ok((vec![global, local], longest.min(within)))
+}
+
+/// Refuses `rope_parameters` that are not one table for each kind of blocks.
+pub(super) fn tables_for_kinds(fields: &Fields<'_>) -> Result<(), ModelError> {
+    let kinds = ["full_attention", "sliding_attention"];
+    let tables = fields.get("rope_parameters").and_then(Value::as_object);
+    if let Some(unknown) =
+        tables.and_then(|all| all.keys().find(|key| !kinds.contains(&key.as_str())))
+    {
+        return Err(fields.unsupported(format!(
+            "`rope_parameters` holds `{unknown}`; expected one table for each of `{}`",
+            kinds.join("`, `")
+        )));
+    }
+    Ok(())
 }
 
 /// A table with its own base of the wavelengths: one that stands outside all tables is of other blocks.

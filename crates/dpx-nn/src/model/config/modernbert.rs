@@ -1,28 +1,18 @@
 //! `config.json` of ModernBERT: blocks with norms before their layers that see both ways, most of them a window.
 
 use super::layers::{window, windowed};
-use super::llama::{MAX_CONTEXT, nested, with_theta};
+use super::llama::{MAX_CONTEXT, nested, tables_for_kinds, with_theta};
 use super::rotary::{self, Defaults, Rotary, TYPES};
 use super::{Activation, Biases, DecoderConfig, Family, Fields, LayerKind, Sizes};
 use crate::NormKind;
 use crate::model::ModelError;
-use serde_json::Value;
 
 /// `config.json` of `model_type` `modernbert`.
 pub(super) fn parse(fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
     fields.require_word("hidden_activation", &["gelu"])?;
     fields.require_word("classifier_activation", &["gelu"])?;
     fields.refuse("rope_scaling", &[])?;
-    let kinds = ["full_attention", "sliding_attention"];
-    let tables = fields.get("rope_parameters").and_then(Value::as_object);
-    if let Some(unknown) =
-        tables.and_then(|all| all.keys().find(|key| !kinds.contains(&key.as_str())))
-    {
-        return Err(fields.unsupported(format!(
-            "`rope_parameters` holds `{unknown}`; expected one table for each of `{}`",
-            kinds.join("`, `")
-        )));
-    }
+    tables_for_kinds(fields)?;
     let (hidden, heads) = fields.hidden_and_heads()?;
     let head_dim = hidden / heads;
     fields.divides(("head_dim", head_dim), ("2", 2))?;

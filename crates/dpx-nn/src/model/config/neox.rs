@@ -25,6 +25,22 @@ pub(super) fn parse(fields: &Fields<'_>) -> Result<DecoderConfig, ModelError> {
         max_positions,
         types: TYPES,
     };
+    // `transformers` reads neither of them outside the table, where other families have them.
+    for (key, own, counts) in [
+        ("rope_theta", "rotary_emb_base", defaults.theta),
+        (
+            "partial_rotary_factor",
+            "rotary_pct",
+            defaults.share.unwrap_or(1.0),
+        ),
+    ] {
+        if fields.get(key).is_some() && fields.number_or(key, counts)? != counts {
+            return Err(fields.unsupported(format!(
+                "`{key}` is `{}`, which GPT-NeoX does not read there; write it as `{own}`",
+                fields.raw[key]
+            )));
+        }
+    }
     let (rotary, longest) = rotary::parse(fields, &defaults)?;
     let sizes = Sizes {
         vocabulary: fields.size("vocab_size")?,

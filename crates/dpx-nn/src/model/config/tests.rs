@@ -282,3 +282,64 @@ fn keys_that_change_the_arithmetic_of_a_family_are_named() {
         assert!(error.contains(needle), "{name}: {error}");
     }
 }
+
+#[test]
+fn a_model_that_writes_sees_no_later_token() {
+    let neox = json!({"model_type": "gpt_neox", "vocab_size": 97, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4});
+    for base in [gpt2(), llama(), neox] {
+        parse(with(base.clone(), "is_causal", json!(true))).unwrap();
+        for value in [json!(false), Value::Null] {
+            let error = parse(with(base.clone(), "is_causal", value)).unwrap_err();
+            assert!(error.contains("`is_causal`"), "{error}");
+        }
+    }
+    parse(with(bert(), "is_causal", json!(false))).unwrap();
+}
+
+#[test]
+fn gemma_reads_one_table_for_each_kind_of_blocks() {
+    let gemma = json!({"model_type": "gemma3_text", "vocab_size": 97, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 6,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "sliding_window": 8});
+    let windows = |value: Value| {
+        let config = parse(value).unwrap();
+        let layers = decoder(&config).layers.iter();
+        layers
+            .map(|layer| layer.window.is_some())
+            .collect::<Vec<_>>()
+    };
+    let six = windows(gemma.clone());
+    assert_eq!(six, [true, true, true, true, true, false]);
+    assert_eq!(
+        windows(with(gemma.clone(), "_sliding_window_pattern", json!(2))),
+        six
+    );
+    assert_ne!(
+        windows(with(gemma.clone(), "sliding_window_pattern", json!(2))),
+        six
+    );
+    let flat = json!({"rope_type": "linear", "factor": 8.0});
+    let error = parse(with(gemma.clone(), "rope_parameters", flat.clone())).unwrap_err();
+    assert!(
+        error.contains("`rope_parameters` holds `factor`"),
+        "{error}"
+    );
+    let kinds = json!({"full_attention": {"rope_type": "default"}});
+    let both = with(with(gemma, "rope_parameters", kinds), "rope_scaling", flat);
+    let error = parse(both).unwrap_err();
+    assert!(error.contains("`rope_scaling` stands beside"), "{error}");
+}
+
+#[test]
+fn gpt_neox_has_its_own_keys_for_what_others_have_outside_the_table() {
+    let neox = json!({"model_type": "gpt_neox", "vocab_size": 97, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "rotary_pct": 0.5});
+    parse(with(neox.clone(), "partial_rotary_factor", json!(0.5))).unwrap();
+    for (key, value, own) in [
+        ("partial_rotary_factor", json!(1.0), "`rotary_pct`"),
+        ("rope_theta", json!(5e5), "`rotary_emb_base`"),
+    ] {
+        let error = parse(with(neox.clone(), key, value)).unwrap_err();
+        assert!(error.contains(key) && error.contains(own), "{error}");
+    }
+}

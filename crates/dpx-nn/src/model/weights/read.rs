@@ -1,6 +1,7 @@
 //! Reading the tensors of a model folder one by one, by name and shape.
 
 use super::header::{self, Entry, Number};
+use super::shards;
 use crate::RoundedMatrix;
 use crate::gguf::{self, Arrange};
 use crate::model::ModelError;
@@ -22,11 +23,6 @@ pub struct Weights {
 /// About as many bytes as are read at once.
 const BLOCK_BYTES: usize = 1 << 22;
 
-#[derive(serde::Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
-}
-
 impl Weights {
     /// Opens `model.safetensors`, or the shards that `model.safetensors.index.json` lists, or a GGUF file.
     ///
@@ -41,46 +37,18 @@ impl Weights {
         }
         let single = folder.join("model.safetensors");
         let index = folder.join("model.safetensors.index.json");
-        let mut tensors = BTreeMap::new();
-        let mut files = Vec::new();
-        if single.exists() {
-            for (name, entry) in header::read(&single)? {
-                tensors.insert(name, (0, entry));
-            }
-            files.push(single);
+        let (tensors, files) = if single.exists() {
+            let entries = header::read(&single)?.into_iter();
+            let tensors = entries.map(|(name, entry)| (name, (0, entry)));
+            (tensors.collect(), vec![single])
         } else if index.exists() {
-            let text = std::fs::read(&index).map_err(|error| ModelError::read(&index, error))?;
-            let parsed: Index = serde_json::from_slice(&text).map_err(|error| {
-                ModelError::malformed(&index, format!("no index of shards: {error}"))
-            })?;
-            let shards: BTreeSet<&String> = parsed.weight_map.values().collect();
-            for (number, shard) in shards.into_iter().enumerate() {
-                // A name with a folder in it could lead out of the model.
-                if Path::new(shard).file_name().and_then(|name| name.to_str()) != Some(shard) {
-                    return Err(ModelError::malformed(
-                        &index,
-                        format!("shard `{shard}` must be a plain file name"),
-                    ));
-                }
-                let path = folder.join(shard);
-                let mut entries = header::read(&path)?;
-                for (name, _) in parsed.weight_map.iter().filter(|(_, file)| *file == shard) {
-                    let entry = entries.remove(name).ok_or_else(|| {
-                        ModelError::malformed(
-                            &path,
-                            format!("tensor `{name}`, listed in the index, is not there"),
-                        )
-                    })?;
-                    tensors.insert(name.clone(), (number, entry));
-                }
-                files.push(path);
-            }
+            shards::read(folder, &index)?
         } else {
             return Err(ModelError::malformed(
                 folder,
                 "no `model.safetensors`, no `model.safetensors.index.json` and no GGUF file in it; convert other formats with `transformers` (save_pretrained)",
             ));
-        }
+        };
         Ok(Self {
             folder: folder.into(),
             files,

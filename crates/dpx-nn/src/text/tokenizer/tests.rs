@@ -106,3 +106,16 @@ fn says_what_is_missing_or_broken() {
         "{error}"
     );
 }
+
+#[test]
+fn what_is_cut_keeps_every_special_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\nc\n";
+    std::fs::write(folder.path().join("vocab.txt"), words).unwrap();
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    let within = |max| tokenizer.encode_within("a b c", max).unwrap();
+    assert_eq!(within(9), (vec![2, 4, 5, 6, 3], 0));
+    assert_eq!(within(4), (vec![2, 4, 5, 3], 1));
+    assert_eq!(within(2), (vec![2, 3], 3));
+    assert_eq!(within(1), (vec![2], 3));
+}

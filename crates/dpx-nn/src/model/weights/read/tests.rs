@@ -79,6 +79,16 @@ fn shards_are_found_through_the_index() {
     let error = weights.finish(|_| false).unwrap_err().to_string();
     assert!(error.contains("`one`"), "{error}");
 
+    // Stored a second time in the other file.
+    let header = r#"{"one":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"two":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#;
+    let bytes = [2f32.to_le_bytes(), 1f32.to_le_bytes()].concat();
+    raw(&dir.path().join("b.safetensors"), header, &bytes);
+    let error = Weights::open(dir.path(), "model.").unwrap_err().to_string();
+    assert!(
+        error.contains("`one` stands in it and in `a.safetensors`"),
+        "{error}"
+    );
+
     std::fs::write(&index, r#"{"weight_map":{"one":"../a.safetensors"}}"#).unwrap();
     let error = Weights::open(dir.path(), "model.").unwrap_err().to_string();
     assert!(error.contains("plain file name"), "{error}");
