@@ -63,8 +63,8 @@ pub(crate) fn is_local(params: &PreprocessParams) -> bool {
     !matches!(Source::parse(&params.dataset), Source::Hub(_))
 }
 
-/// Refuses where the cache holds private runs on data of the ledger's people that the ledger does not know: it was lost, or
-/// another one was used, and what it knows is not all that was spent.
+/// Refuses where the cache holds private runs that the ledger does not know, on data of its people or on data of which it cannot
+/// tell whose they are: it was lost, or another one was used, and what it knows is not all that was spent.
 pub(crate) fn knows_all(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
     let unreadable = |error: dpx_engine::cache::CacheError| Error::failed(error.to_string());
     let records = cache.records().map_err(unreadable)?;
@@ -76,7 +76,7 @@ pub(crate) fn knows_all(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
     let history = ledger.history()?;
     let known: BTreeSet<&str> = history.runs().iter().map(|run| run.run.as_str()).collect();
     let reader = ArtifactReader::new(cache.clone());
-    let mut unknown = Vec::new();
+    let (mut unknown, mut foreign) = (Vec::new(), Vec::new());
     for record in records.iter().filter(|record| record.kind.spends()) {
         // What cannot be read is told where it is used.
         let privacy = reader.read(record, PRIVACY_FILE).ok().flatten();
@@ -88,14 +88,23 @@ pub(crate) fn knows_all(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
         if known.contains(run.run.as_str()) {
             continue;
         }
+        let name = format!("`{}` of {}", record.instance, record.experiment);
+        let mut is_theirs = false;
         for texts in record.inputs.values().filter_map(|input| data.get(input)) {
-            if !ledger.people(texts)?.is_empty() {
-                unknown.push(format!("`{}` of {}", record.instance, record.experiment));
-            }
+            is_theirs |= !ledger.people(texts)?.is_empty();
+        }
+        if is_theirs {
+            unknown.push(name);
+        } else {
+            foreign.push(name);
         }
     }
     let Some(first) = unknown.first() else {
-        return Ok(());
+        // Of one that knows nothing at all, the release says which entry it misses.
+        if history.entries() == 0 {
+            return Ok(());
+        }
+        return knows_foreign(ledger, &foreign);
     };
     Err(Error::usage(format!(
         "the cache holds {} on data of people that the ledger `{}` knows, and the ledger knows nothing of {} ({first}): a joint \
@@ -107,6 +116,24 @@ pub(crate) fn knows_all(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
     .hint(
         "enter them with `dpx ledger adopt FILE` for the experiment files that they belong to, or name the ledger that knows them \
          with `--ledger DIR`",
+    ))
+}
+
+/// Refuses where another ledger was told whose data private runs of the cache read: they may be the same people's in another
+/// order, with a record more or less, and this ledger has never seen them.
+fn knows_foreign(ledger: &Ledger, foreign: &[String]) -> Result<(), Error> {
+    let Some(first) = foreign.first() else {
+        return Ok(());
+    };
+    Err(Error::usage(format!(
+        "the cache holds {} that another ledger knows and `{}` does not ({first}): on whose data is not known here, and if they are \
+         of the same people, a joint guarantee would leave that out",
+        counted(foreign.len() as u64, "private run"),
+        ledger.folder().display(),
+    ))
+    .hint(
+        "enter them with `dpx ledger adopt FILE` for the experiment files that they belong to, or name the ledger that knows them \
+         with `--ledger DIR`; studies of other people with a ledger of their own need a cache of their own, too (`--cache DIR`)",
     ))
 }
 

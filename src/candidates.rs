@@ -1,5 +1,5 @@
-//! Rows of a study that were scored on real data and that its file no longer asks for: narrowing a sweep to its best row does
-//! not undo the choice.
+//! Rows of a study, and models alone, that were scored on real data and that its file no longer asks for: narrowing a sweep to
+//! its best row does not undo the choice.
 
 use super::Error;
 use super::account::texts;
@@ -10,12 +10,18 @@ use dpx_schema::{Digest, Kind, PRIVACY_FILE, PrivacyRecord, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What the cache knows of an experiment and the people behind its data: rows under a guarantee with the records of what ran
-/// behind them, and the names of rows without one.
-pub(crate) fn scored(
-    ledger: &Ledger,
-    loaded: &Loaded,
-) -> Result<(Vec<Candidate>, Vec<String>), Error> {
+/// What the cache knows of an experiment and the people behind its data.
+pub(crate) struct Scored {
+    /// Rows under a guarantee, with the records of what ran behind them.
+    pub(crate) covered: Vec<Candidate>,
+    /// Names of rows without one.
+    pub(crate) unprotected: Vec<String>,
+    /// Every private run whose result is there, scored or not.
+    pub(crate) held: BTreeSet<String>,
+}
+
+/// Looks for everything that was scored: texts, and what was scored by itself, such as an audited model without texts.
+pub(crate) fn scored(ledger: &Ledger, loaded: &Loaded) -> Result<Scored, Error> {
     let (cache, experiment) = (&loaded.cache, &loaded.plan.experiment);
     let records = cache.records()?;
     let mut people = BTreeSet::new();
@@ -32,23 +38,14 @@ pub(crate) fn scored(
         .map(|record| (record.output.digest(), record))
         .collect();
     let reader = ArtifactReader::new(cache.clone());
-    let mut samples: BTreeMap<Digest, &Record> = BTreeMap::new();
-    for scored in records.iter().filter(|record| {
-        record.experiment == *experiment
-            && matches!(record.kind, Kind::Score | Kind::Classify | Kind::Audit)
-    }) {
-        for (digest, record) in behind(&made, scored) {
-            if record.kind == Kind::Sample {
-                samples.insert(digest, record);
-            }
-        }
-    }
-    let (mut candidates, mut unprotected) = (Vec::new(), Vec::new());
-    for sample in samples.values() {
-        let row = sample.instance.to_string();
+    let (mut covered, mut unprotected) = (Vec::new(), Vec::new());
+    for (digest, found) in rows(experiment, &records, &made) {
+        let row = found.instance.to_string();
         let mut private = Vec::new();
         let mut is_covered = true;
-        let behind: Vec<&Record> = behind(&made, sample).into_values().collect();
+        let mut behind: BTreeMap<Digest, &Record> = behind(&made, found);
+        behind.insert(digest, found);
+        let behind: Vec<&Record> = behind.into_values().collect();
         let mut is_theirs = false;
         for texts in behind.iter().filter_map(|record| texts(record)) {
             is_theirs |= ledger.people(&texts)?.iter().any(|id| people.contains(id));
@@ -78,7 +75,7 @@ pub(crate) fn scored(
         if !is_covered {
             unprotected.push(row);
         } else if private.iter().any(|record| record.private().is_some()) {
-            candidates.push(Candidate {
+            covered.push(Candidate {
                 row,
                 records: private,
             });
@@ -86,7 +83,58 @@ pub(crate) fn scored(
     }
     unprotected.sort();
     unprotected.dedup();
-    Ok((candidates, unprotected))
+    Ok(Scored {
+        covered,
+        unprotected,
+        held: held(&reader, &records),
+    })
+}
+
+/// What was scored and may be released: texts that were, or whose parts were; and whatever looked at private texts and was scored
+/// without texts of its own, such as an audited model.
+fn rows<'a>(
+    experiment: &str,
+    records: &'a [Record],
+    made: &BTreeMap<Digest, &'a Record>,
+) -> BTreeMap<Digest, &'a Record> {
+    let of_study = || records.iter().filter(|one| one.experiment == experiment);
+    let scored: BTreeMap<Digest, &Record> = of_study()
+        .filter(|one| matches!(one.kind, Kind::Score | Kind::Classify | Kind::Audit))
+        .flat_map(|one| behind(made, one))
+        .collect();
+    let parts = |behind: &BTreeMap<Digest, &Record>| {
+        let mut parts = behind.iter().filter(|(_, part)| part.kind.spends());
+        parts.any(|(digest, _)| scored.contains_key(digest))
+    };
+    let texts = of_study().filter(|one| one.kind == Kind::Sample);
+    let texts = texts.filter(|one| parts(&behind(made, one)));
+    let mut rows: BTreeMap<Digest, &Record> = texts
+        .map(|one| (one.output.digest(), one))
+        .chain(scored.iter().map(|(digest, one)| (*digest, *one)))
+        .filter(|(_, one)| one.kind == Kind::Sample)
+        .collect();
+    let written: BTreeSet<Digest> = rows
+        .values()
+        .flat_map(|row| behind(made, row).into_keys())
+        .collect();
+    let alone = scored
+        .iter()
+        .filter(|(digest, one)| one.kind.spends() && !written.contains(*digest));
+    rows.extend(alone.map(|(digest, one)| (*digest, *one)));
+    rows
+}
+
+/// The private runs whose results the cache holds.
+fn held(reader: &ArtifactReader, records: &[Record]) -> BTreeSet<String> {
+    let spent = records.iter().filter(|record| record.kind.spends());
+    spent
+        .filter_map(|record| {
+            // What cannot be read counts as lost, and is charged.
+            let bytes = reader.read(record, PRIVACY_FILE).ok().flatten()?;
+            let read = PrivacyRecord::from_bytes(&bytes, Path::new(PRIVACY_FILE)).ok()?;
+            Some(read.private()?.run.clone())
+        })
+        .collect()
 }
 
 /// Every record behind one, as far as the cache has them.

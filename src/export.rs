@@ -98,7 +98,7 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
-    outgoing::is_new(&args.out)?;
+    outgoing::is_new(&args.out, &args.cache.cache)?;
     let loaded = Loaded::new(&args.experiment, &args.cache.cache)?;
     if args.internal {
         return internal(args, &loaded);

@@ -10,6 +10,9 @@ use dpx_schema::counted;
 use std::fmt::Write;
 use std::path::Path;
 
+/// Files by which the folder of a release is known.
+const RELEASE: [&str; 2] = ["privacy.json", "SHA256SUMS"];
+
 /// A parser of an argument that `check` accepts.
 pub(crate) fn checked(
     check: fn(&str) -> Result<(), String>,
@@ -17,11 +20,40 @@ pub(crate) fn checked(
     move |text| check(text).map(|()| text.to_owned())
 }
 
-/// Refuses a folder that is there already.
-pub(crate) fn is_new(out: &Path) -> Result<(), Error> {
+/// Refuses a folder that is there already, and one within another release or the cache: the one would no longer hold what its
+/// checksums say, the other is swept.
+pub(crate) fn is_new(out: &Path, cache: &Path) -> Result<(), Error> {
     if out.exists() {
         return Err(Error::usage(format!("`{}` exists already", out.display()))
             .hint("name a new folder: a release is never mixed with what lay there before"));
+    }
+    let out = std::path::absolute(out).unwrap_or_else(|_| out.to_owned());
+    // What is not there yet is no link to elsewhere.
+    let there = out
+        .ancestors()
+        .skip(1)
+        .find_map(|above| above.canonicalize().ok());
+    let Some(there) = there else {
+        return Ok(());
+    };
+    if let Ok(cache) = cache.canonicalize()
+        && there.starts_with(&cache)
+    {
+        return Err(Error::usage(format!(
+            "`{}` lies in the cache `{}`",
+            out.display(),
+            cache.display()
+        ))
+        .hint("name a folder outside: what lies in the cache is never released, and is swept"));
+    }
+    let is_release = |folder: &&Path| RELEASE.iter().all(|file| folder.join(file).is_file());
+    if let Some(release) = there.ancestors().find(is_release) {
+        return Err(Error::usage(format!(
+            "`{}` lies in another release, `{}`",
+            out.display(),
+            release.display()
+        ))
+        .hint("name a folder beside it: `dpx verify` refuses a release that holds anything more"));
     }
     Ok(())
 }
@@ -67,6 +99,15 @@ pub(crate) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
+    /// Whose guarantee is printed first.
+    fn what(&self) -> &'static str {
+        match self.release.rows() {
+            0 => "by itself",
+            1 => "this row",
+            _ => "these rows",
+        }
+    }
+
     /// Writes the folder and enters it in the ledger; returns what it promises, for the terminal.
     pub(crate) fn leave(&self) -> Result<String, Error> {
         let Self {
@@ -83,8 +124,9 @@ impl Outgoing<'_> {
         let ledger = self.state.ledger(Some(study))?;
         standing::check(&ledger, &loaded.cache)?;
         account::knows_all(&ledger, &loaded.cache)?;
-        let (earlier, unprotected) = candidates::scored(&ledger, loaded)?;
-        request.add_candidates(earlier, unprotected);
+        let scored = candidates::scored(&ledger, loaded)?;
+        request.add_candidates(scored.covered, scored.unprotected);
+        request.held = Some(scored.held);
         let prepared = ledger.prepare_release(&request)?;
         let statement = release
             .statement(&Disclosure::from(&prepared), publication)
@@ -118,7 +160,7 @@ impl Outgoing<'_> {
         }
         let guarantee = statement.claim.as_ref().map_or_else(
             || "no private data used".to_owned(),
-            |claim| format!("total {claim:#.4}"),
+            |claim| format!("{} {claim:#.4}", self.what()),
         );
         Ok(format!("{guarantee}{spent}"))
     }
@@ -130,12 +172,22 @@ fn spent(prepared: &PreparedRelease) -> String {
     if !matches!(prepared.selection(), Selection::None { unprotected } if unprotected.is_empty()) {
         let _ = write!(text, "\nselection: {}", prepared.selection());
     }
-    if let (Some(joint), false) = (prepared.joint(), prepared.prior().is_empty()) {
-        let _ = write!(
-            text,
-            "\nwith {} of the same people: {joint:#.4} in all",
-            counted(prepared.prior().len() as u64, "earlier release")
-        );
+    if let Some(joint) = prepared.joint() {
+        let is_choice = matches!(prepared.selection(), Selection::Undeclared { .. });
+        let with = match (prepared.prior().len() as u64, is_choice) {
+            (0, false) => "nothing else was released of the same people".to_owned(),
+            (0, true) => "with the choice of rows".to_owned(),
+            (earlier, is_choice) => format!(
+                "with {} of the same people{}",
+                counted(earlier, "earlier release"),
+                if is_choice {
+                    " and the choice of rows"
+                } else {
+                    ""
+                }
+            ),
+        };
+        let _ = write!(text, "\n{with}: {joint:#.4} in all");
     }
     text
 }

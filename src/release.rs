@@ -77,7 +77,7 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
-    outgoing::is_new(&args.out)?;
+    outgoing::is_new(&args.out, &args.cache.cache)?;
     let loaded = Loaded::new(&args.experiment, &args.cache.cache)?;
     let publication = args.publication(&loaded.experiment.release)?;
     let release = loaded

@@ -71,7 +71,7 @@ fn as_text(verification: &Verification, folder: &str) -> String {
     };
     lines.push(match &verification.statement {
         Some(statement) if verification.holds() => format!(
-            "{folder} holds: {} for this release, {} with every earlier one that it names",
+            "{folder} holds: {} for this release, {} with the choice of rows and earlier releases",
             claim(&statement.claim),
             claim(&statement.total)
         ),

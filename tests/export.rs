@@ -120,7 +120,7 @@ fn a_model_leaves_as_a_release_and_rows_without_a_guarantee_stay() {
     assert_eq!(sizes.iter().filter(|size| *size == largest).count(), 1);
 
     let told = export(root, &["--row", "epsilon=3", "--language", "en"], "model");
-    assert!(told.contains("model: model, total ("), "{told}");
+    assert!(told.contains("model: model, by itself ("), "{told}");
     assert!(told.contains("states no license"), "{told}");
     let model = root.join("model");
     let expected = [
@@ -303,7 +303,7 @@ fn adapters_leave_for_peft_where_there_are_any() {
     let root = desk.path();
     succeeds(root, &["run", "small.toml"]);
     let told = export(root, &["--row", "epsilon=3", "--adapter"], "adapter");
-    assert!(told.contains("adapter: adapter, total ("), "{told}");
+    assert!(told.contains("adapter: adapter, by itself ("), "{told}");
     let adapter = root.join("adapter");
     let files = names(&adapter);
     assert!(files.contains("adapter_config.json") && files.contains("adapter_model.safetensors"));

@@ -550,6 +550,220 @@ fn a_narrowed_sweep_and_an_older_ledger_forget_nothing() {
     assert!(told.contains("is an older copy of itself"), "{told}");
 }
 
+/// A declaration names a row, not the best of several runs of it.
+#[test]
+fn the_best_of_several_runs_of_a_named_row_costs_all_of_them() {
+    let place = Place::new("selection = [\"epsilon=2\"]");
+    let narrowed = STUDY
+        .replace("PRIVACY", "[privacy]\nselection = [\"epsilon=2\"]\n")
+        .replace("[4, 2]", "[2]");
+    std::fs::write(place.path("small.toml"), narrowed).unwrap();
+    for seed in ["1", "2", "3"] {
+        let set = format!("experiment.seed={seed}");
+        place.succeeds(&["run", "small.toml", "--set", &set]);
+    }
+    let arguments = [
+        "release",
+        "small.toml",
+        "--set",
+        "experiment.seed=2",
+        "--row",
+        "epsilon=2",
+        "--out",
+        "two",
+    ];
+    let said = place.succeeds(&arguments);
+    assert!(
+        said.contains("chosen among 3 rows") && said.contains("in all"),
+        "{said}"
+    );
+    let page = std::fs::read_to_string(place.path("two/PRIVACY.md")).unwrap();
+    assert!(!page.contains("the choice costs nothing"), "{page}");
+    let verified = place.succeeds(&["verify", "two"]);
+    assert!(
+        verified.contains("with the choice of rows and earlier releases"),
+        "{verified}"
+    );
+}
+
+/// What the cache has forgotten, or another one knew, may have been scored.
+#[test]
+fn a_cache_that_forgot_rows_makes_no_choice_cheaper() {
+    let place = Place::new("");
+    place.succeeds(&["run", "small.toml"]);
+    let narrowed = STUDY.replace("PRIVACY", "").replace("[4, 2]", "[2]");
+    std::fs::write(place.path("small.toml"), narrowed).unwrap();
+    place.succeeds(&[
+        "run",
+        "small.toml",
+        "--cache",
+        "other",
+        "--results",
+        "there",
+    ]);
+    let said = place.succeeds(&[
+        "release",
+        "small.toml",
+        "--all",
+        "--cache",
+        "other",
+        "--out",
+        "out",
+    ]);
+    // The two of the first cache and this one.
+    assert!(
+        said.contains("chosen among 3 rows")
+            && said.contains("counts@epsilon=4 (not in the cache)"),
+        "{said}"
+    );
+    let page = std::fs::read_to_string(place.path("out/PRIVACY.md")).unwrap();
+    assert!(
+        page.contains("only the ledger knows count as scored"),
+        "{page}"
+    );
+    place.succeeds(&["verify", "out"]);
+}
+
+/// Rule 52: with a second ledger over one cache, the first one's people cannot be told from others.
+#[test]
+fn a_second_ledger_over_one_cache_forgets_no_release() {
+    let place = Place::new("");
+    place.succeeds(&["run", "small.toml", "--ledger", "l1"]);
+    place.succeeds(&[
+        "release",
+        "small.toml",
+        "--all",
+        "--out",
+        "one",
+        "--ledger",
+        "l1",
+    ]);
+    let csv = std::fs::read_to_string(place.path("texts.csv")).unwrap();
+    let mut lines: Vec<&str> = csv.lines().skip(1).collect();
+    lines.reverse();
+    let copy = format!("text,label\none more day,joy\n{}\n", lines.join("\n"));
+    std::fs::write(place.path("copy.csv"), copy).unwrap();
+    let study = STUDY
+        .replace("PRIVACY", "")
+        .replace("texts.csv", "copy.csv")
+        .replace("\"small\"", "\"other\"");
+    std::fs::write(place.path("other.toml"), study).unwrap();
+    place.succeeds(&["run", "other.toml", "--ledger", "l2"]);
+    let arguments = [
+        "release",
+        "other.toml",
+        "--all",
+        "--out",
+        "two",
+        "--ledger",
+        "l2",
+    ];
+    let told = place.refused(&arguments);
+    assert!(
+        told.contains("another ledger knows") && told.contains("dpx ledger adopt"),
+        "{told}"
+    );
+    assert!(!place.path("two").exists());
+    place.succeeds(&["ledger", "adopt", "small.toml", "--ledger", "l2"]);
+    place.succeeds(&arguments);
+}
+
+/// Models without texts are a choice, too, also where the file no longer asks for them.
+#[test]
+fn narrowing_a_sweep_of_audited_models_does_not_undo_the_choice() {
+    let place = Place::new("");
+    let study = |sweep: &str| {
+        format!(
+            r#"
+[experiment]
+name = "audited"
+[sweep]
+epsilon = {sweep}
+[stage.preprocess]
+kind = "preprocess"
+dataset = "texts.csv"
+labels = ["joy", "sadness"]
+[stage.base]
+kind = "pretrain"
+corpus = ["builtin:dialogue"]
+vocabulary_size = 300
+layers = 1
+width = 16
+heads = 2
+context = 24
+batch_size = 8
+steps = 4
+[stage.train]
+kind = "train"
+needs = ["preprocess", "base"]
+model = "stage:base"
+epsilon = "$epsilon"
+epochs = 0.4
+canaries = 30
+batch_size = 48
+max_length = 16
+[stage.audit]
+kind = "audit"
+needs = ["train"]
+"#
+        )
+    };
+    for sweep in ["[4, 8]", "[8]"] {
+        std::fs::write(place.path("audited.toml"), study(sweep)).unwrap();
+        place.succeeds(&["run", "audited.toml"]);
+    }
+    let said = place.succeeds(&[
+        "export",
+        "audited.toml",
+        "--row",
+        "epsilon=8",
+        "--out",
+        "model",
+    ]);
+    assert!(
+        said.contains("chosen among 2 rows") && said.contains("train@epsilon=4"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_folder_without_a_ledger_is_told_and_a_delta_that_protects_nobody() {
+    let place = Place::new("");
+    let told = place.succeeds(&["ledger", "--ledger", "none"]);
+    assert!(told.contains("there is no ledger at none"), "{told}");
+    place.succeeds(&["run", "small.toml"]);
+    let told = place.succeeds(&["ledger", "--delta", "0.5"]);
+    assert!(told.contains("is not below one over the"), "{told}");
+    assert!(
+        !place
+            .succeeds(&["ledger"])
+            .contains("is not below one over")
+    );
+}
+
+#[test]
+fn no_release_is_written_into_another_or_into_the_cache() {
+    let place = Place::new("");
+    place.succeeds(&["run", "small.toml"]);
+    let release = |out: &str| {
+        ["release", "small.toml", "--all", "--out"]
+            .into_iter()
+            .chain([out])
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let refused = |out: &str| {
+        let arguments = release(out);
+        place.refused(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let told = refused("cache/x");
+    assert!(told.contains("lies in the cache"), "{told}");
+    place.succeeds(&["release", "small.toml", "--all", "--out", "whole"]);
+    let told = refused("whole/inner/deeper");
+    assert!(told.contains("lies in another release"), "{told}");
+    place.succeeds(&["verify", "whole"]);
+}
+
 /// Noise that follows from the seed is no guarantee, in the ledger as everywhere.
 #[test]
 fn seeded_runs_lie_outside_every_claim_and_budget() {

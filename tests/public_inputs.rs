@@ -147,3 +147,95 @@ fn a_clean_corpus_and_the_private_file_itself() {
     let known: serde_json::Value = serde_json::from_str(&known).unwrap();
     assert_eq!(known.as_object().unwrap().len(), 2);
 }
+
+fn told_of(root: &Path) -> String {
+    let refused = dpx(root, &["run", "leaky.toml"]);
+    let told = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    assert!(!told.contains("doctor"), "no private word is said: {told}");
+    told
+}
+
+/// By its place or its bytes, whatever stands in it.
+#[test]
+fn a_file_of_the_data_set_is_refused_by_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write(root, &clean().join("\n"), "");
+    // Texts so short that the comparison of words alone would call them a coincidence.
+    let data = "text,label\nyes,joy\nno,fear\n".to_owned() + &"well,joy\n".repeat(40);
+    std::fs::write(root.join("private.csv"), &data).unwrap();
+    std::fs::write(root.join("corpus.txt"), &data).unwrap();
+    let told = told_of(root);
+    assert!(
+        told.contains("of the data set that `preprocess` reads"),
+        "{told}"
+    );
+    let experiment = std::fs::read_to_string(root.join("leaky.toml")).unwrap();
+    let experiment = experiment.replace("corpus.txt", "./private.csv");
+    std::fs::write(root.join("leaky.toml"), experiment).unwrap();
+    assert!(told_of(root).contains("of the data set that `preprocess` reads"));
+}
+
+/// Labels and prompts reach models and releases as they stand.
+#[test]
+fn private_texts_in_the_experiment_file_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for (from, to, place) in [
+        (
+            "dataset = \"private.csv\"\nlabels = [\"joy\", \"fear\"]",
+            format!("dataset = \"private.csv\"\nlabels = [\"joy\", \"fear\", \"{PRIVATE}\"]"),
+            "`labels[2]` of `[stage.preprocess]`",
+        ),
+        (
+            "dataset = \"private.csv\"",
+            format!("dataset = \"private.csv\"\nprompt = \"Like: {PRIVATE}. {{label}}: {{text}}\""),
+            "`prompt` of `[stage.preprocess]`",
+        ),
+    ] {
+        write(root, &clean().join("\n"), "");
+        let experiment = std::fs::read_to_string(root.join("leaky.toml")).unwrap();
+        assert!(experiment.contains(from));
+        std::fs::write(root.join("leaky.toml"), experiment.replace(from, &to)).unwrap();
+        let told = told_of(root);
+        assert!(told.contains(place), "{told}");
+    }
+}
+
+/// Rules 42 and 54: what dpx wrote from private data is no public corpus.
+#[test]
+fn results_of_a_study_are_no_public_corpus() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write(root, &clean().join("\n"), "");
+    let experiment = std::fs::read_to_string(root.join("leaky.toml")).unwrap();
+    let first = experiment
+        .replace("epsilon = 4", "epsilon = \"inf\"")
+        .replace("max_new_tokens = 4", "max_new_tokens = 30")
+        .replace("count = 6", "count = 40")
+        .replace("\"leaky\"", "\"first\"");
+    std::fs::write(root.join("first.toml"), first).unwrap();
+    succeeds(root, &["run", "first.toml"]);
+    let synthetic = root.join("results/first/synthetic");
+    let tables = std::fs::read_dir(synthetic)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut tables: Vec<_> = tables
+        .filter(|path| path.extension().is_some_and(|end| end == "csv"))
+        .collect();
+    tables.sort();
+    let wrote = tables
+        .iter()
+        .find(|path| {
+            !path
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .contains("plain")
+        })
+        .unwrap();
+    std::fs::copy(wrote, root.join("corpus.txt")).unwrap();
+    let told = told_of(root);
+    assert!(told.contains("wrote from private data"), "{told}");
+}

@@ -29,6 +29,12 @@ pub(super) fn text(
     history: &History,
     delta: Option<f64>,
 ) -> Result<String, Error> {
+    if !ledger.folder().exists() {
+        return Ok(format!(
+            "there is no ledger at {}: no private run was started with it\n",
+            ledger.folder().display()
+        ));
+    }
     let mut text = format!("ledger {}\n", ledger.folder().display());
     if history.torn() > 0 {
         let _ = writeln!(
@@ -105,6 +111,12 @@ fn write_book(text: &mut String, book: &Book, delta: Option<f64>) -> Result<(), 
     let Some(delta) = delta else {
         return Ok(());
     };
+    if let Some(records) = protects_nobody(book, delta) {
+        let _ = writeln!(
+            text,
+            "  note: delta {delta:e} is not below one over the {records} of this book: publishing one of them whole would meet it"
+        );
+    }
     let units = book.units();
     if units.len() < 2 {
         write_joint(text, book, delta, "")?;
@@ -126,6 +138,21 @@ fn write_book(text: &mut String, book: &Book, delta: Option<f64>) -> Result<(), 
         );
     }
     Ok(())
+}
+
+/// The units of the largest data set, where a delta is so large that one of them could be published whole.
+fn protects_nobody(book: &Book, delta: f64) -> Option<String> {
+    let sizes = book.data_sets.iter().map(|set| match set.people {
+        0 => (set.units, "record"),
+        people => (people, "person"),
+    });
+    let largest = sizes
+        .filter(|&(size, _)| size as f64 * delta >= 1.0)
+        .max()?;
+    Some(match largest {
+        (people, "person") if people != 1 => format!("{people} people"),
+        (size, word) => counted(size, word),
+    })
 }
 
 /// What the runs of a book cost together; all of them protect one unit.

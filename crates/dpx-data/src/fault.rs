@@ -14,5 +14,9 @@ dpx_schema::faults! {
         ShortLinesAlone,
         /// Texts of fewer than 13 words are not looked for (rule 54).
         ShortTextsIgnored,
+        /// Escapes and tags of public lines stay between their words (rule 54).
+        EscapesUnread,
+        /// What no space parts is one word (rule 54).
+        UnspacedAsOneWord,
     }
 }

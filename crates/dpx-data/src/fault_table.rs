@@ -3,7 +3,7 @@
 use super::fault::{self, Fault};
 use super::overlap::tests;
 
-const TABLE: [(Fault, &str, fn()); 3] = [
+const TABLE: [(Fault, &str, fn()); 5] = [
     (
         Fault::LinesAlone,
         "lines_that_break_a_text_hide_nothing",
@@ -18,6 +18,16 @@ const TABLE: [(Fault, &str, fn()); 3] = [
         Fault::ShortTextsIgnored,
         "shorter_texts_count_whole",
         tests::short_texts,
+    ),
+    (
+        Fault::EscapesUnread,
+        "escapes_and_tags_hide_nothing",
+        tests::escaped,
+    ),
+    (
+        Fault::UnspacedAsOneWord,
+        "texts_without_spaces_are_found_within_others",
+        tests::unspaced,
     ),
 ];
 

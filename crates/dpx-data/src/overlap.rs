@@ -1,16 +1,19 @@
 //! Whether a text that is called public holds private texts: by pieces of 13 words, and by whole texts where they are shorter.
 //!
-//! Words are runs of letters and digits, without case. A private text of 13 words or more is found by any 13 words in a row, one
+//! Words are runs of letters and digits, without case; where nothing parts words, as in Chinese, each sign is one. A text with
+//! escapes of JSON, entities or tags of HTML is compared without them as well. A private text of 13 words or more is found by any 13 words in a row, one
 //! of 8 to 12 words by all of its words, both also where a public file breaks them into lines; one of 6 or 7 by a line that
 //! equals it. Shorter texts ("thank you so much") stand in any large corpus: they count where more than a few lines, and more
 //! than a fiftieth of the short lines or texts, are equal; and fields of tables, as which clauses between commas count too,
 //! where more than a fifth are; and turns of conversations of fewer than 8 words, where more than half are. So do texts of 8 to 12 words that lines break only where the text itself makes a stop ("Hi! What
 //! do you want to talk about?"): whoever writes a line a sentence may have written both by chance.
 
+mod decoded;
 mod hashes;
 mod words;
 
 use super::fault::fault;
+use decoded::decoded;
 use hashes::Hashes;
 use std::collections::{HashMap, HashSet};
 use words::{Tail, Words};
@@ -103,25 +106,28 @@ impl<'a> PrivateTexts<'a> {
         let (mut short, mut whole) = (HashSet::new(), HashSet::new());
         let mut words = Words::default();
         for text in &texts {
-            words.read(text);
-            let count = words.ends.len();
-            if fault!(ShortTextsIgnored) && count < PIECE {
-                continue;
-            }
-            if count < PIECE {
-                lengths[count] |= count > 0;
-                if (1..telling).contains(&count) {
-                    short.insert(words.hash(0, count));
-                } else if count >= EMBEDDED {
-                    whole.insert(words.hash(0, count));
+            forms(&mut words, text, |words, is_written| {
+                let count = words.ends.len();
+                if fault!(ShortTextsIgnored) && count < PIECE {
+                    return;
                 }
-            }
-            let hashes = if count < PIECE {
-                &mut shorter
-            } else {
-                &mut pieces
-            };
-            hashes.extend(words.windows().map(|(hash, _)| hash));
+                if count < PIECE {
+                    lengths[count] |= count > 0;
+                    if !is_written {
+                        // A text is one text, in however many forms it is looked for.
+                    } else if (1..telling).contains(&count) {
+                        short.insert(words.hash(0, count));
+                    } else if count >= EMBEDDED {
+                        whole.insert(words.hash(0, count));
+                    }
+                }
+                let hashes = if count < PIECE {
+                    &mut shorter
+                } else {
+                    &mut pieces
+                };
+                hashes.extend(words.windows().map(|(hash, _)| hash));
+            });
         }
         Self {
             texts,
@@ -133,6 +139,32 @@ impl<'a> PrivateTexts<'a> {
             telling,
             shares,
         }
+    }
+
+    /// The texts of a table that dpx wrote: its first column, without the header.
+    pub fn of_table(csv: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        let mut text = String::new();
+        let (mut is_first, mut is_quoted) = (true, false);
+        let mut letters = csv.chars().peekable();
+        while let Some(letter) = letters.next() {
+            match letter {
+                '"' if is_quoted && letters.next_if_eq(&'"').is_some() => {
+                    if is_first {
+                        text.push('"');
+                    }
+                }
+                '"' => is_quoted = !is_quoted,
+                ',' if !is_quoted => is_first = false,
+                '\n' if !is_quoted => {
+                    texts.push(std::mem::take(&mut text));
+                    is_first = true;
+                }
+                letter if is_first => text.push(letter),
+                _ => {}
+            }
+        }
+        texts.into_iter().skip(1).collect()
     }
 
     fn has(&self, hash: u64, words: usize) -> bool {
@@ -196,45 +228,57 @@ impl<'a> PrivateTexts<'a> {
         let mut tail = Tail::default();
         let (mut words, mut field) = (Words::default(), Words::default());
         let mut lines = 0;
-        for (line, number) in public.lines().zip(1..) {
-            words.read(line);
-            let count = words.ends.len();
-            if count == 0 {
+        for (written, number) in public.lines().zip(1..) {
+            let plain = decoded(written).filter(|_| !fault!(EscapesUnread));
+            // The form without escapes last: what crosses the ends of lines is looked for in that.
+            let forms = match &plain {
+                None => [None, Some(written)],
+                Some(plain) => [Some(written), Some(plain.as_str())],
+            };
+            let mut hit: Option<Hit> = None;
+            for line in forms.into_iter().flatten() {
+                words.read(line);
+                let count = words.ends.len();
+                if count == 0 {
+                    continue;
+                }
+                if hit.is_some_and(|(.., what)| what == What::Telling) {
+                    continue;
+                }
+                if count < self.telling {
+                    let hash = words.hash(0, count);
+                    short_lines.insert(hash);
+                    if self.has(hash, count) {
+                        hit = Some((hash, words.digest(0, count), number, What::ShortLine));
+                    }
+                } else if count < EMBEDDED {
+                    let hash = words.hash(0, count);
+                    if self.has(hash, count) {
+                        hit = Some((hash, words.digest(0, count), number, What::Telling));
+                    }
+                } else if let Some((hash, at, length)) = self.embedded(&words) {
+                    hit = Some((hash, words.digest(at, length), number, What::Telling));
+                }
+                // A line of a table or of JSON: a text stands among labels and names.
+                if hit.is_none() && line.contains(SEPARATORS) {
+                    for part in line.split(SEPARATORS) {
+                        field.read(part);
+                        let count = field.ends.len();
+                        if count == 0 || count >= EMBEDDED {
+                            continue;
+                        }
+                        let hash = field.hash(0, count);
+                        short_fields.insert(hash);
+                        if hit.is_none() && self.has(hash, count) {
+                            hit = Some((hash, field.digest(0, count), number, What::ShortField));
+                        }
+                    }
+                }
+            }
+            if words.ends.is_empty() && hit.is_none() {
                 continue;
             }
             lines += 1;
-            let mut hit = None;
-            if count < self.telling {
-                let hash = words.hash(0, count);
-                short_lines.insert(hash);
-                if self.has(hash, count) {
-                    hit = Some((hash, words.digest(0, count), number, What::ShortLine));
-                }
-            } else if count < EMBEDDED {
-                let hash = words.hash(0, count);
-                hit = self
-                    .has(hash, count)
-                    .then(|| (hash, words.digest(0, count), number, What::Telling));
-            } else {
-                hit = self.embedded(&words).map(|(hash, at, length)| {
-                    (hash, words.digest(at, length), number, What::Telling)
-                });
-            }
-            // A line of a table or of JSON: a text stands among labels and names.
-            if hit.is_none() && line.contains(SEPARATORS) {
-                for part in line.split(SEPARATORS) {
-                    field.read(part);
-                    let count = field.ends.len();
-                    if count == 0 || count >= EMBEDDED {
-                        continue;
-                    }
-                    let hash = field.hash(0, count);
-                    short_fields.insert(hash);
-                    if hit.is_none() && self.has(hash, count) {
-                        hit = Some((hash, field.digest(0, count), number, What::ShortField));
-                    }
-                }
-            }
             let mut piece = None;
             tail.push(&words, number, |hash, length, place| {
                 let wanted = length == PIECE || self.lengths[length] && !fault!(ShortLinesAlone);
@@ -298,17 +342,31 @@ impl<'a> PrivateTexts<'a> {
         }
         let mut words = Words::default();
         for text in &self.texts {
-            words.read(text);
-            let length = words.ends.len().min(PIECE);
-            for (hash, at) in words.windows() {
-                if open.contains(&hash) {
-                    *confirmed
-                        .entry((hash, words.digest(at, length)))
-                        .or_default() |= words.joined(at, length);
+            forms(&mut words, text, |words, _| {
+                let length = words.ends.len().min(PIECE);
+                for (hash, at) in words.windows() {
+                    if open.contains(&hash) {
+                        *confirmed
+                            .entry((hash, words.digest(at, length)))
+                            .or_default() |= words.joined(at, length);
+                    }
                 }
-            }
+            });
         }
         confirmed
+    }
+}
+
+/// A place at which a hash agrees: it, the digest of its words, the line.
+type Hit = (u64, [u8; 16], u64, What);
+
+/// Reads a private text as it is written, and without escapes where it has some.
+fn forms(words: &mut Words, text: &str, mut take: impl FnMut(&Words, bool)) {
+    words.read(text);
+    take(words, true);
+    if let Some(plain) = decoded(text) {
+        words.read(&plain);
+        take(words, false);
     }
 }
 
@@ -498,6 +556,93 @@ pub(crate) mod tests {
         let one = "what do you want to do";
         assert_eq!(PrivateTexts::new([one]).overlap(one).lines, 1);
         assert_eq!(PrivateTexts::of_turns([one]).overlap(one).coincidences, 1);
+    }
+
+    #[test]
+    fn texts_of_a_table_are_those_of_its_first_column() {
+        let csv =
+            "text,label\n\"one, \"\"two\"\"\n and three\",joy\nfour,\"a, \"\"b\"\"\"\n,fear\n";
+        let expected = ["one, \"two\"\n and three", "four", ""];
+        assert_eq!(PrivateTexts::of_table(csv), expected);
+    }
+
+    /// The private file itself, as other programs write it.
+    #[test]
+    fn escapes_and_tags_hide_nothing() {
+        escaped();
+    }
+
+    pub(crate) fn escaped() {
+        let words: Vec<&str> = LONG.split(' ').collect();
+        let french = "l'été dernier elle a quitté l'hôtel très tôt, même après nous avoir déjà payé la forêt";
+        let russian =
+            "в марте мы переехали в дом у старой мельницы и никому об этом так и не сказали";
+        let unicode = |text: &str| -> String {
+            let units = text.encode_utf16();
+            units
+                .map(|unit| match u8::try_from(unit) {
+                    Ok(byte) if byte.is_ascii() => char::from(byte).to_string(),
+                    _ => format!("\\u{unit:04x}"),
+                })
+                .collect()
+        };
+        for (private, public) in [
+            (words.join("\n"), words.join("\\n")),
+            (LONG.to_owned(), words.join("<br>")),
+            (LONG.to_owned(), words.join("</p>\n<p>")),
+            (LONG.to_owned(), words.join("&nbsp;")),
+            (words.join("<br>"), words.join("\\u003cbr\\u003e")),
+            (words.join("<br>"), words.join("\n")),
+            (french.to_owned(), unicode(french)),
+            (russian.to_owned(), unicode(russian)),
+            (
+                french.to_owned(),
+                french.replace('é', "&eacute;").replace('ê', "&#234;"),
+            ),
+        ] {
+            for line in [
+                public.clone(),
+                format!("{{\"text\": \"{public}\", \"label\": \"neg\"}}"),
+            ] {
+                let overlap = found(&[&private], &format!("one more line\n{line}\nand the end"));
+                assert_eq!(overlap.first.first(), Some(&2), "{line}");
+            }
+        }
+        // As it is written it is found as well.
+        let path =
+            r"we copied all of it to C:\new\table\under\friends and then it was gone for good";
+        assert_eq!(found(&[path], &format!("x {path}")).lines, 1);
+        let six = "<b>he has been ill since May</b>";
+        assert_eq!(found(&["he has been ill since May"], six).lines, 1);
+        // Nothing is found where nothing is.
+        assert!(found(&[LONG], &words[..9].join("<br>")).is_none());
+    }
+
+    /// Where nothing parts words, a text within a longer line is one all the same.
+    #[test]
+    fn texts_without_spaces_are_found_within_others() {
+        unspaced();
+    }
+
+    pub(crate) fn unspaced() {
+        let chinese = "三月九日她告诉医生，她的儿子又不吃东西了";
+        let japanese = "三月に私たちは古い水車のそばの家に引っ越したが誰にも言わなかった";
+        for private in [chinese, japanese] {
+            for public in [
+                format!("用户说{private}谢谢你"),
+                format!("id17{private}end"),
+                private.replace('，', "\n"),
+            ] {
+                assert!(!found(&[private], &public).is_none(), "{public}");
+            }
+            assert!(found(&[private], "今天天气很好，我们一起去公园散步吧").is_none());
+        }
+        // Polite words in one script are one word.
+        let thanks = found(
+            &["ありがとうございました"],
+            "こちらこそ、ありがとうございました。",
+        );
+        assert!(thanks.is_none(), "{thanks:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::entry::{Entry, ReleaseEntry, RunEntry};
 use crate::history::{Book, History};
 use crate::joint::{adjacency, compose, compose_under, nothing};
 use crate::people::check;
-use crate::selection::{Candidate, Selection, entries, selection};
+use crate::selection::{Candidate, Selection, earlier, entries, lost, selection};
 use crate::{LedgerError, ledger};
 use dpx_accounting::{Adjacency, Claim, EpsilonBound};
 use dpx_schema::{Budget, Guarantee, PrivacyRecord};
@@ -28,6 +28,9 @@ pub struct ReleaseRequest {
     pub candidates: Vec<Candidate>,
     /// Rows without a guarantee that were scored on real data.
     pub unprotected: Vec<String>,
+    /// Runs whose results the cache holds, scored or not. Every other run of this experiment and these people may have been
+    /// scored, and is a candidate. Nothing where no cache was asked.
+    pub held: Option<BTreeSet<String>>,
     /// The delta of its claims, the same for all rows of the study.
     pub delta: f64,
     /// What releases of these people may spend together.
@@ -53,7 +56,7 @@ impl ReleaseRequest {
                 || self.made.contains(&more.row)
                 || self.candidates.iter().any(|known| known.row == more.row)
             {
-                more.row = format!("{name} (earlier {number})");
+                more.row = earlier(&name, number);
                 number += 1;
             }
             self.candidates.push(more);
@@ -108,7 +111,7 @@ impl PreparedRelease {
         let folder = chain.folder();
         check(folder, chain.secret(), &history)?;
         let own_runs = entries(folder, &history, &request.records)?;
-        let candidates = request
+        let mut candidates = request
             .candidates
             .iter()
             .map(|candidate| {
@@ -122,6 +125,8 @@ impl PreparedRelease {
             .flat_map(|run| run.people.iter().cloned())
             .collect();
         let book = history.book(&people);
+        let mut unprotected = request.unprotected.clone();
+        forgotten(&book, request, &own_runs, &mut candidates, &mut unprotected);
         // One delta for everything that is said here: below one over the records of every data set in it.
         let released = book.released_runs();
         let delta = released
@@ -143,7 +148,7 @@ impl PreparedRelease {
             (&request.rows, &request.made),
             &own_runs,
             &candidates,
-            &request.unprotected,
+            &unprotected,
             (delta, adjacency),
         )?;
         let mut charged = own_runs.clone();
@@ -244,6 +249,42 @@ impl PreparedRelease {
         content.clone_into(&mut self.entry.content);
         self.chain.append(vec![Entry::Release(self.entry)])
     }
+}
+
+/// Adds the runs of this experiment and these people of which nothing but the ledger knows: they may have been scored before
+/// the cache forgot them, or in another cache.
+fn forgotten<'a>(
+    book: &'a Book,
+    request: &ReleaseRequest,
+    own: &[&'a RunEntry],
+    candidates: &mut Vec<(String, Vec<&'a RunEntry>)>,
+    unprotected: &mut Vec<String>,
+) {
+    let Some(held) = &request.held else {
+        return;
+    };
+    let told: BTreeSet<&String> = own
+        .iter()
+        .chain(candidates.iter().flat_map(|(_, runs)| runs))
+        .map(|run| &run.run)
+        .collect();
+    let runs: Vec<&RunEntry> = book
+        .runs
+        .iter()
+        .filter(|run| run.experiment == request.experiment)
+        .filter(|run| !held.contains(&run.run) && !told.contains(&run.run))
+        .collect();
+    let mut names: BTreeSet<String> = candidates.iter().map(|(row, _)| row.clone()).collect();
+    let covered = |is_covered: bool| {
+        let runs = runs.iter().copied();
+        runs.filter(move |run| run.is_covered() == is_covered)
+    };
+    candidates.extend(lost(covered(true), &mut names));
+    unprotected.extend(
+        lost(covered(false), &mut names)
+            .into_iter()
+            .map(|(name, _)| name),
+    );
 }
 
 fn prior(

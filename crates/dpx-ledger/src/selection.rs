@@ -19,6 +19,32 @@ pub struct Candidate {
     pub records: Vec<PrivacyRecord>,
 }
 
+/// What the name of a row is followed by where another run bears the name of a released one.
+const EARLIER: &str = " (earlier ";
+
+/// The name of a row that ran before under a name that is taken: the `number`th.
+pub(crate) fn earlier(row: &str, number: usize) -> String {
+    format!("{row}{EARLIER}{number})")
+}
+
+/// Runs of the study that the cache no longer holds: nobody knows whether they were scored, so they count as if they were.
+pub(crate) fn lost<'a>(
+    runs: impl Iterator<Item = &'a RunEntry>,
+    names: &mut BTreeSet<String>,
+) -> Vec<(String, Vec<&'a RunEntry>)> {
+    let mut found = Vec::new();
+    for run in runs {
+        let mut name = format!("{} (not in the cache)", run.instance);
+        let mut number = 1;
+        while !names.insert(name.clone()) {
+            number += 1;
+            name = format!("{} (not in the cache, {number})", run.instance);
+        }
+        found.push((name, vec![run]));
+    }
+    found
+}
+
 /// How the released rows were chosen, and what that costs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -29,7 +55,8 @@ pub enum Selection {
         /// Rows without a guarantee that were scored as well: a choice that looked at them is not covered.
         unprotected: Vec<String>,
     },
-    /// The released rows were named in `[privacy] selection` before any run behind them or the other candidates began.
+    /// The released rows were named in `[privacy] selection` before any run behind them or the other candidates began, and
+    /// none of them ran twice.
     Declared {
         /// The rows that were named, released or not.
         rows: Vec<String>,
@@ -118,12 +145,21 @@ pub(crate) fn selection(
         let named: BTreeSet<&String> = run.selection.iter().collect();
         named == wanted || (!named.is_empty() && named.iter().all(|row| made.contains(*row)))
     };
+    // A declaration names a row, not one of several runs of it: which of these is released was not said before.
+    let of_released = |row: &str| {
+        let name = row.rsplit_once(EARLIER).map(|(name, _)| name.to_owned());
+        name.is_some_and(|name| rows.contains(&name) || made.contains(&name))
+    };
+    let ran_again = candidates.iter().any(|(row, _)| of_released(row))
+        || others
+            .iter()
+            .any(|other| own.iter().any(|run| run.instance == other.instance));
     // What counts is what each run said when it began: a declaration that came later names what is known to be best.
     let declared = own
         .iter()
         .chain(&others)
         .all(|run| !run.adopted && names(run));
-    if declared {
+    if declared && !ran_again {
         return Ok(Selection::Declared {
             rows: rows.to_vec(),
         });

@@ -250,6 +250,7 @@ impl Release {
                 .collect(),
             candidates,
             unprotected,
+            held: None,
             delta: self.delta,
             budget: None,
         })

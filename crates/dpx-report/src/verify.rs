@@ -11,6 +11,7 @@ mod folder;
 mod mechanism;
 mod runs;
 mod schema;
+mod size;
 
 use super::release::{STATEMENT_FILE, Statement};
 use serde::Serialize;

@@ -1,6 +1,7 @@
 //! Words of a text and of the lines before it, with hashes by which any of them in a row are found.
 
 use super::{EMBEDDED, PIECE};
+use crate::fault::fault;
 use unicode_normalization::{UnicodeNormalization, is_nfc_quick};
 
 /// What may stand between two words of a sentence.
@@ -42,12 +43,27 @@ impl Words {
     fn split(&mut self, text: &str) {
         let mut hash = 0;
         let mut start = 0;
+        let mut script = Script::Spaced;
         for letter in text.chars().chain([' ']) {
             if letter.is_ascii_alphanumeric() {
+                if script != Script::Spaced && self.text.len() > start {
+                    self.end(hash);
+                    start = self.text.len();
+                    hash = 0;
+                }
+                script = Script::Spaced;
                 let letter = letter.to_ascii_lowercase();
                 self.text.push(letter);
                 hash = mixed(hash ^ u64::from(letter as u8));
             } else if !letter.is_ascii() && letter.is_alphanumeric() {
+                let kind = Script::of(letter);
+                // Where nothing parts words, signs do: a text is found within any other.
+                if (kind != script || kind == Script::Han) && self.text.len() > start {
+                    self.end(hash);
+                    start = self.text.len();
+                    hash = 0;
+                }
+                script = kind;
                 for letter in letter.to_lowercase() {
                     self.text.push(letter);
                     hash = mixed(hash ^ u64::from(letter));
@@ -99,6 +115,39 @@ impl Words {
 
     pub(super) fn digest(&self, at: usize, length: usize) -> [u8; 16] {
         digest((at..at + length).map(|index| self.word(index)))
+    }
+}
+
+/// How a script parts its words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Script {
+    /// By spaces and marks.
+    Spaced,
+    /// Not at all: each sign is taken for a word.
+    Han,
+    /// Not at all: signs of one kind in a row are.
+    Hiragana,
+    Katakana,
+}
+
+impl Script {
+    /// Of a letter that is not ASCII.
+    fn of(letter: char) -> Self {
+        if fault!(UnspacedAsOneWord) || (letter as u32) < 0x3005 {
+            return Self::Spaced;
+        }
+        match letter {
+            '\u{3005}'..='\u{3007}'
+            | '\u{3400}'..='\u{4dbf}'
+            | '\u{4e00}'..='\u{9fff}'
+            | '\u{f900}'..='\u{faff}'
+            | '\u{20000}'..='\u{3ffff}' => Self::Han,
+            '\u{3041}'..='\u{309f}' => Self::Hiragana,
+            '\u{30a0}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{ff66}'..='\u{ff9f}' => {
+                Self::Katakana
+            }
+            _ => Self::Spaced,
+        }
     }
 }
 

@@ -37,6 +37,57 @@ fn the_first_hundred_mistakes_are_shown_and_the_rest_is_counted() {
     );
 }
 
+/// Rule 60: also where a delta is that of an axis, or is left to the number of records beside one that is stated.
+#[test]
+fn deltas_that_may_differ_behind_one_set_of_texts_are_refused() {
+    let study = |train: &str, teacher: &str, sample: &str| {
+        format!(
+            "{HEAD}[sweep]\nd = [1e-6, 1e-7]\ne = [1e-6, 1e-7]\none = [1e-7]\n{DATA}\
+             [stage.train]\nkind = \"train\"\nneeds = [\"preprocess\"]\nmodel = \"builtin:base\"\nepsilon = 8\n{train}\n\
+             [stage.teacher]\nkind = \"teacher\"\nneeds = [\"preprocess\"]\nepsilon = 8\n{teacher}\n\
+             [stage.sample]\nkind = \"sample\"\nneeds = [{sample}]\n"
+        )
+    };
+    let both = "\"train\", \"teacher\"";
+    for (train, teacher, expected) in [
+        (
+            "delta = \"$d\"",
+            "delta = 1e-7",
+            Some("`teacher` has delta 1e-7, but `train` behind the same texts has 1e-6 or 1e-7"),
+        ),
+        ("delta = \"$d\"", "delta = \"$e\"", Some("1e-6 or 1e-7")),
+        (
+            "delta = 1e-7",
+            "delta = \"auto\"",
+            Some("has delta \"auto\", but"),
+        ),
+        ("", "delta = 1e-7", Some("has \"auto\"")),
+        ("delta = \"$d\"", "delta = \"$d\"", None),
+        ("delta = \"$one\"", "delta = 1e-7", None),
+        ("delta = \"auto\"", "", None),
+    ] {
+        let loaded = loaded(&study(train, teacher, both));
+        let told = messages(&loaded);
+        let mixed: Vec<&&str> = told
+            .iter()
+            .filter(|one| one.contains("behind the same texts"))
+            .collect();
+        match expected {
+            Some(part) => assert!(
+                mixed.len() == 1 && mixed[0].contains(part),
+                "{train} {teacher}: {told:?}"
+            ),
+            None => assert!(mixed.is_empty(), "{train} {teacher}: {told:?}"),
+        }
+    }
+    let apart = loaded(&study("delta = 1e-6", "delta = 1e-7", "\"train\""));
+    assert!(
+        messages(&apart)
+            .iter()
+            .all(|one| !one.contains("behind the same texts"))
+    );
+}
+
 #[test]
 fn an_axis_with_a_million_values_is_one_mistake() {
     let mut text = format!("{HEAD}[sweep]\nreplicate = [");

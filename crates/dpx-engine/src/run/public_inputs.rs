@@ -1,9 +1,13 @@
-//! Public is checked: every corpus, vocabulary and list of keywords of a plan is compared with every private data set of it
-//! before anything runs.
+//! Public is checked: every corpus, vocabulary and list of keywords of a plan, and every sentence of its parameters, is compared
+//! with every private data set of it before anything runs, and files with what dpx wrote from private data.
 //!
 //! What the comparison finds is itself a function of the private texts, without noise: it is told to whoever runs the study,
 //! in numbers of lines alone, remembered in the cache by content, and never released. What a release states is what the
 //! experiment file declares, whether or not there is an overlap.
+
+mod same_file;
+mod stated;
+mod written;
 
 use super::RunError;
 use super::freeze::{Name, names, pinned};
@@ -57,8 +61,8 @@ pub(super) fn check(
     cache: &Cache,
     is_cached: impl Fn(InstanceId) -> bool,
 ) -> Result<Vec<String>, RunError> {
-    let publics = public_texts(plan);
-    if publics.is_empty() {
+    let (publics, sentences) = (public_texts(plan), stated::of(plan));
+    if publics.is_empty() && sentences.is_empty() {
         return Ok(Vec::new());
     }
     let memo = cache.root().join(MEMO);
@@ -73,7 +77,11 @@ pub(super) fn check(
             .iter()
             .filter(|public| !known.contains_key(&place(&private, public)))
             .collect();
-        if !open.is_empty() {
+        let of_sentence = |sentence| place_of(&private, stated::compared(sentence));
+        let is_open = sentences
+            .iter()
+            .any(|sentence| !known.contains_key(&of_sentence(sentence)));
+        if !open.is_empty() || is_open {
             let dataset = match dpx_data::load(&whole(&private.params)) {
                 Ok(dataset) => dataset,
                 // It is told by the stage, without whose artifact nothing private begins.
@@ -96,14 +104,30 @@ pub(super) fn check(
                     known.insert(place(&private, public), texts.overlap(&text));
                 }
             }
+            for sentence in &sentences {
+                let place = of_sentence(sentence);
+                known
+                    .entry(place)
+                    .or_insert_with(|| texts.overlap(&sentence.text));
+            }
+        }
+        for sentence in &sentences {
+            if let Some(found) = known.get(&of_sentence(sentence)) {
+                stated::tell(&private, sentence, found, &mut refused);
+            }
         }
         for public in &publics {
+            if let Some(file) = same_file::of(&private, public) {
+                tell_same(&private, public, &file, &mut notes, &mut refused);
+                continue;
+            }
             let Some(found) = known.get(&place(&private, public)) else {
                 continue;
             };
             tell(&private, public, found, &mut notes, &mut refused);
         }
     }
+    written::check(cache, &publics, &mut known, &mut notes, &mut refused)?;
     if known.len() > before {
         remember(cache, &known);
     }
@@ -111,6 +135,35 @@ pub(super) fn check(
         Ok(notes)
     } else {
         Err(RunError::Overlap { lines: refused })
+    }
+}
+
+/// A file of the data set: it is not asked what stands in it.
+fn tell_same(
+    private: &Private,
+    public: &Public,
+    file: &std::path::Path,
+    notes: &mut Vec<String>,
+    refused: &mut String,
+) {
+    let Public {
+        stage, key, name, ..
+    } = public;
+    let what = format!(
+        "`{name}` (`{key}` of `{stage}`) holds private texts: it is `{}`, of the data set that `{}` reads",
+        file.display(),
+        private.stage
+    );
+    if public.declared {
+        notes.push(format!(
+            "note: {what}; `declared_overlap` says so, and every claim states it"
+        ));
+    } else {
+        let _ = write!(
+            refused,
+            "\n  {what}\n    give another file; or, if the texts are public anyway, write `declared_overlap = [\"{key}\"]` in \
+             `[stage.{stage}]`: every claim then states it"
+        );
     }
 }
 
@@ -278,13 +331,21 @@ fn content_of(private: &Private) -> Value {
 
 /// The place of a comparison among those that are remembered.
 fn place(private: &Private, public: &Public) -> String {
-    let compared = json!({
-        // 2: texts of 8 to 12 words are found where lines break them.
-        "version": 2,
-        "private": content_of(private),
-        "public": public.identity,
-        "role": public.role.what(),
-    });
+    place_of(
+        private,
+        json!({ "public": public.identity, "role": public.role.what() }),
+    )
+}
+
+/// Likewise of anything that is compared with a data set.
+fn place_of(private: &Private, mut compared: Value) -> String {
+    // 2: texts of 8 to 12 words are found where lines break them; 3: behind escapes, and in scripts without spaces.
+    compared["version"] = json!(3);
+    compared["private"] = content_of(private);
+    known_place(&compared)
+}
+
+fn known_place(compared: &Value) -> String {
     blake3::hash(compared.to_string().as_bytes())
         .to_hex()
         .to_string()

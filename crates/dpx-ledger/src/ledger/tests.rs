@@ -83,6 +83,7 @@ fn request(rows: &[&RunEntry]) -> ReleaseRequest {
         records: rows.iter().map(|run| record(run)).collect(),
         candidates: Vec::new(),
         unprotected: Vec::new(),
+        held: None,
         delta: 1e-5,
         budget: None,
     }
@@ -436,6 +437,76 @@ fn a_choice_that_was_declared_before_costs_nothing() {
         let cost = exact(2.0, if expected { 1.0 } else { 2.0 });
         close(prepared.joint(), cost);
     }
+}
+
+/// Rule 53: a declaration names a row. The best of several runs of that row is a choice all the same, whether the earlier ones
+/// are known by the cache or by the ledger alone.
+#[test]
+fn the_best_of_several_runs_of_a_declared_row_costs_all_of_them() {
+    for in_cache in [true, false] {
+        let (_folder, ledger) = with_people();
+        let runs = ["1", "2", "3"].map(|seed| RunEntry {
+            instance: "train@row=a".to_owned(),
+            selection: vec!["sample@row=a".to_owned()],
+            ..run_entry(seed, 2.0)
+        });
+        for run in &runs {
+            enter(&ledger, "file", run);
+        }
+        let mut chosen = ReleaseRequest {
+            candidates: vec![candidate(&runs[1])],
+            held: Some(runs.iter().map(|run| run.run.clone()).collect()),
+            ..request(&[&runs[1]])
+        };
+        // Alone, and never scored: what was named and nothing else.
+        let prepared = ledger.prepare_release(&chosen).unwrap();
+        assert!(matches!(prepared.selection(), Selection::None { .. }));
+        drop(prepared);
+        if in_cache {
+            chosen.add_candidates(vec![candidate(&runs[0]), candidate(&runs[2])], Vec::new());
+        } else {
+            chosen.held = Some(BTreeSet::from([runs[1].run.clone()]));
+        }
+        let prepared = ledger.prepare_release(&chosen).unwrap();
+        let Selection::Undeclared { candidates, .. } = prepared.selection() else {
+            panic!("{:?}", prepared.selection());
+        };
+        assert_eq!(candidates.len(), 3, "{candidates:?}");
+        close(prepared.joint(), exact(2.0, 3.0));
+    }
+}
+
+/// Rule 53: what the cache has forgotten, or never knew, is a candidate; other studies and what is known not to have been scored
+/// are not.
+#[test]
+fn runs_that_the_ledger_alone_knows_are_candidates() {
+    let (_folder, ledger) = with_people();
+    let [a, b, c, mut bare, mut other] =
+        ["a", "b", "c", "bare", "other"].map(|name| run_entry(name, 2.0));
+    bare.event = DpEvent::NonPrivate;
+    other.experiment = "another study".to_owned();
+    for run in [&a, &b, &c, &bare, &other] {
+        enter(&ledger, "file", run);
+    }
+    let chosen = ReleaseRequest {
+        held: Some([&a, &b].map(|run| run.run.clone()).into()),
+        ..request(&[&a])
+    };
+    let prepared = ledger.prepare_release(&chosen).unwrap();
+    let Selection::Undeclared {
+        candidates,
+        claim,
+        unprotected,
+    } = prepared.selection()
+    else {
+        panic!("{:?}", prepared.selection());
+    };
+    assert_eq!(
+        candidates,
+        &["sample@row=a", "train@row=c (not in the cache)"]
+    );
+    assert_eq!(unprotected, &["train@row=bare (not in the cache)"]);
+    close(Some(claim), exact(2.0, 2.0));
 }
 
 /// Rule 53: a model is no other choice than its own texts; whoever named these before names it, and nobody else does.

@@ -331,22 +331,30 @@ fn prior(statement: &Statement) -> String {
     text
 }
 
+/// Where it stands what was scored.
+const KNOWN: &str = "the ledger of whoever made this release and the cache that it was made from";
+/// What no ledger of one study tells.
+const ELSEWHERE: &str =
+    "What was tried in other studies, with another ledger, or without dpx, is not counted here.";
+
 fn selection(statement: &Statement) -> String {
     match &statement.selection {
-        Selection::None { unprotected }
-            if unprotected.is_empty() && statement.export.is_some() =>
-        {
-            "Nothing was chosen by scores on private data: no other row under a guarantee was scored. What was tried in other studies, or without dpx, is not counted here.".to_owned()
+        Selection::None { unprotected } if unprotected.is_empty() && statement.export.is_some() => {
+            format!(
+                "As far as {KNOWN} know, nothing was chosen by scores on private data: no other row of this study under a guarantee was scored. {ELSEWHERE}"
+            )
         }
         Selection::None { unprotected } if unprotected.is_empty() => {
-            "Nothing was chosen by scores on private data: every row that was scored is here, or costs nothing. What was tried in other studies, or without dpx, is not counted here.".to_owned()
+            format!(
+                "As far as {KNOWN} know, nothing was chosen by scores on private data: every row of this study that was scored is here, or costs nothing. {ELSEWHERE}"
+            )
         }
         Selection::None { unprotected } => format!(
-            "Every row under a guarantee that was scored on private data is here, or costs nothing. Scored too, and without a guarantee: {}. What their scores told whoever decided on this release is bounded by nothing.",
+            "As far as {KNOWN} know, every row of this study under a guarantee that was scored on private data is here, or costs nothing. Scored too, and without a guarantee: {}. What their scores told whoever decided on this release is bounded by nothing. {ELSEWHERE}",
             listed(unprotected)
         ),
         Selection::Declared { rows } => format!(
-            "The rows ({}) were named in the experiment file before any candidate was trained: the choice costs nothing.",
+            "The rows ({}) were named in the experiment file before any candidate was trained, and as far as {KNOWN} know none of them was run twice: the choice costs nothing. {ELSEWHERE}",
             listed(rows)
         ),
         Selection::Undeclared {
@@ -355,7 +363,7 @@ fn selection(statement: &Statement) -> String {
             unprotected,
         } => {
             let mut text = format!(
-                "The rows were chosen among {} that were scored on private data ({}). The choice itself tells something of the data; what the candidates themselves tell is covered by counting all of them as if they were released: **{claim}**. The total of section 4 contains it. The scores were computed on private records without noise: that this candidate was preferred, one of so many possible answers, is told to whoever reads this, and no noise protects it.",
+                "The rows were chosen among {} that were scored on private data, or may have been ({}): runs of this study that only the ledger knows count as scored. The choice itself tells something of the data; what the candidates themselves tell is covered by counting all of them as if they were released: **{claim}**. The total of section 4 contains it. The scores were computed on private records without noise: that this candidate was preferred, one of so many possible answers, is told to whoever reads this, and no noise protects it.",
                 counted(candidates.len() as u64, "candidate"),
                 listed(candidates)
             );
@@ -366,6 +374,8 @@ fn selection(statement: &Statement) -> String {
                     listed(unprotected)
                 );
             }
+            text.push(' ');
+            text.push_str(ELSEWHERE);
             text
         }
     }

@@ -3,6 +3,7 @@
 use super::Failures;
 use super::mechanism;
 use super::runs::Runs;
+use super::size;
 use crate::release::{GROUPS, Run, Selection, Statement};
 use dpx_accounting::{Accountant, Adjacency, Claim, DpEvent};
 use dpx_schema::{NoiseSource, Unit, UnitSampling};
@@ -32,6 +33,14 @@ pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
         || "the events of the claim are not those of `runs`".to_owned(),
     );
     failures.unless(!runs.is_empty(), || "the claim has no event".to_owned());
+    let sets: BTreeSet<u64> = statement.runs.values().map(|run| run.data_set).collect();
+    failures.unless(sets.iter().copied().eq(1..=sets.len() as u64), || {
+        let sets: Vec<String> = sets.iter().map(u64::to_string).collect();
+        format!(
+            "the runs read the data sets {}: they are counted from 1, without a gap",
+            sets.join(", ")
+        )
+    });
     for (name, run) in &statement.runs {
         failures.unless(run.kind.spends(), || {
             format!("`{name}`: no stage of kind `{}` runs a mechanism", run.kind)
@@ -49,9 +58,6 @@ pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
             run.adjacency == claim.adjacency() || claim.adjacency() == Adjacency::ZeroOut,
             || format!("`{name}`: it was calibrated under zero-out adjacency, and the claim is under another"),
         );
-        failures.unless(run.data_set > 0, || {
-            format!("`{name}`: data sets are counted from 1")
-        });
         people(name, run, claim, failures);
         let examples = run.examples.unwrap_or(u64::MAX);
         failures.unless(run.canaries < examples, || {
@@ -173,6 +179,9 @@ pub(super) fn groups(statement: &Statement, failures: &mut Failures) {
     failures.unless(sizes == GROUPS, || {
         format!("`groups` are those of {sizes:?} records, expected {GROUPS:?}")
     });
+    if size::check("the groups", total, failures).is_err() {
+        return;
+    }
     for group in statement
         .groups
         .iter()
@@ -189,7 +198,9 @@ pub(super) fn groups(statement: &Statement, failures: &mut Failures) {
 
 /// A claim by itself: its figures against its events, and against one another.
 fn recheck(what: &str, claim: &Claim, failures: &mut Failures) {
-    failures.of(what, claim.recheck());
+    if size::check(what, claim, failures).is_ok() {
+        failures.of(what, claim.recheck());
+    }
     let certified = claim.certified();
     let of = |accountant| match accountant {
         Accountant::Prv => certified.prv.upper,

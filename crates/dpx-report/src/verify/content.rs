@@ -31,15 +31,23 @@ fn page(root: &Path, name: &str, expected: &str, failures: &mut Failures) {
     if found == expected {
         return;
     }
-    let lines = found.lines().zip(expected.lines());
-    let line = lines
-        .take_while(|(found, expected)| found == expected)
-        .count()
-        + 1;
+    // With their ends: a page that was saved with others differs in nothing else.
+    let (found, expected) = (found.split_inclusive('\n'), expected.split_inclusive('\n'));
+    let same = found.clone().zip(expected.clone());
+    let same = same.take_while(|(found, expected)| found == expected);
+    let before = same.count();
+    let (found, expected) = (found.skip(before).next(), expected.skip(before).next());
+    let end = |line: Option<&str>| line.is_some_and(|line| line.ends_with("\r\n"));
     failures.add(format!(
-        "line {line} is not what privacy.json says: the page has {:?}, expected {:?}",
-        shortened(found.lines().nth(line - 1)),
-        shortened(expected.lines().nth(line - 1)),
+        "line {} is not what privacy.json says: the page has {:?}, expected {:?}{}",
+        before + 1,
+        shortened(found),
+        shortened(expected),
+        if end(found) {
+            "; its lines end as Windows ends them (CRLF): unpack or copy the release without converting them"
+        } else {
+            ""
+        }
     ));
 }
 

@@ -74,9 +74,13 @@ fn fits(name: &str, run: &Run, event: &DpEvent, failures: &mut Failures) {
                 let canaries = run.canaries.saturating_mul(bounds.max_per_unit);
                 Some(bounds.records?.saturating_add(canaries))
             });
-            let (Some(examples), Some(batch)) = (records.or(run.examples), run.expected_batch_size)
-            else {
+            let Some(examples) = records.or(run.examples) else {
                 return;
+            };
+            let Some(batch) = run.expected_batch_size else {
+                return failures.add(format!(
+                    "`{name}`: no `expected_batch_size` is stated, from which the sampling rate of its event has to follow"
+                ));
             };
             let rate = batch as f64 / examples as f64;
             failures.unless((sampling_rate - rate).abs() <= SAME_RATE * rate, || {

@@ -489,6 +489,36 @@ const TAMPERINGS: &[Tampering] = &[
             }
         });
     }),
+    ("no batch size of a training", "claim", Written, |folder| {
+        restate(folder, |statement| {
+            for run in statement.runs.values_mut() {
+                run.expected_batch_size = None;
+            }
+        });
+    }),
+    ("a seventh data set of one", "claim", Written, |folder| {
+        restate(folder, |statement| {
+            for run in statement.runs.values_mut() {
+                run.data_set = 7;
+            }
+        });
+    }),
+    (
+        "more steps than anybody waits for",
+        "claim",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                *own(statement) = changed(own(statement), |value| {
+                    for event in value["events"].as_object_mut().unwrap().values_mut() {
+                        if event["steps"].is_u64() {
+                            event["steps"] = 1_000_000_000.into();
+                        }
+                    }
+                });
+            });
+        },
+    ),
     ("noise from a seed", "claim", Written, |folder| {
         restate(folder, |statement| {
             first_run(statement).noise = NoiseSource::Seeded;
@@ -798,6 +828,23 @@ fn every_tampering_is_found_at_its_point() {
         assert!(check.failures.iter().all(|failure| !failure.is_empty()));
     }
     assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn a_page_with_other_line_ends_is_told_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    fixture::write(folder.path());
+    let path = folder.path().join(OFFICER_FILE);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace('\n', "\r\n")).unwrap();
+    let found = verify(folder.path()).unwrap();
+    let mut checks = found.checks.iter();
+    let check = checks.find(|check| check.point == OFFICER_FILE).unwrap();
+    let told = &check.failures[0];
+    assert!(
+        told.starts_with("line 1 ") && told.contains("CRLF"),
+        "{told}"
+    );
 }
 
 /// What only whoever ran the study knows: the limit that docs/verify.md states.

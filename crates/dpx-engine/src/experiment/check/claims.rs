@@ -162,38 +162,84 @@ fn one_adjacency(
     }
 }
 
+/// What a stage says of its delta.
+struct Stated<'a> {
+    stage: &'a Stage,
+    /// Every value that it may have, as they are written.
+    values: BTreeSet<String>,
+    /// The axis that they are of.
+    axis: Option<String>,
+    origin: Origin,
+}
+
+impl<'a> Stated<'a> {
+    fn of(experiment: &Experiment, stage: &'a Stage) -> Self {
+        let written = stage.fields.entry("delta");
+        let (value, origin) = match written {
+            Some(entry) => (entry.node.to_json(), entry.node.origin),
+            // `[privacy]` speaks for it.
+            None => (
+                serde_json::to_value(experiment.privacy.delta).unwrap_or_default(),
+                stage.origin,
+            ),
+        };
+        let axis = value.as_str().and_then(|text| text.strip_prefix('$'));
+        let values = axis.and_then(|name| {
+            let mut axes = experiment.axes.iter();
+            Some(axes.find(|axis| axis.name == name)?.values())
+        });
+        Self {
+            stage,
+            axis: axis.map(str::to_owned),
+            values: values
+                .unwrap_or_else(|| vec![value.clone()])
+                .iter()
+                .map(|value| match value.as_f64() {
+                    Some(number) => format!("{number:e}"),
+                    None => value.to_string(),
+                })
+                .collect(),
+            origin,
+        }
+    }
+
+    /// Whether two stages have the same delta behind every set of texts: one axis has one value there.
+    fn agrees(&self, other: &Self) -> bool {
+        let is_one_axis = self.axis.is_some() && self.axis == other.axis;
+        is_one_axis || (self.values == other.values && self.values.len() == 1)
+    }
+
+    fn words(&self) -> String {
+        let values: Vec<&str> = self.values.iter().map(String::as_str).collect();
+        values.join(" or ")
+    }
+}
+
 fn one_delta(
     experiment: &Experiment,
     private: &[&Stage],
     told: &mut BTreeSet<(String, &'static str)>,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let stated: Vec<(&Stage, f64, Origin)> = private
-        .iter()
-        .filter_map(|stage| {
-            let Some(entry) = stage.fields.entry("delta") else {
-                // `[privacy]` speaks for it.
-                let common = serde_json::to_value(experiment.privacy.delta).ok()?;
-                return Some((*stage, common.as_f64()?, stage.origin));
-            };
-            Some((*stage, entry.node.to_json().as_f64()?, entry.node.origin))
-        })
-        .collect();
-    let Some(((first, delta, origin), rest)) = stated.split_first() else {
+    let mut stated = private.iter().map(|stage| Stated::of(experiment, stage));
+    let Some(first) = stated.next() else {
         return;
     };
-    for (stage, other, at) in rest {
-        if other != delta && told.insert((stage.name.clone(), "delta")) {
+    for other in stated {
+        if !other.agrees(&first) && told.insert((other.stage.name.clone(), "delta")) {
             diagnostics.push(
                 Diagnostic::at(
                     Code::MixedClaim,
-                    *at,
+                    other.origin,
                     format!(
-                        "`{}` has delta {other:e}, but `{}` behind the same texts has {delta:e}",
-                        stage.name, first.name
+                        "`{}` has delta {}, but `{}` behind the same texts has {}",
+                        other.stage.name,
+                        other.words(),
+                        first.stage.name,
+                        first.words()
                     ),
                 )
-                .context(*origin, "the other")
+                .context(first.origin, "the other")
                 .help("one claim has one delta: write the same for both, or `\"auto\"`"),
             );
         }
