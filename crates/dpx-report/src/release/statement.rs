@@ -297,7 +297,7 @@ pub struct Disclosure {
 
 impl Statement {
     /// The [`Statement::version`] that this program writes.
-    pub const VERSION: u32 = 2;
+    pub const VERSION: u32 = 3;
 
     /// The bytes of `privacy.json`: one statement has one form.
     ///
