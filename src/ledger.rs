@@ -80,6 +80,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     } else {
         show::text(&ledger, &history, args.delta)?
     };
-    output::print(text.trim_end())?;
+    if args.json {
+        output::print(text.trim_end())?;
+    } else {
+        output::print_wrapped(text.trim_end())?;
+    }
     Ok(ExitCode::Done)
 }

@@ -22,6 +22,14 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
     }
 }
 
+/// Prints text as [`print`] does, its lines broken where the width of the terminal is known.
+pub(crate) fn print_wrapped(text: &str) -> Result<(), Error> {
+    match super::results::told_width() {
+        Some(width) => print(&dpx_report::terminal::wrapped(text, width)),
+        None => print(text),
+    }
+}
+
 /// Prints text with a final line break to standard error.
 pub(crate) fn note(text: &str) {
     let text = harmless(text, std::io::stderr().is_terminal());

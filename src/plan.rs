@@ -92,7 +92,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             + &people
             + &spend
     };
-    output::print(text.trim_end())?;
+    if args.json {
+        output::print(text.trim_end())?;
+    } else {
+        output::print_wrapped(text.trim_end())?;
+    }
     Ok(ExitCode::Done)
 }
 
@@ -189,11 +193,11 @@ fn to_text(plan: &Plan, decisions: &[Decision], causes: &[Cause], summary: &Summ
             cause.stage,
             names(plan, &cause.instances)
         );
-        let _ = match cause.dragged.len() {
-            0 => writeln!(text),
-            1 => writeln!(text, " and 1 instance that depends on it"),
-            count => writeln!(text, " and {count} instances that depend on it"),
-        };
+        let _ = writeln!(
+            text,
+            "{}",
+            dependents(cause.instances.len(), cause.dragged.len())
+        );
     }
     text.push_str(&stage_times(plan, decisions));
     let _ = writeln!(
@@ -206,6 +210,16 @@ fn to_text(plan: &Plan, decisions: &[Decision], causes: &[Cause], summary: &Summ
         estimate(summary)
     );
     text
+}
+
+/// The instances that depend on those just named.
+fn dependents(named: usize, count: usize) -> String {
+    let on = if named == 1 { "it" } else { "them" };
+    match count {
+        0 => String::new(),
+        1 => format!(", and 1 instance that depends on {on}"),
+        count => format!(", and {count} instances that depend on {on}"),
+    }
 }
 
 /// What each stage is going to take, where earlier records of this cache tell of one.
@@ -355,4 +369,16 @@ fn to_json(
         },
     })
     .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dependents;
+
+    #[test]
+    fn what_depends_on_several_depends_on_them() {
+        assert_eq!(dependents(3, 0), "");
+        assert_eq!(dependents(1, 1), ", and 1 instance that depends on it");
+        assert_eq!(dependents(3, 9), ", and 9 instances that depend on them");
+    }
 }

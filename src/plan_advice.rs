@@ -49,9 +49,9 @@ fn advice(experiment: &Experiment, plan: &Plan, decisions: &[Decision]) -> Resul
     for (need, (population, rare)) in &data {
         let name = &plan.instances[*need].name;
         lines.push(format!(
-            "`{name}` has {}; delta is auto {:.1e}",
+            "`{name}` has {}; delta is auto {}",
             sized(population, "training text"),
-            dpx_accounting::default_delta(population.units)
+            dpx_accounting::DeltaBound::new(dpx_accounting::default_delta(population.units))?
         ));
         if !rare.is_empty() {
             lines.push(format!(

@@ -260,9 +260,8 @@ fn as_text(
     line(
         "  PRV",
         format!(
-            "{:.6} (certified {:.6} to {})",
-            certified.prv.estimate,
-            certified.prv.lower,
+            "bounds {:.6} to {}",
+            down(certified.prv.lower),
             up(certified.prv.upper)
         ),
     );
@@ -282,6 +281,11 @@ fn as_text(
         );
     }
     text
+}
+
+/// For a lower bound: six digits, rounded down.
+fn down(value: f64) -> f64 {
+    (value * 1e6).floor() / 1e6
 }
 
 /// Six digits, rounded up.

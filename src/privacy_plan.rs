@@ -202,7 +202,7 @@ fn to_text(budgets: &[Budget]) -> String {
         let stages = stages.join(", ");
         let Some(spent) = &budget.spent else {
             let what = if budget.epsilon.as_f64() == Some(0.0) {
-                "nothing is learnt from the data"
+                "nothing is learned from the data"
             } else {
                 "no guarantee"
             };

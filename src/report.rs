@@ -5,14 +5,14 @@ use super::studies::Loaded;
 use super::{Error, ExitCode, output};
 use dpx_engine::run::OwnFiles;
 use dpx_report::html::{self, Extras};
-use dpx_report::metric::Metric;
 use dpx_report::picture::pictures;
 use dpx_report::{Study, bibtex, export, latex, real_texts};
 use std::path::{Path, PathBuf};
 
 /// Build the report of a study from the cache, without running anything.
 ///
-/// An unfinished sweep is shown as far as it got, and says so. The page is internal: it holds figures outside the guarantee.
+/// An unfinished sweep is shown as far as it got, and says so; its page is `report-partial.html`, so that the last whole one stays.
+/// The page is internal: it holds figures outside the guarantee.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -22,7 +22,8 @@ pub(crate) struct Args {
     /// What to write: the page and the figures go to files, the others to standard output unless `--out` is given
     #[arg(long, value_enum, default_value_t = Format::Html)]
     format: Format,
-    /// Metrics of `latex` and `long`, by their names in results.csv, separated by commas [default: the usual ones, or all]
+    /// Metrics of `latex` and `long`, by their names in results.csv or results-long.csv, separated by commas [default: the usual
+    /// ones, or all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     metrics: Vec<String>,
     /// Folder to write to [default for html and figures: results/NAME]
@@ -56,10 +57,23 @@ enum Format {
     Figures,
 }
 
+/// The page of an unfinished study, beside that of the last whole one.
+const PARTIAL_PAGE: &str = "report-partial.html";
+/// The charts of an unfinished study.
+const PARTIAL_FIGURES: &str = "figures-partial";
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
+    if !args.metrics.is_empty() && !matches!(args.format, Format::Latex | Format::Long) {
+        return Err(Error::usage(
+            "`--metrics` was given with a format that has all metrics: it chooses those of `--format latex` and `--format long`",
+        )
+        .hint("leave `--metrics` out, or take `--format long`"));
+    }
     let loaded = Loaded::new(&args.experiment, &args.cache.cache)?;
     let study = loaded.shown()?;
     let results = Path::new("results").join(&study.experiment);
+    // In the folder of the results, the last whole ones stay until there are new ones.
+    let partial = args.out.is_none() && !study.is_finished();
     let (name, text) = match args.format {
         Format::Html => {
             let real = if args.with_real_texts {
@@ -73,7 +87,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
                 real_texts: real.as_ref(),
             };
             (
-                "report.html",
+                if partial { PARTIAL_PAGE } else { "report.html" },
                 html::render(&study, &extras).map_err(|error| Error::failed(error.to_string()))?,
             )
         }
@@ -83,20 +97,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             export::csv(&study).map_err(|error| Error::failed(error.to_string()))?,
         ),
         Format::Json => ("results.json", export::json(&study)?),
-        Format::Long => (
-            "results-long.csv",
-            export::long_csv(&study, &metrics(args, &study)?)
-                .map_err(|error| Error::failed(error.to_string()))?,
-        ),
-        Format::Latex => {
-            let metrics = metrics(args, &study)?;
-            let metrics = if metrics.is_empty() {
-                latex::chosen(&study, &[]).unwrap_or_default()
-            } else {
-                metrics
-            };
-            ("summary.tex", latex::latex(&study, &metrics))
+        Format::Long => {
+            metrics(args, &study)?;
+            let text = export::long_csv(&study, &args.metrics)
+                .map_err(|error| Error::failed(error.to_string()))?;
+            ("results-long.csv", text)
         }
+        Format::Latex => ("summary.tex", latex::latex(&study, &metrics(args, &study)?)),
         Format::Bib => ("methods.bib", bibtex::bibtex(&study)),
         Format::Figures => return figures(args, &study, &results),
     };
@@ -118,6 +125,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
                 error.into()
             }
         })?;
+        if partial {
+            output::note(&format!(
+                "incomplete: {} of {} stages finished; results of an earlier run in `{}` stay as they are",
+                study.finished,
+                study.planned,
+                folder.display()
+            ));
+        } else {
+            OwnFiles::remove(&folder, |name| name == PARTIAL_PAGE)?;
+        }
     } else {
         std::fs::create_dir_all(&folder)?;
         std::fs::write(&path, text).map_err(|error| {
@@ -131,16 +148,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     Ok(ExitCode::Done)
 }
 
-/// The metrics that were asked for; none where none were.
-fn metrics(args: &Args, study: &Study) -> Result<Vec<&'static Metric>, Error> {
-    if args.metrics.is_empty() {
-        return Ok(Vec::new());
-    }
+/// The metrics that were asked for, else the usual ones.
+fn metrics(args: &Args, study: &Study) -> Result<Vec<latex::Shown>, Error> {
     latex::chosen(study, &args.metrics).map_err(|name| {
         let error = Error::usage(format!("there is no metric `{name}`"));
-        match dpx_engine::experiment::did_you_mean(&name, latex::metric_names()) {
+        let names = latex::metric_names(study);
+        match dpx_engine::experiment::did_you_mean(&name, names.iter().map(String::as_str)) {
             Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => error.hint("their names are the columns of results.csv: docs/metrics.md"),
+            None => error.hint("their names are those of `--format long`, such as `accuracy` and `f1.LABEL`: docs/metrics.md"),
         }
     })
 }
@@ -150,9 +165,14 @@ fn figures(args: &Args, study: &Study, results: &Path) -> Result<ExitCode, Error
     let all = pictures(study);
     let own = args.out.is_none();
     let folder = args.out.clone().unwrap_or_else(|| results.to_owned());
+    let place = if own && !study.is_finished() {
+        PARTIAL_FIGURES
+    } else {
+        "figures"
+    };
     for picture in &all {
         for (ending, bytes) in [("svg", picture.svg.as_bytes()), ("pdf", &picture.pdf)] {
-            let name = format!("figures/{}.{ending}", picture.name);
+            let name = format!("{place}/{}.{ending}", picture.name);
             let path = folder.join(&name);
             if let Some(parent) = path.parent() {
                 std::fs::create_dir_all(parent)?;
@@ -168,7 +188,7 @@ fn figures(args: &Args, study: &Study, results: &Path) -> Result<ExitCode, Error
         }
         if picture.replaced > 0 {
             output::note(&format!(
-                "figures/{}.pdf: {} characters are not in its fonts, a ? stands for each; the svg has them",
+                "{place}/{}.pdf: {} characters are not in its fonts, a ? stands for each; the svg has them",
                 picture.name, picture.replaced
             ));
         }
@@ -178,9 +198,12 @@ fn figures(args: &Args, study: &Study, results: &Path) -> Result<ExitCode, Error
             "there is nothing to draw yet: no row has a figure",
         ));
     }
+    if own && study.is_finished() {
+        OwnFiles::remove(&folder, |name| Path::new(name).starts_with(PARTIAL_FIGURES))?;
+    }
     output::print(&format!(
         "{}: {} figures, each as svg and pdf",
-        folder.join("figures").display(),
+        folder.join(place).display(),
         all.len()
     ))?;
     Ok(ExitCode::Done)

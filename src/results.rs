@@ -9,8 +9,6 @@ use dpx_engine::plan::Plan;
 use dpx_engine::run::{
     Finish, InstanceResult, ResultsError, ResultsFolder, RunReport, input_paths,
 };
-use dpx_report::study::GuaranteeKind;
-use dpx_report::verdict::offered;
 use dpx_report::{InstanceState, Known, Sources, Study, assemble, terminal};
 use dpx_schema::Digest;
 use serde_json::json;
@@ -211,12 +209,14 @@ pub(crate) fn unreadable(damages: &[Damage], again: &str) -> Error {
 
 /// Width of tables: that of the terminal, within 60 and 200 columns; where there is none that of `COLUMNS`, else 100.
 pub(crate) fn width() -> usize {
+    told_width().unwrap_or_else(|| usize::from(WIDTH))
+}
+
+/// The width of the terminal, else that of `COLUMNS`, within the same limits; nothing where neither is known.
+pub(crate) fn told_width() -> Option<usize> {
     let told = || std::env::var("COLUMNS").ok()?.parse().ok();
-    let width = comfy_table::Table::new()
-        .width()
-        .or_else(told)
-        .unwrap_or(WIDTH);
-    usize::from(width.clamp(*WIDTHS.start(), *WIDTHS.end()))
+    let width: Option<u16> = comfy_table::Table::new().width().or_else(told);
+    width.map(|width| usize::from(width.clamp(*WIDTHS.start(), *WIDTHS.end())))
 }
 
 /// Prints the study, where its files are, and how to share its texts.
@@ -230,7 +230,7 @@ pub(crate) fn print(
     output::print(&terminal::render(study, width()))?;
     let Some(folder) = folder else {
         // Results are replaced only by whole ones.
-        return output::print(&format!(
+        return output::print_wrapped(&format!(
             "\nIncomplete run; results of an earlier run, if any, are kept. Partial report: {}",
             command("dpx report")
         ));
@@ -240,27 +240,7 @@ pub(crate) fn print(
         "\nfidelity, copies, texts and statements: {}",
         report.display()
     ))?;
-    output::print(&next(study, &command))
-}
-
-/// What to do next: release the row that is fit for use, or what is wrong with all of them.
-fn next(study: &Study, command: &impl Fn(&str) -> String) -> String {
-    if let Some(row) = offered(study) {
-        return format!(
-            "to share texts: {} --row {} --out FOLDER",
-            command("dpx release"),
-            dpx_engine::run::shell_word(&row.name)
-        );
-    }
-    let covered = study
-        .rows
-        .iter()
-        .any(|row| row.guarantee.kind == GuaranteeKind::Dp && !row.samples.is_empty());
-    if covered {
-        "no row is offered for release: none is clearly better than what costs less (see the verdicts); more texts, larger batches, a larger model or a divided budget help: docs/choosing.md".to_owned()
-    } else {
-        "no row has a guarantee, so none can be released: give the sweep an epsilon and leave `noise` secure".to_owned()
-    }
+    output::print_wrapped(&dpx_report::next(study, &command("dpx release")))
 }
 
 fn known(result: &InstanceResult) -> Known {

@@ -48,6 +48,7 @@ const LOOK: &str = r##"(() => {
     twins: all.length - new Set(all.map(e => e.id)).size,
     dead: [...document.querySelectorAll('a[href^="#"]')].filter(a => !document.getElementById(a.getAttribute('href').slice(1))).length,
     policy: document.querySelector('meta[http-equiv]').content,
+    clipped: [...document.querySelectorAll('.scroll > table > caption')].filter(e => e.checkVisibility() && e.getBoundingClientRect().right > e.closest('.scroll').getBoundingClientRect().right + 1).map(e => e.textContent.slice(0, 40)),
     cut: [...document.querySelectorAll('.scroll')].filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).map(e => e.getAttribute('aria-label').slice(0, 40)),
   };
 })()"##;
@@ -95,6 +96,7 @@ fn the_page_of_a_real_run_is_sound_at_every_width_and_in_both_schemes() {
             found["overflow"], 0,
             "nothing is wider than the window: {found}"
         );
+        assert_eq!(found["clipped"], nothing, "every caption is read whole");
         assert_eq!(
             (&found["twins"], &found["dead"]),
             (&json!(0), &json!(0)),

@@ -300,7 +300,7 @@ attribute = "mood"
     assert_eq!(found.status.code(), Some(2));
     let told = String::from_utf8_lossy(&found.stderr).into_owned();
     for part in [
-        "`messages` and `text_column` both name what is learnt from",
+        "`messages` and `text_column` both name what is learned from",
         "the column `intent` declares fewer than two values",
         "a column of labels is called `label`",
         "`{intent}: {text}` holds no `{label}`",

@@ -72,6 +72,19 @@ fn one_line_writes_an_experiment_that_runs_on_the_data() {
     ] {
         assert!(advice.contains(part), "{part}: {advice}");
     }
+    let (before, after) = advice.split_once("; delta is auto ").unwrap();
+    let size = before.rsplit_once(" has ").unwrap().1;
+    let number = |text: &str| {
+        text.split_whitespace()
+            .next()
+            .unwrap()
+            .parse::<f64>()
+            .unwrap()
+    };
+    assert!(
+        number(after) >= number(size).powf(-1.1),
+        "rounded up: {advice}"
+    );
     // A label that is missing in the file is found before anything runs.
     std::fs::write(folder.join("less.toml"), file.replace("\"legal\", ", "")).unwrap();
     let checked = dpx(folder, &["check", "less.toml", "--data"]);

@@ -43,6 +43,24 @@ fn noise_for_a_budget_is_printed_with_what_it_costs() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
+    // What is certified is an interval; its estimate is no claim.
+    let prv = text
+        .lines()
+        .find(|line| line.trim_start().starts_with("PRV"));
+    let (lower, upper) = prv
+        .unwrap()
+        .split_once("bounds ")
+        .unwrap()
+        .1
+        .split_once(" to ")
+        .unwrap();
+    let bounds: [f64; 2] = [lower, upper].map(|bound| bound.parse().unwrap());
+    assert!(bounds[0] < bounds[1] && bounds[1] < 3.1, "{text}");
+    assert_eq!(
+        text.matches("certified").count(),
+        1,
+        "one number is the claim: {text}"
+    );
 }
 
 #[test]

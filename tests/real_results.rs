@@ -180,6 +180,19 @@ fn an_unfinished_sweep_is_shown_as_such() {
     study.dpx(&none);
     let page = std::fs::read_to_string(study.folder().join("none/report.html")).unwrap();
     assert!(page.contains("Incomplete run") && page.contains("No results yet"));
+    // In the folder of the results the last whole page stays.
+    let whole = std::fs::read(study.results("report.html")).unwrap();
+    let told = study
+        .command(&["report", "real.toml", "--set", "sweep.replicate=[1, 2, 3]"])
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(shown.contains("report-partial.html"), "{shown}");
+    let note = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(note.contains("stay as they are"), "{note}");
+    assert_eq!(std::fs::read(study.results("report.html")).unwrap(), whole);
+    study.dpx(&["report", "real.toml"]);
+    assert!(!study.results("report-partial.html").exists());
 }
 
 #[test]
@@ -321,6 +334,40 @@ fn a_paper_gets_its_table_its_figures_and_its_references() {
         .unwrap();
     let told = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert!(told.contains("did you mean `mauve`"), "{told}");
+    for format in ["csv", "json", "html"] {
+        let unheard = [
+            "report",
+            "real.toml",
+            "--format",
+            format,
+            "--metrics",
+            "mauve",
+        ];
+        let refused = study.command(&unheard).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{format}");
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(
+            told.contains("`--metrics`") && told.contains("`--format long`"),
+            "{told}"
+        );
+    }
+    let label = [
+        "report",
+        "real.toml",
+        "--format",
+        "long",
+        "--metrics",
+        "f1.joy",
+    ];
+    let of_label = out(&study.dpx(&label));
+    assert!(of_label.lines().count() > 1, "{of_label}");
+    assert!(
+        of_label
+            .lines()
+            .skip(1)
+            .all(|line| line.contains(",f1.joy,")),
+        "{of_label}"
+    );
     let long = out(&study.dpx(&["report", "real.toml", "--format", "long"]));
     let header = long.lines().next().unwrap();
     assert_eq!(

@@ -132,6 +132,7 @@ fn covered_rows_leave_with_their_joint_guarantee_and_others_are_refused() {
     for (row, reason) in [
         ("epsilon=inf", "without a guarantee"),
         ("epsilon=5", "no `sample` instance"),
+        ("epsilon=5", "this study has `epsilon=inf`"),
     ] {
         let refused = dpx(
             root,

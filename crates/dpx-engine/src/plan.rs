@@ -19,6 +19,7 @@ mod instance;
 mod key;
 mod local;
 mod memo;
+mod rehearsal;
 mod seed;
 mod selection;
 mod sources;

@@ -86,6 +86,7 @@ pub fn assemble(sources: &Sources<'_>) -> Result<Study, AssembleError> {
         findings,
         facts,
         declared_overlap,
+        rehearsal: plan.is_rehearsal(),
         instances: (0..plan.instances.len())
             .map(|id| instance_view(sources, id))
             .collect(),

@@ -23,17 +23,18 @@ pub(super) fn strongest(study: &Study) -> Option<&Row> {
 
 /// The study in one sentence or two.
 pub(crate) fn claim(study: &Study) -> String {
+    let real = if study.rehearsal { "stand-in" } else { "real" };
     let floor = study.majority.as_ref().map(|majority| majority.accuracy);
     let benchmark = study.benchmark.as_ref().and_then(Row::main_accuracy);
     let compared = match (benchmark, floor) {
         (Some((_, benchmark)), Some(floor)) => format!(
-            ", where training on the real texts gives {} and guessing the majority label {}",
+            ", where training on the {real} texts gives {} and guessing the majority label {}",
             spread(benchmark, 3),
             number(floor, 3)
         ),
         (Some((_, benchmark)), None) => {
             format!(
-                ", where training on the real texts gives {}",
+                ", where training on the {real} texts gives {}",
                 spread(benchmark, 3)
             )
         }
@@ -74,7 +75,7 @@ pub(crate) fn claim(study: &Study) -> String {
             )
         });
         return format!(
-            "At epsilon {}{delta}{adjacency}, a classifier trained on the synthetic texts of row {} reaches accuracy {}{teacher} on real test texts{}{compared}.{} The unit of privacy is {unit}.",
+            "At epsilon {}{delta}{adjacency}, a classifier trained on the synthetic texts of row {} reaches accuracy {}{teacher} on {real} test texts{}{compared}.{} The unit of privacy is {unit}.",
             guarantee.epsilon.map_or_else(|| "unknown".into(), bound),
             row.name,
             spread_or_interval(row, id),
@@ -87,19 +88,39 @@ pub(crate) fn claim(study: &Study) -> String {
         .iter()
         .find_map(|row| Some((row, row.main_accuracy()?)))
     {
+        Some((row, (id, _))) if nothing_private(study) => format!(
+            "No finished row was trained on private data. A classifier trained on the synthetic texts of row {}, the base model's, reaches accuracy {} on {real} test texts{compared}.",
+            row.name,
+            spread_or_interval(row, id)
+        ),
         Some((row, (id, _))) => format!(
-            "No finished row has a privacy guarantee. A classifier trained on the synthetic texts of row {} reaches accuracy {} on real test texts{compared}.",
+            "No finished row has a privacy guarantee. A classifier trained on the synthetic texts of row {} reaches accuracy {} on {real} test texts{compared}.",
             row.name,
             spread_or_interval(row, id)
         ),
         None if study.finished == study.planned && !study.rows.is_empty() => {
             without_classifier(study)
         }
-        None => format!(
-            "No results yet: {} of {} stages finished.",
-            study.finished, study.planned
-        ),
+        None => match benchmark {
+            Some((_, benchmark)) => format!(
+                "No synthetic texts have been tested yet: {} of {} stages finished. Training on the {real} texts gives accuracy {}.",
+                study.finished,
+                study.planned,
+                spread(benchmark, 3)
+            ),
+            None => format!(
+                "No results yet: {} of {} stages finished.",
+                study.finished, study.planned
+            ),
+        },
     }
+}
+
+/// Whether no row that ran was made from private data.
+fn nothing_private(study: &Study) -> bool {
+    let kinds = || study.rows.iter().map(|row| row.guarantee.kind);
+    kinds().any(|kind| kind == GuaranteeKind::Untouched)
+        && kinds().all(|kind| matches!(kind, GuaranteeKind::Untouched | GuaranteeKind::Unknown))
 }
 
 /// What a study tells that trains no classifier, as texts without labels have none.
@@ -156,9 +177,35 @@ fn also(row: &Row, shown: &str) -> String {
     }
 }
 
+/// What stands above everything that a rehearsal shows.
+const REHEARSAL_NOTE: &str = "Rehearsal: public stand-in texts took the place of the private data. What is called private data, real texts or a guarantee below is that of the stand-in; nothing here was measured on your data, and nothing of it is to be released.";
+
+/// Below this number of texts a side MAUVE is told of as uncertain.
+const FEW_TEXTS: u64 = 500;
+
+/// Whether MAUVE compared few texts, and what follows.
+pub(crate) fn few_texts(study: &Study) -> Option<String> {
+    let scores = study.rows.iter().filter_map(|row| row.scores.as_ref());
+    let fewest = scores
+        .filter(|scores| scores.mauve.is_some())
+        .map(|scores| {
+            let n = &scores.n;
+            n.embedded.min(n.synthetic).min(n.held_out)
+        })
+        .min()?;
+    (fewest < FEW_TEXTS).then(|| {
+        format!(
+            "MAUVE compared {fewest} texts a side: with fewer than {FEW_TEXTS} it is biased upwards and varies by chance (its authors take thousands); compare it only with its ceiling and with rows of as many texts"
+        )
+    })
+}
+
 /// What to beware of, most serious first; only what is true.
 pub(crate) fn warnings(study: &Study) -> Vec<String> {
     let mut warnings = Vec::new();
+    if study.rehearsal {
+        warnings.push(REHEARSAL_NOTE.to_owned());
+    }
     for row in &study.rows {
         if let (Some(audit), Some(epsilon)) = (&row.audit, row.guarantee.epsilon)
             && row.guarantee.kind == GuaranteeKind::Dp
@@ -224,6 +271,12 @@ pub(crate) fn measured_with(study: &Study) -> Option<String> {
             scores.encoder
         ));
     }
+    if scores.mauve.is_some() {
+        sentences.push(format!(
+            "MAUVE compares up to {} texts a side.",
+            scores.n.embedded
+        ));
+    }
     if let Some(base) = &scores.base {
         sentences.push(format!(
             "The perplexity of synthetic texts is taken under {base}, the model that training started from."
@@ -236,7 +289,7 @@ pub(crate) fn measured_with(study: &Study) -> Option<String> {
 pub(crate) fn joint(study: &Study) -> Option<String> {
     let joint = study.joint.as_ref()?;
     Some(format!(
-        "Releasing the texts of every row with a guarantee ({}), replicates included, costs ({}, {})-DP in total ({}). Rows without a guarantee can never be released.",
+        "Releasing the texts of every row with a guarantee ({}), replicates included, costs ({}, {})-DP in total ({}). Rows that read private data without a guarantee can never be released.",
         joint.rows.join("; "),
         bound(joint.epsilon),
         joint.delta,

@@ -3,7 +3,7 @@
 use super::format::with_interval;
 use super::metric::{Direction, METRICS};
 use super::study::{Row, Study};
-use super::table::{Column, NOTHING, Table, spread};
+use super::table::{Column, NOTHING, Table, number, spread};
 use dpx_stages::metric::{Interval, Spread};
 use serde::Serialize;
 use serde_json::Value;
@@ -307,14 +307,14 @@ fn student_975(freedom: f64) -> f64 {
 }
 
 impl Comparison {
-    /// For people: what differs, then each figure with its verdict. Figures with the same value on both sides are left out.
-    pub fn tables(&self) -> (Table, Table) {
+    /// For people: the settings that differ.
+    pub fn settings_table(&self) -> Table {
         let shown = |value: &Option<Value>| {
             value
                 .as_ref()
                 .map_or_else(|| NOTHING.to_owned(), super::rows::word)
         };
-        let settings = Table {
+        Table {
             caption: "What differs".into(),
             columns: ["setting", "old", "new"].map(Column::text).to_vec(),
             rows: self
@@ -322,16 +322,27 @@ impl Comparison {
                 .iter()
                 .map(|(name, old, new)| vec![name.clone(), shown(old), shown(new)])
                 .collect(),
-        };
+        }
+    }
+
+    /// For people: each figure with its verdict, and where `spreads` says so with deviations and intervals. Figures with the same
+    /// value on both sides are left out.
+    pub fn changes_table(&self, spreads: bool) -> Table {
         let figure = |value: &Option<Spread>, interval: Option<Interval>| match (value, interval) {
             (None, _) => NOTHING.to_owned(),
+            (Some(value), _) if !spreads => number(value.mean, 3),
             (Some(value), Some(interval)) if value.sd.is_none() => {
                 with_interval(value.mean, interval, 3)
             }
             (Some(value), _) => spread(*value, 3),
         };
-        let changes = Table {
-            caption: "What it did to each figure; ± standard deviation (replicates), [ ] 95% bootstrap interval over the test texts of one run".into(),
+        let what = if spreads {
+            "; ± standard deviation (replicates), [ ] 95% bootstrap interval over the test texts of one run"
+        } else {
+            ""
+        };
+        Table {
+            caption: format!("What it did to each figure{what}"),
             columns: ["row", "metric", "old", "new", "verdict"]
                 .map(Column::text)
                 .to_vec(),
@@ -354,8 +365,7 @@ impl Comparison {
                     ]
                 })
                 .collect(),
-        };
-        (settings, changes)
+        }
     }
 }
 

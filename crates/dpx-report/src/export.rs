@@ -6,7 +6,7 @@
 )]
 
 use super::claim;
-use super::metric::{Group, METRICS, Metric, OF_SOME_STUDIES};
+use super::metric::{Group, METRICS, OF_SOME_STUDIES};
 use super::study::Study;
 use super::table::{Table, group, interval_note, summary};
 use super::verdict::verdict;
@@ -126,11 +126,11 @@ pub fn csv(study: &Study) -> Result<String, csv::Error> {
 }
 
 /// One line per row, replicate and metric, for plotting: name of the row, its axes, guarantee, metric, replicate, value, and
-/// where there is one run the interval over its test texts. With no metrics named all of them, those of each label included.
+/// where there is one run the interval over its test texts. With no names all metrics, those of each label included.
 ///
 /// # Errors
 /// When it cannot be written to memory, which does not happen.
-pub fn long_csv(study: &Study, metrics: &[&Metric]) -> Result<String, csv::Error> {
+pub fn long_csv(study: &Study, names: &[String]) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let axes: Vec<&str> = study
         .axes
@@ -155,7 +155,7 @@ pub fn long_csv(study: &Study, metrics: &[&Metric]) -> Result<String, csv::Error
     let shown = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     for row in study.all_rows() {
         for (name, values) in &row.values {
-            if !metrics.is_empty() && metrics.iter().all(|metric| metric.id != name) {
+            if !names.is_empty() && !names.contains(name) {
                 continue;
             }
             let interval = row.intervals.get(name);
@@ -200,8 +200,16 @@ pub fn markdown(study: &Study) -> String {
         text.push_str(&format!("> {warning}\n\n"));
     }
     text.push_str(&markdown_table(&summary(study)));
-    text.push_str("\nColumns marked with * are internal: measured on private data, not covered by the DP guarantee.\n");
+    let marked = if study.rehearsal {
+        "measured on the public texts that stand in for the data"
+    } else {
+        "internal: measured on private data, not covered by the DP guarantee"
+    };
+    text.push_str(&format!("\nColumns marked with * are {marked}.\n"));
     if let Some(note) = interval_note(study) {
+        text.push_str(&format!("\n{note}.\n"));
+    }
+    if let Some(note) = claim::few_texts(study) {
         text.push_str(&format!("\n{note}.\n"));
     }
     if let Some(sentence) = claim::measured_with(study) {
@@ -213,9 +221,15 @@ pub fn markdown(study: &Study) -> String {
     ] {
         let table = group(study, kind, title);
         if !table.rows.is_empty() {
+            // The heading says already what the caption begins with.
+            let more = table.caption.strip_prefix(title).unwrap_or(&table.caption);
+            let more = more.trim_start_matches([';', ' ']);
+            let mut letters = more.chars();
+            let sentence = letters.next().map_or_else(String::new, |first| {
+                format!("{}{}.\n\n", first.to_uppercase(), letters.as_str())
+            });
             text.push_str(&format!(
-                "\n## {title}\n\n{}.\n\n{}",
-                table.caption,
+                "\n## {title}\n\n{sentence}{}",
                 markdown_table(&table)
             ));
         }

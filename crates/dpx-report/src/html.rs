@@ -43,6 +43,7 @@ struct Page<'a> {
     written: Table,
     interval_note: Option<&'static str>,
     floor_note: Option<&'static str>,
+    mauve_note: Option<String>,
     tiles: Vec<Tile>,
     summary_sentence: String,
     summary: Table,
@@ -126,6 +127,7 @@ pub fn render(study: &Study, extras: &Extras<'_>) -> Result<String, askama::Erro
             .iter()
             .any(|row| row.floor.is_some())
             .then_some(super::terminal::FLOOR_NOTE),
+        mauve_note: claim::few_texts(study),
         tiles: page::tiles(study),
         summary_sentence: page::summary_sentence(study),
         summary: table::summary(study).without(&table::IN_OTHER_SECTIONS),

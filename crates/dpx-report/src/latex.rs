@@ -3,6 +3,8 @@
 use super::metric::{Direction, METRICS, Metric, metric_of};
 use super::study::{GuaranteeKind, Row, Study};
 use super::table::{NOTHING, bound, has, number};
+use dpx_stages::metric::Interval;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// The metrics of a table where none are named.
@@ -15,35 +17,90 @@ const USUAL: [&str; 6] = [
     "audit_lower",
 ];
 
+/// A metric as a column of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Its name in results-long.csv, such as `accuracy` or `f1.LABEL`.
+    id: String,
+    name: String,
+    direction: Direction,
+    decimals: usize,
+}
+
+impl From<&Metric> for Shown {
+    fn from(metric: &Metric) -> Self {
+        Self {
+            id: metric.id.to_owned(),
+            name: metric.name.to_owned(),
+            direction: metric.direction,
+            decimals: metric.decimals,
+        }
+    }
+}
+
+impl Shown {
+    /// A metric of one label, attribute or kind, such as `f1.LABEL`, where a row has it.
+    fn of_part(study: &Study, id: &str) -> Option<Self> {
+        let (metric, part) = id.split_once('.')?;
+        let known = study
+            .all_rows()
+            .any(|row| row.values.contains_key(id) || row.figures.contains_key(id));
+        let of = metric_of(metric);
+        let name = match (of, metric.strip_prefix("f1")) {
+            (Some(of), _) => of.name.to_owned(),
+            (None, Some(role)) => format!("F1{}", role.replace('_', " ")),
+            (None, None) => metric.to_owned(),
+        };
+        known.then(|| Self {
+            id: id.to_owned(),
+            name: format!("{name} ({part})"),
+            direction: of.map_or(Direction::Higher, |of| of.direction),
+            decimals: of.map_or(3, |of| of.decimals),
+        })
+    }
+}
+
 /// The metrics of these names, in their order; the usual ones that the study has where none are named.
 ///
 /// # Errors
 /// The first name that is no metric.
-pub fn chosen(study: &Study, names: &[String]) -> Result<Vec<&'static Metric>, String> {
+pub fn chosen(study: &Study, names: &[String]) -> Result<Vec<Shown>, String> {
     if names.is_empty() {
         let usual = USUAL.iter().filter(|id| has(study, id));
-        return Ok(usual.filter_map(|id| metric_of(id)).collect());
+        return Ok(usual
+            .filter_map(|id| metric_of(id))
+            .map(Shown::from)
+            .collect());
     }
     names
         .iter()
-        .map(|name| metric_of(name).ok_or_else(|| name.clone()))
+        .map(|name| {
+            metric_of(name)
+                .map(Shown::from)
+                .or_else(|| Shown::of_part(study, name))
+                .ok_or_else(|| name.clone())
+        })
         .collect()
 }
 
-/// The ids of all metrics, for messages about unknown ones.
-pub fn metric_names() -> impl Iterator<Item = &'static str> {
-    METRICS.iter().map(|metric| metric.id)
+/// The ids of all metrics and of those of single labels, for messages about unknown ones.
+pub fn metric_names(study: &Study) -> BTreeSet<String> {
+    let of_rows = study.all_rows().flat_map(|row| row.values.keys().cloned());
+    let all = METRICS.iter().map(|metric| metric.id.to_owned());
+    all.chain(of_rows).collect()
 }
 
 /// The table, with what to load and what it holds as comments above it.
-pub fn latex(study: &Study, metrics: &[&Metric]) -> String {
+pub fn latex(study: &Study, metrics: &[Shown]) -> String {
     let rows: Vec<&Row> = study.all_rows().collect();
     let most = rows
         .iter()
         .map(|row| row.replicates_finished)
         .max()
         .unwrap_or(1);
-    let single = rows.iter().any(|row| !row.intervals.is_empty());
+    let single = rows
+        .iter()
+        .any(|row| metrics.iter().any(|metric| interval(row, metric).is_some()));
     let mut text = format!(
         "% Written by dpx {} from the study `{}`; needs \\usepackage{{booktabs}}.\n% Figures but epsilon are measured on private data: publishing them is not covered by the DP guarantee.\n\\begin{{table}}\n  \\centering\n",
         study.dpx_version,
@@ -86,7 +143,7 @@ pub fn latex(study: &Study, metrics: &[&Metric]) -> String {
                 Direction::Lower => "\\downarrow",
                 Direction::Ceiling => "\\rightarrow",
             };
-            format!("{} ${arrow}$", escaped(metric.name))
+            format!("{} ${arrow}$", escaped(&metric.name))
         })
         .collect();
     let _ = writeln!(
@@ -105,7 +162,7 @@ pub fn latex(study: &Study, metrics: &[&Metric]) -> String {
     if let Some(majority) = &study.majority {
         let cells: Vec<String> = metrics
             .iter()
-            .map(|metric| match metric.id {
+            .map(|metric| match metric.id.as_str() {
                 "accuracy" => number(majority.accuracy, 3),
                 "macro_f1" => number(majority.macro_f1, 3),
                 _ => "--".into(),
@@ -132,8 +189,14 @@ fn epsilon(row: &Row) -> String {
     }
 }
 
-fn cell(row: &Row, metric: &Metric) -> String {
-    let Some(found) = row.figures.get(metric.id) else {
+/// The interval that stands in brackets: where one run has no deviation.
+fn interval<'a>(row: &'a Row, metric: &Shown) -> Option<&'a Interval> {
+    let found = row.figures.get(&metric.id)?;
+    row.intervals.get(&metric.id).filter(|_| found.sd.is_none())
+}
+
+fn cell(row: &Row, metric: &Shown) -> String {
+    let Some(found) = row.figures.get(&metric.id) else {
         return "--".into();
     };
     let shown = |value: f64| match number(value, metric.decimals) {
@@ -141,7 +204,7 @@ fn cell(row: &Row, metric: &Metric) -> String {
         text if text == "inf" => "\\infty".to_owned(),
         text => text,
     };
-    match (found.sd, row.intervals.get(metric.id)) {
+    match (found.sd, interval(row, metric)) {
         (Some(sd), _) => format!("${} \\pm {}$", shown(found.mean), shown(sd)),
         (None, Some(interval)) => format!(
             "${}$ \\small$[{}, {}]$",
@@ -210,6 +273,60 @@ mod tests {
         assert_eq!(chosen(&study, &["nothing".into()]).unwrap_err(), "nothing");
         let one = chosen(&study, &["mauve".into()]).unwrap();
         assert!(latex(&study, &one).contains("{lrr}"));
+    }
+
+    #[test]
+    fn brackets_are_explained_where_some_stand() {
+        let texts: Vec<String> = (0..9).map(|row| format!("text number {row}")).collect();
+        let mut study = crate::tests::fake(&["anger", "joy"], &texts, Flow::Dp).study();
+        let single = dpx_stages::metric::Spread {
+            mean: 0.5,
+            sd: None,
+            n: 1,
+        };
+        for row in study.rows.iter_mut().chain(&mut study.benchmark) {
+            row.intervals.clear();
+        }
+        let row = &mut study.rows[0];
+        let interval = Interval {
+            low: 0.4,
+            high: 0.6,
+        };
+        row.intervals.insert("accuracy".into(), interval);
+        row.figures.insert("accuracy".into(), single);
+        let table = |name: &str| latex(&study, &chosen(&study, &[name.to_owned()]).unwrap());
+        let text = table("accuracy");
+        assert!(
+            text.contains("Brackets") && text.contains("[0.400, 0.600]"),
+            "{text}"
+        );
+        let text = table("mauve");
+        assert!(!text.contains("Brackets"), "{text}");
+    }
+
+    #[test]
+    fn metrics_of_a_label_are_chosen_by_the_names_that_long_prints() {
+        let texts: Vec<String> = (0..9).map(|row| format!("text number {row}")).collect();
+        let study = crate::tests::fake(&["anger", "joy"], &texts, Flow::Dp).study();
+        let names = ["f1.joy".to_owned(), "accuracy".to_owned()];
+        let all = crate::export::long_csv(&study, &[]).unwrap();
+        assert!(all.contains(",f1.joy,"), "{all}");
+        let long = crate::export::long_csv(&study, &names[..1]).unwrap();
+        assert!(
+            long.lines().skip(1).all(|line| line.contains(",f1.joy,")),
+            "{long}"
+        );
+        assert!(long.lines().count() > 1);
+        let text = latex(&study, &chosen(&study, &names).unwrap());
+        assert!(
+            text.contains("F1 (joy) $\\uparrow$") && text.contains("{lrrr}"),
+            "{text}"
+        );
+        assert_eq!(
+            chosen(&study, &["f1.nobody".into()]).unwrap_err(),
+            "f1.nobody"
+        );
+        assert!(metric_names(&study).contains("f1.joy"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod joint;
 pub mod journal;
 pub mod latex;
 pub mod metric;
+mod next;
 mod page;
 pub mod picture;
 mod real_texts;
@@ -40,6 +41,7 @@ mod verify;
 mod write;
 
 pub use assemble::assemble;
+pub use next::next;
 pub use real_texts::{Nearest, RealTexts, real_texts};
 pub use release::{
     Author, Disclosure, Export, ExportForm, Format, Group, License, Model, Prior, Publication,

@@ -114,14 +114,14 @@ pub(crate) const METRICS: &[Metric] = &[
         "accuracy with teacher",
         Utility,
         Higher,
-        "The same accuracy where a differentially private teacher relabeled the synthetic texts (by a label, or by the probability of each) or filtered them before the classifier learnt from them. It says how much of the teacher comes across, more than how good the texts are.",
+        "The same accuracy where a differentially private teacher relabeled the synthetic texts (by a label, or by the probability of each) or filtered them before the classifier learned from them. It says how much of the teacher comes across, more than how good the texts are.",
     ),
     metric(
         "macro_f1_with_teacher",
         "macro-F1 with teacher",
         Utility,
         Higher,
-        "Macro-F1 of the classifier that learnt from the texts that the teacher relabeled or filtered.",
+        "Macro-F1 of the classifier that learned from the texts that the teacher relabeled or filtered.",
     ),
     metric(
         "accuracy_teacher_alone",
@@ -142,7 +142,7 @@ pub(crate) const METRICS: &[Metric] = &[
         "similarity",
         Fidelity,
         Ceiling,
-        "Mean over the synthetic texts of their mean cosine to the real held-out texts of the same label, on centred embeddings. -1 to 1. It is defined on sets, never on pairs, and means something only beside its ceiling and for one encoder; a generator that writes one typical sentence over and over exceeds the ceiling.",
+        "Mean over the synthetic texts of their mean cosine to the real held-out texts of the same label, on centered embeddings. -1 to 1. It is defined on sets, never on pairs, and means something only beside its ceiling and for one encoder; a generator that writes one typical sentence over and over exceeds the ceiling.",
     ),
     metric(
         "similarity_backward",
@@ -156,7 +156,7 @@ pub(crate) const METRICS: &[Metric] = &[
         "MAUVE",
         Fidelity,
         Higher,
-        "Area under the divergence frontier of the two sets of embeddings after quantisation (Pillutla et al. 2021). 0 to 1. Compares only between equal encoder, number of texts and number of clusters.",
+        "Area under the divergence frontier of the two sets of embeddings after quantization (Pillutla et al. 2021). 0 to 1. Compares only between equal encoder, number of texts and number of clusters.",
     ),
     metric(
         "mauve_star",

@@ -37,7 +37,7 @@ use super::rows::ancestors;
 use super::sources::{AssembleError, Sources};
 use dpx_engine::plan::{InstanceId, Plan};
 use dpx_ledger::{PreparedRelease, ReleaseRequest};
-use dpx_schema::{Flow, Guarantee, Kind, PrivacyRecord, PublicInputs};
+use dpx_schema::{Flow, Guarantee, Kind, PrivacyRecord, PublicInputs, listed};
 use publish::{About, TextFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -130,7 +130,8 @@ impl Release {
         }
         if let Some(name) = wanted.iter().find(|name| !found.contains(*name)) {
             return Err(ReleaseError::Missing(format!(
-                "no `sample` instance is `{name}`: name rows as `dpx plan` does, such as `epsilon=3`"
+                "no `sample` instance is `{name}`: this study has {}",
+                rows_with(plan, Kind::Sample)
             )));
         }
         if chosen.is_empty() {
@@ -303,6 +304,27 @@ impl Behind {
         })
     }
 }
+
+/// The rows that have an instance of a kind, by the names that release and export take.
+fn rows_with(plan: &Plan, kind: Kind) -> String {
+    let rows = super::rows::rows(plan);
+    let has = |name: &str| {
+        let mut instances = 0..plan.instances.len();
+        instances.any(|id| plan.instances[id].kind == kind && plan.is_in_row(id, name))
+    };
+    let names: Vec<String> = rows
+        .into_iter()
+        .map(|row| row.name)
+        .filter(|name| has(name))
+        .collect();
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    listed(&names, MOST_NAMES)
+}
+
+/// Rows that are named where one does not exist.
+const MOST_NAMES: usize = 12;
 
 /// Why seeded rows never leave, in whatever form.
 const SEEDED: &str = "its noise is derived from the seed, and whoever has the seed can subtract it; run it with `noise = \"secure\"`";

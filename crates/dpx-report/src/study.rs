@@ -59,6 +59,9 @@ pub struct Study {
     /// Public inputs that are declared to hold texts of the private data.
     #[serde(default)]
     pub declared_overlap: Vec<String>,
+    /// Whether it is a rehearsal: public stand-in texts take the place of the private data.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rehearsal: bool,
     /// Every instance of the plan, in its order.
     pub instances: Vec<InstanceView>,
 }
@@ -75,7 +78,8 @@ impl Study {
             .map_or_else(Unit::default, |mechanism| mechanism.record.unit)
     }
 
-    pub(crate) const fn is_finished(&self) -> bool {
+    /// Whether every instance of the plan is finished.
+    pub const fn is_finished(&self) -> bool {
         self.finished == self.planned
     }
 

@@ -740,6 +740,8 @@ fn page_results_and_terminal_hold_the_same_figures() {
     assert!(page.len() < 300_000, "{}", page.len());
     assert_eq!(page.matches("<script").count(), 1, "the one that filters");
     assert!(!page.contains("http://") && !page.contains("https://"));
+    // The width of a window counts its scroll bar, which captions would be cut off under.
+    assert!(!page.contains("100vw"));
     if let Ok(path) = std::env::var("DPX_TEST_PAGE") {
         std::fs::write(path, page).unwrap();
     }
@@ -907,6 +909,135 @@ fn a_row_that_is_worse_than_what_costs_less_is_not_offered() {
     assert!(offered(&study).is_none());
     let text = terminal::render(&study, 200);
     assert!(text.contains("unfit: below majority"), "{text}");
+}
+
+/// A row of the base model used no private data: it may go, whatever else has no guarantee.
+#[test]
+fn what_is_next_names_rows_that_can_be_released() {
+    let mut study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let told = super::next(&study, "dpx release a.toml");
+    assert_eq!(
+        told,
+        "to share texts: dpx release a.toml --row epsilon=3 --out FOLDER"
+    );
+    study.rows.truncate(1);
+    let told = super::next(&study, "dpx release a.toml");
+    assert!(told.contains("none can be released"), "{told}");
+    study.rows[0].guarantee.kind = GuaranteeKind::Untouched;
+    study.rows[0].name = "epsilon=0".into();
+    let told = super::next(&study, "dpx release a.toml");
+    assert!(
+        told.ends_with("can be released: dpx release a.toml --row epsilon=0 --out FOLDER"),
+        "{told}"
+    );
+    assert!(!told.contains("none can be released"), "{told}");
+    let claim = claim::claim(&study);
+    assert!(
+        claim.starts_with("No finished row was trained on private data."),
+        "{claim}"
+    );
+}
+
+/// What `dpx rehearse` shows was measured on public texts, and says so in every form.
+#[test]
+fn a_rehearsal_is_not_taken_for_the_study() {
+    let mut fake = fake(&LABELS, &plain_texts(), Flow::Dp);
+    fake.plan.experiment = "emotion-rehearsal".into();
+    let of_private = "measured on private data";
+    assert!(!fake.study().rehearsal, "a name alone does not tell");
+    assert!(terminal::render(&fake.study(), 100).contains(of_private));
+    fake.plan.instances[0].params = json!({ "dataset": "/c/rehearsal/emotion/preprocess" });
+    let study = fake.study();
+    assert!(study.rehearsal);
+    for text in [
+        terminal::render(&study, 100),
+        export::markdown(&study),
+        html::render(&study, &Extras::default()).unwrap(),
+    ] {
+        assert!(!text.contains(of_private), "{text}");
+        assert!(text.contains("Rehearsal: public stand-in texts"), "{text}");
+        assert!(!text.contains("on real test texts"), "{text}");
+    }
+}
+
+/// A benchmark alone is a result, though no synthetic text was tested.
+#[test]
+fn a_benchmark_alone_is_told() {
+    let mut partial = fake(&LABELS, &plain_texts(), Flow::Dp);
+    for known in &mut partial.known[2..] {
+        known.record = None;
+        known.state = InstanceState::Missing;
+    }
+    let claim = claim::claim(&partial.study());
+    assert!(
+        claim.starts_with("No synthetic texts have been tested yet: 2 of 28 stages finished.")
+            && claim.contains("gives accuracy 0."),
+        "{claim}"
+    );
+}
+
+#[test]
+fn mauve_of_few_texts_carries_a_warning() {
+    let mut study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let all = |study: &Study| {
+        [
+            terminal::render(study, 200),
+            export::markdown(study),
+            html::render(study, &Extras::default()).unwrap(),
+        ]
+        .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    for text in all(&study) {
+        assert!(
+            text.contains("MAUVE compared ") && text.contains("biased upwards"),
+            "{text}"
+        );
+    }
+    for scores in study.rows.iter_mut().filter_map(|row| row.scores.as_mut()) {
+        (scores.n.embedded, scores.n.synthetic, scores.n.held_out) = (900, 900, 900);
+    }
+    for text in all(&study) {
+        assert!(
+            text.contains("MAUVE compares up to 900 texts a side"),
+            "{text}"
+        );
+        assert!(!text.contains("biased upwards"), "{text}");
+    }
+}
+
+#[test]
+fn headings_of_the_markdown_are_not_said_twice() {
+    let text = export::markdown(&fake(&LABELS, &plain_texts(), Flow::Dp).study());
+    for title in ["Fidelity", "Leakage (diagnostics, not a guarantee)"] {
+        let (_, after) = text.split_once(&format!("## {title}\n\n")).unwrap();
+        assert!(!after.starts_with(title), "{after}");
+    }
+    assert!(text.contains("\n\nMean ± standard deviation"), "{text}");
+}
+
+/// The verdict says more than the floor that it is drawn from.
+#[test]
+fn a_narrow_summary_keeps_the_verdict() {
+    let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    for width in [60, 70, 80, 100] {
+        let text = terminal::render(&study, width);
+        let table = text.split("\n* ").next().unwrap();
+        assert!(
+            table.contains("verdict*") || !table.contains("word bags"),
+            "{width}: {text}"
+        );
+        assert!(
+            text.lines().all(|line| line.chars().count() <= width),
+            "{width}: {text}"
+        );
+    }
+    assert!(
+        terminal::render(&study, 70)
+            .split("\n* ")
+            .next()
+            .unwrap()
+            .contains("verdict*")
+    );
 }
 
 #[test]

@@ -169,7 +169,7 @@ pub fn plan(
             };
             check_delta_for(delta, largest).map_err(|_| {
                 let whom = match population.unit() {
-                    Unit::Example => "one example",
+                    Unit::Example => "one record",
                     Unit::User => "everything of one person",
                 };
                 StageError::new(format!(

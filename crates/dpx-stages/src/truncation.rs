@@ -95,7 +95,7 @@ impl Truncation {
         }
         if self.special_typed > 0 {
             lines.push(format!(
-                "{} of {} texts ({}) spell a special token of the model, such as the one that ends a text: it was learnt as the \
+                "{} of {} texts ({}) spell a special token of the model, such as the one that ends a text: it was learned as the \
                  plain text that somebody typed",
                 self.special_typed,
                 self.texts,
@@ -114,7 +114,7 @@ impl Truncation {
         if self.without_counted > 0 {
             lines.push(format!(
                 "{} of {} conversations ({}) hold no token of the role that `loss_on` names, or lost them to the cut: nothing is \
-                 learnt from them, and they count in full for the guarantee",
+                 learned from them, and they count in full for the guarantee",
                 self.without_counted,
                 self.texts,
                 percent(self.without_counted, self.texts)

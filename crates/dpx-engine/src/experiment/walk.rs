@@ -172,7 +172,7 @@ impl Walker<'_> {
                             format!("`{}` is {number}: above 2^53", site.key),
                         )
                         .help(
-                            "whole numbers that large cannot be told from their neighbours in JSON",
+                            "whole numbers that large cannot be told from their neighbors in JSON",
                         ),
                         site,
                     );

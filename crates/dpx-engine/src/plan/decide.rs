@@ -54,7 +54,7 @@ impl<'a> Decisions<'a> {
         let mut decisions = Self {
             plan,
             forced,
-            history: History::default(),
+            history: History::of_plan(plan),
             users,
             by_key: HashMap::new(),
             list: Vec::with_capacity(plan.instances.len()),
@@ -164,10 +164,12 @@ impl<'a> Decisions<'a> {
             )
         };
         let data = data_needs(instance, |need| self.plan.instances[need].kind);
-        decision.estimate = decision
-            .nearest
-            .as_ref()
-            .and_then(|record| estimate(instance, &decision.inputs, &data, record));
+        let took = |record: &Record| estimate(instance, &decision.inputs, &data, record);
+        decision.estimate = decision.nearest.as_deref().and_then(took).or_else(|| {
+            let history = &mut self.history;
+            let other = history.nearest_of_others(instance, &decision.inputs, view)?;
+            took(&other)
+        });
         decision
     }
 }

@@ -59,7 +59,7 @@ fn privacy(params: &Value) -> Option<&'static str> {
     let epsilon = params.get("epsilon")?;
     Some(match epsilon.as_f64() {
         None => "none",
-        Some(0.0) => "nothing is learnt",
+        Some(0.0) => "nothing is learned",
         Some(_) => "noise",
     })
 }

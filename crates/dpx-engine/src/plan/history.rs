@@ -2,10 +2,12 @@
 //!
 //! Nothing here looks at every record for every instance. A study has few records of one row (stage and values of the
 //! axes), so those are compared one by one, the newest [`SAME_ROW`] of them; of other rows only the newest [`OTHER_ROWS`]
-//! of the stage are.
+//! of the stage are. A rehearsal is compared with rehearsals and a study with studies: what ran on public stand-ins is no
+//! earlier record of the same work, and tells only of the time.
 
 use super::differences::differences;
-use super::{CacheView, Instance, Recipe};
+use super::rehearsal::{is_named_so, is_of_one};
+use super::{CacheView, Instance, Plan, Recipe};
 use dpx_schema::{Digest, Kind, Record};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -21,7 +23,16 @@ const OTHER_ROWS: usize = 8;
 /// Earlier records by kind, read from the cache when first asked for and not again: what the run itself adds is no history.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    kinds: BTreeMap<Kind, OfKind>,
+    /// Whether it is a rehearsal whose instances are compared.
+    rehearsal: bool,
+    kinds: BTreeMap<Kind, Sides>,
+}
+
+/// Records that may be compared with, and those of the other sort: of rehearsals for a study, of studies for a rehearsal.
+#[derive(Debug, Default)]
+struct Sides {
+    own: OfKind,
+    other: OfKind,
 }
 
 /// Records of one kind; each list begins with the newest.
@@ -33,10 +44,28 @@ struct OfKind {
 }
 
 impl History {
+    /// The history that a plan is compared with.
+    pub(super) fn of_plan(plan: &Plan) -> Self {
+        Self {
+            rehearsal: is_named_so(&plan.experiment),
+            kinds: BTreeMap::new(),
+        }
+    }
+
+    fn sides(&mut self, kind: Kind, view: &dyn CacheView) -> &Sides {
+        let rehearsal = self.rehearsal;
+        self.kinds.entry(kind).or_insert_with(|| {
+            let records = view.history(kind).into_iter();
+            let (own, other) = records.partition(|record| is_of_one(record) == rehearsal);
+            Sides {
+                own: OfKind::new(own),
+                other: OfKind::new(other),
+            }
+        })
+    }
+
     fn of(&mut self, kind: Kind, view: &dyn CacheView) -> &OfKind {
-        self.kinds
-            .entry(kind)
-            .or_insert_with(|| OfKind::new(view.history(kind)))
+        &self.sides(kind, view).own
     }
 
     /// The newest record that agrees in everything that is known: recipe, names of the inputs, content of the known inputs.
@@ -75,19 +104,37 @@ impl History {
         inputs: &BTreeMap<String, Digest>,
         view: &dyn CacheView,
     ) -> Option<Arc<Record>> {
-        let records = self.of(instance.kind, view);
-        let candidates = match records.rows.get(&row(&instance.stage, &instance.axes)) {
+        self.of(instance.kind, view).nearest(instance, inputs)
+    }
+
+    /// The same among the records of the other sort, which tell of nothing but the time that work takes.
+    pub(super) fn nearest_of_others(
+        &mut self,
+        instance: &Instance,
+        inputs: &BTreeMap<String, Digest>,
+        view: &dyn CacheView,
+    ) -> Option<Arc<Record>> {
+        let sides = self.sides(instance.kind, view);
+        sides.other.nearest(instance, inputs)
+    }
+}
+
+impl OfKind {
+    fn nearest(
+        &self,
+        instance: &Instance,
+        inputs: &BTreeMap<String, Digest>,
+    ) -> Option<Arc<Record>> {
+        let candidates = match self.rows.get(&row(&instance.stage, &instance.axes)) {
             Some(records) => &records[..records.len().min(SAME_ROW)],
-            None => records.stages.get(&instance.stage)?,
+            None => self.stages.get(&instance.stage)?,
         };
         candidates
             .iter()
             .min_by_key(|record| differences(instance, inputs, &[], record).len())
             .map(Arc::clone)
     }
-}
 
-impl OfKind {
     fn new(records: Vec<Arc<Record>>) -> Self {
         let mut all = Self::default();
         for record in records {

@@ -381,3 +381,56 @@ fn every_kind_takes_its_defaults() {
         );
     }
 }
+
+/// What ran on public stand-ins is no earlier record of the study: its data, columns and inputs are others.
+#[test]
+fn a_study_is_not_compared_with_its_rehearsal() {
+    let sets = [
+        "experiment.name=\"study-rehearsal\"",
+        "stage.train.epochs=1",
+    ];
+    let rehearsed = plan(STUDY, &sets);
+    let mut cache = ran(&rehearsed);
+    let study = plan(STUDY, &["stage.preprocess.limit=50"]);
+    let reasons = |cache: &FakeCache, plan: &Plan| {
+        let decisions = decide(plan, cache, &nobody());
+        let mut all: Vec<String> = Vec::new();
+        for decision in &decisions {
+            match &decision.state {
+                State::Run { reasons } => all.extend(reasons.iter().map(ToString::to_string)),
+                State::OnlyIf { .. } => all.push("only if".to_owned()),
+                State::Cached { .. } => {}
+            }
+        }
+        all
+    };
+    let found = reasons(&cache, &study);
+    assert!(
+        !found.is_empty() && found.iter().all(|reason| reason == "new"),
+        "{found:?}"
+    );
+    // The rehearsal again, with another setting, is compared with the first.
+    let again = plan(STUDY, &[sets[0], "stage.train.epochs=2"]);
+    let found = reasons(&cache, &again);
+    assert!(
+        found.iter().any(|reason| reason.contains("epochs")),
+        "{found:?}"
+    );
+    cache.run(&study, faithful, &nobody());
+    let later = plan(STUDY, &["stage.preprocess.limit=60"]);
+    let found = reasons(&cache, &later);
+    assert!(
+        found.iter().any(|reason| reason.contains("limit")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_rehearsal_is_known_by_what_it_reads() {
+    let mut plan = plan(STUDY, &["experiment.name=\"study-rehearsal\""]);
+    assert!(!plan.is_rehearsal(), "a name alone does not tell");
+    plan.instances[0].params["dataset"] = "/a/cache/rehearsal/study/preprocess".into();
+    assert!(plan.is_rehearsal());
+    plan.experiment = "study".into();
+    assert!(!plan.is_rehearsal());
+}

@@ -13,16 +13,16 @@ pub(crate) fn draw(id: &str, name: &str, figures: &Classification) -> String {
     let size = ((WIDTH - left - 34.0) / count as f64).min(44.0);
     let top = 58.0;
     let height = top + size * count as f64 + 6.0;
-    let worst = figures
-        .per_label
-        .iter()
-        .filter(|label| label.support > 0)
-        .min_by(|a, b| a.recall.total_cmp(&b.recall));
-    let finding = worst.map_or_else(String::new, |label| {
+    let tested = || figures.per_label.iter().filter(|label| label.support > 0);
+    let worst = tested().min_by(|a, b| a.recall.total_cmp(&b.recall));
+    let finding = worst.map_or_else(String::new, |worst| {
+        let percent = worst.recall * 100.0;
+        if tested().all(|label| label.recall == worst.recall) {
+            return format!("Every label has recall {percent:.0} %.");
+        }
         format!(
-            "Hardest label: {}, of which {:.0}% are recognised.",
-            label.label,
-            label.recall * 100.0
+            "Hardest label: {}, with recall {percent:.0} %.",
+            worst.label
         )
     });
     let title = format!("Confusion matrix of {name}");
@@ -63,4 +63,31 @@ pub(crate) fn draw(id: &str, name: &str, figures: &Classification) -> String {
         }
     }
     svg.finish(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_label_is_hardest_where_all_are_equal() {
+        let labels = ["joy", "anger"].map(str::to_owned);
+        let drawn = |matrix: Vec<Vec<u64>>| {
+            draw(
+                "m",
+                "x",
+                &Classification::from_matrix(&labels, matrix).unwrap(),
+            )
+        };
+        let equal = drawn(vec![vec![4, 0], vec![0, 2]]);
+        assert!(
+            equal.contains("Every label has recall 100 %.") && !equal.contains("Hardest"),
+            "{equal}"
+        );
+        let other = drawn(vec![vec![4, 0], vec![1, 1]]);
+        assert!(
+            other.contains("Hardest label: anger, with recall 50 %."),
+            "{other}"
+        );
+    }
 }

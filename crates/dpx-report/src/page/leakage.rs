@@ -29,7 +29,7 @@ pub(crate) fn leakage_sentence(study: &Study) -> String {
         );
     }
     format!(
-        "The row with the most copies is {}: {} of its texts are training texts word for word. Of as many training as held-out texts, {} are copies of training texts and {} of held-out texts, which it cannot have copied.",
+        "The row with the most copies is {}: {} of its texts are training texts word for word. Against a training sample as large as the held-out set, {} of its texts match a training text and {} a held-out text, which it cannot have copied.",
         worst.name,
         percent(worst, "copies_exact_all"),
         percent(worst, "copies_exact"),

@@ -66,6 +66,9 @@ pub(crate) fn tiles(study: &Study) -> Vec<Tile> {
                     .map(|ceiling| format!("real texts {}", number(*ceiling, 3))),
                 untouched.map(|found| format!("base model {}", number(found.mean, 3))),
                 study.encoder().map(|encoder| format!("encoder {encoder}")),
+                row.scores
+                    .as_ref()
+                    .map(|scores| format!("up to {} texts a side", scores.n.embedded)),
             ]),
             internal: true,
         });

@@ -2,9 +2,9 @@
 //! statement alone.
 
 use super::model_card;
-use super::officer::{events, generated};
+use super::officer::generated;
 use super::statement::{MODEL_FOLDER, Statement, Texts};
-use super::words::{claimed, code};
+use super::words::{claimed, code, events};
 use dpx_schema::{PublicInputs, Unit, counted};
 use dpx_stages::sample::MESSAGES_COLUMN;
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub(crate) fn card(statement: &Statement) -> String {
     let mut card = front(statement);
     let _ = write!(
         card,
-        "\n# Synthetic texts: {}\n\n{}: {} made with [dpx](https://crates.io/crates/dpx) {} on {}. Short phrases may coincide with training texts.\n\n",
+        "\n# Synthetic texts: {}\n\n{}: {} made with dpx {} on {}. Short phrases may coincide with training texts.\n\n",
         plain(&statement.study),
         capital(&generated(statement)),
         counted(statement.rows(), "text"),
@@ -124,7 +124,7 @@ pub(super) fn guarantee(card: &mut String, statement: &Statement) {
             card,
             "All files here together: **{claim}** (unit: one {}; adjacency: {}). With every earlier release of the same people known to the publisher, and with the choice of the rows: **{total}**. What ran: {}.\n\n",
             match statement.unit() {
-                Unit::Example => claim.unit(),
+                Unit::Example => Unit::Example.word(),
                 Unit::User if statement.has_several_owners() =>
                     "person with what they wrote in all of their records; which records are whose is taken to be public",
                 Unit::User => "person with all of their records",

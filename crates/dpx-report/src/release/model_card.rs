@@ -16,7 +16,7 @@ pub(super) fn card(statement: &Statement, export: &Export) -> String {
     let instance = statement.released().join(", ");
     let _ = write!(
         card,
-        "\n# Model: {}\n\n{}, made with [dpx](https://crates.io/crates/dpx) {} on {}. {}\n\n",
+        "\n# Model: {}\n\n{}, made with dpx {} on {}. {}\n\n",
         plain(&statement.study),
         capital(&what(statement, export, &instance)),
         statement.dpx_version,

@@ -4,8 +4,7 @@
 //! privacy, composition, then what lies around the mechanism. A function of the statement alone.
 
 use super::statement::{Author, ExportForm, GROUPS, Prior, Selection, Statement};
-use super::words::{belief, claimed, code, factor, listed, neighbors};
-use dpx_accounting::{Claim, DpEvent, EpsilonBound};
+use super::words::{belief, claimed, code, factor, listed, neighbors, promise, strength};
 use dpx_schema::counted;
 use dpx_schema::{Kind, Unit, privacy::describe};
 use std::collections::BTreeMap;
@@ -51,22 +50,14 @@ fn protected(statement: &Statement) -> String {
         ("come", "were", "all of them together")
     };
     let Some(claim) = &statement.claim else {
-        return format!("No private data were used: {what} {come} from public data alone.");
+        return format!("No private data were used. {what} {come} from public data alone.");
     };
     let of = records(statement);
-    let unit = statement.unit();
-    let promise = if claim.epsilon().value() > LARGE {
-        format!(
-            "An epsilon this large promises next to nothing by itself: what is learned of a {} is bounded in theory, and hardly in practice.",
-            unit.word()
-        )
-    } else if statement.has_several_owners() {
-        "Whoever sees this folder learns almost the same about what any one person wrote as if none of their records had been used. Which records are whose is taken to be public here: whether somebody took part in one is not protected.".to_owned()
-    } else if unit == Unit::User {
-        "Whoever sees this folder learns almost the same about any one person as if none of their records had been used: whether they were there, and what they wrote.".to_owned()
-    } else {
-        "Whoever sees this folder learns almost the same about any one record as if that record had not been used: whether it was there, and what it says.".to_owned()
-    };
+    let promise = promise(
+        claim.epsilon(),
+        statement.unit(),
+        statement.has_several_owners(),
+    );
     format!(
         "{what} {were} made from {of} under differential privacy: **{claim}** for {all}. {promise} This holds whatever else they know and however much they compute, now and later."
     )
@@ -120,7 +111,7 @@ fn unprotected(statement: &Statement) -> String {
             "What holds for many people: differential privacy hides single {}, not what a group has in common.",
             statement.unit().plural()
         ),
-        "What is public anyway: the labels, the settings in `privacy.json`, and what the public inputs already held.".to_owned(),
+        "What the publisher states to be public: the labels, the settings in `privacy.json`, and what the public inputs already held.".to_owned(),
         if statement.export.is_some() {
             "Chance: what the model writes may coincide with training texts in short phrases, and a name in it may be that of a real person.".to_owned()
         } else {
@@ -248,23 +239,6 @@ fn epsilon(statement: &Statement) -> String {
     }
     text.push_str("\nEvery number is an upper bound, rounded up.");
     text
-}
-
-/// From here on a promise excludes next to nothing.
-const LARGE: f64 = 20.0;
-
-/// How much the promise is worth, in words.
-fn strength(epsilon: EpsilonBound, whom: &str) -> String {
-    match epsilon.value() {
-        value if value <= 1.0 => "That is a strong promise.".to_owned(),
-        value if value <= 10.0 => format!(
-            "That is a moderate promise: what is learned of a {whom} is bounded, and not small."
-        ),
-        value if value > LARGE => "That is hardly a promise.".to_owned(),
-        _ => format!(
-            "That is a weak promise: it alone excludes little of what might be learned of a {whom}."
-        ),
-    }
 }
 
 fn groups(statement: &Statement) -> String {
@@ -405,7 +379,7 @@ fn bounds(statement: &Statement) -> String {
         Unit::User => ("bound on one contribution", "people"),
     };
     let mut text = format!(
-        "These numbers were fixed without looking at the data, or are public:\n\n| run | what it did | mechanism | {bound} | {units} | longest record |\n| --- | --- | --- | --- | --- | --- |\n",
+        "The publisher states that these numbers were fixed without looking at the data, or are public:\n\n| run | what it did | mechanism | {bound} | {units} | longest record |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     for (name, run) in &statement.runs {
         let event = statement
@@ -484,11 +458,4 @@ fn check(statement: &Statement) -> String {
             "dataset"
         }
     )
-}
-
-/// What an event is, for whoever reads claims by their events.
-pub(super) fn events(claim: &Claim) -> String {
-    let one = |(name, event): (&String, &DpEvent)| format!("{}: {}", code(name), describe(event));
-    let all: Vec<String> = claim.events().iter().map(one).collect();
-    all.join("; ")
 }

@@ -16,10 +16,91 @@ fn statement() -> Statement {
 #[test]
 fn the_pages_belong_to_their_version() {
     let statement = statement();
-    assert_eq!(Statement::VERSION, 2);
+    assert_eq!(Statement::VERSION, 3);
     insta::assert_snapshot!("officer", page(&statement));
     insta::assert_snapshot!("card", card(&statement));
     insta::assert_snapshot!("statement", statement.to_json().unwrap());
+}
+
+/// `dpx` and `dpx-accounting` of crates.io are other programs: a link there leads whoever reads a release to a stranger's.
+#[test]
+fn no_page_leads_to_a_registry() {
+    let statement = statement();
+    for text in [page(&statement), card(&statement)] {
+        assert!(!text.contains("crates.io"), "{text}");
+        assert!(text.contains("with dpx 0"), "{text}");
+    }
+}
+
+/// What section 1 says agrees with the odds of section 4, whatever is protected.
+#[test]
+fn almost_the_same_is_said_of_small_epsilons_alone() {
+    use dpx_accounting::{Claim, ClaimPart};
+    use dpx_schema::Unit;
+    let with = |noise: f64, unit: Unit, several_owners: bool| {
+        let mut statement = statement();
+        let part = ClaimPart {
+            instance: "train@epsilon=3#0123456789abcdef".to_owned(),
+            event: fixture::gaussian(noise),
+            adjacency: Adjacency::ZeroOut,
+            unit: unit.name().to_owned(),
+        };
+        let claim = Claim::compose(&[part], fixture::DELTA, Adjacency::ZeroOut, unit.name());
+        let claim = claim.unwrap();
+        statement.total = Some(claim.clone());
+        for run in statement.runs.values_mut() {
+            run.bounds = several_owners.then_some(dpx_schema::UnitBounds {
+                max_per_unit: 4,
+                examples_per_unit: None,
+                unit_sampling: None,
+                records: None,
+                several_owners,
+            });
+        }
+        let epsilon = claim.epsilon().value();
+        statement.claim = Some(claim);
+        let page = page(&statement);
+        let text = page.split("## 2.").next().unwrap();
+        (epsilon, text.to_owned())
+    };
+    for (unit, several_owners) in [
+        (Unit::Example, false),
+        (Unit::User, false),
+        (Unit::User, true),
+    ] {
+        for noise in [6.0, 0.7, 0.1] {
+            let (epsilon, text) = with(noise, unit, several_owners);
+            let small = epsilon <= 1.0;
+            assert_eq!(text.contains("almost the same"), small, "{epsilon}: {text}");
+            let moderate = !small && epsilon <= 20.0;
+            assert_eq!(
+                text.contains("is bounded, and section 4 says by what"),
+                moderate,
+                "{epsilon}: {text}"
+            );
+            assert_eq!(
+                text.contains("took part in one is not protected"),
+                several_owners && epsilon <= 20.0,
+                "{text}"
+            );
+        }
+    }
+}
+
+/// How numbers were chosen is nothing that dpx sees.
+#[test]
+fn what_only_the_publisher_knows_is_said_to_be_their_word() {
+    let page = page(&statement());
+    assert!(
+        page.contains(
+            "The publisher states that these numbers were fixed without looking at the data"
+        ),
+        "{page}"
+    );
+    assert!(
+        page.contains("What the publisher states to be public: the labels"),
+        "{page}"
+    );
 }
 
 #[test]
@@ -45,7 +126,10 @@ fn no_private_data_is_said_in_so_many_words() {
         .unwrap();
     assert!(statement.claim.is_none() && statement.groups.is_empty());
     let page = page(&statement);
-    assert!(page.contains("No private data were used"), "{page}");
+    assert!(
+        page.contains("No private data were used. The 3 texts come from"),
+        "{page}"
+    );
     assert!(!page.contains("-DP"), "{page}");
     let folder = tempfile::tempdir().unwrap();
     release.write(folder.path(), &statement).unwrap();

@@ -1,7 +1,8 @@
 //! Numbers of a guarantee in words, each rounded against the claim.
 
-use dpx_accounting::{Adjacency, Claim, EpsilonBound};
+use dpx_accounting::{Adjacency, Claim, DpEvent, EpsilonBound};
 use dpx_schema::Unit;
+use dpx_schema::privacy::describe;
 
 /// What somebody who held a suspicion to be likely by `before` may hold it to be after the release, in percent.
 ///
@@ -63,6 +64,68 @@ pub(super) const fn neighbors(adjacency: Adjacency, unit: Unit) -> &'static str 
             "the data with that record and the same data without it (add/remove adjacency: the number of records is not disclosed)"
         }
     }
+}
+
+/// Up to here little changes: the odds of any suspicion by a factor of at most e.
+const SMALL: f64 = 1.0;
+
+/// From here on a promise excludes next to nothing.
+const LARGE: f64 = 20.0;
+
+/// What is promised, in a sentence.
+pub(super) fn promise(epsilon: EpsilonBound, unit: Unit, several_owners: bool) -> String {
+    let (about, otherwise, namely) = if several_owners {
+        (
+            "what any one person wrote",
+            "none of their records had been used",
+            ". Which records are whose is taken to be public here: whether somebody took part in one is not protected.",
+        )
+    } else if unit == Unit::User {
+        (
+            "any one person",
+            "none of their records had been used",
+            ": whether they were there, and what they wrote.",
+        )
+    } else {
+        (
+            "any one record",
+            "that record had not been used",
+            ": whether it was there, and what it says.",
+        )
+    };
+    match epsilon.value() {
+        value if value > LARGE => format!(
+            "An epsilon this large promises next to nothing by itself: what is learned of a {} is bounded in theory, and hardly in practice.",
+            unit.word()
+        ),
+        value if value > SMALL => format!(
+            "How much more whoever sees this folder can learn about {about} than if {otherwise} is bounded, and section 4 says by what{namely}"
+        ),
+        _ => format!(
+            "Whoever sees this folder learns almost the same about {about} as if {otherwise}{namely}"
+        ),
+    }
+}
+
+/// How much the promise is worth, in words.
+pub(super) fn strength(epsilon: EpsilonBound, whom: &str) -> String {
+    match epsilon.value() {
+        value if value <= SMALL => "That is a strong promise.".to_owned(),
+        value if value <= 10.0 => format!(
+            "That is a moderate promise: what is learned of a {whom} is bounded, and not small."
+        ),
+        value if value > LARGE => "That is hardly a promise.".to_owned(),
+        _ => format!(
+            "That is a weak promise: it alone excludes little of what might be learned of a {whom}."
+        ),
+    }
+}
+
+/// What an event is, for whoever reads claims by their events.
+pub(super) fn events(claim: &Claim) -> String {
+    let one = |(name, event): (&String, &DpEvent)| format!("{}: {}", code(name), describe(event));
+    let all: Vec<String> = claim.events().iter().map(one).collect();
+    all.join("; ")
 }
 
 /// A list in backticks.

@@ -34,7 +34,7 @@ impl Generator {
         let schema = PublicSchema::load(folder.join(MODEL_SCHEMA_FILE))?;
         if schema.labels.is_empty() {
             return Err(StageError::new(
-                "the model's `dpx_schema.json` declares no labels, so that there is nothing to ask it for: train it on labelled texts",
+                "the model's `dpx_schema.json` declares no labels, so that there is nothing to ask it for: train it on labeled texts",
             ));
         }
         let prompt = schema.parsed_prompt()?;

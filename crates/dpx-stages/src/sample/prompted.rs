@@ -199,6 +199,6 @@ impl Source for Prompted<'_> {
     }
 
     fn wrote_nothing(&self) -> &'static str {
-        "the model wrote nothing but empty texts: it has not learnt to write; train it longer"
+        "the model wrote nothing but empty texts: it has not learned to write; train it longer"
     }
 }

@@ -7,7 +7,7 @@ use crate::score::read::probability_column;
 use crate::truncation::percent;
 use dpx_schema::conversation::Conversation;
 use dpx_schema::params::{Attribute, SampleParams, TeacherPolicy, combined, values_at};
-use dpx_schema::{StageContext, StageError};
+use dpx_schema::{StageContext, StageError, counted};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -99,9 +99,9 @@ impl SampleReport {
             .filter(|found| found.retried + found.dropped > 0)
         {
             lines.push(format!(
-                "{} attempts held bytes that are no text (U+FFFD): written again, or left out after the last one ({} texts)",
+                "{} attempts held bytes that are no text (U+FFFD): written again, or left out after the last one ({})",
                 found.retried + found.dropped,
-                found.dropped
+                counted(found.dropped, "text")
             ));
         }
         for (found, what) in [
@@ -386,7 +386,7 @@ pub(super) fn of_teacher(asked: &Asked<'_>, chooser: &Chooser, choice: Option<&C
         "oversample": asked.params.oversample,
     });
     let Some(choice) = choice else {
-        report["reason"] = json!("the teacher learnt nothing (epsilon 0)");
+        report["reason"] = json!("the teacher learned nothing (epsilon 0)");
         return report;
     };
     let all: u64 = choice.confusion.iter().flatten().sum();

@@ -281,7 +281,7 @@ impl Encoder<'_> {
             return Ok(());
         }
         Err(StageError::new(format!(
-            "the prompt of the label `{}` fills all {} tokens of a training sequence, so that no text would be learnt and the \
+            "the prompt of the label `{}` fills all {} tokens of a training sequence, so that no text would be learned and the \
              budget be spent on nothing: {}",
             label.escape_debug(),
             self.max_seq_len,

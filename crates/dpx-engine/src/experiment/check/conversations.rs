@@ -126,7 +126,7 @@ pub(super) fn data(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
             Diagnostic::at(
                 Code::Conflict,
                 stage.origin("messages"),
-                "`messages` and `text_column` both name what is learnt from",
+                "`messages` and `text_column` both name what is learned from",
             )
             .context(stage.origin("text_column"), "texts")
             .help("keep `messages` for conversations, or `text_column` for texts"),

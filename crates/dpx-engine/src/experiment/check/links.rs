@@ -309,7 +309,7 @@ fn batch(stage: &Resolved<'_>, need: &Resolved<'_>, diagnostics: &mut Vec<Diagno
             Diagnostic::at(
                 Code::Conflict,
                 stage.origin("delta"),
-                format!("`delta` is {delta}: at 1/{examples} or above it would allow one example to be published whole"),
+                format!("`delta` is {delta}: at 1/{examples} or above it would allow one record to be published whole"),
             )
             .context(need.origin("examples"), "declared here")
             .help("use \"auto\": the number of examples to the power of -1.1"),

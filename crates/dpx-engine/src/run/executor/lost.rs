@@ -81,7 +81,7 @@ pub(super) fn decide(
             format!("{PATIENCE} nodes failed under it"),
         ),
         Loss::Ended(JobEnd::Cancelled) => {
-            Verdict::Fail("the job was cancelled in the queue; the same command runs it again".to_owned())
+            Verdict::Fail("the job was canceled in the queue; the same command runs it again".to_owned())
         }
         Loss::Ended(JobEnd::Completed) => {
             let what = "its job ended without a result";

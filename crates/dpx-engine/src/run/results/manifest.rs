@@ -14,7 +14,8 @@ use std::path::Path;
 pub(crate) const MANIFEST: &str = ".dpx-results.json";
 
 /// What results had before there was a manifest.
-const BEFORE_MANIFESTS: [&str; 5] = [
+const BEFORE_MANIFESTS: [&str; 6] = [
+    "report-partial.html",
     "results.json",
     "results.csv",
     "summary.md",
@@ -159,6 +160,34 @@ impl OwnFiles {
                 own.write(folder)
             })
             .map_err(ResultsError::io("write", &path))
+    }
+
+    /// Removes those of dpx's own files in a results folder that `which` names and that nobody edited since.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or a file not removed.
+    pub fn remove(folder: &Path, which: impl Fn(&str) -> bool) -> Result<(), ResultsError> {
+        let mut own = Self::read(folder)?;
+        let gone: Vec<String> = own
+            .paths()
+            .filter(|name| which(name) && own.made(folder, &folder.join(name)))
+            .map(str::to_owned)
+            .collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        for name in &gone {
+            let path = folder.join(name);
+            fs::remove_file(&path).map_err(ResultsError::io("remove", &path))?;
+            own.files.remove(name);
+            // A folder that is empty now was dpx's; one that is not stays.
+            if let Some(parent) = path.parent().filter(|parent| *parent != folder) {
+                drop(fs::remove_dir(parent));
+            }
+        }
+        own.made_from = None;
+        own.write(folder)
+            .map_err(ResultsError::io("write", &folder.join(MANIFEST)))
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {

@@ -363,6 +363,34 @@ fn one_file_is_replaced_and_stays_dpxs_own() {
     assert_eq!(place.read("results/emotion/report.html"), "edited");
 }
 
+/// The page of an unfinished study stands beside that of the last whole one, and goes with the next.
+#[test]
+fn a_partial_page_leaves_the_whole_one_and_goes_with_the_next() {
+    let place = Place::new();
+    let partial = "results/emotion/report-partial.html";
+    let there = || place.folder().join("report-partial.html").exists();
+    place.replace("one").unwrap();
+    let whole = place.read("results/emotion/report.html");
+    for text in ["2 of 18", "3 of 18"] {
+        OwnFiles::write_one(&place.folder(), "report-partial.html", text.as_bytes()).unwrap();
+        assert_eq!(place.read(partial), text);
+    }
+    assert_eq!(place.read("results/emotion/report.html"), whole);
+    place.replace("two").unwrap();
+    assert!(!there(), "new results are whole");
+    let is_partial = |name: &str| name == "report-partial.html";
+    OwnFiles::remove(&place.folder(), is_partial).unwrap();
+    OwnFiles::write_one(&place.folder(), "report-partial.html", b"again").unwrap();
+    OwnFiles::remove(&place.folder(), is_partial).unwrap();
+    assert!(!there());
+    // What somebody edited is theirs.
+    OwnFiles::write_one(&place.folder(), "report-partial.html", b"again").unwrap();
+    place.write(partial, "edited");
+    OwnFiles::remove(&place.folder(), is_partial).unwrap();
+    assert_eq!(place.read(partial), "edited");
+    OwnFiles::write_one(&place.folder(), "report.html", b"whole").unwrap();
+}
+
 #[test]
 fn results_are_current_as_long_as_nothing_changed() {
     let place = Place::new();
