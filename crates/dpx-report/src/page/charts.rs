@@ -37,15 +37,22 @@ pub(crate) fn tradeoff(study: &Study) -> Charts {
     .filter(|(id, _, _)| study.rows.iter().any(|row| row.figures.contains_key(*id)))
     .collect();
     let mut charts = Vec::new();
+    let real = if study.rehearsal { "stand-in" } else { "real" };
     if !series.is_empty() {
+        let title = format!("Accuracy on {real} test texts over epsilon");
         let utility = Panel {
             id: "utility-chart",
             series,
             lines,
             published,
-            title: "Accuracy on real test texts over epsilon",
+            title: &title,
         };
-        charts.extend(panel(study, &utility).map(|svg| (svg, "Utility: accuracy on the real test texts of a classifier trained on synthetic texts.".into())));
+        charts.extend(panel(study, &utility).map(|svg| {
+            let caption = format!(
+                "Utility: accuracy on the {real} test texts of a classifier trained on synthetic texts."
+            );
+            (svg, caption)
+        }));
     }
     let (id, name) = if study
         .rows
