@@ -207,8 +207,8 @@ mod tests {
                 let mut all: HashMap<&str, u64> = HashMap::new();
                 let mut each: HashMap<(u64, &str), u64> = HashMap::new();
                 for row in &made {
-                    let words = row.text.split(' ');
-                    let copies = words.filter_map(|word| copies_of.get(word)).next().unwrap();
+                    let mut words = row.text.split(' ');
+                    let copies = words.find_map(|word| copies_of.get(word)).unwrap();
                     *all.entry(&row.label).or_default() += 1;
                     *each.entry((*copies, &row.label)).or_default() += 1;
                 }

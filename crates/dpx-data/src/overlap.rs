@@ -143,28 +143,12 @@ impl<'a> PrivateTexts<'a> {
 
     /// The texts of a table that dpx wrote: its first column, without the header.
     pub fn of_table(csv: &str) -> Vec<String> {
-        let mut texts = Vec::new();
-        let mut text = String::new();
-        let (mut is_first, mut is_quoted) = (true, false);
-        let mut letters = csv.chars().peekable();
-        while let Some(letter) = letters.next() {
-            match letter {
-                '"' if is_quoted && letters.next_if_eq(&'"').is_some() => {
-                    if is_first {
-                        text.push('"');
-                    }
-                }
-                '"' => is_quoted = !is_quoted,
-                ',' if !is_quoted => is_first = false,
-                '\n' if !is_quoted => {
-                    texts.push(std::mem::take(&mut text));
-                    is_first = true;
-                }
-                letter if is_first => text.push(letter),
-                _ => {}
-            }
-        }
-        texts.into_iter().skip(1).collect()
+        let mut reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .from_reader(csv.as_bytes());
+        let rows = reader.records().filter_map(Result::ok);
+        rows.filter_map(|row| row.get(0).map(str::to_owned))
+            .collect()
     }
 
     fn has(&self, hash: u64, words: usize) -> bool {

@@ -214,7 +214,7 @@ pub(crate) fn assumed_labels(path: &Path, asked: &Columns<'_>, rows: &[RawRow]) 
         let all = rows.len();
         format!("{assumed} of {all} rows have no `{label}`: they have {only}")
     };
-    let columns = columns(path).unwrap_or_default();
+    let columns = columns(path, &[asked.text]).unwrap_or_default();
     let others = || {
         let columns = columns.iter().map(|column| column.trim());
         columns.filter(|column| !same(column, asked.text) && !same(column, asked.label))

@@ -22,12 +22,12 @@ pub(super) fn decoded(text: &str) -> Option<String> {
 /// One layer taken away; nothing where there is none.
 fn once(text: &str) -> Option<String> {
     let is_sign = |byte: &u8| matches!(byte, b'\\' | b'&' | b'<');
-    let first = text.as_bytes().iter().position(|byte| is_sign(byte))?;
+    let first = text.as_bytes().iter().position(is_sign)?;
     let mut out = String::with_capacity(text.len());
     out.push_str(&text[..first]);
     let mut rest = &text[first..];
     let mut changed = false;
-    while let Some(at) = rest.as_bytes().iter().position(|byte| is_sign(byte)) {
+    while let Some(at) = rest.as_bytes().iter().position(is_sign) {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
         let read = match rest.as_bytes()[0] {
@@ -35,16 +35,11 @@ fn once(text: &str) -> Option<String> {
             b'&' => entity(rest, &mut out),
             _ => tag(rest, &mut out),
         };
-        match read {
-            Some(length) => {
-                changed = true;
-                rest = &rest[length..];
-            }
-            None => {
-                out.push_str(&rest[..1]);
-                rest = &rest[1..];
-            }
+        changed |= read.is_some();
+        if read.is_none() {
+            out.push_str(&rest[..1]);
         }
+        rest = &rest[read.unwrap_or(1)..];
     }
     out.push_str(rest);
     changed.then_some(out)
@@ -58,20 +53,16 @@ fn escape(text: &str, out: &mut String) -> Option<usize> {
         '"' | '\'' | '\\' | '/' => kind,
         'u' => {
             let (code, length) = unit(text)?;
-            return match char::from_u32(code) {
-                Some(letter) => {
-                    out.push(letter);
-                    Some(length)
-                }
-                // Half of a pair.
-                None => {
-                    let (low, more) = unit(&text[length..])?;
-                    let high = code.checked_sub(0xd800).filter(|&high| high < 0x400)?;
-                    let low = low.checked_sub(0xdc00).filter(|&low| low < 0x400)?;
-                    out.push(char::from_u32(0x1_0000 + (high << 10) + low)?);
-                    Some(length + more)
-                }
-            };
+            if let Some(letter) = char::from_u32(code) {
+                out.push(letter);
+                return Some(length);
+            }
+            // Half of a pair.
+            let (low, more) = unit(&text[length..])?;
+            let high = code.checked_sub(0xd800).filter(|&high| high < 0x400)?;
+            let low = low.checked_sub(0xdc00).filter(|&low| low < 0x400)?;
+            out.push(char::from_u32(0x1_0000 + (high << 10) + low)?);
+            return Some(length + more);
         }
         'x' => return hexadecimal(text, 2, out),
         'U' => return hexadecimal(text, 8, out),

@@ -3,7 +3,7 @@
 /// Hashes, ascending, behind a filter on their highest bits.
 #[derive(Debug)]
 pub(super) struct Hashes {
-    hashes: Vec<u64>,
+    sorted: Vec<u64>,
     /// For each value of the highest bits whether a hash has it.
     filter: Vec<u64>,
     shift: u32,
@@ -22,7 +22,7 @@ impl Hashes {
             filter[place / 64] |= 1 << (place % 64);
         }
         Self {
-            hashes,
+            sorted: hashes,
             filter,
             shift,
         }
@@ -30,6 +30,6 @@ impl Hashes {
 
     pub(super) fn has(&self, hash: u64) -> bool {
         let place = (hash >> self.shift) as usize;
-        self.filter[place / 64] >> (place % 64) & 1 == 1 && self.hashes.binary_search(&hash).is_ok()
+        self.filter[place / 64] >> (place % 64) & 1 == 1 && self.sorted.binary_search(&hash).is_ok()
     }
 }

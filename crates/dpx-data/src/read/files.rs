@@ -255,9 +255,9 @@ fn is_data(name: &str) -> bool {
 /// Whether a file beside the data says something of them, or marks that they are whole.
 fn is_description(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name).to_lowercase();
-    base.ends_with(".md")
-        || base == "_success"
-        || (base.ends_with(".json") && NO_DATA.contains(&shards::stem(&base)))
+    let ending = Path::new(&base).extension();
+    let is = |other: &str| ending.is_some_and(|ending| ending == other);
+    is("md") || base == "_success" || (is("json") && NO_DATA.contains(&shards::stem(&base)))
 }
 
 fn is_other(name: &str) -> bool {

@@ -59,10 +59,6 @@ pub(super) fn columns(content: &str) -> Vec<String> {
 }
 
 /// The people under one key of every object, by its line.
-#[expect(
-    clippy::type_complexity,
-    reason = "each line has names, or says why not"
-)]
 pub(super) fn names(
     content: &str,
     path: &Path,

@@ -107,7 +107,9 @@ pub fn classification_intervals(figures: &Classification) -> Option<Classificati
 }
 
 /// What is drawn together: how many copies there are on average, and the texts of each copy as true label, predicted label and number.
-fn groups(figures: &Classification) -> Vec<(f64, Vec<(usize, usize, u64)>)> {
+type Group = (f64, Vec<(usize, usize, u64)>);
+
+fn groups(figures: &Classification) -> Vec<Group> {
     if !figures.people.is_empty() {
         return figures
             .people
