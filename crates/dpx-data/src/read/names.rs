@@ -181,6 +181,11 @@ pub(super) fn class_names(info: &Value, label: &str) -> ClassNames {
     }
 }
 
+/// The names in what `datasets` keeps in the metadata of a parquet file.
+pub(super) fn in_metadata(json: &str, label: &str) -> ClassNames {
+    serde_json::from_str(json).map_or(ClassNames::Unusable, |info| class_names(&info, label))
+}
+
 /// What stands in the place of the names.
 fn names_of<'a>(info: &'a Value, label: &str) -> Option<&'a Value> {
     let features = info

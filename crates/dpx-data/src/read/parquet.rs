@@ -123,15 +123,10 @@ fn roots(metadata: &FileMetaData) -> Vec<String> {
 
 /// The names that `datasets` keeps in the file for a column of type ClassLabel.
 fn stored_names(metadata: &FileMetaData, label: &str) -> ClassNames {
-    let pairs = metadata.key_value_metadata().into_iter().flatten();
-    let mut pairs = pairs.filter(|pair| pair.key == "huggingface");
-    let Some(pair) = pairs.next().and_then(|pair| pair.value.as_deref()) else {
-        return ClassNames::None;
-    };
-    match serde_json::from_str(pair) {
-        Ok(value) => names::class_names(&value, label),
-        Err(_) => ClassNames::Unusable,
-    }
+    let mut pairs = metadata.key_value_metadata().into_iter().flatten();
+    let json = pairs.find(|pair| pair.key == "huggingface");
+    let json = json.and_then(|pair| pair.value.as_deref());
+    json.map_or(ClassNames::None, |json| names::in_metadata(json, label))
 }
 
 /// Where the leaves of what is wanted lie.
@@ -396,11 +391,8 @@ impl Reader<'_> {
             );
             return;
         };
-        let label = if labelled {
-            labels.remove(0)
-        } else {
-            self.columns.only_label().unwrap_or(RawLabel::Missing)
-        };
+        let only = || self.columns.only_label().unwrap_or(RawLabel::Missing);
+        let label = if labelled { labels.remove(0) } else { only() };
         self.rows.push(RawRow {
             line: self.row,
             text,
