@@ -9,6 +9,7 @@ use dpx_engine::plan::{LocalSources, Plan, State, decide};
 use dpx_engine::run::View;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::time::Duration;
 
 /// A bar on a terminal, nothing elsewhere.
@@ -129,7 +130,7 @@ pub(crate) fn pull(
         missing.saturating_sub(bad)
     );
     if bad > 0 {
-        told.push_str(&format!(", {bad} bad and not taken"));
+        let _ = write!(told, ", {bad} bad and not taken");
     }
     output::print(&told)?;
     Ok(if bad == 0 {

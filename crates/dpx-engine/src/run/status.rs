@@ -95,16 +95,15 @@ impl RunStatus {
         let mut left = left_behind(folder);
         for instance in &mut self.instances {
             match instance.state.as_str() {
-                "running" => match left.remove(&instance.instance) {
-                    Some(found) => {
-                        found.state.clone_into(&mut instance.state);
-                        instance.note = Some(found.note);
-                    }
-                    None => {
-                        "stopped".clone_into(&mut instance.state);
-                        instance.note = Some("with its runner".to_owned());
-                    }
-                },
+                "running" => {
+                    let (state, note) = left
+                        .remove(&instance.instance)
+                        .map_or(("stopped", "with its runner".to_owned()), |found| {
+                            (found.state, found.note)
+                        });
+                    state.clone_into(&mut instance.state);
+                    instance.note = Some(note);
+                }
                 "waiting" => {
                     "run".clone_into(&mut instance.state);
                     instance.note = None;

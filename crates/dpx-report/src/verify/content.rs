@@ -32,11 +32,11 @@ fn page(root: &Path, name: &str, expected: &str, failures: &mut Failures) {
         return;
     }
     // With their ends: a page that was saved with others differs in nothing else.
-    let (found, expected) = (found.split_inclusive('\n'), expected.split_inclusive('\n'));
+    let (mut found, mut expected) = (found.split_inclusive('\n'), expected.split_inclusive('\n'));
     let same = found.clone().zip(expected.clone());
     let same = same.take_while(|(found, expected)| found == expected);
     let before = same.count();
-    let (found, expected) = (found.skip(before).next(), expected.skip(before).next());
+    let (found, expected) = (found.nth(before), expected.nth(before));
     let end = |line: Option<&str>| line.is_some_and(|line| line.ends_with("\r\n"));
     failures.add(format!(
         "line {} is not what privacy.json says: the page has {:?}, expected {:?}{}",

@@ -522,8 +522,8 @@ fn age(folder: &Path, hours: u64) {
     }
 }
 
-fn days(days: u64) -> Option<std::time::Duration> {
-    Some(std::time::Duration::from_secs(days * 24 * 3600))
+fn days(days: u64) -> std::time::Duration {
+    std::time::Duration::from_secs(days * 24 * 3600)
 }
 
 #[test]
@@ -545,7 +545,7 @@ fn what_another_key_or_version_wrote_outlives_cleaning() {
     std::fs::write(place.path().join("objects/left"), "left").unwrap();
     age(place.path(), 3 * 24);
     let before = files(place.path());
-    let garbage = stranger.collect(days(60), None, true).unwrap();
+    let garbage = stranger.collect(Some(days(60)), None, true).unwrap();
     assert_eq!((garbage.objects, garbage.unopened), (0, 1));
     assert_eq!((garbage.kept_records, garbage.kept_objects), (1, 2));
     assert_eq!((garbage.kept_bytes, garbage.spared), (5, 2));
@@ -582,13 +582,13 @@ fn what_another_key_or_version_wrote_outlives_cleaning() {
         assert!(told.contains("another version of dpx"), "{told}");
     }
     age(place.path(), 3 * 24);
-    let garbage = shared.collect(days(60), None, true).unwrap();
+    let garbage = shared.collect(Some(days(60)), None, true).unwrap();
     assert_eq!((garbage.objects, garbage.other_versions), (0, 1));
     assert_eq!(files(place.path()).len(), before.len() + 3, "{garbage:?}");
 
     // Once everything can be opened, what nothing names goes.
     store.delete(&name).unwrap();
-    let garbage = shared.collect(days(60), None, true).unwrap();
+    let garbage = shared.collect(Some(days(60)), None, true).unwrap();
     assert_eq!((garbage.objects, garbage.kept_objects), (2, 1));
     assert!(shared.verify(false).unwrap().is_sound());
 }
