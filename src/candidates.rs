@@ -124,7 +124,7 @@ fn rows<'a>(
     rows
 }
 
-/// The private runs whose results the cache holds.
+/// The private runs whose results the cache holds; of those without noise, which have no name, the keys.
 fn held(reader: &ArtifactReader, records: &[Record]) -> BTreeSet<String> {
     let spent = records.iter().filter(|record| record.kind.spends());
     spent
@@ -132,7 +132,10 @@ fn held(reader: &ArtifactReader, records: &[Record]) -> BTreeSet<String> {
             // What cannot be read counts as lost, and is charged.
             let bytes = reader.read(record, PRIVACY_FILE).ok().flatten()?;
             let read = PrivacyRecord::from_bytes(&bytes, Path::new(PRIVACY_FILE)).ok()?;
-            Some(read.private()?.run.clone())
+            Some(match read.private() {
+                Some(run) => run.run.clone(),
+                None => record.key.to_string(),
+            })
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use crate::entry::{Entry, ReleaseEntry, RunEntry};
 use crate::history::{Book, History};
 use crate::joint::{adjacency, compose, compose_under, nothing};
 use crate::people::check;
-use crate::selection::{Candidate, Selection, earlier, entries, lost, selection};
+use crate::selection::{Candidate, Selection, earlier, entries, lost, plain, selection};
 use crate::{LedgerError, ledger};
 use dpx_accounting::{Adjacency, Claim, EpsilonBound};
 use dpx_schema::{Budget, Guarantee, PrivacyRecord};
@@ -28,8 +28,9 @@ pub struct ReleaseRequest {
     pub candidates: Vec<Candidate>,
     /// Rows without a guarantee that were scored on real data.
     pub unprotected: Vec<String>,
-    /// Runs whose results the cache holds, scored or not. Every other run of this experiment and these people may have been
-    /// scored, and is a candidate. Nothing where no cache was asked.
+    /// Runs whose results the cache holds, scored or not; of those without a guarantee, whose records name no run, the keys.
+    /// Every other run of this experiment and these people may have been scored, and is a candidate. Nothing where no cache was
+    /// asked.
     pub held: Option<BTreeSet<String>>,
     /// The delta of its claims, the same for all rows of the study.
     pub delta: f64,
@@ -50,7 +51,8 @@ impl ReleaseRequest {
                 continue;
             }
             // A row of this name that ran anew is another row.
-            let name = more.row.clone();
+            let name = plain(&more.row);
+            more.row.clone_from(&name);
             let mut number = 1;
             while self.rows.contains(&more.row)
                 || self.made.contains(&more.row)
@@ -61,6 +63,7 @@ impl ReleaseRequest {
             }
             self.candidates.push(more);
         }
+        let unprotected = unprotected.iter().map(|name| plain(name));
         self.unprotected.extend(unprotected);
         self.unprotected.sort();
         self.unprotected.dedup();
@@ -273,6 +276,7 @@ fn forgotten<'a>(
         .iter()
         .filter(|run| run.experiment == request.experiment)
         .filter(|run| !held.contains(&run.run) && !told.contains(&run.run))
+        .filter(|run| run.is_covered() || !held.contains(&run.key))
         .collect();
     let mut names: BTreeSet<String> = candidates.iter().map(|(row, _)| row.clone()).collect();
     let covered = |is_covered: bool| {

@@ -27,6 +27,15 @@ pub(crate) fn earlier(row: &str, number: usize) -> String {
     format!("{row}{EARLIER}{number})")
 }
 
+/// The name of something that the study no longer asks for, as it may stand in a release: a value with a path in it tells of the
+/// publisher, and the stage alone is named.
+pub(crate) fn plain(name: &str) -> String {
+    match name.split_once('@') {
+        Some((stage, values)) if values.contains(['/', '\\']) => stage.to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
 /// Runs of the study that the cache no longer holds: nobody knows whether they were scored, so they count as if they were.
 pub(crate) fn lost<'a>(
     runs: impl Iterator<Item = &'a RunEntry>,
@@ -34,11 +43,12 @@ pub(crate) fn lost<'a>(
 ) -> Vec<(String, Vec<&'a RunEntry>)> {
     let mut found = Vec::new();
     for run in runs {
-        let mut name = format!("{} (not in the cache)", run.instance);
+        let instance = plain(&run.instance);
+        let mut name = format!("{instance} (not in the cache)");
         let mut number = 1;
         while !names.insert(name.clone()) {
             number += 1;
-            name = format!("{} (not in the cache, {number})", run.instance);
+            name = format!("{instance} (not in the cache, {number})");
         }
         found.push((name, vec![run]));
     }

@@ -481,15 +481,19 @@ fn the_best_of_several_runs_of_a_declared_row_costs_all_of_them() {
 #[test]
 fn runs_that_the_ledger_alone_knows_are_candidates() {
     let (_folder, ledger) = with_people();
-    let [a, b, c, mut bare, mut other] =
-        ["a", "b", "c", "bare", "other"].map(|name| run_entry(name, 2.0));
+    let [a, b, mut c, mut bare, mut kept, mut other] =
+        ["a", "b", "c", "bare", "kept", "other"].map(|name| run_entry(name, 2.0));
     bare.event = DpEvent::NonPrivate;
+    kept.event = DpEvent::NonPrivate;
+    kept.key = "another key".to_owned();
     other.experiment = "another study".to_owned();
-    for run in [&a, &b, &c, &bare, &other] {
+    // A path in a name is charged for, and not told.
+    c.instance = "train@data=/home/who/texts.csv".to_owned();
+    for run in [&a, &b, &c, &bare, &kept, &other] {
         enter(&ledger, "file", run);
     }
     let chosen = ReleaseRequest {
-        held: Some([&a, &b].map(|run| run.run.clone()).into()),
+        held: Some([&a.run, &b.run, &kept.key].map(Clone::clone).into()),
         ..request(&[&a])
     };
     let prepared = ledger.prepare_release(&chosen).unwrap();
@@ -501,10 +505,7 @@ fn runs_that_the_ledger_alone_knows_are_candidates() {
     else {
         panic!("{:?}", prepared.selection());
     };
-    assert_eq!(
-        candidates,
-        &["sample@row=a", "train@row=c (not in the cache)"]
-    );
+    assert_eq!(candidates, &["sample@row=a", "train (not in the cache)"]);
     assert_eq!(unprotected, &["train@row=bare (not in the cache)"]);
     close(Some(claim), exact(2.0, 2.0));
 }
