@@ -306,7 +306,7 @@ fn labels(figures: &Figures, people: Option<&PeopleFigures>, problems: &mut Vec<
         .collect();
     if !rare.is_empty() && names.len() > 1 {
         problems.push(warning(format!(
-            "{} of {} labels have fewer than {RARE} {units} ({}): under privacy they are hardly learnt; join them, or expect their F1 to fall. A label that one person alone has tells of that person by its name",
+            "{} of {} labels have fewer than {RARE} {units} ({}): under privacy they are hardly learned; join them, or expect their F1 to fall. A label that one person alone has tells of that person by its name",
             rare.len(),
             names.len(),
             listed(&rare, NAMED)

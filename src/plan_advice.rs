@@ -22,7 +22,7 @@ pub(crate) fn print(
     plan: &Plan,
     decisions: &[Decision],
 ) -> Result<ExitCode, Error> {
-    output::print(advice(experiment, plan, decisions)?.trim_end())?;
+    output::print_wrapped(advice(experiment, plan, decisions)?.trim_end())?;
     Ok(ExitCode::Done)
 }
 
@@ -55,7 +55,7 @@ fn advice(experiment: &Experiment, plan: &Plan, decisions: &[Decision]) -> Resul
         ));
         if !rare.is_empty() {
             lines.push(format!(
-                "{} labels have fewer than {RARE} {} ({}): they are hardly learnt under privacy, join them",
+                "{} labels have fewer than {RARE} {} ({}): they are hardly learned under privacy, join them",
                 rare.len(),
                 match population.unit() {
                     Unit::Example => "training texts",
