@@ -396,11 +396,19 @@ mod tests {
     use tokenizers::models::wordpiece::WordPiece;
     use tokenizers::normalizers::BertNormalizer;
     use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+    use tokenizers::processors::bert::BertProcessing;
 
     /// A cased `tokenizer.json` beside a configuration.
     fn tokenizer(config: &Value) -> Result<Tokenizer, String> {
         let folder = tempfile::tempdir().unwrap();
         let words = ["[UNK]", "zoe", "Zoe", "zoë", "你好", "你", "好"];
+        let around = ["[CLS]", "[SEP]"];
+        // Classes of BERT read files alone that put these around a text.
+        let by_class = config.get("tokenizer_class").is_some();
+        let words: Vec<&str> = words
+            .into_iter()
+            .chain(around.into_iter().filter(|_| by_class))
+            .collect();
         let vocabulary = folder.path().join("vocab.txt");
         std::fs::write(&vocabulary, words.join("\n")).unwrap();
         let model = WordPiece::from_file(&vocabulary.to_string_lossy())
@@ -411,6 +419,10 @@ mod tests {
         let normalizer = BertNormalizer::new(true, false, Some(false), false);
         inner.with_normalizer(Some(normalizer)).unwrap();
         inner.with_pre_tokenizer(Some(BertPreTokenizer));
+        if by_class {
+            let [begin, end] = [("[CLS]", 7), ("[SEP]", 8)].map(|(token, id)| (token.into(), id));
+            inner.with_post_processor(Some(BertProcessing::new(end, begin)));
+        }
         inner
             .save(folder.path().join("tokenizer.json"), false)
             .unwrap();
