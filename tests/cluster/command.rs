@@ -48,7 +48,7 @@ fn a_command_that_starts_nothing_is_told_of() {
     let told = text(&run);
     assert!(
         told.contains("the command `submit` ended with exit code 2: error: ")
-            && told.contains("-0.out`)")
+            && told.contains(".out`)")
             && !told.contains("For more information"),
         "{told}"
     );
