@@ -127,7 +127,7 @@ fn no_private_data_is_said_in_so_many_words() {
     assert!(statement.claim.is_none() && statement.groups.is_empty());
     let page = page(&statement);
     assert!(
-        page.contains("No private data were used. The 3 texts come from"),
+        page.contains("No private data were used. The 3 texts here come from"),
         "{page}"
     );
     assert!(!page.contains("-DP"), "{page}");
@@ -243,7 +243,7 @@ fn a_model_alone_has_its_card_and_page() {
         "for it.",
         "Chance: what the model writes may coincide",
         "Records that the model was only scored on",
-        "no other row under a guarantee was scored",
+        "no other row of this study under a guarantee was scored",
         "never split.\n",
         "this page and the model card",
     ] {
