@@ -17,7 +17,7 @@ pub const SUBMIT_EXAMPLE: &str = "ssh node{index} {worker} {index}";
 pub struct ExecutorFault {
     /// What was found, and why it cannot work.
     pub what: String,
-    /// What to do.
+    /// The next step for whoever wrote it, as errors print behind `help:`.
     pub help: String,
     pub(crate) code: Code,
 }

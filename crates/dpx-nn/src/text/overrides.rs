@@ -210,11 +210,10 @@ fn numbered(
 /// Where a special token is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
-    /// By one of the roles.
     Role,
     /// By a key of its own, such as `image_token`.
     Own,
-    /// In a list.
+    /// In `additional_special_tokens` or the like.
     Listed,
 }
 

@@ -177,9 +177,12 @@ impl<'a> Stated<'a> {
         let written = stage.fields.entry("delta");
         let (value, origin) = match written {
             Some(entry) => (entry.node.to_json(), entry.node.origin),
-            // `[privacy]` speaks for it.
+            // `[privacy]` speaks for it, where it says a number.
             None => (
-                serde_json::to_value(experiment.privacy.delta).unwrap_or_default(),
+                serde_json::to_value(experiment.privacy.delta)
+                    .ok()
+                    .filter(|delta| !delta.is_null())
+                    .unwrap_or_else(|| "auto".into()),
                 stage.origin,
             ),
         };
