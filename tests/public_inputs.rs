@@ -48,6 +48,27 @@ count = 6
 max_new_tokens = 4
 "#;
 
+const FIRST: &str = r#"
+[experiment]
+name = "first"
+
+[stage.preprocess]
+kind = "preprocess"
+dataset = "first.csv"
+labels = ["joy"]
+
+[stage.counts]
+kind = "counts"
+needs = ["preprocess"]
+epsilon = "inf"
+keywords = "words.txt"
+
+[stage.sample]
+kind = "sample"
+needs = ["counts"]
+count = 60
+"#;
+
 const PRIVATE: &str =
     "on the ninth of march she told the doctor that her son had stopped eating again";
 
@@ -209,13 +230,21 @@ fn results_of_a_study_are_no_public_corpus() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     write(root, &clean().join("\n"), "");
-    let experiment = std::fs::read_to_string(root.join("leaky.toml")).unwrap();
-    let first = experiment
-        .replace("epsilon = 4", "epsilon = \"inf\"")
-        .replace("max_new_tokens = 4", "max_new_tokens = 30")
-        .replace("count = 6", "count = 40")
-        .replace("\"leaky\"", "\"first\"");
-    std::fs::write(root.join("first.toml"), first).unwrap();
+    // Bags of words: texts of real words, which the tiny model does not write.
+    let words: Vec<String> = (0..60).map(|word| format!("word{word}")).collect();
+    std::fs::write(root.join("words.txt"), words.join("\n")).unwrap();
+    let rows: Vec<String> = (0..200)
+        .map(|row| {
+            let own = (0..12).map(|at| words[(row * 7 + at * (row % 5 * 2 + 7)) % 60].clone());
+            format!("{},joy", own.collect::<Vec<_>>().join(" "))
+        })
+        .collect();
+    std::fs::write(
+        root.join("first.csv"),
+        format!("text,label\n{}\n", rows.join("\n")),
+    )
+    .unwrap();
+    std::fs::write(root.join("first.toml"), FIRST).unwrap();
     succeeds(root, &["run", "first.toml"]);
     let synthetic = root.join("results/first/synthetic");
     let tables = std::fs::read_dir(synthetic)
