@@ -12,7 +12,7 @@ const TOOLKIT: &str =
 
 /// Commands that are not run, with the reason. Of a study the file and its overrides are checked instead, and that the command
 /// line is understood.
-const NOT_RUN: [(&str, &str); 21] = [
+const NOT_RUN: [(&str, &str); 22] = [
     ("dpx run experiments/emotion.toml", "ten minutes"),
     (
         "dpx run experiments/emotion-teacher.toml",
@@ -33,6 +33,10 @@ const NOT_RUN: [(&str, &str); 21] = [
     (
         "dpx run experiments/select.toml",
         "a pool of tens of thousands of texts",
+    ),
+    (
+        "dpx run experiments/select-teacher.toml",
+        "the pool of select.toml, which it shares",
     ),
     ("dpx run FILE", "a placeholder"),
     ("dpx export FILE", "a placeholder"),
