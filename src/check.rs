@@ -164,6 +164,8 @@ fn of_data(experiment: &experiment::Experiment) -> Result<Vec<(String, Vec<Probl
         // What the stages themselves would say, of labels that are not declared for instance.
         if is_local(&params) {
             let told = refusals(&plan, instance, &params);
+            // Of what both find the words of the stage stand.
+            problems.retain(|own| !told.iter().any(|one| own.text.ends_with(&one.text)));
             problems.splice(0..0, told);
         }
         found.push((instance.name.to_string(), problems));

@@ -125,7 +125,7 @@ impl Outgoing<'_> {
         standing::check(&ledger, &loaded.cache)?;
         account::knows_all(&ledger, &loaded.cache)?;
         let scored = candidates::scored(&ledger, loaded)?;
-        request.add_candidates(scored.covered, scored.unprotected);
+        request.add_candidates(scored.covered, &scored.unprotected);
         request.held = Some(scored.held);
         let prepared = ledger.prepare_release(&request)?;
         let statement = release

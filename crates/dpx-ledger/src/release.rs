@@ -40,7 +40,7 @@ pub struct ReleaseRequest {
 
 impl ReleaseRequest {
     /// Adds rows that were scored and that the study no longer asks for.
-    pub fn add_candidates(&mut self, candidates: Vec<Candidate>, unprotected: Vec<String>) {
+    pub fn add_candidates(&mut self, candidates: Vec<Candidate>, unprotected: &[String]) {
         let runs = |candidate: &Candidate| -> BTreeSet<String> {
             let private = candidate.records.iter().filter_map(PrivacyRecord::private);
             private.map(|run| run.run.clone()).collect()

@@ -463,7 +463,7 @@ fn the_best_of_several_runs_of_a_declared_row_costs_all_of_them() {
         assert!(matches!(prepared.selection(), Selection::None { .. }));
         drop(prepared);
         if in_cache {
-            chosen.add_candidates(vec![candidate(&runs[0]), candidate(&runs[2])], Vec::new());
+            chosen.add_candidates(vec![candidate(&runs[0]), candidate(&runs[2])], &[]);
         } else {
             chosen.held = Some(BTreeSet::from([runs[1].run.clone()]));
         }
