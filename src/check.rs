@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let (mut memory, mut fits, mut uses) = (Vec::new(), Ok(()), Ok(()));
     match built {
         Some(Ok(plan)) => {
-            uses = families::uses(&plan, false);
+            uses = families::uses(&plan, false, || Ok(families::all(&plan)));
             if let Some(experiment) = &loaded.experiment {
                 let place = Place::of((experiment, &plan), &[], None);
                 fits = memory::refuse(&plan, &place, false, || {
@@ -164,8 +164,6 @@ fn of_data(experiment: &experiment::Experiment) -> Result<Vec<(String, Vec<Probl
         // What the stages themselves would say, of labels that are not declared for instance.
         if is_local(&params) {
             let told = refusals(&plan, instance, &params);
-            // Of what both find the words of the stage stand.
-            problems.retain(|own| !told.iter().any(|one| own.text.ends_with(&one.text)));
             problems.splice(0..0, told);
         }
         found.push((instance.name.to_string(), problems));

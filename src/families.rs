@@ -3,7 +3,7 @@
 use super::{Error, download};
 use dpx_data::{HubName, Role, Source, hub};
 use dpx_engine::experiment::{SourceRef, source_fields};
-use dpx_engine::plan::{Plan, SourceError, Sources};
+use dpx_engine::plan::{InstanceId, Plan, SourceError, Sources};
 use dpx_nn::model::{ModelConfig, Use, look, look_at_gguf, look_for, suits};
 use dpx_schema::files::is_gguf;
 use dpx_schema::{Kind, MODEL_SCHEMA_FILE, PublicSchema};
@@ -45,16 +45,18 @@ impl<S: Sources> Sources for Understood<S> {
 }
 
 /// Checks that each model of a plan does what its stage needs: those on this machine with weights and tokenizer, those on the Hub, where
-/// it is asked, by what they are.
+/// it is asked, by what they are. Only those of the instances that `waiting` returns, which is asked where there is a model to look at.
 ///
 /// # Errors
 /// What the first one is instead, with the stage and the key that name it.
-pub(crate) fn uses(plan: &Plan, online: bool) -> Result<(), Error> {
-    let hub = hub::Hub::from_env();
-    let mut seen = BTreeSet::new();
-    for instance in &plan.instances {
+pub(crate) fn uses(
+    plan: &Plan,
+    online: bool,
+    waiting: impl FnOnce() -> Result<BTreeSet<InstanceId>, Error>,
+) -> Result<(), Error> {
+    let mut models = Vec::new();
+    for (id, instance) in plan.instances.iter().enumerate() {
         for field in source_fields(instance.kind) {
-            let named = instance.params[field.key].as_str();
             let used = match (instance.kind, field.key) {
                 (Kind::Train | Kind::Pretrain, "model") => Use::Generator,
                 (Kind::Classify, "model") => Use::Classifier,
@@ -62,38 +64,52 @@ pub(crate) fn uses(plan: &Plan, online: bool) -> Result<(), Error> {
                 (_, "encoder") => Use::Encoder,
                 _ => continue,
             };
-            let Some(named) = named.filter(|_| field.counts(&instance.params)) else {
-                continue;
-            };
-            let Ok(SourceRef::Source(source)) = field.parse(named) else {
-                continue;
-            };
-            let identity = instance.sources.get(field.key);
-            if !seen.insert((named.to_owned(), identity, used)) {
-                continue;
+            let named = instance.params[field.key].as_str();
+            let named = named.filter(|_| field.counts(&instance.params));
+            if let Some(Ok(SourceRef::Source(source @ (Source::Path(_) | Source::Hub(_))))) =
+                named.map(|named| field.parse(named))
+            {
+                models.push((id, field.key, source, used));
             }
-            let found = match &source {
-                Source::Path(folder) => look_for(folder, used).map_err(|error| error.to_string()),
-                Source::Hub(name) if online => {
-                    let name = identity.map_or_else(|| name.clone(), |known| pinned(name, known));
-                    of_hub(&hub, &name)
-                        .map_err(|error| error.to_string())
-                        .and_then(|config| {
-                            suits(&config, used, Path::new(&name.to_string()))
-                                .map_err(|error| error.to_string())
-                        })
-                }
-                _ => Ok(()),
-            };
-            found.map_err(|error| {
-                Error::usage(format!(
-                    "`{}` of `[stage.{}]`: {error}",
-                    field.key, instance.stage
-                ))
-            })?;
         }
     }
+    if models.is_empty() {
+        return Ok(());
+    }
+    let waiting = waiting()?;
+    let hub = hub::Hub::from_env();
+    let mut seen = BTreeSet::new();
+    for (id, key, source, used) in models {
+        let instance = &plan.instances[id];
+        let identity = instance.sources.get(key);
+        if !waiting.contains(&id)
+            || !seen.insert((instance.params[key].to_string(), identity, used))
+        {
+            continue;
+        }
+        let found = match &source {
+            Source::Path(folder) => look_for(folder, used).map_err(|error| error.to_string()),
+            Source::Hub(name) if online => {
+                let name = identity.map_or_else(|| name.clone(), |known| pinned(name, known));
+                of_hub(&hub, &name)
+                    .map_err(|error| error.to_string())
+                    .and_then(|config| {
+                        suits(&config, used, Path::new(&name.to_string()))
+                            .map_err(|error| error.to_string())
+                    })
+            }
+            _ => Ok(()),
+        };
+        found.map_err(|error| {
+            Error::usage(format!("`{key}` of `[stage.{}]`: {error}", instance.stage))
+        })?;
+    }
     Ok(())
+}
+
+/// All instances, whether or not they are cached.
+pub(crate) fn all(plan: &Plan) -> BTreeSet<InstanceId> {
+    (0..plan.instances.len()).collect()
 }
 
 /// Checks a model on the Hub by its `config.json`, which is downloaded if it is not there yet, or by the beginning of its GGUF file.

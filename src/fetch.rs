@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     for (_, name) in names.iter().filter(|(role, _)| *role == Role::Model) {
         families::of_hub(&hub, name).map_err(|error| Error::failed(error.to_string()))?;
     }
-    families::uses(&plan, true)?;
+    families::uses(&plan, true, || Ok(families::all(&plan)))?;
     for (role, name) in &names {
         let snapshot = download::one(&hub, *role, name)?;
         output::print(&format!(

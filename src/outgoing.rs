@@ -5,13 +5,15 @@ use super::studies::Loaded;
 use super::{Error, account, candidates, output, standing};
 use dpx_engine::run::{ResultsError, new_folder};
 use dpx_ledger::{LedgerError, PreparedRelease, Selection};
-use dpx_report::{Disclosure, Publication, Release, ReleaseError, verify};
+use dpx_report::{
+    CHECKSUMS_FILE, Disclosure, Publication, Release, ReleaseError, STATEMENT_FILE, verify,
+};
 use dpx_schema::counted;
 use std::fmt::Write;
 use std::path::Path;
 
 /// Files by which the folder of a release is known.
-const RELEASE: [&str; 2] = ["privacy.json", "SHA256SUMS"];
+const RELEASE: [&str; 2] = [STATEMENT_FILE, CHECKSUMS_FILE];
 
 /// A parser of an argument that `check` accepts.
 pub(crate) fn checked(

@@ -9,7 +9,6 @@ use dpx_data::{
 use dpx_schema::listed;
 use dpx_schema::params::RoleOf;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// Labels with fewer training texts, or of fewer people where these are protected, are rare.
 pub(crate) const RARE: usize = 100;
@@ -46,7 +45,7 @@ pub(crate) struct Asked<'a> {
     /// Empty: there is none.
     pub(crate) label: Option<&'a str>,
     pub(crate) unit: Option<&'a str>,
-    /// Whether keys of an experiment file name them, not options.
+    /// Whether keys of an experiment file name them, not options. What cannot be read is told by whoever loads the data by the file then.
     pub(crate) by_key: bool,
 }
 
@@ -95,7 +94,12 @@ pub(crate) fn look(
         );
     }
     let text = asked.messages.or(asked.text).unwrap_or("text");
-    let columns = columns(&path, text, asked.label)?;
+    let usage = |error: DataError| Error::usage(error.to_string());
+    let columns_of = |wanted: &[&str]| dpx_data::columns_of(&path, wanted).map_err(usage);
+    let mut columns = columns_of(&[text, asked.label.unwrap_or("label")])?;
+    if columns.is_empty() {
+        columns = columns_of(&[text])?;
+    }
     let mut problems = Vec::new();
     let mut pick = |name: &str, [key, option]: [&str; 2]| {
         if !columns.is_empty() && !columns.iter().any(|column| same_column(column, name)) {
@@ -122,7 +126,6 @@ pub(crate) fn look(
         label => pick(label.unwrap_or("label"), ["label_column", "--label"]),
     };
     let people = asked.unit.map(|unit| pick(unit, ["unit_column", "--unit"]));
-    let usage = |error: DataError| Error::usage(error.to_string());
     let resolved = Source::Path(path).resolve(Role::Dataset).map_err(usage)?;
     let people = people.filter(|_| problems.is_empty());
     let describe = |messages: Option<&str>| {
@@ -138,7 +141,7 @@ pub(crate) fn look(
     };
     let description = describe(asked.messages)?;
     let mut is_conversations = false;
-    if columns.is_empty() {
+    if columns.is_empty() && !asked.by_key {
         let split = description.splits.first();
         let problem = split.and_then(|split| split.problem.clone());
         problems.push(error(problem.unwrap_or_else(|| {
@@ -146,10 +149,15 @@ pub(crate) fn look(
         })));
     }
     if problems.is_empty() {
+        if !asked.by_key {
+            problems.extend(unread(&description));
+        }
         problems.extend(of_rows(&description, !label_column.is_empty()));
-        // A text is hardly ever a list of turns by chance.
-        let mut splits = describe(Some(&text_column))?.splits.into_iter();
-        is_conversations = asked.messages.is_none() && splits.all(|split| split.problem.is_none());
+        if asked.messages.is_none() {
+            // A text is hardly ever a list of turns by chance.
+            let mut splits = describe(Some(&text_column))?.splits.into_iter();
+            is_conversations = splits.all(|split| split.problem.is_none());
+        }
         if is_conversations {
             problems.push(warning(format!(
                 "the column `{text_column}` holds conversations: read with `messages = \"{text_column}\"` in the place of `text_column` each turn is scrubbed, \
@@ -175,28 +183,18 @@ pub(crate) fn look(
     })
 }
 
-/// The columns of the first file: those of a header with the columns that are asked for, whatever stands beside them, or with nothing but
-/// names.
-fn columns(path: &Path, text: &str, label: Option<&str>) -> Result<Vec<String>, Error> {
-    for label in [label.unwrap_or("label"), ""] {
-        let found = dpx_data::describe(path, text, label);
-        let found = found.map_err(|error| Error::usage(error.to_string()))?;
-        let first = found.splits.into_iter().next();
-        if let Some(split) = first.filter(|split| !split.columns.is_empty()) {
-            return Ok(split.columns);
-        }
-    }
-    Ok(Vec::new())
+/// Why splits cannot be read.
+fn unread(description: &Description) -> impl Iterator<Item = Problem> {
+    let unread = |split: &SplitDescription| {
+        let problem = split.problem.as_ref()?;
+        Some(error(format!("{}: {problem}", split.split)))
+    };
+    description.splits.iter().filter_map(unread)
 }
 
 /// Everything that the rows tell, which have labels or none.
 fn of_rows(description: &Description, labelled: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for split in &description.splits {
-        if let Some(problem) = &split.problem {
-            problems.push(error(format!("{}: {problem}", split.split)));
-        }
-    }
     let split = |name: &str| description.splits.iter().find(|split| split.split == name);
     let Some((train, figures)) =
         split("train").and_then(|train| Some((train, train.figures.as_ref()?)))

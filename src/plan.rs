@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     }
     let place = Place::of((&experiment, &plan), &[], None);
     memory::refuse(&plan, &place, true, || Ok(waiting(&decisions)))?;
-    families::uses(&plan, true)?;
+    families::uses(&plan, true, || Ok(families::all(&plan)))?;
     let causes = causes(&plan, &decisions);
     let summary = summary(&decisions);
     // Who the people are is found in the data: only a study with a budget is worth reading them for a plan.

@@ -13,7 +13,7 @@ use super::{Error, ExitCode, output, run};
 use dpx_data::{Request, Row, builtin};
 use dpx_engine::cache::REHEARSAL;
 use dpx_engine::experiment::quoted;
-use dpx_engine::plan::Instance;
+use dpx_engine::plan::{Instance, rehearsal_of};
 use dpx_nn::seed::Stream;
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::{Kind, Unit};
@@ -49,7 +49,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let experiment = args.experiment.load()?;
     let plan = build(&experiment, &LocalModels)?;
-    let name = format!("{}-rehearsal", plan.experiment);
+    let name = rehearsal_of(&plan.experiment);
     let folder = args.cache.cache.join(REHEARSAL).join(&plan.experiment);
     let words = args.words.unwrap_or_else(|| {
         let lengths = plan.instances.iter().filter(|one| one.kind == Kind::Train);

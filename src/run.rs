@@ -125,7 +125,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     memory::refuse(&plan, &place, true, || {
         waiting(&plan, &cache, &options).map_err(not_run)
     })?;
-    families::uses(&plan, true)?;
+    families::uses(&plan, true, || {
+        waiting(&plan, &cache, &options).map_err(not_run)
+    })?;
     options.remote = args
         .remote
         .open(Some((&experiment.cache, args.experiment.file.as_path())))?;

@@ -231,6 +231,20 @@ impl Description {
     }
 }
 
+/// The columns of the first file of a dataset: those of a header that has all that are `wanted`, whatever stands beside them, or that
+/// holds nothing but names; else none.
+///
+/// # Errors
+/// As those of [`describe`].
+pub fn columns_of(path: &Path, wanted: &[&str]) -> Result<Vec<String>, DataError> {
+    let files = split_files(path)?;
+    let mut all = [files.train, files.validation, files.test]
+        .into_iter()
+        .flatten();
+    all.next()
+        .map_or(Ok(Vec::new()), |first| columns(&first, wanted))
+}
+
 /// Describes the files of a dataset: a file, or a folder with its splits. Columns are told even where the rows cannot be
 /// read for want of the right ones.
 ///

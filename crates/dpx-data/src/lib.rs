@@ -34,8 +34,8 @@ mod stored;
 mod unique;
 
 pub use describe::{
-    Description, Figures, Lengths, PeopleFigures, SplitDescription, describe, describe_resolved,
-    describe_rows, looks_like_dataset,
+    Description, Figures, Lengths, PeopleFigures, SplitDescription, columns_of, describe,
+    describe_resolved, describe_rows, looks_like_dataset,
 };
 pub use error::{DataError, Problems};
 

@@ -150,7 +150,7 @@ pub(crate) fn columns(path: &Path, wanted: &[&str]) -> Result<Vec<String>, DataE
         "txt" => ["text", "label"].map(str::to_owned).to_vec(),
         _ => table::columns(&checked(path)?, path)?,
     };
-    let has = |name: &&str| names.iter().any(|column| same(column.trim(), name.trim()));
+    let has = |name: &&str| names.iter().any(|column| same_column(column, name));
     let wanted: Vec<&str> = wanted
         .iter()
         .copied()

@@ -41,6 +41,7 @@ pub(crate) use instance::DeviceNeed;
 pub use instance::{Axis, Instance, InstanceId, Need, Plan, RunSettings, WHOLE_STUDY};
 pub(crate) use key::Recipe;
 pub use local::LocalSources;
+pub use rehearsal::rehearsal_of;
 pub(crate) use sources::content_identity;
 pub use sources::{Seen, SourceError, Sources};
 pub use view::{CacheView, Found};

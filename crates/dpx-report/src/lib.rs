@@ -44,8 +44,9 @@ pub use assemble::assemble;
 pub use next::next;
 pub use real_texts::{Nearest, RealTexts, real_texts};
 pub use release::{
-    Author, Disclosure, Export, ExportForm, Format, Group, License, Model, Prior, Publication,
-    Release, ReleaseError, Run, Selection, Statement, Texts, Wanted, write_internal,
+    Author, CHECKSUMS_FILE, Disclosure, Export, ExportForm, Format, Group, License, Model, Prior,
+    Publication, Release, ReleaseError, Run, STATEMENT_FILE, Selection, Statement, Texts, Wanted,
+    write_internal,
 };
 pub use sources::{Artifacts, AssembleError, Floors, Known, Sources};
 pub use study::{InstanceState, Reference, Study};

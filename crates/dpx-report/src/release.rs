@@ -26,10 +26,10 @@ pub use model::Wanted;
 pub(crate) use officer::page;
 pub use publish::Publication;
 pub use statement::{
-    Author, Disclosure, Export, ExportForm, Format, Group, License, Model, Prior, Run, Selection,
-    Statement, Texts,
+    Author, CHECKSUMS_FILE, Disclosure, Export, ExportForm, Format, Group, License, Model, Prior,
+    Run, STATEMENT_FILE, Selection, Statement, Texts,
 };
-pub(crate) use statement::{CARD_FILE, CHECKSUMS_FILE, GROUPS, OFFICER_FILE, STATEMENT_FILE};
+pub(crate) use statement::{CARD_FILE, GROUPS, OFFICER_FILE};
 
 use super::candidates::candidates;
 use super::guarantee::study_delta;

@@ -46,10 +46,8 @@ impl Words {
         let mut script = Script::Spaced;
         for letter in text.chars().chain([' ']) {
             if letter.is_ascii_alphanumeric() {
-                if script != Script::Spaced && self.text.len() > start {
-                    self.end(hash);
-                    start = self.text.len();
-                    hash = 0;
+                if script != Script::Spaced {
+                    self.end(&mut start, &mut hash);
                 }
                 script = Script::Spaced;
                 let letter = letter.to_ascii_lowercase();
@@ -58,10 +56,8 @@ impl Words {
             } else if !letter.is_ascii() && letter.is_alphanumeric() {
                 let kind = Script::of(letter);
                 // Where nothing parts words, signs do: a text is found within any other.
-                if (kind != script || kind == Script::Han) && self.text.len() > start {
-                    self.end(hash);
-                    start = self.text.len();
-                    hash = 0;
+                if kind != script || kind == Script::Han {
+                    self.end(&mut start, &mut hash);
                 }
                 script = kind;
                 for letter in letter.to_lowercase() {
@@ -69,11 +65,7 @@ impl Words {
                     hash = mixed(hash ^ u64::from(letter));
                 }
             } else {
-                if self.text.len() > start {
-                    self.end(hash);
-                    start = self.text.len();
-                    hash = 0;
-                }
+                self.end(&mut start, &mut hash);
                 if let Some(stop) = self.stops.last_mut() {
                     *stop |= !GOES_ON.contains(&letter);
                 }
@@ -81,12 +73,17 @@ impl Words {
         }
     }
 
-    fn end(&mut self, word: u64) {
+    /// Ends the word that began at `start`, where there is a letter of it; the next one begins behind it.
+    fn end(&mut self, start: &mut usize, hash: &mut u64) {
+        if self.text.len() == *start {
+            return;
+        }
         self.ends.push(self.text.len());
         self.stops.push(false);
         let before = self.prefixes[self.prefixes.len() - 1];
         self.prefixes
-            .push(before.wrapping_mul(BASE).wrapping_add(finished(word)));
+            .push(before.wrapping_mul(BASE).wrapping_add(finished(*hash)));
+        (*start, *hash) = (self.text.len(), 0);
     }
 
     pub(super) fn word(&self, index: usize) -> &str {

@@ -1,6 +1,8 @@
 //! The column that says whose a row is, read by itself.
 
-use super::{Columns, RawRow, columns, extension, json, open, parquet, read_file, same};
+use super::{
+    Columns, RawRow, columns, extension, json, open, parquet, read_file, same, same_column,
+};
 use crate::DataError;
 use crate::error::Problems;
 use crate::labels::RawLabel;
@@ -42,7 +44,7 @@ pub(crate) fn owners_of(
         }
         return Ok(found);
     }
-    if !names.iter().any(|column| same(column.trim(), name.trim())) {
+    if !names.iter().any(|column| same_column(column, name)) {
         return Err(no_column(path, name, &names));
     }
     if extension(path) == "parquet" && parquet::holds_lists(path, name)? {

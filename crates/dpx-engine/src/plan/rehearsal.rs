@@ -8,6 +8,11 @@ use std::path::Path;
 /// What follows the name of a study in that of its rehearsal.
 const ENDING: &str = "-rehearsal";
 
+/// The name of the rehearsal of a study.
+pub fn rehearsal_of(study: &str) -> String {
+    format!("{study}{ENDING}")
+}
+
 impl Plan {
     /// Whether the study reads the stand-ins that `dpx rehearse` wrote, and nothing else. A name alone does not tell: a study
     /// of private data may be called anything.

@@ -36,6 +36,31 @@ struct Public {
     declared: bool,
 }
 
+impl Public {
+    /// Enters what was found in it: a note where it is declared, else a refusal with the reason and what to do in the place of a
+    /// declaration.
+    fn say(
+        &self,
+        what: &str,
+        why: &str,
+        advice: &str,
+        notes: &mut Vec<String>,
+        refused: &mut String,
+    ) {
+        let Self { stage, key, .. } = self;
+        if self.declared {
+            notes.push(format!(
+                "note: {what}; `declared_overlap` says so, and every claim states it"
+            ));
+        } else {
+            let _ = write!(
+                refused,
+                "\n  {what}{why}\n    {advice} `declared_overlap = [\"{key}\"]` in `[stage.{stage}]`: every claim then states it"
+            );
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum PublicSource {
     Builtin(String),
@@ -154,17 +179,8 @@ fn tell_same(
         file.display(),
         private.stage
     );
-    if public.declared {
-        notes.push(format!(
-            "note: {what}; `declared_overlap` says so, and every claim states it"
-        ));
-    } else {
-        let _ = write!(
-            refused,
-            "\n  {what}\n    give another file; or, if the texts are public anyway, write `declared_overlap = [\"{key}\"]` in \
-             `[stage.{stage}]`: every claim then states it"
-        );
-    }
+    let advice = "give another file; or, if the texts are public anyway, write";
+    public.say(&what, "", advice, notes, refused);
 }
 
 fn tell(
@@ -199,17 +215,8 @@ fn tell(
         found.lines,
         numbers.join(", ")
     );
-    if public.declared {
-        notes.push(format!(
-            "note: {what}; `declared_overlap` says so, and every claim states it"
-        ));
-    } else {
-        let _ = write!(
-            refused,
-            "\n  {what}\n    remove these lines; or, if the texts are public anyway, write `declared_overlap = [\"{key}\"]` in \
-             `[stage.{stage}]`: every claim then states it"
-        );
-    }
+    let advice = "remove these lines; or, if the texts are public anyway, write";
+    public.say(&what, "", advice, notes, refused);
 }
 
 /// The whole data set, whatever share of it the stage reads: rows left out are private too, also those beyond `max_per_unit`.

@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Name of the statement in a release.
-pub(crate) const STATEMENT_FILE: &str = "privacy.json";
+pub const STATEMENT_FILE: &str = "privacy.json";
 /// Name of the page for a privacy officer.
 pub(crate) const OFFICER_FILE: &str = "PRIVACY.md";
 /// Name of the dataset card.
 pub(crate) const CARD_FILE: &str = "README.md";
 /// Name of the list of checksums.
-pub(crate) const CHECKSUMS_FILE: &str = "SHA256SUMS";
+pub const CHECKSUMS_FILE: &str = "SHA256SUMS";
 pub(crate) const MODEL_FOLDER: &str = "model";
 
 /// Numbers of units (records of one person, or people) whose epsilon a release states.

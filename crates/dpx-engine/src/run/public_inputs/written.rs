@@ -6,7 +6,6 @@ use dpx_data::{Overlap, PrivateTexts};
 use dpx_schema::{Digest, Flow, Kind, Record};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 /// File of texts in the artifact of `sample`.
 const TEXTS: &str = "synthetic.csv";
@@ -32,11 +31,15 @@ pub(super) fn check(
         .iter()
         .filter(|record| record.kind == Kind::Sample && record.flow != Flow::Public)
         .collect();
+    let mut made = Made::new();
+    for record in &records {
+        made.entry(record.output.digest()).or_default().push(record);
+    }
     for public in files {
         // What went into a model by this very name may come out of it.
         let others = written.iter().copied();
         let others: Vec<&Record> = others
-            .filter(|record| !reads(&records, record, &public.identity))
+            .filter(|record| !reads(&made, record, &public.identity))
             .collect();
         compare(cache, public, &others, known);
         for record in others {
@@ -91,8 +94,11 @@ fn texts(cache: &Cache, record: &Record) -> Option<BTreeSet<String>> {
     Some(texts.filter(|text| !text.trim().is_empty()).collect())
 }
 
-/// Whether something behind a record read a source of this content.
-fn reads(records: &[Record], record: &Record, identity: &str) -> bool {
+/// Records by the content of what they made, which several may have in common.
+type Made<'a> = BTreeMap<Digest, Vec<&'a Record>>;
+
+/// Whether a record, or something behind it, read a source of this content.
+fn reads(made: &Made<'_>, record: &Record, identity: &str) -> bool {
     let mut open: Vec<&Record> = vec![record];
     let mut seen: BTreeSet<Digest> = BTreeSet::new();
     while let Some(record) = open.pop() {
@@ -100,7 +106,7 @@ fn reads(records: &[Record], record: &Record, identity: &str) -> bool {
             return true;
         }
         for input in record.inputs.values().filter(|input| seen.insert(**input)) {
-            open.extend(records.iter().filter(|one| one.output.digest() == *input));
+            open.extend(made.get(input).into_iter().flatten());
         }
     }
     false
@@ -132,26 +138,16 @@ fn tell(
         "`{name}` (`{key}` of `{stage}`) holds texts that `{}` of {} wrote from private data ({} of its lines)",
         record.instance, record.experiment, found.lines
     );
-    if public.declared {
-        notes.push(format!(
-            "note: {what}; `declared_overlap` says so, and every claim states it"
-        ));
-        return;
-    }
     let (why, advice) = if record.flow == Flow::Dp {
         (
-            "what they cost would be in no claim",
-            "if they have been released, write",
+            ": what they cost would be in no claim",
+            "give a text that was public before; or, if they have been released, write",
         )
     } else {
         (
-            "no guarantee covers them",
-            "if the data behind them are public anyway, write",
+            ": no guarantee covers them",
+            "give a text that was public before; or, if the data behind them are public anyway, write",
         )
     };
-    let _ = write!(
-        refused,
-        "\n  {what}: {why}\n    give a text that was public before; or, {advice} `declared_overlap = [\"{key}\"]` in \
-         `[stage.{stage}]`: every claim then states it"
-    );
+    public.say(&what, why, advice, notes, refused);
 }
