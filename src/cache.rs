@@ -6,7 +6,7 @@ use super::remote::RemoteArgs;
 use super::{Error, ExitCode, cache_remote, output};
 use dpx_engine::cache::{Cache, Collection, Roots, TeamKey};
 use dpx_engine::clock::duration;
-use dpx_engine::plan::{decide};
+use dpx_engine::plan::decide;
 use dpx_engine::run::{View, collect_leftovers};
 use dpx_schema::{Key, Record, counted};
 use serde_json::json;

@@ -121,7 +121,10 @@ pub(crate) fn uses(
             _ => Ok(()),
         };
         found.map_err(|error| {
-            Error::usage(format!("`{place}` of `[stage.{}]`: {error}", instance.stage))
+            Error::usage(format!(
+                "`{place}` of `[stage.{}]`: {error}",
+                instance.stage
+            ))
         })?;
     }
     Ok(())

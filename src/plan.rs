@@ -12,8 +12,7 @@ use dpx_engine::cache::Cache;
 use dpx_engine::clock::duration;
 use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::{
-    Cause, Decision, InstanceId, Plan, Reason, State, Summary, causes, decide,
-    summary, times,
+    Cause, Decision, InstanceId, Plan, Reason, State, Summary, causes, decide, summary, times,
 };
 use dpx_engine::run::View;
 use dpx_schema::Unit;

@@ -104,7 +104,7 @@ fn a_model_of_llamas_class_is_read_as_it_was_trained() {
     assert!(reading.starts_with("LlamaTokenizer, rules "), "{reading}");
     let planned = succeeds(root, &["plan", "small.toml"]);
     let planned = text(&planned.stdout);
-    assert!(planned.contains("3 cached, 0 to run"), "{planned}");
+    assert!(planned.contains("3 cached"), "{planned}");
     let done = succeeds(
         root,
         &[

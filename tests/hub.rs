@@ -279,8 +279,14 @@ fn models_that_cannot_do_what_their_stage_needs_are_refused() {
     let place = Place::new();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let vocabulary = vocabulary().into_bytes();
-    let kind = |name: &str, path: &str| format!(r#"{{"type": "sentence_transformers.models.{name}", "path": "{path}"}}"#);
-    let modules = [kind("Transformer", ""), kind("Pooling", "1_Pooling"), kind("LSTM", "2_LSTM")];
+    let kind = |name: &str, path: &str| {
+        format!(r#"{{"type": "sentence_transformers.models.{name}", "path": "{path}"}}"#)
+    };
+    let modules = [
+        kind("Transformer", ""),
+        kind("Pooling", "1_Pooling"),
+        kind("LSTM", "2_LSTM"),
+    ];
     let modules = format!("[{}]", modules.join(", ")).into_bytes();
     let cases = [
         (
@@ -314,7 +320,10 @@ fn models_that_cannot_do_what_their_stage_needs_are_refused() {
     ];
     for (number, (fixture, scrub, stage, key, told)) in cases.into_iter().enumerate() {
         let read = |name: &str| std::fs::read(fixtures.join(fixture).join(name));
-        let (config, weights) = (read("config.json").unwrap(), read("model.safetensors").unwrap());
+        let (config, weights) = (
+            read("config.json").unwrap(),
+            read("model.safetensors").unwrap(),
+        );
         let mut files: Vec<(&str, &[u8])> = vec![
             ("config.json", &config),
             ("model.safetensors", &weights),
@@ -339,7 +348,11 @@ fn models_that_cannot_do_what_their_stage_needs_are_refused() {
         let refused = |verb: &str| {
             let output = place.dpx(&[verb, "hub.toml"], &[]);
             let error = String::from_utf8(output.stderr).unwrap();
-            assert_eq!(output.status.code(), Some(2), "{verb} of {fixture}: {error}");
+            assert_eq!(
+                output.status.code(),
+                Some(2),
+                "{verb} of {fixture}: {error}"
+            );
             for part in [key, told] {
                 assert!(error.contains(part), "{verb} of {fixture}: {error}");
             }

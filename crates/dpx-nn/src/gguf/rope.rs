@@ -60,7 +60,9 @@ pub(super) fn rotary(
                 format!("`rope_freqs.weight` are not the factors of Llama 3: {INSTEAD}")
             })?;
         }
-        (_, ["rope_factors_short.weight", "rope_factors_long.weight"]) if family == Family::Phi3 => {
+        (_, ["rope_factors_short.weight", "rope_factors_long.weight"])
+            if family == Family::Phi3 =>
+        {
             let Some(path) = path else { return Ok(()) };
             let short = small_values(path, keys.gguf, "rope_factors_short.weight")?;
             let long = small_values(path, keys.gguf, "rope_factors_long.weight")?;

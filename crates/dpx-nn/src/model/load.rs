@@ -1,9 +1,9 @@
 //! Bodies from folders, and which tensors of a folder a body has no use for.
 
+use super::sentence::{self, Modules};
 use super::{
     Architecture, Bert, Body, Decoder, Family, ModelConfig, ModelError, Weights, config, decoder,
 };
-use super::sentence::{self, Modules};
 use crate::device::DeviceExt;
 use crate::text::Tokenizer;
 use crate::{Array, IS_POINTER, LFS_POINTER, Role, gguf};

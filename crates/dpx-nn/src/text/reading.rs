@@ -42,9 +42,7 @@ pub fn reading(folder: &Path) -> Option<String> {
 fn class(folder: &Path) -> Option<String> {
     let config = load::configuration(folder).ok()?;
     let class = super::classes::class_of(&config, &load::of_model(folder));
-    rules::REPLACED
-        .contains(&class.as_str())
-        .then_some(class)
+    rules::REPLACED.contains(&class.as_str()).then_some(class)
 }
 
 /// Everything but the vocabulary that decides how texts become tokens and tokens texts, written in one way.

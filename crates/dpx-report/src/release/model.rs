@@ -354,7 +354,9 @@ mod tests {
         assert_eq!(of(Some("apache-2.0"), None, &[]), is("apache-2.0", None));
         assert_eq!(of(None, None, &[]), is("unknown", None));
         assert_eq!(of(None, None, &["LICENSE"]), is("other", None));
-        for known in ["gemma", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4"] {
+        for known in [
+            "gemma", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4",
+        ] {
             assert_eq!(of(Some(known), None, &["LICENSE"]), is(known, None));
         }
         assert_eq!(of(Some("llama9"), None, &[]), is("other", Some("llama9")));

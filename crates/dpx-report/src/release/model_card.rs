@@ -210,8 +210,7 @@ fn license(card: &mut String, statement: &Statement, export: &Export) {
     };
     let files = statement.models.iter().flat_map(|model| model.files.iter());
     let files: Vec<String> = files.cloned().collect();
-    let duties = terms(export).map_or_else(String::new, |terms| {
-        format!(" {}", terms.duties(&files))
-    });
+    let duties =
+        terms(export).map_or_else(String::new, |terms| format!(" {}", terms.duties(&files)));
     let _ = writeln!(card, "## License\n{of_base}{declared}{duties}");
 }

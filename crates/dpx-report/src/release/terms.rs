@@ -97,7 +97,10 @@ impl Terms {
             duties.push("a copy of the license beside the model, which the public model's folder did not hold".to_owned());
         }
         duties.push("its notice, which is the file whose name begins with `NOTICE`".to_owned());
-        format!("That license asks of whoever passes the model on: {}.", duties.join("; "))
+        format!(
+            "That license asks of whoever passes the model on: {}.",
+            duties.join("; ")
+        )
     }
 }
 
