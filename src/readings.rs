@@ -32,8 +32,12 @@ impl Readings {
     }
 
     /// The folder with what tells how the tokenizer of a model on the Hub is read: small files, and only where a class has rules of its own
-    /// the tokenizer. None where the model has no `config.json`, as GGUF files, or where it cannot be had; then no stage can run either.
+    /// the tokenizer. None of a GGUF file, beside which nothing else may come to lie, and where `config.json` cannot be had: then no stage
+    /// can run either.
     fn tokenizer(&self, name: &HubName) -> Result<Option<PathBuf>, SourceError> {
+        if name.config.is_some() || download::gguf(&self.hub, name)?.is_some() {
+            return Ok(None);
+        }
         let file = |file: &str| download::file(&self.hub, Role::Model, name, file);
         let Some(config) = file("config.json")? else {
             return Ok(None);
