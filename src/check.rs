@@ -5,11 +5,12 @@ use super::experiment::{CacheArgs, ExperimentArgs};
 use super::families::{self, LocalModels};
 use super::memory::{self, Place};
 use super::own_data::{self, Problem, told};
+use super::readings::Readings;
 use super::{Error, ExitCode, output};
 use dpx_data::Source;
 use dpx_engine::cache::Cache;
 use dpx_engine::experiment::{self, Loaded, Severity};
-use dpx_engine::plan::{self, Instance, InstanceId, LocalSources, Plan, decide};
+use dpx_engine::plan::{self, Instance, InstanceId, Plan, decide};
 use dpx_engine::run::View;
 use dpx_schema::Kind;
 use dpx_schema::params::PreprocessParams;
@@ -116,7 +117,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 /// The instances that are not cached, as far as can be told without network: all, where it cannot.
 fn waiting(experiment: &experiment::Experiment, plan: &Plan, cache: &Path) -> BTreeSet<InstanceId> {
     let mut waiting: BTreeSet<InstanceId> = (0..plan.instances.len()).collect();
-    let keyed = plan::build(experiment, &LocalSources::offline(cache));
+    let keyed = plan::build(experiment, &Readings::offline(cache));
     if let (Ok(keyed), Ok(cache)) = (keyed, Cache::at(cache)) {
         let decisions = decide(&keyed, &View::new(cache), &BTreeSet::new());
         let still = super::plan::waiting(&decisions);

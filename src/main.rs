@@ -39,6 +39,7 @@ mod plan_advice;
 mod privacy;
 mod privacy_people;
 mod privacy_plan;
+mod readings;
 mod rehearse;
 mod release;
 mod remote;

@@ -4,6 +4,7 @@ use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::{self, Understood};
 use super::memory::{self, Place};
 use super::privacy_people::of_plan;
+use super::readings::Readings;
 use super::spend::{self, Forecast};
 use super::state::StateArgs;
 use super::{Error, ExitCode, output};
@@ -11,8 +12,7 @@ use dpx_engine::cache::Cache;
 use dpx_engine::clock::duration;
 use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::{
-    Cause, Decision, InstanceId, LocalSources, Plan, Reason, State, Summary, causes, decide,
-    summary, times,
+    Cause, Decision, InstanceId, Plan, Reason, State, Summary, causes, decide, summary, times,
 };
 use dpx_engine::run::View;
 use dpx_schema::Unit;
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let experiment = args.experiment.load()?;
     let plan = build(
         &experiment,
-        &Understood::new(LocalSources::new(&args.cache.cache)),
+        &Understood::new(Readings::new(&args.cache.cache)),
     )?;
     let cache = Cache::at(&args.cache.cache)?;
     let forced = forced(&plan, &args.force)?;

@@ -3,13 +3,14 @@
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::{self, Understood};
 use super::memory::{self, Place};
+use super::readings::Readings;
 use super::remote::RemoteArgs;
 use super::results::{self, ResultsArgs, Written};
 use super::state::StateArgs;
 use super::{Error, ExitCode, account, detach, download, executor, output, spend, standing};
 use dpx_engine::cache::{Cache, Damage};
 use dpx_engine::experiment::ExecutorTable;
-use dpx_engine::plan::{LocalSources, Plan};
+use dpx_engine::plan::Plan;
 use dpx_engine::run::{
     Bars, JsonLines, MetricsObserver, Options, Outcome, PlainLines, RunError, RunReport, Runner,
     Signal, failures_again, hub_assets, waiting,
@@ -110,7 +111,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         return detach::start(&cache);
     }
     detach::settle();
-    let plan = build(&experiment, &Understood::new(LocalSources::new(root)))?;
+    let plan = build(&experiment, &Understood::new(Readings::new(root)))?;
     let folder = results::folder(&experiment, &plan, &args.results.results);
     results::check(&folder)?;
     let ledger = args

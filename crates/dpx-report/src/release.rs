@@ -12,6 +12,7 @@ mod model_card;
 mod officer;
 mod publish;
 mod statement;
+mod terms;
 mod words;
 
 #[cfg(test)]

@@ -71,7 +71,8 @@ impl Kind {
         }
     }
 
-    /// Raised whenever the meaning of a kind changes, so that records made before no longer count.
+    /// Raised whenever the meaning of a kind changes, so that records made before no longer count. What changes for some models alone,
+    /// such as the rules of a tokenizer's class, stands in the keys of those, and costs no others their privacy budget.
     pub const fn version(self) -> u32 {
         match self {
             // `preprocess` 2: labels by name before index; quotation marks in tab-separated files; findings.json; 3: a number
