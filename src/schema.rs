@@ -1,7 +1,5 @@
 //! `dpx schema`: the JSON Schema of experiment files, and their reference.
 
-mod markdown;
-
 use super::{Error, ExitCode, output};
 use dpx_engine::experiment;
 
@@ -19,7 +17,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let schema = experiment::document_schema();
     let text = if args.markdown {
-        markdown::reference(&schema)
+        experiment::markdown(&schema)
     } else {
         serde_json::to_string_pretty(&schema)
             .map_err(|error| Error::failed(format!("could not write the schema: {error}")))?
