@@ -1,16 +1,16 @@
 //! `dpx check`: every mistake of an experiment file.
 
-use super::account::{is_local, preprocess_params};
 use super::experiment::{CacheArgs, ExperimentArgs};
 use super::families::{self, LocalModels};
 use super::memory::{self, Place};
-use super::own_data::{self, Problem, told};
 use super::{Error, ExitCode, output};
 use dpx_data::Source;
+use dpx_data::own_data::{self, Problem, told};
 use dpx_engine::cache::Cache;
 use dpx_engine::experiment::{self, Loaded, Severity};
 use dpx_engine::plan::{self, Instance, InstanceId, LocalSources, Plan, decide};
 use dpx_engine::run::View;
+use dpx_report::account::{is_local, preprocess_params};
 use dpx_schema::Kind;
 use dpx_schema::params::PreprocessParams;
 use dpx_stages::plan as plan_stage;
@@ -175,7 +175,7 @@ fn of_data(experiment: &experiment::Experiment) -> Result<Vec<(String, Vec<Probl
 fn refusals(plan: &Plan, instance: &Instance, params: &PreprocessParams) -> Vec<Problem> {
     let dataset = match dpx_data::load(&dpx_data::Request::from(params)) {
         Ok(dataset) => dataset,
-        Err(error) => return vec![own_data::error(error.to_string())],
+        Err(error) => return vec![Problem::error(error.to_string())],
     };
     let population = dataset.population();
     let mut told: BTreeSet<String> = params
@@ -196,9 +196,9 @@ fn refusals(plan: &Plan, instance: &Instance, params: &PreprocessParams) -> Vec<
             told.insert(format!("{}: {error}", private.stage));
         }
     }
-    let mut problems: Vec<Problem> = told.into_iter().map(own_data::error).collect();
+    let mut problems: Vec<Problem> = told.into_iter().map(Problem::error).collect();
     if let Some(count) = dataset.findings.labels_by.get("index") {
-        problems.push(own_data::warning(format!(
+        problems.push(Problem::warning(format!(
             "{count} labels are numbers, understood as places in `labels`, counted from 0"
         )));
     }

@@ -99,3 +99,37 @@ impl From<dpx_ledger::LedgerError> for Error {
         }
     }
 }
+
+impl From<dpx_report::StudyError> for Error {
+    fn from(error: dpx_report::StudyError) -> Self {
+        use dpx_report::StudyError;
+        let told = error.to_string();
+        let (told, hint) = match error {
+            StudyError::Refused { hint, .. } => (Self::usage(told), hint),
+            StudyError::Failed { hint, .. } => (Self::failed(told), hint),
+            StudyError::Ledger(error) => return error.into(),
+            StudyError::Cache(error) => return error.into(),
+            StudyError::Accountant(error) => return error.into(),
+        };
+        match hint {
+            Some(hint) => told.hint(hint),
+            None => told,
+        }
+    }
+}
+
+impl From<dpx_data::own_data::LookError> for Error {
+    fn from(error: dpx_data::own_data::LookError) -> Self {
+        use dpx_data::own_data::LookError;
+        let hint = match &error {
+            LookError::NotLocal(_) => {
+                "for a dataset on the Hub or a built-in one write `dataset` in the file that `dpx init` makes"
+            }
+            LookError::Missing(_) => {
+                "give a csv, tsv, jsonl or parquet file, or a folder with train and test in it"
+            }
+            LookError::Data(_) => return Self::usage(error.to_string()),
+        };
+        Self::usage(error.to_string()).hint(hint)
+    }
+}

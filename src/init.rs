@@ -2,8 +2,8 @@
 
 mod own;
 
-use super::own_data::{Asked, Severity, look, told};
 use super::{Error, ExitCode, output};
+use dpx_data::own_data::{Asked, Severity, look, told};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};

@@ -3,8 +3,6 @@
 //! A verb is a module with `Args` and `run(args)`. The library below knows nothing of exit codes or colours:
 //! [`Error`] decides the first, [`output`] the second.
 
-mod account;
-mod advice;
 mod attach;
 mod bounds;
 mod cache;
@@ -24,7 +22,6 @@ mod experiment;
 mod export;
 mod families;
 mod fetch;
-mod floors;
 mod graph;
 mod init;
 mod inspect;
@@ -33,9 +30,7 @@ mod man;
 mod memory;
 mod outgoing;
 mod output;
-mod own_data;
 mod plan;
-mod plan_advice;
 mod privacy;
 mod privacy_people;
 mod privacy_plan;
@@ -46,8 +41,6 @@ mod report;
 mod results;
 mod run;
 mod schema;
-mod spend;
-mod standing;
 mod state;
 mod status;
 mod studies;

@@ -2,11 +2,11 @@
 
 use super::state::StateArgs;
 use super::studies::Loaded;
-use super::{Error, account, candidates, output, standing};
+use super::{Error, candidates, output};
 use dpx_engine::run::{ResultsError, new_folder};
 use dpx_ledger::{LedgerError, PreparedRelease, Selection};
 use dpx_report::{
-    CHECKSUMS_FILE, Disclosure, Publication, Release, ReleaseError, STATEMENT_FILE, verify,
+    CHECKSUMS_FILE, Disclosure, Publication, Release, ReleaseError, STATEMENT_FILE, account, standing, verify,
 };
 use dpx_schema::counted;
 use std::fmt::Write;

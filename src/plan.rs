@@ -4,7 +4,6 @@ use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::{self, Understood};
 use super::memory::{self, Place};
 use super::privacy_people::of_plan;
-use super::spend::{self, Forecast};
 use super::state::StateArgs;
 use super::{Error, ExitCode, output};
 use dpx_engine::cache::Cache;
@@ -15,6 +14,7 @@ use dpx_engine::plan::{
     summary, times,
 };
 use dpx_engine::run::View;
+use dpx_report::spend::{self, Forecast};
 use dpx_schema::Unit;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -56,7 +56,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let forced = forced(&plan, &args.force)?;
     let decisions = decide(&plan, &View::new(cache.clone()), &forced);
     if args.advice {
-        return super::plan_advice::print(&experiment, &plan, &decisions);
+        let advice = dpx_report::plan_advice::advice(&experiment, &plan, &decisions)?;
+        output::print_wrapped(advice.trim_end())?;
+        return Ok(ExitCode::Done);
     }
     let place = Place::of((&experiment, &plan), &[], None);
     memory::refuse(&plan, &place, true, || Ok(waiting(&decisions)))?;

@@ -1,6 +1,5 @@
 //! Two ways to protect people who have several records, side by side: `dpx privacy --people`, and what `dpx plan` says of them.
 
-use super::account::{data_of, is_local, preprocess_params};
 use super::privacy::{Args, warn_of_delta};
 use super::{Error, ExitCode, output};
 use dpx_accounting::{
@@ -8,6 +7,7 @@ use dpx_accounting::{
 };
 use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::plan::{Decision, Instance, InstanceId, Plan, State};
+use dpx_report::account::{data_of, is_local, preprocess_params};
 use dpx_schema::params::TrainParams;
 use dpx_schema::{Kind, Population, PublicSchema, SCHEMA_FILE, UnitSampling};
 use dpx_stages::Spending;

@@ -1,13 +1,13 @@
 //! `dpx privacy --plan`: what each row of an experiment file would cost, computed as the stages do.
 
-use super::account::{declared, is_local, not_counted};
 use super::experiment::{ExperimentArgs, build};
-use super::spend::{self, Forecast};
 use super::state::StateArgs;
 use super::{Error, ExitCode, output};
 
 use dpx_accounting::{Claim, ClaimPart, DpEvent};
 use dpx_engine::plan::{Instance, InstanceId, Plan, Seen};
+use dpx_report::account::{declared, is_local, not_counted};
+use dpx_report::spend::{self, Forecast};
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::privacy::describe;
 use dpx_schema::{Kind, Population};
@@ -142,14 +142,6 @@ fn population(
         count(&params).map_err(|error| not_counted(&params.dataset, &preprocess.stage, &error))?;
     counted.insert(need, found);
     Ok(found)
-}
-
-/// The data of a `preprocess` instance, read from this machine or the Hub's cache.
-pub(super) fn dataset(preprocess: &Instance) -> Result<dpx_data::Dataset, Error> {
-    let params: PreprocessParams = serde_json::from_value(preprocess.params.clone())
-        .map_err(|error| Error::usage(format!("`{}`: {error}", preprocess.name)))?;
-    dpx_data::load(&dpx_data::Request::from(&params))
-        .map_err(|error| Error::usage(error.to_string()))
 }
 
 /// Counts what is on this machine; what stands on the Hub counts as declared, and is read only where nothing is declared.

@@ -6,7 +6,7 @@ use super::memory::{self, Place};
 use super::remote::RemoteArgs;
 use super::results::{self, ResultsArgs, Written};
 use super::state::StateArgs;
-use super::{Error, ExitCode, account, detach, download, executor, output, spend, standing};
+use super::{Error, ExitCode, detach, download, executor, output};
 use dpx_engine::cache::{Cache, Damage};
 use dpx_engine::experiment::ExecutorTable;
 use dpx_engine::plan::{LocalSources, Plan};
@@ -14,6 +14,7 @@ use dpx_engine::run::{
     Bars, JsonLines, MetricsObserver, Options, Outcome, PlainLines, RunError, RunReport, Runner,
     Signal, failures_again, hub_assets, waiting,
 };
+use dpx_report::{account, spend, standing};
 use dpx_schema::LedgerAccess;
 use std::io::IsTerminal;
 use std::path::Path;

@@ -1,12 +1,13 @@
 //! `dpx ledger adopt`: private runs that the cache remembers and the ledger does not.
 
 use super::super::studies::Loaded;
-use super::super::{Error, ExitCode, account, output};
+use super::super::{Error, ExitCode, output};
 use super::AdoptArgs;
 use crate::experiment::ExperimentArgs;
 use dpx_accounting::{Adjacency, DpEvent, EpsilonBound};
 use dpx_engine::cache::ArtifactReader;
 use dpx_ledger::{Ledger, RunEntry};
+use dpx_report::account;
 use dpx_schema::{Digest, Kind, NoiseSource, PRIVACY_FILE, PrivacyRecord, Record, Unit, counted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
