@@ -32,8 +32,6 @@ mod outgoing;
 mod output;
 mod plan;
 mod privacy;
-mod privacy_people;
-mod privacy_plan;
 mod rehearse;
 mod release;
 mod remote;

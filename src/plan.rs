@@ -3,7 +3,6 @@
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::{self, Understood};
 use super::memory::{self, Place};
-use super::privacy_people::of_plan;
 use super::state::StateArgs;
 use super::{Error, ExitCode, output};
 use dpx_engine::cache::Cache;
@@ -15,6 +14,7 @@ use dpx_engine::plan::{
 };
 use dpx_engine::run::View;
 use dpx_report::spend::{self, Forecast};
+use dpx_report::unit_sampling::of_plan;
 use dpx_schema::Unit;
 use serde_json::json;
 use std::collections::BTreeSet;

@@ -51,7 +51,7 @@ pub fn preprocess_params(instance: &Instance) -> Result<PreprocessParams, StudyE
 }
 
 /// What to say where the examples of a data set are needed and cannot be counted.
-pub fn not_counted(dataset: &str, stage: &str, error: &dyn std::fmt::Display) -> Error {
+pub fn not_counted(dataset: &str, stage: &str, error: &dyn std::fmt::Display) -> StudyError {
     StudyError::refused(format!(
         "the examples of `{dataset}` cannot be counted: {error}"
     ))
