@@ -2,7 +2,7 @@
 
 use super::experiment::{CacheArgs, ExperimentArgs};
 use super::families::{self, LocalModels};
-use super::memory::{self, Place};
+use super::model_memory;
 use super::{Error, ExitCode, output};
 use dpx_data::Source;
 use dpx_data::own_data::{self, Problem, told};
@@ -47,11 +47,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         Some(Ok(plan)) => {
             uses = families::uses(&plan, false, || Ok(families::all(&plan)));
             if let Some(experiment) = &loaded.experiment {
-                let place = Place::of((experiment, &plan), &[], None);
-                fits = memory::refuse(&plan, &place, false, || {
+                let place = model_memory::place((experiment, &plan), &[], None);
+                fits = model_memory::refuse(&plan, &place, false, || {
                     Ok(waiting(experiment, &plan, &args.cache.cache))
                 });
-                memory = memory::lines(&plan, &place, false);
+                memory = model_memory::lines(&plan, &place, false);
             }
         }
         Some(Err(diagnostics)) => {

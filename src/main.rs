@@ -27,7 +27,7 @@ mod init;
 mod inspect;
 mod ledger;
 mod man;
-mod memory;
+mod model_memory;
 mod outgoing;
 mod output;
 mod plan;

@@ -6,7 +6,8 @@ use super::{Error, candidates, output};
 use dpx_engine::run::{ResultsError, new_folder};
 use dpx_ledger::{LedgerError, PreparedRelease, Selection};
 use dpx_report::{
-    CHECKSUMS_FILE, Disclosure, Publication, Release, ReleaseError, STATEMENT_FILE, account, standing, verify,
+    CHECKSUMS_FILE, Disclosure, Publication, Release, ReleaseError, STATEMENT_FILE, account,
+    standing, verify,
 };
 use dpx_schema::counted;
 use std::fmt::Write;

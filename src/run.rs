@@ -2,7 +2,7 @@
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::{self, Understood};
-use super::memory::{self, Place};
+use super::model_memory;
 use super::remote::RemoteArgs;
 use super::results::{self, ResultsArgs, Written};
 use super::state::StateArgs;
@@ -122,8 +122,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let table = executor::table(args.executor.as_deref(), &experiment)?;
     let mut options = options(args, &plan, access, table)?;
     let given = [&args.device[..], &args.devices[..]].concat();
-    let place = Place::of((&experiment, &plan), &given, args.executor.as_deref());
-    memory::refuse(&plan, &place, true, || {
+    let place = model_memory::place((&experiment, &plan), &given, args.executor.as_deref());
+    model_memory::refuse(&plan, &place, true, || {
         waiting(&plan, &cache, &options).map_err(not_run)
     })?;
     families::uses(&plan, true, || {

@@ -8,7 +8,9 @@ use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::{LocalSources, Plan, State, decide};
 use dpx_engine::run::View;
 use dpx_report::compare::SEED;
-use dpx_report::{CachedFloors, InstanceState, Known, Reference, Sources, Study, assemble, journal};
+use dpx_report::{
+    CachedFloors, InstanceState, Known, Reference, Sources, Study, assemble, journal,
+};
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -21,7 +21,11 @@ const FEWEST_TEXTS: u64 = 2_000;
 ///
 /// # Errors
 /// The data cannot be read, or are so few that no delta is private.
-pub fn advice(experiment: &Experiment, plan: &Plan, decisions: &[Decision]) -> Result<String, StudyError> {
+pub fn advice(
+    experiment: &Experiment,
+    plan: &Plan,
+    decisions: &[Decision],
+) -> Result<String, StudyError> {
     let mut text = String::new();
     let mut data: BTreeMap<usize, (Population, Vec<String>)> = BTreeMap::new();
     let mut told = Vec::new();

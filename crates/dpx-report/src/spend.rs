@@ -187,7 +187,8 @@ impl Study<'_> {
                 return Ok(Data { population, book });
             }
         }
-        let source = people::source(&params).map_err(|error| StudyError::refused(error.to_string()))?;
+        let source =
+            people::source(&params).map_err(|error| StudyError::refused(error.to_string()))?;
         if let (false, Some(population)) = (is_local(&params), declared(&params)) {
             // Not to be downloaded for a forecast: known by its name alone, the rest of which `release` finds out.
             let book = self.ledger.book_of(std::iter::empty(), &source)?;

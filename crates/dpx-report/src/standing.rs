@@ -40,5 +40,6 @@ pub fn note(ledger: &Ledger, cache: &Cache) -> Result<(), StudyError> {
     let written = std::fs::create_dir_all(cache.root().join(FOLDER))
         .and_then(|()| Ok(serde_json::to_vec(&standing)?))
         .and_then(|bytes| write_swapped(&path, &bytes));
-    written.map_err(|error| StudyError::failed(format!("cannot write `{}`: {error}", path.display())))
+    written
+        .map_err(|error| StudyError::failed(format!("cannot write `{}`: {error}", path.display())))
 }

@@ -188,7 +188,9 @@ fn population(
     let decision = decisions.iter().find(|decision| decision.instance == need);
     if let Some(State::Cached { record, .. }) = decision.map(|decision| &decision.state) {
         let reader = ArtifactReader::new(cache.clone());
-        let bytes = reader.read(record, SCHEMA_FILE).map_err(StudyError::failed)?;
+        let bytes = reader
+            .read(record, SCHEMA_FILE)
+            .map_err(StudyError::failed)?;
         let schema: Option<PublicSchema> =
             bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         return Ok(schema.map(|schema| schema.population()));

@@ -17,6 +17,7 @@ pub mod floor;
 mod keyed_run;
 mod losses;
 mod members;
+pub mod memory;
 pub mod metric;
 mod model_source;
 pub mod people;
