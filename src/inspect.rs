@@ -1,7 +1,6 @@
 //! `dpx inspect`: what a model, a dataset or a built-in asset is, and what a model computes.
 
 mod builtin;
-mod compute;
 mod dataset;
 mod describe;
 
@@ -10,6 +9,7 @@ use dpx_data::{self, Resolved, Role, Source, hub};
 use dpx_nn::model::ModelConfig;
 use dpx_nn::text::{TextError, Tokenizer};
 use dpx_schema::params::RoleOf;
+use dpx_stages::{Inputs, model_outputs};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde_json::{Map, Value};
@@ -184,7 +184,7 @@ fn describe_model(args: &Args) -> Result<ExitCode, Error> {
     }
     let inputs = inputs(args, tokenizer.as_ref())?;
     let results = match &inputs {
-        Some(inputs) => Some(compute::run(folder, &config, inputs).map_err(usage)?),
+        Some(inputs) => Some(model_outputs(folder, &config, inputs).map_err(usage)?),
         None => None,
     };
     if args.json {
@@ -212,12 +212,6 @@ fn describe_model(args: &Args) -> Result<ExitCode, Error> {
 #[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
 fn usage(error: dpx_nn::model::ModelError) -> Error {
     Error::usage(error.to_string())
-}
-
-/// Token sequences without padding, with a class each where they are given.
-struct Inputs {
-    sequences: Vec<Vec<u32>>,
-    labels: Option<Vec<u32>>,
 }
 
 fn inputs(args: &Args, tokenizer: Result<&Tokenizer, &TextError>) -> Result<Option<Inputs>, Error> {
