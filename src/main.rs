@@ -45,7 +45,7 @@ mod studies;
 mod verify;
 mod worker;
 
-use error::Error;
+use error::{Error, OrError};
 use exit::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};

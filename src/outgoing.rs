@@ -61,15 +61,6 @@ pub(crate) fn is_new(out: &Path, cache: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Why something cannot leave, with its exit code.
-#[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
-pub(crate) fn told(error: ReleaseError) -> Error {
-    match error {
-        ReleaseError::Refused(..) | ReleaseError::Missing(_) => Error::usage(error.to_string()),
-        ReleaseError::Io(_) | ReleaseError::Unreadable(_) => Error::failed(error.to_string()),
-    }
-}
-
 /// Why nothing was written.
 pub(crate) struct Stopped(pub(crate) Error);
 
@@ -81,7 +72,7 @@ impl From<ResultsError> for Stopped {
 
 impl From<ReleaseError> for Stopped {
     fn from(error: ReleaseError) -> Self {
-        Self(told(error))
+        Self(error.into())
     }
 }
 
@@ -119,9 +110,7 @@ impl Outgoing<'_> {
             publication,
             ..
         } = self;
-        let mut request = loaded
-            .with(|sources| release.ledger_request(sources))?
-            .map_err(told)?;
+        let mut request = loaded.with(|sources| release.ledger_request(sources))??;
         request.budget = loaded.experiment.privacy.budget;
         let study = (&loaded.experiment, self.file);
         let ledger = self.state.ledger(Some(study))?;
@@ -131,9 +120,7 @@ impl Outgoing<'_> {
         request.add_candidates(scored.covered, &scored.unprotected);
         request.held = Some(scored.held);
         let prepared = ledger.prepare_release(&request)?;
-        let statement = release
-            .statement(&Disclosure::from(&prepared), publication)
-            .map_err(told)?;
+        let statement = release.statement(&Disclosure::from(&prepared), publication)?;
         let name = self.out.file_name().unwrap_or_default().to_string_lossy();
         let spent = spent(&prepared);
         new_folder(self.out, |fresh| {

@@ -55,10 +55,7 @@ fn adopt(ledger: &Ledger, loaded: &Loaded) -> Result<Adopted, Error> {
         texts.insert(record.output.digest(), digest);
     }
     // Also runs that the file no longer asks for: what was spent does not depend on what is asked for now.
-    let records = loaded
-        .cache
-        .records()
-        .map_err(|error| Error::failed(error.to_string()))?;
+    let records = loaded.cache.records()?;
     let reader = ArtifactReader::new(loaded.cache.clone());
     let mut adopted = Adopted::default();
     for record in records {

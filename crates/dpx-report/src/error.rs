@@ -26,6 +26,9 @@ pub enum StudyError {
     /// Settings that no accountant can price.
     #[error(transparent)]
     Accountant(#[from] dpx_accounting::AccountantError),
+    /// Runs that make no joint claim.
+    #[error(transparent)]
+    Claim(#[from] dpx_accounting::ClaimError),
 }
 
 impl StudyError {

@@ -235,3 +235,24 @@ impl<E: std::error::Error> From<E> for StageError {
         Self::new(error.to_string())
     }
 }
+
+/// Says what an error is about, as the trait of this name of `anyhow` does.
+pub trait Context<T> {
+    /// Puts a file, a key or what was tried before the message: `counts.json: no such file`.
+    ///
+    /// # Errors
+    /// The error itself, if it is one.
+    fn context(self, what: impl std::fmt::Display) -> Result<T, StageError>;
+}
+
+impl<T, E: Into<StageError>> Context<T> for Result<T, E> {
+    fn context(self, what: impl std::fmt::Display) -> Result<T, StageError> {
+        self.map_err(|error| {
+            let error: StageError = error.into();
+            StageError {
+                message: format!("{what}: {}", error.message),
+                ..error
+            }
+        })
+    }
+}

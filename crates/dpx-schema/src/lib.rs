@@ -27,7 +27,8 @@ mod record;
 pub mod units;
 
 pub use context::{
-    Finish, INTERNAL_FOLDER, Input, NoProgress, Progress, StageContext, StageError, StageResult,
+    Context, Finish, INTERNAL_FOLDER, Input, NoProgress, Progress, StageContext, StageError,
+    StageResult,
 };
 pub use counted::{counted, grouped};
 pub use device::{Device, device_failure, device_list, device_names, divided_devices};

@@ -22,7 +22,7 @@ use dpx_accounting::DpEvent;
 use dpx_data::{Row, Rows, builtin};
 use dpx_schema::params::{BasePrecision, TeacherKind, TeacherParams, TeacherPerformance};
 use dpx_schema::progress::ProgressUpdate;
-use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
+use dpx_schema::{Context, Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::grid::f64_rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
 use dpx_sgd::privatise::{Protection, privatise};
@@ -96,7 +96,7 @@ fn vocabulary(name: &str) -> Result<Vec<(String, u64)>, StageError> {
         return Ok(builtin::words());
     }
     let text = std::fs::read_to_string(name)
-        .map_err(|error| StageError::new(format!("`vocabulary`: cannot read `{name}`: {error}")))?;
+        .context(format_args!("`vocabulary`: cannot read `{name}`"))?;
     text.lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())

@@ -7,7 +7,7 @@ use crate::score::read::probability_column;
 use crate::truncation::percent;
 use dpx_schema::conversation::Conversation;
 use dpx_schema::params::{Attribute, SampleParams, TeacherPolicy, combined, values_at};
-use dpx_schema::{StageContext, StageError, counted};
+use dpx_schema::{Context, StageContext, StageError, counted};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -267,9 +267,8 @@ pub(super) fn save(
     votes: Option<&Value>,
 ) -> Result<(), StageError> {
     let path = context.output_path("synthetic.csv");
-    let failed =
-        |error: csv::Error| StageError::new(format!("cannot write `{}`: {error}", path.display()));
-    let mut file = csv::Writer::from_path(&path).map_err(failed)?;
+    let writing = format!("cannot write `{}`", path.display());
+    let mut file = csv::Writer::from_path(&path).context(&writing)?;
     let soft = written
         .texts
         .iter()
@@ -284,7 +283,7 @@ pub(super) fn save(
     );
     header.extend(form.conversations.then(|| MESSAGES_COLUMN.to_owned()));
     header.extend(columns.map(|label| probability_column(label)));
-    file.write_record(&header).map_err(failed)?;
+    file.write_record(&header).context(&writing)?;
     let combined = combined(&form.attributes);
     for text in &written.texts {
         let label = &asked.labels[text.label];
@@ -294,7 +293,7 @@ pub(super) fn save(
             .into_iter()
             .chain(form.columns(text, label, &combined)?)
             .chain(probabilities.map(|probability| format!("{probability:.6}")));
-        file.write_record(record).map_err(failed)?;
+        file.write_record(record).context(&writing)?;
     }
     file.flush()?;
     let kept = by_label(&written.texts, asked.labels.len());

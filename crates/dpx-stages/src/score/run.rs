@@ -15,7 +15,7 @@ use crate::preprocess::FACTS_FILE;
 use crate::text_encoder::TextEncoder;
 use dpx_data::Fact;
 use dpx_schema::params::{ScoreParams, ScorePerformance};
-use dpx_schema::{Kind, StageContext, StageError};
+use dpx_schema::{Context, Kind, StageContext, StageError};
 use dpx_schema::{MODEL_SCHEMA_FILE, PublicSchema};
 use std::path::Path;
 
@@ -177,7 +177,7 @@ pub(super) fn with_models(
         scores.student = student.figures(context, params, &texts)?;
     }
     let mut json = serde_json::to_vec_pretty(&scores)
-        .map_err(|error| StageError::new(format!("could not write `{SCORES_FILE}`: {error}")))?;
+        .context(format_args!("could not write `{SCORES_FILE}`"))?;
     json.push(b'\n');
     std::fs::write(context.output_path(SCORES_FILE), json)?;
     Ok(())
