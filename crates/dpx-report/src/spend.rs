@@ -10,8 +10,8 @@ use dpx_engine::run::View;
 use dpx_ledger::{Book, Ledger, LedgerError, RunEntry, compose, now};
 use dpx_schema::params::NoiseMode;
 use dpx_schema::{
-    Budget, Digest, Flow, Key, Kind, NoiseSource, PRIVACY_FILE, Population, PrivacyRecord,
-    PublicSchema, Record, counted,
+    Budget, Digest, Key, Kind, NoiseSource, PRIVACY_FILE, Population, PrivacyRecord, PublicSchema,
+    Record, ReleaseLabel, counted,
 };
 use dpx_stages::{Spending, people, plan as plan_stage};
 use serde_json::{Value, json};
@@ -261,7 +261,7 @@ impl Study<'_> {
         let mut scored: Vec<&RunEntry> = Vec::new();
         let (mut candidates, will_be_scored) = (0, scored_by(self.plan));
         for (id, instance) in self.plan.instances.iter().enumerate() {
-            if instance.kind != Kind::Sample || instance.flow != Flow::Dp {
+            if instance.kind != Kind::Sample || instance.flow != ReleaseLabel::Dp {
                 continue;
             }
             let behind: Vec<&RunEntry> = behind(self.plan, id)

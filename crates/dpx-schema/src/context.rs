@@ -1,7 +1,7 @@
 //! What a stage is given: parameters, input folders, an output folder, a device and somewhere to report progress.
 
 use crate::progress::ProgressUpdate;
-use crate::{Device, Flow, InstanceName, Kind, LedgerAccess};
+use crate::{Device, InstanceName, Kind, LedgerAccess, ReleaseLabel};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub struct Input {
     pub path: PathBuf,
     /// Digest of its content, hexadecimal.
     pub digest: String,
-    pub flow: Flow,
+    pub flow: ReleaseLabel,
 }
 
 /// Everything a stage may use while it runs.

@@ -9,7 +9,6 @@ pub mod digest;
 mod error;
 mod fault;
 pub mod files;
-mod flow;
 mod guard;
 mod instance_name;
 mod kind;
@@ -24,6 +23,7 @@ pub mod protocol;
 mod public_schema;
 pub mod publication;
 mod record;
+mod release_label;
 pub mod units;
 
 pub use context::{
@@ -34,7 +34,6 @@ pub use counted::{counted, grouped};
 pub use device::{Device, device_failure, device_list, device_names, divided_devices};
 pub use digest::{Digest, Key};
 pub use error::SchemaError;
-pub use flow::Flow;
 pub use guard::guard;
 pub use instance_name::InstanceName;
 pub use kind::Kind;
@@ -46,4 +45,5 @@ pub use privacy::{Guarantee, NoiseSource, PRIVACY_FILE, PrivacyRecord, PrivateRu
 pub use prompt::{Prompt, PromptParts};
 pub use public_schema::{MODEL_SCHEMA_FILE, PublicSchema, SCHEMA_FILE};
 pub use record::{FileEntry, Manifest, Record};
+pub use release_label::ReleaseLabel;
 pub use units::{PeopleBounds, Population, Unit, UnitBounds, UnitSampling};

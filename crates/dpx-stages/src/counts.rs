@@ -8,8 +8,8 @@
 //! found: a label that is absent from the data has a noisy count like any other.
 
 mod combinations;
+mod distributions;
 mod histogram;
-mod laws;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -26,7 +26,7 @@ use dpx_schema::params::{AttributeCounts, BasePrecision, CountsParams};
 use dpx_schema::{Context, Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::grid::f64_rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
-use dpx_sgd::privatise::{Protection, privatise};
+use dpx_sgd::privatize::{NoiseSpec, privatize};
 use dpx_sgd::sum::GradientSum;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -303,14 +303,14 @@ pub(crate) fn release(
         return Ok(Noisy::default());
     }
     let protection =
-        noise_multiplier.map_or(Protection::None, |noise_multiplier| Protection::Gaussian {
+        noise_multiplier.map_or(NoiseSpec::None, |noise_multiplier| NoiseSpec::Gaussian {
             noise_multiplier,
             sensitivity: exact.sensitivity,
             rounding_allowance,
         });
     protection.check()?;
     let sum = GradientSum::of(vec![exact.cells]);
-    let cells = privatise(&sum, &protection, key, 1.0)
+    let cells = privatize(&sum, &protection, key, 1.0)
         .to_vec(0)
         .into_iter()
         .map(f64::from)

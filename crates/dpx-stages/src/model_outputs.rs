@@ -175,7 +175,7 @@ fn encoder(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
         return Ok(results);
     }
     let pooled = rows(&model.mean_pooled(&slices(inputs))?);
-    let normalised: Vec<Vec<f64>> = pooled
+    let normalized: Vec<Vec<f64>> = pooled
         .iter()
         .map(|row| {
             let norm = row.iter().map(|value| value * value).sum::<f64>().sqrt();
@@ -187,7 +187,7 @@ fn encoder(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
         .map(|example| row(&hidden, grouping.range(example).start))
         .collect();
     results["mean_pooled"] = json!(pooled);
-    results["mean_pooled_normalised"] = json!(normalised);
+    results["mean_pooled_normalised"] = json!(normalized);
     results["cls"] = json!(first);
     Ok(results)
 }

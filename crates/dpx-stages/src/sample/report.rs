@@ -1,7 +1,7 @@
 //! What the stage leaves: the texts and what happened on the way to them.
 
 use super::keywords::Keywords;
-use super::teacher::{Choice, Chooser};
+use super::teacher::{Choice, TeacherFilter};
 use super::write::{Length, Text, Written};
 use crate::score::read::probability_column;
 use crate::truncation::percent;
@@ -376,12 +376,16 @@ fn of_conversations(
 }
 
 /// What the teacher did; `choice` is missing where it had no say.
-pub(super) fn of_teacher(asked: &Asked<'_>, chooser: &Chooser, choice: Option<&Choice>) -> Value {
+pub(super) fn of_teacher(
+    asked: &Asked<'_>,
+    filter: &TeacherFilter,
+    choice: Option<&Choice>,
+) -> Value {
     let mut report = json!({
         "asked": asked.params.teacher,
-        "applied": chooser.policy,
+        "applied": filter.policy,
         // Infinity has no number in JSON.
-        "epsilon": chooser.epsilon,
+        "epsilon": filter.epsilon,
         "oversample": asked.params.oversample,
     });
     let Some(choice) = choice else {
@@ -393,7 +397,7 @@ pub(super) fn of_teacher(asked: &Asked<'_>, chooser: &Chooser, choice: Option<&C
         .map(|label| choice.confusion[label][label])
         .sum();
     let kept = by_label(&choice.texts, asked.labels.len());
-    let missing: u64 = if chooser.policy == TeacherPolicy::Soft {
+    let missing: u64 = if filter.policy == TeacherPolicy::Soft {
         let asked: u64 = asked.counts.iter().sum();
         asked.saturating_sub(choice.texts.len() as u64)
     } else {

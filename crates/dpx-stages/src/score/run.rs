@@ -1,6 +1,6 @@
 //! The stage: reads the artifacts, computes, writes `scores.json`.
 
-use super::compute::{Models, Surprise, Texts, compared, compute};
+use super::compute::{LmScorer, Models, Texts, compared, compute};
 use super::models::LanguageModel;
 use super::read::LabelledTexts;
 use super::scores::Compared;
@@ -61,8 +61,8 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     };
     let models = Models {
         embedder: Some(&encoder),
-        trained: trained.as_ref().map(|model| model as &dyn Surprise),
-        base: base.as_ref().map(|model| model as &dyn Surprise),
+        trained: trained.as_ref().map(|model| model as &dyn LmScorer),
+        base: base.as_ref().map(|model| model as &dyn LmScorer),
     };
     with_models(context, &params, &models, Some(&student))
 }
