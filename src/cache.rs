@@ -3,7 +3,7 @@
 use super::experiment::{CacheArgs, ExperimentArgs};
 use super::readings::Readings;
 use super::remote::RemoteArgs;
-use super::{Error, ExitCode, cache_remote, output};
+use super::{Error, ExitCode, OrError, cache_remote, output};
 use dpx_engine::cache::{Cache, Collection, Roots, TeamKey};
 use dpx_engine::clock::duration;
 use dpx_engine::plan::decide;
@@ -263,7 +263,7 @@ fn collect(
             keys.extend(run.keys());
         }
     }
-    let roots = Roots::new(keys).map_err(|error| Error::usage(error.to_string()))?;
+    let roots = Roots::new(keys).or_usage()?;
     let collection = if yes {
         cache.collect(&roots)
     } else {

@@ -2,10 +2,10 @@
 //! its best row does not undo the choice.
 
 use super::Error;
-use super::account::texts;
 use super::studies::Loaded;
 use dpx_engine::cache::ArtifactReader;
 use dpx_ledger::{Candidate, Ledger};
+use dpx_report::account::texts;
 use dpx_schema::{Digest, Kind, PRIVACY_FILE, PrivacyRecord, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use super::experiment::{CacheArgs, ExperimentArgs};
 use super::studies::Loaded;
-use super::{Error, ExitCode, output};
+use super::{Error, ExitCode, OrError, output};
 use dpx_engine::run::OwnFiles;
 use dpx_report::html::{self, Extras};
 use dpx_report::picture::pictures;
@@ -88,19 +88,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             };
             (
                 if partial { PARTIAL_PAGE } else { "report.html" },
-                html::render(&study, &extras).map_err(|error| Error::failed(error.to_string()))?,
+                html::render(&study, &extras).or_failed()?,
             )
         }
         Format::Md => ("summary.md", export::markdown(&study)),
-        Format::Csv => (
-            "results.csv",
-            export::csv(&study).map_err(|error| Error::failed(error.to_string()))?,
-        ),
+        Format::Csv => ("results.csv", export::csv(&study).or_failed()?),
         Format::Json => ("results.json", export::json(&study)?),
         Format::Long => {
             metrics(args, &study)?;
-            let text = export::long_csv(&study, &args.metrics)
-                .map_err(|error| Error::failed(error.to_string()))?;
+            let text = export::long_csv(&study, &args.metrics).or_failed()?;
             ("results-long.csv", text)
         }
         Format::Latex => ("summary.tex", latex::latex(&study, &metrics(args, &study)?)),
@@ -118,13 +114,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let path = folder.join(name);
     if args.out.is_none() {
         // Beside the other results, whose manifest has to know it.
-        OwnFiles::write_one(&folder, name, text.as_bytes()).map_err(|error| {
-            if error.is_usage() {
-                Error::usage(error.to_string())
-            } else {
-                error.into()
-            }
-        })?;
+        OwnFiles::write_one(&folder, name, text.as_bytes())?;
         if partial {
             output::note(&format!(
                 "incomplete: {} of {} stages finished; results of an earlier run in `{}` stay as they are",
@@ -137,9 +127,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         }
     } else {
         std::fs::create_dir_all(&folder)?;
-        std::fs::write(&path, text).map_err(|error| {
-            Error::failed(format!("could not write `{}`: {error}", path.display()))
-        })?;
+        std::fs::write(&path, text).or_could_not(format_args!("write `{}`", path.display()))?;
     }
     output::print(&path.display().to_string())?;
     if args.open && open::that_detached(&path).is_err() {
@@ -178,12 +166,10 @@ fn figures(args: &Args, study: &Study, results: &Path) -> Result<ExitCode, Error
                 std::fs::create_dir_all(parent)?;
             }
             if own {
-                OwnFiles::write_one(&folder, &name, bytes)
-                    .map_err(|error| Error::usage(error.to_string()))?;
+                OwnFiles::write_one(&folder, &name, bytes).or_usage()?;
             } else {
-                std::fs::write(&path, bytes).map_err(|error| {
-                    Error::failed(format!("could not write `{}`: {error}", path.display()))
-                })?;
+                std::fs::write(&path, bytes)
+                    .or_could_not(format_args!("write `{}`", path.display()))?;
             }
         }
         if picture.replaced > 0 {

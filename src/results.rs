@@ -1,7 +1,6 @@
 //! The end of a run: the study on the terminal, and `results/NAME/` replaced as a whole.
 
 use super::bounds::Bounds;
-use super::floors::CachedFloors;
 use super::{Error, output, studies};
 use dpx_engine::cache::{ArtifactReader, Cache, Damage};
 use dpx_engine::experiment::Experiment;
@@ -9,7 +8,7 @@ use dpx_engine::plan::Plan;
 use dpx_engine::run::{
     Finish, InstanceResult, ResultsError, ResultsFolder, RunReport, input_paths,
 };
-use dpx_report::{InstanceState, Known, Sources, Study, assemble, terminal};
+use dpx_report::{CachedFloors, InstanceState, Known, Sources, Study, assemble, terminal};
 use dpx_schema::Digest;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -78,7 +77,7 @@ pub(crate) fn write(
     let known: Vec<Known> = report.instances.iter().map(known).collect();
     let reference = studies::reference(experiment);
     let artifacts = ArtifactReader::new(cache.clone());
-    let floors = CachedFloors::computing(cache);
+    let floors = CachedFloors::computing(cache, output::note);
     let sources = Sources {
         plan,
         known: &known,

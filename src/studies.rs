@@ -2,7 +2,6 @@
 
 use super::bounds::Bounds;
 use super::experiment::ExperimentArgs;
-use super::floors::CachedFloors;
 use super::readings::Readings;
 use super::{Error, experiment};
 use dpx_engine::cache::{ArtifactReader, Cache};
@@ -10,7 +9,9 @@ use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::{Plan, State, decide};
 use dpx_engine::run::View;
 use dpx_report::compare::SEED;
-use dpx_report::{InstanceState, Known, Reference, Sources, Study, assemble, journal};
+use dpx_report::{
+    CachedFloors, InstanceState, Known, Reference, Sources, Study, assemble, journal,
+};
 use std::collections::BTreeSet;
 use std::path::Path;
 

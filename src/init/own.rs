@@ -1,8 +1,8 @@
 //! An experiment for somebody's own data, with settings that fit its size.
 
-use crate::advice::{Settings, settings};
-use crate::own_data::{Asked, Look, RARE};
+use dpx_data::own_data::{Asked, Look, RARE};
 use dpx_engine::experiment::{quoted, relative};
+use dpx_report::advice::{Settings, settings};
 use std::fmt::Write;
 use std::path::Path;
 

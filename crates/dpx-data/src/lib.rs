@@ -22,6 +22,7 @@ mod load;
 mod messages;
 mod name;
 mod overlap;
+pub mod own_data;
 mod owner;
 mod people;
 mod public;

@@ -43,12 +43,12 @@ impl Texts {
     /// It is no CSV with texts and then numbers.
     pub(crate) fn read(synthetic: &[u8]) -> io::Result<Self> {
         let mut reader = csv::Reader::from_reader(synthetic);
-        let header = reader.headers().map_err(io::Error::other)?.clone();
+        let header = reader.headers()?.clone();
         let names = word_columns(&header);
         let mut words: Vec<Vec<String>> = vec![Vec::new(); names];
         let mut numbers: Vec<Vec<f64>> = vec![Vec::new(); header.len() - names];
         for row in reader.records() {
-            let row = row.map_err(io::Error::other)?;
+            let row = row?;
             for (column, field) in words.iter_mut().zip(&row) {
                 column.push(field.to_owned());
             }
@@ -86,18 +86,14 @@ impl Texts {
     /// None that a table in memory gives rise to; the writer's own.
     pub(crate) fn csv(&self) -> io::Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer
-            .write_record(&self.header)
-            .map_err(io::Error::other)?;
+        writer.write_record(&self.header)?;
         for row in 0..self.rows() {
             let words = self.words.iter().map(|column| column[row].clone());
             let numbers = self
                 .numbers
                 .iter()
                 .map(|column| format!("{:.6}", column[row]));
-            writer
-                .write_record(words.chain(numbers))
-                .map_err(io::Error::other)?;
+            writer.write_record(words.chain(numbers))?;
         }
         writer.into_inner().map_err(io::Error::other)
     }

@@ -1,7 +1,7 @@
 //! The cache under faults, flips, collections and at any order of these.
 
 use super::*;
-use dpx_schema::{Digest, Flow, Key, Kind, Manifest, Record};
+use dpx_schema::{Digest, Key, Kind, Manifest, Record, ReleaseLabel};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -42,7 +42,7 @@ fn record(key: Key, output: Manifest) -> Record {
         inputs: BTreeMap::from([("preprocess".into(), Digest::of(b"input"))]),
         sources: BTreeMap::new(),
         output,
-        flow: Flow::Dp,
+        flow: ReleaseLabel::Dp,
         wall_seconds: 1.25,
         device: "cpu".into(),
         dpx_version: "0.1.0".into(),

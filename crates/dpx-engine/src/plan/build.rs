@@ -333,7 +333,7 @@ impl Builder<'_> {
     /// Parameters with defaults, `[privacy]` filled in.
     fn resolve(&mut self, stage: &Stage, at: &Combination) -> Option<(Value, Value)> {
         let (params, performance) = self.experiment.written(stage, at);
-        match KindTable::of(stage.kind).normalise(params, performance) {
+        match KindTable::of(stage.kind).normalize(params, performance) {
             Ok(pair) => Some(pair),
             Err(error) => {
                 self.diagnostics.push(Diagnostic::at(

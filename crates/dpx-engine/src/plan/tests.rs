@@ -3,7 +3,7 @@
 use super::fake::{FakeCache, faithful, in_state, names};
 use super::{Plan, Reason, Seen, State, build, causes, decide, summary, times};
 use crate::experiment;
-use dpx_schema::{Flow, Kind};
+use dpx_schema::{Kind, ReleaseLabel};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -327,12 +327,12 @@ fn privacy_defaults_reach_private_stages_and_labels_follow() {
         let plan = plan(text, &[]);
         plan.instances[plan.find(name).unwrap()].flow
     };
-    assert_eq!(flow_of(STUDY, "sample@epsilon=8"), Flow::Dp);
-    assert_eq!(flow_of(STUDY, "sample@epsilon=inf"), Flow::Private);
+    assert_eq!(flow_of(STUDY, "sample@epsilon=8"), ReleaseLabel::Dp);
+    assert_eq!(flow_of(STUDY, "sample@epsilon=inf"), ReleaseLabel::Private);
     let seeded = STUDY.replace("[sweep]", "[privacy]\nnoise = \"seeded\"\n\n[sweep]");
-    assert_eq!(flow_of(&seeded, "sample@epsilon=8"), Flow::Seeded);
+    assert_eq!(flow_of(&seeded, "sample@epsilon=8"), ReleaseLabel::Seeded);
     let own = seeded.replace("kind = \"train\"", "kind = \"train\"\nnoise = \"secure\"");
-    assert_eq!(flow_of(&own, "sample@epsilon=8"), Flow::Dp);
+    assert_eq!(flow_of(&own, "sample@epsilon=8"), ReleaseLabel::Dp);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a study would spend of its people: if any, each or all of its rows were released, on top of what was.
 
-use super::Error;
+use super::StudyError;
 use super::account::{data_of, declared, is_local, not_counted, preprocess_params, texts};
 use dpx_accounting::{Claim, EpsilonBound};
 use dpx_engine::cache::{ArtifactReader, Cache};
@@ -10,8 +10,8 @@ use dpx_engine::run::View;
 use dpx_ledger::{Book, Ledger, LedgerError, RunEntry, compose, now};
 use dpx_schema::params::NoiseMode;
 use dpx_schema::{
-    Budget, Digest, Flow, Key, Kind, NoiseSource, PRIVACY_FILE, Population, PrivacyRecord,
-    PublicSchema, Record, counted,
+    Budget, Digest, Key, Kind, NoiseSource, PRIVACY_FILE, Population, PrivacyRecord, PublicSchema,
+    Record, ReleaseLabel, counted,
 };
 use dpx_stages::{Spending, people, plan as plan_stage};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// What a study would spend of the people behind its data.
-pub(crate) struct Forecast {
+pub struct Forecast {
     budget: Option<Budget>,
     enforce: Enforce,
     delta: f64,
@@ -57,12 +57,12 @@ struct Study<'a> {
 }
 
 /// Forecasts the cost of a study; with a cache, what is finished counts as what it did.
-pub(crate) fn forecast(
+pub fn forecast(
     ledger: &Ledger,
     experiment: &Experiment,
     plan: &Plan,
     cache: Option<&Cache>,
-) -> Result<Forecast, Error> {
+) -> Result<Forecast, StudyError> {
     let mut study = Study {
         ledger,
         plan,
@@ -81,7 +81,7 @@ pub(crate) fn forecast(
     let runs: BTreeMap<InstanceId, RunEntry> = (0..plan.instances.len())
         .filter(|&id| plan.instances[id].kind.spends())
         .map(|id| Ok(study.run(id)?.map(|run| (id, run))))
-        .collect::<Result<Vec<_>, Error>>()?
+        .collect::<Result<Vec<_>, StudyError>>()?
         .into_iter()
         .flatten()
         .collect();
@@ -90,11 +90,11 @@ pub(crate) fn forecast(
 
 impl Study<'_> {
     /// What an instance did, or is planned to do; nothing where it does not look at the data.
-    fn run(&mut self, id: InstanceId) -> Result<Option<RunEntry>, Error> {
+    fn run(&mut self, id: InstanceId) -> Result<Option<RunEntry>, StudyError> {
         let instance = &self.plan.instances[id];
         let population = self.data(id)?.population;
         let plan = plan_stage(instance.kind, &instance.stage, &instance.params, population)
-            .map_err(|error| Error::usage(format!("`{}`: {error}", instance.name)))?;
+            .map_err(|error| StudyError::refused(format!("`{}`: {error}", instance.name)))?;
         let event = match &plan.spending {
             Spending::Untouched => return Ok(None),
             Spending::NotPrivate => dpx_accounting::DpEvent::NonPrivate,
@@ -102,7 +102,7 @@ impl Study<'_> {
                 .iter()
                 .find(|(stage, _)| *stage == instance.stage)
                 .map(|(_, event)| event.clone())
-                .ok_or_else(|| Error::failed(format!("`{}` has no plan", instance.name)))?,
+                .ok_or_else(|| StudyError::failed(format!("`{}` has no plan", instance.name)))?,
         };
         let seeded = serde_json::to_value(NoiseMode::Seeded)
             .is_ok_and(|word| instance.params["noise"] == word);
@@ -147,13 +147,13 @@ impl Study<'_> {
     }
 
     /// The privacy record of a finished instance.
-    fn privacy(&self, id: InstanceId) -> Result<Option<PrivacyRecord>, Error> {
+    fn privacy(&self, id: InstanceId) -> Result<Option<PrivacyRecord>, StudyError> {
         let (Some(record), Some(reader)) = (self.records.get(&id), &self.reader) else {
             return Ok(None);
         };
         let unreadable = |reason: String| {
             let name = &self.plan.instances[id].name;
-            Error::failed(format!(
+            StudyError::failed(format!(
                 "the privacy record of `{name}` cannot be read: {reason}"
             ))
         };
@@ -166,10 +166,10 @@ impl Study<'_> {
     }
 
     /// The data that an instance reads: read once.
-    fn data(&mut self, id: InstanceId) -> Result<&Data, Error> {
+    fn data(&mut self, id: InstanceId) -> Result<&Data, StudyError> {
         let instance = &self.plan.instances[id];
         let need = data_of(self.plan, instance)
-            .ok_or_else(|| Error::usage(format!("`{}` reads no data", instance.name)))?;
+            .ok_or_else(|| StudyError::refused(format!("`{}` reads no data", instance.name)))?;
         if !self.data.contains_key(&need) {
             let data = self.read(need)?;
             self.data.insert(need, data);
@@ -177,7 +177,7 @@ impl Study<'_> {
         Ok(&self.data[&need])
     }
 
-    fn read(&self, need: InstanceId) -> Result<Data, Error> {
+    fn read(&self, need: InstanceId) -> Result<Data, StudyError> {
         let preprocess = &self.plan.instances[need];
         let params = preprocess_params(preprocess)?;
         if let Some(texts) = self.records.get(&need).and_then(|record| texts(record)) {
@@ -187,7 +187,8 @@ impl Study<'_> {
                 return Ok(Data { population, book });
             }
         }
-        let source = people::source(&params).map_err(|error| Error::usage(error.to_string()))?;
+        let source =
+            people::source(&params).map_err(|error| StudyError::refused(error.to_string()))?;
         if let (false, Some(population)) = (is_local(&params), declared(&params)) {
             // Not to be downloaded for a forecast: known by its name alone, the rest of which `release` finds out.
             let book = self.ledger.book_of(std::iter::empty(), &source)?;
@@ -216,13 +217,13 @@ impl Study<'_> {
     }
 
     /// How large the data set is that a finished `preprocess` instance found.
-    fn population(&self, need: InstanceId) -> Result<Option<Population>, Error> {
+    fn population(&self, need: InstanceId) -> Result<Option<Population>, StudyError> {
         let (Some(record), Some(reader)) = (self.records.get(&need), &self.reader) else {
             return Ok(None);
         };
         let bytes = reader
             .read(record, dpx_schema::SCHEMA_FILE)
-            .map_err(Error::failed)?;
+            .map_err(StudyError::failed)?;
         let schema: Option<PublicSchema> =
             bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(schema.map(|schema| schema.population()))
@@ -232,7 +233,7 @@ impl Study<'_> {
         &self,
         experiment: &Experiment,
         planned: &BTreeMap<InstanceId, RunEntry>,
-    ) -> Result<Forecast, Error> {
+    ) -> Result<Forecast, StudyError> {
         let budget = experiment.privacy.budget;
         let before: Vec<&RunEntry> = self
             .data
@@ -260,7 +261,7 @@ impl Study<'_> {
         let mut scored: Vec<&RunEntry> = Vec::new();
         let (mut candidates, will_be_scored) = (0, scored_by(self.plan));
         for (id, instance) in self.plan.instances.iter().enumerate() {
-            if instance.kind != Kind::Sample || instance.flow != Flow::Dp {
+            if instance.kind != Kind::Sample || instance.flow != ReleaseLabel::Dp {
                 continue;
             }
             let behind: Vec<&RunEntry> = behind(self.plan, id)
@@ -345,12 +346,12 @@ impl Forecast {
     }
 
     /// Refuses a study whose runs are held to a budget that they would exceed, before anything is spent.
-    pub(crate) fn refuse_runs(&self) -> Result<(), Error> {
+    pub fn refuse_runs(&self) -> Result<(), StudyError> {
         let (Some(budget), Enforce::Train) = (self.budget, self.enforce) else {
             return Ok(());
         };
         let refuse = |what: String| {
-            Err(Error::usage(format!(
+            Err(StudyError::refused(format!(
                 "the budget of these people is ({}, {:e})-DP (`[privacy] budget` with `enforce = \"train\"`), {what}; nothing was run",
                 budget.epsilon, budget.delta
             ))
@@ -373,7 +374,7 @@ impl Forecast {
         claims.max_by(|a, b| a.epsilon().value().total_cmp(&b.epsilon().value()))
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let mut text = match self.budget {
             Some(budget) => format!(
                 "Spent of the same people if rows were released; the budget is ({}, {:e})-DP:\n",
@@ -428,7 +429,7 @@ impl Forecast {
         text
     }
 
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         let rows: Vec<Value> = self
             .rows
             .iter()

@@ -11,18 +11,18 @@ use dpx_accounting::FEWEST_STEPS;
 const TOKENS_PER_WORD: f64 = 1.5;
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Settings {
-    pub(crate) batch_size: u64,
-    pub(crate) epochs: f64,
-    pub(crate) learning_rate: &'static str,
-    pub(crate) max_length: u64,
+pub struct Settings {
+    pub batch_size: u64,
+    pub epochs: f64,
+    pub learning_rate: &'static str,
+    pub max_length: u64,
     /// Synthetic texts.
-    pub(crate) count: u64,
-    pub(crate) why: String,
+    pub count: u64,
+    pub why: String,
 }
 
 /// Settings for so many training texts, 95 of 100 with at most so many words.
-pub(crate) fn settings(examples: u64, words: u64) -> Settings {
+pub fn settings(examples: u64, words: u64) -> Settings {
     let examples = examples.max(2);
     // A power of two near the root of 2.5 times the number, which is 128 for 9,663 texts and 256 for 26,000.
     let target = (2.5 * examples as f64).sqrt();
