@@ -3,8 +3,7 @@
 
 use super::Error;
 use super::account::texts;
-use super::studies::Loaded;
-use dpx_engine::cache::ArtifactReader;
+use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_ledger::{Candidate, Ledger};
 use dpx_schema::{Digest, Kind, PRIVACY_FILE, PrivacyRecord, Record};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,19 +19,28 @@ pub(crate) struct Scored {
     pub(crate) held: BTreeSet<String>,
 }
 
-/// Looks for everything that was scored: texts, and what was scored by itself, such as an audited model without texts.
-pub(crate) fn scored(ledger: &Ledger, loaded: &Loaded) -> Result<Scored, Error> {
-    let (cache, experiment) = (&loaded.cache, &loaded.plan.experiment);
-    let records = cache.records()?;
+/// Who the people are behind the data of a study that ran: the data sets that share any of them.
+pub(crate) fn people_of(
+    ledger: &Ledger,
+    texts: impl IntoIterator<Item = Digest>,
+) -> Result<BTreeSet<String>, Error> {
     let mut people = BTreeSet::new();
-    for known in &loaded.known {
-        let texts = known.record.as_deref().and_then(texts);
-        if let Some(texts) = texts {
-            people.extend(ledger.people(&texts)?);
-        }
+    for texts in texts {
+        people.extend(ledger.people(&texts)?);
     }
     let book = ledger.history()?.book(&people);
-    let people: BTreeSet<&String> = book.data_sets.iter().map(|set| &set.id).collect();
+    Ok(book.data_sets.into_iter().map(|set| set.id).collect())
+}
+
+/// Looks for everything of an experiment and these people that was scored: texts, and what was scored by itself, such as an audited
+/// model without texts.
+pub(crate) fn scored(
+    ledger: &Ledger,
+    cache: &Cache,
+    experiment: &str,
+    people: &BTreeSet<String>,
+) -> Result<Scored, Error> {
+    let records = cache.records()?;
     let made: BTreeMap<Digest, &Record> = records
         .iter()
         .map(|record| (record.output.digest(), record))

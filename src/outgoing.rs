@@ -126,7 +126,9 @@ impl Outgoing<'_> {
         let ledger = self.state.ledger(Some(study))?;
         standing::check(&ledger, &loaded.cache)?;
         account::knows_all(&ledger, &loaded.cache)?;
-        let scored = candidates::scored(&ledger, loaded)?;
+        let ran = loaded.known.iter().filter_map(|one| one.record.as_deref());
+        let people = candidates::people_of(&ledger, ran.filter_map(account::texts))?;
+        let scored = candidates::scored(&ledger, &loaded.cache, &loaded.plan.experiment, &people)?;
         request.add_candidates(scored.covered, &scored.unprotected);
         request.held = Some(scored.held);
         let prepared = ledger.prepare_release(&request)?;

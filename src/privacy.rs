@@ -85,6 +85,8 @@ pub(crate) struct Args {
     set: Vec<String>,
     #[command(flatten)]
     state: super::state::StateArgs,
+    #[command(flatten)]
+    cache: super::experiment::CacheArgs,
 }
 
 /// Everything that was asked for, in one place.
@@ -101,7 +103,7 @@ impl Question {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     if let Some(file) = &args.plan {
-        return super::privacy_plan::run(file, &args.set, &args.state, args.json);
+        return super::privacy_plan::run(file, &args.set, (&args.state, &args.cache), args.json);
     }
     if let Some(people) = args.people {
         return super::privacy_people::run(args, people);

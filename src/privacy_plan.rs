@@ -1,13 +1,15 @@
 //! `dpx privacy --plan`: what each row of an experiment file would cost, computed as the stages do.
 
 use super::account::{declared, is_local, not_counted};
-use super::experiment::{ExperimentArgs, build};
+use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::spend::{self, Forecast};
 use super::state::StateArgs;
 use super::{Error, ExitCode, output};
 
 use dpx_accounting::{Claim, ClaimPart, DpEvent};
-use dpx_engine::plan::{Instance, InstanceId, Plan, Seen};
+use dpx_engine::cache::Cache;
+use dpx_engine::experiment::Experiment;
+use dpx_engine::plan::{Instance, InstanceId, LocalSources, Plan, Seen};
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::privacy::describe;
 use dpx_schema::{Kind, Population};
@@ -38,7 +40,7 @@ struct Spent {
 pub(super) fn run(
     file: &Path,
     set: &[String],
-    state: &StateArgs,
+    (state, cache): (&StateArgs, &CacheArgs),
     as_json: bool,
 ) -> Result<ExitCode, Error> {
     let experiment = ExperimentArgs {
@@ -49,7 +51,11 @@ pub(super) fn run(
     let study = build(&loaded, &Seen)?;
     let budgets = budgets(&study)?;
     let ledger = state.ledger(Some((&loaded, file)))?;
-    let spend = spend::forecast(&ledger, &loaded, &study, None)?;
+    let ran = ran(&loaded, &cache.cache)?;
+    let spend = match &ran {
+        Some((plan, cache)) => spend::forecast(&ledger, &loaded, plan, Some(cache))?,
+        None => spend::forecast(&ledger, &loaded, &study, None)?,
+    };
     let text = if as_json {
         to_json(&budgets, &spend)
     } else {
@@ -57,6 +63,16 @@ pub(super) fn run(
     };
     output::print(text.trim_end())?;
     Ok(ExitCode::Done)
+}
+
+/// The plan as its runs know it, with the cache that holds their results; nothing where there is no cache, or where a model or a
+/// corpus of the study cannot be told from here: a price is computed without them.
+fn ran(experiment: &Experiment, cache: &Path) -> Result<Option<(Plan, Cache)>, Error> {
+    if !cache.exists() {
+        return Ok(None);
+    }
+    let plan = dpx_engine::plan::build(experiment, &LocalSources::new(cache)).ok();
+    plan.map(|plan| Ok((plan, Cache::at(cache)?))).transpose()
 }
 
 fn budgets(study: &Plan) -> Result<Vec<Budget>, Error> {
