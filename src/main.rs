@@ -8,7 +8,6 @@ mod bounds;
 mod cache;
 mod cache_remote;
 mod cancel;
-mod candidates;
 mod check;
 mod compare;
 mod completions;

@@ -2,12 +2,12 @@
 
 use super::state::StateArgs;
 use super::studies::Loaded;
-use super::{Error, candidates, output};
+use super::{Error, output};
 use dpx_engine::run::{ResultsError, new_folder};
 use dpx_ledger::{LedgerError, PreparedRelease, Selection};
 use dpx_report::{
     CHECKSUMS_FILE, Disclosure, Publication, Release, ReleaseError, STATEMENT_FILE, account,
-    standing, verify,
+    scored, standing, verify,
 };
 use dpx_schema::counted;
 use std::fmt::Write;
@@ -116,7 +116,9 @@ impl Outgoing<'_> {
         let ledger = self.state.ledger(Some(study))?;
         standing::check(&ledger, &loaded.cache)?;
         account::knows_all(&ledger, &loaded.cache)?;
-        let scored = candidates::scored(&ledger, loaded)?;
+        let ran = loaded.known.iter().filter_map(|one| one.record.as_deref());
+        let people = scored::people_of(&ledger, ran.filter_map(account::texts))?;
+        let scored = scored::scored(&ledger, &loaded.cache, &loaded.plan.experiment, &people)?;
         request.add_candidates(scored.covered, &scored.unprotected);
         request.held = Some(scored.held);
         let prepared = ledger.prepare_release(&request)?;

@@ -1,12 +1,15 @@
 //! `dpx privacy`: a calculator for DP-SGD: noise from epsilon, epsilon from noise, curves, groups.
 
-use super::experiment::{ExperimentArgs, build};
+use super::experiment::{CacheArgs, ExperimentArgs, build};
+use super::readings::Readings;
 use super::{Error, ExitCode, output};
 use dpx_accounting::{
     AccountantError, Certified, DpEvent, EpsilonBound, PeopleRun, Sampling, SamplingPlan,
     calibration, compare_sampling, default_delta, sampling_plan,
 };
-use dpx_engine::plan::Seen;
+use dpx_engine::cache::Cache;
+use dpx_engine::experiment::Experiment;
+use dpx_engine::plan::{Plan, Seen};
 use dpx_report::{planned_budgets, spend, unit_sampling};
 use serde_json::json;
 use std::fmt::Write;
@@ -89,6 +92,8 @@ pub(crate) struct Args {
     set: Vec<String>,
     #[command(flatten)]
     state: super::state::StateArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 /// Most records of a person in a step where nothing is said.
@@ -158,7 +163,10 @@ fn run_plan(args: &Args, file: &Path) -> Result<ExitCode, Error> {
     let study = build(&loaded, &Seen)?;
     let budgets = planned_budgets::budgets(&study)?;
     let ledger = args.state.ledger(Some((&loaded, file)))?;
-    let spend = spend::forecast(&ledger, &loaded, &study, None)?;
+    let spend = match ran(&loaded, &args.cache.cache)? {
+        Some((plan, cache)) => spend::forecast(&ledger, &loaded, &plan, Some(&cache))?,
+        None => spend::forecast(&ledger, &loaded, &study, None)?,
+    };
     let text = if args.json {
         planned_budgets::to_json(&budgets, &spend)
     } else {
@@ -166,6 +174,16 @@ fn run_plan(args: &Args, file: &Path) -> Result<ExitCode, Error> {
     };
     output::print(text.trim_end())?;
     Ok(ExitCode::Done)
+}
+
+/// The plan as its runs know it, with the cache that holds their results; nothing where there is no cache, or where a model or a
+/// corpus of the study cannot be told from here: a price is computed without them.
+fn ran(experiment: &Experiment, cache: &Path) -> Result<Option<(Plan, Cache)>, Error> {
+    if !cache.exists() {
+        return Ok(None);
+    }
+    let plan = dpx_engine::plan::build(experiment, &Readings::new(cache)).ok();
+    plan.map(|plan| Ok((plan, Cache::at(cache)?))).transpose()
 }
 
 /// Two ways to protect people who have several records, side by side.

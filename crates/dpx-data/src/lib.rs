@@ -52,7 +52,7 @@ pub use overlap::{Overlap, PrivateTexts};
 pub use owner::Owner;
 pub use people::PeopleFindings;
 pub use public::public_text;
-pub use read::{ParquetTable, ParquetValues, read_parquet, same_column};
+pub use read::{ParquetTable, ParquetValues, parquet_page, read_parquet, same_column};
 pub use request::{Format, NO_LABEL, Request};
 pub use row::{Dataset, Planted, Row, Rows};
 pub use source::Resolved;

@@ -15,7 +15,7 @@ pub(crate) use files::{Listed, SplitFiles, has_data, split_files};
 pub(crate) use names::ClassNames;
 pub(crate) use open::{POINTER, refuse_special};
 pub(crate) use owners::{Named, owners_of};
-pub use parquet::{ParquetTable, ParquetValues, read_parquet};
+pub use parquet::{ParquetTable, ParquetValues, parquet_page, read_parquet};
 
 #[cfg(test)]
 pub(crate) use parquet::tests::{write_parquet, write_parquet_with_names};

@@ -36,8 +36,9 @@ pub(crate) fn plain(name: &str) -> String {
     }
 }
 
-/// Runs of the study that the cache no longer holds: nobody knows whether they were scored, so they count as if they were.
-pub(crate) fn lost<'a>(
+/// Names runs that [`Book::only_entered`](crate::Book::only_entered) found as candidates: nobody knows whether they were scored,
+/// so they count as if they were. `names` are taken, and are added to.
+pub fn lost<'a>(
     runs: impl Iterator<Item = &'a RunEntry>,
     names: &mut BTreeSet<String>,
 ) -> Vec<(String, Vec<&'a RunEntry>)> {
@@ -123,18 +124,24 @@ impl fmt::Display for Selection {
     }
 }
 
-/// What the choice costs, given the runs behind the released rows (`own`) and behind each candidate. Of a model that is released
-/// alone, the rows that are made with it are given too.
-pub(crate) fn selection(
+/// Whether releasing some rows of several is a choice that has to be paid for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Choice<'a> {
+    /// Nothing but the released rows was scored under a guarantee.
+    None,
+    /// Every run behind the released rows and behind the candidates named these rows when it began.
+    Declared,
+    /// Chosen when all had been scored: the runs behind the candidates, which are charged beside those of the released rows.
+    Undeclared(Vec<&'a RunEntry>),
+}
+
+/// How rows were chosen, given the runs behind them (`own`) and behind each candidate. Of a model that is released alone, the
+/// rows that are made with it are given too (`made`).
+pub fn choice<'a>(
     (rows, made): (&[String], &BTreeSet<String>),
-    own: &[&RunEntry],
-    candidates: &[(String, Vec<&RunEntry>)],
-    unprotected: &[String],
-    (delta, adjacency): (f64, Option<Adjacency>),
-) -> Result<Selection, LedgerError> {
-    let none = || Selection::None {
-        unprotected: unprotected.to_vec(),
-    };
+    own: &[&'a RunEntry],
+    candidates: &[(String, Vec<&'a RunEntry>)],
+) -> Choice<'a> {
     let identities: BTreeSet<&String> = own.iter().map(|run| &run.run).collect();
     let is_new = |run: &&RunEntry| !identities.contains(&run.run);
     let is_choice = candidates
@@ -142,7 +149,7 @@ pub(crate) fn selection(
         .filter(|(row, _)| !rows.contains(row) && !made.contains(row))
         .any(|(_, runs)| runs.iter().any(is_new));
     if !is_choice {
-        return Ok(none());
+        return Choice::None;
     }
     // Those behind the scores of the released model's own texts as well: they were compared with the others.
     let others: Vec<&RunEntry> = candidates
@@ -170,10 +177,32 @@ pub(crate) fn selection(
         .chain(&others)
         .all(|run| !run.adopted && names(run));
     if declared && !ran_again {
-        return Ok(Selection::Declared {
-            rows: rows.to_vec(),
-        });
+        Choice::Declared
+    } else {
+        Choice::Undeclared(others)
     }
+}
+
+/// What the choice costs; see [`choice`].
+pub(crate) fn selection(
+    (rows, made): (&[String], &BTreeSet<String>),
+    own: &[&RunEntry],
+    candidates: &[(String, Vec<&RunEntry>)],
+    unprotected: &[String],
+    (delta, adjacency): (f64, Option<Adjacency>),
+) -> Result<Selection, LedgerError> {
+    let none = || Selection::None {
+        unprotected: unprotected.to_vec(),
+    };
+    let others = match choice((rows, made), own, candidates) {
+        Choice::None => return Ok(none()),
+        Choice::Declared => {
+            return Ok(Selection::Declared {
+                rows: rows.to_vec(),
+            });
+        }
+        Choice::Undeclared(others) => others,
+    };
     let all = own.iter().chain(&others).copied();
     let Some(claim) = compose_under(all, delta, adjacency)? else {
         return Ok(none());

@@ -10,14 +10,20 @@ use dpx_accounting::FEWEST_STEPS;
 /// Words of English per token of a small vocabulary, turned round: tokens of a text of so many words.
 const TOKENS_PER_WORD: f64 = 1.5;
 
+/// Settings of a private training and of the sampling after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
+    /// Texts in a step, in expectation.
     pub batch_size: u64,
+    /// Passes over the texts, in expectation.
     pub epochs: f64,
+    /// As it is written in the experiment file.
     pub learning_rate: &'static str,
+    /// Tokens of a text that are read.
     pub max_length: u64,
     /// Synthetic texts.
     pub count: u64,
+    /// What the settings follow from, in a sentence.
     pub why: String,
 }
 

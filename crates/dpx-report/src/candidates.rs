@@ -51,7 +51,7 @@ pub(crate) fn candidates(
         match instance.flow {
             ReleaseLabel::Public => {}
             ReleaseLabel::Private | ReleaseLabel::Seeded => {
-                unprotected.push(instance.name.to_string())
+                unprotected.push(instance.name.to_string());
             }
             ReleaseLabel::Dp => {
                 let mut records = Vec::new();

@@ -35,6 +35,7 @@ mod real_texts;
 mod release;
 mod row_figures;
 mod rows;
+pub mod scored;
 mod settings;
 mod sources;
 pub mod spend;

@@ -12,6 +12,7 @@ pub(crate) use columns::{Column, FEATURES_KEY, features};
 use super::study::{Row, SampleRef, Study};
 use dpx_stages::sample::MESSAGES_COLUMN;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -108,6 +109,20 @@ impl Texts {
         Ok(bytes)
     }
 
+    /// The bytes of its parquet file as dpx of a version would have written it, with pages that are compressed as those of `found`
+    /// are.
+    ///
+    /// # Errors
+    /// A label is not among `labels`, or a page of `found` holds something else.
+    pub(crate) fn parquet_like(
+        &self,
+        labels: &[String],
+        version: &str,
+        found: &[u8],
+    ) -> io::Result<Vec<u8>> {
+        columns::encode_like(found, &self.columns(labels)?, version).map_err(io::Error::other)
+    }
+
     /// The columns as a parquet file has them; labels by their place among `labels`, or as words where there are none.
     ///
     /// # Errors
@@ -116,12 +131,18 @@ impl Texts {
         &'a self,
         labels: &'a [String],
     ) -> io::Result<Vec<(&'a str, Column<'a>)>> {
+        let place_of: HashMap<&str, usize> = labels
+            .iter()
+            .enumerate()
+            .rev()
+            .map(|(place, label)| (label.as_str(), place))
+            .collect();
         let mut columns = Vec::new();
         for (name, words) in self.header.iter().zip(&self.words) {
             let column = if name == "label" && !labels.is_empty() {
                 let places = words.iter().map(|word| {
-                    let place = labels.iter().position(|label| label == word);
-                    place.map(|place| place as i64).ok_or_else(|| {
+                    let place = place_of.get(word.as_str());
+                    place.map(|&place| place as i64).ok_or_else(|| {
                         io::Error::other("a text bears a label that is not declared")
                     })
                 });

@@ -8,6 +8,7 @@ mod thrift;
 mod turns;
 mod whole;
 
+pub use pages::parquet_page;
 pub use whole::{ParquetTable, ParquetValues, read_parquet};
 
 use super::open::Allowance;

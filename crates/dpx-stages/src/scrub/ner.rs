@@ -118,9 +118,9 @@ impl Scrubber for Ner {
             for index in group {
                 let window = &windows[index];
                 for place in 0..window.ids.len() {
-                    let row = rows
-                        .next()
-                        .ok_or("the model gave fewer scores than tokens")?;
+                    let row = rows.next().ok_or_else(|| {
+                        StageError::new("the model gave fewer scores than tokens")
+                    })?;
                     let own = !window.framed || (place > 0 && place + 1 < window.ids.len());
                     if own {
                         let token = window.first + place - usize::from(window.framed);
