@@ -10,7 +10,9 @@ use dpx_accounting::FEWEST_STEPS;
 /// Words of English per token of a small vocabulary, turned round: tokens of a text of so many words.
 const TOKENS_PER_WORD: f64 = 1.5;
 
+/// Settings of a study, and why these.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct Settings {
     pub batch_size: u64,
     pub epochs: f64,

@@ -374,6 +374,7 @@ impl Forecast {
         claims.max_by(|a, b| a.epsilon().value().total_cmp(&b.epsilon().value()))
     }
 
+    /// A line per row and per sum, for a terminal.
     pub fn text(&self) -> String {
         let mut text = match self.budget {
             Some(budget) => format!(
@@ -429,6 +430,7 @@ impl Forecast {
         text
     }
 
+    /// The same for programs.
     pub fn json(&self) -> Value {
         let rows: Vec<Value> = self
             .rows
