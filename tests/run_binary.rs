@@ -201,7 +201,7 @@ count = 4
     std::fs::create_dir_all(mine.parent().unwrap()).unwrap();
     std::fs::write(&mine, "mine").unwrap();
     let output = place.dpx(&["run", "small.toml"]);
-    let told = err(&output).replace("\n", " ");
+    let told = err(&output).replace('\n', " ");
     assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(
         told.contains("`synthetic/study.csv`") && told.contains("--results"),
