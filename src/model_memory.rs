@@ -147,6 +147,11 @@ fn made(plan: &Plan, instance: &Instance) -> Option<DecoderConfig> {
     }))
 }
 
+/// Most tokens that a model without a download reads; nothing where the name is of none such.
+pub(crate) fn context(model: &str) -> Option<u64> {
+    named(model, false, None).map(|config| config.sizes.max_positions as u64)
+}
+
 /// The model of a name, at the commit that the identity of the source names where it is on the Hub.
 fn named(name: &str, online: bool, identity: Option<&String>) -> Option<DecoderConfig> {
     let source = Source::parse(name);
@@ -180,13 +185,7 @@ mod tests {
 
     #[test]
     fn built_in_models_are_known_and_those_of_the_hub_only_online() {
-        assert_eq!(
-            named("builtin:base", false, None)
-                .unwrap()
-                .sizes
-                .max_positions,
-            128
-        );
-        assert!(named("hf:owner/name", false, None).is_none());
+        assert_eq!(context("builtin:base"), Some(128));
+        assert!(context("hf:owner/name").is_none());
     }
 }

@@ -35,6 +35,7 @@ mod real_texts;
 mod release;
 mod row_figures;
 mod rows;
+mod said;
 pub mod scored;
 mod settings;
 mod sources;
@@ -53,7 +54,7 @@ mod write;
 pub use assemble::assemble;
 pub use cached_floors::CachedFloors;
 pub use error::StudyError;
-pub use next::next;
+pub use next::{REHEARSED, next};
 pub use real_texts::{Nearest, RealTexts, real_texts};
 pub use release::{
     Author, CHECKSUMS_FILE, Disclosure, Export, ExportForm, Format, Group, License, Model, Prior,
@@ -63,7 +64,7 @@ pub use release::{
 pub use sources::{Artifacts, AssembleError, Floors, Known, Sources};
 pub use study::{InstanceState, Reference, Study};
 pub use verify::{Check, Verification, verify};
-pub use write::{result_paths, write_results};
+pub use write::{Extent, FIGURES, figures, result_paths, write_results};
 
 #[cfg(test)]
 mod proof;

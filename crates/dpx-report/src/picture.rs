@@ -24,6 +24,27 @@ pub struct Picture {
     pub replaced: usize,
 }
 
+/// Names of charts that a study has once at most.
+const ONCE: [&str; 9] = [
+    "utility-chart",
+    "fidelity-over-epsilon",
+    "privacy-chart",
+    "epsilon-chart",
+    "fidelity-chart",
+    "label-chart",
+    "length-chart",
+    "dag-chart",
+    "time-chart",
+];
+
+/// The names of all charts that a study of so many rows may have.
+pub(crate) fn names(rows: usize) -> Vec<String> {
+    let matrices = (0..2 * page::MOST_MATRICES).map(|at| format!("matrix-{at}"));
+    let near = (0..rows).map(|at| format!("near-{at}"));
+    let once = ONCE.map(str::to_owned).into_iter();
+    once.chain(matrices).chain(near).collect()
+}
+
 /// Every chart of the page, in its order.
 pub fn pictures(study: &Study) -> Vec<Picture> {
     let mut charts = page::tradeoff(study);
@@ -121,6 +142,10 @@ mod tests {
         )
         .study();
         let pictures = pictures(&study);
+        let known = names(study.rows.len());
+        for picture in &pictures {
+            assert!(known.contains(&picture.name), "{}", picture.name);
+        }
         let mut names: Vec<&str> = pictures
             .iter()
             .map(|picture| picture.name.as_str())

@@ -12,7 +12,7 @@ use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::experiment::{Enforce, Experiment};
 use dpx_engine::plan::{Instance, InstanceId, Plan, State, decide};
 use dpx_engine::run::View;
-use dpx_ledger::{Book, Ledger, LedgerError, RunEntry, compose, now};
+use dpx_ledger::{Book, Considered, Ledger, LedgerError, RunEntry, compose, now};
 use dpx_schema::params::NoiseMode;
 use dpx_schema::{
     Digest, Key, Kind, NoiseSource, PRIVACY_FILE, Population, PrivacyRecord, PublicSchema, Record,
@@ -282,13 +282,22 @@ impl Study<'_> {
                 continue;
             }
             let name = instance.name.to_string();
-            let behind: Vec<&RunEntry> = behind(self.plan, id)
+            let behind: Vec<&RunEntry> = self
+                .plan
+                .ancestors(id)
                 .iter()
                 .filter_map(|other| planned.get(other))
                 .collect();
-            rows.push((name.clone(), named_before(std::slice::from_ref(&name), &behind)?));
+            rows.push((
+                name.clone(),
+                named_before(std::slice::from_ref(&name), &behind)?,
+            ));
             if will_be_scored(id) {
-                candidates.push((name.clone(), behind.clone()));
+                candidates.push(Considered {
+                    row: name.clone(),
+                    earlier: None,
+                    runs: behind.clone(),
+                });
             }
             behind_rows.push((name, behind));
         }
@@ -372,25 +381,11 @@ fn scored_by(plan: &Plan) -> impl Fn(InstanceId) -> bool {
         .iter()
         .enumerate()
         .filter(|(_, instance)| matches!(instance.kind, Kind::Score | Kind::Classify | Kind::Audit))
-        .flat_map(|(id, _)| behind(plan, id))
+        .flat_map(|(id, _)| plan.ancestors(id))
         .collect();
     move |id| {
         let part =
             |other: &InstanceId| plan.instances[*other].kind.spends() && scored.contains(other);
-        scored.contains(&id) || behind(plan, id).iter().any(part)
+        scored.contains(&id) || plan.ancestors(id).iter().any(part)
     }
-}
-
-/// Everything that an instance depends on.
-fn behind(plan: &Plan, id: InstanceId) -> BTreeSet<InstanceId> {
-    let mut found = BTreeSet::new();
-    let mut open = vec![id];
-    while let Some(next) = open.pop() {
-        for need in &plan.instances[next].needs {
-            if found.insert(need.instance) {
-                open.push(need.instance);
-            }
-        }
-    }
-    found
 }

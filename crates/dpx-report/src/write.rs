@@ -1,9 +1,10 @@
 //! Filling `results/NAME/`.
 
 use super::assemble::assemble;
+use super::picture::pictures;
 use super::sources::Sources;
 use super::study::{Row, SampleRef, Study};
-use super::{export, html, rows, texts};
+use super::{export, html, picture, real_texts, rows, texts};
 use dpx_engine::plan::Plan;
 use std::fs;
 use std::io;
@@ -19,9 +20,22 @@ const ALWAYS: [&str; 6] = [
     "synthetic/README.md",
 ];
 
+/// Folder of the charts in a results folder, each as svg and pdf.
+pub const FIGURES: &str = "figures";
+
+/// What a results folder holds beside what each has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Every chart as svg and pdf, in [`FIGURES`].
+    pub figures: bool,
+    /// Real texts on the page, which is then as private as the data.
+    pub real_texts: bool,
+}
+
 /// Every path that [`write_results`] gives a file once the plan has run: what has one of these names in a results folder is
-/// replaced, so whose it is must be known before anything runs.
-pub fn result_paths(plan: &Plan) -> Vec<String> {
+/// replaced, so whose it is must be known before anything runs. Of charts these are all that there may be: which of them a
+/// study has is known from its figures alone.
+pub fn result_paths(plan: &Plan, extent: Extent) -> Vec<String> {
     let rows = rows::rows(plan);
     let texts = rows.iter().flat_map(|row| {
         rows::samples(plan, row).flat_map(move |id| {
@@ -29,7 +43,16 @@ pub fn result_paths(plan: &Plan) -> Vec<String> {
             texts::ENDINGS.map(|ending| format!("synthetic/{file}.{ending}"))
         })
     });
-    ALWAYS.map(str::to_owned).into_iter().chain(texts).collect()
+    let charts = if extent.figures {
+        picture::names(rows.len())
+    } else {
+        Vec::new()
+    };
+    let charts = charts
+        .iter()
+        .flat_map(|name| ["svg", "pdf"].map(|ending| format!("{FIGURES}/{name}.{ending}")));
+    let always = ALWAYS.map(str::to_owned).into_iter();
+    always.chain(texts).chain(charts).collect()
 }
 
 /// Writes a study into an empty folder: `results.json`, `results.csv`, `summary.md`, `report.html`, the experiment file, and
@@ -40,6 +63,7 @@ pub fn result_paths(plan: &Plan) -> Vec<String> {
 pub fn write_results(
     sources: &Sources<'_>,
     experiment_file: &str,
+    extent: Extent,
     folder: &Path,
 ) -> io::Result<Study> {
     let study = assemble(sources).map_err(io::Error::other)?;
@@ -50,17 +74,43 @@ pub fn write_results(
     )?;
     fs::write(folder.join("summary.md"), export::markdown(&study))?;
     fs::write(folder.join("experiment.toml"), experiment_file)?;
+    let real = if extent.real_texts {
+        Some(real_texts(sources, &study).map_err(io::Error::other)?)
+    } else {
+        None
+    };
     let page = html::render(
         &study,
         &html::Extras {
             experiment_file,
-            real_texts: None,
+            real_texts: real.as_ref(),
         },
     )
     .map_err(io::Error::other)?;
     fs::write(folder.join("report.html"), page)?;
+    if extent.figures {
+        for (name, bytes) in figures(&study, FIGURES) {
+            let path = folder.join(name);
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::write(path, bytes)?;
+        }
+    }
     write_texts(sources, &study, folder)?;
     Ok(study)
+}
+
+/// Every chart of a study as files below `place`: their paths, which begin with it, and what they hold.
+pub fn figures(study: &Study, place: &str) -> Vec<(String, Vec<u8>)> {
+    let files = pictures(study).into_iter().flat_map(|picture| {
+        let path = |ending: &str| format!("{place}/{}.{ending}", picture.name);
+        [
+            (path("svg"), picture.svg.into_bytes()),
+            (path("pdf"), picture.pdf),
+        ]
+    });
+    files.collect()
 }
 
 fn write_texts(sources: &Sources<'_>, study: &Study, folder: &Path) -> io::Result<()> {

@@ -5,7 +5,7 @@ use crate::StudyError;
 use crate::scored;
 use dpx_accounting::Claim;
 use dpx_engine::cache::Cache;
-use dpx_ledger::{Choice, Ledger, LedgerError, RunEntry, choice, lost};
+use dpx_ledger::{Choice, Considered, Ledger, LedgerError, RunEntry, choice, lost};
 use dpx_schema::{PrivacyRecord, counted};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -56,7 +56,10 @@ impl Others {
         let mut names: BTreeSet<String> =
             others.rows.iter().map(|(name, _)| name.clone()).collect();
         let (mut charged, mut unprotected, mut other_unit) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, runs) in lost(alone.into_iter(), &mut names) {
+        for Considered {
+            row: name, runs, ..
+        } in lost(alone.into_iter(), &mut names)
+        {
             if runs.iter().any(|run| !run.is_covered()) {
                 unprotected.push(name);
             } else if runs.iter().all(|run| fits(run, planned)) {
@@ -74,10 +77,14 @@ impl Others {
     }
 
     /// The candidates, as a choice takes them.
-    pub(super) fn candidates(&self) -> Vec<(String, Vec<&RunEntry>)> {
+    pub(super) fn candidates(&self) -> Vec<Considered<'_>> {
         let all = self.rows.iter().chain(&self.lost);
-        all.map(|(name, runs)| (name.clone(), runs.iter().collect()))
-            .collect()
+        all.map(|(name, runs)| Considered {
+            row: name.clone(),
+            earlier: None,
+            runs: runs.iter().collect(),
+        })
+        .collect()
     }
 }
 
@@ -95,7 +102,7 @@ fn fits(run: &RunEntry, planned: &[&RunEntry]) -> bool {
 pub(super) fn charged<'a>(
     rows: &[String],
     own: &[&'a RunEntry],
-    candidates: &[(String, Vec<&'a RunEntry>)],
+    candidates: &[Considered<'a>],
 ) -> (Vec<&'a RunEntry>, bool) {
     let mut all = own.to_vec();
     match choice((rows, &BTreeSet::new()), own, candidates) {
