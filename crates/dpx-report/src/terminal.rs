@@ -383,19 +383,19 @@ fn wrapped_line(line: &str, width: usize) -> Vec<String> {
     let gap = (start + 3..letters.len().min(width / 2 + 1))
         .rfind(|&at| letters[at] != ' ' && letters[at - 1] == ' ' && letters[at - 2] == ' ');
     let hang = gap.unwrap_or(start + 4).min(width / 2);
-    broken(&letters, width, gap.unwrap_or(start), hang)
+    lines_of(&letters, width, gap.unwrap_or(start), hang)
 }
 
 /// A sentence, without the spaces it has too many, in lines of at most `width` characters.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let letters: Vec<char> = words.join(" ").chars().collect();
-    broken(&letters, width, 0, 0)
+    lines_of(&letters, width, 0, 0)
 }
 
 /// A line broken at spaces, the first of them behind `begin`, so that each part fits where its words do; all parts but the first are
 /// indented by `hang`.
-fn broken(letters: &[char], width: usize, begin: usize, hang: usize) -> Vec<String> {
+fn lines_of(letters: &[char], width: usize, begin: usize, hang: usize) -> Vec<String> {
     if letters.len() <= width {
         return vec![letters.iter().collect()];
     }

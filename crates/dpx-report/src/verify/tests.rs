@@ -816,7 +816,7 @@ const TAMPERINGS: &[Tampering] = &[
         Written,
         |folder| {
             restate(folder, |statement| {
-                statement.dpx_version = "0.0.9".to_owned()
+                statement.dpx_version = "0.0.9".to_owned();
             });
         },
     ),
@@ -865,7 +865,7 @@ const TAMPERINGS: &[Tampering] = &[
     }),
     ("a byte order mark", "texts", Written, |folder| {
         rewrite(folder, CSV, |bytes| {
-            drop(bytes.splice(0..0, *b"\xef\xbb\xbf"))
+            drop(bytes.splice(0..0, *b"\xef\xbb\xbf"));
         });
     }),
     (
