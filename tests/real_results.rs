@@ -223,7 +223,7 @@ fn a_report_brings_all_files_of_the_results_up_to_date() {
         "{told}"
     );
     let chart = read("figures/utility-chart.svg");
-    assert!(chart.contains("8") && read("results.csv").contains("epsilon=3"));
+    assert!(chart.contains('8') && read("results.csv").contains("epsilon=3"));
     let (_, told) = report(&[]);
     assert!(told.contains("holds exactly these results"), "{told}");
     // Without a row, and with a title.
