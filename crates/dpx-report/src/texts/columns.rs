@@ -312,16 +312,20 @@ mod tests {
         ]
         .concat();
         for more in [
-            b"hidden",
+            &b"hidden"[..],
             &stored(b"hidden")[..],
             &stored(b"")[..],
             &skipped[..],
         ] {
-            assert!(!fits(&written("0.9.0", |page| [&fast(page), more].concat())));
+            assert!(!fits(
+                &written("0.9.0", |page| [&fast(page)[..], more].concat())
+            ));
         }
-        assert!(!fits(
-            &written("0.9.0", |page| [&skipped, &fast(page)[..]].concat())
-        ));
+        assert!(!fits(&written("0.9.0", |page| [
+            &skipped[..],
+            &fast(page)[..]
+        ]
+        .concat())));
         // More in a page than its texts, such as a word of the dictionary that no text has.
         let more = |page: &[u8]| fast(&[page, b"\x06\0\0\0hidden"].concat());
         assert!(!fits(&written("0.9.0", more)));
