@@ -28,16 +28,6 @@ pub(crate) struct ResultsArgs {
     pub(crate) results: PathBuf,
 }
 
-/// What results always have: none of these may be somebody's.
-const ALWAYS: [&str; 6] = [
-    "results.json",
-    "results.csv",
-    "summary.md",
-    "experiment.toml",
-    "report.html",
-    "synthetic/README.md",
-];
-
 pub(crate) enum Written {
     /// The study, and its folder where it is finished; an unfinished one is not written, so that the last good results stay.
     Study(Box<Study>, Option<PathBuf>),
@@ -56,8 +46,9 @@ pub(crate) fn folder(experiment: &Experiment, plan: &Plan, results: &Path) -> Re
 }
 
 /// Finds out before anything runs whether the results could be written.
-pub(crate) fn check(folder: &ResultsFolder) -> Result<(), Error> {
-    folder.check(&ALWAYS).map_err(|error| refused(&error))
+pub(crate) fn check(folder: &ResultsFolder, plan: &Plan) -> Result<(), Error> {
+    let paths = dpx_report::result_paths(plan);
+    folder.check(&paths).map_err(|error| refused(&error))
 }
 
 fn refused(error: &ResultsError) -> Error {

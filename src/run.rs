@@ -112,11 +112,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     detach::settle();
     let plan = build(&experiment, &Understood::new(LocalSources::new(root)))?;
     let folder = results::folder(&experiment, &plan, &args.results.results);
-    results::check(&folder)?;
+    results::check(&folder, &plan)?;
     let ledger = args
         .state
         .ledger(Some((&experiment, &args.experiment.file)))?;
     standing::check(&ledger, &cache)?;
+    // As at the end: what cannot be written then is found now.
+    standing::note(&ledger, &cache)?;
     let access = account::access(&ledger, &experiment, &plan);
     let table = executor::table(args.executor.as_deref(), &experiment)?;
     let mut options = options(args, &plan, access, table)?;

@@ -37,6 +37,8 @@ pub(crate) fn note(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
         return Ok(());
     };
     let path = file(cache, &standing);
+    // Shared until the file has its name.
+    let _shared = cache.share()?;
     let written = std::fs::create_dir_all(cache.root().join(FOLDER))
         .and_then(|()| Ok(serde_json::to_vec(&standing)?))
         .and_then(|bytes| write_swapped(&path, &bytes));

@@ -51,7 +51,7 @@ pub use release::{
 pub use sources::{Artifacts, AssembleError, Floors, Known, Sources};
 pub use study::{InstanceState, Reference, Study};
 pub use verify::{Check, Verification, verify};
-pub use write::write_results;
+pub use write::{result_paths, write_results};
 
 #[cfg(test)]
 mod proof;

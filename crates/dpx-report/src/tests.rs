@@ -753,16 +753,23 @@ fn results_hold_texts_that_other_tools_read() {
     let folder = tempfile::tempdir().unwrap();
     fake.with(|sources| super::write_results(sources, "[experiment]", folder.path()))
         .unwrap();
-    for name in [
-        "results.json",
-        "results.csv",
-        "summary.md",
-        "report.html",
-        "experiment.toml",
-        "synthetic/README.md",
-    ] {
-        assert!(folder.path().join(name).is_file(), "{name}");
-    }
+    // All of these and no other are known before anything runs.
+    let mut expected = fake.with(|sources| super::result_paths(sources.plan));
+    expected.sort();
+    let list = |inside: &str| {
+        let entries = std::fs::read_dir(folder.path().join(inside)).unwrap();
+        let files = entries.map(|entry| entry.unwrap().path());
+        let files = files.filter(|path| path.is_file());
+        files
+            .map(|path| {
+                let path = path.strip_prefix(folder.path()).unwrap();
+                path.to_str().unwrap().to_owned()
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut written = [list("."), list("synthetic")].concat();
+    written.sort();
+    assert_eq!(written, expected);
     let texts = folder.path().join("synthetic");
     let line = std::fs::read_to_string(texts.join("epsilon=8,replicate=1.jsonl")).unwrap();
     assert_eq!(

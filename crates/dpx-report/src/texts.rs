@@ -144,6 +144,9 @@ impl Texts {
     }
 }
 
+/// The forms that the texts of a sample instance are written in, by the endings of their files.
+pub(crate) const ENDINGS: [&str; 3] = ["csv", "jsonl", "parquet"];
+
 /// Writes one synthetic artifact, given as the content of its `synthetic.csv`, as `NAME.csv`, `NAME.jsonl` and
 /// `NAME.parquet`. A teacher's probabilities (`p_LABEL`) are numbers there; the labels of the parquet file are of the type
 /// `ClassLabel` with the names in `labels`, or words where those are empty. Says whether the texts are conversations.
