@@ -44,6 +44,8 @@ pub(crate) struct Columns<'a> {
     pub(crate) text: &'a str,
     /// Whether that column holds conversations: lists of turns, which are given on as JSON.
     pub(crate) messages: bool,
+    /// Whether that column says whose a row is, perhaps by a list of strings or numbers, which is given on as JSON.
+    pub(crate) owners: bool,
     /// Column of the label; empty: there is none.
     pub(crate) label: &'a str,
     /// Further columns of labels.
@@ -66,6 +68,7 @@ impl<'a> Columns<'a> {
         Self {
             text,
             messages: false,
+            owners: false,
             label,
             others: &[],
             table: false,
