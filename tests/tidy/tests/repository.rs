@@ -86,7 +86,8 @@ const MODULES: [(&str, &[&[&str]]); 7] = [
             &["bibtex", "claim", "next", "real_texts", "texts"],
             &["cached_floors", "joint", "journal", "row_figures", "rows"],
             &["plan_advice", "spend", "unit_sampling"],
-            &["account", "standing"],
+            &["scored"],
+            &["account", "said", "standing"],
             // A study holds facts, which are gathered from its sources, and its table judges it.
             &["facts format sources study table verdict"],
             &["advice", "error", "fault", "metric", "values"],
