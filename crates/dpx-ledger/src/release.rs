@@ -5,7 +5,7 @@ use crate::entry::{Entry, ReleaseEntry, RunEntry};
 use crate::history::{Book, History};
 use crate::joint::{adjacency, compose, compose_under, nothing};
 use crate::people::check;
-use crate::selection::{Candidate, Selection, earlier, entries, lost, plain, selection};
+use crate::selection::{Candidate, Considered, Selection, entries, lost, plain, selection};
 use crate::{LedgerError, ledger};
 use dpx_accounting::{Adjacency, Claim, EpsilonBound};
 use dpx_schema::{Budget, Guarantee, PrivacyRecord};
@@ -58,7 +58,8 @@ impl ReleaseRequest {
                 || self.made.contains(&more.row)
                 || self.candidates.iter().any(|known| known.row == more.row)
             {
-                more.row = earlier(&name, number);
+                more.row = format!("{name} (earlier {number})");
+                more.earlier = Some(name.clone());
                 number += 1;
             }
             self.candidates.push(more);
@@ -118,13 +119,16 @@ impl PreparedRelease {
             .candidates
             .iter()
             .map(|candidate| {
-                let runs = entries(folder, &history, &candidate.records)?;
-                Ok((candidate.row.clone(), runs))
+                Ok(Considered {
+                    row: candidate.row.clone(),
+                    earlier: candidate.earlier.clone(),
+                    runs: entries(folder, &history, &candidate.records)?,
+                })
             })
             .collect::<Result<Vec<_>, LedgerError>>()?;
         let people: BTreeSet<String> = own_runs
             .iter()
-            .chain(candidates.iter().flat_map(|(_, runs)| runs))
+            .chain(candidates.iter().flat_map(|other| &other.runs))
             .flat_map(|run| run.people.iter().cloned())
             .collect();
         let book = history.book(&people);
@@ -136,7 +140,7 @@ impl PreparedRelease {
             .iter()
             .map(|run| run.delta)
             .fold(request.delta, f64::min);
-        let considered = candidates.iter().flat_map(|(_, runs)| runs);
+        let considered = candidates.iter().flat_map(|other| &other.runs);
         let adjacency = adjacency(released.iter().chain(&own_runs).chain(considered).copied());
         let own = Guarantee::under(&request.records, delta, adjacency)?;
         match &own {
@@ -156,7 +160,7 @@ impl PreparedRelease {
         )?;
         let mut charged = own_runs.clone();
         if let Selection::Undeclared { .. } = selection {
-            charged.extend(candidates.iter().flat_map(|(_, runs)| runs));
+            charged.extend(candidates.iter().flat_map(|other| &other.runs));
         }
         let prior = book
             .releases
@@ -260,7 +264,7 @@ fn forgotten<'a>(
     book: &'a Book,
     request: &ReleaseRequest,
     own: &[&'a RunEntry],
-    candidates: &mut Vec<(String, Vec<&'a RunEntry>)>,
+    candidates: &mut Vec<Considered<'a>>,
     unprotected: &mut Vec<String>,
 ) {
     let Some(held) = &request.held else {
@@ -268,7 +272,7 @@ fn forgotten<'a>(
     };
     let told: BTreeSet<&String> = own
         .iter()
-        .chain(candidates.iter().flat_map(|(_, runs)| runs))
+        .chain(candidates.iter().flat_map(|other| &other.runs))
         .map(|run| &run.run)
         .collect();
     let runs: Vec<&RunEntry> = book
@@ -278,7 +282,7 @@ fn forgotten<'a>(
         .filter(|run| !held.contains(&run.run) && !told.contains(&run.run))
         .filter(|run| run.is_covered() || !held.contains(&run.key))
         .collect();
-    let mut names: BTreeSet<String> = candidates.iter().map(|(row, _)| row.clone()).collect();
+    let mut names: BTreeSet<String> = candidates.iter().map(|other| other.row.clone()).collect();
     let covered = |is_covered: bool| {
         let runs = runs.iter().copied();
         runs.filter(move |run| run.is_covered() == is_covered)
@@ -287,7 +291,7 @@ fn forgotten<'a>(
     unprotected.extend(
         lost(covered(false), &mut names)
             .into_iter()
-            .map(|(name, _)| name),
+            .map(|other| other.row),
     );
 }
 

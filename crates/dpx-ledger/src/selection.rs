@@ -15,16 +15,20 @@ use std::fmt;
 pub struct Candidate {
     /// Its name, as in [`ReleaseRequest::rows`](crate::ReleaseRequest::rows).
     pub row: String,
+    /// The name that it had when it ran, where another run has that name now.
+    pub earlier: Option<String>,
     /// Records of the private instances behind it.
     pub records: Vec<PrivacyRecord>,
 }
 
-/// What the name of a row is followed by where another run bears the name of a released one.
-const EARLIER: &str = " (earlier ";
-
-/// The name of a row that ran before under a name that is taken: the `number`th.
-pub(crate) fn earlier(row: &str, number: usize) -> String {
-    format!("{row}{EARLIER}{number})")
+/// A [`Candidate`] with what the ledger knows of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Considered<'a> {
+    pub(crate) row: String,
+    /// See [`Candidate::earlier`].
+    pub(crate) earlier: Option<String>,
+    /// The private runs behind it.
+    pub(crate) runs: Vec<&'a RunEntry>,
 }
 
 /// The name of something that the study no longer asks for, as it may stand in a release: a value with a path in it tells of the
@@ -40,7 +44,7 @@ pub(crate) fn plain(name: &str) -> String {
 pub(crate) fn lost<'a>(
     runs: impl Iterator<Item = &'a RunEntry>,
     names: &mut BTreeSet<String>,
-) -> Vec<(String, Vec<&'a RunEntry>)> {
+) -> Vec<Considered<'a>> {
     let mut found = Vec::new();
     for run in runs {
         let instance = plain(&run.instance);
@@ -50,7 +54,11 @@ pub(crate) fn lost<'a>(
             number += 1;
             name = format!("{instance} (not in the cache, {number})");
         }
-        found.push((name, vec![run]));
+        found.push(Considered {
+            row: name,
+            earlier: None,
+            runs: vec![run],
+        });
     }
     found
 }
@@ -128,7 +136,7 @@ impl fmt::Display for Selection {
 pub(crate) fn selection(
     (rows, made): (&[String], &BTreeSet<String>),
     own: &[&RunEntry],
-    candidates: &[(String, Vec<&RunEntry>)],
+    candidates: &[Considered<'_>],
     unprotected: &[String],
     (delta, adjacency): (f64, Option<Adjacency>),
 ) -> Result<Selection, LedgerError> {
@@ -139,15 +147,15 @@ pub(crate) fn selection(
     let is_new = |run: &&RunEntry| !identities.contains(&run.run);
     let is_choice = candidates
         .iter()
-        .filter(|(row, _)| !rows.contains(row) && !made.contains(row))
-        .any(|(_, runs)| runs.iter().any(is_new));
+        .filter(|other| !rows.contains(&other.row) && !made.contains(&other.row))
+        .any(|other| other.runs.iter().any(is_new));
     if !is_choice {
         return Ok(none());
     }
     // Those behind the scores of the released model's own texts as well: they were compared with the others.
     let others: Vec<&RunEntry> = candidates
         .iter()
-        .flat_map(|(_, runs)| runs.iter().copied())
+        .flat_map(|other| other.runs.iter().copied())
         .filter(is_new)
         .collect();
     let wanted: BTreeSet<&String> = rows.iter().collect();
@@ -156,11 +164,10 @@ pub(crate) fn selection(
         named == wanted || (!named.is_empty() && named.iter().all(|row| made.contains(*row)))
     };
     // A declaration names a row, not one of several runs of it: which of these is released was not said before.
-    let of_released = |row: &str| {
-        let name = row.rsplit_once(EARLIER).map(|(name, _)| name.to_owned());
-        name.is_some_and(|name| rows.contains(&name) || made.contains(&name))
-    };
-    let ran_again = candidates.iter().any(|(row, _)| of_released(row))
+    let is_released = |name: &String| rows.contains(name) || made.contains(name);
+    let ran_again = candidates
+        .iter()
+        .any(|other| other.earlier.as_ref().is_some_and(is_released))
         || others
             .iter()
             .any(|other| own.iter().any(|run| run.instance == other.instance));
@@ -179,7 +186,7 @@ pub(crate) fn selection(
         return Ok(none());
     };
     let mut names: BTreeSet<String> = rows.iter().cloned().collect();
-    let others = candidates.iter().map(|(row, _)| row);
+    let others = candidates.iter().map(|other| &other.row);
     names.extend(others.filter(|row| !made.contains(*row)).cloned());
     Ok(Selection::Undeclared {
         candidates: names.into_iter().collect(),

@@ -70,6 +70,7 @@ fn row(run: &RunEntry) -> String {
 fn candidate(run: &RunEntry) -> Candidate {
     Candidate {
         row: row(run),
+        earlier: None,
         records: vec![record(run)],
     }
 }
@@ -476,6 +477,25 @@ fn the_best_of_several_runs_of_a_declared_row_costs_all_of_them() {
     }
 }
 
+/// Rule 53: what a row is called says nothing of when it ran.
+#[test]
+fn a_row_whose_own_name_ends_like_that_of_an_earlier_run_is_none() {
+    let (_folder, ledger) = with_people();
+    let [a, b] = ["a", "a (earlier 1)"].map(|name| RunEntry {
+        selection: vec!["sample@row=a".to_owned()],
+        ..run_entry(name, 2.0)
+    });
+    enter(&ledger, "file", &a);
+    enter(&ledger, "file", &b);
+    let chosen = ReleaseRequest {
+        candidates: vec![candidate(&a), candidate(&b)],
+        ..request(&[&a])
+    };
+    let prepared = ledger.prepare_release(&chosen).unwrap();
+    let found = prepared.selection();
+    assert!(matches!(found, Selection::Declared { .. }), "{found:?}");
+}
+
 /// Rule 53: what the cache has forgotten, or never knew, is a candidate; other studies and what is known not to have been scored
 /// are not.
 #[test]
@@ -569,6 +589,7 @@ fn a_model_that_was_chosen_by_its_texts_pays_for_all_behind_them() {
     let [a, b, counts] = &runs;
     let texts = Candidate {
         row: row(a),
+        earlier: None,
         records: vec![record(a), record(counts)],
     };
     let chosen = ReleaseRequest {
