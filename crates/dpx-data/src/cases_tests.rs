@@ -673,11 +673,15 @@ fn names_beside_the_data_count_for_numbers() {
     .unwrap();
     // The names are the same: their order is the stored one, whatever was asked.
     assert_eq!(renamed[0].0, "pos");
-    let undeclared = self::error(folder.path(), &[]);
-    assert!(
-        undeclared.contains("stores the names `neg`, `pos`"),
-        "{undeclared}"
-    );
+    // Those in the data are told as well as those beside them.
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    for path in [folder.path(), &cases.join("classlabel-other-order")] {
+        let undeclared = self::error(path, &[]);
+        assert!(
+            undeclared.contains("stores the names `neg`, `pos`"),
+            "{undeclared}"
+        );
+    }
 }
 
 #[test]

@@ -289,10 +289,9 @@ fn describe_files(
     roles: &BTreeMap<String, RoleOf>,
     unit_column: Option<&str>,
 ) -> Result<Description, DataError> {
-    let stored = StoredNames::of(path, &files, wanted.label).unwrap_or_default();
-    let stored_labels = files
-        .class_names(wanted.label)
-        .or_else(|| stored.names().map(<[String]>::to_vec));
+    let stored = StoredNames::of(path, &files, wanted.label)
+        .unwrap_or_else(|_| StoredNames::beside(path, &files, wanted.label));
+    let stored_labels = stored.told().map(<[String]>::to_vec);
     let not_read = files.not_read;
     let mut splits = Vec::new();
     for (split, files) in [

@@ -190,13 +190,13 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Read, 
         delimiter: request.format.delimiter,
         labels: &request.labels,
     };
-    let stored = if several {
-        None
-    } else {
-        files.class_names(request.label_column)
-    };
     if request.labels.is_empty() {
-        let such = stored.as_ref().map_or_else(
+        let stored = if several {
+            StoredNames::default()
+        } else {
+            StoredNames::of(path, files, request.label_column)?
+        };
+        let such = stored.told().map_or_else(
             || "such as `labels = [\"joy\", \"fear\"]`".to_owned(),
             |names| format!("the dataset stores the names {}", listed(names)),
         );

@@ -281,11 +281,11 @@ mod tests {
         };
         let default = files(None);
         assert_eq!(default.train, [folder.path().join("en.csv")]);
-        assert_eq!(default.class_names("label").unwrap(), ["joy", "fear"]);
+        assert_eq!(default.stored_beside("label")[0].1, ["joy", "fear"]);
         assert!(default.not_read.is_empty() && default.notes.is_empty());
         let other = files(Some("de"));
         assert_eq!(other.train, [folder.path().join("de.csv")]);
-        assert_eq!(other.class_names("label").unwrap(), ["fear", "joy"]);
+        assert_eq!(other.stored_beside("label")[0].1, ["fear", "joy"]);
         assert_eq!(other.not_read, ["unsupervised"]);
     }
 }

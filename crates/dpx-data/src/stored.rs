@@ -26,11 +26,8 @@ pub(crate) struct StoredNames {
 }
 
 impl StoredNames {
-    /// Asks all files of a dataset, before a row is read.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub(crate) fn of(root: &Path, files: &SplitFiles, label: &str) -> Result<Self, DataError> {
+    /// Those of files beside the data alone; no file of the data is opened.
+    pub(crate) fn beside(root: &Path, files: &SplitFiles, label: &str) -> Self {
         let mut found = Self {
             root: root.to_owned(),
             above: files.stored_above(label),
@@ -42,6 +39,15 @@ impl StoredNames {
         found.beside = found.lists.len();
         let unusable = files.unusable_beside(label).into_iter();
         found.unusable = unusable.map(|origin| root.join(origin)).collect();
+        found
+    }
+
+    /// Asks all files of a dataset, before a row is read.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(crate) fn of(root: &Path, files: &SplitFiles, label: &str) -> Result<Self, DataError> {
+        let mut found = Self::beside(root, files, label);
         for file in files.all() {
             match label_names(file, label)? {
                 ClassNames::Listed(names) => {
@@ -62,6 +68,14 @@ impl StoredNames {
         };
         if !self.lists.iter().any(|(_, other)| same(other)) {
             self.lists.push((file, names));
+        }
+    }
+
+    /// The names to tell of: the first that stand beside the data, else those of its files where all store the same.
+    pub(crate) fn told(&self) -> Option<&[String]> {
+        match &self.lists[..] {
+            [(_, names), ..] if self.beside > 0 => Some(names),
+            _ => self.names(),
         }
     }
 

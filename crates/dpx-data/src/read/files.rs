@@ -68,12 +68,6 @@ impl SplitFiles {
         splits.into_iter().flatten()
     }
 
-    /// The names of labels that the dataset stores beside its data.
-    pub(crate) fn class_names(&self, label: &str) -> Option<Vec<String>> {
-        let stored = self.stored_beside(label).into_iter().next();
-        stored.map(|(_, names)| names)
-    }
-
     /// The names that each file beside the data stores.
     pub(crate) fn stored_beside(&self, label: &str) -> Vec<(&'static str, Vec<String>)> {
         self.infos.stored(self.config.as_deref(), label)

@@ -147,8 +147,8 @@ fn a_readme_names_files_and_labels() {
     assert_eq!(files.train, [folder.path().join("a.csv")]);
     assert_eq!(files.test, [folder.path().join("b.csv")]);
     assert_eq!(files.not_read, ["c.csv"]);
-    assert_eq!(files.class_names("label").unwrap(), ["neg", "pos"]);
-    assert_eq!(files.class_names("other"), None);
+    assert_eq!(files.stored_beside("label")[0].1, ["neg", "pos"]);
+    assert!(files.stored_beside("other").is_empty());
 }
 
 #[test]
