@@ -1,7 +1,7 @@
 //! Bounds that accountants certified for this cache's studies, remembered from one report to the next.
 
 use dpx_accounting::{Certified, memo};
-use dpx_engine::cache::Cache;
+use dpx_engine::cache::{BOUNDS, Cache};
 use dpx_schema::Digest;
 use dpx_schema::files::write_swapped;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub(crate) struct Bounds {
 impl Bounds {
     /// Takes over what the cache remembers. A file that was damaged counts for nothing: its first line is the digest of the rest.
     pub(crate) fn of(cache: &Cache) -> Self {
-        let file = cache.root().join("bounds.json");
+        let file = cache.root().join(BOUNDS);
         if let Ok(text) = std::fs::read_to_string(&file)
             && let Some((digest, bounds)) = text.split_once('\n')
             && Digest::of(bounds.as_bytes()).to_string() == digest

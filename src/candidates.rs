@@ -4,7 +4,7 @@
 use super::Error;
 use super::account::texts;
 use super::studies::Loaded;
-use dpx_engine::cache::ArtifactReader;
+use dpx_engine::cache::{Ancestry, ArtifactReader};
 use dpx_ledger::{Candidate, Ledger};
 use dpx_schema::{Digest, Kind, PRIVACY_FILE, PrivacyRecord, Record};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,17 +33,14 @@ pub(crate) fn scored(ledger: &Ledger, loaded: &Loaded) -> Result<Scored, Error> 
     }
     let book = ledger.history()?.book(&people);
     let people: BTreeSet<&String> = book.data_sets.iter().map(|set| &set.id).collect();
-    let made: BTreeMap<Digest, &Record> = records
-        .iter()
-        .map(|record| (record.output.digest(), record))
-        .collect();
+    let made = Ancestry::of(&records);
     let reader = ArtifactReader::new(cache.clone());
     let (mut covered, mut unprotected) = (Vec::new(), Vec::new());
     for (digest, found) in rows(experiment, &records, &made) {
         let row = found.instance.to_string();
         let mut private = Vec::new();
         let mut is_covered = true;
-        let mut behind: BTreeMap<Digest, &Record> = behind(&made, found);
+        let mut behind: BTreeMap<Digest, &Record> = made.behind(found).into_iter().collect();
         behind.insert(digest, found);
         let behind: Vec<&Record> = behind.into_values().collect();
         let mut is_theirs = false;
@@ -77,6 +74,7 @@ pub(crate) fn scored(ledger: &Ledger, loaded: &Loaded) -> Result<Scored, Error> 
         } else if private.iter().any(|record| record.private().is_some()) {
             covered.push(Candidate {
                 row,
+                earlier: None,
                 records: private,
             });
         }
@@ -95,19 +93,19 @@ pub(crate) fn scored(ledger: &Ledger, loaded: &Loaded) -> Result<Scored, Error> 
 fn rows<'a>(
     experiment: &str,
     records: &'a [Record],
-    made: &BTreeMap<Digest, &'a Record>,
+    made: &Ancestry<'a>,
 ) -> BTreeMap<Digest, &'a Record> {
     let of_study = || records.iter().filter(|one| one.experiment == experiment);
     let scored: BTreeMap<Digest, &Record> = of_study()
         .filter(|one| matches!(one.kind, Kind::Score | Kind::Classify | Kind::Audit))
-        .flat_map(|one| behind(made, one))
+        .flat_map(|one| made.behind(one))
         .collect();
-    let parts = |behind: &BTreeMap<Digest, &Record>| {
+    let parts = |behind: Vec<(Digest, &Record)>| {
         let mut parts = behind.iter().filter(|(_, part)| part.kind.spends());
         parts.any(|(digest, _)| scored.contains_key(digest))
     };
     let texts = of_study().filter(|one| one.kind == Kind::Sample);
-    let texts = texts.filter(|one| parts(&behind(made, one)));
+    let texts = texts.filter(|one| parts(made.behind(one)));
     let mut rows: BTreeMap<Digest, &Record> = texts
         .map(|one| (one.output.digest(), one))
         .chain(scored.iter().map(|(digest, one)| (*digest, *one)))
@@ -115,7 +113,8 @@ fn rows<'a>(
         .collect();
     let written: BTreeSet<Digest> = rows
         .values()
-        .flat_map(|row| behind(made, row).into_keys())
+        .flat_map(|row| made.behind(row))
+        .map(|(digest, _)| digest)
         .collect();
     let alone = scored
         .iter()
@@ -138,22 +137,4 @@ fn held(reader: &ArtifactReader, records: &[Record]) -> BTreeSet<String> {
             })
         })
         .collect()
-}
-
-/// Every record behind one, as far as the cache has them.
-fn behind<'a>(
-    made: &BTreeMap<Digest, &'a Record>,
-    record: &Record,
-) -> BTreeMap<Digest, &'a Record> {
-    let mut found = BTreeMap::new();
-    let mut open: Vec<Digest> = record.inputs.values().copied().collect();
-    let mut seen: BTreeSet<Digest> = BTreeSet::new();
-    while let Some(digest) = open.pop() {
-        let Some(record) = made.get(&digest).filter(|_| seen.insert(digest)) else {
-            continue;
-        };
-        open.extend(record.inputs.values().copied());
-        found.insert(digest, *record);
-    }
-    found
 }

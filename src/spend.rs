@@ -313,27 +313,13 @@ fn scored_by(plan: &Plan) -> impl Fn(InstanceId) -> bool {
         .iter()
         .enumerate()
         .filter(|(_, instance)| matches!(instance.kind, Kind::Score | Kind::Classify | Kind::Audit))
-        .flat_map(|(id, _)| behind(plan, id))
+        .flat_map(|(id, _)| plan.ancestors(id))
         .collect();
     move |id| {
         let part =
             |other: &InstanceId| plan.instances[*other].kind.spends() && scored.contains(other);
-        scored.contains(&id) || behind(plan, id).iter().any(part)
+        scored.contains(&id) || plan.ancestors(id).iter().any(part)
     }
-}
-
-/// Everything that an instance depends on.
-fn behind(plan: &Plan, id: InstanceId) -> BTreeSet<InstanceId> {
-    let mut found = BTreeSet::new();
-    let mut open = vec![id];
-    while let Some(next) = open.pop() {
-        for need in &plan.instances[next].needs {
-            if found.insert(need.instance) {
-                open.push(need.instance);
-            }
-        }
-    }
-    found
 }
 
 impl Forecast {

@@ -17,6 +17,9 @@
 //!   state/KEY/            checkpoints of an unfinished instance, found again by the next attempt
 //!   runs/RUN.jsonl        journal of one run, locked while the run lives
 //!   runs/RUN/             logs of that run's workers, and its live figures
+//!   bounds.json           bounds that accountants certified for reports; they go with the runs that they are of
+//!   floors/               floors of rows, by the digest of the training texts
+//!   rehearsal/            stand-ins of `dpx rehearse`, by study
 //!   damaged/              objects and records that were set aside
 //!   temporary/            files on their way to their final name
 //! ```
@@ -25,6 +28,7 @@
 //! and its folder synced; objects before the record that names them. A worker never writes outside its staging folder and
 //! its state; only a runner that holds the key's lock commits. Readers take no lock.
 
+mod ancestry;
 mod artifact;
 mod checkout;
 mod claim;
@@ -42,10 +46,11 @@ mod store;
 mod task;
 mod verify;
 
+pub use ancestry::Ancestry;
 pub use artifact::{ArtifactReader, Damage};
 pub use disk::{Disk, Faults, Step};
 pub use error::CacheError;
-pub use gc::{Collection, Doomed, FLOORS, REHEARSAL, Roots, Waste};
+pub use gc::{BOUNDS, Collection, Doomed, FLOORS, REHEARSAL, Roots, Waste};
 pub(crate) use journal::Journal;
 pub use journal::RunFile;
 pub use lock::{KeyLock, Owner, SharedUse, TryLock};

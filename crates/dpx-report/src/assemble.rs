@@ -4,7 +4,7 @@ use super::facts::{facts, written};
 use super::floor::floor;
 use super::guarantee::{Records, guarantee};
 use super::row_figures::Figures;
-use super::rows::{self, RowPlan, ancestors, has_teacher, replicate, role};
+use super::rows::{self, RowPlan, has_teacher, replicate, role};
 use super::settings::settings;
 use super::sources::{AssembleError, Sources};
 use super::study::{Audit, Axis, Guarantee, InstanceView, Reference, Role, Row, SampleRef, Study};
@@ -326,7 +326,7 @@ fn assemble_row(
 
 /// Whether a classifier has a teacher behind it that learnt nothing, as at epsilon 0: nothing is to be said of it then.
 fn taught_nothing(plan: &Plan, records: &Records, id: InstanceId) -> bool {
-    ancestors(plan, id).into_iter().any(|teacher| {
+    plan.ancestors(id).into_iter().any(|teacher| {
         plan.instances[teacher].kind == Kind::Teacher
             && matches!(records.get(teacher), Some(PrivacyRecord::Untouched(_)))
     })

@@ -1,6 +1,5 @@
 //! The rows that a release was chosen among: whoever has seen figures of several on real data has learned from all of them.
 
-use super::rows::ancestors;
 use super::sources::{AssembleError, Sources};
 use dpx_engine::plan::InstanceId;
 use dpx_ledger::Candidate;
@@ -21,13 +20,13 @@ pub(crate) fn candidates(
             );
             scores && sources.record(id).is_some()
         })
-        .flat_map(|id| ancestors(plan, id))
+        .flat_map(|id| plan.ancestors(id))
         .collect();
     let mut candidates = Vec::new();
     let mut unprotected = Vec::new();
     let written: BTreeSet<InstanceId> = (0..plan.instances.len())
         .filter(|&id| plan.instances[id].kind == Kind::Sample && sources.record(id).is_some())
-        .flat_map(|id| ancestors(plan, id))
+        .flat_map(|id| plan.ancestors(id))
         .collect();
     for (id, instance) in plan.instances.iter().enumerate() {
         // A model without texts may have been audited, and may leave by itself.
@@ -39,7 +38,7 @@ pub(crate) fn candidates(
         if !is_row || sources.record(id).is_none() {
             continue;
         }
-        let mut behind = ancestors(plan, id);
+        let mut behind = plan.ancestors(id);
         behind.insert(id);
         // An audit looks at the model, a classifier may be the teacher itself: their figures are the row's, too.
         let part_scored = behind
@@ -60,6 +59,7 @@ pub(crate) fn candidates(
                 }
                 candidates.push(Candidate {
                     row: instance.name.to_string(),
+                    earlier: None,
                     records,
                 });
             }

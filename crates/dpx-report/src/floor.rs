@@ -1,6 +1,6 @@
 //! Which floor a row has.
 
-use super::rows::{RowPlan, ancestors};
+use super::rows::RowPlan;
 use super::sources::Sources;
 use super::study::{Floor, Guarantee, GuaranteeKind};
 use dpx_accounting::EpsilonBound;
@@ -21,7 +21,7 @@ pub(crate) fn floor(
         .iter()
         .copied()
         .find(|&id| plan.instances[id].kind == Kind::Sample && sources.record(id).is_some())?;
-    let behind = ancestors(plan, sample);
+    let behind = plan.ancestors(sample);
     let kind = |id: usize| plan.instances[id].kind;
     if !behind
         .iter()

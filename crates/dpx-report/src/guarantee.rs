@@ -1,7 +1,7 @@
 //! What a row promises, from the records of the instances behind it.
 
 use super::fault::fault;
-use super::rows::{self, RowPlan, ancestors, replicate};
+use super::rows::{self, RowPlan, replicate};
 use super::sources::{AssembleError, Sources};
 use super::study::{Guarantee, GuaranteeKind, MechanismView};
 use dpx_accounting::{Claim, ClaimError, DpEvent, EpsilonBound};
@@ -106,7 +106,7 @@ pub(super) fn guarantee(
         }
         if kind == Kind::Sample || kind.spends() {
             behind.insert(id);
-            behind.extend(ancestors(plan, id));
+            behind.extend(plan.ancestors(id));
         }
     }
     let has_record = |kind: Kind| kind.spends() || kind == Kind::Pretrain;

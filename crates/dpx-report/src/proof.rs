@@ -374,7 +374,7 @@ impl Ran {
         let samples = (0..plan.instances.len())
             .filter(|&id| plan.instances[id].kind == Kind::Sample && self.in_row(id, row));
         samples
-            .flat_map(|id| super::rows::ancestors(plan, id))
+            .flat_map(|id| plan.ancestors(id))
             .any(|id| plan.instances[id].kind == Kind::Pretrain && self.known[id].record.is_none())
     }
 }

@@ -33,7 +33,6 @@ pub(crate) use statement::{CARD_FILE, GROUPS, OFFICER_FILE};
 
 use super::candidates::candidates;
 use super::guarantee::study_delta;
-use super::rows::ancestors;
 use super::sources::{AssembleError, Sources};
 use dpx_engine::plan::{InstanceId, Plan};
 use dpx_ledger::{PreparedRelease, ReleaseRequest};
@@ -126,7 +125,7 @@ impl Release {
                 return Err(unfinished(&instance.name));
             }
             chosen.push(id);
-            behind.extend(ancestors(plan, id));
+            behind.extend(plan.ancestors(id));
         }
         if let Some(name) = wanted.iter().find(|name| !found.contains(*name)) {
             return Err(ReleaseError::Missing(format!(
@@ -163,7 +162,7 @@ impl Release {
         if sources.record(id).is_none() {
             return Err(unfinished(&instance.name));
         }
-        let mut behind = ancestors(plan, id);
+        let mut behind = plan.ancestors(id);
         behind.insert(id);
         let found = Behind::read(sources, &behind)?;
         let (model, export, stated) =
@@ -176,7 +175,7 @@ impl Release {
         let samples = plan.instances.iter().enumerate();
         let made = samples
             .filter(|(_, sample)| sample.kind == Kind::Sample)
-            .filter(|(sample, _)| ancestors(plan, *sample).contains(&id))
+            .filter(|(sample, _)| plan.ancestors(*sample).contains(&id))
             .map(|(_, sample)| sample.name.to_string());
         Ok(Self {
             license: Some(model::license(&stated)),
@@ -414,7 +413,8 @@ struct DataSets {
 
 impl DataSets {
     fn add(&mut self, plan: &Plan, id: InstanceId, run: &str) {
-        let read: BTreeSet<InstanceId> = ancestors(plan, id)
+        let read: BTreeSet<InstanceId> = plan
+            .ancestors(id)
             .into_iter()
             .filter(|&other| plan.instances[other].kind == Kind::Preprocess)
             .collect();

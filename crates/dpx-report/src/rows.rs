@@ -4,7 +4,7 @@ use super::study::Role;
 use dpx_engine::plan::{Instance, InstanceId, Plan, WHOLE_STUDY};
 use dpx_schema::{InstanceName, Kind};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The axis whose values are repetitions of a row.
 pub(crate) const REPLICATE: &str = "replicate";
@@ -146,25 +146,9 @@ fn shared_samples(plan: &Plan) -> Vec<RowPlan> {
 
 /// Whether an instance reads, directly or not, one of a kind.
 pub(crate) fn descends_from(plan: &Plan, id: InstanceId, kind: Kind) -> bool {
-    ancestors(plan, id)
+    plan.ancestors(id)
         .into_iter()
         .any(|ancestor| plan.instances[ancestor].kind == kind)
-}
-
-/// Everything that an instance reads, directly or not; not the instance itself.
-pub(crate) fn ancestors(plan: &Plan, id: InstanceId) -> BTreeSet<InstanceId> {
-    let mut found = BTreeSet::new();
-    let mut open: Vec<InstanceId> = plan.instances[id]
-        .needs
-        .iter()
-        .map(|need| need.instance)
-        .collect();
-    while let Some(next) = open.pop() {
-        if found.insert(next) {
-            open.extend(plan.instances[next].needs.iter().map(|need| need.instance));
-        }
-    }
-    found
 }
 
 /// What a classify instance learnt from; nothing for another kind.

@@ -39,6 +39,9 @@ impl Roots {
 /// Folder of a cache with floors: in it one for each digest of training texts.
 pub const FLOORS: &str = "floors";
 
+/// File of a cache with bounds that accountants certified for its runs.
+pub const BOUNDS: &str = "bounds.json";
+
 /// Folder of a cache with the texts of rehearsals: in it one for each experiment.
 pub const REHEARSAL: &str = "rehearsal";
 
@@ -59,6 +62,8 @@ pub enum Waste {
     Metrics,
     /// Floors of data that no staying record holds.
     Floors,
+    /// Bounds of runs, some of which go; the next report computes those of the others again.
+    Bounds,
     /// Public texts that stood in for data; the next rehearsal writes them again.
     Rehearsal,
     /// Something that was set aside as damaged.
@@ -78,6 +83,7 @@ impl Waste {
             Self::Run => "old runs",
             Self::Metrics => "folders of metrics",
             Self::Floors => "folders of floors",
+            Self::Bounds => "files of bounds",
             Self::Rehearsal => "texts of rehearsals",
             Self::Damaged => "damaged files",
             Self::Temporary => "temporary files",
@@ -144,15 +150,19 @@ impl Cache {
         };
         let mut plan = Collection::default();
         let mut named: BTreeSet<Digest> = BTreeSet::new();
+        let (mut bounds_stay, mut bounds_go) = (false, false);
         for key in self.keys()? {
             let path = self.layout.record(&key);
             let record = self.read_record(&key);
+            let spends = record.as_ref().is_none_or(|record| record.kind.spends());
             if keep.contains(&key) || recent(&path) || self.is_locked(&key) {
                 plan.kept_records += 1;
+                bounds_stay |= spends;
                 for file in record.iter().flat_map(|record| &record.output.files) {
                     named.insert(file.digest);
                 }
             } else {
+                bounds_go |= spends;
                 plan.doom(Waste::Record, path, record.map(|record| record.instance));
             }
         }
@@ -164,6 +174,10 @@ impl Cache {
             } else {
                 plan.doom(Waste::Object, path, None);
             }
+        }
+        let bounds = self.layout.root.join(BOUNDS);
+        if bounds.exists() && (bounds_go || !bounds_stay) {
+            plan.doom(Waste::Bounds, bounds, None);
         }
         for name in names(&self.layout.folder(FLOORS))? {
             if !name.parse().is_ok_and(|digest| named.contains(&digest)) {

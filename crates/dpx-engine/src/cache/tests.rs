@@ -1,7 +1,7 @@
 //! The cache under faults, flips, collections and at any order of these.
 
 use super::*;
-use dpx_schema::{Digest, Flow, Key, Kind, Manifest, Record};
+use dpx_schema::{Digest, FileEntry, Flow, Key, Kind, Manifest, Record};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -371,6 +371,57 @@ fn floors_go_with_their_data_and_rehearsals_when_nothing_runs() {
         ((1, 2), (1, 2))
     );
     assert!(of(b"kept").exists() && !of(b"gone").exists() && !rehearsal.exists());
+}
+
+/// They were once left for ever: a file beside the records that nothing collected.
+#[test]
+fn bounds_go_with_the_runs_that_they_are_of() {
+    let (folder, cache) = empty_cache();
+    let bounds = folder.path().join(BOUNDS);
+    let [root, stale] = [b"root", b"stal"].map(|name| Digest::of(name));
+    let roots = Roots::new([root]).unwrap();
+    commit(&cache, root, &artifact(&[("a", b"kept")])).unwrap();
+    fs::write(&bounds, b"123").unwrap();
+    cache.collect(&roots).unwrap();
+    assert!(bounds.exists(), "its runs are all there");
+    commit(&cache, stale, &artifact(&[("a", b"gone")])).unwrap();
+    let found = cache.collect(&roots).unwrap().summary();
+    assert_eq!(found[&Waste::Bounds], (1, 3));
+    assert!(!bounds.exists());
+    fs::write(&bounds, b"123").unwrap();
+    let other = Roots::new([Digest::of(b"elsewhere")]).unwrap();
+    cache.collect(&other).unwrap();
+    assert!(!bounds.exists(), "no run needs it");
+}
+
+#[test]
+fn a_record_has_behind_it_what_equal_content_came_from() {
+    let of = |name: &str, inputs: &[&Record]| {
+        let file = FileEntry {
+            path: "a".into(),
+            digest: Digest::of(name.as_bytes()),
+            size: 1,
+        };
+        let output = Manifest { files: vec![file] };
+        let mut record = record(Digest::of(name.as_bytes()), output);
+        record.inputs = inputs
+            .iter()
+            .map(|input| (input.instance.to_string(), input.output.digest()))
+            .collect();
+        record
+    };
+    let data = of("data", &[]);
+    let other = Record {
+        experiment: "other".into(),
+        ..data.clone()
+    };
+    let model = of("model", &[&data]);
+    let texts = of("texts", &[&model]);
+    let aside = of("aside", &[&data]);
+    let all = [&data, &other, &model, &texts, &aside];
+    let behind = Ancestry::of(all).behind(&texts);
+    let found: Vec<&Record> = behind.into_iter().map(|(_, record)| record).collect();
+    assert_eq!(found, [&model, &data, &other]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use dpx_schema::{Digest, Key};
 use dpx_schema::{Flow, InstanceName, Kind};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Position of an instance in [`Plan::instances`].
 pub type InstanceId = usize;
@@ -162,6 +162,21 @@ impl Plan {
     /// name, too.
     pub fn is_in_row(&self, id: InstanceId, row: &str) -> bool {
         self.instances[id].is_named(row) || (row == WHOLE_STUDY && self.axes.is_empty())
+    }
+
+    /// Everything that an instance reads, directly or not; not the instance itself.
+    pub fn ancestors(&self, id: InstanceId) -> BTreeSet<InstanceId> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![id];
+        while let Some(next) = open.pop() {
+            let needs = self.instances[next].needs.iter();
+            open.extend(
+                needs
+                    .map(|need| need.instance)
+                    .filter(|need| found.insert(*need)),
+            );
+        }
+        found
     }
 
     /// The instances that a name means: one instance (`train@epsilon=8`) or all of a stage (`train`).

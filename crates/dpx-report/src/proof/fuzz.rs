@@ -7,7 +7,7 @@ use super::{Executed, Ran, planned};
 use crate::assemble::assemble;
 use crate::export;
 use crate::release::Release;
-use crate::rows::{ancestors, word};
+use crate::rows::word;
 use crate::study::{GuaranteeKind, Row};
 use dpx_engine::plan::InstanceId;
 use dpx_schema::{Kind, PrivacyRecord};
@@ -84,7 +84,7 @@ fn bent(text: &str, random: &mut Random) -> String {
 
 /// Private instances behind some, by the plan's own graph.
 fn private_behind(ran: &Ran, ids: &[InstanceId]) -> BTreeSet<InstanceId> {
-    let all = ids.iter().flat_map(|&id| ancestors(&ran.plan, id));
+    let all = ids.iter().flat_map(|&id| ran.plan.ancestors(id));
     all.filter(|&id| ran.plan.instances[id].kind.spends())
         .collect()
 }

@@ -3,7 +3,6 @@
 use super::publish::runs_of;
 use super::statement::{Export, ExportForm, MODEL_FOLDER, Model};
 use super::{ReleaseError, public_name, unfinished};
-use crate::rows::ancestors;
 use crate::sources::{AssembleError, Sources};
 use dpx_accounting::Adjacency;
 use dpx_data::{Resolved, Role, Source, StatedLicense, stated_license};
@@ -274,7 +273,7 @@ fn model(
     name: &mut impl FnMut(&str) -> String,
 ) -> Result<ModelFiles, ReleaseError> {
     let instance = &sources.plan.instances[id];
-    let mut behind = ancestors(sources.plan, id);
+    let mut behind = sources.plan.ancestors(id);
     behind.insert(id);
     let schema = folder.path().join(MODEL_SCHEMA_FILE);
     if private_size(sources, &behind)? {

@@ -6,7 +6,6 @@ use super::statement::{
     MODEL_FOLDER, OFFICER_FILE, Run, STATEMENT_FILE, Statement, Texts,
 };
 use super::{Release, ReleaseError, card, checksums, page, public_name, unfinished};
-use crate::rows::ancestors;
 use crate::sources::Sources;
 use crate::texts;
 use dpx_accounting::Claim;
@@ -70,7 +69,7 @@ pub(super) fn texts(
             .file(id, "synthetic.csv")?
             .ok_or_else(|| unfinished(&instance.name))?;
         let table = texts::Texts::read(&csv)?;
-        let behind = ancestors(plan, id);
+        let behind = plan.ancestors(id);
         let kind = |id: &InstanceId| plan.instances[*id].kind;
         let by_model = behind
             .iter()
@@ -195,7 +194,7 @@ pub(super) fn models(
     let plan = sources.plan;
     let mut ids = BTreeSet::new();
     for &id in chosen {
-        let behind = ancestors(plan, id);
+        let behind = plan.ancestors(id);
         let of = |kind: Kind| {
             behind
                 .iter()

@@ -1,9 +1,9 @@
 //! Whether a public input is what dpx itself wrote from private data: a table of results is no public text.
 
 use super::{Public, PublicSource, RunError, comparable, known_place};
-use crate::cache::Cache;
+use crate::cache::{Ancestry, Cache};
 use dpx_data::{Overlap, PrivateTexts};
-use dpx_schema::{Digest, Flow, Kind, Record};
+use dpx_schema::{Flow, Kind, Record};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,10 +31,7 @@ pub(super) fn check(
         .iter()
         .filter(|record| record.kind == Kind::Sample && record.flow != Flow::Public)
         .collect();
-    let mut made = Made::new();
-    for record in &records {
-        made.entry(record.output.digest()).or_default().push(record);
-    }
+    let made = Ancestry::of(&records);
     for public in files {
         // What went into a model by this very name may come out of it.
         let others = written.iter().copied();
@@ -94,22 +91,10 @@ fn texts(cache: &Cache, record: &Record) -> Option<BTreeSet<String>> {
     Some(texts.filter(|text| !text.trim().is_empty()).collect())
 }
 
-/// Records by the content of what they made, which several may have in common.
-type Made<'a> = BTreeMap<Digest, Vec<&'a Record>>;
-
 /// Whether a record, or something behind it, read a source of this content.
-fn reads(made: &Made<'_>, record: &Record, identity: &str) -> bool {
-    let mut open: Vec<&Record> = vec![record];
-    let mut seen: BTreeSet<Digest> = BTreeSet::new();
-    while let Some(record) = open.pop() {
-        if record.sources.values().any(|source| source == identity) {
-            return true;
-        }
-        for input in record.inputs.values().filter(|input| seen.insert(**input)) {
-            open.extend(made.get(input).into_iter().flatten());
-        }
-    }
-    false
+fn reads(made: &Ancestry<'_>, record: &Record, identity: &str) -> bool {
+    let reads = |record: &Record| record.sources.values().any(|source| source == identity);
+    reads(record) || made.behind(record).iter().any(|(_, record)| reads(record))
 }
 
 fn place(public: &Public, record: &Record) -> String {
