@@ -301,6 +301,11 @@ fn made(plan: &Plan, instance: &Instance) -> Option<DecoderConfig> {
     }))
 }
 
+/// Most tokens that a model without a download reads; nothing where the name is of none such.
+pub(crate) fn context(model: &str) -> Option<u64> {
+    named(model, false, None).map(|config| config.sizes.max_positions as u64)
+}
+
 /// The model of a name, at the commit that the identity of the source names where it is on the Hub.
 fn named(name: &str, online: bool, identity: Option<&String>) -> Option<DecoderConfig> {
     let source = Source::parse(name);

@@ -70,7 +70,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     }
     for (stage, instance) in &stages {
         let params = preprocess_params(instance)?;
-        let sizes = sizes(&params, args.texts)?;
+        let Size {
+            texts: sizes,
+            people,
+        } = Size::of(&params, args.texts)?;
         if params.messages.is_some() || !params.labels.attributes().is_empty() {
             return Err(Error::usage(format!(
                 "`{stage}` reads conversations, or several columns of labels: a rehearsal has texts with one label alone to stand in for them"
@@ -85,7 +88,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             params.labels.labels()
         };
         let path = folder.join(stage);
-        let people = people(&params, sizes[0])?;
         write(&path, sizes, &labels, words, plan.seed, people)?;
         let path = std::path::absolute(&path)?;
         for (key, value) in [
@@ -122,55 +124,65 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         set,
     };
     let state = StateArgs::at(folder.join("state"));
-    let code = run::study(experiment, args.cache.clone(), state, args.results.clone())?;
-    output::print(
-        "this was a rehearsal on public texts: it tells what the settings do and how long they take, not what your data will give; release nothing of it",
-    )?;
-    Ok(code)
+    run::study(experiment, args.cache.clone(), state, args.results.clone())
 }
 
-/// Texts of train, validation and test.
-fn sizes(params: &PreprocessParams, asked: Option<u64>) -> Result<[u64; 3], Error> {
-    let of = |train: u64| [train, (train / 10).max(2), (train / 10).max(20)];
-    if let Some(train) = asked {
-        return Ok(of(train.max(2)));
-    }
-    if !is_local(params) {
-        let unknown =
-            || Error::usage("the data are not on this machine, so that their number is not known");
-        if params.unit_column.is_some() {
-            return Err(unknown().hint(
-                "give the number of texts with `--texts N`: `examples` declares that of people",
-            ));
-        }
-        let declared = params.examples.map(of);
-        return declared
-            .ok_or_else(|| unknown().hint("give it with `--texts N`, or declare `examples`"));
-    }
-    let data =
-        dpx_data::load(&Request::from(params)).map_err(|error| Error::usage(error.to_string()))?;
-    Ok([&data.train, &data.validation, &data.test].map(|rows| rows.len() as u64))
+/// How large a stand-in is.
+struct Size {
+    /// Texts of train, validation and test.
+    texts: [u64; 3],
+    /// How many people the training texts are of, where people are protected: as many as the data have, so that each has as many
+    /// texts on average.
+    people: Option<u64>,
 }
 
-/// How many people the training texts of the stand-in are of, where people are protected: as many as the data have, so that each
-/// has as many texts on average.
-fn people(params: &PreprocessParams, texts: u64) -> Result<Option<u64>, Error> {
-    let Some(most) = params.max_per_unit() else {
-        return Ok(None);
-    };
-    let found = if is_local(params) {
-        let data = dpx_data::load(&Request::from(params));
-        let population = data
-            .map_err(|error| Error::usage(error.to_string()))?
-            .population();
-        let each =
-            population.records.unwrap_or(population.units) as f64 / population.units.max(1) as f64;
-        (texts as f64 / each).round() as u64
-    } else {
-        params.examples.unwrap_or(texts)
-    };
-    // Nobody has more texts than may stay.
-    Ok(Some(found.clamp(texts.div_ceil(most).max(2), texts.max(2))))
+impl Size {
+    /// That of the data, which are read once, or what is asked for or declared.
+    fn of(params: &PreprocessParams, asked: Option<u64>) -> Result<Self, Error> {
+        let of = |train: u64| [train, (train / 10).max(2), (train / 10).max(20)];
+        let most = params.max_per_unit();
+        let data = if is_local(params) && (asked.is_none() || most.is_some()) {
+            let data = dpx_data::load(&Request::from(params));
+            Some(data.map_err(|error| Error::usage(error.to_string()))?)
+        } else {
+            None
+        };
+        let texts = match (asked, &data) {
+            (Some(train), _) => of(train.max(2)),
+            (None, Some(data)) => {
+                [&data.train, &data.validation, &data.test].map(|rows| rows.len() as u64)
+            }
+            (None, None) => of(declared(params)?),
+        };
+        let people = most.map(|most| {
+            let found = match &data {
+                Some(data) => {
+                    let population = data.population();
+                    let records = population.records.unwrap_or(population.units);
+                    let each = records as f64 / population.units.max(1) as f64;
+                    (texts[0] as f64 / each).round() as u64
+                }
+                None => params.examples.unwrap_or(texts[0]),
+            };
+            // Nobody has more texts than may stay.
+            found.clamp(texts[0].div_ceil(most).max(2), texts[0].max(2))
+        });
+        Ok(Self { texts, people })
+    }
+}
+
+/// The training texts that a study of data on the Hub declares.
+fn declared(params: &PreprocessParams) -> Result<u64, Error> {
+    let unknown =
+        || Error::usage("the data are not on this machine, so that their number is not known");
+    if params.unit_column.is_some() {
+        return Err(unknown().hint(
+            "give the number of texts with `--texts N`: `examples` declares that of people",
+        ));
+    }
+    params
+        .examples
+        .ok_or_else(|| unknown().hint("give it with `--texts N`, or declare `examples`"))
 }
 
 /// Writes the stand-in as a folder of splits, its texts in turn those of so many people, where there are people.

@@ -1,6 +1,7 @@
 //! An experiment for somebody's own data, with settings that fit its size.
 
 use crate::advice::{Settings, settings};
+use crate::memory::context;
 use crate::own_data::{Asked, Look, RARE};
 use dpx_engine::experiment::{quoted, relative};
 use std::fmt::Write;
@@ -13,8 +14,8 @@ const ON_A_LINE: usize = 6;
 const MAX_PER_UNIT: u64 = 16;
 /// The same where records are sampled, since noise grows with it then.
 const MAX_PER_UNIT_OF_RECORDS: u64 = 4;
-/// Tokens that `builtin:base` reads.
-const CONTEXT: u64 = 128;
+/// The model of the experiment: it is in dpx, and small.
+const MODEL: &str = "builtin:base";
 
 /// The text of an experiment file in `folder`.
 pub(super) fn experiment(look: &Look, data: &str, asked: Asked<'_>, folder: &Path) -> String {
@@ -49,7 +50,7 @@ pub(super) fn experiment(look: &Look, data: &str, asked: Asked<'_>, folder: &Pat
         count,
         why,
     } = settings(examples, words);
-    let max_length = max_length.min(CONTEXT);
+    let max_length = context(MODEL).map_or(max_length, |context| max_length.min(context));
     let name: String = Path::new(data)
         .file_stem()
         .map(|stem| stem.to_string_lossy().to_lowercase())
@@ -130,7 +131,7 @@ pub(super) fn experiment(look: &Look, data: &str, asked: Asked<'_>, folder: &Pat
     }
     let _ = write!(
         text,
-        "scrub = \"rules\"                    # emails, addresses, phone numbers, handles, long numbers; names need a model\nprompt = \"{{label}}:{}{{text}}\"\n\n[stage.train]\nkind = \"train\"\nneeds = [\"preprocess\"]\nmodel = \"builtin:base\"             # small, for a first look; \"hf:HuggingFaceTB/SmolLM2-135M\" or larger for texts of use\nepsilon = \"$epsilon\"\n",
+        "scrub = \"rules\"                    # emails, addresses, phone numbers, handles, long numbers; names need a model\nprompt = \"{{label}}:{}{{text}}\"\n\n[stage.train]\nkind = \"train\"\nneeds = [\"preprocess\"]\nmodel = \"{MODEL}\"             # small, for a first look; \"hf:HuggingFaceTB/SmolLM2-135M\" or larger for texts of use\nepsilon = \"$epsilon\"\n",
         if asked.messages.is_some() { "\\n" } else { " " }
     );
     if shared {
