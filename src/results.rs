@@ -9,7 +9,9 @@ use dpx_engine::plan::Plan;
 use dpx_engine::run::{
     Finish, InstanceResult, ResultsError, ResultsFolder, RunReport, input_paths,
 };
-use dpx_report::{InstanceState, Known, Sources, Study, assemble, terminal};
+use dpx_report::{
+    Extent, FIGURES, InstanceState, Known, REHEARSED, Reference, Sources, Study, assemble, terminal,
+};
 use dpx_schema::Digest;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -40,9 +42,25 @@ const ALWAYS: [&str; 6] = [
 
 pub(crate) enum Written {
     /// The study, and its folder where it is finished; an unfinished one is not written, so that the last good results stay.
-    Study(Box<Study>, Option<PathBuf>),
+    Study(Box<Study>, Option<Place>),
     /// Files of artifacts could not be read: nothing was written.
     Damaged(Vec<Damage>),
+}
+
+/// A folder that holds the results of a study.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    /// Whether they were written just now; else it held exactly these before.
+    pub(crate) replaced: bool,
+}
+
+/// What results are made from.
+pub(crate) struct Origin<'a> {
+    pub(crate) experiment: &'a Experiment,
+    pub(crate) plan: &'a Plan,
+    pub(crate) cache: &'a Cache,
+    pub(crate) known: &'a [Known],
 }
 
 pub(crate) fn folder(experiment: &Experiment, plan: &Plan, results: &Path) -> ResultsFolder {
@@ -60,14 +78,14 @@ pub(crate) fn check(folder: &ResultsFolder) -> Result<(), Error> {
     folder.check(&ALWAYS).map_err(|error| refused(&error))
 }
 
-fn refused(error: &ResultsError) -> Error {
+pub(crate) fn refused(error: &ResultsError) -> Error {
     if error.is_usage() {
         return Error::usage(error.to_string());
     }
     Error::failed(error.to_string()).hint("what ran is cached: run again once this is mended")
 }
 
-/// Writes the results of a finished study.
+/// Writes the results of a study that ran, if it is finished.
 pub(crate) fn write(
     experiment: &Experiment,
     plan: &Plan,
@@ -76,42 +94,85 @@ pub(crate) fn write(
     folder: &ResultsFolder,
 ) -> Result<Written, Error> {
     let known: Vec<Known> = report.instances.iter().map(known).collect();
+    let origin = Origin {
+        experiment,
+        plan,
+        cache,
+        known: &known,
+    };
+    if known.iter().all(|one| one.record.is_some()) {
+        return replace(&origin, folder, Extent::default());
+    }
     let reference = studies::reference(experiment);
     let artifacts = ArtifactReader::new(cache.clone());
     let floors = CachedFloors::computing(cache);
-    let sources = Sources {
-        plan,
-        known: &known,
-        artifacts: &artifacts,
-        floors: &floors,
-        title: experiment.report.title.as_deref(),
-        reference: reference.as_ref(),
-    };
-    if known.iter().any(|one| one.record.is_none()) {
-        let study = assemble(&sources);
-        let damages = artifacts.take_damages();
-        if !damages.is_empty() {
-            return Ok(Written::Damaged(all_damages(damages, &artifacts, &known)));
-        }
-        return Ok(Written::Study(Box::new(study?), None));
+    let study = assemble(&sources(&origin, &artifacts, &floors, reference.as_ref()));
+    let damages = artifacts.take_damages();
+    if !damages.is_empty() {
+        return Ok(Written::Damaged(all_damages(damages, &artifacts, &known)));
     }
-    let made_from = made_from(experiment, plan, &known, folder);
-    if folder.is_current(&made_from)
+    Ok(Written::Study(Box::new(study?), None))
+}
+
+fn sources<'a>(
+    origin: &'a Origin<'_>,
+    artifacts: &'a ArtifactReader,
+    floors: &'a CachedFloors,
+    reference: Option<&'a Reference>,
+) -> Sources<'a> {
+    Sources {
+        plan: origin.plan,
+        known: origin.known,
+        artifacts,
+        floors,
+        title: origin.experiment.report.title.as_deref(),
+        reference,
+    }
+}
+
+/// Replaces the results of a finished study as a whole, unless the folder holds exactly these. Charts that were drawn there
+/// before are drawn again, so that all files are of one state.
+pub(crate) fn replace(
+    origin: &Origin<'_>,
+    folder: &ResultsFolder,
+    wanted: Extent,
+) -> Result<Written, Error> {
+    let Origin {
+        experiment,
+        plan,
+        cache,
+        known,
+    } = *origin;
+    let drawn = folder.holds(FIGURES);
+    let extent = Extent {
+        figures: wanted.figures || drawn,
+        ..wanted
+    };
+    // A page with real texts is never what the next run looks for.
+    let made_from = (!extent.real_texts).then(|| made_from(experiment, plan, known, folder));
+    if let Some(made_from) = &made_from
+        && extent.figures == drawn
+        && folder.is_current(made_from)
         && let Some(study) = written(folder.path())
     {
-        return Ok(Written::Study(
-            Box::new(study),
-            Some(folder.path().to_owned()),
-        ));
+        let place = Place {
+            path: folder.path().to_owned(),
+            replaced: false,
+        };
+        return Ok(Written::Study(Box::new(study), Some(place)));
     }
+    let reference = studies::reference(experiment);
+    let artifacts = ArtifactReader::new(cache.clone());
+    let floors = CachedFloors::computing(cache);
+    let sources = sources(origin, &artifacts, &floors, reference.as_ref());
     let bounds = Bounds::of(cache);
     let mut study = None;
-    let replaced = folder.replace(Some(made_from), |fresh| {
+    let replaced = folder.replace(made_from, |fresh| {
         let file = experiment.merged(folder.path());
-        let written = dpx_report::write_results(&sources, &file, fresh);
+        let written = dpx_report::write_results(&sources, &file, extent, fresh);
         let damages = artifacts.take_damages();
         if !damages.is_empty() {
-            return Err(Stopped::Damaged(all_damages(damages, &artifacts, &known)));
+            return Err(Stopped::Damaged(all_damages(damages, &artifacts, known)));
         }
         study = Some(written.map_err(Stopped::Io)?);
         Ok(())
@@ -131,7 +192,11 @@ pub(crate) fn write(
                 ));
             }
             let study = study.ok_or_else(|| Error::failed("the results were not written"))?;
-            Ok(Written::Study(Box::new(study), Some(path.to_owned())))
+            let place = Place {
+                path: path.to_owned(),
+                replaced: true,
+            };
+            Ok(Written::Study(Box::new(study), Some(place)))
         }
         Err(Stopped::Damaged(damages)) => Ok(Written::Damaged(damages)),
         Err(Stopped::Results(error)) => Err(refused(&error)),
@@ -230,10 +295,15 @@ pub(crate) fn print(
     output::print(&terminal::render(study, width()))?;
     let Some(folder) = folder else {
         // Results are replaced only by whole ones.
-        return output::print_wrapped(&format!(
+        output::print_wrapped(&format!(
             "\nIncomplete run; results of an earlier run, if any, are kept. Partial report: {}",
             command("dpx report")
-        ));
+        ))?;
+        return if study.rehearsal {
+            output::print_wrapped(REHEARSED)
+        } else {
+            Ok(())
+        };
     };
     let report = folder.join("report.html");
     output::print(&format!(

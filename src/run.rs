@@ -144,9 +144,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         let report = run_once(args, &plan, &cache, options.clone(), &signals, &lost)?;
         attempts += 1;
         match results::write(&experiment, &plan, &cache, &report, &folder)? {
-            Written::Study(study, folder) => {
+            Written::Study(study, place) => {
                 if !args.json {
-                    results::print(&study, folder.as_deref(), |verb| words(verb, args))?;
+                    let folder = place.as_ref().map(|place| place.path.as_path());
+                    results::print(&study, folder, |verb| words(verb, args))?;
                 }
                 break report;
             }

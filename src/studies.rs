@@ -20,7 +20,7 @@ pub(crate) struct Loaded {
     pub(crate) known: Vec<Known>,
     pub(crate) cache: Cache,
     /// The command that runs it again.
-    again: String,
+    pub(crate) again: String,
 }
 
 /// What was made from artifacts, unless one of them could not be read.
@@ -75,6 +75,11 @@ impl Loaded {
             cache,
             again: run_again(arguments),
         })
+    }
+
+    /// Whether every stage instance is in the cache.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.known.iter().all(|one| one.record.is_some())
     }
 
     /// Calls something with the study's sources. What it makes counts only where every file could be read.

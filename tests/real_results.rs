@@ -195,6 +195,90 @@ fn an_unfinished_sweep_is_shown_as_such() {
     assert!(!study.results("report-partial.html").exists());
 }
 
+/// What `dpx report` writes into the results folder is of one state: other settings once left the csv and the texts of the last run
+/// beside a new page.
+#[test]
+fn a_report_brings_all_files_of_the_results_up_to_date() {
+    let study = RealStudy::get();
+    let narrow = [
+        "report",
+        "real.toml",
+        "--set",
+        "sweep.epsilon=[8, 3]",
+        "--set",
+        "experiment.name=\"narrow\"",
+    ];
+    let report = |arguments: &[&str]| {
+        let arguments: Vec<&str> = narrow.iter().chain(arguments).copied().collect();
+        let output = study.command(&arguments).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), told)
+    };
+    let folder = study.folder().join("results/narrow");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let (code, told) = report(&["--format", "figures"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        told.contains("wrote all files of `results/narrow`"),
+        "{told}"
+    );
+    let chart = read("figures/utility-chart.svg");
+    assert!(chart.contains("8") && read("results.csv").contains("epsilon=3"));
+    let (_, told) = report(&[]);
+    assert!(told.contains("holds exactly these results"), "{told}");
+    // Without a row, and with a title.
+    let (code, told) = report(&[
+        "--set",
+        "sweep.epsilon=[8]",
+        "--set",
+        "report.title=\"Fewer\"",
+    ]);
+    assert_eq!(code, Some(0), "{told}");
+    for name in [
+        "results.csv",
+        "results.json",
+        "summary.md",
+        "experiment.toml",
+    ] {
+        assert!(!read(name).contains("epsilon=3"), "{name}");
+    }
+    assert!(read("report.html").contains("Fewer"));
+    assert_ne!(read("figures/utility-chart.svg"), chart, "drawn again");
+    let synthetic = std::fs::read_dir(folder.join("synthetic")).unwrap();
+    let names: Vec<String> = synthetic
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        names.iter().all(|name| !name.contains("epsilon=3")),
+        "{names:?}"
+    );
+    // Nothing else gets among them.
+    for format in ["csv", "html", "figures"] {
+        let (code, told) = report(&["--format", format, "--out", "results/narrow"]);
+        assert_eq!(code, Some(2), "{told}");
+        assert!(told.contains("of one state"), "{told}");
+    }
+    let (code, told) = report(&["--format", "latex", "--out", "results/narrow"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        told.contains("`summary.tex` counts as your own file"),
+        "{told}"
+    );
+    // The parts of an unfinished report are of one state as well.
+    let wider = ["--set", "sweep.replicate=[1, 2, 3]"];
+    let (_, told) = report(&[wider[0], wider[1], "--format", "figures"]);
+    assert!(told.contains("incomplete: "), "{told}");
+    let chart = read("figures-partial/utility-chart.svg");
+    report(&[wider[0], wider[1], "--set", "sweep.epsilon=[8]"]);
+    assert!(folder.join("report-partial.html").is_file());
+    assert_ne!(read("figures-partial/utility-chart.svg"), chart);
+    report(&[]);
+    assert!(
+        !folder.join("figures-partial").exists() && !folder.join("report-partial.html").exists()
+    );
+    assert!(folder.join("summary.tex").is_file());
+}
+
 #[test]
 fn files_folders_and_runs_are_compared() {
     let study = RealStudy::get();

@@ -23,7 +23,7 @@ pub(super) fn strongest(study: &Study) -> Option<&Row> {
 
 /// The study in one sentence or two.
 pub(crate) fn claim(study: &Study) -> String {
-    let real = if study.rehearsal { "stand-in" } else { "real" };
+    let real = study.real();
     let floor = study.majority.as_ref().map(|majority| majority.accuracy);
     let benchmark = study.benchmark.as_ref().and_then(Row::main_accuracy);
     let compared = match (benchmark, floor) {
@@ -128,15 +128,16 @@ fn without_classifier(study: &Study) -> String {
     let figures = [
         (
             "perplexity_student",
-            "perplexity of a model trained on its texts, on real ones",
+            study.said("perplexity of a model trained on its texts, on real ones"),
         ),
-        ("mauve", "MAUVE"),
+        ("mauve", "MAUVE".into()),
     ];
     let of_row = |row: &Row| {
         let told = figures.iter().filter_map(|(id, words)| {
             let found = row.figures.get(*id)?;
             let ceiling = row.ceilings.get(*id);
-            let ceiling = ceiling.map(|ceiling| format!(" (real texts: {})", number(*ceiling, 3)));
+            let ceiling = ceiling
+                .map(|ceiling| format!(" ({} texts: {})", study.real(), number(*ceiling, 3)));
             Some(format!(
                 "{words} {}{}",
                 number(found.mean, 3),
@@ -178,7 +179,7 @@ fn also(row: &Row, shown: &str) -> String {
 }
 
 /// What stands above everything that a rehearsal shows.
-const REHEARSAL_NOTE: &str = "Rehearsal: public stand-in texts took the place of the private data. What is called private data, real texts or a guarantee below is that of the stand-in; nothing here was measured on your data, and nothing of it is to be released.";
+const REHEARSAL_NOTE: &str = "Rehearsal: public stand-in texts took the place of the private data. What is called private data or a guarantee below is that of the stand-in; nothing here was measured on your data, and nothing of it is to be released.";
 
 /// Below this number of texts a side MAUVE is told of as uncertain.
 const FEW_TEXTS: u64 = 500;

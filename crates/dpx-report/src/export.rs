@@ -200,12 +200,10 @@ pub fn markdown(study: &Study) -> String {
         text.push_str(&format!("> {warning}\n\n"));
     }
     text.push_str(&markdown_table(&summary(study)));
-    let marked = if study.rehearsal {
-        "measured on the public texts that stand in for the data"
-    } else {
-        "internal: measured on private data, not covered by the DP guarantee"
-    };
-    text.push_str(&format!("\nColumns marked with * are {marked}.\n"));
+    text.push_str(&format!(
+        "\nColumns marked with * are {}.\n",
+        study.internal()
+    ));
     if let Some(note) = interval_note(study) {
         text.push_str(&format!("\n{note}.\n"));
     }

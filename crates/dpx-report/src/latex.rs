@@ -27,18 +27,16 @@ pub struct Shown {
     decimals: usize,
 }
 
-impl From<&Metric> for Shown {
-    fn from(metric: &Metric) -> Self {
+impl Shown {
+    fn of(study: &Study, metric: &Metric) -> Self {
         Self {
             id: metric.id.to_owned(),
-            name: metric.name.to_owned(),
+            name: study.said(metric.name).into_owned(),
             direction: metric.direction,
             decimals: metric.decimals,
         }
     }
-}
 
-impl Shown {
     /// A metric of one label, attribute or kind, such as `f1.LABEL`, where a row has it.
     fn of_part(study: &Study, id: &str) -> Option<Self> {
         let (metric, part) = id.split_once('.')?;
@@ -47,7 +45,7 @@ impl Shown {
             .any(|row| row.values.contains_key(id) || row.figures.contains_key(id));
         let of = metric_of(metric);
         let name = match (of, metric.strip_prefix("f1")) {
-            (Some(of), _) => of.name.to_owned(),
+            (Some(of), _) => study.said(of.name).into_owned(),
             (None, Some(role)) => format!("F1{}", role.replace('_', " ")),
             (None, None) => metric.to_owned(),
         };
@@ -69,14 +67,14 @@ pub fn chosen(study: &Study, names: &[String]) -> Result<Vec<Shown>, String> {
         let usual = USUAL.iter().filter(|id| has(study, id));
         return Ok(usual
             .filter_map(|id| metric_of(id))
-            .map(Shown::from)
+            .map(|metric| Shown::of(study, metric))
             .collect());
     }
     names
         .iter()
         .map(|name| {
             metric_of(name)
-                .map(Shown::from)
+                .map(|metric| Shown::of(study, metric))
                 .or_else(|| Shown::of_part(study, name))
                 .ok_or_else(|| name.clone())
         })
@@ -102,9 +100,10 @@ pub fn latex(study: &Study, metrics: &[Shown]) -> String {
         .iter()
         .any(|row| metrics.iter().any(|metric| interval(row, metric).is_some()));
     let mut text = format!(
-        "% Written by dpx {} from the study `{}`; needs \\usepackage{{booktabs}}.\n% Figures but epsilon are measured on private data: publishing them is not covered by the DP guarantee.\n\\begin{{table}}\n  \\centering\n",
+        "% Written by dpx {} from the study `{}`; needs \\usepackage{{booktabs}}.\n% Figures but epsilon are {}.\n\\begin{{table}}\n  \\centering\n",
         study.dpx_version,
-        study.experiment.replace(char::is_control, " ")
+        study.experiment.replace(char::is_control, " "),
+        study.internal()
     );
     let mut caption = format!("{}.", escaped(&study.title));
     if let Some(delta) = study.rows.iter().find_map(|row| row.guarantee.delta) {

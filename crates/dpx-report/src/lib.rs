@@ -29,6 +29,7 @@ mod real_texts;
 mod release;
 mod row_figures;
 mod rows;
+mod said;
 mod settings;
 mod sources;
 pub mod study;
@@ -41,7 +42,7 @@ mod verify;
 mod write;
 
 pub use assemble::assemble;
-pub use next::next;
+pub use next::{REHEARSED, next};
 pub use real_texts::{Nearest, RealTexts, real_texts};
 pub use release::{
     Author, CHECKSUMS_FILE, Disclosure, Export, ExportForm, Format, Group, License, Model, Prior,
@@ -51,7 +52,7 @@ pub use release::{
 pub use sources::{Artifacts, AssembleError, Floors, Known, Sources};
 pub use study::{InstanceState, Reference, Study};
 pub use verify::{Check, Verification, verify};
-pub use write::write_results;
+pub use write::{Extent, FIGURES, figures, write_results};
 
 #[cfg(test)]
 mod proof;

@@ -4,8 +4,14 @@ use super::study::{GuaranteeKind, Row, Study};
 use super::verdict::offered;
 use dpx_engine::run::shell_word;
 
+/// What follows a rehearsal, finished or not.
+pub const REHEARSED: &str = "this was a rehearsal on public texts: it tells what the settings do and how long they take, not what your data will give; release nothing of it";
+
 /// The sentence after a finished study; `release` is the command that releases of it.
 pub fn next(study: &Study, release: &str) -> String {
+    if study.rehearsal {
+        return REHEARSED.to_owned();
+    }
     let command = |row: &Row| format!("{release} --row {} --out FOLDER", shell_word(&row.name));
     if let Some(row) = offered(study) {
         return format!("to share texts: {}", command(row));

@@ -77,7 +77,12 @@ pub(super) fn texts<'a>(study: &'a Study, real: &'a RealTexts) -> Vec<TextsOfLab
             .filter_map(|row| Some((row.name.clone(), of(&row.scores.as_ref()?.examples, label))))
             .collect();
         if !real.examples.is_empty() {
-            columns.push(("real texts (private!)".into(), of(&real.examples, label)));
+            let name = if study.rehearsal {
+                "stand-in texts"
+            } else {
+                "real texts (private!)"
+            };
+            columns.push((name.into(), of(&real.examples, label)));
         }
         TextsOfLabel {
             name: label,
@@ -279,13 +284,14 @@ pub(super) fn fidelity_sentence(study: &Study) -> String {
     } else {
         "similarity"
     };
+    let real = study.real();
     let name = crate::metric::metric_of(id).map_or(id, |metric| metric.name);
     let ceiling = row.ceilings.get(id).map_or_else(String::new, |ceiling| {
-        format!("; other real texts reach {}", number(*ceiling, 3))
+        format!("; other {real} texts reach {}", number(*ceiling, 3))
     });
     let texts = row.scores.as_ref().map_or(0, |scores| scores.n.embedded);
     format!(
-        "The row nearest to real texts by {name} is {}: {}{ceiling} (encoder {}, up to {texts} texts a side).",
+        "The row nearest to {real} texts by {name} is {}: {}{ceiling} (encoder {}, up to {texts} texts a side).",
         row.name,
         spread_or_interval(row, id),
         study.encoder().unwrap_or(NOTHING)

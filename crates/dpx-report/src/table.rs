@@ -90,8 +90,8 @@ impl Column {
         }
     }
 
-    fn of(metric: &Metric) -> Self {
-        let heading = format!("{} {}", metric.name, metric.direction.arrow());
+    fn of(study: &Study, metric: &Metric) -> Self {
+        let heading = format!("{} {}", study.said(metric.name), metric.direction.arrow());
         Self::numbers(&heading)
             .internal()
             .holding(ColumnId::Metric(metric.id))
@@ -207,7 +207,7 @@ pub(crate) fn summary(study: &Study) -> Table {
     if repeated {
         columns.push(Column::numbers("n").holding(ColumnId::Replicates));
     }
-    columns.extend(figures.iter().map(|metric| Column::of(metric)));
+    columns.extend(figures.iter().map(|metric| Column::of(study, metric)));
     if floors {
         let floor = Column::numbers("word bags' accuracy").internal();
         columns.push(floor.holding(ColumnId::Floor));
@@ -380,14 +380,18 @@ pub(crate) fn group(study: &Study, group: super::metric::Group, caption: &str) -
     };
     let mut columns = vec![Column::text("metric")];
     columns.extend(rows.iter().map(|row| Column::numbers(&row.name).internal()));
-    columns.push(Column::numbers("ceiling: real texts, mean of the rows").internal());
+    columns.push(Column::numbers(&study.said("ceiling: real texts, mean of the rows")).internal());
     let lines = METRICS
         .iter()
         .filter(|metric| {
             metric.group == group && rows.iter().any(|row| row.figures.contains_key(metric.id))
         })
         .map(|metric| {
-            let mut cells = vec![format!("{} {}", metric.name, metric.direction.arrow())];
+            let mut cells = vec![format!(
+                "{} {}",
+                study.said(metric.name),
+                metric.direction.arrow()
+            )];
             cells.extend(rows.iter().map(|row| match row.figures.get(metric.id) {
                 Some(_) if common.is_some() => brief_or_interval(row, metric.id),
                 _ => cell(row, metric.id),

@@ -7,13 +7,6 @@ use super::table::{ColumnId, Table, interval_note, summary};
 use dpx_schema::printable_lines;
 use std::collections::BTreeMap;
 
-/// What follows the marked columns.
-const FOOTNOTE: &str = "* internal: measured on private data, not covered by the DP guarantee";
-
-/// The same in a rehearsal.
-const REHEARSAL_FOOTNOTE: &str =
-    "* measured on the public texts of a rehearsal, which stand in for the data";
-
 pub(crate) const FLOOR_NOTE: &str = "word bags: the same classifier after bags of words from one private histogram at the row's budget; a model that does not beat them is not working yet";
 
 /// The summary and the claim, at most `width` columns wide. Columns that do not fit are named below the table: the page and the
@@ -22,12 +15,7 @@ pub fn render(study: &Study, width: usize) -> String {
     let table = summary(study);
     let (drawn, hidden) = fitted(&table, width);
     let mut lines = vec![drawn];
-    let footnote = if study.rehearsal {
-        REHEARSAL_FOOTNOTE
-    } else {
-        FOOTNOTE
-    };
-    lines.extend(wrap(footnote, width));
+    lines.extend(wrap(&format!("* {}", study.internal()), width));
     if !hidden.is_empty() {
         let words = format!(
             "not shown at {width} columns: {} (`dpx report` with `--format md` has all)",
@@ -391,19 +379,31 @@ pub fn wrapped(text: &str, width: usize) -> String {
 
 fn wrapped_line(line: &str, width: usize) -> Vec<String> {
     let letters: Vec<char> = line.chars().collect();
-    if letters.len() <= width {
-        return vec![line.to_owned()];
-    }
     let start = letters.iter().take_while(|letter| **letter == ' ').count();
     let gap = (start + 3..letters.len().min(width / 2 + 1))
         .rfind(|&at| letters[at] != ' ' && letters[at - 1] == ' ' && letters[at - 2] == ' ');
     let hang = gap.unwrap_or(start + 4).min(width / 2);
+    broken(&letters, width, gap.unwrap_or(start), hang)
+}
+
+/// A sentence, without the spaces it has too many, in lines of at most `width` characters.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let letters: Vec<char> = words.join(" ").chars().collect();
+    broken(&letters, width, 0, 0)
+}
+
+/// A line broken at spaces, the first of them behind `begin`, so that each part fits where its words do; all parts but the first are
+/// indented by `hang`.
+fn broken(letters: &[char], width: usize, begin: usize, hang: usize) -> Vec<String> {
+    if letters.len() <= width {
+        return vec![letters.iter().collect()];
+    }
     let mut lines = Vec::new();
-    let mut rest = &letters[..];
-    let mut indent = 0;
+    let mut rest = letters;
+    let (mut indent, mut begin) = (0, begin);
     loop {
         let room = width.saturating_sub(indent);
-        let begin = if indent == 0 { gap.unwrap_or(start) } else { 0 };
         let cut = if rest.len() <= room {
             None
         } else {
@@ -422,28 +422,11 @@ fn wrapped_line(line: &str, width: usize) -> Vec<String> {
             .take_while(|letter| **letter == ' ')
             .count();
         rest = &rest[cut + spaces..];
-        indent = hang;
+        (indent, begin) = (hang, 0);
         if rest.is_empty() {
             return lines;
         }
     }
-}
-
-/// Breaks a sentence into lines of at most `width` characters.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is always a line");
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
-            lines.push(word.to_owned());
-        } else {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines
 }
 
 #[cfg(test)]

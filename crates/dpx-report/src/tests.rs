@@ -4,7 +4,7 @@ use super::assemble::assemble;
 use super::html::{self, Extras};
 use super::sources::{Artifacts, Floors, Known, Sources};
 use super::study::{GuaranteeKind, InstanceState, Reference, Role, Study};
-use super::{claim, export, terminal};
+use super::{Extent, claim, export, terminal};
 use dpx_accounting::{Adjacency, DpEvent, EpsilonBound};
 use dpx_engine::plan::{Axis, Instance, Need, Plan, RunSettings};
 use dpx_schema::{
@@ -751,8 +751,10 @@ fn page_results_and_terminal_hold_the_same_figures() {
 fn results_hold_texts_that_other_tools_read() {
     let fake = fake(&LABELS, &plain_texts(), Flow::Dp);
     let folder = tempfile::tempdir().unwrap();
-    fake.with(|sources| super::write_results(sources, "[experiment]", folder.path()))
-        .unwrap();
+    fake.with(|sources| {
+        super::write_results(sources, "[experiment]", Extent::default(), folder.path())
+    })
+    .unwrap();
     for name in [
         "results.json",
         "results.csv",
@@ -787,7 +789,12 @@ fn results_hold_texts_that_other_tools_read() {
     );
     if let Ok(path) = std::env::var("DPX_TEST_RESULTS") {
         fake.with(|sources| {
-            super::write_results(sources, "[experiment]", std::path::Path::new(&path))
+            super::write_results(
+                sources,
+                "[experiment]",
+                Extent::default(),
+                std::path::Path::new(&path),
+            )
         })
         .unwrap();
     }
@@ -946,6 +953,8 @@ fn a_rehearsal_is_not_taken_for_the_study() {
     let of_private = "measured on private data";
     assert!(!fake.study().rehearsal, "a name alone does not tell");
     assert!(terminal::render(&fake.study(), 100).contains(of_private));
+    let page = html::render(&fake.study(), &Extras::default()).unwrap();
+    assert!(page.contains("on real test texts"));
     fake.plan.instances[0].params = json!({ "dataset": "/c/rehearsal/emotion/preprocess" });
     let study = fake.study();
     assert!(study.rehearsal);
@@ -956,8 +965,18 @@ fn a_rehearsal_is_not_taken_for_the_study() {
     ] {
         assert!(!text.contains(of_private), "{text}");
         assert!(text.contains("Rehearsal: public stand-in texts"), "{text}");
-        assert!(!text.contains("on real test texts"), "{text}");
+        let speaks = |word: &str| {
+            text.split(|letter: char| !letter.is_alphanumeric())
+                .any(|own| own == word)
+        };
+        assert!(!speaks("real"), "{text}");
     }
+    assert_eq!(
+        study.said("Real and (real) texts, unreal: real."),
+        "Real and (stand-in) texts, unreal: stand-in."
+    );
+    let told = super::next(&study, "dpx release a.toml");
+    assert!(told.contains("release nothing of it"), "{told}");
 }
 
 /// A benchmark alone is a result, though no synthetic text was tested.

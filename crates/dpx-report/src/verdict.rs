@@ -139,7 +139,8 @@ pub fn verdict(study: &Study, row: &Row) -> Option<Verdict> {
         );
     }
     let benchmark = study.benchmark.as_ref().and_then(Row::main_accuracy);
-    let mut real = String::new();
+    let mut near = String::new();
+    let real = study.real();
     if let Some((_, benchmark)) = benchmark {
         let gap = difference(benchmark.mean, own.mean, 3);
         let side = if benchmark.mean >= own.mean {
@@ -149,16 +150,16 @@ pub fn verdict(study: &Study, row: &Row) -> Option<Verdict> {
         };
         let gap = gap.trim_start_matches('-');
         compared.push(format!(
-            "{gap} {side} training on the real texts ({})",
+            "{gap} {side} training on the {real} texts ({})",
             number(benchmark.mean, 3)
         ));
-        real = format!("{gap} {side} real texts");
+        near = format!("{gap} {side} {real} texts");
     }
     if fitness == Fitness::Fit {
-        short = match (untouched, real.is_empty()) {
+        short = match (untouched, near.is_empty()) {
             (true, _) => "base model".into(),
             (false, true) => "fit".into(),
-            (false, false) => format!("fit: {real}"),
+            (false, false) => format!("fit: {near}"),
         };
     }
     let word = match fitness {

@@ -112,6 +112,12 @@ impl ResultsFolder {
         })
     }
 
+    /// Whether dpx wrote a file below `place`, a folder of these results.
+    pub fn holds(&self, place: &str) -> bool {
+        let own = self.resolved().and_then(|folder| OwnFiles::read(&folder));
+        own.is_ok_and(|own| own.paths().any(|path| Path::new(path).starts_with(place)))
+    }
+
     /// Has a fresh folder beside this one filled and puts its files in the place of those that dpx made before.
     ///
     /// Whoever looks at the folder sees the old results or all of the new ones. `made_from` stands for everything that they are

@@ -31,8 +31,12 @@ pub(crate) fn draw(study: &Study, group: Group) -> Option<String> {
         .iter()
         .filter(|metric| metric.group == group && metric.id != "length_distance")
         .map(|metric| Line {
-            name: format!("{} {}", cut(metric.name, 20), metric.direction.arrow()),
-            what: metric.name.to_owned(),
+            name: format!(
+                "{} {}",
+                cut(&study.said(metric.name), 20),
+                metric.direction.arrow()
+            ),
+            what: study.said(metric.name).into_owned(),
             real: ceiling(study, metric.id),
             values: rows
                 .iter()
@@ -47,8 +51,9 @@ pub(crate) fn draw(study: &Study, group: Group) -> Option<String> {
         .collect();
     let names: Vec<&str> = rows.iter().map(|row| row.label.as_str()).collect();
     let finding = format!(
-        "Figures from 0 to 1 for the rows {}; a tick marks the ceiling, the same figure of real texts. The table below holds the values.",
-        names.join(", ")
+        "Figures from 0 to 1 for the rows {}; a tick marks the ceiling, the same figure of {} texts. The table below holds the values.",
+        names.join(", "),
+        study.real()
     );
     plot(
         "fidelity-chart",
@@ -99,8 +104,8 @@ pub(crate) fn labels(study: &Study) -> Option<(String, usize)> {
     let most = values.fold(0.0, f64::max);
     // Up to the next tenth.
     let end = ((most * 10.0).ceil() / 10.0).clamp(0.1, 1.0);
-    let finding = "Shares of labels among the synthetic texts of every row; a tick marks that of the real training texts.";
-    let svg = plot("label-chart", "Labels", finding, &rows, &lines, end)?;
+    let finding = study.said("Shares of labels among the synthetic texts of every row; a tick marks that of the real training texts.");
+    let svg = plot("label-chart", "Labels", &finding, &rows, &lines, end)?;
     Some((svg, left_out))
 }
 

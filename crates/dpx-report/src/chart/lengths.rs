@@ -14,7 +14,7 @@ pub(crate) fn draw(study: &Study) -> Option<String> {
         .collect();
     let real = rows.first()?.1;
     let mut lines = vec![(
-        "real, held out".to_owned(),
+        study.said("real, held out").into_owned(),
         [5.0, 25.0, 50.0, 75.0, 95.0].map(|part| quantile(&real.edges, &real.real, part / 100.0)),
     )];
     lines.extend(rows.iter().map(|(row, own)| {

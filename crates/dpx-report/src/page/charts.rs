@@ -37,7 +37,7 @@ pub(crate) fn tradeoff(study: &Study) -> Charts {
     .filter(|(id, _, _)| study.rows.iter().any(|row| row.figures.contains_key(*id)))
     .collect();
     let mut charts = Vec::new();
-    let real = if study.rehearsal { "stand-in" } else { "real" };
+    let real = study.real();
     if !series.is_empty() {
         let title = format!("Accuracy on {real} test texts over epsilon");
         let utility = Panel {
@@ -68,7 +68,7 @@ pub(crate) fn tradeoff(study: &Study) -> Charts {
         id: "fidelity-over-epsilon",
         series: vec![(id, name, "s1")],
         lines: ceiling(study, id)
-            .map(|ceiling| ("real texts".to_owned(), ceiling))
+            .map(|ceiling| (format!("{real} texts"), ceiling))
             .into_iter()
             .collect(),
         // Measured with another encoder, published similarities have no place on this axis.
@@ -77,7 +77,7 @@ pub(crate) fn tradeoff(study: &Study) -> Charts {
     };
     let encoder = study.encoder().unwrap_or("an encoder");
     charts.extend(panel(study, &fidelity).map(|svg| {
-        let words = format!("Fidelity: {name} of the synthetic texts and real held-out texts, embedded by {encoder}. The line is the mean of the rows' ceilings.");
+        let words = format!("Fidelity: {name} of the synthetic texts and {real} held-out texts, embedded by {encoder}. The line is the mean of the rows' ceilings.");
         (svg, words)
     }));
     charts
@@ -138,7 +138,7 @@ pub(crate) fn fidelity_charts(study: &Study) -> Charts {
     charts.extend(dots::draw(study, Group::Fidelity).map(|svg| {
         (
             svg,
-            "Figures between 0 and 1, means with one standard deviation where there are replicates. The upright tick is the ceiling: the same figure of as many other real texts, mean of the rows.".to_owned(),
+            study.said("Figures between 0 and 1, means with one standard deviation where there are replicates. The upright tick is the ceiling: the same figure of as many other real texts, mean of the rows.").into_owned(),
         )
     }));
     let scored: Vec<&Row> = study
@@ -164,7 +164,8 @@ pub(crate) fn fidelity_charts(study: &Study) -> Charts {
         (
             svg,
             format!(
-                "Shares of labels; the upright tick is that of the real training texts.{others}"
+                "Shares of labels; the upright tick is that of the {} training texts.{others}",
+                study.real()
             ),
         )
     }));
@@ -232,7 +233,11 @@ pub(crate) fn matrices(study: &Study) -> Matrices {
             };
             let picture = (
                 heat::draw(&id, &row.name, &one.figures),
-                format!("{}, {}{accuracy}{added}.", row.name, one.role.words()),
+                format!(
+                    "{}, {}{accuracy}{added}.",
+                    row.name,
+                    study.said(one.role.words())
+                ),
             );
             if is_main {
                 found.shown.push(picture);
@@ -246,6 +251,7 @@ pub(crate) fn matrices(study: &Study) -> Matrices {
 
 pub(crate) fn leakage_charts(study: &Study) -> Charts {
     let mut charts = Vec::new();
+    let real = study.real();
     for row in &study.rows {
         let Some(near) = row
             .scores
@@ -270,7 +276,7 @@ pub(crate) fn leakage_charts(study: &Study) -> Charts {
                 format!("{} (share, mean ± standard deviation)", spread(*found, 3))
             }
             _ => format!(
-                "{:.1}% (95% interval over the real texts {:.1}% to {:.1}%)",
+                "{:.1}% (95% interval over the {real} texts {:.1}% to {:.1}%)",
                 share.value * 100.0,
                 share.low * 100.0,
                 share.high * 100.0
@@ -280,7 +286,7 @@ pub(crate) fn leakage_charts(study: &Study) -> Charts {
             || "one half is expected where nothing is remembered".to_owned(),
             |null| {
                 format!(
-                    "where nothing is remembered, {:.1}% to {:.1}% are expected: 95% of random divisions of the real texts (p = {:.3})",
+                    "where nothing is remembered, {:.1}% to {:.1}% are expected: 95% of random divisions of the {real} texts (p = {:.3})",
                     null.low * 100.0,
                     null.high * 100.0,
                     null.p_value
@@ -298,7 +304,7 @@ pub(crate) fn leakage_charts(study: &Study) -> Charts {
         charts.extend(
             curves(
                 &id,
-                &format!("Distance to the nearest real text, {}", row.name),
+                &format!("Distance to the nearest {real} text, {}", row.name),
                 &finding,
                 "distance (1 - cosine)",
                 "share of texts",

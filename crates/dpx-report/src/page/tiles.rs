@@ -43,7 +43,10 @@ pub(crate) fn tiles(study: &Study) -> Vec<Tile> {
                 name: name.into(),
                 value: brief_or_interval(row, id),
                 note: beside([
-                    named("real texts", benchmark.map(|(_, found)| found.mean)),
+                    named(
+                        &format!("{} texts", study.real()),
+                        benchmark.map(|(_, found)| found.mean),
+                    ),
                     named("word bags", floor),
                     named("majority", majority),
                 ]),
@@ -63,7 +66,7 @@ pub(crate) fn tiles(study: &Study) -> Vec<Tile> {
             note: beside([
                 row.ceilings
                     .get("mauve")
-                    .map(|ceiling| format!("real texts {}", number(*ceiling, 3))),
+                    .map(|ceiling| format!("{} texts {}", study.real(), number(*ceiling, 3))),
                 untouched.map(|found| format!("base model {}", number(found.mean, 3))),
                 study.encoder().map(|encoder| format!("encoder {encoder}")),
                 row.scores

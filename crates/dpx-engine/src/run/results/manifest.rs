@@ -137,44 +137,47 @@ impl OwnFiles {
         write_whole(&folder.join(MANIFEST), &bytes)
     }
 
-    /// Replaces one of dpx's own files in a results folder, or adds one.
+    /// Puts files that belong together beside the results of a folder, in the place of those of dpx's own files that `of_set` names.
+    /// The results count as changed from then on: the next whole ones replace everything.
+    ///
+    /// Of the files that were there, one that somebody edited since stays, unless a new one has its name.
     ///
     /// # Errors
-    /// [`ResultsError::Foreign`] where a file of that name is not dpx's, or was edited since; or a refused write.
-    pub fn write_one(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), ResultsError> {
+    /// [`ResultsError::Foreign`] where a file of such a name is not dpx's, or was edited since, and nothing is written then; or a
+    /// refused write.
+    pub fn write_set(
+        folder: &Path,
+        files: &[(String, Vec<u8>)],
+        of_set: impl Fn(&str) -> bool,
+    ) -> Result<(), ResultsError> {
         fs::create_dir_all(folder).map_err(ResultsError::io("make the folder", folder))?;
         let mut own = Self::read(folder)?;
-        let path = folder.join(name);
-        if fs::symlink_metadata(&path).is_ok() && !own.made(folder, &path) {
-            return Err(own.refusal(folder, vec![name.to_owned()]));
+        let taken = files.iter().map(|(name, _)| name).filter(|name| {
+            let path = folder.join(name);
+            fs::symlink_metadata(&path).is_ok() && !own.made(folder, &path)
+        });
+        let taken: Vec<String> = taken.cloned().collect();
+        if !taken.is_empty() {
+            return Err(own.refusal(folder, taken));
         }
-        let entry = (bytes.len() as u64, Digest::of(bytes));
-        own.files.insert(name.to_owned(), entry);
-        own.made_from = None;
-        // A crash between the two leaves a file that counts as edited: it is told of, not lost.
-        write_whole(&path, bytes)
-            .and_then(|()| {
-                if own.before_manifests {
-                    return Ok(());
-                }
-                own.write(folder)
-            })
-            .map_err(ResultsError::io("write", &path))
-    }
-
-    /// Removes those of dpx's own files in a results folder that `which` names and that nobody edited since.
-    ///
-    /// # Errors
-    /// The folder cannot be read, or a file not removed.
-    pub fn remove(folder: &Path, which: impl Fn(&str) -> bool) -> Result<(), ResultsError> {
-        let mut own = Self::read(folder)?;
+        let is_new = |name: &str| files.iter().any(|(new, _)| new == name);
         let gone: Vec<String> = own
             .paths()
-            .filter(|name| which(name) && own.made(folder, &folder.join(name)))
+            .filter(|name| of_set(name) && !is_new(name) && own.made(folder, &folder.join(name)))
             .map(str::to_owned)
             .collect();
-        if gone.is_empty() {
+        if files.is_empty() && gone.is_empty() {
             return Ok(());
+        }
+        // A crash before the manifest is written leaves files that count as edited: they are told of, not lost.
+        for (name, bytes) in files {
+            let path = folder.join(name);
+            path.parent()
+                .map_or(Ok(()), fs::create_dir_all)
+                .and_then(|()| write_whole(&path, bytes))
+                .map_err(ResultsError::io("write", &path))?;
+            let entry = (bytes.len() as u64, Digest::of(bytes));
+            own.files.insert(name.clone(), entry);
         }
         for name in &gone {
             let path = folder.join(name);
@@ -186,8 +189,26 @@ impl OwnFiles {
             }
         }
         own.made_from = None;
+        if own.before_manifests {
+            return Ok(());
+        }
         own.write(folder)
             .map_err(ResultsError::io("write", &folder.join(MANIFEST)))
+    }
+
+    /// The names of dpx's own files in a results folder; nothing where the folder holds no results.
+    ///
+    /// # Errors
+    /// The list is there and cannot be read.
+    pub fn names(folder: &Path) -> Result<Option<Vec<String>>, ResultsError> {
+        if !folder.join(MANIFEST).exists() && !is_older_study(folder) {
+            return Ok(None);
+        }
+        let own = Self::read(folder)?;
+        if own.before_manifests {
+            return Ok(Some(BEFORE_MANIFESTS.map(str::to_owned).to_vec()));
+        }
+        Ok(Some(own.paths().map(str::to_owned).collect()))
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {

@@ -350,45 +350,74 @@ fn whatever_moment_a_new_folders_maker_is_killed_at_the_next_one_clears_up() {
     assert_eq!(place.read("release/report.html"), "one");
 }
 
-#[test]
-fn one_file_is_replaced_and_stays_dpxs_own() {
-    let place = Place::new();
-    place.replace("one").unwrap();
-    OwnFiles::write_one(&place.folder(), "report.html", b"again").unwrap();
-    assert_eq!(place.read("results/emotion/report.html"), "again");
-    place.replace("two").unwrap();
-    place.write("results/emotion/report.html", "edited");
-    let refused = OwnFiles::write_one(&place.folder(), "report.html", b"again");
-    assert!(matches!(refused, Err(ResultsError::Foreign { .. })));
-    assert_eq!(place.read("results/emotion/report.html"), "edited");
+const PARTIAL: &str = "report-partial.html";
+
+/// Writes the page of an unfinished study, or with nothing removes it.
+fn partial(place: &Place, files: &[(&str, &str)]) -> Result<(), ResultsError> {
+    let files: Vec<(String, Vec<u8>)> = files
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()))
+        .collect();
+    OwnFiles::write_set(&place.folder(), &files, |name| {
+        name == PARTIAL || name.starts_with("figures-partial/")
+    })
 }
 
 /// The page of an unfinished study stands beside that of the last whole one, and goes with the next.
 #[test]
 fn a_partial_page_leaves_the_whole_one_and_goes_with_the_next() {
     let place = Place::new();
-    let partial = "results/emotion/report-partial.html";
-    let there = || place.folder().join("report-partial.html").exists();
+    let path = "results/emotion/report-partial.html";
+    let there = || place.folder().join(PARTIAL).exists();
     place.replace("one").unwrap();
     let whole = place.read("results/emotion/report.html");
     for text in ["2 of 18", "3 of 18"] {
-        OwnFiles::write_one(&place.folder(), "report-partial.html", text.as_bytes()).unwrap();
-        assert_eq!(place.read(partial), text);
+        partial(&place, &[(PARTIAL, text)]).unwrap();
+        assert_eq!(place.read(path), text);
     }
     assert_eq!(place.read("results/emotion/report.html"), whole);
     place.replace("two").unwrap();
     assert!(!there(), "new results are whole");
-    let is_partial = |name: &str| name == "report-partial.html";
-    OwnFiles::remove(&place.folder(), is_partial).unwrap();
-    OwnFiles::write_one(&place.folder(), "report-partial.html", b"again").unwrap();
-    OwnFiles::remove(&place.folder(), is_partial).unwrap();
+    partial(&place, &[]).unwrap();
+    partial(&place, &[(PARTIAL, "again")]).unwrap();
+    partial(&place, &[]).unwrap();
     assert!(!there());
     // What somebody edited is theirs.
-    OwnFiles::write_one(&place.folder(), "report-partial.html", b"again").unwrap();
-    place.write(partial, "edited");
-    OwnFiles::remove(&place.folder(), is_partial).unwrap();
-    assert_eq!(place.read(partial), "edited");
-    OwnFiles::write_one(&place.folder(), "report.html", b"whole").unwrap();
+    partial(&place, &[(PARTIAL, "again")]).unwrap();
+    place.write(path, "edited");
+    partial(&place, &[]).unwrap();
+    let refused = partial(&place, &[("figures-partial/a.svg", "a"), (PARTIAL, "b")]);
+    assert!(matches!(refused, Err(ResultsError::Foreign { .. })));
+    assert_eq!(place.read(path), "edited");
+    assert!(
+        !place.folder().join("figures-partial").exists(),
+        "all or nothing"
+    );
+}
+
+#[test]
+fn files_that_belong_together_are_of_one_state() {
+    let place = Place::new();
+    place.replace("one").unwrap();
+    partial(
+        &place,
+        &[
+            (PARTIAL, "1"),
+            ("figures-partial/a.svg", "1"),
+            ("figures-partial/b.svg", "1"),
+        ],
+    )
+    .unwrap();
+    partial(&place, &[(PARTIAL, "2"), ("figures-partial/a.svg", "2")]).unwrap();
+    assert_eq!(place.read("results/emotion/figures-partial/a.svg"), "2");
+    assert!(!place.folder().join("figures-partial/b.svg").exists());
+    let names = OwnFiles::names(&place.folder()).unwrap().unwrap();
+    assert!(names.contains(&"report.html".to_owned()), "{names:?}");
+    let results = place.results(&[]);
+    assert!(results.holds("figures-partial") && !results.holds("figures"));
+    partial(&place, &[(PARTIAL, "3")]).unwrap();
+    assert!(!place.folder().join("figures-partial").exists());
+    assert_eq!(OwnFiles::names(&place.path("elsewhere")).unwrap(), None);
 }
 
 #[test]
@@ -400,7 +429,7 @@ fn results_are_current_as_long_as_nothing_changed() {
     results.replace(Some(made_from), fill("one")).unwrap();
     assert!(results.is_current(&made_from));
     assert!(!results.is_current(&Digest::of(b"something else")));
-    OwnFiles::write_one(results.path(), "report.html", b"apart").unwrap();
+    partial(&place, &[(PARTIAL, "apart")]).unwrap();
     assert!(!results.is_current(&made_from), "a page was written apart");
     results.replace(Some(made_from), fill("one")).unwrap();
     let page = results.path().join("report.html");
