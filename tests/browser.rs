@@ -79,7 +79,7 @@ fn the_page_of_a_real_run_is_sound_at_every_width_and_in_both_schemes() {
     for (width, scheme) in [
         (1280, "light"),
         (1280, "dark"),
-        (390, "light"),
+        (420, "light"),
         (390, "dark"),
     ] {
         browser.open(&page, width, scheme);
