@@ -1,11 +1,12 @@
 //! `dpx cache`: look into the cache, check it, clean it.
 
 use super::experiment::{CacheArgs, ExperimentArgs};
+use super::readings::Readings;
 use super::remote::RemoteArgs;
-use super::{Error, ExitCode, cache_remote, output};
+use super::{Error, ExitCode, OrError, cache_remote, output};
 use dpx_engine::cache::{Cache, Collection, Roots, TeamKey};
 use dpx_engine::clock::duration;
-use dpx_engine::plan::{LocalSources, decide};
+use dpx_engine::plan::decide;
 use dpx_engine::run::{View, collect_leftovers};
 use dpx_schema::{Key, Record, counted};
 use serde_json::json;
@@ -262,7 +263,7 @@ fn collect(
             keys.extend(run.keys());
         }
     }
-    let roots = Roots::new(keys).map_err(|error| Error::usage(error.to_string()))?;
+    let roots = Roots::new(keys).or_usage()?;
     let collection = if yes {
         cache.collect(&roots)
     } else {
@@ -279,7 +280,7 @@ fn keys_of(cache: &Cache, file: &std::path::Path) -> Result<BTreeSet<Key>, Error
         file: file.to_owned(),
         set: Vec::new(),
     };
-    let plan = experiment.plan(&LocalSources::new(cache.root()))?;
+    let plan = experiment.plan(&Readings::new(cache.root()))?;
     let decisions = decide(&plan, &View::new(cache.clone()), &BTreeSet::new());
     let nearest = decisions
         .iter()

@@ -2,10 +2,11 @@
 
 use super::cache::bytes;
 use super::experiment::{ExperimentArgs, build};
+use super::readings::Readings;
 use super::remote::RemoteArgs;
 use super::{Error, ExitCode, output};
 use dpx_engine::cache::{Cache, Pushed, Remote, TryLock};
-use dpx_engine::plan::{LocalSources, Plan, State, decide};
+use dpx_engine::plan::{Plan, State, decide};
 use dpx_engine::run::View;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::BTreeSet;
@@ -31,7 +32,7 @@ fn planned(
     let experiment = arguments.load()?;
     let remote = remote.required(Some((&experiment.cache, arguments.file.as_path())))?;
     cache.prepare()?;
-    let plan = build(&experiment, &LocalSources::new(cache.root()))?;
+    let plan = build(&experiment, &Readings::new(cache.root()))?;
     Ok((plan, remote))
 }
 

@@ -2,7 +2,7 @@
 
 use super::attach::run_named;
 use super::experiment::CacheArgs;
-use super::{Error, ExitCode, output};
+use super::{Error, ExitCode, OrError, output};
 use dpx_engine::cache::Cache;
 use dpx_engine::run::{Order, cancel_submissions};
 
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         ))?;
         return Ok(ExitCode::Done);
     }
-    let told = cancel_submissions(&run.folder).map_err(Error::failed)?;
+    let told = cancel_submissions(&run.folder).or_failed()?;
     if told.is_empty() {
         output::print(&format!(
             "run {} is over, and nothing of it is left in a queue",

@@ -1,16 +1,17 @@
 //! `dpx check`: every mistake of an experiment file.
 
-use super::account::{is_local, preprocess_params};
 use super::experiment::{CacheArgs, ExperimentArgs};
 use super::families::{self, LocalModels};
-use super::memory::{self, Place};
-use super::own_data::{self, Problem, told};
+use super::model_memory;
+use super::readings::Readings;
 use super::{Error, ExitCode, output};
 use dpx_data::Source;
+use dpx_data::own_data::{self, Problem, told};
 use dpx_engine::cache::Cache;
 use dpx_engine::experiment::{self, Loaded, Severity};
-use dpx_engine::plan::{self, Instance, InstanceId, LocalSources, Plan, decide};
+use dpx_engine::plan::{self, Instance, InstanceId, Plan, decide};
 use dpx_engine::run::View;
+use dpx_report::account::{is_local, preprocess_params};
 use dpx_schema::Kind;
 use dpx_schema::params::PreprocessParams;
 use dpx_stages::plan as plan_stage;
@@ -47,11 +48,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         Some(Ok(plan)) => {
             uses = families::uses(&plan, false, || Ok(families::all(&plan)));
             if let Some(experiment) = &loaded.experiment {
-                let place = Place::of((experiment, &plan), &[], None);
-                fits = memory::refuse(&plan, &place, false, || {
+                let place = model_memory::place((experiment, &plan), &[], None);
+                fits = model_memory::refuse(&plan, &place, false, || {
                     Ok(waiting(experiment, &plan, &args.cache.cache))
                 });
-                memory = memory::lines(&plan, &place, false);
+                memory = model_memory::lines(&plan, &place, false);
             }
         }
         Some(Err(diagnostics)) => {
@@ -116,7 +117,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 /// The instances that are not cached, as far as can be told without network: all, where it cannot.
 fn waiting(experiment: &experiment::Experiment, plan: &Plan, cache: &Path) -> BTreeSet<InstanceId> {
     let mut waiting: BTreeSet<InstanceId> = (0..plan.instances.len()).collect();
-    let keyed = plan::build(experiment, &LocalSources::offline(cache));
+    let keyed = plan::build(experiment, &Readings::offline(cache));
     if let (Ok(keyed), Ok(cache)) = (keyed, Cache::at(cache)) {
         let decisions = decide(&keyed, &View::new(cache), &BTreeSet::new());
         let still = super::plan::waiting(&decisions);
@@ -175,7 +176,7 @@ fn of_data(experiment: &experiment::Experiment) -> Result<Vec<(String, Vec<Probl
 fn refusals(plan: &Plan, instance: &Instance, params: &PreprocessParams) -> Vec<Problem> {
     let dataset = match dpx_data::load(&dpx_data::Request::from(params)) {
         Ok(dataset) => dataset,
-        Err(error) => return vec![own_data::error(error.to_string())],
+        Err(error) => return vec![Problem::error(error.to_string())],
     };
     let population = dataset.population();
     let mut told: BTreeSet<String> = params
@@ -196,9 +197,9 @@ fn refusals(plan: &Plan, instance: &Instance, params: &PreprocessParams) -> Vec<
             told.insert(format!("{}: {error}", private.stage));
         }
     }
-    let mut problems: Vec<Problem> = told.into_iter().map(own_data::error).collect();
+    let mut problems: Vec<Problem> = told.into_iter().map(Problem::error).collect();
     if let Some(count) = dataset.findings.labels_by.get("index") {
-        problems.push(own_data::warning(format!(
+        problems.push(Problem::warning(format!(
             "{count} labels are numbers, understood as places in `labels`, counted from 0"
         )));
     }

@@ -1,6 +1,6 @@
 //! `dpx devices`: what tensors can live on here.
 
-use super::{Error, ExitCode, output};
+use super::{Error, ExitCode, OrError, output};
 use dpx_nn::device::{Devices, Found, devices};
 use dpx_schema::{Device, divided_devices};
 use dpx_stages::device_test::{DeviceTest, test_device};
@@ -31,7 +31,7 @@ pub(crate) fn resolve(names: &[String]) -> Result<Vec<Device>, Error> {
         let device = if name == "auto" {
             here.best()
         } else {
-            name.parse().map_err(Error::usage)?
+            name.parse().or_usage()?
         };
         check(&here, device)?;
         if !chosen.contains(&device) {
@@ -53,7 +53,7 @@ pub(crate) fn resolve_divided(names: &[String]) -> Result<Vec<Device>, Error> {
 
 /// The devices that a training is divided over, wherever that is.
 pub(crate) fn divided(names: &[String]) -> Result<Vec<Device>, Error> {
-    divided_devices(names).map_err(Error::usage)
+    divided_devices(names).or_usage()
 }
 
 fn check(here: &Devices, device: Device) -> Result<(), Error> {

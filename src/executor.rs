@@ -1,6 +1,6 @@
 //! `--executor` and `[run.executor]`: who starts the workers of a run.
 
-use super::{Error, devices};
+use super::{Error, OrError, devices};
 use dpx_engine::experiment::{
     ExecutorKind, ExecutorTable, Experiment, SUBMIT_EXAMPLE, submit_fault,
 };
@@ -64,10 +64,10 @@ pub(crate) fn options(
     divided: bool,
     jobs: Option<usize>,
 ) -> Result<(ExecutorOptions, Vec<Device>), Error> {
-    let here = |error| Error::failed(format!("cannot find this program: {error}"));
+    let finding = "find this program";
     let launch = match table.kind {
         ExecutorKind::Local => {
-            let worker = WorkerCommand::own_image().map_err(here)?;
+            let worker = WorkerCommand::own_image().or_could_not(finding)?;
             let devices = if divided {
                 devices::resolve_divided(device_names)?
             } else {
@@ -94,7 +94,7 @@ pub(crate) fn options(
     let remote = Remote {
         launch,
         table,
-        program: std::env::current_exe().map_err(here)?,
+        program: std::env::current_exe().or_could_not(finding)?,
         places: jobs.unwrap_or(PLACES),
         devices: device_names.to_vec(),
     };

@@ -144,7 +144,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 /// What would leave with `--internal`, and why not without.
 fn refused(error: dpx_report::ReleaseError) -> Error {
     let may_stay = error.may_stay();
-    let error = outgoing::told(error);
+    let error = Error::from(error);
     if may_stay {
         error.hint(
             "`--internal` writes it for use within the organization, marked as not for release",

@@ -4,9 +4,12 @@ use super::{Error, download};
 use dpx_data::{HubName, Role, Source, hub};
 use dpx_engine::experiment::{SourceRef, source_fields};
 use dpx_engine::plan::{InstanceId, Plan, SourceError, Sources};
-use dpx_nn::model::{ModelConfig, Use, look, look_at_gguf, look_for, suits};
+use dpx_nn::model::{
+    MODULES_FILE, ModelConfig, Use, look, look_at_gguf, look_at_modules, look_for, suits,
+};
 use dpx_schema::files::is_gguf;
 use dpx_schema::{Kind, MODEL_SCHEMA_FILE, PublicSchema};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,6 +45,15 @@ impl<S: Sources> Sources for Understood<S> {
         }
         Ok(identity)
     }
+
+    fn reading(
+        &self,
+        role: Role,
+        source: &Source,
+        identity: &str,
+    ) -> Result<Option<String>, SourceError> {
+        self.sources.reading(role, source, identity)
+    }
 }
 
 /// Checks that each model of a plan does what its stage needs: those on this machine with weights and tokenizer, those on the Hub, where
@@ -64,12 +76,26 @@ pub(crate) fn uses(
                 (_, "encoder") => Use::Encoder,
                 _ => continue,
             };
-            let named = instance.params[field.key].as_str();
-            let named = named.filter(|_| field.counts(&instance.params));
-            if let Some(Ok(SourceRef::Source(source @ (Source::Path(_) | Source::Hub(_))))) =
-                named.map(|named| field.parse(named))
-            {
-                models.push((id, field.key, source, used));
+            if !field.counts(&instance.params) {
+                continue;
+            }
+            // `scrub` lists several.
+            let named = match &instance.params[field.key] {
+                Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
+                one => one.as_str().into_iter().collect::<Vec<_>>(),
+            };
+            let listed = instance.params[field.key].is_array();
+            for (index, named) in named.into_iter().enumerate() {
+                let place = if listed {
+                    format!("{}[{index}]", field.key)
+                } else {
+                    field.key.to_owned()
+                };
+                if let Ok(SourceRef::Source(source @ (Source::Path(_) | Source::Hub(_)))) =
+                    field.parse(named)
+                {
+                    models.push((id, place, source, used));
+                }
             }
         }
     }
@@ -79,32 +105,44 @@ pub(crate) fn uses(
     let waiting = waiting()?;
     let hub = hub::Hub::from_env();
     let mut seen = BTreeSet::new();
-    for (id, key, source, used) in models {
+    for (id, place, source, used) in models {
         let instance = &plan.instances[id];
-        let identity = instance.sources.get(key);
-        if !waiting.contains(&id)
-            || !seen.insert((instance.params[key].to_string(), identity, used))
-        {
+        let identity = instance.sources.get(&place);
+        let looked_at = (format!("{source:?}"), identity, used);
+        if !waiting.contains(&id) || !seen.insert(looked_at) {
             continue;
         }
         let found = match &source {
             Source::Path(folder) => look_for(folder, used).map_err(|error| error.to_string()),
             Source::Hub(name) if online => {
                 let name = identity.map_or_else(|| name.clone(), |known| pinned(name, known));
-                of_hub(&hub, &name)
-                    .map_err(|error| error.to_string())
-                    .and_then(|config| {
-                        suits(&config, used, Path::new(&name.to_string()))
-                            .map_err(|error| error.to_string())
-                    })
+                on_hub(&hub, &name, used)
             }
             _ => Ok(()),
         };
         found.map_err(|error| {
-            Error::usage(format!("`{key}` of `[stage.{}]`: {error}", instance.stage))
+            Error::usage(format!(
+                "`{place}` of `[stage.{}]`: {error}",
+                instance.stage
+            ))
         })?;
     }
     Ok(())
+}
+
+/// Checks a model on the Hub for what it is to do, by its small files.
+fn on_hub(hub: &hub::Hub, name: &HubName, used: Use) -> Result<(), String> {
+    let config = of_hub(hub, name).map_err(|error| error.to_string())?;
+    suits(&config, used, Path::new(&name.to_string())).map_err(|error| error.to_string())?;
+    if used != Use::Encoder {
+        return Ok(());
+    }
+    let modules = download::file(hub, Role::Model, name, MODULES_FILE);
+    let modules = modules.map_err(|error| error.to_string())?;
+    let folder = modules.as_deref().and_then(Path::parent);
+    folder.map_or(Ok(()), |folder| {
+        look_at_modules(folder, &config).map_err(|error| error.to_string())
+    })
 }
 
 /// All instances, whether or not they are cached.

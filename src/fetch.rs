@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let names = names.0.into_inner();
     // What cannot be computed is told before anything is downloaded.
     for (_, name) in names.iter().filter(|(role, _)| *role == Role::Model) {
-        families::of_hub(&hub, name).map_err(|error| Error::failed(error.to_string()))?;
+        families::of_hub(&hub, name)?;
     }
     families::uses(&plan, true, || Ok(families::all(&plan)))?;
     for (role, name) in &names {

@@ -2,8 +2,8 @@
 
 mod own;
 
-use super::own_data::{Asked, Severity, look, told};
-use super::{Error, ExitCode, output};
+use super::{Error, ExitCode, OrError, output};
+use dpx_data::own_data::{Asked, Severity, look, told};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -132,5 +132,5 @@ fn write(file: &Path, text: &str, replace: bool) -> Result<(), Error> {
     })?;
     written
         .write_all(text.as_bytes())
-        .map_err(|error| Error::failed(format!("could not write `{shown}`: {error}")))
+        .or_could_not(format_args!("write `{shown}`"))
 }

@@ -1,15 +1,15 @@
 //! `dpx inspect`: what a model, a dataset or a built-in asset is, and what a model computes.
 
 mod builtin;
-mod compute;
 mod dataset;
 mod describe;
 
-use super::{Error, ExitCode, download, output};
+use super::{Error, ExitCode, OrError, download, output};
 use dpx_data::{self, Resolved, Role, Source, hub};
 use dpx_nn::model::ModelConfig;
 use dpx_nn::text::{TextError, Tokenizer};
 use dpx_schema::params::RoleOf;
+use dpx_stages::{Inputs, model_outputs};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde_json::{Map, Value};
@@ -106,7 +106,7 @@ fn describe_dataset(args: &Args) -> Result<ExitCode, Error> {
             label,
             unit,
         )
-        .map_err(|error| Error::usage(error.to_string()))
+        .or_usage()
     };
     let mut description = described(args.label_column.as_deref().unwrap_or("label"))?;
     if args.label_column.is_none() && args.messages.is_some() {
@@ -154,21 +154,17 @@ fn role(text: &str) -> Result<(String, RoleOf), String> {
 /// The files of a model or dataset; what the Hub has is downloaded with a bar.
 fn find(name: &str, role: Role) -> Result<Resolved, Error> {
     let source = Source::parse(name);
-    source
-        .check(role)
-        .map_err(|error| Error::usage(error.to_string()))?;
+    source.check(role).or_usage()?;
     match &source {
         Source::Hub(name) => Ok(download::one(&hub::Hub::from_env(), role, name)?.into()),
-        _ => source
-            .resolve(role)
-            .map_err(|error| Error::usage(error.to_string())),
+        _ => source.resolve(role).or_usage(),
     }
 }
 
 fn describe_model(args: &Args) -> Result<ExitCode, Error> {
     let source = find(&args.name, Role::Model)?;
     let folder = &source.path;
-    let config = ModelConfig::read(folder).map_err(usage)?;
+    let config = ModelConfig::read(folder)?;
     // A model may come without a tokenizer; then it is run on ids alone. One that cannot be read is a problem.
     let tokenizer = Tokenizer::load(folder);
     if let Err(error) = &tokenizer
@@ -184,14 +180,13 @@ fn describe_model(args: &Args) -> Result<ExitCode, Error> {
     }
     let inputs = inputs(args, tokenizer.as_ref())?;
     let results = match &inputs {
-        Some(inputs) => Some(compute::run(folder, &config, inputs).map_err(usage)?),
+        Some(inputs) => Some(model_outputs(folder, &config, inputs)?),
         None => None,
     };
     if args.json {
         let mut object = match results {
             Some(results) => results,
-            None => describe::json(&args.name, &source, &config, tokenizer.as_ref().ok())
-                .map_err(usage)?,
+            None => describe::json(&args.name, &source, &config, tokenizer.as_ref().ok())?,
         };
         if let (Some(text), Some(inputs)) = (&args.text, &inputs) {
             object.insert("text".into(), text.as_str().into());
@@ -200,24 +195,16 @@ fn describe_model(args: &Args) -> Result<ExitCode, Error> {
         output::print(&format!("{:#}", Value::Object(object)))?;
         return Ok(ExitCode::Done);
     }
-    output::print(
-        &describe::text(&args.name, &source, &config, tokenizer.as_ref().ok()).map_err(usage)?,
-    )?;
+    output::print(&describe::text(
+        &args.name,
+        &source,
+        &config,
+        tokenizer.as_ref().ok(),
+    )?)?;
     if let Some(results) = results {
         output::print(&figures(&results))?;
     }
     Ok(ExitCode::Done)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
-fn usage(error: dpx_nn::model::ModelError) -> Error {
-    Error::usage(error.to_string())
-}
-
-/// Token sequences without padding, with a class each where they are given.
-struct Inputs {
-    sequences: Vec<Vec<u32>>,
-    labels: Option<Vec<u32>>,
 }
 
 fn inputs(args: &Args, tokenizer: Result<&Tokenizer, &TextError>) -> Result<Option<Inputs>, Error> {
@@ -229,9 +216,7 @@ fn inputs(args: &Args, tokenizer: Result<&Tokenizer, &TextError>) -> Result<Opti
             };
             Error::usage(error).hint("`--text` needs a tokenizer; `--ids` runs the model without")
         })?;
-        let ids = tokenizer
-            .encode_with_special(text)
-            .map_err(|error| Error::usage(error.to_string()))?;
+        let ids = tokenizer.encode_with_special(text)?;
         return Ok(Some(Inputs {
             sequences: vec![ids],
             labels: None,

@@ -3,14 +3,11 @@
 //! A verb is a module with `Args` and `run(args)`. The library below knows nothing of exit codes or colours:
 //! [`Error`] decides the first, [`output`] the second.
 
-mod account;
-mod advice;
 mod attach;
 mod bounds;
 mod cache;
 mod cache_remote;
 mod cancel;
-mod candidates;
 mod check;
 mod compare;
 mod completions;
@@ -24,21 +21,17 @@ mod experiment;
 mod export;
 mod families;
 mod fetch;
-mod floors;
 mod graph;
 mod init;
 mod inspect;
 mod ledger;
 mod man;
-mod memory;
+mod model_memory;
 mod outgoing;
 mod output;
-mod own_data;
 mod plan;
-mod plan_advice;
 mod privacy;
-mod privacy_people;
-mod privacy_plan;
+mod readings;
 mod rehearse;
 mod release;
 mod remote;
@@ -46,15 +39,13 @@ mod report;
 mod results;
 mod run;
 mod schema;
-mod spend;
-mod standing;
 mod state;
 mod status;
 mod studies;
 mod verify;
 mod worker;
 
-use error::Error;
+use error::{Error, OrError};
 use exit::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};

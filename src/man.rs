@@ -1,6 +1,6 @@
 //! `dpx man`: manual pages.
 
-use super::{Error, ExitCode, output};
+use super::{Error, ExitCode, OrError, output};
 use std::path::PathBuf;
 
 /// Print the manual page, or write one for every verb to a folder.
@@ -20,14 +20,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         output::print(String::from_utf8_lossy(&page).trim_end())?;
         return Ok(ExitCode::Done);
     };
-    let failed = |error: std::io::Error| {
-        Error::failed(format!(
-            "could not write manual pages to `{}`: {error}",
-            folder.display()
-        ))
-    };
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    clap_mangen::generate_to(super::command(), folder).map_err(failed)?;
+    let writing = format!("write manual pages to `{}`", folder.display());
+    std::fs::create_dir_all(folder).or_could_not(&writing)?;
+    clap_mangen::generate_to(super::command(), folder).or_could_not(&writing)?;
     output::print(&format!(
         "wrote dpx.1 and a page for every verb to {}",
         folder.display()

@@ -2,11 +2,12 @@
 
 use super::state::StateArgs;
 use super::studies::Loaded;
-use super::{Error, account, candidates, output, standing};
+use super::{Error, output};
 use dpx_engine::run::{ResultsError, new_folder};
 use dpx_ledger::{LedgerError, PreparedRelease, Selection};
 use dpx_report::{
-    CHECKSUMS_FILE, Disclosure, Publication, Release, ReleaseError, STATEMENT_FILE, verify,
+    CHECKSUMS_FILE, Disclosure, Publication, Release, ReleaseError, STATEMENT_FILE, account,
+    scored, standing, verify,
 };
 use dpx_schema::counted;
 use std::fmt::Write;
@@ -60,15 +61,6 @@ pub(crate) fn is_new(out: &Path, cache: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Why something cannot leave, with its exit code.
-#[expect(clippy::needless_pass_by_value, reason = "a function for map_err")]
-pub(crate) fn told(error: ReleaseError) -> Error {
-    match error {
-        ReleaseError::Refused(..) | ReleaseError::Missing(_) => Error::usage(error.to_string()),
-        ReleaseError::Io(_) | ReleaseError::Unreadable(_) => Error::failed(error.to_string()),
-    }
-}
-
 /// Why nothing was written.
 pub(crate) struct Stopped(pub(crate) Error);
 
@@ -80,7 +72,7 @@ impl From<ResultsError> for Stopped {
 
 impl From<ReleaseError> for Stopped {
     fn from(error: ReleaseError) -> Self {
-        Self(told(error))
+        Self(error.into())
     }
 }
 
@@ -118,21 +110,19 @@ impl Outgoing<'_> {
             publication,
             ..
         } = self;
-        let mut request = loaded
-            .with(|sources| release.ledger_request(sources))?
-            .map_err(told)?;
+        let mut request = loaded.with(|sources| release.ledger_request(sources))??;
         request.budget = loaded.experiment.privacy.budget;
         let study = (&loaded.experiment, self.file);
         let ledger = self.state.ledger(Some(study))?;
         standing::check(&ledger, &loaded.cache)?;
         account::knows_all(&ledger, &loaded.cache)?;
-        let scored = candidates::scored(&ledger, loaded)?;
+        let ran = loaded.known.iter().filter_map(|one| one.record.as_deref());
+        let people = scored::people_of(&ledger, ran.filter_map(account::texts))?;
+        let scored = scored::scored(&ledger, &loaded.cache, &loaded.plan.experiment, &people)?;
         request.add_candidates(scored.covered, &scored.unprotected);
         request.held = Some(scored.held);
         let prepared = ledger.prepare_release(&request)?;
-        let statement = release
-            .statement(&Disclosure::from(&prepared), publication)
-            .map_err(told)?;
+        let statement = release.statement(&Disclosure::from(&prepared), publication)?;
         let name = self.out.file_name().unwrap_or_default().to_string_lossy();
         let spent = spent(&prepared);
         new_folder(self.out, |fresh| {

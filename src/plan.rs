@@ -2,20 +2,21 @@
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::{self, Understood};
-use super::memory::{self, Place};
-use super::privacy_people::of_plan;
-use super::spend::{self, Forecast};
+use super::model_memory;
+use super::readings::Readings;
 use super::state::StateArgs;
 use super::{Error, ExitCode, output};
 use dpx_engine::cache::Cache;
 use dpx_engine::clock::duration;
 use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::{
-    Cause, Decision, InstanceId, LocalSources, Plan, Reason, State, Summary, causes, decide,
-    summary, times,
+    Cause, Decision, InstanceId, Plan, Reason, State, Summary, causes, decide, summary, times,
 };
 use dpx_engine::run::View;
+use dpx_report::spend::{self, Forecast};
+use dpx_report::unit_sampling::of_plan;
 use dpx_schema::Unit;
+use dpx_stages::memory::Place;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -50,16 +51,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let experiment = args.experiment.load()?;
     let plan = build(
         &experiment,
-        &Understood::new(LocalSources::new(&args.cache.cache)),
+        &Understood::new(Readings::new(&args.cache.cache)),
     )?;
     let cache = Cache::at(&args.cache.cache)?;
     let forced = forced(&plan, &args.force)?;
     let decisions = decide(&plan, &View::new(cache.clone()), &forced);
     if args.advice {
-        return super::plan_advice::print(&experiment, &plan, &decisions);
+        let advice = dpx_report::plan_advice::advice(&experiment, &plan, &decisions)?;
+        output::print_wrapped(advice.trim_end())?;
+        return Ok(ExitCode::Done);
     }
-    let place = Place::of((&experiment, &plan), &[], None);
-    memory::refuse(&plan, &place, true, || Ok(waiting(&decisions)))?;
+    let place = model_memory::place((&experiment, &plan), &[], None);
+    model_memory::refuse(&plan, &place, true, || Ok(waiting(&decisions)))?;
     families::uses(&plan, true, || Ok(families::all(&plan)))?;
     let causes = causes(&plan, &decisions);
     let summary = summary(&decisions);
@@ -77,7 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             (&experiment, &plan),
             (&decisions, &causes),
             &summary,
-            &memory::lines(&plan, &place, true),
+            &model_memory::lines(&plan, &place, true),
             spend.as_ref(),
         )
     } else {
@@ -111,7 +114,7 @@ fn chosen_text(experiment: &Experiment) -> String {
 
 /// What training is going to take of memory, where that is much.
 fn memory_text(plan: &Plan, place: &Place) -> String {
-    let lines = memory::lines(plan, place, true);
+    let lines = model_memory::lines(plan, place, true);
     if lines.is_empty() {
         return String::new();
     }

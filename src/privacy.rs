@@ -1,12 +1,19 @@
 //! `dpx privacy`: a calculator for DP-SGD: noise from epsilon, epsilon from noise, curves, groups.
 
+use super::experiment::{CacheArgs, ExperimentArgs, build};
+use super::readings::Readings;
 use super::{Error, ExitCode, output};
 use dpx_accounting::{
-    AccountantError, Certified, DpEvent, EpsilonBound, Sampling, SamplingPlan, calibration,
-    default_delta, sampling_plan,
+    AccountantError, Certified, DpEvent, EpsilonBound, PeopleRun, Sampling, SamplingPlan,
+    calibration, compare_sampling, default_delta, sampling_plan,
 };
+use dpx_engine::cache::Cache;
+use dpx_engine::experiment::Experiment;
+use dpx_engine::plan::{Plan, Seen};
+use dpx_report::{planned_budgets, spend, unit_sampling};
 use serde_json::json;
 use std::fmt::Write;
+use std::path::Path;
 
 /// Calculate what DP-SGD costs, or which noise a budget needs.
 ///
@@ -27,22 +34,22 @@ pub(crate) struct Args {
         required_unless_present_any = ["noise_multiplier", "plan"],
         allow_negative_numbers = true
     )]
-    pub(super) epsilon: Option<f64>,
+    epsilon: Option<f64>,
     /// Standard deviation of the noise over the clipping bound: prints epsilon.
     #[arg(long)]
     noise_multiplier: Option<f64>,
     /// Failure probability; N^-1.1 where --examples is given and this is not.
     #[arg(long)]
-    pub(super) delta: Option<f64>,
+    delta: Option<f64>,
     /// Number of records, public.
     #[arg(long, requires = "batch_size", conflicts_with_all = ["sampling_rate", "steps"])]
     examples: Option<u64>,
     /// Expected number of records, or of people, in a step.
     #[arg(long, requires = "size")]
-    pub(super) batch_size: Option<u64>,
+    batch_size: Option<u64>,
     /// Passes over the data, or over the people, in expectation.
     #[arg(long, requires = "size")]
-    pub(super) epochs: Option<f64>,
+    epochs: Option<f64>,
     /// Number of people, public: what sampling them and sampling their records cost is compared.
     #[arg(
         long,
@@ -53,13 +60,13 @@ pub(crate) struct Args {
     people: Option<u64>,
     /// Number of records of all people together.
     #[arg(long, value_name = "N", requires = "people")]
-    pub(super) records: Option<u64>,
+    records: Option<u64>,
     /// Most records of one person.
     #[arg(long, value_name = "K", requires = "people", value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    pub(super) max_per_unit: Option<u64>,
+    max_per_unit: Option<u64>,
     /// Most records of a person in a step, where people are sampled [default: 4]
     #[arg(long, value_name = "M", requires = "people", value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    pub(super) examples_per_unit: Option<u64>,
+    examples_per_unit: Option<u64>,
     /// Probability with which each record takes part in a step.
     #[arg(long, requires = "steps")]
     sampling_rate: Option<f64>,
@@ -74,7 +81,7 @@ pub(crate) struct Args {
     curve: bool,
     /// Print one JSON object.
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
     /// Print what each row of an experiment file would cost: mechanisms, shares, noise multipliers, certified epsilon.
     #[arg(long, value_name = "FILE", conflicts_with_all = [
         "epsilon", "noise_multiplier", "delta", "examples", "people", "sampling_rate", "steps", "group", "curve",
@@ -85,7 +92,12 @@ pub(crate) struct Args {
     set: Vec<String>,
     #[command(flatten)]
     state: super::state::StateArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
+
+/// Most records of a person in a step where nothing is said.
+const EXAMPLES_PER_UNIT: u64 = 4;
 
 /// Everything that was asked for, in one place.
 struct Question {
@@ -101,10 +113,10 @@ impl Question {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     if let Some(file) = &args.plan {
-        return super::privacy_plan::run(file, &args.set, &args.state, args.json);
+        return run_plan(args, file);
     }
     if let Some(people) = args.people {
-        return super::privacy_people::run(args, people);
+        return run_people(args, people);
     }
     let question = question(args)?;
     let noise_multiplier = match (args.noise_multiplier, args.epsilon) {
@@ -136,6 +148,88 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         as_json(&question, noise_multiplier, &certified, group.as_ref())
     } else {
         as_text(&question, noise_multiplier, &certified, group.as_ref())
+    };
+    output::print(text.trim_end())?;
+    Ok(ExitCode::Done)
+}
+
+/// What the rows of an experiment file would cost.
+fn run_plan(args: &Args, file: &Path) -> Result<ExitCode, Error> {
+    let experiment = ExperimentArgs {
+        file: file.to_owned(),
+        set: args.set.clone(),
+    };
+    let loaded = experiment.load()?;
+    let study = build(&loaded, &Seen)?;
+    let budgets = planned_budgets::budgets(&study)?;
+    let ledger = args.state.ledger(Some((&loaded, file)))?;
+    let spend = match ran(&loaded, &args.cache.cache)? {
+        Some((plan, cache)) => spend::forecast(&ledger, &loaded, &plan, Some(&cache))?,
+        None => spend::forecast(&ledger, &loaded, &study, None)?,
+    };
+    let text = if args.json {
+        planned_budgets::to_json(&budgets, &spend)
+    } else {
+        format!("{}\n{}", planned_budgets::to_text(&budgets), spend.text())
+    };
+    output::print(text.trim_end())?;
+    Ok(ExitCode::Done)
+}
+
+/// The plan as its runs know it, with the cache that holds their results; nothing where there is no cache, or where a model or a
+/// corpus of the study cannot be told from here: a price is computed without them.
+fn ran(experiment: &Experiment, cache: &Path) -> Result<Option<(Plan, Cache)>, Error> {
+    if !cache.exists() {
+        return Ok(None);
+    }
+    let plan = dpx_engine::plan::build(experiment, &Readings::new(cache)).ok();
+    plan.map(|plan| Ok((plan, Cache::at(cache)?))).transpose()
+}
+
+/// Two ways to protect people who have several records, side by side.
+fn run_people(args: &Args, people: u64) -> Result<ExitCode, Error> {
+    let missing = || {
+        Error::usage(
+            "`--people` needs `--records`, `--max-per-unit`, `--batch-size`, `--epochs` and `--epsilon`",
+        )
+    };
+    let (batch_size, epochs) = (
+        args.batch_size.ok_or_else(missing)?,
+        args.epochs.ok_or_else(missing)?,
+    );
+    let epsilon = args.epsilon.ok_or_else(missing)?;
+    let records = args.records.ok_or_else(missing)?;
+    let max_per_unit = args.max_per_unit.ok_or_else(missing)?;
+    if records < people || records > people.saturating_mul(max_per_unit) {
+        return Err(Error::usage(format!(
+            "`--records` is {records}: {people} people with 1 to {max_per_unit} each have {people} to {}",
+            people.saturating_mul(max_per_unit)
+        )));
+    }
+    let run = PeopleRun {
+        people,
+        records,
+        max_per_unit,
+        examples_per_unit: args
+            .examples_per_unit
+            .unwrap_or(EXAMPLES_PER_UNIT)
+            .min(max_per_unit),
+        batch_size,
+        steps: PeopleRun::steps_of(people, batch_size, epochs)?,
+    };
+    let delta = args.delta.unwrap_or_else(|| default_delta(people));
+    warn_of_delta(delta, people, "people");
+    let found = compare_sampling(&run, epsilon, delta)?;
+    let text = if args.json {
+        json!({"run": run, "epsilon": epsilon, "delta": delta, "users": found.users, "examples": found.examples, "cheaper": unit_sampling::cheaper(&found)})
+            .to_string()
+    } else {
+        format!(
+            "{people} people with {records} records, at most {max_per_unit} of each; epsilon {epsilon} for a person at delta {delta:e}, {} steps\n{}{}",
+            run.steps,
+            unit_sampling::table(&found, run.examples_per_unit),
+            unit_sampling::BEYOND_NOISE
+        )
     };
     output::print(text.trim_end())?;
     Ok(ExitCode::Done)
@@ -223,7 +317,7 @@ fn question(args: &Args) -> Result<Question, Error> {
 }
 
 /// Says so where a delta promises nothing to one of so many.
-pub(super) fn warn_of_delta(delta: f64, units: u64, what: &str) {
+fn warn_of_delta(delta: f64, units: u64, what: &str) {
     if delta >= 1.0 / units as f64 {
         output::note(&format!(
             "warning: delta {delta} is not below 1/{units}: a mechanism that publishes everything of one of {units} {what} meets it"
@@ -289,7 +383,7 @@ fn down(value: f64) -> f64 {
 }
 
 /// Six digits, rounded up.
-pub(super) fn up(value: EpsilonBound) -> String {
+fn up(value: EpsilonBound) -> String {
     format!("{value:.6}")
 }
 

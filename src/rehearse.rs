@@ -4,7 +4,6 @@
 //! study reads. Nothing else of the data is looked at: their number is public by declaration, their words are not. Its texts are
 //! those of `builtin:emotions`, put together and cut; with more labels than emotions each has words of its own in them.
 
-use super::account::{is_local, preprocess_params};
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::LocalModels;
 use super::results::ResultsArgs;
@@ -15,6 +14,7 @@ use dpx_engine::cache::REHEARSAL;
 use dpx_engine::experiment::quoted;
 use dpx_engine::plan::{Instance, rehearsal_of};
 use dpx_nn::seed::Stream;
+use dpx_report::account::{is_local, preprocess_params};
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::{Kind, Unit};
 use std::collections::BTreeMap;

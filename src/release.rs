@@ -80,9 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     outgoing::is_new(&args.out, &args.cache.cache)?;
     let loaded = Loaded::new(&args.experiment, &args.cache.cache)?;
     let publication = args.publication(&loaded.experiment.release)?;
-    let release = loaded
-        .with(|sources| Release::gather(sources, &args.row, args.model))?
-        .map_err(outgoing::told)?;
+    let release = loaded.with(|sources| Release::gather(sources, &args.row, args.model))??;
     let gone = Outgoing {
         loaded: &loaded,
         file: &args.experiment.file,

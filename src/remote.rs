@@ -63,7 +63,8 @@ fn store(url: &str) -> Result<Arc<dyn Store>, Error> {
 
 #[cfg(feature = "remote")]
 fn elsewhere(url: &str) -> Result<Arc<dyn Store>, Error> {
-    Ok(Arc::new(dpx_remote::open(url).map_err(Error::usage)?))
+    use super::OrError;
+    Ok(Arc::new(dpx_remote::open(url).or_usage()?))
 }
 
 #[cfg(not(feature = "remote"))]

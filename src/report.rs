@@ -3,7 +3,7 @@
 use super::experiment::{CacheArgs, ExperimentArgs};
 use super::results::{self, Origin, Written};
 use super::studies::Loaded;
-use super::{Error, ExitCode, output};
+use super::{Error, ExitCode, OrError, output};
 use dpx_engine::run::OwnFiles;
 use dpx_report::html::{self, Extras};
 use dpx_report::picture::pictures;
@@ -86,15 +86,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
             vec![page(args, &loaded, &study, "report.html", &folder)?]
         }
         Format::Md => text("summary.md", export::markdown(&study)),
-        Format::Csv => text(
-            "results.csv",
-            export::csv(&study).map_err(|error| Error::failed(error.to_string()))?,
-        ),
+        Format::Csv => text("results.csv", export::csv(&study).or_failed()?),
         Format::Json => text("results.json", export::json(&study)?),
         Format::Long => {
             metrics(args, &study)?;
-            let long = export::long_csv(&study, &args.metrics)
-                .map_err(|error| Error::failed(error.to_string()))?;
+            let long = export::long_csv(&study, &args.metrics).or_failed()?;
             text("results-long.csv", long)
         }
         Format::Latex => text("summary.tex", latex::latex(&study, &metrics(args, &study)?)),
@@ -118,9 +114,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         path.parent()
             .map_or(Ok(()), std::fs::create_dir_all)
             .and_then(|()| std::fs::write(&path, bytes))
-            .map_err(|error| {
-                Error::failed(format!("could not write `{}`: {error}", path.display()))
-            })?;
+            .or_could_not(format_args!("write `{}`", path.display()))?;
     }
     shown(args, folder, &files[0].0, files.len())
 }
@@ -172,7 +166,7 @@ fn page(
         experiment_file: &loaded.file(folder),
         real_texts: real.as_ref(),
     };
-    let page = html::render(study, &extras).map_err(|error| Error::failed(error.to_string()))?;
+    let page = html::render(study, &extras).or_failed()?;
     Ok((name.to_owned(), page.into_bytes()))
 }
 

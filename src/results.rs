@@ -1,7 +1,6 @@
 //! The end of a run: the study on the terminal, and `results/NAME/` replaced as a whole.
 
 use super::bounds::Bounds;
-use super::floors::CachedFloors;
 use super::{Error, output, studies};
 use dpx_engine::cache::{ArtifactReader, Cache, Damage};
 use dpx_engine::experiment::Experiment;
@@ -10,7 +9,8 @@ use dpx_engine::run::{
     Finish, InstanceResult, ResultsError, ResultsFolder, RunReport, input_paths,
 };
 use dpx_report::{
-    Extent, FIGURES, InstanceState, Known, REHEARSED, Reference, Sources, Study, assemble, terminal,
+    CachedFloors, Extent, FIGURES, InstanceState, Known, REHEARSED, Reference, Sources, Study,
+    assemble, terminal,
 };
 use dpx_schema::Digest;
 use serde_json::json;
@@ -29,16 +29,6 @@ pub(crate) struct ResultsArgs {
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub(crate) results: PathBuf,
 }
-
-/// What results always have: none of these may be somebody's.
-const ALWAYS: [&str; 6] = [
-    "results.json",
-    "results.csv",
-    "summary.md",
-    "experiment.toml",
-    "report.html",
-    "synthetic/README.md",
-];
 
 pub(crate) enum Written {
     /// The study, and its folder where it is finished; an unfinished one is not written, so that the last good results stay.
@@ -74,8 +64,9 @@ pub(crate) fn folder(experiment: &Experiment, plan: &Plan, results: &Path) -> Re
 }
 
 /// Finds out before anything runs whether the results could be written.
-pub(crate) fn check(folder: &ResultsFolder) -> Result<(), Error> {
-    folder.check(&ALWAYS).map_err(|error| refused(&error))
+pub(crate) fn check(folder: &ResultsFolder, plan: &Plan) -> Result<(), Error> {
+    let paths = dpx_report::result_paths(plan);
+    folder.check(&paths).map_err(|error| refused(&error))
 }
 
 pub(crate) fn refused(error: &ResultsError) -> Error {
@@ -105,7 +96,7 @@ pub(crate) fn write(
     }
     let reference = studies::reference(experiment);
     let artifacts = ArtifactReader::new(cache.clone());
-    let floors = CachedFloors::computing(cache);
+    let floors = CachedFloors::computing(cache, output::note);
     let study = assemble(&sources(&origin, &artifacts, &floors, reference.as_ref()));
     let damages = artifacts.take_damages();
     if !damages.is_empty() {
@@ -163,7 +154,7 @@ pub(crate) fn replace(
     }
     let reference = studies::reference(experiment);
     let artifacts = ArtifactReader::new(cache.clone());
-    let floors = CachedFloors::computing(cache);
+    let floors = CachedFloors::computing(cache, output::note);
     let sources = sources(origin, &artifacts, &floors, reference.as_ref());
     let bounds = Bounds::of(cache);
     let mut study = None;

@@ -2,18 +2,20 @@
 
 use super::experiment::{CacheArgs, ExperimentArgs, build};
 use super::families::{self, Understood};
-use super::memory::{self, Place};
+use super::model_memory;
+use super::readings::Readings;
 use super::remote::RemoteArgs;
 use super::results::{self, ResultsArgs, Written};
 use super::state::StateArgs;
-use super::{Error, ExitCode, account, detach, download, executor, output, spend, standing};
+use super::{Error, ExitCode, OrError, detach, download, executor, output};
 use dpx_engine::cache::{Cache, Damage};
 use dpx_engine::experiment::ExecutorTable;
-use dpx_engine::plan::{LocalSources, Plan};
+use dpx_engine::plan::Plan;
 use dpx_engine::run::{
-    Bars, JsonLines, MetricsObserver, Options, Outcome, PlainLines, RunError, RunReport, Runner,
-    Signal, failures_again, hub_assets, waiting,
+    Bars, JsonLines, MetricsObserver, Options, Outcome, PlainLines, RunReport, Runner, Signal,
+    failures_again, hub_assets, waiting,
 };
+use dpx_report::{account, spend, standing};
 use dpx_schema::LedgerAccess;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -110,28 +112,28 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
         return detach::start(&cache);
     }
     detach::settle();
-    let plan = build(&experiment, &Understood::new(LocalSources::new(root)))?;
+    let plan = build(&experiment, &Understood::new(Readings::new(root)))?;
     let folder = results::folder(&experiment, &plan, &args.results.results);
-    results::check(&folder)?;
+    results::check(&folder, &plan)?;
     let ledger = args
         .state
         .ledger(Some((&experiment, &args.experiment.file)))?;
     standing::check(&ledger, &cache)?;
+    // As at the end: what cannot be written then is found now.
+    standing::note(&ledger, &cache)?;
     let access = account::access(&ledger, &experiment, &plan);
     let table = executor::table(args.executor.as_deref(), &experiment)?;
     let mut options = options(args, &plan, access, table)?;
     let given = [&args.device[..], &args.devices[..]].concat();
-    let place = Place::of((&experiment, &plan), &given, args.executor.as_deref());
-    memory::refuse(&plan, &place, true, || {
-        waiting(&plan, &cache, &options).map_err(not_run)
+    let place = model_memory::place((&experiment, &plan), &given, args.executor.as_deref());
+    model_memory::refuse(&plan, &place, true, || {
+        Ok(waiting(&plan, &cache, &options)?)
     })?;
-    families::uses(&plan, true, || {
-        waiting(&plan, &cache, &options).map_err(not_run)
-    })?;
+    families::uses(&plan, true, || Ok(waiting(&plan, &cache, &options)?))?;
     options.remote = args
         .remote
         .open(Some((&experiment.cache, args.experiment.file.as_path())))?;
-    let assets = hub_assets(&plan, &cache, &options).map_err(not_run)?;
+    let assets = hub_assets(&plan, &cache, &options)?;
     download::assets(&assets)?;
     account::tell_people(&ledger, &plan, &cache)?;
     if options.ledger.limit.is_some() {
@@ -199,7 +201,7 @@ fn run_once(
     signals: &Signals,
     lost: &Arc<OnceLock<String>>,
 ) -> Result<RunReport, Error> {
-    let runner = Runner::new(plan, cache, options).map_err(not_run)?;
+    let runner = Runner::new(plan, cache, options)?;
     signals.lead_to(runner.signals());
     for note in runner.notes() {
         output::note(note);
@@ -218,7 +220,7 @@ fn run_once(
     } else {
         runner.observer(PlainLines)
     };
-    runner.run().map_err(not_run)
+    Ok(runner.run()?)
 }
 
 /// Ctrl-C and requests to terminate, led to whichever runner is at work.
@@ -239,7 +241,7 @@ impl Signals {
                 signal(Signal::Interrupt);
             }
         })
-        .map_err(|error| Error::failed(format!("cannot listen for Ctrl-C: {error}")))?;
+        .or_could_not("listen for Ctrl-C")?;
         Ok(Self { runner })
     }
 
@@ -319,12 +321,4 @@ fn words(verb: &str, args: &Args) -> String {
 
 fn word(path: &Path) -> String {
     dpx_engine::run::shell_word(&path.to_string_lossy())
-}
-
-fn not_run(error: RunError) -> Error {
-    if error.is_usage() {
-        Error::usage(error.to_string())
-    } else {
-        error.into()
-    }
 }

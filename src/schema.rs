@@ -1,8 +1,6 @@
 //! `dpx schema`: the JSON Schema of experiment files, and their reference.
 
-mod markdown;
-
-use super::{Error, ExitCode, output};
+use super::{Error, ExitCode, OrError, output};
 use dpx_engine::experiment;
 
 /// Print the JSON Schema (draft-07) of experiment files, for editors.
@@ -19,10 +17,9 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
     let schema = experiment::document_schema();
     let text = if args.markdown {
-        markdown::reference(&schema)
+        experiment::markdown(&schema)
     } else {
-        serde_json::to_string_pretty(&schema)
-            .map_err(|error| Error::failed(format!("could not write the schema: {error}")))?
+        serde_json::to_string_pretty(&schema).or_could_not("write the schema")?
     };
     output::print(text.trim_end())?;
     Ok(ExitCode::Done)

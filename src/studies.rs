@@ -2,14 +2,16 @@
 
 use super::bounds::Bounds;
 use super::experiment::ExperimentArgs;
-use super::floors::CachedFloors;
+use super::readings::Readings;
 use super::{Error, experiment};
 use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::experiment::Experiment;
-use dpx_engine::plan::{LocalSources, Plan, State, decide};
+use dpx_engine::plan::{Plan, State, decide};
 use dpx_engine::run::View;
 use dpx_report::compare::SEED;
-use dpx_report::{InstanceState, Known, Reference, Sources, Study, assemble, journal};
+use dpx_report::{
+    CachedFloors, InstanceState, Known, Reference, Sources, Study, assemble, journal,
+};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -42,7 +44,7 @@ impl Loaded {
     /// Reads an experiment file and looks into the cache; runs nothing.
     pub(crate) fn new(arguments: &ExperimentArgs, cache: &Path) -> Result<Self, Error> {
         let experiment = arguments.load()?;
-        let plan = experiment::build(&experiment, &LocalSources::new(cache))?;
+        let plan = experiment::build(&experiment, &Readings::new(cache))?;
         if !cache.exists() {
             return Err(Error::usage(format!(
                 "there is no cache at `{}`: nothing has run from this folder",

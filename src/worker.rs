@@ -1,7 +1,7 @@
 //! `dpx worker`: serves one request of a runner, or one task of its plan. Not for people.
 
 use super::devices;
-use super::{Error, ExitCode};
+use super::{Error, ExitCode, OrError};
 use dpx_engine::run::{TaskWorker, WorkerCommand, worker};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,12 +56,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Error> {
 }
 
 fn task(plan: &std::path::Path, index: usize) -> Result<i32, Error> {
-    let here = |error| Error::failed(format!("cannot find this program: {error}"));
+    let finding = "find this program";
     let stop = Arc::<AtomicBool>::default();
     listen(Arc::clone(&stop))?;
     let worker = TaskWorker {
         worker: WorkerCommand::own_image()
-            .map_err(here)?
+            .or_could_not(finding)?
             .variable(SUPERVISED, "1"),
         stop,
         resolve: &|name| {
@@ -69,13 +69,13 @@ fn task(plan: &std::path::Path, index: usize) -> Result<i32, Error> {
             let found = devices::resolve(&names).map_err(|error| error.message().to_owned())?;
             Ok(found.first().copied().unwrap_or_default())
         },
-        program: std::env::current_exe().map_err(here)?,
+        program: std::env::current_exe().or_could_not(finding)?,
     };
-    worker.serve(plan, index).map_err(Error::failed)
+    worker.serve(plan, index).or_failed()
 }
 
 /// Turns `stop` true at a request to end.
 fn listen(stop: Arc<AtomicBool>) -> Result<(), Error> {
     ctrlc::set_handler(move || stop.store(true, Ordering::SeqCst))
-        .map_err(|error| Error::failed(format!("cannot listen for signals: {error}")))
+        .or_could_not("listen for signals")
 }

@@ -371,7 +371,7 @@ fn what_the_public_model_brings_comes_along() {
         |name: &str, text: &str| std::fs::write(root.join("mine").join(name), text).unwrap();
     write("chat_template.jinja", template);
     write("LICENSE", "Do as you please.\n");
-    write("README.md", "---\nlicense: apache-2.0\n---\n# Mine\n");
+    write("README.md", "---\nlicense: llama3.2\n---\n# Mine\n");
     write(
         "generation_config.json",
         "{\"max_length\": 9, \"no_repeat_ngram_size\": 3}",
@@ -389,7 +389,18 @@ fn what_the_public_model_brings_comes_along() {
     assert_eq!(read("own", "chat_template.jinja"), template);
     assert_eq!(read("own", "LICENSE"), "Do as you please.\n");
     let card = read("own", "README.md");
-    assert!(card.contains("license: \"apache-2.0\"\n"), "{card}");
+    // With what that license asks for.
+    for part in [
+        "license: \"llama3.2\"\n",
+        "\n# Model: Llama ",
+        "\n**Built with Llama.**\n",
+        "a name that begins with \"Llama\"",
+    ] {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    assert!(!card.contains("a copy of the license beside"), "{card}");
+    let notice = read("own", "NOTICE");
+    assert!(notice.contains("Llama 3.2 Community License"), "{notice}");
     assert!(card.contains("a model of the publisher's own"), "{card}");
     let settings = json(&root.join("own/generation_config.json"));
     assert_eq!(

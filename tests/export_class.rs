@@ -92,6 +92,19 @@ fn a_model_of_llamas_class_is_read_as_it_was_trained() {
     std::fs::write(root.join("small.toml"), EXPERIMENT).unwrap();
     llama(&root.join("base"));
     succeeds(root, &["run", "small.toml"]);
+    // What trained on this reading has a key of its own; it is found again.
+    let records: Vec<Value> = std::fs::read_dir(root.join("cache/records"))
+        .unwrap()
+        .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+        .map(|bytes| serde_json::from_slice(&bytes).unwrap())
+        .collect();
+    let trained = records.iter().find(|record| record["kind"] == "train");
+    let reading = &trained.unwrap()["sources"]["model (tokenizer)"];
+    let reading = reading.as_str().unwrap();
+    assert!(reading.starts_with("LlamaTokenizer, rules "), "{reading}");
+    let planned = succeeds(root, &["plan", "small.toml"]);
+    let planned = text(&planned.stdout);
+    assert!(planned.contains("3 cached"), "{planned}");
     let done = succeeds(
         root,
         &[

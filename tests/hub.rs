@@ -272,6 +272,105 @@ fn models_that_are_not_computed_are_refused_before_their_weights() {
     }
 }
 
+/// A model that cannot do what its stage needs is refused: one in a folder by `check`, `plan` and `run`, one on the Hub by `plan`, `fetch`
+/// and `run`, of whose files only small ones are downloaded.
+#[test]
+fn models_that_cannot_do_what_their_stage_needs_are_refused() {
+    let place = Place::new();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let vocabulary = vocabulary().into_bytes();
+    let kind = |name: &str, path: &str| {
+        format!(r#"{{"type": "sentence_transformers.models.{name}", "path": "{path}"}}"#)
+    };
+    let modules = [
+        kind("Transformer", ""),
+        kind("Pooling", "1_Pooling"),
+        kind("LSTM", "2_LSTM"),
+    ];
+    let modules = format!("[{}]", modules.join(", ")).into_bytes();
+    let cases = [
+        (
+            "bert-tiny-encoder",
+            "none",
+            "kind = \"train\"\nepsilon = 8\nmodel = \"MODEL\"",
+            "`model` of `[stage.last]`",
+            "`model_type` is `bert`, which writes no text",
+        ),
+        (
+            "model2vec-int8",
+            "none",
+            "kind = \"classify\"\nmodel = \"MODEL\"",
+            "`model` of `[stage.last]`",
+            "a table of static embeddings",
+        ),
+        (
+            "bert-tiny-encoder",
+            "rules\", \"MODEL",
+            "kind = \"classify\"\nmodel = \"bag-of-words\"",
+            "`scrub[1]` of `[stage.preprocess]`",
+            "names no token classifier",
+        ),
+        (
+            "bert-tiny-encoder",
+            "none",
+            "kind = \"teacher\"\nepsilon = 8\nform = \"head\"\nencoder = \"MODEL\"",
+            "`encoder` of `[stage.last]`",
+            "a module is of `type` `sentence_transformers.models.LSTM`",
+        ),
+    ];
+    for (number, (fixture, scrub, stage, key, told)) in cases.into_iter().enumerate() {
+        let read = |name: &str| std::fs::read(fixtures.join(fixture).join(name));
+        let (config, weights) = (
+            read("config.json").unwrap(),
+            read("model.safetensors").unwrap(),
+        );
+        let mut files: Vec<(&str, &[u8])> = vec![
+            ("config.json", &config),
+            ("model.safetensors", &weights),
+            ("vocab.txt", &vocabulary),
+        ];
+        if key.starts_with("`encoder`") {
+            files.push(("modules.json", &modules));
+        }
+        let name = format!("model{number}");
+        place.server.add(&format!("models/who/{name}"), '1', &files);
+        std::fs::create_dir(place.path(&name)).unwrap();
+        for (file, content) in &files {
+            std::fs::write(place.path(&name).join(file), content).unwrap();
+        }
+        let study = |model: &str| {
+            let text = format!(
+                "[experiment]\nname = \"hub\"\n\n[stage.preprocess]\nkind = \"preprocess\"\ndataset = \"hf:who/texts\"\nlabels = \
+                 [\"joy\", \"sadness\"]\nscrub = [\"{scrub}\"]\n\n[stage.last]\nneeds = [\"preprocess\"]\n{stage}\n"
+            );
+            std::fs::write(place.path("hub.toml"), text.replace("MODEL", model)).unwrap();
+        };
+        let refused = |verb: &str| {
+            let output = place.dpx(&[verb, "hub.toml"], &[]);
+            let error = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(
+                output.status.code(),
+                Some(2),
+                "{verb} of {fixture}: {error}"
+            );
+            for part in [key, told] {
+                assert!(error.contains(part), "{verb} of {fixture}: {error}");
+            }
+        };
+        study(&name);
+        for verb in ["check", "plan", "run"] {
+            refused(verb);
+        }
+        study(&format!("hf:who/{name}"));
+        for verb in ["plan", "fetch", "run"] {
+            refused(verb);
+        }
+    }
+    for file in ["model.safetensors", "train.csv"] {
+        assert_eq!(place.server.count(file), 0, "{file}");
+    }
+}
+
 /// A GGUF file of the Hub is a model: by the name of the repository where it is the only one, otherwise by its own. Its beginning
 /// tells what cannot be computed before the rest is downloaded.
 #[test]

@@ -624,6 +624,74 @@ fn a_cache_that_forgot_rows_makes_no_choice_cheaper() {
     place.succeeds(&["verify", "out"]);
 }
 
+/// What `plan` shows is what `release` charges, also of runs whose results are gone and of rows that the file no longer asks for.
+#[test]
+fn a_plan_shows_runs_that_only_the_ledger_knows() {
+    let place = Place::new("");
+    place.succeeds(&["run", "small.toml"]);
+    let narrowed = STUDY
+        .replace(
+            "PRIVACY",
+            "[privacy]\nbudget = { epsilon = 9, delta = 1e-4 }\n",
+        )
+        .replace("[4, 2]", "[2]");
+    std::fs::write(place.path("small.toml"), narrowed).unwrap();
+    let plan = |cache: &str| -> Value {
+        let told = place.succeeds(&["plan", "small.toml", "--json", "--cache", cache]);
+        serde_json::from_str::<Value>(&told).unwrap()["people"].take()
+    };
+    // Here the results are still there: the row of epsilon 4 is one that was scored.
+    let here = plan("cache");
+    let rows = &here["others"]["no_longer_asked_for"];
+    assert_eq!(
+        rows["names"],
+        serde_json::json!(["sample@epsilon=4"]),
+        "{here}"
+    );
+    assert_eq!(here["others"]["only_in_ledger"], Value::Null, "{here}");
+    assert!(epsilon(&here["chosen"]) > epsilon(&rows["claim"]), "{here}");
+    let out = ["--cache", "other", "--results", "there"];
+    place.succeeds(&[&["run", "small.toml"], &out[..]].concat());
+    let there = plan("other");
+    let lost = &there["others"]["only_in_ledger"];
+    let names = [
+        "counts@epsilon=4 (not in the cache)",
+        "counts@epsilon=2 (not in the cache)",
+    ];
+    assert_eq!(lost["names"], serde_json::json!(names), "{there}");
+    for arguments in [
+        &["plan", "small.toml", "--cache", "other"][..],
+        &["privacy", "--plan", "small.toml", "--cache", "other"],
+    ] {
+        let told = place.succeeds(arguments);
+        assert!(
+            told.contains("only in the ledger")
+                && told.contains("counts@epsilon=4 (not in the cache)"),
+            "{told}"
+        );
+    }
+    // Naming the row now does not undo what those runs may have told.
+    let charged = epsilon(&there["rows"][0]["claim"]);
+    assert!(charged > epsilon(&lost["claim"]), "{there}");
+    place.succeeds(&[
+        "release",
+        "small.toml",
+        "--all",
+        "--cache",
+        "other",
+        "--out",
+        "out",
+    ]);
+    let released = std::fs::read(place.path("out/privacy.json")).unwrap();
+    let released: Value = serde_json::from_slice(&released).unwrap();
+    let total = epsilon(&released["total"]);
+    for figure in ["chosen", "all", "any"] {
+        let told = epsilon(&there[figure]);
+        assert!((told - total).abs() < 1e-6, "{figure}: {told} {total}");
+    }
+    assert!((charged - total).abs() < 1e-6, "{charged} {total}");
+}
+
 /// Rule 52: with a second ledger over one cache, the first one's people cannot be told from others.
 #[test]
 fn a_second_ledger_over_one_cache_forgets_no_release() {

@@ -179,6 +179,39 @@ fn wrong_arguments_are_refused_before_anything_runs() {
     assert_eq!(records, 0);
 }
 
+/// A file of the user where results go once was found when the whole study had run.
+#[test]
+fn a_file_in_the_way_of_texts_is_named_before_anything_runs() {
+    let place = Place::new();
+    let sample = r#"
+[stage.counts]
+kind = "counts"
+needs = ["preprocess"]
+epsilon = 1
+keywords = "builtin:words"
+
+[stage.sample]
+kind = "sample"
+needs = ["counts"]
+labels = "uniform"
+count = 4
+"#;
+    place.write("small.toml", &format!("{EXPERIMENT}{sample}"));
+    let mine = place.path("results/small/synthetic/study.csv");
+    std::fs::create_dir_all(mine.parent().unwrap()).unwrap();
+    std::fs::write(&mine, "mine").unwrap();
+    let output = place.dpx(&["run", "small.toml"]);
+    let told = err(&output).replace('\n', " ");
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("`synthetic/study.csv`") && told.contains("--results"),
+        "{told}"
+    );
+    let records = std::fs::read_dir(place.path("cache/records")).map_or(0, Iterator::count);
+    assert_eq!(records, 0);
+    assert_eq!(std::fs::read_to_string(&mine).unwrap(), "mine");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn events_that_cannot_be_written_are_a_failure() {

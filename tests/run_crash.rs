@@ -118,6 +118,8 @@ fn what_killed_workers_staged_goes_with_the_next_run() {
     let staging = folder.path().join("cache/staging");
     let left = || std::fs::read_dir(&staging).unwrap().count();
     assert!(left() > 0, "the kill left something");
+    let temporary = folder.path().join("cache/temporary/1-2-3");
+    std::fs::write(&temporary, "on its way").unwrap();
     // Another study of the same cache: none of these keys is its business.
     let mut other = Study::in_folder(folder.path());
     other.train = "other epochs".into();
@@ -125,7 +127,7 @@ fn what_killed_workers_staged_goes_with_the_next_run() {
     // A worker that had only begun when its runner was killed is not among the processes above, and keeps its own until it ends.
     until("nothing is left", || {
         assert_eq!(other.run(folder.path()).0.outcome, Outcome::Done);
-        left() == 0
+        left() == 0 && !temporary.exists()
     });
 }
 

@@ -10,7 +10,7 @@ use dpx_engine::run::{
     Signal, WorkerCommand, worker,
 };
 use dpx_schema::progress::ProgressUpdate;
-use dpx_schema::{Digest, Finish, Flow, Kind, StageContext, StageError, StageResult};
+use dpx_schema::{Digest, Finish, Kind, ReleaseLabel, StageContext, StageError, StageResult};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -102,7 +102,7 @@ impl Study {
             seed: 42,
             needs,
             sources: BTreeMap::new(),
-            flow: Flow::Private,
+            flow: ReleaseLabel::Private,
         }
     }
 

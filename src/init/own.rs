@@ -1,9 +1,9 @@
 //! An experiment for somebody's own data, with settings that fit its size.
 
-use crate::advice::{Settings, settings};
-use crate::memory::context;
-use crate::own_data::{Asked, Look, RARE};
+use crate::model_memory::context;
+use dpx_data::own_data::{Asked, Look, RARE};
 use dpx_engine::experiment::{quoted, relative};
+use dpx_report::advice::{Settings, settings};
 use std::fmt::Write;
 use std::path::Path;
 

@@ -1,12 +1,13 @@
 //! `dpx ledger adopt`: private runs that the cache remembers and the ledger does not.
 
 use super::super::studies::Loaded;
-use super::super::{Error, ExitCode, account, output};
+use super::super::{Error, ExitCode, output};
 use super::AdoptArgs;
 use crate::experiment::ExperimentArgs;
 use dpx_accounting::{Adjacency, DpEvent, EpsilonBound};
 use dpx_engine::cache::ArtifactReader;
 use dpx_ledger::{Ledger, RunEntry};
+use dpx_report::account;
 use dpx_schema::{Digest, Kind, NoiseSource, PRIVACY_FILE, PrivacyRecord, Record, Unit, counted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -54,10 +55,7 @@ fn adopt(ledger: &Ledger, loaded: &Loaded) -> Result<Adopted, Error> {
         texts.insert(record.output.digest(), digest);
     }
     // Also runs that the file no longer asks for: what was spent does not depend on what is asked for now.
-    let records = loaded
-        .cache
-        .records()
-        .map_err(|error| Error::failed(error.to_string()))?;
+    let records = loaded.cache.records()?;
     let reader = ArtifactReader::new(loaded.cache.clone());
     let mut adopted = Adopted::default();
     for record in records {

@@ -4,11 +4,15 @@ with `transformers`.
 
     pip install torch transformers sentencepiece protobuf
     python3 tests/python/coverage.py --dpx target/release/dpx
+    python3 tests/python/coverage.py --dpx target/release/dpx --write docs/models.md
 
-Every folder is made here, by `transformers` itself (nothing is downloaded), and checked as transformers_parity.py does.
+Every folder is made here, by `transformers` itself (nothing is downloaded), and checked as transformers_parity.py does. The second command
+also puts the table in its place in the document, between the lines that name this script.
 """
 import argparse
+import datetime
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -198,25 +202,73 @@ def pieces(folder, kind):
         (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, **roles}))
 
 
+BEGIN, END = "<!-- coverage.py -->", "<!-- end of coverage.py -->"
+# What a check is called, and the column that it stands in.
+SHORT = {
+    "token ids of five texts": ("equal", "token ids"),
+    "greedy continuations": ("equal", "greedy tokens"),
+    "classes": ("equal", "classes"),
+    "logits after the last token": ("close", "logits"),
+    "logits": ("close", "logits"),
+    "mean loss of a token": ("close", "losses"),
+    "mean-pooled embeddings": ("close", "embeddings"),
+    "normalised embeddings": ("close", "of length 1"),
+}
+
+
+def cells(check):
+    """What was compared, exactly and within a tolerance."""
+    found = {"equal": [], "close": []}
+    for line in check.lines:
+        told = re.match(r" *(?:ok|FAIL) +(.*?): (.*)$", line)
+        if told is None:
+            continue
+        column, what = SHORT.get(told[1], ("close", told[1]))
+        value = told[2].removesuffix(" rows equal").removeprefix("largest difference ").replace(" at a scale of ", ", ")
+        found[column].append(f"{what} {value}")
+    return ["; ".join(found[column]) or "–" for column in ("equal", "close")]
+
+
+def put(path, table):
+    """Replaces the table of a document."""
+    text = Path(path).read_text()
+    before, rest = text.split(BEGIN + "\n", 1)
+    after = rest.split(END, 1)[1]
+    Path(path).write_text(f"{before}{BEGIN}\n{table}{END}{after}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dpx", default="target/release/dpx")
+    parser.add_argument("--write", metavar="DOCUMENT", help="put the table between the lines of a document that name this script")
     options = parser.parse_args()
     torch.set_num_threads(2)
     transformers.logging.set_verbosity_error()
-    failures = 0
-    print(f"torch {torch.__version__}, transformers {transformers.__version__}\n")
-    print("| | compared | agrees |\n|---|---|---|", flush=True)
+    failed, lines = [], []
     with tempfile.TemporaryDirectory() as root:
         for made in (families, silent):
             for name, texts in made(Path(root)):
                 check = parity.compare(options.dpx, str(Path(root) / name), texts)
-                failures += check.failures
-                lines = [line.strip() for line in check.lines]
-                told = "; ".join(line.removeprefix("ok").removeprefix("FAIL").strip() for line in lines if line.startswith(("ok", "FAIL")))
-                print(f"| {name} | {told} | {'yes' if check.failures == 0 else '**no**'} |", flush=True)
-    print("\nall agree" if failures == 0 else f"\n{failures} checks failed")
-    return 1 if failures else 0
+                if check.failures:
+                    failed.append(name)
+                lines.append(f"| {' | '.join([name, *cells(check), 'yes' if check.failures == 0 else '**no**'])} |")
+                print(lines[-1], flush=True)
+                if check.failures:
+                    print("\n".join(check.lines), file=sys.stderr, flush=True)
+    agree = "all agree" if not failed else f"{len(lines) - len(failed)} agree"
+    versions = f"torch {torch.__version__.split('+')[0]}, transformers {transformers.__version__}"
+    table = "\n".join([
+        f"{datetime.date.today()}, {versions}: {len(lines)} rows, {agree}.",
+        "",
+        "| model, or what is easily read wrongly | equal | largest difference, at a scale of | agrees |",
+        "|---|---|---|---|",
+        *lines,
+        "",
+    ])
+    print(f"\n{table}")
+    if options.write:
+        put(options.write, table)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

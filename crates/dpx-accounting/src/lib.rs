@@ -41,6 +41,7 @@ mod fault;
 mod fault_table;
 mod gaussian;
 mod lattice;
+mod least;
 mod mechanism;
 pub mod memo;
 mod normal;

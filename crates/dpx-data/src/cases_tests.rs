@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 mod second;
+mod shapes;
 mod third;
 
 fn case(name: &str) -> PathBuf {

@@ -203,8 +203,14 @@ impl Hub {
         let folders = self.folders(role, name);
         // A file of a commit never changes.
         let here = folders.snapshot(&name.revision).join(file);
-        if is_commit(&name.revision) && here.is_file() {
-            return Ok(Some(here));
+        if is_commit(&name.revision) {
+            if here.is_file() {
+                return Ok(Some(here));
+            }
+            // All of it is here, and this is no part of it.
+            if fetched(&folders, role, name).is_some() {
+                return Ok(None);
+            }
         }
         let Some(info) = self.ask(role, name, true, progress)? else {
             let commit = self.known_commit(&folders, role, name)?;

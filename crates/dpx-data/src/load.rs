@@ -182,6 +182,7 @@ fn read(path: &Path, files: &SplitFiles, request: &Request<'_>) -> Result<Read, 
     let columns = Columns {
         text: request.messages.unwrap_or(request.text_column),
         messages: request.messages.is_some(),
+        owners: false,
         label: names.first().unwrap_or(&request.label_column),
         others: names.get(1..).unwrap_or_default(),
         table: several,

@@ -15,7 +15,7 @@ pub(crate) use files::{Listed, SplitFiles, has_data, split_files};
 pub(crate) use names::ClassNames;
 pub(crate) use open::{POINTER, refuse_special};
 pub(crate) use owners::{Named, owners_of};
-pub use parquet::{ParquetTable, ParquetValues, read_parquet};
+pub use parquet::{ParquetTable, ParquetValues, parquet_page, read_parquet};
 
 #[cfg(test)]
 pub(crate) use parquet::tests::{write_parquet, write_parquet_with_names};
@@ -44,6 +44,8 @@ pub(crate) struct Columns<'a> {
     pub(crate) text: &'a str,
     /// Whether that column holds conversations: lists of turns, which are given on as JSON.
     pub(crate) messages: bool,
+    /// Whether that column says whose a row is, perhaps by a list of strings or numbers, which is given on as JSON.
+    pub(crate) owners: bool,
     /// Column of the label; empty: there is none.
     pub(crate) label: &'a str,
     /// Further columns of labels.
@@ -66,6 +68,7 @@ impl<'a> Columns<'a> {
         Self {
             text,
             messages: false,
+            owners: false,
             label,
             others: &[],
             table: false,

@@ -13,7 +13,7 @@
 use dpx_engine::cache::Cache;
 use dpx_engine::plan::{Instance, Need, Plan, RunSettings};
 use dpx_engine::run::{ExecutorOptions, InstanceResult, Options, Runner, WorkerCommand, worker};
-use dpx_schema::{Finish, Flow, Kind, StageContext, StageResult};
+use dpx_schema::{Finish, Kind, ReleaseLabel, StageContext, StageResult};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -136,7 +136,7 @@ fn instance(kind: Kind, index: usize, needs: Vec<Need>) -> Instance {
         seed: 1,
         needs,
         sources: BTreeMap::new(),
-        flow: Flow::Public,
+        flow: ReleaseLabel::Public,
     }
 }
 

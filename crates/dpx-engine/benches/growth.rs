@@ -23,7 +23,7 @@ use dpx_engine::run::{
     ExecutorOptions, InstanceResult, Options, Runner, View, WorkerCommand, worker,
 };
 use dpx_schema::{
-    Digest, FileEntry, Finish, Flow, Kind, Manifest, Record, StageContext, StageResult,
+    Digest, FileEntry, Finish, Kind, Manifest, Record, ReleaseLabel, StageContext, StageResult,
 };
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -296,7 +296,7 @@ fn instance(kind: Kind, row: usize, version: u64, needs: Vec<Need>) -> Instance 
         seed: row as u64,
         needs,
         sources: BTreeMap::new(),
-        flow: Flow::Private,
+        flow: ReleaseLabel::Private,
     }
 }
 

@@ -12,8 +12,9 @@
 //!   locking               `kernel`, or `claims` on file systems whose locks other machines do not see; written once
 //!   locks/KEY.claims/N    a claim instead of a kernel lock: the highest number holds (`claim.rs`)
 //!   locks/use.lock        shared by whoever commits or decides, exclusive for garbage collection
-//!   staging/KEY/ATTEMPT/  one worker's request, inputs, output and closing manifest, until it is committed; where the runner
-//!                         does not start workers itself, the folder of a task: `task.rs` draws it
+//!   staging/KEY/ATTEMPT/  one worker's request, inputs (second names of objects, where the file system has them), output and
+//!                         closing manifest, until it is committed; where the runner does not start workers itself, the
+//!                         folder of a task: `task.rs` draws it
 //!   state/KEY/            checkpoints of an unfinished instance, found again by the next attempt
 //!   runs/RUN.jsonl        journal of one run, locked while the run lives
 //!   runs/RUN/             logs of that run's workers, and its live figures
@@ -21,7 +22,7 @@
 //!   floors/               floors of rows, by the digest of the training texts
 //!   rehearsal/            stand-ins of `dpx rehearse`, by study
 //!   damaged/              objects and records that were set aside
-//!   temporary/            files on their way to their final name
+//!   temporary/            files on their way to their final name; what dead processes left there goes with the next run
 //! ```
 //!
 //! What the next reader sees when power fails: every file that counts is written under a temporary name, synced, renamed,

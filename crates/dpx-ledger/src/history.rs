@@ -198,6 +198,22 @@ impl Book {
         compose(&self.runs, delta)
     }
 
+    /// Runs of a study of which nothing but the ledger knows, oldest first: they are neither among `held`, the runs and, of those
+    /// without a guarantee, the keys whose results a cache has, nor among `told`. They may have been scored before their results
+    /// were lost, so that whoever chooses among rows of the study has chosen among them, too.
+    pub fn only_entered(
+        &self,
+        experiment: &str,
+        held: &BTreeSet<String>,
+        told: &BTreeSet<&String>,
+    ) -> Vec<&RunEntry> {
+        let of_study = self.runs.iter().filter(|run| run.experiment == experiment);
+        of_study
+            .filter(|run| !held.contains(&run.run) && !told.contains(&run.run))
+            .filter(|run| run.is_covered() || !held.contains(&run.key))
+            .collect()
+    }
+
     /// The runs that releases compose, each once.
     pub fn released_runs(&self) -> Vec<&RunEntry> {
         let released: BTreeSet<&String> = self

@@ -275,13 +275,7 @@ fn forgotten<'a>(
         .chain(candidates.iter().flat_map(|other| &other.runs))
         .map(|run| &run.run)
         .collect();
-    let runs: Vec<&RunEntry> = book
-        .runs
-        .iter()
-        .filter(|run| run.experiment == request.experiment)
-        .filter(|run| !held.contains(&run.run) && !told.contains(&run.run))
-        .filter(|run| run.is_covered() || !held.contains(&run.key))
-        .collect();
+    let runs = book.only_entered(&request.experiment, held, &told);
     let mut names: BTreeSet<String> = candidates.iter().map(|other| other.row.clone()).collect();
     let covered = |is_covered: bool| {
         let runs = runs.iter().copied();

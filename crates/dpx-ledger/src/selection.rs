@@ -23,12 +23,24 @@ pub struct Candidate {
 
 /// A [`Candidate`] with what the ledger knows of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Considered<'a> {
-    pub(crate) row: String,
+pub struct Considered<'a> {
+    /// See [`Candidate::row`].
+    pub row: String,
     /// See [`Candidate::earlier`].
-    pub(crate) earlier: Option<String>,
+    pub earlier: Option<String>,
     /// The private runs behind it.
-    pub(crate) runs: Vec<&'a RunEntry>,
+    pub runs: Vec<&'a RunEntry>,
+}
+
+impl<'a> From<(String, Vec<&'a RunEntry>)> for Considered<'a> {
+    /// A row that has its name to itself.
+    fn from((row, runs): (String, Vec<&'a RunEntry>)) -> Self {
+        Self {
+            row,
+            earlier: None,
+            runs,
+        }
+    }
 }
 
 /// The name of something that the study no longer asks for, as it may stand in a release: a value with a path in it tells of the
@@ -40,8 +52,9 @@ pub(crate) fn plain(name: &str) -> String {
     }
 }
 
-/// Runs of the study that the cache no longer holds: nobody knows whether they were scored, so they count as if they were.
-pub(crate) fn lost<'a>(
+/// Names runs that [`Book::only_entered`](crate::Book::only_entered) found as candidates: nobody knows whether they were scored,
+/// so they count as if they were. `names` are taken, and are added to.
+pub fn lost<'a>(
     runs: impl Iterator<Item = &'a RunEntry>,
     names: &mut BTreeSet<String>,
 ) -> Vec<Considered<'a>> {
@@ -54,11 +67,7 @@ pub(crate) fn lost<'a>(
             number += 1;
             name = format!("{instance} (not in the cache, {number})");
         }
-        found.push(Considered {
-            row: name,
-            earlier: None,
-            runs: vec![run],
-        });
+        found.push((name, vec![run]).into());
     }
     found
 }
@@ -131,18 +140,24 @@ impl fmt::Display for Selection {
     }
 }
 
-/// What the choice costs, given the runs behind the released rows (`own`) and behind each candidate. Of a model that is released
-/// alone, the rows that are made with it are given too.
-pub(crate) fn selection(
+/// Whether releasing some rows of several is a choice that has to be paid for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Choice<'a> {
+    /// Nothing but the released rows was scored under a guarantee.
+    None,
+    /// Every run behind the released rows and behind the candidates named these rows when it began.
+    Declared,
+    /// Chosen when all had been scored: the runs behind the candidates, which are charged beside those of the released rows.
+    Undeclared(Vec<&'a RunEntry>),
+}
+
+/// How rows were chosen, given the runs behind them (`own`) and behind each candidate. Of a model that is released alone, the
+/// rows that are made with it are given too (`made`).
+pub fn choice<'a>(
     (rows, made): (&[String], &BTreeSet<String>),
-    own: &[&RunEntry],
-    candidates: &[Considered<'_>],
-    unprotected: &[String],
-    (delta, adjacency): (f64, Option<Adjacency>),
-) -> Result<Selection, LedgerError> {
-    let none = || Selection::None {
-        unprotected: unprotected.to_vec(),
-    };
+    own: &[&'a RunEntry],
+    candidates: &[Considered<'a>],
+) -> Choice<'a> {
     let identities: BTreeSet<&String> = own.iter().map(|run| &run.run).collect();
     let is_new = |run: &&RunEntry| !identities.contains(&run.run);
     let is_choice = candidates
@@ -150,7 +165,7 @@ pub(crate) fn selection(
         .filter(|other| !rows.contains(&other.row) && !made.contains(&other.row))
         .any(|other| other.runs.iter().any(is_new));
     if !is_choice {
-        return Ok(none());
+        return Choice::None;
     }
     // Those behind the scores of the released model's own texts as well: they were compared with the others.
     let others: Vec<&RunEntry> = candidates
@@ -177,10 +192,32 @@ pub(crate) fn selection(
         .chain(&others)
         .all(|run| !run.adopted && names(run));
     if declared && !ran_again {
-        return Ok(Selection::Declared {
-            rows: rows.to_vec(),
-        });
+        Choice::Declared
+    } else {
+        Choice::Undeclared(others)
     }
+}
+
+/// What the choice costs; see [`choice`].
+pub(crate) fn selection(
+    (rows, made): (&[String], &BTreeSet<String>),
+    own: &[&RunEntry],
+    candidates: &[Considered<'_>],
+    unprotected: &[String],
+    (delta, adjacency): (f64, Option<Adjacency>),
+) -> Result<Selection, LedgerError> {
+    let none = || Selection::None {
+        unprotected: unprotected.to_vec(),
+    };
+    let others = match choice((rows, made), own, candidates) {
+        Choice::None => return Ok(none()),
+        Choice::Declared => {
+            return Ok(Selection::Declared {
+                rows: rows.to_vec(),
+            });
+        }
+        Choice::Undeclared(others) => others,
+    };
     let all = own.iter().chain(&others).copied();
     let Some(claim) = compose_under(all, delta, adjacency)? else {
         return Ok(none());

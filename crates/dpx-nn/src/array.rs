@@ -116,11 +116,13 @@ impl Array {
                 matrix.widen(0..rows, 0..width, &mut wide);
                 Self::from_buffer(wide, &self.shape)
             }
-            Values::Device(tensor) => Self {
-                shape: self.shape.clone(),
-                values: Values::Device(tensor.widened()),
-                arithmetic: self.arithmetic,
-            },
+            Values::Device(_) => {
+                let mut wide = self.clone();
+                if let Values::Device(tensor) = &mut wide.values {
+                    tensor.widen();
+                }
+                wide
+            }
         }
     }
 

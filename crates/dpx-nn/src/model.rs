@@ -33,7 +33,7 @@ pub use decoder::Decoder;
 
 pub use encoder::{Embedding, Encoder, groups, load_encoder};
 pub use error::ModelError;
-pub use load::{Use, is_buffer, look, look_at_gguf, look_for, suits};
+pub use load::{Use, is_buffer, look, look_at_gguf, look_at_modules, look_for, suits};
 pub use memory::{TrainingMemory, TrainingStep};
 pub use sentence::MODULES_FILE;
 pub(crate) use static_table::StaticTable;

@@ -10,7 +10,6 @@ use super::sources::{AssembleError, Sources};
 use super::study::{Audit, Axis, Guarantee, InstanceView, Reference, Role, Row, SampleRef, Study};
 use super::values::score_figures;
 use dpx_engine::plan::{InstanceId, Plan};
-use dpx_schema::files::safe_name;
 use dpx_schema::{INTERNAL_FOLDER, InstanceName, Kind, PrivacyRecord, PublicInputs};
 use dpx_stages::audit::{AUDIT_FILE, AuditReport};
 use dpx_stages::metric::{Classification, Spread};
@@ -275,11 +274,8 @@ fn assemble_row(
             _ => {}
         }
     }
-    let samples: Vec<SampleRef> = row
-        .own
-        .iter()
-        .filter(|&&id| plan.instances[id].kind == Kind::Sample)
-        .map(|&id| sample_ref(sources, row, id))
+    let samples: Vec<SampleRef> = rows::samples(plan, row)
+        .map(|id| sample_ref(sources, row, id))
         .collect::<Result<_, _>>()?;
     let replicates: std::collections::BTreeSet<_> = row
         .own
@@ -371,23 +367,12 @@ fn sample_ref(
     id: InstanceId,
 ) -> Result<SampleRef, AssembleError> {
     let instance = &sources.plan.instances[id];
-    let several = row.own.iter().any(|&other| {
-        sources.plan.instances[other].kind == Kind::Sample
-            && sources.plan.instances[other].stage != instance.stage
-    });
-    let mut file = row.name.clone();
-    if several && instance.stage != row.name {
-        file = format!("{}-{file}", instance.stage);
-    }
-    if let Some(replicate) = replicate(instance) {
-        file = format!("{file},replicate={replicate}");
-    }
     let report: Option<SampleReport> = sources.json(id, SAMPLE_FILE)?;
     Ok(SampleRef {
         instance: instance.name.clone(),
         replicate: replicate(instance),
         texts: report.map(|report| report.texts),
-        file: safe_name(&file),
+        file: rows::sample_file(sources.plan, row, id),
         flow: sources
             .record(id)
             .map_or(instance.flow, |record| record.flow),

@@ -295,12 +295,12 @@ pub fn bibtex(study: &Study) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dpx_schema::Flow;
+    use dpx_schema::ReleaseLabel;
 
     #[test]
     fn only_what_was_used_is_cited_and_braces_are_closed() {
         let texts: Vec<String> = (0..9).map(|row| format!("text number {row}")).collect();
-        let mut study = crate::tests::fake(&["anger", "joy"], &texts, Flow::Dp).study();
+        let mut study = crate::tests::fake(&["anger", "joy"], &texts, ReleaseLabel::Dp).study();
         let text = bibtex(&study);
         for key in [
             "abadi2016deep",

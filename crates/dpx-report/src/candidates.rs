@@ -3,7 +3,7 @@
 use super::sources::{AssembleError, Sources};
 use dpx_engine::plan::InstanceId;
 use dpx_ledger::Candidate;
-use dpx_schema::{Flow, Kind};
+use dpx_schema::{Kind, ReleaseLabel};
 use std::collections::BTreeSet;
 
 /// Every set of texts, or model without any, that was scored on real data: those that may be released, with the records of the
@@ -48,9 +48,11 @@ pub(crate) fn candidates(
             continue;
         }
         match instance.flow {
-            Flow::Public => {}
-            Flow::Private | Flow::Seeded => unprotected.push(instance.name.to_string()),
-            Flow::Dp => {
+            ReleaseLabel::Public => {}
+            ReleaseLabel::Private | ReleaseLabel::Seeded => {
+                unprotected.push(instance.name.to_string());
+            }
+            ReleaseLabel::Dp => {
                 let mut records = Vec::new();
                 for other in behind {
                     if plan.instances[other].kind.spends() {

@@ -7,7 +7,7 @@ use super::study::{Guarantee, GuaranteeKind, MechanismView};
 use dpx_accounting::{Claim, ClaimError, DpEvent, EpsilonBound};
 use dpx_engine::plan::InstanceId;
 use dpx_schema::{
-    Flow, Guarantee as Promise, InstanceName, Kind, PRIVACY_FILE, PrivacyRecord, PrivateRun,
+    Guarantee as Promise, InstanceName, Kind, PRIVACY_FILE, PrivacyRecord, PrivateRun, ReleaseLabel,
 };
 use rayon::prelude::*;
 use serde_json::Value;
@@ -98,7 +98,7 @@ pub(super) fn guarantee(
         own.is_none() || own == first
     };
     let mut behind = std::collections::BTreeSet::new();
-    let mut flow = Flow::Public;
+    let mut flow = ReleaseLabel::Public;
     for &id in &row.own {
         let kind = plan.instances[id].kind;
         if kind == Kind::Sample {
@@ -155,10 +155,10 @@ pub(super) fn guarantee(
         _ if !finished => GuaranteeKind::Unknown,
         // Adjacencies or units that do not compose: nothing can be claimed of the row.
         Err(_) | Ok(Promise::None) => GuaranteeKind::None,
-        _ if flow == Flow::Private => GuaranteeKind::None,
+        _ if flow == ReleaseLabel::Private => GuaranteeKind::None,
         Ok(Promise::Seeded(_)) => GuaranteeKind::Seeded,
         Ok(Promise::NoPrivateData) => GuaranteeKind::Untouched,
-        Ok(Promise::Private(_)) if flow == Flow::Seeded => GuaranteeKind::Seeded,
+        Ok(Promise::Private(_)) if flow == ReleaseLabel::Seeded => GuaranteeKind::Seeded,
         Ok(Promise::Private(_)) => GuaranteeKind::Dp,
     };
     let claim = promise.ok().and_then(|promise| promise.claim().cloned());

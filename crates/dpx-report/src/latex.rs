@@ -247,12 +247,12 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dpx_schema::Flow;
+    use dpx_schema::ReleaseLabel;
 
     #[test]
     fn a_table_for_a_paper() {
         let texts: Vec<String> = (0..9).map(|row| format!("text number {row}")).collect();
-        let study = crate::tests::fake(&["anger", "joy"], &texts, Flow::Dp).study();
+        let study = crate::tests::fake(&["anger", "joy"], &texts, ReleaseLabel::Dp).study();
         let metrics = chosen(&study, &[]).unwrap();
         let text = latex(&study, &metrics);
         assert_eq!(
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn brackets_are_explained_where_some_stand() {
         let texts: Vec<String> = (0..9).map(|row| format!("text number {row}")).collect();
-        let mut study = crate::tests::fake(&["anger", "joy"], &texts, Flow::Dp).study();
+        let mut study = crate::tests::fake(&["anger", "joy"], &texts, ReleaseLabel::Dp).study();
         let single = dpx_stages::metric::Spread {
             mean: 0.5,
             sd: None,
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn metrics_of_a_label_are_chosen_by_the_names_that_long_prints() {
         let texts: Vec<String> = (0..9).map(|row| format!("text number {row}")).collect();
-        let study = crate::tests::fake(&["anger", "joy"], &texts, Flow::Dp).study();
+        let study = crate::tests::fake(&["anger", "joy"], &texts, ReleaseLabel::Dp).study();
         let names = ["f1.joy".to_owned(), "accuracy".to_owned()];
         let all = crate::export::long_csv(&study, &[]).unwrap();
         assert!(all.contains(",f1.joy,"), "{all}");

@@ -5,12 +5,16 @@
 //! [`compare`]. A release is made by [`Release`] and checked by [`verify`]. [`metric`] is the one list of what the metrics are called and
 //! mean.
 
+pub mod account;
+pub mod advice;
 pub mod assemble;
 pub mod bibtex;
+mod cached_floors;
 mod candidates;
 mod chart;
 mod claim;
 pub mod compare;
+mod error;
 pub mod export;
 pub mod facts;
 mod fault;
@@ -25,23 +29,31 @@ pub mod metric;
 mod next;
 mod page;
 pub mod picture;
+pub mod plan_advice;
+pub mod planned_budgets;
 mod real_texts;
 mod release;
 mod row_figures;
 mod rows;
 mod said;
+pub mod scored;
 mod settings;
 mod sources;
+pub mod spend;
+pub mod standing;
 pub mod study;
 pub mod table;
 pub mod terminal;
 mod texts;
+pub mod unit_sampling;
 mod values;
 pub mod verdict;
 mod verify;
 mod write;
 
 pub use assemble::assemble;
+pub use cached_floors::CachedFloors;
+pub use error::StudyError;
 pub use next::{REHEARSED, next};
 pub use real_texts::{Nearest, RealTexts, real_texts};
 pub use release::{
@@ -52,7 +64,7 @@ pub use release::{
 pub use sources::{Artifacts, AssembleError, Floors, Known, Sources};
 pub use study::{InstanceState, Reference, Study};
 pub use verify::{Check, Verification, verify};
-pub use write::{Extent, FIGURES, figures, write_results};
+pub use write::{Extent, FIGURES, figures, result_paths, write_results};
 
 #[cfg(test)]
 mod proof;

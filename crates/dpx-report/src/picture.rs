@@ -109,13 +109,17 @@ fn colors() -> impl Iterator<Item = (&'static str, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dpx_schema::Flow;
+    use dpx_schema::ReleaseLabel;
 
     #[test]
     fn every_chart_stands_alone_as_svg_and_pdf() {
         let texts: Vec<String> = (0..9).map(|row| format!("text number {row}")).collect();
-        let study =
-            crate::tests::fake(&["anger", "joy", "\u{5d0}\u{5d1}"], &texts, Flow::Dp).study();
+        let study = crate::tests::fake(
+            &["anger", "joy", "\u{5d0}\u{5d1}"],
+            &texts,
+            ReleaseLabel::Dp,
+        )
+        .study();
         let pictures = pictures(&study);
         let mut names: Vec<&str> = pictures
             .iter()

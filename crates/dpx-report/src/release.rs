@@ -12,6 +12,7 @@ mod model_card;
 mod officer;
 mod publish;
 mod statement;
+mod terms;
 mod words;
 
 #[cfg(test)]
@@ -36,7 +37,7 @@ use super::guarantee::study_delta;
 use super::sources::{AssembleError, Sources};
 use dpx_engine::plan::{InstanceId, Plan};
 use dpx_ledger::{PreparedRelease, ReleaseRequest};
-use dpx_schema::{Flow, Guarantee, Kind, PrivacyRecord, PublicInputs, listed};
+use dpx_schema::{Guarantee, Kind, PrivacyRecord, PublicInputs, ReleaseLabel, listed};
 use publish::{About, TextFile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -117,7 +118,7 @@ impl Release {
             }
             found.extend(named.iter().map(|name| (*name).clone()));
             match instance.flow {
-                Flow::Public | Flow::Dp => {}
+                ReleaseLabel::Public | ReleaseLabel::Dp => {}
                 _ if wanted.is_empty() => continue,
                 flow => refuse(&instance.name, flow)?,
             }
@@ -337,11 +338,11 @@ impl ReleaseError {
 }
 
 /// Refuses what is not covered.
-fn refuse(instance: &str, flow: Flow) -> Result<(), ReleaseError> {
+fn refuse(instance: &str, flow: ReleaseLabel) -> Result<(), ReleaseError> {
     let reason = match flow {
-        Flow::Public | Flow::Dp => return Ok(()),
-        Flow::Seeded => SEEDED,
-        Flow::Private => "it depends on private texts without a guarantee",
+        ReleaseLabel::Public | ReleaseLabel::Dp => return Ok(()),
+        ReleaseLabel::Seeded => SEEDED,
+        ReleaseLabel::Private => "it depends on private texts without a guarantee",
     };
     Err(ReleaseError::Refused(instance.to_owned(), reason))
 }

@@ -2,6 +2,7 @@
 
 use super::study::Role;
 use dpx_engine::plan::{Instance, InstanceId, Plan, WHOLE_STUDY};
+use dpx_schema::files::safe_name;
 use dpx_schema::{InstanceName, Kind};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -83,6 +84,29 @@ pub(crate) fn rows(plan: &Plan) -> Vec<RowPlan> {
     }
     rows.retain(|row| !row.own.is_empty());
     rows
+}
+
+/// The instances that write the texts of a row.
+pub(crate) fn samples<'a>(
+    plan: &'a Plan,
+    row: &'a RowPlan,
+) -> impl Iterator<Item = InstanceId> + 'a {
+    let own = row.own.iter().copied();
+    own.filter(|&id| plan.instances[id].kind == Kind::Sample)
+}
+
+/// What the files with the texts of a sample instance are called in `synthetic/`, without the ending: known before it runs.
+pub(crate) fn sample_file(plan: &Plan, row: &RowPlan, id: InstanceId) -> String {
+    let instance = &plan.instances[id];
+    let several = samples(plan, row).any(|other| plan.instances[other].stage != instance.stage);
+    let mut file = row.name.clone();
+    if several && instance.stage != row.name {
+        file = format!("{}-{file}", instance.stage);
+    }
+    if let Some(replicate) = replicate(instance) {
+        file = format!("{file},replicate={replicate}");
+    }
+    safe_name(&file)
 }
 
 /// Whether an instance belongs to a combination of axes alone.

@@ -2,7 +2,7 @@
 
 use crate::facts::{Facts, Written};
 use dpx_accounting::{Certified, DeltaBound, EpsilonBound};
-use dpx_schema::{Flow, InstanceName, Kind, Unit};
+use dpx_schema::{InstanceName, Kind, ReleaseLabel, Unit};
 use dpx_schema::{NoiseSource, PrivacyRecord, PrivateRun};
 use dpx_stages::audit::AuditReport;
 use dpx_stages::metric::{Classification, Interval, Spread};
@@ -417,7 +417,7 @@ pub struct InstanceView {
     pub device: Option<String>,
     /// RFC 3339.
     pub finished_at: Option<String>,
-    pub flow: Flow,
+    pub flow: ReleaseLabel,
     /// Version of dpx that ran it.
     pub dpx_version: Option<String>,
     /// Version of its kind's meaning: raised where the same parameters would give something else.
@@ -463,5 +463,5 @@ pub struct SampleRef {
     pub texts: Option<u64>,
     /// Name of the file in the results folder, without ending.
     pub file: String,
-    pub flow: Flow,
+    pub flow: ReleaseLabel,
 }

@@ -8,8 +8,8 @@ use super::{Extent, claim, export, terminal};
 use dpx_accounting::{Adjacency, DpEvent, EpsilonBound};
 use dpx_engine::plan::{Axis, Instance, Need, Plan, RunSettings};
 use dpx_schema::{
-    Digest, Flow, Kind, Manifest, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, Record,
-    Unit,
+    Digest, Kind, Manifest, NoiseSource, PrivacyRecord, PrivateRun, PublicInputs, Record,
+    ReleaseLabel, Unit,
 };
 use dpx_stages::floor::FloorRequest;
 use dpx_stages::metric::Classification;
@@ -95,7 +95,7 @@ impl Fake {
         kind: Kind,
         axes: &[(&str, Value)],
         params: Value,
-        flow: Flow,
+        flow: ReleaseLabel,
         needs: &[String],
     ) -> String {
         let at: Vec<String> = axes
@@ -295,7 +295,7 @@ fn audited(epsilon_lower: f64, largest_possible: f64) -> String {
 }
 
 /// The main study: epsilon inf, 8, 3 with two replicates each, a benchmark, an audit at 8.
-pub(super) fn fake(labels: &[&str], texts: &[String], noise: Flow) -> Fake {
+pub(super) fn fake(labels: &[&str], texts: &[String], noise: ReleaseLabel) -> Fake {
     let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
     let epsilons = [json!("inf"), json!(8), json!(3)];
     let axes = vec![
@@ -314,7 +314,7 @@ pub(super) fn fake(labels: &[&str], texts: &[String], noise: Flow) -> Fake {
         Kind::Preprocess,
         &[],
         json!({}),
-        Flow::Private,
+        ReleaseLabel::Private,
         &[],
     );
     let benchmark = fake.add(
@@ -322,7 +322,7 @@ pub(super) fn fake(labels: &[&str], texts: &[String], noise: Flow) -> Fake {
         Kind::Classify,
         &[],
         json!({}),
-        Flow::Private,
+        ReleaseLabel::Private,
         std::slice::from_ref(&data),
     );
     fake.file(&benchmark, "metrics.json", metrics(150, &labels));
@@ -332,7 +332,11 @@ pub(super) fn fake(labels: &[&str], texts: &[String], noise: Flow) -> Fake {
                 ("epsilon", epsilon.clone()),
                 ("replicate", json!(replicate)),
             ];
-            let flow = if row == 0 { Flow::Private } else { noise };
+            let flow = if row == 0 {
+                ReleaseLabel::Private
+            } else {
+                noise
+            };
             let train = fake.add(
                 "train",
                 Kind::Train,
@@ -344,7 +348,7 @@ pub(super) fn fake(labels: &[&str], texts: &[String], noise: Flow) -> Fake {
             let statement = if row == 0 {
                 not_private()
             } else {
-                let source = if noise == Flow::Seeded {
+                let source = if noise == ReleaseLabel::Seeded {
                     NoiseSource::Seeded
                 } else {
                     NoiseSource::Secure
@@ -371,7 +375,7 @@ pub(super) fn fake(labels: &[&str], texts: &[String], noise: Flow) -> Fake {
                 Kind::Classify,
                 &at,
                 json!({}),
-                Flow::Private,
+                ReleaseLabel::Private,
                 &[sample.clone(), data.clone()],
             );
             fake.file(
@@ -384,7 +388,7 @@ pub(super) fn fake(labels: &[&str], texts: &[String], noise: Flow) -> Fake {
                 Kind::Score,
                 &at,
                 json!({ "encoder": "builtin:base" }),
-                Flow::Private,
+                ReleaseLabel::Private,
                 &[sample, data.clone(), classify, train.clone()],
             );
             let found = scores(&labels, texts, row * 3 + replicate as usize);
@@ -399,7 +403,7 @@ pub(super) fn fake(labels: &[&str], texts: &[String], noise: Flow) -> Fake {
                     Kind::Audit,
                     &at,
                     json!({}),
-                    Flow::Private,
+                    ReleaseLabel::Private,
                     &[train],
                 );
                 fake.file(&audit, "audit.json", audited(0.8, 5.1));
@@ -422,7 +426,7 @@ fn plain_texts() -> Vec<String> {
 
 #[test]
 fn rows_gather_replicates_guarantees_and_figures() {
-    let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let study = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp).study();
     let names: Vec<&str> = study.rows.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(names, ["epsilon=inf", "epsilon=8", "epsilon=3"]);
     assert!(study.is_finished());
@@ -460,7 +464,7 @@ fn rows_gather_replicates_guarantees_and_figures() {
 
 #[test]
 fn the_sentences_and_the_terminal_say_what_came_out() {
-    let fake = fake(&LABELS, &plain_texts(), Flow::Dp);
+    let fake = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp);
     let study = fake.study();
     let text = terminal::render(&study, 100);
     assert!(
@@ -497,7 +501,7 @@ fn the_sentences_and_the_terminal_say_what_came_out() {
 
 #[test]
 fn every_figure_of_a_row_is_over_its_replicates() {
-    let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let study = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp).study();
     let eight = &study.rows[1];
     for name in [
         "f1.joy",
@@ -552,7 +556,7 @@ fn taught(epsilon: f64) -> Study {
             .iter()
             .map(|need| format!("{need}@epsilon={}", super::rows::word(&json!(epsilon))))
             .collect();
-        fake.add(stage, kind, &at, params, Flow::Dp, &needs)
+        fake.add(stage, kind, &at, params, ReleaseLabel::Dp, &needs)
     };
     let train = add("train", Kind::Train, json!({ "epsilon": epsilon }), &[]);
     let teacher = add("teacher", Kind::Teacher, json!({ "epsilon": epsilon }), &[]);
@@ -628,7 +632,7 @@ fn a_teacher_that_learnt_nothing_has_no_figure() {
 
 #[test]
 fn a_comparison_warns_of_other_data_and_another_program() {
-    let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let study = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp).study();
     let same = super::compare::compare(&study, &study);
     assert_eq!(same.warnings, Vec::<String>::new());
     let mut other = study.clone();
@@ -669,11 +673,11 @@ fn bounds_are_never_rounded_below_themselves() {
 
 #[test]
 fn seeded_noise_and_a_wrong_bound_are_cried_out() {
-    let seeded = fake(&LABELS, &plain_texts(), Flow::Seeded).study();
+    let seeded = fake(&LABELS, &plain_texts(), ReleaseLabel::Seeded).study();
     assert_eq!(seeded.rows[1].guarantee.kind, GuaranteeKind::Seeded);
     assert!(seeded.joint.is_none());
     assert!(claim::warnings(&seeded)[0].starts_with("Seeded noise in epsilon=8, epsilon=3"));
-    let mut fake = fake(&LABELS, &plain_texts(), Flow::Dp);
+    let mut fake = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp);
     for replicate in 1..=2 {
         fake.file(
             &format!("audit@epsilon=8,replicate={replicate}"),
@@ -686,7 +690,7 @@ fn seeded_noise_and_a_wrong_bound_are_cried_out() {
 
 #[test]
 fn page_results_and_terminal_hold_the_same_figures() {
-    let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let study = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp).study();
     let page = html::render(
         &study,
         &Extras {
@@ -749,22 +753,29 @@ fn page_results_and_terminal_hold_the_same_figures() {
 
 #[test]
 fn results_hold_texts_that_other_tools_read() {
-    let fake = fake(&LABELS, &plain_texts(), Flow::Dp);
+    let fake = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp);
     let folder = tempfile::tempdir().unwrap();
     fake.with(|sources| {
         super::write_results(sources, "[experiment]", Extent::default(), folder.path())
     })
     .unwrap();
-    for name in [
-        "results.json",
-        "results.csv",
-        "summary.md",
-        "report.html",
-        "experiment.toml",
-        "synthetic/README.md",
-    ] {
-        assert!(folder.path().join(name).is_file(), "{name}");
-    }
+    // All of these and no other are known before anything runs.
+    let mut expected = fake.with(|sources| super::result_paths(sources.plan));
+    expected.sort();
+    let list = |inside: &str| {
+        let entries = std::fs::read_dir(folder.path().join(inside)).unwrap();
+        let files = entries.map(|entry| entry.unwrap().path());
+        let files = files.filter(|path| path.is_file());
+        files
+            .map(|path| {
+                let path = path.strip_prefix(folder.path()).unwrap();
+                path.to_str().unwrap().to_owned()
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut written = [list("."), list("synthetic")].concat();
+    written.sort();
+    assert_eq!(written, expected);
     let texts = folder.path().join("synthetic");
     let line = std::fs::read_to_string(texts.join("epsilon=8,replicate=1.jsonl")).unwrap();
     assert_eq!(
@@ -803,8 +814,8 @@ fn results_hold_texts_that_other_tools_read() {
 /// Rule 49: joint claims once counted replicates with a score alone.
 #[test]
 fn a_replicate_without_a_score_costs_as_much() {
-    let whole = fake(&LABELS, &plain_texts(), Flow::Dp).study();
-    let mut unscored = fake(&LABELS, &plain_texts(), Flow::Dp);
+    let whole = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp).study();
+    let mut unscored = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp);
     unscored.folders.0.retain(|(instance, path), _| {
         !instance.contains("replicate=2")
             || !matches!(path.as_str(), "metrics.json" | "scores.json")
@@ -847,7 +858,7 @@ fn hundreds_of_labels_make_a_page_of_bearable_size() {
         .map(|label| format!("label number {label}"))
         .collect();
     let labels: Vec<&str> = names.iter().map(String::as_str).collect();
-    let study = fake(&labels, &plain_texts(), Flow::Dp).study();
+    let study = fake(&labels, &plain_texts(), ReleaseLabel::Dp).study();
     let page = everything(&study);
     assert!(page.len() < 2_000_000, "{}", page.len());
     assert!(page.contains("240 labels are too many for a matrix"));
@@ -866,18 +877,18 @@ fn awkward_studies_are_told_as_they_are() {
         "\u{202e}gnp.exe\n\nsecond line".into(),
         "word ".repeat(4_000),
     ];
-    let study = fake(&["\u{5d0}\u{5d1}\u{5d2}"], &texts, Flow::Dp).study();
+    let study = fake(&["\u{5d0}\u{5d1}\u{5d2}"], &texts, ReleaseLabel::Dp).study();
     let page = everything(&study);
     assert!(page.contains("dir=\"auto\"") && !page.contains('\u{202e}'));
     // No classifier at all.
-    let mut bare = fake(&LABELS, &plain_texts(), Flow::Dp);
+    let mut bare = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp);
     bare.folders.0.retain(|(_, path), _| path != "metrics.json");
     let study = bare.study();
     let page = everything(&study);
     assert!(study.rows.iter().all(|row| row.floor.is_none()));
     assert!(!page.contains("fit for use"), "nothing is known of it");
     // Half of it is missing.
-    let mut partial = fake(&LABELS, &plain_texts(), Flow::Dp);
+    let mut partial = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp);
     for at in (1..28).step_by(2) {
         partial.known[at].record = None;
         partial.known[at].state = InstanceState::Missing;
@@ -890,7 +901,7 @@ fn awkward_studies_are_told_as_they_are() {
 #[test]
 fn a_row_that_is_worse_than_what_costs_less_is_not_offered() {
     use super::verdict::{Fitness, offered, verdict};
-    let mut study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let mut study = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp).study();
     // Bags of words are right half of the time, and so is no row by much.
     let fitness = |study: &Study, row: usize| verdict(study, &study.rows[row]).unwrap();
     assert_eq!(fitness(&study, 1).fitness, Fitness::Fit);
@@ -921,7 +932,7 @@ fn a_row_that_is_worse_than_what_costs_less_is_not_offered() {
 /// A row of the base model used no private data: it may go, whatever else has no guarantee.
 #[test]
 fn what_is_next_names_rows_that_can_be_released() {
-    let mut study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let mut study = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp).study();
     let told = super::next(&study, "dpx release a.toml");
     assert_eq!(
         told,
@@ -948,7 +959,7 @@ fn what_is_next_names_rows_that_can_be_released() {
 /// What `dpx rehearse` shows was measured on public texts, and says so in every form.
 #[test]
 fn a_rehearsal_is_not_taken_for_the_study() {
-    let mut fake = fake(&LABELS, &plain_texts(), Flow::Dp);
+    let mut fake = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp);
     fake.plan.experiment = "emotion-rehearsal".into();
     let of_private = "measured on private data";
     assert!(!fake.study().rehearsal, "a name alone does not tell");
@@ -982,7 +993,7 @@ fn a_rehearsal_is_not_taken_for_the_study() {
 /// A benchmark alone is a result, though no synthetic text was tested.
 #[test]
 fn a_benchmark_alone_is_told() {
-    let mut partial = fake(&LABELS, &plain_texts(), Flow::Dp);
+    let mut partial = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp);
     for known in &mut partial.known[2..] {
         known.record = None;
         known.state = InstanceState::Missing;
@@ -997,7 +1008,7 @@ fn a_benchmark_alone_is_told() {
 
 #[test]
 fn mauve_of_few_texts_carries_a_warning() {
-    let mut study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let mut study = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp).study();
     let all = |study: &Study| {
         [
             terminal::render(study, 200),
@@ -1026,7 +1037,7 @@ fn mauve_of_few_texts_carries_a_warning() {
 
 #[test]
 fn headings_of_the_markdown_are_not_said_twice() {
-    let text = export::markdown(&fake(&LABELS, &plain_texts(), Flow::Dp).study());
+    let text = export::markdown(&fake(&LABELS, &plain_texts(), ReleaseLabel::Dp).study());
     for title in ["Fidelity", "Leakage (diagnostics, not a guarantee)"] {
         let (_, after) = text.split_once(&format!("## {title}\n\n")).unwrap();
         assert!(!after.starts_with(title), "{after}");
@@ -1037,7 +1048,7 @@ fn headings_of_the_markdown_are_not_said_twice() {
 /// The verdict says more than the floor that it is drawn from.
 #[test]
 fn a_narrow_summary_keeps_the_verdict() {
-    let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let study = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp).study();
     for width in [60, 70, 80, 100] {
         let text = terminal::render(&study, width);
         let table = text.split("\n* ").next().unwrap();
@@ -1061,7 +1072,7 @@ fn a_narrow_summary_keeps_the_verdict() {
 
 #[test]
 fn published_figures_of_other_data_share_no_axis() {
-    let mut fake = fake(&LABELS, &plain_texts(), Flow::Dp);
+    let mut fake = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp);
     let study = fake.study();
     assert_eq!(study.reference, None);
     let page = html::render(&study, &Extras::default()).unwrap();
@@ -1075,7 +1086,7 @@ fn published_figures_of_other_data_share_no_axis() {
 
 #[test]
 fn the_label_that_loses_most_is_the_same_in_sentence_and_table() {
-    let study = fake(&LABELS, &plain_texts(), Flow::Dp).study();
+    let study = fake(&LABELS, &plain_texts(), ReleaseLabel::Dp).study();
     let table = super::page::label_changes(&study);
     let sentence = super::page::labels_sentence(&study);
     assert!(
@@ -1103,7 +1114,7 @@ proptest! {
         let mut texts: Vec<String> = nasty.iter().map(|&text| text.to_owned()).collect();
         texts.push(text);
         texts.push("x".repeat(10_000));
-        let study = fake(&[&label, "</title></svg>", "\"'<&>"], &texts, Flow::Dp).study();
+        let study = fake(&[&label, "</title></svg>", "\"'<&>"], &texts, ReleaseLabel::Dp).study();
         let page = html::render(&study, &Extras { experiment_file: "</pre><script>", real_texts: None }).unwrap();
         prop_assert_eq!(page.matches("<script").count(), 1);
         let hidden = page.contains('\u{202e}') || page.contains('\0');

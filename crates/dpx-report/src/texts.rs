@@ -12,6 +12,7 @@ pub(crate) use columns::{Column, FEATURES_KEY, features};
 use super::study::{Row, SampleRef, Study};
 use dpx_stages::sample::MESSAGES_COLUMN;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -43,12 +44,12 @@ impl Texts {
     /// It is no CSV with texts and then numbers.
     pub(crate) fn read(synthetic: &[u8]) -> io::Result<Self> {
         let mut reader = csv::Reader::from_reader(synthetic);
-        let header = reader.headers().map_err(io::Error::other)?.clone();
+        let header = reader.headers()?.clone();
         let names = word_columns(&header);
         let mut words: Vec<Vec<String>> = vec![Vec::new(); names];
         let mut numbers: Vec<Vec<f64>> = vec![Vec::new(); header.len() - names];
         for row in reader.records() {
-            let row = row.map_err(io::Error::other)?;
+            let row = row?;
             for (column, field) in words.iter_mut().zip(&row) {
                 column.push(field.to_owned());
             }
@@ -86,18 +87,14 @@ impl Texts {
     /// None that a table in memory gives rise to; the writer's own.
     pub(crate) fn csv(&self) -> io::Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer
-            .write_record(&self.header)
-            .map_err(io::Error::other)?;
+        writer.write_record(&self.header)?;
         for row in 0..self.rows() {
             let words = self.words.iter().map(|column| column[row].clone());
             let numbers = self
                 .numbers
                 .iter()
                 .map(|column| format!("{:.6}", column[row]));
-            writer
-                .write_record(words.chain(numbers))
-                .map_err(io::Error::other)?;
+            writer.write_record(words.chain(numbers))?;
         }
         writer.into_inner().map_err(io::Error::other)
     }
@@ -112,6 +109,20 @@ impl Texts {
         Ok(bytes)
     }
 
+    /// The bytes of its parquet file as dpx of a version would have written it, with pages that are compressed as those of `found`
+    /// are.
+    ///
+    /// # Errors
+    /// A label is not among `labels`, or a page of `found` holds something else.
+    pub(crate) fn parquet_like(
+        &self,
+        labels: &[String],
+        version: &str,
+        found: &[u8],
+    ) -> io::Result<Vec<u8>> {
+        columns::encode_like(found, &self.columns(labels)?, version).map_err(io::Error::other)
+    }
+
     /// The columns as a parquet file has them; labels by their place among `labels`, or as words where there are none.
     ///
     /// # Errors
@@ -120,12 +131,18 @@ impl Texts {
         &'a self,
         labels: &'a [String],
     ) -> io::Result<Vec<(&'a str, Column<'a>)>> {
+        let place_of: HashMap<&str, usize> = labels
+            .iter()
+            .enumerate()
+            .rev()
+            .map(|(place, label)| (label.as_str(), place))
+            .collect();
         let mut columns = Vec::new();
         for (name, words) in self.header.iter().zip(&self.words) {
             let column = if name == "label" && !labels.is_empty() {
                 let places = words.iter().map(|word| {
-                    let place = labels.iter().position(|label| label == word);
-                    place.map(|place| place as i64).ok_or_else(|| {
+                    let place = place_of.get(word.as_str());
+                    place.map(|&place| place as i64).ok_or_else(|| {
                         io::Error::other("a text bears a label that is not declared")
                     })
                 });
@@ -143,6 +160,9 @@ impl Texts {
         Ok(columns)
     }
 }
+
+/// The forms that the texts of a sample instance are written in, by the endings of their files.
+pub(crate) const ENDINGS: [&str; 3] = ["csv", "jsonl", "parquet"];
 
 /// Writes one synthetic artifact, given as the content of its `synthetic.csv`, as `NAME.csv`, `NAME.jsonl` and
 /// `NAME.parquet`. A teacher's probabilities (`p_LABEL`) are numbers there; the labels of the parquet file are of the type

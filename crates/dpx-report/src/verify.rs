@@ -9,6 +9,7 @@ mod claims;
 mod content;
 mod folder;
 mod mechanism;
+mod recheck;
 mod runs;
 mod schema;
 mod size;
@@ -108,6 +109,7 @@ pub fn verify(root: &Path) -> io::Result<Verification> {
     let statement = schema::read(&root.join(STATEMENT_FILE), &mut failures);
     done("schema", failures);
     if let Some(statement) = &statement {
+        let recheck = recheck::Recheck::new(statement);
         type Point<'a> = (&'static str, Box<dyn FnOnce(&mut Failures) + 'a>);
         let points: [Point<'_>; 8] = [
             (
@@ -117,17 +119,17 @@ pub fn verify(root: &Path) -> io::Result<Verification> {
             (
                 "claim",
                 Box::new(|failures| {
-                    claims::claim(statement, failures);
+                    claims::claim(statement, &recheck, failures);
                     mechanism::runs(statement, failures);
                 }),
             ),
             (
                 "composition",
-                Box::new(|failures| claims::composition(statement, failures)),
+                Box::new(|failures| claims::composition(statement, &recheck, failures)),
             ),
             (
                 "groups",
-                Box::new(|failures| claims::groups(statement, failures)),
+                Box::new(|failures| claims::groups(statement, &recheck, failures)),
             ),
             (
                 "PRIVACY.md",

@@ -4,7 +4,8 @@ use super::assemble::assemble;
 use super::picture::pictures;
 use super::sources::Sources;
 use super::study::{Row, SampleRef, Study};
-use super::{export, html, real_texts, texts};
+use super::{export, html, real_texts, rows, texts};
+use dpx_engine::plan::Plan;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -19,6 +20,29 @@ pub struct Extent {
     pub figures: bool,
     /// Real texts on the page, which is then as private as the data.
     pub real_texts: bool,
+}
+
+/// Files that every study has, by path in its results folder.
+const ALWAYS: [&str; 6] = [
+    "results.json",
+    "results.csv",
+    "summary.md",
+    "experiment.toml",
+    "report.html",
+    "synthetic/README.md",
+];
+
+/// Every path that [`write_results`] gives a file once the plan has run, but for charts: what has one of these names in a results
+/// folder is replaced, so whose it is must be known before anything runs.
+pub fn result_paths(plan: &Plan) -> Vec<String> {
+    let rows = rows::rows(plan);
+    let texts = rows.iter().flat_map(|row| {
+        rows::samples(plan, row).flat_map(move |id| {
+            let file = rows::sample_file(plan, row, id);
+            texts::ENDINGS.map(|ending| format!("synthetic/{file}.{ending}"))
+        })
+    });
+    ALWAYS.map(str::to_owned).into_iter().chain(texts).collect()
 }
 
 /// Writes a study into an empty folder: `results.json`, `results.csv`, `summary.md`, `report.html`, the experiment file, and

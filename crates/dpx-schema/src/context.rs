@@ -1,7 +1,7 @@
 //! What a stage is given: parameters, input folders, an output folder, a device and somewhere to report progress.
 
 use crate::progress::ProgressUpdate;
-use crate::{Device, Flow, InstanceName, Kind, LedgerAccess};
+use crate::{Device, InstanceName, Kind, LedgerAccess, ReleaseLabel};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub struct Input {
     pub path: PathBuf,
     /// Digest of its content, hexadecimal.
     pub digest: String,
-    pub flow: Flow,
+    pub flow: ReleaseLabel,
 }
 
 /// Everything a stage may use while it runs.
@@ -233,5 +233,26 @@ impl std::fmt::Display for StageError {
 impl<E: std::error::Error> From<E> for StageError {
     fn from(error: E) -> Self {
         Self::new(error.to_string())
+    }
+}
+
+/// Says what an error is about, as the trait of this name of `anyhow` does.
+pub trait Context<T> {
+    /// Puts a file, a key or what was tried before the message: `counts.json: no such file`.
+    ///
+    /// # Errors
+    /// The error itself, if it is one.
+    fn context(self, what: impl std::fmt::Display) -> Result<T, StageError>;
+}
+
+impl<T, E: Into<StageError>> Context<T> for Result<T, E> {
+    fn context(self, what: impl std::fmt::Display) -> Result<T, StageError> {
+        self.map_err(|error| {
+            let error: StageError = error.into();
+            StageError {
+                message: format!("{what}: {}", error.message),
+                ..error
+            }
+        })
     }
 }

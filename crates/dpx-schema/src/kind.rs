@@ -71,7 +71,8 @@ impl Kind {
         }
     }
 
-    /// Raised whenever the meaning of a kind changes, so that records made before no longer count.
+    /// Raised whenever the meaning of a kind changes, so that records made before no longer count. What changes for some models alone,
+    /// such as the rules of a tokenizer's class, stands in the keys of those, and costs no others their privacy budget.
     pub const fn version(self) -> u32 {
         match self {
             // `preprocess` 2: labels by name before index; quotation marks in tab-separated files; findings.json; 3: a number
@@ -92,9 +93,10 @@ impl Kind {
             Self::Teacher => 3,
             // `train`, `score` 4: prompt and text are read as one string; special tokens that people typed are plain text.
             // `classify` 2: the penalty of the bag-of-words classifier was chosen anew; 3: probabilities of labels; 4: what
-            // was cut off texts is counted; 5: whose each test text is, where people are protected.
+            // was cut off texts is counted; 5: whose each test text is, where people are protected; 6: a bag of words is fitted with
+            // other sums, which round otherwise.
             Self::Preprocess | Self::Train | Self::Score => 4,
-            Self::Classify => 5,
+            Self::Classify => 6,
         }
     }
 

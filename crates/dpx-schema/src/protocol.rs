@@ -5,7 +5,7 @@
 //! next checkpoint; the end of the input means that the runner is gone.
 
 use crate::progress::ProgressUpdate;
-use crate::{Flow, InstanceName, Key, Kind, LedgerAccess, Manifest};
+use crate::{InstanceName, Key, Kind, LedgerAccess, Manifest, ReleaseLabel};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub struct RequestInput {
     pub path: PathBuf,
     /// Digest of its content, hexadecimal.
     pub digest: String,
-    pub flow: Flow,
+    pub flow: ReleaseLabel,
 }
 
 /// Everything that a worker is told: the content of its request file.

@@ -3,11 +3,14 @@
 /// The license of a card that names none: the reader has to ask.
 pub const NO_LICENSE: &str = "other";
 
-/// The identifiers of licenses that the Hugging Face Hub knows (its documentation as of November 2026).
-const LICENSES: [&str; 69] = [
+/// The identifiers of licenses that the Hugging Face Hub knows (docs/hub/repositories-licenses.md of
+/// huggingface/hub-docs, August 2026).
+const LICENSES: [&str; 83] = [
     "afl-3.0",
     "agpl-3.0",
     "apache-2.0",
+    "apple-amlr",
+    "apple-ascl",
     "artistic-2.0",
     "bigcode-openrail-m",
     "bigscience-bloom-rail-1.0",
@@ -45,17 +48,27 @@ const LICENSES: [&str; 69] = [
     "epl-2.0",
     "etalab-2.0",
     "eupl-1.1",
+    "eupl-1.2",
+    "fair-noncommercial-research-license",
     "gemma",
     "gfdl",
     "gpl",
     "gpl-2.0",
     "gpl-3.0",
+    "grok2-community",
+    "h-research",
+    "intel-research",
     "isc",
     "lgpl",
     "lgpl-2.1",
     "lgpl-3.0",
     "lgpl-lr",
     "llama2",
+    "llama3",
+    "llama3.1",
+    "llama3.2",
+    "llama3.3",
+    "llama4",
     "lppl-1.3c",
     "mit",
     "mpl-2.0",
@@ -64,6 +77,8 @@ const LICENSES: [&str; 69] = [
     "odbl",
     "odc-by",
     "ofl-1.1",
+    "openmdw-1.0",
+    "openmdw-1.1",
     "openrail",
     "openrail++",
     "osl-3.0",
@@ -133,6 +148,12 @@ mod tests {
         assert!(LICENSES.is_sorted());
         assert!(LICENSES.contains(&NO_LICENSE));
         assert!(check_license("cc-by-4.0").is_ok());
+        // Those of the models that people start from.
+        for license in [
+            "gemma", "llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4",
+        ] {
+            assert!(check_license(license).is_ok(), "{license}");
+        }
         let error = check_license("Apache-2.0").unwrap_err();
         assert!(error.contains("write `apache-2.0`"), "{error}");
         assert!(check_license("mine").is_err());

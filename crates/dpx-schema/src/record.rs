@@ -1,7 +1,7 @@
 //! What the cache remembers of a finished stage instance.
 
 use super::{Digest, Key};
-use crate::{Flow, InstanceName, Kind};
+use crate::{InstanceName, Kind, ReleaseLabel};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -72,7 +72,7 @@ pub struct Record {
     pub sources: BTreeMap<String, String>,
     /// The files of its artifact.
     pub output: Manifest,
-    pub flow: Flow,
+    pub flow: ReleaseLabel,
     /// Seconds from start to end of the worker.
     pub wall_seconds: f64,
     /// The device that really ran; of a training that was divided all of them, with commas between.

@@ -20,8 +20,8 @@ use dpx_nn::{Arithmetic, Array, Batch, Initializer, Network, PackedLayout, Selec
 use dpx_schema::Device;
 use dpx_schema::params::BasePrecision;
 use dpx_sgd::clip::{Clipping, clipped_sum};
+use dpx_sgd::dp_optimizer::DpOptimizerSettings;
 use dpx_sgd::key::Key;
-use dpx_sgd::learner::LearnerSettings;
 use dpx_sgd::optimizer::{AdamSettings, Averaging, Denoising, LearningRate, Schedule};
 use dpx_sgd::trainer::{Examples, KeySource, MicroBatches, Trainer, TrainerSettings};
 use dpx_sgd::whole_texts::WholeTexts;
@@ -116,7 +116,7 @@ fn gradients(network: &dyn Network, batch: &Batch) -> Outcome {
 fn steps(network: &mut dyn Network, texts: &WholeTexts) -> Outcome {
     let (rows, longest) = (texts.rows(), texts.max_seq_len());
     let settings = TrainerSettings {
-        learner: LearnerSettings {
+        optimizer: DpOptimizerSettings {
             adam: AdamSettings::default(),
             learning_rate: LearningRate {
                 peak: 1e-4,

@@ -12,10 +12,10 @@ use dpx_nn::model::config::{DecoderConfig, Sizes};
 use dpx_nn::{Arithmetic, Batch, Network, Sequence};
 use dpx_schema::Device;
 use dpx_sgd::clip::{Clipping, clipped_sum};
+use dpx_sgd::dp_optimizer::{DpOptimizer, DpOptimizerSettings};
 use dpx_sgd::key::Key;
-use dpx_sgd::learner::{Learner, LearnerSettings};
 use dpx_sgd::optimizer::{AdamSettings, Averaging, Denoising, LearningRate, Schedule};
-use dpx_sgd::privatise::Protection;
+use dpx_sgd::privatize::NoiseSpec;
 use std::time::Instant;
 
 #[derive(Clone, Copy)]
@@ -230,7 +230,7 @@ fn run(shape: Shape, options: Options) {
     if options.update {
         let mut updates = Updates::new(&model, &batch, repetitions);
         let (plain_update, private_update) = (
-            updates.time(&mut model, Protection::None, false),
+            updates.time(&mut model, NoiseSpec::None, false),
             updates.time(&mut model, NOISY, false),
         );
         println!(
@@ -258,7 +258,7 @@ fn run(shape: Shape, options: Options) {
     }
 }
 
-const NOISY: Protection = Protection::Gaussian {
+const NOISY: NoiseSpec = NoiseSpec::Gaussian {
     noise_multiplier: 1.0,
     sensitivity: 1.0,
     rounding_allowance: 0.0,
@@ -268,13 +268,13 @@ const NOISY: Protection = Protection::Gaussian {
 struct Updates<'a> {
     batch: &'a Batch,
     repetitions: usize,
-    learner: Learner,
+    optimizer: DpOptimizer,
     key: Key,
 }
 
 impl<'a> Updates<'a> {
     fn new(model: &Decoder, batch: &'a Batch, repetitions: usize) -> Self {
-        let settings = LearnerSettings {
+        let settings = DpOptimizerSettings {
             adam: AdamSettings::default(),
             learning_rate: LearningRate {
                 peak: 1e-5,
@@ -288,26 +288,26 @@ impl<'a> Updates<'a> {
         Self {
             batch,
             repetitions,
-            learner: Learner::new(model.parameters(), settings),
+            optimizer: DpOptimizer::new(model.parameters(), settings),
             key: Key::seeded(1, "bench"),
         }
     }
 
     /// Median seconds: of the processor, or on another device of the wall clock. Noise that is drawn ahead is drawn beside
     /// the gradient, whose time is not part of it.
-    fn time(&mut self, model: &mut Decoder, protection: Protection, ahead: bool) -> f64 {
+    fn time(&mut self, model: &mut Decoder, protection: NoiseSpec, ahead: bool) -> f64 {
         let times: Vec<Time> = (0..self.repetitions)
             .map(|_| {
                 if ahead {
-                    self.learner.draw_noise_ahead(&protection, &self.key);
+                    self.optimizer.draw_noise_ahead(&protection, &self.key);
                 }
                 let tape = model.forward_backward(self.batch).expect("ids in range");
                 let sum = clipped_sum(model.parameters(), tape, Clipping::Flat, 1.0)
                     .expect("all recorded");
                 timed(model.parameters().device(), || {
-                    self.learner.accumulate(&sum.gradients);
+                    self.optimizer.accumulate(&sum.gradients);
                     let parameters = model.parameters_mut();
-                    self.learner
+                    self.optimizer
                         .apply(parameters, &protection, &self.key, 1024.0);
                 })
             })

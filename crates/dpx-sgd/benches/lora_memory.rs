@@ -13,8 +13,8 @@ use dpx_nn::{Network, Selection};
 use dpx_schema::Device;
 use dpx_schema::params::{BasePrecision, Trainable};
 use dpx_sgd::clip::Clipping;
+use dpx_sgd::dp_optimizer::DpOptimizerSettings;
 use dpx_sgd::key::Key;
-use dpx_sgd::learner::LearnerSettings;
 use dpx_sgd::optimizer::{AdamSettings, Averaging, Denoising, LearningRate, Schedule};
 use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerSettings};
 use dpx_sgd::whole_texts::WholeTexts;
@@ -187,7 +187,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let steps = number("--steps", 1) as u64;
     let mechanism = Mechanism::new(1.0, 1.0, 1.0, steps, 1e-5, Adjacency::ZeroOut)?;
     let settings = TrainerSettings {
-        learner: LearnerSettings {
+        optimizer: DpOptimizerSettings {
             adam: AdamSettings::default(),
             learning_rate: LearningRate {
                 peak: 1e-4,

@@ -2,7 +2,7 @@
 
 use super::clip::tests::passes;
 use super::fault::{self, Fault};
-use super::{clip, device_check, key, noise, privatise, sampling, trainer};
+use super::{clip, device_check, key, noise, privatize, sampling, trainer};
 
 type Row = (Fault, &'static str, fn() -> bool);
 
@@ -60,22 +60,22 @@ const TABLE: [Row; 31] = [
     (
         Fault::NoiseTooSmall,
         "the_noise_has_the_accounted_size",
-        privatise::tests::sigma_is_right,
+        privatize::tests::sigma_is_right,
     ),
     (
         Fault::SingleAddition,
         "every_coordinate_lies_on_the_grid",
-        privatise::tests::all_on_the_grid,
+        privatize::tests::all_on_the_grid,
     ),
     (
         Fault::TouchedOnly,
         "untouched_coordinates_get_noise",
-        privatise::tests::every_coordinate_moves,
+        privatize::tests::every_coordinate_moves,
     ),
     (
         Fault::OneStream,
         "no_two_tensors_share_their_noise",
-        privatise::tests::tensors_have_streams_of_their_own,
+        privatize::tests::tensors_have_streams_of_their_own,
     ),
     (
         Fault::CoarseUniforms,

@@ -1,4 +1,4 @@
-//! Adam on privatised gradients, learning rates that read the step number alone, and averages of the iterates.
+//! Adam on privatized gradients, learning rates that read the step number alone, and averages of the iterates.
 
 mod average;
 mod schedule;
@@ -10,7 +10,7 @@ pub use dpx_schema::params::{Averaging, Denoising, Schedule};
 pub use schedule::LearningRate;
 
 use super::noise::{BLOCK, CHUNK};
-use super::privatise::Privatised;
+use super::privatize::PrivatizedGradient;
 use super::vector::vectorized;
 use rayon::prelude::*;
 
@@ -38,7 +38,7 @@ impl Default for AdamSettings {
     }
 }
 
-/// Adam's state. It accepts nothing but a [`Privatised`].
+/// Adam's state. It accepts nothing but a [`PrivatizedGradient`].
 #[derive(Debug)]
 pub struct Adam {
     settings: AdamSettings,
@@ -66,7 +66,7 @@ impl Adam {
     pub fn update<'a>(
         &mut self,
         weights: impl Iterator<Item = (&'a mut [f32], bool)>,
-        gradient: &Privatised<'_>,
+        gradient: &PrivatizedGradient<'_>,
         learning_rate: f64,
     ) {
         self.steps += 1;

@@ -7,7 +7,7 @@ const TASK: usize = 1 << 16;
 
 /// The sum of the clipped gradients of one batch, one vector of f64 per trainable tensor.
 ///
-/// Only [`super::privatise`] looks at the values.
+/// Only [`super::privatize`] looks at the values.
 pub struct GradientSum {
     tensors: Vec<Vec<f64>>,
     micro_batches: usize,

@@ -17,13 +17,13 @@ pub(crate) mod tests;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::clip::{ClipError, Clipping, GradientError, clipped_gradient};
+use super::dp_optimizer::{DpOptimizer, DpOptimizerSettings};
 use super::fault::fault;
 use super::grid::{MAX_ROWS, rounding_allowance};
 use super::key::{Key, KeyFile, KeyFileError, KeyIsGone};
-use super::learner::{Learner, LearnerSettings};
 use super::micro_batch::{self, Limits, Part};
 pub use super::micro_batch::{Idle, MicroBatches};
-use super::privatise::{NoiseOutOfRange, Protection};
+use super::privatize::{NoiseOutOfRange, NoiseSpec};
 use super::replicas::Replicas;
 use super::sampling::poisson_batch;
 use super::units::Units;
@@ -133,7 +133,7 @@ impl KeySource {
 #[derive(Debug, Clone, Copy)]
 #[allow(missing_docs, reason = "the names of the fields say what they are")]
 pub struct TrainerSettings {
-    pub learner: LearnerSettings,
+    pub optimizer: DpOptimizerSettings,
     /// How gradients are bounded; of no account at noise multiplier zero.
     pub clipping: Clipping,
     /// What sums are divided by: a constant, whatever the size of the batch that is drawn.
@@ -169,8 +169,8 @@ pub struct Trainer {
     settings: TrainerSettings,
     micro_batches: MicroBatches,
     clipping: Clipping,
-    protection: Protection,
-    learner: Learner,
+    protection: NoiseSpec,
+    optimizer: DpOptimizer,
     source: KeySource,
     key: Key,
     noise_ahead: Option<bool>,
@@ -189,13 +189,13 @@ impl Trainer {
         micro_batches: MicroBatches,
         source: KeySource,
     ) -> Result<Self, TrainerError> {
-        let learner = Learner::new(parameters, settings.learner);
+        let optimizer = DpOptimizer::new(parameters, settings.optimizer);
         let (clipping, protection) = if mechanism.noise_multiplier() > 0.0 {
-            let protection = Protection::Gaussian {
+            let protection = NoiseSpec::Gaussian {
                 noise_multiplier: mechanism.noise_multiplier(),
                 sensitivity: settings.clipping.sensitivity(mechanism.max_grad_norm()),
                 rounding_allowance: rounding_allowance(
-                    learner.values(),
+                    optimizer.values(),
                     mechanism.max_grad_norm(),
                     if fault!(AllowanceOfOneRow) {
                         1.0
@@ -207,7 +207,7 @@ impl Trainer {
             };
             (settings.clipping, protection)
         } else {
-            (Clipping::None, Protection::None)
+            (Clipping::None, NoiseSpec::None)
         };
         protection.check()?;
         let key = source.oldest().clone();
@@ -220,7 +220,7 @@ impl Trainer {
             },
             clipping,
             protection,
-            learner,
+            optimizer,
             source,
             key,
             noise_ahead: None,
@@ -250,12 +250,12 @@ impl Trainer {
 
     /// Number of steps that were done.
     pub const fn step_number(&self) -> u64 {
-        self.learner.step()
+        self.optimizer.step()
     }
 
     /// What the run has done so far: the event that its record states.
     pub fn executed(&self) -> DpEvent {
-        self.event(self.learner.step())
+        self.event(self.optimizer.step())
     }
 
     /// The event of a single step; not private where no noise is added.
@@ -264,7 +264,7 @@ impl Trainer {
     }
 
     fn event(&self, steps: u64) -> DpEvent {
-        let Protection::Gaussian {
+        let NoiseSpec::Gaussian {
             noise_multiplier, ..
         } = self.protection
         else {
@@ -280,7 +280,7 @@ impl Trainer {
     }
 
     /// The noise that the sum of every step gets.
-    pub const fn protection(&self) -> Protection {
+    pub const fn protection(&self) -> NoiseSpec {
         self.protection
     }
 
@@ -316,7 +316,7 @@ impl Trainer {
         let elsewhere = network.parameters().device() != Device::Cpu;
         let noise_ahead = self.noise_ahead.unwrap_or(elsewhere);
         if noise_ahead {
-            self.learner.draw_noise_ahead(&self.protection, &self.key);
+            self.optimizer.draw_noise_ahead(&self.protection, &self.key);
         }
         let batch = self.draw(examples);
         let mut protection = self.protection;
@@ -332,7 +332,7 @@ impl Trainer {
             divisor = (self.mechanism.sampling_rate() * examples.rows() as f64).floor();
         }
         if fault!(NoisePerMicroBatch)
-            && let Protection::Gaussian {
+            && let NoiseSpec::Gaussian {
                 noise_multiplier, ..
             } = &mut protection
         {
@@ -341,15 +341,15 @@ impl Trainer {
         let tally = match self.accumulate(network, examples, &parts) {
             Ok((tally, counted)) if counted == batch.len() => tally,
             outcome => {
-                self.learner.discard();
+                self.optimizer.discard();
                 return Err(outcome.err().unwrap_or(TrainerError::Miscounted));
             }
         };
-        self.learner
+        self.optimizer
             .apply(network.parameters_mut(), &protection, &self.key, divisor);
         self.key = self.key.ratchet();
-        if noise_ahead && self.learner.step() < self.mechanism.steps() {
-            self.learner.draw_noise_ahead(&self.protection, &self.key);
+        if noise_ahead && self.optimizer.step() < self.mechanism.steps() {
+            self.optimizer.draw_noise_ahead(&self.protection, &self.key);
         }
         let length = |unit: &Vec<usize>| unit.iter().map(|&row| examples.length(row)).sum();
         let lengths: Vec<usize> = batch.iter().map(length).collect();
@@ -364,7 +364,7 @@ impl Trainer {
         parts: &[Part],
     ) -> Result<(Tally, usize), TrainerError> {
         if !self.replicas.is_empty() {
-            let weights = self.learner.trained(network.parameters());
+            let weights = self.optimizer.trained(network.parameters());
             self.replicas.follow(&weights);
         }
         let (clipping, max_grad_norm) = (self.clipping, self.mechanism.max_grad_norm());
@@ -379,12 +379,12 @@ impl Trainer {
             Ok((gradients, clipped.losses, clipped.norms))
         };
         let (mut tally, mut counted) = (Tally::default(), 0);
-        let learner = &mut self.learner;
+        let optimizer = &mut self.optimizer;
         let take = |index: usize, (gradients, losses, norms): (Vec<Array>, Vec<f64>, Vec<f64>)| {
             let real = parts[index].units.len();
             let norms = norms.get(..real).unwrap_or_default();
             tally.add(&losses[..real], norms, max_grad_norm);
-            learner.accumulate(&gradients);
+            optimizer.accumulate(&gradients);
             counted += real;
             Ok(())
         };
@@ -404,9 +404,9 @@ impl Trainer {
         binding: &[u8; 32],
         notes: &[&[u8]],
     ) -> Result<(), TrainerError> {
-        self.learner.save(parameters, path, binding, notes)?;
+        self.optimizer.save(parameters, path, binding, notes)?;
         if let KeySource::Secure(file) = &mut self.source {
-            file.ratchet_to(self.learner.step())?;
+            file.ratchet_to(self.optimizer.step())?;
         }
         Ok(())
     }
@@ -429,7 +429,7 @@ impl Trainer {
         }
         let key = self.source.oldest().ratchet_to(step)?;
         if let Some(checkpoint) = checkpoint
-            && !self.learner.restore(parameters, checkpoint)
+            && !self.optimizer.restore(parameters, checkpoint)
         {
             return Err(TrainerError::NoFit);
         }
@@ -441,7 +441,7 @@ impl Trainer {
     /// was made can no longer be lost.
     #[must_use = "the secret key must be destroyed in the end"]
     pub fn finish(self, parameters: &mut Parameters) -> Option<KeyFile> {
-        self.learner.finish(parameters);
+        self.optimizer.finish(parameters);
         match self.source {
             KeySource::Secure(file) => Some(file),
             KeySource::Seeded(_) => None,

@@ -8,8 +8,8 @@
 //! found: a label that is absent from the data has a noisy count like any other.
 
 mod combinations;
+mod distributions;
 mod histogram;
-mod laws;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -23,10 +23,10 @@ use dpx_accounting::DpEvent;
 use dpx_data::{Rows, builtin};
 use dpx_schema::conversation::Conversation;
 use dpx_schema::params::{AttributeCounts, BasePrecision, CountsParams};
-use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
+use dpx_schema::{Context, Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::grid::f64_rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
-use dpx_sgd::privatise::{Protection, privatise};
+use dpx_sgd::privatize::{NoiseSpec, privatize};
 use dpx_sgd::sum::GradientSum;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -162,10 +162,8 @@ pub(crate) fn executed(drawn: &[Option<f64>]) -> DpEvent {
 /// The counts that a `counts` stage released into a folder.
 pub(super) fn load(folder: &Path) -> Result<NoisyCounts, StageError> {
     let path = folder.join(COUNTS_FILE);
-    let bytes = std::fs::read(&path)
-        .map_err(|error| StageError::new(format!("{}: {error}", path.display())))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| StageError::new(format!("{}: {error}", path.display())))
+    let bytes = std::fs::read(&path).context(path.display())?;
+    serde_json::from_slice(&bytes).context(path.display())
 }
 
 /// A public list of keywords: none, `builtin:feelings`, `builtin:words`, or the lines of a file; each word once.
@@ -178,7 +176,7 @@ pub(super) fn keyword_list(name: &str) -> Result<Vec<String>, StageError> {
             .collect(),
         "builtin:words" => builtin::words().into_iter().map(|(word, _)| word).collect(),
         path => std::fs::read_to_string(path)
-            .map_err(|error| StageError::new(format!("`keywords`: cannot read `{path}`: {error}")))?
+            .context(format_args!("`keywords`: cannot read `{path}`"))?
             .lines()
             .map(|line| line.trim().to_lowercase())
             .filter(|line| !line.is_empty())
@@ -305,14 +303,14 @@ pub(crate) fn release(
         return Ok(Noisy::default());
     }
     let protection =
-        noise_multiplier.map_or(Protection::None, |noise_multiplier| Protection::Gaussian {
+        noise_multiplier.map_or(NoiseSpec::None, |noise_multiplier| NoiseSpec::Gaussian {
             noise_multiplier,
             sensitivity: exact.sensitivity,
             rounding_allowance,
         });
     protection.check()?;
     let sum = GradientSum::of(vec![exact.cells]);
-    let cells = privatise(&sum, &protection, key, 1.0)
+    let cells = privatize(&sum, &protection, key, 1.0)
         .to_vec(0)
         .into_iter()
         .map(f64::from)

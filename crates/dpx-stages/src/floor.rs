@@ -90,8 +90,7 @@ pub fn floor(
                 share: 1.0,
                 mechanism: MechanismSpec::Gaussian { count: 1 },
             };
-            let budget = split(epsilon, request.delta, &[counts])
-                .map_err(|error| StageError::new(error.to_string()))?;
+            let budget = split(epsilon, request.delta, &[counts])?;
             budget.noise_multipliers[0]
         }
     };

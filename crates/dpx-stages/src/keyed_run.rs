@@ -134,9 +134,9 @@ mod tests {
     use super::*;
     use dpx_data::{Rows, builtin};
     use dpx_schema::{
-        Device, Flow, Input, Kind, LabelIntegration, NoProgress, PublicSchema, SCHEMA_FILE,
+        Device, Input, Kind, LabelIntegration, NoProgress, PublicSchema, ReleaseLabel, SCHEMA_FILE,
     };
-    use dpx_sgd::privatise::{Protection, privatise};
+    use dpx_sgd::privatize::{NoiseSpec, privatize};
     use dpx_sgd::sum::GradientSum;
     use serde_json::{Value, json};
     use std::collections::BTreeMap;
@@ -146,7 +146,7 @@ mod tests {
             kind: Kind::Preprocess,
             path: root.join("preprocess"),
             digest: "d".repeat(64),
-            flow: Flow::Private,
+            flow: ReleaseLabel::Private,
         };
         StageContext {
             instance: kind.name().into(),
@@ -170,13 +170,13 @@ mod tests {
     #[test]
     fn attempts_share_identity_and_key_until_the_end() {
         let noise = |run: &KeyedRun| {
-            let protection = Protection::Gaussian {
+            let protection = NoiseSpec::Gaussian {
                 noise_multiplier: 1.0,
                 sensitivity: 1.0,
                 rounding_allowance: 0.0,
             };
             let sum = GradientSum::of(vec![vec![0.0; 4]]);
-            privatise(&sum, &protection, &run.key, 1.0).to_vec(0)
+            privatize(&sum, &protection, &run.key, 1.0).to_vec(0)
         };
         for secure in [true, false] {
             let folder = tempfile::tempdir().unwrap();

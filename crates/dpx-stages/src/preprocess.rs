@@ -10,8 +10,8 @@ use dpx_ledger::Ledger;
 use dpx_schema::conversation::Conversation;
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::progress::ProgressUpdate;
+use dpx_schema::{Context, StageContext, StageError};
 use dpx_schema::{Prompt, PublicSchema, SCHEMA_FILE};
-use dpx_schema::{StageContext, StageError};
 
 /// What was found in the dataset ([`dpx_data::DatasetFindings`]): internal, like the rows.
 pub const FINDINGS_FILE: &str = "findings.json";
@@ -107,8 +107,7 @@ fn scrubber(name: &str, context: &StageContext<'_>) -> Result<Box<dyn Scrubber>,
     }
     context.progress.log(&format!("reads the model `{name}`"));
     let model = Source::parse(name).resolve(Role::Model)?;
-    let ner = Ner::load(&model.path, context.device)
-        .map_err(|error| StageError::new(format!("`scrub`: {error}")))?;
+    let ner = Ner::load(&model.path, context.device).context("`scrub`")?;
     Ok(Box::new(ner))
 }
 
@@ -142,8 +141,10 @@ fn find(
     scrubbers: &[Box<dyn Scrubber>],
     texts: &[&str],
 ) -> Result<Vec<Vec<Vec<Span>>>, StageError> {
-    let found = scrubbers.iter().map(|scrubber| scrubber.find(texts));
-    found.collect::<Result<_, _>>().map_err(StageError::new)
+    scrubbers
+        .iter()
+        .map(|scrubber| scrubber.find(texts))
+        .collect()
 }
 
 /// What each scrubber found in the text at a place.

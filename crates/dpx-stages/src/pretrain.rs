@@ -17,10 +17,10 @@ use dpx_schema::progress::{ProgressUpdate, StageMetrics};
 use dpx_schema::{StageContext, StageError};
 use dpx_sgd::checkpoint::{self, Found};
 use dpx_sgd::clip::{Clipping, clipped_sum};
+use dpx_sgd::dp_optimizer::{DpOptimizer, DpOptimizerSettings};
 use dpx_sgd::key::Key;
-use dpx_sgd::learner::{Learner, LearnerSettings};
 use dpx_sgd::optimizer::{AdamSettings, Averaging, Denoising, LearningRate};
-use dpx_sgd::privatise::Protection;
+use dpx_sgd::privatize::NoiseSpec;
 use dpx_sgd::sampling::micro_batches;
 use serde_json::json;
 use std::io::Write;
@@ -94,7 +94,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn train(&self, network: &mut dyn CausalModel) -> Result<f64, StageError> {
         let params = self.params;
-        let settings = LearnerSettings {
+        let settings = DpOptimizerSettings {
             adam: AdamSettings {
                 beta2: 0.98,
                 weight_decay: params.weight_decay,
@@ -109,7 +109,7 @@ impl Run<'_> {
             averaging: Averaging::None,
             denoising: Denoising::None,
         };
-        let mut learner = Learner::new(network.parameters(), settings);
+        let mut optimizer = DpOptimizer::new(network.parameters(), settings);
         let path = self.context.state.join("state.bin");
         let found = checkpoint::read(&path, &self.binding)?;
         if let Found::Damaged(reason) = found {
@@ -118,12 +118,12 @@ impl Run<'_> {
             ));
         }
         let found = found.whole().filter(|found| {
-            found.step() <= params.steps && learner.restore(network.parameters_mut(), found)
+            found.step() <= params.steps && optimizer.restore(network.parameters_mut(), found)
         });
         if found.is_some() {
             self.context
                 .progress
-                .log(&format!("goes on after step {}", learner.step()));
+                .log(&format!("goes on after step {}", optimizer.step()));
         }
         let earlier = found.and_then(|found| Some(found.note(0)?.to_vec()));
         let mut log = StepLog::open(&self.context.state, earlier.unwrap_or_default())?;
@@ -131,17 +131,17 @@ impl Run<'_> {
         let key = Key::seeded(self.context.seed, &self.context.instance);
         let quick = &self.corpus.validation[..self.corpus.validation.len().min(VALIDATION_LINES)];
         let mut tokens = 0;
-        while learner.step() < params.steps {
-            let step = learner.step();
+        while optimizer.step() < params.steps {
+            let step = optimizer.step();
             let rows = self
                 .corpus
                 .rows_of_step(self.context.seed, step, params.batch_size);
             tokens += self.tokens(&rows);
-            let loss = self.accumulate(network, &mut learner, &rows)?;
-            learner.apply(network.parameters_mut(), &Protection::None, &key, 1.0);
+            let loss = self.accumulate(network, &mut optimizer, &rows)?;
+            optimizer.apply(network.parameters_mut(), &NoiseSpec::None, &key, 1.0);
             let rate = settings.learning_rate.at(step);
             log.line(&json!({"step": step + 1, "loss": loss, "learning_rate": rate}))?;
-            let done = learner.step();
+            let done = optimizer.step();
             self.context
                 .progress
                 .update(
@@ -160,13 +160,13 @@ impl Run<'_> {
                     ));
                     log.line(&json!({"step": done, "validation_perplexity": perplexity}))?;
                 }
-                learner.save(network.parameters(), &path, &self.binding, &[log.text()])?;
+                optimizer.save(network.parameters(), &path, &self.binding, &[log.text()])?;
             }
             if stop && done < params.steps {
                 return Err(StageError::interrupted());
             }
         }
-        learner.finish(network.parameters_mut());
+        optimizer.finish(network.parameters_mut());
         let perplexity = self.perplexity(network, &self.corpus.validation)?;
         log.line(
             &json!({"step": params.steps, "validation_perplexity": perplexity, "final": true}),
@@ -184,7 +184,7 @@ impl Run<'_> {
     fn accumulate(
         &self,
         network: &dyn CausalModel,
-        learner: &mut Learner,
+        optimizer: &mut DpOptimizer,
         rows: &[usize],
     ) -> Result<f64, StageError> {
         let lengths: Vec<usize> = rows
@@ -206,7 +206,7 @@ impl Run<'_> {
             let tape = network.forward_backward(&batch)?;
             let sum = clipped_sum(network.parameters(), tape, Clipping::None, 1.0)?;
             loss += sum.losses.iter().sum::<f64>();
-            learner.accumulate(&sum.gradients);
+            optimizer.accumulate(&sum.gradients);
         }
         Ok(loss)
     }

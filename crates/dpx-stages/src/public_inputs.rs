@@ -65,7 +65,7 @@ fn reads(context: &StageContext<'_>, key: &str) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use dpx_schema::{Device, Flow, Input, LabelIntegration, NoProgress};
+    use dpx_schema::{Device, Input, LabelIntegration, NoProgress, ReleaseLabel};
     use serde_json::{Value, json};
     use std::collections::BTreeMap;
     use std::path::Path;
@@ -75,7 +75,7 @@ pub(crate) mod tests {
             kind: Kind::Pretrain,
             path: folder.to_owned(),
             digest: "d".repeat(64),
-            flow: Flow::Public,
+            flow: ReleaseLabel::Public,
         };
         StageContext {
             instance: format!("{kind}@epsilon=3").into(),

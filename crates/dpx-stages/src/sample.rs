@@ -12,12 +12,12 @@ mod generator;
 mod keywords;
 mod match_words;
 mod prompted;
+mod relabel;
 mod report;
 mod systematic;
 mod teacher;
 mod voted;
 mod write;
-mod written_before;
 
 use super::counts::NoisyCounts;
 use bags::Bags;
@@ -33,7 +33,7 @@ pub use report::{
     AskedAndWritten, ConversationReport, Handled, MESSAGES_COLUMN, SAMPLE_FILE, SampleReport,
 };
 use std::collections::HashSet;
-use teacher::Chooser;
+use teacher::TeacherFilter;
 use voted::Draw;
 use write::{Source, Written, write};
 
@@ -52,7 +52,7 @@ enum Author<'a> {
 pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     let params: SampleParams = context.params()?;
     if let Some((_, texts)) = context.input_of(Kind::Sample) {
-        return written_before::run(context, &params, &texts.path);
+        return relabel::run(context, &params, &texts.path);
     }
     let performance: SamplePerformance = context.performance()?;
     let generator = Generator::load(context, params.precision)?;
@@ -84,8 +84,8 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         }
     };
     let counts = counts::by_label(&params.labels, params.count, labels, private.as_ref())?;
-    let chooser = Chooser::load(context, &params, labels)?;
-    let choosing = chooser.as_ref().filter(|chooser| chooser.chooses());
+    let filter = TeacherFilter::load(context, &params, labels)?;
+    let choosing = filter.as_ref().filter(|filter| filter.chooses());
     // Without anybody to choose among them, more texts would be thrown away unseen.
     let oversample = choosing.map_or(1.0, |_| params.oversample);
     let more: Vec<u64> = counts
@@ -130,7 +130,7 @@ pub(super) fn run(context: &StageContext<'_>) -> Result<(), StageError> {
         },
     };
     let written = write(&mut *source, &params, &more)?;
-    finish(context, &asked, chooser.as_ref(), None, written)
+    finish(context, &asked, filter.as_ref(), None, written)
 }
 
 /// Texts drawn as bags of words from counts, as many of each label, with their labels' places; for a comparison, never released.
@@ -155,18 +155,18 @@ pub(crate) fn bags_of_words(
 fn finish(
     context: &StageContext<'_>,
     asked: &Asked<'_>,
-    chooser: Option<&Chooser>,
+    filter: Option<&TeacherFilter>,
     draw: Option<&Draw>,
     mut written: Written,
 ) -> Result<(), StageError> {
-    let choice = chooser
-        .filter(|chooser| chooser.chooses())
-        .map(|chooser| {
+    let choice = filter
+        .filter(|filter| filter.chooses())
+        .map(|filter| {
             let texts = std::mem::take(&mut written.texts);
-            chooser.choose(texts, asked.counts, draw)
+            filter.choose(texts, asked.counts, draw)
         })
         .transpose()?;
-    let told = chooser.map(|chooser| report::of_teacher(asked, chooser, choice.as_ref()));
+    let told = filter.map(|filter| report::of_teacher(asked, filter, choice.as_ref()));
     let votes = match (choice, draw) {
         (Some(choice), _) => {
             written.texts = choice.texts;

@@ -8,7 +8,7 @@ mod run;
 mod scores;
 mod student;
 
-pub use compute::{Embedder, Models, Surprise, Texts, compute};
+pub use compute::{Embedder, LmScorer, Models, Texts, compute};
 pub use conversations::{ConversationScores, Order};
 pub use run::run;
 pub use scores::{Compared, CopyFigures, Counts, Examples, Perplexities, SCORES_FILE, Scores};

@@ -22,10 +22,10 @@ use dpx_accounting::DpEvent;
 use dpx_data::{Row, Rows, builtin};
 use dpx_schema::params::{BasePrecision, TeacherKind, TeacherParams, TeacherPerformance};
 use dpx_schema::progress::ProgressUpdate;
-use dpx_schema::{Finish, PublicSchema, StageContext, StageError, StageResult};
+use dpx_schema::{Context, Finish, PublicSchema, StageContext, StageError, StageResult};
 use dpx_sgd::grid::f64_rounding_allowance;
 use dpx_sgd::key::{Key, forbid_core_dumps};
-use dpx_sgd::privatise::{Protection, privatise};
+use dpx_sgd::privatize::{NoiseSpec, privatize};
 use dpx_sgd::softmax::{Descent, RowsAsOne, SoftmaxRegression};
 use dpx_sgd::sum::GradientSum;
 use serde_json::json;
@@ -96,7 +96,7 @@ fn vocabulary(name: &str) -> Result<Vec<(String, u64)>, StageError> {
         return Ok(builtin::words());
     }
     let text = std::fs::read_to_string(name)
-        .map_err(|error| StageError::new(format!("`vocabulary`: cannot read `{name}`: {error}")))?;
+        .context(format_args!("`vocabulary`: cannot read `{name}`"))?;
     text.lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
@@ -137,13 +137,13 @@ fn descend(
     let allowance = f64_rounding_allowance(values, params.max_grad_norm, records);
     let noisy = stage.plan.noise_multiplier() > 0.0;
     let protection = if noisy {
-        Protection::Gaussian {
+        NoiseSpec::Gaussian {
             noise_multiplier: stage.plan.noise_multiplier(),
             sensitivity: params.max_grad_norm,
             rounding_allowance: allowance,
         }
     } else {
-        Protection::None
+        NoiseSpec::None
     };
     protection.check()?;
     let spent = stage.plan.spent(&protection.executed(1))?;
@@ -171,7 +171,7 @@ fn descend(
                 .progress
                 .update(&update.with(spent.metrics(step + 1)));
             let sum = GradientSum::of(vec![sum]);
-            let released = privatise(&sum, &protection, &key, 1.0).to_vec(0);
+            let released = privatize(&sum, &protection, &key, 1.0).to_vec(0);
             key = key.ratchet();
             noised += 1;
             released.into_iter().map(f64::from).collect()

@@ -28,8 +28,8 @@ use dpx_schema::{
     Finish, PublicSchema, StageContext, StageError, StageResult, device_failure, device_list,
 };
 use dpx_sgd::checkpoint::{self, Checkpoint, Found};
+use dpx_sgd::dp_optimizer::DpOptimizerSettings;
 use dpx_sgd::key::{Key, KeyFile, Opened, forbid_core_dumps};
-use dpx_sgd::learner::LearnerSettings;
 use dpx_sgd::optimizer::{AdamSettings, LearningRate};
 use dpx_sgd::trainer::{KeySource, MicroBatches, Trainer, TrainerError, TrainerSettings};
 pub(super) use examples::Canary;
@@ -310,7 +310,7 @@ impl Run<'_> {
     ) -> Result<Session, StageError> {
         let params = self.params;
         let settings = TrainerSettings {
-            learner: LearnerSettings {
+            optimizer: DpOptimizerSettings {
                 adam: AdamSettings {
                     beta1: params.beta1,
                     beta2: params.beta2,

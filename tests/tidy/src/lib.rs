@@ -7,6 +7,7 @@ pub mod code;
 pub mod doc_comments;
 pub mod documents;
 pub mod imports;
+pub mod layers;
 pub mod rules;
 pub mod symbols;
 pub mod workspace;

@@ -154,6 +154,43 @@ fn an_understated_claim_is_found() {
     }
 }
 
+#[test]
+fn what_cannot_hold_is_found_without_the_numerical_accountants() {
+    let claim = compose(&[
+        part("train", run(0.016, 0.8, 188)),
+        part("counts", DpEvent::gaussian(12.0).unwrap()),
+    ])
+    .unwrap();
+    assert_eq!(claim.recheck_quickly(), Ok(()));
+    let honest = serde_json::to_value(&claim).unwrap();
+    let found = |place: &str, value: f64| {
+        let mut json = honest.clone();
+        *json.pointer_mut(place).unwrap() = value.into();
+        let claim: Claim = serde_json::from_value(json).unwrap();
+        claim.recheck_quickly()
+    };
+    for place in [
+        "/certified/epsilon",
+        "/certified/prv/upper",
+        "/certified/connect_the_dots",
+    ] {
+        let told = found(place, 0.01);
+        assert!(
+            matches!(told, Err(ClaimError::Impossible { least, .. }) if least > 0.01),
+            "{told:?}"
+        );
+    }
+    let rdp = claim.certified().rdp.value();
+    let told = found("/certified/rdp", rdp - 1e-3);
+    assert!(
+        matches!(told, Err(ClaimError::Understated { .. })),
+        "{told:?}"
+    );
+    // What is a little too low takes an accountant that is nearer to the truth.
+    let lower = claim.epsilon().value() - 1e-3;
+    assert_eq!(found("/certified/epsilon", lower), Ok(()));
+}
+
 fn event() -> impl Strategy<Value = DpEvent> {
     let leaf = prop_oneof![
         3 => ((-6.0..-0.5f64).prop_map(f64::exp), 0.6..3.0f64, 1u64..300)

@@ -74,7 +74,8 @@ pub(crate) fn owners_of(
 fn lists(path: &Path, wanted: &Columns<'_>, name: &str) -> Result<BTreeMap<u64, Named>, DataError> {
     let columns = Columns {
         text: name,
-        messages: true,
+        messages: false,
+        owners: true,
         label: "",
         others: &[],
         labels: &[],

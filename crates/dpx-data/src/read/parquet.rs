@@ -8,6 +8,7 @@ mod thrift;
 mod turns;
 mod whole;
 
+pub use pages::parquet_page;
 pub use whole::{ParquetTable, ParquetValues, read_parquet};
 
 use super::open::Allowance;
@@ -19,13 +20,13 @@ use ::parquet::basic::{ConvertedType, LogicalType, Type as Physical};
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use ::parquet::data_type::DataType;
 use ::parquet::file::metadata::{
-    ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+    FileMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
 use ::parquet::schema::types::ColumnDescriptor;
 use pages::Pages;
 use std::fs::File;
 use std::path::Path;
-use turns::{TurnReaders, Turns};
+use turns::{Elements, TurnReaders, Turns};
 
 /// Rows that are decoded at once. Few, since one value may be as long as its page.
 const BATCH: usize = 64;
@@ -70,22 +71,15 @@ pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
     of_footer(path, roots)
 }
 
-/// Whether a column of people holds lists of strings.
+/// Whether a column of people holds lists of strings or numbers.
 ///
 /// # Errors
 /// It holds lists of something else, or the file cannot be read.
 pub(super) fn holds_lists(path: &Path, name: &str) -> Result<bool, DataError> {
     of_footer(path, |metadata| {
-        match Turns::find(metadata.schema_descr(), name) {
-            Ok(found) => Ok(found.is_some()),
-            Err(_) => Err(DataError::file(
-                path,
-                format!(
-                    "the column `{}` holds lists or structures that are no lists of strings: write the people of a record as strings, or the table as JSON lines (`unit_column`)",
-                    printable(name)
-                ),
-            )),
-        }
+        Turns::find(metadata.schema_descr(), name, Elements::Names)
+            .map(|found| found.is_some())
+            .map_err(|problem| DataError::file(path, problem))
     })?
 }
 
@@ -180,11 +174,16 @@ fn find(
             DataError::file(path, missing(name, key, names()))
         })
     };
-    let turns = if columns.messages {
-        Turns::find(schema, columns.text).map_err(|problem| DataError::file(path, problem))?
-    } else {
-        None
+    let elements = match (columns.messages, columns.owners) {
+        (true, _) => Some(Elements::Turns),
+        (false, true) => Some(Elements::Names),
+        (false, false) => None,
     };
+    let turns = elements.map(|elements| Turns::find(schema, columns.text, elements));
+    let turns = turns
+        .transpose()
+        .map_err(|problem| DataError::file(path, problem))?
+        .flatten();
     let text = match turns {
         Some(turns) => TextLeaves::Turns(turns),
         None => TextLeaves::Plain(place(columns.text, columns.text_key())?),
@@ -211,7 +210,7 @@ fn find(
         }
     }
     for leaf in label.iter().chain(&others) {
-        holds_labels(&schema.column(*leaf), path)?;
+        holds_labels(&schema.column(*leaf)).map_err(|problem| DataError::file(path, problem))?;
     }
     Ok(Leaves {
         text,
@@ -221,7 +220,7 @@ fn find(
 }
 
 /// Refuses a column of values that are no labels.
-fn holds_labels(column: &ColumnDescriptor, path: &Path) -> Result<(), DataError> {
+fn holds_labels(column: &ColumnDescriptor) -> Result<(), String> {
     let other = match (column.logical_type_ref(), column.converted_type()) {
         (Some(LogicalType::Decimal(_)), _) | (_, ConvertedType::DECIMAL) => Some("decimal numbers"),
         (
@@ -247,20 +246,16 @@ fn holds_labels(column: &ColumnDescriptor, path: &Path) -> Result<(), DataError>
         _ => None,
     };
     if let Some(other) = other {
-        return Err(DataError::file(
-            path,
-            format!(
-                "the column `{}` holds {other}: expected strings, whole numbers or truth values",
-                printable(column.name())
-            ),
+        return Err(format!(
+            "the column `{}` holds {other}: expected strings, whole numbers or truth values",
+            printable(column.name())
         ));
     }
     Ok(())
 }
 
 /// Whether the integers of a column are unsigned.
-fn unsigned(chunk: &ColumnChunkMetaData) -> bool {
-    let column = chunk.column_descr();
+fn unsigned(column: &ColumnDescriptor) -> bool {
     match column.logical_type_ref() {
         Some(LogicalType::Integer(kind)) => !kind.is_signed,
         _ => matches!(
@@ -311,7 +306,11 @@ impl Reader<'_> {
         };
         let mut labels = Vec::new();
         for &leaf in leaves.label.iter().chain(&leaves.others) {
-            labels.push((open(leaf)?, nullable(leaf), unsigned(group.column(leaf))));
+            labels.push((
+                open(leaf)?,
+                nullable(leaf),
+                unsigned(group.column(leaf).column_descr()),
+            ));
         }
         let expected = group.num_rows();
         let mut found = 0_i64;

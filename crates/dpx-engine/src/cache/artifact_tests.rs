@@ -4,6 +4,8 @@ use super::tests::{artifact, commit, empty_cache, object_path, overwrite};
 use super::*;
 use dpx_schema::Digest;
 use std::fs;
+use std::io;
+use std::path::Path;
 use std::sync::Barrier;
 
 #[test]
@@ -156,6 +158,70 @@ fn a_cache_that_takes_no_files_is_found_out() {
     assert!(cache.free_bytes().is_none_or(|free| free > 0));
     fs::remove_dir(folder.path().join("temporary")).unwrap();
     assert!(cache.probe().is_err());
+}
+
+/// Files that never got their final name go with the next run and with any collection, unless somebody uses the cache.
+#[test]
+fn what_dead_processes_were_writing_is_cleared_away() {
+    for locking in ["kernel", "claims"] {
+        let (folder, cache) = empty_cache();
+        let root = folder.path();
+        fs::write(root.join("locking"), format!("{locking}\n")).unwrap();
+        let unfinished = [
+            "temporary/1-2-3",
+            ".dpx-12-0",
+            ".format-1-2-3",
+            ".tag-1-2-4",
+            "floors/abc/.dpx-7-1",
+            "ledgers/.dpx-7-2",
+        ];
+        let others = ["notes.txt", "floors/abc/x.json", ".dpx-mine", "floors/file"];
+        let write = |paths: &[&str]| {
+            for path in paths {
+                let path = root.join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "x").unwrap();
+            }
+        };
+        write(&unfinished);
+        write(&others);
+        let there = |paths: &[&str]| paths.iter().filter(|path| root.join(path).exists()).count();
+        let used = cache.share().unwrap();
+        assert_eq!(
+            cache.sweep_temporary().unwrap(),
+            0,
+            "somebody may write one"
+        );
+        assert_eq!(there(&unfinished), unfinished.len());
+        drop(used);
+        let plan = cache
+            .plan_collection(&Roots::new([Digest::of(b"x")]).unwrap())
+            .unwrap();
+        let doomed = plan.summary()[&Waste::Temporary].0;
+        assert_eq!(doomed, unfinished.len(), "whatever their age");
+        assert_eq!(cache.sweep_temporary().unwrap(), unfinished.len());
+        assert_eq!((there(&unfinished), there(&others)), (0, others.len()));
+        assert_eq!(cache.sweep_temporary().unwrap(), 0);
+        // Nobody is locked out.
+        drop(cache.share().unwrap());
+    }
+}
+
+/// Who loses a file to somebody who clears up makes another.
+#[test]
+fn a_swept_file_is_made_again() {
+    let tries = std::cell::Cell::new(0);
+    let gone = || CacheError::io("rename", Path::new("x"))(io::ErrorKind::NotFound.into());
+    let made = store::again_where_swept(|| {
+        tries.set(tries.get() + 1);
+        if tries.get() == 1 {
+            Err(gone())
+        } else {
+            Ok(())
+        }
+    });
+    assert!(made.is_ok() && tries.get() == 2);
+    assert!(store::again_where_swept(|| Err(gone())).is_err());
 }
 
 #[test]

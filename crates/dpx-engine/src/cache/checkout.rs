@@ -1,7 +1,9 @@
-//! Handing artifacts out: every byte is verified on its way, and what is handed out is a copy.
+//! Handing artifacts out: every byte is verified before a reader gets it.
 //!
-//! A hard link would be cheaper, but whoever runs the worker owns the object and could write through the link. The copy is
-//! hashed while it is written, so what the reader gets is what was verified.
+//! What is handed out is a second name of the object, read-only as the object is, so that inputs take no room twice and a
+//! killed run leaves no copies of private texts. Where the file system has no second names, or not for this user, it is a
+//! copy. What is hashed is what the reader gets: the file under its new name, or the copy while it is written. Whoever
+//! overcomes the missing permission and writes there damages the object, which the next reader notices.
 
 use super::disk::digest_stream;
 use super::store::is_inside;
@@ -12,7 +14,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 impl Cache {
-    /// Copies an artifact to a folder, read-only, verifying every file.
+    /// Hands an artifact out to a folder, read-only, verifying every file.
     ///
     /// # Errors
     /// [`CacheError::Damaged`] when an object is missing or its content is not what its name says; it is set aside first,
@@ -20,7 +22,7 @@ impl Cache {
     pub(crate) fn check_out(&self, manifest: &Manifest, folder: &Path) -> Result<(), CacheError> {
         self.disk.create_folder(folder)?;
         for file in &manifest.files {
-            self.copy_out(file, folder)?;
+            self.hand_out(file, folder)?;
         }
         Ok(())
     }
@@ -31,7 +33,7 @@ impl Cache {
     /// As [`Cache::check_out`].
     pub fn read(&self, file: &FileEntry) -> Result<Vec<u8>, CacheError> {
         let mut bytes = Vec::new();
-        self.verified(file, |piece| {
+        self.verified(file, &self.layout.object(&file.digest), |piece| {
             bytes.extend_from_slice(piece);
             Ok(())
         })?;
@@ -40,10 +42,10 @@ impl Cache {
 
     /// Verifies one file of an artifact without keeping its content.
     pub(super) fn check(&self, file: &FileEntry) -> Result<(), CacheError> {
-        self.verified(file, |_| Ok(()))
+        self.verified(file, &self.layout.object(&file.digest), |_| Ok(()))
     }
 
-    fn copy_out(&self, file: &FileEntry, folder: &Path) -> Result<(), CacheError> {
+    fn hand_out(&self, file: &FileEntry, folder: &Path) -> Result<(), CacheError> {
         if !is_inside(&file.path) {
             return Err(CacheError::BadOutput {
                 path: PathBuf::from(&file.path),
@@ -54,20 +56,25 @@ impl Cache {
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent).map_err(CacheError::io("make the folder", parent))?;
         }
+        let object = self.layout.object(&file.digest);
+        if self.disk.link_read_only(&object, &target)? {
+            let verified = self.verified(file, &target, |_| Ok(()));
+            return verified.inspect_err(|_| drop(fs::remove_file(&target)));
+        }
         let mut copy = self.disk.create_file(&target)?;
-        self.verified(file, |piece| copy.write_all(piece))?;
+        self.verified(file, &object, |piece| copy.write_all(piece))?;
         self.disk.set_read_only(&copy, &target)
     }
 
-    /// Reads an object through `sink`, and sets it aside when it is not what it should be.
+    /// Reads an object, under its own or a second name, through `sink`, and sets it aside when it is not what it should be.
     fn verified(
         &self,
         file: &FileEntry,
+        object: &Path,
         sink: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), CacheError> {
-        let object = self.layout.object(&file.digest);
         // Whatever else has the name is never opened: a pipe may block for ever.
-        if fs::symlink_metadata(&object).is_ok_and(|found| !found.is_file()) {
+        if fs::symlink_metadata(object).is_ok_and(|found| !found.is_file()) {
             self.set_aside(&file.digest)?;
             return Err(CacheError::Damaged {
                 digest: file.digest,
@@ -75,10 +82,10 @@ impl Cache {
                 problem: "is no file",
             });
         }
-        let problem = match File::open(&object) {
+        let problem = match File::open(object) {
             Ok(handle) => {
                 let found = digest_stream(handle, sink)
-                    .map_err(CacheError::io("copy the object", &object))?;
+                    .map_err(CacheError::io("copy the object", object))?;
                 if found == (file.digest, file.size) {
                     return Ok(());
                 }
@@ -86,7 +93,7 @@ impl Cache {
                 "is damaged"
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => "is missing",
-            Err(error) => return Err(CacheError::io("open the object", &object)(error)),
+            Err(error) => return Err(CacheError::io("open the object", object)(error)),
         };
         Err(CacheError::Damaged {
             digest: file.digest,

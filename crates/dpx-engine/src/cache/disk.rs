@@ -105,6 +105,18 @@ impl Disk {
             .map_err(CacheError::io("make read-only", path))
     }
 
+    /// Gives a read-only file a second name, which must not exist. Says whether it has one: not every file system can do so,
+    /// and a file that may be written is not handed out.
+    pub(crate) fn link_read_only(&self, from: &Path, to: &Path) -> Result<bool, CacheError> {
+        // To whoever injects faults it is what a copy is.
+        self.before(Step::CreateFile, to)
+            .and_then(|()| self.before(Step::SetReadOnly, to))
+            .map_err(CacheError::io("make", to))?;
+        let read_only = fs::symlink_metadata(from)
+            .is_ok_and(|found| found.is_file() && found.permissions().readonly());
+        Ok(read_only && fs::hard_link(from, to).is_ok())
+    }
+
     /// Gives a file its final name, replacing what stands there.
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<(), CacheError> {
         self.before(Step::Rename, to)

@@ -9,13 +9,10 @@ use dpx_schema::{Digest, InstanceName, Key};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Journals of this many last runs are kept, with their logs.
 const KEPT_RUNS: usize = 20;
-
-/// Files on their way to their final name are garbage after this long.
-const TEMPORARY_FOR: Duration = Duration::from_hours(24);
 
 /// The keys whose records, objects and checkpoints must stay.
 #[derive(Debug, Clone)]
@@ -227,12 +224,8 @@ impl Cache {
             let path = self.layout.folder("damaged").join(name);
             plan.doom(Waste::Damaged, path, None);
         }
-        for name in names(&self.layout.folder("temporary"))? {
-            let path = self.layout.folder("temporary").join(name);
-            let old = modified(&path).and_then(|changed| changed.elapsed().ok());
-            if old.is_some_and(|age| age > TEMPORARY_FOR) {
-                plan.doom(Waste::Temporary, path, None);
-            }
+        for path in self.temporary_files()? {
+            plan.doom(Waste::Temporary, path, None);
         }
         plan.doomed.sort();
         Ok(plan)
@@ -280,10 +273,17 @@ impl Cache {
                 continue;
             }
             for name in names(&experiment)? {
+                let is_run = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
                 let path = experiment.join(name);
-                // Whatever does not say whose it is, is not dpx's.
-                if let Ok(run) = fs::read_to_string(path.join("params/dpx_run")) {
-                    folders.push(MetricsFolder { run, path });
+                match fs::read_to_string(path.join("params/dpx_run")) {
+                    Ok(run) => folders.push(MetricsFolder { run, path }),
+                    // Of a run that was killed before it wrote the first file.
+                    Err(_) if is_run && path.is_dir() && size(&path) == 0 => {
+                        let run = String::new();
+                        folders.push(MetricsFolder { run, path });
+                    }
+                    // Whatever does not say whose it is, is not dpx's.
+                    Err(_) => {}
                 }
             }
         }

@@ -3,6 +3,7 @@
 //! What lives outside the cache and belongs to it, such as the keys of unfinished private runs, is found by this name, so
 //! that a cache may be moved.
 
+use super::store::again_where_swept;
 use super::{Cache, CacheError};
 use std::fs;
 use std::io;
@@ -46,6 +47,11 @@ impl Cache {
 
     /// Writes a file of the cache that is never changed. Of several processes that do so at once, one wins.
     pub(super) fn place_once(&self, path: &Path, text: &str) -> Result<(), CacheError> {
+        again_where_swept(|| self.place(path, text))?;
+        self.disk.sync_folder(&self.layout.root)
+    }
+
+    fn place(&self, path: &Path, text: &str) -> Result<(), CacheError> {
         let temporary = self.temporary();
         let written = self.disk.create_file(&temporary).and_then(|mut file| {
             self.disk.write(&mut file, text.as_bytes(), &temporary)?;
@@ -58,8 +64,7 @@ impl Cache {
             Err(_) | Ok(()) => Ok(()),
         });
         let removed = self.disk.remove_file(&temporary);
-        placed.and(removed)?;
-        self.disk.sync_folder(&self.layout.root)
+        placed.and(removed)
     }
 
     /// Folder that holds the folders with checkpoints of unfinished instances, by key.

@@ -206,6 +206,19 @@ impl Cache {
         Ok(SoleUse { _held: held })
     }
 
+    /// The sole use of the cache, if nobody else uses it at this moment.
+    pub(super) fn try_exclude(&self) -> Result<Option<SoleUse>, CacheError> {
+        let path = self.layout.use_lock();
+        let owner = Owner::here("clearing up after dead processes");
+        let Ok(held) = try_hold(&path, self.locking(), owner)? else {
+            return Ok(None);
+        };
+        if matches!(held, Held::Claim(_)) && super::claim::any_fresh(&marks(&path))? {
+            return Ok(None);
+        }
+        Ok(Some(SoleUse { _held: held }))
+    }
+
     /// Locks the journal of a run for as long as the run lives.
     pub(super) fn lock_journal(&self, path: &Path, file: &File) -> Result<RunLock, CacheError> {
         let claim = match self.locking() {

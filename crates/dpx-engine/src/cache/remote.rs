@@ -21,7 +21,7 @@ pub use store::{Created, Listed, Store, StoreError};
 
 use super::store::is_inside;
 use super::{Cache, CacheError, KeyLock};
-use dpx_schema::{FileEntry, Flow, INTERNAL_FOLDER, Key, Record};
+use dpx_schema::{FileEntry, INTERNAL_FOLDER, Key, Record, ReleaseLabel};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -437,6 +437,6 @@ fn other_version(plain: &[u8], error: &serde_json::Error) -> String {
 fn is_private(record: &Record) -> bool {
     let internal = format!("{INTERNAL_FOLDER}/");
     let holds_internal = |file: &FileEntry| file.path.starts_with(&internal);
-    matches!(record.flow, Flow::Private | Flow::Seeded)
+    matches!(record.flow, ReleaseLabel::Private | ReleaseLabel::Seeded)
         || record.output.files.iter().any(holds_internal)
 }

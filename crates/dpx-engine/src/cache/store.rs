@@ -7,6 +7,7 @@ use dpx_schema::{Digest, FileEntry, Key, Manifest, Record};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -68,13 +69,10 @@ impl Cache {
         if self.layout.read_format()?.is_none() {
             self.disk.create_folder(root)?;
             let format = serde_json::to_vec(&Format { dpx_cache: FORMAT })?;
-            let temporary = root.join(format!(".format-{}", unique()));
-            self.disk
-                .write_atomic(&self.layout.format(), &format, &temporary)?;
+            self.write_first(&self.layout.format(), &format, ".format-")?;
             let tag = root.join("CACHEDIR.TAG");
             if !tag.exists() {
-                let temporary = root.join(format!(".tag-{}", unique()));
-                self.disk.write_atomic(&tag, TAG.as_bytes(), &temporary)?;
+                self.write_first(&tag, TAG.as_bytes(), ".tag-")?;
             }
         }
         let mut made = false;
@@ -92,7 +90,16 @@ impl Cache {
         self.identify()
     }
 
-    /// Writes a file to the cache, syncs it and removes it: a full disk or a missing permission is found before a stage runs
+    /// Writes a file before there is a lock that could be shared: whoever clears up meanwhile may take its first name for that
+    /// of a dead process.
+    fn write_first(&self, path: &Path, bytes: &[u8], prefix: &str) -> Result<(), CacheError> {
+        again_where_swept(|| {
+            let temporary = self.layout.root.join(format!("{prefix}{}", unique()));
+            self.disk.write_atomic(path, bytes, &temporary)
+        })
+    }
+
+    /// Writes a file to the cache, syncs it and removes it, for somebody who shares its use: a full disk or a missing permission is found before a stage runs
     /// for hours.
     ///
     /// # Errors
@@ -359,6 +366,16 @@ pub(super) fn is_inside(path: &str) -> bool {
         && path
             .split('/')
             .all(|part| !part.is_empty() && part != "." && part != "..")
+}
+
+/// Does something with a temporary file of its own, and once more where somebody took that for a dead process's.
+pub(super) fn again_where_swept(
+    make: impl Fn() -> Result<(), CacheError>,
+) -> Result<(), CacheError> {
+    match make() {
+        Err(CacheError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => make(),
+        made => made,
+    }
 }
 
 /// A name that no other process on this machine and no other call in this one uses.

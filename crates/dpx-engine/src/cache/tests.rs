@@ -1,7 +1,7 @@
 //! The cache under faults, flips, collections and at any order of these.
 
 use super::*;
-use dpx_schema::{Digest, FileEntry, Flow, Key, Kind, Manifest, Record};
+use dpx_schema::{Digest, FileEntry, Key, Kind, Manifest, Record, ReleaseLabel};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -42,7 +42,7 @@ fn record(key: Key, output: Manifest) -> Record {
         inputs: BTreeMap::from([("preprocess".into(), Digest::of(b"input"))]),
         sources: BTreeMap::new(),
         output,
-        flow: Flow::Dp,
+        flow: ReleaseLabel::Dp,
         wall_seconds: 1.25,
         device: "cpu".into(),
         dpx_version: "0.1.0".into(),
@@ -236,17 +236,67 @@ fn verify_finds_every_kind_of_damage() {
     assert_eq!(cache.verify().unwrap().damaged_objects, []);
 }
 
+/// Inputs take no room twice: a second name of the object, read-only. Whatever is done to the name does not harm the object;
+/// what is written through it is noticed by the next reader.
 #[test]
-fn a_copy_cannot_harm_its_object() {
-    let (_folder, cache) = empty_cache();
+fn what_is_handed_out_is_the_object_itself() {
+    let (folder, cache) = empty_cache();
     let key = Digest::of(b"key");
     commit(&cache, key, &artifact(&[("a", b"precious")])).unwrap();
-    let target = tempfile::tempdir().unwrap();
-    cache
-        .check_out(&cache.record(&key).unwrap().output, target.path())
-        .unwrap();
-    overwrite(&target.path().join("a"), b"ruined!!");
+    let output = cache.record(&key).unwrap().output;
+    let hand_out = || {
+        let target = tempfile::tempdir_in(folder.path()).unwrap();
+        let handed = cache.check_out(&output, target.path());
+        (target.path().join("a"), target, handed)
+    };
+    let (file, _target, handed) = hand_out();
+    handed.unwrap();
+    assert!(fs::metadata(&file).unwrap().permissions().readonly());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let object = fs::metadata(object_path(folder.path(), b"precious")).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().ino(), object.ino());
+    }
+    overwrite(&file, b"ruined!!");
     assert!(cache.verify().unwrap().is_sound());
+
+    let (file, _target, handed) = hand_out();
+    handed.unwrap();
+    let mut permissions = fs::metadata(&file).unwrap().permissions();
+    #[expect(
+        clippy::permissions_set_readonly_false,
+        reason = "as somebody may who owns the file"
+    )]
+    permissions.set_readonly(false);
+    fs::set_permissions(&file, permissions).unwrap();
+    fs::write(&file, b"ruined!!").unwrap();
+    let (file, _target, handed) = hand_out();
+    assert!(matches!(handed, Err(CacheError::Damaged { .. })));
+    assert!(
+        cache.record(&key).is_none(),
+        "set aside: made again by the next run"
+    );
+    drop(file);
+}
+
+/// An object that may be written, as one that came from a backup, is copied.
+#[cfg(unix)]
+#[test]
+fn what_may_be_written_is_handed_out_as_a_copy() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let (folder, cache) = empty_cache();
+    let key = Digest::of(b"key");
+    commit(&cache, key, &artifact(&[("a", b"precious")])).unwrap();
+    let object = object_path(folder.path(), b"precious");
+    fs::set_permissions(&object, fs::Permissions::from_mode(0o644)).unwrap();
+    let target = folder.path().join("target");
+    cache
+        .check_out(&cache.record(&key).unwrap().output, &target)
+        .unwrap();
+    let copy = fs::metadata(target.join("a")).unwrap();
+    assert!(copy.permissions().readonly() && copy.ino() != fs::metadata(&object).unwrap().ino());
+    assert_eq!(fs::read(target.join("a")).unwrap(), b"precious");
 }
 
 #[cfg(unix)]

@@ -13,11 +13,11 @@ mod links;
 mod overlap;
 mod people;
 mod privacy;
+mod relabel;
 mod release;
 mod sources;
 mod values;
 mod votes;
-mod written_before;
 
 pub(super) use claims::claims;
 pub(super) use devices::devices;

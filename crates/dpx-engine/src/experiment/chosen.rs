@@ -341,7 +341,7 @@ fn asked(
     let params = serde_json::from_value(params).ok()?;
     let (of_data, performance) = experiment.written(data, at);
     let (of_data, _) = KindTable::of(data.kind)
-        .normalise(of_data, performance)
+        .normalize(of_data, performance)
         .ok()?;
     Some((params, of_data["examples"].as_u64()))
 }

@@ -20,7 +20,7 @@ pub(crate) struct KindTable {
     pub(crate) params: Value,
     /// JSON Schema of the parameters that only change speed.
     pub(crate) performance: Value,
-    normalise: fn(Value, Value) -> Result<(Value, Value), String>,
+    normalize: fn(Value, Value) -> Result<(Value, Value), String>,
 }
 
 impl KindTable {
@@ -38,12 +38,12 @@ impl KindTable {
     ///
     /// # Errors
     /// When the values do not fit the types.
-    pub(crate) fn normalise(
+    pub(crate) fn normalize(
         &self,
         params: Value,
         performance: Value,
     ) -> Result<(Value, Value), String> {
-        (self.normalise)(params, performance)
+        (self.normalize)(params, performance)
     }
 
     /// Whether a parameter only changes speed.
@@ -90,7 +90,7 @@ where
     KindTable {
         params: schema_of::<P>(),
         performance: schema_of::<Q>(),
-        normalise: |params, performance| Ok((through::<P>(params)?, through::<Q>(performance)?)),
+        normalize: |params, performance| Ok((through::<P>(params)?, through::<Q>(performance)?)),
     }
 }
 

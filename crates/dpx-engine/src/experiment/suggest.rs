@@ -1,5 +1,7 @@
 //! Did you mean: the nearest of the words that would have been right.
 
+use dpx_schema::nearest;
+
 /// Names that other tools and papers use for what dpx calls otherwise.
 const ALIASES: &[(&str, &str)] = &[
     ("lr", "learning_rate"),
@@ -43,32 +45,16 @@ const ALIASES: &[(&str, &str)] = &[
     ("n_embd", "width"),
 ];
 
-/// The candidate nearest to a word, if any is near enough: one edit for words up to three letters, a third of the letters
-/// for longer ones; spelling of `-`, `_` and case does not count.
+/// The candidate nearest to a word, if any is near enough; what other tools call otherwise is nearest to what dpx calls it.
 pub fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
-    let wanted = plain(word);
-    let alias = ALIASES
-        .iter()
-        .find(|(other, _)| *other == wanted)
-        .map(|(_, ours)| *ours);
-    let length = wanted.chars().count();
-    let allowed = if length <= 3 { 1 } else { length.div_ceil(3) };
-    candidates
-        .into_iter()
-        .filter_map(|candidate| {
-            let distance = if alias == Some(candidate) {
-                0
-            } else {
-                strsim::damerau_levenshtein(&wanted, &plain(candidate))
-            };
-            (distance <= allowed && distance < length.max(1)).then_some((distance, candidate))
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let wanted = word.to_lowercase().replace(['-', ' '], "_");
+    let alias = ALIASES.iter().find(|(other, _)| *other == wanted);
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let ours = alias.and_then(|(_, ours)| candidates.iter().find(|candidate| *candidate == ours));
+    ours.copied().or_else(|| nearest(word, candidates))
 }
 
 /// Mistakes that are told in full, with what would have been right; of the others only the number is.

@@ -200,8 +200,8 @@ fn reach(experiment: &Experiment, order: &[usize], needs: &[Vec<usize>]) -> Vec<
 struct Builder<'a> {
     experiment: &'a Experiment,
     sources: &'a dyn Sources,
-    /// Identities found so far, by what was asked for.
-    identities: BTreeMap<String, Result<String, SourceError>>,
+    /// Identities found so far, each with its reading, by what was asked for.
+    identities: BTreeMap<String, Result<(String, Option<String>), SourceError>>,
     /// The axes that reach each stage.
     reach: HashMap<&'a str, &'a BTreeSet<String>>,
     ids: HashMap<String, BTreeMap<Combination, InstanceId>>,
@@ -275,22 +275,29 @@ impl Builder<'_> {
     }
 
     /// Fills in the public model that the `train` among the needs of a `score` started from; a model made by a stage becomes a
-    /// need. Returns its identity.
+    /// need. Returns its identity and reading, by the names that they have in the key.
     fn base(
         &self,
         at: &Combination,
         needs: &mut Vec<Need>,
         params: &mut Value,
         key_params: &mut Value,
-    ) -> Option<(String, String)> {
-        let train = needs
+    ) -> Vec<(String, String)> {
+        let Some(train) = needs
             .iter()
             .map(|need| &self.instances[need.instance])
-            .find(|instance| instance.kind == Kind::Train)?;
+            .find(|instance| instance.kind == Kind::Train)
+        else {
+            return Vec::new();
+        };
         let (model, key_model) = (&train.params["model"], &train.key_params["model"]);
         params["base"] = model.clone();
         key_params["base"] = key_model.clone();
-        let identity = train.sources.get("model").cloned();
+        let copied = [
+            ("model".to_owned(), "base".to_owned()),
+            (reading_of("model"), reading_of("base")),
+        ];
+        let found = copied.map(|(from, to)| Some((to, train.sources.get(&from)?.clone())));
         let made_by = model
             .as_str()
             .and_then(|model| model.strip_prefix("stage:"));
@@ -299,7 +306,7 @@ impl Builder<'_> {
         {
             needs.push(need);
         }
-        identity.map(|identity| ("base".to_owned(), identity))
+        found.into_iter().flatten().collect()
     }
 
     fn name(&self, stage: &Stage, axes: &BTreeMap<String, Value>) -> InstanceName {
@@ -326,7 +333,7 @@ impl Builder<'_> {
     /// Parameters with defaults, `[privacy]` filled in.
     fn resolve(&mut self, stage: &Stage, at: &Combination) -> Option<(Value, Value)> {
         let (params, performance) = self.experiment.written(stage, at);
-        match KindTable::of(stage.kind).normalise(params, performance) {
+        match KindTable::of(stage.kind).normalize(params, performance) {
             Ok(pair) => Some(pair),
             Err(error) => {
                 self.diagnostics.push(Diagnostic::at(
@@ -417,9 +424,16 @@ impl Builder<'_> {
                 let found = self
                     .identities
                     .entry(format!("{:?} {source:?}", field.role))
-                    .or_insert_with(|| self.sources.identity(field.role, &source));
+                    .or_insert_with(|| {
+                        let identity = self.sources.identity(field.role, &source)?;
+                        let reading = self.sources.reading(field.role, &source, &identity)?;
+                        Ok((identity, reading))
+                    });
                 match found {
-                    Ok(identity) => {
+                    Ok((identity, reading)) => {
+                        if let Some(reading) = reading {
+                            identities.insert(reading_of(&place), reading.clone());
+                        }
                         identities.insert(place, identity.clone());
                     }
                     Err(error) => match error.absent() {
@@ -435,6 +449,11 @@ impl Builder<'_> {
         }
         (params, key_params, identities)
     }
+}
+
+/// What the reading of a source is called beside the source itself.
+fn reading_of(place: &str) -> String {
+    format!("{place} (tokenizer)")
 }
 
 /// Replaces a text, or one item of a list of texts.

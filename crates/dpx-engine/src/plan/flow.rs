@@ -1,39 +1,39 @@
 //! What each artifact may reveal, decided before anything runs.
 
 use dpx_schema::params::NoiseMode;
-use dpx_schema::{Flow, Kind};
+use dpx_schema::{Kind, ReleaseLabel};
 use serde_json::Value;
 
 /// The label of a stage's artifact, given the labels of what it reads.
 ///
 /// A private mechanism turns private texts into `dp`, or into `seeded` where its noise can be computed again, or leaves
 /// them private at epsilon inf; at epsilon 0 it learns nothing from them. All else that a stage reads joins in.
-pub(super) fn flow(kind: Kind, params: &Value, inputs: &[(Kind, Flow)]) -> Flow {
+pub(super) fn flow(kind: Kind, params: &Value, inputs: &[(Kind, ReleaseLabel)]) -> ReleaseLabel {
     let join = |skipped: Option<Kind>| {
         inputs
             .iter()
             .filter(|(kind, _)| Some(*kind) != skipped)
-            .fold(Flow::Public, |all, (_, flow)| all.join(*flow))
+            .fold(ReleaseLabel::Public, |all, (_, flow)| all.join(*flow))
     };
     match kind {
-        Kind::Pretrain => Flow::Public,
+        Kind::Pretrain => ReleaseLabel::Public,
         Kind::Train | Kind::Teacher | Kind::Counts | Kind::Select => {
             mechanism(params).join(join(Some(Kind::Preprocess)))
         }
         Kind::Sample => join(None),
         // Figures on real texts, and the texts themselves.
-        Kind::Preprocess | Kind::Classify | Kind::Score | Kind::Audit => Flow::Private,
+        Kind::Preprocess | Kind::Classify | Kind::Score | Kind::Audit => ReleaseLabel::Private,
     }
 }
 
-fn mechanism(params: &Value) -> Flow {
+fn mechanism(params: &Value) -> ReleaseLabel {
     let seeded = serde_json::to_value(NoiseMode::Seeded).is_ok_and(|word| params["noise"] == word);
     match params["epsilon"].as_f64() {
         // The word `inf`.
-        None => Flow::Private,
-        Some(0.0) => Flow::Public,
-        Some(_) if seeded => Flow::Seeded,
-        Some(_) => Flow::Dp,
+        None => ReleaseLabel::Private,
+        Some(0.0) => ReleaseLabel::Public,
+        Some(_) if seeded => ReleaseLabel::Seeded,
+        Some(_) => ReleaseLabel::Dp,
     }
 }
 
@@ -44,15 +44,24 @@ mod tests {
 
     #[test]
     fn every_mechanism_and_noise_has_its_label() {
-        let private = [(Kind::Preprocess, Flow::Private)];
+        let private = [(Kind::Preprocess, ReleaseLabel::Private)];
         let cases = [
-            (json!({ "epsilon": 8.0, "noise": "secure" }), Flow::Dp),
-            (json!({ "epsilon": 8.0, "noise": "seeded" }), Flow::Seeded),
+            (
+                json!({ "epsilon": 8.0, "noise": "secure" }),
+                ReleaseLabel::Dp,
+            ),
+            (
+                json!({ "epsilon": 8.0, "noise": "seeded" }),
+                ReleaseLabel::Seeded,
+            ),
             (
                 json!({ "epsilon": "inf", "noise": "secure" }),
-                Flow::Private,
+                ReleaseLabel::Private,
             ),
-            (json!({ "epsilon": 0.0, "noise": "secure" }), Flow::Public),
+            (
+                json!({ "epsilon": 0.0, "noise": "secure" }),
+                ReleaseLabel::Public,
+            ),
         ];
         for kind in Kind::ALL.into_iter().filter(|kind| kind.spends()) {
             for (params, expected) in &cases {
@@ -65,19 +74,30 @@ mod tests {
     fn labels_join() {
         let params = json!({ "epsilon": 8.0, "noise": "secure" });
         let inputs = [
-            (Kind::Preprocess, Flow::Private),
-            (Kind::Counts, Flow::Seeded),
+            (Kind::Preprocess, ReleaseLabel::Private),
+            (Kind::Counts, ReleaseLabel::Seeded),
         ];
-        assert_eq!(flow(Kind::Train, &params, &inputs), Flow::Seeded);
-        let model = [(Kind::Train, Flow::Dp), (Kind::Teacher, Flow::Seeded)];
-        assert_eq!(flow(Kind::Sample, &json!({}), &model), Flow::Seeded);
+        assert_eq!(flow(Kind::Train, &params, &inputs), ReleaseLabel::Seeded);
+        let model = [
+            (Kind::Train, ReleaseLabel::Dp),
+            (Kind::Teacher, ReleaseLabel::Seeded),
+        ];
+        assert_eq!(flow(Kind::Sample, &json!({}), &model), ReleaseLabel::Seeded);
         assert_eq!(
-            flow(Kind::Sample, &json!({}), &[(Kind::Pretrain, Flow::Public)]),
-            Flow::Public
+            flow(
+                Kind::Sample,
+                &json!({}),
+                &[(Kind::Pretrain, ReleaseLabel::Public)]
+            ),
+            ReleaseLabel::Public
         );
         assert_eq!(
-            flow(Kind::Classify, &json!({}), &[(Kind::Sample, Flow::Dp)]),
-            Flow::Private
+            flow(
+                Kind::Classify,
+                &json!({}),
+                &[(Kind::Sample, ReleaseLabel::Dp)]
+            ),
+            ReleaseLabel::Private
         );
     }
 
@@ -94,12 +114,12 @@ mod tests {
         };
         let (mut leave, mut stay) = (0, 0);
         for _ in 0..500 {
-            let mut nodes: Vec<(Kind, Flow, bool)> = Vec::new();
+            let mut nodes: Vec<(Kind, ReleaseLabel, bool)> = Vec::new();
             for _ in 0..12 {
                 let kind = Kind::ALL[next(Kind::ALL.len())];
                 let epsilon = [json!("inf"), json!(8.0), json!(0.0)][next(3)].clone();
                 let noise = ["secure", "seeded"][next(2)];
-                let inputs: Vec<(Kind, Flow, bool)> = nodes
+                let inputs: Vec<(Kind, ReleaseLabel, bool)> = nodes
                     .iter()
                     .filter(|(other, ..)| kind.reads().contains(other))
                     .copied()

@@ -2,7 +2,7 @@
 
 use super::Recipe;
 use dpx_schema::{Digest, Key};
-use dpx_schema::{Flow, InstanceName, Kind};
+use dpx_schema::{InstanceName, Kind, ReleaseLabel};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,7 +79,7 @@ pub struct Instance {
     /// Identity (digest, commit) of each model and dataset it reads, by parameter.
     pub sources: BTreeMap<String, String>,
     /// What its artifact may reveal, joined over everything it reads.
-    pub flow: Flow,
+    pub flow: ReleaseLabel,
 }
 
 impl Instance {

@@ -9,6 +9,7 @@
 //! | parameters | canonical JSON (RFC 8785) of the resolved values | defaults filled in; order, comments, `1` or `1.0` do not count |
 //! | inputs | name and digest of the *content* | a re-run that gives the same bytes stops the wave |
 //! | models, datasets | parameter name and digest or commit | |
+//! | a tokenizer that is not read as its file says | parameter name, class, digest of its rules | earlier programs read the file's |
 //!
 //! Not in the key: paths, names of stage, instance and experiment, machine, device, number of jobs and every field of the
 //! `Performance` structs. Each part enters the hash with its length before it, so that no two lists of parts look alike.

@@ -7,7 +7,7 @@ use super::{
     CacheView, Decisions, Found, Instance, InstanceId, Need, Plan, Recipe, RunSettings, State,
     decide,
 };
-use dpx_schema::{Digest, Flow, Key, Kind, Record};
+use dpx_schema::{Digest, Key, Kind, Record, ReleaseLabel};
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,7 +76,7 @@ fn plan(shape: &Shape) -> Plan {
                 })
                 .collect(),
             sources: BTreeMap::new(),
-            flow: Flow::Public,
+            flow: ReleaseLabel::Public,
         })
         .collect();
     Plan {

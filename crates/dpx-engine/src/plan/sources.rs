@@ -53,6 +53,20 @@ pub trait Sources {
     /// # Errors
     /// When it cannot be found.
     fn identity(&self, role: Role, source: &Source) -> Result<String, SourceError>;
+
+    /// What stands in the key beside the identity of a source, where this program reads the same content otherwise than earlier ones
+    /// did: the rules of a model's tokenizer. None where it does not, so that what the cache holds, and privacy was spent on, counts.
+    ///
+    /// # Errors
+    /// When the files that tell it cannot be had.
+    fn reading(
+        &self,
+        _role: Role,
+        _source: &Source,
+        _identity: &str,
+    ) -> Result<Option<String>, SourceError> {
+        Ok(None)
+    }
 }
 
 /// The digest of a file or folder, by [`dpx_data::content_identity`].

@@ -3,7 +3,7 @@
 use super::fake::{FakeCache, faithful, in_state, names};
 use super::{Plan, Reason, Seen, State, build, causes, decide, summary, times};
 use crate::experiment;
-use dpx_schema::{Flow, Kind};
+use dpx_schema::{Kind, ReleaseLabel};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -327,12 +327,12 @@ fn privacy_defaults_reach_private_stages_and_labels_follow() {
         let plan = plan(text, &[]);
         plan.instances[plan.find(name).unwrap()].flow
     };
-    assert_eq!(flow_of(STUDY, "sample@epsilon=8"), Flow::Dp);
-    assert_eq!(flow_of(STUDY, "sample@epsilon=inf"), Flow::Private);
+    assert_eq!(flow_of(STUDY, "sample@epsilon=8"), ReleaseLabel::Dp);
+    assert_eq!(flow_of(STUDY, "sample@epsilon=inf"), ReleaseLabel::Private);
     let seeded = STUDY.replace("[sweep]", "[privacy]\nnoise = \"seeded\"\n\n[sweep]");
-    assert_eq!(flow_of(&seeded, "sample@epsilon=8"), Flow::Seeded);
+    assert_eq!(flow_of(&seeded, "sample@epsilon=8"), ReleaseLabel::Seeded);
     let own = seeded.replace("kind = \"train\"", "kind = \"train\"\nnoise = \"secure\"");
-    assert_eq!(flow_of(&own, "sample@epsilon=8"), Flow::Dp);
+    assert_eq!(flow_of(&own, "sample@epsilon=8"), ReleaseLabel::Dp);
 }
 
 #[test]
@@ -433,4 +433,59 @@ fn a_rehearsal_is_known_by_what_it_reads() {
     assert!(plan.is_rehearsal());
     plan.experiment = "study".into();
     assert!(!plan.is_rehearsal());
+}
+
+/// Models whose tokenizer is read by other rules than before; data stay what they are.
+struct ReadOtherwise;
+
+impl super::Sources for ReadOtherwise {
+    fn identity(
+        &self,
+        role: dpx_data::Role,
+        source: &dpx_data::Source,
+    ) -> Result<String, super::SourceError> {
+        Seen.identity(role, source)
+    }
+
+    fn reading(
+        &self,
+        role: dpx_data::Role,
+        _source: &dpx_data::Source,
+        _identity: &str,
+    ) -> Result<Option<String>, super::SourceError> {
+        Ok((role == dpx_data::Role::Model).then(|| "rules 1".to_owned()))
+    }
+}
+
+/// What was computed with another reading of a tokenizer is not found again, of whatever stage the model is a source; without one nothing
+/// changes, so that no private training runs a second time for it.
+#[test]
+fn a_reading_stands_in_the_keys_of_the_stages_that_tokenize() {
+    let sets = ["stage.preprocess.limit=50"];
+    let before = plan(STUDY, &sets);
+    let after = build(&load(STUDY, &sets), &ReadOtherwise).unwrap();
+    let mut cache = ran(&before);
+    assert!(cache.run(&before, faithful, &nobody()).is_empty());
+    for (old, new) in before.instances.iter().zip(&after.instances) {
+        let names = |instance: &super::Instance| -> Vec<String> {
+            let names = instance.sources.keys();
+            names
+                .filter(|name| name.ends_with(" (tokenizer)"))
+                .cloned()
+                .collect()
+        };
+        assert!(names(old).is_empty(), "{}", old.name);
+        let wanted: &[&str] = match new.kind {
+            Kind::Train => &["model (tokenizer)"],
+            Kind::Score => &["base (tokenizer)", "encoder (tokenizer)"],
+            _ => &[],
+        };
+        if new.kind != Kind::Classify {
+            assert_eq!(names(new), wanted, "{}", new.name);
+        }
+    }
+    let again = cache.run(&after, faithful, &nobody());
+    let kinds: BTreeSet<Kind> = again.iter().map(|&id| after.instances[id].kind).collect();
+    assert!(kinds.contains(&Kind::Train) && kinds.contains(&Kind::Score));
+    assert!(!kinds.contains(&Kind::Preprocess));
 }

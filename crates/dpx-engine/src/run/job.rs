@@ -6,7 +6,7 @@ use super::executor::{Adoption, Executor, Served, Task, Told};
 use crate::cache::{Cache, CacheError, KeyLock, Pushed, Remote, WorkerLock, closed_attempts};
 use crate::plan::Instance;
 use dpx_schema::protocol::{Closing, PROTOCOL, Request, RequestInput};
-use dpx_schema::{Digest, Flow, INTERNAL_FOLDER, Kind, LedgerAccess, Manifest, Record};
+use dpx_schema::{Digest, INTERNAL_FOLDER, Kind, LedgerAccess, Manifest, Record, ReleaseLabel};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const LAST_LINES: usize = 12;
 #[derive(Debug, Clone)]
 pub(super) struct JobInput {
     pub(super) kind: Kind,
-    pub(super) flow: Flow,
+    pub(super) flow: ReleaseLabel,
     pub(super) record: Arc<Record>,
 }
 

@@ -185,7 +185,10 @@ impl Mlflow {
         let experiment_folder = root.join(&id);
         let uuid = digest(&format!("{run} {instance}"))[..32].to_owned();
         let folder = experiment_folder.join(&uuid);
-        for name in ["metrics", "params", "tags", "artifacts"] {
+        // First whose it is, by which garbage collection finds it.
+        fs::create_dir_all(folder.join("params"))?;
+        fs::write(folder.join("params/dpx_run"), run)?;
+        for name in ["metrics", "tags", "artifacts"] {
             fs::create_dir_all(folder.join(name))?;
         }
         let meta = format!(
@@ -195,7 +198,6 @@ impl Mlflow {
         );
         fs::write(experiment_folder.join("meta.yaml"), meta)?;
         fs::write(folder.join("tags/mlflow.runName"), instance)?;
-        fs::write(folder.join("params/dpx_run"), run)?;
         let mlflow = Self {
             folder,
             run: uuid,

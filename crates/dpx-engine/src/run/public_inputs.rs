@@ -15,6 +15,7 @@ use crate::cache::Cache;
 use crate::plan::{InstanceId, Plan};
 use dpx_data::{Overlap, PrivateTexts, Request, Role, Source, public_text};
 use dpx_schema::Kind;
+use dpx_schema::files::write_swapped;
 use dpx_schema::params::PreprocessParams;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -360,13 +361,7 @@ fn known_place(compared: &Value) -> String {
 
 /// A failure only costs time, so it is not told.
 fn remember(cache: &Cache, known: &BTreeMap<String, Overlap>) {
-    let write = || -> std::io::Result<()> {
-        let mut temporary = tempfile::NamedTempFile::new_in(cache.root())?;
-        serde_json::to_writer(&mut temporary, known)?;
-        temporary
-            .persist(cache.root().join(MEMO))
-            .map_err(|error| error.error)?;
-        Ok(())
-    };
-    drop(write());
+    if let Ok(bytes) = serde_json::to_vec(known) {
+        drop(write_swapped(&cache.root().join(MEMO), &bytes));
+    }
 }

@@ -9,6 +9,7 @@
 //! beside, which the next one clears away ([`collect_leftovers`]).
 
 mod error;
+mod foreign;
 mod leftovers;
 mod manifest;
 
@@ -20,6 +21,7 @@ pub use manifest::OwnFiles;
 use crate::cache::CacheError;
 use dpx_schema::Digest;
 use dpx_schema::files::{rename_durably, sync_folder, sync_tree};
+use foreign::{can_be_replaced, link_foreign};
 use leftovers::{clear, one_at_a_time};
 use std::collections::BTreeSet;
 use std::fs;
@@ -66,26 +68,31 @@ impl ResultsFolder {
         &self.folder
     }
 
-    /// Finds out before anything runs whether results could be written: that nothing is in the way, and that a file can be
-    /// written beside the folder. `likely` are paths in the folder that results have.
+    /// Finds out before anything runs whether results of these paths could be written: everything that [`Self::replace`] does
+    /// at the end and may be refused is tried with empty files. What a killed run left beside the folder is cleared away first.
     ///
     /// # Errors
     /// What stands in the way.
-    pub fn check(&self, likely: &[&str]) -> Result<(), ResultsError> {
+    pub fn check(&self, paths: &[String]) -> Result<(), ResultsError> {
         let folder = self.resolved()?;
         self.holds_no_input(&folder)?;
-        let own = OwnFiles::read(&folder)?;
-        self.collisions(&folder, &own, likely.iter().copied())?;
         let parent = parent(&folder);
         fs::create_dir_all(parent).map_err(ResultsError::io("make the folder", parent))?;
-        let _alone = one_at_a_time(parent);
+        let alone = one_at_a_time(parent);
+        if alone.is_some() {
+            drop(clear(parent, &folder));
+        }
+        let own = OwnFiles::read(&folder)?;
+        self.collisions(&folder, &own, paths.iter().map(String::as_str))?;
         let fresh = fresh_folder(&folder)?;
         let probe = fresh.path().join("probe");
         OwnFiles::filling()
             .write(fresh.path())
             .and_then(|()| fs::write(&probe, vec![0x5a; PROBE]))
             .and_then(|()| fs::File::open(&probe)?.sync_all())
+            .and_then(|()| fs::remove_file(&probe))
             .map_err(ResultsError::io("write results to", parent))?;
+        fill_with_empty(fresh.path(), paths)?;
         if is_mounted(&folder, parent) {
             return Err(ResultsError::NoFolder {
                 path: self.folder.clone(),
@@ -93,8 +100,7 @@ impl ResultsFolder {
             });
         }
         if folder.is_dir() {
-            // The exchange renames the folder itself: that its parent takes files is not enough where it is another's.
-            fs::read_dir(&folder).map_err(ResultsError::io("read the folder", &folder))?;
+            can_be_replaced(&folder, fresh.path(), &own)?;
         }
         fresh
             .close()
@@ -339,82 +345,31 @@ fn parent(folder: &Path) -> &Path {
     }
 }
 
+/// Makes an empty file for each path, as it will be called: a name that the file system does not take, or takes for that of
+/// another file, is found while nothing is lost.
+fn fill_with_empty(fresh: &Path, paths: &[String]) -> Result<(), ResultsError> {
+    for path in paths {
+        let file = fresh.join(path);
+        let made = file.parent().map_or(Ok(()), fs::create_dir_all);
+        match made.and_then(|()| fs::File::create_new(&file)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(ResultsError::SameName { file: path.clone() });
+            }
+            Err(error) => {
+                return Err(ResultsError::io("make the file", &file)(error));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn fresh_folder(folder: &Path) -> Result<tempfile::TempDir, ResultsError> {
     let parent = parent(folder);
     tempfile::Builder::new()
         .prefix(&leftovers::prefix(folder))
         .tempdir_in(parent)
         .map_err(ResultsError::io("make a folder in", parent))
-}
-
-/// Links whatever dpx did not make from the old folder into the new one, under the same paths. Gives back those paths.
-fn link_foreign(
-    old_folder: &Path,
-    fresh: &Path,
-    old: &OwnFiles,
-    made: &OwnFiles,
-) -> Result<Vec<String>, ResultsError> {
-    let mut kept = Vec::new();
-    let mut open = vec![PathBuf::new()];
-    while let Some(inside) = open.pop() {
-        let folder = old_folder.join(&inside);
-        let entries =
-            fs::read_dir(&folder).map_err(ResultsError::io("read the folder", &folder))?;
-        let mut is_empty = true;
-        for entry in entries {
-            let entry = entry.map_err(ResultsError::io("read the folder", &folder))?;
-            is_empty = false;
-            let path = inside.join(entry.file_name());
-            let kind = entry
-                .file_type()
-                .map_err(ResultsError::io("look at", &entry.path()))?;
-            if kind.is_dir() {
-                open.push(path);
-            } else if path != Path::new(MANIFEST) && !old.made(old_folder, &entry.path()) {
-                make_like(old_folder, fresh, &inside)
-                    .map_err(ResultsError::io("make folders in", fresh))?;
-                keep(&entry.path(), &fresh.join(&path)).map_err(ResultsError::io(
-                    "keep, by a link or a copy,",
-                    &entry.path(),
-                ))?;
-                kept.push(path.display().to_string());
-            }
-        }
-        // An empty folder is not dpx's: it makes none.
-        if is_empty {
-            make_like(old_folder, fresh, &inside)
-                .map_err(ResultsError::io("make folders in", fresh))?;
-        }
-    }
-    debug_assert!(
-        kept.iter().all(|path| !made.has(path)),
-        "collisions were refused"
-    );
-    kept.sort_unstable();
-    Ok(kept)
-}
-
-/// A second name for a file, or a copy where the file system has no second names or forbids this one.
-fn keep(file: &Path, target: &Path) -> io::Result<()> {
-    let linked = fs::hard_link(file, target);
-    if linked.is_ok() || !fs::symlink_metadata(file)?.is_file() {
-        return linked;
-    }
-    fs::copy(file, target).map(drop)
-}
-
-/// Makes a folder inside another tree, with the permissions that it has in this one.
-fn make_like(old_folder: &Path, fresh: &Path, inside: &Path) -> io::Result<()> {
-    let mut path = PathBuf::new();
-    for part in inside {
-        path.push(part);
-        let folder = fresh.join(&path);
-        if !folder.is_dir() {
-            fs::create_dir(&folder)?;
-        }
-        fs::set_permissions(&folder, fs::metadata(old_folder.join(&path))?.permissions())?;
-    }
-    Ok(())
 }
 
 /// A temporary folder is made for its owner alone; results are as open as those before, or as any other new folder.

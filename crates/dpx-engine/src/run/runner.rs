@@ -148,6 +148,7 @@ impl<'a> Runner<'a> {
         }
         cache.prepare()?;
         cache.sweep_dead()?;
+        cache.sweep_temporary()?;
         let identity = cache.identity()?;
         for folder in [&options.secrets, &options.ledger.folder] {
             private_folder(folder).map_err(|source| RunError::Folder {

@@ -22,6 +22,12 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Messages about progress are passed on at most this often: other machines read them over the network.
 const BETWEEN_REPORTS: Duration = Duration::from_secs(1);
 
+/// How the lock of a worker process is called in the system's folder for temporary files, before the number of whoever started it.
+const OWN_LOCK: &str = "dpx-worker-";
+
+/// Younger locks may be those of workers that are about to take them.
+const YOUNG: Duration = Duration::from_mins(10);
+
 /// What a worker is given to serve tasks with.
 pub struct TaskWorker<'a> {
     /// How the process that does the work is started.
@@ -157,7 +163,9 @@ impl TaskWorker<'_> {
         request.output = attempt.path().join("output");
         request.closing = attempt.path().join("closing.json");
         // This process holds the key's own lock.
-        let lock = std::env::temp_dir().join(format!("dpx-worker-{}.lock", std::process::id()));
+        let temporary = std::env::temp_dir();
+        clear_locks(&temporary);
+        let lock = temporary.join(format!("{OWN_LOCK}{}.lock", std::process::id()));
         request.lock.clone_from(&lock);
         let control = Arc::new(Control::default());
         let over = Arc::new(AtomicBool::new(false));
@@ -346,5 +354,52 @@ impl Messages {
             // For the eye: the end of the worker is told elsewhere.
             drop(self.file.write_all(&line));
         }
+    }
+}
+
+/// Removes the locks of processes that were killed. Nothing depends on it, so nothing that fails is told.
+fn clear_locks(place: &Path) {
+    for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| {
+            let rest = name.strip_prefix(OWN_LOCK)?;
+            rest.strip_suffix(".lock")
+        });
+        if !number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit())) {
+            continue;
+        }
+        let path = entry.path();
+        let modified = entry.metadata().and_then(|found| found.modified());
+        let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+        let is_free = || File::open(&path).is_ok_and(|lock| lock.try_lock().is_ok());
+        if age.is_some_and(|age| age > YOUNG) && is_free() {
+            drop(std::fs::remove_file(&path));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locks_of_killed_workers_are_cleared_away() {
+        let place = tempfile::tempdir().unwrap();
+        let old = std::time::SystemTime::now() - YOUNG * 2;
+        let make = |name: &str| {
+            let file = File::create(place.path().join(name)).unwrap();
+            file.set_modified(old).unwrap();
+            file
+        };
+        let living = make("dpx-worker-1.lock");
+        living.lock().unwrap();
+        drop(make("dpx-worker-2.lock"));
+        drop(make("dpx-worker-mine.lock"));
+        drop(File::create(place.path().join("dpx-worker-3.lock")).unwrap());
+        clear_locks(place.path());
+        let there = |name: &str| place.path().join(name).exists();
+        assert!(there("dpx-worker-1.lock") && there("dpx-worker-mine.lock"));
+        assert!(!there("dpx-worker-2.lock"));
+        assert!(there("dpx-worker-3.lock"), "it may be taken in a moment");
     }
 }

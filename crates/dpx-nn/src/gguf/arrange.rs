@@ -1,7 +1,8 @@
 //! The names that `transformers` has for the tensors of a GGUF file, and what the converter did to their values, undone.
 
-use super::config::Arch;
+use super::config;
 use super::{Gguf, Problem, Tensor};
+use crate::model::Family;
 use std::collections::BTreeMap;
 
 /// What has to be done to values to get back those of `transformers`.
@@ -77,7 +78,6 @@ pub(super) const ROPE_FACTORS: [&str; 3] = [
 
 /// What stands around the blocks, as `transformers` calls it.
 struct Stack {
-    prefix: &'static str,
     tokens: &'static str,
     positions: Option<&'static str>,
     blocks: &'static str,
@@ -86,7 +86,6 @@ struct Stack {
 }
 
 const LLAMA_STACK: Stack = Stack {
-    prefix: "model.",
     tokens: "embed_tokens",
     positions: None,
     blocks: "layers",
@@ -94,7 +93,6 @@ const LLAMA_STACK: Stack = Stack {
     head: "lm_head",
 };
 const GPT2_STACK: Stack = Stack {
-    prefix: "transformer.",
     tokens: "wte",
     positions: Some("wpe"),
     blocks: "h",
@@ -102,24 +100,23 @@ const GPT2_STACK: Stack = Stack {
     head: "lm_head",
 };
 const GPT_NEOX_STACK: Stack = Stack {
-    prefix: "gpt_neox.",
     tokens: "embed_in",
     last_norm: "final_layer_norm",
     head: "embed_out",
     ..LLAMA_STACK
 };
 
-fn name_of(arch: Arch, name: &str) -> Option<String> {
+fn name_of(family: Family, name: &str) -> Option<String> {
     let (stem, ending) = name.rsplit_once('.')?;
     if !matches!(ending, "weight" | "bias") {
         return None;
     }
-    let around = match arch {
-        Arch::Gpt2 => &GPT2_STACK,
-        Arch::GptNeox => &GPT_NEOX_STACK,
+    let around = match family {
+        Family::Gpt2 => &GPT2_STACK,
+        Family::GptNeox => &GPT_NEOX_STACK,
         _ => &LLAMA_STACK,
     };
-    let prefix = around.prefix;
+    let prefix = family.prefix();
     let own = match stem {
         "token_embd" => around.tokens,
         "position_embd" => around.positions?,
@@ -128,13 +125,13 @@ fn name_of(arch: Arch, name: &str) -> Option<String> {
         _ => {
             let (layer, part) = stem.strip_prefix("blk.")?.split_once('.')?;
             let layer: usize = layer.parse().ok()?;
-            let (special, common): (Parts, Parts) = match arch {
-                Arch::Gpt2 => (GPT2, &[]),
-                Arch::GptNeox => (GPT_NEOX, &[]),
-                Arch::Phi3 => (PHI3, LLAMA),
-                Arch::Olmo2 => (OLMO2, LLAMA),
-                Arch::Gemma3 => (GEMMA3, LLAMA),
-                Arch::Llama | Arch::Qwen2 | Arch::Qwen3 | Arch::SmolLm3 => (&[], LLAMA),
+            let (special, common): (Parts, Parts) = match family {
+                Family::Gpt2 => (GPT2, &[]),
+                Family::GptNeox => (GPT_NEOX, &[]),
+                Family::Phi3 => (PHI3, LLAMA),
+                Family::Olmo2 => (OLMO2, LLAMA),
+                Family::Gemma3 => (GEMMA3, LLAMA),
+                _ => (&[], LLAMA),
             };
             let mut parts = special.iter().chain(common);
             let (_, ours) = parts.find(|(theirs, _)| *theirs == part)?;
@@ -150,14 +147,14 @@ fn name_of(arch: Arch, name: &str) -> Option<String> {
 /// # Errors
 /// When the metadata do not tell what the rows are.
 pub(crate) fn tensors(gguf: &Gguf) -> Result<BTreeMap<String, (Tensor, Arrange)>, Problem> {
-    let arch = Arch::of(gguf)?;
-    let (heads, kv_heads) = super::config::heads(gguf, arch)?;
+    let (family, _) = config::family(gguf)?;
+    let (heads, kv_heads) = config::heads(gguf)?;
     let mut found = BTreeMap::new();
     for (theirs, tensor) in &gguf.tensors {
         if ROPE_FACTORS.contains(&theirs.as_str()) {
             continue;
         }
-        let name = name_of(arch, theirs).unwrap_or_else(|| theirs.clone());
+        let name = name_of(family, theirs).unwrap_or_else(|| theirs.clone());
         let mut tensor = tensor.clone();
         let rows = tensor.shape.first().copied().unwrap_or(0);
         let paired = |heads: usize| {
@@ -169,21 +166,21 @@ pub(crate) fn tensors(gguf: &Gguf) -> Result<BTreeMap<String, (Tensor, Arrange)>
                 ))
             }
         };
-        let permuted = matches!(arch, Arch::Llama | Arch::SmolLm3);
+        let permuted = matches!(family, Family::Llama | Family::SmolLm3);
         let arrange = if permuted && name.contains(".q_proj.") {
             paired(heads)?
         } else if permuted && name.contains(".k_proj.") {
             paired(kv_heads)?
-        } else if arch == Arch::Gemma3 && name.ends_with("norm.weight") {
+        } else if family == Family::Gemma3 && name.ends_with("norm.weight") {
             Arrange::LessOne
-        } else if arch == Arch::GptNeox && theirs.contains(".attn_qkv.") {
+        } else if family == Family::GptNeox && theirs.contains(".attn_qkv.") {
             if !rows.is_multiple_of(3 * heads) {
                 return Err(format!(
                     "tensor `{theirs}` has {rows} rows for queries, keys and values of {heads} heads: the file is damaged"
                 ));
             }
             Arrange::Interleave { heads }
-        } else if arch == Arch::Gpt2 && tensor.shape.len() == 2 && theirs.starts_with("blk.") {
+        } else if family == Family::Gpt2 && tensor.shape.len() == 2 && theirs.starts_with("blk.") {
             tensor.shape.reverse();
             Arrange::Transpose
         } else {

@@ -2,34 +2,21 @@
 
 use super::rope::rotary;
 use super::{Gguf, INSTEAD, Problem};
+use crate::model::{Family, Head};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// An architecture of GGUF that is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Arch {
-    Llama,
-    Qwen2,
-    Qwen3,
-    SmolLm3,
-    Phi3,
-    Olmo2,
-    Gemma3,
-    Gpt2,
-    GptNeox,
-}
-
-/// Architectures with the name in GGUF, and the `model_type` and class of `transformers`.
-const ARCHS: [(Arch, &str, &str, &str); 9] = [
-    (Arch::Llama, "llama", "llama", "LlamaForCausalLM"),
-    (Arch::Qwen2, "qwen2", "qwen2", "Qwen2ForCausalLM"),
-    (Arch::Qwen3, "qwen3", "qwen3", "Qwen3ForCausalLM"),
-    (Arch::SmolLm3, "smollm3", "smollm3", "SmolLM3ForCausalLM"),
-    (Arch::Phi3, "phi3", "phi3", "Phi3ForCausalLM"),
-    (Arch::Olmo2, "olmo2", "olmo2", "Olmo2ForCausalLM"),
-    (Arch::Gemma3, "gemma3", "gemma3_text", "Gemma3ForCausalLM"),
-    (Arch::Gpt2, "gpt2", "gpt2", "GPT2LMHeadModel"),
-    (Arch::GptNeox, "gptneox", "gpt_neox", "GPTNeoXForCausalLM"),
+/// Families that are read, with the name of their architecture in GGUF.
+const ARCHS: [(Family, &str); 9] = [
+    (Family::Llama, "llama"),
+    (Family::Qwen2, "qwen2"),
+    (Family::Qwen3, "qwen3"),
+    (Family::SmolLm3, "smollm3"),
+    (Family::Phi3, "phi3"),
+    (Family::Olmo2, "olmo2"),
+    (Family::Gemma3, "gemma3"),
+    (Family::Gpt2, "gpt2"),
+    (Family::GptNeox, "gptneox"),
 ];
 
 /// Keys behind the architecture's name that are understood.
@@ -67,32 +54,19 @@ const KNOWN: [&str; 28] = [
 /// What GPT-NeoX has besides.
 const PARALLEL: &str = "use_parallel_residual";
 
-impl Arch {
-    pub(super) fn of(gguf: &Gguf) -> Result<Self, Problem> {
-        let name = gguf
-            .text("general.architecture")?
-            .ok_or("`general.architecture` is missing: it is damaged, or holds no model")?;
-        let mut archs = ARCHS.iter();
-        archs
-            .find(|(_, theirs, ..)| *theirs == name)
-            .map(|(arch, ..)| *arch)
-            .ok_or_else(|| {
-                let names = ARCHS
-                    .map(|(_, theirs, ..)| format!("`{theirs}`"))
-                    .join(", ");
-                format!(
-                    "`general.architecture` is `{}`; GGUF files are read of {names}: {INSTEAD}",
-                    name.escape_debug()
-                )
-            })
-    }
-
-    fn entry(self) -> &'static (Self, &'static str, &'static str, &'static str) {
-        ARCHS
-            .iter()
-            .find(|(arch, ..)| *arch == self)
-            .expect("every architecture stands in the table")
-    }
+/// The family of the model in a file, with the name of its architecture, before which its keys stand.
+pub(super) fn family(gguf: &Gguf) -> Result<(Family, &'static str), Problem> {
+    let name = gguf
+        .text("general.architecture")?
+        .ok_or("`general.architecture` is missing: it is damaged, or holds no model")?;
+    let found = ARCHS.into_iter().find(|(_, theirs)| *theirs == name);
+    found.ok_or_else(|| {
+        let names = ARCHS.map(|(_, theirs)| format!("`{theirs}`")).join(", ");
+        format!(
+            "`general.architecture` is `{}`; GGUF files are read of {names}: {INSTEAD}",
+            name.escape_debug()
+        )
+    })
 }
 
 /// Access to the keys behind the architecture's name.
@@ -141,10 +115,13 @@ impl Keys<'_> {
         self.gguf.whole(&self.key(key))
     }
 
+    /// What was found under a key, where nothing can be computed without it.
+    pub(super) fn needed<T>(&self, key: &str, found: Option<T>) -> Result<T, Problem> {
+        found.ok_or_else(|| format!("`{}` is missing", self.key(key)))
+    }
+
     fn required(&self, key: &str) -> Result<u64, Problem> {
-        self.whole(key)?
-            .filter(|number| *number > 0)
-            .ok_or_else(|| format!("`{}` is missing", self.key(key)))
+        self.needed(key, self.whole(key)?.filter(|number| *number > 0))
     }
 
     pub(super) fn real(&self, key: &str) -> Result<Option<f64>, Problem> {
@@ -159,14 +136,14 @@ impl Keys<'_> {
         )
     }
 
-    fn check(&self, arch: Arch) -> Result<(), Problem> {
+    fn check(&self, family: Family) -> Result<(), Problem> {
         for key in self.gguf.keys() {
             let own = key
                 .strip_prefix(self.name)
                 .and_then(|key| key.strip_prefix('.'));
             if let Some(own) = own
                 && !KNOWN.contains(&own)
-                && !(arch == Arch::GptNeox && own == PARALLEL)
+                && !(family == Family::GptNeox && own == PARALLEL)
             {
                 return Err(format!(
                     "it has the key `{}`, which dpx does not know: {INSTEAD}",
@@ -193,11 +170,9 @@ impl Keys<'_> {
 }
 
 /// Heads of queries, and of keys and values.
-pub(super) fn heads(gguf: &Gguf, arch: Arch) -> Result<(usize, usize), Problem> {
-    let keys = Keys {
-        gguf,
-        name: arch.entry().1,
-    };
+pub(super) fn heads(gguf: &Gguf) -> Result<(usize, usize), Problem> {
+    let (_, name) = family(gguf)?;
+    let keys = Keys { gguf, name };
     let heads = keys.required("attention.head_count")?;
     let shared = keys.whole("attention.head_count_kv")?.unwrap_or(heads);
     for (key, count) in [
@@ -217,11 +192,10 @@ pub(super) fn heads(gguf: &Gguf, arch: Arch) -> Result<(usize, usize), Problem> 
 /// # Errors
 /// When the architecture, or something that the file says of it, is not supported.
 pub(crate) fn config(path: Option<&Path>, gguf: &Gguf) -> Result<Map<String, Value>, Problem> {
-    let arch = Arch::of(gguf)?;
-    let (_, name, model_type, class) = arch.entry();
+    let (family, name) = family(gguf)?;
     let keys = Keys { gguf, name };
-    keys.check(arch)?;
-    let (heads, kv_heads) = heads(gguf, arch)?;
+    keys.check(family)?;
+    let (heads, kv_heads) = heads(gguf)?;
     let table = gguf
         .tensors
         .get("token_embd.weight")
@@ -234,7 +208,8 @@ pub(crate) fn config(path: Option<&Path>, gguf: &Gguf) -> Result<Map<String, Val
     let inner = keys.required("feed_forward_length")?;
     let tied = !gguf.tensors.contains_key("output.weight");
     let mut config = json!({
-        "model_type": model_type, "architectures": [class], "vocab_size": vocabulary, "tie_word_embeddings": tied,
+        "model_type": family.model_type(), "architectures": [family.class_name(Head::CausalLm)], "vocab_size": vocabulary,
+        "tie_word_embeddings": tied,
     });
     let mut end = Vec::new();
     for key in ["eos_token_id", "eot_token_id"] {
@@ -254,13 +229,13 @@ pub(crate) fn config(path: Option<&Path>, gguf: &Gguf) -> Result<Map<String, Val
     if let Some(begin) = gguf.whole("tokenizer.ggml.bos_token_id")? {
         config["bos_token_id"] = begin.into();
     }
-    let rest = if arch == Arch::Gpt2 {
+    let rest = if family == Family::Gpt2 {
         json!({
             "n_embd": hidden, "n_layer": layers, "n_head": heads, "n_positions": context, "n_inner": inner,
             "layer_norm_epsilon": float(keys.real("attention.layer_norm_epsilon")?.unwrap_or(1e-5)),
             "activation_function": "gelu_new",
         })
-    } else if arch == Arch::GptNeox {
+    } else if family == Family::GptNeox {
         gpt_neox(path, &keys, (hidden, heads as u64), context, inner)?
     } else {
         let head_dim = head_dim(&keys, hidden, heads as u64)?;
@@ -270,14 +245,8 @@ pub(crate) fn config(path: Option<&Path>, gguf: &Gguf) -> Result<Map<String, Val
         {
             return Err(keys.refuse("rope.dimension_count", &of_heads(other, head_dim)));
         }
-        let epsilon = keys
-            .real("attention.layer_norm_rms_epsilon")?
-            .ok_or_else(|| {
-                format!(
-                    "`{}` is missing",
-                    keys.key("attention.layer_norm_rms_epsilon")
-                )
-            })?;
+        let epsilon = "attention.layer_norm_rms_epsilon";
+        let epsilon = keys.needed(epsilon, keys.real(epsilon)?)?;
         let mut rest = json!({
             "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads,
             "num_key_value_heads": kv_heads, "head_dim": head_dim, "max_position_embeddings": context,
@@ -286,8 +255,8 @@ pub(crate) fn config(path: Option<&Path>, gguf: &Gguf) -> Result<Map<String, Val
         if let Some(theta) = keys.real("rope.freq_base")? {
             rest["rope_theta"] = float(theta);
         }
-        rotary(path, &keys, arch, head_dim, &mut rest)?;
-        of_arch(&keys, arch, &mut rest)?;
+        rotary(path, &keys, family, head_dim, &mut rest)?;
+        of_arch(&keys, family, &mut rest)?;
         rest
     };
     let (Value::Object(mut config), Value::Object(mut rest)) = (config, rest) else {
@@ -354,7 +323,7 @@ fn gpt_neox(
         "use_parallel_residual": keys.gguf.flag(&keys.key(PARALLEL))?.unwrap_or(true),
         "attention_bias": keys.gguf.tensors.contains_key("blk.0.attn_qkv.bias"),
     });
-    rotary(path, keys, Arch::GptNeox, rotated, &mut rest)?;
+    rotary(path, keys, Family::GptNeox, rotated, &mut rest)?;
     no_window(keys)?;
     Ok(rest)
 }
@@ -370,21 +339,20 @@ fn no_window(keys: &Keys<'_>) -> Result<(), Problem> {
 }
 
 /// What the families have of their own.
-fn of_arch(keys: &Keys<'_>, arch: Arch, rest: &mut Value) -> Result<(), Problem> {
+fn of_arch(keys: &Keys<'_>, family: Family, rest: &mut Value) -> Result<(), Problem> {
     let tensors = &keys.gguf.tensors;
     let window = keys
         .whole("attention.sliding_window")?
         .filter(|window| *window > 0);
-    match arch {
-        Arch::Llama | Arch::SmolLm3 => {
+    match family {
+        Family::Llama | Family::SmolLm3 => {
             rest["attention_bias"] = tensors.contains_key("blk.0.attn_q.bias").into();
             rest["mlp_bias"] = tensors.contains_key("blk.0.ffn_up.bias").into();
         }
-        Arch::Gemma3 => {
+        Family::Gemma3 => {
             rest["hidden_activation"] = "gelu_pytorch_tanh".into();
             rest["query_pre_attn_scalar"] = rest["head_dim"].clone();
-            let window = window
-                .ok_or_else(|| format!("`{}` is missing", keys.key("attention.sliding_window")))?;
+            let window = keys.needed("attention.sliding_window", window)?;
             rest["sliding_window"] = window.into();
             match keys.windows()? {
                 Windows::Each(every) => rest["sliding_window_pattern"] = every.into(),
@@ -400,11 +368,11 @@ fn of_arch(keys: &Keys<'_>, arch: Arch, rest: &mut Value) -> Result<(), Problem>
             }
             return Ok(());
         }
-        Arch::Phi3 => {
+        Family::Phi3 => {
             rest["sliding_window"] = window.map_or(Value::Null, Value::from);
             return Ok(());
         }
-        Arch::Qwen2 | Arch::Qwen3 | Arch::Olmo2 | Arch::Gpt2 | Arch::GptNeox => {}
+        _ => {}
     }
     no_window(keys)
 }

@@ -1,8 +1,9 @@
 //! How the positions of a model in a GGUF file are scaled.
 
 use super::arrange::ROPE_FACTORS;
-use super::config::{Arch, Keys, float};
+use super::config::{Keys, float};
 use super::{Gguf, INSTEAD, Problem};
+use crate::model::Family;
 use serde_json::{Value, json};
 use std::f64::consts::TAU;
 use std::io::{Read, Seek, SeekFrom};
@@ -12,7 +13,7 @@ use std::path::Path;
 pub(super) fn rotary(
     path: Option<&Path>,
     keys: &Keys<'_>,
-    arch: Arch,
+    family: Family,
     head_dim: u64,
     rest: &mut Value,
 ) -> Result<(), Problem> {
@@ -26,7 +27,7 @@ pub(super) fn rotary(
     let kind = kind.unwrap_or(if scaled { "linear" } else { "none" });
     let original = keys.whole("rope.scaling.original_context_length")?;
     let extra = keys.real("rope.scaling.attn_factor")?;
-    if let Some(factor) = extra.filter(scales).filter(|_| arch != Arch::Phi3) {
+    if let Some(factor) = extra.filter(scales).filter(|_| family != Family::Phi3) {
         return Err(keys.refuse("rope.scaling.attn_factor", &factor));
     }
     let tables: Vec<&str> = ROPE_FACTORS
@@ -38,23 +39,16 @@ pub(super) fn rotary(
         // A factor of 1 changes nothing.
         ("linear" | "yarn", []) if factor == Some(1.0) => {}
         ("linear", []) => {
-            let factor = factor
-                .ok_or_else(|| format!("`{}` is missing", keys.key("rope.scaling.factor")))?;
+            let factor = keys.needed("rope.scaling.factor", factor)?;
             rest["rope_scaling"] = json!({"rope_type": "linear", "factor": float(factor)});
         }
         ("yarn", []) if extra.is_none_or(|extra| !scales(&extra)) => {
-            let factor = factor
-                .ok_or_else(|| format!("`{}` is missing", keys.key("rope.scaling.factor")))?;
-            let original = original.ok_or_else(|| {
-                format!(
-                    "`{}` is missing",
-                    keys.key("rope.scaling.original_context_length")
-                )
-            })?;
+            let factor = keys.needed("rope.scaling.factor", factor)?;
+            let original = keys.needed("rope.scaling.original_context_length", original)?;
             rest["rope_scaling"] = json!({"rope_type": "yarn", "factor": float(factor),
                 "original_max_position_embeddings": original});
         }
-        ("none", ["rope_freqs.weight"]) if arch == Arch::Llama || arch == Arch::SmolLm3 => {
+        ("none", ["rope_freqs.weight"]) if family == Family::Llama || family == Family::SmolLm3 => {
             let Some(path) = path else { return Ok(()) };
             let factors = small_values(path, keys.gguf, "rope_freqs.weight")?;
             // Factors of 1 change nothing.
@@ -66,16 +60,13 @@ pub(super) fn rotary(
                 format!("`rope_freqs.weight` are not the factors of Llama 3: {INSTEAD}")
             })?;
         }
-        (_, ["rope_factors_short.weight", "rope_factors_long.weight"]) if arch == Arch::Phi3 => {
+        (_, ["rope_factors_short.weight", "rope_factors_long.weight"])
+            if family == Family::Phi3 =>
+        {
             let Some(path) = path else { return Ok(()) };
             let short = small_values(path, keys.gguf, "rope_factors_short.weight")?;
             let long = small_values(path, keys.gguf, "rope_factors_long.weight")?;
-            let original = original.ok_or_else(|| {
-                format!(
-                    "`{}` is missing",
-                    keys.key("rope.scaling.original_context_length")
-                )
-            })?;
+            let original = keys.needed("rope.scaling.original_context_length", original)?;
             let mut table = json!({"type": "longrope", "short_factor": short, "long_factor": long});
             if let Some(factor) = extra {
                 table["attention_factor"] = float(factor);

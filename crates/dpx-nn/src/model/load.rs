@@ -1,5 +1,6 @@
 //! Bodies from folders, and which tensors of a folder a body has no use for.
 
+use super::sentence::{self, Modules};
 use super::{
     Architecture, Bert, Body, Decoder, Family, ModelConfig, ModelError, Weights, config, decoder,
 };
@@ -92,8 +93,20 @@ pub fn suits(config: &ModelConfig, used: Use, path: &Path) -> Result<(), ModelEr
     }
 }
 
-/// Looks at the files of a model for what it is to do: [`look`] and [`suits`], whether there are weights, and whether the tokenizer can be
-/// read and has no more tokens than a generator embeds.
+/// Whether the modules of sentence-transformers that an encoder's folder lists are known; the files that they name need not be there.
+///
+/// # Errors
+/// The first one that is not known, or stands where it makes no sense.
+pub fn look_at_modules(folder: &Path, config: &ModelConfig) -> Result<(), ModelError> {
+    match config.architecture {
+        // What lists these is not read: a text is the mean of its tokens.
+        Architecture::Static(_) => Ok(()),
+        Architecture::Decoder(_) | Architecture::Encoder(_) => sentence::look(folder),
+    }
+}
+
+/// Looks at the files of a model for what it is to do: [`look`] and [`suits`], whether the modules of an encoder are known, whether there
+/// are weights, and whether the tokenizer can be read and has no more tokens than a generator embeds.
 ///
 /// # Errors
 /// What cannot be computed or read, with what to do.
@@ -101,6 +114,9 @@ pub fn look_for(folder: &Path, used: Use) -> Result<(), ModelError> {
     look(folder)?;
     let config = ModelConfig::read(folder)?;
     suits(&config, used, folder)?;
+    if used == Use::Encoder && !matches!(config.architecture, Architecture::Static(_)) {
+        drop(Modules::read(folder, config.hidden())?);
+    }
     drop(Weights::open(folder, config.prefix())?);
     let tokenizer =
         Tokenizer::load(folder).map_err(|error| ModelError::Input(error.to_string()))?;

@@ -85,72 +85,17 @@ impl Modules {
     /// When there is a module or a pooling that is not known, one stands where it makes no sense, or a file cannot be understood.
     pub(super) fn read(folder: &Path, width: usize) -> Result<Self, ModelError> {
         let mut modules = Self::none();
-        let path = folder.join(MODULES_FILE);
-        let Some(list) = object(&path)? else {
+        let Some(list) = listed(folder)? else {
             return Ok(modules);
         };
-        let wrong = || {
-            ModelError::malformed(
-                &path,
-                "expected a list of modules, each with `type` and `path`",
-            )
-        };
-        let unsupported = |problem: String| ModelError::unsupported(&path, problem);
         let mut width = width;
-        let mut read: Vec<&str> = Vec::new();
-        for module in list.as_array().ok_or_else(wrong)? {
-            let kind = module
-                .get("type")
-                .and_then(Value::as_str)
-                .ok_or_else(wrong)?;
-            let name = module.get("path").and_then(Value::as_str).unwrap_or("");
-            // A name with more than a folder in it could lead out of the model.
-            if name.contains(['/', '\\']) || name == ".." {
-                return Err(wrong());
+        for (kind, place) in list {
+            match kind {
+                Module::Transformer => {}
+                Module::Pooling => modules.pooling = pooling(&place.join("config.json"))?,
+                Module::Dense => modules.steps.push(Step::Dense(dense(&place, &mut width)?)),
+                Module::Normalize => modules.steps.push(Step::Normalize),
             }
-            let place = folder.join(name);
-            let short = kind.rsplit('.').next().unwrap_or(kind);
-            let fits = match (short, read.as_slice()) {
-                ("Transformer", []) => {
-                    if !name.is_empty() {
-                        return Err(unsupported(format!(
-                            "the `path` of `{kind}` is `{name}`; supported is a model in the folder itself: move the files of `{name}` up and \
-                             write an empty `path`"
-                        )));
-                    }
-                    true
-                }
-                ("Pooling", ["Transformer"]) => {
-                    modules.pooling = pooling(&place.join("config.json"))?;
-                    true
-                }
-                ("Dense", ["Transformer", "Pooling", ..]) => {
-                    modules.steps.push(Step::Dense(dense(&place, &mut width)?));
-                    true
-                }
-                ("Normalize", ["Transformer", "Pooling", ..]) => {
-                    modules.steps.push(Step::Normalize);
-                    true
-                }
-                ("Transformer" | "Pooling" | "Dense" | "Normalize", _) => false,
-                _ => {
-                    return Err(unsupported(format!(
-                        "a module is of `type` `{kind}`; supported: Transformer, Pooling, Dense, Normalize"
-                    )));
-                }
-            };
-            if !fits {
-                return Err(unsupported(format!(
-                    "`{kind}` is module {}; supported: one Transformer, one Pooling, then Dense and Normalize in any order",
-                    read.len() + 1
-                )));
-            }
-            read.push(short);
-        }
-        if !read.contains(&"Pooling") {
-            return Err(unsupported(
-                "no module is of `type` Pooling; without it there is no embedding of a text".into(),
-            ));
         }
         modules.max_seq_len = length(folder)?;
         let path = folder.join("config_sentence_transformers.json");
@@ -200,6 +145,85 @@ impl Modules {
             .chain(steps)
             .collect()
     }
+}
+
+/// A module of a kind that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Module {
+    Transformer,
+    Pooling,
+    Dense,
+    Normalize,
+}
+
+/// Looks at the list of modules alone, where the files that it names are not here yet.
+///
+/// # Errors
+/// When there is a module that is not known, or one stands where it makes no sense.
+pub(super) fn look(folder: &Path) -> Result<(), ModelError> {
+    listed(folder).map(drop)
+}
+
+/// The modules of `modules.json`, each with its folder; none where there is no such file.
+fn listed(folder: &Path) -> Result<Option<Vec<(Module, PathBuf)>>, ModelError> {
+    let path = folder.join(MODULES_FILE);
+    let Some(list) = object(&path)? else {
+        return Ok(None);
+    };
+    let wrong = || {
+        ModelError::malformed(
+            &path,
+            "expected a list of modules, each with `type` and `path`",
+        )
+    };
+    let unsupported = |problem: String| ModelError::unsupported(&path, problem);
+    let mut read: Vec<(Module, PathBuf)> = Vec::new();
+    for module in list.as_array().ok_or_else(wrong)? {
+        let kind = module
+            .get("type")
+            .and_then(Value::as_str)
+            .ok_or_else(wrong)?;
+        let name = module.get("path").and_then(Value::as_str).unwrap_or("");
+        // A name with more than a folder in it could lead out of the model.
+        if name.contains(['/', '\\']) || name == ".." {
+            return Err(wrong());
+        }
+        let known = match kind.rsplit('.').next().unwrap_or(kind) {
+            "Transformer" => Module::Transformer,
+            "Pooling" => Module::Pooling,
+            "Dense" => Module::Dense,
+            "Normalize" => Module::Normalize,
+            _ => {
+                return Err(unsupported(format!(
+                    "a module is of `type` `{kind}`; supported: Transformer, Pooling, Dense, Normalize"
+                )));
+            }
+        };
+        let fits = match (known, read.len()) {
+            (Module::Transformer, at) => at == 0,
+            (Module::Pooling, at) => at == 1,
+            (Module::Dense | Module::Normalize, at) => at > 1,
+        };
+        if !fits {
+            return Err(unsupported(format!(
+                "`{kind}` is module {}; supported: one Transformer, one Pooling, then Dense and Normalize in any order",
+                read.len() + 1
+            )));
+        }
+        if known == Module::Transformer && !name.is_empty() {
+            return Err(unsupported(format!(
+                "the `path` of `{kind}` is `{name}`; supported is a model in the folder itself: move the files of `{name}` up and \
+                 write an empty `path`"
+            )));
+        }
+        read.push((known, folder.join(name)));
+    }
+    if read.iter().all(|(kind, _)| *kind != Module::Pooling) {
+        return Err(unsupported(
+            "no module is of `type` Pooling; without it there is no embedding of a text".into(),
+        ));
+    }
+    Ok(Some(read))
 }
 
 /// To length 1.

@@ -1,6 +1,6 @@
 //! Tokenizers as `transformers` 5.24 reads them by class and by configuration: ids computed with it (`AutoTokenizer`).
 
-use super::Tokenizer;
+use super::{Tokenizer, has_rules, reading};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -400,4 +400,108 @@ fn keys_of_other_classes_change_nothing() {
             assert_eq!(ids(folder.path(), &["Aáb"]), [[4, 4, 5]], "{key}");
         }
     }
+}
+
+/// Every model of type `qwen2` has its words, whatever class is named and whatever words the file has.
+#[test]
+fn words_of_qwen2_are_those_of_its_class() {
+    let vocabulary = [
+        "<|endoftext|>",
+        "a",
+        "b",
+        "1",
+        "2",
+        "Ġ",
+        "12",
+        "Ġ1",
+        "Ġ12",
+        "Ċ",
+        "ĊĊ",
+        "ĠĠ",
+    ];
+    let vocabulary: Value = vocabulary
+        .into_iter()
+        .zip(0..)
+        .map(|(piece, id): (&str, u32)| (piece.to_owned(), Value::from(id)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": added(&["<|endoftext|>"]),
+        "normalizer": null, "pre_tokenizer": bytes, "post_processor": null, "decoder": bytes,
+        "model": {
+            "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
+            "fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": vocabulary,
+            "merges": [["1", "2"], ["Ġ", "1"], ["Ġ", "12"], ["Ċ", "Ċ"], ["Ġ", "Ġ"]],
+        },
+    });
+    let texts = ["a 12", "a  12", "b\n\na"];
+    let of_file: [Vec<u32>; 3] = [vec![1, 8], vec![1, 5, 8], vec![2, 9, 9, 1]];
+    let of_class: [Vec<u32>; 3] = [vec![1, 5, 3, 4], vec![1, 5, 5, 3, 4], vec![2, 10, 1]];
+    for (model_type, class, wanted) in [
+        ("qwen2", "PreTrainedTokenizerFast", &of_class),
+        ("qwen2", "Qwen2Tokenizer", &of_class),
+        ("llama", "PreTrainedTokenizerFast", &of_file),
+    ] {
+        let config = json!({"tokenizer_class": class});
+        let folder = folder(model_type, &tokenizer, &config);
+        assert_eq!(ids(folder.path(), &texts), *wanted, "{model_type} {class}");
+        assert_eq!(reading(folder.path()).is_some(), model_type == "qwen2");
+    }
+}
+
+/// What the cache holds of a tokenizer that is read by other rules than those of its file is not taken for what is computed now; of all
+/// others it stays, private training above all.
+#[test]
+fn a_reading_is_told_where_the_rules_of_a_class_differ_from_those_of_the_file() {
+    let told = |model_type: &str, tokenizer: &Value, config: Value| {
+        let folder = folder(model_type, tokenizer, &config);
+        let told = reading(folder.path());
+        assert!(told.is_none() || has_rules(folder.path()));
+        told
+    };
+    let llama = json!({"tokenizer_class": "LlamaTokenizer"});
+    let of_llama = told("llama", &pieces(), llama.clone()).unwrap();
+    // Raised by itself with the rules: a change here runs what such tokenizers have part in again, and spends privacy.
+    assert_eq!(of_llama, "LlamaTokenizer, rules a86bcb38f33f6ed1");
+    let legacy = json!({"tokenizer_class": "LlamaTokenizerFast", "legacy": true});
+    let legacy = told("llama", &pieces(), legacy).unwrap();
+    assert_ne!(legacy, of_llama);
+    for (model_type, config) in [
+        ("llama", json!({})),
+        (
+            "llama",
+            json!({"tokenizer_class": "PreTrainedTokenizerFast", "legacy": true}),
+        ),
+        ("mistral", llama.clone()),
+    ] {
+        assert_eq!(told(model_type, &pieces(), config), None, "{model_type}");
+    }
+    // The file as the class itself wrote it, and as older programs did.
+    let mut same = pieces();
+    same["model"]["unk_token"] = "".into();
+    same["normalizer"] = Value::Null;
+    same["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [
+        {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false}]});
+    same["decoder"] = json!({"type": "Sequence", "decoders": [
+        {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+        {"type": "Strip", "content": " ", "start": 1, "stop": 0}]});
+    assert_eq!(told("llama", &same, llama.clone()), None);
+    let mut bytes = pieces();
+    bytes["decoder"] = json!({"type": "ByteLevel"});
+    assert_eq!(told("llama", &bytes, llama), None);
+    let mut older = likely();
+    older["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"},
+        {"type": "Metaspace", "replacement": "▁", "str_rep": "▁", "add_prefix_space": true}]});
+    older["decoder"] = json!({"type": "Metaspace", "replacement": "▁", "add_prefix_space": true});
+    assert_eq!(told("xlm-roberta", &older, json!({})), None);
+    assert!(told("xlm-roberta", &likely(), json!({})).is_some());
+    assert!(
+        told(
+            "deberta-v2",
+            &likely(),
+            json!({"cls_token": "<s>", "sep_token": "</s>"})
+        )
+        .is_some()
+    );
 }

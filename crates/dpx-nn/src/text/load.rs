@@ -111,7 +111,7 @@ pub(super) fn from_folder(folder: &Path) -> Result<(Tokenizer, Map<String, Value
 }
 
 /// What `tokenizer_config.json` says, and `special_tokens_map.json`, which counts for more, but only where the former lists no tokens.
-fn configuration(folder: &Path) -> Result<Map<String, Value>, TextError> {
+pub(super) fn configuration(folder: &Path) -> Result<Map<String, Value>, TextError> {
     let object = |name: &str| {
         let path = folder.join(name);
         if path.is_file() {
@@ -128,7 +128,7 @@ fn configuration(folder: &Path) -> Result<Map<String, Value>, TextError> {
 }
 
 /// What the `config.json` of the model says, where it lies beside; nothing is wrong with a tokenizer where it does not.
-fn of_model(folder: &Path) -> Map<String, Value> {
+pub(super) fn of_model(folder: &Path) -> Map<String, Value> {
     let bytes = std::fs::read(folder.join("config.json")).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }

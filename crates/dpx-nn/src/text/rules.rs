@@ -11,7 +11,7 @@ pub(super) const BERT: [&str; 5] = ["Bert", "DistilBert", "Electra", "MPNet", "L
 /// Classes of byte-level pieces, of which dpx takes the words of the file (docs/models.md#architectures).
 pub(super) const BYTE_LEVEL: [&str; 3] = ["GPT2", "GPTNeoX", "Roberta"];
 /// Classes that replace all that is not the vocabulary.
-const REPLACED: [&str; 5] = ["Qwen2", "Llama", "Gemma", "XLMRoberta", "DebertaV2"];
+pub(super) const REPLACED: [&str; 5] = ["Qwen2", "Llama", "Gemma", "XLMRoberta", "DebertaV2"];
 
 /// What to do about a class that does not fit.
 const INSTEAD: &str =

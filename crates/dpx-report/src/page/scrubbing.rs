@@ -91,13 +91,13 @@ pub(crate) fn scrubbing(study: &Study) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dpx_schema::Flow;
+    use dpx_schema::ReleaseLabel;
 
     #[test]
     fn recall_and_precision_stand_by_kind() {
         let texts: Vec<String> = (0..9).map(|row| format!("text number {row}")).collect();
         let labels = ["anger", "joy", "love"];
-        let mut study = crate::tests::fake(&labels, &texts, Flow::Dp).study();
+        let mut study = crate::tests::fake(&labels, &texts, ReleaseLabel::Dp).study();
         assert!(scrubbing(&study).rows.is_empty());
         let tally = serde_json::json!({
             "counts": {"EMAIL": 4, "URL": 1},

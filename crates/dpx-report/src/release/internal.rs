@@ -7,7 +7,7 @@ use super::statement::{CARD_FILE, STATEMENT_FILE};
 use super::words::code;
 use super::{ReleaseError, SEEDED, unfinished};
 use crate::sources::Sources;
-use dpx_schema::Flow;
+use dpx_schema::ReleaseLabel;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,11 +32,13 @@ pub fn write_internal(
         return Err(unfinished(&instance.name));
     }
     let why = match instance.flow {
-        Flow::Private => {
+        ReleaseLabel::Private => {
             "it was trained on private texts without a guarantee: whoever has it may learn any of them"
         }
-        Flow::Seeded => return Err(ReleaseError::Refused(instance.name.to_string(), SEEDED)),
-        Flow::Dp | Flow::Public => {
+        ReleaseLabel::Seeded => {
+            return Err(ReleaseError::Refused(instance.name.to_string(), SEEDED));
+        }
+        ReleaseLabel::Dp | ReleaseLabel::Public => {
             "it was written for internal use and entered in no ledger; `dpx export` without `--internal` releases it"
         }
     };

@@ -2,6 +2,7 @@
 
 use super::publish::runs_of;
 use super::statement::{Export, ExportForm, MODEL_FOLDER, Model};
+use super::terms::Terms;
 use super::{ReleaseError, public_name, unfinished};
 use crate::sources::{AssembleError, Sources};
 use dpx_accounting::Adjacency;
@@ -137,6 +138,9 @@ pub(super) fn alone(
         folder.path(),
     )
     .map_err(|error| failed(&instance.name, &error))?;
+    if let Some(terms) = public.license.id.as_deref().and_then(Terms::of) {
+        terms.write_notice(folder.path())?;
+    }
     let said = Export {
         form: match form {
             Form::Whole { .. } => ExportForm::Model,
@@ -349,6 +353,11 @@ mod tests {
         assert_eq!(of(Some("apache-2.0"), None, &[]), is("apache-2.0", None));
         assert_eq!(of(None, None, &[]), is("unknown", None));
         assert_eq!(of(None, None, &["LICENSE"]), is("other", None));
+        for known in [
+            "gemma", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4",
+        ] {
+            assert_eq!(of(Some(known), None, &["LICENSE"]), is(known, None));
+        }
         assert_eq!(of(Some("llama9"), None, &[]), is("other", Some("llama9")));
         assert_eq!(
             of(Some("other"), Some("acme"), &[]),

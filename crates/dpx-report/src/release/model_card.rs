@@ -4,6 +4,7 @@
 use super::card::{begin, capital, guarantee, plain, quoted};
 use super::model::UNKNOWN_LICENSE;
 use super::statement::{Export, ExportForm, Statement};
+use super::terms::Terms;
 use super::words::code;
 use dpx_data::Source;
 use std::fmt::Write;
@@ -14,10 +15,17 @@ const SHOWN: usize = 20;
 pub(super) fn card(statement: &Statement, export: &Export) -> String {
     let mut card = front(statement, export);
     let instance = statement.released().join(", ");
+    let terms = terms(export);
+    let name = terms.map_or_else(
+        || statement.study.clone(),
+        |terms| terms.named(&statement.study),
+    );
+    let display = terms.and_then(|terms| terms.display);
     let _ = write!(
         card,
-        "\n# Model: {}\n\n{}, made with dpx {} on {}. {}\n\n",
-        plain(&statement.study),
+        "\n# Model: {}\n\n{}{}, made with dpx {} on {}. {}\n\n",
+        plain(&name),
+        display.map_or_else(String::new, |words| format!("**{words}.**\n\n")),
         capital(&what(statement, export, &instance)),
         statement.dpx_version,
         statement.date,
@@ -28,6 +36,11 @@ pub(super) fn card(statement: &Statement, export: &Export) -> String {
     usage(&mut card, statement, export);
     license(&mut card, statement, export);
     card
+}
+
+/// What the license of the public model asks for.
+fn terms(export: &Export) -> Option<Terms> {
+    Terms::of(export.base_license.as_deref()?)
 }
 
 fn front(statement: &Statement, export: &Export) -> String {
@@ -195,5 +208,9 @@ fn license(card: &mut String, statement: &Statement, export: &Export) {
     } else {
         " The license above is that of this folder."
     };
-    let _ = writeln!(card, "## License\n{of_base}{declared}");
+    let files = statement.models.iter().flat_map(|model| model.files.iter());
+    let files: Vec<String> = files.cloned().collect();
+    let duties =
+        terms(export).map_or_else(String::new, |terms| format!(" {}", terms.duties(&files)));
+    let _ = writeln!(card, "## License\n{of_base}{declared}{duties}");
 }

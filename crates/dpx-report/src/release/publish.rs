@@ -12,7 +12,7 @@ use dpx_accounting::Claim;
 use dpx_engine::experiment::source_fields;
 use dpx_engine::plan::InstanceId;
 use dpx_schema::privacy::NOT_COVERED;
-use dpx_schema::{Flow, Guarantee, Kind, MODEL_SCHEMA_FILE, PublicSchema, SCHEMA_FILE};
+use dpx_schema::{Guarantee, Kind, MODEL_SCHEMA_FILE, PublicSchema, ReleaseLabel, SCHEMA_FILE};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -215,7 +215,7 @@ pub(super) fn models(
     }
     for &id in &ids {
         let instance = &plan.instances[id];
-        if !matches!(instance.flow, Flow::Public | Flow::Dp) {
+        if !matches!(instance.flow, ReleaseLabel::Public | ReleaseLabel::Dp) {
             return Err(ReleaseError::Refused(
                 instance.name.to_string(),
                 "its model depends on private texts without a guarantee",

@@ -268,6 +268,18 @@ fn a_model_alone_has_its_card_and_page() {
     let files = statement.files();
     assert!(files.contains(&"config.json".to_owned()), "{files:?}");
     assert_eq!(statement.released(), ["train@epsilon=3"]);
+    // What the license of a public model asks for.
+    let mut of_llama = statement.clone();
+    let export = of_llama.export.as_mut().unwrap();
+    export.base_license = Some("llama3".to_owned());
+    let made = card(&of_llama);
+    for part in [
+        "\n# Model: Llama 3 ",
+        "\n**Built with Meta Llama 3.**\n",
+        "a name that begins with \"Llama 3\"; the words \"Built with Meta Llama 3\"",
+    ] {
+        assert!(made.contains(part), "{part}: {made}");
+    }
     // Whole, rounded, of a model that nobody knows.
     let mut statement = statement;
     let export = statement.export.as_mut().unwrap();

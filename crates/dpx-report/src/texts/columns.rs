@@ -4,6 +4,7 @@
 //! compression, and each page is compressed on its way out, by the pure-Rust encoder of `ruzstd`.
 
 use bytes::Bytes;
+use dpx_data::parquet_page;
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical, ZstdLevel};
 use parquet::column::page::{CompressedPage, Page, PageWriteSpec, PageWriter};
 use parquet::column::writer::{ColumnWriter, get_column_writer};
@@ -102,6 +103,49 @@ pub(crate) fn encode(
     target: &mut (impl std::io::Write + Send),
     columns: &[(&str, Column<'_>)],
 ) -> Result<(), ParquetError> {
+    encode_with(target, columns, env!("CARGO_PKG_VERSION"), &mut compressed)
+}
+
+/// The file that dpx of a version would have written if it had compressed pages as those of `found` are. Every byte but those
+/// follows from the columns and the version; each page of `found` has to be one frame of exactly what is written there.
+///
+/// # Errors
+/// A page of `found` is something else, or beyond its end.
+pub(crate) fn encode_like(
+    found: &[u8],
+    columns: &[(&str, Column<'_>)],
+    version: &str,
+) -> Result<Vec<u8>, ParquetError> {
+    let mut at = MAGIC;
+    let mut as_found = |plain: &[u8]| {
+        let page = parquet_page(found, at).map_err(ParquetError::General)?;
+        at = page.end;
+        let packed = &found[page];
+        if is_frame_of(packed, plain) {
+            Ok(packed.to_vec())
+        } else {
+            Err(ParquetError::General(
+                "a page holds something else than its texts".to_owned(),
+            ))
+        }
+    };
+    let mut bytes = Vec::new();
+    encode_with(&mut bytes, columns, version, &mut as_found)?;
+    Ok(bytes)
+}
+
+/// Length of the mark at the beginning of a file, behind which its first page lies.
+const MAGIC: usize = 4;
+
+/// What makes a zstd frame of a page.
+type Compressor<'a> = &'a mut (dyn FnMut(&[u8]) -> Result<Vec<u8>, ParquetError> + Send);
+
+fn encode_with(
+    target: &mut (impl std::io::Write + Send),
+    columns: &[(&str, Column<'_>)],
+    version: &str,
+    compressor: Compressor<'_>,
+) -> Result<(), ParquetError> {
     let fields = columns
         .iter()
         .map(|(name, column)| column.schema(name))
@@ -112,7 +156,7 @@ pub(crate) fn encode(
     let features = features(columns.iter().map(|(name, column)| (*name, column)));
     let properties = Arc::new(
         WriterProperties::builder()
-            .set_created_by(format!("dpx {}", env!("CARGO_PKG_VERSION")))
+            .set_created_by(format!("dpx {version}"))
             .set_key_value_metadata(Some(vec![KeyValue::new(FEATURES_KEY.to_owned(), features)]))
             .build(),
     );
@@ -121,7 +165,10 @@ pub(crate) fn encode(
     let mut group = file.next_row_group()?;
     for (description, (_, column)) in descriptions.into_iter().zip(columns) {
         let mut sink = TrackedWrite::new(Vec::new());
-        let pages = Zstd(SerializedPageWriter::new(&mut sink));
+        let pages = Zstd {
+            writer: SerializedPageWriter::new(&mut sink),
+            compressor: &mut *compressor,
+        };
         let mut writer = get_column_writer(description, properties.clone(), Box::new(pages));
         column.write(&mut writer)?;
         let mut closed = writer.close()?;
@@ -138,12 +185,15 @@ pub(crate) fn encode(
 }
 
 /// Compresses pages on their way to a writer.
-struct Zstd<'a>(SerializedPageWriter<'a, Vec<u8>>);
+struct Zstd<'a> {
+    writer: SerializedPageWriter<'a, Vec<u8>>,
+    compressor: Compressor<'a>,
+}
 
 impl PageWriter for Zstd<'_> {
     fn write_page(&mut self, page: CompressedPage) -> Result<PageWriteSpec, ParquetError> {
         let size = page.uncompressed_size();
-        let packed = |buf: Bytes| compressed(&buf).map(Bytes::from);
+        let mut packed = |buf: Bytes| (self.compressor)(&buf).map(Bytes::from);
         let page = match page.compressed_page().clone() {
             Page::DataPage {
                 buf,
@@ -177,30 +227,127 @@ impl PageWriter for Zstd<'_> {
                 ));
             }
         };
-        self.0.write_page(CompressedPage::new(page, size))
+        self.writer.write_page(CompressedPage::new(page, size))
     }
 
     fn close(&mut self) -> Result<(), ParquetError> {
-        self.0.close()
+        self.writer.close()
     }
 }
 
 /// One zstd frame, read back before it is trusted.
 fn compressed(bytes: &[u8]) -> Result<Vec<u8>, ParquetError> {
     let packed = compress_to_vec(bytes, CompressionLevel::Fastest);
-    let mut unpacked = Vec::with_capacity(bytes.len());
-    let read = StreamingDecoder::new(packed.as_slice())
-        .map_err(|error| error.to_string())
-        .and_then(|mut decoder| {
-            decoder
-                .read_to_end(&mut unpacked)
-                .map_err(|error| error.to_string())
-        });
-    if read.is_ok() && unpacked == bytes {
+    if is_frame_of(&packed, bytes) {
         Ok(packed)
     } else {
         Err(ParquetError::General(
             "a page that was compressed with zstd reads back otherwise".to_owned(),
         ))
+    }
+}
+
+/// Whether something is a single zstd frame of these bytes, and nothing beside it: no other frame, no byte behind it, and a stated
+/// size and checksum that are theirs.
+fn is_frame_of(mut packed: &[u8], bytes: &[u8]) -> bool {
+    let Ok(mut decoder) = StreamingDecoder::new(&mut packed) else {
+        return false;
+    };
+    let mut unpacked = Vec::with_capacity(bytes.len());
+    let read = Read::by_ref(&mut decoder)
+        .take(bytes.len() as u64 + 1)
+        .read_to_end(&mut unpacked);
+    let size = decoder.decoder.content_size();
+    let stated = decoder.decoder.get_checksum_from_data();
+    let is_whole = decoder.decoder.is_finished()
+        && (size == 0 || size == bytes.len() as u64)
+        && (stated.is_none() || stated == decoder.decoder.get_calculated_checksum());
+    read.is_ok() && is_whole && unpacked == bytes && packed.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(version: &str, mut compressor: impl FnMut(&[u8]) -> Vec<u8> + Send) -> Vec<u8> {
+        let texts: Vec<String> = (0..50)
+            .map(|number| format!("text {}", number % 7))
+            .collect();
+        let names = ["joy", "fear"].map(str::to_owned);
+        let columns = [
+            ("text", Column::Text(&texts)),
+            ("label", Column::Label(vec![1; 50], &names)),
+        ];
+        let mut bytes = Vec::new();
+        let mut call = |page: &[u8]| Ok(compressor(page));
+        encode_with(&mut bytes, &columns, version, &mut call).unwrap();
+        bytes
+    }
+
+    fn fits(found: &[u8]) -> bool {
+        let texts: Vec<String> = (0..50)
+            .map(|number| format!("text {}", number % 7))
+            .collect();
+        let names = ["joy", "fear"].map(str::to_owned);
+        let columns = [
+            ("text", Column::Text(&texts)),
+            ("label", Column::Label(vec![1; 50], &names)),
+        ];
+        encode_like(found, &columns, "0.9.0").is_ok_and(|own| own == found)
+    }
+
+    #[test]
+    fn another_compressor_writes_the_same_file_and_hides_nothing() {
+        let stored = |page: &[u8]| compress_to_vec(page, CompressionLevel::Uncompressed);
+        let fast = |page: &[u8]| compress_to_vec(page, CompressionLevel::Fastest);
+        let whole = written("0.9.0", stored);
+        assert!(fits(&whole) && fits(&written("0.9.0", fast)));
+        assert_ne!(whole, written("0.9.0", fast));
+        // Who says to be another version, bytes behind a frame, another frame, and a frame that readers skip.
+        assert!(!fits(&written("0.9.1", stored)));
+        let skipped = [
+            &0x184D_2A50_u32.to_le_bytes()[..],
+            &6_u32.to_le_bytes(),
+            b"hidden",
+        ]
+        .concat();
+        for more in [
+            &b"hidden"[..],
+            &stored(b"hidden")[..],
+            &stored(b"")[..],
+            &skipped[..],
+        ] {
+            assert!(!fits(
+                &written("0.9.0", |page| [&fast(page)[..], more].concat())
+            ));
+        }
+        assert!(!fits(&written("0.9.0", |page| [
+            &skipped[..],
+            &fast(page)[..]
+        ]
+        .concat())));
+        // More in a page than its texts, such as a word of the dictionary that no text has.
+        let more = |page: &[u8]| fast(&[page, b"\x06\0\0\0hidden"].concat());
+        assert!(!fits(&written("0.9.0", more)));
+        // Every byte counts but those of the frames, of which content and length do: words and labels have a dictionary each.
+        let mut frames = Vec::new();
+        for _ in 0..4 {
+            let at = frames
+                .last()
+                .map_or(MAGIC, |last: &std::ops::Range<usize>| last.end);
+            frames.push(parquet_page(&whole, at).unwrap());
+        }
+        let in_frame = |at: &usize| frames.iter().any(|frame| frame.contains(at));
+        for at in (0..whole.len()).filter(|at| !in_frame(at)) {
+            let mut other = whole.clone();
+            other[at] ^= 1;
+            assert!(!fits(&other), "byte {at} of {}", whole.len());
+        }
+        for at in [4, whole.len() - 8, whole.len()] {
+            let mut other = whole.clone();
+            other.insert(at, 0);
+            assert!(!fits(&other), "a byte more at {at}");
+        }
+        assert!(!fits(&whole[..whole.len() - 1]) && !fits(b"PAR1") && !fits(b""));
     }
 }

@@ -1,16 +1,16 @@
 //! Every epsilon, computed again from the events.
 
 use super::Failures;
-use super::mechanism;
+use super::recheck::{Recheck, Whose};
 use super::runs::Runs;
-use super::size;
 use crate::release::{GROUPS, Run, Selection, Statement};
-use dpx_accounting::{Accountant, Adjacency, Claim, DpEvent};
+use dpx_accounting::{Adjacency, Claim, DpEvent};
 use dpx_schema::{NoiseSource, Unit, UnitSampling};
 use std::collections::BTreeSet;
 
 /// The claim of the release itself, and that it speaks of the runs behind the texts.
-pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
+pub(super) fn claim(statement: &Statement, recheck: &Recheck, failures: &mut Failures) {
+    recheck.tell(&[Whose::Release], failures);
     let behind: BTreeSet<&String> = statement
         .texts
         .iter()
@@ -27,7 +27,6 @@ pub(super) fn claim(statement: &Statement, failures: &mut Failures) {
         });
         return;
     };
-    recheck("the claim", claim, failures);
     failures.unless(
         claim.events().keys().collect::<BTreeSet<_>>() == runs,
         || "the events of the claim are not those of `runs`".to_owned(),
@@ -122,7 +121,8 @@ fn people(name: &str, run: &Run, claim: &Claim, failures: &mut Failures) {
 }
 
 /// The claims of selection and earlier releases, and that the total is that of everything together.
-pub(super) fn composition(statement: &Statement, failures: &mut Failures) {
+pub(super) fn composition(statement: &Statement, recheck: &Recheck, failures: &mut Failures) {
+    recheck.tell(&[Whose::Selection, Whose::Prior, Whose::Total], failures);
     declared(statement, failures);
     let mut all: Vec<(&str, &Claim)> = Vec::new();
     all.extend(statement.claim.iter().map(|claim| ("this release", claim)));
@@ -147,12 +147,8 @@ pub(super) fn composition(statement: &Statement, failures: &mut Failures) {
         });
         return;
     };
-    recheck("the total", total, failures);
     let mut together = Runs::default();
     for (whose, claim) in all {
-        if whose != "this release" {
-            recheck(&format!("the claim of {whose}"), claim, failures);
-        }
         failures.unless(claim.delta() == total.delta(), || {
             format!("the claim of {whose} is made at another delta than the total")
         });
@@ -168,7 +164,7 @@ pub(super) fn composition(statement: &Statement, failures: &mut Failures) {
     });
 }
 
-pub(super) fn groups(statement: &Statement, failures: &mut Failures) {
+pub(super) fn groups(statement: &Statement, recheck: &Recheck, failures: &mut Failures) {
     let Some(total) = &statement.total else {
         failures.unless(statement.groups.is_empty(), || {
             "there are groups and no total".to_owned()
@@ -176,51 +172,23 @@ pub(super) fn groups(statement: &Statement, failures: &mut Failures) {
         return;
     };
     let sizes: Vec<u32> = statement.groups.iter().map(|group| group.records).collect();
-    failures.unless(sizes == GROUPS, || {
-        format!("`groups` are those of {sizes:?} records, expected {GROUPS:?}")
-    });
-    if size::check("the groups", total, failures).is_err() {
+    // Whoever writes a statement does not choose how large the groups are, nor how many.
+    if sizes != GROUPS {
+        let shown: Vec<u32> = sizes.iter().copied().take(2 * GROUPS.len()).collect();
+        return failures.add(format!(
+            "`groups` has {} entries, those of {shown:?} records first, expected those of {GROUPS:?}",
+            sizes.len()
+        ));
+    }
+    let rises = |pair: &[crate::release::Group]| pair[0].epsilon <= pair[1].epsilon;
+    if !statement.groups.windows(2).all(rises) {
+        return failures.add("epsilon falls as groups grow");
+    }
+    if !recheck.goes_on("the groups", failures) {
         return;
     }
-    for group in statement
-        .groups
-        .iter()
-        .filter(|group| GROUPS.contains(&group.records))
-    {
+    for group in &statement.groups {
         let what = format!("for {} records", group.records);
         failures.of(&what, total.recheck_group(group.records, group.epsilon));
     }
-    let rises = |pair: &[crate::release::Group]| pair[0].epsilon <= pair[1].epsilon;
-    failures.unless(statement.groups.windows(2).all(rises), || {
-        "epsilon falls as groups grow".to_owned()
-    });
-}
-
-/// A claim by itself: its figures against its events, and against one another.
-fn recheck(what: &str, claim: &Claim, failures: &mut Failures) {
-    if size::check(what, claim, failures).is_ok() {
-        failures.of(what, claim.recheck());
-    }
-    let certified = claim.certified();
-    let of = |accountant| match accountant {
-        Accountant::Prv => certified.prv.upper,
-        Accountant::ConnectTheDots => certified.connect_the_dots,
-        Accountant::Rdp => certified.rdp,
-    };
-    let all = [Accountant::Prv, Accountant::ConnectTheDots, Accountant::Rdp];
-    failures.unless(
-        of(certified.accountant) == certified.epsilon
-            && all.iter().all(|&other| certified.epsilon <= of(other)),
-        || format!("{what}: epsilon is not the least of the accountants' bounds, by the one that it names"),
-    );
-    mechanism::estimate(what, claim, failures);
-    failures.unless(certified.epsilon.is_finite(), || {
-        format!("{what}: epsilon is infinite, which is no guarantee")
-    });
-    failures.unless(Unit::named(claim.unit()).is_some(), || {
-        format!(
-            "{what}: `{}` is no unit of privacy that dpx knows",
-            claim.unit()
-        )
-    });
 }

@@ -38,7 +38,7 @@ impl<'a> Runs<'a> {
 }
 
 /// The name without the number that the ledger puts behind the second event of one run.
-fn run(name: &str) -> &str {
+pub(super) fn run(name: &str) -> &str {
     let digits = |number: &str| !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
     match name.rsplit_once('+') {
         Some((run, number)) if digits(number) && run.contains('#') => run,

@@ -24,6 +24,51 @@ fn replace(folder: &Path, file: &str, from: &str, to: &str) {
     fs::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
+/// Changes the bytes of a file.
+fn rewrite(folder: &Path, file: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let path = folder.join(file);
+    let mut bytes = fs::read(&path).unwrap();
+    let before = bytes.clone();
+    change(&mut bytes);
+    assert_ne!(bytes, before, "nothing was changed");
+    fs::write(path, bytes).unwrap();
+}
+
+/// Makes the release one of another version, parquet files included.
+fn of_another_version(folder: &Path) {
+    restate(folder, |statement| {
+        statement.dpx_version = "0.0.9".to_owned();
+    });
+    let statement = statement(folder);
+    for texts in &statement.texts {
+        let csv = fs::read(folder.join(format!("{}.csv", texts.name))).unwrap();
+        let table = texts::Texts::read(&csv).unwrap();
+        let own = table.parquet(&statement.labels).unwrap();
+        let bytes = table.parquet_like(&statement.labels, "0.0.9", &own);
+        let path = folder.join(format!("{}.parquet", texts.name));
+        fs::write(path, bytes.unwrap()).unwrap();
+    }
+}
+
+/// Where the footer of a parquet file lies.
+fn footer(bytes: &[u8]) -> std::ops::Range<usize> {
+    let end = bytes.len() - 8;
+    let length = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap());
+    end - length as usize..end
+}
+
+/// Adds a field of text behind the last one of the footer, as Thrift writes it: every reader passes over it.
+fn unknown_field(bytes: &mut Vec<u8>) {
+    let footer = footer(bytes);
+    let field = b"\x88\x06hidden";
+    let length = (footer.len() + field.len()) as u32;
+    let stop = footer.end - 1;
+    assert_eq!(bytes[stop], 0);
+    bytes.splice(stop..stop, *field);
+    let end = bytes.len() - 8;
+    bytes[end..end + 4].copy_from_slice(&length.to_le_bytes());
+}
+
 fn copy(from: &Path, to: &Path) {
     for file in folder::walk(from, &mut Failures::default()).unwrap() {
         let path = to.join(&file);
@@ -754,6 +799,163 @@ const TAMPERINGS: &[Tampering] = &[
         },
     ),
     (
+        "bytes between the columns of a parquet file of another version",
+        "texts",
+        Written,
+        |folder| {
+            of_another_version(folder);
+            rewrite(folder, PARQUET, |bytes| {
+                let at = footer(bytes).start;
+                bytes.splice(at..at, *b"hidden");
+            });
+        },
+    ),
+    (
+        "a parquet file of another version that says it is of this one",
+        "texts",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                statement.dpx_version = "0.0.9".to_owned()
+            });
+        },
+    ),
+    (
+        "a field of the footer that nobody knows",
+        "texts",
+        Written,
+        |folder| rewrite(folder, PARQUET, unknown_field),
+    ),
+    (
+        "a field of the footer that nobody knows, of another version",
+        "texts",
+        Written,
+        |folder| {
+            of_another_version(folder);
+            rewrite(folder, PARQUET, unknown_field);
+        },
+    ),
+    (
+        "a least value that no text has",
+        "texts",
+        Written,
+        |folder| {
+            of_another_version(folder);
+            rewrite(folder, PARQUET, |bytes| {
+                // The texts in statistics, which no reader of texts looks at.
+                let footer = footer(bytes);
+                let mut places = footer.filter(|&at| bytes[at..].starts_with(b"=1+1"));
+                let last = places.next_back().unwrap();
+                bytes[last..last + 4].copy_from_slice(b"=1+0");
+            });
+        },
+    ),
+    ("a key more in a parquet file", "texts", Written, |folder| {
+        let beside = tempfile::tempdir().unwrap();
+        let columns = ["text", "label", "note"];
+        let csv = format!("{}\none,joy,x\nmore,joy,x\n", columns.join(","));
+        texts::write(
+            beside.path(),
+            "x",
+            csv.as_bytes(),
+            &statement(folder).labels,
+        )
+        .unwrap();
+        fs::copy(beside.path().join("x.parquet"), folder.join(PARQUET)).unwrap();
+    }),
+    ("a byte order mark", "texts", Written, |folder| {
+        rewrite(folder, CSV, |bytes| {
+            drop(bytes.splice(0..0, *b"\xef\xbb\xbf"))
+        });
+    }),
+    (
+        "an empty line at the end of a csv",
+        "texts",
+        Written,
+        |folder| {
+            rewrite(folder, CSV, |bytes| bytes.push(b'\n'));
+        },
+    ),
+    (
+        "lines of a csv that end otherwise",
+        "texts",
+        Written,
+        |folder| {
+            replace(folder, CSV, ",joy\n", ",joy\r\n");
+        },
+    ),
+    ("a column more in a csv", "texts", Written, |folder| {
+        replace(folder, CSV, "text,label\n", "text,label,note\n");
+        replace(folder, CSV, ",joy\n", ",joy,hidden\n");
+        replace(folder, CSV, "\"\"\"\n", "\"\"\",hidden\n");
+    }),
+    (
+        "a key more in a line of the jsonl",
+        "texts",
+        Written,
+        |folder| {
+            replace(folder, JSONL, "{", "{\"note\":\"hidden\",");
+        },
+    ),
+    (
+        "a key twice in a line of the jsonl",
+        "texts",
+        Written,
+        |folder| {
+            replace(folder, JSONL, "{", "{\"text\":\"hidden\",");
+        },
+    ),
+    ("spaces behind the jsonl", "texts", Written, |folder| {
+        rewrite(folder, JSONL, |bytes| bytes.extend(*b" \t \n"));
+    }),
+    (
+        "letters of the jsonl written otherwise",
+        "texts",
+        Written,
+        |folder| {
+            replace(folder, JSONL, "one", "\\u006fne");
+        },
+    ),
+    (
+        "a probability that is none, in every format",
+        "texts",
+        Written,
+        |folder| {
+            let csv = fs::read_to_string(folder.join("taught-epsilon=3.csv")).unwrap();
+            let csv = csv.replace("0.750000", "112233445566.750000");
+            let labels = statement(folder).labels;
+            texts::write(folder, "taught-epsilon=3", csv.as_bytes(), &labels).unwrap();
+        },
+    ),
+    (
+        "groups of sizes that the publisher likes",
+        "groups",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                let group = statement.groups[7];
+                statement.groups = vec![group; 50_000];
+            });
+        },
+    ),
+    (
+        "an epsilon that no accountant could find",
+        "claim",
+        Written,
+        |folder| {
+            restate(folder, |statement| {
+                *own(statement) = changed(own(statement), |value| {
+                    let certified = &mut value["certified"];
+                    let small = serde_json::json!(1e-3);
+                    certified["prv"] =
+                        serde_json::json!({"lower": 0.0, "estimate": 0.0, "upper": small});
+                    certified["epsilon"] = small;
+                    certified["accountant"] = "prv".into();
+                });
+            });
+        },
+    ),
+    (
         "another adjacency of the total",
         "composition",
         Written,
@@ -828,6 +1030,63 @@ fn every_tampering_is_found_at_its_point() {
         assert!(check.failures.iter().all(|failure| !failure.is_empty()));
     }
     assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// A release of another version is checked as strictly, but for how pages are compressed.
+#[test]
+fn a_release_of_another_version_holds_to_the_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    fixture::write(folder.path());
+    of_another_version(folder.path());
+    sum(folder.path());
+    let found = verify(folder.path()).unwrap();
+    assert!(found.holds(), "{:#?}", found.checks);
+}
+
+/// Expensive bounds are computed where everything that is cheap holds, and a claim that could not hold is told as that.
+#[test]
+fn what_is_cheap_is_refused_before_what_is_expensive() {
+    let whole = tempfile::tempdir().unwrap();
+    fixture::write(whole.path());
+    let sound = statement(whole.path());
+    let mut failures = Failures::default();
+    assert!(recheck::Recheck::new(&sound).goes_on("the groups", &mut failures));
+    let mut statement = sound.clone();
+    *own(&mut statement) = lowered(own(&mut statement), "/rdp");
+    let recheck = recheck::Recheck::new(&statement);
+    assert!(!recheck.goes_on("the groups", &mut failures));
+    recheck.tell(
+        &[recheck::Whose::Release, recheck::Whose::Total],
+        &mut failures,
+    );
+    let told = failures.0.join("\n");
+    assert!(
+        told.contains("the RDP epsilon")
+            && told.contains("the total: epsilon was not computed again"),
+        "{told}"
+    );
+    // As many earlier releases as somebody likes to invent, each with other events.
+    let mut statement = sound;
+    let prior = statement.prior[0].clone();
+    statement.prior = (0..4_000)
+        .map(|number| Prior {
+            claim: prior.claim.as_ref().map(|claim| {
+                changed(claim, |value| {
+                    for event in value["events"].as_object_mut().unwrap().values_mut() {
+                        event["noise_multiplier"] = (9.0 + 1e-4 * f64::from(number)).into();
+                    }
+                })
+            }),
+            ..prior.clone()
+        })
+        .collect();
+    let mut failures = Failures::default();
+    recheck::Recheck::new(&statement).tell(&[recheck::Whose::Release], &mut failures);
+    assert!(
+        failures.0.len() == 1 && failures.0[0].contains("no epsilon was checked"),
+        "{:?}",
+        failures.0
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Averages of the iterates: post-processing of privatised updates, hence free (De et al. 2022; Shejwalkar et al. 2022).
+//! Averages of the iterates: post-processing of privatized updates, hence free (De et al. 2022; Shejwalkar et al. 2022).
 
 use dpx_schema::params::Averaging;
 use rayon::prelude::*;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::key::Key;
-use crate::privatise::{Protection, privatise};
+use crate::privatize::{NoiseSpec, privatize};
 use crate::sum::GradientSum;
 
 fn key() -> Key {
@@ -28,10 +28,10 @@ fn a_few_steps_equal_the_textbook() {
     for (step, gradient) in gradients.iter().enumerate() {
         let sum = gradient_sum(gradient);
         let key = key();
-        let privatised = privatise(&sum, &Protection::None, &key, 1.0);
+        let privatized = privatize(&sum, &NoiseSpec::None, &key, 1.0);
         adam.update(
             [(weights.as_mut_slice(), true)].into_iter(),
-            &privatised,
+            &privatized,
             0.01,
         );
         let t = step as i32 + 1;
@@ -54,7 +54,7 @@ fn a_few_steps_equal_the_textbook() {
 
 /// With no gradient and no noise, weights move by weight decay alone.
 #[test]
-fn nothing_but_the_privatised_gradient_moves_the_weights() {
+fn nothing_but_the_privatized_gradient_moves_the_weights() {
     let settings = AdamSettings {
         weight_decay: 0.5,
         ..AdamSettings::default()
@@ -64,9 +64,9 @@ fn nothing_but_the_privatised_gradient_moves_the_weights() {
     let (mut matrix, mut bias) = (vec![1.0f32, 2.0], vec![1.0f32, 2.0]);
     for _ in 0..2 {
         let key = key();
-        let privatised = privatise(&sum, &Protection::None, &key, 7.0);
+        let privatized = privatize(&sum, &NoiseSpec::None, &key, 7.0);
         let tensors = [(matrix.as_mut_slice(), true), (bias.as_mut_slice(), false)];
-        adam.update(tensors.into_iter(), &privatised, 0.1);
+        adam.update(tensors.into_iter(), &privatized, 0.1);
     }
     assert_eq!(bias, [1.0, 2.0]);
     assert_eq!(matrix, [0.9025, 1.805]);
@@ -77,7 +77,7 @@ fn nothing_but_the_privatised_gradient_moves_the_weights() {
 fn threads_do_not_change_a_bit() {
     let length = 3 * CHUNK + 17;
     let values: Vec<f32> = (0..length).map(|i| (i as f32).sin()).collect();
-    let protection = Protection::Gaussian {
+    let protection = NoiseSpec::Gaussian {
         noise_multiplier: 1.0,
         sensitivity: 1.0,
         rounding_allowance: 0.0,
@@ -92,10 +92,10 @@ fn threads_do_not_change_a_bit() {
             let mut weights = values.clone();
             let mut adam = Adam::new(AdamSettings::default(), &[length]);
             let key = key();
-            let privatised = privatise(&sum, &protection, &key, 10.0);
+            let privatized = privatize(&sum, &protection, &key, 10.0);
             adam.update(
                 [(weights.as_mut_slice(), true)].into_iter(),
-                &privatised,
+                &privatized,
                 0.1,
             );
             weights

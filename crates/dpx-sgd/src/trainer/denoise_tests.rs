@@ -8,7 +8,7 @@ use crate::optimizer::{Averaging, Denoising};
 fn run(noise_multiplier: f64, denoising: Denoising) -> (DpEvent, Vec<Vec<u32>>, Vec<u32>, Trainer) {
     let mut network = network();
     let mut settings = settings(16.0, Averaging::None);
-    settings.learner.denoising = denoising;
+    settings.optimizer.denoising = denoising;
     let mut trainer = Trainer::new(
         network.parameters(),
         mechanism(1.0, noise_multiplier),
@@ -25,7 +25,7 @@ fn run(noise_multiplier: f64, denoising: Denoising) -> (DpEvent, Vec<Vec<u32>>, 
     for step in 0..3 {
         trainer.step(&mut network, &texts(16)).unwrap();
         if step == 0 {
-            let noised = &trainer.learner.recorded.noised;
+            let noised = &trainer.optimizer.recorded.noised;
             first = noised.iter().map(|tensor| bits(tensor)).collect();
         }
     }

@@ -3,7 +3,7 @@
 use super::tests::{distance, mechanism, network_on, settings, texts};
 use super::*;
 use crate::clip::clipped_sum;
-use crate::learner::Recorded;
+use crate::dp_optimizer::Recorded;
 use crate::optimizer::Averaging;
 use dpx_nn::device::DeviceExt;
 use dpx_nn::model::Decoder;
@@ -46,7 +46,7 @@ fn steps(
     let telemetry = trainer.step(&mut network, &examples).unwrap();
     assert_eq!(network.parameters().device(), device);
     (
-        trainer.learner.recorded.clone(),
+        trainer.optimizer.recorded.clone(),
         telemetry,
         weights(&network),
     )

@@ -76,7 +76,7 @@ fn the_sum_is_the_same_whatever_the_micro_batches() {
     let sum = |max_rows| {
         let (mut network, mut trainer) = (network(), trainer(0.9, max_rows));
         trainer.step(&mut network, &examples).unwrap();
-        trainer.learner.recorded.sum.concat()
+        trainer.optimizer.recorded.sum.concat()
     };
     let whole = sum(256);
     for max_rows in [1, 4, 7] {
@@ -95,7 +95,7 @@ fn people_with_one_record_are_rows() {
     let sum = |examples: &dyn Examples| {
         let (mut network, mut trainer) = (network(), trainer(0.5, 8));
         trainer.step(&mut network, examples).unwrap();
-        trainer.learner.recorded.clone()
+        trainer.optimizer.recorded.clone()
     };
     assert_eq!(sum(&plain), sum(&people));
 }

@@ -4,8 +4,8 @@ use super::tests::{
     MAX_SEQ_LEN, People, distance, mechanism, network, network_on, settings, texts, whole,
 };
 use super::*;
+use crate::dp_optimizer::Recorded;
 use crate::fault::{self, Fault};
-use crate::learner::Recorded;
 use crate::optimizer::Averaging;
 use dpx_nn::device::DeviceExt;
 use dpx_nn::model::Decoder;
@@ -19,7 +19,7 @@ fn replay(
     examples: &dyn Examples,
     step: u64,
     at_once: usize,
-) -> (Recorded, Protection, u64) {
+) -> (Recorded, NoiseSpec, u64) {
     let mut network = network.clone();
     let source = KeySource::Seeded(Key::seeded(8, "replay").ratchet_to(step).unwrap());
     let at_once = MicroBatches {
@@ -32,7 +32,7 @@ fn replay(
         Trainer::new(parameters, mechanism(RATE, 1.2), settings, at_once, source).unwrap();
     trainer.step(&mut network, examples).unwrap();
     (
-        trainer.learner.recorded.clone(),
+        trainer.optimizer.recorded.clone(),
         trainer.protection,
         trainer.step_number(),
     )
@@ -94,7 +94,7 @@ fn stays_within_the_bound(
         let (one, protection, steps) = replay(network, with, step, 4);
         let without = neighbours[step as usize % 2];
         let (other, other_protection, other_steps) = replay(network, without, step, 4);
-        let Protection::Gaussian {
+        let NoiseSpec::Gaussian {
             sensitivity,
             rounding_allowance,
             ..
@@ -238,7 +238,7 @@ fn regrouping_ten_thousand_rows_costs_less_than_the_allowance() {
     let examples = texts(10_000);
     let (one, protection, _) = replay(&network, &examples, 0, 256);
     let (other, ..) = replay(&network, &examples, 0, 17);
-    let Protection::Gaussian { sensitivity, .. } = protection else {
+    let NoiseSpec::Gaussian { sensitivity, .. } = protection else {
         panic!("a private run")
     };
     let allowance = rounding_allowance(1, sensitivity, 6000.0, MAX_SEQ_LEN);

@@ -2,8 +2,8 @@
 
 use super::tests::{mechanism, network_on, people, settings, texts};
 use super::*;
+use crate::dp_optimizer::Recorded;
 use crate::fault::{self, Fault};
-use crate::learner::Recorded;
 use crate::optimizer::Averaging;
 use crate::replicas::ReplicaError;
 use dpx_nn::device::DeviceExt;
@@ -49,7 +49,7 @@ fn steps(
     let told: Result<Vec<_>, _> = (0..3)
         .map(|_| trainer.step(&mut network, examples))
         .collect();
-    Ok((told?, trainer.learner.recorded.clone(), bits(&network)))
+    Ok((told?, trainer.optimizer.recorded.clone(), bits(&network)))
 }
 
 fn bits(network: &Decoder) -> Vec<u32> {

@@ -101,7 +101,7 @@ pub(crate) fn network_on(device: Device) -> Decoder {
 
 pub(super) fn settings(expected_batch_size: f64, averaging: Averaging) -> TrainerSettings {
     TrainerSettings {
-        learner: LearnerSettings {
+        optimizer: DpOptimizerSettings {
             adam: AdamSettings::default(),
             learning_rate: LearningRate::new(0.01, Schedule::Linear, 0.25, 8),
             averaging,
@@ -163,11 +163,11 @@ fn recorded(
     mechanism: Mechanism,
     expected: f64,
     at_once: MicroBatches,
-) -> crate::learner::Recorded {
+) -> crate::dp_optimizer::Recorded {
     let mut network = network();
     let mut trainer = trainer(&network, mechanism, expected, at_once);
     trainer.step(&mut network, &texts(16)).unwrap();
-    trainer.learner.recorded
+    trainer.optimizer.recorded
 }
 
 fn norm(tensors: &[Vec<f64>]) -> f64 {
@@ -230,7 +230,7 @@ pub(crate) fn divisor_is_constant() -> bool {
         let mut network = network();
         let mut trainer = trainer(&network, mechanism(rate, 1.0), 2.5, ALL);
         trainer.step(&mut network, &texts(16)).unwrap();
-        trainer.learner.recorded.divisor == 2.5
+        trainer.optimizer.recorded.divisor == 2.5
     })
 }
 
@@ -270,7 +270,7 @@ fn rows_of_tokens_that_do_not_occur_get_the_same_noise() {
     trainer
         .step(&mut network, &whole(vec![vec![5, 23]]))
         .unwrap();
-    let step = &trainer.learner.recorded;
+    let step = &trainer.optimizer.recorded;
     for name in ["transformer.wte.weight", "transformer.wpe.weight"] {
         let id = network.parameters().find(name).unwrap();
         let width = network.parameters().value(id).width();
@@ -321,7 +321,7 @@ fn noise_drawn_ahead_changes_no_bit() {
         let mut noised = Vec::new();
         while trainer.step_number() < 8 {
             trainer.step(&mut network, &texts(16)).unwrap();
-            noised.push(trainer.learner.recorded.noised.clone());
+            noised.push(trainer.optimizer.recorded.noised.clone());
             if trainer.step_number() == 3 && from.is_none() {
                 let path = folder.path().join(format!("{noise_multiplier}-{ahead}"));
                 trainer
@@ -351,7 +351,7 @@ fn every_field_of_the_mechanism_is_felt() {
     let base = recorded(mechanism(1.0, 1.0), 16.0, ALL);
     let more_noise = recorded(mechanism(1.0, 3.0), 16.0, ALL);
     assert_eq!(base.sum, more_noise.sum);
-    let noise = |step: &crate::learner::Recorded| {
+    let noise = |step: &crate::dp_optimizer::Recorded| {
         let flat = step.noised.iter().flatten().zip(step.sum.iter().flatten());
         flat.map(|(noised, sum)| (f64::from(*noised) * step.divisor - sum).powi(2))
             .sum::<f64>()
@@ -506,7 +506,10 @@ fn a_checkpoint_older_than_the_key_is_refused() {
     assert_eq!(trainer.step_number(), 4);
     // A step beyond the last, as a checkpoint of a longer run has it: refused before a key is derived.
     let mut longer = network_on(Device::Cpu);
-    let far = Learner::new(longer.parameters(), settings(8.0, Averaging::None).learner);
+    let far = DpOptimizer::new(
+        longer.parameters(),
+        settings(8.0, Averaging::None).optimizer,
+    );
     far.save_at(longer.parameters(), &old, &BINDING, u64::MAX / 2);
     let refused = trainer.restore(longer.parameters_mut(), at(&old).as_ref());
     assert!(matches!(refused, Err(TrainerError::NoFit)));

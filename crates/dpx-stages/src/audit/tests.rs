@@ -6,7 +6,7 @@ use dpx_nn::model::{CausalLm, ModelConfig};
 use dpx_nn::text::{BpeOptions, train_bpe};
 use dpx_schema::Device;
 use dpx_schema::context::NoProgress;
-use dpx_schema::{Flow, Input};
+use dpx_schema::{Input, ReleaseLabel};
 use dpx_schema::{LabelIntegration, SCHEMA_FILE};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ impl Place {
             kind: input.0,
             path: self.path(input.1),
             digest: "d1".into(),
-            flow: Flow::Private,
+            flow: ReleaseLabel::Private,
         };
         let context = StageContext {
             instance: format!("{kind}@output={output}").into(),

@@ -15,10 +15,10 @@ use dpx_schema::params::{ClassifyParams, ClassifyPerformance};
 use dpx_schema::progress::{ProgressUpdate, StageMetrics};
 use dpx_schema::{StageContext, StageError};
 use dpx_sgd::clip::{Clipping, clipped_sum};
+use dpx_sgd::dp_optimizer::{DpOptimizer, DpOptimizerSettings};
 use dpx_sgd::key::Key;
-use dpx_sgd::learner::{Learner, LearnerSettings};
 use dpx_sgd::optimizer::{AdamSettings, Averaging, Denoising, LearningRate};
-use dpx_sgd::privatise::Protection;
+use dpx_sgd::privatize::NoiseSpec;
 use dpx_sgd::sampling::micro_batches;
 use serde_json::{Value, json};
 
@@ -162,7 +162,7 @@ impl Trainer<'_> {
         let count = train.ids.len();
         let per_epoch = count.div_ceil(params.batch_size as usize);
         let steps = ((params.epochs * per_epoch as f64).round() as usize).max(1);
-        let settings = LearnerSettings {
+        let settings = DpOptimizerSettings {
             adam: AdamSettings {
                 weight_decay: params.weight_decay,
                 ..AdamSettings::default()
@@ -176,7 +176,7 @@ impl Trainer<'_> {
             averaging: Averaging::None,
             denoising: Denoising::None,
         };
-        let mut learner = Learner::new(classifier.parameters(), settings);
+        let mut optimizer = DpOptimizer::new(classifier.parameters(), settings);
         // Without protection no noise is drawn; the key is a formality.
         let key = Key::seeded(self.context.seed, &self.context.instance);
         let mut best: Option<(f64, usize, Parameters)> = None;
@@ -194,7 +194,7 @@ impl Trainer<'_> {
                 if self.context.progress.stop_requested() {
                     return Err(StageError::interrupted());
                 }
-                loss += self.step(classifier, &mut learner, &key, train, rows, epoch as u64)?;
+                loss += self.step(classifier, &mut optimizer, &key, train, rows, epoch as u64)?;
                 seen += rows.len();
                 done += 1;
                 self.context.progress.update(
@@ -252,7 +252,7 @@ impl Trainer<'_> {
     fn step(
         &self,
         classifier: &mut Classifier,
-        learner: &mut Learner,
+        optimizer: &mut DpOptimizer,
         key: &Key,
         train: &Examples,
         rows: &[usize],
@@ -272,10 +272,10 @@ impl Trainer<'_> {
             let tape = classifier.weighted_forward_backward(&sequences, &classes, &weights)?;
             let sum = clipped_sum(classifier.parameters(), tape, Clipping::None, 1.0)?;
             loss += sum.losses.iter().sum::<f64>();
-            learner.accumulate(&sum.gradients);
+            optimizer.accumulate(&sum.gradients);
         }
         let divisor = rows.len() as f64;
-        learner.apply(classifier.parameters_mut(), &Protection::None, key, divisor);
+        optimizer.apply(classifier.parameters_mut(), &NoiseSpec::None, key, divisor);
         Ok(loss)
     }
 

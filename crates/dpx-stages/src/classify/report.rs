@@ -3,7 +3,7 @@
 use super::Probabilities;
 use crate::metric::Classification;
 use crate::score::read::LabelledTexts;
-use dpx_schema::{StageContext, StageError};
+use dpx_schema::{Context, StageContext, StageError};
 
 /// The likeliest class of a row, the first among equals.
 pub(super) fn argmax(probabilities: &[f32]) -> usize {
@@ -35,18 +35,16 @@ pub(super) fn save(
         "accuracy {:.4}, macro-F1 {:.4} on {} texts",
         metrics.accuracy, metrics.macro_f1, metrics.n
     ));
-    let json = serde_json::to_string_pretty(&metrics)
-        .map_err(|error| StageError::new(format!("cannot write `metrics.json`: {error}")))?;
+    let json = serde_json::to_string_pretty(&metrics).context("cannot write `metrics.json`")?;
     std::fs::write(context.output_path("metrics.json"), json + "\n")?;
     std::fs::write(context.output_path("training.json"), format!("{log:#}\n"))?;
     let path = context.output_path("predictions.csv");
-    let failed =
-        |error: csv::Error| StageError::new(format!("cannot write `predictions.csv`: {error}"));
-    let mut file = csv::Writer::from_path(&path).map_err(failed)?;
+    let writing = "cannot write `predictions.csv`";
+    let mut file = csv::Writer::from_path(&path).context(writing)?;
     let header = ["row", "label", "predicted"].map(str::to_owned);
     let columns = labels.iter().map(|label| format!("p_{label}"));
     file.write_record(header.into_iter().chain(columns))
-        .map_err(failed)?;
+        .context(writing)?;
     for (row, (truth, (predicted, probabilities))) in test
         .labels
         .iter()
@@ -60,7 +58,7 @@ pub(super) fn save(
         ];
         let figures = probabilities.iter().map(|p| format!("{p:.6}"));
         file.write_record(names.into_iter().chain(figures))
-            .map_err(failed)?;
+            .context(writing)?;
     }
     file.flush()?;
     Ok(())

@@ -7,7 +7,7 @@ use dpx_nn::model::{CausalLm, ModelConfig, load_classifier};
 use dpx_nn::text::{BpeOptions, Tokenizer, train_bpe};
 use dpx_schema::LabelIntegration;
 use dpx_schema::context::NoProgress;
-use dpx_schema::{Flow, Input};
+use dpx_schema::{Input, ReleaseLabel};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ impl Bench {
                 kind: *kind,
                 path: self.folder.path().join(name),
                 digest: String::new(),
-                flow: Flow::Private,
+                flow: ReleaseLabel::Private,
             };
             ((*name).to_owned(), input)
         };

@@ -1,7 +1,7 @@
 //! Histograms over declared domains: exact counts, their sensitivities, and what is drawn from the noisy ones.
 
 use super::combinations::Combinations;
-use super::laws::normalised;
+use super::distributions::normalized;
 use crate::fault::fault;
 use crate::members::Share;
 use dpx_nn::text::words;
@@ -195,7 +195,7 @@ impl NoisyCounts {
                 0.0
             }
         };
-        normalised((0..self.keywords.len()).filter_map(|keyword| {
+        normalized((0..self.keywords.len()).filter_map(|keyword| {
             let mean =
                 (0..classes).map(|class| share(keyword, class)).sum::<f64>() / classes as f64;
             let weight = share(keyword, label) - 1.5 * mean;

@@ -74,7 +74,7 @@ impl Embeddings {
 
     /// Every embedding scaled to length 1; one of zeros, or with a value that is not finite, becomes zeros.
     #[must_use]
-    pub fn normalised(&self) -> Self {
+    pub fn normalized(&self) -> Self {
         let mut values = self.values.clone();
         for row in values.chunks_exact_mut(self.width) {
             let norm = row
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn zeros_and_infinities_become_zeros() {
         let set = Embeddings::new(vec![3.0, 4.0, 0.0, 0.0, f32::INFINITY, 1.0], 2).unwrap();
-        assert_eq!(set.normalised().values(), [0.6, 0.8, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(set.normalized().values(), [0.6, 0.8, 0.0, 0.0, 0.0, 0.0]);
         assert!(Embeddings::new(vec![1.0], 2).is_none());
         assert!(Embeddings::new(vec![], 0).is_none());
     }

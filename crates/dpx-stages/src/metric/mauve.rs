@@ -65,7 +65,7 @@ pub(crate) fn mauve(
     if first.len() < 2 || second.len() < 2 || first.width() != second.width() {
         return None;
     }
-    let both = first.concat(second).normalised();
+    let both = first.concat(second).normalized();
     let projected = pca::project(&both, options.explained_variance);
     let clusters = if options.clusters == 0 {
         ((first.len().min(second.len()) as f64 / 10.0).round() as usize).max(2)

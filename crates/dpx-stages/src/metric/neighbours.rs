@@ -150,9 +150,9 @@ pub(crate) fn neighbours(
     if synthetic.is_empty() || training.is_empty() || held_out.is_empty() {
         return None;
     }
-    let both = training.normalised().concat(&held_out.normalised());
+    let both = training.normalized().concat(&held_out.normalized());
     // Every cosine once: the largest of either side, and the numbers of the largest of both.
-    let found = synthetic.normalised().fold_dots(&both, |_, dots| {
+    let found = synthetic.normalized().fold_dots(&both, |_, dots| {
         let (of_training, of_held_out) = dots.split_at(training.len());
         let [first, second] = [of_training, of_held_out].map(largest);
         let most = first.max(second);

@@ -75,7 +75,7 @@ fn label_means(
 ) -> (Vec<Vec<f64>>, Vec<u64>) {
     let mut means = vec![vec![0.0; embeddings.width()]; labels];
     let mut counts = vec![0_u64; labels];
-    let unit = embeddings.normalised();
+    let unit = embeddings.normalized();
     for (row, &label) in unit.rows().zip(labels_of) {
         if label < labels {
             counts[label] += 1;

@@ -22,7 +22,7 @@ pub(crate) fn support(synthetic: &Embeddings, real: &Embeddings, k: usize) -> Op
     if k == 0 || synthetic.len() <= k || real.len() <= k || synthetic.width() != real.width() {
         return None;
     }
-    let (synthetic, real) = (synthetic.normalised(), real.normalised());
+    let (synthetic, real) = (synthetic.normalized(), real.normalized());
     Some(Support {
         precision: within(&synthetic, &real, &reach(&real, k)),
         recall: within(&real, &synthetic, &reach(&synthetic, k)),

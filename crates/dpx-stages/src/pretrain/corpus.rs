@@ -3,7 +3,7 @@
 use super::order;
 use dpx_data::{Role, Source};
 use dpx_nn::text::Tokenizer;
-use dpx_schema::StageError;
+use dpx_schema::{Context, StageError};
 use std::sync::Mutex;
 
 /// Encoded lines. A line that is the start of a sequence for one in eight begins with the end token, so that the model can
@@ -19,8 +19,8 @@ pub(super) struct Corpus {
 pub(super) fn read(sources: &[String]) -> Result<Vec<String>, StageError> {
     let mut lines = Vec::new();
     for source in sources {
-        let text = dpx_data::public_text(Role::Corpus, &Source::parse(source))
-            .map_err(|error| StageError::new(format!("`corpus`: {error}")))?;
+        let text =
+            dpx_data::public_text(Role::Corpus, &Source::parse(source)).context("`corpus`")?;
         lines.extend(
             text.lines()
                 .map(str::trim)

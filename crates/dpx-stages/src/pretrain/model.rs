@@ -6,8 +6,8 @@ use dpx_nn::model::weights::StoredAs;
 use dpx_nn::model::{CausalLm, CausalModel, ModelConfig, load_causal};
 use dpx_nn::text::{BpeOptions, Tokenizer, train_bpe};
 use dpx_schema::params::PretrainParams;
+use dpx_schema::{Context, StageContext, StageError};
 use dpx_schema::{LabelIntegration, MODEL_SCHEMA_FILE, PrivacyRecord, PublicSchema};
-use dpx_schema::{StageContext, StageError};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -66,7 +66,7 @@ fn tokenizer(
         None => Vec::new(),
         Some(name) if name.starts_with("builtin:") => keyword_list(name)?,
         Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| StageError::new(format!("cannot read `{path}`: {error}")))?
+            .context(format_args!("cannot read `{path}`"))?
             .lines()
             .map(|line| line.trim().to_owned())
             .filter(|word| !word.is_empty() && !word.starts_with('#'))

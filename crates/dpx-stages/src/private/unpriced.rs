@@ -3,7 +3,7 @@
 use dpx_accounting::budget::MechanismSpec;
 use dpx_accounting::{Adjacency, Sampling, SamplingPlan, sampling_plan};
 use dpx_schema::params::{TeacherParams, TrainParams};
-use dpx_schema::{Kind, Population, StageError, UnitBounds, UnitSampling};
+use dpx_schema::{Context, Kind, Population, StageError, UnitBounds, UnitSampling};
 use serde_json::Value;
 
 /// A mechanism before its noise is known.
@@ -67,8 +67,8 @@ pub(super) fn unpriced(
                 records_per_unit,
                 bounds,
             } = sampled(stage, &params, population, bounds)?;
-            let sampling = sampling_plan(units, canaries, asked)
-                .map_err(|error| StageError::new(format!("`{stage}`: {error}")))?;
+            let sampling =
+                sampling_plan(units, canaries, asked).context(format_args!("`{stage}`"))?;
             if bounds.is_some_and(|bounds| bounds.several_owners)
                 && sampling.adjacency != Adjacency::ZeroOut
             {

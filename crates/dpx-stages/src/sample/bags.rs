@@ -20,13 +20,13 @@ const USUAL_WORDS: u64 = 20;
 
 /// Things in proportion to their probabilities.
 #[derive(Debug, Clone, PartialEq)]
-struct Law<T> {
+struct Categorical<T> {
     things: Vec<T>,
     /// Sums of the probabilities up to each thing.
     sums: Vec<f64>,
 }
 
-impl<T> Law<T> {
+impl<T> Categorical<T> {
     fn of(weighed: Vec<(T, f64)>) -> Self {
         let mut sum = 0.0;
         let (things, sums) = weighed
@@ -51,7 +51,7 @@ impl<T> Law<T> {
 /// What a label draws its words from.
 #[derive(Debug, Clone, PartialEq)]
 struct Words {
-    law: Law<usize>,
+    law: Categorical<usize>,
     /// None of its cells stands out of the noise: the law is that of the public frequencies.
     public: bool,
 }
@@ -61,7 +61,7 @@ pub(super) struct Bags<'a> {
     vocabulary: &'a [String],
     labels: &'a [String],
     words: Vec<Words>,
-    lengths: Law<RangeInclusive<u64>>,
+    lengths: Categorical<RangeInclusive<u64>>,
     /// Longest text in words.
     most: u64,
     context: &'a StageContext<'a>,
@@ -90,7 +90,7 @@ impl<'a> Bags<'a> {
                 let public = law.is_empty();
                 let law = if public { public_law.clone() } else { law };
                 Words {
-                    law: Law::of(law),
+                    law: Categorical::of(law),
                     public,
                 }
             })
@@ -99,7 +99,7 @@ impl<'a> Bags<'a> {
             vocabulary: &counts.keywords,
             labels,
             words,
-            lengths: Law::of(counts.length_law()),
+            lengths: Categorical::of(counts.length_law()),
             most,
             context,
             progress: (0, 0),

@@ -1,13 +1,13 @@
 //! What the stage leaves: the texts and what happened on the way to them.
 
 use super::keywords::Keywords;
-use super::teacher::{Choice, Chooser};
+use super::teacher::{Choice, TeacherFilter};
 use super::write::{Length, Text, Written};
 use crate::score::read::probability_column;
 use crate::truncation::percent;
 use dpx_schema::conversation::Conversation;
 use dpx_schema::params::{Attribute, SampleParams, TeacherPolicy, combined, values_at};
-use dpx_schema::{StageContext, StageError, counted};
+use dpx_schema::{Context, StageContext, StageError, counted};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -267,9 +267,8 @@ pub(super) fn save(
     votes: Option<&Value>,
 ) -> Result<(), StageError> {
     let path = context.output_path("synthetic.csv");
-    let failed =
-        |error: csv::Error| StageError::new(format!("cannot write `{}`: {error}", path.display()));
-    let mut file = csv::Writer::from_path(&path).map_err(failed)?;
+    let writing = format!("cannot write `{}`", path.display());
+    let mut file = csv::Writer::from_path(&path).context(&writing)?;
     let soft = written
         .texts
         .iter()
@@ -284,7 +283,7 @@ pub(super) fn save(
     );
     header.extend(form.conversations.then(|| MESSAGES_COLUMN.to_owned()));
     header.extend(columns.map(|label| probability_column(label)));
-    file.write_record(&header).map_err(failed)?;
+    file.write_record(&header).context(&writing)?;
     let combined = combined(&form.attributes);
     for text in &written.texts {
         let label = &asked.labels[text.label];
@@ -294,7 +293,7 @@ pub(super) fn save(
             .into_iter()
             .chain(form.columns(text, label, &combined)?)
             .chain(probabilities.map(|probability| format!("{probability:.6}")));
-        file.write_record(record).map_err(failed)?;
+        file.write_record(record).context(&writing)?;
     }
     file.flush()?;
     let kept = by_label(&written.texts, asked.labels.len());
@@ -377,12 +376,16 @@ fn of_conversations(
 }
 
 /// What the teacher did; `choice` is missing where it had no say.
-pub(super) fn of_teacher(asked: &Asked<'_>, chooser: &Chooser, choice: Option<&Choice>) -> Value {
+pub(super) fn of_teacher(
+    asked: &Asked<'_>,
+    filter: &TeacherFilter,
+    choice: Option<&Choice>,
+) -> Value {
     let mut report = json!({
         "asked": asked.params.teacher,
-        "applied": chooser.policy,
+        "applied": filter.policy,
         // Infinity has no number in JSON.
-        "epsilon": chooser.epsilon,
+        "epsilon": filter.epsilon,
         "oversample": asked.params.oversample,
     });
     let Some(choice) = choice else {
@@ -394,7 +397,7 @@ pub(super) fn of_teacher(asked: &Asked<'_>, chooser: &Chooser, choice: Option<&C
         .map(|label| choice.confusion[label][label])
         .sum();
     let kept = by_label(&choice.texts, asked.labels.len());
-    let missing: u64 = if chooser.policy == TeacherPolicy::Soft {
+    let missing: u64 = if filter.policy == TeacherPolicy::Soft {
         let asked: u64 = asked.counts.iter().sum();
         asked.saturating_sub(choice.texts.len() as u64)
     } else {

@@ -11,7 +11,7 @@ use serde_json::Value;
 const LARGEST_EPSILON_TO_RELABEL: f64 = 8.0;
 
 #[derive(Debug)]
-pub(super) struct Chooser {
+pub(super) struct TeacherFilter {
     teacher: Teacher,
     /// The teacher's class of each label.
     classes: Vec<usize>,
@@ -36,7 +36,7 @@ pub(super) struct Choice {
     pub(super) votes: Option<Value>,
 }
 
-impl Chooser {
+impl TeacherFilter {
     /// The teacher among the needs, if there is one and it is asked.
     pub(super) fn load(
         context: &StageContext<'_>,
@@ -169,7 +169,7 @@ mod tests {
     use dpx_sgd::softmax::SoftmaxRegression;
 
     /// Knows three words: `glad` speaks for joy, `afraid` for fear, `very` for nothing; beside it the others weigh less.
-    fn chooser(policy: TeacherPolicy, order: ChoiceOrder) -> Chooser {
+    fn filter(policy: TeacherPolicy, order: ChoiceOrder) -> TeacherFilter {
         let counts = ["glad", "afraid", "very"].map(|word| (word.to_owned(), 1));
         // Rows: the words, then the intercept; columns: fear, joy.
         let weights = vec![0.0, 4.0, 4.0, 0.0, 0.0, 0.0, 0.0, 0.0];
@@ -182,7 +182,7 @@ mod tests {
         let classes = teacher
             .classes_of(&["joy".to_owned(), "fear".to_owned()])
             .unwrap();
-        Chooser {
+        TeacherFilter {
             teacher,
             classes,
             policy,
@@ -222,8 +222,8 @@ mod tests {
 
     #[test]
     fn relabelling_keeps_every_text_up_to_the_count_in_the_order_of_writing() {
-        let chooser = chooser(TeacherPolicy::Relabel, ChoiceOrder::FirstCome);
-        let choice = chooser.choose(written(), &[2, 5], None).unwrap();
+        let filter = filter(TeacherPolicy::Relabel, ChoiceOrder::FirstCome);
+        let choice = filter.choose(written(), &[2, 5], None).unwrap();
         let expected = [
             (0, "very glad"),
             (0, "so glad"),
@@ -237,16 +237,16 @@ mod tests {
 
     #[test]
     fn agreement_drops_the_others_and_the_likeliest_come_first() {
-        let chooser = chooser(TeacherPolicy::Agree, ChoiceOrder::Likeliest);
-        let choice = chooser.choose(written(), &[1, 1], None).unwrap();
+        let filter = filter(TeacherPolicy::Agree, ChoiceOrder::Likeliest);
+        let choice = filter.choose(written(), &[1, 1], None).unwrap();
         assert_eq!(kept(&choice), [(0, "glad"), (1, "very afraid")]);
         assert_eq!((choice.disagreed, choice.surplus), (2, 1));
     }
 
     #[test]
     fn soft_labels_keep_as_many_as_asked_in_all_with_the_probabilities() {
-        let chooser = chooser(TeacherPolicy::Soft, ChoiceOrder::FirstCome);
-        let choice = chooser.choose(written(), &[2, 2], None).unwrap();
+        let filter = filter(TeacherPolicy::Soft, ChoiceOrder::FirstCome);
+        let choice = filter.choose(written(), &[2, 2], None).unwrap();
         let expected = [
             (0, "very glad"),
             (0, "so glad"),

@@ -6,7 +6,7 @@ use dpx_nn::model::{CausalLm, ModelConfig};
 use dpx_nn::text::{BpeOptions, Tokenizer, train_bpe};
 use dpx_nn::{Array, Network};
 use dpx_schema::context::NoProgress;
-use dpx_schema::{Flow, Input};
+use dpx_schema::{Input, ReleaseLabel};
 use dpx_schema::{LabelIntegration, MODEL_SCHEMA_FILE, PublicSchema};
 use dpx_schema::{PrivacyRecord, PublicInputs};
 use serde_json::{Value, json};
@@ -90,7 +90,7 @@ impl Bench {
                 kind,
                 path: self.folder.path().join(kind.name()),
                 digest: String::new(),
-                flow: Flow::Dp,
+                flow: ReleaseLabel::Dp,
             };
             (kind.name().to_owned(), input)
         };

@@ -34,7 +34,7 @@ pub trait Embedder {
 }
 
 /// A language model, by the losses that it gives texts.
-pub trait Surprise {
+pub trait LmScorer {
     /// The loss of each text, given as (label, text).
     ///
     /// # Errors
@@ -48,9 +48,9 @@ pub struct Models<'a> {
     /// What similarity and its like are measured with; none: those figures are left out.
     pub embedder: Option<&'a dyn Embedder>,
     /// The model that wrote the texts.
-    pub trained: Option<&'a dyn Surprise>,
+    pub trained: Option<&'a dyn LmScorer>,
     /// The public model that the generator started from.
-    pub base: Option<&'a dyn Surprise>,
+    pub base: Option<&'a dyn LmScorer>,
 }
 
 /// The texts that figures compare.
@@ -325,7 +325,7 @@ fn perplexities(
     [synthetic, held_out, training]: [&LabelledTexts; 3],
     models: &Models<'_>,
 ) -> Result<Perplexities, StageError> {
-    let of = |model: Option<&dyn Surprise>, set: &LabelledTexts| {
+    let of = |model: Option<&dyn LmScorer>, set: &LabelledTexts| {
         let Some(model) = model else { return Ok(None) };
         let pairs: Vec<(&str, &str)> = set
             .labels

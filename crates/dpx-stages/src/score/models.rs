@@ -1,6 +1,6 @@
 //! The models of a score: an encoder, the trained generator, and the public model that fluency is measured with.
 
-use super::compute::{Embedder, Surprise};
+use super::compute::{Embedder, LmScorer};
 use crate::losses::{Given, text_losses};
 use crate::metric::Embeddings;
 use crate::metric::perplexity::TextLoss;
@@ -76,7 +76,7 @@ impl LanguageModel {
     }
 }
 
-impl Surprise for LanguageModel {
+impl LmScorer for LanguageModel {
     fn losses(&self, texts: &[(&str, &str)]) -> Result<Vec<TextLoss>, StageError> {
         text_losses(
             &self.network,

@@ -1,6 +1,6 @@
 //! Reading the labelled texts that `preprocess` and `sample` write.
 
-use dpx_schema::StageError;
+use dpx_schema::{Context, StageError};
 use serde::Deserialize;
 use std::io::BufRead;
 use std::path::Path;
@@ -85,12 +85,12 @@ fn name(path: &Path) -> String {
         .into_owned()
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> StageError {
-    StageError::new(format!("could not read `{}`: {error}", name(path)))
+fn reading(path: &Path) -> String {
+    format!("could not read `{}`", name(path))
 }
 
 fn read(path: &Path) -> Result<String, StageError> {
-    std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+    std::fs::read_to_string(path).context(reading(path))
 }
 
 /// Reads one split of a `preprocess` artifact: JSON lines with `text` and `label`.
@@ -106,9 +106,9 @@ pub fn split(path: &Path, labels: &[String]) -> Result<LabelledTexts, StageError
         owners: Vec<String>,
     }
     let mut found = LabelledTexts::default();
-    let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
+    let file = std::fs::File::open(path).context(reading(path))?;
     for (index, line) in std::io::BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(|error| unreadable(path, &error))?;
+        let line = line.context(format_args!("could not read `{}`", name(path)))?;
         let row: Row = serde_json::from_str(&line).map_err(|_| {
             StageError::new(format!(
                 "{}:{}: no row: expected a JSON object with `text` and `label`",

@@ -1,6 +1,6 @@
 //! The stage: reads the artifacts, computes, writes `scores.json`.
 
-use super::compute::{Models, Surprise, Texts, compared, compute};
+use super::compute::{LmScorer, Models, Texts, compared, compute};
 use super::models::LanguageModel;
 use super::read::LabelledTexts;
 use super::scores::Compared;
@@ -15,7 +15,7 @@ use crate::preprocess::FACTS_FILE;
 use crate::text_encoder::TextEncoder;
 use dpx_data::Fact;
 use dpx_schema::params::{ScoreParams, ScorePerformance};
-use dpx_schema::{Kind, StageContext, StageError};
+use dpx_schema::{Context, Kind, StageContext, StageError};
 use dpx_schema::{MODEL_SCHEMA_FILE, PublicSchema};
 use std::path::Path;
 
@@ -61,8 +61,8 @@ pub fn run(context: &StageContext<'_>) -> Result<(), StageError> {
     };
     let models = Models {
         embedder: Some(&encoder),
-        trained: trained.as_ref().map(|model| model as &dyn Surprise),
-        base: base.as_ref().map(|model| model as &dyn Surprise),
+        trained: trained.as_ref().map(|model| model as &dyn LmScorer),
+        base: base.as_ref().map(|model| model as &dyn LmScorer),
     };
     with_models(context, &params, &models, Some(&student))
 }
@@ -177,7 +177,7 @@ pub(super) fn with_models(
         scores.student = student.figures(context, params, &texts)?;
     }
     let mut json = serde_json::to_vec_pretty(&scores)
-        .map_err(|error| StageError::new(format!("could not write `{SCORES_FILE}`: {error}")))?;
+        .context(format_args!("could not write `{SCORES_FILE}`"))?;
     json.push(b'\n');
     std::fs::write(context.output_path(SCORES_FILE), json)?;
     Ok(())

@@ -9,10 +9,10 @@ use dpx_nn::{Batch, Network, Sequence, Targets};
 use dpx_schema::params::Schedule;
 use dpx_schema::{Progress, StageError};
 use dpx_sgd::clip::{Clipping, clipped_sum};
+use dpx_sgd::dp_optimizer::{DpOptimizer, DpOptimizerSettings};
 use dpx_sgd::key::Key;
-use dpx_sgd::learner::{Learner, LearnerSettings};
 use dpx_sgd::optimizer::{AdamSettings, Averaging, Denoising, LearningRate};
-use dpx_sgd::privatise::Protection;
+use dpx_sgd::privatize::NoiseSpec;
 use dpx_sgd::sampling::micro_batches;
 
 /// Texts in a step.
@@ -40,13 +40,13 @@ pub(super) fn held_out_perplexity(
     let steps = ((epochs * sequences.len() as f64) / BATCH as f64)
         .ceil()
         .max(1.0) as u64;
-    let settings = LearnerSettings {
+    let settings = DpOptimizerSettings {
         adam: AdamSettings::default(),
         learning_rate: LearningRate::new(RATE, Schedule::Linear, 0.1, steps),
         averaging: Averaging::None,
         denoising: Denoising::None,
     };
-    let mut learner = Learner::new(model.network.parameters(), settings);
+    let mut optimizer = DpOptimizer::new(model.network.parameters(), settings);
     // Without protection no noise is drawn; the key is a formality.
     let key = Key::seeded(seed, "student");
     for step in 0..steps {
@@ -54,11 +54,11 @@ pub(super) fn held_out_perplexity(
             return Err(StageError::interrupted());
         }
         let rows = rows_of_step(seed, step, sequences.len());
-        accumulate(&model, &mut learner, &sequences, &rows)?;
-        learner.apply(model.network.parameters_mut(), &Protection::None, &key, 1.0);
+        accumulate(&model, &mut optimizer, &sequences, &rows)?;
+        optimizer.apply(model.network.parameters_mut(), &NoiseSpec::None, &key, 1.0);
     }
-    learner.finish(model.network.parameters_mut());
-    use super::compute::Surprise;
+    optimizer.finish(model.network.parameters_mut());
+    use super::compute::LmScorer;
     Ok(perplexity(&model.losses(held_out)?))
 }
 
@@ -85,7 +85,7 @@ fn rows_of_step(seed: u64, step: u64, rows: usize) -> Vec<usize> {
 /// Adds the gradients of the mean loss over all tokens of some texts.
 fn accumulate(
     model: &LanguageModel,
-    learner: &mut Learner,
+    optimizer: &mut DpOptimizer,
     sequences: &[Vec<u32>],
     rows: &[usize],
 ) -> Result<(), StageError> {
@@ -102,7 +102,7 @@ fn accumulate(
         }
         let tape = model.network.forward_backward(&batch)?;
         let sum = clipped_sum(model.network.parameters(), tape, Clipping::None, 1.0)?;
-        learner.accumulate(&sum.gradients);
+        optimizer.accumulate(&sum.gradients);
     }
     Ok(())
 }

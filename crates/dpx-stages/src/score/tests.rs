@@ -1,12 +1,12 @@
 //! The whole stage on small folders, with a stand-in encoder.
 
 use super::read::LabelledTexts;
-use super::{Embedder, Models, SCORES_FILE, Scores, Surprise, Texts, compute, read};
+use super::{Embedder, LmScorer, Models, SCORES_FILE, Scores, Texts, compute, read};
 use crate::metric::Embeddings;
 use crate::metric::perplexity::TextLoss;
 use dpx_schema::context::NoProgress;
 use dpx_schema::params::ScoreParams;
-use dpx_schema::{Flow, Input, Kind, StageContext, StageError};
+use dpx_schema::{Input, Kind, ReleaseLabel, StageContext, StageError};
 use std::path::Path;
 
 /// Counts letters: enough to tell words apart.
@@ -30,7 +30,7 @@ impl Embedder for Letters {
     }
 }
 
-impl Surprise for Letters {
+impl LmScorer for Letters {
     fn losses(&self, texts: &[(&str, &str)]) -> Result<Vec<TextLoss>, StageError> {
         let loss = |(_, text): &(&str, &str)| TextLoss {
             nats: text.len() as f64,
@@ -204,7 +204,7 @@ fn the_stage_without_any_model_still_writes_its_words() {
         kind,
         path: path.to_owned(),
         digest: String::new(),
-        flow: Flow::Private,
+        flow: ReleaseLabel::Private,
     };
     let context = StageContext {
         instance: "score".into(),

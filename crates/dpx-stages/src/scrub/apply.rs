@@ -1,5 +1,7 @@
 //! Spans of personal data, and texts without them.
 
+use dpx_schema::StageError;
+
 /// A piece of personal data in a text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
@@ -17,7 +19,7 @@ pub trait Scrubber {
     ///
     /// # Errors
     /// When the model behind it fails; says so without quoting a text.
-    fn find(&self, texts: &[&str]) -> Result<Vec<Vec<Span>>, String>;
+    fn find(&self, texts: &[&str]) -> Result<Vec<Vec<Span>>, StageError>;
 }
 
 /// A text with its spans replaced.

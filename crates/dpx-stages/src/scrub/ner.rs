@@ -4,7 +4,7 @@ use super::entities::{Tag, spans};
 use super::{Scrubber, Span};
 use dpx_nn::model::{Classifier, Head, groups, load_classifier};
 use dpx_nn::text::{AlignedEncoding, Tokenizer};
-use dpx_schema::Device;
+use dpx_schema::{Device, StageError};
 use std::path::Path;
 
 /// Most tokens computed at once.
@@ -31,17 +31,17 @@ impl Ner {
     /// Reads a model folder onto a device.
     ///
     /// # Errors
-    /// When it holds no token classifier with a tokenizer; in words.
-    pub fn load(folder: impl AsRef<Path>, device: Device) -> Result<Self, String> {
+    /// When it holds no token classifier with a tokenizer.
+    pub fn load(folder: impl AsRef<Path>, device: Device) -> Result<Self, StageError> {
         let folder = folder.as_ref();
-        let model = load_classifier(folder, device).map_err(|error| error.to_string())?;
+        let model = load_classifier(folder, device)?;
         if model.config().head != Head::TokenClassification {
-            return Err(format!(
+            return Err(StageError::new(format!(
                 "`{}` classifies texts, not tokens: scrubbing needs a `...ForTokenClassification`",
                 folder.display()
-            ));
+            )));
         }
-        let tokenizer = Tokenizer::load(folder).map_err(|error| error.to_string())?;
+        let tokenizer = Tokenizer::load(folder)?;
         let tags = model
             .labels()
             .iter()
@@ -91,12 +91,11 @@ impl Ner {
 }
 
 impl Scrubber for Ner {
-    fn find(&self, texts: &[&str]) -> Result<Vec<Vec<Span>>, String> {
+    fn find(&self, texts: &[&str]) -> Result<Vec<Vec<Span>>, StageError> {
         let encodings = texts
             .iter()
             .map(|text| self.tokenizer.encode_aligned(text))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| error.to_string())?;
+            .collect::<Result<Vec<_>, _>>()?;
         let windows: Vec<Window> = encodings
             .iter()
             .enumerate()
@@ -114,18 +113,14 @@ impl Scrubber for Ner {
                 .iter()
                 .map(|index| windows[*index].ids.as_slice())
                 .collect();
-            let scores = self
-                .model
-                .logits(&sequences)
-                .map_err(|error| error.to_string())?
-                .to_vec();
+            let scores = self.model.logits(&sequences)?.to_vec();
             let mut rows = scores.chunks_exact(self.tags.len());
             for index in group {
                 let window = &windows[index];
                 for place in 0..window.ids.len() {
-                    let row = rows
-                        .next()
-                        .ok_or("the model gave fewer scores than tokens")?;
+                    let row = rows.next().ok_or_else(|| {
+                        StageError::new("the model gave fewer scores than tokens")
+                    })?;
                     let own = !window.framed || (place > 0 && place + 1 < window.ids.len());
                     if own {
                         let token = window.first + place - usize::from(window.framed);

@@ -6,6 +6,7 @@ mod words;
 
 use super::folded::{Folded, Invisible};
 use super::{Scrubber, Span};
+use dpx_schema::StageError;
 use numbers::{is_amount, is_series, is_tail};
 use regex::Regex;
 use words::{CODE, NO_HOST, NO_MAILBOX};
@@ -454,7 +455,7 @@ fn is_iban(found: &str) -> bool {
 }
 
 impl Scrubber for Rules {
-    fn find(&self, texts: &[&str]) -> Result<Vec<Vec<Span>>, String> {
+    fn find(&self, texts: &[&str]) -> Result<Vec<Vec<Span>>, StageError> {
         Ok(texts.iter().map(|text| self.spans(text)).collect())
     }
 }

@@ -3,7 +3,7 @@
 use crate::metric::Embeddings;
 use crate::score::read;
 use crate::teacher::EmbeddingFeatures;
-use dpx_schema::{Kind, PublicSchema, StageContext, StageError};
+use dpx_schema::{Context, Kind, PublicSchema, StageContext, StageError};
 use std::path::Path;
 
 /// File of a `sample` artifact with the texts.
@@ -48,7 +48,6 @@ impl Pool {
 /// When they cannot be read.
 pub(super) fn digest(folder: &Path) -> Result<String, StageError> {
     let path = folder.join(TEXTS_FILE);
-    let bytes = std::fs::read(&path)
-        .map_err(|error| StageError::new(format!("{}: {error}", path.display())))?;
+    let bytes = std::fs::read(&path).context(path.display())?;
     Ok(blake3::hash(&bytes).to_hex().to_string())
 }

@@ -7,7 +7,7 @@ use dpx_accounting::DpEvent;
 use dpx_data::{Owner, Row, builtin};
 use dpx_schema::context::NoProgress;
 use dpx_schema::{
-    Device, Flow, Input, Kind, LabelIntegration, PrivacyRecord, PublicSchema, SCHEMA_FILE,
+    Device, Input, Kind, LabelIntegration, PrivacyRecord, PublicSchema, ReleaseLabel, SCHEMA_FILE,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ fn pool_of(labels: Vec<usize>, seed: u64) -> Pool {
 fn embeddings(rows: usize, seed: u64) -> Embeddings {
     let value = |at: usize| ((at as u64 * 7919 + seed * 104_729) % 1009) as f32 - 500.0;
     let values = (0..rows * 4).map(value).collect();
-    Embeddings::new(values, 4).unwrap().normalised()
+    Embeddings::new(values, 4).unwrap().normalized()
 }
 
 fn params(more: &Value) -> SelectParams {
@@ -185,9 +185,12 @@ impl Bench {
             inputs: BTreeMap::from([
                 (
                     "preprocess".to_owned(),
-                    input(Kind::Preprocess, "input", Flow::Private),
+                    input(Kind::Preprocess, "input", ReleaseLabel::Private),
                 ),
-                ("pool".to_owned(), input(Kind::Sample, "pool", Flow::Public)),
+                (
+                    "pool".to_owned(),
+                    input(Kind::Sample, "pool", ReleaseLabel::Public),
+                ),
             ]),
             output: output.clone(),
             state: root.join("state"),

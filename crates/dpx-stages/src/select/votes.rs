@@ -2,8 +2,8 @@
 
 use super::pool::digest;
 use crate::counts::Noisy;
-use dpx_schema::StageError;
 use dpx_schema::params::VoteFor;
+use dpx_schema::{Context, StageError};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -42,10 +42,8 @@ impl Votes {
     /// When they cannot be read, or are votes for other texts.
     pub(crate) fn load(folder: &Path, pool: &Path) -> Result<Self, StageError> {
         let path = folder.join(VOTES_FILE);
-        let failed =
-            |error: &dyn std::fmt::Display| StageError::new(format!("{}: {error}", path.display()));
-        let bytes = std::fs::read(&path).map_err(|error| failed(&error))?;
-        let votes: Self = serde_json::from_slice(&bytes).map_err(|error| failed(&error))?;
+        let bytes = std::fs::read(&path).context(path.display())?;
+        let votes: Self = serde_json::from_slice(&bytes).context(path.display())?;
         if votes.pool != digest(pool)? {
             return Err(StageError::new(
                 "the votes were cast for other texts than those of the `sample` stage among the needs: both stages must need the same pool",

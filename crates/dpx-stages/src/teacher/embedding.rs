@@ -109,7 +109,7 @@ impl EmbeddingFeatures {
         };
         let values = rows.iter().flat_map(centred).collect();
         Embeddings::new(values, self.centre.len())
-            .map(|rows| rows.normalised())
+            .map(|rows| rows.normalized())
             .ok_or_else(|| StageError::new("the encoder gave embeddings of unequal width"))
     }
 

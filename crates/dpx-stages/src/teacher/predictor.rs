@@ -2,8 +2,7 @@
 
 use super::embedding::EmbeddingFeatures;
 use super::vocabulary::Vocabulary;
-use dpx_schema::Device;
-use dpx_schema::StageError;
+use dpx_schema::{Context, Device, StageError};
 use dpx_sgd::softmax::{SoftmaxRegression, SparseRows};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
@@ -188,13 +187,12 @@ impl Teacher {
     /// When a file is missing or does not fit the others.
     pub(crate) fn load(folder: &Path, device: Device) -> Result<Self, StageError> {
         let read = |name: &str| {
-            std::fs::read(folder.join(name)).map_err(|error| {
-                StageError::new(format!("{}: {error}", folder.join(name).display()))
-            })
+            let path = folder.join(name);
+            std::fs::read(&path).context(path.display())
         };
         let damaged = |what: &str| StageError::new(format!("{}: {what}", folder.display()));
         let settings: Settings = serde_json::from_slice(&read(SETTINGS_FILE)?)
-            .map_err(|error| damaged(&format!("`{SETTINGS_FILE}`: {error}")))?;
+            .context(format_args!("{}: `{SETTINGS_FILE}`", folder.display()))?;
         let (labels, features) = match settings {
             Settings::Linear {
                 labels,
@@ -224,11 +222,8 @@ impl Teacher {
             }
         };
         let bytes = read(WEIGHTS_FILE)?;
-        let tensors =
-            SafeTensors::deserialize(&bytes).map_err(|error| damaged(&error.to_string()))?;
-        let tensor = tensors
-            .tensor("weight")
-            .map_err(|error| damaged(&error.to_string()))?;
+        let tensors = SafeTensors::deserialize(&bytes).context(folder.display())?;
+        let tensor = tensors.tensor("weight").context(folder.display())?;
         let (width, classes) = (features.width(), labels.len());
         if tensor.shape() != [width, classes] || tensor.dtype() != Dtype::F32 {
             return Err(damaged(&format!(

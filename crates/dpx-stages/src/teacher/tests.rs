@@ -3,7 +3,7 @@
 use super::*;
 use dpx_schema::PrivacyRecord;
 use dpx_schema::context::NoProgress;
-use dpx_schema::{Flow, Input, Kind, PublicSchema, SCHEMA_FILE};
+use dpx_schema::{Input, Kind, PublicSchema, ReleaseLabel, SCHEMA_FILE};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -38,7 +38,7 @@ fn teach(root: &Path, params: serde_json::Value) -> Result<f64, StageError> {
                 kind: Kind::Preprocess,
                 path: input,
                 digest: "d".repeat(64),
-                flow: Flow::Private,
+                flow: ReleaseLabel::Private,
             },
         )]),
         output: output.clone(),

@@ -14,7 +14,7 @@ use dpx_schema::Device;
 use dpx_schema::PrivacyRecord;
 use dpx_schema::context::NoProgress;
 use dpx_schema::params::BasePrecision;
-use dpx_schema::{Flow, Input, Progress};
+use dpx_schema::{Input, Progress, ReleaseLabel};
 use dpx_schema::{Kind, LabelIntegration, NoiseSource, Prompt, SCHEMA_FILE};
 use dpx_sgd::fault::{self, Fault};
 use dpx_sgd::trainer::{Examples, Idle};
@@ -133,7 +133,7 @@ impl Place {
             kind: Kind::Preprocess,
             path: self.path("preprocess"),
             digest: self.digest.clone(),
-            flow: Flow::Private,
+            flow: ReleaseLabel::Private,
         };
         StageContext {
             instance: "train@epsilon=3".into(),

@@ -9,6 +9,7 @@ use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::ColumnChunkMetaData;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 
 /// Longest header of a page, statistics included.
 const HEADER: usize = 8 << 20;
@@ -16,6 +17,21 @@ const HEADER: usize = 8 << 20;
 const PAGE: usize = 256 << 20;
 /// Largest page of an encoding in which each value may be as long as the whole page.
 const SHARED: usize = 8 << 20;
+
+/// Where the content of the page lies, as it is stored, whose header begins at a place of a parquet file.
+///
+/// # Errors
+/// No header of a page begins there, or the page does not lie within the file.
+pub fn parquet_page(file: &[u8], at: usize) -> Result<Range<usize>, String> {
+    let rest = file.get(at..).ok_or_else(broken)?;
+    let mut thrift = Thrift::new(&rest[..rest.len().min(HEADER)]);
+    let packed = usize::try_from(Header::read(&mut thrift)?.packed).map_err(|_| broken())?;
+    let start = at + thrift.at();
+    if packed > file.len() - start {
+        return Err("a page does not lie within the file".to_owned());
+    }
+    Ok(start..start + packed)
+}
 
 /// Reads the pages of a column chunk from its bytes.
 pub(super) struct Pages {

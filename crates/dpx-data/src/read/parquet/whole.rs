@@ -118,7 +118,7 @@ impl ParquetValues {
                     }
                 }
                 Self::Integer(numbers) => {
-                    for value in values(&mut reader, nullable, unsigned(chunk))? {
+                    for value in values(&mut reader, nullable, unsigned(chunk.column_descr()))? {
                         let number = match value.ok_or_else(null)? {
                             RawLabel::Integer(number) => i64::try_from(number).ok(),
                             _ => None,

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-fn record(cache: &Cache, name: &str, flow: Flow, files: &[(&str, &str)]) -> Record {
+fn record(cache: &Cache, name: &str, flow: ReleaseLabel, files: &[(&str, &str)]) -> Record {
     let key = Digest::of(name.as_bytes());
     let lock = cache.lock(&key, name).unwrap();
     let output = cache.new_attempt(&key).unwrap().join("output");
@@ -90,7 +90,7 @@ fn what_one_machine_sends_another_fetches() {
     let made = record(
         &one.cache,
         "base",
-        Flow::Public,
+        ReleaseLabel::Public,
         &[("model/weights", "w"), ("empty", "")],
     );
     assert_eq!(
@@ -133,16 +133,21 @@ fn private_artifacts_stay_here_unless_asked_and_nothing_can_be_read_in_the_store
     let private = record(
         &one.cache,
         "preprocess",
-        Flow::Private,
+        ReleaseLabel::Private,
         &[("train.jsonl", text)],
     );
     let measured = record(
         &one.cache,
         "train",
-        Flow::Dp,
+        ReleaseLabel::Dp,
         &[("internal/steps.jsonl", text)],
     );
-    let seeded = record(&one.cache, "sample", Flow::Seeded, &[("texts", text)]);
+    let seeded = record(
+        &one.cache,
+        "sample",
+        ReleaseLabel::Seeded,
+        &[("texts", text)],
+    );
     for record in [&private, &measured, &seeded] {
         assert_eq!(
             remote(store.clone(), false)
@@ -192,7 +197,7 @@ fn whatever_was_changed_is_a_miss_and_is_found_and_replaced() {
     let made = record(
         &one.cache,
         "base",
-        Flow::Public,
+        ReleaseLabel::Public,
         &[("weights", "some weights"), ("more", "more")],
     );
     let shared = remote(store.clone(), false);
@@ -232,7 +237,12 @@ fn whatever_was_changed_is_a_miss_and_is_found_and_replaced() {
         );
     }
     // A good record under another's name.
-    let second = record(&one.cache, "second", Flow::Public, &[("weights", "x")]);
+    let second = record(
+        &one.cache,
+        "second",
+        ReleaseLabel::Public,
+        &[("weights", "x")],
+    );
     shared.push(&one.cache, &second).unwrap();
     let name = |record: &Record| place.path().join(shared.record_name(&record.key));
     std::fs::copy(name(&second), name(&made)).unwrap();
@@ -254,7 +264,7 @@ fn of_sixteen_writers_one_wins_and_all_know() {
                 let made = record(
                     &machine.cache,
                     "base",
-                    Flow::Public,
+                    ReleaseLabel::Public,
                     &[("weights", &format!("weights {number}"))],
                 );
                 (machine, made, remote(store.clone(), false))
@@ -296,7 +306,7 @@ fn room_is_made_by_last_use() {
         let made = record(
             &one.cache,
             name,
-            Flow::Public,
+            ReleaseLabel::Public,
             &[("weights", &name.repeat(100)), ("same", "same")],
         );
         shared.push(&one.cache, &made).unwrap();
@@ -435,7 +445,12 @@ impl Store for Faulty {
 fn a_store_without_conditions_is_found_out_and_not_written_to() {
     let place = tempfile::tempdir().unwrap();
     let one = Machine::new();
-    let made = record(&one.cache, "base", Flow::Public, &[("weights", "w")]);
+    let made = record(
+        &one.cache,
+        "base",
+        ReleaseLabel::Public,
+        &[("weights", "w")],
+    );
     let faulty = Faulty {
         overwrites: true,
         ..Faulty::over(place.path())
@@ -458,7 +473,12 @@ fn a_lost_answer_is_resolved_by_who_wrote_what_stands() {
     for done in [false, true] {
         let place = tempfile::tempdir().unwrap();
         let one = Machine::new();
-        let made = record(&one.cache, "base", Flow::Public, &[("weights", "w")]);
+        let made = record(
+            &one.cache,
+            "base",
+            ReleaseLabel::Public,
+            &[("weights", "w")],
+        );
         let faulty = Faulty {
             silent: AtomicU32::new(1),
             done,
@@ -470,7 +490,12 @@ fn a_lost_answer_is_resolved_by_who_wrote_what_stands() {
             "{done}"
         );
         let other = Machine::new();
-        let theirs = record(&other.cache, "base", Flow::Public, &[("weights", "others")]);
+        let theirs = record(
+            &other.cache,
+            "base",
+            ReleaseLabel::Public,
+            &[("weights", "others")],
+        );
         assert_eq!(
             remote(FileStore::at(place.path()), false)
                 .push(&other.cache, &theirs)
@@ -486,7 +511,7 @@ fn a_store_that_dies_at_any_call_loses_nothing() {
     let made = record(
         &one.cache,
         "base",
-        Flow::Public,
+        ReleaseLabel::Public,
         &[("weights", "w"), ("more", "m")],
     );
     for left in 0..20 {
@@ -531,7 +556,12 @@ fn what_another_key_or_version_wrote_outlives_cleaning() {
     let place = tempfile::tempdir().unwrap();
     let store = FileStore::at(place.path());
     let one = Machine::new();
-    let made = record(&one.cache, "base", Flow::Public, &[("weights", "w")]);
+    let made = record(
+        &one.cache,
+        "base",
+        ReleaseLabel::Public,
+        &[("weights", "w")],
+    );
     let shared = remote(store.clone(), false);
     shared.push(&one.cache, &made).unwrap();
     let stranger = Remote::new(
@@ -555,7 +585,12 @@ fn what_another_key_or_version_wrote_outlives_cleaning() {
     assert_eq!(files(place.path()), before, "it is not the stranger's");
 
     // A record of the next version, under the same key.
-    let later = record(&one.cache, "later", Flow::Public, &[("weights", "later")]);
+    let later = record(
+        &one.cache,
+        "later",
+        ReleaseLabel::Public,
+        &[("weights", "later")],
+    );
     shared.push(&one.cache, &later).unwrap();
     let name = shared.record_name(&later.key);
     let mut value = serde_json::to_value(Shared {
@@ -611,7 +646,7 @@ fn objects_that_were_changed_are_sent_anew() {
     let made = record(
         &one.cache,
         "base",
-        Flow::Public,
+        ReleaseLabel::Public,
         &[("weights", "w"), ("more", "more")],
     );
     let fetched = || Machine::new().pull(&remote(store.clone(), false), &made.key);
@@ -638,7 +673,12 @@ fn objects_that_were_changed_are_sent_anew() {
     // With other bytes than those that were there, the record is replaced.
     change_objects(place.path());
     again.pull(&shared, &made.key).unwrap_err();
-    let other = record(&again.cache, "base", Flow::Public, &[("weights", "others")]);
+    let other = record(
+        &again.cache,
+        "base",
+        ReleaseLabel::Public,
+        &[("weights", "others")],
+    );
     assert_eq!(shared.push(&again.cache, &other).unwrap(), Pushed::Repaired);
     assert_eq!(fetched().unwrap().as_ref(), Some(&other));
 

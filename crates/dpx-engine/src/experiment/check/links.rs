@@ -1,7 +1,7 @@
 //! Values that only make sense with certain needs, or with certain values of a need.
 
+use super::relabel;
 use super::values::Resolved;
-use super::written_before;
 use super::{bags, borne, conversations, people, votes};
 use crate::experiment::diagnostic::{Code, Diagnostic};
 use crate::experiment::suggest::{Suggestion, alternatives, did_you_mean, suggest};
@@ -52,7 +52,7 @@ fn sample(stage: &Resolved<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let counts = has(stage, Kind::Counts);
     let teacher = has(stage, Kind::Teacher);
     bags::no_effect(stage, diagnostics);
-    written_before::check(stage, diagnostics);
+    relabel::check(stage, diagnostics);
     votes::drawn_by(stage, diagnostics);
     if stage.text("labels") == "private" && !counts {
         diagnostics.push(without(stage, "labels", "\"private\"", Kind::Counts));

@@ -69,7 +69,7 @@ pub(crate) fn values(experiment: &Experiment, diagnostics: &mut Vec<Diagnostic>)
     for stage in &experiment.stages {
         for at in combinations(&experiment.axes, &stage.mentions(&experiment.axes)) {
             let (params, performance) = experiment.written(stage, &at);
-            match KindTable::of(stage.kind).normalise(params, performance) {
+            match KindTable::of(stage.kind).normalize(params, performance) {
                 Ok((params, _)) => all.push(Resolved {
                     experiment,
                     names: &names,

@@ -3,7 +3,7 @@
 use super::{Public, PublicSource, RunError, comparable, known_place};
 use crate::cache::{Ancestry, Cache};
 use dpx_data::{Overlap, PrivateTexts};
-use dpx_schema::{Flow, Kind, Record};
+use dpx_schema::{Kind, Record, ReleaseLabel};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,7 @@ pub(super) fn check(
     let records = cache.records()?;
     let written: Vec<&Record> = records
         .iter()
-        .filter(|record| record.kind == Kind::Sample && record.flow != Flow::Public)
+        .filter(|record| record.kind == Kind::Sample && record.flow != ReleaseLabel::Public)
         .collect();
     let made = Ancestry::of(&records);
     for public in files {
@@ -123,7 +123,7 @@ fn tell(
         "`{name}` (`{key}` of `{stage}`) holds texts that `{}` of {} wrote from private data ({} of its lines)",
         record.instance, record.experiment, found.lines
     );
-    let (why, advice) = if record.flow == Flow::Dp {
+    let (why, advice) = if record.flow == ReleaseLabel::Dp {
         (
             ": what they cost would be in no claim",
             "give a text that was public before; or, if they have been released, write",

@@ -49,6 +49,12 @@ pub enum ResultsError {
         /// The files, by path in the folder.
         files: Vec<String>,
     },
+    /// Two files of the results would have one name.
+    #[error(
+        "two rows of the study would both write `{file}`: names of files have letters, digits, `=,.-_@` only and may differ in \
+         more than case; change one of the two values of the axis, or the names of the stages"
+    )]
+    SameName { file: String },
     /// The list of dpx's own files is damaged, and files have names that dpx would write.
     #[error(
         "`{}`, which lists what dpx wrote in the folder, is damaged, so that dpx cannot tell whether {} may be replaced: \

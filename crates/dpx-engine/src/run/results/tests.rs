@@ -61,6 +61,10 @@ impl Place {
     }
 }
 
+fn paths(paths: &[&str]) -> Vec<String> {
+    paths.iter().map(ToString::to_string).collect()
+}
+
 fn fill(text: &str) -> impl FnOnce(&Path) -> Fill {
     move |path| {
         fs::create_dir(path.join("synthetic"))?;
@@ -131,7 +135,7 @@ fn a_damaged_list_of_own_files_is_named() {
         "{refused}"
     );
     assert_eq!(place.read("results/emotion/report.html"), "one");
-    let early = place.results(&[]).check(&["report.html"]);
+    let early = place.results(&[]).check(&paths(&["report.html"]));
     assert!(matches!(early, Err(ResultsError::Unlisted { .. })));
 }
 
@@ -150,13 +154,15 @@ fn foreign_and_edited_files_are_not_overwritten() {
     place.write("results/emotion/report.html", "my own page");
     let refused = place.replace("one").unwrap_err();
     assert!(refused.contains("`report.html`"), "{refused}");
-    let early = place.results(&[]).check(&["report.html", "results.csv"]);
+    let early = place
+        .results(&[])
+        .check(&paths(&["report.html", "results.csv"]));
     assert!(matches!(early, Err(ResultsError::Foreign { files, .. }) if files == ["report.html"]));
     assert_eq!(place.read("results/emotion/report.html"), "my own page");
 
     fs::remove_file(place.path("results/emotion/report.html")).unwrap();
     place.replace("one").unwrap();
-    place.results(&[]).check(&["report.html"]).unwrap();
+    place.results(&[]).check(&paths(&["report.html"])).unwrap();
     place.write("results/emotion/report.html", "one, with notes");
     assert!(place.replace("two").unwrap_err().contains("`report.html`"));
     assert_eq!(place.read("results/emotion/report.html"), "one, with notes");
@@ -166,6 +172,63 @@ fn foreign_and_edited_files_are_not_overwritten() {
     place.write("results/emotion/synthetic", "a file");
     assert!(place.replace("one").unwrap_err().contains("`synthetic`"));
     assert_eq!(place.read("results/emotion/synthetic"), "a file");
+}
+
+/// Whatever the end would refuse, the start refuses: files of a subfolder, folders in the place of files, two files of one
+/// name, names that the file system does not take, and files and folders that cannot be read or changed.
+#[test]
+fn what_the_end_would_refuse_is_refused_at_the_start() {
+    let place = Place::new();
+    let check = |of: &[&str]| place.results(&[]).check(&paths(of));
+    let texts = ["report.html", "synthetic/one.csv"];
+    place.replace("one").unwrap();
+    place.write("results/emotion/synthetic/notes.txt", "mine");
+    check(&texts).unwrap();
+    place.write("results/emotion/synthetic/one.csv", "edited");
+    let refused = check(&texts).unwrap_err();
+    assert!(refused.is_usage());
+    assert!(
+        matches!(&refused, ResultsError::Foreign { files, .. } if *files == ["synthetic/one.csv"]),
+        "{refused}"
+    );
+    place.write("results/emotion/synthetic/two.csv/mine.txt", "mine");
+    let refused = check(&["synthetic/two.csv"]).unwrap_err().to_string();
+    assert!(refused.contains("`synthetic/two.csv`"), "{refused}");
+
+    let refused = check(&["synthetic/a.csv", "synthetic/a.csv"]).unwrap_err();
+    assert!(
+        matches!(refused, ResultsError::SameName { .. }),
+        "{refused}"
+    );
+    let long = format!("synthetic/{}.csv", "a".repeat(300));
+    assert!(matches!(check(&[&long]), Err(ResultsError::Io { .. })));
+    assert_eq!(beside(&place.folder()), Vec::<PathBuf>::new());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = place.path("results/emotion/synthetic");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
+        // Whoever may write everywhere is refused nothing, at the end neither.
+        let almighty = fs::write(folder.join("probe"), "").is_ok();
+        let refused = check(&["report.html"]);
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(refused.is_ok(), almighty, "{refused:?}");
+    }
+}
+
+/// A run that was killed after the exchange left the old results beside; the next one clears them away even where its own
+/// results are current, so that nothing is written.
+#[test]
+fn the_start_of_a_run_clears_away_what_killed_runs_left() {
+    let place = Place::new();
+    place.replace("one").unwrap();
+    let left = place.path("results/.emotion-aaaaaa");
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("report.html"), "old").unwrap();
+    OwnFiles::of(&left).unwrap().write(&left).unwrap();
+    place.results(&[]).check(&paths(&["report.html"])).unwrap();
+    assert!(!left.exists());
+    assert_eq!(place.read("results/emotion/report.html"), "one");
 }
 
 #[test]
@@ -235,7 +298,7 @@ fn what_cannot_be_written_is_found_before_anything_runs() {
         "{refused:?}"
     );
     let place = Place::new();
-    place.results(&[]).check(&["report.html"]).unwrap();
+    place.results(&[]).check(&paths(&["report.html"])).unwrap();
     assert_eq!(beside(&place.folder()), Vec::<PathBuf>::new());
 }
 

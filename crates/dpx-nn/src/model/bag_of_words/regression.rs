@@ -5,9 +5,14 @@ use super::features::Rows;
 use crate::softmax_regression::{add_scores, softmax};
 use rayon::prelude::*;
 use std::collections::VecDeque;
+use std::ops::Range;
 
-/// Rows summed by one task: fixed, so that sums do not depend on the number of threads.
-const CHUNK: usize = 1024;
+/// Rows that are worth a task of their own.
+const LEAST_ROWS: usize = 1024;
+/// Tasks at most, each with a gradient of its own.
+const MOST_PARTS: usize = 16;
+/// Numbers in the gradients of all tasks together, but for a model so large that one gradient has more.
+const PARTS_LEN: usize = 1 << 24;
 /// Steps that the optimizer remembers.
 const MEMORY: usize = 10;
 
@@ -72,47 +77,62 @@ struct Problem<'a> {
 impl Problem<'_> {
     /// The objective; its gradient is written to `gradient`.
     fn evaluate(&self, weights: &[f64], gradient: &mut [f64]) -> f64 {
-        let classes = self.classes;
-        let biases = weights.len() - classes;
+        let biases = weights.len() - self.classes;
         gradient[..biases].copy_from_slice(&weights[..biases]);
         gradient[biases..].fill(0.0);
         let mut value = 0.5 * dot(&weights[..biases], &weights[..biases]);
-        // Per row: the weighted loss and the weighted score gradient.
-        let factors: Vec<(f64, Vec<f64>)> = (0..self.rows.len().div_ceil(CHUNK))
+        let length = self.part_len(weights.len());
+        let parts: Vec<(f64, Vec<f64>)> = (0..self.rows.len().div_ceil(length))
             .into_par_iter()
-            .map(|chunk| {
-                let range = chunk * CHUNK..((chunk + 1) * CHUNK).min(self.rows.len());
-                let mut factors = Vec::with_capacity(range.len() * classes);
-                let mut loss = 0.0;
-                let mut row_scores = vec![0.0; classes];
-                for index in range {
-                    let targets = &self.targets[index * classes..][..classes];
-                    let weight: f64 = targets.iter().sum();
-                    scores(self.rows.row(index), weights, &mut row_scores);
-                    let own = dot(targets, &row_scores);
-                    let normalizer = softmax(&mut row_scores);
-                    loss += weight * normalizer - own;
-                    let pairs = row_scores.iter().zip(targets);
-                    factors.extend(pairs.map(|(score, target)| weight * score - target));
-                }
-                (loss, factors)
+            .map(|part| {
+                let end = ((part + 1) * length).min(self.rows.len());
+                self.evaluate_rows(part * length..end, weights)
             })
             .collect();
-        for (chunk, (loss, factors)) in factors.iter().enumerate() {
+        for (loss, part) in parts {
             value += loss;
-            for (row, factor) in factors.chunks_exact(classes).enumerate() {
-                for (word, entry) in self.rows.row(chunk * CHUNK + row) {
-                    let start = word as usize * classes;
-                    for (sum, factor) in gradient[start..start + classes].iter_mut().zip(factor) {
-                        *sum += entry * factor;
-                    }
-                }
-                for (sum, factor) in gradient[biases..].iter_mut().zip(factor) {
-                    *sum += factor;
-                }
+            for (sum, entry) in gradient.iter_mut().zip(part) {
+                *sum += entry;
             }
         }
         value
+    }
+
+    /// How many rows one task sums up. Only the sizes of the problem decide, so that sums do not depend on the number of threads.
+    fn part_len(&self, weights: usize) -> usize {
+        let parts = (PARTS_LEN / weights).clamp(1, MOST_PARTS);
+        self.rows.len().div_ceil(parts).max(LEAST_ROWS)
+    }
+
+    /// The weighted losses of some rows, summed up, and their gradient.
+    fn evaluate_rows(&self, rows: Range<usize>, weights: &[f64]) -> (f64, Vec<f64>) {
+        let classes = self.classes;
+        let biases = weights.len() - classes;
+        let mut gradient = vec![0.0; weights.len()];
+        let mut loss = 0.0;
+        let mut factors = vec![0.0; classes];
+        for index in rows {
+            let targets = &self.targets[index * classes..][..classes];
+            let weight: f64 = targets.iter().sum();
+            scores(self.rows.row(index), weights, &mut factors);
+            let own = dot(targets, &factors);
+            let normalizer = softmax(&mut factors);
+            loss += weight * normalizer - own;
+            for (factor, target) in factors.iter_mut().zip(targets) {
+                *factor = weight * *factor - target;
+            }
+            for (word, entry) in self.rows.row(index) {
+                let start = word as usize * classes;
+                let sums = &mut gradient[start..start + classes];
+                for (sum, factor) in sums.iter_mut().zip(&factors) {
+                    *sum += entry * factor;
+                }
+            }
+            for (sum, factor) in gradient[biases..].iter_mut().zip(&factors) {
+                *sum += factor;
+            }
+        }
+        (loss, gradient)
     }
 }
 

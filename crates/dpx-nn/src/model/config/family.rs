@@ -152,7 +152,7 @@ impl Family {
     }
 
     /// The class of `transformers` for one of its heads.
-    pub(super) fn class_name(self, head: super::Head) -> String {
+    pub(crate) fn class_name(self, head: super::Head) -> String {
         use super::Head;
         let suffix = match (head, self) {
             (Head::CausalLm, Self::Gpt2) => "LMHeadModel",

@@ -81,5 +81,8 @@ fn folders_without_a_token_classifier_are_refused() {
     let texts =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/bert-tiny-classifier");
     let error = Ner::load(texts, Device::Cpu).unwrap_err();
-    assert!(error.contains("classifies texts, not tokens"), "{error}");
+    assert!(
+        error.to_string().contains("classifies texts, not tokens"),
+        "{error}"
+    );
 }

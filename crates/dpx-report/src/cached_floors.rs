@@ -1,8 +1,7 @@
 //! Floors of rows, computed once and remembered beside the cache's records.
 
-use super::output;
+use super::Floors;
 use dpx_engine::cache::{ArtifactReader, Cache, FLOORS};
-use dpx_report::Floors;
 use dpx_schema::files::write_swapped;
 use dpx_schema::{Digest, PublicSchema, Record, SCHEMA_FILE};
 use dpx_stages::floor::{FLOOR_VERSION, FloorRequest, floor};
@@ -12,34 +11,40 @@ use std::cell::Cell;
 use std::path::PathBuf;
 
 /// Floors that the cache knows, and perhaps those that it does not know yet.
-pub(crate) struct CachedFloors {
+pub struct CachedFloors {
     artifacts: ArtifactReader,
     folder: PathBuf,
-    /// Whether one that is not known is computed, which takes seconds.
-    compute: bool,
+    /// Told of the first that cannot be computed, where those that are not known are computed, which takes seconds.
+    compute: Option<fn(&str)>,
     told: Cell<bool>,
 }
 
 impl CachedFloors {
     /// Those that were computed before.
-    pub(crate) fn known(cache: &Cache) -> Self {
+    pub fn known(cache: &Cache) -> Self {
         Self {
             // Its own reader: a file that cannot be read is no floor, and no damage of the report's.
             artifacts: ArtifactReader::new(cache.clone()),
             folder: cache.root().join(FLOORS),
-            compute: false,
+            compute: None,
             told: Cell::new(false),
         }
     }
 
-    pub(crate) fn computing(cache: &Cache) -> Self {
+    /// Those, and the others computed; why the first of them cannot be computed goes to `note`.
+    pub fn computing(cache: &Cache, note: fn(&str)) -> Self {
         Self {
-            compute: true,
+            compute: Some(note),
             ..Self::known(cache)
         }
     }
 
-    fn compute(&self, data: &Record, request: &FloorRequest) -> Option<Classification> {
+    fn compute(
+        &self,
+        data: &Record,
+        request: &FloorRequest,
+        note: fn(&str),
+    ) -> Option<Classification> {
         let file = |name: &str| self.artifacts.read(data, name).ok().flatten();
         let schema: PublicSchema = serde_json::from_slice(&file(SCHEMA_FILE)?).ok()?;
         if schema.labels.len() < 2 {
@@ -54,7 +59,7 @@ impl CachedFloors {
             Ok(found) => Some(found),
             Err(error) => {
                 if !self.told.replace(true) {
-                    output::note(&format!("note: no floor was computed: {error}"));
+                    note(&format!("note: no floor was computed: {error}"));
                 }
                 None
             }
@@ -89,10 +94,10 @@ impl Floors for CachedFloors {
         let known = std::fs::read(&path)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        if known.is_some() || !self.compute {
+        if known.is_some() {
             return known;
         }
-        let found = self.compute(data, request)?;
+        let found = self.compute(data, request, self.compute?)?;
         // A floor that is not remembered is computed again.
         if let Ok(bytes) = serde_json::to_vec(&found)
             && std::fs::create_dir_all(&folder).is_ok()

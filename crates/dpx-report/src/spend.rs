@@ -1,6 +1,11 @@
 //! What a study would spend of its people: if any, each or all of its rows were released, on top of what was.
 
-use super::Error;
+mod forecast;
+mod others;
+
+pub use forecast::Forecast;
+
+use super::StudyError;
 use super::account::{data_of, declared, is_local, not_counted, preprocess_params, texts};
 use dpx_accounting::{Claim, EpsilonBound};
 use dpx_engine::cache::{ArtifactReader, Cache};
@@ -10,35 +15,14 @@ use dpx_engine::run::View;
 use dpx_ledger::{Book, Ledger, LedgerError, RunEntry, compose, now};
 use dpx_schema::params::NoiseMode;
 use dpx_schema::{
-    Budget, Digest, Flow, Key, Kind, NoiseSource, PRIVACY_FILE, Population, PrivacyRecord,
-    PublicSchema, Record, counted,
+    Digest, Key, Kind, NoiseSource, PRIVACY_FILE, Population, PrivacyRecord, PublicSchema, Record,
+    ReleaseLabel,
 };
 use dpx_stages::{Spending, people, plan as plan_stage};
-use serde_json::{Value, json};
+use others::{Others, Told, charged};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
-
-/// What a study would spend of the people behind its data.
-pub(crate) struct Forecast {
-    budget: Option<Budget>,
-    enforce: Enforce,
-    delta: f64,
-    releases: usize,
-    /// Everything that was released before.
-    released: Option<Claim>,
-    /// The same with each row.
-    rows: Vec<(String, Option<Claim>)>,
-    /// The same with one row that is chosen when all were scored; nothing where there is no such choice.
-    chosen: Option<Claim>,
-    /// The same with all rows.
-    all: Option<Claim>,
-    /// Everything that was run and everything that is planned, where runs are held to the budget.
-    run: Option<Claim>,
-    /// Instances that are planned without noise.
-    bare: Vec<String>,
-}
 
 /// What is known of a `preprocess` instance's data.
 struct Data {
@@ -49,6 +33,9 @@ struct Data {
 struct Study<'a> {
     ledger: &'a Ledger,
     plan: &'a Plan,
+    cache: Option<&'a Cache>,
+    /// Rows that the file names for release.
+    selection: Vec<String>,
     records: BTreeMap<InstanceId, Arc<Record>>,
     reader: Option<ArtifactReader>,
     data: BTreeMap<InstanceId, Data>,
@@ -57,15 +44,20 @@ struct Study<'a> {
 }
 
 /// Forecasts the cost of a study; with a cache, what is finished counts as what it did.
-pub(crate) fn forecast(
+pub fn forecast(
     ledger: &Ledger,
     experiment: &Experiment,
     plan: &Plan,
     cache: Option<&Cache>,
-) -> Result<Forecast, Error> {
+) -> Result<Forecast, StudyError> {
     let mut study = Study {
         ledger,
         plan,
+        cache,
+        selection: plan
+            .selected(&experiment.privacy.selection)
+            .into_iter()
+            .collect(),
         records: BTreeMap::new(),
         reader: cache.cloned().map(ArtifactReader::new),
         data: BTreeMap::new(),
@@ -81,20 +73,33 @@ pub(crate) fn forecast(
     let runs: BTreeMap<InstanceId, RunEntry> = (0..plan.instances.len())
         .filter(|&id| plan.instances[id].kind.spends())
         .map(|id| Ok(study.run(id)?.map(|run| (id, run))))
-        .collect::<Result<Vec<_>, Error>>()?
+        .collect::<Result<Vec<_>, StudyError>>()?
         .into_iter()
         .flatten()
+        .collect();
+    let entered = ledger.history()?;
+    let runs = runs
+        .into_iter()
+        .map(|(id, mut run)| {
+            // What was named when it began counts, not what the file names now.
+            if study.records.contains_key(&id) {
+                let entry = entered.runs().iter().find(|entry| entry.run == run.run);
+                run.selection = entry.map_or_else(Vec::new, |entry| entry.selection.clone());
+                run.adopted = entry.is_some_and(|entry| entry.adopted);
+            }
+            (id, run)
+        })
         .collect();
     study.forecast(experiment, &runs)
 }
 
 impl Study<'_> {
     /// What an instance did, or is planned to do; nothing where it does not look at the data.
-    fn run(&mut self, id: InstanceId) -> Result<Option<RunEntry>, Error> {
+    fn run(&mut self, id: InstanceId) -> Result<Option<RunEntry>, StudyError> {
         let instance = &self.plan.instances[id];
         let population = self.data(id)?.population;
         let plan = plan_stage(instance.kind, &instance.stage, &instance.params, population)
-            .map_err(|error| Error::usage(format!("`{}`: {error}", instance.name)))?;
+            .map_err(|error| StudyError::refused(format!("`{}`: {error}", instance.name)))?;
         let event = match &plan.spending {
             Spending::Untouched => return Ok(None),
             Spending::NotPrivate => dpx_accounting::DpEvent::NonPrivate,
@@ -102,7 +107,7 @@ impl Study<'_> {
                 .iter()
                 .find(|(stage, _)| *stage == instance.stage)
                 .map(|(_, event)| event.clone())
-                .ok_or_else(|| Error::failed(format!("`{}` has no plan", instance.name)))?,
+                .ok_or_else(|| StudyError::failed(format!("`{}` has no plan", instance.name)))?,
         };
         let seeded = serde_json::to_value(NoiseMode::Seeded)
             .is_ok_and(|word| instance.params["noise"] == word);
@@ -132,7 +137,7 @@ impl Study<'_> {
             },
             delta: plan.delta,
             epsilon: EpsilonBound::INFINITE,
-            selection: Vec::new(),
+            selection: self.selection.clone(),
             adopted: false,
         };
         if let Some(PrivacyRecord::Private(done)) = self.privacy(id)? {
@@ -147,13 +152,13 @@ impl Study<'_> {
     }
 
     /// The privacy record of a finished instance.
-    fn privacy(&self, id: InstanceId) -> Result<Option<PrivacyRecord>, Error> {
+    fn privacy(&self, id: InstanceId) -> Result<Option<PrivacyRecord>, StudyError> {
         let (Some(record), Some(reader)) = (self.records.get(&id), &self.reader) else {
             return Ok(None);
         };
         let unreadable = |reason: String| {
             let name = &self.plan.instances[id].name;
-            Error::failed(format!(
+            StudyError::failed(format!(
                 "the privacy record of `{name}` cannot be read: {reason}"
             ))
         };
@@ -166,10 +171,10 @@ impl Study<'_> {
     }
 
     /// The data that an instance reads: read once.
-    fn data(&mut self, id: InstanceId) -> Result<&Data, Error> {
+    fn data(&mut self, id: InstanceId) -> Result<&Data, StudyError> {
         let instance = &self.plan.instances[id];
         let need = data_of(self.plan, instance)
-            .ok_or_else(|| Error::usage(format!("`{}` reads no data", instance.name)))?;
+            .ok_or_else(|| StudyError::refused(format!("`{}` reads no data", instance.name)))?;
         if !self.data.contains_key(&need) {
             let data = self.read(need)?;
             self.data.insert(need, data);
@@ -177,7 +182,7 @@ impl Study<'_> {
         Ok(&self.data[&need])
     }
 
-    fn read(&self, need: InstanceId) -> Result<Data, Error> {
+    fn read(&self, need: InstanceId) -> Result<Data, StudyError> {
         let preprocess = &self.plan.instances[need];
         let params = preprocess_params(preprocess)?;
         if let Some(texts) = self.records.get(&need).and_then(|record| texts(record)) {
@@ -187,7 +192,8 @@ impl Study<'_> {
                 return Ok(Data { population, book });
             }
         }
-        let source = people::source(&params).map_err(|error| Error::usage(error.to_string()))?;
+        let source =
+            people::source(&params).map_err(|error| StudyError::refused(error.to_string()))?;
         if let (false, Some(population)) = (is_local(&params), declared(&params)) {
             // Not to be downloaded for a forecast: known by its name alone, the rest of which `release` finds out.
             let book = self.ledger.book_of(std::iter::empty(), &source)?;
@@ -216,13 +222,13 @@ impl Study<'_> {
     }
 
     /// How large the data set is that a finished `preprocess` instance found.
-    fn population(&self, need: InstanceId) -> Result<Option<Population>, Error> {
+    fn population(&self, need: InstanceId) -> Result<Option<Population>, StudyError> {
         let (Some(record), Some(reader)) = (self.records.get(&need), &self.reader) else {
             return Ok(None);
         };
         let bytes = reader
             .read(record, dpx_schema::SCHEMA_FILE)
-            .map_err(Error::failed)?;
+            .map_err(StudyError::failed)?;
         let schema: Option<PublicSchema> =
             bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(schema.map(|schema| schema.population()))
@@ -232,7 +238,7 @@ impl Study<'_> {
         &self,
         experiment: &Experiment,
         planned: &BTreeMap<InstanceId, RunEntry>,
-    ) -> Result<Forecast, Error> {
+    ) -> Result<Forecast, StudyError> {
         let budget = experiment.privacy.budget;
         let before: Vec<&RunEntry> = self
             .data
@@ -255,31 +261,69 @@ impl Study<'_> {
             return Err(LedgerError::BudgetDelta { budget, records }.into());
         }
         let with = |more: &[&RunEntry]| compose(before.iter().chain(more).copied(), delta);
+        let others = self.others(planned)?;
+        let mut candidates = others.candidates();
+        let named_before = |rows: &[String], own: &[&RunEntry]| {
+            // As if these rows had been named before anything of the study ran; what ran beside it said what it said.
+            let named = own.iter().map(|run| RunEntry {
+                selection: rows.to_vec(),
+                adopted: false,
+                ..(*run).clone()
+            });
+            let named: Vec<RunEntry> = named.collect();
+            let named: Vec<&RunEntry> = named.iter().collect();
+            with(&charged(rows, &named, &others.candidates()).0)
+        };
         let mut rows = Vec::new();
-        let mut all: Vec<&RunEntry> = Vec::new();
-        let mut scored: Vec<&RunEntry> = Vec::new();
-        let (mut candidates, will_be_scored) = (0, scored_by(self.plan));
+        let mut behind_rows: Vec<(String, Vec<&RunEntry>)> = Vec::new();
+        let will_be_scored = scored_by(self.plan);
         for (id, instance) in self.plan.instances.iter().enumerate() {
-            if instance.kind != Kind::Sample || instance.flow != Flow::Dp {
+            if instance.kind != Kind::Sample || instance.flow != ReleaseLabel::Dp {
                 continue;
             }
-            let behind: Vec<&RunEntry> = behind(self.plan, id)
+            let name = instance.name.to_string();
+            let behind = self.plan.ancestors(id);
+            let behind: Vec<&RunEntry> = behind
                 .iter()
                 .filter_map(|other| planned.get(other))
                 .collect();
-            rows.push((instance.name.to_string(), with(&behind)?));
+            rows.push((
+                name.clone(),
+                named_before(std::slice::from_ref(&name), &behind)?,
+            ));
             if will_be_scored(id) {
-                candidates += 1;
-                scored.extend(&behind);
+                candidates.push((name.clone(), behind.clone()).into());
             }
-            all.extend(behind);
+            behind_rows.push((name, behind));
         }
-        let declared = !experiment.privacy.selection.is_empty();
-        let chosen = if candidates > 1 && !declared {
-            with(&scored)?
+        let names: Vec<String> = rows.iter().map(|(name, _)| name.clone()).collect();
+        let all: Vec<&RunEntry> = behind_rows
+            .iter()
+            .flat_map(|(_, runs)| runs.iter().copied())
+            .collect();
+        // A file that names rows releases these together, another one of its rows.
+        let releases: Vec<Vec<String>> = if self.selection.is_empty() {
+            names.iter().map(|name| vec![name.clone()]).collect()
         } else {
-            None
+            vec![self.selection.clone()]
         };
+        let mut chosen: Option<Claim> = None;
+        let mut known: BTreeSet<BTreeSet<&String>> = BTreeSet::new();
+        for release in releases {
+            let own = behind_rows
+                .iter()
+                .filter(|(name, _)| release.contains(name));
+            let own: Vec<&RunEntry> = own.flat_map(|(_, runs)| runs.iter().copied()).collect();
+            let (runs, is_choice) = charged(&release, &own, &candidates);
+            if is_choice && known.insert(runs.iter().map(|run| &run.run).collect()) {
+                let claim = with(&runs)?;
+                let cost =
+                    |claim: &Option<Claim>| claim.as_ref().map(|claim| claim.epsilon().value());
+                if cost(&claim) > cost(&chosen) {
+                    chosen = claim;
+                }
+            }
+        }
         let runs = || self.data.values().flat_map(|data| &data.book.runs);
         let bare = planned
             .iter()
@@ -295,7 +339,8 @@ impl Study<'_> {
                 .sum(),
             released: with(&[])?,
             chosen,
-            all: with(&all)?,
+            all: named_before(&names, &all)?,
+            others: Told::new(others, with)?,
             rows,
             run: match experiment.privacy.enforce {
                 Enforce::Train => compose(runs().chain(planned.values()), delta)?,
@@ -303,6 +348,24 @@ impl Study<'_> {
             },
             bare: bare.map(|(_, run)| run.instance.clone()).collect(),
         })
+    }
+}
+
+impl Study<'_> {
+    /// What rows were compared with beside one another; nothing where no cache tells what is there.
+    fn others(&self, planned: &BTreeMap<InstanceId, RunEntry>) -> Result<Others, StudyError> {
+        let Some(cache) = self.cache else {
+            return Ok(Others::default());
+        };
+        let sets = self.data.values().flat_map(|data| &data.book.data_sets);
+        let people: BTreeSet<String> = sets.map(|set| set.id.clone()).collect();
+        let planned: Vec<&RunEntry> = planned.values().collect();
+        Others::find(
+            self.ledger,
+            cache,
+            (&self.plan.experiment, &people),
+            &planned,
+        )
     }
 }
 
@@ -319,120 +382,5 @@ fn scored_by(plan: &Plan) -> impl Fn(InstanceId) -> bool {
         let part =
             |other: &InstanceId| plan.instances[*other].kind.spends() && scored.contains(other);
         scored.contains(&id) || plan.ancestors(id).iter().any(part)
-    }
-}
-
-impl Forecast {
-    fn exceeds(&self, claim: Option<&Claim>) -> bool {
-        match (self.budget, claim) {
-            (Some(budget), Some(claim)) => claim.epsilon().value() > budget.epsilon,
-            _ => false,
-        }
-    }
-
-    /// Refuses a study whose runs are held to a budget that they would exceed, before anything is spent.
-    pub(crate) fn refuse_runs(&self) -> Result<(), Error> {
-        let (Some(budget), Enforce::Train) = (self.budget, self.enforce) else {
-            return Ok(());
-        };
-        let refuse = |what: String| {
-            Err(Error::usage(format!(
-                "the budget of these people is ({}, {:e})-DP (`[privacy] budget` with `enforce = \"train\"`), {what}; nothing was run",
-                budget.epsilon, budget.delta
-            ))
-            .hint("plan fewer or noisier runs, or raise the budget; `dpx plan` shows what each row would spend"))
-        };
-        if let Some(bare) = self.bare.first() {
-            return refuse(format!("and `{bare}` has no guarantee at all"));
-        }
-        match &self.run {
-            Some(claim) if self.exceeds(Some(claim)) => refuse(format!(
-                "and everything that was run of them would cost {claim:#.4} with this study"
-            )),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// The row that costs most.
-    fn dearest(&self) -> Option<&Claim> {
-        let claims = self.rows.iter().filter_map(|(_, claim)| claim.as_ref());
-        claims.max_by(|a, b| a.epsilon().value().total_cmp(&b.epsilon().value()))
-    }
-
-    pub(crate) fn text(&self) -> String {
-        let mut text = match self.budget {
-            Some(budget) => format!(
-                "Spent of the same people if rows were released; the budget is ({}, {:e})-DP:\n",
-                budget.epsilon, budget.delta
-            ),
-            None => format!(
-                "Spent of the same people if rows were released, at delta {:e}:\n",
-                self.delta
-            ),
-        };
-        let any = format!("any one of {}", counted(self.rows.len() as u64, "row"));
-        const CHOSEN: &str = "any one, chosen by its scores";
-        let width = self
-            .rows
-            .iter()
-            .map(|(name, _)| name.chars().count())
-            .chain([any.len(), self.chosen.as_ref().map_or(0, |_| CHOSEN.len())])
-            .max()
-            .unwrap_or(0);
-        let mut line = |name: &str, claim: Option<&Claim>, note: &str| {
-            let cost = claim.map_or_else(|| "nothing".to_owned(), |claim| format!("{claim:#.4}"));
-            let over = if self.exceeds(claim) {
-                "  exceeds the budget"
-            } else {
-                ""
-            };
-            let _ = writeln!(text, "  {name:width$}  {cost}{note}{over}");
-        };
-        let releases = format!("  ({})", counted(self.releases as u64, "release"));
-        line("released before", self.released.as_ref(), &releases);
-        if self.rows.is_empty() {
-            text.push_str("  no row of this study can be released under a guarantee\n");
-            return text;
-        }
-        for (name, claim) in &self.rows {
-            line(name, claim.as_ref(), "");
-        }
-        line(&any, self.dearest(), "  at most");
-        if let Some(chosen) = &self.chosen {
-            line(CHOSEN, Some(chosen), "");
-        }
-        line("all rows", self.all.as_ref(), "");
-        if let Some(run) = &self.run {
-            line("everything run", Some(run), "");
-        }
-        if self.chosen.is_some() {
-            text.push_str(
-                "A row by itself costs what its line says where it is named in `[privacy] selection` before anything is trained;\n\
-                 whoever has seen the scores of several has learned from all of them.\n",
-            );
-        }
-        text
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        let rows: Vec<Value> = self
-            .rows
-            .iter()
-            .map(|(name, claim)| {
-                json!({"row": name, "claim": claim, "exceeds": self.exceeds(claim.as_ref())})
-            })
-            .collect();
-        json!({
-            "budget": self.budget,
-            "delta": self.delta,
-            "releases": self.releases,
-            "released": self.released,
-            "rows": rows,
-            "any": self.dearest(),
-            "chosen": self.chosen,
-            "all": self.all,
-            "exceeds": self.exceeds(self.all.as_ref()),
-            "run": self.run,
-        })
     }
 }

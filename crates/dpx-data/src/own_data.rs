@@ -2,16 +2,16 @@
 //!
 //! No text is quoted. Names of labels and exact counts are shown to whoever has the data, and marked private.
 
-use super::Error;
-use dpx_data::{
-    DataError, Description, Figures, PeopleFigures, Role, Source, SplitDescription, same_column,
+use super::{
+    DataError, Description, Figures, PeopleFigures, Role, Source, SplitDescription, columns_of,
+    describe_resolved, same_column,
 };
-use dpx_schema::listed;
 use dpx_schema::params::RoleOf;
+use dpx_schema::{listed, nearest};
 use std::collections::BTreeMap;
 
 /// Labels with fewer training texts, or of fewer people where these are protected, are rare.
-pub(crate) const RARE: usize = 100;
+pub const RARE: usize = 100;
 /// Fewer training texts, or people, teach a model little under privacy.
 const FEW: usize = 2_000;
 /// More values are no labels, and longer ones hardly.
@@ -22,7 +22,7 @@ const NAMED: usize = 5;
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Severity {
+pub enum Severity {
     /// The study cannot run.
     Error,
     /// It can, and figures will suffer.
@@ -31,82 +31,98 @@ pub(crate) enum Severity {
 
 /// Something about the data that a study would stumble over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem {
-    pub(crate) severity: Severity,
-    pub(crate) text: String,
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
+pub struct Problem {
+    pub severity: Severity,
+    pub text: String,
+}
+
+impl Problem {
+    /// The study cannot run.
+    pub fn error(text: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            text: text.into(),
+        }
+    }
+
+    /// It can run, and its results will suffer.
+    pub fn warning(text: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            text: text.into(),
+        }
+    }
+}
+
+/// Data that cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// A name of a dataset on the Hub or of a built-in one.
+    #[error("`{0}` is no file or folder on this machine")]
+    NotLocal(String),
+    /// A path that leads nowhere.
+    #[error("there is no file or folder `{0}`")]
+    Missing(String),
+    /// Files that no reader understands.
+    #[error(transparent)]
+    Data(#[from] DataError),
 }
 
 /// The columns that somebody names.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Asked<'a> {
-    pub(crate) text: Option<&'a str>,
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
+pub struct Asked<'a> {
+    pub text: Option<&'a str>,
     /// Conversations, instead of texts.
-    pub(crate) messages: Option<&'a str>,
+    pub messages: Option<&'a str>,
     /// Empty: there is none.
-    pub(crate) label: Option<&'a str>,
-    pub(crate) unit: Option<&'a str>,
+    pub label: Option<&'a str>,
+    pub unit: Option<&'a str>,
     /// Whether keys of an experiment file name them, not options. What cannot be read is told by whoever loads the data by the file then.
-    pub(crate) by_key: bool,
+    pub by_key: bool,
 }
 
 /// What was asked for, and what is there.
-pub(crate) struct Look {
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
+pub struct Look {
     /// The column of the texts, or of the conversations where these were asked for.
-    pub(crate) text_column: String,
+    pub text_column: String,
     /// Empty: there is none.
-    pub(crate) label_column: String,
+    pub label_column: String,
     /// Whether the column of the texts holds conversations, which nobody asked for.
-    pub(crate) is_conversations: bool,
-    pub(crate) description: Description,
-    pub(crate) problems: Vec<Problem>,
-}
-
-pub(crate) fn error(text: impl Into<String>) -> Problem {
-    Problem {
-        severity: Severity::Error,
-        text: text.into(),
-    }
-}
-
-pub(crate) fn warning(text: impl Into<String>) -> Problem {
-    Problem {
-        severity: Severity::Warning,
-        text: text.into(),
-    }
+    pub is_conversations: bool,
+    pub description: Description,
+    pub problems: Vec<Problem>,
 }
 
 /// Looks at a dataset. Columns that are not named are called `text` and `label`; of conversations only where there is a column of that
 /// name they have labels.
-pub(crate) fn look(
+///
+/// # Errors
+/// There is nothing there, or nothing that a reader understands. What is wrong with rows and columns is a [`Problem`] of the look.
+pub fn look(
     data: &str,
     asked: Asked<'_>,
     roles: &BTreeMap<String, RoleOf>,
-) -> Result<Look, Error> {
+) -> Result<Look, LookError> {
     let Source::Path(path) = Source::parse(data) else {
-        return Err(Error::usage(format!("`{data}` is no file or folder on this machine"))
-            .hint("for a dataset on the Hub or a built-in one write `dataset` in the file that `dpx init` makes"));
+        return Err(LookError::NotLocal(data.to_owned()));
     };
     if !path.exists() {
-        return Err(
-            Error::usage(format!("there is no file or folder `{data}`")).hint(
-                "give a csv, tsv, jsonl or parquet file, or a folder with train and test in it",
-            ),
-        );
+        return Err(LookError::Missing(data.to_owned()));
     }
     let text = asked.messages.or(asked.text).unwrap_or("text");
-    let usage = |error: DataError| Error::usage(error.to_string());
-    let columns_of = |wanted: &[&str]| dpx_data::columns_of(&path, wanted).map_err(usage);
-    let mut columns = columns_of(&[text, asked.label.unwrap_or("label")])?;
+    let mut columns = columns_of(&path, &[text, asked.label.unwrap_or("label")])?;
     if columns.is_empty() {
-        columns = columns_of(&[text])?;
+        columns = columns_of(&path, &[text])?;
     }
     let mut problems = Vec::new();
     let mut pick = |name: &str, [key, option]: [&str; 2]| {
         if !columns.is_empty() && !columns.iter().any(|column| same_column(column, name)) {
-            let near =
-                dpx_engine::experiment::did_you_mean(name, columns.iter().map(String::as_str));
+            let near = nearest(name, columns.iter().map(String::as_str));
             let near = near.map(|near| format!("; did you mean `{near}`?"));
-            problems.push(error(format!(
+            problems.push(Problem::error(format!(
                 "there is no column `{name}`: the columns are {}; name one with `{}`{}",
                 listed(&columns, 20),
                 if asked.by_key { key } else { option },
@@ -126,10 +142,10 @@ pub(crate) fn look(
         label => pick(label.unwrap_or("label"), ["label_column", "--label"]),
     };
     let people = asked.unit.map(|unit| pick(unit, ["unit_column", "--unit"]));
-    let resolved = Source::Path(path).resolve(Role::Dataset).map_err(usage)?;
+    let resolved = Source::Path(path).resolve(Role::Dataset)?;
     let people = people.filter(|_| problems.is_empty());
     let describe = |messages: Option<&str>| {
-        dpx_data::describe_resolved(
+        describe_resolved(
             &resolved,
             &text_column,
             messages,
@@ -137,14 +153,13 @@ pub(crate) fn look(
             &label_column,
             people.as_deref(),
         )
-        .map_err(usage)
     };
     let description = describe(asked.messages)?;
     let mut is_conversations = false;
     if columns.is_empty() && !asked.by_key {
         let split = description.splits.first();
         let problem = split.and_then(|split| split.problem.clone());
-        problems.push(error(problem.unwrap_or_else(|| {
+        problems.push(Problem::error(problem.unwrap_or_else(|| {
             "the first line does not look like a header: name the columns in the first line of the file".to_owned()
         })));
     }
@@ -159,7 +174,7 @@ pub(crate) fn look(
             is_conversations = splits.all(|split| split.problem.is_none());
         }
         if is_conversations {
-            problems.push(warning(format!(
+            problems.push(Problem::warning(format!(
                 "the column `{text_column}` holds conversations: read with `messages = \"{text_column}\"` in the place of `text_column` each turn is scrubbed, \
                  trained on and written as one"
             )));
@@ -167,7 +182,7 @@ pub(crate) fn look(
         let suspected = description.splits.first();
         let suspected = suspected.and_then(|split| split.looks_like_people.as_deref());
         if let Some(suspected) = suspected.filter(|_| asked.unit.is_none()) {
-            problems.push(warning(format!(
+            problems.push(Problem::warning(format!(
                 "the column `{suspected}` looks like one of people: the guarantee is for one record, so that whoever has several is protected less; to protect \
                  people, `[privacy] unit = \"user\"` and `unit_column = \"{suspected}\"` (`dpx init --unit {suspected}`)"
             )));
@@ -187,7 +202,7 @@ pub(crate) fn look(
 fn unread(description: &Description) -> impl Iterator<Item = Problem> {
     let unread = |split: &SplitDescription| {
         let problem = split.problem.as_ref()?;
-        Some(error(format!("{}: {problem}", split.split)))
+        Some(Problem::error(format!("{}: {problem}", split.split)))
     };
     description.splits.iter().filter_map(unread)
 }
@@ -206,7 +221,7 @@ fn of_rows(description: &Description, labelled: bool) -> Vec<Problem> {
     }
     rows(train, figures, &mut problems);
     match split("test").and_then(|test| test.figures.as_ref()) {
-        None => problems.push(warning(match &train.people {
+        None => problems.push(Problem::warning(match &train.people {
             Some(people) if people.several_owners == 0 => {
                 "there is no test split: a tenth of the people becomes one (`test_share`)"
             }
@@ -221,7 +236,7 @@ fn of_rows(description: &Description, labelled: bool) -> Vec<Problem> {
             let missing: Vec<&String> =
                 figures.labels.keys().filter(|label| !test.labels.contains_key(*label)).collect();
             if !missing.is_empty() {
-                problems.push(warning(format!(
+                problems.push(Problem::warning(format!(
                     "{} of the training labels have no test text: {}",
                     missing.len(),
                     listed(&missing, NAMED)
@@ -230,13 +245,13 @@ fn of_rows(description: &Description, labelled: bool) -> Vec<Problem> {
         }
     }
     if description.train_texts_in_test > 0 {
-        problems.push(warning(format!(
+        problems.push(Problem::warning(format!(
             "{} training texts stand word for word in test: accuracy on them says little",
             description.train_texts_in_test
         )));
     }
     if !description.not_read.is_empty() {
-        problems.push(warning(format!(
+        problems.push(Problem::warning(format!(
             "not read: {}",
             listed(&description.not_read, NAMED)
         )));
@@ -248,7 +263,7 @@ fn labels(figures: &Figures, people: Option<&PeopleFigures>, problems: &mut Vec<
     let all = figures.texts.max(1);
     let names: Vec<&String> = figures.labels.keys().collect();
     if names.len() > MOST_LABELS {
-        problems.push(error(format!(
+        problems.push(Problem::error(format!(
             "{} different labels: is this the column of the labels?",
             names.len()
         )));
@@ -259,13 +274,13 @@ fn labels(figures: &Figures, people: Option<&PeopleFigures>, problems: &mut Vec<
         .filter(|name| name.chars().count() > LONGEST_LABEL);
     let long = long.count();
     if long > 0 {
-        problems.push(warning(format!(
+        problems.push(Problem::warning(format!(
             "{long} of {} labels have more than {LONGEST_LABEL} characters: is this the column of the labels? They stand in every prompt",
             names.len()
         )));
     }
     if names.iter().any(|name| name.trim().is_empty()) {
-        problems.push(error(format!(
+        problems.push(Problem::error(format!(
             "{} texts have no label: give them one, or leave them out",
             figures
                 .labels
@@ -276,7 +291,7 @@ fn labels(figures: &Figures, people: Option<&PeopleFigures>, problems: &mut Vec<
         )));
     }
     if names.len() == 1 {
-        problems.push(warning(
+        problems.push(Problem::warning(
             "all texts have one label: there is nothing to classify; leave out the `classify` stages",
         ));
     }
@@ -287,7 +302,7 @@ fn labels(figures: &Figures, people: Option<&PeopleFigures>, problems: &mut Vec<
         folded.entry(key).or_default().push(name);
     }
     for twins in folded.values().filter(|twins| twins.len() > 1) {
-        problems.push(warning(format!(
+        problems.push(Problem::warning(format!(
             "the labels {} differ in case or space alone: are they one?",
             listed(twins, NAMED)
         )));
@@ -303,7 +318,7 @@ fn labels(figures: &Figures, people: Option<&PeopleFigures>, problems: &mut Vec<
         .map(|(name, _)| name)
         .collect();
     if !rare.is_empty() && names.len() > 1 {
-        problems.push(warning(format!(
+        problems.push(Problem::warning(format!(
             "{} of {} labels have fewer than {RARE} {units} ({}): under privacy they are hardly learned; join them, or expect their F1 to fall. A label that one person alone has tells of that person by its name",
             rare.len(),
             names.len(),
@@ -316,7 +331,7 @@ fn labels(figures: &Figures, people: Option<&PeopleFigures>, problems: &mut Vec<
         .max()
         .filter(|most| **most * 10 > all * 9)
     {
-        problems.push(warning(format!(
+        problems.push(Problem::warning(format!(
             "one label has {most} of {all} texts: accuracy says little then, look at macro-F1"
         )));
     }
@@ -327,16 +342,18 @@ fn rows(train: &SplitDescription, figures: &Figures, problems: &mut Vec<Problem>
     let count = |is: fn(&str) -> bool| train.rows.iter().filter(|(_, text)| is(text)).count();
     let empty = count(|text| text.trim().is_empty());
     if empty > 0 {
-        problems.push(warning(format!("{empty} of {all} texts are empty")));
+        problems.push(Problem::warning(format!(
+            "{empty} of {all} texts are empty"
+        )));
     }
     let broken = count(|text| text.contains(char::REPLACEMENT_CHARACTER));
     if broken > 0 {
-        problems.push(warning(format!(
+        problems.push(Problem::warning(format!(
             "{broken} of {all} texts hold U+FFFD, the sign for bytes that are no text: was the file read in another encoding before?"
         )));
     }
     if figures.repeated * 100 > all {
-        problems.push(warning(format!(
+        problems.push(Problem::warning(format!(
             "{} of {all} texts repeat an earlier one{}",
             figures.repeated,
             match train.people {
@@ -350,12 +367,12 @@ fn rows(train: &SplitDescription, figures: &Figures, problems: &mut Vec<Problem>
         None => (all, "texts in train"),
     };
     if size < FEW {
-        problems.push(warning(format!(
+        problems.push(Problem::warning(format!(
             "{size} {units} are few: under privacy a model learns little from fewer than {FEW}; `dpx plan` says what to expect"
         )));
     }
     if figures.words.most_95 > 200 {
-        problems.push(warning(format!(
+        problems.push(Problem::warning(format!(
             "one text in twenty has more than {} words: what is beyond `max_length` tokens is cut, never split",
             figures.words.most_95
         )));
@@ -363,7 +380,7 @@ fn rows(train: &SplitDescription, figures: &Figures, problems: &mut Vec<Problem>
 }
 
 /// The problems as lines for people.
-pub(crate) fn told(problems: &[Problem]) -> String {
+pub fn told(problems: &[Problem]) -> String {
     let lines: Vec<String> = problems
         .iter()
         .map(|problem| {
@@ -382,7 +399,7 @@ mod tests {
     use super::*;
     use std::fmt::Write;
 
-    fn look_at(text: &str, columns: [Option<&str>; 3]) -> Result<Look, Error> {
+    fn look_at(text: &str, columns: [Option<&str>; 3]) -> Result<Look, LookError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chats.csv");
         std::fs::write(&path, text).unwrap();

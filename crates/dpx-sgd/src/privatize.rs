@@ -1,15 +1,15 @@
 //! The step from a sum of clipped gradients to a gradient that may be used: noise on the grid, divided by a constant.
 //!
-//! [`privatise`] is the only maker of a [`Privatised`], and a [`Privatised`] is all that the optimizer takes. It is lazy: a
+//! [`privatize`] is the only maker of a [`PrivatizedGradient`], and a [`PrivatizedGradient`] is all that the optimizer takes. It is lazy: a
 //! block of values is made when the optimizer asks for it, so that the noised gradient never stands in memory as a whole.
 //! Nothing here knows the size of the batch.
 //!
 //! A sum that has not come through here cannot reach the optimizer:
 //!
 //! ```
-//! # use dpx_sgd::{key::Key, optimizer::{Adam, AdamSettings}, privatise::{Protection, privatise}, sum::GradientSum};
+//! # use dpx_sgd::{key::Key, optimizer::{Adam, AdamSettings}, privatize::{NoiseSpec, privatize}, sum::GradientSum};
 //! let (key, sum) = (Key::seeded(1, "example"), GradientSum::new(&[3]));
-//! let gradient = privatise(&sum, &Protection::None, &key, 8.0);
+//! let gradient = privatize(&sum, &NoiseSpec::None, &key, 8.0);
 //! let (mut adam, mut weights) = (Adam::new(AdamSettings::default(), &[3]), [0.0_f32; 3]);
 //! adam.update([(&mut weights[..], true)].into_iter(), &gradient, 0.1);
 //! ```
@@ -17,19 +17,19 @@
 //! compiles, and the sum in its place does not:
 //!
 //! ```compile_fail,E0308
-//! # use dpx_sgd::{key::Key, optimizer::{Adam, AdamSettings}, privatise::{Protection, privatise}, sum::GradientSum};
+//! # use dpx_sgd::{key::Key, optimizer::{Adam, AdamSettings}, privatize::{NoiseSpec, privatize}, sum::GradientSum};
 //! let (key, sum) = (Key::seeded(1, "example"), GradientSum::new(&[3]));
-//! let gradient = privatise(&sum, &Protection::None, &key, 8.0);
+//! let gradient = privatize(&sum, &NoiseSpec::None, &key, 8.0);
 //! let (mut adam, mut weights) = (Adam::new(AdamSettings::default(), &[3]), [0.0_f32; 3]);
 //! adam.update([(&mut weights[..], true)].into_iter(), &sum, 0.1);
 //! ```
 //!
-//! nor does one that is called private by hand, since a [`Privatised`] has no other maker:
+//! nor does one that is called private by hand, since a [`PrivatizedGradient`] has no other maker:
 //!
 //! ```compile_fail,E0451
-//! # use dpx_sgd::{privatise::Privatised, sum::GradientSum};
+//! # use dpx_sgd::{privatize::PrivatizedGradient, sum::GradientSum};
 //! let sum = GradientSum::new(&[3]);
-//! let gradient = Privatised { sum: &sum, noise: None, divisor: 8.0, denoised: Vec::new() };
+//! let gradient = PrivatizedGradient { sum: &sum, noise: None, divisor: 8.0, denoised: Vec::new() };
 //! ```
 //!
 //! and the values of a sum cannot be read:
@@ -52,7 +52,7 @@ use rayon::prelude::*;
 
 /// The noise that a sum of clipped gradients gets.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Protection {
+pub enum NoiseSpec {
     /// Gaussian noise of standard deviation noise multiplier x sensitivity x (1 + rounding allowance) on every coordinate.
     Gaussian {
         /// Standard deviation of the noise over the sensitivity.
@@ -71,7 +71,7 @@ pub enum Protection {
 #[error("the noise multiplier is {0}, expected a number above 0 and up to 1000000")]
 pub struct NoiseOutOfRange(f64);
 
-impl Protection {
+impl NoiseSpec {
     /// Checks that the noise fits the grid's integers: 9.5 standard deviations below 2^50 steps.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ impl Protection {
 }
 
 /// A gradient that the optimizer may see: noised sum over expected batch size.
-pub struct Privatised<'a> {
+pub struct PrivatizedGradient<'a> {
     sum: &'a GradientSum,
     noise: Option<Noise<'a>>,
     divisor: f64,
@@ -134,9 +134,9 @@ pub struct Privatised<'a> {
     denoised: Vec<Option<Vec<f32>>>,
 }
 
-impl std::fmt::Debug for Privatised<'_> {
+impl std::fmt::Debug for PrivatizedGradient<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Privatised")
+        formatter.write_str("PrivatizedGradient")
     }
 }
 
@@ -158,23 +158,23 @@ struct Noise<'a> {
 
 /// Protects the sum of a step's clipped gradients and divides it by the configured expected batch size, a constant of the
 /// run. The noise comes from the streams of `key`, which is that of the step.
-pub fn privatise<'a>(
+pub fn privatize<'a>(
     sum: &'a GradientSum,
-    protection: &Protection,
+    protection: &NoiseSpec,
     key: &'a Key,
     expected_batch_size: f64,
-) -> Privatised<'a> {
-    privatise_with(sum, protection, key, None, expected_batch_size)
+) -> PrivatizedGradient<'a> {
+    privatize_with(sum, protection, key, None, expected_batch_size)
 }
 
 /// Likewise, with noise that was drawn ahead, where it was drawn from the same key for the same protection.
-pub(super) fn privatise_with<'a>(
+pub(super) fn privatize_with<'a>(
     sum: &'a GradientSum,
-    protection: &Protection,
+    protection: &NoiseSpec,
     key: &'a Key,
     ahead: Option<&'a Drawn>,
     expected_batch_size: f64,
-) -> Privatised<'a> {
+) -> PrivatizedGradient<'a> {
     let noise = protection.on_grid().map(|(grid, deviation)| Noise {
         key,
         drawn: ahead.and_then(|drawn| drawn.of(key, deviation)),
@@ -184,7 +184,7 @@ pub(super) fn privatise_with<'a>(
         touched_only: fault!(TouchedOnly),
         one_stream: fault!(OneStream),
     });
-    Privatised {
+    PrivatizedGradient {
         sum,
         noise,
         divisor: expected_batch_size,
@@ -192,7 +192,7 @@ pub(super) fn privatise_with<'a>(
     }
 }
 
-impl Privatised<'_> {
+impl PrivatizedGradient<'_> {
     /// Number of values of each trained tensor, in order.
     pub fn lengths(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
         self.sum.lengths()
@@ -256,7 +256,7 @@ impl Privatised<'_> {
     }
 }
 
-/// One chunk of a privatised tensor.
+/// One chunk of a privatized tensor.
 pub(super) struct Chunk<'a> {
     sum: &'a [f64],
     noise: Option<Noise<'a>>,

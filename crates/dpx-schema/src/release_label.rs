@@ -1,22 +1,22 @@
-//! Flow labels: what an artifact may reveal, joined along the DAG.
+//! Release labels: what an artifact may reveal, joined along the DAG.
 
 use serde::{Deserialize, Serialize};
 
-/// What an artifact may reveal about the private data. Only [`Flow::Public`] and [`Flow::Dp`] can ever be released.
+/// What an artifact may reveal about the private data. Only [`ReleaseLabel::Public`] and [`ReleaseLabel::Dp`] can ever be released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Flow {
+pub enum ReleaseLabel {
     /// Depends on no private data.
     Public,
     /// Depends on private data through a differentially private mechanism with secret noise alone.
     Dp,
-    /// Like [`Flow::Dp`], but the noise is derived from the experiment's seed: anybody can subtract it.
+    /// Like [`ReleaseLabel::Dp`], but the noise is derived from the experiment's seed: anybody can subtract it.
     Seeded,
     /// Depends on private data without protection.
     Private,
 }
 
-impl Flow {
+impl ReleaseLabel {
     /// The label of something that depends on both.
     #[must_use]
     pub fn join(self, other: Self) -> Self {

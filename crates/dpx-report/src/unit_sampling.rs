@@ -1,76 +1,23 @@
 //! Two ways to protect people who have several records, side by side: `dpx privacy --people`, and what `dpx plan` says of them.
 
+use super::StudyError;
 use super::account::{data_of, is_local, preprocess_params};
-use super::privacy::{Args, warn_of_delta};
-use super::{Error, ExitCode, output};
-use dpx_accounting::{
-    PeopleRun, PricedSampling, SamplingComparison, compare_sampling, default_delta,
-};
+use dpx_accounting::{PeopleRun, PricedSampling, SamplingComparison, compare_sampling};
 use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::plan::{Decision, Instance, InstanceId, Plan, State};
 use dpx_schema::params::TrainParams;
 use dpx_schema::{Kind, Population, PublicSchema, SCHEMA_FILE, UnitSampling};
 use dpx_stages::Spending;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Write;
 
 /// What the noise does not tell.
-const BEYOND_NOISE: &str = "The work of a step is reckoned as if everybody had the mean number of records; where few have most of them, sampling people does less. \
+pub const BEYOND_NOISE: &str = "The work of a step is reckoned as if everybody had the mean number of records; where few have most of them, sampling people does less. \
      Averages over a person's records are bounded less often than single ones, which speaks for `users` beyond the noise.\n";
 
-/// Most records of a person in a step where nothing is said.
-const EXAMPLES_PER_UNIT: u64 = 4;
-
-pub(super) fn run(args: &Args, people: u64) -> Result<ExitCode, Error> {
-    let missing = || {
-        Error::usage(
-            "`--people` needs `--records`, `--max-per-unit`, `--batch-size`, `--epochs` and `--epsilon`",
-        )
-    };
-    let (batch_size, epochs) = (
-        args.batch_size.ok_or_else(missing)?,
-        args.epochs.ok_or_else(missing)?,
-    );
-    let epsilon = args.epsilon.ok_or_else(missing)?;
-    let records = args.records.ok_or_else(missing)?;
-    let max_per_unit = args.max_per_unit.ok_or_else(missing)?;
-    if records < people || records > people.saturating_mul(max_per_unit) {
-        return Err(Error::usage(format!(
-            "`--records` is {records}: {people} people with 1 to {max_per_unit} each have {people} to {}",
-            people.saturating_mul(max_per_unit)
-        )));
-    }
-    let run = PeopleRun {
-        people,
-        records,
-        max_per_unit,
-        examples_per_unit: args
-            .examples_per_unit
-            .unwrap_or(EXAMPLES_PER_UNIT)
-            .min(max_per_unit),
-        batch_size,
-        steps: PeopleRun::steps_of(people, batch_size, epochs)?,
-    };
-    let delta = args.delta.unwrap_or_else(|| default_delta(people));
-    warn_of_delta(delta, people, "people");
-    let found = compare_sampling(&run, epsilon, delta)?;
-    let text = if args.json {
-        json!({"run": run, "epsilon": epsilon, "delta": delta, "users": found.users, "examples": found.examples, "cheaper": cheaper(&found)})
-            .to_string()
-    } else {
-        format!(
-            "{people} people with {records} records, at most {max_per_unit} of each; epsilon {epsilon} for a person at delta {delta:e}, {} steps\n{}{BEYOND_NOISE}",
-            run.steps,
-            table(&found, run.examples_per_unit)
-        )
-    };
-    output::print(text.trim_end())?;
-    Ok(ExitCode::Done)
-}
-
-fn cheaper(found: &SamplingComparison) -> UnitSampling {
+/// The way that leaves less noise for its work.
+pub fn cheaper(found: &SamplingComparison) -> UnitSampling {
     if found.users_are_cheaper() {
         UnitSampling::Users
     } else {
@@ -79,7 +26,7 @@ fn cheaper(found: &SamplingComparison) -> UnitSampling {
 }
 
 /// Both ways, a line each, and which of them leaves less noise.
-pub(super) fn table(found: &SamplingComparison, examples_per_unit: u64) -> String {
+pub fn table(found: &SamplingComparison, examples_per_unit: u64) -> String {
     let mut text = String::from(
         "unit_sampling  per step on average         sampling rate  noise multiplier  noise of an averaged gradient\n",
     );
@@ -121,7 +68,10 @@ fn round(value: f64) -> String {
 }
 
 /// What `dpx plan` says of the stages of a study that train on people; nothing where none does.
-pub(super) fn of_plan(plan: &Plan, decisions: &[Decision], cache: &Cache) -> Result<String, Error> {
+///
+/// # Errors
+/// The data cannot be read, or the settings cannot be priced.
+pub fn of_plan(plan: &Plan, decisions: &[Decision], cache: &Cache) -> Result<String, StudyError> {
     let mut populations: BTreeMap<InstanceId, Option<Population>> = BTreeMap::new();
     let mut found: Vec<(Vec<&str>, Question)> = Vec::new();
     for instance in plan.instances.iter().filter(|one| one.kind == Kind::Train) {
@@ -234,11 +184,13 @@ fn population(
     need: InstanceId,
     decisions: &[Decision],
     cache: &Cache,
-) -> Result<Option<Population>, Error> {
+) -> Result<Option<Population>, StudyError> {
     let decision = decisions.iter().find(|decision| decision.instance == need);
     if let Some(State::Cached { record, .. }) = decision.map(|decision| &decision.state) {
         let reader = ArtifactReader::new(cache.clone());
-        let bytes = reader.read(record, SCHEMA_FILE).map_err(Error::failed)?;
+        let bytes = reader
+            .read(record, SCHEMA_FILE)
+            .map_err(StudyError::failed)?;
         let schema: Option<PublicSchema> =
             bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         return Ok(schema.map(|schema| schema.population()));
@@ -248,6 +200,6 @@ fn population(
         return Ok(None);
     }
     let dataset = dpx_data::load(&dpx_data::Request::from(&params))
-        .map_err(|error| Error::usage(error.to_string()))?;
+        .map_err(|error| StudyError::refused(error.to_string()))?;
     Ok(Some(dataset.population()))
 }

@@ -5,8 +5,8 @@ use crate::fault::{self, Fault};
 
 const SIGMA: f64 = 1.5;
 
-fn gaussian(noise_multiplier: f64, sensitivity: f64) -> Protection {
-    Protection::Gaussian {
+fn gaussian(noise_multiplier: f64, sensitivity: f64) -> NoiseSpec {
+    NoiseSpec::Gaussian {
         noise_multiplier,
         sensitivity,
         rounding_allowance: 0.0,
@@ -36,7 +36,7 @@ fn deviation(values: &[f32]) -> f64 {
 /// The measured sigma; 4e5 draws tell 0.95 from 1 by 44 standard errors (alpha = 1e-6 takes 4.9).
 fn measured_sigma() -> f64 {
     let sum = sum_of(&[vec![0.0; 400_000]]);
-    deviation(&privatise(&sum, &gaussian(SIGMA, 2.0), &key(), 1.0).to_vec(0)) / 2.0
+    deviation(&privatize(&sum, &gaussian(SIGMA, 2.0), &key(), 1.0).to_vec(0)) / 2.0
 }
 
 pub(crate) fn sigma_is_right() -> bool {
@@ -52,13 +52,13 @@ fn the_noise_has_the_accounted_size() {
 #[test]
 fn the_rounding_allowance_widens_the_noise() {
     let sum = sum_of(&[vec![0.0; 1000]]);
-    let exact = privatise(&sum, &gaussian(1.0, 1.0), &key(), 1.0).to_vec(0);
-    let wider = Protection::Gaussian {
+    let exact = privatize(&sum, &gaussian(1.0, 1.0), &key(), 1.0).to_vec(0);
+    let wider = NoiseSpec::Gaussian {
         noise_multiplier: 1.0,
         sensitivity: 1.0,
         rounding_allowance: 0.25,
     };
-    let wide = privatise(&sum, &wider, &key(), 1.0).to_vec(0);
+    let wide = privatize(&sum, &wider, &key(), 1.0).to_vec(0);
     assert!((deviation(&wide) / deviation(&exact) - 1.25).abs() < 1e-5);
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn all_on_the_grid() -> bool {
         .iter()
         .all(|&contribution| {
             let sum = sum_of(&[vec![contribution; 200_000]]);
-            privatise(&sum, &gaussian(0.01, bound), &key(), 1.0)
+            privatize(&sum, &gaussian(0.01, bound), &key(), 1.0)
                 .to_vec(0)
                 .iter()
                 .all(|&value| (f64::from(value) / step).fract() == 0.0)
@@ -87,7 +87,7 @@ pub(crate) fn every_coordinate_moves() -> bool {
     let mut values = vec![0.0; 50_000];
     values[77] = 1.0;
     let sum = sum_of(&[values]);
-    let noised = privatise(&sum, &gaussian(1.0, 1.0), &key(), 1.0).to_vec(0);
+    let noised = privatize(&sum, &gaussian(1.0, 1.0), &key(), 1.0).to_vec(0);
     noised.iter().filter(|value| **value == 0.0).count() < 3
 }
 
@@ -100,8 +100,8 @@ fn untouched_coordinates_get_noise() {
 pub(crate) fn tensors_have_streams_of_their_own() -> bool {
     let sum = sum_of(&[vec![0.0; 5000], vec![0.0; 5000]]);
     let key = key();
-    let privatised = privatise(&sum, &gaussian(1.0, 1.0), &key, 1.0);
-    let (one, other) = (privatised.to_vec(0), privatised.to_vec(1));
+    let privatized = privatize(&sum, &gaussian(1.0, 1.0), &key, 1.0);
+    let (one, other) = (privatized.to_vec(0), privatized.to_vec(1));
     one.iter().zip(&other).filter(|(a, b)| a == b).count() < 3
 }
 
@@ -117,8 +117,8 @@ fn no_two_tensors_share_their_noise() {
 #[test]
 fn the_divisor_is_the_given_constant() {
     let sum = sum_of(&[vec![0.0; 2000]]);
-    let whole = privatise(&sum, &gaussian(1.0, 1.0), &key(), 1.0).to_vec(0);
-    let eighth = privatise(&sum, &gaussian(1.0, 1.0), &key(), 8.0).to_vec(0);
+    let whole = privatize(&sum, &gaussian(1.0, 1.0), &key(), 1.0).to_vec(0);
+    let eighth = privatize(&sum, &gaussian(1.0, 1.0), &key(), 8.0).to_vec(0);
     assert!(whole.iter().zip(&eighth).all(|(a, b)| *a == b * 8.0));
 }
 
@@ -127,12 +127,12 @@ fn without_noise_the_mean_is_exact() {
     let mut sum = sum_of(&[vec![1.0, -3.0, 0.5]]);
     sum.add([[1.0f32, 1.0, 1.0].as_slice()].into_iter());
     assert_eq!(
-        privatise(&sum, &Protection::None, &key(), 2.0).to_vec(0),
+        privatize(&sum, &NoiseSpec::None, &key(), 2.0).to_vec(0),
         [1.0, -1.0, 0.75]
     );
     sum.clear();
     assert_eq!(
-        privatise(&sum, &Protection::None, &key(), 2.0).to_vec(0),
+        privatize(&sum, &NoiseSpec::None, &key(), 2.0).to_vec(0),
         [0.0; 3]
     );
 }

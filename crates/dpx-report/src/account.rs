@@ -1,6 +1,6 @@
 //! A study and the ledger: what its runs say there, and whose records its data are.
 
-use super::Error;
+use super::StudyError;
 use dpx_data::Source;
 use dpx_engine::cache::{ArtifactReader, Cache};
 use dpx_engine::experiment::{Enforce, Experiment};
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What the runs of a study say in the ledger.
-pub(crate) fn access(ledger: &Ledger, experiment: &Experiment, plan: &Plan) -> LedgerAccess {
+pub fn access(ledger: &Ledger, experiment: &Experiment, plan: &Plan) -> LedgerAccess {
     let privacy = &experiment.privacy;
     LedgerAccess {
         folder: ledger.folder().to_owned(),
@@ -28,7 +28,7 @@ pub(crate) fn access(ledger: &Ledger, experiment: &Experiment, plan: &Plan) -> L
 }
 
 /// The digest of the training texts in a `preprocess` artifact; nothing of another kind.
-pub(crate) fn texts(record: &Record) -> Option<Digest> {
+pub fn texts(record: &Record) -> Option<Digest> {
     if record.kind != Kind::Preprocess {
         return None;
     }
@@ -38,36 +38,43 @@ pub(crate) fn texts(record: &Record) -> Option<Digest> {
 }
 
 /// The `preprocess` instance that an instance reads.
-pub(crate) fn data_of(plan: &Plan, instance: &Instance) -> Option<InstanceId> {
+pub fn data_of(plan: &Plan, instance: &Instance) -> Option<InstanceId> {
     let mut needs = instance.needs.iter().map(|need| need.instance);
     needs.find(|&need| plan.instances[need].kind == Kind::Preprocess)
 }
 
 /// The parameters of a `preprocess` instance, a name on the Hub led to its commit.
-pub(crate) fn preprocess_params(instance: &Instance) -> Result<PreprocessParams, Error> {
+pub fn preprocess_params(instance: &Instance) -> Result<PreprocessParams, StudyError> {
     let params = pinned(instance.kind, &instance.params, &instance.sources);
     serde_json::from_value(params)
-        .map_err(|error| Error::usage(format!("`{}`: {error}", instance.name)))
+        .map_err(|error| StudyError::refused(format!("`{}`: {error}", instance.name)))
 }
 
 /// What to say where the examples of a data set are needed and cannot be counted.
-pub(crate) fn not_counted(dataset: &str, stage: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::usage(format!(
+pub fn not_counted(dataset: &str, stage: &str, error: &dyn std::fmt::Display) -> StudyError {
+    StudyError::refused(format!(
         "the examples of `{dataset}` cannot be counted: {error}"
     ))
     .hint(format!("declare `examples` in `[stage.{stage}]`"))
 }
 
+/// The data of a `preprocess` instance, read from this machine or the Hub's cache.
+pub(crate) fn dataset(preprocess: &Instance) -> Result<dpx_data::Dataset, StudyError> {
+    let params: PreprocessParams = serde_json::from_value(preprocess.params.clone())
+        .map_err(|error| StudyError::refused(format!("`{}`: {error}", preprocess.name)))?;
+    dpx_data::load(&dpx_data::Request::from(&params))
+        .map_err(|error| StudyError::refused(error.to_string()))
+}
+
 /// Whether the data lie on this machine.
-pub(crate) fn is_local(params: &PreprocessParams) -> bool {
+pub fn is_local(params: &PreprocessParams) -> bool {
     !matches!(Source::parse(&params.dataset), Source::Hub(_))
 }
 
 /// Refuses where the cache holds private runs that the ledger does not know, on data of its people or on data of which it cannot
 /// tell whose they are: it was lost, or another one was used, and what it knows is not all that was spent.
-pub(crate) fn knows_all(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
-    let unreadable = |error: dpx_engine::cache::CacheError| Error::failed(error.to_string());
-    let records = cache.records().map_err(unreadable)?;
+pub fn knows_all(ledger: &Ledger, cache: &Cache) -> Result<(), StudyError> {
+    let records = cache.records()?;
     let data: BTreeMap<Digest, Digest> = records
         .iter()
         .filter(|record| record.kind == Kind::Preprocess)
@@ -106,7 +113,7 @@ pub(crate) fn knows_all(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
         }
         return knows_foreign(ledger, &foreign);
     };
-    Err(Error::usage(format!(
+    Err(StudyError::refused(format!(
         "the cache holds {} on data of people that the ledger `{}` knows, and the ledger knows nothing of {} ({first}): a joint \
          guarantee would leave that out",
         counted(unknown.len() as u64, "private run"),
@@ -121,11 +128,11 @@ pub(crate) fn knows_all(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
 
 /// Refuses where another ledger was told whose data private runs of the cache read: they may be the same people's in another
 /// order, with a record more or less, and this ledger has never seen them.
-fn knows_foreign(ledger: &Ledger, foreign: &[String]) -> Result<(), Error> {
+fn knows_foreign(ledger: &Ledger, foreign: &[String]) -> Result<(), StudyError> {
     let Some(first) = foreign.first() else {
         return Ok(());
     };
-    Err(Error::usage(format!(
+    Err(StudyError::refused(format!(
         "the cache holds {} that another ledger knows and `{}` does not ({first}): on whose data is not known here, and if they are \
          of the same people, a joint guarantee would leave that out",
         counted(foreign.len() as u64, "private run"),
@@ -138,7 +145,7 @@ fn knows_foreign(ledger: &Ledger, foreign: &[String]) -> Result<(), Error> {
 }
 
 /// What the file declares of the size of its data; nothing where it declares nothing.
-pub(crate) fn declared(params: &PreprocessParams) -> Option<Population> {
+pub fn declared(params: &PreprocessParams) -> Option<Population> {
     Some(Population {
         units: params.examples?,
         records: params.unit_column.is_none().then_some(params.examples?),
@@ -150,9 +157,9 @@ pub(crate) fn declared(params: &PreprocessParams) -> Option<Population> {
 }
 
 /// Reads the raw data of a finished `preprocess` instance again and tells the ledger whose records they are.
-pub(crate) fn tell(ledger: &Ledger, instance: &Instance, texts: &Digest) -> Result<Noted, Error> {
+pub fn tell(ledger: &Ledger, instance: &Instance, texts: &Digest) -> Result<Noted, StudyError> {
     people::tell(ledger, &preprocess_params(instance)?, texts).map_err(|error| {
-        Error::failed(format!(
+        StudyError::failed(format!(
             "the ledger `{}` does not know whose records the data of `{}` are, and they cannot be read again: {error}",
             ledger.folder().display(),
             instance.name
@@ -163,7 +170,7 @@ pub(crate) fn tell(ledger: &Ledger, instance: &Instance, texts: &Digest) -> Resu
 
 /// Tells the ledger whose records the data are that private stages are about to read, where `preprocess` is cached and ran
 /// under another ledger.
-pub(crate) fn tell_people(ledger: &Ledger, plan: &Plan, cache: &Cache) -> Result<(), Error> {
+pub fn tell_people(ledger: &Ledger, plan: &Plan, cache: &Cache) -> Result<(), StudyError> {
     let decisions = decide(plan, &View::new(cache.clone()), &BTreeSet::new());
     let mut told = BTreeSet::new();
     for decision in &decisions {

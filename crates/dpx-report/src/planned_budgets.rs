@@ -1,13 +1,10 @@
-//! `dpx privacy --plan`: what each row of an experiment file would cost, computed as the stages do.
+//! What each row of an experiment file would cost, computed as the stages do: `dpx privacy --plan`.
 
+use super::StudyError;
 use super::account::{declared, is_local, not_counted};
-use super::experiment::{ExperimentArgs, build};
-use super::spend::{self, Forecast};
-use super::state::StateArgs;
-use super::{Error, ExitCode, output};
-
+use super::spend::Forecast;
 use dpx_accounting::{Claim, ClaimPart, DpEvent};
-use dpx_engine::plan::{Instance, InstanceId, Plan, Seen};
+use dpx_engine::plan::{Instance, InstanceId, Plan};
 use dpx_schema::params::PreprocessParams;
 use dpx_schema::privacy::describe;
 use dpx_schema::{Kind, Population};
@@ -15,10 +12,9 @@ use dpx_stages::{Spending, plan};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::path::Path;
 
 /// One budget: the mechanisms that share it, at the axes that all its instances have in common.
-struct Budget {
+pub struct Budget {
     /// Everything that it is calibrated from.
     identity: String,
     axes: BTreeMap<String, Value>,
@@ -35,31 +31,11 @@ struct Spent {
     claim: Claim,
 }
 
-pub(super) fn run(
-    file: &Path,
-    set: &[String],
-    state: &StateArgs,
-    as_json: bool,
-) -> Result<ExitCode, Error> {
-    let experiment = ExperimentArgs {
-        file: file.to_owned(),
-        set: set.to_vec(),
-    };
-    let loaded = experiment.load()?;
-    let study = build(&loaded, &Seen)?;
-    let budgets = budgets(&study)?;
-    let ledger = state.ledger(Some((&loaded, file)))?;
-    let spend = spend::forecast(&ledger, &loaded, &study, None)?;
-    let text = if as_json {
-        to_json(&budgets, &spend)
-    } else {
-        format!("{}\n{}", to_text(&budgets), spend.text())
-    };
-    output::print(text.trim_end())?;
-    Ok(ExitCode::Done)
-}
-
-fn budgets(study: &Plan) -> Result<Vec<Budget>, Error> {
+/// The budgets of a plan, in the order in which its stages first spend them.
+///
+/// # Errors
+/// The data of a stage cannot be counted, or its settings cannot be priced.
+pub fn budgets(study: &Plan) -> Result<Vec<Budget>, StudyError> {
     let mut counted = BTreeMap::new();
     let mut budgets: Vec<Budget> = Vec::new();
     for instance in &study.instances {
@@ -101,9 +77,9 @@ fn budgets(study: &Plan) -> Result<Vec<Budget>, Error> {
     Ok(budgets)
 }
 
-fn spent(instance: &Instance, population: Population) -> Result<Option<Spent>, Error> {
+fn spent(instance: &Instance, population: Population) -> Result<Option<Spent>, StudyError> {
     let found = plan(instance.kind, &instance.stage, &instance.params, population)
-        .map_err(|error| Error::usage(format!("`{}`: {error}", instance.name)))?;
+        .map_err(|error| StudyError::refused(format!("`{}`: {error}", instance.name)))?;
     let Spending::Noise { planned, .. } = found.spending else {
         return Ok(None);
     };
@@ -125,31 +101,23 @@ fn population(
     plan: &Plan,
     instance: &Instance,
     counted: &mut BTreeMap<InstanceId, Population>,
-) -> Result<Population, Error> {
+) -> Result<Population, StudyError> {
     let need = instance
         .needs
         .iter()
         .map(|need| need.instance)
         .find(|&need| plan.instances[need].kind == Kind::Preprocess)
-        .ok_or_else(|| Error::usage(format!("`{}` reads no data", instance.name)))?;
+        .ok_or_else(|| StudyError::refused(format!("`{}` reads no data", instance.name)))?;
     if let Some(&population) = counted.get(&need) {
         return Ok(population);
     }
     let preprocess = &plan.instances[need];
     let params: PreprocessParams = serde_json::from_value(preprocess.params.clone())
-        .map_err(|error| Error::usage(format!("`{}`: {error}", preprocess.name)))?;
+        .map_err(|error| StudyError::refused(format!("`{}`: {error}", preprocess.name)))?;
     let found =
         count(&params).map_err(|error| not_counted(&params.dataset, &preprocess.stage, &error))?;
     counted.insert(need, found);
     Ok(found)
-}
-
-/// The data of a `preprocess` instance, read from this machine or the Hub's cache.
-pub(super) fn dataset(preprocess: &Instance) -> Result<dpx_data::Dataset, Error> {
-    let params: PreprocessParams = serde_json::from_value(preprocess.params.clone())
-        .map_err(|error| Error::usage(format!("`{}`: {error}", preprocess.name)))?;
-    dpx_data::load(&dpx_data::Request::from(&params))
-        .map_err(|error| Error::usage(error.to_string()))
 }
 
 /// Counts what is on this machine; what stands on the Hub counts as declared, and is read only where nothing is declared.
@@ -194,7 +162,8 @@ fn name(budget: &Budget) -> String {
     }
 }
 
-fn to_text(budgets: &[Budget]) -> String {
+/// The budgets with their claims and what each stage takes of them, for a terminal.
+pub fn to_text(budgets: &[Budget]) -> String {
     let mut text = String::new();
     let mut groups = BTreeSet::new();
     for budget in budgets {
@@ -241,7 +210,8 @@ fn to_text(budgets: &[Budget]) -> String {
     text
 }
 
-fn to_json(budgets: &[Budget], spend: &Forecast) -> String {
+/// The same for programs, with what the rows would spend of the people behind the data.
+pub fn to_json(budgets: &[Budget], spend: &Forecast) -> String {
     let rows: Vec<Value> = budgets
         .iter()
         .map(|budget| {

@@ -1,38 +1,46 @@
 //! Rows of a study, and models alone, that were scored on real data and that its file no longer asks for: narrowing a sweep to
 //! its best row does not undo the choice.
 
-use super::Error;
+use super::StudyError;
 use super::account::texts;
-use super::studies::Loaded;
-use dpx_engine::cache::{Ancestry, ArtifactReader};
+use dpx_engine::cache::{Ancestry, ArtifactReader, Cache};
 use dpx_ledger::{Candidate, Ledger};
 use dpx_schema::{Digest, Kind, PRIVACY_FILE, PrivacyRecord, Record};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What the cache knows of an experiment and the people behind its data.
-pub(crate) struct Scored {
+pub struct Scored {
     /// Rows under a guarantee, with the records of what ran behind them.
-    pub(crate) covered: Vec<Candidate>,
+    pub covered: Vec<Candidate>,
     /// Names of rows without one.
-    pub(crate) unprotected: Vec<String>,
+    pub unprotected: Vec<String>,
     /// Every private run whose result is there, scored or not.
-    pub(crate) held: BTreeSet<String>,
+    pub held: BTreeSet<String>,
 }
 
-/// Looks for everything that was scored: texts, and what was scored by itself, such as an audited model without texts.
-pub(crate) fn scored(ledger: &Ledger, loaded: &Loaded) -> Result<Scored, Error> {
-    let (cache, experiment) = (&loaded.cache, &loaded.plan.experiment);
-    let records = cache.records()?;
+/// Who the people are behind the data of a study that ran: the data sets that share any of them.
+pub fn people_of(
+    ledger: &Ledger,
+    texts: impl IntoIterator<Item = Digest>,
+) -> Result<BTreeSet<String>, StudyError> {
     let mut people = BTreeSet::new();
-    for known in &loaded.known {
-        let texts = known.record.as_deref().and_then(texts);
-        if let Some(texts) = texts {
-            people.extend(ledger.people(&texts)?);
-        }
+    for texts in texts {
+        people.extend(ledger.people(&texts)?);
     }
     let book = ledger.history()?.book(&people);
-    let people: BTreeSet<&String> = book.data_sets.iter().map(|set| &set.id).collect();
+    Ok(book.data_sets.into_iter().map(|set| set.id).collect())
+}
+
+/// Looks for everything of an experiment and these people that was scored: texts, and what was scored by itself, such as an audited
+/// model without texts.
+pub fn scored(
+    ledger: &Ledger,
+    cache: &Cache,
+    experiment: &str,
+    people: &BTreeSet<String>,
+) -> Result<Scored, StudyError> {
+    let records = cache.records()?;
     let made = Ancestry::of(&records);
     let reader = ArtifactReader::new(cache.clone());
     let (mut covered, mut unprotected) = (Vec::new(), Vec::new());
@@ -54,10 +62,12 @@ pub(crate) fn scored(ledger: &Ledger, loaded: &Loaded) -> Result<Scored, Error> 
             if !record.kind.spends() {
                 continue;
             }
-            let read = reader.read(record, PRIVACY_FILE).map_err(Error::failed)?;
+            let read = reader
+                .read(record, PRIVACY_FILE)
+                .map_err(StudyError::failed)?;
             let read = read.map(|bytes| PrivacyRecord::from_bytes(&bytes, Path::new(PRIVACY_FILE)));
             let Some(Ok(read)) = read else {
-                return Err(Error::failed(format!(
+                return Err(StudyError::failed(format!(
                     "the privacy record of `{}`, which was scored, cannot be read: `dpx cache verify` sets it aside, and the next run \
                      makes it again",
                     record.instance

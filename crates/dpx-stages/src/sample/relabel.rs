@@ -3,7 +3,7 @@
 
 use super::keywords::Keywords;
 use super::report::{Asked, SAMPLE_FILE, SampleReport, TextForm};
-use super::teacher::Chooser;
+use super::teacher::TeacherFilter;
 use super::voted::Draw;
 use super::write::{Text, Written, is_undecodable};
 use super::{counts, finish, released_counts};
@@ -39,8 +39,8 @@ pub(super) fn run(
         texts: texts(path, &labels, draw.is_some())?,
         ..Written::default()
     };
-    let chooser = Chooser::load(context, params, &labels)?;
-    let taught = chooser.as_ref().is_some_and(Chooser::chooses);
+    let filter = TeacherFilter::load(context, params, &labels)?;
+    let taught = filter.as_ref().is_some_and(TeacherFilter::chooses);
     let draw = draw.map(|draw| draw.ready(params, &written.texts, taught));
     let before = written.texts.len();
     written.texts.retain(|text| !is_undecodable(&text.content));
@@ -57,7 +57,7 @@ pub(super) fn run(
             conversations: earlier.conversations.is_some(),
         },
     };
-    finish(context, &asked, chooser.as_ref(), draw.as_ref(), written)
+    finish(context, &asked, filter.as_ref(), draw.as_ref(), written)
 }
 
 /// The texts with their numbers among those of their label; with their places in the file where that is asked for.

@@ -5,16 +5,16 @@ use super::checkpoint::{self, Checkpoint, CheckpointError};
 use super::key::Key;
 use super::noise::Ahead;
 use super::optimizer::{Adam, AdamSettings, Averager, Averaging, Denoising, LearningRate};
-use super::privatise::{Protection, privatise_with};
+use super::privatize::{NoiseSpec, privatize_with};
 use super::sum::GradientSum;
 use dpx_nn::{Array, ParameterId, Parameters, Role};
 use dpx_schema::Device;
 use std::path::Path;
 
-/// Settings of a [`Learner`], all public.
+/// Settings of a [`DpOptimizer`], all public.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[allow(missing_docs, reason = "the names of the fields say what they are")]
-pub struct LearnerSettings {
+pub struct DpOptimizerSettings {
     /// Decay rates of Adam's moments, and its weight decay.
     pub adam: AdamSettings,
     pub learning_rate: LearningRate,
@@ -26,8 +26,8 @@ pub struct LearnerSettings {
 
 /// Updates the trainable parameters of a registry from sums of gradients.
 #[derive(Debug)]
-pub struct Learner {
-    settings: LearnerSettings,
+pub struct DpOptimizer {
+    settings: DpOptimizerSettings,
     trainable: Vec<ParameterId>,
     decays: Vec<bool>,
     /// Rows and columns of those that are matrices, where these are denoised.
@@ -53,9 +53,9 @@ pub(crate) struct Recorded {
     pub(crate) rate: f64,
 }
 
-impl Learner {
-    /// A learner of the parameters that are trainable now, before its first step.
-    pub fn new(parameters: &Parameters, settings: LearnerSettings) -> Self {
+impl DpOptimizer {
+    /// An optimizer of the parameters that are trainable now, before its first step.
+    pub fn new(parameters: &Parameters, settings: DpOptimizerSettings) -> Self {
         let trainable = parameters.trainable_ids();
         let lengths: Vec<usize> = trainable
             .iter()
@@ -117,7 +117,7 @@ impl Learner {
     /// Begins to draw the noise of the key's step on threads of its own, for [`Self::apply`] with the same key and
     /// protection. It takes four bytes of memory for each trained value and changes no result; without it the noise is
     /// drawn in `apply`.
-    pub fn draw_noise_ahead(&mut self, protection: &Protection, key: &Key) {
+    pub fn draw_noise_ahead(&mut self, protection: &NoiseSpec, key: &Key) {
         let Some((_, deviation)) = protection.on_grid() else {
             return;
         };
@@ -134,18 +134,18 @@ impl Learner {
         }
     }
 
-    /// Ends a step: protects the sum, updates the parameters, begins the next sum. Between the steps of a learner nobody else
+    /// Ends a step: protects the sum, updates the parameters, begins the next sum. Between the steps of an optimizer nobody else
     /// may change trained parameters that live on a device.
     pub fn apply(
         &mut self,
         parameters: &mut Parameters,
-        protection: &Protection,
+        protection: &NoiseSpec,
         key: &Key,
         divisor: f64,
     ) {
         let rate = self.settings.learning_rate.at(self.step);
         let drawn = self.ahead.as_mut().and_then(|ahead| ahead.take(key));
-        let privatised = privatise_with(&self.sum, protection, key, drawn.as_ref(), divisor);
+        let privatized = privatize_with(&self.sum, protection, key, drawn.as_ref(), divisor);
         #[cfg(test)]
         {
             let tensors = 0..self.trainable.len();
@@ -154,14 +154,14 @@ impl Learner {
                     .clone()
                     .map(|tensor| self.sum.tensor(tensor).to_vec())
                     .collect(),
-                noised: tensors.map(|tensor| privatised.to_vec(tensor)).collect(),
+                noised: tensors.map(|tensor| privatized.to_vec(tensor)).collect(),
                 divisor,
                 rate,
             };
         }
-        let privatised = match &self.matrices {
-            Some(shapes) => privatised.denoised(shapes),
-            None => privatised,
+        let privatized = match &self.matrices {
+            Some(shapes) => privatized.denoised(shapes),
+            None => privatized,
         };
         // Noise and Adam are computed on the host: the same bits whatever device the gradients come from.
         if parameters.device() == Device::Cpu {
@@ -170,7 +170,7 @@ impl Learner {
                 .filter(|(_, parameter)| parameter.trainable)
                 .map(|(_, parameter)| parameter.value.host_mut());
             let weights = trainable.zip(self.decays.iter().copied());
-            self.adam.update(weights, &privatised, rate);
+            self.adam.update(weights, &privatized, rate);
             let weights = self.trainable.iter().map(|&id| parameters.value(id).host());
             self.averager.observe(self.step, weights);
         } else {
@@ -178,7 +178,7 @@ impl Learner {
             let mut kept = kept.unwrap_or_else(|| parameters.trainable_on_host());
             let weights = kept.iter_mut().map(Array::host_mut);
             let weights = weights.zip(self.decays.iter().copied());
-            self.adam.update(weights, &privatised, rate);
+            self.adam.update(weights, &privatized, rate);
             self.averager
                 .observe(self.step, kept.iter().map(Array::host));
             for (&id, weights) in self.trainable.iter().zip(&kept) {

@@ -16,8 +16,8 @@ mistakes.
 - Keys marked *Speed* never change a result: editing them re-runs nothing.
 ";
 
-/// The whole page.
-pub(super) fn reference(schema: &Value) -> String {
+/// The page of [`document_schema`](super::document_schema): a section per table, a row per key.
+pub fn markdown(schema: &Value) -> String {
     let mut page = INTRODUCTION.to_owned();
     let tables = &schema["properties"];
     section(&mut page, "`[experiment]`", &tables["experiment"]);

@@ -9,7 +9,7 @@ impl NoisyCounts {
     pub(crate) fn word_law(&self, label: usize) -> Vec<(usize, f64)> {
         let cells = self.keyword_counts.cells.iter().copied();
         let of_label = cells.skip(label).step_by(self.labels.len().max(1));
-        normalised(standing_out(
+        normalized(standing_out(
             of_label,
             self.threshold * self.keyword_counts.noise_std,
         ))
@@ -29,7 +29,7 @@ impl NoisyCounts {
         };
         // A first edge of 0 counts empty texts: nothing to draw.
         let standing = standing_out(cells, least).filter(|(cell, _)| !range(*cell).is_empty());
-        let law = normalised(standing);
+        let law = normalized(standing);
         law.into_iter()
             .map(|(cell, share)| (range(cell), share))
             .collect()
@@ -47,7 +47,7 @@ fn standing_out(
 }
 
 /// In proportion, adding up to 1.
-pub(super) fn normalised(cells: impl Iterator<Item = (usize, f64)>) -> Vec<(usize, f64)> {
+pub(super) fn normalized(cells: impl Iterator<Item = (usize, f64)>) -> Vec<(usize, f64)> {
     let mut law: Vec<(usize, f64)> = cells.collect();
     let sum: f64 = law.iter().map(|(_, weight)| weight).sum();
     for (_, weight) in &mut law {

@@ -1,9 +1,9 @@
 //! `dpx plan --advice`: what the settings of an experiment amount to, and what others would, before anything is spent.
 
-use super::own_data::RARE;
-use super::privacy_plan::dataset;
-use super::{Error, ExitCode, output};
+use super::StudyError;
+use super::account::dataset;
 use dpx_accounting::{FEWEST_STEPS, noise_of_mean, noise_to_batch};
+use dpx_data::own_data::RARE;
 use dpx_engine::clock::duration;
 use dpx_engine::experiment::Experiment;
 use dpx_engine::plan::{Decision, Instance, Plan};
@@ -17,16 +17,15 @@ use std::fmt::Write;
 /// Fewer synthetic texts teach a classifier less than they could.
 const FEWEST_TEXTS: u64 = 2_000;
 
-pub(crate) fn print(
+/// Tables of what other batches would cost for each training, then advice on the study; text for a terminal.
+///
+/// # Errors
+/// The data cannot be read, or are so few that no delta is private.
+pub fn advice(
     experiment: &Experiment,
     plan: &Plan,
     decisions: &[Decision],
-) -> Result<ExitCode, Error> {
-    output::print_wrapped(advice(experiment, plan, decisions)?.trim_end())?;
-    Ok(ExitCode::Done)
-}
-
-fn advice(experiment: &Experiment, plan: &Plan, decisions: &[Decision]) -> Result<String, Error> {
+) -> Result<String, StudyError> {
     let mut text = String::new();
     let mut data: BTreeMap<usize, (Population, Vec<String>)> = BTreeMap::new();
     let mut told = Vec::new();
@@ -85,7 +84,7 @@ fn sized(population: &Population, text: &str) -> String {
 }
 
 /// How large the training data are, and labels with few of them: exact counts, private.
-fn counts(instance: &Instance) -> Result<(Population, Vec<String>), Error> {
+fn counts(instance: &Instance) -> Result<(Population, Vec<String>), StudyError> {
     let found = dataset(instance)?;
     let mut by_label: BTreeMap<&str, usize> = found
         .labels

@@ -1,6 +1,5 @@
 //! What a model computes, named and shaped as other implementations' figures are kept in tests/fixtures.
 
-use super::Inputs;
 use dpx_nn::model::generate::greedy;
 use dpx_nn::model::{
     CausalModel, Head, MODULES_FILE, ModelConfig, ModelError, load_causal, load_classifier,
@@ -12,8 +11,18 @@ use dpx_sgd::clip::{Clipping, clipped_sum};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
+/// Token sequences without padding, with a class each where they are given.
+#[allow(missing_docs, reason = "the names of the fields say what they are")]
+pub struct Inputs {
+    pub sequences: Vec<Vec<u32>>,
+    pub labels: Option<Vec<u32>>,
+}
+
 /// Runs the model of a folder by its kind.
-pub(super) fn run(
+///
+/// # Errors
+/// A sequence without tokens, or a model that cannot be loaded or run.
+pub fn model_outputs(
     folder: &Path,
     config: &ModelConfig,
     inputs: &Inputs,
@@ -166,7 +175,7 @@ fn encoder(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
         return Ok(results);
     }
     let pooled = rows(&model.mean_pooled(&slices(inputs))?);
-    let normalised: Vec<Vec<f64>> = pooled
+    let normalized: Vec<Vec<f64>> = pooled
         .iter()
         .map(|row| {
             let norm = row.iter().map(|value| value * value).sum::<f64>().sqrt();
@@ -178,7 +187,7 @@ fn encoder(folder: &Path, inputs: &Inputs) -> Result<Value, ModelError> {
         .map(|example| row(&hidden, grouping.range(example).start))
         .collect();
     results["mean_pooled"] = json!(pooled);
-    results["mean_pooled_normalised"] = json!(normalised);
+    results["mean_pooled_normalised"] = json!(normalized);
     results["cls"] = json!(first);
     Ok(results)
 }

@@ -10,19 +10,25 @@ use dpx_accounting::FEWEST_STEPS;
 /// Words of English per token of a small vocabulary, turned round: tokens of a text of so many words.
 const TOKENS_PER_WORD: f64 = 1.5;
 
+/// Settings of a private training and of the sampling after it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Settings {
-    pub(crate) batch_size: u64,
-    pub(crate) epochs: f64,
-    pub(crate) learning_rate: &'static str,
-    pub(crate) max_length: u64,
+pub struct Settings {
+    /// Texts in a step, in expectation.
+    pub batch_size: u64,
+    /// Passes over the texts, in expectation.
+    pub epochs: f64,
+    /// As it is written in the experiment file.
+    pub learning_rate: &'static str,
+    /// Tokens of a text that are read.
+    pub max_length: u64,
     /// Synthetic texts.
-    pub(crate) count: u64,
-    pub(crate) why: String,
+    pub count: u64,
+    /// What the settings follow from, in a sentence.
+    pub why: String,
 }
 
 /// Settings for so many training texts, 95 of 100 with at most so many words.
-pub(crate) fn settings(examples: u64, words: u64) -> Settings {
+pub fn settings(examples: u64, words: u64) -> Settings {
     let examples = examples.max(2);
     // A power of two near the root of 2.5 times the number, which is 128 for 9,663 texts and 256 for 26,000.
     let target = (2.5 * examples as f64).sqrt();

@@ -1,7 +1,7 @@
 //! How far a ledger had come when a cache last saw it: an older copy of the ledger that is put back has forgotten what was run
 //! and released since, and nothing in the ledger's own folder can tell.
 
-use super::Error;
+use super::StudyError;
 use dpx_engine::cache::Cache;
 use dpx_ledger::{Ledger, Standing};
 use dpx_schema::files::write_swapped;
@@ -18,7 +18,7 @@ fn file(cache: &Cache, standing: &Standing) -> PathBuf {
 }
 
 /// Refuses a ledger that is older than the cache has seen it.
-pub(crate) fn check(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
+pub fn check(ledger: &Ledger, cache: &Cache) -> Result<(), StudyError> {
     let Some(standing) = ledger.standing()? else {
         return Ok(());
     };
@@ -32,13 +32,16 @@ pub(crate) fn check(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
 }
 
 /// Notes in the cache how far the ledger has come.
-pub(crate) fn note(ledger: &Ledger, cache: &Cache) -> Result<(), Error> {
+pub fn note(ledger: &Ledger, cache: &Cache) -> Result<(), StudyError> {
     let Some(standing) = ledger.standing()? else {
         return Ok(());
     };
     let path = file(cache, &standing);
+    // Shared until the file has its name.
+    let _shared = cache.share()?;
     let written = std::fs::create_dir_all(cache.root().join(FOLDER))
         .and_then(|()| Ok(serde_json::to_vec(&standing)?))
         .and_then(|bytes| write_swapped(&path, &bytes));
-    written.map_err(|error| Error::failed(format!("cannot write `{}`: {error}", path.display())))
+    written
+        .map_err(|error| StudyError::failed(format!("cannot write `{}`: {error}", path.display())))
 }
