@@ -28,4 +28,4 @@ pub use ledger::{Ledger, Noted, Standing, now};
 
 pub use people::Units;
 pub use release::{PreparedRelease, PriorRelease, ReleaseRequest};
-pub use selection::{Candidate, Choice, Considered, Selection, choice, lost};
+pub use selection::{Candidate, Choice, Considered, Selection, apart, choice, lost};

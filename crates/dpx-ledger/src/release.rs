@@ -5,7 +5,7 @@ use crate::entry::{Entry, ReleaseEntry, RunEntry};
 use crate::history::{Book, History};
 use crate::joint::{adjacency, compose, compose_under, nothing};
 use crate::people::check;
-use crate::selection::{Candidate, Considered, Selection, entries, lost, plain, selection};
+use crate::selection::{Candidate, Considered, Selection, apart, entries, lost, plain, selection};
 use crate::{LedgerError, ledger};
 use dpx_accounting::{Adjacency, Claim, EpsilonBound};
 use dpx_schema::{Budget, Guarantee, PrivacyRecord};
@@ -50,18 +50,11 @@ impl ReleaseRequest {
             if self.candidates.iter().find(known).is_some() {
                 continue;
             }
-            // A row of this name that ran anew is another row.
-            let name = plain(&more.row);
-            more.row.clone_from(&name);
-            let mut number = 1;
-            while self.rows.contains(&more.row)
-                || self.made.contains(&more.row)
-                || self.candidates.iter().any(|known| known.row == more.row)
-            {
-                more.row = format!("{name} (earlier {number})");
-                more.earlier = Some(name.clone());
-                number += 1;
-            }
+            (more.row, more.earlier) = apart(&plain(&more.row), |name| {
+                self.rows.iter().any(|row| row == name)
+                    || self.made.contains(name)
+                    || self.candidates.iter().any(|known| known.row == name)
+            });
             self.candidates.push(more);
         }
         let unprotected = unprotected.iter().map(|name| plain(name));

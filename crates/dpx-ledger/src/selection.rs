@@ -41,6 +41,21 @@ pub(crate) fn plain(name: &str) -> String {
     }
 }
 
+/// The name of a candidate beside others, and its own where that is taken: a row of one name that ran anew is another row.
+pub fn apart(name: &str, is_taken: impl Fn(&str) -> bool) -> (String, Option<String>) {
+    if !is_taken(name) {
+        return (name.to_owned(), None);
+    }
+    let mut number = 1;
+    loop {
+        let other = format!("{name} (earlier {number})");
+        if !is_taken(&other) {
+            return (other, Some(name.to_owned()));
+        }
+        number += 1;
+    }
+}
+
 /// Names runs that [`Book::only_entered`](crate::Book::only_entered) found as candidates: nobody knows whether they were scored,
 /// so they count as if they were. `names` are taken, and are added to.
 pub fn lost<'a>(

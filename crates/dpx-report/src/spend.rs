@@ -365,12 +365,7 @@ impl Study<'_> {
         let sets = self.data.values().flat_map(|data| &data.book.data_sets);
         let people: BTreeSet<String> = sets.map(|set| set.id.clone()).collect();
         let planned: Vec<&RunEntry> = planned.values().collect();
-        Others::find(
-            self.ledger,
-            cache,
-            (&self.plan.experiment, &people),
-            &planned,
-        )
+        Others::find(self.ledger, cache, (self.plan, &people), &planned)
     }
 }
 

@@ -5,7 +5,8 @@ use crate::StudyError;
 use crate::scored;
 use dpx_accounting::Claim;
 use dpx_engine::cache::Cache;
-use dpx_ledger::{Choice, Considered, Ledger, LedgerError, RunEntry, choice, lost};
+use dpx_engine::plan::Plan;
+use dpx_ledger::{Choice, Considered, Ledger, LedgerError, RunEntry, apart, choice, lost};
 use dpx_schema::{PrivacyRecord, counted};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -18,13 +19,22 @@ const MOST_NAMES: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Others {
     /// Rows that the cache knows to have been scored and that the file no longer asks for.
-    pub(super) rows: Vec<(String, Vec<RunEntry>)>,
+    rows: Vec<Other>,
     /// Runs that only the ledger knows.
-    pub(super) lost: Vec<(String, Vec<RunEntry>)>,
+    lost: Vec<Other>,
     /// Runs without a guarantee that only the ledger knows.
     unprotected: Vec<String>,
     /// Runs that only the ledger knows and that protect another unit: nothing composes them with those of this study.
     other_unit: Vec<String>,
+}
+
+/// A candidate, with the runs behind it as the ledger has them.
+#[derive(Debug)]
+struct Other {
+    row: String,
+    /// See [`Considered::earlier`].
+    earlier: Option<String>,
+    runs: Vec<RunEntry>,
 }
 
 impl Others {
@@ -32,12 +42,17 @@ impl Others {
     pub(super) fn find(
         ledger: &Ledger,
         cache: &Cache,
-        (experiment, people): (&str, &BTreeSet<String>),
+        (plan, people): (&Plan, &BTreeSet<String>),
         planned: &[&RunEntry],
     ) -> Result<Self, StudyError> {
-        let scored = scored::scored(ledger, cache, experiment, people)?;
+        let scored = scored::scored(ledger, cache, &plan.experiment, people)?;
         let book = ledger.history()?.book(people);
         let mut told: BTreeSet<&String> = planned.iter().map(|run| &run.run).collect();
+        let mut names: BTreeSet<String> = plan
+            .instances
+            .iter()
+            .map(|instance| instance.name.to_string())
+            .collect();
         let mut others = Self::default();
         for candidate in &scored.covered {
             let done = candidate.records.iter().filter_map(PrivacyRecord::private);
@@ -47,25 +62,23 @@ impl Others {
             }
             // Of what the ledger does not know a release is refused, which tells of it then.
             let entries = book.runs.iter().filter(|run| done.contains(&run.run));
-            let entries = entries.filter(|run| fits(run, planned)).cloned().collect();
-            others.rows.push((candidate.row.clone(), entries));
+            let runs = entries.filter(|run| fits(run, planned)).cloned().collect();
+            let (row, earlier) = apart(&candidate.row, |name| names.contains(name));
+            names.insert(row.clone());
+            others.rows.push(Other { row, earlier, runs });
         }
-        let in_rows = others.rows.iter().flat_map(|(_, runs)| runs);
+        let in_rows = others.rows.iter().flat_map(|other| &other.runs);
         told.extend(in_rows.map(|run| &run.run));
-        let alone = book.only_entered(experiment, &scored.held, &told);
-        let mut names: BTreeSet<String> =
-            others.rows.iter().map(|(name, _)| name.clone()).collect();
+        let alone = book.only_entered(&plan.experiment, &scored.held, &told);
         let (mut charged, mut unprotected, mut other_unit) = (Vec::new(), Vec::new(), Vec::new());
-        for Considered {
-            row: name, runs, ..
-        } in lost(alone.into_iter(), &mut names)
-        {
+        for Considered { row, earlier, runs } in lost(alone.into_iter(), &mut names) {
             if runs.iter().any(|run| !run.is_covered()) {
-                unprotected.push(name);
+                unprotected.push(row);
             } else if runs.iter().all(|run| fits(run, planned)) {
-                charged.push((name, runs.into_iter().cloned().collect()));
+                let runs = runs.into_iter().cloned().collect();
+                charged.push(Other { row, earlier, runs });
             } else {
-                other_unit.push(name);
+                other_unit.push(row);
             }
         }
         Ok(Self {
@@ -79,10 +92,10 @@ impl Others {
     /// The candidates, as a choice takes them.
     pub(super) fn candidates(&self) -> Vec<Considered<'_>> {
         let all = self.rows.iter().chain(&self.lost);
-        all.map(|(name, runs)| Considered {
-            row: name.clone(),
-            earlier: None,
-            runs: runs.iter().collect(),
+        all.map(|other| Considered {
+            row: other.row.clone(),
+            earlier: other.earlier.clone(),
+            runs: other.runs.iter().collect(),
         })
         .collect()
     }
@@ -147,13 +160,13 @@ impl Told {
         others: Others,
         with: impl Fn(&[&RunEntry]) -> Result<Option<Claim>, LedgerError>,
     ) -> Result<Self, LedgerError> {
-        let group = |candidates: &[(String, Vec<RunEntry>)]| {
+        let group = |candidates: &[Other]| {
             if candidates.is_empty() {
                 return Ok(None);
             }
-            let runs: Vec<&RunEntry> = candidates.iter().flat_map(|(_, runs)| runs).collect();
+            let runs: Vec<&RunEntry> = candidates.iter().flat_map(|other| &other.runs).collect();
             Ok::<_, LedgerError>(Some(Group {
-                names: candidates.iter().map(|(name, _)| name.clone()).collect(),
+                names: candidates.iter().map(|other| other.row.clone()).collect(),
                 claim: with(&runs)?,
             }))
         };
