@@ -22,7 +22,7 @@ pub(super) enum Whose {
 }
 
 impl Whose {
-    fn words(self) -> &'static str {
+    const fn words(self) -> &'static str {
         match self {
             Self::Release => "the claim",
             Self::Selection => "the claim of the selection",
