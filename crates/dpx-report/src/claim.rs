@@ -148,6 +148,10 @@ fn without_classifier(study: &Study) -> String {
         (!told.is_empty()).then(|| format!("row {}: {}", row.name, told.join(", ")))
     };
     let rows: Vec<String> = study.rows.iter().filter_map(of_row).collect();
+    if study.rows.iter().all(|row| row.samples.is_empty()) {
+        return "All stages finished. No texts were written, so that there is nothing to judge."
+            .to_owned();
+    }
     if rows.is_empty() {
         return "All stages finished. No classifier and no score was asked for, so that nothing is said of what the texts are worth.".to_owned();
     }

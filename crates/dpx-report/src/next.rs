@@ -7,6 +7,9 @@ use dpx_engine::run::shell_word;
 /// What follows a rehearsal, finished or not.
 pub const REHEARSED: &str = "this was a rehearsal on public texts: it tells what the settings do and how long they take, not what your data will give; release nothing of it";
 
+/// Said of a study that writes no texts.
+pub(crate) const NO_TEXTS: &str = "no stage of this study writes texts: one of `kind = \"sample\"` does, and `dpx release` shares them";
+
 /// The sentence after a finished study; `release` is the command that releases of it.
 pub fn next(study: &Study, release: &str) -> String {
     if study.rehearsal {
@@ -22,6 +25,9 @@ pub fn next(study: &Study, release: &str) -> String {
     };
     if with_texts(GuaranteeKind::Dp).is_some() {
         return "no row is offered for release: none is clearly better than what costs less (see the verdicts); more texts, larger batches, a larger model or a divided budget help: docs/choosing.md".to_owned();
+    }
+    if study.rows.iter().all(|row| row.samples.is_empty()) {
+        return NO_TEXTS.to_owned();
     }
     match with_texts(GuaranteeKind::Untouched) {
         Some(row) => format!(

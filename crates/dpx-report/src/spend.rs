@@ -288,10 +288,8 @@ impl Study<'_> {
                 .iter()
                 .filter_map(|other| planned.get(other))
                 .collect();
-            rows.push((
-                name.clone(),
-                named_before(std::slice::from_ref(&name), &behind)?,
-            ));
+            let claim = named_before(std::slice::from_ref(&name), &behind)?;
+            rows.push((name.clone(), claim));
             if will_be_scored(id) {
                 candidates.push(Considered {
                     row: name.clone(),

@@ -954,6 +954,14 @@ fn what_is_next_names_rows_that_can_be_released() {
         claim.starts_with("No finished row was trained on private data."),
         "{claim}"
     );
+    // Guarantees without texts, of a teacher and counts alone, are not missing.
+    study.rows[0].guarantee.kind = GuaranteeKind::Dp;
+    study.rows[0].samples.clear();
+    let told = super::next(&study, "dpx release a.toml");
+    assert!(
+        told.contains("writes texts") && !told.contains("no row has a guarantee"),
+        "{told}"
+    );
 }
 
 /// What `dpx rehearse` shows was measured on public texts, and says so in every form.

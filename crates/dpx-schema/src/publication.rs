@@ -3,8 +3,8 @@
 /// The license of a card that names none: the reader has to ask.
 pub const NO_LICENSE: &str = "other";
 
-/// The identifiers of licenses that the Hugging Face Hub knows (docs/hub/repositories-licenses.md of
-/// huggingface/hub-docs, August 2026).
+/// The identifiers of licenses that the Hugging Face Hub knows (the page on licenses of
+/// repositories in huggingface/hub-docs, August 2026).
 const LICENSES: [&str; 83] = [
     "afl-3.0",
     "agpl-3.0",

@@ -155,15 +155,14 @@ const MODULES: [(&str, &[&[&str]]); 7] = [
     (
         "dpx-nn",
         &[
-            &["model"],
+            // A GGUF file holds a tokenizer, and a tokenizer may lie in one; its families are those of models, whose weights it holds.
+            &["gguf model text"],
             // An adapter is a part of a linear layer, and two of its own.
             &["embedding", "linear lora", "network", "norm"],
             &["tape"],
             &["batch", "init", "kv_cache", "parameters"],
             // Arrays lie on devices, which have kernels, which read and write arrays.
             &["array device kernel packed_layout rounded"],
-            // A GGUF file holds a tokenizer, and a tokenizer may lie in one.
-            &["gguf text"],
             &[
                 "arithmetic",
                 "error",

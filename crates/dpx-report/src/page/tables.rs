@@ -167,7 +167,7 @@ pub(crate) fn statements(study: &Study) -> Vec<(String, String)> {
         let mechanisms = row.guarantee.mechanisms.iter();
         let named = mechanisms.map(|mechanism| {
             let name = format!("{}, {}", row.name, mechanism.instance.stage());
-            (name, mechanism.statement.clone())
+            (name, study.said(&mechanism.statement).into_owned())
         });
         named.collect()
     };

@@ -247,6 +247,9 @@ fn compressed(bytes: &[u8]) -> Result<Vec<u8>, ParquetError> {
     }
 }
 
+/// Fewest bytes that a block of a frame stands for on average: compressors make blocks of up to 128 KiB, few of them smaller than this.
+const LEAST_BLOCK: usize = 4096;
+
 /// Whether something is a single zstd frame of these bytes, and nothing beside it: no other frame, no byte behind it, and a stated
 /// size and checksum that are theirs.
 fn is_frame_of(mut packed: &[u8], bytes: &[u8]) -> bool {
@@ -259,7 +262,11 @@ fn is_frame_of(mut packed: &[u8], bytes: &[u8]) -> bool {
         .read_to_end(&mut unpacked);
     let size = decoder.decoder.content_size();
     let stated = decoder.decoder.get_checksum_from_data();
+    // Blocks that stand for nothing may hold a byte of anything.
+    let blocks = decoder.decoder.blocks_decoded();
+    let is_plain = blocks <= 2 + bytes.len() / LEAST_BLOCK;
     let is_whole = decoder.decoder.is_finished()
+        && is_plain
         && (size == 0 || size == bytes.len() as u64)
         && (stated.is_none() || stated == decoder.decoder.get_calculated_checksum());
     read.is_ok() && is_whole && unpacked == bytes && packed.is_empty()
@@ -326,6 +333,25 @@ mod tests {
             &fast(page)[..]
         ]
         .concat())));
+        // Empty blocks before the last one: each repeats a byte of the publisher's choice no times (bit 0 is for the last block, the type
+        // follows, RLE is 1).
+        let empty = |page: &[u8]| {
+            let frame = stored(page);
+            // Magic number, descriptor and window.
+            let header = 6;
+            let blocks = b"hidden".iter().flat_map(|&byte| [2, 0, 0, byte]);
+            let mut other = frame[..header].to_vec();
+            other.extend(blocks);
+            other.extend(&frame[header..]);
+            other
+        };
+        let mut read = Vec::new();
+        StreamingDecoder::new(&empty(b"words")[..])
+            .unwrap()
+            .read_to_end(&mut read)
+            .unwrap();
+        assert_eq!(read, b"words");
+        assert!(!fits(&written("0.9.0", empty)));
         // More in a page than its texts, such as a word of the dictionary that no text has.
         let more = |page: &[u8]| fast(&[page, b"\x06\0\0\0hidden"].concat());
         assert!(!fits(&written("0.9.0", more)));

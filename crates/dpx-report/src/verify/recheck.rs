@@ -22,7 +22,7 @@ pub(super) enum Whose {
 }
 
 impl Whose {
-    fn words(self) -> &'static str {
+    const fn words(self) -> &'static str {
         match self {
             Self::Release => "the claim",
             Self::Selection => "the claim of the selection",
@@ -107,7 +107,7 @@ fn skipped(what: &str) -> String {
     )
 }
 
-/// All claims of a statement.
+/// Every claim that a statement makes, each with whose it is.
 fn claims(statement: &Statement) -> Vec<(Whose, &Claim)> {
     let mut all: Vec<(Whose, &Claim)> = Vec::new();
     all.extend(statement.claim.iter().map(|claim| (Whose::Release, claim)));
