@@ -96,7 +96,7 @@ fn a_model_of_llamas_class_is_read_as_it_was_trained() {
     let records: Vec<Value> = std::fs::read_dir(root.join("cache/records"))
         .unwrap()
         .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
-        .map(|bytes| serde_json::from_slice(&bytes).unwrap())
+        .map(|bytes| serde_json::from_slice::<Value>(&bytes).unwrap()["record"].clone())
         .collect();
     let trained = records.iter().find(|record| record["kind"] == "train");
     let reading = &trained.unwrap()["sources"]["model (tokenizer)"];
