@@ -655,8 +655,8 @@ fn a_plan_shows_runs_that_only_the_ledger_knows() {
     let there = plan("other");
     let lost = &there["others"]["only_in_ledger"];
     let names = [
-        "counts@epsilon=4 (not in the cache)",
         "counts@epsilon=2 (not in the cache)",
+        "counts@epsilon=4 (not in the cache)",
     ];
     assert_eq!(lost["names"], serde_json::json!(names), "{there}");
     for arguments in [

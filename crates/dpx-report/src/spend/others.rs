@@ -81,6 +81,7 @@ impl Others {
                 other_unit.push(row);
             }
         }
+        charged.sort_by(|one, other| one.row.cmp(&other.row));
         Ok(Self {
             lost: charged,
             unprotected,
