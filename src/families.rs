@@ -2,14 +2,13 @@
 
 use super::{Error, download};
 use dpx_data::{HubName, Role, Source, hub};
-use dpx_engine::experiment::{SourceRef, source_fields};
 use dpx_engine::plan::{InstanceId, Plan, SourceError, Sources};
+use dpx_engine::run::named_sources;
 use dpx_nn::model::{
     MODULES_FILE, ModelConfig, Use, look, look_at_gguf, look_at_modules, look_for, suits,
 };
 use dpx_schema::files::is_gguf;
 use dpx_schema::{Kind, MODEL_SCHEMA_FILE, PublicSchema};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -68,34 +67,17 @@ pub(crate) fn uses(
 ) -> Result<(), Error> {
     let mut models = Vec::new();
     for (id, instance) in plan.instances.iter().enumerate() {
-        for field in source_fields(instance.kind) {
-            let used = match (instance.kind, field.key) {
+        for named in named_sources(instance.kind, &instance.params) {
+            let used = match (instance.kind, named.key) {
+                _ if !named.counts => continue,
                 (Kind::Train | Kind::Pretrain, "model") => Use::Generator,
                 (Kind::Classify, "model") => Use::Classifier,
                 (Kind::Preprocess, "scrub") => Use::TokenClassifier,
                 (_, "encoder") => Use::Encoder,
                 _ => continue,
             };
-            if !field.counts(&instance.params) {
-                continue;
-            }
-            // `scrub` lists several.
-            let named = match &instance.params[field.key] {
-                Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
-                one => one.as_str().into_iter().collect::<Vec<_>>(),
-            };
-            let listed = instance.params[field.key].is_array();
-            for (index, named) in named.into_iter().enumerate() {
-                let place = if listed {
-                    format!("{}[{index}]", field.key)
-                } else {
-                    field.key.to_owned()
-                };
-                if let Ok(SourceRef::Source(source @ (Source::Path(_) | Source::Hub(_)))) =
-                    field.parse(named)
-                {
-                    models.push((id, place, source, used));
-                }
+            if matches!(named.source, Source::Path(_) | Source::Hub(_)) {
+                models.push((id, named.place, named.source, used));
             }
         }
     }

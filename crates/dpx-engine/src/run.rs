@@ -35,7 +35,7 @@ pub use display::{Bars, JsonLines, PlainLines, failures_again};
 pub use event::{Event, Finish, Outcome, Planned};
 pub use executor::{ExecutorOptions, Launch, Remote, Templates, WorkerCommand, cancel_submissions};
 pub use follow::{Follow, Order, leave_terminal, line_for_people, outcome};
-pub use freeze::{HubAsset, hub_assets, input_paths, pinned, waiting};
+pub use freeze::{HubAsset, NamedSource, hub_assets, input_paths, named_sources, pinned, waiting};
 pub(crate) use live::Live;
 pub use metrics::MetricsObserver;
 pub(crate) use observer::JournalObserver;

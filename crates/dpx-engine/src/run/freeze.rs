@@ -20,7 +20,7 @@ pub(super) fn check_sources(
     params: &Value,
     sources: &BTreeMap<String, String>,
 ) -> Result<(), StageError> {
-    for Name { place, source, .. } in names(kind, params) {
+    for NamedSource { place, source, .. } in named_sources(kind, params) {
         if let (Some(identity), Source::Path(path)) = (sources.get(&place), source) {
             check(&place, &path, identity)?;
         }
@@ -32,7 +32,7 @@ pub(super) fn check_sources(
 /// meanwhile changes nothing.
 pub fn pinned(kind: Kind, params: &Value, sources: &BTreeMap<String, String>) -> Value {
     let mut pinned = params.clone();
-    for name in names(kind, params) {
+    for name in named_sources(kind, params) {
         let (Source::Hub(_), Some(identity)) = (name.source, sources.get(&name.place)) else {
             continue;
         };
@@ -49,7 +49,7 @@ pub fn pinned(kind: Kind, params: &Value, sources: &BTreeMap<String, String>) ->
 pub fn input_paths(plan: &Plan) -> BTreeSet<PathBuf> {
     let instances = plan.instances.iter();
     instances
-        .flat_map(|instance| names(instance.kind, &instance.params))
+        .flat_map(|instance| named_sources(instance.kind, &instance.params))
         .filter_map(|name| match name.source {
             Source::Path(path) => Some(path),
             _ => None,
@@ -80,7 +80,7 @@ pub fn hub_assets(
     let (forced, selected) = selection(plan, options)?;
     let from_hub = |id: &usize| {
         let instance = &plan.instances[*id];
-        let names = names(instance.kind, &instance.params);
+        let names = named_sources(instance.kind, &instance.params);
         names
             .iter()
             .any(|name| matches!(name.source, Source::Hub { .. }))
@@ -96,7 +96,7 @@ pub fn hub_assets(
             continue;
         }
         let instance = &plan.instances[decision.instance];
-        for name in names(instance.kind, &instance.params) {
+        for name in named_sources(instance.kind, &instance.params) {
             let commit = instance.sources.get(&name.place);
             if let (Source::Hub(hub_name), Some((_, commit))) =
                 (name.source, commit.and_then(|text| text.rsplit_once('@')))
@@ -130,29 +130,37 @@ pub fn waiting(
 }
 
 /// A parameter, or an item of one that is a list, that names something to read.
-pub(super) struct Name {
-    pub(super) role: Role,
-    pub(super) key: &'static str,
+#[derive(Debug, Clone)]
+pub struct NamedSource {
+    /// What the stage reads it as.
+    pub role: Role,
+    /// The parameter.
+    pub key: &'static str,
     index: Option<usize>,
     /// As the plan calls it: `model`, `scrub[1]`.
-    pub(super) place: String,
-    pub(super) source: Source,
+    pub place: String,
+    /// What is named.
+    pub source: Source,
+    /// Whether the parameter is read at all, given the others.
+    pub counts: bool,
 }
 
 /// What the parameters of a kind name.
-pub(super) fn names(kind: Kind, params: &Value) -> Vec<Name> {
+pub fn named_sources(kind: Kind, params: &Value) -> Vec<NamedSource> {
     let mut names = Vec::new();
     for field in source_fields(kind) {
         let key = field.key;
+        let counts = field.counts(params);
         let mut add = |index: Option<usize>, text: &str| {
             if let Ok(SourceRef::Source(source)) = field.parse(text) {
                 let place = index.map_or_else(|| key.to_owned(), |index| format!("{key}[{index}]"));
-                names.push(Name {
+                names.push(NamedSource {
                     role: field.role,
                     key,
                     index,
                     place,
                     source,
+                    counts,
                 });
             }
         };

@@ -10,7 +10,7 @@ mod stated;
 mod written;
 
 use super::RunError;
-use super::freeze::{Name, names, pinned};
+use super::freeze::{NamedSource, named_sources, pinned};
 use crate::cache::Cache;
 use crate::plan::{InstanceId, Plan};
 use dpx_data::{Overlap, PrivateTexts, Request, Role, Source, public_text};
@@ -265,13 +265,13 @@ fn public_texts(plan: &Plan) -> BTreeSet<Public> {
         if instance.kind == Kind::Preprocess {
             continue;
         }
-        for Name {
+        for NamedSource {
             role,
             key,
             place,
             source,
             ..
-        } in names(instance.kind, &instance.params)
+        } in named_sources(instance.kind, &instance.params)
         {
             let (name, source) = match (role, source) {
                 // Of a model no text is known.
