@@ -77,13 +77,19 @@ pub fn forecast(
         .into_iter()
         .flatten()
         .collect();
-    let entered = ledger.history()?;
+    let history = ledger.history()?;
+    let entered: BTreeMap<&String, &RunEntry> = history
+        .runs()
+        .iter()
+        .rev()
+        .map(|entry| (&entry.run, entry))
+        .collect();
     let runs = runs
         .into_iter()
         .map(|(id, mut run)| {
             // What was named when it began counts, not what the file names now.
             if study.records.contains_key(&id) {
-                let entry = entered.runs().iter().find(|entry| entry.run == run.run);
+                let entry = entered.get(&run.run);
                 run.selection = entry.map_or_else(Vec::new, |entry| entry.selection.clone());
                 run.adopted = entry.is_some_and(|entry| entry.adopted);
             }
@@ -262,7 +268,7 @@ impl Study<'_> {
         }
         let with = |more: &[&RunEntry]| compose(before.iter().chain(more).copied(), delta);
         let others = self.others(planned)?;
-        let mut candidates = others.candidates();
+        let beside = others.candidates();
         let named_before = |rows: &[String], own: &[&RunEntry]| {
             // As if these rows had been named before anything of the study ran; what ran beside it said what it said.
             let named = own.iter().map(|run| RunEntry {
@@ -272,8 +278,9 @@ impl Study<'_> {
             });
             let named: Vec<RunEntry> = named.collect();
             let named: Vec<&RunEntry> = named.iter().collect();
-            with(&charged(rows, &named, &others.candidates()).0)
+            with(&charged(rows, &named, &beside).0)
         };
+        let mut candidates = beside.clone();
         let mut rows = Vec::new();
         let mut behind_rows: Vec<(String, Vec<&RunEntry>)> = Vec::new();
         let will_be_scored = scored_by(self.plan);
