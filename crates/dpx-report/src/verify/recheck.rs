@@ -47,10 +47,6 @@ impl Recheck {
         let claims = claims(statement);
         let mut together = Failures::default();
         size::together(claims.iter().map(|(_, claim)| *claim), &mut together);
-        let same: Vec<String> = claims
-            .iter()
-            .map(|(_, claim)| size::identity(claim))
-            .collect();
         // Even what is cheap takes long for more events than are ever computed.
         if !together.0.is_empty() {
             return Self {
@@ -72,12 +68,10 @@ impl Recheck {
             .iter()
             .all(|(_, failures)| failures.0.is_empty());
         let mut done: BTreeSet<String> = BTreeSet::new();
-        for (((whose, claim), same), (_, failures)) in
-            claims.iter().zip(same).zip(&mut recheck.found)
-        {
+        for ((whose, claim), (_, failures)) in claims.iter().zip(&mut recheck.found) {
             if !recheck.is_plausible {
                 failures.unless(!failures.0.is_empty(), || skipped(whose.words()));
-            } else if done.insert(same) {
+            } else if done.insert(size::identity(claim)) {
                 failures.of(whose.words(), claim.recheck());
             }
         }
